@@ -1,0 +1,41 @@
+"""limner turns your own labelled images into trained, measured, deployable vision models.
+
+The verbs of the command line are functions here::
+
+    import limner
+
+    limner.check("my_images")
+    run = limner.train("my_images", minutes=5)
+    model = limner.load(run.model)
+    prediction = model.predict("new_image.png")
+
+Every verb is imported when first used, so that ``import limner`` itself costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from limner.api.check import check
+    from limner.api.demo import demo
+    from limner.api.doctor import doctor
+    from limner.api.evaluate import evaluate
+    from limner.api.load import load
+    from limner.api.plan import plan
+    from limner.api.predict import predict
+    from limner.api.report import report
+    from limner.api.train import train
+
+__all__ = ["check", "demo", "doctor", "evaluate", "load", "plan", "predict", "report", "train"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute may be anything
+    if name in __all__:
+        return getattr(import_module(f"limner.api.{name}"), name)
+    raise AttributeError(f"module 'limner' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""From a dataset to a list of findings, one file a family of checks."""

@@ -1,0 +1,27 @@
+"""The command line: `limner VERB ...`; each verb is one file beside this one."""
+
+import sys
+
+import typer
+
+from limner.core.errors import LimnerError
+
+app = typer.Typer(
+    name="limner",
+    help="Turn your own labelled images into trained, measured, deployable vision models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line; an error the user can mend is a message on stderr and exit code 2."""
+    try:
+        app()
+    except LimnerError as error:
+        print(f"limner: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("limner: stopped by the keyboard", file=sys.stderr)
+        sys.exit(130)

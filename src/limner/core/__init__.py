@@ -1,0 +1,1 @@
+"""The shared words of limner: what crosses from one folder to another. No disk, no nn.Module."""

@@ -1,0 +1,96 @@
+"""Settings as pydantic models: unknown keys are refused and the nearest known key is named."""
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from limner.core.errors import ConfigError, did_you_mean
+
+
+class Config(BaseModel):
+    """Base of every settings model: immutable, strict about unknown keys, checked at once."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
+    )
+
+
+C = TypeVar("C", bound=Config)
+
+
+def parse_config(model: type[C], values: object, *, where: str) -> C:
+    """Build a settings model from plain values.
+
+    Args:
+        model: The settings class.
+        values: A mapping, as YAML gives it; None counts as an empty one.
+        where: The file or option, for error messages.
+
+    Raises:
+        ConfigError: Every problem at once, one line each, with the nearest known key of an unknown one.
+    """
+    try:
+        return model.model_validate({} if values is None else values)
+    except ValidationError as error:
+        problems = [f"  {_problem(model, detail)}" for detail in error.errors(include_url=False)]
+        raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *problems])) from None
+
+
+def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold anything
+    """Parse YAML text; a syntax error names the file, the line and the column.
+
+    Raises:
+        ConfigError: The text is not YAML.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(
+            f"{where}{place} is not valid YAML: {getattr(error, 'problem', None) or error}."
+        ) from None
+
+
+def merge(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with `override` laid over it, mapping by mapping; neither is changed."""
+    merged = dict(base)
+    for key, value in override.items():
+        under = merged.get(key)
+        merged[key] = merge(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """Turn ``train.steps=2000`` into ``{"train": {"steps": 2000}}``; the value is read as YAML.
+
+    Raises:
+        ConfigError: There is no ``=`` or no key.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set expects KEY=VALUE, such as train.steps=2000; found {text!r}.")
+    nested: Any = parse_yaml(value, where=f"--set {key}")
+    for part in reversed(key.strip().split(".")):
+        nested = {part: nested}
+    return dict(nested)
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield every dotted key of a settings model and of the models inside it."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from known_keys(inner, f"{prefix}{name}.")
+
+
+def _problem(model: type[BaseModel], detail: Any) -> str:  # noqa: ANN401 - pydantic's own dict
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        siblings = list(known_keys(model))
+        near = did_you_mean(key, siblings) or did_you_mean(key.rpartition(".")[2], siblings)
+        return f"{key}: unknown key{near}"
+    return f"{key}: {detail['msg']}; found {detail['input']!r}"

@@ -1,0 +1,69 @@
+"""The errors that limner raises for its users, and the one shape their messages have."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class LimnerError(Exception):
+    """Base of every error that a user can mend; its message needs no traceback beside it."""
+
+
+class DataError(LimnerError, ValueError):
+    """A folder, an image or a label file is not what it should be."""
+
+
+class ConfigError(LimnerError, ValueError):
+    """A setting is unknown, of the wrong type, out of range, or contradicts another."""
+
+
+class UnknownNameError(ConfigError):
+    """A name is in none of limner's tables (network, task, format, loss, ...)."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        """Compose the message; `known` are the names that would have been accepted."""
+        choices = sorted(known)
+        super().__init__(
+            f"There is no {kind} named {name!r}{did_you_mean(name, choices)}. Known: {', '.join(choices)}."
+        )
+
+
+class ModelError(LimnerError, ValueError):
+    """A model folder or a checkpoint is damaged, unsafe, or of another architecture."""
+
+
+class TrainingError(LimnerError, RuntimeError):
+    """Training cannot go on: a loss that is not finite, memory or disk that ran out."""
+
+
+class MissingPartError(LimnerError, ImportError):
+    """An optional library is needed and not installed."""
+
+    def __init__(self, library: str, purpose: str, install: str) -> None:
+        """Name the `library`, what it is for, and the `install` command."""
+        super().__init__(f"{purpose} needs {library}, which is not installed. Install it with: {install}")
+
+
+def describe(
+    what: str, *, where: Path | str | None = None, found: str = "", expected: str = "", mend: str = ""
+) -> str:
+    """Compose a message that says what is wrong, where, found against expected, and how to mend it.
+
+    Args:
+        what: One sentence without its full stop, such as ``The mask cannot be read``.
+        where: The file (or file and row) it is about.
+        found: What is there.
+        expected: What should be there.
+        mend: What the user can do, as a full sentence.
+    """
+    lines = [f"{what}." if where is None else f"{what}: {where}"]
+    lines += [f"  found:    {found}"] if found else []
+    lines += [f"  expected: {expected}"] if expected else []
+    lines += [f"  mend:     {mend}"] if mend else []
+    return "\n".join(lines)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean 'x'?)`` for the nearest known name, or an empty string."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.55)
+    return f" (did you mean {near[0]!r}?)" if near else ""

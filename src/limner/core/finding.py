@@ -1,0 +1,44 @@
+"""Findings: what a check has to say about a dataset, as data rather than as print."""
+
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Severity(str, Enum):
+    """How much a finding matters: errors stop training, warnings and notes do not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing a check found.
+
+    Attributes:
+        code: Stable name in kebab-case, such as ``mask-is-jpeg``; documented in docs/checks.md.
+        severity: Errors stop training.
+        where: The file, folder or class it is about, as the user would write it.
+        found: What is there, one sentence.
+        expected: What should be there.
+        mend: What the user can do about it.
+        proposal: The part of `dataset.yaml` that would settle it; ``limner check --accept`` writes it.
+        files: Up to 20 files concerned, relative to the dataset folder.
+        count: How many files are concerned in all.
+    """
+
+    code: str
+    severity: Severity
+    where: str
+    found: str
+    expected: str = ""
+    mend: str = ""
+    proposal: dict[str, Any] | None = None
+    files: tuple[str, ...] = field(default=())
+    count: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the finding as plain JSON-ready values."""
+        return {**asdict(self), "severity": self.severity.value, "files": list(self.files)}

@@ -1,0 +1,224 @@
+"""Labels: which value in a mask file means which class, and the number the class is trained as.
+
+Shape legend: H, W spatial sizes (any number of spatial axes is accepted), K classes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.errors import ConfigError, DataError
+
+IGNORE_INDEX = 255
+"""The trained value of a pixel that no loss and no metric looks at."""
+
+MAX_CLASSES = 255
+"""Trained labels are uint8: 0..254 are classes and 255 is ignored."""
+
+RGB = tuple[int, int, int]
+ValueMap = npt.NDArray[Any]
+"""(*spatial) integers: the values of a mask file before they are translated."""
+
+
+@dataclass(frozen=True)
+class MaskEncoding:
+    """How the pixels of a mask file become integer values.
+
+    Attributes:
+        kind: ``index`` takes the pixel (or palette index) itself; ``color`` packs RGB as
+            ``red * 65536 + green * 256 + blue``; ``threshold`` gives 1 above `threshold`, else 0,
+            for masks stored with compression noise.
+        threshold: Only for ``threshold``: pixels greater than this are 1.
+    """
+
+    kind: Literal["index", "color", "threshold"] = "index"
+    threshold: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind == "threshold") != (self.threshold is not None):
+            raise ConfigError("A mask encoding has a threshold exactly when its kind is 'threshold'.")
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One class.
+
+    Attributes:
+        name: What people call it.
+        values: The mask values that mean it; the first is the one written back. At least one.
+        color: RGB 0..255, for drawing.
+        is_thing: True for countable objects, False for stuff, None where nobody said.
+    """
+
+    name: str
+    values: tuple[int, ...]
+    color: RGB
+    is_thing: bool | None = None
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The one visible table: mask value -> name -> trained as 0..K-1, and back.
+
+    Raises:
+        ConfigError: A name or a value stands twice, there is no class, or there are more than 255.
+    """
+
+    classes: tuple[LabelClass, ...]
+    ignored_values: tuple[int, ...] = ()
+    encoding: MaskEncoding = MaskEncoding()
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.classes) <= MAX_CLASSES:
+            raise ConfigError(f"A label table holds 1 to {MAX_CLASSES} classes; found {len(self.classes)}.")
+        _refuse_repeats("class name", [c.name for c in self.classes])
+        _refuse_repeats("mask value", [v for c in self.classes for v in c.values] + list(self.ignored_values))
+
+    @property
+    def num_classes(self) -> int:
+        """K, the number of trained classes; ignored values are not counted."""
+        return len(self.classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in trained order."""
+        return tuple(c.name for c in self.classes)
+
+    @property
+    def background_index(self) -> int | None:
+        """Trained index of the class named ``background``, or None; foreground scores leave it out."""
+        names = [name.casefold() for name in self.names]
+        return names.index("background") if "background" in names else None
+
+    @cached_property
+    def palette(self) -> npt.NDArray[np.uint8]:
+        """(K, 3) RGB colours in trained order."""
+        return np.array([c.color for c in self.classes], dtype=np.uint8)
+
+    @cached_property
+    def trained_as(self) -> dict[int, int]:
+        """Mask value -> trained index, with `IGNORE_INDEX` for ignored values."""
+        table = {value: index for index, c in enumerate(self.classes) for value in c.values}
+        return table | dict.fromkeys(self.ignored_values, IGNORE_INDEX)
+
+    @cached_property
+    def _lookup(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]] | None:
+        """Tables over 0..65535 for values that fit (all but colours): trained index, and whether known."""
+        if not all(0 <= v < 65536 for v in self.trained_as):
+            return None
+        index, known = np.full(65536, IGNORE_INDEX, np.uint8), np.zeros(65536, bool)
+        for value, trained in self.trained_as.items():
+            index[value], known[value] = trained, True
+        return index, known
+
+    def encode(self, values: ValueMap, *, where: str = "the mask") -> npt.NDArray[np.uint8]:
+        """Translate mask values into trained labels.
+
+        Args:
+            values: (*spatial) integers as read from a mask file.
+            where: The file, for the error message.
+
+        Returns:
+            (*spatial) uint8: 0..K-1, or `IGNORE_INDEX`.
+
+        Raises:
+            DataError: A value is in no class and not ignored.
+        """
+        lookup = self._lookup
+        if lookup is not None and values.dtype == np.uint8:
+            present = np.flatnonzero(np.bincount(values.ravel(), minlength=256))
+            if not lookup[1][present].all():
+                self._refuse_unknown(values, where)
+            return lookup[0][values]
+        found, inverse = np.unique(values, return_inverse=True)
+        if any(int(v) not in self.trained_as for v in found):
+            self._refuse_unknown(values, where)
+        translated = np.array([self.trained_as[int(v)] for v in found], np.uint8)
+        return translated[inverse].reshape(values.shape)
+
+    def decode(self, labels: npt.NDArray[np.uint8]) -> ValueMap:
+        """Translate trained labels back into the mask values of the user's own files.
+
+        Args:
+            labels: (*spatial) uint8, each 0..K-1 or `IGNORE_INDEX`.
+
+        Returns:
+            (*spatial) in the smallest unsigned type that holds every value. Ignored pixels get the
+            first ignored value, or `IGNORE_INDEX` where the table names none.
+        """
+        firsts = [c.values[0] for c in self.classes]
+        ignored = self.ignored_values[0] if self.ignored_values else IGNORE_INDEX
+        table = np.full(256, ignored, np.int64)
+        table[: len(firsts)] = firsts
+        return table.astype(np.min_scalar_type(max(*firsts, ignored)))[labels]
+
+    def unknown_values(self, values: Iterable[int]) -> list[int]:
+        """Return those of `values` that the table does not know, sorted."""
+        return sorted({int(v) for v in values} - self.trained_as.keys())
+
+    def _refuse_unknown(self, values: ValueMap, where: str) -> None:
+        unknown = self.unknown_values(np.unique(values))
+        known = ", ".join(f"{v} ({c.name})" for c in self.classes for v in c.values)
+        raise DataError(
+            f"Values outside the named labels in {where}: {unknown[:10]}; named are {known}, "
+            f"ignored are {list(self.ignored_values)}. "
+            "Name them under `classes` or `ignored` in dataset.yaml."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table as plain values, in the shape that `dataset.yaml` has."""
+        classes: list[dict[str, Any]] = []
+        for c in self.classes:
+            row: dict[str, Any] = {"name": c.name, "values": list(c.values), "color": list(c.color)}
+            classes.append(row if c.is_thing is None else row | {"is_thing": c.is_thing})
+        encoding: Any = self.encoding.kind
+        if self.encoding.kind == "threshold":
+            encoding = {"threshold": self.encoding.threshold}
+        return {"mask_encoding": encoding, "classes": classes, "ignored": list(self.ignored_values)}
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> "LabelTable":
+        """Read what `to_dict` wrote."""
+        encoding = table.get("mask_encoding", "index")
+        return cls(
+            classes=tuple(
+                LabelClass(c["name"], tuple(c["values"]), (*c["color"],), c.get("is_thing"))
+                for c in table["classes"]
+            ),
+            ignored_values=tuple(table.get("ignored", ())),
+            encoding=MaskEncoding("threshold", encoding["threshold"])
+            if isinstance(encoding, dict)
+            else MaskEncoding(encoding),
+        )
+
+
+def pack_rgb(color: Sequence[int]) -> int:
+    """Return the mask value of an RGB colour: ``red * 65536 + green * 256 + blue``."""
+    red, green, blue = color
+    return int(red) << 16 | int(green) << 8 | int(blue)
+
+
+def unpack_rgb(value: int) -> RGB:
+    """Return the RGB colour of a mask value packed by `pack_rgb`."""
+    return value >> 16 & 255, value >> 8 & 255, value & 255
+
+
+def distinct_color(index: int) -> RGB:
+    """Return the colour number `index` of the PASCAL VOC map: bits of the index spread over RGB."""
+    red = green = blue = 0
+    for bit in range(8):
+        red |= (index >> 0 & 1) << (7 - bit)
+        green |= (index >> 1 & 1) << (7 - bit)
+        blue |= (index >> 2 & 1) << (7 - bit)
+        index >>= 3
+    return red, green, blue
+
+
+def _refuse_repeats(kind: str, items: Sequence[str] | Sequence[int]) -> None:
+    repeated = sorted({str(i) for i in items if list(items).count(i) > 1})
+    if repeated:
+        raise ConfigError(f"Each {kind} may stand once in the label table; repeated: {', '.join(repeated)}.")

@@ -1,0 +1,70 @@
+"""Output kinds: the few words in which networks and tasks meet.
+
+Shape legend: B batch, K classes, *s spatial axes at the network's own resolution.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._pytree import register_pytree_node
+
+
+@dataclass(frozen=True)
+class AuxiliaryLogits:
+    """The logits of a side head, trained with a weight and not used for prediction.
+
+    Attributes:
+        logits: (B, K, *s); *s may be coarser than that of the main logits.
+        weight: The factor of its loss, from the paper.
+    """
+
+    logits: torch.Tensor
+    weight: float
+
+
+@dataclass(frozen=True)
+class DenseLogits:
+    """One score for each class at each pixel, 2D or 3D.
+
+    Attributes:
+        logits: (B, K, *s) before softmax, covering the whole input at the network's own resolution;
+            whoever needs input resolution resizes (bilinear or trilinear, ``align_corners=False``).
+        auxiliary: Side heads; empty in evaluation.
+    """
+
+    logits: torch.Tensor
+    auxiliary: tuple[AuxiliaryLogits, ...] = ()
+
+
+OutputKind = type[DenseLogits]
+"""The kinds a network can declare; a task accepts one or more of them."""
+
+
+def _register_for_export() -> None:
+    """Let torch.export and torch.compile see the tensors inside the output kinds."""
+
+    def rebuild_auxiliary(leaves: Iterable[Any], weight: Any) -> AuxiliaryLogits:  # noqa: ANN401
+        (logits,) = leaves
+        return AuxiliaryLogits(logits, weight)
+
+    def rebuild_dense(leaves: Iterable[Any], _: Any) -> DenseLogits:  # noqa: ANN401
+        logits, auxiliary = leaves
+        return DenseLogits(logits, tuple(auxiliary))
+
+    register_pytree_node(
+        AuxiliaryLogits,
+        lambda a: ([a.logits], a.weight),
+        rebuild_auxiliary,
+        serialized_type_name="limner.AuxiliaryLogits",
+    )
+    register_pytree_node(
+        DenseLogits,
+        lambda d: ([d.logits, list(d.auxiliary)], None),
+        rebuild_dense,
+        serialized_type_name="limner.DenseLogits",
+    )
+
+
+_register_for_export()

@@ -1,0 +1,60 @@
+"""What every format gives: the records of a labelled folder and how to read each."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.finding import Finding
+from limner.core.labels import LabelTable, ValueMap
+from limner.core.sample import Image, Record
+
+
+class Source(ABC):
+    """A labelled folder, opened through one format; nothing but names is held in memory.
+
+    Attributes:
+        root: The dataset folder.
+        settings: Its `dataset.yaml`, or the defaults where there is none.
+        records: One for each image, labelled or not, sorted by name.
+        findings: What pairing images with labels brought to light.
+    """
+
+    name: ClassVar[str]
+    """The format's name in `FORMATS`, such as ``paired-folders``."""
+    title: ClassVar[str]
+    """One sentence: what the layout looks like."""
+
+    def __init__(self, root: Path, settings: DatasetFile) -> None:
+        self.root = root
+        self.settings = settings
+        self.records, self.findings = self.index()
+
+    @classmethod
+    @abstractmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        """Return the evidence that `root` has this layout, one sentence, or None; reads names only."""
+
+    @abstractmethod
+    def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
+        """List the records, and what was found while pairing images with labels."""
+
+    @abstractmethod
+    def read_image(self, record: Record) -> Image:
+        """Decode one image: (*spatial, C) in the values of the file, EXIF rotation applied.
+
+        Raises:
+            DataError: The file cannot be read; the message names it.
+        """
+
+    @abstractmethod
+    def read_values(self, record: Record) -> ValueMap:
+        """Decode the labels of one image: (*spatial) integer mask values, not yet translated.
+
+        Raises:
+            DataError: A file cannot be read; the message names it.
+        """
+
+    def declared_labels(self) -> LabelTable | None:
+        """Return the label table that `dataset.yaml` or the format itself spells out, or None."""
+        return self.settings.label_table()

@@ -1,0 +1,1 @@
+"""Samples to batches: dataset, splits, cache, pipeline, loader."""

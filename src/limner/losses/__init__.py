@@ -1,0 +1,1 @@
+"""One file a loss: tensors in, scalar out."""

@@ -1,0 +1,1 @@
+"""One file an architecture; `NETWORKS` is the table of contents."""

@@ -1,0 +1,1 @@
+"""Feature pyramids that networks stand on; the only place that knows timm."""

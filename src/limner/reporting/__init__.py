@@ -1,0 +1,1 @@
+"""Plan, findings, scores and pictures into one HTML file."""

@@ -1,0 +1,1 @@
+"""One file a task; `TASKS` is the table of contents."""

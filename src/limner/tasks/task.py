@@ -1,0 +1,33 @@
+"""What every task is: the output kinds it accepts, their loss, and how they become predictions."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+
+from limner.core.batch import Batch
+from limner.core.outputs import DenseLogits, OutputKind
+
+
+@dataclass(frozen=True)
+class LossValue:
+    """The loss of one batch.
+
+    Attributes:
+        total: Scalar with gradient, what is minimised.
+        parts: Name -> detached scalar, for the log.
+    """
+
+    total: torch.Tensor
+    parts: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """One row of `TASKS`; framework-free, so that any loop can use it."""
+
+    accepts: tuple[OutputKind, ...]
+    """The output kinds it can train and decode."""
+
+    def loss(self, outputs: DenseLogits, batch: Batch) -> LossValue:
+        """Compare the outputs of a batch with its targets."""
+        ...

@@ -1,0 +1,1 @@
+"""Our model folder: read, write, verify."""
