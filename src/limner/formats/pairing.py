@@ -1,8 +1,9 @@
 """Which label file belongs to which image, by their names.
 
-Four ways are tried on a whole group of files, and the one that pairs most wins: the same name; the usual
-affixes taken off (`_mask`, `mask_`, `_training`, ...); one affix that all labels share, whatever it is; the
-numbers in the names. Mixing ways inside one group would pair files that have nothing to do with each other.
+Three ways are tried on all files, and the one that pairs most wins: the same name; the usual affixes taken
+off (`_mask`, `mask_`, `_training`, ...); one affix that all labels share, whatever it is. Only where these
+pair nothing do the numbers in the names decide: beside names that fit, they would fill the gap of a missing
+mask with a stranger's.
 """
 
 import re
@@ -61,9 +62,11 @@ KeyOf = Callable[[Item], Key | None]
 def pair(images: Sequence[Item], labels: Sequence[Item]) -> Pairing:
     """Pair labels with images of the same site and split, in the way that pairs most images."""
     ways = [_by_name(images, labels), _by_affixes(images, labels)]
-    ways += [_by_shared_affix(images, labels), _by_numbers(images, labels)]
+    ways.append(_by_shared_affix(images, labels))
     # `max` keeps the first of equals, and so the surest way.
     candidates, way = max(ways, key=lambda found: len(found[0]))
+    if not candidates:
+        candidates, way = _by_numbers(images, labels)
     votes: Counter[tuple[str, str]] = Counter()
     for image, found in candidates.items():
         votes.update({_marks(image, label) for label in found})
