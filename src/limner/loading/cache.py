@@ -140,9 +140,8 @@ class DiskCache:
         digest = blake2b(self._key.encode(), digest_size=16)
         for path in (record.image, *record.labels, *filter(None, [record.valid_region])):
             state = path.stat()
-            digest.update(
-                f"{path.absolute()}|{state.st_size}|{state.st_mtime_ns}|".encode("utf-8", "replace")
-            )
+            file = f"{path.absolute()}|{state.st_size}|{state.st_mtime_ns}|"
+            digest.update(file.encode("utf-8", "surrogateescape"))
         return self.folder / digest.hexdigest()
 
 

@@ -59,16 +59,20 @@ class BatchStream(Iterator[Batch]):
                 sample, and the cause with its own traceback hangs below.
         """
         started = perf_counter()
-        if self._pool is None:
-            batch = self._make_batch(self.step)
-        else:
-            while len(self._pending) < self._ahead:
-                self._pending.append(self._pool.submit(self._make_batch, self.step + len(self._pending)))
-            batch = self._pending.popleft().result()
-            self._pending.append(self._pool.submit(self._make_batch, self.step + 1 + len(self._pending)))
+        batch = self._make_batch(self.step) if self._pool is None else self._next_from(self._pool)
         self.step += 1
         self.wait_seconds = perf_counter() - started
         return batch
+
+    def _next_from(self, pool: ThreadPoolExecutor) -> Batch:
+        # One more than the threads, counting the batch that is taken: its place is refilled before waiting.
+        while len(self._pending) <= self._ahead:
+            self._pending.append(pool.submit(self._make_batch, self.step + len(self._pending)))
+        try:
+            return self._pending.popleft().result()
+        except BaseException:
+            self._pending.clear()  # the same step may be asked for again
+            raise
 
     def close(self) -> None:
         """Stop the threads after the batch each is at; waiting batches are dropped."""
@@ -108,7 +112,7 @@ def training_batches(
         seed: The run's seed.
         first_step: The step to begin with, for resuming.
         workers: Threads that prepare batches; 0 prepares each when it is asked for. At most
-            ``2 * workers + 1`` batches exist at once.
+            ``workers + 2`` batches exist at once.
         replica: Number of this process among those that train together; each gets other samples.
         num_replicas: Processes that train together.
         pin_memory: Put batches in page-locked memory, for CUDA.

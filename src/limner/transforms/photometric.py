@@ -1,9 +1,10 @@
 """Brightness, contrast, saturation and hue, drawn together and applied in one pass.
 
-Each of the four is an affine map of the colour, so all of them multiply into one 3x4 matrix: the pixels are
-read once and rounded once, and uint8 stays uint8. The maps are those of YIQ: saturation moves a colour towards
-or away from its own grey, hue turns it around the grey axis; both keep the luma. (mmsegmentation's
-PhotoMetricDistortion, whose habit of changing each with probability one half is kept, goes to HSV and back.)
+Each of the four is an affine map of the colour, so all of them multiply into one 3x4 matrix: the pixels
+are read once and rounded once, and uint8 stays uint8. The maps are those of YIQ: saturation moves a colour
+towards or away from its own grey, hue turns it around the grey axis; both keep the luma. (mmsegmentation's
+PhotoMetricDistortion, whose habit of changing each with probability one half is kept, takes HSV instead,
+and a pass over the pixels for each of the four.)
 
 Shape legend: S spatial axes, C channels.
 """

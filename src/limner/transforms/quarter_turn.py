@@ -3,10 +3,9 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from limner.core.sample import Sample
-from limner.transforms.flip import mirrored
+from limner.transforms.flip import ArrayT, mirrored
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,9 @@ class QuarterTurn:
         return replace(sample, image=image, semantic=semantic, spacing_mm=spacing)
 
 
-def turned(array: npt.NDArray[np.generic], first: int, quarters: int) -> npt.NDArray[np.generic]:
-    """Return `array` turned `quarters` times in the plane of axes `first` and `first + 1`, as ``np.rot90``."""
+def turned(array: ArrayT, first: int, quarters: int) -> ArrayT:
+    """Return `array` turned `quarters` times in the plane of axes `first` and `first + 1`."""
     plane = (first, first + 1)
     if quarters % 4 == 2:
         return mirrored(array, plane)
-    return np.ascontiguousarray(np.rot90(array, quarters, plane))
+    return np.ascontiguousarray(np.rot90(array, quarters, plane))  # type: ignore[return-value]

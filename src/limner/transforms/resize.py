@@ -39,7 +39,8 @@ def resize_image(image: Image, size: tuple[int, ...]) -> Image:
     group = AREA_CHANNELS if mode == cv2.INTER_AREA else LINEAR_CHANNELS
 
     def resize(part: Image) -> Image:
-        return cv2.resize(part, size[::-1], interpolation=mode).reshape(*size, part.shape[-1])
+        resized: Image = np.asarray(cv2.resize(part, size[::-1], interpolation=mode))
+        return resized.reshape(*size, part.shape[-1])
 
     return _by_channels(resize, image, group)
 
@@ -58,11 +59,11 @@ def resize_labels(labels: LabelMap, size: tuple[int, ...]) -> LabelMap:
         return labels.copy()
     if len(size) == 2:
         # Plain INTER_NEAREST rounds down, which shifts labels against the image by up to half a pixel.
-        return np.asarray(cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+        nearest: LabelMap = np.asarray(cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT))
+        return nearest
     for axis, new in enumerate(size):
         old = labels.shape[axis]
-        nearest = ((np.arange(new) + 0.5) * old / new).astype(np.intp)
-        labels = labels.take(nearest, axis=axis)
+        labels = labels.take(((np.arange(new) + 0.5) * old / new).astype(np.intp), axis=axis)
     return labels
 
 
@@ -95,4 +96,5 @@ def as_dtype(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]
     if not np.issubdtype(dtype, np.integer):
         return values.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
-    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    clipped: npt.NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    return clipped

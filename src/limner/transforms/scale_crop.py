@@ -16,7 +16,7 @@ from limner.core.sample import Image, LabelMap, Sample
 from limner.transforms.resize import as_dtype, resize_image, resize_labels
 
 CROP_DRAWS = 10
-"""Crops drawn before one that holds too much of a single class is taken after all (as mmsegmentation does)."""
+"""Crops drawn before one with too much of a single class is taken after all, as in mmsegmentation."""
 
 JUDGED_SIDE = 64
 """A crop's classes are counted on at most this many pixels a side; a share needs no more."""
