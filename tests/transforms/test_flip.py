@@ -11,9 +11,8 @@ from limner.transforms.flip import Flip, FlipParams
 def sample_of(shape, channels, dtype=np.uint8):
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (*shape, channels)).astype(dtype)
-    return Sample(
-        "x", image, rng.integers(0, 3, shape).astype(np.uint8), tuple(map(float, range(len(shape))))
-    )
+    semantic = rng.integers(0, 3, shape, dtype=np.uint8)
+    return Sample("x", image, semantic, (3.0, 1.0, 2.0)[: len(shape)])
 
 
 def test_left_right_by_hand():
