@@ -37,7 +37,8 @@ def color_map(labels: LabelMap, table: LabelTable) -> RGBImage:
         labels: (H, W) uint8, 0..K-1 or `IGNORE_INDEX`, which becomes grey.
         table: The classes.
     """
-    return _lookup(table)[labels]
+    painted: RGBImage = _lookup(table)[labels]
+    return painted
 
 
 def overlay(
@@ -129,7 +130,7 @@ def _lookup(table: LabelTable) -> RGBImage:
 
 def _visible(colors: RGBImage, table: LabelTable) -> RGBImage:
     """Replace the black of a class that is no background: as a tint it would look like a shadow."""
-    seen = colors.copy()
+    seen: RGBImage = colors.copy()
     for index in range(table.num_classes):
         if index != table.background_index and int(seen[index].max()) < 32:
             seen[index] = (230, 159, 0)

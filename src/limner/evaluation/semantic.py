@@ -3,7 +3,6 @@
 Shape legend: K classes.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,11 +27,6 @@ class ImageScores:
     name: str
     pixel: PixelScores
     foreground_dice: float
-
-    @property
-    def badness(self) -> float:
-        """Sort key, worst first: 1 - mean IoU; an image without any counted pixel is not bad."""
-        return 0.0 if math.isnan(self.pixel.mean_iou) else 1.0 - self.pixel.mean_iou
 
 
 @dataclass(frozen=True)

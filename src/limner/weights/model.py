@@ -10,6 +10,7 @@ from limner.core.labels import LabelTable
 from limner.core.outputs import DenseLogits
 from limner.core.plan import Plan
 from limner.layers.input_normalization import InputNormalization
+from limner.networks import Pretrained, build_network
 
 
 class Model(nn.Module):
@@ -30,21 +31,21 @@ class Model(nn.Module):
         self.labels = labels
 
     @classmethod
-    def from_plan(cls, plan: Plan, network: nn.Module | None = None, *, pretrained: bool = False) -> "Model":
+    def from_plan(
+        cls, plan: Plan, network: nn.Module | None = None, *, pretrained: Pretrained = False
+    ) -> "Model":
         """Build the model that a plan describes, with random weights.
 
         Args:
             plan: Names the network, its options, the input and the labels.
             network: A network of the caller's own, instead of the one the plan names.
-            pretrained: Start from the encoder's pretrained weights; only training asks for it.
+            pretrained: Weights of the encoder, as `build_network` takes them; only training asks for any.
 
         Raises:
             UnknownNameError: The plan names a network that limner does not have.
         """
         labels = plan.data.label_table
         if network is None:
-            from limner.networks import build_network
-
             network = build_network(
                 plan.network.name,
                 num_classes=labels.num_classes,
