@@ -1,8 +1,8 @@
 """U-Net on any encoder: a classification network that goes down, a light U-Net decoder that comes up.
 
 Paper: U-Net (Ronneberger et al., MICCAI 2015), https://arxiv.org/abs/1505.04597; the union with a pretrained
-encoder is TernausNet (Iglovikov and Shvets, 2018), https://arxiv.org/abs/1801.05746. The decoder has the layers
-of segmentation-models-pytorch's Unet (MIT licence), so that the two can be compared weight by weight.
+encoder is TernausNet (Iglovikov and Shvets, 2018), https://arxiv.org/abs/1801.05746. The decoder has the
+layers of segmentation-models-pytorch's Unet (MIT licence): the two can be compared weight by weight.
 
 What differs, and why: a decoder of fewer blocks gives scores at a coarser resolution, which is faster where
 fine borders do not matter.

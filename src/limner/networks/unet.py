@@ -141,7 +141,9 @@ class UNet(nn.Module):
         """Cut off what `_prepare` added behind the image."""
         if self.options.padding == "valid" and not self.options.mirror_input:
             return logits
-        return logits[(..., *(slice(0, length) for length in size))]
+        for axis, length in enumerate(size, start=2):
+            logits = logits.narrow(axis, 0, length)
+        return logits
 
 
 class _DoubleConv(nn.Sequential):

@@ -34,11 +34,9 @@ def crop_centre(features: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Cut the middle of (B, C, *S) to (B, C, *size)."""
     if features.shape[2:] == torch.Size(size):
         return features
-    window = []
-    for have, want in zip(features.shape[2:], size, strict=True):
-        start = (have - want) // 2
-        window.append(slice(start, start + want))
-    return features[(..., *window)]
+    for axis, want in enumerate(size, start=2):
+        features = features.narrow(axis, (features.shape[axis] - want) // 2, want)
+    return features
 
 
 def _mirrored(position: torch.Tensor, length: int) -> torch.Tensor:

@@ -1,12 +1,14 @@
 """Feature pyramids that networks stand on; the only place that knows timm."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from limner.networks.backbones.pretrained import Pretrained, load_pretrained
 from limner.networks.backbones.resnet import RESNETS, Dilation, OutputStride, ResNet
-from limner.networks.backbones.timm_backbone import TimmBackbone
+
+if TYPE_CHECKING:
+    from limner.networks.backbones.timm_backbone import TimmBackbone
 
 __all__ = ["Backbone", "Dilation", "OutputStride", "Pretrained", "build_backbone"]
 
@@ -35,7 +37,7 @@ def build_backbone(
     dilation: Dilation = "contracted",
     multi_grid: tuple[int, ...] = (1,),
     pretrained: Pretrained = False,
-) -> ResNet | TimmBackbone:
+) -> "ResNet | TimmBackbone":
     """Build a backbone by name.
 
     Args:
@@ -52,6 +54,8 @@ def build_backbone(
     """
     architecture = name.split(".")[0]
     if architecture not in RESNETS:
+        from limner.networks.backbones.timm_backbone import TimmBackbone  # timm is slow to import
+
         backbone = TimmBackbone(name, in_channels=in_channels, output_stride=output_stride)
         load_pretrained(backbone, name, pretrained, in_channels=in_channels)
         return backbone

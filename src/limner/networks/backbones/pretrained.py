@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -51,6 +50,8 @@ def load_pretrained(backbone: nn.Module, name: str, pretrained: Pretrained, *, i
 
 def fetch_from_hub(name: str) -> dict[str, torch.Tensor]:
     """Download (or take from the cache) the weights that timm publishes for a model."""
+    import timm  # slow to import, and seldom needed
+
     state: dict[str, torch.Tensor] = timm.create_model(name, pretrained=True).state_dict()
     return state
 
@@ -117,7 +118,7 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
             describe(
                 "The encoder weights belong to another model",
                 where=where,
-                found=f"{len(missing)} parameters missing and {len(misshapen)} of another shape, such as {wrong}",
+                found=f"{len(missing)} parameters missing, {len(misshapen)} of another shape, first {wrong}",
                 expected=f"all {len(wanted)} parameters of the encoder",
                 mend="Name the backbone that these weights were made for.",
             )
@@ -132,7 +133,7 @@ def _explain(name: str, error: Exception, *, insists: bool) -> None:
             describe(
                 f"The published weights of {name} cannot be had",
                 found=f"{type(error).__name__}: {reason}",
-                mend="Connect to huggingface.co, or give a weight file, or set pretrained to auto or no to start from scratch.",
+                mend="Connect to huggingface.co, give a weight file, or start from scratch: pretrained no.",
             )
         ) from error
     logger.warning(

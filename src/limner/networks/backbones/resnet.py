@@ -55,7 +55,7 @@ def _family() -> dict[str, ResNetShape]:
         101: ((3, 4, 23, 3), True),
         152: ((3, 8, 36, 3), True),
     }
-    # timm's letters: c the deep stem, d the averaging shortcut too, s the wider deep stem of the authors' code.
+    # timm's letters: c the deep stem, d the averaging shortcut too, s the wide deep stem of authors' code.
     variants = {
         "": ((64,), False),
         "c": ((32, 32, 64), False),
@@ -80,6 +80,11 @@ class ResNet(nn.Module):
         channels: Channels of each map that `forward` returns.
         strides: Pixels of the input that one pixel of each map stands for.
     """
+
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
 
     def __init__(
         self,
@@ -166,8 +171,8 @@ class BasicBlock(nn.Module):
         out: torch.Tensor = self.act1(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         out += x if self.downsample is None else self.downsample(x)
-        out = self.act2(out)
-        return out
+        result: torch.Tensor = self.act2(out)
+        return result
 
 
 class Bottleneck(nn.Module):
@@ -202,8 +207,8 @@ class Bottleneck(nn.Module):
         out = self.act2(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
         out += x if self.downsample is None else self.downsample(x)
-        out = self.act3(out)
-        return out
+        result: torch.Tensor = self.act3(out)
+        return result
 
 
 def _convolution(

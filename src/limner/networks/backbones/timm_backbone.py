@@ -1,5 +1,7 @@
 """Any timm model as a feature pyramid."""
 
+from typing import Any
+
 import timm
 import torch
 from torch import nn
@@ -25,20 +27,20 @@ class TimmBackbone(nn.Module):
         super().__init__()
         if not timm.is_model(name.split(".")[0]):
             raise UnknownNameError("backbone", name, timm.list_models())
-        stride = {} if output_stride == 32 else {"output_stride": output_stride}
+        # Many models know no other stride than 32 and refuse to be told it.
+        stride: dict[str, Any] = {} if output_stride == 32 else {"output_stride": output_stride}
         try:
-            self.model = timm.create_model(
-                name, pretrained=False, features_only=True, in_chans=in_channels, **stride
-            )
+            self.model = timm.create_model(name, features_only=True, in_chans=in_channels, **stride)
         except (RuntimeError, TypeError, NotImplementedError) as error:
             raise ConfigError(
                 f"The timm model {name!r} cannot give feature maps at output stride {output_stride}: {error}"
             ) from error
-        strides = list(self.model.feature_info.reduction())
+        information: Any = self.model.feature_info
+        strides = list(information.reduction())
         # Models without a pyramid repeat a stride; the deepest map of each is the richest.
         self._kept = [index for index, s in enumerate(strides) if s not in strides[index + 1 :]]
         self._channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
-        self.channels = tuple(self.model.feature_info.channels()[index] for index in self._kept)
+        self.channels = tuple(information.channels()[index] for index in self._kept)
         self.strides = tuple(strides[index] for index in self._kept)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
