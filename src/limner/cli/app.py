@@ -25,3 +25,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print("limner: stopped by the keyboard", file=sys.stderr)
         sys.exit(130)
+
+
+# Each file adds its verb to `app`, so they are imported after it.
+from limner.cli import evaluate as _evaluate  # noqa: E402, F401
+from limner.cli import predict as _predict  # noqa: E402, F401

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from limner.core.errors import DataError, describe
+from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.outputs import DenseLogits
 from limner.core.plan import InferencePlan, Plan
 from limner.core.prediction import Prediction
 from limner.core.sample import Image
 from limner.decoding.semantic import resize_logits, semantic_labels, semantic_probabilities
+from limner.formats.images import read_image
 from limner.inference.augmentation import View, views
 from limner.inference.channels import fit_channels
 from limner.inference.device import choose_device, choose_precision, precision_context
@@ -52,6 +53,8 @@ class Predictor:
         self.precision = precision or choose_precision(self.device)
         self.settings = settings or model.plan.inference
         dims = model.plan.input.spatial_dims
+        if self.settings.window is not None and len(self.settings.window) != dims:
+            raise ConfigError(f"A window needs {dims} sizes, one an axis; found {self.settings.window}.")
         memory_format = torch.channels_last if dims == 2 else torch.channels_last_3d
         self.model = model.to(self.device).to(memory_format=memory_format)
 
@@ -79,8 +82,6 @@ class Predictor:
             DataError: The file cannot be read, or the image is not of the model's kind.
         """
         if isinstance(image, (str, Path)):
-            from limner.formats.images import read_image
-
             path = Path(image)
             array, where, name = read_image(path), str(path), name or path.stem
         else:

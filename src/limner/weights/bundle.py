@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
     folder = Path(folder)
     card = read_card(folder)
     _verify(folder, card)
-    plan, labels = _read_plan(folder)
+    plan, labels = _read_settings(folder)
     try:
         model = Model.from_plan(plan, network)
     except UnknownNameError as error:
@@ -132,6 +132,17 @@ def read_card(folder: Path | str) -> ModelCard:
         raise ModelError(
             describe("The model's card is damaged", where=folder / CARD, found=str(error))
         ) from error
+
+
+def read_plan(folder: Path | str) -> Plan:
+    """Read the plan of a model folder, verified, without building its network.
+
+    Raises:
+        ModelError: It is no model folder, or a file was changed.
+    """
+    _verify(Path(folder), read_card(folder), names=(PLAN, LABELS))
+    plan, _ = _read_settings(Path(folder))
+    return plan
 
 
 def file_sha256(path: Path) -> str:
@@ -249,8 +260,8 @@ def _refuse_newer(card: object, folder: Path) -> None:
     )
 
 
-def _verify(folder: Path, card: ModelCard) -> None:
-    for name in (WEIGHTS, PLAN, LABELS):
+def _verify(folder: Path, card: ModelCard, names: Sequence[str] = (WEIGHTS, PLAN, LABELS)) -> None:
+    for name in names:
         written, found = card.sha256.get(name), file_sha256(folder / name)
         if written != found:
             raise ModelError(
@@ -264,7 +275,7 @@ def _verify(folder: Path, card: ModelCard) -> None:
             )
 
 
-def _read_plan(folder: Path) -> tuple[Plan, LabelTable]:
+def _read_settings(folder: Path) -> tuple[Plan, LabelTable]:
     try:
         values = parse_yaml((folder / PLAN).read_text(encoding="utf-8"), where=str(folder / PLAN))
         labels = parse_yaml((folder / LABELS).read_text(encoding="utf-8"), where=str(folder / LABELS))
