@@ -5,10 +5,7 @@ from typing import Annotated
 
 import typer
 
-from limner.cli.app import app
 
-
-@app.command()
 def train(
     data: Annotated[
         Path | None,
