@@ -1,0 +1,77 @@
+"""A loss or a gradient that is not finite: stop, keep the batch, and say what was in it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from limner.core.batch import Batch
+from limner.core.errors import TrainingError, describe
+
+
+def bad_batch_path(run_root: Path, step: int) -> Path:
+    """Return where the batch of a step is kept."""
+    return run_root / f"bad_batch_{step}.npz"
+
+
+def save_batch(path: Path, batch: Batch) -> None:
+    """Keep a batch as numpy arrays: ``images`` (B, C, *S), ``semantic`` (B, *S) and ``names`` (B)."""
+    arrays = {"images": batch.images.cpu().numpy(), "names": np.array(batch.names)}
+    if batch.semantic is not None:
+        arrays["semantic"] = batch.semantic.cpu().numpy()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **arrays)
+
+
+def non_finite_error(
+    batch: Batch,
+    *,
+    step: int,
+    saved: Path | None,
+    losses: Mapping[str, float],
+    gradient_norm: float,
+    learning_rate: float,
+    precision: str,
+) -> TrainingError:
+    """Compose the error of a step whose loss or gradient is not finite.
+
+    Args:
+        batch: What the step trained on.
+        step: Number of the step, 1 is the first.
+        saved: Where the batch was kept, or None where that failed.
+        losses: Name -> value of the step's losses; ``total`` is their sum.
+        gradient_norm: Norm of the whole gradient.
+        learning_rate: Of the step.
+        precision: The plan's.
+    """
+    broken = "loss" if not np.isfinite(losses.get("total", np.nan)) else "gradient"
+    found = ", ".join(f"{name} {value:g}" for name, value in losses.items())
+    images = bad_images(batch)
+    return TrainingError(
+        describe(
+            f"Training stopped at step {step}, because its {broken} is not a finite number",
+            where=f"images {', '.join(batch.names)}" + (f"; the batch is kept in {saved}" if saved else ""),
+            found=f"loss: {found}; gradient norm {gradient_norm:g}; learning rate {learning_rate:g}; {precision}"
+            + (f"; pixels that are not finite numbers in: {', '.join(images)}" if images else ""),
+            expected="finite numbers; the weights of the last checkpoint are untouched by this step",
+            mend=_advice(images, precision),
+        )
+    )
+
+
+def bad_images(batch: Batch) -> list[str]:
+    """Return the names of the images that hold NaN or infinite values."""
+    if not batch.images.is_floating_point():
+        return []
+    good = torch.isfinite(batch.images).flatten(1).all(dim=1).tolist()
+    return [name for name, is_good in zip(batch.names, good, strict=True) if not is_good]
+
+
+def _advice(images: list[str], precision: str) -> str:
+    if images:
+        return "Mend those images (limner check DATA names every one), then resume the run."
+    steps = ["a smaller optimizer.learning_rate (a third, say)", "train.gradient_clip=1.0"]
+    if precision == "float16":
+        steps.append("train.precision=bfloat16 or float32")
+    return f"Start again with --set {', or --set '.join(steps)}."
