@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from limner.core.plan import TrainPlan
+from limner.training.run_state import RunState
 
 VALIDATION_SHARE = 0.15
 """With a time budget, validations are put off while they would take more of it than this."""
@@ -17,12 +18,10 @@ class Budget:
     plan's estimated number of steps says, whatever the speed turns out to be.
     """
 
-    def __init__(
-        self, plan: TrainPlan, *, seconds_spent: float = 0.0, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, plan: TrainPlan, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._plan = plan
         self._clock = clock
-        self._started = clock() - seconds_spent
+        self._started = clock()
         self._progress = 0.0
         self.final_seconds = 0.0
         """Measured time of one validation, kept back for the last one."""
@@ -46,6 +45,12 @@ class Budget:
         available = max(self._plan.minutes * 60 - self.final_seconds, 1e-9)
         self._progress = min(max(self._progress, self.seconds / available), 1.0)
         return self._progress
+
+    def go_on(self, state: RunState) -> None:
+        """Count the time that the run has had before this process."""
+        self._started = self._clock() - state.seconds
+        self.final_seconds = state.final_seconds
+        self.validation_seconds = state.validation_seconds
 
     def validated(self, seconds: float) -> None:
         """Learn what a validation costs."""

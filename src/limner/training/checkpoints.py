@@ -21,7 +21,14 @@ from limner.core.plan import Plan
 from limner.training.durable_files import flush_folder, write_durably
 from limner.training.run_state import RunState
 
-FREE_TO_CHANGE = ("reasons", "data.path", "train.workers", "train.save_every", "train.accumulate")
+FREE_TO_CHANGE = (
+    "reasons",
+    "data.path",
+    "train.workers",
+    "train.save_every",
+    "train.accumulate",
+    "train.trackers",
+)
 """Keys of a plan that a resumed run may change: the weights do not depend on them, or the checkpoint
 itself says how they stand."""
 
@@ -75,6 +82,20 @@ class Checkpoints:
         """
         write_durably(self.best, self._link_last)
         flush_folder(self.best.parent)
+
+    def repair_best(self, step: int) -> None:
+        """Make `last`, of step `step`, the best, unless a checkpoint of that step already is."""
+        try:
+            if read_checkpoint(self.best).state.step == step:
+                return
+        except ModelError:
+            pass  # absent or damaged: replaced
+        self.keep_as_best()
+
+    def remove(self) -> None:
+        """Remove both, so that nothing of an earlier run can be taken for this one's."""
+        for path in (self.last, self.best):
+            path.unlink(missing_ok=True)
 
     def latest(self) -> tuple[Checkpoint, str | None] | None:
         """Read the newest readable checkpoint.
@@ -135,8 +156,8 @@ def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) ->
     Raises:
         ConfigError: Names every setting that differs.
     """
-    now = _flat(plan.model_dump(mode="json"))
-    before = _flat(dict(saved))
+    now = flatten(plan.model_dump(mode="json"))
+    before = flatten(dict(saved))
     free = FREE_TO_CHANGE + (("train.steps",) if plan.train.minutes is not None else ())
     changed = [
         key
@@ -167,11 +188,12 @@ def _ready(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return ready
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
+            flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
     return flat

@@ -1,6 +1,5 @@
 """A loss or a gradient that is not finite: stop, keep the batch, and say what was in it."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +7,12 @@ import torch
 
 from limner.core.batch import Batch
 from limner.core.errors import TrainingError, describe
+from limner.training.step_log import BadStep
 
 
-def bad_batch_path(run_root: Path, step: int) -> Path:
-    """Return where the batch of a step is kept."""
-    return run_root / f"bad_batch_{step}.npz"
+def bad_batch_path(run_root: Path, step: int, *, process: int = 0) -> Path:
+    """Return where the batch of a step is kept; each of several processes has its own part."""
+    return run_root / (f"bad_batch_{step}.npz" if process == 0 else f"bad_batch_{step}_process_{process}.npz")
 
 
 def save_batch(path: Path, batch: Batch) -> None:
@@ -24,37 +24,27 @@ def save_batch(path: Path, batch: Batch) -> None:
     np.savez_compressed(path, **arrays)
 
 
-def non_finite_error(
-    batch: Batch,
-    *,
-    step: int,
-    saved: Path | None,
-    losses: Mapping[str, float],
-    gradient_norm: float,
-    learning_rate: float,
-    precision: str,
-) -> TrainingError:
+def non_finite_error(batch: Batch, bad: BadStep, *, saved: Path | None, precision: str) -> TrainingError:
     """Compose the error of a step whose loss or gradient is not finite.
 
     Args:
         batch: What the step trained on.
-        step: Number of the step, 1 is the first.
+        bad: What the step measured.
         saved: Where the batch was kept, or None where that failed.
-        losses: Name -> value of the step's losses; ``total`` is their sum.
-        gradient_norm: Norm of the whole gradient.
-        learning_rate: Of the step.
         precision: The plan's.
     """
-    broken = "loss" if not np.isfinite(losses.get("total", np.nan)) else "gradient"
-    found = ", ".join(f"{name} {value:g}" for name, value in losses.items())
+    broken = "gradient" if np.isfinite(bad.losses["total"]) else "loss"
+    losses = ", ".join(f"{name} {value:g}" for name, value in bad.losses.items())
+    found = f"loss {losses}; gradient norm {bad.gradient_norm:g}; learning rate {bad.learning_rate:g}; {precision}"
     images = bad_images(batch)
+    if images:
+        found += f"; pixels that are not finite numbers in: {', '.join(images)}"
     return TrainingError(
         describe(
-            f"Training stopped at step {step}, because its {broken} is not a finite number",
+            f"Training stopped at step {bad.step}, because its {broken} is not a finite number",
             where=f"images {', '.join(batch.names)}" + (f"; the batch is kept in {saved}" if saved else ""),
-            found=f"loss: {found}; gradient norm {gradient_norm:g}; learning rate {learning_rate:g}; {precision}"
-            + (f"; pixels that are not finite numbers in: {', '.join(images)}" if images else ""),
-            expected="finite numbers; the weights of the last checkpoint are untouched by this step",
+            found=found,
+            expected="finite numbers; the last checkpoint was written before this step",
             mend=_advice(images, precision),
         )
     )

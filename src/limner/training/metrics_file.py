@@ -33,7 +33,9 @@ class MetricsFile(Watcher):
     def log(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
         """Append one row a value, and hand them to the system at once."""
         try:
-            self._rows.writerows((step, f"{seconds:.3f}", name, repr(value)) for name, value in values.items())
+            self._rows.writerows(
+                (step, f"{seconds:.3f}", name, repr(value)) for name, value in values.items()
+            )
             self._file.flush()
         except OSError as error:
             raise TrainingError(

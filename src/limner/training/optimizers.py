@@ -58,7 +58,8 @@ def parameter_groups(module: nn.Module, plan: OptimizerPlan) -> list[dict[str, A
         rate = plan.learning_rate * _multiplier(name, plan.multipliers)
         decay = 0.0 if name in spared else plan.weight_decay * _multiplier(name, plan.decay_multipliers)
         group = groups.setdefault(
-            (rate, decay), {"params": [], "names": [], "lr": rate, "largest_rate": rate, "weight_decay": decay}
+            (rate, decay),
+            {"params": [], "names": [], "lr": rate, "largest_rate": rate, "weight_decay": decay},
         )
         group["params"].append(parameter)
         group["names"].append(name)
@@ -123,9 +124,7 @@ def _multiplier(name: str, multipliers: Mapping[str, float]) -> float:
 
 def _starts(name: str, prefix: str) -> bool:
     """Say whether `name` is `prefix` or inside it; the wrapper's own ``network.`` may be left out."""
-    return any(
-        name == full or name.startswith(f"{full}.") for full in (prefix, f"network.{prefix}")
-    )
+    return any(name == full or name.startswith(f"{full}.") for full in (prefix, f"network.{prefix}"))
 
 
 def _refuse_unmatched(setting: str, multipliers: Mapping[str, float], names: Mapping[str, Any]) -> None:

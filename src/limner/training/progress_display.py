@@ -105,7 +105,11 @@ def describe_moment(moment: Moment, values: Mapping[str, float]) -> str:
 
 
 def _scores(values: Mapping[str, float]) -> str:
-    names = {"val/mean_iou": "mean IoU", "val/mean_dice": "mean Dice", "val/foreground_dice": "foreground Dice"}
+    names = {
+        "val/mean_iou": "mean IoU",
+        "val/mean_dice": "mean Dice",
+        "val/foreground_dice": "foreground Dice",
+    }
     return "  ".join(f"{shown} {values[name]:.4f}" for name, shown in names.items() if name in values)
 
 

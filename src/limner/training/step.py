@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import nn
+from torch.nn.utils import get_total_norm
 from torch.utils._pytree import tree_map
 
 from limner.core.batch import Batch
@@ -91,9 +92,10 @@ def take_slice(batch: Batch, rank: int, world_size: int) -> Batch:
 
 
 def _clip(model: nn.Module, accelerator: Accelerator, clip: float | None) -> torch.Tensor:
-    # An infinite limit leaves the gradient as it is and still measures it.
-    norm = accelerator.clip_grad_norm_(model.parameters(), float("inf") if clip is None else clip)
-    return torch.as_tensor(norm).detach()
+    if clip is not None:
+        return torch.as_tensor(accelerator.clip_grad_norm_(model.parameters(), clip)).detach()
+    accelerator.unscale_gradients()
+    return get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).detach()
 
 
 def _in_float32(value: Any) -> Any:  # noqa: ANN401 - a leaf of a pytree
