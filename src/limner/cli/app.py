@@ -25,3 +25,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("limner: stopped by the keyboard", file=sys.stderr)
         sys.exit(130)
+
+
+# Each file adds its verb to `app`, so they are imported after it.
+from limner.cli import report as _report  # noqa: E402, F401
