@@ -23,6 +23,7 @@ from limner.training.run_state import RunState
 
 FREE_TO_CHANGE = (
     "reasons",
+    "network.pretrained",
     "data.path",
     "train.workers",
     "train.save_every",
@@ -144,7 +145,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 where=path,
                 found=f"{type(error).__name__}: {error}",
                 expected="a whole limner checkpoint",
-                mend="Delete it and resume: training goes on from the other checkpoint of the run, if there is one.",
+                mend="Delete it and resume: the run goes on from its other checkpoint, if there is one.",
             )
         ) from error
     return Checkpoint(state, tensors, plan)

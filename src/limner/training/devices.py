@@ -44,7 +44,8 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
     accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision=PRECISIONS[precision])
     if accelerator.distributed_type in {getattr(DistributedType, name, None) for name in SPLIT_MODELS}:
         raise ConfigError(
-            f"accelerate is set up for {accelerator.distributed_type}, which splits the model over processes; "
-            "limner's checkpoints hold whole models. Choose multi-GPU or multi-CPU in: accelerate config."
+            f"accelerate is set up for {accelerator.distributed_type}, which splits the model over "
+            "processes; limner's checkpoints hold whole models. Choose multi-GPU or multi-CPU in: "
+            "accelerate config."
         )
     return accelerator

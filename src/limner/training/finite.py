@@ -1,6 +1,7 @@
 """A loss or a gradient that is not finite: stop, keep the batch, and say what was in it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ def bad_batch_path(run_root: Path, step: int, *, process: int = 0) -> Path:
 
 def save_batch(path: Path, batch: Batch) -> None:
     """Keep a batch as numpy arrays: ``images`` (B, C, *S), ``semantic`` (B, *S) and ``names`` (B)."""
-    arrays = {"images": batch.images.cpu().numpy(), "names": np.array(batch.names)}
+    arrays: dict[str, Any] = {"images": batch.images.cpu().numpy(), "names": np.array(batch.names)}
     if batch.semantic is not None:
         arrays["semantic"] = batch.semantic.cpu().numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +36,8 @@ def non_finite_error(batch: Batch, bad: BadStep, *, saved: Path | None, precisio
     """
     broken = "gradient" if np.isfinite(bad.losses["total"]) else "loss"
     losses = ", ".join(f"{name} {value:g}" for name, value in bad.losses.items())
-    found = f"loss {losses}; gradient norm {bad.gradient_norm:g}; learning rate {bad.learning_rate:g}; {precision}"
+    found = f"loss {losses}; gradient norm {bad.gradient_norm:g}; learning rate {bad.learning_rate:g}"
+    found += f"; {precision}"
     images = bad_images(batch)
     if images:
         found += f"; pixels that are not finite numbers in: {', '.join(images)}"

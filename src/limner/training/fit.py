@@ -10,7 +10,7 @@ import yaml
 from accelerate import Accelerator
 from torch import nn
 
-from limner.core.errors import ModelError
+from limner.core.errors import ConfigError, ModelError
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
@@ -89,14 +89,15 @@ def fit(
     run.root.mkdir(parents=True, exist_ok=True)
     checkpoint, remark = _checkpoint(run, resume=resume)
     state = RunState(tracker_id=uuid.uuid4().hex) if checkpoint is None else checkpoint.state
-    watcher = (
-        _watchers(plan, run, watchers, run_id=state.tracker_id) if accelerator.is_main_process else Watcher()
-    )
+    watcher = Watcher()
+    if accelerator.is_main_process:
+        watcher = _watchers(plan, run, watchers, run_id=state.tracker_id)
     # The caller's random numbers go on as if nothing had been drawn.
     with closing(watcher), torch.random.fork_rng(devices=[]):
+        model = build_model(plan, network, is_fresh=checkpoint is None, say=watcher.say)
+        plan = model.plan
         if accelerator.is_main_process:
             _write_plan(run, plan)
-        model = build_model(plan, network, is_fresh=checkpoint is None, say=watcher.say)
         task = TASKS[plan.task].from_plan(plan).to(accelerator.device)
         learner = Learner(model, plan=plan, task=task, accelerator=accelerator, say=watcher.say)
         loop = Loop(
@@ -105,7 +106,7 @@ def fit(
             plan=plan,
             run=run,
             accelerator=accelerator,
-            batches=_batches(plan, train, processes=accelerator.num_processes),
+            batches=_batches(plan, train, accelerator),
             validate=None if val is None else _validate(val, model.labels, accelerator),
             watcher=watcher,
             budget=budget,
@@ -125,6 +126,8 @@ def build_model(
 ) -> Model:
     """Build the model with its first weights, which are a function of the plan's seed.
 
+    The model's own plan says whether the encoder really is pretrained.
+
     Args:
         plan: Names the network, its options and whether pretrained encoder weights are wanted.
         network: A network of the caller's own, with its own weights.
@@ -140,12 +143,19 @@ def build_model(
     if wanted != "no":
         try:
             return Model.from_plan(plan, pretrained=True)
-        except ModelError as error:
+        except (ConfigError, ModelError) as error:
             if wanted == "yes":
                 raise
-            say(f"Training starts from random weights, because pretrained ones cannot be had: {error}")
+            say(f"Training starts from random weights, and so needs more images and steps. {error}")
+            plan = _without_pretrained(plan)
             torch.manual_seed(seed)
     return Model.from_plan(plan, network)
+
+
+def _without_pretrained(plan: Plan) -> Plan:
+    reasons = {**plan.reasons, "network.pretrained": "pretrained weights could not be had"}
+    network = plan.network.model_copy(update={"pretrained": "no"})
+    return plan.model_copy(update={"network": network, "reasons": reasons})
 
 
 def _checkpoint(run: RunFolder, *, resume: bool) -> tuple[Checkpoint | None, str]:
@@ -160,10 +170,8 @@ def _checkpoint(run: RunFolder, *, resume: bool) -> tuple[Checkpoint | None, str
     checkpoint, problem = found
     if problem is None:
         return checkpoint, ""
-    return (
-        checkpoint,
-        f"{problem}\nTraining goes on from the best checkpoint, of step {checkpoint.state.step}.",
-    )
+    step = checkpoint.state.step
+    return checkpoint, f"{problem}\nTraining goes on from the best checkpoint, of step {step}."
 
 
 def _watchers(plan: Plan, run: RunFolder, extra: Sequence[Watcher], *, run_id: str) -> Watcher:
@@ -171,15 +179,18 @@ def _watchers(plan: Plan, run: RunFolder, extra: Sequence[Watcher], *, run_id: s
     return Watchers([MetricsFile(run.metrics), *trackers, *extra])
 
 
-def _batches(plan: Plan, dataset: Dataset, *, processes: int) -> Batches:
+def _batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Batches:
     pipeline = build_pipeline(plan.augment, plan.input, plan.data.label_table)
     return lambda first_step: training_batches(
         dataset,
         pipeline,
-        batch_size=plan.train.batch_size * processes,
+        batch_size=plan.train.batch_size,
         seed=plan.train.seed,
         first_step=first_step,
         workers=plan.train.workers,
+        replica=accelerator.process_index,
+        num_replicas=accelerator.num_processes,
+        pin_memory=accelerator.device.type == "cuda",
     )
 
 

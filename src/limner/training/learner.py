@@ -176,7 +176,8 @@ class Learner:
 def _on_device(model: Model, accelerator: Accelerator) -> Model:
     """Move a model, channels-last in memory, which convolutions read faster on CPUs and tensor cores."""
     if accelerator.num_processes > 1 and accelerator.device.type != "cpu":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        convert: Callable[[Model], Model] = nn.SyncBatchNorm.convert_sync_batchnorm
+        model = convert(model)
     is_flat = model.plan.input.spatial_dims == 2
     layout = torch.channels_last if is_flat else torch.channels_last_3d
     return model.to(accelerator.device).to(memory_format=layout)

@@ -1,9 +1,9 @@
 """The training loop: steps until the budget is spent, with scores and checkpoints on the way."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from accelerate import Accelerator
@@ -12,6 +12,7 @@ from accelerate.utils import broadcast_object_list
 from limner.core.batch import Batch
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
+from limner.loading.loader import BatchStream
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoint, Checkpoints, flatten, refuse_another_plan
 from limner.training.durable_files import disk_problem
@@ -20,7 +21,6 @@ from limner.training.interruption import Interruption
 from limner.training.learner import Learner
 from limner.training.run_state import RunState
 from limner.training.schedules import learning_rate_factor
-from limner.training.step import take_slice
 from limner.training.step_log import BadStep, StepLog
 from limner.training.watchers import Moment, Watcher
 from limner.weights.model import Model
@@ -30,8 +30,8 @@ LOG_EVERY = 10
 
 Value = TypeVar("Value")
 
-Batches = Callable[[int], Iterator[Batch]]
-"""First step -> the endless batches from there, each drawn for all processes together."""
+Batches = Callable[[int], BatchStream]
+"""First step -> this process's endless batches from there."""
 
 Validate = Callable[[Model], tuple[float, dict[str, float]]]
 """Model -> the score that says which weights are best, and every score by name."""
@@ -113,11 +113,10 @@ class Loop:
 
     def run(self) -> Outcome:
         """Train to the end; what a resume needs is on the disk at any moment."""
-        with Interruption() as interruption, closing(_generator(self._batches(self.state.step))) as batches:
+        with Interruption() as interruption, self._batches(self.state.step) as batches:
             self._mark = time.perf_counter()
             while not self._is_over():
-                batch = next(batches)
-                self._step(batch, waited=time.perf_counter() - self._mark)
+                self._step(next(batches), waited=batches.wait_seconds)
                 before, self._progress = self._progress, self._agree(self._budget.progress(self.state.step))
                 self._watcher.step(self._moment())
                 self._tend(before)
@@ -126,10 +125,9 @@ class Loop:
         return self._finish()
 
     def _step(self, batch: Batch, *, waited: float) -> None:
-        """Learn from one batch of all processes."""
+        """Learn from one batch."""
         number, factor = self.state.step + 1, self._factor()
-        own = take_slice(batch, self._accelerator.process_index, self._accelerator.num_processes)
-        result = self._learner.gradients(own, step=number, factor=factor)
+        result = self._learner.gradients(batch, step=number, factor=factor)
         self._log.add(number, result, learning_rate=factor * self._plan.optimizer.learning_rate)
         if self._accelerator.device.type == "cpu":
             self._settle()  # nothing to wait for, so a bad step is caught before it moves the weights
@@ -206,22 +204,22 @@ class Loop:
 
     def _stop_for(self, bad: BadStep) -> None:
         # Batches are a function of the step, so a bad one met some steps ago can be had again.
-        with closing(_generator(self._batches(bad.step - 1))) as batches:
-            batch = take_slice(
-                next(batches), self._accelerator.process_index, self._accelerator.num_processes
-            )
+        with self._batches(bad.step - 1) as batches:
+            batch = next(batches)
         path = bad_batch_path(self._run.root, bad.step, process=self._accelerator.process_index)
+        saved: Path | None = path
         try:
             save_batch(path, batch)
         except OSError as error:
             self._watcher.say(f"The bad batch could not be kept: {disk_problem(error)}")
-            path = None
-        raise non_finite_error(batch, bad, saved=path, precision=self._plan.train.precision)
+            saved = None
+        raise non_finite_error(batch, bad, saved=saved, precision=self._plan.train.precision)
 
     def _stop_politely(self) -> None:
         self._save(is_best=False)
         self._watcher.say(
-            f"Stopped after step {self.state.step}, as asked. Go on with: limner train --resume {self._run.root}"
+            f"Stopped after step {self.state.step}, as asked. "
+            f"Go on with: limner train --resume {self._run.root}"
         )
         raise KeyboardInterrupt
 
@@ -256,13 +254,3 @@ def flat_settings(plan: Plan) -> dict[str, object]:
     """Return the plan's settings by dotted key, for trackers."""
     settings = plan.model_dump(mode="json", exclude={"reasons"})
     return dict(flatten(settings))
-
-
-def _generator(batches: Iterator[Batch]) -> Generator[Batch, None, None]:
-    """Make any iterator of batches one that can be closed, which stops its threads."""
-    try:
-        yield from batches
-    finally:
-        close = getattr(batches, "close", None)
-        if close is not None:
-            close()

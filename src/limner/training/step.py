@@ -86,11 +86,6 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
     ]
 
 
-def take_slice(batch: Batch, rank: int, world_size: int) -> Batch:
-    """Return one process's part of a batch that was drawn for all of them."""
-    return batch if world_size == 1 else split_batch(batch, world_size)[rank]
-
-
 def _clip(model: nn.Module, accelerator: Accelerator, clip: float | None) -> torch.Tensor:
     if clip is not None:
         return torch.as_tensor(accelerator.clip_grad_norm_(model.parameters(), clip)).detach()

@@ -69,7 +69,7 @@ class StepLog:
         return None
 
     def take_means(self) -> dict[str, float]:
-        """Return the mean of each value since the last call (the learning rate: its last value), and forget."""
+        """Return the mean of each value since the last call (of the learning rate the last), and forget."""
         values, self.values = self.values, {}
         means = {name: sum(numbers) / len(numbers) for name, numbers in values.items()}
         if "train/learning_rate" in values:
