@@ -31,3 +31,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("limner: stopped by the keyboard", file=sys.stderr)
         sys.exit(130)
+
+
+# The verbs register themselves on `app`, so they are imported after it is there.
+from limner.cli import doctor, plan  # noqa: E402, F401

@@ -1,0 +1,5 @@
+"""`limner plan`."""
+from limner.cli.app import app
+@app.command()
+def plan() -> None:
+    """Stub."""
