@@ -6,7 +6,7 @@ from pathlib import Path
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, UnknownNameError, describe
 from limner.formats.dataset_yaml import read_dataset_file
-from limner.formats.file_tree import FileTree, list_files
+from limner.formats.file_tree import FileTree, list_files, listed_once
 from limner.formats.instance_masks import InstanceMasks
 from limner.formats.paired_folders import PairedFolders, explain_no_pairs
 from limner.formats.source import Source
@@ -28,7 +28,11 @@ def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source
         ConfigError: `dataset.yaml` cannot be used.
         UnknownNameError: `dataset.yaml` names a format that does not exist.
     """
-    root = Path(path).expanduser()
+    with listed_once():
+        return _open(Path(path).expanduser(), settings)
+
+
+def _open(root: Path, settings: DatasetFile | None) -> Source:
     tree = list_files(root)
     if tree.is_empty:
         raise DataError(

@@ -29,6 +29,8 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Suffixes, in lower case, by which files are taken for images or masks when a folder is listed."""
 
+# OpenCV 4.11 and later decode to RGB order at once; earlier ones need a second pass over the pixels.
+_COLOR: int = getattr(cv2, "IMREAD_COLOR_RGB", cv2.IMREAD_COLOR)
 _KNOWN = "PNG, JPEG, TIFF, BMP, WebP, GIF or NPY"
 _SIGNATURES: tuple[tuple[bytes, Callable[[bytes], ImageHeader]], ...] = (
     (b"\x89PNG\r\n\x1a\n", headers.png_header),
@@ -188,7 +190,7 @@ def _decode(data: bytes, header: ImageHeader, *, keep_palette: bool, keep_alpha:
 
 
 def _decode_opencv(data: bytes, header: ImageHeader, *, keep_alpha: bool) -> Pixels:
-    flags = cv2.IMREAD_GRAYSCALE if header.channels == 1 else cv2.IMREAD_COLOR
+    flags = cv2.IMREAD_GRAYSCALE if header.channels == 1 else _COLOR
     # OpenCV's own handling of orientation differs between containers and versions, so it is switched off.
     flags |= cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED if keep_alpha else flags)
@@ -198,7 +200,9 @@ def _decode_opencv(data: bytes, header: ImageHeader, *, keep_alpha: bool) -> Pix
         return pixels[..., np.newaxis]
     if pixels.shape[2] == 4:
         return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA, dst=pixels)
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+    if _COLOR == cv2.IMREAD_COLOR or keep_alpha:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+    return pixels
 
 
 def _decode_palette(data: bytes, header: ImageHeader, *, keep_palette: bool) -> Pixels:
