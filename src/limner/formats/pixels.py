@@ -5,6 +5,7 @@ anything is decoded, and every failure is a `DataError` that names the file.
 """
 
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,13 @@ def read_pixels(
         raise _unreadable(path, str(error)) from None
     except PillowImage.DecompressionBombError as error:
         raise _unreadable(path, str(error), mend="Cut the image into tiles.") from None
-    found, expected = pixels.shape[:2], header.stored_shape
-    if found != expected:
-        raise _unreadable(path, f"{found[0]}x{found[1]} pixels (height x width) were decoded of {expected}")
+    except MemoryError:
+        height, width = header.stored_shape
+        found = f"no memory left for its {width} x {height} pixels (width x height)"
+        raise _unreadable(path, found, mend="Cut the image into tiles.") from None
+    if pixels.shape[:2] != header.stored_shape:
+        sizes = [f"{shape[1]} x {shape[0]}" for shape in (pixels.shape, header.stored_shape)]
+        raise _unreadable(path, f"{sizes[0]} pixels (width x height) were decoded of {sizes[1]}")
     return _upright(pixels, header.orientation), header
 
 
@@ -143,16 +148,17 @@ def _header(data: bytes, path: Path) -> ImageHeader:
         )
     try:
         header = read(data)
-    except (DamagedFileError, IndexError, OverflowError) as error:
+    except (DamagedFileError, IndexError, OverflowError, struct.error) as error:
         raise _unreadable(path, str(error)) from None
     height, width = header.stored_shape
     if not (height > 0 and width > 0):
         raise _unreadable(path, f"an image of {width} x {height} pixels (width x height)")
-    if height * width > MAX_PIXELS:
+    if height * width * max(1, header.channels / 4) > MAX_PIXELS:
+        channels = f" of {header.channels} channels" if header.channels > 4 else ""
         raise _unreadable(
             path,
-            f"{width} x {height} pixels (width x height), {height * width / 1e6:.0f} million",
-            expected=f"at most {MAX_PIXELS / 1e6:.0f} million pixels in one image",
+            f"{width} x {height} pixels (width x height){channels}, {height * width / 1e6:.0f} million",
+            expected=f"at most {MAX_PIXELS / 1e6:.0f} million pixels of 4 channels in one image",
             mend="Cut the image into tiles; if it is not really that large, its header is damaged.",
         )
     return header
