@@ -152,8 +152,10 @@ class _Axes:
         below = [tag("span", f"{t:,.10g}", class_="x", style=f"left:{self.x(t):.2%}") for t in self.x_ticks]
         flag = []
         if chart.flag is not None:
-            place = min(max(self.x(chart.flag[0]), 0.12), 0.88)  # the words stay inside the chart
-            flag = [tag("span", chart.flag[1], class_="flag", style=f"left:{place:.2%}")]
+            place = self.x(chart.flag[0])
+            # The words hang to that side of the mark where there is room for them.
+            style = f"left:{place:.2%}" if place < 0.5 else f"right:{1 - place:.2%}"
+            flag = [tag("span", chart.flag[1], class_="flag", style=style)]
         return [*beside, *below, *flag, tag("span", chart.x_label, class_="axis")]
 
 

@@ -11,7 +11,8 @@ MOST_CLASSES = 32
 MOST_MISTAKES = 8
 
 READING = (
-    "A row holds all pixels of one class and adds up to 100 %; its columns say what they were predicted as. "
+    "A row holds all pixels of one class and adds up to 100\u00a0%; its columns say what they were "
+    "predicted as. "
     "Blue is right, orange is mistaken; small mistakes are drawn stronger than they are."
 )
 

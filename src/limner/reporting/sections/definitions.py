@@ -4,10 +4,10 @@ from limner.reporting.facts import OVERALL_NAMES, RunFacts
 from limner.reporting.markup import Html, prose, tag
 
 STANDARD = {
-    "iou": "Intersection over union: pixels that are the class and predicted as it, over those that "
-    "are either.",
-    "dice": "Twice the pixels that are the class and predicted as it, over the pixels of the class plus those "
-    "predicted as it. Dice = 2 IoU / (1 + IoU).",
+    "iou": "Intersection over union: pixels that are the class and predicted as it, over those "
+    "that are either.",
+    "dice": "Twice the pixels that are the class and predicted as it, over the pixels of the class plus "
+    "those predicted as it. Dice = 2 IoU / (1 + IoU).",
     "precision": "Of the pixels predicted as the class, the part that is it.",
     "recall": "Of the pixels of the class, the part that is predicted as it.",
     "foreground_dice": "Dice over all pixels of the split that are not background, pooled.",

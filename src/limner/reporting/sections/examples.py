@@ -128,8 +128,8 @@ def _spread(evaluation: Evaluation) -> Html | None:
     quarter, median, upper = (ranks[int(q * (len(ranks) - 1))] for q in (0.25, 0.5, 0.75))
     text = (
         f"{plural(len(ranks), 'image')} by {name}: the lowest has {score(ranks[0])}, half of them "
-        f"lie between {score(quarter)} and {score(upper)} around a median of {score(median)}, the highest has "
-        f"{score(ranks[-1])}."
+        f"lie between {score(quarter)} and {score(upper)} around a median of {score(median)}, "
+        f"the highest has {score(ranks[-1])}."
     )
     return tag(
         "figure",

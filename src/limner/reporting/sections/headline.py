@@ -33,11 +33,8 @@ def title(facts: RunFacts) -> str:
 
 def subtitle(facts: RunFacts) -> str:
     """Return the network and the run, for the line under the title."""
-    return (
-        f"Run {facts.root.name}"
-        if facts.plan is None
-        else f"{facts.plan.network.name}, run {facts.root.name}"
-    )
+    network = "" if facts.plan is None else f"{facts.plan.network.name}, "
+    return f"{network}run {facts.root.name}"
 
 
 def verdict(facts: RunFacts) -> str:
