@@ -4,10 +4,7 @@ from pathlib import Path
 
 import typer
 
-from limner.cli.app import app
 
-
-@app.command()
 def report(
     run: Path = typer.Argument(help="The folder of a run, such as runs/nuclei."),  # noqa: B008
     show: bool = typer.Option(False, "--open", help="Open the page in the browser."),
