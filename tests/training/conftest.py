@@ -29,6 +29,8 @@ def run_script():
     def run(folder, *arguments, launcher=()):
         environment = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, *launcher, str(SCRIPT), str(folder), *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
 
     return run

@@ -4,11 +4,14 @@ import csv
 import signal
 
 import pytest
+import torch
 import yaml
 
+from limner.core.config import merge, parse_assignment
 from limner.core.errors import ConfigError, ModelError
 from limner.core.run_folder import RunFolder
 from limner.training.checkpoints import Checkpoints
+from limner.training.watchers import Watcher
 
 EVERYTHING = (
     "train.accumulate=2",
@@ -29,7 +32,25 @@ def weights(folder):
 def rows(folder, *, times=False):
     """The rows of metrics.csv without what a clock measured."""
     with (folder / "metrics.csv").open(newline="") as file:
-        return [(r["step"], r["name"], r["value"]) for r in csv.DictReader(file) if "seconds" not in r["name"]]
+        return [
+            (r["step"], r["name"], r["value"]) for r in csv.DictReader(file) if "seconds" not in r["name"]
+        ]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """The number of threads decides the order of sums, so both processes have one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def plan_of(tiny, assignments, **train):
+    settings = {"train": train}
+    for assignment in assignments:
+        settings = merge(settings, parse_assignment(assignment))
+    return tiny.tiny_plan(**settings)
 
 
 @pytest.mark.slow
@@ -42,28 +63,45 @@ def rows(folder, *, times=False):
         (("optimizer.name=adam", "schedule.name=one_cycle"), 16),
     ],
 )
-def test_killed_and_resumed_with_other_workers_is_bit_for_bit_the_same(tmp_path, run_script, settings, kill):
+def test_killed_and_resumed_with_other_workers_is_bit_for_bit_the_same(
+    tmp_path, tiny, run_script, settings, kill
+):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert run_script(whole, "train.workers=2", *settings).returncode == 0
+    tiny.run_tiny(whole, plan_of(tiny, settings, workers=2))
 
     killed = run_script(broken, "train.workers=1", *settings, f"kill={kill}")
-    assert killed.returncode == -signal.SIGKILL
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (broken / "model").exists()
-    resumed = run_script(broken, "--resume", "train.workers=0", *settings)
+    tiny.run_tiny(broken, plan_of(tiny, settings, workers=0), resume=True)
 
-    assert resumed.returncode == 0, resumed.stderr
     assert weights(broken) == weights(whole)
     assert rows(broken) == rows(whole)
 
 
-@pytest.mark.slow
-def test_killed_twice_at_the_same_place(tmp_path, run_script):
+class StopAt(Watcher):
+    """Ends a run in this process right after a step, before anything is saved of it."""
+
+    def __init__(self, step):
+        self._step = step
+
+    def step(self, moment):
+        if moment.step == self._step:
+            raise InterruptedError
+
+
+def run_until(step, tiny, folder, plan, **options):
+    with pytest.raises(InterruptedError):
+        tiny.run_tiny(folder, plan, watchers=[StopAt(step)], **options)
+
+
+@pytest.mark.parametrize("steps", [(7, 15, 18), (1,), (5, 6, 7, 8, 9, 10, 11)])
+def test_stopped_again_and_again(tmp_path, tiny, steps):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    run_script(whole, *EVERYTHING)
-    run_script(broken, *EVERYTHING, "kill=7")
-    run_script(broken, "--resume", *EVERYTHING, "kill=15")
-    run_script(broken, "--resume", *EVERYTHING, "kill=18")
-    run_script(broken, "--resume", *EVERYTHING)
+    plan = plan_of(tiny, EVERYTHING)
+    tiny.run_tiny(whole, plan)
+    for position, step in enumerate(steps):
+        run_until(step, tiny, broken, plan, resume=position > 0)
+    tiny.run_tiny(broken, plan, resume=True)
     assert weights(broken) == weights(whole)
     assert rows(broken) == rows(whole)
 
@@ -86,25 +124,21 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path, tiny):
 
 
 def test_a_half_written_checkpoint_is_said_and_the_best_one_taken(tmp_path, tiny):
-    plan = tiny.tiny_plan(train={"steps": 12})
+    plan = tiny.tiny_plan()
     tiny.run_tiny(tmp_path / "whole", plan)
-    tiny.run_tiny(tmp_path / "run", plan)
+    run_until(9, tiny, tmp_path / "run", plan)  # the best is of step 5, the last of step 8
     checkpoints = Checkpoints(RunFolder(tmp_path / "run").checkpoints)
-    cut = checkpoints.last.read_bytes()[:-100]  # what a disk gives back after a power cut without fsync
-    checkpoints.last.unlink()  # `best` may be the same file
-    checkpoints.last.write_bytes(cut)
-    if checkpoints.latest()[0].state.step == 12:
-        pytest.skip("the last checkpoint was the best, so nothing would be left to train")
+    checkpoints.last.write_bytes(checkpoints.last.read_bytes()[:-100])
 
     said = []
 
-    class Listener(tiny.Watcher):
+    class Listener(Watcher):
         def say(self, message):
             said.append(message)
 
     tiny.run_tiny(tmp_path / "run", plan, resume=True, watchers=[Listener()])
     assert "last.safetensors" in said[0]
-    assert "goes on from the best checkpoint" in said[0]
+    assert "goes on from the best checkpoint, of step 5" in said[0]
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 
 

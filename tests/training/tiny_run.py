@@ -40,7 +40,9 @@ class DrawnSource(Source):
         return None
 
     def index(self):
-        records = [Record(f"disc_{i}", Path(f"disc_{i}.png"), (Path(f"disc_{i}_mask.png"),)) for i in range(10)]
+        records = [
+            Record(f"disc_{i}", Path(f"disc_{i}.png"), (Path(f"disc_{i}_mask.png"),)) for i in range(10)
+        ]
         return tuple(records), ()
 
     def _disc(self, record: Record) -> np.ndarray:
@@ -72,8 +74,12 @@ class TinyNetwork(nn.Module):
 def tiny_plan(**settings: Any) -> Plan:
     """A plan of 20 steps; `settings` are laid over it, section by section."""
     base = {
-        "data": {"path": "drawn", "format": "drawn", "num_images": {"train": 8, "val": 2},
-                 "labels": label_table().to_dict()},
+        "data": {
+            "path": "drawn",
+            "format": "drawn",
+            "num_images": {"train": 8, "val": 2},
+            "labels": label_table().to_dict(),
+        },
         "network": {"name": "unet", "pretrained": "no"},
         "input": {"channels": 3, "crop_size": (36, 36), "mean": (60.0,) * 3, "std": (50.0,) * 3},
         "optimizer": {"learning_rate": 0.01},
