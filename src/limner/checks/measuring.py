@@ -142,10 +142,15 @@ def value_grids(values: ValueMap, counts: dict[int, int]) -> dict[int, Grid]:
 
 
 def _pieces(mask: npt.NDArray[np.bool_], step: int) -> Components:
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    binary = mask.view(np.uint8)
+    # Most values cover a small part of the mask: only that part is labelled.
+    x, y, width, height = cv2.boundingRect(binary)
+    binary = binary[y : y + height, x : x + width]
+    if not binary.size:
+        return Components(0, 0.0)  # thinning lost the value altogether
+    count, _, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
-    # A thinned mask may have lost the value altogether.
-    return Components(count - 1, float(np.median(areas)) * step * step if len(areas) else 0.0)
+    return Components(count - 1, float(np.median(areas)) * step * step)
 
 
 def _cell_weights(length: int, side: int) -> npt.NDArray[np.float32]:

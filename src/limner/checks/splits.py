@@ -38,7 +38,8 @@ _CHUNK = 512
 
 def split_findings(facts: DatasetFacts) -> list[Finding]:
     """Return which pictures stand in two splits or twice in one."""
-    images = [image for image in facts.images if image.content_hash]
+    # An unlabelled copy takes part in nothing.
+    images = [image for image in facts.images if image.content_hash and image.is_labelled]
     groups: dict[str, list[ImageFacts]] = defaultdict(list)
     for image in images:
         groups[image.content_hash].append(image)
