@@ -66,6 +66,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "class-rare": Code(_N, "A class has fewer than 0.1 % of the pixels."),
     },
     "splits": {
+        "splits-unusable": Code(_E, "The splits that the layout or dataset.yaml names cannot be used."),
         "same-image-in-two-splits": Code(_W, "The same pixels are in two splits: scores look too good."),
         "near-duplicate-in-two-splits": Code(_W, "Almost the same picture is in two splits."),
         "same-image-twice": Code(_N, "The same pixels stand twice in one split."),

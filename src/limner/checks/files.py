@@ -18,26 +18,30 @@ def file_findings(facts: DatasetFacts) -> list[Finding]:
 
 
 def _unreadable(facts: DatasetFacts) -> Iterator[Finding]:
-    mend = "Restore the file from its origin, or remove it together with its {other}."
     for image in facts.images:
         if image.image_error:
-            yield make(
-                "image-unreadable",
-                image.image_file,
-                image.image_error,
-                expected="an image that can be read to its end",
-                mend=mend.format(other="mask"),
-                files=[image.image_file],
-            )
+            yield _broken("image-unreadable", image.image_file, image.image_error, "its mask")
         if image.label_error:
-            yield make(
-                "mask-unreadable",
-                image.label_file,
-                image.label_error,
-                expected="a mask that can be read to its end",
-                mend=mend.format(other="image"),
-                files=[image.label_file],
-            )
+            yield _broken("mask-unreadable", image.label_file, image.label_error, "its image")
+
+
+def _broken(code: str, file: str, error: str, other: str) -> Finding:
+    """Compose the finding of a file that cannot be read, from the message that reading it gave."""
+    first, *rest = error.splitlines()
+    parts = dict(line.strip().split(":", 1) for line in rest if ":" in line)
+    what, _, where = first.partition(": ")
+    # The message may be about another file than the first, such as one instance of many.
+    found = what.removesuffix(".") if not where or where.endswith(file) else first
+    detail = parts.get("found", "").strip()
+    return make(
+        code,
+        file,
+        f"{found}: {detail}" if detail else found,
+        expected=parts.get("expected", "").strip() or "a file that can be read to its end",
+        mend=parts.get("mend", "").strip()
+        or f"Restore it from its origin, or remove it together with {other}.",
+        files=[file],
+    )
 
 
 def _sizes(facts: DatasetFacts) -> Iterator[Finding]:

@@ -147,7 +147,7 @@ def _noise(case: Case) -> Finding | None:
         place(files),
         f"{found}: black and white with {'compression noise' if lossy else 'soft edges'}",
         expected="two values, background and foreground",
-        mend=f"Accept the threshold: pixels greater than {threshold} become foreground ({share} of all pixels).",
+        mend=f"Accept the threshold: pixels greater than {threshold} become foreground, {share} of all.",
         files=files,
         proposal={
             "mask_encoding": {"threshold": threshold},
@@ -163,11 +163,11 @@ def _large_value(case: Case) -> Finding | None:
     files = case.files(lambda image: case.values[-1] in image.value_counts)
     white = case.values[-1]
     if len(case.values) == 2:
-        low = case.values[0]
+        low, share = case.values[0], percent(case.counts[white] / sum(case.counts.values()))
         return make(
             "mask-is-0-255",
             place(files),
-            f"masks hold {low} and {white}; {white} covers {percent(case.counts[white] / sum(case.counts.values()))}",
+            f"masks hold {low} and {white}; {white} covers {share} of the pixels",
             expected=f"0 and 1; elsewhere {white} often means: ignore this pixel",
             mend=f"Accept {white} as the foreground, trained as 1.",
             files=files,
@@ -196,11 +196,11 @@ def _void(case: Case) -> Finding | None:
     if others[-1] >= MIN_WHITE or case.num_values > MAX_CLASSES:
         return None
     files = case.files(lambda image: VOID in image.value_counts)
+    share = percent(case.counts[VOID] / sum(case.counts.values()))
     return make(
         "mask-ignores-255",
         place(files),
-        f"class numbers {number_list(others)}, and 255 on {percent(case.counts[VOID] / sum(case.counts.values()))} "
-        f"of the pixels of {len(files)} masks",
+        f"class numbers {number_list(others)}, and 255 on {share} of the pixels, in {len(files)} masks",
         expected="to know whether 255 is a class",
         mend="Accept that pixels of value 255 are ignored: no loss and no score looks at them.",
         files=files,

@@ -22,8 +22,8 @@ MIN_EACH_END = 0.0005
 def threshold_between(counts: Mapping[int, int]) -> int | None:
     """Return the threshold of a two-level histogram, or None where it has no two levels.
 
-    The two peaks are the commonest values near either end. The threshold is the middle between them unless the
-    smoothed histogram has a clearly deeper valley elsewhere (a tenth of what lies in the middle).
+    The two peaks are the commonest values near either end. The threshold is the middle between them unless
+    the smoothed histogram has a clearly deeper valley elsewhere (a tenth of what lies in the middle).
 
     Args:
         counts: Grey level -> pixels, over all masks.

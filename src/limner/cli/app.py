@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from limner.cli.check import check
 from limner.cli.evaluate import evaluate
 from limner.cli.predict import predict
 from limner.cli.report import report
@@ -17,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (train, evaluate, predict, report):
+for verb in (check, train, evaluate, predict, report):
     app.command()(verb)
 
 
