@@ -43,7 +43,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
     },
     "labels": {
         "mask-is-jpeg": Code(_E, "Masks were saved as JPEG, which adds values that nobody drew."),
-        "mask-has-soft-edges": Code(_E, "Two-class masks hold grey levels between black and white."),
+        "mask-has-soft-edges": Code(_E, "Two-class masks hold soft edges, or several blacks and whites."),
         "mask-is-0-255": Code(_E, "Masks hold 0 and one large value, such as 255, instead of 0 and 1."),
         "mask-ignores-255": Code(
             _E, "Class numbers stand beside 255, which usually means: ignore this pixel."

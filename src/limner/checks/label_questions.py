@@ -9,7 +9,7 @@ from limner.checks.classes import percent
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.checks.naming import color_proposal, two_classes
-from limner.checks.two_levels import MIN_WHITE, has_middle_levels, threshold_between
+from limner.checks.two_levels import MIN_WHITE, is_two_levels, threshold_between
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding
 from limner.core.labels import MAX_CLASSES, LabelTable, pack_rgb
@@ -124,10 +124,10 @@ def _specks(case: Case) -> list[int]:
 
 def _noise(case: Case) -> Finding | None:
     lossy = case.files(lambda image: image.label_is_lossy)
-    if case.settings.encoding.kind != "index" or not (lossy or len(case.values) > 2):
+    if case.settings.encoding.kind != "index" or not (lossy or len(case.values) > 3):
         return None
     threshold = threshold_between(case.counts)
-    if not lossy and (threshold is None or not has_middle_levels(case.values)):
+    if not lossy and (threshold is None or not is_two_levels(case.values)):
         return None
     found = f"{len(case.values)} values between {case.values[0]} and {case.values[-1]}"
     if threshold is None:
@@ -140,12 +140,13 @@ def _noise(case: Case) -> Finding | None:
             files=lossy,
         )
     above = sum(n for v, n in case.counts.items() if v > threshold)
-    files = lossy or case.files(lambda image: len(image.value_counts) > 2)
+    ends = {case.values[0], case.values[-1]}
+    files = lossy or case.files(lambda image: not image.value_counts.keys() <= ends)
     share = percent(above / sum(case.counts.values()))
     return make(
         "mask-is-jpeg" if lossy else "mask-has-soft-edges",
         place(files),
-        f"{found}: black and white with {'compression noise' if lossy else 'soft edges'}",
+        f"{found}: black and white, with {'compression noise' if lossy else 'soft edges or variants'}",
         expected="two values, background and foreground",
         mend=f"Accept the threshold: pixels greater than {threshold} become foreground, {share} of all.",
         files=files,

@@ -23,7 +23,7 @@ most copies cut by 1 % reach 0.93, while different pictures stay below 0.86."""
 ENOUGH_FOR_MEAN = 10
 """Of fewer pictures the mean is no guide to what all of them share."""
 
-MIN_CORRELATION_OF_FEW = 0.99
+MIN_CORRELATION_OF_FEW = 0.97
 """The bar where what all pictures share could not be taken out."""
 
 MIN_SPREAD = 4.0
