@@ -1,6 +1,7 @@
 """Settings as pydantic models: unknown keys are refused and the nearest known key is named."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from inspect import signature
 from typing import Any, TypeVar
 
 import yaml
@@ -94,3 +95,29 @@ def _problem(model: type[BaseModel], detail: Any) -> str:  # noqa: ANN401 - pyda
         near = did_you_mean(key, siblings) or did_you_mean(key.rpartition(".")[2], siblings)
         return f"{key}: unknown key{near}"
     return f"{key}: {detail['msg']}; found {detail['input']!r}"
+
+
+def refuse_unknown_options(function: Callable[..., object], options: Iterable[str], *, where: str) -> None:
+    """Check option names against the keyword arguments of the function or class that takes them.
+
+    Raises:
+        ConfigError: An option is none of the arguments; the nearest one is named.
+    """
+    known = list(signature(function).parameters)
+    for option in options:
+        if option not in known:
+            raise ConfigError(
+                f"{where} has no option {option!r}{did_you_mean(option, known)}. It has: {', '.join(known)}."
+            )
+
+
+def merge_assignments(texts: Iterable[str]) -> dict[str, Any]:
+    """Turn several ``KEY=VALUE`` texts into one nested mapping; a later one wins.
+
+    Raises:
+        ConfigError: One of them has no ``=`` or no key.
+    """
+    merged: dict[str, Any] = {}
+    for text in texts:
+        merged = merge(merged, parse_assignment(text))
+    return merged

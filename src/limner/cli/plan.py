@@ -1,0 +1,3 @@
+"""`limner plan`."""
+def plan() -> None:
+    """Stub."""

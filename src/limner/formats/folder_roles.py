@@ -1,0 +1,91 @@
+"""Which files of a folder tree are images, which are labels, which are neither, by folder and file names."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from limner.formats.folder_words import FolderName, Role, read_folder_name
+from limner.formats.pairing import Item, bare_image_stem, bare_label_stem, has_label_affix, has_other_affix
+
+Site = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The files of a dataset by what they are."""
+
+    images: tuple[Item, ...]
+    labels: tuple[Item, ...]
+    valid_regions: tuple[Item, ...]
+    other_labels: tuple[Item, ...]
+
+
+def assign_roles(paths: Iterable[PurePosixPath]) -> Roles:
+    """Sort files into images, labels, fields of view and labels that are not used."""
+    sites: dict[Site, list[tuple[Item, Role | None]]] = defaultdict(list)
+    names: dict[PurePosixPath, tuple[FolderName, ...]] = {}
+    for path in paths:
+        folder = path.parent
+        if folder not in names:
+            names[folder] = tuple(read_folder_name(part) for part in folder.parts)
+        item, role = _item(path, names[folder])
+        sites[item.site].append((item, role))
+    sorted_out: dict[Role, list[Item]] = defaultdict(list)
+    for members in sites.values():
+        for item, role in _settle(members):
+            sorted_out[role].append(item)
+    groups: tuple[Role, ...] = ("image", "label", "valid_region", "other_label")
+    return Roles(*(tuple(sorted_out[role]) for role in groups))
+
+
+def _item(path: PurePosixPath, names: tuple[FolderName, ...]) -> tuple[Item, Role | None]:
+    # The innermost folder that says a role decides: `masks/images/` would be an odd name for masks.
+    role, folder = None, ""
+    for part, name in zip(path.parts, names, strict=False):
+        if name.role is not None:
+            role, folder = name.role, part
+    site = tuple(word for name in names for word in name.words)
+    split = next((name.split for name in names if name.split), None)
+    if role == "label" and has_other_affix(path.stem):
+        role = "other_label"
+    return Item(path, site, split, folder), role
+
+
+def _settle(members: list[tuple[Item, Role | None]]) -> list[tuple[Item, Role]]:
+    """Decide about the files whose folders say nothing, and about `mask` beside `manual`."""
+    roles = Counter(role for _, role in members)
+    manual = any(role == "label" and read_folder_name(item.folder).is_manual for item, role in members)
+    settled: list[tuple[Item, Role]] = []
+    silent: list[Item] = []
+    for item, role in members:
+        if role is None or (role == "image" and not roles["label"]):
+            silent.append(item)
+        elif manual and role == "label" and not read_folder_name(item.folder).is_manual:
+            # Retinal sets (DRIVE, HRF): the person's drawing is the label, `mask` the camera's field of view.
+            settled.append((item, "valid_region"))
+        else:
+            settled.append((item, role))
+    if roles["label"]:
+        # `train/` beside `trainannot/`: images, unless folders named for images are there too.
+        return settled + [(item, "image") for item in silent if not roles["image"] or _is_beside(item)]
+    return settled + _settle_one_folder(silent)
+
+
+def _is_beside(item: Item) -> bool:
+    return bool(item.split)
+
+
+def _settle_one_folder(items: list[Item]) -> list[tuple[Item, Role]]:
+    """Images and masks in one folder: ``cat.jpg`` with ``cat_mask.png``, or with ``cat.png``."""
+    marked = {item for item in items if has_label_affix(item.stem)}
+    keys = {(i.path.parent, bare_image_stem(i.stem)) for i in items if i not in marked}
+    partners = sum((i.path.parent, bare_label_stem(i.stem)) in keys for i in marked)
+    if marked and partners >= 0.5 * len(marked):
+        return [(item, "label" if item in marked else "image") for item in items]
+    photos = {(i.path.parent, i.stem) for i in items if i.path.suffix.lower() in (".jpg", ".jpeg")}
+    twins = {i for i in items if i.path.suffix.lower() in (".png", ".gif", ".bmp", ".npy", ".tif", ".tiff")}
+    twins = {i for i in twins if (i.path.parent, i.stem) in photos}
+    if photos and len(twins) >= 0.5 * len(photos):
+        return [(item, "label" if item in twins else "image") for item in items]
+    return [(item, "image") for item in items]

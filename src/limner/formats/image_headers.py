@@ -1,0 +1,217 @@
+"""What an image file says about itself before a pixel is decoded, and whether the file is complete.
+
+Decoders differ in what they accept in silence: some OpenCV versions fill the lost half of a truncated PNG
+or JPEG with grey. So the containers are walked here first; that costs microseconds a file.
+References: PNG (ISO/IEC 15948), JPEG (ITU-T T.81), GIF89a, the WebP container, Microsoft's BITMAPINFOHEADER.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_PIXELS = 512 * 1024 * 1024
+"""Larger images are refused before decoding: 1.5 GB as 8-bit RGB."""
+
+
+class DamagedFileError(Exception):
+    """The bytes are not a complete image; the message says what is wrong, without the file's name."""
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What an image file says about itself.
+
+    Attributes:
+        container: ``PNG``, ``JPEG``, ``GIF``, ``BMP``, ``WebP``, ``TIFF`` or ``NPY``.
+        stored_shape: (H, W) as stored, before the EXIF rotation.
+        channels: Channels of the decoded image: a colour palette counts 3, alpha is not counted.
+        dtype: NumPy name of the decoded type: ``uint8``, ``uint16`` or ``float32``.
+        has_alpha: There is a transparency channel, table or colour.
+        has_palette: Pixels are indices into a table of colours.
+        is_lossy: Compression changed the pixel values (JPEG, lossy WebP).
+        orientation: EXIF orientation 1..8; 1 is upright.
+    """
+
+    container: str
+    stored_shape: tuple[int, int]
+    channels: int
+    dtype: str = "uint8"
+    has_alpha: bool = False
+    has_palette: bool = False
+    is_lossy: bool = False
+    orientation: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) upright, as `read_image` returns it."""
+        height, width = self.stored_shape
+        return (width, height) if self.orientation >= 5 else (height, width)
+
+
+def png_header(data: bytes) -> ImageHeader:
+    """Walk a PNG's chunks to its end mark.
+
+    Raises:
+        DamagedFileError: A chunk is cut off or its checksum is wrong.
+    """
+    if data[12:16] != b"IHDR" or len(data) < 33:
+        raise DamagedFileError("the file ends inside the PNG header")
+    width, height, bits, color_type = struct.unpack_from(">IIBB", data, 16)
+    alpha, orientation = color_type in (4, 6), 1
+    view, position = memoryview(data), 8
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        if end > len(data):
+            break
+        if zlib.crc32(view[position + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+            raise DamagedFileError(f"the checksum of a PNG {kind.decode('latin-1')} block is wrong")
+        if kind == b"IEND":
+            channels = 1 if color_type in (0, 4) else 3
+            dtype = "uint16" if bits == 16 else "uint8"
+            palette = color_type == 3
+            return ImageHeader(
+                "PNG", (height, width), channels, dtype, alpha, palette, orientation=orientation
+            )
+        alpha |= kind == b"tRNS"
+        if kind == b"eXIf":
+            orientation = exif_orientation(data[position + 8 : end - 4])
+        position = end
+    raise DamagedFileError(f"the PNG is cut off after {len(data)} bytes: its end mark is missing")
+
+
+def jpeg_header(data: bytes) -> ImageHeader:
+    """Walk a JPEG's segments to the pixels, then look for the end mark.
+
+    Raises:
+        DamagedFileError: The end mark is missing.
+    """
+    shape, channels, bits, orientation, scan = (0, 0), 0, 8, 1, 0
+    for marker, start, end in _jpeg_segments(data):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            bits, height, width, channels = struct.unpack_from(">BHHB", data, start)
+            shape = (height, width)
+        elif marker == 0xE1 and data[start : start + 6] == b"Exif\0\0":
+            orientation = exif_orientation(data[start + 6 : end])
+        scan = end
+    # Inside compressed data 0xFF is always followed by 0 or a restart mark, so this cannot be a pixel; a
+    # thumbnail's own end mark lies before `scan`.
+    if not channels or data.find(b"\xff\xd9", scan) < 0:
+        raise DamagedFileError(f"the JPEG is cut off after {len(data)} bytes: its end mark is missing")
+    if bits != 8:
+        raise DamagedFileError(f"the JPEG has {bits} bits a sample; limner reads JPEGs of 8 bits")
+    return ImageHeader("JPEG", shape, 1 if channels == 1 else 3, is_lossy=True, orientation=orientation)
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield (marker, first byte after the length, end) up to and including the first scan's header."""
+    position = 2
+    while position + 4 <= len(data):
+        if data[position] != 0xFF:
+            raise DamagedFileError(f"a JPEG marker was expected at byte {position}")
+        marker = data[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+            continue
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:  # markers without a length
+            position += 2
+            continue
+        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        if end > len(data) or end < position + 4:
+            return
+        yield marker, position + 4, end
+        if marker == 0xDA:
+            return
+        position = end
+
+
+def gif_header(data: bytes) -> ImageHeader:
+    """Read a GIF's screen size and table of colours; a table of greys counts as a grey image.
+
+    Raises:
+        DamagedFileError: The file ends inside its header.
+    """
+    if len(data) < 14:
+        raise DamagedFileError("the file ends inside the GIF header")
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    table = data[13 : 13 + 3 * 2 ** ((flags & 7) + 1)] if flags & 0x80 else b""
+    # GIF knows only palettes, so a grey image is stored as a palette of greys.
+    grey = bool(table) and table[0::3] == table[1::3] == table[2::3]
+    return ImageHeader("GIF", (height, width), 1 if grey else 3, has_palette=not grey)
+
+
+def bmp_header(data: bytes) -> ImageHeader:
+    """Read a BMP's header and check that the uncompressed rows are all there.
+
+    Raises:
+        DamagedFileError: The file is shorter than its rows.
+    """
+    if len(data) < 30:
+        raise DamagedFileError("the file ends inside the BMP header")
+    offset, header_size = struct.unpack_from("<II", data, 10)
+    compression, colors, entry = 0, 0, 4
+    if header_size == 12:  # OS/2
+        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
+        entry = 3
+    else:
+        if len(data) < 54:
+            raise DamagedFileError("the file ends inside the BMP header")
+        width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+        (colors,) = struct.unpack_from("<I", data, 46)
+    height = abs(height)  # negative: rows from top to bottom
+    if compression in (0, 3) and offset + (width * bits + 31) // 32 * 4 * height > len(data):
+        raise DamagedFileError(f"the BMP is cut off after {len(data)} bytes")
+    start = 14 + header_size
+    table = data[start : min(offset, start + entry * (colors or 2**bits))] if bits <= 8 else b""
+    grey = bool(table) and table[0::entry] == table[1::entry] == table[2::entry]
+    alpha = bits == 32 and header_size >= 56 and struct.unpack_from("<I", data, 66)[0] != 0
+    palette = bits <= 8 and not grey
+    return ImageHeader("BMP", (height, width), 1 if grey else 3, has_alpha=alpha, has_palette=palette)
+
+
+def webp_header(data: bytes) -> ImageHeader:
+    """Walk a WebP's chunks.
+
+    Raises:
+        DamagedFileError: The file is shorter than it says, or holds no image.
+    """
+    if len(data) < 30 or 8 + int.from_bytes(data[4:8], "little") > len(data):
+        raise DamagedFileError(f"the WebP is cut off after {len(data)} bytes")
+    shape, alpha, lossy, orientation, position = (0, 0), False, False, 1, 12
+    while position + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, position)
+        body = data[position + 8 : position + 8 + length]
+        if kind == b"VP8X" and length >= 10:
+            alpha |= bool(body[0] & 0x10)
+            width, height = (1 + int.from_bytes(body[i : i + 3], "little") for i in (4, 7))
+            shape = (height, width)
+        elif kind == b"VP8L" and length >= 5:
+            packed = int.from_bytes(body[1:5], "little")
+            alpha |= bool(packed >> 28 & 1)
+            shape = shape if any(shape) else ((packed >> 14 & 0x3FFF) + 1, (packed & 0x3FFF) + 1)
+        elif kind == b"VP8 " and length >= 10:
+            width, height = struct.unpack_from("<HH", body, 6)
+            shape, lossy = shape if any(shape) else (height & 0x3FFF, width & 0x3FFF), True
+        elif kind == b"EXIF":
+            orientation = exif_orientation(body.removeprefix(b"Exif\0\0"))
+        position += 8 + length + (length & 1)
+    if not any(shape):
+        raise DamagedFileError("the WebP holds no image")
+    return ImageHeader("WebP", shape, 3, has_alpha=alpha, is_lossy=lossy, orientation=orientation)
+
+
+def exif_orientation(exif: bytes) -> int:
+    """Return the orientation 1..8 of an EXIF block (a TIFF header and one directory); 1 where unreadable."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None or len(exif) < 10:
+        return 1
+    (start,) = struct.unpack_from(order + "I", exif, 4)
+    if start + 2 > len(exif):
+        return 1
+    (count,) = struct.unpack_from(order + "H", exif, start)
+    for entry in range(start + 2, min(start + 2 + 12 * count, len(exif) - 11), 12):
+        tag, _, _, value = struct.unpack_from(order + "HHIH", exif, entry)
+        if tag == 0x0112:
+            return value if 1 <= value <= 8 else 1
+    return 1

@@ -1,0 +1,119 @@
+"""One folder an image, with one mask file an instance: ``ID/images/*.png`` and ``ID/masks/*.png``."""
+
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import DataError, describe
+from limner.core.finding import Finding, Severity
+from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
+from limner.core.sample import Image, Record
+from limner.formats.file_tree import FileTree, list_files
+from limner.formats.folder_words import split_of_folder
+from limner.formats.images import read_image
+from limner.formats.masks import read_values
+from limner.formats.source import Source
+
+_IMAGES, _MASKS = "images", "masks"
+MOST_NAMED = 20
+"""A finding names at most so many files."""
+
+
+class InstanceMasks(Source):
+    """Nuclei as in the 2018 Data Science Bowl: a folder an image, a 0/255 mask an instance.
+
+    Until there is an instance task the instances of an image are united: 0 is background, 1 an object.
+    """
+
+    name = "instance-masks"
+    title = "one folder an image, holding images/ with the image and masks/ with one mask an instance"
+
+    @classmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        """Return the evidence that `root` has this layout, or None."""
+        if settings.images or settings.masks:
+            return None
+        folders = _image_folders(list_files(root))
+        single = sum(len(images) == 1 for images, _ in folders.values())
+        several = sum(len(masks) > 1 for _, masks in folders.values())
+        # A paired-folders dataset whose folders are called images and masks has many images in one folder.
+        if not folders or single < 0.9 * len(folders) or (not several and len(folders) < 2):
+            return None
+        return f"{len(folders)} folders that each hold {_IMAGES}/ with one image and {_MASKS}/ with its masks"
+
+    def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
+        """List one record for each image folder."""
+        records: list[Record] = []
+        odd: dict[str, list[str]] = defaultdict(list)
+        for folder, (images, masks) in _image_folders(list_files(self.root)).items():
+            if len(images) != 1:
+                odd["several-images" if images else "mask-without-image"].append(folder.as_posix())
+                continue
+            if not masks:
+                odd["image-without-mask"].append(images[0].as_posix())
+            labels = tuple(self.root / mask for mask in masks)
+            split = next((s for part in folder.parts[:-1] if (s := split_of_folder(part))), None)
+            records.append(Record(folder.as_posix(), self.root / images[0], labels, split))
+        findings = [_finding(code, names) for code, names in sorted(odd.items())]
+        return tuple(sorted(records, key=lambda r: r.name)), tuple(findings)
+
+    def read_image(self, record: Record) -> Image:
+        """Read the image upright, alpha dropped."""
+        return read_image(record.image)
+
+    def read_values(self, record: Record) -> ValueMap:
+        """Unite the instances: 0 where no mask covers the pixel, 1 where one or more do.
+
+        Raises:
+            DataError: A mask cannot be read, or its size differs from the others'.
+        """
+        if not record.labels:
+            raise DataError(describe("The image has no masks", where=record.image))
+        united = read_values(record.labels[0]) != 0
+        for path in record.labels[1:]:
+            mask = read_values(path)
+            if mask.shape != united.shape:
+                raise DataError(
+                    describe(
+                        "The instance masks of one image differ in size",
+                        where=path,
+                        found=f"{mask.shape[0]}x{mask.shape[1]} pixels (height x width)",
+                        expected=f"{united.shape[0]}x{united.shape[1]} as in {record.labels[0].name}",
+                    )
+                )
+            np.logical_or(united, mask, out=united)
+        return united.view(np.uint8)
+
+    def declared_labels(self) -> LabelTable | None:
+        """Return what `dataset.yaml` names, or background and object."""
+        return self.settings.label_table() or LabelTable(
+            (LabelClass("background", (0,), distinct_color(0)), LabelClass("object", (1,), distinct_color(1)))
+        )
+
+
+def _image_folders(
+    tree: FileTree,
+) -> dict[PurePosixPath, tuple[list[PurePosixPath], list[PurePosixPath]]]:
+    """Return image folder -> (images, masks) for every folder that has both subfolders, or one of them."""
+    folders: dict[PurePosixPath, tuple[list[PurePosixPath], list[PurePosixPath]]] = {}
+    for path in tree.images:
+        kind = path.parent.name.casefold()
+        if kind in (_IMAGES, _MASKS) and len(path.parts) >= 3:
+            pair = folders.setdefault(path.parent.parent, ([], []))
+            pair[kind == _MASKS].append(path)
+    return folders
+
+
+def _finding(code: str, names: list[str]) -> Finding:
+    count = len(names)
+    words = {
+        "several-images": (f"{count} folders hold several images; they are left out.", "one image a folder"),
+        "mask-without-image": (f"{count} folders hold masks and no image; they are left out.", "one image"),
+        "image-without-mask": (f"{count} images have no mask and are left out of training.", "masks/*.png"),
+    }
+    found, expected = words[code]
+    return Finding(
+        code, Severity.WARNING, names[0], found, expected, files=tuple(names[:MOST_NAMED]), count=count
+    )

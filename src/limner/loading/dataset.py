@@ -1,0 +1,104 @@
+"""Dataset: the records of one split, decoded on demand into Samples with trained labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from limner.core.errors import DataError, describe
+from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.sample import LabelMap, Record, Sample
+from limner.formats.masks import read_values
+from limner.formats.source import Source
+from limner.loading.cache import Decoded, MemoryCache, SampleCache
+
+
+class Dataset:
+    """Samples of `records`, in their order; safe to read from several threads.
+
+    Args:
+        source: Reads the files.
+        records: Which images; each must have labels.
+        labels: Translates mask values into trained labels.
+        cache: Keeps decoded images for the next pass. Left out, as many as half of the free memory holds;
+            None decodes every time.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        records: Sequence[Record],
+        labels: LabelTable,
+        *,
+        cache: SampleCache | None | str = "memory",
+    ) -> None:
+        self.source = source
+        self.records = tuple(records)
+        self.labels = labels
+        self.cache = MemoryCache() if isinstance(cache, str) else cache
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return sample `index` at full size; its arrays are shared with the cache and read-only.
+
+        Raises:
+            DataError: A file cannot be read, image and labels differ in size, or a mask holds a value that
+                the label table does not know; the message names the file.
+        """
+        record = self.records[index]
+        decoded = None if self.cache is None else self.cache.get(record)
+        if decoded is None:
+            decoded = self._decode(record)
+            if self.cache is not None:
+                self.cache.put(record, decoded)
+        return Sample(record.name, *decoded)
+
+    def _decode(self, record: Record) -> Decoded:
+        image = self.source.read_image(record)
+        semantic = self.labels.encode(self.source.read_values(record), where=_label_files(record))
+        if semantic.shape != image.shape[:-1]:
+            raise _sizes_differ(record, image.shape[:-1], semantic.shape)
+        if record.valid_region is not None:
+            semantic = _within_region(record.valid_region, semantic)
+        image.flags.writeable = semantic.flags.writeable = False
+        return image, semantic
+
+
+def _within_region(path: Path, semantic: LabelMap) -> LabelMap:
+    """Ignore the labels where the region's mask is zero."""
+    region = read_values(path)
+    if region.shape != semantic.shape:
+        raise DataError(
+            describe(
+                "The valid region and its image differ in size",
+                where=path,
+                found=_size(region.shape),
+                expected=_size(semantic.shape),
+                mend="Mend the file, or take `valid_region` out of dataset.yaml.",
+            )
+        )
+    return np.where(region == 0, np.uint8(IGNORE_INDEX), semantic)
+
+
+def _label_files(record: Record) -> str:
+    more = f" and {len(record.labels) - 1} more" if len(record.labels) > 1 else ""
+    return f"{record.labels[0]}{more}"
+
+
+def _sizes_differ(record: Record, image: tuple[int, ...], labels: tuple[int, ...]) -> DataError:
+    return DataError(
+        describe(
+            "The labels and their image differ in size",
+            where=_label_files(record),
+            found=f"labels of {_size(labels)}",
+            expected=f"{_size(image)}, as {record.image}",
+            mend="Export the mask at the image's size, or take the pair out.",
+        )
+    )
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    """Return a size as people write it: width x height, or depth x height x width."""
+    return " x ".join(map(str, shape[::-1] if len(shape) == 2 else shape))

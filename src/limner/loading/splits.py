@@ -1,0 +1,114 @@
+"""Which images are for training, which for validation, which for the final test.
+
+A split depends on the seed and the image names alone: not on the order of the records, nor on the machine.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from limner.core.dataset_file import DatasetFile, SplitFractions, SplitLists
+from limner.core.errors import ConfigError, DataError, describe
+from limner.core.sample import Record
+
+Splits = dict[str, tuple[Record, ...]]
+
+DEFAULT_FRACTIONS = SplitFractions()
+"""Where nobody named splits: one image in five validates."""
+
+
+def assign_splits(records: Sequence[Record], settings: DatasetFile, *, seed: int = 0) -> Splits:
+    """Divide the labelled records into splits.
+
+    Fractions in `dataset.yaml` come first, then the split that each record names (its source has read the
+    folders and list files), then an 80/20 draw. Where no image is for validation, one in five of the
+    training images is.
+
+    Args:
+        records: All records of a source; those without labels are left out.
+        settings: The dataset's `dataset.yaml`.
+        seed: Of the draw, where `dataset.yaml` does not name its own.
+
+    Returns:
+        ``train`` and ``val``, and ``test`` where there is one; each sorted by name. ``val`` is empty only
+        where a single image is labelled.
+
+    Raises:
+        ConfigError: `dataset.yaml` names list files that this source did not follow.
+        DataError: No image is labelled, or none is left to train on.
+    """
+    labelled = sorted((r for r in records if r.labels), key=lambda r: r.name)
+    if not labelled:
+        raise DataError(
+            describe(
+                "No image has labels, so there is nothing to train on",
+                found=f"{len(records)} images, none of them with a mask",
+                mend="Run `limner check` to see how images and masks were paired.",
+            )
+        )
+    if isinstance(settings.splits, SplitLists) and not any(r.split for r in records):
+        raise _lists_not_followed(settings.splits)
+    if isinstance(settings.splits, SplitFractions):
+        splits = drawn(labelled, settings.splits)
+    else:
+        splits = _laid_out(labelled)
+    if not splits["train"]:
+        raise _nothing_to_train_on(splits)
+    if not splits.get("val"):
+        splits |= drawn(splits["train"], DEFAULT_FRACTIONS.model_copy(update={"seed": seed}))
+    order = [name for name in ("train", "val", "test") if name in splits]
+    return {name: tuple(sorted(splits[name], key=lambda r: r.name)) for name in order}
+
+
+def drawn(records: Sequence[Record], fractions: SplitFractions) -> Splits:
+    """Draw validation and test images at random.
+
+    Each name gets its own random number, so that adding an image moves few of the others. As long as there
+    are images enough, every wanted split gets one and one is left to train on.
+    """
+    ranked = sorted(records, key=lambda r: _rank(r.name, fractions.seed))
+    total = len(ranked)
+    num_val = min(max(1, round(total * fractions.val)), total - 1)
+    num_test = 0
+    if fractions.test:
+        num_test = min(max(1, round(total * fractions.test)), total - 1 - num_val)
+    splits: Splits = {"train": tuple(ranked[num_val + num_test :]), "val": tuple(ranked[:num_val])}
+    return splits | {"test": tuple(ranked[num_val : num_val + num_test])} if fractions.test else splits
+
+
+def _rank(name: str, seed: int) -> bytes:
+    return blake2b(f"{seed}/{name}".encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+def _laid_out(labelled: Sequence[Record]) -> Splits:
+    """Return the splits that the records name; images of no split train only where no image is for it."""
+    train = [r for r in labelled if r.split == "train"] or [r for r in labelled if r.split is None]
+    splits: Splits = {"train": tuple(train)}
+    for name in ("val", "test"):
+        rows = tuple(r for r in labelled if r.split == name)
+        if rows:
+            splits[name] = rows
+    return splits
+
+
+def _nothing_to_train_on(splits: Splits) -> DataError:
+    found = ", ".join(f"{len(rows)} in {name}" for name, rows in splits.items() if rows)
+    return DataError(
+        describe(
+            "No labelled image is left to train on",
+            found=f"labelled images: {found}",
+            expected="at least one labelled image in train",
+            mend="Add a train folder, or write `splits: {val: 0.2}` into dataset.yaml to draw splits.",
+        )
+    )
+
+
+def _lists_not_followed(lists: SplitLists) -> ConfigError:
+    return ConfigError(
+        describe(
+            "The split lists of dataset.yaml name no image of this dataset",
+            where="splits in dataset.yaml",
+            found=f"train: {lists.train}",
+            expected="list files or folders that name images of this layout",
+            mend="Write `splits: {val: 0.2}` to draw splits, or correct the lists.",
+        )
+    )

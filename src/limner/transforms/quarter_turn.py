@@ -1,0 +1,54 @@
+"""Turns by 90, 180 and 270 degrees, for images whose orientation means nothing."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from limner.core.sample import Sample
+from limner.transforms.flip import ArrayT, mirrored
+
+
+@dataclass(frozen=True)
+class QuarterTurnParams:
+    """What one turn does.
+
+    Attributes:
+        quarters: 0 to 3 quarter turns counter-clockwise, from the first axis of the plane to the second.
+    """
+
+    quarters: int
+
+
+@dataclass(frozen=True)
+class QuarterTurn:
+    """Turn in the plane of the last two spatial axes, by 0, 90, 180 or 270 degrees with equal chance.
+
+    A crop that is not square is turned by 0 or 180 degrees, so that every sample of a batch keeps one size.
+    """
+
+    def draw(self, rng: np.random.Generator, sample: Sample) -> QuarterTurnParams:
+        """Draw the number of quarters."""
+        *_, height, width = sample.spatial_shape
+        return QuarterTurnParams(int(rng.integers(4)) if height == width else 2 * int(rng.integers(2)))
+
+    def apply(self, sample: Sample, params: QuarterTurnParams) -> Sample:
+        """Turn image and labels by the drawn quarters."""
+        if params.quarters % 4 == 0:
+            return sample
+        first = len(sample.spatial_shape) - 2
+        image = turned(sample.image, first, params.quarters)
+        semantic = sample.semantic
+        if semantic is not None:
+            semantic = turned(semantic, first, params.quarters)
+        spacing = sample.spacing_mm
+        if spacing is not None and params.quarters % 2:
+            spacing = (*spacing[:-2], spacing[-1], spacing[-2])
+        return replace(sample, image=image, semantic=semantic, spacing_mm=spacing)
+
+
+def turned(array: ArrayT, first: int, quarters: int) -> ArrayT:
+    """Return `array` turned `quarters` times in the plane of axes `first` and `first + 1`."""
+    plane = (first, first + 1)
+    if quarters % 4 == 2:
+        return mirrored(array, plane)
+    return np.ascontiguousarray(np.rot90(array, quarters, plane))  # type: ignore[return-value]
