@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.app import app
 
 if TYPE_CHECKING:
     from limner.api.networks import NetworkRow
 
 
-@app.command("networks")
 def networks_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     as_markdown: Annotated[
