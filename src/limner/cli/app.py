@@ -28,5 +28,4 @@ def main() -> None:
 
 
 # Each file adds its verb to `app`, so they are imported after it.
-from limner.cli import evaluate as _evaluate  # noqa: E402, F401
-from limner.cli import predict as _predict  # noqa: E402, F401
+from limner.cli import doctor, evaluate, plan, predict  # noqa: E402, F401

@@ -1,0 +1,157 @@
+"""One record, read once: decode, measure, and turn any failure into a fact."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+from PIL import Image as PillowImage
+
+from limner.checks import measuring
+from limner.checks.facts import GRID, Grid, ImageFacts
+from limner.core.errors import DataError
+from limner.core.labels import MaskEncoding, ValueMap
+from limner.core.sample import Record
+from limner.formats.source import Source
+
+Kind = Literal["index", "color", "threshold"]
+
+
+_FAILURES = (OSError, ValueError, MemoryError, SyntaxError, cv2.error)
+"""What decoding raises: `DataError` is a ValueError, and Pillow reports some broken PNGs as SyntaxError."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one record told.
+
+    Attributes:
+        facts: All but `occupancy`, which needs the whole dataset.
+        grids: Mask value -> (8, 8) share of each cell, for the values that matter in this image.
+    """
+
+    facts: ImageFacts
+    grids: dict[int, Grid] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about itself before its pixels.
+
+    Attributes:
+        channels: As stored, palette files count 1.
+        has_alpha: There is an alpha channel or a transparent palette entry.
+        has_palette: Pixels are palette indices.
+        is_exif_rotated: EXIF asks for a rotation or mirror.
+        is_lossy: The compression changes values.
+    """
+
+    channels: int = 1
+    has_alpha: bool = False
+    has_palette: bool = False
+    is_exif_rotated: bool = False
+    is_lossy: bool = False
+
+
+def read_record(source: Source, record: Record) -> Reading:
+    """Read one record's files and measure them; a file that cannot be read becomes an error text."""
+    facts = ImageFacts(
+        name=record.name,
+        split=record.split,
+        image_file=relative(record.image, source.root),
+        label_file=relative(record.labels[0], source.root) if record.labels else "",
+    )
+    facts = _with_image(facts, source, record)
+    return _with_labels(facts, source, record) if record.labels else Reading(facts)
+
+
+def relative(path: Path, root: Path) -> str:
+    """Return `path` as the user would write it: relative to the dataset folder where it lies inside."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts:
+    try:
+        image = source.read_image(record)
+    except _FAILURES as error:
+        return replace(facts, image_error=reason(error))
+    header = read_header(record.image)
+    statistics = measuring.intensities(image)
+    small = measuring.small_grey(image, statistics)
+    return replace(
+        facts,
+        shape=tuple(image.shape[:-1]),
+        channels=image.shape[-1],
+        dtype=image.dtype.name,
+        content_hash=measuring.digest(image),
+        perceptual_hash=measuring.perceptual_hash(small),
+        has_alpha=header.has_alpha,
+        has_palette=header.has_palette,
+        is_exif_rotated=header.is_exif_rotated,
+        is_grey=measuring.is_grey(image),
+        intensities=statistics,
+        thumbnail_means=measuring.block_means(small, GRID),
+        thumbnail=measuring.thumbnail(small),
+    )
+
+
+def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
+    try:
+        values, kind, header = _read_values(source, record)
+    except _FAILURES as error:
+        return Reading(replace(facts, label_error=reason(error)))
+    counts, num_values = measuring.count_values(values)
+    facts = replace(
+        facts,
+        label_shape=tuple(values.shape),
+        label_kind=kind,
+        label_channels=header.channels,
+        label_is_lossy=header.is_lossy,
+        value_counts=counts,
+        num_values=num_values,
+        components=measuring.components(values, counts),
+    )
+    return Reading(facts, measuring.value_grids(values, counts))
+
+
+def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, Header]:
+    """Read the labels as `dataset.yaml` says; where it says nothing and they are coloured, by colour."""
+    encoding = source.settings.encoding
+    if len(record.labels) > 1:
+        return source.read_values(record), encoding.kind, Header()
+    header = read_header(record.labels[0])
+    try:
+        return source.read_values(record), encoding.kind, header
+    except DataError:
+        if encoding.kind != "index" or header.channels < 3:
+            raise
+        return _read_colors(record.labels[0]), "color", header
+
+
+def _read_colors(path: Path) -> ValueMap:
+    from limner.formats.masks import read_values
+
+
+    return read_values(path, MaskEncoding("color"))
+
+
+def read_header(path: Path) -> Header:
+    """Return what a file says about itself; of a file that only its format can open, the defaults."""
+    try:
+        with PillowImage.open(path) as picture:
+            return Header(
+                channels=1 if picture.mode == "P" else len(picture.getbands()),
+                has_alpha="A" in picture.getbands() or "transparency" in picture.info,
+                has_palette=picture.mode == "P",
+                is_exif_rotated=picture.getexif().get(0x0112, 1) not in (0, 1),
+                is_lossy=picture.format == "JPEG",
+            )
+    except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError):
+        return Header()
+
+
+def reason(error: Exception) -> str:
+    """Return an error as one text; a bare MemoryError has none of its own."""
+    if isinstance(error, MemoryError):
+        return "The file does not fit into memory."
+    return str(error) or type(error).__name__
