@@ -131,7 +131,6 @@ def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, Header
 def _read_colors(path: Path) -> ValueMap:
     from limner.formats.masks import read_values
 
-
     return read_values(path, MaskEncoding("color"))
 
 

@@ -4,6 +4,10 @@ import sys
 
 import typer
 
+from limner.cli.evaluate import evaluate
+from limner.cli.predict import predict
+from limner.cli.report import report
+from limner.cli.train import train
 from limner.core.errors import LimnerError
 
 app = typer.Typer(
@@ -13,6 +17,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for verb in (train, evaluate, predict, report):
+    app.command()(verb)
 
 
 def main() -> None:
@@ -27,5 +33,5 @@ def main() -> None:
         sys.exit(130)
 
 
-# Each file adds its verb to `app`, so they are imported after it.
-from limner.cli import doctor, evaluate, plan, predict  # noqa: E402, F401
+# The verbs register themselves on `app`, so they are imported after it is there.
+from limner.cli import doctor, plan  # noqa: E402, F401

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.app import app
 from limner.cli.settings import parse_scales, parse_window
 
 if TYPE_CHECKING:
     from limner.api.evaluate import EvaluateResult
 
 
-@app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder, or a model folder with --data.")],
     split: Annotated[str, typer.Option(help="val, test or train; empty takes val, or all of --data.")] = "",

@@ -5,11 +5,9 @@ from typing import Annotated
 
 import typer
 
-from limner.cli.app import app
 from limner.cli.settings import parse_scales, parse_window
 
 
-@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="A model folder, or the run folder it lies in.")],
     paths: Annotated[list[str], typer.Argument(help="Images, folders, globs, or .txt lists of images.")],

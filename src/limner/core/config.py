@@ -109,3 +109,15 @@ def refuse_unknown_options(function: Callable[..., object], options: Iterable[st
             raise ConfigError(
                 f"{where} has no option {option!r}{did_you_mean(option, known)}. It has: {', '.join(known)}."
             )
+
+
+def merge_assignments(texts: Iterable[str]) -> dict[str, Any]:
+    """Turn several ``KEY=VALUE`` texts into one nested mapping; a later one wins.
+
+    Raises:
+        ConfigError: One of them has no ``=`` or no key.
+    """
+    merged: dict[str, Any] = {}
+    for text in texts:
+        merged = merge(merged, parse_assignment(text))
+    return merged
