@@ -5,7 +5,9 @@ import sys
 import typer
 
 from limner.cli.check import check
+from limner.cli.doctor import doctor
 from limner.cli.evaluate import evaluate
+from limner.cli.plan import plan
 from limner.cli.predict import predict
 from limner.cli.report import report
 from limner.cli.train import train
@@ -33,6 +35,3 @@ def main() -> None:
         print("limner: stopped by the keyboard", file=sys.stderr)
         sys.exit(130)
 
-
-# The verbs register themselves on `app`, so they are imported after it is there.
-from limner.cli import doctor, plan  # noqa: E402, F401
