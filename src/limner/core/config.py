@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from limner.core.config_problems import problem
 from limner.core.errors import ConfigError, did_you_mean
 
 
@@ -35,7 +36,7 @@ def parse_config(model: type[C], values: object, *, where: str) -> C:
     try:
         return model.model_validate({} if values is None else values)
     except ValidationError as error:
-        problems = [f"  {_problem(model, detail)}" for detail in error.errors(include_url=False)]
+        problems = [f"  {problem(model, detail)}" for detail in error.errors(include_url=False)]
         raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *problems])) from None
 
 
@@ -86,15 +87,6 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from known_keys(inner, f"{prefix}{name}.")
-
-
-def _problem(model: type[BaseModel], detail: Any) -> str:  # noqa: ANN401 - pydantic's own dict
-    key = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        siblings = list(known_keys(model))
-        near = did_you_mean(key, siblings) or did_you_mean(key.rpartition(".")[2], siblings)
-        return f"{key}: unknown key{near}"
-    return f"{key}: {detail['msg']}; found {detail['input']!r}"
 
 
 def refuse_unknown_options(function: Callable[..., object], options: Iterable[str], *, where: str) -> None:
