@@ -2,11 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from inspect import signature
+<<<<<<< HEAD
 from typing import Any, TypeVar, get_args
+=======
+from typing import Any, TypeVar
+>>>>>>> checks
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from limner.core.config_problems import problem
 from limner.core.errors import ConfigError, did_you_mean
 
 
@@ -35,9 +40,8 @@ def parse_config(model: type[C], values: object, *, where: str) -> C:
     try:
         return model.model_validate({} if values is None else values)
     except ValidationError as error:
-        problems = [f"  {_problem(model, detail)}" for detail in error.errors(include_url=False)]
-        lines = dict.fromkeys(problems)  # in order, none twice
-        raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *lines])) from None
+        problems = [f"  {problem(model, detail)}" for detail in error.errors(include_url=False)]
+        raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *problems])) from None
 
 
 def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold anything
@@ -113,6 +117,7 @@ def merge_assignments(texts: Iterable[str]) -> dict[str, Any]:
     for text in texts:
         merged = merge(merged, parse_assignment(text))
     return merged
+<<<<<<< HEAD
 
 
 # pydantic's words for these are of Python's types, or say a thing twice.
@@ -178,3 +183,5 @@ def _models_in(annotation: object, tag: str | None = None) -> Iterator[type[Base
         yield annotation
     for argument in get_args(annotation):
         yield from _models_in(argument, tag)
+=======
+>>>>>>> checks
