@@ -2,14 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from inspect import signature
-<<<<<<< HEAD
 from typing import Any, TypeVar, get_args
-=======
-from typing import Any, TypeVar
->>>>>>> checks
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 
 from limner.core.config_problems import problem
 from limner.core.errors import ConfigError, did_you_mean
@@ -117,7 +113,6 @@ def merge_assignments(texts: Iterable[str]) -> dict[str, Any]:
     for text in texts:
         merged = merge(merged, parse_assignment(text))
     return merged
-<<<<<<< HEAD
 
 
 # pydantic's words for these are of Python's types, or say a thing twice.
@@ -183,5 +178,3 @@ def _models_in(annotation: object, tag: str | None = None) -> Iterator[type[Base
         yield annotation
     for argument in get_args(annotation):
         yield from _models_in(argument, tag)
-=======
->>>>>>> checks
