@@ -74,7 +74,7 @@ def train(
     _fit(
         folder,
         plan,
-        network=None if name else network,
+        network=module,
         resume=False,
         device=device,
         track=track,
