@@ -5,7 +5,8 @@ from pathlib import Path
 from limner.core.plan import InferencePlan
 from limner.core.run_folder import RunFolder
 from limner.inference.predictor import Predictor
-from limner.weights.bundle import CARD, load_model
+from limner.weights.bundle import load_model
+from limner.weights.card import CARD
 
 
 def load(

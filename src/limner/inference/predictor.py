@@ -170,8 +170,9 @@ class Predictor:
 
     def _tensor(self, image: Image) -> torch.Tensor:
         """(*S, C) array -> (1, C, *S) tensor on the device, channels-last in memory."""
-        if image.dtype.byteorder == ">" or not image.flags.writeable:
-            image = image.astype(image.dtype.newbyteorder("="))
+        wide = image.dtype.kind == "f" and image.dtype.itemsize > 4
+        if wide or not image.dtype.isnative or not image.flags.writeable:
+            image = image.astype(np.float32 if wide else image.dtype.newbyteorder("="))
         tensor = torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0).to(self.device)
         return tensor.movedim(-1, 1)
 
