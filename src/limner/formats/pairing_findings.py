@@ -53,8 +53,9 @@ def _without_mask(items: list[Item], *, labelled_splits: Collection[str | None])
     findings = []
     if unlabelled:
         splits = " and ".join(sorted({item.split or "" for item in unlabelled}))
-        found = f"None of the {len(unlabelled)} images of {splits} has a mask; they are not scored."
-        findings.append(_finding("split-unlabelled", Severity.NOTE, _paths(unlabelled), found))
+        found = f"None of the {len(unlabelled)} images of {splits} has a mask: left out."
+        severity = Severity.WARNING if "train" in splits else Severity.NOTE
+        findings.append(_finding("split-unlabelled", severity, _paths(unlabelled), found))
     if gaps:
         findings.append(
             _finding(
