@@ -118,7 +118,7 @@ def test_names_cannot_become_markup(make_run, matrix_of):
         ("metrics.csv", "There is no metrics.csv"),
         ("evaluation", "Nothing was evaluated yet"),
         ("environment.json", "There is no environment.json"),
-        ("model", "states no licence and no origin"),
+        ("model", "The model states no licence"),
         ("evaluation/val/per_image.csv", "Pictures"),
         ("evaluation/val/pictures", "No pictures were drawn"),
     ],
