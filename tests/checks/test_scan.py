@@ -137,7 +137,6 @@ def test_the_same_pixels_have_the_same_digest_whatever_the_file(make_source, rng
 
 
 def test_coloured_masks_are_read_by_colour_and_black_ones_with_them(make_source, rng):
-    pytest.importorskip("limner.formats.masks", reason="colour masks are read by formats")
     red = np.zeros((40, 48, 3), np.uint8)
     red[:10, :, 0] = 255
     black = np.zeros((40, 48, 3), np.uint8)

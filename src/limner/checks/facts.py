@@ -15,7 +15,7 @@ import numpy.typing as npt
 GRID = 8
 """Cells along each axis of the coarse grids `occupancy` and `thumbnail_means`."""
 
-THUMBNAIL = 16
+THUMBNAIL = 32
 """Pixels along each axis of the thumbnail that confirms near duplicates."""
 
 Grid = npt.NDArray[np.float32]
@@ -91,7 +91,7 @@ class ImageFacts:
             are not of the value that is commonest in the whole dataset.
         thumbnail_means: (8, 8) float32 in [0, 1], or None: the mean grey of each cell. 8-bit images are
             divided by 255, all others stretched between the image's own 0.5 and 99.5 percentiles.
-        thumbnail: (16, 16) uint8 grey, or None: the picture small enough to compare pixel by pixel.
+        thumbnail: (32, 32) uint8 grey, or None: the picture small enough to compare pixel by pixel.
     """
 
     name: str

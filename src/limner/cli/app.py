@@ -4,6 +4,11 @@ import sys
 
 import typer
 
+from limner.cli.check import check
+from limner.cli.evaluate import evaluate
+from limner.cli.predict import predict
+from limner.cli.report import report
+from limner.cli.train import train
 from limner.core.errors import LimnerError
 
 app = typer.Typer(
@@ -13,6 +18,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for verb in (check, train, evaluate, predict, report):
+    app.command()(verb)
 
 
 def main() -> None:

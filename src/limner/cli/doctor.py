@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.app import app
 
 if TYPE_CHECKING:
     from limner.api.doctor import Diagnosis
@@ -14,7 +13,6 @@ SIGNS = {"good": "ok", "note": "-", "warning": "warning", "broken": "broken"}
 STYLE_NAMES = {"good": "good", "note": "muted", "warning": "warning", "broken": "error"}
 
 
-@app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
 ) -> None:

@@ -194,6 +194,8 @@ class TrainPlan(Config):
     """Threads that prepare samples; they change the speed, never the result."""
     compile: bool = False
     """Compile the network; pays on long runs."""
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
+    """Where losses and scores go beside metrics.csv; W&B and MLflow need their libraries."""
 
     @model_validator(mode="after")
     def _parts_are_whole(self) -> "TrainPlan":

@@ -8,6 +8,7 @@ import numpy as np
 from limner.core.errors import DataError, describe
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.sample import LabelMap, Record, Sample
+from limner.formats.masks import read_values
 from limner.formats.source import Source
 from limner.loading.cache import Decoded, MemoryCache, SampleCache
 
@@ -67,8 +68,6 @@ class Dataset:
 
 def _within_region(path: Path, semantic: LabelMap) -> LabelMap:
     """Ignore the labels where the region's mask is zero."""
-    from limner.formats.masks import read_values
-
     region = read_values(path)
     if region.shape != semantic.shape:
         raise DataError(

@@ -55,5 +55,5 @@ def mirrored(array: ArrayT, axes: tuple[int, ...]) -> ArrayT:
     if not planar:
         return np.ascontiguousarray(np.flip(array, axes))  # type: ignore[return-value]
     # OpenCV mirrors a row 40 times faster than numpy copies a negative stride.
-    turned = cv2.flip(array, -1 if len(axes) == 2 else 1 - axes[0])
+    turned = cv2.flip(array, -1 if len(axes) == 2 else axes[0])
     return turned.reshape(array.shape)  # type: ignore[return-value]

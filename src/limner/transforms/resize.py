@@ -31,7 +31,7 @@ def resize_image(image: Image, size: tuple[int, ...]) -> Image:
         (*size, C) in the dtype of `image`; a contiguous copy.
     """
     if image.shape[:-1] == size:
-        return image.copy()
+        return np.array(image)
     if len(size) != 2:
         return _resize_separably(image, size)
     zoom = min(new / old for new, old in zip(size, image.shape, strict=False))
@@ -56,7 +56,7 @@ def resize_labels(labels: LabelMap, size: tuple[int, ...]) -> LabelMap:
         (*size) uint8; a contiguous copy.
     """
     if labels.shape == size:
-        return labels.copy()
+        return np.array(labels)
     if len(size) == 2:
         # Plain INTER_NEAREST rounds down, which shifts labels against the image by up to half a pixel.
         nearest: LabelMap = np.asarray(cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT))

@@ -1,0 +1,231 @@
+"""`limner.train()`: from a folder of labelled images to a trained, measured model."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limner.core.errors import ConfigError, DataError, describe
+from limner.core.finding import Finding, Severity
+from limner.core.plan import Plan
+from limner.core.progress import Track, silent
+from limner.core.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from limner.training.watchers import Watcher
+
+RUNS = Path("runs")
+"""Where runs go that have no name of their own, below the working directory."""
+
+
+def train(
+    data: str | Path,
+    *,
+    run: str | Path | None = None,
+    network: "str | nn.Module | None" = None,
+    minutes: float | None = None,
+    settings: dict[str, Any] | None = None,
+    accept: bool = False,
+    device: str = "auto",
+    track: Track = silent,
+    watchers: "Sequence[Watcher]" = (),
+) -> RunFolder:
+    """Check the data, plan the run, train, and score the model on its validation and test images.
+
+    Args:
+        data: A dataset folder, or a YAML file of settings that names one (a recipe, or a run's plan.yaml).
+        run: The run's folder, or its name below ``runs/``; None finds a free name.
+        network: A name in `limner networks`, or a module of your own that returns `DenseLogits`.
+        minutes: Time budget of the training, validation included.
+        settings: Parts of the plan to decide yourself, nested as in plan.yaml.
+        accept: Accept what `check` proposes, by writing it to dataset.yaml.
+        device: ``auto``, or a device as PyTorch names it.
+        track: Progress display for the preparation and the evaluation.
+        watchers: Look on during the training.
+
+    Returns:
+        The run's folder: plan, findings, checkpoints, model, scores and report.
+
+    Raises:
+        DataError: The data has errors that stop training; each finding is in the message.
+        ConfigError: A setting is unknown or out of range, or the run's folder is already taken.
+        TrainingError: Training had to stop; `resume` goes on.
+    """
+    from limner.api.check import check
+    from limner.api.plan import plan_checked, read_settings
+    from limner.planning.files import write_plan
+
+    settings, data = read_settings(data, settings)
+    module = None if network is None or isinstance(network, str) else network
+    checked = check(data, accept=accept, track=track)
+    refuse_errors(checked.findings, data)
+    plan = plan_checked(
+        checked, network=network if isinstance(network, str) else None, minutes=minutes, settings=settings
+    )
+    folder = _new_run(run, plan)
+    folder.root.mkdir(parents=True)
+    write_plan(folder.plan, plan)
+    _write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
+    splits = {name: [r.name for r in records] for name, records in checked.splits.items()}
+    _write_json(folder.splits, splits)
+    _write_json(folder.environment, _environment())
+    _fit(folder, plan, network=module, resume=False, device=device, track=track, watchers=watchers)
+    return folder
+
+
+def resume(
+    run: str | Path,
+    *,
+    network: "nn.Module | None" = None,
+    device: str = "auto",
+    track: Track = silent,
+    watchers: "Sequence[Watcher]" = (),
+) -> RunFolder:
+    """Go on with a run that was stopped; on one processor it ends as if it had never been.
+
+    Args:
+        run: The run's folder.
+        network: The module, where the run was started with one of your own.
+        device: ``auto``, or a device as PyTorch names it.
+        track: Progress display for the preparation and the evaluation.
+        watchers: Look on during the training.
+
+    Raises:
+        ConfigError: It is not the folder of a run.
+        DataError: The data is gone, or no longer what it was.
+    """
+    from limner.planning.files import read_plan
+
+    folder = RunFolder(Path(run))
+    if not folder.plan.is_file() or not folder.splits.is_file():
+        raise ConfigError(
+            describe(
+                "This is no run that could be resumed",
+                where=run,
+                expected="a folder with plan.yaml and splits.json, as `limner train` makes them",
+                mend="Name the run's folder, such as runs/nuclei-1.",
+            )
+        )
+    plan = read_plan(folder.plan)
+    _fit(folder, plan, network=network, resume=True, device=device, track=track, watchers=watchers)
+    return folder
+
+
+def refuse_errors(findings: Sequence[Finding], data: str | Path) -> None:
+    """Stop where the data has errors.
+
+    Raises:
+        DataError: With every error finding; where proposals would settle them, how to accept those.
+    """
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if not errors:
+        return
+    lines = [f"{data} has {len(errors)} error{'s'[: len(errors) > 1]} that stop training:"]
+    for finding in errors:
+        lines.append(f"  {finding.code}: {finding.where}: {finding.found}")
+        lines += [f"    mend: {finding.mend}"] if finding.mend else []
+    if any(finding.proposal for finding in errors):
+        lines.append(f"`limner check {data}` shows what is proposed; `limner train {data} --accept` accepts it.")
+    raise DataError("\n".join(lines))
+
+
+def _fit(
+    folder: RunFolder,
+    plan: Plan,
+    *,
+    network: "nn.Module | None",
+    resume: bool,
+    device: str,
+    track: Track,
+    watchers: "Sequence[Watcher]",
+) -> None:
+    """Train, then score and report; everything is read from the run's folder, so that a resume is the same."""
+    from limner.api.evaluate import evaluate
+    from limner.api.report import report
+    from limner.formats import open_source
+    from limner.loading.dataset import Dataset
+    from limner.training.fit import fit
+
+    source = open_source(Path(plan.data.path))
+    names = json.loads(folder.splits.read_text(encoding="utf-8"))
+    by_name = {record.name: record for record in source.records}
+    lost = sorted({name for split in names.values() for name in split} - by_name.keys())
+    if lost:
+        raise DataError(
+            describe(
+                "Images of this run are gone from its data",
+                where=plan.data.path,
+                found=f"{len(lost)} missing, such as {lost[0]}",
+                expected=f"all {sum(map(len, names.values()))} of {folder.splits}",
+                mend="Put them back, or start a new run.",
+            )
+        )
+    datasets = {
+        split: Dataset(source, [by_name[name] for name in members], plan.data.label_table)
+        for split, members in names.items()
+        if members
+    }
+    fit(
+        plan,
+        train=datasets["train"],
+        val=datasets.get("val"),
+        run=folder,
+        network=network,
+        resume=resume,
+        device=device,
+        watchers=watchers,
+    )
+    for split in ("val", "test"):
+        if split in datasets:
+            evaluate(folder.root, split=split, device=device, track=track)
+    report(folder.root)
+
+
+def _new_run(run: str | Path | None, plan: Plan) -> RunFolder:
+    """Return a folder that is free: the one asked for, or ``runs/<data>-<number>``."""
+    if run is None:
+        stem = Path(plan.data.path).resolve().name
+        number = 1
+        while (RUNS / f"{stem}-{number}").exists():
+            number += 1
+        return RunFolder(RUNS / f"{stem}-{number}")
+    given = Path(run)
+    folder = given if given.is_absolute() or len(given.parts) > 1 else RUNS / given
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(
+            describe(
+                "The run's folder is already taken",
+                where=folder,
+                mend=f"Choose another --run, or go on with it: limner train --resume {folder}",
+            )
+        )
+    return RunFolder(folder)
+
+
+def _environment() -> dict[str, Any]:
+    """Return versions, machine and command, for whoever wants to repeat the run."""
+    import platform
+    from importlib.metadata import version
+
+    import torch
+
+    import limner
+
+    return {
+        "limner": limner.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "opencv": version("opencv-python-headless"),
+        "timm": version("timm"),
+        "threads": torch.get_num_threads(),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def _write_json(path: Path, values: object) -> None:
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
