@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -40,11 +39,10 @@ def plan(
         write_plan(out, planned.plan)
     if as_json:
         found = planned.fingerprint
-        said = {"fingerprint": found and found.to_dict(), "plan": planned.plan.model_dump(mode="json")}
+        said = {"fingerprint": found.to_dict(), "plan": planned.plan.model_dump(mode="json")}
         print(json.dumps(said, indent=2))
         return
-    if planned.fingerprint is not None:
-        _show_fingerprint(planned.fingerprint)
+    _show_fingerprint(planned.fingerprint)
     console().print(_plan_table(planned.plan, everything=everything))
     if out is not None:
         console().print(f"Written to {out}. Train with it: limner train {out}")
