@@ -1,17 +1,13 @@
 """Settings as pydantic models: unknown keys are refused and the nearest known key is named."""
 
-<<<<<<< HEAD
 from collections.abc import Callable, Iterable, Iterator
 from inspect import signature
-from typing import Any, TypeVar
-=======
-from collections.abc import Iterator
 from typing import Any, TypeVar, get_args
->>>>>>> formats
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 
+from limner.core.config_problems import problem
 from limner.core.errors import ConfigError, did_you_mean
 
 
@@ -40,9 +36,8 @@ def parse_config(model: type[C], values: object, *, where: str) -> C:
     try:
         return model.model_validate({} if values is None else values)
     except ValidationError as error:
-        problems = [f"  {_problem(model, detail)}" for detail in error.errors(include_url=False)]
-        lines = dict.fromkeys(problems)  # in order, none twice
-        raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *lines])) from None
+        problems = [f"  {problem(model, detail)}" for detail in error.errors(include_url=False)]
+        raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *problems])) from None
 
 
 def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold anything
@@ -94,6 +89,32 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield from known_keys(inner, f"{prefix}{name}.")
 
 
+def refuse_unknown_options(function: Callable[..., object], options: Iterable[str], *, where: str) -> None:
+    """Check option names against the keyword arguments of the function or class that takes them.
+
+    Raises:
+        ConfigError: An option is none of the arguments; the nearest one is named.
+    """
+    known = list(signature(function).parameters)
+    for option in options:
+        if option not in known:
+            raise ConfigError(
+                f"{where} has no option {option!r}{did_you_mean(option, known)}. It has: {', '.join(known)}."
+            )
+
+
+def merge_assignments(texts: Iterable[str]) -> dict[str, Any]:
+    """Turn several ``KEY=VALUE`` texts into one nested mapping; a later one wins.
+
+    Raises:
+        ConfigError: One of them has no ``=`` or no key.
+    """
+    merged: dict[str, Any] = {}
+    for text in texts:
+        merged = merge(merged, parse_assignment(text))
+    return merged
+
+
 # pydantic's words for these are of Python's types, or say a thing twice.
 _PLAIN = {
     "model_type": "should be a mapping, one `key: value` a line",
@@ -119,38 +140,6 @@ def _problem(model: type[BaseModel], detail: Any) -> str:  # noqa: ANN401 - pyda
     location = tuple(detail["loc"])
     key = ".".join(str(part) for part in location if not _is_tag(part))
     if detail["type"] == "extra_forbidden":
-<<<<<<< HEAD
-        siblings = list(known_keys(model))
-        near = did_you_mean(key, siblings) or did_you_mean(key.rpartition(".")[2], siblings)
-        return f"{key}: unknown key{near}"
-    return f"{key}: {detail['msg']}; found {detail['input']!r}"
-
-
-def refuse_unknown_options(function: Callable[..., object], options: Iterable[str], *, where: str) -> None:
-    """Check option names against the keyword arguments of the function or class that takes them.
-
-    Raises:
-        ConfigError: An option is none of the arguments; the nearest one is named.
-    """
-    known = list(signature(function).parameters)
-    for option in options:
-        if option not in known:
-            raise ConfigError(
-                f"{where} has no option {option!r}{did_you_mean(option, known)}. It has: {', '.join(known)}."
-            )
-
-
-def merge_assignments(texts: Iterable[str]) -> dict[str, Any]:
-    """Turn several ``KEY=VALUE`` texts into one nested mapping; a later one wins.
-
-    Raises:
-        ConfigError: One of them has no ``=`` or no key.
-    """
-    merged: dict[str, Any] = {}
-    for text in texts:
-        merged = merge(merged, parse_assignment(text))
-    return merged
-=======
         known = _keys_beside(model, location)
         near = did_you_mean(str(location[-1]), known)
         return f"{key}: unknown key{near or '; known here: ' + ', '.join(known)}"
@@ -189,4 +178,3 @@ def _models_in(annotation: object, tag: str | None = None) -> Iterator[type[Base
         yield annotation
     for argument in get_args(annotation):
         yield from _models_in(argument, tag)
->>>>>>> formats
