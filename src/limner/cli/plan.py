@@ -88,5 +88,15 @@ def _plan_table(made: "Plan", *, everything: bool) -> "Table":
         if section and not key.startswith(f"{section}."):
             shown.add_section()
         section = key.partition(".")[0]
-        shown.add_row(key, flow(value), reason or "limner's default")
+        shown.add_row(key, flow(_brief(value)), reason or "limner's default")
     return shown
+
+
+def _brief(value: object) -> object:
+    """Show a loss that has nothing of its own by its name."""
+    if isinstance(value, list):
+        return [_brief(item) for item in value]
+    if isinstance(value, dict) and "name" in value:
+        own = {key: item for key, item in value.items() if item not in ({}, 1.0)}
+        return own["name"] if len(own) == 1 else own
+    return value
