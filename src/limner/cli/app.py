@@ -5,6 +5,7 @@ import sys
 import typer
 
 from limner.cli.evaluate import evaluate
+from limner.cli.networks import networks
 from limner.cli.predict import predict
 from limner.cli.report import report
 from limner.cli.train import train
@@ -17,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (train, evaluate, predict, report):
+for verb in (train, evaluate, predict, report, networks):
     app.command()(verb)
 
 
