@@ -3,10 +3,11 @@
     python benchmarks/input_pipeline.py --peer-python /path/with/mmsegmentation/bin/python
 
 Both sides do the same work: read image and labels, zoom by 0.5-2.0, crop 512x1024 (no class above 75 %),
-flip, photometric changes. limner's side also stacks the samples into batches. One thread each; the rounds of
-all contestants take turns, so that a busy machine slows all of them, and the medians are shown; ``--clock cpu``
-counts processor time instead, and leaves out the rows with several threads. The pairs are made: shapes and
-gradients under sensor noise, so that a PNG has about the size of a street scene's and takes as long to decode.
+flip, photometric changes. limner's side also stacks the samples into batches. One thread each; the rounds
+of all contestants take turns, so that a busy machine slows all of them, and the medians are shown.
+``--clock cpu`` counts processor time instead, and leaves out the rows with several threads. The pairs are
+made: shapes and gradients under sensor noise, so that a PNG has about the size of a street scene's and takes
+as long to decode.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """A training step of limner against the peers', on the same network, side by side in one process.
 
 limner's step is the one that `limner train` takes (`Learner`): normalisation, network, loss, gradient,
-optimizer. The peer's is the plain loop that its documentation shows, in float32. Rounds are interleaved, so that
-a machine that drifts slows both; the ratio is the median over rounds of limner's time by the peer's.
+optimizer. The peer's is the plain loop that its documentation shows, in float32. Rounds are interleaved,
+so that a machine that drifts slows both; the ratio is the median over rounds of limner's time by the peer's.
 
     python benchmarks/training_step.py            # in the environment of benchmarks/requirements.txt
 """
@@ -95,7 +95,7 @@ def plain_step(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tenso
 
 
 def mmseg_step(images: torch.Tensor, labels: torch.Tensor) -> Callable[[], None]:
-    """mmsegmentation's PSPNet R18-d8 with its own preprocessor, heads and losses."""
+    """Mmsegmentation's PSPNet R18-d8 with its own preprocessor, heads and losses."""
     stand_in_for_compiled_operators()
     from mmengine.structures import PixelData
     from mmseg.models import build_segmentor
@@ -240,7 +240,9 @@ PSPNET_AS_MMSEG: dict = {"backbone": "resnet18c"}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--size", type=int, default=512)

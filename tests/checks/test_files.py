@@ -70,8 +70,7 @@ def test_no_masks_at_all():
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"channels": 1}, "channels-differ"),
-        ({"dtype": "uint16"}, "depth-differs"),
+        ({"channels": 1}, "grey-and-colour"),
         ({"dtype": "uint16"}, "sixteen-bit"),
         ({"has_alpha": True}, "alpha-channel"),
         ({"has_palette": True}, "palette-image"),
@@ -85,6 +84,16 @@ def test_unusual_files_are_named(change, code):
     assert found.severity.value != "error"
     if code != "sizes-vary":
         assert found.files == ("images/a.png",) and found.count == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "code"), [({"channels": 5}, "channels-differ"), ({"dtype": "uint16"}, "depth-differs")]
+)
+def test_images_that_cannot_be_trained_on_together(change, code):
+    found = findings_of(replace(GOOD, **change))[code]
+    assert found.severity.value == "error" and found.files == ("images/a.png",)
+    unlabelled = replace(GOOD, label_file="", label_shape=None, **change)
+    assert code not in findings_of(unlabelled)
 
 
 def test_twenty_files_are_named_and_all_are_counted():

@@ -76,7 +76,9 @@ def test_lossy_webp_is_told(tmp_path: Path) -> None:
 
 
 def test_jpeg_is_as_pillow_decodes_it(tmp_path: Path) -> None:
-    smooth = np.stack(np.broadcast_arrays(*np.ogrid[0:160:10, 0:240:10], np.uint8(7)), axis=-1).astype(np.uint8)
+    smooth = np.stack(np.broadcast_arrays(*np.ogrid[0:160:10, 0:240:10], np.uint8(7)), axis=-1).astype(
+        np.uint8
+    )
     path = tmp_path / "image.jpg"
     path.write_bytes(jpeg(smooth, quality=95))
     with Image.open(path) as other:
@@ -297,7 +299,12 @@ def test_zeros_left_by_a_broken_download(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("start", "name"),
-    [(b"\0\0\0\x18ftypheic", "HEIC"), (b"%PDF-1.4", "PDF"), (b"PK\x03\x04", "ZIP"), (b"\x07\x80\xff", "unknown")],
+    [
+        (b"\0\0\0\x18ftypheic", "HEIC"),
+        (b"%PDF-1.4", "PDF"),
+        (b"PK\x03\x04", "ZIP"),
+        (b"\x07\x80\xff", "unknown"),
+    ],
 )
 def test_other_kinds_of_file_are_named(tmp_path: Path, start: bytes, name: str) -> None:
     (tmp_path / "image.jpg").write_bytes(start + b"\1\2\3\xff" * 40)

@@ -74,7 +74,8 @@ class ImageFacts:
         label_shape: Spatial shape of the labels, or None for an unlabelled or unreadable one.
         label_kind: How `value_counts` were read: as the file's own index, by colour, or by threshold.
         label_channels: Channels of the label file; 1 for palette files.
-        value_counts: Mask value -> pixels, before any translation. Of a mask with very many values (a
+        value_counts: Mask value -> pixels, before any translation; pixels outside the field of view, where
+            there is one, are not counted. Of a mask with very many values (a
             photograph) only the commonest are kept; `num_values` tells the whole number.
         num_values: How many different values the mask holds.
         content_hash: Hexadecimal digest of the decoded pixels and their shape: the same picture in two

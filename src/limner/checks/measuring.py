@@ -110,7 +110,7 @@ def thumbnail(small: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 def count_values(values: ValueMap) -> tuple[dict[int, int], int]:
     """Return value -> pixels of the commonest values, and how many values there are in all."""
     if values.dtype == np.uint8:
-        counts = _histogram(values[..., None], 0)
+        counts = _histogram(values.reshape(len(values), -1, 1), 0) if values.size else np.zeros(256, np.int64)
         found = np.flatnonzero(counts)
         counts = counts[found]
     elif values.size and int(values.min()) >= 0 and int(values.max()) < 1 << 24:

@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-
 if TYPE_CHECKING:
     from limner.api.networks import NetworkRow
 
 
-def networks_command(
+def networks(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the page docs/networks.md instead of a table.")
     ] = False,
 ) -> None:
     """List the networks: paper, year, tasks, and parameters with 19 classes and 3 channels."""
-    from limner.api.networks import networks
+    from limner.api.networks import networks as list_networks
 
-    rows = networks()
+    rows = list_networks()
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     elif as_markdown:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 
+from limner.core.config_problems import problem
 from limner.core.errors import ConfigError, did_you_mean
 
 
@@ -35,9 +36,8 @@ def parse_config(model: type[C], values: object, *, where: str) -> C:
     try:
         return model.model_validate({} if values is None else values)
     except ValidationError as error:
-        problems = [f"  {_problem(model, detail)}" for detail in error.errors(include_url=False)]
-        lines = dict.fromkeys(problems)  # in order, none twice
-        raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *lines])) from None
+        problems = [f"  {problem(model, detail)}" for detail in error.errors(include_url=False)]
+        raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *problems])) from None
 
 
 def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold anything
