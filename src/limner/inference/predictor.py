@@ -37,7 +37,8 @@ class Predictor:
     Args:
         model: What predicts; it is moved to the device.
         device: ``auto`` is the accelerator where there is one, else the processor.
-        precision: ``float32``, ``bfloat16`` or ``float16``; None takes what is fast on the device.
+        precision: ``float32``, ``bfloat16`` or ``float16``; None takes that of the training
+            where the device is fast in it, else float32.
         settings: Window, overlap, flips and scales; None takes those of the model's plan.
     """
 
@@ -50,7 +51,7 @@ class Predictor:
         settings: InferencePlan | None = None,
     ) -> None:
         self.device = device if isinstance(device, torch.device) else choose_device(device)
-        self.precision = precision or choose_precision(self.device)
+        self.precision = precision or choose_precision(self.device, model.plan.train.precision)
         self.settings = settings or model.plan.inference
         dims = model.plan.input.spatial_dims
         if self.settings.window is not None and len(self.settings.window) != dims:
