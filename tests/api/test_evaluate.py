@@ -42,10 +42,14 @@ def test_foreign_data_with_other_values_is_matched_by_name(run, cells, tmp_path)
     cells.rename(foreign)
     for path in (foreign / "masks").iterdir():
         cv2.imwrite(str(path), 5 - cv2.imread(str(path), 0) // 255)
-    (foreign / "dataset.yaml").write_text("classes:\n- {name: Cell, value: 4}\n- {name: background, value: 5}\n")
+    (foreign / "dataset.yaml").write_text(
+        "classes:\n- {name: Cell, value: 4}\n- {name: background, value: 5}\n"
+    )
     other = limner.evaluate(run.root, data=foreign, out=tmp_path / "other", device="cpu")
     np.testing.assert_array_equal(own.scores.confusion, other.scores.confusion)
-    (foreign / "dataset.yaml").write_text("classes:\n- {name: nerve, value: 4}\n- {name: background, value: 5}\n")
+    (foreign / "dataset.yaml").write_text(
+        "classes:\n- {name: nerve, value: 4}\n- {name: background, value: 5}\n"
+    )
     with pytest.raises(DataError, match="(?s)not trained on.*nerve"):
         limner.evaluate(run.root, data=foreign, device="cpu")
 

@@ -29,7 +29,9 @@ def test_a_long_legend_is_wrapped_and_never_too_wide():
 
 def test_names_of_all_kinds_are_written():
     title = "très/long/" * 30 + "名前.png"
-    sheet = side_by_side([Panel("😀", np.zeros((20, 60, 3), np.uint8))], title=title, legend=[Key("細胞", (1, 1, 1))])
+    sheet = side_by_side(
+        [Panel("😀", np.zeros((20, 60, 3), np.uint8))], title=title, legend=[Key("細胞", (1, 1, 1))]
+    )
     assert (sheet[:, -2:] == 255).all()
 
 

@@ -8,7 +8,9 @@ from limner.core.prediction import Prediction
 from limner.evaluation.files import PerImageFile, Skipped, scores_dict, write_scores
 from limner.evaluation.semantic import SemanticScorer
 
-LABELS = LabelTable(tuple(LabelClass(n, (i,), (i, i, i)) for i, n in enumerate(("background", "a,b", "rare"))))
+LABELS = LabelTable(
+    tuple(LabelClass(n, (i,), (i, i, i)) for i, n in enumerate(("background", "a,b", "rare")))
+)
 
 
 def row(*values):

@@ -93,7 +93,9 @@ class Predictor:
         try:
             with torch.inference_mode(), precision_context(self.device, self.precision):
                 return self._predict(images, name, probabilities)
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not _memory_ran_out(error):
+                raise
             raise DataError(_too_large(images, where, self.device)) from error
         finally:
             self.model.train(was_training)
@@ -176,6 +178,13 @@ class Predictor:
             image = image.astype(np.float32 if wide else image.dtype.newbyteorder("="))
         tensor = torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0).to(self.device)
         return tensor.movedim(-1, 1)
+
+
+def _memory_ran_out(error: BaseException) -> bool:
+    """Whether it is about memory; for the processor's, PyTorch has a message but no class."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return any(words in str(error) for words in ("allocate memory", "not enough memory"))
 
 
 def _too_large(images: torch.Tensor, where: str, device: torch.device) -> str:
