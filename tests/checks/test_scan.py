@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 from limner.checks.facts import Components
 from limner.checks.scan import scan
@@ -137,7 +140,6 @@ def test_the_same_pixels_have_the_same_digest_whatever_the_file(make_source, rng
 
 
 def test_coloured_masks_are_read_by_colour_and_black_ones_with_them(make_source, rng):
-    pytest.importorskip("limner.formats.masks", reason="colour masks are read by formats")
     red = np.zeros((40, 48, 3), np.uint8)
     red[:10, :, 0] = 255
     black = np.zeros((40, 48, 3), np.uint8)
@@ -145,3 +147,16 @@ def test_coloured_masks_are_read_by_colour_and_black_ones_with_them(make_source,
     assert first.label_kind == second.label_kind == "color"
     assert first.value_counts == {0: 30 * 48, 0xFF0000: 480}
     assert second.value_counts == {0: 1920}
+
+
+def test_pixels_outside_the_field_of_view_are_not_counted(make_source, rng, tmp_path):
+    mask = np.zeros((40, 48), np.uint8)
+    mask[:, :24] = 1
+    region = np.zeros((40, 48), np.uint8)
+    region[:10, :30] = 255  # 10 x 24 of value 1 and 10 x 6 of value 0 lie inside
+    source = make_source({"a": (picture(rng), mask)})
+    PillowImage.fromarray(region).save(tmp_path / "region.png")
+    source.records = (replace(source.records[0], valid_region=tmp_path / "region.png"),)
+    assert scan(source).value_counts == {0: 60, 1: 240}
+    PillowImage.fromarray(region[:5]).save(tmp_path / "region.png")
+    assert "differ in size" in scan(source).images[0].label_error

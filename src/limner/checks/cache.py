@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import tempfile
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -113,12 +114,12 @@ def _from_json(entry: dict[str, Any]) -> Reading:
 
 
 def _pack(array: npt.NDArray[Any] | None) -> list[Any] | None:
-    # Floats go through repr, so that cached facts equal fresh ones bit for bit.
-    return None if array is None else list(array.tolist())
+    """Return an array as shape and base64 text: cached facts equal fresh ones bit for bit."""
+    return None if array is None else [list(array.shape), b64encode(array.tobytes()).decode()]
 
 
-def _unpack(values: list[Any] | None, dtype: npt.DTypeLike) -> npt.NDArray[Any] | None:
-    return None if values is None else np.asarray(values, dtype)
+def _unpack(packed: list[Any] | None, dtype: npt.DTypeLike) -> npt.NDArray[Any] | None:
+    return None if packed is None else np.frombuffer(b64decode(packed[1]), dtype).reshape(packed[0])
 
 
 def _require(array: npt.NDArray[Any] | None) -> npt.NDArray[Any]:

@@ -1,6 +1,6 @@
 """Findings about classes: absent from a split, in hardly any image, or of hardly any pixels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from limner.checks.codes import make
 from limner.checks.label_rows import LabelRow
@@ -9,44 +9,59 @@ from limner.core.labels import IGNORE_INDEX
 
 FEW_IMAGES = 3
 RARE_SHARE = 0.001
+MOST_SHOWN = 12
 
 
 def class_findings(rows: Sequence[LabelRow]) -> list[Finding]:
     """Return what the table of classes brings to light; a class in no mask at all is a finding of labels."""
     classes = [row for row in rows if row.trained_as not in (None, IGNORE_INDEX) and row.images]
-    total = sum(row.pixels for row in rows if row.trained_as != IGNORE_INDEX)
-    return [finding for row in classes for finding in _of_class(row, total)]
+    return [*_absent(classes), *_few(classes), *_rare(classes, rows)]
 
 
-def _of_class(row: LabelRow, total: int) -> Iterator[Finding]:
-    where = f"class {row.name!r}"
-    splits = [split for split, count in row.splits.items() if not count.images]
-    for split in splits:
-        held = ", ".join(f"{count.images} in {s}" for s, count in row.splits.items() if count.images)
+def _absent(classes: Sequence[LabelRow]) -> Iterator[Finding]:
+    for split in classes[0].splits if classes else ():
+        absent = [row for row in classes if not row.splits[split].images]
+        if not absent:
+            continue
+        why = "or it cannot be learned" if split == "train" else "or its score there cannot be measured"
         yield make(
             "class-absent-from-split",
-            where,
-            f"no mask of {split!r} holds it; masks that do: {held}",
-            expected="every class in every split, or its score there cannot be measured"
-            if split != "train"
-            else "every class among the training images, or it cannot be learned",
-            mend="Move some of its images, or set other `splits` in dataset.yaml.",
+            f"split {split!r}",
+            f"no mask holds {_listed(row.name for row in absent)}",
+            expected=f"each class in each split, {why}",
+            mend="Move some images that show it, or set other `splits` in dataset.yaml.",
         )
-    if row.images < FEW_IMAGES:
+
+
+def _few(classes: Sequence[LabelRow]) -> Iterator[Finding]:
+    few = [row for row in classes if row.images < FEW_IMAGES]
+    if few:
+        counts = (f"{row.name} (in {row.images} {'mask' if row.images == 1 else 'masks'})" for row in few)
         yield make(
             "class-in-few-images",
-            where,
-            f"{row.images} of all masks {'holds' if row.images == 1 else 'hold'} it",
-            expected=f"at least {FEW_IMAGES} images, better dozens",
+            "the classes",
+            _listed(counts),
+            expected=f"each class in at least {FEW_IMAGES} images, better in dozens",
             mend="Label more images that show it, or give its values to another class.",
         )
-    if row.pixels < RARE_SHARE * total:
+
+
+def _rare(classes: Sequence[LabelRow], rows: Sequence[LabelRow]) -> Iterator[Finding]:
+    total = sum(row.pixels for row in rows if row.trained_as != IGNORE_INDEX)
+    rare = [row for row in classes if row.pixels < RARE_SHARE * total]
+    if rare:
         yield make(
             "class-rare",
-            where,
-            f"{row.pixels} pixels, {percent(row.pixels / total)} of all",
+            "the classes",
+            _listed(f"{row.name} ({percent(row.pixels / total)} of the pixels)" for row in rare),
             mend="Nothing need be done: planning weighs the loss and draws crops for it.",
         )
+
+
+def _listed(items: Iterable[str]) -> str:
+    shown = list(items)
+    more = f" and {len(shown) - MOST_SHOWN} more" if len(shown) > MOST_SHOWN else ""
+    return ", ".join(shown[:MOST_SHOWN]) + more
 
 
 def percent(share: float) -> str:

@@ -28,13 +28,14 @@ _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 FAMILIES: dict[str, dict[str, Code]] = {
     "files": {
         "image-unreadable": Code(_E, "An image is damaged, cut off, or no image at all."),
-        "mask-unreadable": Code(_E, "A mask is damaged, cut off, or no mask at all."),
+        "mask-unreadable": Code(_E, "A mask (or its field of view) is damaged, cut off, or no mask at all."),
         "no-labelled-images": Code(_E, "Not one image has a mask, so there is nothing to learn from."),
         "size-mismatch": Code(_E, "A mask has another size than its image."),
         "few-images": Code(_W, "Fewer than 10 images have masks; scores of so few say little."),
         "image-tiny": Code(_W, "An image has a side of fewer than 32 pixels."),
-        "channels-differ": Code(_W, "Images differ in their number of channels."),
-        "depth-differs": Code(_W, "Images differ in their pixel type, such as 8 and 16 bits."),
+        "channels-differ": Code(_E, "Images differ in their number of channels, beyond grey and colour."),
+        "depth-differs": Code(_E, "Images differ in their pixel type, such as 8 and 16 bits."),
+        "grey-and-colour": Code(_W, "Some images are grey and others in colour."),
         "sizes-vary": Code(_N, "The largest image has more than 4 times the pixels of the smallest."),
         "alpha-channel": Code(_N, "Images have a transparency channel, which is left out."),
         "sixteen-bit": Code(_N, "Images have more than 8 bits a channel; all of them are used."),
@@ -43,7 +44,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
     },
     "labels": {
         "mask-is-jpeg": Code(_E, "Masks were saved as JPEG, which adds values that nobody drew."),
-        "mask-has-soft-edges": Code(_E, "Two-class masks hold grey levels between black and white."),
+        "mask-has-soft-edges": Code(_E, "Two-class masks hold soft edges, or several blacks and whites."),
         "mask-is-0-255": Code(_E, "Masks hold 0 and one large value, such as 255, instead of 0 and 1."),
         "mask-ignores-255": Code(
             _E, "Class numbers stand beside 255, which usually means: ignore this pixel."
@@ -66,6 +67,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "class-rare": Code(_N, "A class has fewer than 0.1 % of the pixels."),
     },
     "splits": {
+        "splits-unusable": Code(_E, "The splits that the layout or dataset.yaml names cannot be used."),
         "same-image-in-two-splits": Code(_W, "The same pixels are in two splits: scores look too good."),
         "near-duplicate-in-two-splits": Code(_W, "Almost the same picture is in two splits."),
         "same-image-twice": Code(_N, "The same pixels stand twice in one split."),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 GRID = 8
 """Cells along each axis of the coarse grids `occupancy` and `thumbnail_means`."""
 
-THUMBNAIL = 16
+THUMBNAIL = 32
 """Pixels along each axis of the thumbnail that confirms near duplicates."""
 
 Grid = npt.NDArray[np.float32]
@@ -74,7 +74,8 @@ class ImageFacts:
         label_shape: Spatial shape of the labels, or None for an unlabelled or unreadable one.
         label_kind: How `value_counts` were read: as the file's own index, by colour, or by threshold.
         label_channels: Channels of the label file; 1 for palette files.
-        value_counts: Mask value -> pixels, before any translation. Of a mask with very many values (a
+        value_counts: Mask value -> pixels, before any translation; pixels outside the field of view, where
+            there is one, are not counted. Of a mask with very many values (a
             photograph) only the commonest are kept; `num_values` tells the whole number.
         num_values: How many different values the mask holds.
         content_hash: Hexadecimal digest of the decoded pixels and their shape: the same picture in two
@@ -91,7 +92,7 @@ class ImageFacts:
             are not of the value that is commonest in the whole dataset.
         thumbnail_means: (8, 8) float32 in [0, 1], or None: the mean grey of each cell. 8-bit images are
             divided by 255, all others stretched between the image's own 0.5 and 99.5 percentiles.
-        thumbnail: (16, 16) uint8 grey, or None: the picture small enough to compare pixel by pixel.
+        thumbnail: (32, 32) uint8 grey, or None: the picture small enough to compare pixel by pixel.
     """
 
     name: str

@@ -1,10 +1,12 @@
 """Findings about the files themselves: unreadable, of other sizes, of unusual kinds."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
 
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
+from limner.checks.reading import size_text
 from limner.core.finding import Finding
 
 FEW_IMAGES = 10
@@ -18,26 +20,30 @@ def file_findings(facts: DatasetFacts) -> list[Finding]:
 
 
 def _unreadable(facts: DatasetFacts) -> Iterator[Finding]:
-    mend = "Restore the file from its origin, or remove it together with its {other}."
     for image in facts.images:
         if image.image_error:
-            yield make(
-                "image-unreadable",
-                image.image_file,
-                image.image_error,
-                expected="an image that can be read to its end",
-                mend=mend.format(other="mask"),
-                files=[image.image_file],
-            )
+            yield _broken("image-unreadable", image.image_file, image.image_error, "its mask")
         if image.label_error:
-            yield make(
-                "mask-unreadable",
-                image.label_file,
-                image.label_error,
-                expected="a mask that can be read to its end",
-                mend=mend.format(other="image"),
-                files=[image.label_file],
-            )
+            yield _broken("mask-unreadable", image.label_file, image.label_error, "its image")
+
+
+def _broken(code: str, file: str, error: str, other: str) -> Finding:
+    """Compose the finding of a file that cannot be read, from the message that reading it gave."""
+    first, *rest = error.splitlines()
+    parts = dict(line.strip().split(":", 1) for line in rest if ":" in line)
+    what, _, where = first.partition(": ")
+    # The message may be about another file than the first, such as one instance of many.
+    found = what.removesuffix(".") if not where or where.endswith(file) else first
+    detail = parts.get("found", "").strip()
+    return make(
+        code,
+        file,
+        f"{found}: {detail}" if detail else found,
+        expected=parts.get("expected", "").strip() or "a file that can be read to its end",
+        mend=parts.get("mend", "").strip()
+        or f"Restore it from its origin, or remove it together with {other}.",
+        files=[file],
+    )
 
 
 def _sizes(facts: DatasetFacts) -> Iterator[Finding]:
@@ -85,30 +91,41 @@ def _numbers(facts: DatasetFacts) -> Iterator[Finding]:
 
 
 def _mixtures(facts: DatasetFacts) -> Iterator[Finding]:
-    readable = [image for image in facts.images if image.shape]
-    for code, kind, name in (
-        ("channels-differ", lambda i: i.channels, "channels"),
-        ("depth-differs", lambda i: i.dtype, "pixel types"),
-    ):
-        groups = _grouped(readable, kind)
-        if len(groups) > 1:
-            rare = min(groups.values(), key=len)
-            counts = ", ".join(f"{len(images)} with {key}" for key, images in sorted(groups.items(), key=str))
-            yield make(
-                code,
-                "the images",
-                f"{name}: {counts}",
-                expected="all images of one kind",
-                mend="Convert the few to the kind of the many, if they show the same thing.",
-                files=[image.image_file for image in rare],
-            )
-    areas = {size_text(i.shape): _area(i) for i in sorted(readable, key=_area)}
-    if areas and max(areas.values()) > VARIES * min(areas.values()):
-        smallest, largest = next(iter(areas)), list(areas)[-1]
+    # Unlabelled images take no part in training, so they may be as they like.
+    images = facts.usable
+    channels = _grouped(images, lambda image: image.channels)
+    names = {1: "grey", 3: "colour"}
+    if len(channels) > 1 and channels.keys() <= names.keys():
+        counts = ", ".join(
+            f"{len(group)} {names[int(key)]}" for key, group in sorted(channels.items(), key=str)
+        )
+        yield _mixture("grey-and-colour", counts, channels, "Save the grey images as RGB, if that is meant.")
+    elif len(channels) > 1:
+        counts = ", ".join(f"{len(group)} with {key}" for key, group in sorted(channels.items(), key=str))
+        mend = "Give all images the same channels; nothing is left out or made up silently."
+        yield _mixture("channels-differ", f"numbers of channels: {counts}", channels, mend)
+    depths = _grouped(images, lambda image: image.dtype)
+    if len(depths) > 1:
+        counts = ", ".join(f"{len(group)} {key}" for key, group in sorted(depths.items(), key=str))
+        mend = "Save all images with the same range of values; nothing is rescaled silently."
+        yield _mixture("depth-differs", f"pixel types: {counts}", depths, mend)
+    yield from _size_range(facts)
+
+
+def _mixture(code: str, found: str, groups: dict[int | str, list[ImageFacts]], mend: str) -> Finding:
+    rare = [image.image_file for image in min(groups.values(), key=len)]
+    return make(code, place(rare), found, expected="all images of one kind", mend=mend, files=rare)
+
+
+def _size_range(facts: DatasetFacts) -> Iterator[Finding]:
+    readable = sorted((image for image in facts.images if image.shape), key=_area)
+    if readable and _area(readable[-1]) > VARIES * _area(readable[0]):
+        smallest, largest = size_text(readable[0].shape), size_text(readable[-1].shape)
+        num_sizes = len({image.shape for image in readable})
         yield make(
             "sizes-vary",
             "the images",
-            f"from {smallest} to {largest} pixels (width x height), {len(areas)} different sizes",
+            f"from {smallest} to {largest} pixels (width x height), {num_sizes} different sizes",
             mend="Nothing need be done: training takes crops of one size.",
         )
 
@@ -137,7 +154,7 @@ def _kinds(facts: DatasetFacts) -> Iterator[Finding]:
 
 
 def _grouped(
-    images: list[ImageFacts], key: Callable[[ImageFacts], int | str]
+    images: Sequence[ImageFacts], key: Callable[[ImageFacts], int | str]
 ) -> dict[int | str, list[ImageFacts]]:
     groups: dict[int | str, list[ImageFacts]] = defaultdict(list)
     for image in images:
@@ -146,12 +163,4 @@ def _grouped(
 
 
 def _area(image: ImageFacts) -> int:
-    area = 1
-    for side in image.shape:
-        area *= side
-    return area
-
-
-def size_text(shape: tuple[int, ...]) -> str:
-    """Return ``width x height`` (then depth), the order in which people name sizes."""
-    return "x".join(str(side) for side in reversed(shape))
+    return prod(image.shape)

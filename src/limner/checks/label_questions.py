@@ -9,7 +9,7 @@ from limner.checks.classes import percent
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.checks.naming import color_proposal, two_classes
-from limner.checks.two_levels import MIN_WHITE, has_middle_levels, threshold_between
+from limner.checks.two_levels import MIN_WHITE, is_two_levels, threshold_between
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding
 from limner.core.labels import MAX_CLASSES, LabelTable, pack_rgb
@@ -124,10 +124,10 @@ def _specks(case: Case) -> list[int]:
 
 def _noise(case: Case) -> Finding | None:
     lossy = case.files(lambda image: image.label_is_lossy)
-    if case.settings.encoding.kind != "index" or not (lossy or len(case.values) > 2):
+    if case.settings.encoding.kind != "index" or not (lossy or len(case.values) > 3):
         return None
     threshold = threshold_between(case.counts)
-    if not lossy and (threshold is None or not has_middle_levels(case.values)):
+    if not lossy and (threshold is None or not is_two_levels(case.values)):
         return None
     found = f"{len(case.values)} values between {case.values[0]} and {case.values[-1]}"
     if threshold is None:
@@ -140,14 +140,15 @@ def _noise(case: Case) -> Finding | None:
             files=lossy,
         )
     above = sum(n for v, n in case.counts.items() if v > threshold)
-    files = lossy or case.files(lambda image: len(image.value_counts) > 2)
+    ends = {case.values[0], case.values[-1]}
+    files = lossy or case.files(lambda image: not image.value_counts.keys() <= ends)
     share = percent(above / sum(case.counts.values()))
     return make(
         "mask-is-jpeg" if lossy else "mask-has-soft-edges",
         place(files),
-        f"{found}: black and white with {'compression noise' if lossy else 'soft edges'}",
+        f"{found}: black and white, with {'compression noise' if lossy else 'soft edges or variants'}",
         expected="two values, background and foreground",
-        mend=f"Accept the threshold: pixels greater than {threshold} become foreground ({share} of all pixels).",
+        mend=f"Accept the threshold: pixels greater than {threshold} become foreground, {share} of all.",
         files=files,
         proposal={
             "mask_encoding": {"threshold": threshold},
@@ -163,11 +164,11 @@ def _large_value(case: Case) -> Finding | None:
     files = case.files(lambda image: case.values[-1] in image.value_counts)
     white = case.values[-1]
     if len(case.values) == 2:
-        low = case.values[0]
+        low, share = case.values[0], percent(case.counts[white] / sum(case.counts.values()))
         return make(
             "mask-is-0-255",
             place(files),
-            f"masks hold {low} and {white}; {white} covers {percent(case.counts[white] / sum(case.counts.values()))}",
+            f"masks hold {low} and {white}; {white} covers {share} of the pixels",
             expected=f"0 and 1; elsewhere {white} often means: ignore this pixel",
             mend=f"Accept {white} as the foreground, trained as 1.",
             files=files,
@@ -196,11 +197,11 @@ def _void(case: Case) -> Finding | None:
     if others[-1] >= MIN_WHITE or case.num_values > MAX_CLASSES:
         return None
     files = case.files(lambda image: VOID in image.value_counts)
+    share = percent(case.counts[VOID] / sum(case.counts.values()))
     return make(
         "mask-ignores-255",
         place(files),
-        f"class numbers {number_list(others)}, and 255 on {percent(case.counts[VOID] / sum(case.counts.values()))} "
-        f"of the pixels of {len(files)} masks",
+        f"class numbers {number_list(others)}, and 255 on {share} of the pixels, in {len(files)} masks",
         expected="to know whether 255 is a class",
         mend="Accept that pixels of value 255 are ignored: no loss and no score looks at them.",
         files=files,

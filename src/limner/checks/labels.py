@@ -118,12 +118,14 @@ def _one_value(facts: DatasetFacts, table: LabelTable) -> list[Finding]:
 
 
 def _unnamed(table: LabelTable) -> Finding:
+    value = table.classes[-1].values[0]
     return make(
         "classes-unnamed",
         "the classes",
-        f"{table.num_classes} classes without names; called {', '.join(table.names[:4])}, ... for now",
-        mend="Name them in dataset.yaml: `classes: [{name: sky, value: 0}, {name: road, value: 1}, ...]`; "
-        "values that are to be left out go under `ignored: [11]`.",
+        f"{table.num_classes} classes without names; called {', '.join(table.names[:3])}, ... for now",
+        mend="Name them in dataset.yaml: "
+        f"`classes: [{{name: ..., value: 0}}, ..., {{name: ..., value: {value}}}]`. A value that "
+        "means void or unlabelled goes under `ignored` instead.",
     )
 
 
@@ -142,8 +144,8 @@ def _instances(facts: DatasetFacts, *, named: bool) -> list[Finding]:
         make(
             "values-look-like-instances",
             "the masks",
-            f"each mask counts 1, 2, 3, ... up to {max(map(len, runs))}, and {100 * whole // len(pieces)} % of the "
-            "values form a single piece",
+            f"each mask counts 1, 2, 3, ... up to {max(map(len, runs))}, and "
+            f"{100 * whole // len(pieces)} % of the values form a single piece",
             expected="one value for each class",
             mend="If the numbers count objects of one class, give them to it: "
             "`classes: [{name: background, value: 0}, {name: object, values: [1, 2, ...]}]`.",

@@ -26,7 +26,6 @@ MAX_COMPONENT_PIXELS = 4_000_000
 MIN_GRID_SHARE = 0.02
 """A value below this share of an image needs no grid of its own: its cells are taken as empty."""
 
-_HASH_SIDE = 32
 _SAMPLE = 1_000_000
 
 
@@ -60,7 +59,7 @@ def small_grey(image: Image, statistics: tuple[Intensity, ...]) -> npt.NDArray[n
     while image.ndim > 3:
         image = image[image.shape[0] // 2]
     scales = [(0.0, 255.0)] if image.dtype == np.uint8 else [(s.low, s.high) for s in statistics]
-    small = np.zeros((_HASH_SIDE, _HASH_SIDE), np.float64)
+    small = np.zeros((THUMBNAIL, THUMBNAIL), np.float64)
     for c in range(image.shape[-1]):
         low, high = scales[min(c, len(scales) - 1)]
         channel = image[..., c]
@@ -72,9 +71,9 @@ def small_grey(image: Image, statistics: tuple[Intensity, ...]) -> npt.NDArray[n
 
 
 def _reduce(channel: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    if min(channel.shape) < _HASH_SIDE:
-        return area_means(channel, _HASH_SIDE)
-    small = cv2.resize(channel, (_HASH_SIDE, _HASH_SIDE), interpolation=cv2.INTER_AREA)
+    if min(channel.shape) < THUMBNAIL:
+        return area_means(channel, THUMBNAIL)
+    small = cv2.resize(channel, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32)
 
 
@@ -99,19 +98,19 @@ def perceptual_hash(small: npt.NDArray[np.float32]) -> int:
 
 def block_means(small: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.float32]:
     """Return the (side, side) block means of a (32, 32) picture."""
-    block = _HASH_SIDE // side
+    block = THUMBNAIL // side
     return np.asarray(small.reshape(side, block, side, block).mean((1, 3)), np.float32)
 
 
 def thumbnail(small: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Return the (16, 16) uint8 thumbnail of a (32, 32) picture in [0, 1]."""
-    return np.rint(block_means(small, THUMBNAIL) * 255).astype(np.uint8)
+    """Return the (32, 32) uint8 thumbnail of a (32, 32) picture in [0, 1]."""
+    return np.rint(small * 255).astype(np.uint8)
 
 
 def count_values(values: ValueMap) -> tuple[dict[int, int], int]:
     """Return value -> pixels of the commonest values, and how many values there are in all."""
     if values.dtype == np.uint8:
-        counts = _histogram(values[..., None], 0)
+        counts = _histogram(values.reshape(len(values), -1, 1), 0) if values.size else np.zeros(256, np.int64)
         found = np.flatnonzero(counts)
         counts = counts[found]
     elif values.size and int(values.min()) >= 0 and int(values.max()) < 1 << 24:
@@ -143,10 +142,15 @@ def value_grids(values: ValueMap, counts: dict[int, int]) -> dict[int, Grid]:
 
 
 def _pieces(mask: npt.NDArray[np.bool_], step: int) -> Components:
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    binary = mask.view(np.uint8)
+    # Most values cover a small part of the mask: only that part is labelled.
+    x, y, width, height = cv2.boundingRect(binary)
+    binary = binary[y : y + height, x : x + width]
+    if not binary.size:
+        return Components(0, 0.0)  # thinning lost the value altogether
+    count, _, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
-    # A thinned mask may have lost the value altogether.
-    return Components(count - 1, float(np.median(areas)) * step * step if len(areas) else 0.0)
+    return Components(count - 1, float(np.median(areas)) * step * step)
 
 
 def _cell_weights(length: int, side: int) -> npt.NDArray[np.float32]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.labels import (
+    RGB,
     LabelClass,
     LabelTable,
     distinct_color,
@@ -14,7 +15,19 @@ from limner.core.labels import (
 
 BACKGROUND = "background"
 FOREGROUND = "foreground"
-VOC_ORDER = {pack_rgb(distinct_color(index)): index for index in range(255)}
+
+
+def voc_color(index: int) -> RGB:
+    """Return colour number `index` of the PASCAL VOC palette: the bits of the index spread over RGB."""
+    red = green = blue = 0
+    for bit in range(8):
+        red |= (index >> 3 * bit & 1) << (7 - bit)
+        green |= (index >> 3 * bit + 1 & 1) << (7 - bit)
+        blue |= (index >> 3 * bit + 2 & 1) << (7 - bit)
+    return red, green, blue
+
+
+VOC_ORDER = {pack_rgb(voc_color(index)): index for index in range(255)}
 """Packed colour -> its number in the palette of PASCAL VOC, which most labelling tools use."""
 
 VOC_BORDER = pack_rgb((224, 224, 192))

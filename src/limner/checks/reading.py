@@ -5,20 +5,24 @@ from pathlib import Path
 from typing import Literal
 
 import cv2
-from PIL import Image as PillowImage
+import numpy as np
+import numpy.typing as npt
 
 from limner.checks import measuring
 from limner.checks.facts import GRID, Grid, ImageFacts
-from limner.core.errors import DataError
+from limner.core.errors import DataError, describe
 from limner.core.labels import MaskEncoding, ValueMap
 from limner.core.sample import Record
+from limner.formats.image_headers import ImageHeader
+from limner.formats.images import image_header
+from limner.formats.masks import read_values
 from limner.formats.source import Source
 
 Kind = Literal["index", "color", "threshold"]
 
 
 _FAILURES = (OSError, ValueError, MemoryError, SyntaxError, cv2.error)
-"""What decoding raises: `DataError` is a ValueError, and Pillow reports some broken PNGs as SyntaxError."""
+"""What decoding raises: `DataError` is a ValueError; Pillow calls some broken PNGs a SyntaxError."""
 
 
 @dataclass(frozen=True)
@@ -32,25 +36,6 @@ class Reading:
 
     facts: ImageFacts
     grids: dict[int, Grid] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says about itself before its pixels.
-
-    Attributes:
-        channels: As stored, palette files count 1.
-        has_alpha: There is an alpha channel or a transparent palette entry.
-        has_palette: Pixels are palette indices.
-        is_exif_rotated: EXIF asks for a rotation or mirror.
-        is_lossy: The compression changes values.
-    """
-
-    channels: int = 1
-    has_alpha: bool = False
-    has_palette: bool = False
-    is_exif_rotated: bool = False
-    is_lossy: bool = False
 
 
 def read_record(source: Source, record: Record) -> Reading:
@@ -73,9 +58,9 @@ def relative(path: Path, root: Path) -> str:
 def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts:
     try:
         image = source.read_image(record)
+        header = image_header(record.image)
     except _FAILURES as error:
         return replace(facts, image_error=reason(error))
-    header = read_header(record.image)
     statistics = measuring.intensities(image)
     small = measuring.small_grey(image, statistics)
     return replace(
@@ -87,7 +72,7 @@ def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts
         perceptual_hash=measuring.perceptual_hash(small),
         has_alpha=header.has_alpha,
         has_palette=header.has_palette,
-        is_exif_rotated=header.is_exif_rotated,
+        is_exif_rotated=header.orientation != 1,
         is_grey=measuring.is_grey(image),
         intensities=statistics,
         thumbnail_means=measuring.block_means(small, GRID),
@@ -98,15 +83,16 @@ def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts
 def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
     try:
         values, kind, header = _read_values(source, record)
+        counted = values if record.valid_region is None else values[_region(record.valid_region, values)]
     except _FAILURES as error:
         return Reading(replace(facts, label_error=reason(error)))
-    counts, num_values = measuring.count_values(values)
+    counts, num_values = measuring.count_values(counted)
     facts = replace(
         facts,
         label_shape=tuple(values.shape),
         label_kind=kind,
-        label_channels=header.channels,
-        label_is_lossy=header.is_lossy,
+        label_channels=header.channels if header and not header.has_palette else 1,
+        label_is_lossy=header is not None and header.is_lossy,
         value_counts=counts,
         num_values=num_values,
         components=measuring.components(values, counts),
@@ -114,39 +100,42 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
     return Reading(facts, measuring.value_grids(values, counts))
 
 
-def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, Header]:
-    """Read the labels as `dataset.yaml` says; where it says nothing and they are coloured, by colour."""
+def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, ImageHeader | None]:
+    """Read the labels as `dataset.yaml` says; where it says nothing and they are coloured, by colour.
+
+    The header is that of a single label file, and None where there is a file for each instance.
+    """
     encoding = source.settings.encoding
     if len(record.labels) > 1:
-        return source.read_values(record), encoding.kind, Header()
-    header = read_header(record.labels[0])
+        return source.read_values(record), encoding.kind, None
+    header = image_header(record.labels[0])
     try:
         return source.read_values(record), encoding.kind, header
     except DataError:
-        if encoding.kind != "index" or header.channels < 3:
+        if encoding.kind != "index" or header.channels < 3 or header.has_palette:
             raise
-        return _read_colors(record.labels[0]), "color", header
+        return read_values(record.labels[0], MaskEncoding("color")), "color", header
 
 
-def _read_colors(path: Path) -> ValueMap:
-    from limner.formats.masks import read_values
-
-    return read_values(path, MaskEncoding("color"))
-
-
-def read_header(path: Path) -> Header:
-    """Return what a file says about itself; of a file that only its format can open, the defaults."""
-    try:
-        with PillowImage.open(path) as picture:
-            return Header(
-                channels=1 if picture.mode == "P" else len(picture.getbands()),
-                has_alpha="A" in picture.getbands() or "transparency" in picture.info,
-                has_palette=picture.mode == "P",
-                is_exif_rotated=picture.getexif().get(0x0112, 1) not in (0, 1),
-                is_lossy=picture.format == "JPEG",
+def _region(path: Path, values: ValueMap) -> npt.NDArray[np.bool_]:
+    """Return which pixels lie in the field of view; training ignores the others, so they are not counted."""
+    region = read_values(path)
+    if region.shape != values.shape:
+        raise DataError(
+            describe(
+                "The field of view and its mask differ in size",
+                where=path,
+                found=size_text(region.shape),
+                expected=size_text(values.shape),
+                mend="Mend the file, or set `valid_region` in dataset.yaml.",
             )
-    except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError):
-        return Header()
+        )
+    return np.asarray(region != 0)
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """Return ``width x height`` (then depth), the order in which people name sizes."""
+    return "x".join(str(side) for side in reversed(shape))
 
 
 def reason(error: Exception) -> str:

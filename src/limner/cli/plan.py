@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limner.cli.app import app
-
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
     from limner.planning.fingerprint import Fingerprint
 
 
-@app.command()
 def plan(
     data: Annotated[Path, typer.Argument(help="A folder of labelled images, a recipe, or a plan.")],
     network: Annotated[str | None, typer.Option(help="A network of `limner networks`.")] = None,

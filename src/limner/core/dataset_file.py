@@ -5,9 +5,10 @@ Every key is optional; what is missing is found by looking at the data.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, model_validator
 
 from limner.core.config import Config
+from limner.core.config_problems import union_tag
 from limner.core.labels import LabelClass, LabelTable, MaskEncoding, distinct_color, pack_rgb
 
 FILE_NAME = "dataset.yaml"
@@ -29,6 +30,12 @@ class ClassSettings(Config):
     """RGB for drawing; with `mask_encoding: color` also the colour in the masks."""
     is_thing: bool | None = None
     """True for countable objects, false for stuff."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, given: object) -> object:
+        """A class that is only a name has its position as its value: ``classes: [background, polyp]``."""
+        return {"name": given} if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _one_way_to_say_the_value(self) -> "ClassSettings":
@@ -55,6 +62,8 @@ class ThresholdSettings(Config):
 class SplitFractions(Config):
     """Splits drawn at random, the same for the same seed and file names."""
 
+    train: Fraction | None = None
+    """Fraction of the images for training; left out, it is what the others leave."""
     val: Fraction = 0.2
     """Fraction of the images for validation."""
     test: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -66,6 +75,11 @@ class SplitFractions(Config):
     def _something_left_to_train_on(self) -> "SplitFractions":
         if self.val + self.test >= 1:
             raise ValueError("val and test together must leave images to train on")
+        if self.train is not None and abs(self.train + self.val + self.test - 1) > 1e-6:
+            raise ValueError(
+                f"train {self.train:g}, val {self.val:g} and test {self.test:g} must add up to 1; "
+                "train may be left out"
+            )
         return self
 
 
@@ -80,6 +94,36 @@ class SplitLists(Config):
     """List file or folder of the test images."""
 
 
+def _kind_of_splits(value: object) -> str:
+    """Return the tag of fractions or of lists: names are text, fractions are numbers."""
+    values = value.values() if isinstance(value, dict) else ()
+    named = isinstance(value, SplitLists) or any(isinstance(v, str) for v in values)
+    return "<lists>" if named else "<fractions>"
+
+
+def _kind_of_encoding(value: object) -> str:
+    return "<threshold>" if isinstance(value, dict | ThresholdSettings) else "<name>"
+
+
+def _kind_of_ignored(value: object) -> str:
+    return "<color>" if isinstance(value, list | tuple) else "<value>"
+
+
+Splits = Annotated[
+    Annotated[SplitFractions, union_tag("fractions")] | Annotated[SplitLists, union_tag("lists")],
+    Discriminator(_kind_of_splits),
+]
+Encoding = Annotated[
+    Annotated[Literal["index", "color"], union_tag("name")]
+    | Annotated[ThresholdSettings, union_tag("threshold")],
+    Discriminator(_kind_of_encoding),
+]
+IgnoredValue = Annotated[
+    Annotated[int, union_tag("value")] | Annotated[tuple[Byte, Byte, Byte], union_tag("color")],
+    Discriminator(_kind_of_ignored),
+]
+
+
 class DatasetFile(Config):
     """The whole of `dataset.yaml`."""
 
@@ -91,13 +135,13 @@ class DatasetFile(Config):
     """Pattern of the masks, `{stem}` standing for the image's own: `masks/{stem}_mask.png`."""
     valid_region: str | None = None
     """Pattern of masks whose zero pixels are ignored, such as a camera's field of view."""
-    mask_encoding: Literal["index", "color"] | ThresholdSettings = "index"
+    mask_encoding: Encoding = "index"
     """How mask pixels become values: as they are, by colour, or by threshold."""
     classes: tuple[ClassSettings, ...] = ()
     """The classes in trained order."""
-    ignored: tuple[int | tuple[Byte, Byte, Byte], ...] = ()
+    ignored: tuple[IgnoredValue, ...] = ()
     """Mask values (or RGB colours) that no loss and no metric looks at."""
-    splits: SplitFractions | SplitLists | None = None
+    splits: Splits | None = None
     """Fractions with a seed, or list files or folders."""
 
     @model_validator(mode="after")
@@ -131,4 +175,7 @@ class DatasetFile(Config):
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of `dataset.yaml`, for editors."""
-    return DatasetFile.model_json_schema()
+    schema = DatasetFile.model_json_schema()
+    classes = schema["properties"]["classes"]
+    classes["items"] = {"anyOf": [classes["items"], {"type": "string"}]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE_NAME, **schema}

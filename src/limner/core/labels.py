@@ -128,11 +128,13 @@ class LabelTable:
             where: The file, for the error message.
 
         Returns:
-            (*spatial) uint8: 0..K-1, or `IGNORE_INDEX`.
+            (*spatial) uint8: 0..K-1, or `IGNORE_INDEX`; `values` itself where it holds just that.
 
         Raises:
             DataError: A value is in no class and not ignored.
         """
+        if self._are_trained_values(values):
+            return values
         table = self._lookup
         if table is not None and values.size:
             labels = _looked_up(values, table)
@@ -161,6 +163,15 @@ class LabelTable:
         table = np.full(256, ignored, np.int64)
         table[: len(firsts)] = firsts
         return table.astype(np.min_scalar_type(max(*firsts, ignored)))[labels]
+
+    def _are_trained_values(self, values: ValueMap) -> bool:
+        """Whether `values` can be trained as they are: 0..K-1, and 255 where it is ignored."""
+        if values.dtype != np.uint8 or any(value != trained for value, trained in self.trained_as.items()):
+            return False
+        if values.max(initial=0) < self.num_classes:
+            return True
+        # One more wraps 255 around to 0.
+        return bool(self.ignored_values) and bool((values + np.uint8(1)).max() <= self.num_classes)
 
     def unknown_values(self, values: Iterable[int]) -> list[int]:
         """Return those of `values` that the table does not know, sorted."""

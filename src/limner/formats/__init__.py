@@ -1,5 +1,6 @@
 """From disk to samples and back, one file a format; `FORMATS` is the table of contents."""
 
+from collections import Counter
 from pathlib import Path
 
 from limner.core.dataset_file import DatasetFile
@@ -7,11 +8,12 @@ from limner.core.errors import DataError, UnknownNameError, describe
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.instance_masks import InstanceMasks
-from limner.formats.paired_folders import PairedFolders
+from limner.formats.paired_folders import PairedFolders, explain_no_pairs
 from limner.formats.source import Source
+from limner.formats.voc import Voc
 
 # The most specific first: of several formats that recognise a folder, the first is taken.
-FORMATS: dict[str, type[Source]] = {source.name: source for source in (InstanceMasks, PairedFolders)}
+FORMATS: dict[str, type[Source]] = {source.name: source for source in (Voc, InstanceMasks, PairedFolders)}
 
 
 def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source:
@@ -37,21 +39,15 @@ def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source
         if settings.format not in FORMATS:
             raise UnknownNameError("format", settings.format, FORMATS)
         return FORMATS[settings.format](root, settings)
-    for source in FORMATS.values():
-        if source.recognise(root, settings):
-            return source(root, settings)
-    raise _unknown_layout(root, tree)
+    source = next((s for s in FORMATS.values() if s.recognise(root, settings)), None)
+    if source is None:
+        raise _unknown_layout(root, tree, settings)
+    return source(root, settings)
 
 
-def _unknown_layout(root: Path, tree: FileTree) -> DataError:
-    counts: dict[str, int] = {}
-    for file in tree.images:
-        counts[str(file.parent)] = counts.get(str(file.parent), 0) + 1
-    some = ", ".join(f"{count} in {folder}" for folder, count in sorted(counts.items())[:8])
-    found = (
-        f"{len(tree.images)} image files ({some})" if counts else f"no image files among {len(tree.others)}"
-    )
+def _unknown_layout(root: Path, tree: FileTree, settings: DatasetFile) -> DataError:
     known = "\n".join(f"              {source.name}: {source.title}" for source in FORMATS.values())
+    found = explain_no_pairs(tree, settings) or _contents(tree)
     return DataError(
         describe(
             "No images with masks were found",
@@ -62,3 +58,23 @@ def _unknown_layout(root: Path, tree: FileTree) -> DataError:
             "`images: photos/*.jpg` and `masks: drawn/{stem}.png`.",
         )
     )
+
+
+def _contents(tree: FileTree) -> str:
+    counts = Counter(file.parent for file in tree.images)
+    some = ", ".join(f"{count} in {folder}" for folder, count in counts.most_common(6))
+    found = f"{len(tree.images)} image files ({some})" if counts else "no image files"
+    kinds = Counter("".join(file.suffixes[-2:]).casefold() for file in tree.others)
+    hints = [f"{kinds[suffix]} {name}" for suffix, name in _NOT_MASKS.items() if kinds[suffix]]
+    hints += [f"the folder {folder}/, named like an image file" for folder in tree.image_named_folders[:3]]
+    return found + (f"; and {', '.join(hints)}" if hints else "")
+
+
+_NOT_MASKS = {
+    ".json": "JSON files (polygons or boxes perhaps; these are not read yet)",
+    ".xml": "XML files (boxes perhaps; these are not read yet)",
+    ".nii.gz": "NIfTI volumes (these are not read yet)",
+    ".nii": "NIfTI volumes (these are not read yet)",
+    ".dcm": "DICOM files (these are not read yet)",
+    ".zip": "ZIP archives (unpack them first)",
+}

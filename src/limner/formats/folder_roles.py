@@ -1,12 +1,20 @@
 """Which files of a folder tree are images, which are labels, which are neither, by folder and file names."""
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from limner.formats.affixes import (
+    bare_image_name,
+    bare_label_name,
+    has_label_affix,
+    has_other_affix,
+    without_count,
+)
 from limner.formats.folder_words import FolderName, Role, read_folder_name
-from limner.formats.pairing import Item, bare_image_stem, bare_label_stem, has_label_affix, has_other_affix
+from limner.formats.pairing import Item
 
 Site = tuple[str, ...]
 
@@ -19,6 +27,10 @@ class Roles:
     labels: tuple[Item, ...]
     valid_regions: tuple[Item, ...]
     other_labels: tuple[Item, ...]
+
+    def everything(self) -> tuple[Item, ...]:
+        """Return all files."""
+        return (*self.images, *self.labels, *self.valid_regions, *self.other_labels)
 
 
 def assign_roles(paths: Iterable[PurePosixPath]) -> Roles:
@@ -49,7 +61,7 @@ def _item(path: PurePosixPath, names: tuple[FolderName, ...]) -> tuple[Item, Rol
     split = next((name.split for name in names if name.split), None)
     if role == "label" and has_other_affix(path.stem):
         role = "other_label"
-    return Item(path, site, split, folder), role
+    return Item(path, unicodedata.normalize("NFC", path.stem), site, split, folder), role
 
 
 def _settle(members: list[tuple[Item, Role | None]]) -> list[tuple[Item, Role]]:
@@ -68,24 +80,20 @@ def _settle(members: list[tuple[Item, Role | None]]) -> list[tuple[Item, Role]]:
             settled.append((item, role))
     if roles["label"]:
         # `train/` beside `trainannot/`: images, unless folders named for images are there too.
-        return settled + [(item, "image") for item in silent if not roles["image"] or _is_beside(item)]
+        return settled if roles["image"] else settled + [(item, "image") for item in silent]
     return settled + _settle_one_folder(silent)
-
-
-def _is_beside(item: Item) -> bool:
-    return bool(item.split)
 
 
 def _settle_one_folder(items: list[Item]) -> list[tuple[Item, Role]]:
     """Images and masks in one folder: ``cat.jpg`` with ``cat_mask.png``, or with ``cat.png``."""
-    marked = {item for item in items if has_label_affix(item.stem)}
-    keys = {(i.path.parent, bare_image_stem(i.stem)) for i in items if i not in marked}
-    partners = sum((i.path.parent, bare_label_stem(i.stem)) in keys for i in marked)
+    marked = {item for item in items if has_label_affix(item.name)}
+    keys = {(i.path.parent, bare_image_name(i.name)) for i in items if i not in marked}
+    partners = sum((i.path.parent, bare_label_name(without_count(i.name))) in keys for i in marked)
     if marked and partners >= 0.5 * len(marked):
         return [(item, "label" if item in marked else "image") for item in items]
-    photos = {(i.path.parent, i.stem) for i in items if i.path.suffix.lower() in (".jpg", ".jpeg")}
+    photos = {(i.path.parent, i.name) for i in items if i.path.suffix.lower() in (".jpg", ".jpeg")}
     twins = {i for i in items if i.path.suffix.lower() in (".png", ".gif", ".bmp", ".npy", ".tif", ".tiff")}
-    twins = {i for i in twins if (i.path.parent, i.stem) in photos}
+    twins = {i for i in twins if (i.path.parent, i.name) in photos}
     if photos and len(twins) >= 0.5 * len(photos):
         return [(item, "label" if item in twins else "image") for item in items]
     return [(item, "image") for item in items]

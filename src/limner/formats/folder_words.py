@@ -13,145 +13,41 @@ _SPLITS = {
 }
 _SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
 
-_IMAGE_WORDS = frozenset(
-    [
-        "image",
-        "images",
-        "img",
-        "imgs",
-        "im",
-        "ims",
-        "imagery",
-        "jpegimage",
-        "jpegimages",
-        "pngimages",
-        "tiffimages",
-        "input",
-        "inputs",
-        "original",
-        "originals",
-        "photo",
-        "photos",
-        "picture",
-        "pictures",
-        "pic",
-        "pics",
-        "rgb",
-        "frame",
-        "frames",
-        "leftimg8bit",
-        "raw",
-        "scan",
-        "scans",
-        "slices",
-        "tissueimages",
-        "x",
-    ]
+
+def vocabulary(words: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(words.split())
+
+
+_IMAGE_WORDS = vocabulary(
+    """
+    image images img imgs im ims imagery jpegimage jpegimages pngimages tiffimages input inputs original
+    originals photo photos picture pictures pic pics rgb frame frames leftimg8bit raw scan scans slices
+    tissueimages x
+    """
 )
-_LABEL_WORDS = frozenset(
-    [
-        "mask",
-        "masks",
-        "label",
-        "labels",
-        "lbl",
-        "lbls",
-        "annotation",
-        "annotations",
-        "annot",
-        "annots",
-        "anno",
-        "annos",
-        "ann",
-        "anns",
-        "gt",
-        "gts",
-        "truth",
-        "truths",
-        "groundtruth",
-        "groundtruths",
-        "seg",
-        "segs",
-        "segmentation",
-        "segmentations",
-        "segmentationclass",
-        "segmentationclasspng",
-        "segmap",
-        "segmaps",
-        "segmask",
-        "segmasks",
-        "labelmap",
-        "labelmaps",
-        "gtfine",
-        "gtcoarse",
-        "target",
-        "targets",
-        "manual",
-        "labelled",
-        "labeled",
-        "labelids",
-        "labeltrainids",
-        "binarymask",
-        "y",
-    ]
+_LABEL_WORDS = vocabulary(
+    """
+    mask masks label labels lbl lbls annotation annotations annot annots anno annos ann anns gt gts truth
+    truths groundtruth groundtruths seg segs segmentation segmentations segmentationclass
+    segmentationclasspng segmap segmaps segmask segmasks labelmap labelmaps gtfine gtcoarse target targets
+    manual labelled labeled labelids labeltrainids binarymask y
+    """
 )
-_REGION_WORDS = frozenset(["fov", "roi", "validregion"])
-# A second observer, or renderings of the labels for people to look at.
-_OTHER_WORDS = frozenset(
-    [
-        "color",
-        "colors",
-        "colour",
-        "colours",
-        "colored",
-        "coloured",
-        "overlay",
-        "overlays",
-        "visualization",
-        "visualizations",
-        "viz",
-        "vis",
-        "preview",
-        "previews",
-        "instance",
-        "instances",
-        "instanceids",
-        "segmentationobject",
-        "segmentationobjectpng",
-        "segmentationclassvisualization",
-        "segmentationclassnpy",
-        "segmentationobjectnpy",
-        "bbox",
-        "boxes",
-        "boundary",
-        "boundaries",
-        "edge",
-        "edges",
-        "contour",
-        "contours",
-    ]
+_REGION_WORDS = vocabulary("fov roi validregion")
+# Further versions of the labels: objects, outlines, or pictures of them for people to look at.
+_OTHER_WORDS = vocabulary(
+    """
+    color colors colour colours colored coloured overlay overlays visualization visualizations viz vis
+    preview previews instance instances instanceids segmentationobject segmentationobjectpng
+    segmentationclassvisualization segmentationclassnpy segmentationobjectnpy bbox boxes boundary
+    boundaries edge edges contour contours
+    """
 )
-_NOISE = frozenset(
-    [
-        "dir",
-        "folder",
-        "data",
-        "dataset",
-        "set",
-        "all",
-        "the",
-        "of",
-        "and",
-        "files",
-        "png",
-        "jpg",
-        "jpeg",
-        "tif",
-        "tiff",
-        "gif",
-        "npy",
-    ]
+_NOISE = vocabulary(
+    "dir folder data dataset set all the of and files png jpg jpeg tif tiff gif npy stage split"
 )
+_ORDINALS = vocabulary("st nd rd th")
 
 
 @dataclass(frozen=True)
@@ -184,8 +80,9 @@ def read_folder_name(name: str) -> FolderName:
     manual = "manual" in words
     if manual:
         ordinal = next((w for w in words if w.isdigit()), "1")
-        role: Role = "label" if ordinal == "1" else "other_label"
-        return FolderName(role, splits[0] if splits else None, (), is_manual=True)
+        return FolderName(
+            "label" if ordinal == "1" else "other_label", splits[0] if splits else None, (), is_manual=True
+        )
     if any(not w.isdigit() and w not in _ORDINALS for w in own):
         return FolderName(None, None, (name.casefold(),))
     # The more telling word wins: `image_masks` holds masks, `mask_overlays` pictures of them.
@@ -197,9 +94,6 @@ def read_folder_name(name: str) -> FolderName:
 def split_of_folder(name: str) -> str | None:
     """Return the split that a folder's name says, or None."""
     return read_folder_name(name).split
-
-
-_ORDINALS = frozenset({"st", "nd", "rd", "th"})
 
 
 def _words(name: str) -> list[str]:

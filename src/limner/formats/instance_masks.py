@@ -15,6 +15,7 @@ from limner.formats.folder_words import split_of_folder
 from limner.formats.images import read_image
 from limner.formats.masks import read_values
 from limner.formats.source import Source
+from limner.formats.split_lists import apply_split_lists, lists_beside
 
 _IMAGES, _MASKS = "images", "masks"
 MOST_NAMED = 20
@@ -38,8 +39,8 @@ class InstanceMasks(Source):
         folders = _image_folders(list_files(root))
         single = sum(len(images) == 1 for images, _ in folders.values())
         several = sum(len(masks) > 1 for _, masks in folders.values())
-        # A paired-folders dataset whose folders are called images and masks has many images in one folder.
-        if not folders or single < 0.9 * len(folders) or (not several and len(folders) < 2):
+        # Paired folders called images and masks hold many images, and as many masks.
+        if not several or single < 0.9 * len(folders):
             return None
         return f"{len(folders)} folders that each hold {_IMAGES}/ with one image and {_MASKS}/ with its masks"
 
@@ -47,7 +48,8 @@ class InstanceMasks(Source):
         """List one record for each image folder."""
         records: list[Record] = []
         odd: dict[str, list[str]] = defaultdict(list)
-        for folder, (images, masks) in _image_folders(list_files(self.root)).items():
+        tree = list_files(self.root)
+        for folder, (images, masks) in _image_folders(tree).items():
             if len(images) != 1:
                 odd["several-images" if images else "mask-without-image"].append(folder.as_posix())
                 continue
@@ -57,7 +59,9 @@ class InstanceMasks(Source):
             split = next((s for part in folder.parts[:-1] if (s := split_of_folder(part))), None)
             records.append(Record(folder.as_posix(), self.root / images[0], labels, split))
         findings = [_finding(code, names) for code, names in sorted(odd.items())]
-        return tuple(sorted(records, key=lambda r: r.name)), tuple(findings)
+        by_name = tuple(sorted(records, key=lambda r: r.name))
+        listed, more = apply_split_lists(by_name, self.root, self.settings, lists_beside(tree, by_name))
+        return listed, (*findings, *more)
 
     def read_image(self, record: Record) -> Image:
         """Read the image upright, alpha dropped."""
@@ -84,7 +88,7 @@ class InstanceMasks(Source):
                     )
                 )
             np.logical_or(united, mask, out=united)
-        return united.view(np.uint8)
+        return np.asarray(united).astype(np.uint8)
 
     def declared_labels(self) -> LabelTable | None:
         """Return what `dataset.yaml` names, or background and object."""

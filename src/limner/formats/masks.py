@@ -46,6 +46,18 @@ def read_values(path: Path, encoding: MaskEncoding = INDEX) -> ValueMap:
     return _integers(channel, path)
 
 
+def read_valid_region(path: Path) -> npt.NDArray[np.bool_]:
+    """Read a field of view: (H, W), True where the image counts.
+
+    Raises:
+        DataError: The file cannot be read, or is in colour.
+    """
+    pixels, header = read_pixels(path, keep_palette=True, keep_alpha=True)
+    channel = _one_channel(_without_alpha(pixels, header, path), header, path)
+    # Compression leaves small values where nothing was drawn.
+    return np.asarray(channel > (127 if header.is_lossy else 0))
+
+
 def write_values(path: Path, values: ValueMap, encoding: MaskEncoding = INDEX) -> None:
     """Write a mask so that `read_values` gives `values` back: a PNG in the smallest type that holds them.
 

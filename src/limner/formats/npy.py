@@ -1,4 +1,4 @@
-"""NPY: an array as NumPy saves it, (H, W), (H, W, C) or, where the first axis is plainly channels, (C, H, W)."""
+"""NPY: an array as NumPy saves it, (H, W), (H, W, C) or, where channels plainly come first, (C, H, W)."""
 
 import io
 import math

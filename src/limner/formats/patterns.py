@@ -1,7 +1,9 @@
 """The patterns of `dataset.yaml`: which files are images, masks and fields of view, said by the user."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
@@ -16,39 +18,39 @@ def roles_by_pattern(paths: Sequence[PurePosixPath], settings: DatasetFile, role
     Raises:
         DataError: A pattern fits no file.
     """
-    known = {item.path: item for group in _groups(roles) for item in group}
-    regions = _matching(paths, settings.valid_region, "valid_region")
-    labels = _matching(paths, settings.masks, "masks")
-    images = _matching(paths, settings.images, "images")
-    if images is None:
-        taken = {*(labels or ()), *(regions or ())}
-        images = [i.path for i in (roles.images if labels is None else known.values()) if i.path not in taken]
-        if labels is not None and roles.images:
-            images = [i.path for i in roles.images if i.path not in taken] or images
-    if labels is None:
-        labels = [i.path for i in roles.labels if i.path not in {*images, *(regions or ())}]
-    if regions is None:
-        regions = [i.path for i in roles.valid_regions if i.path not in {*images, *labels}]
-    named = {"image": images, "label": labels, "region": regions}
-    made = {kind: tuple(_item(known, p) for p in found) for kind, found in named.items()}
-    used = {*images, *labels, *regions}
-    others = tuple(item for item in roles.other_labels if item.path not in used)
-    return Roles(made["image"], made["label"], made["region"], others)
+    known = {item.path: item for item in roles.everything()}
+    spelled = {
+        key: _matching(paths, known, pattern, key)
+        for key in ("images", "masks", "valid_region")
+        if (pattern := getattr(settings, key)) is not None
+    }
+    taken = {item.path for group in spelled.values() for item in group}
+
+    def rest(items: Sequence[Item]) -> tuple[Item, ...]:
+        return tuple(item for item in items if item.path not in taken)
+
+    images = spelled.get("images") or rest(roles.images) or rest(roles.everything())
+    labels = spelled.get("masks") or rest(roles.labels)
+    regions = spelled.get("valid_region") or rest(roles.valid_regions)
+    if "images" in spelled or "masks" in spelled:
+        # What the user pairs need not lie in folders that correspond.
+        images, labels, regions = (_siteless(group, images) for group in (images, labels, regions))
+    used = {item.path for group in (images, labels, regions) for item in group}
+    return Roles(images, labels, regions, tuple(i for i in roles.other_labels if i.path not in used))
 
 
-def _groups(roles: Roles) -> tuple[tuple[Item, ...], ...]:
-    return roles.images, roles.labels, roles.valid_regions, roles.other_labels
+def _siteless(items: tuple[Item, ...], images: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Forget the folders unless images need them to be told apart."""
+    if len({(image.name, image.split) for image in images}) < len(images):
+        return items
+    return tuple(replace(item, site=()) for item in items)
 
 
-def _item(known: dict[PurePosixPath, Item], path: PurePosixPath) -> Item:
-    return known.get(path) or Item(path, (), None, "")
-
-
-def _matching(paths: Sequence[PurePosixPath], pattern: str | None, key: str) -> list[PurePosixPath] | None:
-    if pattern is None:
-        return None
+def _matching(
+    paths: Sequence[PurePosixPath], known: dict[PurePosixPath, Item], pattern: str, key: str
+) -> tuple[Item, ...]:
     expression = _expression(pattern)
-    found = [path for path in paths if expression.fullmatch(path.as_posix())]
+    found = [(path, match) for path in paths if (match := expression.fullmatch(path.as_posix()))]
     if not found:
         some = ", ".join(str(p) for p in list(paths)[:3]) or "no image files at all"
         raise DataError(
@@ -60,13 +62,18 @@ def _matching(paths: Sequence[PurePosixPath], pattern: str | None, key: str) -> 
                 "folders, and {stem} for the image's name",
             )
         )
-    return found
+    items = []
+    for path, match in found:
+        name = match.groupdict().get("stem") or path.stem
+        items.append(replace(known[path], name=unicodedata.normalize("NFC", name)))
+    return tuple(items)
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
     """Translate a glob: ``*`` and ``?`` stay inside one name, ``**`` crosses folders."""
-    out, rest = "", pattern.removeprefix("./")
-    for token in re.findall(r"\{stem\}|\*\*/|\*\*|\*|\?|\[[^\]]*\]|.", rest):
-        known = {"{stem}": "[^/]*", "**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-        out += known.get(token) or (token if token.startswith("[") else re.escape(token))
+    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "{stem}": "(?P<stem>[^/]+)"}
+    out = ""
+    for token in re.findall(r"\{stem\}|\*\*/|\*\*|.", pattern.removeprefix("./").replace("\\", "/")):
+        repeated = token == "{stem}" and "?P<stem>" in out
+        out += "(?P=stem)" if repeated else known.get(token, re.escape(token))
     return re.compile(out)

@@ -24,6 +24,8 @@ class Source(ABC):
     """The format's name in `FORMATS`, such as ``paired-folders``."""
     title: ClassVar[str]
     """One sentence: what the layout looks like."""
+    ignored_by_format: ClassVar[tuple[int, ...]] = ()
+    """Mask values that the format itself leaves out of training and scoring, such as VOC's 255."""
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         self.root = root

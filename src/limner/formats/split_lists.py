@@ -1,5 +1,6 @@
 """Splits named one by one: list files (one image name a line) or folders."""
 
+import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -8,57 +9,73 @@ from limner.core.errors import DataError, describe
 from limner.core.finding import Finding, Severity
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree
-from limner.formats.folder_words import read_folder_name
+from limner.formats.folder_words import split_of_folder, vocabulary
 
 _MOST_NAMED = 20
+_LIST_SUFFIXES = frozenset({".txt", ".lst", ".csv"})
+_NOISE = vocabulary("list lists set split splits images image files file names ids id filenames")
+
+
+def lists_beside(tree: FileTree, records: tuple[Record, ...]) -> dict[str, str]:
+    """Return split -> list file in the dataset folder itself; none where folders say the splits already."""
+    return {} if any(record.split for record in records) else lists_in(tree, PurePosixPath())
+
+
+def lists_in(tree: FileTree, folder: PurePosixPath) -> dict[str, str]:
+    """Return split -> list file in one folder, such as ``train.txt`` or ``val_list.csv``."""
+    lists: dict[str, str] = {}
+    for path in tree.others:
+        if path.parent != folder or path.suffix.lower() not in _LIST_SUFFIXES:
+            continue
+        words = [word for word in re.split(r"[\W_\d]+", path.stem.casefold()) if word and word not in _NOISE]
+        split = split_of_folder(words[0]) if len(words) == 1 else None
+        if split:
+            lists.setdefault(split, path.as_posix())
+    return lists if "train" in lists else {}
 
 
 def apply_split_lists(
-    records: tuple[Record, ...], root: Path, tree: FileTree, settings: DatasetFile
+    records: tuple[Record, ...], root: Path, settings: DatasetFile, lists: dict[str, str]
 ) -> tuple[tuple[Record, ...], list[Finding]]:
-    """Set the records' splits from `dataset.yaml`, or from list files lying beside the images.
+    """Set the records' splits from `dataset.yaml`, or from list files where it says nothing of splits.
 
-    Records that no list names get the split None.
+    Args:
+        records: The records, with the split that their folders say.
+        root: The dataset folder.
+        settings: Whose `splits` come first.
+        lists: Split -> list file found on the disk, relative to `root`.
+
+    Returns:
+        The records, those in no list with the split None, and what was found in the lists.
 
     Raises:
-        DataError: A list file is missing, names nothing, or an image stands in two of them.
+        DataError: A list file is missing, names no image, or an image stands in two of them.
     """
-    lists: dict[str, str] = {}
+    spelled = isinstance(settings.splits, SplitLists)
     if isinstance(settings.splits, SplitLists):
-        named = settings.splits
-        lists = {s: v for s, v in (("train", named.train), ("val", named.val), ("test", named.test)) if v}
-    elif settings.splits is None and not any(r.split for r in records):
-        lists = _lists_beside(tree)
-    if not lists:
+        named = settings.splits.model_dump(exclude_none=True)
+        lists = {split: str(named[split]) for split in ("train", "val", "test") if split in named}
+    if not lists or (settings.splits is not None and not spelled):
         return records, []
     index = _index(records, root)
-    split_of: dict[str, str] = {}
-    source_of: dict[str, str] = {}
+    list_of: dict[str, tuple[str, str]] = {}
     unknown: list[str] = []
     for split, value in lists.items():
         members, missing = _members(root, value, index)
         unknown += [f"{value}: {name}" for name in missing]
-        if not members and isinstance(settings.splits, SplitLists):
+        if not members and spelled:
             raise _names_nothing(root, value, split, missing)
         for name in members:
-            if split_of.setdefault(name, split) != split:
-                raise _overlap(name, source_of[name], value)
-            source_of.setdefault(name, value)
-    if not split_of:
+            if list_of.setdefault(name, (split, value))[0] != split:
+                raise _overlap(name, list_of[name][1], value)
+    if not list_of:
         return records, []
-    findings = _findings(lists, unknown, [r for r in records if r.name not in split_of], root)
-    return tuple(replace(r, split=split_of.get(r.name)) for r in records), findings
-
-
-def _lists_beside(tree: FileTree) -> dict[str, str]:
-    lists: dict[str, str] = {}
-    for path in tree.others:
-        if path.suffix.lower() not in (".txt", ".lst", ".csv"):
-            continue
-        name = read_folder_name(path.stem)
-        if name.split and not name.words and name.split not in lists and name.role in (None, "image"):
-            lists[name.split] = path.as_posix()
-    return lists if "train" in lists or len(lists) > 1 else {}
+    left = [record for record in records if record.name not in list_of]
+    split_of = {name: split for name, (split, _) in list_of.items()}
+    return (
+        tuple(replace(record, split=split_of.get(record.name)) for record in records),
+        _findings(lists, unknown, left, root),
+    )
 
 
 def _index(records: tuple[Record, ...], root: Path) -> dict[str, list[str]]:
@@ -104,12 +121,14 @@ def _members(root: Path, value: str, index: dict[str, list[str]]) -> tuple[list[
 
 
 def _look_up(line: str, index: dict[str, list[str]]) -> list[str]:
-    """Find the image that a line names: as it stands, its first column, or that column's file name."""
-    first = line.replace(",", " ").split()[0] if line.replace(",", " ").split() else line
-    for text in (line, first, first.removeprefix("./"), PurePosixPath(first).name, PurePosixPath(first).stem):
-        names = index.get(text, [])
-        if len(names) == 1:
-            return names
+    """Find the image that a line names: the whole line, or its first column (`image.png mask.png`)."""
+    columns = line.replace(",", " ").split()
+    for text in (line, *columns[:1]):
+        path = PurePosixPath(text.replace("\\", "/").removeprefix("./"))
+        for way in (path.as_posix(), path.name, path.stem):
+            names = index.get(way, [])
+            if len(names) == 1:
+                return names
     return []
 
 

@@ -90,7 +90,7 @@ def decode_tiff(data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
             return _decode_compressed(data, page, reason=str(error))
         if page.photometric == tifffile.PHOTOMETRIC.PALETTE and not keep_palette:
             colors = np.asarray(page.colormap) >> 8  # (3, 2**bits) of 16 bits each
-            return colors.T.astype(np.uint8)[pixels[..., 0]]
+            return np.asarray(colors.T.astype(np.uint8)[pixels[..., 0]])
         if pixels.dtype == bool:
             pixels = pixels.astype(np.uint8) * np.uint8(255)
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
@@ -119,4 +119,5 @@ def _decode_compressed(data: bytes, page: tifffile.TiffPage, reason: str = "") -
         )
     if pixels.ndim == 2:
         return pixels[..., np.newaxis]
-    return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return np.asarray(cv2.cvtColor(pixels, order))

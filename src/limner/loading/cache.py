@@ -111,8 +111,8 @@ class DiskCache:
 
     def get(self, record: Record) -> Decoded | None:
         """Return the memory maps of `record`, or None."""
-        stem = self._stem(record)
         try:
+            stem = self._stem(record)
             image = np.load(f"{stem}.image.npy", mmap_mode="r", allow_pickle=False)
             labels = np.load(f"{stem}.labels.npy", mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError):
@@ -123,15 +123,15 @@ class DiskCache:
         """Write the arrays, unless the disk has been found full."""
         if not self._writes:
             return
-        stem = self._stem(record)
         try:
+            stem = self._stem(record)
             self.folder.mkdir(parents=True, exist_ok=True)
             for array, kind in zip(decoded, ("image", "labels"), strict=True):
                 _write_array(Path(f"{stem}.{kind}.npy"), array)
         except OSError as error:
             self._writes = False
             warnings.warn(
-                f"Decoded images cannot be kept in {self.folder}: {error.strerror}. "
+                f"Decoded images cannot be kept in {self.folder}: {error.strerror or error}. "
                 "Training goes on and decodes them each time, which is slower.",
                 stacklevel=2,
             )

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from limner.core.batch import Batch
+from limner.core.errors import DataError, describe
 from limner.core.sample import Sample
 
-TORCH_LIMITED_TYPES = {np.dtype(np.uint16): np.dtype(np.float32), np.dtype(np.uint32): np.dtype(np.float32)}
-"""Types that PyTorch hardly computes with: they travel as float32, which holds all 16-bit values exactly."""
+TRAVEL_AS = {np.dtype(np.uint16): np.dtype(np.float32), np.dtype(np.float64): np.dtype(np.float32)}
+"""Types that some devices do not know: they travel as float32, which holds all 16-bit values exactly."""
 
 
 def collate(samples: Sequence[Sample], *, pin_memory: bool = False) -> Batch:
@@ -24,9 +25,15 @@ def collate(samples: Sequence[Sample], *, pin_memory: bool = False) -> Batch:
     Args:
         samples: B samples of one size and dtype, all labelled or none.
         pin_memory: Put the batch in page-locked memory, from which CUDA devices copy in the background.
+
+    Raises:
+        DataError: The samples differ in kind; the message names two that do.
     """
     first = samples[0]
-    dtype = TORCH_LIMITED_TYPES.get(first.image.dtype, first.image.dtype)
+    for other in samples:
+        if _kind(other) != _kind(first):
+            raise _kinds_differ(first, other)
+    dtype = TRAVEL_AS.get(first.image.dtype, first.image.dtype)
     images = _buffer((len(samples), *first.image.shape), dtype, pin_memory)
     np.stack([s.image for s in samples], out=images.numpy(), casting="same_kind")
     semantic = None
@@ -34,6 +41,24 @@ def collate(samples: Sequence[Sample], *, pin_memory: bool = False) -> Batch:
         semantic = _buffer((len(samples), *first.spatial_shape), np.dtype(np.uint8), pin_memory)
         np.stack([s.semantic for s in samples if s.semantic is not None], out=semantic.numpy())
     return Batch(images.movedim(-1, 1), semantic, tuple(s.name for s in samples))
+
+
+def _kind(sample: Sample) -> str:
+    labels = "labelled" if sample.semantic is not None else "unlabelled"
+    size = " x ".join(map(str, sample.spatial_shape))
+    return f"{size}, {sample.image.shape[-1]} channels, {sample.image.dtype}, {labels}"
+
+
+def _kinds_differ(first: Sample, other: Sample) -> DataError:
+    return DataError(
+        describe(
+            "Images of one batch must be of one kind",
+            where=other.name,
+            found=_kind(other),
+            expected=f"{_kind(first)}, as {first.name}",
+            mend="Convert the images to one kind; `limner check` lists them.",
+        )
+    )
 
 
 def _buffer(shape: tuple[int, ...], dtype: np.dtype[np.generic], pin_memory: bool) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -20,8 +21,8 @@ class Dataset:
         source: Reads the files.
         records: Which images; each must have labels.
         labels: Translates mask values into trained labels.
-        cache: Keeps decoded images for the next pass. Left out, as many as half of the free memory holds;
-            None decodes every time.
+        cache: Keeps decoded images for the next pass. ``memory`` keeps as many as half of the free memory
+            holds; None decodes every time.
     """
 
     def __init__(
@@ -30,12 +31,12 @@ class Dataset:
         records: Sequence[Record],
         labels: LabelTable,
         *,
-        cache: SampleCache | None | str = "memory",
+        cache: SampleCache | Literal["memory"] | None = "memory",
     ) -> None:
         self.source = source
         self.records = tuple(records)
         self.labels = labels
-        self.cache = MemoryCache() if isinstance(cache, str) else cache
+        self.cache = MemoryCache() if cache == "memory" else cache
 
     def __len__(self) -> int:
         return len(self.records)
@@ -62,6 +63,8 @@ class Dataset:
             raise _sizes_differ(record, image.shape[:-1], semantic.shape)
         if record.valid_region is not None:
             semantic = _within_region(record.valid_region, semantic)
+        # A mask may be one channel of three: a view that would keep all of them in memory.
+        semantic = np.ascontiguousarray(semantic)
         image.flags.writeable = semantic.flags.writeable = False
         return image, semantic
 

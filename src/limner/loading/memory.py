@@ -8,20 +8,19 @@ FALLBACK_BYTES = 2 << 30
 
 MEMINFO = Path("/proc/meminfo")
 
+CGROUP = Path("/sys/fs/cgroup")
+
 CGROUP_FILES = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (
-        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ),
+    ("memory.max", "memory.current", "memory.stat"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
 )
-"""Limit and use of a container, as control groups version 2 and 1 say them."""
+"""Limit, use and its parts of a container, as control groups version 2 and 1 say them."""
 
 
 def available_bytes() -> int:
     """Return the bytes that can be taken without swapping: of the machine, or of the container if less."""
-    candidates = [b for b in (_machine_bytes(), *(_container_bytes(*pair) for pair in CGROUP_FILES)) if b]
-    return max(0, min(candidates, default=FALLBACK_BYTES))
+    candidates = (_machine_bytes(), *(_container_bytes(*names) for names in CGROUP_FILES))
+    return min((b for b in candidates if b is not None), default=FALLBACK_BYTES)
 
 
 def _machine_bytes() -> int | None:
@@ -37,8 +36,11 @@ def _machine_bytes() -> int | None:
         return None
 
 
-def _container_bytes(limit: Path, used: Path) -> int | None:
+def _container_bytes(limit: str, used: str, parts: str) -> int | None:
     try:
-        return max(1, int(limit.read_text()) - int(used.read_text()))
+        free = int((CGROUP / limit).read_text()) - int((CGROUP / used).read_text())
+        rows = dict(line.split() for line in (CGROUP / parts).read_text().splitlines())
     except (OSError, ValueError):  # no such control group, or "max": no limit
         return None
+    # Files that were read count as used, but are given up as soon as memory is asked for.
+    return max(0, free + int(rows.get("inactive_file", 0)))

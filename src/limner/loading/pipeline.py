@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import AugmentPlan, InputPlan
 from limner.core.sample import Sample
@@ -21,16 +22,24 @@ class Pipeline:
 
     Attributes:
         transforms: In the order they are applied; each draws from the sample as the one before left it.
+        channels: Channels that every image must have, or None for any.
     """
 
     transforms: tuple[Transform[Any], ...]
+    channels: int | None = None
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return a new random variant of `sample`."""
         return self.record(sample, rng)[0]
 
     def record(self, sample: Sample, rng: np.random.Generator) -> tuple[Sample, tuple[object, ...]]:
-        """Return a variant of `sample`, and the parameters of each transform that made it."""
+        """Return a variant of `sample`, and the parameters of each transform that made it.
+
+        Raises:
+            DataError: The image has other channels than the plan says.
+        """
+        if self.channels not in (None, sample.image.shape[-1]):
+            raise _other_channels(sample, self.channels)
         drawn: list[object] = []
         for transform in self.transforms:
             drawn.append(transform.draw(rng, sample))
@@ -72,4 +81,16 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
     )
     if photometric != Photometric():
         transforms.append(photometric)
-    return Pipeline(tuple(transforms))
+    return Pipeline(tuple(transforms), input_plan.channels)
+
+
+def _other_channels(sample: Sample, expected: int | None) -> DataError:
+    return DataError(
+        describe(
+            "An image has other channels than the network takes",
+            where=sample.name,
+            found=f"{sample.image.shape[-1]} channels",
+            expected=f"{expected} channels, as the plan says",
+            mend="Convert the images to one kind, all grey or all colour; `limner check` lists them.",
+        )
+    )

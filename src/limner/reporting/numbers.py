@@ -4,6 +4,9 @@ import math
 
 MISSING = "–"
 
+NO_BREAK = "\u00a0"
+"""A space at which no line is broken."""
+
 
 def score(value: float | None) -> str:
     """Return a score between 0 and 1 with three decimals."""
@@ -15,11 +18,11 @@ def percent(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return MISSING
     if 0 < value < 0.001:
-        return "< 0.1 %"
+        return f"< 0.1{NO_BREAK}%"
     # 0.9996 must not be shown as a perfect 100 %.
     if 0.995 <= value < 1:
-        return f"{math.floor(value * 1000) / 10:.1f} %"
-    return f"{value * 100:.1f} %" if 0 < value < 0.1 else f"{value * 100:.0f} %"
+        return f"{math.floor(value * 1000) / 10:.1f}{NO_BREAK}%"
+    return f"{value * 100:.{1 if 0 < value < 0.1 else 0}f}{NO_BREAK}%"
 
 
 def count(value: float | None) -> str:

@@ -133,7 +133,7 @@ if ("IntersectionObserver" in window) {
         links.get(entry.target.id)?.classList.add("here");
       }
     },
-    { rootMargin: "-20% 0px -70% 0px" },
+    { rootMargin: "-12% 0px -80% 0px" },
   );
   document.querySelectorAll("section").forEach((section) => watcher.observe(section));
 }

@@ -6,13 +6,13 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import torch
-import yaml
 from accelerate import Accelerator
 from torch import nn
 
 from limner.core.errors import ConfigError, ModelError
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
+from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
 from limner.core.run_folder import RunFolder
 from limner.loading.dataset import Dataset
@@ -244,8 +244,7 @@ def as_run(plan: Plan, state: RunState) -> Plan:
 
 
 def _write_plan(run: RunFolder, plan: Plan) -> None:
-    values = plan.model_dump(mode="json")
-    write_text_durably(run.plan, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    write_text_durably(run.plan, plan_to_yaml(plan))
 
 
 def _result(run: RunFolder, outcome: Outcome) -> FitResult:

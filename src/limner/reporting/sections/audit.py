@@ -2,7 +2,7 @@
 
 from limner.core.finding import Finding, Severity
 from limner.reporting.facts import RunFacts
-from limner.reporting.markup import Html, tag
+from limner.reporting.markup import Html, prose, tag
 from limner.reporting.numbers import count, percent, plural
 from limner.reporting.sections.classes import swatch
 
@@ -110,7 +110,7 @@ def _finding(finding: Finding) -> Html:
     return tag(
         "li",
         tag("p", tag("b", finding.severity.value, class_="badge"), tag("code", finding.code), class_="what"),
-        tag("p", f"{finding.where}: " if finding.where else "", finding.found),
-        tag("dl", [(tag("dt", key), tag("dd", text)) for key, text in details if text]),
+        tag("p", f"{finding.where}: " if finding.where else "", prose(finding.found)),
+        tag("dl", [(tag("dt", key), tag("dd", prose(text))) for key, text in details if text]),
         class_=finding.severity.value,
     )

@@ -19,14 +19,11 @@ def reproduce(facts: RunFacts) -> Html:
             "p", "There is no environment.json in this run, so its command is not known.", class_="empty"
         )
     command = _command(facts.environment)
-    seed = f" The seed is {facts.plan.train.seed}." if facts.plan else ""
     rest = {k: v for k, v in facts.environment.items() if k not in COMMAND_KEYS}
     return tag(
         "div",
         _code_block(command) if command else tag("p", "The command was not recorded.", class_="empty"),
-        tag(
-            "p", f"With the same data, versions and machine this gives the same model.{seed}", class_="muted"
-        ),
+        tag("p", _promise(facts), class_="muted"),
         _list(rest),
     )
 
@@ -41,6 +38,17 @@ def rights(facts: RunFacts) -> Html:
         )
         return tag("p", text, class_="empty")
     return _list({k: stated[k] for k in (*RIGHTS_KEYS, *stated) if k in stated})
+
+
+def _promise(facts: RunFacts) -> str:
+    """Say what repeating the command gives; a time budget makes the number of steps depend on the machine."""
+    seed = f"The seed is {facts.plan.train.seed}. " if facts.plan else ""
+    if facts.plan and facts.plan.train.minutes is not None:
+        return (
+            f"{seed}Training had a budget of {facts.plan.train.minutes:g} minutes, so another run takes as "
+            "many steps as the machine then manages, and its scores differ a little."
+        )
+    return f"{seed}The same data, versions and machine give the same model."
 
 
 def _command(environment: Mapping[str, object]) -> str:
@@ -64,11 +72,20 @@ def _list(values: Mapping[str, object]) -> Html:
 
 
 def _flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield names and texts: a group of plain values on one line, groups of groups name by name."""
     for name, value in values.items():
         key = f"{prefix}{name}"
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and any(isinstance(v, Mapping | list) for v in value.values()):
             yield from _flatten(value, f"{key} · ")
-        elif isinstance(value, list) and all(not isinstance(v, Mapping | list) for v in value):
-            yield key, ", ".join(map(str, value))
         else:
-            yield key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield key, _text(value)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{str(k).replace('_', ' ')} {_text(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from limner.reporting.facts import RunFacts
-from limner.reporting.markup import Html, tag
+from limner.reporting.markup import Html, prose, tag
 
 OUTSIDE = {"version", "reasons", "task"}
 LABELS = "data.labels"
@@ -35,7 +35,7 @@ def settings(facts: RunFacts) -> Html:
 
 
 def _row(key: str, value: str, reason: str | None) -> Html:
-    because = None if reason is None else tag("td", reason, class_="because")
+    because = None if reason is None else tag("td", prose(reason), class_="because")
     return tag("tr", tag("th", tag("code", key), scope="row"), tag("td", value, class_="value"), because)
 
 
@@ -58,7 +58,17 @@ def _text(value: object) -> str:
         return f"{value:.6g}"
     if isinstance(value, list) and all(isinstance(v, int | float | str) for v in value):
         return " × ".join(map(_text, value)) if _is_size(value) else ", ".join(map(_text, value))
+    if isinstance(value, list) and all(isinstance(v, dict) and "name" in v for v in value):
+        return " + ".join(map(_term, value))
     return json.dumps(value, ensure_ascii=False)
+
+
+def _term(term: Mapping[str, object]) -> str:
+    """Return one loss of the sum, such as ``0.5 × dice (smoothing: 0.1)``."""
+    weight = "" if term.get("weight", 1.0) == 1.0 else f"{_text(term['weight'])} × "
+    options = term.get("options")
+    inside = ", ".join(f"{k}: {_text(v)}" for k, v in options.items()) if isinstance(options, dict) else ""
+    return f"{weight}{term['name']}" + (f" ({inside})" if inside else "")
 
 
 def _is_size(value: list[object]) -> bool:

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from limner.core.errors import DataError
+from limner.core.plan import AugmentPlan, InputPlan
+from limner.core.randomness import generator
+from limner.core.sample import Sample
+from limner.loading.pipeline import build_pipeline
+from limner.transforms.flip import Flip
+from limner.transforms.photometric import Photometric
+from limner.transforms.quarter_turn import QuarterTurn
+from limner.transforms.scale_crop import ScaleCrop
+
+
+def input_plan(channels, crop_size):
+    return InputPlan(
+        spatial_dims=len(crop_size),
+        channels=channels,
+        crop_size=crop_size,
+        mean=tuple(range(10, 10 + channels)),
+        std=(1,) * channels,
+    )
+
+
+def sample_of(shape, channels, dtype=np.uint8, seed=0):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (*shape, channels)).astype(dtype)
+    return Sample("x", image, rng.integers(0, 3, shape, dtype=np.uint8))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    channels=st.sampled_from([1, 3, 5, 12]),
+    dtype=st.sampled_from([np.uint8, np.uint16, np.float32]),
+    volume=st.booleans(),
+    square=st.booleans(),
+    seed=st.integers(0, 9999),
+)
+def test_what_was_recorded_replays_byte_for_byte(channels, dtype, volume, square, seed):
+    crop = ((8,) if volume else ()) + (20, 20 if square else 24)
+    augment = AugmentPlan(
+        scale=(0.5, 2.0),
+        flip_axes=tuple(range(len(crop))),
+        quarter_turns=True,
+        category_max_ratio=0.5,
+        foreground_probability=0.5,
+    )
+    plan = input_plan(channels, crop)
+    pipeline = build_pipeline(augment, plan, _labels())
+    sample = sample_of((10, 30, 40) if volume else (30, 40), channels, dtype, seed)
+    before = sample.image.copy(), sample.semantic.copy()
+    out, params = pipeline.record(sample, generator(seed, "augment"))
+    again = pipeline.replay(sample, params)
+    assert np.array_equal(out.image, again.image)
+    assert np.array_equal(out.semantic, again.semantic)
+    called = pipeline(sample, generator(seed, "augment"))
+    assert np.array_equal(out.image, called.image)
+    assert out.image.shape == (*crop, channels)
+    assert out.image.dtype == dtype
+    assert set(np.unique(out.semantic)) <= {0, 1, 2, 255}
+    assert np.array_equal(before[0], sample.image)
+    assert np.array_equal(before[1], sample.semantic)
+
+
+def _labels():
+    from limner.core.labels import LabelClass, LabelTable
+
+    return LabelTable(tuple(LabelClass(n, (i,), (0, 0, i)) for i, n in enumerate(["Background", "a", "b"])))
+
+
+def test_the_plan_is_followed():
+    augment = AugmentPlan(
+        scale=(0.8, 1.2),
+        flip_axes=(0,),
+        quarter_turns=True,
+        brightness=0.1,
+        contrast=0.2,
+        saturation=0.3,
+        hue=0.04,
+        category_max_ratio=0.7,
+        foreground_probability=0.6,
+    )
+    pipeline = build_pipeline(augment, input_plan(3, (16, 16)), _labels())
+    assert pipeline.transforms == (
+        ScaleCrop((16, 16), (0.8, 1.2), (10, 11, 12), 0.7, 0.6, background=0),
+        Flip((0,)),
+        QuarterTurn(),
+        Photometric(0.1, 0.2, 0.3, 0.04),
+    )
+
+
+def test_what_is_switched_off_is_left_out():
+    augment = AugmentPlan(flip_axes=(), brightness=0, contrast=0, saturation=0, hue=0)
+    pipeline = build_pipeline(augment, input_plan(3, (16, 16)), _labels())
+    assert [type(t) for t in pipeline.transforms] == [ScaleCrop]
+
+
+def test_other_channels_than_planned_are_named():
+    pipeline = build_pipeline(AugmentPlan(), input_plan(3, (16, 16)), _labels())
+    with pytest.raises(DataError, match="other channels than the network takes: x") as caught:
+        pipeline(sample_of((20, 20), 1), generator(0, "a"))
+    assert "1 channels" in str(caught.value)
