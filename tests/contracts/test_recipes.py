@@ -28,5 +28,7 @@ def test_a_recipe_names_data_and_settings_that_exist(path):
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_is_short(path):
-    lines = [line for line in path.read_text().splitlines() if line.strip() and not line.strip().startswith("#")]
+    lines = [
+        line for line in path.read_text().splitlines() if line.strip() and not line.strip().startswith("#")
+    ]
     assert len(lines) <= 35

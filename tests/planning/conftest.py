@@ -27,7 +27,9 @@ def make_facts():
         for i in range(count):
             grid = rng.random((8, 8), dtype=np.float32)
             if grids == "sky":  # bright above, labelled below, in every image
-                grid = np.linspace(1, 0, 8, dtype=np.float32)[:, None] * np.ones((8, 8), np.float32) + grid / 10
+                grid = (
+                    np.linspace(1, 0, 8, dtype=np.float32)[:, None] * np.ones((8, 8), np.float32) + grid / 10
+                )
             images.append(
                 ImageFacts(
                     name=f"image{i}",

@@ -31,9 +31,7 @@ def test_statistics_are_pooled_over_pixels(make_facts, make_labels):
     large = replace(
         facts.images[1], shape=(10, 30), label_shape=(10, 30), intensities=(Intensity(0, 60, 30, 4, 3, 41),)
     )
-    found = take_fingerprint(
-        DatasetFacts((small, large)), make_labels(), {"train": ["image0", "image1"]}
-    )
+    found = take_fingerprint(DatasetFacts((small, large)), make_labels(), {"train": ["image0", "image1"]})
     assert found.mean == (25.0,)
     assert found.std == pytest.approx((88**0.5,), rel=1e-4)
     assert found.low == (2.0,)

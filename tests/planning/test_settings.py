@@ -13,7 +13,11 @@ def refusal(settings):
 
 
 def test_auto_is_left_out_and_the_rest_flattened():
-    settings = {"network": {"name": "unet", "options": {"widths": [4, 8]}}, "train": {"steps": "auto"}, "loss": "auto"}
+    settings = {
+        "network": {"name": "unet", "options": {"widths": [4, 8]}},
+        "train": {"steps": "auto"},
+        "loss": "auto",
+    }
     assert read_settings(settings) == {"network.name": "unet", "network.options": {"widths": [4, 8]}}
 
 
@@ -29,7 +33,10 @@ def test_nest_undoes_flattening():
         ({"trian": {"steps": 5}}, "trian"),
         ({"steps": 5}, "steps: unknown key (did you mean 'train.steps'?)"),
         ({"learning_rat": 5}, "(did you mean 'optimizer.learning_rate'?)"),
-        ({"optimizer": {"learning_rate": -0.1}}, "optimizer.learning_rate: should be greater than 0; found -0.1"),
+        (
+            {"optimizer": {"learning_rate": -0.1}},
+            "optimizer.learning_rate: should be greater than 0; found -0.1",
+        ),
         ({"train": {"steps": "many"}}, "train.steps: should be a valid integer"),
         ({"optimizer": {"name": "adamv"}}, "(did you mean 'adam"),
         ({"train": 5}, "train: this is a section"),
