@@ -54,7 +54,8 @@ def test_auto_means_decide(cells):
 def test_a_recipe_and_the_words_beside_it(cells, tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
-        f"data: {cells}\nnetwork: {{name: unet, options: {{widths: [4, 8]}}}}\ntrain:\n  # short\n  steps: 7\n"
+        f"data: {cells}\n"
+        "network: {name: unet, options: {widths: [4, 8]}}\ntrain:\n  # short\n  steps: 7\n"
     )
     made = plan(recipe, settings={"train": {"seed": 3}}, device="cpu")
     assert (made.train.steps, made.train.seed) == (7, 3)
