@@ -160,7 +160,7 @@ def _training_records(source: Source, run: RunFolder | None, split: str) -> Sequ
 def _foreign_records(source: Source, split: str | None) -> Sequence[Record]:
     if split is None:
         return [record for record in source.records if record.labels]
-    splits = assign_splits(source.records, source.settings, root=source.root)
+    splits = assign_splits(source.records, source.settings)
     _refuse_unknown_split(split, splits)
     return splits[split]
 

@@ -58,7 +58,8 @@ def train(
     from limner.api.run_splits import write_splits
     from limner.planning.files import write_plan
 
-    name, module = (network, None) if isinstance(network, str) else (None, network)
+    name = network if isinstance(network, str) else None
+    module = None if isinstance(network, str) else network
     planned = make(
         data, network=name, minutes=minutes, settings=settings, device=device, accept=accept, track=track
     )
@@ -73,7 +74,7 @@ def train(
     _fit(
         folder,
         plan,
-        network=None if name else network,
+        network=module,
         resume=False,
         device=device,
         track=track,
