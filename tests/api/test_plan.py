@@ -94,6 +94,19 @@ def test_settings_are_refused_before_the_data_is_read(tmp_path):
         plan(tmp_path / "there is no such folder", settings={"train": {"stepz": 1}})
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"name": "unett"},
+        {"name": "unet", "options": {"width": [4, 8]}},
+        {"name": "pspnet", "options": {"bins": []}},
+    ],
+)
+def test_a_network_that_cannot_be_is_refused_before_the_data_is_read(tmp_path, settings):
+    with pytest.raises(ConfigError, match=r"unet|bins"):
+        plan(tmp_path / "there is no such folder", settings={"network": settings})
+
+
 def test_settings_that_contradict_each_other_are_named(cells):
     settings = TINY | {"train": {"batch_size": 4, "accumulate": 3}}
     with pytest.raises(ConfigError, match="accumulate 3 must divide batch_size 4"):
