@@ -6,10 +6,8 @@ import subprocess
 import sys
 from importlib import metadata
 
-import pytest
-
 from limner.api import doctor as module
-from limner.api.doctor import Exam, _required_part, doctor, runs_on
+from limner.api.doctor import Exam, _required_part, doctor
 
 
 def test_a_sound_machine_gets_a_verdict_that_names_its_device():
@@ -59,21 +57,6 @@ def test_something_broken_makes_the_diagnosis_unhealthy(monkeypatch):
     diagnosis = doctor()
     assert not diagnosis.is_healthy
     assert diagnosis.verdict.startswith("Broken: torch.")
-
-
-@pytest.mark.parametrize(
-    ("capability", "archs", "expected"),
-    [
-        ((8, 6), ["sm_80", "sm_90"], True),  # binaries run on a higher minor of the same major
-        ((8, 0), ["sm_86"], False),  # and not on a lower one
-        ((12, 0), ["sm_80", "sm_90"], False),  # a new card on an old build
-        ((12, 0), ["sm_80", "compute_90"], True),  # unless the build carries intermediate code
-        ((6, 1), ["sm_75", "compute_75"], False),  # an old card on a new build
-        ((9, 0), ["sm_90a"], True),
-    ],
-)
-def test_which_builds_run_on_which_gpu(capability, archs, expected):
-    assert runs_on(capability, archs) is expected
 
 
 def test_the_command_prints_json_and_exits_with_one_only_when_broken():

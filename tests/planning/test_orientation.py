@@ -63,8 +63,8 @@ def test_without_any_grid_nothing_is_claimed():
 
 
 def test_the_shared_part_is_that_of_the_model():
-    # Each image is s + e with s antisymmetric of squared length |s|^2 and e noise. The shared part of the
-    # up-down asymmetry is |s|^2 / (|s|^2 + E|e_a|^2), e_a the antisymmetric half of the noise: half its power.
+    # Each image is s + e , s antisymmetric, e noise. The shared part of the
+    # up-down asymmetry is |s|^2 / (|s|^2 + E|e_a|^2), e_a its antisymmetric part: half its power.
     rng = np.random.default_rng(3)
     ramp = np.linspace(-1, 1, 8)[:, None] * np.ones((8, 8))
     grids = [ramp + rng.normal(0, 1.0, (8, 8)) for _ in range(400)]

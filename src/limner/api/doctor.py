@@ -176,6 +176,8 @@ def _cuda_build() -> Exam:
     """Check that PyTorch holds compiled code for this GPU: a new card on an old build has none."""
     import torch
 
+    from limner.planning.machine import runs_on
+
     if torch.version.hip:
         return Exam("accelerator", "ROCm", str(torch.version.hip))
     capability = torch.cuda.get_device_capability()
@@ -185,28 +187,6 @@ def _cuda_build() -> Exam:
         return Exam("accelerator", "CUDA", found)
     mend = "Install a PyTorch built for this GPU: https://pytorch.org/get-started/locally"
     return Exam("accelerator", "CUDA", f"{found}, PyTorch has code for {' '.join(archs)}", "broken", mend)
-
-
-def runs_on(capability: tuple[int, int], archs: list[str]) -> bool:
-    """Tell whether code built for `archs` runs on a GPU.
-
-    Compiled code (``sm_86``) runs on the same major capability with an equal or higher minor one;
-    intermediate code (``compute_90``) is translated for any capability that is equal or higher.
-
-    Args:
-        capability: (major, minor) of the GPU.
-        archs: As `torch.cuda.get_arch_list` gives them.
-    """
-    for arch in archs:
-        kind, _, digits = arch.rstrip("af").partition("_")
-        if not digits.isdigit():
-            continue
-        major, minor = divmod(int(digits), 10)
-        if kind == "sm" and major == capability[0] and minor <= capability[1]:
-            return True
-        if kind == "compute" and (major, minor) <= capability:
-            return True
-    return False
 
 
 def _trial(machine: "Machine") -> Exam:

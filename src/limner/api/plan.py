@@ -13,6 +13,7 @@ from limner.core.progress import Track, silent
 from limner.planning.files import SUFFIXES, read_experiment
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.make_plan import make_plan
+from limner.planning.pairing import check_options, check_pairing
 from limner.planning.settings import read_settings as check_settings
 
 SHOWN = 5
@@ -102,6 +103,9 @@ def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -
     """
     wanted = dict(settings or {})
     user = check_settings(wanted)
+    if "network.name" in user:
+        check_pairing(user["network.name"], user.get("task", "semantic"))
+        check_options(user["network.name"], user.get("network.options", {}))
     path = Path(path).expanduser()
     if path.suffix.lower() not in SUFFIXES or path.is_dir():
         return wanted, path

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,13 +28,17 @@ def plan(
     """Decide every setting of a run, each with its reason, without training."""
     from limner.api.plan import make
     from limner.cli.console import console, tracker
-    from limner.core.config import merge, parse_assignment
+    from limner.core.config import merge_assignments
     from limner.planning.files import write_plan
 
-    wanted: dict[str, Any] = {}
-    for text in settings or ():
-        wanted = merge(wanted, parse_assignment(text))
-    planned = make(data, network=network, minutes=minutes, settings=wanted, device=device, track=tracker())
+    planned = make(
+        data,
+        network=network,
+        minutes=minutes,
+        settings=merge_assignments(settings or ()),
+        device=device,
+        track=tracker(),
+    )
     if out is not None:
         write_plan(out, planned.plan)
     if as_json:

@@ -6,18 +6,12 @@ that an accelerator nobody thought of here (XPU, NPU, MLU, ...) is described all
 
 import os
 import platform
-from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import torch
 
-CGROUP_FILES = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
-"""Where a container says its memory limit and its use: cgroup version 2, then version 1."""
+from limner.loading.memory import available_bytes
 
 UNKNOWN_MEMORY = 4 * 2**30
 """Bytes assumed where the system does not say: what nearly every machine has."""
@@ -81,13 +75,13 @@ def pick_device(device: str = "auto") -> torch.device:
 
 
 def host_memory() -> Memory:
-    """Return the memory that this process may use: the machine's, or its container's where that is less."""
-    total, available = _system_memory()
-    for limit_file, usage_file in CGROUP_FILES:
-        limit, usage = _read_number(limit_file), _read_number(usage_file)
-        if limit is not None and 0 < limit < total:
-            return Memory(limit, min(available, max(limit - (usage or 0), 0)))
-    return Memory(total, available)
+    """Return the host's memory; what is available is that of the container where it has less."""
+    available = available_bytes()
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        total = available
+    return Memory(max(total, available), available)
 
 
 def num_cores() -> int:
@@ -132,6 +126,28 @@ def accelerator_memory(device: torch.device) -> Memory:
     return Memory(int(total), int(free))
 
 
+def runs_on(capability: tuple[int, int], archs: list[str]) -> bool:
+    """Tell whether code built for `archs` runs on a GPU.
+
+    Compiled code (``sm_86``) runs on the same major capability with an equal or higher minor one;
+    intermediate code (``compute_90``) is translated for any capability that is equal or higher.
+
+    Args:
+        capability: (major, minor) of the GPU.
+        archs: As `torch.cuda.get_arch_list` gives them.
+    """
+    for arch in archs:
+        kind, _, digits = arch.rstrip("af").partition("_")
+        if not digits.isdigit():
+            continue
+        major, minor = divmod(int(digits), 10)
+        if kind == "sm" and major == capability[0] and minor <= capability[1]:
+            return True
+        if kind == "compute" and (major, minor) <= capability:
+            return True
+    return False
+
+
 def _accelerator_formats(device: torch.device) -> tuple[bool, bool]:
     """Return whether (bfloat16, float16) arithmetic is built into an accelerator."""
     if device.type == "cuda":
@@ -140,37 +156,3 @@ def _accelerator_formats(device: torch.device) -> tuple[bool, bool]:
         major, _ = torch.cuda.get_device_capability(device)
         return major >= 8, major >= 7  # tensor cores: float16 since Volta (7.0), bfloat16 since Ampere (8.0)
     return device.type in ("xpu", "npu", "hpu", "mlu"), False
-
-
-def _system_memory() -> tuple[int, int]:
-    """Return the machine's (total, available) bytes."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        fields: Mapping[str, int] = {
-            name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)
-        }
-        return fields["MemTotal"], fields["MemAvailable"]
-    except (OSError, KeyError, ValueError, IndexError):
-        return _system_memory_elsewhere()
-
-
-def _system_memory_elsewhere() -> tuple[int, int]:
-    """Return (total, available) bytes on macOS, BSD and Windows; half counts as free where nobody says."""
-    try:
-        # accelerate brings psutil, so it is there in every complete installation
-        found = import_module("psutil").virtual_memory()
-        return int(found.total), int(found.available)
-    except ImportError:
-        pass
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        total = UNKNOWN_MEMORY
-    return total, total // 2
-
-
-def _read_number(path: str) -> int | None:
-    try:
-        return int(Path(path).read_text(encoding="ascii").strip())
-    except (OSError, ValueError):  # no such file, or the word "max"
-        return None

@@ -1,7 +1,12 @@
 """Networks and tasks go together where the network gives an output kind that the task accepts."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
 from limner.core.errors import ConfigError, UnknownNameError, describe
-from limner.networks import NETWORKS
+from limner.networks import NETWORKS, build_network
 from limner.tasks import TASKS
 
 
@@ -28,3 +33,13 @@ def check_pairing(network: str, task: str) -> None:
             mend=f"Choose one of: {able or 'none yet'}.",
         )
     )
+
+
+def check_options(network: str, options: Mapping[str, Any]) -> None:
+    """Build a network without its weights, which takes a moment, to see whether its options make sense.
+
+    Raises:
+        ConfigError: An option is unknown (the nearest one is named) or out of range.
+    """
+    with torch.device("meta"):
+        build_network(network, num_classes=2, pretrained="no", **options)

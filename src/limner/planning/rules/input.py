@@ -67,6 +67,8 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if settled["augment.quarter_turns"]:
         sides = (min(sides),) * len(sides)
     crop = fit_crop(sides, allowed)
+    if settled["augment.quarter_turns"]:
+        crop = (min(crop),) * len(crop)
     reason = f"the median image is {size(fingerprint.median)}"
     if settled["augment.quarter_turns"]:
         reason += "; square, so that quarter turns keep the size"
@@ -94,7 +96,7 @@ def fit_crop(sides: Sequence[int], allowed: int) -> tuple[int, ...]:
         equal = left ** (1 / (len(sides) - position))
         taken = min(float(sides[axis]), equal)
         crop[axis] = _round_side(int(taken + 1e-6))
-        left = max(left / max(taken, 1.0), 1.0)
+        left = max(left / crop[axis], 1.0)
     return tuple(crop)
 
 

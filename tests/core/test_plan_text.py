@@ -1,0 +1,62 @@
+"""A plan as YAML: reads well, and comes back the same."""
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limner.core.errors import ConfigError
+from limner.core.plan_text import plan_from_yaml, plan_to_yaml, reasons_in_comments
+
+REASONS = {
+    "network.name": "a small U-Net: it fits",
+    "input.crop_size": "the median image is 256x320 and " + "a very long story follows " * 12 + "# end",
+    "loss.terms": "Dice helps",
+    "train.steps": "'quoted' and ünïcode: yes",
+}
+
+
+def test_a_plan_comes_back_with_its_reasons(tiny_plan):
+    plan = tiny_plan().model_copy(update={"reasons": REASONS})
+    assert plan_from_yaml(plan_to_yaml(plan)) == plan
+
+
+def test_the_reason_stands_above_its_key(tiny_plan):
+    lines = plan_to_yaml(tiny_plan().model_copy(update={"reasons": REASONS})).splitlines()
+    assert lines[lines.index("  # a small U-Net: it fits") + 1] == "  name: unet"
+    assert all(len(line) <= 101 for line in lines)
+
+
+def test_it_is_plain_yaml(tiny_plan):
+    plan = tiny_plan()
+    assert yaml.safe_load(plan_to_yaml(plan)) == plan.model_dump(mode="json", exclude={"reasons"})
+
+
+def test_a_plan_with_its_reasons_in_a_mapping_is_read_too(tiny_plan):
+    plan = tiny_plan().model_copy(update={"reasons": REASONS})
+    assert plan_from_yaml(yaml.safe_dump(plan.model_dump(mode="json"))) == plan
+
+
+@given(reason=st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=300))
+def test_any_reason_comes_back(reason):
+    text = f"network:\n  # {reason}\n  name: unet\n"
+    assert reasons_in_comments(text) == {"network.name": reason.strip()}
+
+
+def test_a_blank_line_parts_a_comment_from_the_key():
+    assert reasons_in_comments("# a header\n\nversion: 1\n") == {}
+
+
+def test_keys_inside_braces_have_no_comment_of_their_own():
+    assert reasons_in_comments("# why\ntrain: {steps: 1, seed: 2}\n") == {"train": "why"}
+
+
+def test_what_is_wrong_in_a_plan_is_named_with_the_nearest_key(tiny_plan):
+    text = plan_to_yaml(tiny_plan()).replace("  steps: 1", "  stepz: 1")
+    with pytest.raises(ConfigError, match="stepz.*did you mean"):
+        plan_from_yaml(text, where="plan.yaml")
+
+
+def test_text_that_is_no_mapping_is_refused():
+    with pytest.raises(ConfigError, match=r"plan\.yaml"):
+        plan_from_yaml("just words", where="plan.yaml")

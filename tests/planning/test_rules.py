@@ -1,0 +1,247 @@
+"""Each rule on cases whose answer is plain; the numbers in comments are worked out by hand."""
+
+from math import prod
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limner.core.plan import LossTerm
+from limner.planning.cost import Cost
+from limner.planning.decisions import YOU_SET_IT, Decision, decide
+from limner.planning.machine import Machine, Memory
+from limner.planning.presets import PRESETS, find_preset
+from limner.planning.rules import RULES
+from limner.planning.rules.input import fit_crop
+from limner.planning.settings import settable_fields
+
+GIB = 2**30
+
+
+def settle(case, **user):
+    return decide(case, RULES, {key.replace("__", "."): value for key, value in user.items()})
+
+
+def test_every_key_without_default_is_decided_with_a_reason(make_case):
+    settled, reasons = settle(make_case())
+    assert {key for key, field in settable_fields().items() if field.is_required()} <= settled.keys()
+    assert all(reasons.values())
+
+
+def test_a_users_setting_is_never_overridden(make_case):
+    free, _ = settle(make_case())
+    for key in free:
+        settled, reasons = decide(make_case(), RULES, {key: free[key]})
+        assert settled[key] == free[key]
+        if not isinstance(free[key], dict):
+            assert reasons[key] == YOU_SET_IT
+
+
+def test_of_a_mapping_the_user_may_set_a_part(make_case):
+    rules = [lambda case, settled: [Decision("network.options", {"widths": [4], "norm": "batch"}, "why")]]
+    settled, reasons = decide(make_case(), rules, {"network.options": {"norm": "group"}})
+    assert settled["network.options"] == {"widths": [4], "norm": "group"}
+    assert reasons["network.options"] == "you set norm; for the rest: why"
+
+
+def test_the_size_table_answers_every_question():
+    for on_cpu in (True, False):
+        for dims in (2, 3):
+            for minutes in (0.1, 3, 59, 600, None):
+                row = find_preset(on_cpu=on_cpu, spatial_dims=dims, minutes=minutes)
+                assert (row.on_cpu, row.spatial_dims) == (on_cpu, dims)
+    assert all(row.batch_size & (row.batch_size - 1) == 0 for row in PRESETS)  # halved where images are few
+
+
+def test_three_minutes_of_cpu_get_a_small_unet(make_case):
+    settled, reasons = settle(make_case(minutes=3))
+    assert settled["network.name"] == "unet"
+    assert max(settled["network.options"]["widths"]) <= 256
+    assert "3 minutes" in reasons["network.name"]
+
+
+def test_options_of_the_table_do_not_leak_into_another_network(make_case):
+    settled, _ = settle(make_case(minutes=3), network__name="pspnet")
+    assert settled["network.options"] == {}
+
+
+@pytest.mark.parametrize(
+    ("sides", "allowed", "crop"),
+    [
+        ((256, 320), 10**9, (256, 320)),  # the whole image
+        ((256, 320), 256 * 256, (256, 256)),  # the short side whole, the long one cut
+        ((1024, 2048), 512 * 1024, (704, 736)),  # the root, 724, becomes 704; 524288 / 704 = 744
+        ((100, 4000), 256 * 256, (96, 672)),  # 65536 / 96 = 682
+        ((20, 30), 10**9, (48, 48)),  # smaller than networks take: padded
+        ((35, 50, 36), 32**3, (48, 48, 48)),  # volumes: never below the smallest side
+        ((200, 200, 200), 96**3, (96, 96, 96)),
+    ],
+)
+def test_the_crop_fits_image_and_budget(sides, allowed, crop):
+    assert fit_crop(sides, allowed) == crop
+
+
+@given(
+    sides=st.lists(st.integers(64, 5000), min_size=2, max_size=3), allowed=st.integers(64 * 64 * 64, 10**7)
+)
+def test_a_crop_is_never_larger_than_the_image_or_the_budget(sides, allowed):
+    crop = fit_crop(sides, allowed)
+    assert all(c <= s for c, s in zip(crop, sides, strict=True))
+    assert prod(crop) <= allowed
+    assert all(c % 16 == 0 for c in crop)
+
+
+def test_the_batch_is_cut_into_parts_that_fit(make_case, make_facts):
+    # 1000 bytes a pixel, crops of 256 x 256: 65.5 MB a sample. Half of the free 0.5 GiB is 268 MB; less
+    # 5 MB of weights it holds 4 samples: a batch of 8 in 2 parts.
+    machine = Machine("cpu", "small", Memory(GIB, GIB // 2), num_cores=2, fast_bfloat16=False)
+    settled, reasons = settle(make_case(make_facts(40), machine=machine, minutes=3))
+    assert settled["input.crop_size"] == (256, 256)
+    assert (settled["train.batch_size"], settled["train.accumulate"]) == (8, 2)
+    assert "4 crops of 256x256 fit 256 MiB" in reasons["train.batch_size"]
+
+
+def test_the_crop_shrinks_before_the_batch_falls_below_two(make_case, make_facts):
+    # 100 MB free, half of it: 50 MB, less 5 MB of weights: 45000 pixels at 1000 bytes, 22500 a crop: 150^2.
+    machine = Machine("cpu", "tiny", Memory(GIB, 10**8), num_cores=2, fast_bfloat16=False)
+    settled, reasons = settle(make_case(make_facts(40), machine=machine, minutes=3))
+    assert settled["input.crop_size"] == (128, 128)
+    assert "does not fit" in reasons["input.crop_size"]
+
+
+def test_the_batch_is_no_larger_than_the_images_are_many(make_case, make_facts):
+    settled, reasons = settle(make_case(make_facts(5), minutes=3))
+    assert settled["train.batch_size"] == 4
+    assert "5 training images" in reasons["train.batch_size"]
+
+
+@pytest.mark.parametrize(("bfloat16", "float16", "precision"), [
+    (True, True, "bfloat16"), (False, True, "float16"), (False, False, "float32"),
+])  # fmt: skip
+def test_the_precision_is_one_the_device_is_fast_in(make_case, bfloat16, float16, precision):
+    machine = Machine("cuda", "card", Memory(8 * GIB, 8 * GIB), 8, bfloat16, float16)
+    assert settle(make_case(machine=machine))[0]["train.precision"] == precision
+
+
+def test_pretrained_encoders_get_imagenets_statistics_and_others_the_datas(make_case):
+    from_scratch, _ = settle(make_case(minutes=3))
+    assert from_scratch["input.mean"] == (100.0, 100.0, 100.0)
+    pretrained, _ = settle(make_case(), network__name="pspnet")
+    assert pretrained["input.mean"] == (123.675, 116.28, 103.53)
+    measured, _ = settle(make_case(), network__name="pspnet", network__pretrained="no")
+    assert measured["input.mean"] == (100.0, 100.0, 100.0)
+
+
+def test_microscopy_is_turned_and_scenes_are_not(make_case, make_facts):
+    cells, _ = settle(make_case(make_facts(30)))
+    assert (cells["augment.flip_axes"], cells["augment.quarter_turns"]) == ((0, 1), True)
+    assert len(set(cells["input.crop_size"])) == 1  # a turned crop must keep its size
+    scenes, reasons = settle(make_case(make_facts(30, grids="sky")))
+    assert (scenes["augment.flip_axes"], scenes["augment.quarter_turns"]) == ((1,), False)
+    assert "up-down" in reasons["augment.flip_axes"]
+
+
+@pytest.mark.parametrize(
+    ("looks", "word"),
+    [
+        ({"channels": 1, "grey": True}, "1 channel"),
+        ({"channels": 5}, "5 channels"),
+        ({"dtype": "uint16"}, "uint16"),
+        ({"grey": True}, "grey although stored as RGB"),
+    ],
+)
+def test_colour_is_not_varied_where_there_is_none(make_case, make_facts, looks, word):
+    settled, reasons = settle(make_case(make_facts(**looks)))
+    assert settled["augment.saturation"] == settled["augment.hue"] == 0.0
+    assert word in reasons["augment.hue"]
+
+
+def test_colour_is_varied_in_colour_images(make_case):
+    settled, _ = settle(make_case())
+    assert settled["augment.hue"] > 0
+
+
+def test_dice_joins_for_few_classes_and_for_imbalance(make_case, make_facts):
+    def names(case):
+        return [term.name for term in settle(case)[0]["loss.terms"]]
+
+    even = {i: 8192 for i in range(10)}
+    assert names(make_case(num_classes=2)) == ["cross_entropy", "dice"]
+    assert names(make_case(make_facts(counts=even), num_classes=10)) == ["cross_entropy"]
+    uneven = even | {9: 400}  # 8192 / 400 = 20.48 times
+    assert names(make_case(make_facts(counts=uneven), num_classes=10)) == ["cross_entropy", "dice"]
+
+
+def test_class_weights_only_by_need(make_case, make_facts):
+    # Shares 0.99 and 0.01: roots of the inverse are 1.005 and 10; their mean 5.5025; weights 0.183, 1.817.
+    case = make_case(make_facts(counts={0: 990, 1: 10}))
+    assert settle(case)[0]["loss.class_weights"] is None  # Dice makes up for it
+    alone = (LossTerm(name="cross_entropy"),)
+    settled, reasons = settle(case, loss__terms=alone)
+    assert settled["loss.class_weights"] == pytest.approx((0.183, 1.817), abs=1e-3)
+    assert "99 times" in reasons["loss.class_weights"]
+    mild = make_case(make_facts(counts={0: 960, 1: 40}))  # 24 times: below 50
+    assert settle(mild, loss__terms=alone)[0]["loss.class_weights"] is None
+
+
+def test_rare_foreground_is_sought_where_crops_are_small(make_case, make_facts):
+    rare = {0: 98, 1: 2}
+    large = make_facts(shape=(2000, 2000), counts=rare)
+    assert settle(make_case(large, minutes=3))[0]["augment.foreground_probability"] > 0
+    assert settle(make_case(make_facts(counts=rare), minutes=3))[0]["augment.foreground_probability"] == 0
+
+
+def test_the_learning_rate_follows_the_batch(make_case, make_facts):
+    # AdamW: root, 1e-3 * sqrt(2 / 8) = 5e-4. SGD: in proportion, 0.01 * 4 / 16 = 0.0025.
+    case = make_case(make_facts(40), minutes=3)
+    assert settle(case, train__batch_size=2)[0]["optimizer.learning_rate"] == 5e-4
+    settled, _ = settle(case, optimizer__name="sgd", train__batch_size=4)
+    assert settled["optimizer.learning_rate"] == 0.0025
+    assert settled["optimizer.weight_decay"] == 5e-4
+
+
+def test_minutes_become_an_estimate_of_steps(make_case, make_facts):
+    # 1 us a pixel, 8 crops of 256 x 256: 0.524 s a step; of 3 minutes 88 % train: 158.4 s / 0.524 s = 302.
+    settled, reasons = settle(make_case(make_facts(40), minutes=3))
+    assert settled["train.steps"] == 302
+    assert "estimate" in reasons["train.steps"]
+    assert settled["train.minutes"] == 3
+
+
+def test_without_minutes_steps_follow_the_images(make_case, make_facts):
+    few, _ = settle(make_case(make_facts(10)))
+    many, _ = settle(make_case(make_facts(200)))
+    assert few["train.steps"] == 400  # the fewest on a CPU
+    assert many["train.steps"] == 1500  # 200 images, 60 times, by 8
+    assert many["schedule.warmup_steps"] == 75  # a twentieth
+
+
+def test_large_images_go_through_a_window(make_case, make_facts, gpu):
+    assert settle(make_case(make_facts(4)))[0]["inference.window"] is None
+    huge = make_facts(4, shape=(9000, 9000))  # 81 million pixels at 300 bytes: 24 GB, more than 17 GiB
+    settled, reasons = settle(make_case(huge, machine=gpu))
+    assert settled["inference.window"] == settled["input.crop_size"]
+    assert "more than" in reasons["inference.window"]
+
+
+def test_volumes_get_a_3d_unet_without_mirrors(make_case, make_facts):
+    facts = make_facts(8, shape=(40, 64, 64), channels=1, dtype="float32", grids="random")
+    settled, _ = settle(make_case(facts))
+    assert settled["input.spatial_dims"] == 3
+    assert len(settled["input.crop_size"]) == 3
+    assert settled["augment.flip_axes"] == ()
+    assert settled["inference.window"] == settled["input.crop_size"]
+
+
+def test_cost_is_linear():
+    cost = Cost(
+        weight_bytes=100,
+        fixed_bytes=50.0,
+        bytes_per_pixel=2.0,
+        seconds_per_pixel=1.0,
+        forward_bytes_per_pixel=1.0,
+    )
+    # AdamW: weights, gradients, two moments and the average: 5 copies = 500; 50 fixed; 10 pixels = 20.
+    assert cost.training_bytes(10, optimizer="adamw") == 570
+    assert cost.pixels_that_fit(570, optimizer="adamw") == 10
+    assert cost.pixels_that_fit(10, optimizer="adamw") == 0
