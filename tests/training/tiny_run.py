@@ -16,7 +16,7 @@ from torch import nn
 
 from limner.core.config import merge, parse_assignment
 from limner.core.dataset_file import DatasetFile
-from limner.core.labels import LabelTable
+from limner.core.labels import LabelClass, LabelTable
 from limner.core.outputs import DenseLogits
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
@@ -27,7 +27,6 @@ from limner.training.fit import FitResult, fit
 from limner.training.watchers import Moment, Watcher
 
 SIZE = 40
-LABELS = {"background": {"values": [0]}, "disc": {"values": [255]}}
 
 
 class DrawnSource(Source):
@@ -41,7 +40,9 @@ class DrawnSource(Source):
         return None
 
     def index(self):
-        records = [Record(f"disc_{i}", Path(f"disc_{i}.png"), (Path(f"disc_{i}_mask.png"),)) for i in range(10)]
+        records = [
+            Record(f"disc_{i}", Path(f"disc_{i}.png"), (Path(f"disc_{i}_mask.png"),)) for i in range(10)
+        ]
         return tuple(records), ()
 
     def _disc(self, record: Record) -> np.ndarray:
@@ -73,18 +74,22 @@ class TinyNetwork(nn.Module):
 def tiny_plan(**settings: Any) -> Plan:
     """A plan of 20 steps; `settings` are laid over it, section by section."""
     base = {
-        "data": {"path": "drawn", "format": "drawn", "num_images": {"train": 8, "val": 2}, "labels": {}},
+        "data": {
+            "path": "drawn",
+            "format": "drawn",
+            "num_images": {"train": 8, "val": 2},
+            "labels": label_table().to_dict(),
+        },
         "network": {"name": "unet", "pretrained": "no"},
         "input": {"channels": 3, "crop_size": (36, 36), "mean": (60.0,) * 3, "std": (50.0,) * 3},
         "optimizer": {"learning_rate": 0.01},
         "train": {"steps": 20, "batch_size": 4, "validate_every": 5, "save_every": 4, "trackers": ()},
     }
-    base["data"]["labels"] = label_table().to_dict()
     return Plan.model_validate(merge(base, settings))
 
 
 def label_table() -> LabelTable:
-    return LabelTable.from_dict({"classes": {"background": 0, "disc": 255}})
+    return LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("disc", (255,), (255, 0, 0))))
 
 
 def datasets() -> tuple[Dataset, Dataset]:

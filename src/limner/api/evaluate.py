@@ -1,11 +1,11 @@
 """`limner.evaluate`: a model against labelled images, into scores, per-image scores and pictures."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from limner.api.load import load, model_folder
+from limner.api.run_splits import read_splits
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.plan import InferencePlan
 from limner.core.progress import Track, silent
@@ -20,7 +20,7 @@ from limner.formats.source import Source
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.loading.dataset import Dataset
-from limner.loading.splits import assign_splits
+from limner.loading.splits import Splits, assign_splits
 
 
 @dataclass(frozen=True)
@@ -152,31 +152,20 @@ def _training_records(source: Source, run: RunFolder | None, split: str) -> Sequ
             "Which images the model was validated on stands in its run folder, and this model lies in none. "
             "Name labelled images with --data, or evaluate the run folder."
         )
-    names: dict[str, list[str]] = json.loads(run.splits.read_text(encoding="utf-8"))
-    _refuse_unknown_split(split, names)
-    by_name = {record.name: record for record in source.records}
-    missing = [name for name in names[split] if name not in by_name]
-    if missing:
-        raise DataError(
-            describe(
-                f"Images of the split {split!r} are no longer there",
-                where=source.root,
-                found=f"{len(missing)} of {len(names[split])} missing, such as {missing[0]}",
-                mend="Put the training data back as it was, or name other data with --data.",
-            )
-        )
-    return [by_name[name] for name in names[split]]
+    splits = read_splits(run, source)
+    _refuse_unknown_split(split, splits)
+    return splits[split]
 
 
 def _foreign_records(source: Source, split: str | None) -> Sequence[Record]:
     if split is None:
         return [record for record in source.records if record.labels]
-    splits = assign_splits(source.records, source.settings, root=source.root)
+    splits = assign_splits(source.records, source.settings)
     _refuse_unknown_split(split, splits)
     return splits[split]
 
 
-def _refuse_unknown_split(split: str, known: dict[str, list[str]] | dict[str, tuple[Record, ...]]) -> None:
+def _refuse_unknown_split(split: str, known: Splits) -> None:
     if not known.get(split):
         names = [name for name, members in known.items() if members]
         raise ConfigError(

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.core.errors import ConfigError, DataError, describe
-from limner.core.finding import Finding, Severity
+from limner.core.errors import ConfigError, describe
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
@@ -55,24 +54,32 @@ def train(
         TrainingError: Training had to stop; `resume` goes on.
     """
     from limner.api.check import check
-    from limner.api.plan import plan_checked, read_settings
+    from limner.api.plan import make
+    from limner.api.run_splits import write_splits
     from limner.planning.files import write_plan
 
-    settings, data = read_settings(data, settings)
-    module = None if network is None or isinstance(network, str) else network
-    checked = check(data, accept=accept, track=track)
-    refuse_errors(checked.findings, data)
-    plan = plan_checked(
-        checked, network=network if isinstance(network, str) else None, minutes=minutes, settings=settings
+    name = network if isinstance(network, str) else None
+    module = None if isinstance(network, str) else network
+    planned = make(
+        data, network=name, minutes=minutes, settings=settings, device=device, accept=accept, track=track
     )
+    plan = planned.plan
+    checked = planned.checked or check(plan.data.path, accept=accept, track=track)
     folder = _new_run(run, plan)
     folder.root.mkdir(parents=True)
     write_plan(folder.plan, plan)
     _write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
-    splits = {name: [r.name for r in records] for name, records in checked.splits.items()}
-    _write_json(folder.splits, splits)
+    write_splits(folder, checked.splits)
     _write_json(folder.environment, _environment())
-    _fit(folder, plan, network=module, resume=False, device=device, track=track, watchers=watchers)
+    _fit(
+        folder,
+        plan,
+        network=module,
+        resume=False,
+        device=device,
+        track=track,
+        watchers=watchers,
+    )
     return folder
 
 
@@ -114,24 +121,6 @@ def resume(
     return folder
 
 
-def refuse_errors(findings: Sequence[Finding], data: str | Path) -> None:
-    """Stop where the data has errors.
-
-    Raises:
-        DataError: With every error finding; where proposals would settle them, how to accept those.
-    """
-    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    if not errors:
-        return
-    lines = [f"{data} has {len(errors)} error{'s'[: len(errors) > 1]} that stop training:"]
-    for finding in errors:
-        lines.append(f"  {finding.code}: {finding.where}: {finding.found}")
-        lines += [f"    mend: {finding.mend}"] if finding.mend else []
-    if any(finding.proposal for finding in errors):
-        lines.append(f"`limner check {data}` shows what is proposed; `limner train {data} --accept` accepts it.")
-    raise DataError("\n".join(lines))
-
-
 def _fit(
     folder: RunFolder,
     plan: Plan,
@@ -142,31 +131,18 @@ def _fit(
     track: Track,
     watchers: "Sequence[Watcher]",
 ) -> None:
-    """Train, then score and report; everything is read from the run's folder, so that a resume is the same."""
+    """Train, then score and report; all is read from the run's folder, so a resume is the same."""
     from limner.api.evaluate import evaluate
     from limner.api.report import report
+    from limner.api.run_splits import read_splits
     from limner.formats import open_source
     from limner.loading.dataset import Dataset
     from limner.training.fit import fit
 
     source = open_source(Path(plan.data.path))
-    names = json.loads(folder.splits.read_text(encoding="utf-8"))
-    by_name = {record.name: record for record in source.records}
-    lost = sorted({name for split in names.values() for name in split} - by_name.keys())
-    if lost:
-        raise DataError(
-            describe(
-                "Images of this run are gone from its data",
-                where=plan.data.path,
-                found=f"{len(lost)} missing, such as {lost[0]}",
-                expected=f"all {sum(map(len, names.values()))} of {folder.splits}",
-                mend="Put them back, or start a new run.",
-            )
-        )
     datasets = {
-        split: Dataset(source, [by_name[name] for name in members], plan.data.label_table)
-        for split, members in names.items()
-        if members
+        split: Dataset(source, records, plan.data.label_table)
+        for split, records in read_splits(folder, source).items()
     }
     fit(
         plan,

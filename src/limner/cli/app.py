@@ -5,7 +5,11 @@ import sys
 import typer
 
 from limner.cli.check import check
+from limner.cli.demo import demo
+from limner.cli.doctor import doctor
 from limner.cli.evaluate import evaluate
+from limner.cli.networks import networks
+from limner.cli.plan import plan
 from limner.cli.predict import predict
 from limner.cli.report import report
 from limner.cli.train import train
@@ -18,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (check, train, evaluate, predict, report):
+for verb in (check, plan, train, evaluate, predict, report, networks, doctor, demo):
     app.command()(verb)
 
 
@@ -32,7 +36,3 @@ def main() -> None:
     except KeyboardInterrupt:
         print("limner: stopped by the keyboard", file=sys.stderr)
         sys.exit(130)
-
-
-# The verbs register themselves on `app`, so they are imported after it is there.
-from limner.cli import doctor, plan  # noqa: E402, F401

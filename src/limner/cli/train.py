@@ -27,7 +27,7 @@ def train(
     from limner.api.train import resume as resume_run
     from limner.api.train import train as train_run
     from limner.cli.console import tracker
-    from limner.cli.scores import print_run
+    from limner.cli.run_page import show_run
     from limner.core.config import merge_assignments
     from limner.core.errors import ConfigError
     from limner.training.progress_display import ProgressDisplay
@@ -51,4 +51,4 @@ def train(
             track=tracker(),
             watchers=watchers,
         )
-    print_run(folder)
+    show_run(folder)

@@ -3,7 +3,6 @@
 import bisect
 import math
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,9 @@ from limner.core.sample import Sample
 from limner.drawing.comparison import comparison, telling_slice
 from limner.drawing.png import encode_png
 from limner.evaluation.semantic import ImageScores
+
+OURS = re.compile(r"((worst|best)-\d+_.*|\.\d+)\.png")
+"""Names of the pictures that are written here."""
 
 
 @dataclass(frozen=True, order=True)
@@ -30,7 +32,7 @@ class WorstAndBest:
     nor disk grows with the number of images. Images without a foreground score are left out.
 
     Args:
-        folder: Where the pictures go; emptied first.
+        folder: Where the pictures go; those of an earlier evaluation are deleted, other files are left alone.
         labels: The classes.
         count: How many of the worst, and how many of the best.
     """
@@ -42,8 +44,10 @@ class WorstAndBest:
         self._worst: list[_Place] = []
         self._best: list[_Place] = []
         self._offered = 0
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            if OURS.fullmatch(path.name):
+                path.unlink()
 
     def offer(self, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
         """Draw the image if it is among the worst or the best so far."""

@@ -13,6 +13,10 @@ class ConvNormAct(nn.Sequential):
     The parts are called ``conv``, ``norm`` and ``act``; a part that does nothing is left out.
     """
 
+    conv: nn.Conv2d | nn.Conv3d
+    norm: nn.Module
+    act: nn.Module
+
     def __init__(
         self,
         in_channels: int,

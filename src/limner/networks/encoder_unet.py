@@ -21,6 +21,7 @@ from limner.core.config import Config
 from limner.core.outputs import DenseLogits
 from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import PixelClassifier
+from limner.layers.repeated_convolution import convolve_repeated, pays_to_spread
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
 
@@ -89,10 +90,22 @@ class _UpBlock(nn.Module):
 
     def forward(self, features: torch.Tensor, skip: torch.Tensor | None, size: torch.Size) -> torch.Tensor:
         """Map (B, C, h, w) and the skip connection of `size` to (B, width, *size)."""
-        features = F.interpolate(features, size=size, mode="nearest")
+        if pays_to_spread(features) and size == (2 * features.shape[2], 2 * features.shape[3]):
+            out = self._first_in_one_step(features, skip)
+        else:
+            features = F.interpolate(features, size=size, mode="nearest")
+            out = self.conv1(features if skip is None else torch.cat((features, skip), dim=1))
+        result: torch.Tensor = self.conv2(out)
+        return result
+
+    def _first_in_one_step(self, features: torch.Tensor, skip: torch.Tensor | None) -> torch.Tensor:
+        """Do what `conv1` does to the joined maps, without making the repeated or the joined one."""
+        weight = self.conv1.conv.weight
+        channels = features.shape[1]
+        summed = convolve_repeated(features, weight[:, :channels])
         if skip is not None:
-            features = torch.cat((features, skip), dim=1)
-        out: torch.Tensor = self.conv2(self.conv1(features))
+            summed += F.conv2d(skip, weight[:, channels:], padding=1)
+        out: torch.Tensor = self.conv1.act(self.conv1.norm(summed))
         return out
 
 

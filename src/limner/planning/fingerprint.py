@@ -4,7 +4,7 @@ Shape legend: C channels. Sizes are (H, W) or (D, H, W) in pixels; intensities a
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -97,7 +97,9 @@ class Fingerprint:
         return asdict(self)
 
 
-def take_fingerprint(facts: DatasetFacts, labels: LabelTable, splits: dict[str, Iterable[str]]) -> Fingerprint:
+def take_fingerprint(
+    facts: DatasetFacts, labels: LabelTable, splits: Mapping[str, Iterable[str]]
+) -> Fingerprint:
     """Sum up the training images.
 
     Args:
@@ -173,9 +175,7 @@ def _typical(images: Sequence[ImageFacts], channels: int, statistic: str) -> tup
     )
 
 
-def _classes(
-    images: Sequence[ImageFacts], labels: LabelTable
-) -> tuple[tuple[ClassFingerprint, ...], float]:
+def _classes(images: Sequence[ImageFacts], labels: LabelTable) -> tuple[tuple[ClassFingerprint, ...], float]:
     """Return each class in trained order, and the ignored part of all pixels."""
     pixels: Counter[int] = Counter()
     holders: Counter[int] = Counter()

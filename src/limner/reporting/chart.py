@@ -56,6 +56,7 @@ class Chart:
         show_tick: The same beside the axis.
         from_zero: The y axis begins at 0.
         at_most: A bound of the y axis, such as 1 for scores.
+        flag: A position that is marked, and its words.
     """
 
     title: str
@@ -66,6 +67,7 @@ class Chart:
     show_tick: Callable[[float], str] = significant
     from_zero: bool = False
     at_most: float | None = None
+    flag: tuple[float, str] | None = None
 
     @property
     def finite(self) -> list[float]:
@@ -84,10 +86,11 @@ def draw(chart: Chart) -> Html:
     if not chart.finite:
         return tag("figure", heading, tag("p", "There is no finite value to draw.", class_="empty"))
     axes = _Axes.of(chart)
+    legend = _legend(chart) if len(chart.lines) > 1 else None
     note = chart.note + (" Logarithmic scale." if chart.is_logarithmic else "")
     return tag(
         "figure",
-        tag("figcaption", heading, tag("p", note, class_="muted") if note else None, _legend(chart)),
+        tag("figcaption", heading, tag("p", note, class_="muted") if note else None, legend),
         tag(
             "div",
             *axes.words(chart),
@@ -122,7 +125,9 @@ class _Axes:
             ticks = nice_ticks(0.0 if chart.from_zero else low, high)
         if chart.at_most is not None and high <= chart.at_most:
             ticks = tuple(t for t in ticks if t <= chart.at_most + 1e-9)
-        return cls(min(xs), max(xs), ticks, chart.is_logarithmic)
+        first, last = min(xs), max(xs)
+        # A run that is followed from its beginning is drawn from zero.
+        return cls(0.0 if 0 < first <= 0.15 * last else first, last, ticks, chart.is_logarithmic)
 
     def x(self, value: float) -> float:
         return (value - self.x_low) / (self.x_high - self.x_low) if self.x_high > self.x_low else 0.5
@@ -145,7 +150,13 @@ class _Axes:
             tag("span", chart.show_tick(t), class_="y", style=f"bottom:{self.y(t):.2%}") for t in self.y_ticks
         ]
         below = [tag("span", f"{t:,.10g}", class_="x", style=f"left:{self.x(t):.2%}") for t in self.x_ticks]
-        return [*beside, *below, tag("span", chart.x_label, class_="axis")]
+        flag = []
+        if chart.flag is not None:
+            place = self.x(chart.flag[0])
+            # The words hang to that side of the mark where there is room for them.
+            style = f"left:{place:.2%}" if place < 0.5 else f"right:{1 - place:.2%}"
+            flag = [tag("span", chart.flag[1], class_="flag", style=style)]
+        return [*beside, *below, *flag, tag("span", chart.x_label, class_="axis")]
 
 
 def _svg(chart: Chart, axes: _Axes) -> Html:
@@ -157,6 +168,8 @@ def _svg(chart: Chart, axes: _Axes) -> Html:
 
     grid = [tag("path", d=f"M0 {py(t):g}H{SIZE:g}", class_="grid") for t in axes.y_ticks]
     grid += [tag("path", d=f"M{px(t):g} 0V{SIZE:g}", class_="grid") for t in axes.x_ticks]
+    if chart.flag is not None:
+        grid.append(tag("path", d=f"M{px(chart.flag[0]):g} 0V{SIZE:g}", class_="flag"))
     drawn = [
         tag("path", d=_path(line, px, py), class_=f"s{line.color}{' faint' if line.is_faint else ''}")
         for line in chart.lines

@@ -1,5 +1,6 @@
 """What the files of a run say, as the sections of the page need it."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,22 @@ OVERALL_NAMES = {
 """The scores over a whole split, in the order they are shown, and what they are called."""
 
 
+def in_sentence(name: str) -> str:
+    """Return what a score is called inside a sentence: ``mean IoU``."""
+    words = OVERALL_NAMES[name]
+    return words[0].lower() + words[1:]
+
+
+def by_importance(num_classes: int) -> tuple[str, ...]:
+    """Return the scores, that which stands for the whole first.
+
+    With one class against a background that is the Dice of the foreground, as in medicine; with more
+    classes the mean IoU, as for scenes.
+    """
+    first = "foreground_dice" if num_classes <= 2 else "mean_iou"
+    return (first, *(name for name in OVERALL_NAMES if name != first))
+
+
 @dataclass(frozen=True)
 class Series:
     """One curve of metrics.csv; the three have one length."""
@@ -25,6 +42,12 @@ class Series:
     steps: tuple[float, ...]
     seconds: tuple[float, ...]
     values: tuple[float, ...]
+
+    @property
+    def best(self) -> tuple[float, float]:
+        """The highest value and the first step that reached it; nan where no value is finite."""
+        finite = [(v, s) for v, s in zip(self.values, self.steps, strict=True) if math.isfinite(v)]
+        return max(finite, key=lambda pair: pair[0], default=(math.nan, math.nan))
 
 
 @dataclass(frozen=True)
@@ -81,7 +104,7 @@ class Evaluation:
     @property
     def main(self) -> tuple[str, float] | None:
         """The name and value of the score that stands for the whole, or None where there is none."""
-        for name in OVERALL_NAMES:
+        for name in by_importance(len(self.classes)):
             value = self.overall.get(name)
             if value is not None:
                 return name, value
@@ -126,6 +149,15 @@ class RunFacts:
     def steps(self) -> int | None:
         """The last step that metrics.csv knows."""
         return max((int(s.steps[-1]) for s in self.series.values() if s.steps), default=None)
+
+    @property
+    def validation(self) -> tuple[str, Series] | None:
+        """Name and curve of the main validation score, or None where nothing was validated."""
+        num_classes = 2 if self.plan is None else len(self.plan.data.labels["classes"])
+        for name in by_importance(num_classes):
+            if f"val/{name}" in self.series:
+                return name, self.series[f"val/{name}"]
+        return None
 
     @property
     def label_table(self) -> LabelTable | None:

@@ -44,6 +44,14 @@ def render(child: Child) -> Html:
     return Html("".join(render(c) for c in child))
 
 
+def prose(text: str) -> Html:
+    """Return a sentence in which what stands between backticks is set as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return render(text)
+    return render(tag("code", part) if i % 2 else part for i, part in enumerate(parts))
+
+
 def _attribute(key: str, value: Attribute) -> str:
     if value is None or value is False:
         return ""

@@ -4,6 +4,9 @@ import math
 
 MISSING = "–"
 
+NO_BREAK = "\u00a0"
+"""A space at which no line is broken."""
+
 
 def score(value: float | None) -> str:
     """Return a score between 0 and 1 with three decimals."""
@@ -15,11 +18,11 @@ def percent(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return MISSING
     if 0 < value < 0.001:
-        return "< 0.1 %"
+        return f"< 0.1{NO_BREAK}%"
     # 0.9996 must not be shown as a perfect 100 %.
     if 0.995 <= value < 1:
-        return f"{math.floor(value * 1000) / 10:.1f} %"
-    return f"{value * 100:.1f} %" if 0 < value < 0.1 else f"{value * 100:.0f} %"
+        return f"{math.floor(value * 1000) / 10:.1f}{NO_BREAK}%"
+    return f"{value * 100:.{1 if 0 < value < 0.1 else 0}f}{NO_BREAK}%"
 
 
 def count(value: float | None) -> str:
@@ -37,7 +40,9 @@ def compact(value: float) -> str:
 
 def significant(value: float, digits: int = 3) -> str:
     """Return a number of any size with so many digits, without needless zeros."""
-    return f"{value:.{digits}g}" if math.isfinite(value) else MISSING
+    if not math.isfinite(value):
+        return MISSING
+    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 
 def duration(seconds: float) -> str:
@@ -52,6 +57,13 @@ def duration(seconds: float) -> str:
             parts.append(f"{whole // size} {unit}")
         whole %= size
     return " ".join(parts[:2])
+
+
+def shortened(text: str, most: int = 48) -> str:
+    """Return a long name with its middle left out; its beginning and its end tell files apart."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2 - 1]}…{text[len(text) - most // 2 :]}"
 
 
 def plural(number: int, noun: str, nouns: str = "") -> str:

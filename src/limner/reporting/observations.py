@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from limner.core.finding import Severity
-from limner.reporting.facts import OVERALL_NAMES, Evaluation, RunFacts
+from limner.reporting.facts import Evaluation, RunFacts, in_sentence
 from limner.reporting.numbers import percent, plural, score
 
 FEW_IMAGES = 10
@@ -72,9 +72,10 @@ def _findings(facts: RunFacts) -> Iterator[Observation]:
     grave = [f for f in facts.findings or () if f.severity is not Severity.NOTE]
     if grave:
         codes = ", ".join(sorted({f.code for f in grave})[:4])
-        yield Observation(
-            f"Check has {plural(len(grave), 'remark')} on the data: {codes}.", "warning", "data"
-        )
+        errors = sum(f.severity is Severity.ERROR for f in grave)
+        parts = (errors, "error"), (len(grave) - errors, "warning")
+        tally = " and ".join(plural(number, word) for number, word in parts if number)
+        yield Observation(f"Check gave {tally} about the data: {codes}.", "warning", "data")
 
 
 def _few_images(facts: RunFacts) -> Iterator[Observation]:
@@ -110,28 +111,27 @@ def _poor_images(facts: RunFacts) -> Iterator[Observation]:
 
 def _course(facts: RunFacts) -> Iterator[Observation]:
     """Whether the validation score was still rising, or had fallen, when training ended."""
-    name = next((n for n in OVERALL_NAMES if f"val/{n}" in facts.series), None)
-    if name is None:
+    if facts.validation is None:
         return
-    series = facts.series[f"val/{name}"]
+    name, series = facts.validation
     values, steps = series.values, series.steps
     if len(values) < 4:
         return
     best = max(range(len(values)), key=values.__getitem__)
     before = max(values[: -(len(values) // 4)])
-    what = OVERALL_NAMES[name]
+    what = f"Validation {in_sentence(name)}"
     if values[best] - values[-1] > NOTABLE_CHANGE:
         text = (
-            f"{what} on validation was highest at step {steps[best]:,.0f} ({score(values[best])}) and "
+            f"{what} was highest at step {steps[best]:,.0f} ({score(values[best])}) and "
             f"{score(values[-1])} at the end."
         )
-        yield Observation(text, "warning", "curves")
+        yield Observation(text, "warning", "training")
     elif values[best] - before > NOTABLE_CHANGE:
         text = (
-            f"{what} on validation still rose in the last quarter of training, from {score(before)} to "
+            f"{what} still rose in the last quarter of training, from {score(before)} to "
             f"{score(values[best])}; a longer run would probably reach more."
         )
-        yield Observation(text, "note", "curves")
+        yield Observation(text, "note", "training")
 
 
 def _loading(facts: RunFacts) -> Iterator[Observation]:
@@ -141,7 +141,7 @@ def _loading(facts: RunFacts) -> Iterator[Observation]:
     part = sum(data.values) / sum(step.values)
     if part > SLOW_LOADING:
         text = f"Training waited for data during {percent(part)} of its time; more workers may help."
-        yield Observation(text, "warning", "curves")
+        yield Observation(text, "warning", "training")
 
 
 def _baseline(facts: RunFacts) -> Iterator[Observation]:
@@ -158,7 +158,7 @@ def _baseline(facts: RunFacts) -> Iterator[Observation]:
 def _chosen_by_validation(facts: RunFacts) -> Iterator[Observation]:
     if facts.evaluation is not None and facts.evaluation.split == "val":
         text = (
-            "The validation images also chose which weights were kept, so expect a little less on new images; "
-            "a test split would tell."
+            "The validation images also chose which weights were kept, so expect a little less on new "
+            "images; a test split would tell."
         )
         yield Observation(text, "note", "examples")

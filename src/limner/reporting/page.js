@@ -133,10 +133,10 @@ if ("IntersectionObserver" in window) {
         links.get(entry.target.id)?.classList.add("here");
       }
     },
-    { rootMargin: "-20% 0px -70% 0px" },
+    { rootMargin: "-12% 0px -80% 0px" },
   );
   document.querySelectorAll("section").forEach((section) => watcher.observe(section));
 }
 
-// On paper nothing is folded away.
-window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => (d.open = true)));
+// On paper the settings are unfolded; the list of all images stays short.
+window.addEventListener("beforeprint", () => document.querySelectorAll("#plan details").forEach((d) => (d.open = true)));

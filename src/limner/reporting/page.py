@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from limner import __version__
 from limner.core.run_folder import RunFolder
 from limner.reporting.facts import RunFacts
 from limner.reporting.gather import gather
@@ -16,7 +15,7 @@ from limner.reporting.sections.confusion import confusion
 from limner.reporting.sections.curves import curves
 from limner.reporting.sections.definitions import definitions
 from limner.reporting.sections.examples import examples
-from limner.reporting.sections.headline import headline, title
+from limner.reporting.sections.headline import headline, subtitle, title
 from limner.reporting.sections.origin import reproduce, rights
 from limner.reporting.sections.settings import settings
 
@@ -46,7 +45,7 @@ SECTIONS = (
     Section("examples", "Examples", examples),
     Section("classes", "Classes", classes),
     Section("confusion", "Confusion", confusion),
-    Section("curves", "Training", curves),
+    Section("training", "Training", curves),
     Section("data", "Data", audit),
     Section("plan", "Plan", settings),
     Section("reproduce", "Reproduce", reproduce),
@@ -104,11 +103,11 @@ def _body(facts: RunFacts) -> Html:
             "header",
             tag("p", LOGO, "limner", class_="mark"),
             tag("h1", title(facts)),
-            tag("p", facts.root.name),
+            tag("p", subtitle(facts)),
         ),
         tag("nav", links, aria_label="Sections"),
         tag("main", sections),
-        tag("footer", tag("p", f"Written by limner {__version__} from the files in {facts.root.name}.")),
+        tag("footer", tag("p", f"Written by limner from the files in {facts.root.name}.")),
         tag("dialog", tag("img", alt=""), tag("p")),
         tag("script", Html(_resource("page.js"))),
     )

@@ -3,24 +3,21 @@
 import math
 from collections.abc import Sequence
 
-STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+STEPS = (1.0, 2.0, 2.5, 5.0, 10.0, 20.0)
 """Distances of ticks that people count in, times a power of ten."""
 
 
 def nice_ticks(low: float, high: float, most: int = 5) -> tuple[float, ...]:
     """Return at most `most` + 1 round numbers, evenly apart, that enclose `low` to `high`."""
-    if high <= low:
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-30):
         pad = abs(low) * 0.1 or 1.0
         low, high = low - pad, high + pad
     power = 10.0 ** math.floor(math.log10((high - low) / most))
     for step in (power * s for s in STEPS):
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         if last - first <= most:
-            return tuple(round(i * step, 12) for i in range(first, last + 1))
-    step = power * STEPS[-1] * 2
-    return tuple(
-        round(i * step, 12) for i in range(math.floor(low / step), math.ceil(high / step - 1e-9) + 1)
-    )
+            break
+    return tuple(float(f"{i * step:.12g}") for i in range(first, last + 1))
 
 
 def decades(low: float, high: float) -> tuple[float, ...]:

@@ -64,7 +64,7 @@ def parameter_groups(module: nn.Module, plan: OptimizerPlan) -> list[dict[str, A
         group["params"].append(parameter)
         group["names"].append(name)
     for setting in ("multipliers", "decay_multipliers"):
-        _refuse_unmatched(f"optimizer.{setting}", getattr(plan, setting), parameters)
+        _refuse_unmatched(f"optimizer.{setting}", getattr(plan, setting), dict(module.named_parameters()))
     return list(groups.values())
 
 

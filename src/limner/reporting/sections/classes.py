@@ -1,7 +1,7 @@
 """The scores class by class."""
 
-from limner.reporting.facts import ClassScores, Evaluation, RunFacts
-from limner.reporting.markup import Html, tag
+from limner.reporting.facts import OVERALL_NAMES, ClassScores, Evaluation, RunFacts
+from limner.reporting.markup import Html, prose, tag
 from limner.reporting.numbers import count, percent, score
 
 COLUMNS = ("IoU", "Dice", "Precision", "Recall")
@@ -10,16 +10,13 @@ COLUMNS = ("IoU", "Dice", "Precision", "Recall")
 def classes(facts: RunFacts) -> Html:
     """Return a table of the classes for each split that was evaluated."""
     if not facts.evaluations:
-        return tag(
-            "p", "Nothing was evaluated yet, so there are no scores. Run: ", tag("code", "limner evaluate RUN"),
-            class_="empty",
-        )  # fmt: skip
+        return tag("p", prose("Nothing was evaluated yet: run `limner evaluate RUN`."), class_="empty")
     return Html("".join(_of_split(facts, evaluation) for evaluation in facts.evaluations))
 
 
 def split_heading(facts: RunFacts, evaluation: Evaluation) -> Html | None:
     """Return the name of a split as a heading where more than one was evaluated."""
-    return tag("h3", f"Split “{evaluation.split}”") if len(facts.evaluations) > 1 else None
+    return tag("h3", f"Split “{evaluation.split}”", class_="split") if len(facts.evaluations) > 1 else None
 
 
 def swatch(facts: RunFacts, name: str) -> Html | None:
@@ -38,13 +35,33 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
     )
     total = sum(c.pixels for c in evaluation.classes)
     rows = [_row(facts, c, total) for c in evaluation.classes]
-    table = tag("table", tag("thead", head), tag("tbody", rows), class_="sortable scores")
+    means = [evaluation.overall.get("mean_iou"), evaluation.overall.get("mean_dice"), None, None]
+    foot = tag(
+        "tr",
+        tag("th", "Mean", scope="row"),
+        [tag("td", None if mean is None else score(mean), class_="num") for mean in means],
+        tag("td"),
+        tag("td"),
+    )
+    table = tag(
+        "table",
+        tag("thead", head),
+        tag("tbody", rows),
+        tag("tfoot", foot),
+        class_="sortable scores" + (" many" if len(rows) > 8 else ""),
+    )
+    whole = [
+        f"{OVERALL_NAMES[name]} {score(evaluation.overall[name])}"
+        for name in ("foreground_dice", "pixel_accuracy", "frequency_weighted_iou")
+        if evaluation.overall.get(name) is not None
+    ]
     absent = [c.name for c in evaluation.classes if c.iou is None]
     note = f"Without a score, as it stands in no image and was predicted in none: {', '.join(absent)}."
     return tag(
         "div",
         split_heading(facts, evaluation),
         tag("div", table, class_="scroll"),
+        tag("p", f"Over all pixels: {', '.join(whole)}.", class_="muted") if whole else None,
         tag("p", note, class_="muted") if absent else None,
     )
 

@@ -10,6 +10,12 @@ MOST_CLASSES = 32
 
 MOST_MISTAKES = 8
 
+READING = (
+    "A row holds all pixels of one class and adds up to 100\u00a0%; its columns say what they were "
+    "predicted as. "
+    "Blue is right, orange is mistaken; small mistakes are drawn stronger than they are."
+)
+
 
 def confusion(facts: RunFacts) -> Html:
     """Return matrix and mistakes of each split."""
@@ -27,10 +33,11 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
         text = f"With {num_classes} classes the matrix is too large to read here; it is in scores.json."
         matrix = tag("p", text, class_="empty")
     mistakes = _mistakes(facts, evaluation) if num_classes > 2 else None
+    beside = tag("div", tag("p", READING, class_="muted reading"), mistakes)
     return tag(
         "div",
         split_heading(facts, evaluation),
-        tag("div", matrix, mistakes, class_="confusion" if num_classes <= 12 else "confusion wide"),
+        tag("div", matrix, beside, class_="confusion" if num_classes <= 12 else "confusion wide"),
     )
 
 

@@ -1,7 +1,9 @@
 """How training went: losses, validation scores, learning rate, and where the time went."""
 
+import math
+
 from limner.reporting.chart import Chart, Line, draw
-from limner.reporting.facts import OVERALL_NAMES, RunFacts, Series
+from limner.reporting.facts import OVERALL_NAMES, RunFacts, Series, in_sentence
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import percent, score, significant
 from limner.reporting.ticks import smooth
@@ -46,15 +48,21 @@ def _scores(facts: RunFacts) -> Chart | None:
         Line(OVERALL_NAMES[name], s.steps, s.values, color, has_marks=len(s.values) <= 60)
         for color, (name, s) in enumerate(found, 1)
     )
+    if not lines:
+        return None
+    flag = None
+    if facts.validation is not None and math.isfinite(facts.validation[1].best[0]):
+        best, step = facts.validation[1].best
+        flag = step, f"best {in_sentence(facts.validation[0])} {score(best)}"
     note = "On the validation images, during training."
-    return Chart("Scores", lines, note, show=score, at_most=1.0) if lines else None
+    return Chart("Scores", lines, note, show=score, at_most=1.0, flag=flag)
 
 
 def _classes(facts: RunFacts) -> Chart | None:
     """The IoU of each class, or of those that ended lowest where there are many."""
     found = [(n.removeprefix("val/iou/"), s) for n, s in facts.series.items() if n.startswith("val/iou/")]
-    if not found:
-        return None
+    if len(found) < 3:
+        return None  # with two classes the scores above say the same
     lowest = sorted(found, key=lambda item: item[1].values[-1])[:MOST_LINES]
     shown = found if len(found) <= MOST_LINES else lowest
     note = f"The {MOST_LINES} classes that ended lowest." if len(found) > MOST_LINES else ""
@@ -70,7 +78,8 @@ def _learning_rate(facts: RunFacts) -> Chart | None:
     if series is None:
         return None
     line = Line("learning rate", series.steps, series.values, 1)
-    return Chart("Learning rate", (line,), "Of the part of the network that learns fastest.", from_zero=True)
+    note = f"At its highest {significant(max(series.values))}."
+    return Chart("Learning rate", (line,), note, from_zero=True)
 
 
 def _time(facts: RunFacts) -> Chart | None:
@@ -83,8 +92,10 @@ def _time(facts: RunFacts) -> Chart | None:
     )
     total = sum(step.values)
     note = f"Waiting for data took {percent(sum(data.values) / total)} of it." if total > 0 else ""
-    return Chart("Time of a step", lines, note, show=_milliseconds, show_tick=_milliseconds, from_zero=True)
+    return Chart("Time of a step", lines, note, show=_span, show_tick=_span, from_zero=True)
 
 
-def _milliseconds(seconds: float) -> str:
-    return "0" if seconds == 0 else f"{significant(seconds * 1000)} ms"
+def _span(seconds: float) -> str:
+    if seconds == 0 or seconds >= 1:
+        return f"{significant(seconds)} s"
+    return f"{significant(seconds * 1000)} ms"

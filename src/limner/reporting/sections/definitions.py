@@ -1,12 +1,13 @@
 """What each score means, at the foot of the page."""
 
 from limner.reporting.facts import OVERALL_NAMES, RunFacts
-from limner.reporting.markup import Html, tag
+from limner.reporting.markup import Html, prose, tag
 
 STANDARD = {
-    "iou": "Intersection over union: pixels that are the class and predicted as it, over pixels that are either.",
-    "dice": "Twice the pixels that are the class and predicted as it, over the pixels of the class plus those "
-    "predicted as it. Dice = 2 IoU / (1 + IoU).",
+    "iou": "Intersection over union: pixels that are the class and predicted as it, over those "
+    "that are either.",
+    "dice": "Twice the pixels that are the class and predicted as it, over the pixels of the class plus "
+    "those predicted as it. Dice = 2 IoU / (1 + IoU).",
     "precision": "Of the pixels predicted as the class, the part that is it.",
     "recall": "Of the pixels of the class, the part that is predicted as it.",
     "foreground_dice": "Dice over all pixels of the split that are not background, pooled.",
@@ -24,5 +25,5 @@ def definitions(facts: RunFacts) -> Html:
     """Return a list of score names and meanings."""
     written = facts.evaluation.definitions if facts.evaluation else {}
     meanings = STANDARD | written
-    rows = [(tag("dt", NAMES.get(name, name)), tag("dd", text)) for name, text in meanings.items()]
+    rows = [(tag("dt", NAMES.get(name, name)), tag("dd", prose(text))) for name, text in meanings.items()]
     return tag("dl", rows, class_="facts")

@@ -98,7 +98,7 @@ def _key(text: str) -> str:
 def _card(path: Path, row: ImageScores | None, picture: Embedded) -> Html:
     name = path.stem if row is None else row.name
     image = tag(
-        "img", src=picture.uri, width=picture.width, height=picture.height, loading="lazy", decoding="async",
+        "img", src=picture.uri, width=picture.width, height=picture.height,
         alt=f"Picture of {name}",
     )  # fmt: skip
     shape = "strip" if picture.width > 1.8 * picture.height else None
@@ -118,6 +118,7 @@ def _spread(evaluation: Evaluation) -> Html | None:
         tag(
             "span",
             style=f"--part:{tally / highest:.3f}",
+            data_tally=tally or "",
             title=f"{i / BINS:.2f} to {(i + 1) / BINS:.2f}: {plural(tally, 'image')}",
         )
         for i, tally in enumerate(tallies)
@@ -127,8 +128,8 @@ def _spread(evaluation: Evaluation) -> Html | None:
     quarter, median, upper = (ranks[int(q * (len(ranks) - 1))] for q in (0.25, 0.5, 0.75))
     text = (
         f"{plural(len(ranks), 'image')} by {name}: the lowest has {score(ranks[0])}, half of them "
-        f"lie between {score(quarter)} and {score(upper)} around a median of {score(median)}, the highest has "
-        f"{score(ranks[-1])}."
+        f"lie between {score(quarter)} and {score(upper)} around a median of {score(median)}, "
+        f"the highest has {score(ranks[-1])}."
     )
     return tag(
         "figure",

@@ -2,10 +2,13 @@
 
 from pathlib import PurePath
 
-from limner.reporting.facts import OVERALL_NAMES, Evaluation, RunFacts
+from limner.reporting.facts import OVERALL_NAMES, Evaluation, RunFacts, in_sentence
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import count, duration, percent, plural, score
 from limner.reporting.observations import Observation, observe
+
+TILES = ("foreground_dice", "mean_iou", "mean_dice", "pixel_accuracy")
+"""Scores shown large; all of them stand under the table of classes."""
 
 SPLIT_NAMES = {"val": "validation", "test": "test", "train": "training"}
 
@@ -28,6 +31,12 @@ def title(facts: RunFacts) -> str:
     return PurePath(facts.plan.data.path).name or facts.root.name
 
 
+def subtitle(facts: RunFacts) -> str:
+    """Return the network and the run, for the line under the title."""
+    network = "" if facts.plan is None else f"{facts.plan.network.name}, "
+    return f"{network}run {facts.root.name}"
+
+
 def verdict(facts: RunFacts) -> str:
     """Return one or two sentences that say how good the model is."""
     evaluation = facts.evaluation
@@ -36,23 +45,16 @@ def verdict(facts: RunFacts) -> str:
         split = SPLIT_NAMES.get(evaluation.split, f"“{evaluation.split}”")
         images = plural(evaluation.num_images, f"{split} image")
         unseen = " it was trained on" if evaluation.split == "train" else ""
-        reached = f"On {images}{unseen} the model reaches a {_in_text(name)} of {score(value)}."
+        reached = f"On {images}{unseen} the model reaches a {in_sentence(name)} of {score(value)}."
         return reached + _plainly(facts, evaluation)
-    for name in OVERALL_NAMES:
-        series = facts.series.get(f"val/{name}")
-        if series is not None:
-            best = max(range(len(series.values)), key=series.values.__getitem__)
-            return (
-                f"Not evaluated yet. During training, validation {_in_text(name)} was highest at step "
-                f"{series.steps[best]:,.0f}: {score(series.values[best])}."
-            )
-    return "This run holds no scores yet."
-
-
-def _in_text(name: str) -> str:
-    """Return the name of a score inside a sentence: IoU and Dice keep their capitals."""
-    words = OVERALL_NAMES[name]
-    return words[0].lower() + words[1:]
+    if facts.validation is None:
+        return "This run holds no scores yet."
+    name, series = facts.validation
+    best, step = series.best
+    return (
+        f"Not evaluated yet. During training, validation {in_sentence(name)} was highest at step "
+        f"{step:,.0f}: {score(best)}."
+    )
 
 
 def _plainly(facts: RunFacts, evaluation: Evaluation) -> str:
@@ -65,7 +67,7 @@ def _plainly(facts: RunFacts, evaluation: Evaluation) -> str:
     inside = [i for i in range(len(matrix)) if i != background]
     if background is None or len(inside) == len(matrix):
         right, total = sum(matrix[i][i] for i in inside), sum(map(sum, matrix))
-        return f" It names {percent(right / total)} of the pixels rightly." if total else ""
+        return f" It labels {percent(right / total)} of the pixels correctly." if total else ""
     right = sum(matrix[i][i] for i in inside)
     truth = sum(sum(matrix[i]) for i in inside)
     marked = sum(row[i] for row in matrix for i in inside)
@@ -79,6 +81,10 @@ def _plainly(facts: RunFacts, evaluation: Evaluation) -> str:
 
 
 def _tiles(evaluation: Evaluation) -> Html:
+    # Without a background class, Dice over the foreground and pixel accuracy are the same number.
+    is_double = evaluation.overall.get("foreground_dice") == evaluation.overall.get("pixel_accuracy")
+    main = evaluation.main[0] if evaluation.main else ""
+    shown = [n for n in sorted(TILES, key=lambda n: n != main) if not (is_double and n == "foreground_dice")]
     tiles = [
         tag(
             "a",
@@ -88,8 +94,8 @@ def _tiles(evaluation: Evaluation) -> Html:
             href="#definitions",
             class_="tile",
         )
-        for name, value in evaluation.overall.items()
-        if value is not None
+        for name in shown
+        if (value := evaluation.overall.get(name)) is not None
     ]
     return tag("div", tiles, class_="tiles")
 
@@ -115,9 +121,12 @@ def _remarks(observations: tuple[Observation, ...]) -> Html | None:
     items = [
         tag(
             "li",
-            o.text,
-            " " if o.section else None,
-            tag("a", "Look", href=f"#{o.section}") if o.section else None,
+            tag(
+                "span",
+                o.text,
+                " " if o.section else None,
+                tag("a", f"See {o.section}.", href=f"#{o.section}") if o.section else None,
+            ),
             class_=o.tone,
         )
         for o in observations

@@ -1,15 +1,15 @@
 """How to get this run again, and what the model may be used for."""
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 
 from limner.reporting.facts import RunFacts
 from limner.reporting.markup import Html, tag
+from limner.reporting.numbers import count
 
 COMMAND_KEYS = ("command", "command_line", "argv")
-RIGHTS_KEYS = ("licence", "license", "origin")
-HASH_KEYS = ("hashes", "sha256", "files")
+LICENCE_KEYS = ("licence", "license")
+ABOUT_KEYS = ("parameters", "created")
 
 
 def reproduce(facts: RunFacts) -> Html:
@@ -19,28 +19,41 @@ def reproduce(facts: RunFacts) -> Html:
             "p", "There is no environment.json in this run, so its command is not known.", class_="empty"
         )
     command = _command(facts.environment)
-    seed = f" The seed is {facts.plan.train.seed}." if facts.plan else ""
     rest = {k: v for k, v in facts.environment.items() if k not in COMMAND_KEYS}
     return tag(
         "div",
         _code_block(command) if command else tag("p", "The command was not recorded.", class_="empty"),
-        tag(
-            "p", f"With the same data, versions and machine this gives the same model.{seed}", class_="muted"
-        ),
+        tag("p", _promise(facts), class_="muted"),
         _list(rest),
     )
 
 
 def rights(facts: RunFacts) -> Html:
     """Return licence and origin of the model, as its folder states them."""
-    stated = {k: v for k, v in facts.model.items() if k not in HASH_KEYS and v not in (None, "", {}, [])}
-    if not stated:
-        text = (
-            "The model folder states no licence and no origin. Who trained a model on data of others should "
-            "look up what the licence of that data allows."
+    licence = next((facts.model[key] for key in LICENCE_KEYS if facts.model.get(key)), None)
+    origin = facts.model.get("origin")
+    stated = dict(origin) if isinstance(origin, Mapping) else {"origin": origin} if origin else {}
+    stated |= {key: facts.model[key] for key in ABOUT_KEYS if key in facts.model}
+    unknown = (
+        "The model states no licence. Whoever passes it on should look up what the licence of the data it "
+        "was trained on allows."
+    )
+    return tag(
+        "div",
+        tag("p", f"Licence of the model: {licence}.") if licence else tag("p", unknown, class_="empty"),
+        _list(stated),
+    )
+
+
+def _promise(facts: RunFacts) -> str:
+    """Say what repeating the command gives; a time budget makes the number of steps depend on the machine."""
+    seed = f"The seed is {facts.plan.train.seed}. " if facts.plan else ""
+    if facts.plan and facts.plan.train.minutes is not None:
+        return (
+            f"{seed}Training had a budget of {facts.plan.train.minutes:g} min, so another run takes as "
+            "many steps as the machine then manages, and its scores differ a little."
         )
-        return tag("p", text, class_="empty")
-    return _list({k: stated[k] for k in (*RIGHTS_KEYS, *stated) if k in stated})
+    return f"{seed}The same data, versions and machine give the same model."
 
 
 def _command(environment: Mapping[str, object]) -> str:
@@ -64,11 +77,26 @@ def _list(values: Mapping[str, object]) -> Html:
 
 
 def _flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield names and texts: a group of plain values on one line, groups of groups name by name."""
     for name, value in values.items():
         key = f"{prefix}{name}"
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and any(isinstance(v, Mapping | list) for v in value.values()):
             yield from _flatten(value, f"{key} · ")
-        elif isinstance(value, list) and all(not isinstance(v, Mapping | list) for v in value):
-            yield key, ", ".join(map(str, value))
         else:
-            yield key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield key, _text(value)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{str(k).replace('_', ' ')} {_text(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return count(value) if value >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)

@@ -1,0 +1,166 @@
+"""`limner.plan(...)`: decide every setting of a run, each with its reason, without training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limner.api.check import CheckResult, check
+from limner.core.config import merge
+from limner.core.errors import DataError
+from limner.core.plan import Plan
+from limner.core.progress import Track, silent
+from limner.planning.files import SUFFIXES, read_experiment
+from limner.planning.fingerprint import Fingerprint, take_fingerprint
+from limner.planning.make_plan import make_plan
+from limner.planning.settings import read_settings as check_settings
+
+SHOWN = 5
+"""Errors of the data that a refusal repeats; `limner check` shows them all."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and what it was made from."""
+
+    plan: Plan
+    checked: CheckResult
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What the training images are like."""
+        assert self.checked.labels is not None, "a plan is made of settled labels only"
+        names = {split: [r.name for r in records] for split, records in self.checked.splits.items()}
+        return take_fingerprint(self.checked.facts, self.checked.labels, names)
+
+
+def plan(
+    path: Path | str,
+    *,
+    network: str | None = None,
+    minutes: float | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+) -> Plan:
+    """Decide every setting of a run, each with its reason.
+
+    Args:
+        path: A dataset folder; or a recipe (YAML with ``data:`` and some settings); or a finished plan.
+        network: A row of `limner networks`; None lets limner choose.
+        minutes: A time budget for training; None trains as long as the number of images suggests.
+        settings: Part of a plan, nested, such as ``{"train": {"steps": 2000}}``; any value may be ``auto``.
+            It wins over a recipe's own.
+        device: Where training will run: ``auto``, ``cpu``, ``cuda``, ``mps``, ...
+
+    Raises:
+        DataError: The data cannot be read, or a check found an error in it.
+        ConfigError: A setting cannot be used; every problem is named.
+    """
+    return make(path, network=network, minutes=minutes, settings=settings, device=device).plan
+
+
+def make(
+    path: Path | str,
+    *,
+    network: str | None = None,
+    minutes: float | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    accept: bool = False,
+    workers: int | None = None,
+    track: Track = silent,
+) -> Planned:
+    """Do what `plan` does, and return with it what the data was found to be; `train` goes on from there.
+
+    Args:
+        path: As in `plan`.
+        network: As in `plan`.
+        minutes: As in `plan`.
+        settings: As in `plan`.
+        device: As in `plan`.
+        accept: Write what check proposes into dataset.yaml first.
+        workers: Threads that read the data.
+        track: Shows progress.
+    """
+    wanted, data = read_settings(path, _with_shorthands(settings or {}, network=network, minutes=minutes))
+    checked = check(data, accept=accept, workers=workers, track=track)
+    return Planned(plan_checked(checked, settings=wanted, device=device), checked)
+
+
+def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], Path]:
+    """Find out where the data is and what is wanted, before anything is read.
+
+    Args:
+        path: A dataset folder, a recipe, or a finished plan.
+        settings: They win over those of the file.
+
+    Returns:
+        The settings, nested, with the file's own reasons under ``reasons``; and the dataset folder.
+
+    Raises:
+        ConfigError: The file or a setting cannot be used; every problem is named.
+    """
+    wanted = dict(settings or {})
+    user = check_settings(wanted)
+    path = Path(path).expanduser()
+    if path.suffix.lower() not in SUFFIXES or path.is_dir():
+        return wanted, path
+    read = read_experiment(path)
+    under = dict(read.settings)
+    name = under.get("network", {}).get("name")
+    if user.get("network.name", name) != name:
+        under["network"] = {}  # the other network's options are not this one's
+    reasons = {key: reason for key, reason in read.reasons.items() if key not in user}
+    return merge(under, wanted) | {"reasons": reasons}, read.data
+
+
+def plan_checked(
+    checked: CheckResult,
+    *,
+    network: str | None = None,
+    minutes: float | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+) -> Plan:
+    """Do what `plan` does for data that was checked already.
+
+    Args:
+        checked: What `check` returned.
+        network: As in `plan`.
+        minutes: As in `plan`.
+        settings: As in `plan`.
+        device: As in `plan`.
+
+    Raises:
+        DataError: The check found an error.
+        ConfigError: A setting cannot be used.
+    """
+    if checked.labels is None or checked.errors:
+        raise _refusal(checked)
+    wanted = _with_shorthands(settings or {}, network=network, minutes=minutes)
+    return make_plan(
+        checked.source, checked.facts, checked.labels, checked.splits, settings=wanted, device=device
+    )
+
+
+def _with_shorthands(
+    settings: Mapping[str, Any], *, network: str | None, minutes: float | None
+) -> dict[str, Any]:
+    """Lay ``--network`` and ``--minutes`` over the settings they stand for."""
+    wanted = dict(settings)
+    if network is not None:
+        wanted = merge(wanted, {"network": {"name": network}})
+    if minutes is not None:
+        wanted = merge(wanted, {"train": {"minutes": minutes}})
+    return wanted
+
+
+def _refusal(checked: CheckResult) -> DataError:
+    lines = [f"  {finding.where}: {finding.found}" for finding in checked.errors[:SHOWN]]
+    if len(checked.errors) > SHOWN:
+        lines.append(f"  and {len(checked.errors) - SHOWN} more")
+    path = checked.source.root
+    accept = " --accept" if checked.proposal else ""
+    said = "accepts what is proposed" if checked.proposal else "shows each with how to mend it"
+    lines.append(f"  mend:     `limner check {path}{accept}` {said}.")
+    return DataError("\n".join([f"The data has errors: {path}", *lines]))

@@ -1,0 +1,85 @@
+"""`limner networks`: the table of architectures."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from limner.api.networks import NetworkRow
+
+COUNTED = "Parameters with 19 classes and 3 channels, side heads included."
+
+
+def networks(
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
+    as_markdown: bool = typer.Option(False, "--markdown", help="Print the page docs/networks.md."),
+) -> None:
+    """List the networks: paper, year, tasks and parameters."""
+    from limner.api.networks import networks as list_networks
+
+    rows = list_networks()
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+    elif as_markdown:
+        print(_markdown(rows))
+    else:
+        _print_table(rows)
+
+
+def _print_table(rows: "list[NetworkRow]") -> None:
+    from limner.cli.console import console, table
+
+    listing = table("network", "parameters", "year", "for", "paper", numbers=("parameters", "year"))
+    for index, row in enumerate(rows):
+        parameters = f"{row.parameters / 1e6:.1f} M"
+        if index and row.name == rows[index - 1].name:
+            listing.add_row(f"  {row.variant}", parameters)
+            continue
+        if index:
+            listing.add_section()
+        name = f"{row.name} ({row.variant})" if row.variant else row.name
+        purpose = f"{', '.join(row.tasks)} {_dims(row)}"
+        listing.add_row(name, parameters, str(row.year), purpose, row.paper)
+    console().print(listing)
+    console().print(f"{COUNTED} Choose with: limner train DATA --network NAME", style="muted")
+
+
+def _markdown(rows: "list[NetworkRow]") -> str:
+    lines = [
+        "# The networks",
+        "",
+        f"This page is what `limner networks --markdown` prints. {COUNTED}",
+        "",
+        "| network | variant | parameters | dimensions | pretrained encoder |",
+        "|---|---|---:|---|---|",
+    ]
+    lines += [
+        f"| `{row.name}` | {row.variant} | {row.parameters:,} | {_dims(row)} "
+        f"| {'yes' if row.pretrained else 'no'} |"
+        for row in rows
+    ]
+    seen: set[str] = set()
+    for row in rows:
+        if row.name not in seen:
+            seen.add(row.name)
+            lines += ["", *_section([other for other in rows if other.name == row.name])]
+    return "\n".join(lines)
+
+
+def _section(rows: "list[NetworkRow]") -> list[str]:
+    row = rows[0]
+    lines = [f"## {row.title}", "", row.good_for, "", f"Paper: [{row.paper}]({row.url}), {row.year}."]
+    if row.code:
+        lines.append(f"Reference code: <{row.code}> ({row.licence}).")
+    lines.append("")
+    lines.append("```python")
+    for each in rows:
+        options = "".join(f", {key}={value!r}" for key, value in each.options.items())
+        lines.append(f'build_network("{each.name}", num_classes=19{options})  # {each.parameters:,}')
+    return [*lines, "```"]
+
+
+def _dims(row: "NetworkRow") -> str:
+    return " and ".join(f"{dims}D" for dims in row.spatial_dims)
