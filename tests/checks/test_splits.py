@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from limner.checks import splits
 from limner.checks.scan import scan
 from limner.checks.splits import split_findings
 
@@ -92,3 +93,21 @@ def test_unlabelled_copies_do_not_matter(make_source, scene):
     picture = scene()
     source = make_source({"train/a": (picture, MASK), "val/b": (picture, None), "val/c": (scene(), MASK)})
     assert split_findings(scan(source, cache=False)) == []
+
+
+@pytest.mark.parametrize("numpy_1", [False, True])
+def test_close_hashes_are_those_that_counting_bits_finds(rng, monkeypatch, numpy_1):
+    if numpy_1:
+        monkeypatch.delattr(np, "bitwise_count", raising=False)
+    hashes = rng.integers(0, 2**63, 700, dtype=np.uint64)  # more than one block
+    for n, bits in enumerate((0, 1, 5, 6, 7, 12)):
+        hashes[690 + n] = hashes[n] ^ np.uint64(sum(1 << 5 * b for b in range(bits)))
+    numbers = [int(h) for h in hashes]
+    expected = {
+        (a, b)
+        for a in range(700)
+        for b in range(a + 1, 700)
+        if bin(numbers[a] ^ numbers[b]).count("1") <= splits.MAX_HAMMING
+    }
+    assert set(splits._close(hashes)) == expected
+    assert {(0, 690), (3, 693)} <= expected and (4, 694) not in expected

@@ -99,7 +99,12 @@ def _mixtures(facts: DatasetFacts) -> Iterator[Finding]:
         counts = ", ".join(
             f"{len(group)} {names[int(key)]}" for key, group in sorted(channels.items(), key=str)
         )
-        yield _mixture("grey-and-colour", counts, channels, "Save the grey images as RGB, if that is meant.")
+        yield _mixture(
+            "grey-and-colour",
+            counts,
+            channels,
+            "Save the grey images as RGB: the images of a batch need the same channels.",
+        )
     elif len(channels) > 1:
         counts = ", ".join(f"{len(group)} with {key}" for key, group in sorted(channels.items(), key=str))
         mend = "Give all images the same channels; nothing is left out or made up silently."
