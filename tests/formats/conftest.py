@@ -1,4 +1,4 @@
-"""Files and folders that the formats' tests are made of, written with other libraries than limner reads with."""
+"""Files and folders that the tests are made of, written by other libraries than limner reads them with."""
 
 import os
 from collections.abc import Callable, Mapping

@@ -152,14 +152,18 @@ def test_threshold_is_strictly_above(tmp_path: Path) -> None:
 
 
 @given(hnp.arrays(np.uint16, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)))
-def test_index_masks_come_back_as_written(tmp_path_factory: pytest.TempPathFactory, values: np.ndarray) -> None:
+def test_index_masks_come_back_as_written(
+    tmp_path_factory: pytest.TempPathFactory, values: np.ndarray
+) -> None:
     path = tmp_path_factory.getbasetemp() / "index.png"
     write_values(path, values, INDEX)
     np.testing.assert_array_equal(read_values(path, INDEX), values)
 
 
 @given(hnp.arrays(np.int32, (3, 4), elements=st.integers(0, 0xFFFFFF)))
-def test_colour_masks_come_back_as_written(tmp_path_factory: pytest.TempPathFactory, values: np.ndarray) -> None:
+def test_colour_masks_come_back_as_written(
+    tmp_path_factory: pytest.TempPathFactory, values: np.ndarray
+) -> None:
     path = tmp_path_factory.getbasetemp() / "color.png"
     write_values(path, values, COLOR)
     np.testing.assert_array_equal(read_values(path, COLOR), values)
@@ -185,8 +189,12 @@ def test_written_in_the_smallest_type_and_readable_elsewhere(tmp_path: Path) -> 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["large.png", "small.png"]  # nothing left aside
 
 
-@pytest.mark.parametrize(("values", "encoding"), [([[-1]], INDEX), ([[70000]], INDEX), ([[2]], MaskEncoding("threshold", 5))])
-def test_values_that_a_png_cannot_hold(tmp_path: Path, values: list[list[int]], encoding: MaskEncoding) -> None:
+@pytest.mark.parametrize(
+    ("values", "encoding"), [([[-1]], INDEX), ([[70000]], INDEX), ([[2]], MaskEncoding("threshold", 5))]
+)
+def test_values_that_a_png_cannot_hold(
+    tmp_path: Path, values: list[list[int]], encoding: MaskEncoding
+) -> None:
     with pytest.raises(DataError, match="cannot be written"):
         write_values(tmp_path / "mask.png", np.array(values), encoding)
     assert not list(tmp_path.iterdir())

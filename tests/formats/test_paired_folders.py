@@ -116,7 +116,12 @@ def test_same_names_in_two_splits_stay_apart(tmp_path: Path) -> None:
 
 def test_retinal_layout(tmp_path: Path) -> None:
     files = ["images/21_training.tif", "1st_manual/21_manual1.gif", "mask/21_training_mask.gif"]
-    test = ["images/01_test.tif", "1st_manual/01_manual1.gif", "mask/01_test_mask.gif", "2nd_manual/01_manual2.gif"]
+    test = [
+        "images/01_test.tif",
+        "1st_manual/01_manual1.gif",
+        "mask/01_test_mask.gif",
+        "2nd_manual/01_manual2.gif",
+    ]
     root = touch(tmp_path, *[f"training/{f}" for f in files], *[f"testing/{f}" for f in test])
     source = open_source(root)
     assert pairs(source) == {
@@ -137,7 +142,9 @@ def test_a_folder_called_mask_alone_holds_the_labels(tmp_path: Path) -> None:
 
 
 def test_second_observer_can_be_asked_for(tmp_path: Path) -> None:
-    root = touch(tmp_path, *(f"{d}/0{n}_{d[:3]}.png" for d in ("images", "1st_manual", "2nd_manual") for n in (1, 2)))
+    root = touch(
+        tmp_path, *(f"{d}/0{n}_{d[:3]}.png" for d in ("images", "1st_manual", "2nd_manual") for n in (1, 2))
+    )
     source = open_source(root, settings(masks="2nd_manual/{stem}_2nd.png", images="images/{stem}_ima.png"))
     assert pairs(source) == {f"images/0{n}_ima.png": f"2nd_manual/0{n}_2nd.png" for n in (1, 2)}
 
@@ -163,7 +170,9 @@ def test_a_missing_mask_is_never_filled_by_a_strangers(tmp_path: Path) -> None:
 
 
 def test_a_test_set_without_masks_is_a_note(tmp_path: Path) -> None:
-    root = touch(tmp_path, "train/images/1.png", "train/masks/1.png", "test/images/2.png", "test/images/3.png")
+    root = touch(
+        tmp_path, "train/images/1.png", "train/masks/1.png", "test/images/2.png", "test/images/3.png"
+    )
     source = open_source(root)
     assert codes(source) == {"split-unlabelled": 2}
     assert {f.severity for f in source.findings} == {Severity.NOTE}
@@ -190,7 +199,11 @@ def test_two_complete_label_folders_are_told(tmp_path: Path) -> None:
 
 
 def test_pictures_of_labels_are_not_labels(tmp_path: Path) -> None:
-    files = [f"gtFine/val/a/a_{n}_gtFine_{kind}.png" for n in (1, 2) for kind in ("color", "instanceIds", "labelIds")]
+    files = [
+        f"gtFine/val/a/a_{n}_gtFine_{kind}.png"
+        for n in (1, 2)
+        for kind in ("color", "instanceIds", "labelIds")
+    ]
     images = [f"leftImg8bit/val/a/a_{n}_leftImg8bit.png" for n in (1, 2)]
     source = open_source(touch(tmp_path, *files, *images))
     assert all(str(label).endswith("labelIds.png") for label in pairs(source).values())
@@ -207,7 +220,9 @@ def test_one_mask_for_two_images(tmp_path: Path) -> None:
 
 
 def test_patterns_pair_folders_that_say_nothing(tmp_path: Path) -> None:
-    root = touch(tmp_path, "photos A/x1.jpg", "photos A/x2.jpg", "drawn/x1-ok.png", "drawn/x2-ok.png", "junk.png")
+    root = touch(
+        tmp_path, "photos A/x1.jpg", "photos A/x2.jpg", "drawn/x1-ok.png", "drawn/x2-ok.png", "junk.png"
+    )
     source = open_source(root, settings(images="photos A/*.jpg", masks="drawn/{stem}-ok.png"))
     assert pairs(source) == {f"photos A/x{n}.jpg": f"drawn/x{n}-ok.png" for n in (1, 2)}
 
@@ -222,12 +237,17 @@ def test_patterns_across_folders(tmp_path: Path) -> None:
 
 def test_pattern_of_masks_alone(tmp_path: Path) -> None:
     root = touch(tmp_path, "a.png", "b.png", "zz_a.png", "zz_b.png")
-    assert pairs(open_source(root, settings(masks="zz_{stem}.png"))) == {"a.png": "zz_a.png", "b.png": "zz_b.png"}
+    assert pairs(open_source(root, settings(masks="zz_{stem}.png"))) == {
+        "a.png": "zz_a.png",
+        "b.png": "zz_b.png",
+    }
 
 
 def test_pattern_of_the_valid_region(tmp_path: Path) -> None:
     root = touch(tmp_path, "images/1.png", "masks/1.png", "seen/1_seen.png")
-    source = open_source(root, settings(valid_region="seen/{stem}_seen.png", images="images/*", masks="masks/*"))
+    source = open_source(
+        root, settings(valid_region="seen/{stem}_seen.png", images="images/*", masks="masks/*")
+    )
     assert source.records[0].valid_region == root / "seen/1_seen.png"
 
 

@@ -4,6 +4,15 @@ import sys
 
 import typer
 
+from limner.cli.check import check
+from limner.cli.demo import demo
+from limner.cli.doctor import doctor
+from limner.cli.evaluate import evaluate
+from limner.cli.networks import networks
+from limner.cli.plan import plan
+from limner.cli.predict import predict
+from limner.cli.report import report
+from limner.cli.train import train
 from limner.core.errors import LimnerError
 
 app = typer.Typer(
@@ -13,6 +22,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for verb in (check, plan, train, evaluate, predict, report, networks, doctor, demo):
+    app.command()(verb)
 
 
 def main() -> None:

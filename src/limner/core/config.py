@@ -1,11 +1,13 @@
 """Settings as pydantic models: unknown keys are refused and the nearest known key is named."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from inspect import signature
 from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 
+from limner.core.config_problems import problem
 from limner.core.errors import ConfigError, did_you_mean
 
 
@@ -34,9 +36,8 @@ def parse_config(model: type[C], values: object, *, where: str) -> C:
     try:
         return model.model_validate({} if values is None else values)
     except ValidationError as error:
-        problems = [f"  {_problem(model, detail)}" for detail in error.errors(include_url=False)]
-        lines = dict.fromkeys(problems)  # in order, none twice
-        raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *lines])) from None
+        problems = [f"  {problem(model, detail)}" for detail in error.errors(include_url=False)]
+        raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *problems])) from None
 
 
 def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold anything
@@ -86,6 +87,32 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from known_keys(inner, f"{prefix}{name}.")
+
+
+def refuse_unknown_options(function: Callable[..., object], options: Iterable[str], *, where: str) -> None:
+    """Check option names against the keyword arguments of the function or class that takes them.
+
+    Raises:
+        ConfigError: An option is none of the arguments; the nearest one is named.
+    """
+    known = list(signature(function).parameters)
+    for option in options:
+        if option not in known:
+            raise ConfigError(
+                f"{where} has no option {option!r}{did_you_mean(option, known)}. It has: {', '.join(known)}."
+            )
+
+
+def merge_assignments(texts: Iterable[str]) -> dict[str, Any]:
+    """Turn several ``KEY=VALUE`` texts into one nested mapping; a later one wins.
+
+    Raises:
+        ConfigError: One of them has no ``=`` or no key.
+    """
+    merged: dict[str, Any] = {}
+    for text in texts:
+        merged = merge(merged, parse_assignment(text))
+    return merged
 
 
 # pydantic's words for these are of Python's types, or say a thing twice.

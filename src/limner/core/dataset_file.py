@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, model_validator
 
-from limner.core.config import Config, union_tag
+from limner.core.config import Config
+from limner.core.config_problems import union_tag
 from limner.core.labels import LabelClass, LabelTable, MaskEncoding, distinct_color, pack_rgb
 
 FILE_NAME = "dataset.yaml"

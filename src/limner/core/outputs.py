@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch.utils._pytree import register_pytree_node
 
 
@@ -40,6 +41,14 @@ class DenseLogits:
 
 OutputKind = type[DenseLogits]
 """The kinds a network can declare; a task accepts one or more of them."""
+
+
+def resize_logits(logits: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    """Bring (B, K, *s) logits to (B, K, *size), bilinear or trilinear; free where they are that size."""
+    if logits.shape[2:] == size:
+        return logits
+    mode = "bilinear" if len(size) == 2 else "trilinear"
+    return F.interpolate(logits, size=size, mode=mode, align_corners=False)
 
 
 def _register_for_export() -> None:

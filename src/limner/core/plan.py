@@ -6,13 +6,21 @@ Sizes are in pixels, in the order of the array's axes: (H, W) or (D, H, W).
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from limner.core.config import Config
 from limner.core.labels import LabelTable
 
 Positive = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+def _unquoted_word(value: object) -> object:
+    """Take back what YAML makes of an unquoted yes or no."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+
+Pretraining = Annotated[Literal["auto", "yes", "no"], BeforeValidator(_unquoted_word)]
 
 
 class DataPlan(Config):
@@ -40,7 +48,7 @@ class NetworkPlan(Config):
     """A row of `limner networks`."""
     options: dict[str, Any] = {}
     """Keyword arguments of the network beyond classes, channels and dimensions."""
-    pretrained: Literal["auto", "yes", "no"] = "auto"
+    pretrained: Pretraining = "auto"
     """Pretrained encoder weights: `auto` starts from scratch, and says so, where they cannot be had."""
 
 
@@ -186,6 +194,8 @@ class TrainPlan(Config):
     """Threads that prepare samples; they change the speed, never the result."""
     compile: bool = False
     """Compile the network; pays on long runs."""
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
+    """Where losses and scores go beside metrics.csv; W&B and MLflow need their libraries."""
 
     @model_validator(mode="after")
     def _parts_are_whole(self) -> "TrainPlan":

@@ -19,9 +19,9 @@ def generator(seed: int, purpose: str, *counters: int) -> np.random.Generator:
     Returns:
         A generator whose numbers depend on nothing but the arguments.
     """
-    return np.random.Generator(
-        np.random.Philox(np.random.SeedSequence([seed, crc32(purpose.encode()), *counters]))
-    )
+    # The number of counters is part of it, since SeedSequence takes no notice of zeros at the end.
+    entropy = [seed, crc32(purpose.encode()), len(counters), *counters]
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
 
 
 def torch_seed(seed: int, purpose: str, *counters: int) -> int:

@@ -1,12 +1,15 @@
 """Read and write `dataset.yaml`, the one file that limner may put beside a user's images."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.representer import SafeRepresenter
 
 from limner.core.config import merge, parse_config, parse_yaml
-from limner.core.dataset_file import FILE_NAME, DatasetFile
+from limner.core.dataset_file import FILE_NAME, DatasetFile, json_schema
 from limner.core.errors import DataError, describe
 from limner.formats.whole_files import write_whole
 
@@ -19,11 +22,13 @@ def read_dataset_file(root: Path) -> DatasetFile:
         DataError: The file cannot be read.
     """
     path = root / FILE_NAME
-    return parse_config(DatasetFile, _read(path), where=str(path))
+    return parse_config(DatasetFile, parse_yaml(_text(path), where=str(path)), where=str(path))
 
 
 def write_dataset_file(root: Path, settings: dict[str, Any]) -> Path:
     """Lay settings over what the user wrote, and write `dataset.yaml`; the images are not touched.
+
+    What the user wrote of other keys stays letter for letter, comments too.
 
     Args:
         root: The dataset folder.
@@ -37,9 +42,15 @@ def write_dataset_file(root: Path, settings: dict[str, Any]) -> Path:
         DataError: The file cannot be written.
     """
     path = root / FILE_NAME
-    merged = merge(_read(path) or {}, settings)
+    old = _text(path)
+    written = parse_yaml(old, where=str(path)) or {}
+    parse_config(DatasetFile, written, where=str(path))
+    merged = merge(written, settings)
     parse_config(DatasetFile, merged, where=str(path))
-    text = yaml.safe_dump(merged, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+    changed = {key: value for key, value in merged.items() if written.get(key) != value}
+    text = _with_keys(old, changed)
+    if not _says(text, merged):  # a layout that cannot be edited key by key, such as one line of {...}
+        text = _dump(merged)
     try:
         write_whole(path, text.encode(), flush=True)
     except OSError as error:
@@ -49,11 +60,52 @@ def write_dataset_file(root: Path, settings: dict[str, Any]) -> Path:
     return path
 
 
-def _read(path: Path) -> Any:  # noqa: ANN401 - YAML may hold anything
+def write_schema(path: Path) -> None:
+    """Write the JSON Schema of `dataset.yaml`, by which editors complete and check it."""
+    write_whole(path, (json.dumps(json_schema(), indent=2) + "\n").encode())
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        return None
+        return ""
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(describe("dataset.yaml cannot be read", where=path, found=str(error))) from None
-    return parse_yaml(text, where=str(path))
+
+
+def _says(text: str, values: dict[str, Any]) -> bool:
+    try:
+        return bool(yaml.safe_load(text) == values)
+    except yaml.YAMLError:
+        return False
+
+
+def _dump(values: dict[str, Any]) -> str:
+    """Return YAML with one top-level key a line, and short lists and mappings in one line."""
+    # The stubs know neither that None means "one line for what holds no collections" nor the node's kinds.
+    representer = SafeRepresenter(default_flow_style=None, sort_keys=False)  # type: ignore[arg-type]
+    node = representer.represent_data(values)
+    assert isinstance(node, yaml.MappingNode)
+    node.flow_style = False
+    text: str = yaml.serialize(node, Dumper=yaml.SafeDumper, allow_unicode=True, width=100)
+    return text
+
+
+def _with_keys(text: str, changed: dict[str, Any]) -> str:
+    """Return YAML text with some top-level keys replaced or added, and the rest as it was."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    spans = {} if node is None else {key.value: (key, value) for key, value in node.value}
+    # From the end, so that what is replaced moves nothing that is still to be found.
+    present = [key for key in changed if key in spans]
+    for key in sorted(present, key=lambda k: -spans[k][0].start_mark.index):
+        start, end = spans[key][0].start_mark.index, spans[key][1].end_mark.index
+        block = text[start:end]
+        # The end of a nested block is where the next key begins; comments between belong to that key.
+        kept = re.search(r"\n(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]*\Z", block)
+        tail = kept.group() if kept else ""
+        text = text[:start] + _dump({key: changed[key]}).rstrip("\n") + tail + text[end:]
+    if text and not text.endswith("\n"):
+        text += "\n"
+    added = {key: value for key, value in changed.items() if key not in spans}
+    return text + (_dump(added) if added else "")

@@ -44,7 +44,9 @@ _OTHER_WORDS = vocabulary(
     boundaries edge edges contour contours
     """
 )
-_NOISE = vocabulary("dir folder data dataset set all the of and files png jpg jpeg tif tiff gif npy")
+_NOISE = vocabulary(
+    "dir folder data dataset set all the of and files png jpg jpeg tif tiff gif npy stage split"
+)
 _ORDINALS = vocabulary("st nd rd th")
 
 

@@ -121,12 +121,14 @@ def _members(root: Path, value: str, index: dict[str, list[str]]) -> tuple[list[
 
 
 def _look_up(line: str, index: dict[str, list[str]]) -> list[str]:
-    """Find the image that a line names: as it stands, its first column, or that column's file name."""
-    first = line.replace(",", " ").split()[0] if line.replace(",", " ").split() else line
-    for text in (line, first, first.removeprefix("./"), PurePosixPath(first).name, PurePosixPath(first).stem):
-        names = index.get(text, [])
-        if len(names) == 1:
-            return names
+    """Find the image that a line names: the whole line, or its first column (`image.png mask.png`)."""
+    columns = line.replace(",", " ").split()
+    for text in (line, *columns[:1]):
+        path = PurePosixPath(text.replace("\\", "/").removeprefix("./"))
+        for way in (path.as_posix(), path.name, path.stem):
+            names = index.get(way, [])
+            if len(names) == 1:
+                return names
     return []
 
 

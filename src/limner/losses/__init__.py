@@ -1,1 +1,40 @@
-"""One file a loss: tensors in, scalar out."""
+"""One file a loss: tensors in, scalar out. `LOSSES` is the table of contents."""
+
+import inspect
+from collections.abc import Sequence
+
+from torch import nn
+
+from limner.core.config import refuse_unknown_options
+from limner.core.plan import LossTerm
+from limner.losses.cross_entropy import CrossEntropyLoss
+from limner.losses.dice import DiceLoss
+from limner.losses.focal import FocalLoss
+from limner.losses.lovasz import LovaszLoss
+from limner.losses.tversky import TverskyLoss
+
+LOSSES: dict[str, type[nn.Module]] = {
+    "cross_entropy": CrossEntropyLoss,
+    "dice": DiceLoss,
+    "focal": FocalLoss,
+    "lovasz": LovaszLoss,
+    "tversky": TverskyLoss,
+}
+
+
+def build_loss(term: LossTerm, *, class_weights: Sequence[float] | None = None) -> nn.Module:
+    """Build one loss of a plan: ``forward(logits (B, K, *S), target (B, *S)) -> scalar``.
+
+    Args:
+        term: Its name and options; the term's weight is the caller's to apply.
+        class_weights: Given to the losses that take them, unless the options name their own.
+
+    Raises:
+        ConfigError: The loss has no such option, or its value is out of range.
+    """
+    loss = LOSSES[term.name]
+    refuse_unknown_options(loss, term.options, where=f"loss {term.name!r}")
+    options = dict(term.options)
+    if "class_weights" in inspect.signature(loss).parameters:
+        options.setdefault("class_weights", class_weights)
+    return loss(**options)

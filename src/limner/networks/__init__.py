@@ -1,1 +1,88 @@
 """One file an architecture; `NETWORKS` is the table of contents."""
+
+from typing import Any
+
+from torch import nn
+
+from limner.core.config import parse_config
+from limner.core.errors import ConfigError, UnknownNameError, describe
+from limner.networks import deeplabv3plus, encoder_unet, pspnet, unet, unet3d
+from limner.networks.backbones import Pretrained
+from limner.networks.entry import NetworkEntry
+
+__all__ = ["NETWORKS", "NetworkEntry", "Pretrained", "build_network"]
+
+NETWORKS: dict[str, NetworkEntry] = {
+    "unet": unet.ENTRY,
+    "encoder-unet": encoder_unet.ENTRY,
+    "pspnet": pspnet.ENTRY,
+    "deeplabv3plus": deeplabv3plus.ENTRY,
+    "unet3d": unet3d.ENTRY,
+}
+
+
+def build_network(
+    name: str,
+    *,
+    num_classes: int,
+    in_channels: int = 3,
+    spatial_dims: int | None = None,
+    pretrained: Pretrained = False,
+    **options: Any,
+) -> nn.Module:
+    """Build a network by name, with random weights or a pretrained encoder.
+
+    Args:
+        name: A row of `NETWORKS`.
+        num_classes: Scores of each pixel.
+        in_channels: Channels of the image.
+        spatial_dims: 2 for images, 3 for volumes; None takes what the network is made for.
+        pretrained: Weights of the encoder: False or ``"no"`` none, ``"auto"`` where they can be had, True or
+            ``"yes"`` an error where they cannot, or the path of a weight file.
+        options: The network's own options; `NETWORKS[name].options` documents them.
+
+    Returns:
+        A module that takes normalised float images (B, C, *S) of any size from 33 pixels a side and
+        returns the output kind of its row.
+
+    Raises:
+        UnknownNameError: There is no such network.
+        ConfigError: An option is unknown or out of range, or the network cannot have these dimensions.
+    """
+    if name not in NETWORKS:
+        raise UnknownNameError("network", name, NETWORKS)
+    entry = NETWORKS[name]
+    _check(name, entry, num_classes=num_classes, in_channels=in_channels, spatial_dims=spatial_dims)
+    arguments: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels}
+    if entry.spatial_dims != (2,):
+        arguments["spatial_dims"] = spatial_dims or entry.spatial_dims[0]
+    if entry.pretrained:
+        arguments["pretrained"] = pretrained
+    elif pretrained not in (False, "no", "auto"):
+        with_encoder = ", ".join(sorted(key for key, row in NETWORKS.items() if row.pretrained))
+        raise ConfigError(
+            describe(
+                f"The network {name!r} has no encoder with published weights",
+                found=f"pretrained = {pretrained}",
+                mend=f"Set pretrained to no, or choose a network on an encoder: {with_encoder}.",
+            )
+        )
+    settings = parse_config(entry.options, options, where=f"The network {name!r}")
+    return entry.build(settings, **arguments)
+
+
+def _check(
+    name: str, entry: NetworkEntry, *, num_classes: int, in_channels: int, spatial_dims: int | None
+) -> None:
+    for what, number in (("num_classes", num_classes), ("in_channels", in_channels)):
+        if number < 1:
+            raise ConfigError(f"{what} must be 1 or more; found {number}.")
+    if spatial_dims is not None and spatial_dims not in entry.spatial_dims:
+        able = ", ".join(sorted(key for key, row in NETWORKS.items() if spatial_dims in row.spatial_dims))
+        raise ConfigError(
+            describe(
+                f"The network {name!r} cannot be built in {spatial_dims} dimensions",
+                expected=" or ".join(f"spatial_dims = {dims}" for dims in entry.spatial_dims),
+                mend=f"Networks with {spatial_dims} spatial dimensions: {able or 'none'}.",
+            )
+        )

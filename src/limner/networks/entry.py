@@ -1,10 +1,12 @@
 """One row of the table of networks."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import nn
 
+from limner.core.config import Config
 from limner.core.outputs import OutputKind
 
 
@@ -13,22 +15,26 @@ class NetworkEntry:
     """One architecture.
 
     Attributes:
-        build: Called with keyword arguments ``num_classes``, ``in_channels``, ``spatial_dims`` and the
-            network's own options; returns the module with random weights (or pretrained encoder
-            weights where ``pretrained`` asks for them).
+        build: Called with the network's `options` and the keywords ``num_classes`` and ``in_channels``,
+            with ``spatial_dims`` where it can be built in 3D and ``pretrained`` where it has an encoder;
+            returns the module.
+        options: The settings class of the network's own options.
         title: The name as the paper writes it.
         paper: Title of the paper.
         year: Year of the paper.
         url: Where the paper is.
-        code: The authors' code, or the reference implementation, or an empty string.
-        licence: Licence of that code.
         output: The output kind it emits.
         tasks: Names in `TASKS` it can be trained for.
         spatial_dims: The dimensions it can be built in.
+        pretrained: Whether it stands on an encoder that has published weights.
+        code: The authors' code, or the reference implementation, or an empty string.
+        licence: Licence of that code.
         good_for: One sentence: when to choose it.
+        variants: Name -> options of the variants that `limner networks` lists, the default one first.
     """
 
     build: Callable[..., nn.Module]
+    options: type[Config]
     title: str
     paper: str
     year: int
@@ -36,6 +42,8 @@ class NetworkEntry:
     output: OutputKind
     tasks: tuple[str, ...] = ("semantic",)
     spatial_dims: tuple[int, ...] = (2,)
+    pretrained: bool = False
     code: str = ""
     licence: str = ""
     good_for: str = ""
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})

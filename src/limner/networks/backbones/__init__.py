@@ -1,1 +1,70 @@
 """Feature pyramids that networks stand on; the only place that knows timm."""
+
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from limner.networks.backbones.pretrained import Pretrained, load_pretrained
+from limner.networks.backbones.resnet import RESNETS, Dilation, OutputStride, ResNet
+
+if TYPE_CHECKING:
+    from limner.networks.backbones.timm_backbone import TimmBackbone
+
+__all__ = ["Backbone", "Dilation", "OutputStride", "Pretrained", "build_backbone"]
+
+
+class Backbone(Protocol):
+    """What every backbone is.
+
+    Attributes:
+        channels: Channels of each map.
+        strides: Pixels of the input that one pixel of each map stands for, ascending.
+    """
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Map (B, C, H, W) to one map a stride, from the finest to the coarsest."""
+        ...
+
+
+def build_backbone(
+    name: str,
+    *,
+    in_channels: int = 3,
+    output_stride: OutputStride = 32,
+    dilation: Dilation = "contracted",
+    multi_grid: tuple[int, ...] = (1,),
+    pretrained: Pretrained = False,
+) -> "ResNet | TimmBackbone":
+    """Build a backbone by name.
+
+    Args:
+        name: One of ours (`resnet18`, `resnet50c`, ...) or any timm model.
+        in_channels: Channels of the image.
+        output_stride: Stride of the coarsest map.
+        dilation: How our ResNets reach an output stride below 32.
+        multi_grid: Factors on the dilation in the last stage of our ResNets.
+        pretrained: Whether published weights are loaded, and from where.
+
+    Raises:
+        UnknownNameError: There is no such backbone.
+        ConfigError: It cannot have that output stride, or its weights are insisted on and cannot be had.
+    """
+    architecture = name.split(".")[0]
+    if architecture not in RESNETS:
+        from limner.networks.backbones.timm_backbone import TimmBackbone  # timm is slow to import
+
+        backbone = TimmBackbone(name, in_channels=in_channels, output_stride=output_stride)
+        load_pretrained(backbone, name, pretrained, in_channels=in_channels)
+        return backbone
+    resnet = ResNet(
+        RESNETS[architecture],
+        in_channels=in_channels,
+        output_stride=output_stride,
+        dilation=dilation,
+        multi_grid=multi_grid,
+    )
+    load_pretrained(resnet, name, pretrained, in_channels=in_channels)
+    return resnet

@@ -1,0 +1,76 @@
+"""`limner.demo()`: the whole road on the example that ships with limner."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from limner.core.progress import Track, silent
+from limner.core.run_folder import RunFolder
+from limner.example import NUCLEI
+
+if TYPE_CHECKING:
+    from limner.training.watchers import Watcher
+
+NUM_PICTURES = 4
+"""Validation images that the demo also predicts, as a user would predict new ones."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo made.
+
+    Attributes:
+        data: A copy of the example, to look at and to play with.
+        run: The trained and scored run.
+        predictions: Folder of the predicted masks and overlays.
+    """
+
+    data: Path
+    run: RunFolder
+    predictions: Path
+
+
+def demo(
+    *,
+    folder: str | Path = "limner-demo",
+    minutes: float = 3.0,
+    device: str = "auto",
+    track: Track = silent,
+    watchers: "Sequence[Watcher]" = (),
+) -> Demo:
+    """Train on the 60 embedded images of cell nuclei, score the model, and predict a few images.
+
+    Args:
+        folder: Where everything goes; made if absent, and a run in it never overwrites another.
+        minutes: Time budget of the training.
+        device: ``auto``, or a device as PyTorch names it.
+        track: Progress display for the preparation and the evaluation.
+        watchers: Look on during the training.
+
+    Raises:
+        LimnerError: Something the user can mend, such as a device that is not there.
+    """
+    from limner.api.predict import predict
+    from limner.api.run_splits import read_splits
+    from limner.api.train import train
+    from limner.formats import open_source
+
+    data = Path(folder) / "nuclei"
+    if not data.exists():
+        shutil.copytree(NUCLEI, data)
+    run = train(
+        data, run=_next_free(Path(folder)), minutes=minutes, device=device, track=track, watchers=watchers
+    )
+    records = read_splits(run, open_source(data))["val"][:NUM_PICTURES]
+    predictions = run.root / "predictions"
+    predict(run.model, [record.image for record in records], out=predictions, device=device, track=track)
+    return Demo(data, run, predictions)
+
+
+def _next_free(folder: Path) -> Path:
+    number = 1
+    while (folder / f"run-{number}").exists():
+        number += 1
+    return folder / f"run-{number}"

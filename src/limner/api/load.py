@@ -1,0 +1,40 @@
+"""`limner.load`: a model folder, or the run that made it, ready to predict."""
+
+from pathlib import Path
+
+from limner.core.plan import InferencePlan
+from limner.core.run_folder import RunFolder
+from limner.inference.predictor import Predictor
+from limner.weights.bundle import load_model
+from limner.weights.card import CARD
+
+
+def load(
+    model: Path | str,
+    *,
+    device: str = "auto",
+    precision: str | None = None,
+    settings: InferencePlan | None = None,
+) -> Predictor:
+    """Load a trained model.
+
+    Args:
+        model: A model folder, or a run folder that holds one.
+        device: ``auto`` is the accelerator where there is one, else the processor.
+        precision: ``float32``, ``bfloat16`` or ``float16``; None takes what is fast on the device.
+        settings: Window, overlap, flips and scales; None takes those of the model's plan.
+
+    Returns:
+        A predictor; its ``predict(image)`` takes a file or an array.
+
+    Raises:
+        ModelError: It is no model folder, or it was changed, or a newer limner wrote it.
+    """
+    return Predictor(load_model(model_folder(model)), device=device, precision=precision, settings=settings)
+
+
+def model_folder(path: Path | str) -> Path:
+    """Return the model folder that a path means: itself, or the one of a run."""
+    path = Path(path).expanduser()
+    inside = RunFolder(path).model
+    return inside if not (path / CARD).is_file() and (inside / CARD).is_file() else path

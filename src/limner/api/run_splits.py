@@ -1,0 +1,37 @@
+"""Which images a run trained and validated on, as its splits.json remembers them."""
+
+import json
+
+from limner.core.errors import DataError, describe
+from limner.core.run_folder import RunFolder
+from limner.core.sample import Record
+from limner.formats.source import Source
+from limner.loading.splits import Splits
+
+
+def write_splits(run: RunFolder, splits: Splits) -> None:
+    """Write the names of each split's images to the run's splits.json."""
+    names = {split: [record.name for record in records] for split, records in splits.items()}
+    run.splits.write_text(json.dumps(names, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_splits(run: RunFolder, source: Source) -> Splits:
+    """Find the run's images in its data again; splits without images are left out.
+
+    Raises:
+        DataError: Images are gone.
+    """
+    names: dict[str, list[str]] = json.loads(run.splits.read_text(encoding="utf-8"))
+    by_name: dict[str, Record] = {record.name: record for record in source.records}
+    missing = sorted({name for members in names.values() for name in members} - by_name.keys())
+    if missing:
+        raise DataError(
+            describe(
+                "Images of this run are no longer in its data",
+                where=source.root,
+                found=f"{len(missing)} missing, such as {missing[0]}",
+                expected=f"all {sum(map(len, names.values()))} that {run.splits} names",
+                mend="Put the data back as it was, or name other data with --data, or start a new run.",
+            )
+        )
+    return {split: tuple(by_name[name] for name in members) for split, members in names.items() if members}

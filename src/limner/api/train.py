@@ -1,0 +1,207 @@
+"""`limner.train()`: from a folder of labelled images to a trained, measured model."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limner.core.errors import ConfigError, describe
+from limner.core.plan import Plan
+from limner.core.progress import Track, silent
+from limner.core.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from limner.training.watchers import Watcher
+
+RUNS = Path("runs")
+"""Where runs go that have no name of their own, below the working directory."""
+
+
+def train(
+    data: str | Path,
+    *,
+    run: str | Path | None = None,
+    network: "str | nn.Module | None" = None,
+    minutes: float | None = None,
+    settings: dict[str, Any] | None = None,
+    accept: bool = False,
+    device: str = "auto",
+    track: Track = silent,
+    watchers: "Sequence[Watcher]" = (),
+) -> RunFolder:
+    """Check the data, plan the run, train, and score the model on its validation and test images.
+
+    Args:
+        data: A dataset folder, or a YAML file of settings that names one (a recipe, or a run's plan.yaml).
+        run: The run's folder, or its name below ``runs/``; None finds a free name.
+        network: A name in `limner networks`, or a module of your own that returns `DenseLogits`.
+        minutes: Time budget of the training, validation included.
+        settings: Parts of the plan to decide yourself, nested as in plan.yaml.
+        accept: Accept what `check` proposes, by writing it to dataset.yaml.
+        device: ``auto``, or a device as PyTorch names it.
+        track: Progress display for the preparation and the evaluation.
+        watchers: Look on during the training.
+
+    Returns:
+        The run's folder: plan, findings, checkpoints, model, scores and report.
+
+    Raises:
+        DataError: The data has errors that stop training; each finding is in the message.
+        ConfigError: A setting is unknown or out of range, or the run's folder is already taken.
+        TrainingError: Training had to stop; `resume` goes on.
+    """
+    from limner.api.check import check
+    from limner.api.plan import make
+    from limner.api.run_splits import write_splits
+    from limner.planning.files import write_plan
+
+    name = network if isinstance(network, str) else None
+    module = None if isinstance(network, str) else network
+    planned = make(
+        data, network=name, minutes=minutes, settings=settings, device=device, accept=accept, track=track
+    )
+    plan = planned.plan
+    checked = planned.checked or check(plan.data.path, accept=accept, track=track)
+    folder = _new_run(run, plan)
+    folder.root.mkdir(parents=True)
+    write_plan(folder.plan, plan)
+    _write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
+    write_splits(folder, checked.splits)
+    _write_json(folder.environment, _environment())
+    _fit(
+        folder,
+        plan,
+        network=module,
+        resume=False,
+        device=device,
+        track=track,
+        watchers=watchers,
+    )
+    return folder
+
+
+def resume(
+    run: str | Path,
+    *,
+    network: "nn.Module | None" = None,
+    device: str = "auto",
+    track: Track = silent,
+    watchers: "Sequence[Watcher]" = (),
+) -> RunFolder:
+    """Go on with a run that was stopped; on one processor it ends as if it had never been.
+
+    Args:
+        run: The run's folder.
+        network: The module, where the run was started with one of your own.
+        device: ``auto``, or a device as PyTorch names it.
+        track: Progress display for the preparation and the evaluation.
+        watchers: Look on during the training.
+
+    Raises:
+        ConfigError: It is not the folder of a run.
+        DataError: The data is gone, or no longer what it was.
+    """
+    from limner.planning.files import read_plan
+
+    folder = RunFolder(Path(run))
+    if not folder.plan.is_file() or not folder.splits.is_file():
+        raise ConfigError(
+            describe(
+                "This is no run that could be resumed",
+                where=run,
+                expected="a folder with plan.yaml and splits.json, as `limner train` makes them",
+                mend="Name the run's folder, such as runs/nuclei-1.",
+            )
+        )
+    plan = read_plan(folder.plan)
+    _fit(folder, plan, network=network, resume=True, device=device, track=track, watchers=watchers)
+    return folder
+
+
+def _fit(
+    folder: RunFolder,
+    plan: Plan,
+    *,
+    network: "nn.Module | None",
+    resume: bool,
+    device: str,
+    track: Track,
+    watchers: "Sequence[Watcher]",
+) -> None:
+    """Train, then score and report; all is read from the run's folder, so a resume is the same."""
+    from limner.api.evaluate import evaluate
+    from limner.api.report import report
+    from limner.api.run_splits import read_splits
+    from limner.formats import open_source
+    from limner.loading.dataset import Dataset
+    from limner.training.fit import fit
+
+    source = open_source(Path(plan.data.path))
+    datasets = {
+        split: Dataset(source, records, plan.data.label_table)
+        for split, records in read_splits(folder, source).items()
+    }
+    fit(
+        plan,
+        train=datasets["train"],
+        val=datasets.get("val"),
+        run=folder,
+        network=network,
+        resume=resume,
+        device=device,
+        watchers=watchers,
+    )
+    for split in ("val", "test"):
+        if split in datasets:
+            evaluate(folder.root, split=split, device=device, track=track)
+    report(folder.root)
+
+
+def _new_run(run: str | Path | None, plan: Plan) -> RunFolder:
+    """Return a folder that is free: the one asked for, or ``runs/<data>-<number>``."""
+    if run is None:
+        stem = Path(plan.data.path).resolve().name
+        number = 1
+        while (RUNS / f"{stem}-{number}").exists():
+            number += 1
+        return RunFolder(RUNS / f"{stem}-{number}")
+    given = Path(run)
+    folder = given if given.is_absolute() or len(given.parts) > 1 else RUNS / given
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(
+            describe(
+                "The run's folder is already taken",
+                where=folder,
+                mend=f"Choose another --run, or go on with it: limner train --resume {folder}",
+            )
+        )
+    return RunFolder(folder)
+
+
+def _environment() -> dict[str, Any]:
+    """Return versions, machine and command, for whoever wants to repeat the run."""
+    import platform
+    from importlib.metadata import version
+
+    import torch
+
+    import limner
+
+    return {
+        "limner": limner.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "opencv": version("opencv-python-headless"),
+        "timm": version("timm"),
+        "threads": torch.get_num_threads(),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def _write_json(path: Path, values: object) -> None:
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,74 @@
+"""Findings about classes: absent from a split, in hardly any image, or of hardly any pixels."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from limner.checks.codes import make
+from limner.checks.label_rows import LabelRow
+from limner.core.finding import Finding
+from limner.core.labels import IGNORE_INDEX
+
+FEW_IMAGES = 3
+RARE_SHARE = 0.001
+MOST_SHOWN = 12
+
+
+def class_findings(rows: Sequence[LabelRow]) -> list[Finding]:
+    """Return what the table of classes brings to light; a class in no mask at all is a finding of labels."""
+    classes = [row for row in rows if row.trained_as not in (None, IGNORE_INDEX) and row.images]
+    return [*_absent(classes), *_few(classes), *_rare(classes, rows)]
+
+
+def _absent(classes: Sequence[LabelRow]) -> Iterator[Finding]:
+    for split in classes[0].splits if classes else ():
+        absent = [row for row in classes if not row.splits[split].images]
+        if not absent:
+            continue
+        why = "or it cannot be learned" if split == "train" else "or its score there cannot be measured"
+        yield make(
+            "class-absent-from-split",
+            f"split {split!r}",
+            f"no mask holds {_listed(row.name for row in absent)}",
+            expected=f"each class in each split, {why}",
+            mend="Move some images that show it, or set other `splits` in dataset.yaml.",
+        )
+
+
+def _few(classes: Sequence[LabelRow]) -> Iterator[Finding]:
+    few = [row for row in classes if row.images < FEW_IMAGES]
+    if few:
+        counts = (f"{row.name} (in {row.images} {'mask' if row.images == 1 else 'masks'})" for row in few)
+        yield make(
+            "class-in-few-images",
+            "the classes",
+            _listed(counts),
+            expected=f"each class in at least {FEW_IMAGES} images, better in dozens",
+            mend="Label more images that show it, or give its values to another class.",
+        )
+
+
+def _rare(classes: Sequence[LabelRow], rows: Sequence[LabelRow]) -> Iterator[Finding]:
+    total = sum(row.pixels for row in rows if row.trained_as != IGNORE_INDEX)
+    rare = [row for row in classes if row.pixels < RARE_SHARE * total]
+    if rare:
+        yield make(
+            "class-rare",
+            "the classes",
+            _listed(f"{row.name} ({percent(row.pixels / total)} of the pixels)" for row in rare),
+            mend="Nothing need be done: planning weighs the loss and draws crops for it.",
+        )
+
+
+def _listed(items: Iterable[str]) -> str:
+    shown = list(items)
+    more = f" and {len(shown) - MOST_SHOWN} more" if len(shown) > MOST_SHOWN else ""
+    return ", ".join(shown[:MOST_SHOWN]) + more
+
+
+def percent(share: float) -> str:
+    """Return a share of 1 as a percentage with the digits that a reader needs."""
+    scaled = 100 * share
+    if scaled == 0:
+        return "0 %"
+    if scaled < 0.01:
+        return "< 0.01 %"
+    return f"{scaled:.2f} %" if scaled < 1 else f"{scaled:.1f} %"

@@ -1,0 +1,120 @@
+"""Every finding that the checks can make: its stable code, how much it matters, and what it means."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from limner.core.finding import Finding, Severity
+
+MAX_FILES = 20
+"""A finding names this many files; `count` tells how many there are."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """One kind of finding.
+
+    Attributes:
+        severity: Errors stop training, warnings and notes do not.
+        meaning: One sentence for docs/checks.md.
+    """
+
+    severity: Severity
+    meaning: str
+
+
+_E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+FAMILIES: dict[str, dict[str, Code]] = {
+    "files": {
+        "image-unreadable": Code(_E, "An image is damaged, cut off, or no image at all."),
+        "mask-unreadable": Code(_E, "A mask (or its field of view) is damaged, cut off, or no mask at all."),
+        "no-labelled-images": Code(_E, "Not one image has a mask, so there is nothing to learn from."),
+        "size-mismatch": Code(_E, "A mask has another size than its image."),
+        "few-images": Code(_W, "Fewer than 10 images have masks; scores of so few say little."),
+        "image-tiny": Code(_W, "An image has a side of fewer than 32 pixels."),
+        "channels-differ": Code(_E, "Images differ in their number of channels, beyond grey and colour."),
+        "depth-differs": Code(_E, "Images differ in their pixel type, such as 8 and 16 bits."),
+        "grey-and-colour": Code(_W, "Some images are grey and others in colour."),
+        "sizes-vary": Code(_N, "The largest image has more than 4 times the pixels of the smallest."),
+        "alpha-channel": Code(_N, "Images have a transparency channel, which is left out."),
+        "sixteen-bit": Code(_N, "Images have more than 8 bits a channel; all of them are used."),
+        "palette-image": Code(_N, "Images store palette numbers; they are read as the colours they show."),
+        "exif-rotated": Code(_N, "Images ask for a rotation through EXIF; they are read upright."),
+    },
+    "labels": {
+        "mask-is-jpeg": Code(_E, "Masks were saved as JPEG, which adds values that nobody drew."),
+        "mask-has-soft-edges": Code(_E, "Two-class masks hold soft edges, or several blacks and whites."),
+        "mask-is-0-255": Code(_E, "Masks hold 0 and one large value, such as 255, instead of 0 and 1."),
+        "mask-ignores-255": Code(
+            _E, "Class numbers stand beside 255, which usually means: ignore this pixel."
+        ),
+        "mask-encodings-mixed": Code(_E, "Some masks say foreground with 1 and others with 255."),
+        "mask-is-coloured": Code(_E, "Masks show classes as colours."),
+        "mask-colours-unclear": Code(_E, "Masks hold more colours than there can be classes."),
+        "too-many-values": Code(_E, "Masks hold more values than there can be classes."),
+        "one-value-only": Code(_E, "All masks together hold one single value."),
+        "values-not-named": Code(_E, "Masks hold values that the named classes do not cover."),
+        "class-list-too-short": Code(_E, "Fewer classes are named than the masks hold values."),
+        "values-look-like-instances": Code(_W, "Mask values seem to number objects instead of classes."),
+        "class-never-occurs": Code(_W, "A named class is in no mask."),
+        "mask-is-one-value": Code(_N, "A mask holds one single value."),
+        "classes-unnamed": Code(_N, "The classes have no names yet, so limner made some up."),
+    },
+    "classes": {
+        "class-absent-from-split": Code(_W, "A class is in no mask of a split."),
+        "class-in-few-images": Code(_W, "A class is in fewer than 3 masks of the whole dataset."),
+        "class-rare": Code(_N, "A class has fewer than 0.1 % of the pixels."),
+    },
+    "splits": {
+        "splits-unusable": Code(_E, "The splits that the layout or dataset.yaml names cannot be used."),
+        "same-image-in-two-splits": Code(_W, "The same pixels are in two splits: scores look too good."),
+        "near-duplicate-in-two-splits": Code(_W, "Almost the same picture is in two splits."),
+        "same-image-twice": Code(_N, "The same pixels stand twice in one split."),
+        "near-duplicate": Code(_N, "Almost the same picture stands twice in one split."),
+    },
+}
+"""Family -> code -> what it means; each family is the file of that name."""
+
+CODES: dict[str, Code] = {code: row for family in FAMILIES.values() for code, row in family.items()}
+"""Code -> what it means."""
+
+
+def make(
+    code: str,
+    where: str,
+    found: str,
+    *,
+    expected: str = "",
+    mend: str = "",
+    files: Iterable[str] = (),
+    proposal: dict[str, Any] | None = None,
+) -> Finding:
+    """Compose a finding of a known code; the first `MAX_FILES` files are named and all are counted."""
+    names = list(files)
+    return Finding(
+        code=code,
+        severity=CODES[code].severity,
+        where=where,
+        found=found,
+        expected=expected,
+        mend=mend,
+        proposal=proposal,
+        files=tuple(names[:MAX_FILES]),
+        count=max(1, len(names)),
+    )
+
+
+def place(files: Sequence[str]) -> str:
+    """Return where a finding is: the one file, or the first and how many more."""
+    return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+
+
+def as_markdown() -> str:
+    """Return the tables of docs/checks.md."""
+    lines: list[str] = []
+    for family, codes in FAMILIES.items():
+        lines += [f"### {family}", "", "| code | severity | what it means |", "|---|---|---|"]
+        lines += [f"| `{name}` | {code.severity.value} | {code.meaning} |" for name, code in codes.items()]
+        lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,172 @@
+"""Facts: what one reading of every file tells about a dataset, as plain frozen data.
+
+Shape legend: H, W spatial sizes, C channels. Areas are in pixels, intensities in the values of the file.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+GRID = 8
+"""Cells along each axis of the coarse grids `occupancy` and `thumbnail_means`."""
+
+THUMBNAIL = 32
+"""Pixels along each axis of the thumbnail that confirms near duplicates."""
+
+Grid = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """The values of one channel of one image, in the units of the file.
+
+    Attributes:
+        minimum: Smallest value.
+        maximum: Largest value.
+        mean: Mean value.
+        std: Standard deviation (divided by n).
+        low: The 0.5 percentile.
+        high: The 99.5 percentile.
+    """
+
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Components:
+    """The connected pieces of one mask value in one image.
+
+    Attributes:
+        count: How many pieces (8-connected).
+        median_area: Median size of a piece, in pixels.
+    """
+
+    count: int
+    median_area: float
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """One image and its labels, read once.
+
+    Equality leaves the three pixel arrays out.
+
+    Attributes:
+        name: The record's name.
+        split: The split that the layout says, or None.
+        image_file: The image, relative to the dataset folder.
+        label_file: The first label file, relative to the dataset folder; empty for an unlabelled image.
+        image_error: Why the image cannot be read, or None.
+        label_error: Why the labels cannot be read, or None.
+        shape: (H, W) of the image, or (D, H, W); empty where it cannot be read.
+        channels: C, as training sees them (alpha dropped).
+        dtype: numpy name of the pixel type, such as ``uint8``; empty where it cannot be read.
+        label_shape: Spatial shape of the labels, or None for an unlabelled or unreadable one.
+        label_kind: How `value_counts` were read: as the file's own index, by colour, or by threshold.
+        label_channels: Channels of the label file; 1 for palette files.
+        value_counts: Mask value -> pixels, before any translation; pixels outside the field of view, where
+            there is one, are not counted. Of a mask with very many values (a
+            photograph) only the commonest are kept; `num_values` tells the whole number.
+        num_values: How many different values the mask holds.
+        content_hash: Hexadecimal digest of the decoded pixels and their shape: the same picture in two
+            file formats has the same one.
+        perceptual_hash: 64 bits; pictures that look alike differ in few of them.
+        has_alpha: The image file has an alpha channel.
+        has_palette: The image file stores palette indices.
+        is_exif_rotated: The image file asks for a rotation or mirror through EXIF.
+        is_grey: All channels are equal (or there is one).
+        label_is_lossy: The mask is stored with lossy compression (JPEG, lossy WebP).
+        intensities: C statistics.
+        components: Mask value -> its connected pieces; empty for volumes and for masks of very many values.
+        occupancy: (8, 8) float32 in [0, 1], or None without labels: the share of each cell's pixels that
+            are not of the value that is commonest in the whole dataset.
+        thumbnail_means: (8, 8) float32 in [0, 1], or None: the mean grey of each cell. 8-bit images are
+            divided by 255, all others stretched between the image's own 0.5 and 99.5 percentiles.
+        thumbnail: (32, 32) uint8 grey, or None: the picture small enough to compare pixel by pixel.
+    """
+
+    name: str
+    split: str | None = None
+    image_file: str = ""
+    label_file: str = ""
+    image_error: str | None = None
+    label_error: str | None = None
+    shape: tuple[int, ...] = ()
+    channels: int = 0
+    dtype: str = ""
+    label_shape: tuple[int, ...] | None = None
+    label_kind: Literal["index", "color", "threshold"] = "index"
+    label_channels: int = 1
+    value_counts: dict[int, int] = field(default_factory=dict)
+    num_values: int = 0
+    content_hash: str = ""
+    perceptual_hash: int = 0
+    has_alpha: bool = False
+    has_palette: bool = False
+    is_exif_rotated: bool = False
+    is_grey: bool = False
+    label_is_lossy: bool = False
+    intensities: tuple[Intensity, ...] = ()
+    components: dict[int, Components] = field(default_factory=dict)
+    occupancy: Grid | None = field(default=None, compare=False)
+    thumbnail_means: Grid | None = field(default=None, compare=False)
+    thumbnail: npt.NDArray[np.uint8] | None = field(default=None, compare=False)
+
+    @property
+    def is_labelled(self) -> bool:
+        """There is a label file, readable or not."""
+        return bool(self.label_file)
+
+    @property
+    def is_usable(self) -> bool:
+        """Image and labels are there, were read, and have one size."""
+        return self.image_error is None and self.label_shape is not None and self.label_shape == self.shape
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What one reading of every file tells, in the order of the source's records."""
+
+    images: tuple[ImageFacts, ...]
+
+    @cached_property
+    def labelled(self) -> tuple[ImageFacts, ...]:
+        """Images whose labels were read."""
+        return tuple(image for image in self.images if image.label_shape is not None)
+
+    @cached_property
+    def usable(self) -> tuple[ImageFacts, ...]:
+        """Images that can be trained on: image and labels read, sizes equal."""
+        return tuple(image for image in self.images if image.is_usable)
+
+    @cached_property
+    def value_counts(self) -> Counter[int]:
+        """Mask value -> pixels over all labels that were read."""
+        return count_values(self.labelled)
+
+    @cached_property
+    def files_by_value(self) -> Counter[int]:
+        """Mask value -> number of masks that hold it."""
+        return Counter(value for image in self.labelled for value in image.value_counts)
+
+    def with_splits(self, names: dict[str, str]) -> "DatasetFacts":
+        """Return the facts with each image's split taken from `names` (image name -> split)."""
+        return DatasetFacts(tuple(replace(i, split=names.get(i.name, i.split)) for i in self.images))
+
+
+def count_values(images: Iterable[ImageFacts]) -> Counter[int]:
+    """Return mask value -> pixels over `images`."""
+    total: Counter[int] = Counter()
+    for image in images:
+        total.update(image.value_counts)
+    return total

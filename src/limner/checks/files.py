@@ -1,0 +1,166 @@
+"""Findings about the files themselves: unreadable, of other sizes, of unusual kinds."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+
+from limner.checks.codes import make, place
+from limner.checks.facts import DatasetFacts, ImageFacts
+from limner.checks.reading import size_text
+from limner.core.finding import Finding
+
+FEW_IMAGES = 10
+TINY_SIDE = 32
+VARIES = 4.0
+
+
+def file_findings(facts: DatasetFacts) -> list[Finding]:
+    """Return what the files bring to light, before anybody looks at label values."""
+    return [*_unreadable(facts), *_sizes(facts), *_numbers(facts), *_mixtures(facts), *_kinds(facts)]
+
+
+def _unreadable(facts: DatasetFacts) -> Iterator[Finding]:
+    for image in facts.images:
+        if image.image_error:
+            yield _broken("image-unreadable", image.image_file, image.image_error, "its mask")
+        if image.label_error:
+            yield _broken("mask-unreadable", image.label_file, image.label_error, "its image")
+
+
+def _broken(code: str, file: str, error: str, other: str) -> Finding:
+    """Compose the finding of a file that cannot be read, from the message that reading it gave."""
+    first, *rest = error.splitlines()
+    parts = dict(line.strip().split(":", 1) for line in rest if ":" in line)
+    what, _, where = first.partition(": ")
+    # The message may be about another file than the first, such as one instance of many.
+    found = what.removesuffix(".") if not where or where.endswith(file) else first
+    detail = parts.get("found", "").strip()
+    return make(
+        code,
+        file,
+        f"{found}: {detail}" if detail else found,
+        expected=parts.get("expected", "").strip() or "a file that can be read to its end",
+        mend=parts.get("mend", "").strip()
+        or f"Restore it from its origin, or remove it together with {other}.",
+        files=[file],
+    )
+
+
+def _sizes(facts: DatasetFacts) -> Iterator[Finding]:
+    for image in facts.labelled:
+        if image.image_error or image.label_shape == image.shape:
+            continue
+        assert image.label_shape is not None
+        turned = image.label_shape == image.shape[::-1]
+        hint = (
+            "Save the mask at the size of its image, enlarging or reducing without interpolation (nearest)."
+        )
+        if turned and image.is_exif_rotated:
+            hint = "The image is turned through EXIF and the mask is not; turn the mask the same way."
+        elif turned:
+            hint = "Height and width are swapped: transpose the mask or the image."
+        yield make(
+            "size-mismatch",
+            image.label_file,
+            f"the mask is {size_text(image.label_shape)} (width x height)",
+            expected=f"{size_text(image.shape)}, the size of {image.image_file}",
+            mend=hint,
+            files=[image.label_file, image.image_file],
+        )
+
+
+def _numbers(facts: DatasetFacts) -> Iterator[Finding]:
+    labelled = [image for image in facts.images if image.is_labelled]
+    if not labelled:
+        yield make(
+            "no-labelled-images",
+            "the dataset",
+            f"{len(facts.images)} images and no mask that belongs to one of them",
+            expected="a mask for each image that is to be learned from",
+            mend="Give masks the names of their images, or set the pattern `masks` in dataset.yaml, such as "
+            "`masks: labels/{stem}_mask.png`.",
+        )
+    elif len(labelled) < FEW_IMAGES:
+        yield make(
+            "few-images",
+            "the dataset",
+            f"{len(labelled)} {'image has' if len(labelled) == 1 else 'images have'} a mask",
+            expected=f"{FEW_IMAGES} or more; some dozens give scores that one can rely on",
+            mend="Label more images before trusting any score.",
+        )
+
+
+def _mixtures(facts: DatasetFacts) -> Iterator[Finding]:
+    # Unlabelled images take no part in training, so they may be as they like.
+    images = facts.usable
+    channels = _grouped(images, lambda image: image.channels)
+    names = {1: "grey", 3: "colour"}
+    if len(channels) > 1 and channels.keys() <= names.keys():
+        counts = ", ".join(
+            f"{len(group)} {names[int(key)]}" for key, group in sorted(channels.items(), key=str)
+        )
+        yield _mixture("grey-and-colour", counts, channels, "Save the grey images as RGB, if that is meant.")
+    elif len(channels) > 1:
+        counts = ", ".join(f"{len(group)} with {key}" for key, group in sorted(channels.items(), key=str))
+        mend = "Give all images the same channels; nothing is left out or made up silently."
+        yield _mixture("channels-differ", f"numbers of channels: {counts}", channels, mend)
+    depths = _grouped(images, lambda image: image.dtype)
+    if len(depths) > 1:
+        counts = ", ".join(f"{len(group)} {key}" for key, group in sorted(depths.items(), key=str))
+        mend = "Save all images with the same range of values; nothing is rescaled silently."
+        yield _mixture("depth-differs", f"pixel types: {counts}", depths, mend)
+    yield from _size_range(facts)
+
+
+def _mixture(code: str, found: str, groups: dict[int | str, list[ImageFacts]], mend: str) -> Finding:
+    rare = [image.image_file for image in min(groups.values(), key=len)]
+    return make(code, place(rare), found, expected="all images of one kind", mend=mend, files=rare)
+
+
+def _size_range(facts: DatasetFacts) -> Iterator[Finding]:
+    readable = sorted((image for image in facts.images if image.shape), key=_area)
+    if readable and _area(readable[-1]) > VARIES * _area(readable[0]):
+        smallest, largest = size_text(readable[0].shape), size_text(readable[-1].shape)
+        num_sizes = len({image.shape for image in readable})
+        yield make(
+            "sizes-vary",
+            "the images",
+            f"from {smallest} to {largest} pixels (width x height), {num_sizes} different sizes",
+            mend="Nothing need be done: training takes crops of one size.",
+        )
+
+
+def _kinds(facts: DatasetFacts) -> Iterator[Finding]:
+    readable = [image for image in facts.images if image.shape]
+    tiny = [image for image in readable if min(image.shape[-2:]) < TINY_SIDE]
+    if tiny:
+        yield make(
+            "image-tiny",
+            place([image.image_file for image in tiny]),
+            f"the smallest is {size_text(min(tiny, key=lambda i: min(i.shape[-2:])).shape)} pixels",
+            expected=f"at least {TINY_SIDE} pixels each way",
+            mend="Remove them if they are there by mistake; otherwise they are padded.",
+            files=[image.image_file for image in tiny],
+        )
+    for code, belongs, found in (
+        ("alpha-channel", lambda i: i.has_alpha, "a transparency channel, which is left out"),
+        ("sixteen-bit", lambda i: i.dtype not in ("uint8", ""), "more than 8 bits a channel"),
+        ("palette-image", lambda i: i.has_palette, "palette numbers, read as the colours they show"),
+        ("exif-rotated", lambda i: i.is_exif_rotated, "a rotation asked for in EXIF, which is carried out"),
+    ):
+        files = [image.image_file for image in readable if belongs(image)]
+        if files:
+            yield make(code, place(files), f"{len(files)} of {len(readable)} images: {found}", files=files)
+
+
+def _grouped(
+    images: Sequence[ImageFacts], key: Callable[[ImageFacts], int | str]
+) -> dict[int | str, list[ImageFacts]]:
+    groups: dict[int | str, list[ImageFacts]] = defaultdict(list)
+    for image in images:
+        groups[key(image)].append(image)
+    return dict(groups)
+
+
+def _area(image: ImageFacts) -> int:
+    return prod(image.shape)

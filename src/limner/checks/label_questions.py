@@ -1,0 +1,286 @@
+"""The one question that label values leave open, if any, with the answer limner proposes."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from limner.checks.classes import percent
+from limner.checks.codes import make, place
+from limner.checks.facts import DatasetFacts, ImageFacts
+from limner.checks.naming import color_proposal, two_classes
+from limner.checks.two_levels import MIN_WHITE, is_two_levels, threshold_between
+from limner.core.dataset_file import DatasetFile
+from limner.core.finding import Finding
+from limner.core.labels import MAX_CLASSES, LabelTable, pack_rgb
+
+VOID = 255
+SPECK_AREA = 3.0
+"""Colours whose pieces have fewer pixels than this on average are traces of smoothing, not classes."""
+
+SPECK_SHARE = 0.005
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the questions look at.
+
+    Attributes:
+        settings: `dataset.yaml`.
+        declared: The table that it or the format spells out, or None.
+        facts: Every mask, read as the settings say.
+    """
+
+    settings: DatasetFile
+    declared: LabelTable | None
+    facts: DatasetFacts
+
+    @cached_property
+    def counts(self) -> Counter[int]:
+        """Value -> pixels, without the values that are ignored."""
+        ignored = set(self.settings.ignored_values)
+        ignored |= set(self.declared.ignored_values) if self.declared else set()
+        return Counter({v: n for v, n in self.facts.value_counts.items() if v not in ignored})
+
+    @cached_property
+    def values(self) -> list[int]:
+        """The values found, sorted."""
+        return sorted(self.counts)
+
+    @cached_property
+    def num_values(self) -> int:
+        """How many values there are; of a photograph the facts keep only some."""
+        return max(len(self.values), max((i.num_values for i in self.facts.labelled), default=0))
+
+    def files(self, wanted: Callable[[ImageFacts], bool]) -> list[str]:
+        """Return the label files of the images that `wanted` picks."""
+        return [image.label_file for image in self.facts.labelled if wanted(image)]
+
+
+def open_question(settings: DatasetFile, declared: LabelTable | None, facts: DatasetFacts) -> Finding | None:
+    """Return what is not settled about the label values, or None.
+
+    Args:
+        settings: `dataset.yaml`, or its defaults.
+        declared: The table that it or the format spells out.
+        facts: What the scan read; at least one mask.
+    """
+    case = Case(settings, declared, facts)
+    if nothing := _single(case):
+        return nothing
+    if declared is not None and not declared.unknown_values(case.values) and not _misread(case):
+        return None
+    questions = (_colors, _noise, _large_value, _void, _outside, _too_many)
+    return next((finding for ask in questions if (finding := ask(case))), None)
+
+
+def _misread(case: Case) -> bool:
+    """Masks turned out coloured although the settings take them as numbers."""
+    return case.settings.encoding.kind != "color" and any(
+        i.label_kind == "color" for i in case.facts.labelled
+    )
+
+
+def _colors(case: Case) -> Finding | None:
+    files = case.files(lambda image: image.label_kind == "color")
+    if not files or (case.declared is not None and case.declared.encoding.kind == "color"):
+        return None
+    specks = _specks(case)
+    lossy = any(image.label_is_lossy for image in case.facts.labelled)
+    if specks or lossy or case.num_values > MAX_CLASSES:
+        cause = "JPEG compression" if lossy else "smoothed (anti-aliased) edges or a photograph"
+        return make(
+            "mask-colours-unclear",
+            place(files),
+            f"{case.num_values} colours, {len(specks)} of them only in specks; {color_list(case.counts)}",
+            expected="one exact colour for each class",
+            mend=f"The cause is probably {cause}: export the masks again as PNG without smoothing.",
+            files=files,
+        )
+    named = {pack_rgb(c.color): c.name for c in case.settings.classes if c.color}
+    proposal = {"mask_encoding": "color"} if set(case.values) <= named.keys() else color_proposal(case.counts)
+    return make(
+        "mask-is-coloured",
+        place(files),
+        f"masks show classes as {len(case.values)} colours: {color_list(case.counts)}",
+        expected="class numbers, or a table of colours in dataset.yaml",
+        mend="Accept one class for each colour, then name the classes in dataset.yaml.",
+        files=files,
+        proposal=proposal,
+    )
+
+
+def _specks(case: Case) -> list[int]:
+    pieces, pixels = Counter[int](), Counter[int]()
+    for image in case.facts.labelled:
+        for value, part in image.components.items():
+            pieces[value] += part.count
+            pixels[value] += image.value_counts[value]
+    total = sum(case.counts.values())
+    return [
+        v for v in case.values if pieces[v] and pixels[v] < min(SPECK_AREA * pieces[v], SPECK_SHARE * total)
+    ]
+
+
+def _noise(case: Case) -> Finding | None:
+    lossy = case.files(lambda image: image.label_is_lossy)
+    if case.settings.encoding.kind != "index" or not (lossy or len(case.values) > 3):
+        return None
+    threshold = threshold_between(case.counts)
+    if not lossy and (threshold is None or not is_two_levels(case.values)):
+        return None
+    found = f"{len(case.values)} values between {case.values[0]} and {case.values[-1]}"
+    if threshold is None:
+        return make(
+            "mask-is-jpeg",
+            place(lossy),
+            f"{found}, and no two levels among them",
+            expected="the class numbers that were drawn",
+            mend="JPEG has changed the numbers beyond repair: export the masks again as PNG.",
+            files=lossy,
+        )
+    above = sum(n for v, n in case.counts.items() if v > threshold)
+    ends = {case.values[0], case.values[-1]}
+    files = lossy or case.files(lambda image: not image.value_counts.keys() <= ends)
+    share = percent(above / sum(case.counts.values()))
+    return make(
+        "mask-is-jpeg" if lossy else "mask-has-soft-edges",
+        place(files),
+        f"{found}: black and white, with {'compression noise' if lossy else 'soft edges or variants'}",
+        expected="two values, background and foreground",
+        mend=f"Accept the threshold: pixels greater than {threshold} become foreground, {share} of all.",
+        files=files,
+        proposal={
+            "mask_encoding": {"threshold": threshold},
+            "classes": two_classes(case.settings, (0,), (1,)),
+        },
+    )
+
+
+def _large_value(case: Case) -> Finding | None:
+    """0 and 255, or 0, 1 and 255 where no mask holds both 1 and 255."""
+    if case.settings.encoding.kind != "index" or case.values[-1] < MIN_WHITE:
+        return None
+    files = case.files(lambda image: case.values[-1] in image.value_counts)
+    white = case.values[-1]
+    if len(case.values) == 2:
+        low, share = case.values[0], percent(case.counts[white] / sum(case.counts.values()))
+        return make(
+            "mask-is-0-255",
+            place(files),
+            f"masks hold {low} and {white}; {white} covers {share} of the pixels",
+            expected=f"0 and 1; elsewhere {white} often means: ignore this pixel",
+            mend=f"Accept {white} as the foreground, trained as 1.",
+            files=files,
+            proposal={"classes": two_classes(case.settings, (low,), (white,))},
+        )
+    if case.values == [0, 1, VOID] and not case.files(lambda i: {1, VOID} <= i.value_counts.keys()):
+        return make(
+            "mask-encodings-mixed",
+            place(files),
+            f"{len(files)} masks say foreground with 255, the others with 1, and none holds both",
+            expected="one value for the foreground",
+            mend="Accept both values as the foreground.",
+            files=files,
+            proposal={"classes": two_classes(case.settings, (0,), (1, VOID))},
+        )
+    return None
+
+
+def _void(case: Case) -> Finding | None:
+    """Class numbers, and 255 far above them."""
+    others = [v for v in case.values if v != VOID]
+    if case.settings.encoding.kind != "index" or VOID not in case.values or len(others) == 0:
+        return None
+    if case.declared is not None and case.declared.unknown_values(others):
+        return None
+    if others[-1] >= MIN_WHITE or case.num_values > MAX_CLASSES:
+        return None
+    files = case.files(lambda image: VOID in image.value_counts)
+    share = percent(case.counts[VOID] / sum(case.counts.values()))
+    return make(
+        "mask-ignores-255",
+        place(files),
+        f"class numbers {number_list(others)}, and 255 on {share} of the pixels, in {len(files)} masks",
+        expected="to know whether 255 is a class",
+        mend="Accept that pixels of value 255 are ignored: no loss and no score looks at them.",
+        files=files,
+        proposal={"ignored": [*case.settings.model_dump(mode="json")["ignored"], VOID]},
+    )
+
+
+def _outside(case: Case) -> Finding | None:
+    if case.declared is None:
+        return None
+    unknown = case.declared.unknown_values(case.values)
+    if not unknown:
+        return None
+    files = case.files(lambda image: not image.value_counts.keys().isdisjoint(unknown))
+    is_color = case.declared.encoding.kind == "color"
+    listed = color_list({v: case.counts[v] for v in unknown}) if is_color else number_list(unknown)
+    known = ", ".join(
+        f"{f'#{v:06x}' if is_color else v} ({c.name})"
+        for c in case.declared.classes[:12]
+        for v in c.values[:3]
+    )
+    short = len(case.values) > len(case.declared.trained_as)
+    return make(
+        "class-list-too-short" if short else "values-not-named",
+        place(files),
+        f"the masks hold {len(case.values)} values; not named: {listed}",
+        expected=f"only the {case.declared.num_classes} named classes: {known}",
+        mend="Add the missing ones under `classes` in dataset.yaml, or under `ignored`.",
+        files=files,
+    )
+
+
+def _too_many(case: Case) -> Finding | None:
+    if case.num_values <= MAX_CLASSES:
+        return None
+    files = case.files(lambda image: image.num_values > MAX_CLASSES) or case.files(lambda _: True)
+    return make(
+        "too-many-values",
+        place(files),
+        f"{case.num_values} values between {case.values[0]} and {case.values[-1]}",
+        expected=f"at most {MAX_CLASSES} classes",
+        mend="Are these the images instead of the masks, or numbers of objects? "
+        "Set the pattern `masks` in dataset.yaml.",
+        files=files,
+    )
+
+
+def _single(case: Case) -> Finding | None:
+    trained = case.declared.trained_as if case.declared else {}
+    if len({trained.get(value, -1 - value) for value in case.values}) > 1:
+        return None
+    held = (
+        f"hold nothing but the value {number_list(case.values)}" if case.values else "are all ignored pixels"
+    )
+    return make(
+        "one-value-only",
+        "the masks",
+        f"all {len(case.facts.labelled)} masks {held}",
+        expected="at least two classes",
+        mend="Look whether the right files are taken as masks, and whether the export wrote the labels.",
+        files=case.files(lambda _: True),
+    )
+
+
+def color_list(counts: Mapping[int, int]) -> str:
+    """Return the commonest colours with their share, as people write colours."""
+    total = sum(counts.values()) or 1
+    commonest = sorted(counts.items(), key=lambda item: -item[1])[:12]
+    shown = ", ".join(f"#{v:06x} {percent(n / total)}" for v, n in commonest)
+    return shown + (", ..." if len(counts) > 12 else "")
+
+
+def number_list(values: list[int]) -> str:
+    """Return sorted numbers as ranges: ``0-10, 255``."""
+    runs: list[list[int]] = []
+    for value in values:
+        if runs and value == runs[-1][1] + 1:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs[:12])
+    return shown + (", ..." if len(runs) > 12 else "")

@@ -1,0 +1,196 @@
+"""What is measured on one decoded image and one decoded mask.
+
+Shape legend: H, W spatial sizes, C channels.
+"""
+
+from hashlib import blake2b
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from limner.checks.facts import GRID, THUMBNAIL, Components, Grid, Intensity
+from limner.core.labels import ValueMap
+from limner.core.sample import Image
+
+MAX_VALUES_KEPT = 512
+"""Of a mask with more values (a photograph, by mistake) only the commonest are kept."""
+
+MAX_COMPONENT_VALUES = 64
+"""Masks with more values are noise or instance numbers: their pieces say nothing."""
+
+MAX_COMPONENT_PIXELS = 4_000_000
+"""Larger masks are thinned to about this size before their pieces are counted."""
+
+MIN_GRID_SHARE = 0.02
+"""A value below this share of an image needs no grid of its own: its cells are taken as empty."""
+
+_SAMPLE = 1_000_000
+
+
+def digest(image: Image) -> str:
+    """Return a digest of pixels, shape and type."""
+    header = f"{image.shape}{image.dtype}".encode()
+    return blake2b(np.ascontiguousarray(image).data, digest_size=16, key=header[:64]).hexdigest()
+
+
+def intensities(image: Image) -> tuple[Intensity, ...]:
+    """Return the statistics of each channel of a (*spatial, C) image."""
+    if image.dtype in (np.uint8, np.uint16):
+        return tuple(_from_histogram(_histogram(image, c)) for c in range(image.shape[-1]))
+    flat = image.reshape(-1, image.shape[-1])
+    return tuple(_from_values(flat[:, c]) for c in range(flat.shape[1]))
+
+
+def is_grey(image: Image) -> bool:
+    """Return whether all channels are equal, judged on at most about a million pixels."""
+    flat = image.reshape(-1, image.shape[-1])
+    flat = flat[:: max(1, len(flat) // _SAMPLE)]
+    return all(bool((flat[:, c] == flat[:, 0]).all()) for c in range(1, flat.shape[1]))
+
+
+def small_grey(image: Image, statistics: tuple[Intensity, ...]) -> npt.NDArray[np.float32]:
+    """Return a (32, 32) float32 grey picture in [0, 1]; of a volume, its middle slice.
+
+    8-bit images are divided by 255; others have no known white, so they are stretched between their own
+    0.5 and 99.5 percentiles.
+    """
+    while image.ndim > 3:
+        image = image[image.shape[0] // 2]
+    scales = [(0.0, 255.0)] if image.dtype == np.uint8 else [(s.low, s.high) for s in statistics]
+    small = np.zeros((THUMBNAIL, THUMBNAIL), np.float64)
+    for c in range(image.shape[-1]):
+        low, high = scales[min(c, len(scales) - 1)]
+        channel = image[..., c]
+        if channel.dtype not in (np.uint8, np.uint16, np.float32):
+            channel = channel.astype(np.float32)
+        reduced = _reduce(channel)
+        small += np.clip((reduced - low) / (high - low or 1.0), 0, 1)
+    return np.asarray(small / image.shape[-1], np.float32)
+
+
+def _reduce(channel: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    if min(channel.shape) < THUMBNAIL:
+        return area_means(channel, THUMBNAIL)
+    small = cv2.resize(channel, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32)
+
+
+def area_means(plane: npt.NDArray[Any], side: int) -> npt.NDArray[np.float32]:
+    """Return the (side, side) means of equal cells of a (H, W) plane; cells may cut through pixels."""
+    rows = _cell_weights(plane.shape[0], side)
+    columns = _cell_weights(plane.shape[1], side)
+    return np.asarray(rows @ plane.astype(np.float32, copy=False) @ columns.T, np.float32)
+
+
+def perceptual_hash(small: npt.NDArray[np.float32]) -> int:
+    """Return 64 bits: which of the 64 lowest frequencies of a (32, 32) picture lie above their median.
+
+    The hash known as pHash: insensitive to scaling, recompression and brightness.
+    """
+    waves = cv2.dct(small)[:GRID, :GRID].ravel()
+    # The constant wave is the brightness, which must not take part in the median.
+    bits = waves > np.median(waves[1:])
+    bits[0] = False
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def block_means(small: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.float32]:
+    """Return the (side, side) block means of a (32, 32) picture."""
+    block = THUMBNAIL // side
+    return np.asarray(small.reshape(side, block, side, block).mean((1, 3)), np.float32)
+
+
+def thumbnail(small: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Return the (32, 32) uint8 thumbnail of a (32, 32) picture in [0, 1]."""
+    return np.rint(small * 255).astype(np.uint8)
+
+
+def count_values(values: ValueMap) -> tuple[dict[int, int], int]:
+    """Return value -> pixels of the commonest values, and how many values there are in all."""
+    if values.dtype == np.uint8:
+        counts = _histogram(values.reshape(len(values), -1, 1), 0) if values.size else np.zeros(256, np.int64)
+        found = np.flatnonzero(counts)
+        counts = counts[found]
+    elif values.size and int(values.min()) >= 0 and int(values.max()) < 1 << 24:
+        counts = np.bincount(values.ravel().astype(np.int64, copy=False))
+        found = np.flatnonzero(counts)
+        counts = counts[found]
+    else:
+        found, counts = np.unique(values, return_counts=True)
+    kept = np.sort(np.argsort(-counts, kind="stable")[:MAX_VALUES_KEPT])
+    return {int(found[i]): int(counts[i]) for i in kept}, len(found)
+
+
+def components(values: ValueMap, counts: dict[int, int]) -> dict[int, Components]:
+    """Return the connected pieces of each value of a (H, W) mask; empty where that says nothing."""
+    if values.ndim != 2 or len(counts) > MAX_COMPONENT_VALUES:
+        return {}
+    step = max(1, int(np.ceil(np.sqrt(values.size / MAX_COMPONENT_PIXELS))))
+    thin = values[::step, ::step]
+    return {value: _pieces(thin == value, step) for value in counts}
+
+
+def value_grids(values: ValueMap, counts: dict[int, int]) -> dict[int, Grid]:
+    """Return value -> (8, 8) share of each cell's pixels, for the values that matter in this image."""
+    while values.ndim > 2:
+        values = values[values.shape[0] // 2]
+    floor = MIN_GRID_SHARE * sum(counts.values())
+    common = [v for v, n in counts.items() if n >= floor]
+    return {v: area_means((values == v).view(np.uint8), GRID) for v in common}
+
+
+def _pieces(mask: npt.NDArray[np.bool_], step: int) -> Components:
+    binary = mask.view(np.uint8)
+    # Most values cover a small part of the mask: only that part is labelled.
+    x, y, width, height = cv2.boundingRect(binary)
+    binary = binary[y : y + height, x : x + width]
+    if not binary.size:
+        return Components(0, 0.0)  # thinning lost the value altogether
+    count, _, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    return Components(count - 1, float(np.median(areas)) * step * step)
+
+
+def _cell_weights(length: int, side: int) -> npt.NDArray[np.float32]:
+    """Return (side, length) weights, each row the mean over its part of the axis."""
+    edges = np.linspace(0, length, side + 1)
+    pixels = np.arange(length)
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return np.asarray(np.clip(overlap, 0, None) * (side / length), np.float32)
+
+
+def _histogram(image: Image, channel: int) -> npt.NDArray[np.int64]:
+    """Count the values of one channel of an integer image; OpenCV works outside the interpreter lock."""
+    size = 256 if image.dtype == np.uint8 else 65536
+    plane = image.reshape(image.shape[0], -1, image.shape[-1])
+    return (
+        np.asarray(cv2.calcHist([plane], [channel], None, [size], [0, size]), np.float64)
+        .ravel()
+        .astype(np.int64)
+    )
+
+
+def _from_histogram(counts: npt.NDArray[np.int64]) -> Intensity:
+    values = np.arange(len(counts), dtype=np.float64)
+    total = counts.sum()
+    mean = float(counts @ values / total)
+    # Two passes, since a one-pass variance of 16-bit values loses digits.
+    std = float(np.sqrt(counts @ (values - mean) ** 2 / total))
+    found = np.flatnonzero(counts)
+    low, high = np.searchsorted(np.cumsum(counts), [0.005 * total, 0.995 * total])
+    return Intensity(float(found[0]), float(found[-1]), mean, std, float(low), float(high))
+
+
+def _from_values(values: npt.NDArray[Any]) -> Intensity:
+    exact = values.astype(np.float64)
+    low, high = np.percentile(exact[:: max(1, len(exact) // _SAMPLE)], [0.5, 99.5])
+    return Intensity(
+        float(exact.min()),
+        float(exact.max()),
+        float(exact.mean()),
+        float(exact.std()),
+        float(low),
+        float(high),
+    )

@@ -1,0 +1,93 @@
+"""Names and tables for classes that nobody has named yet."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.labels import (
+    RGB,
+    LabelClass,
+    LabelTable,
+    distinct_color,
+    pack_rgb,
+    unpack_rgb,
+)
+
+BACKGROUND = "background"
+FOREGROUND = "foreground"
+
+
+def voc_color(index: int) -> RGB:
+    """Return colour number `index` of the PASCAL VOC palette: the bits of the index spread over RGB."""
+    red = green = blue = 0
+    for bit in range(8):
+        red |= (index >> 3 * bit & 1) << (7 - bit)
+        green |= (index >> 3 * bit + 1 & 1) << (7 - bit)
+        blue |= (index >> 3 * bit + 2 & 1) << (7 - bit)
+    return red, green, blue
+
+
+VOC_ORDER = {pack_rgb(voc_color(index)): index for index in range(255)}
+"""Packed colour -> its number in the palette of PASCAL VOC, which most labelling tools use."""
+
+VOC_BORDER = pack_rgb((224, 224, 192))
+"""The colour that PASCAL VOC draws around objects: to be ignored."""
+
+
+def plain_table(values: Iterable[int], settings: DatasetFile) -> LabelTable:
+    """Return the table of unnamed values in ascending order: background and foreground, or by number."""
+    encoding = settings.encoding
+    ordered = sorted(set(values) - set(settings.ignored_values))
+    if encoding.kind == "threshold":
+        ordered = [0, 1]
+    classes = tuple(
+        LabelClass(name, (value,), distinct_color(index))
+        for index, (value, name) in enumerate(zip(ordered, value_names(ordered), strict=True))
+    )
+    return LabelTable(classes, settings.ignored_values, encoding)
+
+
+def value_names(values: Sequence[int]) -> list[str]:
+    """Return a name for each value: a number tells which value is meant."""
+    if len(values) == 2:
+        return [BACKGROUND, FOREGROUND]
+    return [BACKGROUND if value == 0 else f"class {value}" for value in values]
+
+
+def color_proposal(counts: Mapping[int, int]) -> dict[str, Any]:
+    """Return the part of `dataset.yaml` that gives each packed colour a class.
+
+    Colours of the VOC palette keep its order; others come with black first and then the commonest first.
+    """
+    inner = [color for color in counts if color != VOC_BORDER]
+    if all(color in VOC_ORDER for color in inner):
+        ordered = sorted(inner, key=VOC_ORDER.__getitem__)
+        names = [BACKGROUND if not color else f"class {VOC_ORDER[color]}" for color in ordered]
+    else:
+        inner = list(counts)
+        ordered = sorted(inner, key=lambda color: (color != 0, -counts[color]))
+        names = [
+            BACKGROUND if not color else f"class {i}"
+            for i, color in enumerate(ordered, start=ordered[0] != 0)
+        ]
+    if len(ordered) == 2:
+        names = [BACKGROUND, FOREGROUND]
+    classes = [{"name": n, "color": list(unpack_rgb(c))} for n, c in zip(names, ordered, strict=True)]
+    proposal: dict[str, Any] = {"mask_encoding": "color", "classes": classes}
+    if len(ordered) < len(counts):
+        proposal["ignored"] = [list(unpack_rgb(VOC_BORDER))]
+    return proposal
+
+
+def two_classes(
+    settings: DatasetFile, background: Sequence[int], foreground: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Return two classes of `dataset.yaml` with these values, keeping the names and colours the user gave."""
+    rows: list[dict[str, Any]] = []
+    for index, (name, values) in enumerate(((BACKGROUND, background), (FOREGROUND, foreground))):
+        row: dict[str, Any] = {"name": name}
+        if len(settings.classes) == 2:
+            given = settings.classes[index]
+            row = given.model_dump(mode="json", exclude_unset=True, exclude={"value", "values"})
+        rows.append(row | ({"value": values[0]} if len(values) == 1 else {"values": list(values)}))
+    return rows

@@ -1,0 +1,58 @@
+"""All families of checks over one dataset, and what they amount to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from limner.checks.classes import class_findings
+from limner.checks.facts import DatasetFacts
+from limner.checks.files import file_findings
+from limner.checks.label_rows import LabelRow
+from limner.checks.labels import judge_labels
+from limner.checks.splits import split_findings
+from limner.core.config import merge
+from limner.core.finding import Finding, Severity
+from limner.core.labels import LabelTable
+from limner.formats.source import Source
+
+_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """What the checks amount to.
+
+    Attributes:
+        findings: Errors first.
+        labels: The settled label table, or None where a question about it is open.
+        proposal: The part of `dataset.yaml` that would settle all that can be settled, or None.
+        proposed_labels: The table as it would be with the proposal accepted; `labels` where it is settled.
+        rows: Mask value -> name -> trained as -> pixels -> images by `proposed_labels`.
+    """
+
+    findings: tuple[Finding, ...]
+    labels: LabelTable | None
+    proposal: dict[str, Any] | None
+    proposed_labels: LabelTable | None
+    rows: tuple[LabelRow, ...]
+
+
+def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
+    """Run every family of checks.
+
+    Args:
+        source: The opened dataset; what pairing brought to light is taken over from it.
+        facts: What `scan` read. Its splits are the layout's; give ``facts.with_splits(...)`` for others.
+    """
+    verdict = judge_labels(source, facts)
+    findings = [
+        *source.findings,
+        *file_findings(facts),
+        *verdict.findings,
+        *class_findings(verdict.rows),
+        *split_findings(facts),
+    ]
+    findings.sort(key=lambda finding: _ORDER[finding.severity])
+    proposal: dict[str, Any] = {}
+    for finding in findings:
+        proposal = merge(proposal, finding.proposal or {})
+    return CheckOutcome(tuple(findings), verdict.labels, proposal or None, verdict.proposed, verdict.rows)

@@ -1,0 +1,145 @@
+"""One record, read once: decode, measure, and turn any failure into a fact."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from limner.checks import measuring
+from limner.checks.facts import GRID, Grid, ImageFacts
+from limner.core.errors import DataError, describe
+from limner.core.labels import MaskEncoding, ValueMap
+from limner.core.sample import Record
+from limner.formats.image_headers import ImageHeader
+from limner.formats.images import image_header
+from limner.formats.masks import read_values
+from limner.formats.source import Source
+
+Kind = Literal["index", "color", "threshold"]
+
+
+_FAILURES = (OSError, ValueError, MemoryError, SyntaxError, cv2.error)
+"""What decoding raises: `DataError` is a ValueError; Pillow calls some broken PNGs a SyntaxError."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one record told.
+
+    Attributes:
+        facts: All but `occupancy`, which needs the whole dataset.
+        grids: Mask value -> (8, 8) share of each cell, for the values that matter in this image.
+    """
+
+    facts: ImageFacts
+    grids: dict[int, Grid] = field(default_factory=dict)
+
+
+def read_record(source: Source, record: Record) -> Reading:
+    """Read one record's files and measure them; a file that cannot be read becomes an error text."""
+    facts = ImageFacts(
+        name=record.name,
+        split=record.split,
+        image_file=relative(record.image, source.root),
+        label_file=relative(record.labels[0], source.root) if record.labels else "",
+    )
+    facts = _with_image(facts, source, record)
+    return _with_labels(facts, source, record) if record.labels else Reading(facts)
+
+
+def relative(path: Path, root: Path) -> str:
+    """Return `path` as the user would write it: relative to the dataset folder where it lies inside."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts:
+    try:
+        image = source.read_image(record)
+        header = image_header(record.image)
+    except _FAILURES as error:
+        return replace(facts, image_error=reason(error))
+    statistics = measuring.intensities(image)
+    small = measuring.small_grey(image, statistics)
+    return replace(
+        facts,
+        shape=tuple(image.shape[:-1]),
+        channels=image.shape[-1],
+        dtype=image.dtype.name,
+        content_hash=measuring.digest(image),
+        perceptual_hash=measuring.perceptual_hash(small),
+        has_alpha=header.has_alpha,
+        has_palette=header.has_palette,
+        is_exif_rotated=header.orientation != 1,
+        is_grey=measuring.is_grey(image),
+        intensities=statistics,
+        thumbnail_means=measuring.block_means(small, GRID),
+        thumbnail=measuring.thumbnail(small),
+    )
+
+
+def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
+    try:
+        values, kind, header = _read_values(source, record)
+        counted = values if record.valid_region is None else values[_region(record.valid_region, values)]
+    except _FAILURES as error:
+        return Reading(replace(facts, label_error=reason(error)))
+    counts, num_values = measuring.count_values(counted)
+    facts = replace(
+        facts,
+        label_shape=tuple(values.shape),
+        label_kind=kind,
+        label_channels=header.channels if header and not header.has_palette else 1,
+        label_is_lossy=header is not None and header.is_lossy,
+        value_counts=counts,
+        num_values=num_values,
+        components=measuring.components(values, counts),
+    )
+    return Reading(facts, measuring.value_grids(values, counts))
+
+
+def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, ImageHeader | None]:
+    """Read the labels as `dataset.yaml` says; where it says nothing and they are coloured, by colour.
+
+    The header is that of a single label file, and None where there is a file for each instance.
+    """
+    encoding = source.settings.encoding
+    if len(record.labels) > 1:
+        return source.read_values(record), encoding.kind, None
+    header = image_header(record.labels[0])
+    try:
+        return source.read_values(record), encoding.kind, header
+    except DataError:
+        if encoding.kind != "index" or header.channels < 3 or header.has_palette:
+            raise
+        return read_values(record.labels[0], MaskEncoding("color")), "color", header
+
+
+def _region(path: Path, values: ValueMap) -> npt.NDArray[np.bool_]:
+    """Return which pixels lie in the field of view; training ignores the others, so they are not counted."""
+    region = read_values(path)
+    if region.shape != values.shape:
+        raise DataError(
+            describe(
+                "The field of view and its mask differ in size",
+                where=path,
+                found=size_text(region.shape),
+                expected=size_text(values.shape),
+                mend="Mend the file, or set `valid_region` in dataset.yaml.",
+            )
+        )
+    return np.asarray(region != 0)
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """Return ``width x height`` (then depth), the order in which people name sizes."""
+    return "x".join(str(side) for side in reversed(shape))
+
+
+def reason(error: Exception) -> str:
+    """Return an error as one text; a bare MemoryError has none of its own."""
+    if isinstance(error, MemoryError):
+        return "The file does not fit into memory."
+    return str(error) or type(error).__name__

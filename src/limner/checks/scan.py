@@ -1,0 +1,121 @@
+"""Reads every file of a dataset once, with all cores, and measures it."""
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from limner.checks.cache import FactsCache, fingerprint
+from limner.checks.facts import GRID, DatasetFacts, Grid, ImageFacts
+from limner.checks.reading import Reading, read_record
+from limner.core.progress import Track, silent
+from limner.core.sample import Record
+from limner.formats.source import Source
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+GREY_TO_COLOR = 0x010101
+"""A grey level times this is the packed colour with equal red, green and blue."""
+
+
+def scan(
+    source: Source, *, workers: int | None = None, track: Track = silent, cache: bool = True
+) -> DatasetFacts:
+    """Read every image and label file once and measure it.
+
+    Never fails because of a file: what cannot be read becomes facts that carry the error.
+
+    Args:
+        source: The opened dataset.
+        workers: Reading threads; None uses every core this process may run on.
+        track: Shows the progress.
+        cache: Keep the facts in the user's cache folder, so that files that have not changed are not read
+            again.
+
+    Returns:
+        One entry for each record, in the order of the records.
+    """
+    store = FactsCache.open(source.root) if cache else FactsCache(None)
+    keys = [fingerprint(source, record) for record in source.records]
+    known = {record.name: store.get(key) for record, key in zip(source.records, keys, strict=True)}
+    missing = [record for record in source.records if known[record.name] is None]
+    try:
+        if missing:
+            results = ordered_map(lambda record: read_record(source, record), missing, workers or _cores())
+            for record, reading in zip(missing, track(results, "reading files", len(missing)), strict=False):
+                known[record.name] = reading
+    finally:
+        # Also after Ctrl-C: what was read so far need not be read again.
+        store.replace({k: r for k, rec in zip(keys, source.records, strict=True) if (r := known[rec.name])})
+    return assemble(source.records, [known[record.name] for record in source.records])
+
+
+def assemble(records: Sequence[Record], readings: Sequence[Reading | None]) -> DatasetFacts:
+    """Put the readings together: what only the whole dataset can tell is filled in here."""
+    found = [reading for reading in readings if reading is not None]
+    assert len(found) == len(records), "a record was not read"
+    found = _one_kind_of_label(
+        [replace(r, facts=replace(r.facts, split=rec.split)) for r, rec in zip(found, records, strict=True)]
+    )
+    total = Counter[int]()
+    for reading in found:
+        total.update(reading.facts.value_counts)
+    if not total:
+        return DatasetFacts(tuple(reading.facts for reading in found))
+    commonest = total.most_common(1)[0][0]
+    return DatasetFacts(tuple(_with_occupancy(reading, commonest) for reading in found))
+
+
+def ordered_map(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
+    """Yield ``work(item)`` in order, computed by threads that run at most a few items ahead."""
+    with ThreadPoolExecutor(workers, thread_name_prefix="limner-scan") as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > 4 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _with_occupancy(reading: Reading, commonest: int) -> ImageFacts:
+    if reading.facts.label_shape is None:
+        return reading.facts
+    empty: Grid = np.zeros((GRID, GRID), np.float32)
+    return replace(reading.facts, occupancy=np.clip(1 - reading.grids.get(commonest, empty), 0, 1))
+
+
+def _one_kind_of_label(readings: list[Reading]) -> list[Reading]:
+    """In a colour-coded dataset, turn masks that happen to be grey (all black, say) into colours too."""
+    if not any(r.facts.label_kind == "color" for r in readings):
+        return readings
+    return [_as_color(r) if _is_grey_rgb(r.facts) else r for r in readings]
+
+
+def _is_grey_rgb(facts: ImageFacts) -> bool:
+    return (
+        facts.label_kind == "index" and facts.label_channels >= 3 and max(facts.value_counts, default=0) < 256
+    )
+
+
+def _as_color(reading: Reading) -> Reading:
+    facts = replace(
+        reading.facts,
+        label_kind="color",
+        value_counts={v * GREY_TO_COLOR: n for v, n in reading.facts.value_counts.items()},
+        components={v * GREY_TO_COLOR: c for v, c in reading.facts.components.items()},
+    )
+    return Reading(facts, {v * GREY_TO_COLOR: grid for v, grid in reading.grids.items()})

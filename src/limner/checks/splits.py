@@ -1,0 +1,148 @@
+"""Findings about splits: the same picture, exactly or almost, in two of them or twice in one."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from limner.checks.codes import make
+from limner.checks.facts import DatasetFacts, ImageFacts
+from limner.core.finding import Finding
+
+MAX_HAMMING = 6
+"""Bits of 64 in which the hashes of near duplicates differ at most."""
+
+MIN_CORRELATION = 0.93
+"""Near duplicates' details correlate at least so well.
+
+Measured on retinas, polyps and nuclei: recompressed, resized and brightened copies reach 0.95 and
+most copies cut by 1 % reach 0.93, while different pictures stay below 0.86."""
+
+ENOUGH_FOR_MEAN = 10
+"""Of fewer pictures the mean is no guide to what all of them share."""
+
+MIN_CORRELATION_OF_FEW = 0.97
+"""The bar where what all pictures share could not be taken out."""
+
+MIN_SPREAD = 4.0
+"""Grey levels (of 255) by which a thumbnail must vary to be comparable: dark pictures all look alike."""
+
+MAX_COMPARED = 40_000
+"""Beyond this many pictures only exact duplicates are searched; the comparison grows with the square."""
+
+_BITS = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
+_CHUNK = 512
+
+
+def split_findings(facts: DatasetFacts) -> list[Finding]:
+    """Return which pictures stand in two splits or twice in one."""
+    # An unlabelled copy takes part in nothing.
+    images = [image for image in facts.images if image.content_hash and image.is_labelled]
+    groups: dict[str, list[ImageFacts]] = defaultdict(list)
+    for image in images:
+        groups[image.content_hash].append(image)
+    same = [group for group in groups.values() if len(group) > 1]
+    # One picture of each group stands for all, or each copy would be reported again.
+    near = near_duplicates([group[0] for group in groups.values()])
+    return [*_exact(same), *_near(near)]
+
+
+def near_duplicates(images: Sequence[ImageFacts]) -> list[tuple[ImageFacts, ImageFacts]]:
+    """Return the pairs that look almost the same: hashes close, and confirmed pixel by pixel.
+
+    Pictures that are nearly flat are left out, for their hashes say nothing.
+    """
+    rich = [i for i in images if i.thumbnail is not None and float(i.thumbnail.std()) >= MIN_SPREAD]
+    if not 2 <= len(rich) <= MAX_COMPARED:
+        return []
+    details = _details(np.stack([i.thumbnail for i in rich if i.thumbnail is not None]))
+    bar = MIN_CORRELATION if len(rich) >= ENOUGH_FOR_MEAN else MIN_CORRELATION_OF_FEW
+    close = _close(np.array([i.perceptual_hash for i in rich], np.uint64))
+    return [(rich[a], rich[b]) for a, b in close if float(details[a] @ details[b]) >= bar]
+
+
+def _details(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return what is particular to each picture, (N, pixels) of length 1.
+
+    Coarse shading and what all pictures of the dataset share (the bright disc of a retina, say) are taken
+    out: they make different pictures of one kind look alike.
+    """
+    pixels = thumbnails.astype(np.float32)
+    pixels -= pixels.mean((1, 2), keepdims=True)
+    pixels /= pixels.std((1, 2), keepdims=True)
+    sigma = thumbnails.shape[1] / 16
+    fine = np.stack([picture - cv2.GaussianBlur(picture, (0, 0), sigma) for picture in pixels])
+    if len(fine) >= ENOUGH_FOR_MEAN:
+        fine -= fine.mean(0)
+    flat = fine.reshape(len(fine), -1)
+    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
+
+
+def _close(hashes: npt.NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+    """Yield the index pairs a < b whose hashes differ in at most `MAX_HAMMING` bits."""
+    for start in range(0, len(hashes), _CHUNK):
+        block = hashes[start : start + _CHUNK, None] ^ hashes[None, start:]
+        differing = _BITS[block.view(np.uint8)].reshape(*block.shape, 8).sum(-1)
+        for a, b in np.argwhere(differing <= MAX_HAMMING):
+            if a < b:
+                yield start + int(a), start + int(b)
+
+
+def _exact(groups: list[list[ImageFacts]]) -> Iterator[Finding]:
+    across = [group for group in groups if len({image.split for image in group}) > 1]
+    if across:
+        yield make(
+            "same-image-in-two-splits",
+            _names(across[0]),
+            f"{_pictures(len(across))} in more than one split, to the last pixel",
+            expected="each picture in one split only, or scores look better than they are",
+            mend="Remove the copies, or name the splits under `splits` in dataset.yaml.",
+            files=[image.image_file for group in across for image in group],
+        )
+    within = [group for group in groups if len({image.split for image in group}) == 1]
+    if within:
+        yield make(
+            "same-image-twice",
+            _names(within[0]),
+            f"{_pictures(len(within))} in more than one file, to the last pixel",
+            mend="Remove the copies; check whether their masks agree.",
+            files=[image.image_file for group in within for image in group],
+        )
+
+
+def _near(pairs: list[tuple[ImageFacts, ImageFacts]]) -> Iterator[Finding]:
+    across = [pair for pair in pairs if pair[0].split != pair[1].split]
+    if across:
+        yield make(
+            "near-duplicate-in-two-splits",
+            _names(across[0]),
+            f"{_pairs(len(across))} of almost equal pictures in different splits",
+            expected="pictures of one scene, patient or video in one split only",
+            mend="Look at the pairs; if they show the same thing, name the splits in dataset.yaml so that "
+            "they stay together.",
+            files=[image.image_file for pair in across for image in pair],
+        )
+    within = [pair for pair in pairs if pair[0].split == pair[1].split]
+    if within:
+        yield make(
+            "near-duplicate",
+            _names(within[0]),
+            f"{_pairs(len(within))} of almost equal pictures",
+            mend="Look at the pairs: frames of one video should stay in one split.",
+            files=[image.image_file for pair in within for image in pair],
+        )
+
+
+def _names(images: Sequence[ImageFacts]) -> str:
+    shown = " and ".join(image.image_file for image in images[:2])
+    return shown if len(images) <= 2 else f"{shown} and {len(images) - 2} more"
+
+
+def _pictures(count: int) -> str:
+    return "1 picture stands" if count == 1 else f"{count} pictures stand"
+
+
+def _pairs(count: int) -> str:
+    return "1 pair" if count == 1 else f"{count} pairs"

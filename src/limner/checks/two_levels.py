@@ -1,0 +1,74 @@
+"""Finds the threshold of masks that are black and white but for noise or soft edges."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+MAX_LEVEL = 65535
+MIN_WHITE = 128
+"""Masks whose largest value is smaller hold class numbers, not black and white."""
+
+MIN_WHITE_UNASKED = 200
+"""The same for masks without lossy compression, where class numbers are likelier."""
+
+NEAR_END = 1 / 16
+"""Values within this part of the range from an end count to it, black or white."""
+
+MIN_AT_ENDS = 0.8
+"""At least this part of the pixels lies near the ends; soft edges and noise are the rest."""
+
+MIN_EACH_END = 0.0005
+"""Both ends hold at least this part of the pixels."""
+
+
+def threshold_between(counts: Mapping[int, int]) -> int | None:
+    """Return the threshold of a two-level histogram, or None where it has no two levels.
+
+    The two peaks are the commonest values near either end. The threshold is the middle between them unless
+    the smoothed histogram has a clearly deeper valley elsewhere (a tenth of what lies in the middle).
+
+    Args:
+        counts: Grey level -> pixels, over all masks.
+
+    Returns:
+        t such that pixels greater than t are foreground.
+    """
+    if not counts or min(counts) < 0 or not MIN_WHITE <= max(counts) <= MAX_LEVEL:
+        return None
+    levels = np.zeros(max(counts) + 1, np.float64)
+    levels[list(counts)] = list(counts.values())
+    levels /= levels.sum()
+    edge = round(NEAR_END * (len(levels) - 1))
+    black, white = levels[: edge + 1], levels[len(levels) - 1 - edge :]
+    if black.sum() + white.sum() < MIN_AT_ENDS or min(black.sum(), white.sum()) < MIN_EACH_END:
+        return None
+    low, high = int(black.argmax()), len(levels) - 1 - edge + int(white.argmax())
+    return _valley(levels, low, high)
+
+
+def _valley(levels: npt.NDArray[np.float64], low: int, high: int) -> int:
+    # Wide, since a few discrete greys leave gaps between them that are no valleys.
+    width = max(1, (high - low) // 4)
+    smooth = np.convolve(levels, np.full(width, 1 / width), mode="same")
+    first, last = low + width * 3 // 4, high - width * 3 // 4
+    inner = smooth[first : last + 1]
+    lowest = np.flatnonzero(inner <= inner.min() + 1e-12)
+    deepest, middle = first + int(lowest[len(lowest) // 2]), (low + high) // 2
+    return deepest if smooth[deepest] < 0.1 * smooth[middle] else middle
+
+
+def is_two_levels(values: Sequence[int]) -> bool:
+    """Return whether the values alone, without knowing of lossy compression, tell of two levels.
+
+    Either grey levels halfway between black and white occur, as soft edges make them; or everything is
+    nearly black or nearly white and each of the two comes in variants, as when two people drew the masks.
+    Class numbers beside a 255 for ignored pixels fit neither, and class numbers alone seldom reach 200.
+    """
+    largest = max(values)
+    if largest < MIN_WHITE_UNASKED:
+        return False
+    dark = [value for value in values if value <= largest * NEAR_END]
+    bright = [value for value in values if value >= largest * (1 - NEAR_END)]
+    soft = sum(largest / 4 < value < 3 * largest / 4 for value in values) >= 2
+    return soft or (len(dark) + len(bright) == len(values) and len(bright) > 1 and len(dark) <= 2)

@@ -1,0 +1,45 @@
+"""`limner check`: what is in the data, and what is wrong with it?"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    data: Annotated[Path | None, typer.Argument(help="The folder of labelled images.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Write what is proposed to dataset.yaml beside the data.")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of dataset.yaml, for editors.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Reading threads; all cores if left out.")
+    ] = None,
+) -> None:
+    """Find images and masks, read every file once, and say what the labels are and what is wrong.
+
+    The exit code is 1 when something would stop training.
+    """
+    if schema:
+        from limner.core.dataset_file import json_schema
+
+        print(json.dumps(json_schema(), indent=2))
+        return
+    if data is None:
+        raise typer.BadParameter("Name the folder of labelled images.", param_hint="DATA")
+    from limner.api.check import check as examine
+    from limner.cli.console import tracker
+
+    result = examine(data, accept=accept, workers=workers, track=tracker())
+    if as_json:
+        print(json.dumps(result.to_dict(), indent=2))
+    else:
+        from limner.cli.check_page import show
+
+        show(result, data)
+    if result.errors:
+        raise typer.Exit(1)

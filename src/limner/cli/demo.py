@@ -1,0 +1,26 @@
+"""`limner demo`: the whole road on the example that ships with limner."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("limner-demo"),
+    minutes: Annotated[float, typer.Option(min=0.05, help="Time budget of the training.")] = 3.0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
+) -> None:
+    """Train on 60 real images of cell nuclei, score the model, and predict a few."""
+    from limner.api.demo import demo as run_demo
+    from limner.cli.console import console, tracker
+    from limner.cli.run_page import show_run
+    from limner.training.progress_display import ProgressDisplay
+
+    made = run_demo(
+        folder=folder, minutes=minutes, device=device, track=tracker(), watchers=[ProgressDisplay()]
+    )
+    show_run(made.run)
+    console().print(f"The data, to look at and to play with: {made.data}")
+    console().print(f"Predicted masks and overlays:          {made.predictions}")
+    console().print(f"The same on your own images:           limner train MY_FOLDER --minutes {minutes:g}")

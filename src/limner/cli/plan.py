@@ -1,0 +1,93 @@
+"""`limner plan`: what would be trained, and why."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from limner.core.plan import Plan
+    from limner.planning.fingerprint import Fingerprint
+
+
+def plan(
+    data: Annotated[Path, typer.Argument(help="A folder of labelled images, a recipe, or a plan.")],
+    network: Annotated[str | None, typer.Option(help="A network of `limner networks`.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as train.steps=2000.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time budget for training.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Write the plan here, as YAML to edit and train.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show the plain defaults too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print plan and fingerprint as JSON.")] = False,
+) -> None:
+    """Decide every setting of a run, each with its reason, without training."""
+    from limner.api.plan import make
+    from limner.cli.console import console, tracker
+    from limner.core.config import merge, parse_assignment
+    from limner.planning.files import write_plan
+
+    wanted: dict[str, Any] = {}
+    for text in settings or ():
+        wanted = merge(wanted, parse_assignment(text))
+    planned = make(data, network=network, minutes=minutes, settings=wanted, device=device, track=tracker())
+    if out is not None:
+        write_plan(out, planned.plan)
+    if as_json:
+        found = planned.fingerprint
+        said = {"fingerprint": found and found.to_dict(), "plan": planned.plan.model_dump(mode="json")}
+        print(json.dumps(said, indent=2))
+        return
+    if planned.fingerprint is not None:
+        _show_fingerprint(planned.fingerprint)
+    console().print(_plan_table(planned.plan, everything=everything))
+    if out is not None:
+        console().print(f"Written to {out}. Train with it: limner train {out}")
+    else:
+        console().print(f"Train with this: limner train {data}   Keep it to edit: --out plan.yaml")
+
+
+def _show_fingerprint(found: "Fingerprint") -> None:
+    from limner.cli.console import console, table
+    from limner.planning.wording import channel_words, share, size
+
+    counts = ", ".join(f"{count} {split}" for split, count in found.num_images.items())
+    console().print(f"Images: {counts}; {channel_words(found.channels)}, {found.dtype}", style="heading")
+    sides = f"median {size(found.median)}, from {size(found.smallest)} to {size(found.largest)}"
+    console().print(f"Sizes: {sides}")
+    numbers = ("mean", "std", "0.5 %", "99.5 %")
+    channels = table("channel", *numbers, numbers=numbers)
+    for index, row in enumerate(zip(found.mean, found.std, found.low, found.high, strict=True)):
+        channels.add_row(str(index), *(f"{value:.4g}" for value in row))
+    console().print(channels)
+    numbers = ("pixels", "images", "pieces in an image", "pixels in a piece")
+    classes = table("class", *numbers, numbers=numbers)
+    for c in found.classes:
+        pieces = "" if c.num_components is None else f"{c.num_components:.0f}"
+        area = "" if c.component_area is None else f"{c.component_area:,.0f}"
+        classes.add_row(c.name, share(c.pixel_share), str(c.num_images), pieces, area)
+    console().print(classes)
+    if found.ignored_share:
+        console().print(f"Ignored: {share(found.ignored_share)} of all pixels")
+
+
+def _plan_table(made: "Plan", *, everything: bool) -> "Table":
+    from limner.cli.console import table
+    from limner.core.plan_text import flow
+    from limner.planning.settings import flatten
+
+    shown = table("setting", "value", "why")
+    section = ""
+    for key, value in flatten(made).items():
+        reason = made.reasons.get(key, "")
+        if not (reason or everything):
+            continue
+        if section and not key.startswith(f"{section}."):
+            shown.add_section()
+        section = key.partition(".")[0]
+        shown.add_row(key, flow(value), reason or "limner's default")
+    return shown

@@ -1,0 +1,52 @@
+"""`limner predict MODEL PATHS... --out DIR`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limner.cli.settings import parse_scales, parse_window
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model folder, or the run folder it lies in.")],
+    paths: Annotated[list[str], typer.Argument(help="Images, folders, globs, or .txt lists of images.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    overlay: Annotated[bool, typer.Option(help="Draw the classes on each image.")] = True,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also write (classes, H, W) float16 .npy files.")
+    ] = False,
+    window: Annotated[str, typer.Option(help="Slide a window of this size, such as 512x512.")] = "",
+    overlap: Annotated[
+        float | None, typer.Option(min=0, max=0.95, help="Part of a window that the next covers again.")
+    ] = None,
+    flips: Annotated[
+        bool | None, typer.Option("--flips/--no-flips", help="Average over mirrored images.")
+    ] = None,
+    scales: Annotated[str, typer.Option(help="Average over these zooms, such as 0.75,1,1.25.")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; empty chooses.")] = "",
+) -> None:
+    """Predict images: masks in your own label values and size, and overlays to look at."""
+    from limner.api.load import load
+    from limner.api.predict import inference_settings
+    from limner.api.predict import predict as predict_images
+    from limner.cli.console import console, messages, tracker
+
+    predictor = load(model, device=device, precision=precision or None)
+    predictor.settings = inference_settings(
+        predictor.settings,
+        window=parse_window(window, predictor.plan.input.spatial_dims),
+        overlap=overlap,
+        flips=flips,
+        scales=parse_scales(scales),
+    )
+    result = predict_images(
+        predictor, paths, out=out, overlay=overlay, probabilities=probabilities, track=tracker()
+    )
+    for failure in result.failures:
+        messages().print(f"skipped {failure.path}: {failure.reason}", style="error")
+    total = len(result.masks) + len(result.failures)
+    console().print(f"{len(result.masks)} of {total} images predicted; the results are in {result.out}")
+    if result.failures:
+        raise typer.Exit(1)

@@ -1,0 +1,19 @@
+"""`limner report RUN`."""
+
+from pathlib import Path
+
+import typer
+
+
+def report(
+    run: Path = typer.Argument(help="The folder of a run, such as runs/nuclei."),  # noqa: B008
+    show: bool = typer.Option(False, "--open", help="Open the page in the browser."),
+) -> None:
+    """Write one page about a run: scores, examples, curves, data and every setting."""
+    from limner.api.report import report as write
+    from limner.cli.console import console
+
+    page = write(run)
+    console().print(f"{page}  ({page.stat().st_size / 1e6:.1f} MB, opens anywhere, needs no network)")
+    if show:
+        typer.launch(page.resolve().as_uri())

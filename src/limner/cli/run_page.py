@@ -1,0 +1,35 @@
+"""What the terminal shows of a finished run: its scores and where everything is."""
+
+import json
+
+from limner.core.run_folder import RunFolder
+
+
+def show_run(run: RunFolder) -> None:
+    """Print a table with the scores of each split, then the paths of the run."""
+    from limner.cli.console import console, table
+
+    names = ("images", "foreground Dice", "mean Dice", "mean IoU", "pixel accuracy")
+    made = table("split", *names, numbers=names)
+    for split in ("val", "test"):
+        file = run.evaluation(split) / "scores.json"
+        if file.is_file():
+            scores = json.loads(file.read_text(encoding="utf-8"))
+            keys = ("foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy")
+            made.add_row(split, str(scores["num_images"]), *(_score(scores[key]) for key in keys))
+    if made.row_count:
+        console().print(made)
+    rows = {
+        "model": (run.model, f"limner predict {run.model} IMAGES --out DIR"),
+        "scores": (run.root / "evaluation", f"limner evaluate {run.root}"),
+        "report": (run.report, "open it in a browser"),
+        "plan": (run.plan, "every setting, with its reason"),
+    }
+    where = table("", "where", "what to do with it")
+    for name, (path, hint) in rows.items():
+        where.add_row(name, str(path), hint)
+    console().print(where)
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

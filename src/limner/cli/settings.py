@@ -1,0 +1,41 @@
+"""Options that hold several numbers in one word."""
+
+from limner.core.errors import ConfigError
+
+
+def parse_window(text: str, spatial_dims: int) -> tuple[int, ...] | None:
+    """Turn ``512x768`` (height x width) or ``512`` (all sides) into a size; an empty text into None.
+
+    Raises:
+        ConfigError: It is no such size.
+    """
+    if not text:
+        return None
+    parts = text.lower().replace("×", "x").split("x")
+    try:
+        sides = tuple(int(part) for part in parts)
+    except ValueError:
+        sides = ()
+    if len(sides) == 1:
+        sides *= spatial_dims
+    if len(sides) != spatial_dims or min(sides, default=0) < 1:
+        example = "512x512" if spatial_dims == 2 else "96x96x96"
+        raise ConfigError(f"--window expects a size such as {example}; found {text!r}.")
+    return sides
+
+
+def parse_scales(text: str) -> tuple[float, ...] | None:
+    """Turn ``0.75,1,1.25`` into numbers; an empty text into None.
+
+    Raises:
+        ConfigError: They are no numbers above 0.
+    """
+    if not text:
+        return None
+    try:
+        scales = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        scales = ()
+    if not scales or not all(0 < scale <= 16 for scale in scales):
+        raise ConfigError(f"--scales expects numbers above 0 such as 0.75,1,1.25; found {text!r}.")
+    return scales

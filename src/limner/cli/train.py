@@ -1,0 +1,54 @@
+"""`limner train DATA`: from a folder of labelled images to a trained, measured model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="A dataset folder, or a YAML file of settings (a recipe, a plan.yaml)."),
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="Name or folder of the run; default: a free name.")] = None,
+    network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget of the training.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Decide a setting of the plan.")
+    ] = None,
+    accept: Annotated[bool, typer.Option(help="Accept what `limner check` proposes.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
+) -> None:
+    """Check the data, plan, train, and score the model."""
+    from limner.api.train import resume as resume_run
+    from limner.api.train import train as train_run
+    from limner.cli.console import tracker
+    from limner.cli.run_page import show_run
+    from limner.core.config import merge_assignments
+    from limner.core.errors import ConfigError
+    from limner.training.progress_display import ProgressDisplay
+
+    watchers = [ProgressDisplay()]
+    if resume is not None:
+        if data is not None or settings or network or minutes:
+            raise ConfigError("--resume goes on with the run's own plan: give it the run and nothing else.")
+        folder = resume_run(resume, device=device, track=tracker(), watchers=watchers)
+    elif data is None:
+        raise ConfigError("Name the data: limner train DATA, or go on with a run: limner train --resume RUN")
+    else:
+        folder = train_run(
+            data,
+            run=run,
+            network=network,
+            minutes=minutes,
+            settings=merge_assignments(settings or []),
+            accept=accept,
+            device=device,
+            track=tracker(),
+            watchers=watchers,
+        )
+    show_run(folder)

@@ -1,0 +1,166 @@
+"""Trained labels as colours: index maps, overlays with outlines, and the map of hits and errors.
+
+Shape legend: H, W image size, K classes.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.labels import IGNORE_INDEX, RGB, LabelTable
+from limner.core.sample import LabelMap
+from limner.drawing.display import RGBImage
+
+IGNORED_COLOR: RGB = (128, 128, 128)
+
+# From the palette of Okabe and Ito (2008), which people with any colour vision tell apart.
+HIT: RGB = (255, 255, 255)
+FALSE_POSITIVE: RGB = (213, 94, 0)
+FALSE_NEGATIVE: RGB = (0, 114, 178)
+CONFUSED: RGB = (240, 228, 66)
+
+
+@dataclass(frozen=True)
+class Key:
+    """One entry of a legend."""
+
+    name: str
+    color: RGB
+
+
+def color_map(labels: LabelMap, table: LabelTable) -> RGBImage:
+    """Paint each pixel with the colour of its class.
+
+    Args:
+        labels: (H, W) uint8, 0..K-1 or `IGNORE_INDEX`, which becomes grey.
+        table: The classes.
+    """
+    painted: RGBImage = _lookup(table)[labels]
+    return painted
+
+
+def overlay(
+    image: RGBImage, labels: LabelMap, table: LabelTable, *, opacity: float = 0.4, outline: int | None = None
+) -> RGBImage:
+    """Tint a picture with the classes, each region inside an outline of its own colour.
+
+    The background stays untinted, so that the picture can be seen; ignored pixels are hatched grey.
+
+    Args:
+        image: (H, W, 3) uint8.
+        labels: (H, W) uint8, 0..K-1 or `IGNORE_INDEX`.
+        table: The classes.
+        opacity: Of the tint, 0 to 1; outlines are opaque.
+        outline: Width in pixels; None takes one that suits the size, 0 draws none.
+    """
+    assert image.shape[:2] == labels.shape, (image.shape, labels.shape)
+    colors = _visible(_lookup(table), table)
+    painted = labels != (-1 if table.background_index is None else table.background_index)
+    painted &= (labels != IGNORE_INDEX) | _hatch(labels.shape)
+    tint = colors[labels]
+    drawn = np.where(painted[..., None], _blend(image, tint, opacity), image)
+    edge = _outlines(labels, outline_width(labels.shape) if outline is None else outline)
+    edge &= painted & (labels != IGNORE_INDEX)
+    drawn[edge] = tint[edge]
+    return drawn
+
+
+def outline_width(shape: tuple[int, ...]) -> int:
+    """Return the outline in pixels that suits a picture of this size: 1 at 256, 3 at 2000."""
+    return max(1, round(min(shape[:2]) / 600))
+
+
+def outcome_map(image: RGBImage, truth: LabelMap, predicted: LabelMap, table: LabelTable) -> RGBImage:
+    """Show where a prediction is right and wrong, on the darkened picture.
+
+    White: a class found where it is. Orange: predicted where the truth is background (false positive).
+    Blue: missed (false negative). Yellow: one class taken for another. Hatched: ignored.
+
+    Args:
+        image: (H, W, 3) uint8.
+        truth: (H, W) uint8 with `IGNORE_INDEX`.
+        predicted: (H, W) uint8.
+        table: The classes; without a background, right pixels are the dark picture and wrong ones yellow.
+    """
+    background = table.background_index
+    counted, right = truth != IGNORE_INDEX, truth == predicted
+    drawn = _dark_grey(image)
+    if background is None:
+        drawn[counted & ~right] = CONFUSED
+    else:
+        there, said = counted & (truth != background), counted & (predicted != background)
+        drawn[there & right] = HIT
+        drawn[said & ~there] = FALSE_POSITIVE
+        drawn[there & ~said] = FALSE_NEGATIVE
+        drawn[there & said & ~right] = CONFUSED
+    drawn[~counted & _hatch(truth.shape)] = IGNORED_COLOR
+    return drawn
+
+
+def class_keys(table: LabelTable, *maps: LabelMap) -> list[Key]:
+    """Return the legend of the classes that occur in `maps`, without the background."""
+    colors = _visible(_lookup(table), table)
+    present = np.zeros(256, bool)
+    for labels in maps:
+        present |= np.bincount(labels.ravel(), minlength=256) > 0
+    keys = [
+        Key(name, _rgb(colors[index]))
+        for index, name in enumerate(table.names)
+        if present[index] and index != table.background_index
+    ]
+    return keys + ([Key("ignored", IGNORED_COLOR)] if present[IGNORE_INDEX] else [])
+
+
+def outcome_keys(table: LabelTable) -> list[Key]:
+    """Return the legend of `outcome_map`."""
+    if table.background_index is None:
+        return [Key("wrong class", CONFUSED)]
+    keys = [Key("right", HIT), Key("false positive", FALSE_POSITIVE), Key("missed", FALSE_NEGATIVE)]
+    return keys + ([Key("wrong class", CONFUSED)] if table.num_classes > 2 else [])
+
+
+def _lookup(table: LabelTable) -> RGBImage:
+    """Return (256, 3) colours by trained label."""
+    colors = np.full((256, 3), IGNORED_COLOR, np.uint8)
+    colors[: table.num_classes] = table.palette
+    return colors
+
+
+def _visible(colors: RGBImage, table: LabelTable) -> RGBImage:
+    """Replace the black of a class that is no background: as a tint it would look like a shadow."""
+    seen: RGBImage = colors.copy()
+    for index in range(table.num_classes):
+        if index != table.background_index and int(seen[index].max()) < 32:
+            seen[index] = (230, 159, 0)
+    return seen
+
+
+def _blend(image: RGBImage, tint: RGBImage, opacity: float) -> RGBImage:
+    return np.asarray(cv2.addWeighted(image, 1 - opacity, tint, opacity, 0), np.uint8)
+
+
+def _outlines(labels: LabelMap, width: int) -> npt.NDArray[np.bool_]:
+    """Return the pixels within `width` of a pixel with another label; the image's border is no outline."""
+    if width == 0:
+        return np.zeros(labels.shape, bool)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
+    return np.asarray((cv2.dilate(labels, kernel) != labels) | (cv2.erode(labels, kernel) != labels))
+
+
+def _hatch(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Return diagonal stripes, as wide as suits the size."""
+    stripe = max(2, round(min(shape) / 120))
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    return np.asarray((rows + columns) // stripe % 3 == 0)
+
+
+def _dark_grey(image: RGBImage) -> RGBImage:
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.repeat((grey * 0.45).astype(np.uint8)[..., None], 3, axis=-1)
+
+
+def _rgb(color: npt.NDArray[np.uint8]) -> RGB:
+    red, green, blue = (int(c) for c in color)
+    return red, green, blue

@@ -1,0 +1,58 @@
+"""Any image as something to look at: (H, W, 3) uint8 RGB."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.sample import Image
+
+RGBImage = npt.NDArray[np.uint8]
+"""(H, W, 3) uint8 RGB."""
+
+DARK = 64
+"""A uint8 image with 99.5 % of its values below this is stretched: nobody could see anything on it."""
+
+
+def display_image(image: Image) -> RGBImage:
+    """Return an image for people's eyes; values are changed, so never for a network's.
+
+    8-bit pictures stay as they are unless they are too dark to see. Other types (16-bit, float) are
+    stretched so that the 0.5th and 99.5th percentile become black and white, all channels alike.
+    One channel is grey; of more than three, the first three are red, green and blue.
+
+    Args:
+        image: (H, W, C) or (H, W) of any number type; values that are not finite are drawn black.
+    """
+    if image.ndim == 2:
+        image = image[..., None]
+    assert image.ndim == 3, f"only 2D images can be drawn, found shape {image.shape}"
+    channels = image[..., :3] if image.shape[-1] >= 3 else image[..., :1]
+    if channels.dtype == np.uint8 and np.percentile(_sample(channels), 99.5) >= DARK:
+        shown = channels
+    else:
+        shown = _stretched(channels)
+    return np.ascontiguousarray(shown if shown.shape[-1] == 3 else np.repeat(shown, 3, axis=-1))
+
+
+def resize_image(image: RGBImage, size: tuple[int, int]) -> RGBImage:
+    """Resize a picture to (H, W): smooth when growing, averaged when shrinking."""
+    if image.shape[:2] == size:
+        return image
+    grows = size[0] * size[1] > image.shape[0] * image.shape[1]
+    method = cv2.INTER_CUBIC if grows else cv2.INTER_AREA
+    return np.asarray(cv2.resize(image, size[::-1], interpolation=method), np.uint8)
+
+
+def _stretched(image: Image) -> RGBImage:
+    values = np.nan_to_num(image.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = np.percentile(_sample(values), (0.5, 99.5))
+    if high <= low:
+        low, high = float(values.min()), float(values.max())
+    span = float(high - low) or 1.0
+    return np.asarray(np.clip((values - low) * (255 / span), 0, 255) + 0.5, np.float32).astype(np.uint8)
+
+
+def _sample(image: Image) -> Image:
+    """Return about a quarter of a million pixels, spread evenly: percentiles need no more."""
+    step = max(1, int((image.shape[0] * image.shape[1] / 2**18) ** 0.5))
+    return image[::step, ::step]

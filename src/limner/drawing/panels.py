@@ -1,0 +1,125 @@
+"""Pictures side by side with titles and a legend, at a size that can be read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image as PILImage
+from PIL import ImageDraw, ImageFont
+
+from limner.core.labels import RGB
+from limner.drawing.colors import Key
+from limner.drawing.display import RGBImage
+
+PAPER: RGB = (255, 255, 255)
+INK: RGB = (33, 37, 41)
+FAINT: RGB = (108, 117, 125)
+FONT_SIZE = 17
+GAP = 14
+
+FONTS_OF_ALL_SCRIPTS = (
+    "NotoSansCJK-Regular.ttc",
+    "PingFang.ttc",
+    "msyh.ttc",
+    "DejaVuSans.ttf",
+    "arialuni.ttf",
+)
+"""Tried for text that Pillow's own font, which is Latin, cannot write."""
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture and what stands above it."""
+
+    title: str
+    picture: RGBImage
+
+
+def side_by_side(panels: Sequence[Panel], *, title: str = "", legend: Sequence[Key] = ()) -> RGBImage:
+    """Put pictures of one height beside each other on white, with titles above and a legend below.
+
+    Args:
+        panels: At least one; all of the same height.
+        title: A line above everything, such as the image's name and scores.
+        legend: Names and colours, wrapped to the width.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    assert panels, "nothing to draw"
+    height = panels[0].picture.shape[0]
+    line = FONT_SIZE + 9
+    width = sum(p.picture.shape[1] + GAP for p in panels) + GAP
+    rows = _wrapped(legend, width - 2 * GAP)
+    top = GAP + (line + 4 if title else 0)
+    total = top + line + height + GAP + len(rows) * (line + 2) + (GAP // 2 if rows else 0)
+    sheet = PILImage.new("RGB", (width, total), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    if title:
+        _text(draw, (GAP, GAP - 2), title, INK, width - 2 * GAP)
+    left = GAP
+    for panel in panels:
+        _text(draw, (left, top), panel.title, FAINT, panel.picture.shape[1])
+        sheet.paste(PILImage.fromarray(panel.picture), (left, top + line))
+        left += panel.picture.shape[1] + GAP
+    for number, row in enumerate(rows):
+        _draw_keys(draw, row, top + line + height + GAP + number * (line + 2))
+    return np.asarray(sheet)
+
+
+def _draw_keys(draw: ImageDraw.ImageDraw, keys: Sequence[Key], y: int) -> None:
+    x = GAP
+    for key in keys:
+        draw.rounded_rectangle((x, y + 3, x + FONT_SIZE, y + 3 + FONT_SIZE), 3, fill=key.color, outline=FAINT)
+        draw.text((x + FONT_SIZE + 7, y), key.name, fill=INK, font=_font(key.name))
+        x += _key_width(key)
+
+
+def _wrapped(keys: Sequence[Key], width: int) -> list[list[Key]]:
+    """Break a legend into rows that fit."""
+    rows: list[list[Key]] = []
+    used = width + 1
+    for key in keys:
+        needed = _key_width(key)
+        if used + needed > width and not (rows and not rows[-1]):
+            rows.append([])
+            used = 0
+        rows[-1].append(key)
+        used += needed
+    return rows
+
+
+def _key_width(key: Key) -> int:
+    return FONT_SIZE + 7 + round(_font(key.name).getlength(key.name)) + 22
+
+
+def _text(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, color: RGB, width: int) -> None:
+    """Write one line, shortened in the middle where it would not fit: both ends of a path matter."""
+    font = _font(text)
+    shown, keep = text, len(text)
+    while font.getlength(shown) > width and keep > 2:
+        keep -= 1
+        shown = f"{text[: keep // 2]}…{text[len(text) - (keep - keep // 2) :]}"
+    draw.text(at, shown, fill=color, font=font)
+
+
+def _font(text: str) -> Font:
+    return _latin_font() if all(ord(c) < 0x250 or c == "…" for c in text) else _wide_font()
+
+
+@lru_cache(maxsize=1)
+def _latin_font() -> Font:
+    return ImageFont.load_default(FONT_SIZE)
+
+
+@lru_cache(maxsize=1)
+def _wide_font() -> Font:
+    for name in FONTS_OF_ALL_SCRIPTS:
+        try:
+            return ImageFont.truetype(name, FONT_SIZE)
+        except OSError:
+            continue
+    return _latin_font()

@@ -1,0 +1,39 @@
+"""Foreign data and a model speak of the same classes by name, whatever values their masks have."""
+
+from limner.core.errors import DataError, describe
+from limner.core.labels import LabelClass, LabelTable
+
+
+def match_labels(model: LabelTable, data: LabelTable, *, where: str) -> LabelTable:
+    """Return the data's own mask values in the model's trained order.
+
+    Names are compared without regard to case. A class of the model that the data does not name is kept
+    and simply never occurs in the truth; pixels predicted as it are errors.
+
+    Args:
+        model: The classes the model was trained on.
+        data: The classes that the data declares.
+        where: The data, for the error message.
+
+    Raises:
+        DataError: The data names a class that the model does not know.
+    """
+    by_name = {c.name.casefold(): c for c in data.classes}
+    unknown = [c.name for c in data.classes if c.name.casefold() not in {n.casefold() for n in model.names}]
+    if unknown:
+        raise DataError(
+            describe(
+                "The data has classes that the model was not trained on",
+                where=where,
+                found=f"{', '.join(unknown)} (the data names {', '.join(data.names)})",
+                expected=f"some of the model's: {', '.join(model.names)}",
+                mend="Rename the classes in dataset.yaml, or list the values of the others under `ignored`.",
+            )
+        )
+    classes = []
+    for index, own in enumerate(model.classes):
+        named = by_name.get(own.name.casefold())
+        # No mask holds a negative value, so a class the data does not name can never be read.
+        values = named.values if named else (-1 - index,)
+        classes.append(LabelClass(own.name, values, own.color, own.is_thing))
+    return LabelTable(tuple(classes), data.ignored_values, data.encoding)

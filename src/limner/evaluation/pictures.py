@@ -1,0 +1,103 @@
+"""Pictures of the worst and best images of a split, kept on disk while the images stream by."""
+
+import bisect
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from limner.core.labels import LabelTable
+from limner.core.prediction import Prediction
+from limner.core.sample import Sample
+from limner.drawing.comparison import comparison, telling_slice
+from limner.drawing.png import encode_png
+from limner.evaluation.semantic import ImageScores
+
+OURS = re.compile(r"((worst|best)-\d+_.*|\.\d+)\.png")
+"""Names of the pictures that are written here."""
+
+
+@dataclass(frozen=True, order=True)
+class _Place:
+    key: float
+    number: int
+    name: str
+    score: float
+
+
+class WorstAndBest:
+    """Keeps the pictures of the few worst and best images by foreground Dice.
+
+    A picture is drawn when its image enters the lists and deleted when it leaves them, so neither memory
+    nor disk grows with the number of images. Images without a foreground score are left out.
+
+    Args:
+        folder: Where the pictures go; those of an earlier evaluation are deleted, other files are left alone.
+        labels: The classes.
+        count: How many of the worst, and how many of the best.
+    """
+
+    def __init__(self, folder: Path, labels: LabelTable, *, count: int = 4) -> None:
+        self.folder = folder
+        self.labels = labels
+        self.count = count
+        self._worst: list[_Place] = []
+        self._best: list[_Place] = []
+        self._offered = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            if OURS.fullmatch(path.name):
+                path.unlink()
+
+    def offer(self, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
+        """Draw the image if it is among the worst or the best so far."""
+        dice = scores.foreground_dice
+        if math.isnan(dice):
+            return
+        number, self._offered = self._offered, self._offered + 1
+        kept = [
+            self._enter(self._worst, _Place(dice, number, scores.name, dice)),
+            self._enter(self._best, _Place(-dice, number, scores.name, dice)),
+        ]
+        if any(kept):
+            self._draw(number, scores, sample, prediction)
+
+    def finish(self) -> tuple[Path, ...]:
+        """Name the pictures by rank, worst first, and return their paths; an image is shown once."""
+        shown = {place.number for place in self._worst}
+        best = [place for place in self._best if place.number not in shown]
+        paths = [
+            self._drawn(place.number).rename(self.folder / f"{kind}-{rank}_{_file_name(place.name)}.png")
+            for kind, places in (("worst", self._worst), ("best", best))
+            for rank, place in enumerate(places, start=1)
+        ]
+        return tuple(paths)
+
+    def _enter(self, places: list[_Place], place: _Place) -> bool:
+        bisect.insort(places, place)
+        if len(places) <= self.count:
+            return True
+        left = places.pop()
+        if left is place:
+            return False
+        if all(p.number != left.number for p in self._worst + self._best):
+            self._drawn(left.number).unlink(missing_ok=True)
+        return True
+
+    def _draw(self, number: int, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
+        assert sample.semantic is not None
+        image, truth, predicted = sample.image, sample.semantic, prediction.semantic
+        if truth.ndim == 3:
+            middle = telling_slice(truth, self.labels)
+            image, truth, predicted = image[middle], truth[middle], predicted[middle]
+        title = f"{scores.name}    foreground Dice {scores.foreground_dice:.3f}"
+        picture = comparison(image, predicted, self.labels, truth=truth, title=title)
+        self._drawn(number).write_bytes(encode_png(picture))
+
+    def _drawn(self, number: int) -> Path:
+        return self.folder / f".{number}.png"
+
+
+def _file_name(name: str) -> str:
+    """Return a record's name as one file name: the last 80 characters, slashes and the like replaced."""
+    return re.sub(r"[^\w.\-]+", "_", name)[-80:]

@@ -1,0 +1,77 @@
+"""Does an image have the channels that the model was trained on, and what to do where it has not."""
+
+import numpy as np
+
+from limner.core.errors import DataError, describe
+from limner.core.plan import InputPlan
+from limner.core.sample import Image
+
+
+def fit_channels(image: Image, plan: InputPlan, *, where: str) -> Image:
+    """Return the image with the model's number of channels.
+
+    Only what loses nothing is done silently: grey is repeated for a colour model, an alpha channel is
+    dropped, and a grey picture that was stored as RGB is taken back to one channel. A colour picture is
+    not turned grey for a one-channel model, since such models are trained on intensities (fluorescence,
+    X-ray, MR) of which colour has none; the message says how to do it where it is wanted.
+
+    Args:
+        image: (*spatial, C), or (*spatial) for one channel.
+        plan: What the model takes.
+        where: The file, for the error message.
+
+    Returns:
+        (*spatial, `plan.channels`).
+
+    Raises:
+        DataError: The image has other dimensions or channels, no pixel, or values that are not numbers.
+    """
+    dims, wanted = plan.spatial_dims, plan.channels
+    if image.ndim == dims:
+        image = image[..., None]
+    if image.ndim != dims + 1 or image.size == 0:
+        raise DataError(
+            describe(
+                "The image has other dimensions than the model takes",
+                where=where,
+                found=f"shape {image.shape}",
+                expected=f"{dims} spatial axes, then {wanted} channel{'s' * (wanted > 1)}",
+            )
+        )
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        bad = int(image.size - np.isfinite(image).sum())
+        raise DataError(
+            describe(
+                "The image holds values that are not numbers",
+                where=where,
+                found=f"{bad} NaN or infinite values",
+                mend="Replace them before prediction.",
+            )
+        )
+    return _fit(image, wanted, where)
+
+
+def _fit(image: Image, wanted: int, where: str) -> Image:
+    found = image.shape[-1]
+    if found == wanted:
+        return image
+    if wanted == 3 and found in (1, 2):  # grey, or grey with alpha
+        return np.repeat(image[..., :1], 3, axis=-1)
+    if (wanted, found) in {(3, 4), (1, 2)}:
+        return image[..., :wanted]
+    if wanted == 1 and found in (3, 4):
+        grey = image[..., :1]
+        if (image[..., 1:3] == grey).all():
+            return grey
+        mend = "Convert the picture to grey first, if grey is what the model was trained on."
+    else:
+        mend = "Give the same channels, in the same order, as in the training images."
+    raise DataError(
+        describe(
+            "The image has other channels than the model was trained on",
+            where=where,
+            found=f"{found} channel{'s' * (found > 1)}",
+            expected=f"{wanted} channel{'s' * (wanted > 1)}",
+            mend=mend,
+        )
+    )

@@ -1,0 +1,114 @@
+"""Files, folders, globs and lists, as the user named them, into images and the names of their outputs."""
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from limner.core.errors import DataError, describe
+from limner.formats.pixels import IMAGE_SUFFIXES
+
+LIST_SUFFIXES = frozenset({".txt", ".lst"})
+
+
+@dataclass(frozen=True)
+class ImagePath:
+    """One image to be predicted.
+
+    Attributes:
+        path: The file; it may turn out to be missing or unreadable.
+        output: Where its outputs go, relative to an output folder, with ``/`` and without suffix; unique.
+    """
+
+    path: Path
+    output: str
+
+
+def list_images(paths: Iterable[str | Path]) -> tuple[ImagePath, ...]:
+    """Return the images that the user meant, each once, in the order named.
+
+    Args:
+        paths: Each an image, a folder (searched with its subfolders, hidden files left out), a glob such
+            as ``scans/*.png`` (``**`` for subfolders), or a ``.txt`` list with one image a line, relative
+            to the list. A path that does not exist is kept, so that it is reported with the others.
+
+    Raises:
+        DataError: A folder, a glob or a list holds no image at all, or a list cannot be read.
+    """
+    found: dict[str, tuple[Path, PurePosixPath]] = {}
+    for named in paths:
+        for path, relative in _expand(Path(named).expanduser()):
+            found.setdefault(os.path.abspath(path), (path, relative))  # noqa: PTH100 - links are kept apart
+    images = list(found.values())
+    return tuple(ImagePath(p, o) for (p, _), o in zip(images, _outputs(images), strict=True))
+
+
+def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
+    """Return (file, path that its output would like) for one thing the user named."""
+    if named.is_dir():
+        images = _images_in(named)
+        found = [(path, PurePosixPath(path.relative_to(named).as_posix())) for path in images]
+        return found or _refuse_empty(named, "a folder without images")
+    if named.suffix.lower() in LIST_SUFFIXES and named.is_file():
+        found = [(path, PurePosixPath(path.name)) for path in _listed(named)]
+        return found or _refuse_empty(named, "an empty list")
+    if not named.exists() and glob.has_magic(str(named)):
+        matches = sorted(Path(m) for m in glob.glob(str(named), recursive=True))  # noqa: PTH207 - absolute
+        found = [(path, PurePosixPath(path.name)) for path in matches if path.is_file()]
+        return found or _refuse_empty(named, "no file matches")
+    return [(named, PurePosixPath(named.name))]
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """Return the image files below a folder, sorted; linked folders are not entered, since links may loop."""
+    images: list[Path] = []
+    for where, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        images += [
+            Path(where, name)
+            for name in files
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+        ]
+    return sorted(images)
+
+
+def _listed(path: Path) -> list[Path]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            describe("The list of images cannot be read", where=path, found=str(error))
+        ) from error
+    names = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return [path.parent / Path(name).expanduser() for name in names]
+
+
+def _outputs(images: Sequence[tuple[Path, PurePosixPath]]) -> list[str]:
+    """Choose output names: short where that is unique, with folders or the suffix where it is not."""
+    absolute = [Path(os.path.abspath(path)) for path, _ in images]  # noqa: PTH100 - links are kept apart
+    above = os.path.commonpath([p.parent for p in absolute]) if len({p.anchor for p in absolute}) == 1 else ""
+    wishes = [relative.with_suffix("") for _, relative in images]
+    if len(set(wishes)) < len(wishes):
+        wishes = [PurePosixPath(_below(path, above)).with_suffix("") for path in absolute]
+    times = Counter(str(wish).casefold() for wish in wishes)  # some file systems ignore case
+    return [
+        str(wish) if times[str(wish).casefold()] == 1 else f"{wish}_{path.name.replace('.', '_')}"
+        for wish, path in zip(wishes, absolute, strict=True)
+    ]
+
+
+def _below(path: Path, above: str) -> str:
+    return (path.relative_to(above) if above else Path(*path.parts[1:])).as_posix()
+
+
+def _refuse_empty(named: Path, found: str) -> list[tuple[Path, PurePosixPath]]:
+    raise DataError(
+        describe(
+            "There is nothing to predict",
+            where=named,
+            found=found,
+            expected=f"images ({', '.join(sorted(IMAGE_SUFFIXES))})",
+        )
+    )

@@ -1,0 +1,187 @@
+"""A model and an image into a prediction at the image's own size.
+
+Shape legend: B batch, C channels, K classes, *S spatial axes.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from limner.core.errors import ConfigError, DataError, describe
+from limner.core.labels import LabelTable
+from limner.core.outputs import DenseLogits
+from limner.core.plan import InferencePlan, Plan
+from limner.core.prediction import Prediction
+from limner.core.sample import Image
+from limner.decoding.semantic import resize_logits, semantic_labels, semantic_probabilities
+from limner.formats.images import read_image
+from limner.inference.augmentation import View, views
+from limner.inference.channels import fit_channels
+from limner.inference.device import choose_device, choose_precision, precision_context
+from limner.inference.sliding_window import pad_by_reflection, sliding_window
+from limner.weights.model import Model
+
+SMALLEST_INPUT = 33
+"""Networks take any size from here; smaller images are padded by reflection."""
+
+WHOLE_IMAGE_PIXELS = 2**24
+"""Larger images slide even where the plan says whole images: 4096 x 4096, or 256 x 256 x 256."""
+
+
+class Predictor:
+    """Predicts images one by one.
+
+    Args:
+        model: What predicts; it is moved to the device.
+        device: ``auto`` is the accelerator where there is one, else the processor.
+        precision: ``float32``, ``bfloat16`` or ``float16``; None takes what is fast on the device.
+        settings: Window, overlap, flips and scales; None takes those of the model's plan.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        device: str | torch.device = "auto",
+        precision: str | None = None,
+        settings: InferencePlan | None = None,
+    ) -> None:
+        self.device = device if isinstance(device, torch.device) else choose_device(device)
+        self.precision = precision or choose_precision(self.device)
+        self.settings = settings or model.plan.inference
+        dims = model.plan.input.spatial_dims
+        if self.settings.window is not None and len(self.settings.window) != dims:
+            raise ConfigError(f"A window needs {dims} sizes, one an axis; found {self.settings.window}.")
+        memory_format = torch.channels_last if dims == 2 else torch.channels_last_3d
+        self.model = model.to(self.device).to(memory_format=memory_format)
+
+    @property
+    def labels(self) -> LabelTable:
+        """The classes that the trained labels of a prediction mean."""
+        return self.model.labels
+
+    @property
+    def plan(self) -> Plan:
+        """Every setting of the run that made the model."""
+        return self.model.plan
+
+    def predict(
+        self, image: Image | Path | str, *, name: str | None = None, probabilities: bool = False
+    ) -> Prediction:
+        """Predict one image.
+
+        Args:
+            image: A file, or (*spatial, C) or (*spatial) in the values that such files have.
+            name: What to call the prediction; None takes the file's name without its suffix.
+            probabilities: Whether to return the probability of each class too.
+
+        Raises:
+            DataError: The file cannot be read, or the image is not of the model's kind.
+        """
+        if isinstance(image, (str, Path)):
+            path = Path(image)
+            array, where, name = read_image(path), str(path), name or path.stem
+        else:
+            array, where, name = np.asarray(image), name or "the image", name or "image"
+        images = self._tensor(fit_channels(array, self.plan.input, where=where))
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode(), precision_context(self.device, self.precision):
+                return self._predict(images, name, probabilities)
+        except torch.OutOfMemoryError as error:
+            raise DataError(_too_large(images, where, self.device)) from error
+        finally:
+            self.model.train(was_training)
+
+    def _predict(self, images: torch.Tensor, name: str, probabilities: bool) -> Prediction:
+        size = tuple(images.shape[2:])
+        looks = list(
+            views(
+                scales=self.settings.scales,
+                flips=self.settings.flips,
+                flip_axes=self.plan.augment.flip_axes,
+            )
+        )
+        if not probabilities and len(looks) == 1 and looks[0].is_plain:
+            labels = torch.empty(size, dtype=torch.uint8)
+            for rows, outputs in self._bands(images):
+                extent = (rows.stop - rows.start, *size[1:])
+                labels[rows] = semantic_labels(outputs, extent)[0].cpu()
+            return Prediction(name, labels.numpy())
+        mean = self._mean_probabilities(images, looks)
+        semantic = mean.argmax(0).astype(np.uint8)
+        return Prediction(name, semantic, mean if probabilities else None)
+
+    def _mean_probabilities(self, images: torch.Tensor, looks: list[View]) -> np.ndarray:
+        """Average the probabilities (K, *S) over the views."""
+        size = tuple(images.shape[2:])
+        total = torch.zeros((self.labels.num_classes, *size))
+        for look in looks:
+            seen = look.apply(images, smallest=SMALLEST_INPUT)
+            parts = [outputs.logits.float() for _, outputs in self._bands(seen)]
+            outputs = DenseLogits(look.undo_flip(torch.cat(parts, 2)))
+            total += semantic_probabilities(outputs, size)[0].cpu()
+        return (total / len(looks)).numpy()
+
+    def _bands(self, images: torch.Tensor) -> Iterator[tuple[slice, DenseLogits]]:
+        """Yield slices of the first axis and the logits there, at any resolution: one band if whole."""
+        size = tuple(images.shape[2:])
+        window = self._window(size)
+        if window is not None:
+            for rows, scores in sliding_window(
+                self._window_logits,
+                images,
+                window=window,
+                overlap=self.settings.overlap,
+                windows_at_once=self._windows_at_once(window),
+            ):
+                yield rows, DenseLogits(scores)
+            return
+        if min(size) >= SMALLEST_INPUT:
+            yield slice(0, size[0]), self.model(images)
+            return
+        padded = pad_by_reflection(images, [SMALLEST_INPUT] * len(size))
+        scores = self._window_logits(padded)
+        for axis, length in enumerate(size, start=2):
+            scores = scores.narrow(axis, (scores.shape[axis] - length) // 2, length)
+        yield slice(0, size[0]), DenseLogits(scores)
+
+    def _window_logits(self, images: torch.Tensor) -> torch.Tensor:
+        """(b, C, *S) -> (b, K, *S)."""
+        outputs: DenseLogits = self.model(images)
+        return resize_logits(outputs.logits.float(), images.shape[2:])
+
+    def _window(self, size: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Return the window's size, or None for whole images."""
+        if self.settings.window is not None:
+            return tuple(max(w, SMALLEST_INPUT) for w in self.settings.window)
+        if math.prod(size) <= WHOLE_IMAGE_PIXELS:
+            return None
+        least = 1024 if len(size) == 2 else 96
+        return tuple(max(side, least) for side in self.plan.input.crop_size)
+
+    def _windows_at_once(self, window: tuple[int, ...]) -> int:
+        """A processor gains nothing from more than one; an accelerator is filled to about 2 megapixels."""
+        return 1 if self.device.type == "cpu" else max(1, 2**21 // math.prod(window))
+
+    def _tensor(self, image: Image) -> torch.Tensor:
+        """(*S, C) array -> (1, C, *S) tensor on the device, channels-last in memory."""
+        wide = image.dtype.kind == "f" and image.dtype.itemsize > 4
+        if wide or not image.dtype.isnative or not image.flags.writeable:
+            image = image.astype(np.float32 if wide else image.dtype.newbyteorder("="))
+        tensor = torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0).to(self.device)
+        return tensor.movedim(-1, 1)
+
+
+def _too_large(images: torch.Tensor, where: str, device: torch.device) -> str:
+    size = " x ".join(str(s) for s in images.shape[2:])
+    return describe(
+        f"The image does not fit in the memory of {device} at once",
+        where=where,
+        found=f"{size} pixels",
+        mend="Predict it in windows: --window 512x512, or inference.window in the plan.",
+    )

@@ -1,0 +1,40 @@
+"""Read the next images while the current one is predicted."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def read_ahead(
+    items: Iterable[T], read: Callable[[T], R], *, ahead: int = 2
+) -> Iterator[tuple[T, Callable[[], R]]]:
+    """Yield each item, in order, with a function that returns what `read` made of it or raises its error.
+
+    Decoding releases the interpreter's lock, so threads are enough. No more than `ahead` results wait,
+    so memory does not grow with the number of items.
+
+    Args:
+        items: What is read.
+        read: Called in another thread.
+        ahead: How many items are read before they are asked for.
+    """
+    remaining = iter(items)
+    with ThreadPoolExecutor(max(1, ahead)) as pool:
+        waiting: deque[tuple[T, Future[R]]] = deque()
+        try:
+            for item in islice(remaining, ahead):
+                waiting.append((item, pool.submit(read, item)))
+            while waiting:
+                item, future = waiting.popleft()
+                for following in islice(remaining, 1):
+                    waiting.append((following, pool.submit(read, following)))
+                yield item, future.result
+                del future
+        finally:
+            for _, future in waiting:
+                future.cancel()

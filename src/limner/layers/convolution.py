@@ -1,0 +1,97 @@
+"""The block every network is made of: convolution, normalisation, activation."""
+
+from torch import nn
+
+from limner.layers.activation import ActivationName, build_activation
+from limner.layers.dimensions import CONVOLUTION
+from limner.layers.norm import NormName, build_norm
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution, then normalisation, then activation; or normalisation first.
+
+    The parts are called ``conv``, ``norm`` and ``act``; a part that does nothing is left out.
+    """
+
+    conv: nn.Conv2d | nn.Conv3d
+    norm: nn.Module
+    act: nn.Module
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        padding: int | None = None,
+        bias: bool | None = None,
+        norm: NormName = "batch",
+        norm_affine: bool = True,
+        norm_first: bool = False,
+        activation: ActivationName = "relu",
+        spatial_dims: int = 2,
+    ) -> None:
+        """Build the block.
+
+        Args:
+            in_channels: Channels of the input.
+            out_channels: Channels of the output.
+            kernel_size: Side of the kernel, odd where the size should stay.
+            stride: Step of the kernel.
+            dilation: Distance between the taps of the kernel.
+            groups: Groups of channels that do not see each other.
+            padding: Zeros at each border; None keeps the size at stride 1.
+            bias: None gives the convolution a bias only where no normalisation follows it.
+            norm: Which normalisation.
+            norm_affine: Whether the normalisation learns a scale and a shift.
+            norm_first: Normalise the input of the convolution instead of its output.
+            activation: Which activation.
+            spatial_dims: 2 or 3.
+        """
+        super().__init__()
+        normalization = build_norm(
+            norm, in_channels if norm_first else out_channels, spatial_dims=spatial_dims, affine=norm_affine
+        )
+        convolution = CONVOLUTION[spatial_dims](
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            dilation=dilation,
+            groups=groups,
+            padding=dilation * (kernel_size // 2) if padding is None else padding,
+            bias=norm == "none" if bias is None else bias,
+        )
+        parts = [("conv", convolution), ("norm", normalization)]
+        for name, part in [
+            *(reversed(parts) if norm_first else parts),
+            ("act", build_activation(activation)),
+        ]:
+            if not isinstance(part, nn.Identity):
+                self.add_module(name, part)
+
+
+class SeparableConvNormAct(nn.Sequential):
+    """A 3x3 convolution in two steps: each channel by itself, then across channels at each pixel.
+
+    About nine times fewer operations than a full 3x3 convolution.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, dilation: int = 1, act_between: bool = True
+    ) -> None:
+        """Build the block; `act_between` normalises and activates between the two steps as well."""
+        super().__init__()
+        self.depthwise = ConvNormAct(
+            in_channels,
+            in_channels,
+            dilation=dilation,
+            groups=in_channels,
+            norm="batch" if act_between else "none",
+            activation="relu" if act_between else "none",
+            bias=False,
+        )
+        self.pointwise = ConvNormAct(in_channels, out_channels, 1)

@@ -1,0 +1,16 @@
+"""Resizing of feature maps, 2D and 3D."""
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional as F
+
+from limner.layers.dimensions import LINEAR_INTERPOLATION
+
+
+def resize(features: torch.Tensor, size: Sequence[int], *, align_corners: bool = False) -> torch.Tensor:
+    """Resize (B, C, *S) to (B, C, *size), bilinear or trilinear; a map of that size is returned as it is."""
+    if features.shape[2:] == torch.Size(size):
+        return features
+    mode = LINEAR_INTERPOLATION[features.ndim - 2]
+    return F.interpolate(features, size=tuple(size), mode=mode, align_corners=align_corners)

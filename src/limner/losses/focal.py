@@ -1,0 +1,50 @@
+"""Focal loss (Lin et al., ICCV 2017) for exclusive classes."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from limner.core.errors import ConfigError
+from limner.core.labels import IGNORE_INDEX
+
+
+class FocalLoss(nn.Module):
+    """Cross-entropy times ``(1 - p)^gamma``: what is already right hardly counts.
+
+    Raises:
+        ConfigError: `gamma` is negative.
+    """
+
+    def __init__(self, *, gamma: float = 2.0, class_weights: Sequence[float] | None = None) -> None:
+        """Set the loss up.
+
+        Args:
+            gamma: 0 is plain cross-entropy.
+            class_weights: One factor a class (the paper's alpha).
+        """
+        super().__init__()
+        if gamma < 0:
+            raise ConfigError(f"focal: gamma is 0 or more; found {gamma}.")
+        self.gamma = gamma
+        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        self.class_weights: Tensor | None
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the scalar loss, the mean over pixels that are not ignored.
+
+        Args:
+            logits: (B, K, *S) before softmax.
+            target: (B, *S) integer labels with `IGNORE_INDEX`.
+        """
+        labels = target.long()
+        log_of_true = -F.nll_loss(
+            logits.float().log_softmax(dim=1), labels, ignore_index=IGNORE_INDEX, reduction="none"
+        )
+        of_pixel = -((1 - log_of_true.exp()) ** self.gamma) * log_of_true
+        valid = labels != IGNORE_INDEX
+        if self.class_weights is not None:
+            of_pixel = of_pixel * self.class_weights[labels.where(valid, 0)]
+        return (of_pixel * valid).sum() / valid.sum().clamp(min=1)

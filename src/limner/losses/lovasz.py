@@ -1,0 +1,57 @@
+"""Lovasz-softmax (Berman et al., CVPR 2018): a convex stand-in for the IoU itself."""
+
+import torch
+from torch import Tensor, nn
+
+from limner.core.labels import IGNORE_INDEX
+
+
+class LovaszLoss(nn.Module):
+    """Mean over the classes present of the Lovasz extension of ``1 - IoU``.
+
+    It sorts all pixels once a class, so it costs more than the others; best added to cross-entropy.
+    """
+
+    def __init__(self, *, per_image: bool = False) -> None:
+        """Set the loss up.
+
+        Args:
+            per_image: Mean of the images' own losses instead of one for the whole batch.
+        """
+        super().__init__()
+        self.per_image = per_image
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the scalar loss in [0, 1]; 0 where every pixel is ignored.
+
+        Args:
+            logits: (B, K, *S) before softmax.
+            target: (B, *S) integer labels with `IGNORE_INDEX`.
+        """
+        probabilities = logits.float().softmax(dim=1).flatten(2)  # (B, K, N)
+        labels = target.flatten(1)  # (B, N)
+        if self.per_image:
+            losses = [_of_pixels(p, t) for p, t in zip(probabilities, labels, strict=True)]
+            return torch.stack(losses).mean()
+        return _of_pixels(probabilities.transpose(0, 1).flatten(1), labels.flatten())
+
+
+def _of_pixels(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss of (K, N) probabilities against (N,) labels."""
+    valid = labels != IGNORE_INDEX
+    probabilities, labels = probabilities[:, valid], labels[valid]
+    losses = []
+    for index in labels.bincount().nonzero().flatten().tolist():
+        is_class = (labels == index).to(probabilities.dtype)
+        errors, order = (is_class - probabilities[index]).abs().sort(descending=True)
+        losses.append(errors @ _jaccard_steps(is_class[order]))
+    return torch.stack(losses).mean() if losses else probabilities.sum() * 0.0
+
+
+def _jaccard_steps(is_class: Tensor) -> Tensor:
+    """Return how much ``1 - IoU`` grows with each further wrong pixel, worst first; (N,) to (N,)."""
+    total = is_class.sum()
+    intersection = total - is_class.cumsum(0)
+    union = total + (1 - is_class).cumsum(0)
+    jaccard = 1 - intersection / union
+    return torch.diff(jaccard, prepend=jaccard.new_zeros(1))

@@ -1,0 +1,66 @@
+"""Tversky loss (Salehi et al., MLMI 2017), with the focal exponent of Abraham and Khan (ISBI 2019)."""
+
+from torch import Tensor, nn
+
+from limner.core.errors import ConfigError
+from limner.losses.overlap import soft_overlap
+
+
+class TverskyLoss(nn.Module):
+    """Dice with a price of its own for false positives (`alpha`) and for false negatives (`beta`).
+
+    ``alpha = beta = 0.5`` is Dice; a larger `beta` favours recall.
+
+    Raises:
+        ConfigError: A setting is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.3,
+        beta: float = 0.7,
+        gamma: float = 1.0,
+        smooth: float = 1.0,
+        per_image: bool = False,
+        include_background: bool = True,
+    ) -> None:
+        """Set the loss up.
+
+        Args:
+            alpha: Price of a false positive.
+            beta: Price of a false negative.
+            gamma: Exponent of each class's loss; below 1 stresses the classes that go badly.
+            smooth: Pixels added above and below the fraction.
+            per_image: Mean of the images' own losses instead of one for the whole batch.
+            include_background: Whether trained class 0 counts.
+        """
+        super().__init__()
+        if min(alpha, beta) < 0 or alpha + beta <= 0:
+            raise ConfigError(
+                f"tversky: alpha and beta are 0 or more and not both 0; found {alpha} and {beta}."
+            )
+        if gamma <= 0 or smooth <= 0:
+            raise ConfigError(f"tversky: gamma and smooth are above 0; found {gamma} and {smooth}.")
+        self.alpha = alpha
+        self.beta = beta
+        self.gamma = gamma
+        self.smooth = smooth
+        self.per_image = per_image
+        self.first_class = 0 if include_background else 1
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the scalar loss in [0, 1].
+
+        Args:
+            logits: (B, K, *S) before softmax.
+            target: (B, *S) integer labels with `IGNORE_INDEX`.
+        """
+        overlap = soft_overlap(logits, target, per_image=self.per_image)
+        false_positives = overlap.predicted - overlap.both
+        false_negatives = overlap.true - overlap.both
+        above = overlap.both + self.smooth
+        below = above + self.alpha * false_positives + self.beta * false_negatives
+        # A perfect class may come out a rounding error below 0, where the power has no value.
+        loss = (1 - above / below).clamp(min=0)[:, self.first_class :]
+        return (loss if self.gamma == 1 else (loss + 1e-7) ** self.gamma).mean()

@@ -1,0 +1,155 @@
+"""Published encoder weights: from the hub, or from a file on disk."""
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from limner.core.errors import ConfigError, ModelError, describe
+
+logger = logging.getLogger("limner.networks")
+
+Pretrained = bool | Literal["auto", "yes", "no"] | Path
+"""`yes` (or True) insists; `auto` starts from scratch, and says so, where the weights cannot be had; a path
+is a file of weights, .safetensors or .pth."""
+
+CLASSIFIERS = ("fc.", "head.", "classifier.", "last_linear.")
+"""How the parameters of a classifier begin, which a backbone does not have."""
+
+
+def load_pretrained(backbone: nn.Module, name: str, pretrained: Pretrained, *, in_channels: int) -> None:
+    """Fill a backbone with published weights.
+
+    Args:
+        backbone: One whose parameters are named as timm names them.
+        name: timm's name of the model, with or without a tag such as ``resnet50.a1_in1k``.
+        pretrained: Whether, and from where.
+        in_channels: Channels of the image; the first convolution's weights are adapted to them.
+
+    Raises:
+        ConfigError: Weights are insisted on and cannot be had.
+        ModelError: The file is damaged or belongs to another model.
+    """
+    if pretrained in (False, "no"):
+        return
+    if isinstance(pretrained, Path):
+        weights, where = read_weight_file(pretrained), str(pretrained)
+    else:
+        insists = pretrained in (True, "yes")
+        try:
+            weights, where = fetch_from_hub(name), f"the published weights of {name}"
+        except Exception as error:  # noqa: BLE001 - the hub's library fails in many ways, all of them final here
+            _explain(name, error, insists=insists)
+            return
+    _fill(backbone, weights, where=where, in_channels=in_channels)
+
+
+def fetch_from_hub(name: str) -> dict[str, torch.Tensor]:
+    """Download (or take from the cache) the weights that timm publishes for a model."""
+    import timm  # slow to import, and seldom needed
+
+    state: dict[str, torch.Tensor] = timm.create_model(name, pretrained=True).state_dict()
+    return state
+
+
+def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
+    """Read a file of named tensors; a pickle that holds anything else is refused.
+
+    Raises:
+        ModelError: There is no such file, or it is damaged, or it holds more than tensors.
+    """
+    if not path.is_file():
+        raise ModelError(describe("There is no file of encoder weights", where=path))
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
+        raise _unreadable(path, error) from error
+    except Exception as error:  # noqa: BLE001 - the pickle module's own errors share no base
+        raise _unreadable(path, error) from error
+    for key in ("state_dict", "model"):  # how training scripts commonly wrap them
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ModelError(
+            describe("The file holds no table of named tensors", where=path, expected=".safetensors or .pth")
+        )
+    return state
+
+
+def adapt_input_channels(weight: torch.Tensor, in_channels: int) -> torch.Tensor:
+    """Adapt the weights of a first convolution to another number of image channels.
+
+    One channel sees the sum of the filters, which answers to grey as the filters did; more channels repeat
+    red, green, blue in turn, scaled so that the size of the answer stays.
+
+    Args:
+        weight: (out, have, kH, kW).
+        in_channels: Channels wanted.
+    """
+    have = weight.shape[1]
+    if in_channels == have:
+        return weight
+    if in_channels == 1:
+        return weight.sum(dim=1, keepdim=True)
+    repeated = weight.repeat(1, -(-in_channels // have), 1, 1)[:, :in_channels]
+    return repeated * (have / in_channels)
+
+
+def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, in_channels: int) -> None:
+    weights = {key: value for key, value in weights.items() if not key.startswith(CLASSIFIERS)}
+    wanted = backbone.state_dict()
+    first = next(key for key, value in wanted.items() if value.ndim == 4)
+    if first in weights:
+        weights[first] = adapt_input_channels(weights[first], in_channels)
+    # A dilated stage needs no other weights, so that only names and shapes decide.
+    missing = sorted(wanted.keys() - weights.keys())
+    misshapen = sorted(
+        key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape
+    )
+    if missing or misshapen:
+        wrong = (missing or misshapen)[0]
+        raise ModelError(
+            describe(
+                "The encoder weights belong to another model",
+                where=where,
+                found=f"{len(missing)} parameters missing, {len(misshapen)} of another shape, first {wrong}",
+                expected=f"all {len(wanted)} parameters of the encoder",
+                mend="Name the backbone that these weights were made for.",
+            )
+        )
+    backbone.load_state_dict({key: weights[key] for key in wanted})
+
+
+def _explain(name: str, error: Exception, *, insists: bool) -> None:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if insists:
+        raise ConfigError(
+            describe(
+                f"The published weights of {name} cannot be had",
+                found=f"{type(error).__name__}: {reason}",
+                mend="Connect to huggingface.co, give a weight file, or start from scratch: pretrained no.",
+            )
+        ) from error
+    logger.warning(
+        "The published weights of %s cannot be had (%s), so its encoder starts from scratch: expect to need "
+        "more images and more steps.",
+        name,
+        reason,
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> ModelError:
+    return ModelError(
+        describe(
+            "The file of encoder weights cannot be read",
+            where=path,
+            found=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}",
+            expected="a .safetensors or .pth file that holds nothing but tensors",
+        )
+    )

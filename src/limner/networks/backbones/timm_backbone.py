@@ -1,0 +1,50 @@
+"""Any timm model as a feature pyramid."""
+
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+
+from limner.core.errors import ConfigError, UnknownNameError
+
+
+class TimmBackbone(nn.Module):
+    """The resolutions of a timm model, the coarsest map of each stride.
+
+    Attributes:
+        channels: Channels of each map that `forward` returns.
+        strides: Pixels of the input that one pixel of each map stands for.
+    """
+
+    def __init__(self, name: str, *, in_channels: int = 3, output_stride: int = 32) -> None:
+        """Build the model with random weights.
+
+        Raises:
+            UnknownNameError: timm has no model of that name.
+            ConfigError: The model gives no feature maps, or not at that stride.
+        """
+        super().__init__()
+        if not timm.is_model(name.split(".")[0]):
+            raise UnknownNameError("backbone", name, timm.list_models())
+        # Many models know no other stride than 32 and refuse to be told it.
+        stride: dict[str, Any] = {} if output_stride == 32 else {"output_stride": output_stride}
+        try:
+            self.model = timm.create_model(name, features_only=True, in_chans=in_channels, **stride)
+        except (RuntimeError, TypeError, NotImplementedError) as error:
+            raise ConfigError(
+                f"The timm model {name!r} cannot give feature maps at output stride {output_stride}: {error}"
+            ) from error
+        information: Any = self.model.feature_info
+        strides = list(information.reduction())
+        # Models without a pyramid repeat a stride; the deepest map of each is the richest.
+        self._kept = [index for index, s in enumerate(strides) if s not in strides[index + 1 :]]
+        self._channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
+        self.channels = tuple(information.channels()[index] for index in self._kept)
+        self.strides = tuple(strides[index] for index in self._kept)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the maps from the finest to the coarsest: (B, C_i, H / stride_i, W / stride_i)."""
+        features = self.model(images)
+        kept = (features[index] for index in self._kept)
+        return tuple(f.permute(0, 3, 1, 2) if self._channels_last else f for f in kept)

@@ -1,0 +1,231 @@
+"""DeepLabV3+: dilated context at several rates, then a small decoder that restores the borders.
+
+Paper: Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation (Chen et al., ECCV
+2018), https://arxiv.org/abs/1802.02611. Authors' code: https://github.com/tensorflow/models/tree/master/research/deeplab
+(Apache-2.0 licence).
+
+What differs, and why: three published layouts of the head go by this name, with different numbers of
+parameters; `LAYOUTS` holds each, so that weights and scores can be compared with their own reference.
+
+Shape legend: B batch, C channels, K classes, H and W the input's height and width.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from limner.core.config import Config
+from limner.core.outputs import AuxiliaryLogits, DenseLogits
+from limner.layers.atrous_pyramid import AtrousPyramid
+from limner.layers.convolution import ConvNormAct, SeparableConvNormAct
+from limner.layers.fcn_head import FCNHead, PixelClassifier
+from limner.layers.resize import resize
+from limner.networks.backbones import Dilation, OutputStride, Pretrained, build_backbone
+from limner.networks.entry import NetworkEntry
+
+Width = Annotated[int, Field(gt=0)]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A published head.
+
+    Attributes:
+        separable: Depthwise separable convolutions in the atrous branches and the decoder.
+        act_between: Normalise and activate between the two steps of those.
+        projection_kernel: Side of the kernel that joins the atrous branches.
+        projection_dropout: Part of that convolution's output that is dropped.
+        refines_context: One more convolution before up-sampling.
+        decoder_convs: 3x3 convolutions of the decoder.
+        decoder_dropout: Part of the values dropped between those.
+        dropout: Part of the channels dropped before the classifier.
+        scales_with_backbone: Widths follow the backbone's; else they are the paper's 256 and 48.
+        align_corners: How the context is resized.
+    """
+
+    separable: bool
+    act_between: bool
+    projection_kernel: int
+    projection_dropout: float
+    refines_context: bool
+    decoder_convs: int
+    decoder_dropout: float
+    dropout: float
+    scales_with_backbone: bool
+    align_corners: bool
+
+
+LayoutName = Literal["mmsegmentation", "paper", "segmentation-models-pytorch"]
+LAYOUTS: dict[LayoutName, Layout] = {
+    # mmseg/models/decode_heads/sep_aspp_head.py and configs/_base_/models/deeplabv3plus_r50-d8.py
+    "mmsegmentation": Layout(
+        separable=True,
+        act_between=True,
+        projection_kernel=3,
+        projection_dropout=0.0,
+        refines_context=False,
+        decoder_convs=2,
+        decoder_dropout=0.0,
+        dropout=0.1,
+        scales_with_backbone=True,
+        align_corners=False,
+    ),
+    # section 3.1 and table 2 of the paper; dropouts of github.com/jfzhang95/pytorch-deeplab-xception
+    "paper": Layout(
+        separable=False,
+        act_between=True,
+        projection_kernel=1,
+        projection_dropout=0.5,
+        refines_context=False,
+        decoder_convs=2,
+        decoder_dropout=0.5,
+        dropout=0.1,
+        scales_with_backbone=False,
+        align_corners=True,
+    ),
+    # segmentation_models_pytorch/decoders/deeplabv3/decoder.py
+    "segmentation-models-pytorch": Layout(
+        separable=True,
+        act_between=False,
+        projection_kernel=1,
+        projection_dropout=0.5,
+        refines_context=True,
+        decoder_convs=1,
+        decoder_dropout=0.0,
+        dropout=0.0,
+        scales_with_backbone=False,
+        align_corners=True,
+    ),
+}
+
+
+class DeepLabV3PlusOptions(Config):
+    """Options of `DeepLabV3Plus`."""
+
+    backbone: str = "resnet50c"
+    """Any of our ResNets, or a timm model that can be dilated."""
+    output_stride: OutputStride = 8
+    """Stride of the context: 8 sees finer, 16 is faster."""
+    dilation: Dilation = "contracted"
+    """How the backbone reaches that stride."""
+    multi_grid: Annotated[tuple[Width, ...], Field(min_length=1)] = (1,)
+    """Factors on the dilation in the backbone's last stage; (1, 2, 4) in the DeepLabV3 paper."""
+    layout: LayoutName = "mmsegmentation"
+    """Whose head."""
+    atrous_rates: Annotated[tuple[Width, ...], Field(min_length=1)] | None = None
+    """Dilations of the context; null takes the paper's: 6, 12, 18 at stride 16, doubled at stride 8."""
+    channels: Width | None = None
+    """Channels of the head; null takes the layout's."""
+    low_level_channels: Width | None = None
+    """Channels of the fine map that the decoder joins; null takes the layout's."""
+    auxiliary: bool = True
+    """Train a side head on the last map but one."""
+
+
+class DeepLabV3Plus(nn.Module):
+    """Dilated backbone, atrous pyramid, decoder at stride 4, classifier."""
+
+    def __init__(
+        self,
+        options: DeepLabV3PlusOptions,
+        *,
+        num_classes: int,
+        in_channels: int = 3,
+        pretrained: Pretrained = False,
+    ) -> None:
+        super().__init__()
+        layout = LAYOUTS[options.layout]
+        self.align_corners = layout.align_corners
+        self.backbone = build_backbone(
+            options.backbone,
+            in_channels=in_channels,
+            output_stride=options.output_stride,
+            dilation=options.dilation,
+            multi_grid=options.multi_grid,
+            pretrained=pretrained,
+        )
+        *_, middle, deep = self.backbone.channels
+        # Some backbones begin at stride 4, others at 2.
+        self._low_level = self.backbone.strides.index(4)
+        fine = self.backbone.channels[self._low_level]
+        scales = layout.scales_with_backbone
+        channels = options.channels or (deep // 4 if scales else 256)
+        low_level = options.low_level_channels or (max(fine * 48 // 256, 1) if scales else 48)
+        self.context = _context(deep, channels, options=options, layout=layout)
+        self.low_level = ConvNormAct(fine, low_level, 1)
+        self.decoder = _decoder(channels + low_level, channels, layout=layout)
+        self.head = PixelClassifier(channels, num_classes, dropout=layout.dropout)
+        self.auxiliary_head = (
+            FCNHead(middle, middle // 4, num_classes=num_classes) if options.auxiliary else None
+        )
+
+    def forward(self, images: torch.Tensor) -> DenseLogits:
+        """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 4, W / 4)."""
+        pyramid = self.backbone(images)
+        fine = self.low_level(pyramid[self._low_level])
+        context = resize(self.context(pyramid[-1]), fine.shape[2:], align_corners=self.align_corners)
+        logits = self.head(self.decoder(torch.cat((context, fine), dim=1)))
+        if not self.training or self.auxiliary_head is None:
+            return DenseLogits(logits)
+        return DenseLogits(logits, (AuxiliaryLogits(self.auxiliary_head(pyramid[-2]), 0.4),))
+
+
+def _context(in_channels: int, channels: int, *, options: DeepLabV3PlusOptions, layout: Layout) -> nn.Module:
+    rates = options.atrous_rates or tuple(96 // options.output_stride * factor for factor in (1, 2, 3))
+    pyramid = AtrousPyramid(
+        in_channels,
+        channels,
+        rates=rates,
+        separable=layout.separable,
+        act_between=layout.act_between,
+        projection_kernel=layout.projection_kernel,
+        dropout=layout.projection_dropout,
+    )
+    if not layout.refines_context:
+        return pyramid
+    return nn.Sequential(pyramid, SeparableConvNormAct(channels, channels, act_between=layout.act_between))
+
+
+def _decoder(in_channels: int, channels: int, *, layout: Layout) -> nn.Sequential:
+    decoder = nn.Sequential()
+    for index in range(layout.decoder_convs):
+        width = channels if index else in_channels
+        if index and layout.decoder_dropout:
+            decoder.append(nn.Dropout(layout.decoder_dropout))
+        decoder.append(
+            SeparableConvNormAct(width, channels, act_between=layout.act_between)
+            if layout.separable
+            else ConvNormAct(width, channels)
+        )
+    return decoder
+
+
+ENTRY = NetworkEntry(
+    build=DeepLabV3Plus,
+    options=DeepLabV3PlusOptions,
+    title="DeepLabV3+",
+    paper="Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation",
+    year=2018,
+    url="https://arxiv.org/abs/1802.02611",
+    output=DenseLogits,
+    pretrained=True,
+    code="https://github.com/tensorflow/models/tree/master/research/deeplab",
+    licence="Apache-2.0",
+    good_for="Street scenes and photographs: wide context and fair borders.",
+    variants={
+        "resnet50c": {},
+        "resnet18c": {"backbone": "resnet18c"},
+        "resnet101c": {"backbone": "resnet101c"},
+        "resnet101, as in the paper": {
+            "backbone": "resnet101",
+            "output_stride": 16,
+            "dilation": "uniform",
+            "multi_grid": (1, 2, 4),
+            "layout": "paper",
+            "auxiliary": False,
+        },
+    },
+)

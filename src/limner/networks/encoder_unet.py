@@ -1,0 +1,138 @@
+"""U-Net on any encoder: a classification network that goes down, a light U-Net decoder that comes up.
+
+Paper: U-Net (Ronneberger et al., MICCAI 2015), https://arxiv.org/abs/1505.04597; the union with a pretrained
+encoder is TernausNet (Iglovikov and Shvets, 2018), https://arxiv.org/abs/1801.05746. The decoder has the
+layers of segmentation-models-pytorch's Unet (MIT licence): the two can be compared weight by weight.
+
+What differs, and why: a decoder of fewer blocks gives scores at a coarser resolution, which is faster where
+fine borders do not matter.
+
+Shape legend: B batch, C channels, K classes, H and W the input's height and width.
+"""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional as F
+
+from limner.core.config import Config
+from limner.core.outputs import DenseLogits
+from limner.layers.convolution import ConvNormAct
+from limner.layers.fcn_head import PixelClassifier
+from limner.layers.repeated_convolution import convolve_repeated, pays_to_spread
+from limner.networks.backbones import Pretrained, build_backbone
+from limner.networks.entry import NetworkEntry
+
+Width = Annotated[int, Field(gt=0)]
+
+
+class EncoderUNetOptions(Config):
+    """Options of `EncoderUNet`."""
+
+    backbone: str = "resnet34"
+    """Any of our ResNets or of timm's models."""
+    decoder_widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (256, 128, 64, 32, 16)
+    """Channels of each decoder block from the coarsest; each block doubles the resolution, and five reach
+    the input's on a backbone of stride 32."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Part of the channels dropped before the classifier."""
+
+
+class EncoderUNet(nn.Module):
+    """U-Net decoder on an encoder from the zoo, for images of any size."""
+
+    def __init__(
+        self,
+        options: EncoderUNetOptions,
+        *,
+        num_classes: int,
+        in_channels: int = 3,
+        pretrained: Pretrained = False,
+    ) -> None:
+        super().__init__()
+        self.backbone = build_backbone(options.backbone, in_channels=in_channels, pretrained=pretrained)
+        skip_channels = dict(zip(self.backbone.strides, self.backbone.channels, strict=True))
+        stride = self.backbone.strides[-1]
+        channels = skip_channels[stride]
+        self._strides: list[int] = []
+        self.decoder = nn.ModuleList()
+        for width in options.decoder_widths[: stride.bit_length() - 1]:
+            stride //= 2
+            self._strides.append(stride)
+            self.decoder.append(_UpBlock(channels, skip_channels.get(stride, 0), width))
+            channels = width
+        self.head = PixelClassifier(channels, num_classes, kernel_size=3, dropout=options.dropout)
+        _initialize(self.decoder, self.head)
+
+    def forward(self, images: torch.Tensor) -> DenseLogits:
+        """Score each pixel: (B, C, H, W) float -> logits (B, K, H / s, W / s), s = 1 by default."""
+        pyramid = self.backbone(images)
+        skips = dict(zip(self.backbone.strides, pyramid, strict=True))
+        features = pyramid[-1]
+        for block, stride in zip(self.decoder, self._strides, strict=True):
+            skip = skips.get(stride)
+            size = images.shape[2:] if skip is None else skip.shape[2:]
+            if skip is None and stride > 1:  # encoders that begin at stride 4 have no map at stride 2
+                size = torch.Size(-(-length // stride) for length in images.shape[2:])
+            features = block(features, skip, size)
+        return DenseLogits(self.head(features))
+
+
+class _UpBlock(nn.Module):
+    """Repeat each pixel to the finer resolution, join the skip connection, two 3x3 blocks."""
+
+    def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = ConvNormAct(in_channels + skip_channels, out_channels)
+        self.conv2 = ConvNormAct(out_channels, out_channels)
+
+    def forward(self, features: torch.Tensor, skip: torch.Tensor | None, size: torch.Size) -> torch.Tensor:
+        """Map (B, C, h, w) and the skip connection of `size` to (B, width, *size)."""
+        if pays_to_spread(features) and size == (2 * features.shape[2], 2 * features.shape[3]):
+            out = self._first_in_one_step(features, skip)
+        else:
+            features = F.interpolate(features, size=size, mode="nearest")
+            out = self.conv1(features if skip is None else torch.cat((features, skip), dim=1))
+        result: torch.Tensor = self.conv2(out)
+        return result
+
+    def _first_in_one_step(self, features: torch.Tensor, skip: torch.Tensor | None) -> torch.Tensor:
+        """Do what `conv1` does to the joined maps, without making the repeated or the joined one."""
+        weight = self.conv1.conv.weight
+        channels = features.shape[1]
+        summed = convolve_repeated(features, weight[:, :channels])
+        if skip is not None:
+            summed += F.conv2d(skip, weight[:, channels:], padding=1)
+        out: torch.Tensor = self.conv1.act(self.conv1.norm(summed))
+        return out
+
+
+def _initialize(*parts: nn.Module) -> None:
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
+ENTRY = NetworkEntry(
+    build=EncoderUNet,
+    options=EncoderUNetOptions,
+    title="U-Net on an encoder",
+    paper="U-Net: Convolutional Networks for Biomedical Image Segmentation",
+    year=2015,
+    url="https://arxiv.org/abs/1505.04597",
+    output=DenseLogits,
+    pretrained=True,
+    code="https://github.com/qubvel-org/segmentation_models.pytorch",
+    licence="MIT",
+    good_for="The first thing to try on 2D images: fast, fine borders, pretrained weights where they help.",
+    variants={
+        "resnet34": {},
+        "resnet18": {"backbone": "resnet18"},
+        "resnet50": {"backbone": "resnet50"},
+    },
+)

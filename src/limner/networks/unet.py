@@ -1,0 +1,237 @@
+"""U-Net: an encoder and a decoder of equal depth, joined at every resolution.
+
+Paper: U-Net: Convolutional Networks for Biomedical Image Segmentation (Ronneberger et al., MICCAI 2015),
+https://arxiv.org/abs/1505.04597. The authors released Caffe models without a repository; the widths and the
+order of the layers are those of the paper's figure 1.
+
+What differs by default, and why: convolutions are padded and followed by batch normalisation, so that the
+output has the size of the input and training from scratch is stable. `padding="valid", norm="none"` is the
+paper's network, parameter by parameter.
+
+Shape legend: B batch, C channels, K classes, *S spatial axes.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional as F
+
+from limner.core.config import Config
+from limner.core.outputs import AuxiliaryLogits, DenseLogits
+from limner.layers.activation import ActivationName
+from limner.layers.convolution import ConvNormAct
+from limner.layers.dimensions import LINEAR_INTERPOLATION, MAX_POOL, TRANSPOSED_CONVOLUTION
+from limner.layers.fcn_head import FCNHead
+from limner.layers.norm import NormName
+from limner.networks.entry import NetworkEntry
+from limner.networks.valid_padding import crop_centre, mirror_for_valid_convolutions
+
+Width = Annotated[int, Field(gt=0)]
+
+
+class UNetOptions(Config):
+    """Options of `UNet`."""
+
+    widths: Annotated[tuple[Width, ...], Field(min_length=2)] = (64, 128, 256, 512, 1024)
+    """Channels at each resolution from the finest to the coarsest; their number is the depth plus one."""
+    padding: Literal["same", "valid"] = "same"
+    """`valid` convolutions see no invented pixels and shrink the map, as in the paper."""
+    mirror_input: bool = True
+    """With `valid`, mirror the image at its borders so that the output covers all of it; without, the
+    output is smaller than the input, and only some input sizes fit."""
+    norm: NormName = "batch"
+    """Normalisation after (or before) each convolution."""
+    norm_affine: bool = True
+    """Whether the normalisation learns a scale and a shift."""
+    norm_first: bool = False
+    """Normalise before each convolution instead of after it."""
+    conv_bias: bool | None = None
+    """Bias of the convolutions; null gives them one only without normalisation."""
+    activation: ActivationName = "relu"
+    """Activation of each block."""
+    upsampling: Literal["transposed", "bilinear", "nearest"] = "transposed"
+    """2x2 transposed convolution; or linear interpolation and a 1x1 block; or repetition without weights."""
+    upsampling_bias: bool = True
+    """Bias of the transposed convolutions."""
+    double_before_pool: bool = False
+    """Reach the width of a level in its second convolution and keep it while up-sampling, as in the 3D U-Net
+    paper, instead of in its first."""
+    head_convs: Annotated[int, Field(ge=0)] = 0
+    """3x3 blocks before the classifier."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Part of the channels dropped before the classifier."""
+    auxiliary: bool = False
+    """Train a side head at half resolution too."""
+
+
+class UNet(nn.Module):
+    """U-Net in 2D or 3D, of any width and depth, for inputs of any size."""
+
+    def __init__(
+        self, options: UNetOptions, *, num_classes: int, in_channels: int = 3, spatial_dims: int = 2
+    ) -> None:
+        super().__init__()
+        widths = options.widths
+        self.options = options
+        self.depth = len(widths) - 1
+        self.encoder = nn.ModuleList(
+            _DoubleConv(
+                narrow,
+                wide // 2 if options.double_before_pool else wide,
+                wide,
+                options=options,
+                spatial_dims=spatial_dims,
+            )
+            for narrow, wide in pairwise((in_channels, *widths))
+        )
+        self.pool = MAX_POOL[spatial_dims](2)
+        self.decoder = nn.ModuleList(
+            _UpBlock(wide, narrow, options=options, spatial_dims=spatial_dims)
+            for narrow, wide in reversed(list(pairwise(widths)))
+        )
+        self.head = FCNHead(
+            widths[0],
+            widths[0],
+            num_classes=num_classes,
+            num_convs=options.head_convs,
+            norm=options.norm,
+            dropout=options.dropout,
+            spatial_dims=spatial_dims,
+        )
+        self.auxiliary_head = (
+            FCNHead(
+                widths[1], widths[0], num_classes=num_classes, norm=options.norm, spatial_dims=spatial_dims
+            )
+            if options.auxiliary
+            else None
+        )
+        _initialize(self)
+
+    def forward(self, images: torch.Tensor) -> DenseLogits:
+        """Score each pixel: (B, C, *S) float -> logits (B, K, *S)."""
+        size = images.shape[2:]
+        features = self._prepare(images)
+        skips: list[torch.Tensor] = []
+        for level, block in enumerate(self.encoder):
+            features = block(self.pool(features) if level else features)  # (B, C_level, *S / 2**level)
+            skips.append(features)
+        features = skips.pop()
+        auxiliary: tuple[AuxiliaryLogits, ...] = ()
+        for block in self.decoder:
+            if self.training and self.auxiliary_head is not None and len(skips) == 1:
+                auxiliary = (AuxiliaryLogits(self.auxiliary_head(features), 0.4),)
+            features = block(features, skips.pop())
+        logits = self.head(features)
+        return DenseLogits(self._crop(logits, size), auxiliary)
+
+    def _prepare(self, images: torch.Tensor) -> torch.Tensor:
+        """Give the input a size that every pooling step divides."""
+        if self.options.padding == "same":
+            factor = 2**self.depth
+            padding = [amount for size in reversed(images.shape[2:]) for amount in (0, -size % factor)]
+            return F.pad(images, padding)  # zeros, as the convolutions pad
+        if self.options.mirror_input:
+            return mirror_for_valid_convolutions(images, depth=self.depth)
+        return images
+
+    def _crop(self, logits: torch.Tensor, size: torch.Size) -> torch.Tensor:
+        """Cut off what `_prepare` added behind the image."""
+        if self.options.padding == "valid" and not self.options.mirror_input:
+            return logits
+        for axis, length in enumerate(size, start=2):
+            logits = logits.narrow(axis, 0, length)
+        return logits
+
+
+class _DoubleConv(nn.Sequential):
+    """Two 3x3 blocks."""
+
+    def __init__(
+        self, in_channels: int, middle: int, out_channels: int, *, options: UNetOptions, spatial_dims: int
+    ) -> None:
+        super().__init__(
+            *(
+                ConvNormAct(
+                    narrow,
+                    wide,
+                    padding=1 if options.padding == "same" else 0,
+                    bias=options.conv_bias,
+                    norm=options.norm,
+                    norm_affine=options.norm_affine,
+                    norm_first=options.norm_first,
+                    activation=options.activation,
+                    spatial_dims=spatial_dims,
+                )
+                for narrow, wide in ((in_channels, middle), (middle, out_channels))
+            )
+        )
+
+
+class _UpBlock(nn.Module):
+    """Up-sample by two, join the skip connection, two 3x3 blocks."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, options: UNetOptions, spatial_dims: int
+    ) -> None:
+        super().__init__()
+        keeps_width = options.double_before_pool or options.upsampling == "nearest"
+        up_channels = in_channels if keeps_width else out_channels
+        self.up: nn.Module
+        if options.upsampling == "transposed":
+            self.up = TRANSPOSED_CONVOLUTION[spatial_dims](
+                in_channels, up_channels, 2, stride=2, bias=options.upsampling_bias
+            )
+        elif options.upsampling == "bilinear":
+            self.up = nn.Sequential(
+                nn.Upsample(scale_factor=2, mode=LINEAR_INTERPOLATION[spatial_dims], align_corners=False),
+                ConvNormAct(
+                    in_channels,
+                    up_channels,
+                    1,
+                    norm=options.norm,
+                    activation=options.activation,
+                    spatial_dims=spatial_dims,
+                ),
+            )
+        else:
+            self.up = nn.Upsample(scale_factor=2, mode="nearest")
+        self.convs = _DoubleConv(
+            up_channels + out_channels, out_channels, out_channels, options=options, spatial_dims=spatial_dims
+        )
+
+    def forward(self, features: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        """Join (B, C, *S) with the skip connection of twice its size or a little more."""
+        features = self.up(features)
+        skip = crop_centre(skip, features.shape[2:])
+        joined: torch.Tensor = self.convs(torch.cat((skip, features), dim=1))
+        return joined
+
+
+def _initialize(network: nn.Module) -> None:
+    """Draw weights so that the variance of the activations stays: the paper's sqrt(2 / N)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+ENTRY = NetworkEntry(
+    build=UNet,
+    options=UNetOptions,
+    title="U-Net",
+    paper="U-Net: Convolutional Networks for Biomedical Image Segmentation",
+    year=2015,
+    url="https://arxiv.org/abs/1505.04597",
+    output=DenseLogits,
+    spatial_dims=(2, 3),
+    good_for="Fine structures on few images, any number of channels, no pretrained weights needed.",
+    variants={
+        "": {},
+        "half width": {"widths": (32, 64, 128, 256, 512)},
+        "as in the paper": {"padding": "valid", "norm": "none"},
+    },
+)

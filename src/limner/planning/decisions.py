@@ -1,0 +1,76 @@
+"""How rules decide: one after the other, each seeing what is settled, none overriding the user."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from limner.core.labels import LabelTable
+from limner.planning.cost import Cost
+from limner.planning.fingerprint import Fingerprint
+from limner.planning.machine import Machine
+from limner.planning.settings import Flat, default_values
+
+YOU_SET_IT = "you set it"
+"""The reason of every value that the user wrote."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the rules decide about.
+
+    Attributes:
+        fingerprint: What the training images are like.
+        labels: The label table.
+        machine: What the device offers.
+        minutes: The time budget, or None.
+        measure: Measures what a pixel costs the network that is settled, in memory and in time.
+    """
+
+    fingerprint: Fingerprint
+    labels: LabelTable
+    machine: Machine
+    minutes: float | None
+    measure: Callable[[Mapping[str, Any]], Cost]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One setting and why it has its value.
+
+    Attributes:
+        key: Dotted, such as ``train.batch_size``.
+        value: What is decided.
+        reason: One sentence with the numbers it rests on.
+    """
+
+    key: str
+    value: object
+    reason: str
+
+
+Rule = Callable[[Case, Mapping[str, Any]], Iterable[Decision]]
+"""Decides a few keys from the case and from what is settled so far (defaults where nobody decided)."""
+
+
+def decide(case: Case, rules: Iterable[Rule], user: Flat) -> tuple[Flat, dict[str, str]]:
+    """Run the rules in order.
+
+    A mapping (such as `network.options`) is decided entry by entry: the user's entries stay, the rule
+    fills in the others.
+
+    Returns:
+        Every settled key with its value, and the reason of each that a rule or the user decided.
+    """
+    settled = default_values() | user
+    reasons = dict.fromkeys(user, YOU_SET_IT)
+    for rule in rules:
+        for decision in rule(case, settled):
+            key, yours = decision.key, user.get(decision.key)
+            if key not in user:
+                settled[key], reasons[key] = decision.value, decision.reason
+            elif isinstance(yours, dict) and isinstance(decision.value, dict):
+                added = {name: value for name, value in decision.value.items() if name not in yours}
+                settled[key] = added | yours
+                if added:
+                    reasons[key] = f"you set {', '.join(yours) or 'nothing'}; for the rest: {decision.reason}"
+    return settled, reasons

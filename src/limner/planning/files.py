@@ -1,0 +1,100 @@
+"""Plans and experiments on disk.
+
+An experiment (a file of `recipes/`) is part of a plan plus where the data is::
+
+    data: data/cityscapes
+    network: {name: deeplabv3plus}
+    train: {steps: 80000}
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limner.core.config import parse_yaml
+from limner.core.errors import ConfigError, describe
+from limner.core.plan import Plan
+from limner.core.plan_text import plan_from_yaml, plan_to_yaml
+from limner.planning.settings import read_settings
+
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a recipe says.
+
+    Attributes:
+        data: The dataset folder.
+        settings: Nested settings, part of a plan.
+    """
+
+    data: Path
+    settings: dict[str, Any]
+
+
+def read_plan_or_experiment(path: Path) -> Plan | Experiment:
+    """Read a YAML file that is either a whole plan or a recipe.
+
+    Raises:
+        ConfigError: The file is missing or cannot be used; every problem is named.
+    """
+    text = _read(path)
+    values = parse_yaml(text, where=str(path))
+    if not isinstance(values, dict) or "data" not in values:
+        raise ConfigError(
+            describe(
+                "The file is neither a plan nor an experiment",
+                where=path,
+                found="no key `data`" if isinstance(values, dict) else type(values).__name__,
+                expected="`data:` with the dataset folder, and any settings of a plan",
+                mend="Add the line `data: path/to/my_images`.",
+            )
+        )
+    if isinstance(values["data"], dict) and "num_images" in values["data"]:
+        return plan_from_yaml(text, where=str(path))
+    return _experiment(path, values)
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan.
+
+    Raises:
+        ConfigError: The file is missing, or not a plan.
+    """
+    return plan_from_yaml(_read(path), where=str(path))
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write a plan; a file that stands there is replaced at once or not at all."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(plan_to_yaml(plan), encoding="utf-8")
+    aside.replace(path)
+
+
+def _experiment(path: Path, values: Mapping[str, Any]) -> Experiment:
+    data = values["data"]
+    if isinstance(data, dict) and set(data) == {"path"}:
+        data = data["path"]
+    if not isinstance(data, str):
+        raise ConfigError(f"{path}: data: expected the dataset folder as text, found {data!r}.")
+    settings = {name: value for name, value in values.items() if name != "data"}
+    read_settings(settings, where=str(path))
+    return Experiment(_find_data(data, beside=path.parent), settings)
+
+
+def _find_data(data: str, *, beside: Path) -> Path:
+    """Return the folder, sought from the current folder first and then beside the recipe."""
+    folder = Path(data).expanduser()
+    return beside / folder if not folder.exists() and (beside / folder).exists() else folder
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(describe("The file cannot be read", where=path, found=str(error))) from None
+    except UnicodeDecodeError:
+        raise ConfigError(describe("The file is not text", where=path, expected="YAML in UTF-8")) from None

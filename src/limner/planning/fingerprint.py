@@ -1,0 +1,216 @@
+"""The fingerprint: what the training images and their labels are like, in the numbers that rules use.
+
+Shape legend: C channels. Sizes are (H, W) or (D, H, W) in pixels; intensities are file values.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from limner.checks.facts import DatasetFacts, ImageFacts
+from limner.core.errors import DataError
+from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.planning.orientation import Orientation, measure_orientation
+
+Size = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ClassFingerprint:
+    """One class in the training images.
+
+    Attributes:
+        name: The class.
+        pixel_share: Its part of all labelled pixels, 0 to 1.
+        num_images: Images that hold it.
+        num_components: Median number of connected pieces in an image that holds it, or None if unknown.
+        component_area: Median area of a piece in pixels, or None if unknown.
+    """
+
+    name: str
+    pixel_share: float
+    num_images: int
+    num_components: float | None
+    component_area: float | None
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What the training images and their labels are like.
+
+    Attributes:
+        num_images: Images in each split.
+        smallest: Size of the image with the fewest pixels.
+        median: Median size, axis by axis.
+        largest: Size of the image with the most pixels.
+        channels: C that training sees.
+        channel_counts: Number of channels -> training images that have it.
+        dtype: numpy name of the commonest pixel type.
+        mean: C numbers: mean over all training pixels, in file values.
+        std: C numbers: standard deviation over all training pixels.
+        low: C numbers: median over the images of their 0.5 percentile.
+        high: C numbers: median over the images of their 99.5 percentile.
+        grey_share: Part of the training images that show no colour.
+        classes: In trained order.
+        ignored_share: Part of all pixels that no loss looks at.
+        orientation: How much left, right, top and bottom mean.
+    """
+
+    num_images: dict[str, int]
+    smallest: Size
+    median: Size
+    largest: Size
+    channels: int
+    channel_counts: dict[int, int]
+    dtype: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    grey_share: float
+    classes: tuple[ClassFingerprint, ...]
+    ignored_share: float
+    orientation: Orientation
+
+    @property
+    def num_training(self) -> int:
+        """Images to train on."""
+        return self.num_images["train"]
+
+    @property
+    def spatial_dims(self) -> int:
+        """2 for images, 3 for volumes."""
+        return len(self.median)
+
+    @property
+    def imbalance(self) -> float:
+        """Pixels of the commonest class over those of the rarest one that occurs at all."""
+        shares = [c.pixel_share for c in self.classes if c.pixel_share > 0]
+        return max(shares) / min(shares) if shares else 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fingerprint as plain JSON-ready values."""
+        return asdict(self)
+
+
+def take_fingerprint(
+    facts: DatasetFacts, labels: LabelTable, splits: Mapping[str, Iterable[str]]
+) -> Fingerprint:
+    """Sum up the training images.
+
+    Args:
+        facts: What one reading of every file told.
+        labels: The label table that training uses.
+        splits: Image names of each split; ``train`` alone is looked at, the others are counted.
+
+    Raises:
+        DataError: No training image can be used.
+    """
+    names = {split: set(members) for split, members in splits.items()}
+    training = [image for image in facts.usable if image.name in names.get("train", ())]
+    if not training:
+        raise DataError(
+            "No training image has readable labels of its own size, so there is nothing to plan. "
+            "Run `limner check` on the folder: it names each file and what is wrong with it."
+        )
+    counts = Counter(image.channels for image in training)
+    channels = _trained_channels(counts)
+    mean, std = _pooled(training, channels)
+    sizes = sorted((image.shape for image in training), key=lambda s: (int(np.prod(s)), s))
+    classes, ignored_share = _classes(training, labels)
+    return Fingerprint(
+        num_images={split: len(members) for split, members in names.items()},
+        smallest=sizes[0],
+        median=tuple(int(median(axis)) for axis in zip(*sizes, strict=True)),
+        largest=sizes[-1],
+        channels=channels,
+        channel_counts=dict(sorted(counts.items())),
+        dtype=Counter(image.dtype for image in training).most_common(1)[0][0],
+        mean=mean,
+        std=std,
+        low=_typical(training, channels, "low"),
+        high=_typical(training, channels, "high"),
+        grey_share=sum(image.is_grey for image in training) / len(training),
+        classes=classes,
+        ignored_share=ignored_share,
+        orientation=_orientation(training),
+    )
+
+
+def _trained_channels(counts: Counter[int]) -> int:
+    """Return C: grey images among colour ones are trained as colour; else the commonest count."""
+    return 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
+
+
+def _channel(image: ImageFacts, index: int, channels: int, statistic: str) -> float:
+    """Return one statistic of one channel; a grey image among colour ones has it in every channel."""
+    known = image.intensities
+    return float(getattr(known[index if len(known) == channels else 0], statistic))
+
+
+def _pooled(images: Sequence[ImageFacts], channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return (mean, std) of each channel over all pixels of all images."""
+    pixels = np.array([float(np.prod(image.shape)) for image in images])
+    weights = pixels / pixels.sum()
+    means, stds = [], []
+    for c in range(channels):
+        mean = np.array([_channel(image, c, channels, "mean") for image in images])
+        std = np.array([_channel(image, c, channels, "std") for image in images])
+        pooled = float(weights @ mean)
+        # Law of total variance: within images plus between them.
+        variance = float(weights @ (std**2 + (mean - pooled) ** 2))
+        means.append(_significant(pooled))
+        stds.append(_significant(variance**0.5) or 1.0)
+    return tuple(means), tuple(stds)
+
+
+def _typical(images: Sequence[ImageFacts], channels: int, statistic: str) -> tuple[float, ...]:
+    return tuple(
+        _significant(median(_channel(image, c, channels, statistic) for image in images))
+        for c in range(channels)
+    )
+
+
+def _classes(images: Sequence[ImageFacts], labels: LabelTable) -> tuple[tuple[ClassFingerprint, ...], float]:
+    """Return each class in trained order, and the ignored part of all pixels."""
+    pixels: Counter[int] = Counter()
+    holders: Counter[int] = Counter()
+    pieces: dict[int, list[tuple[int, float]]] = {}
+    for image in images:
+        present = Counter[int]()
+        for value, count in image.value_counts.items():
+            present[labels.trained_as.get(value, IGNORE_INDEX)] += count
+        pixels.update(present)
+        holders.update(trained for trained, count in present.items() if count)
+        for value, found in image.components.items():
+            trained = labels.trained_as.get(value, IGNORE_INDEX)
+            pieces.setdefault(trained, []).append((found.count, found.median_area))
+    labelled = sum(count for trained, count in pixels.items() if trained != IGNORE_INDEX)
+    classes = tuple(
+        ClassFingerprint(
+            name,
+            pixels[index] / max(labelled, 1),
+            holders[index],
+            float(median(n for n, _ in pieces[index])) if index in pieces else None,
+            float(median(area for _, area in pieces[index])) if index in pieces else None,
+        )
+        for index, name in enumerate(labels.names)
+    )
+    return classes, pixels[IGNORE_INDEX] / max(pixels.total(), 1)
+
+
+def _orientation(images: Sequence[ImageFacts]) -> Orientation:
+    flat = [image for image in images if len(image.shape) == 2]
+    return measure_orientation(
+        [np.asarray(i.occupancy, np.float64) for i in flat if i.occupancy is not None],
+        [np.asarray(i.thumbnail_means, np.float64) for i in flat if i.thumbnail_means is not None],
+    )
+
+
+def _significant(value: float) -> float:
+    """Round to 5 significant digits: what an image file can back, and a person can read."""
+    return float(f"{value:.5g}")

@@ -1,0 +1,100 @@
+"""What the user wrote and what the data is, made into a Plan in which nothing is `auto`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from limner.checks.facts import DatasetFacts
+from limner.core.config import parse_config
+from limner.core.labels import LabelTable
+from limner.core.plan import LossTerm, Plan
+from limner.core.sample import Record
+from limner.formats.source import Source
+from limner.planning.decisions import Case, decide
+from limner.planning.fingerprint import Fingerprint, take_fingerprint
+from limner.planning.machine import Machine, examine
+from limner.planning.measurer import Measurer
+from limner.planning.pairing import check_pairing
+from limner.planning.rules import RULES
+from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
+
+
+def make_plan(
+    source: Source,
+    facts: DatasetFacts,
+    labels: LabelTable,
+    splits: Mapping[str, Sequence[Record]],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    minutes: float | None = None,
+    device: str = "auto",
+    machine: Machine | None = None,
+) -> Plan:
+    """Decide every setting of a run.
+
+    Args:
+        source: The dataset.
+        facts: What one reading of every file told.
+        labels: The label table that training uses.
+        splits: The records of each split.
+        settings: What the user wrote: part of a plan, nested; any value may be ``auto``.
+        minutes: The time budget; it wins over ``train.minutes`` of the settings.
+        device: Where the run will be.
+        machine: What that device offers; examined where it is None.
+
+    Raises:
+        ConfigError: A setting is unknown, of the wrong type, out of range, or contradicts another; or
+            network and task do not go together.
+        DataError: No training image can be used.
+    """
+    user = read_settings(settings or {})
+    if minutes is not None:
+        user |= read_settings({"train": {"minutes": minutes}}, where="--minutes")
+    fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
+    _stretch_sizes(user, fingerprint)
+    if "network.name" in user:
+        check_pairing(user["network.name"], user.get("task", "semantic"))
+    machine = machine or examine(device)
+    case = Case(
+        fingerprint=fingerprint,
+        labels=labels,
+        machine=machine,
+        minutes=user.get("train.minutes"),
+        measure=Measurer(labels.num_classes, device=machine.device),
+    )
+    settled, reasons = decide(case, RULES, user)
+    data = {
+        "path": str(Path(source.root).resolve()),
+        "format": source.name,
+        "num_images": fingerprint.num_images,
+        "labels": labels.to_dict(),
+    }
+    values = {"data": data, **nest(_plain(settled)), "reasons": _in_order(reasons)}
+    return parse_config(Plan, values, where="The settings")
+
+
+def _stretch_sizes(user: Flat, fingerprint: Fingerprint) -> None:
+    """Let one number stand for the same number along each axis."""
+    for key in SIZES:
+        if len(user.get(key) or ()) == 1:
+            user[key] = tuple(user[key]) * fingerprint.spatial_dims
+
+
+def _plain(settled: Flat) -> Flat:
+    """Return the values as plain data, which the Plan then checks as it checks a file."""
+    return {key: _as_data(value) for key, value in settled.items()}
+
+
+def _as_data(value: object) -> object:
+    if isinstance(value, LossTerm):
+        return value.model_dump()
+    if isinstance(value, dict):
+        return {name: _as_data(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_as_data(item) for item in value]  # as YAML gives it back
+    return value
+
+
+def _in_order(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Sort the reasons as the Plan's own keys stand."""
+    return {key: reasons[key] for key in settable_fields() if key in reasons}

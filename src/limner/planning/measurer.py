@@ -1,0 +1,62 @@
+"""The network that is settled, built and measured."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from limner.core.batch import Batch
+from limner.core.plan import LossPlan
+from limner.networks import build_network
+from limner.planning.cost import Cost, measure_cost
+from limner.tasks import TASKS
+
+
+class Measurer:
+    """Builds the network that is settled, with its loss, and measures both; each combination once."""
+
+    def __init__(self, num_classes: int, *, device: str) -> None:
+        self._num_classes = num_classes
+        self._device = device
+        self._known: dict[str, Cost] = {}
+
+    def __call__(self, settled: Mapping[str, Any]) -> Cost:
+        """Return what the settled network costs.
+
+        Raises:
+            ConfigError: The network has no such option, or cannot be built in these dimensions.
+        """
+        wanted = ("network.name", "network.options", "input.channels", "loss.terms", "train.precision")
+        key = repr([settled[name] for name in wanted])
+        if key not in self._known:
+            self._known[key] = self._measure(settled)
+        return self._known[key]
+
+    def _measure(self, settled: Mapping[str, Any]) -> Cost:
+        dims, channels = settled["input.spatial_dims"], settled["input.channels"]
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = build_network(
+                settled["network.name"],
+                num_classes=self._num_classes,
+                in_channels=channels,
+                spatial_dims=dims,
+                pretrained="no",
+                **settled["network.options"],
+            ).to(self._device)
+            task = TASKS[settled["task"]](LossPlan(terms=settled["loss.terms"])).to(self._device)
+
+            def step(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+                target = torch.zeros(images.shape[0], *images.shape[2:], dtype=torch.uint8)
+                batch = Batch(images, target.to(images.device), ())
+                return task.loss(network(images), batch).total
+
+            return measure_cost(
+                network,
+                step,
+                channels=channels,
+                spatial_dims=dims,
+                precision=settled["train.precision"],
+                device=self._device,
+            )

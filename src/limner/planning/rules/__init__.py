@@ -1,0 +1,39 @@
+"""The rules, one theme a file. `RULES` is the order in which they decide.
+
+A rule reads the case and what is settled before it, and yields decisions with their reasons. Nothing is
+read, printed or trained here.
+"""
+
+from limner.planning.decisions import Rule
+from limner.planning.rules.augmentation import choose_colour, choose_geometry, choose_sampling, choose_zoom
+from limner.planning.rules.batch import choose_batch, choose_precision, choose_workers
+from limner.planning.rules.duration import choose_averaging, choose_checkpoints, choose_steps
+from limner.planning.rules.inference import choose_window
+from limner.planning.rules.input import choose_channels, choose_crop, choose_normalization
+from limner.planning.rules.loss import choose_class_weights, choose_loss
+from limner.planning.rules.network import choose_network, choose_pretraining
+from limner.planning.rules.optimization import choose_learning_rate, choose_optimizer, choose_schedule
+
+RULES: tuple[Rule, ...] = (
+    choose_channels,
+    choose_loss,
+    choose_class_weights,
+    choose_network,
+    choose_pretraining,
+    choose_normalization,
+    choose_precision,
+    choose_geometry,
+    choose_crop,
+    choose_zoom,
+    choose_colour,
+    choose_sampling,
+    choose_batch,
+    choose_workers,
+    choose_optimizer,
+    choose_learning_rate,
+    choose_steps,
+    choose_schedule,
+    choose_averaging,
+    choose_checkpoints,
+    choose_window,
+)

@@ -1,0 +1,53 @@
+"""How many samples a step holds, and in which number format."""
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import Any
+
+from limner.planning.decisions import Case, Decision
+from limner.planning.rules.input import memory_budget
+from limner.planning.rules.network import preset_of
+from limner.planning.wording import memory, size
+
+MOST_WORKERS = 8
+"""Threads beyond which preparing samples gains nothing: decoding releases the GIL, Python does not."""
+
+
+def choose_precision(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Take the shorter number format where the device computes in it."""
+    name = "this CPU" if case.machine.is_cpu else case.machine.name
+    if case.machine.fast_bfloat16:
+        yield Decision("train.precision", "bfloat16", f"{name} computes in bfloat16, about twice as fast")
+    elif case.machine.fast_float16:
+        yield Decision("train.precision", "float16", f"{name} computes in float16, not in bfloat16")
+    else:
+        yield Decision("train.precision", "float32", f"{name} has no fast shorter format")
+
+
+def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Take the preset's batch, no more than there are images, cut into parts that fit the memory."""
+    preset, images = preset_of(case), case.fingerprint.num_training
+    crop = settled["input.crop_size"]
+    cost = case.measure(settled)
+    budget = memory_budget(case)
+    fitting = max(cost.pixels_that_fit(budget, optimizer=settled["optimizer.name"]) // prod(crop), 1)
+    wanted = preset.batch_size
+    while wanted > max(images, 2):
+        wanted //= 2
+    reason = f"{min(fitting, 9999)} crops of {size(crop)} fit {memory(budget)}"
+    if wanted < preset.batch_size:
+        reason += f"; there are {images} training images"
+    yield Decision("train.batch_size", wanted, reason)
+    batch = settled["train.batch_size"]
+    parts = next((n for n in range(1, batch + 1) if batch % n == 0 and batch // n <= fitting), batch)
+    needed = cost.training_bytes(batch // parts * prod(crop), optimizer=settled["optimizer.name"])
+    reason = f"a part of {batch // parts} takes about {memory(needed)} of {memory(budget)}"
+    yield Decision("train.accumulate", parts, reason)
+
+
+def choose_workers(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Leave the CPU to the network where it is the CPU that trains."""
+    cores = case.machine.num_cores
+    workers = max(1, cores // 4) if case.machine.is_cpu else max(1, min(cores - 1, MOST_WORKERS))
+    place = "the network needs the others" if case.machine.is_cpu else "one is left to the training loop"
+    yield Decision("train.workers", workers, f"of {cores} cores; {place}")

@@ -1,0 +1,71 @@
+"""How long training goes on, and how often it is looked at."""
+
+from collections.abc import Iterator, Mapping
+from math import ceil, prod
+from typing import Any
+
+from limner.planning.decisions import Case, Decision
+from limner.planning.wording import duration
+
+CPU_PASSES, ACCELERATOR_PASSES = 60, 150
+"""Times each image is seen where nobody set a time."""
+
+CPU_STEPS, ACCELERATOR_STEPS = (400, 20_000), (2000, 80_000)
+"""Fewest and most steps where nobody set a time."""
+
+VALIDATION_PART = 0.12
+"""Part of the training time that validation may take."""
+
+MOST_VALIDATIONS = 20
+
+AVERAGED_PART, SHORTEST_AVERAGE = 0.05, 10
+"""The average of the weights looks back over this part of the run, and over so many steps at least."""
+
+SLOWEST_AVERAGE = 0.9998
+
+
+def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Count steps from the time budget and the measured speed, or from the number of images."""
+    batch, images = settled["train.batch_size"], case.fingerprint.num_training
+    seconds = seconds_per_step(case, settled)
+    if case.minutes is not None:
+        yield Decision("train.minutes", case.minutes, "you set it")
+        steps = max(int(case.minutes * 60 * (1 - VALIDATION_PART) / seconds), 1)
+        reason = f"an estimate: a step takes about {seconds:.2g} s here; the run goes by the clock"
+        yield Decision("train.steps", steps, reason)
+        return
+    passes, (fewest, most) = (
+        (CPU_PASSES, CPU_STEPS) if case.machine.is_cpu else (ACCELERATOR_PASSES, ACCELERATOR_STEPS)
+    )
+    steps = min(max(ceil(images * passes / batch), fewest), most)
+    seen = steps * batch / images
+    reason = f"each of {images} images is seen about {seen:.0f} times; about {duration(steps * seconds)} here"
+    yield Decision("train.steps", steps, reason)
+
+
+def seconds_per_step(case: Case, settled: Mapping[str, Any]) -> float:
+    """Return how long an optimizer step takes, from the measured time of a pixel."""
+    pixels: int = settled["train.batch_size"] * prod(settled["input.crop_size"])
+    return case.measure(settled).seconds_per_pixel * pixels
+
+
+def choose_averaging(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Average the weights over the last part of the run."""
+    steps = settled["train.steps"]
+    span = max(steps * AVERAGED_PART, SHORTEST_AVERAGE)
+    decay = min(round(1 - 1 / span, 4), SLOWEST_AVERAGE)
+    yield Decision("train.ema_decay", decay, f"averages over about the last {span:.0f} of {steps} steps")
+
+
+def choose_checkpoints(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Validate as often as a small part of the time allows, and save as often."""
+    steps, images = settled["train.steps"], case.fingerprint.num_images.get("val", 0)
+    training = steps * seconds_per_step(case, settled)
+    pixels = images * prod(case.fingerprint.median)
+    # A forward pass is about a third of a training step.
+    once = pixels * case.measure(settled).seconds_per_pixel / 3
+    times = MOST_VALIDATIONS if once == 0 else min(int(training * VALIDATION_PART / once), MOST_VALIDATIONS)
+    every = max(ceil(steps / max(times, 1)), 1)
+    reason = f"{images} validation images take about {duration(once)}: {max(times, 1)} times in the run"
+    yield Decision("train.validate_every", every, reason)
+    yield Decision("train.save_every", settled["train.validate_every"], "together with validation")

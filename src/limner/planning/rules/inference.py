@@ -1,0 +1,23 @@
+"""How an image of any size is predicted."""
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import Any
+
+from limner.planning.decisions import Case, Decision
+from limner.planning.rules.input import memory_budget
+from limner.planning.wording import memory, size
+
+
+def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Predict whole images, or through a window where the largest does not fit."""
+    fingerprint, budget = case.fingerprint, memory_budget(case)
+    needed = prod(fingerprint.largest) * case.measure(settled).forward_bytes_per_pixel
+    said = f"the largest image ({size(fingerprint.largest)}) takes about {memory(needed)}"
+    if fingerprint.spatial_dims == 3:
+        yield Decision("inference.window", settled["input.crop_size"], "volumes go through a window")
+    elif needed > budget:
+        reason = f"{said}, more than the {memory(budget)} free: a sliding window of the crop's size"
+        yield Decision("inference.window", settled["input.crop_size"], reason)
+    else:
+        yield Decision("inference.window", None, f"{said} and fits whole")

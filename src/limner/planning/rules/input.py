@@ -1,0 +1,106 @@
+"""What one input of the network is: channels, normalisation, crop size."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from typing import Any
+
+from limner.planning.decisions import Case, Decision
+from limner.planning.rules.network import preset_of
+from limner.planning.wording import channel_words, memory, number, share, size
+
+IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+"""Of RGB in 0..255, what published encoders were trained with (torchvision's documentation)."""
+
+HOST_SHARE, ACCELERATOR_SHARE = 0.5, 0.85
+"""Part of the free memory that training may fill; the host also keeps decoded images."""
+
+SMALLEST_SIDE = 48
+"""Networks take no less than 33; smaller images are padded."""
+
+FEWEST_SAMPLES = 2
+"""A crop is cut so small that this many fit: batch normalisation needs two."""
+
+
+def choose_channels(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Take dimensions and channels from the images."""
+    fingerprint = case.fingerprint
+    yield Decision(
+        "input.spatial_dims", fingerprint.spatial_dims, f"the median image is {size(fingerprint.median)}"
+    )
+    counts = fingerprint.channel_counts
+    if len(counts) == 1:
+        reason = f"all training images have {channel_words(fingerprint.channels)}"
+    else:
+        listed = ", ".join(f"{n} with {channel_words(c)}" for c, n in counts.items())
+        reason = f"training images: {listed}"
+    yield Decision("input.channels", fingerprint.channels, reason)
+
+
+def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Take ImageNet's statistics for pretrained weights on ordinary RGB, else those of the data."""
+    fingerprint = case.fingerprint
+    channels = settled["input.channels"]
+    if settled["network.pretrained"] != "no" and channels == 3 and fingerprint.dtype == "uint8":
+        reason = "ImageNet's statistics, which the pretrained encoder expects"
+        yield Decision("input.mean", IMAGENET_MEAN, reason)
+        yield Decision("input.std", IMAGENET_STD, reason)
+        return
+    reason = f"measured over all pixels of {fingerprint.num_training} training images ({fingerprint.dtype})"
+    if channels == fingerprint.channels:
+        yield Decision("input.mean", fingerprint.mean, reason)
+        yield Decision("input.std", fingerprint.std, reason)
+
+
+def memory_budget(case: Case) -> int:
+    """Return the bytes that a training step may take."""
+    free = case.machine.memory.available
+    return int(free * (HOST_SHARE if case.machine.is_cpu else ACCELERATOR_SHARE))
+
+
+def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Take the whole median image where it is small enough, else as much as budget and memory allow."""
+    fingerprint, preset = case.fingerprint, preset_of(case)
+    cost = case.measure(settled)
+    fitting = cost.pixels_that_fit(memory_budget(case), optimizer=settled["optimizer.name"])
+    allowed = min(preset.crop_pixels, fitting // FEWEST_SAMPLES)
+    sides = fingerprint.median
+    if settled["augment.quarter_turns"]:
+        sides = (min(sides),) * len(sides)
+    crop = fit_crop(sides, allowed)
+    reason = f"the median image is {size(fingerprint.median)}"
+    if settled["augment.quarter_turns"]:
+        reason += "; square, so that quarter turns keep the size"
+    if prod(crop) < prod(sides) * 0.8:
+        if allowed < preset.crop_pixels:
+            reason += f"; more does not fit {memory(memory_budget(case))} of memory"
+        else:
+            place = "the CPU" if case.machine.is_cpu else "this accelerator"
+            reason += f"; up to {number(preset.crop_pixels)} pixels a crop on {place}"
+            reason += f" with {case.minutes:g} minutes" if case.minutes else ""
+    covered = min(prod(crop) / prod(fingerprint.median), 1.0)
+    yield Decision("input.crop_size", crop, f"{reason}; a crop covers {share(covered)} of it")
+
+
+def fit_crop(sides: Sequence[int], allowed: int) -> tuple[int, ...]:
+    """Return the largest crop of at most `allowed` pixels within an image of these sides.
+
+    Short sides are taken whole, long ones share what is left; each side is then cut to a multiple of
+    32 (16 below 64), and never below `SMALLEST_SIDE`.
+    """
+    order = sorted(range(len(sides)), key=lambda axis: sides[axis])
+    crop = [0] * len(sides)
+    left = float(max(allowed, 1))
+    for position, axis in enumerate(order):
+        equal = left ** (1 / (len(sides) - position))
+        taken = min(float(sides[axis]), equal)
+        crop[axis] = _round_side(int(taken + 1e-6))
+        left = max(left / max(taken, 1.0), 1.0)
+    return tuple(crop)
+
+
+def _round_side(side: int) -> int:
+    if side >= 64:
+        return side // 32 * 32
+    if side >= SMALLEST_SIDE:
+        return side // 16 * 16
+    return SMALLEST_SIDE

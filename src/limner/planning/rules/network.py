@@ -1,0 +1,35 @@
+"""Which network, how big, and from which weights."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from limner.networks import NETWORKS
+from limner.planning.decisions import Case, Decision
+from limner.planning.presets import Preset, find_preset
+
+
+def preset_of(case: Case) -> Preset:
+    """Return the row of the size table that applies to a case."""
+    return find_preset(
+        on_cpu=case.machine.is_cpu, spatial_dims=case.fingerprint.spatial_dims, minutes=case.minutes
+    )
+
+
+def choose_network(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Take the network of the size table; its options only where the network is the table's own."""
+    preset = preset_of(case)
+    budget = f" with {case.minutes:g} minutes" if case.minutes else ""
+    place = "the CPU" if case.machine.is_cpu else case.machine.name
+    yield Decision("network.name", preset.network, f"on {place}{budget}: {preset.why}")
+    if settled.get("network.name", preset.network) == preset.network:
+        yield Decision("network.options", dict(preset.options), "the size that goes with this choice")
+
+
+def choose_pretraining(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Ask for pretrained encoder weights where the network has an encoder."""
+    name = settled["network.name"]
+    if name in NETWORKS and NETWORKS[name].pretrained:
+        reason = "pretrained encoder weights help most with few images; from scratch if they cannot be had"
+        yield Decision("network.pretrained", "auto", reason)
+    else:
+        yield Decision("network.pretrained", "no", f"{name} has no encoder with published weights")

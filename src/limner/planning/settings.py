@@ -1,0 +1,151 @@
+"""What the user wrote: part of a Plan, any value of which may be ``auto``, checked before anything runs."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Annotated, Any, get_args
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from limner.core.config import Config, known_keys
+from limner.core.errors import ConfigError, did_you_mean
+from limner.core.plan import Plan
+
+AUTO = "auto"
+"""As a value: let limner decide."""
+
+FROM_THE_DATA = ("version", "data", "reasons")
+"""Parts of a Plan that no setting decides."""
+
+SIZES = ("input.crop_size", "inference.window")
+"""Keys where one number stands for the same number along each axis."""
+
+Flat = dict[str, Any]
+"""Dotted key -> value, for the keys of `settable_fields`."""
+
+
+@cache
+def settable_fields() -> Mapping[str, FieldInfo]:
+    """Return every dotted key that a user may set, with what the Plan says about it."""
+    return {key: field for key, field in _leaves(Plan, "") if key.partition(".")[0] not in FROM_THE_DATA}
+
+
+def default_values() -> Flat:
+    """Return the Plan's own defaults by dotted key; keys that must be decided are not among them."""
+    return {
+        key: field.get_default(call_default_factory=True)
+        for key, field in settable_fields().items()
+        if not field.is_required()
+    }
+
+
+def read_settings(settings: Mapping[str, Any], *, where: str = "The settings") -> Flat:
+    """Check nested settings and flatten them; what is ``auto`` is left out.
+
+    Args:
+        settings: Such as ``{"train": {"steps": 2000}, "network": {"name": "auto"}}``.
+        where: The file or option, for the error message.
+
+    Raises:
+        ConfigError: Every unknown key (with the nearest known one) and every value of the wrong type or
+            range, one line each.
+    """
+    flat: Flat = {}
+    problems: list[str] = []
+    for key, value in _walk(settings, ""):
+        field = settable_fields().get(key)
+        if field is None:
+            problems.append(_unknown(key, value))
+        elif value != AUTO:
+            try:
+                flat[key] = _adapter(key).validate_python(_as_size(key, value))
+            except ValidationError as error:
+                problems.append(_wrong(key, field, error, value))
+    if problems:
+        lines = [f"{where} {'have' if where.endswith('s') else 'has'} values that limner cannot use:"]
+        raise ConfigError("\n".join(lines + [f"  {problem}" for problem in problems]))
+    return flat
+
+
+def flatten(plan: Plan) -> Flat:
+    """Return the settings of a plan by dotted key, as plain data; what comes from the data is left out."""
+    values = plan.model_dump(mode="json")
+    flat: Flat = {}
+    for key in settable_fields():
+        value: Any = values
+        for part in key.split("."):
+            value = value[part]
+        flat[key] = value
+    return flat
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn dotted keys back into nested mappings."""
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        *path, last = key.split(".")
+        level = nested
+        for part in path:
+            level = level.setdefault(part, {})
+        level[last] = value
+    return nested
+
+
+def _leaves(model: type[Config], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Config):
+            yield from _leaves(inner, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
+
+
+def _walk(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value), going no deeper than where the Plan has a value of its own."""
+    fields = settable_fields()
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        is_section = any(known.startswith(f"{key}.") for known in fields)
+        if is_section and isinstance(value, Mapping):
+            yield from _walk(value, f"{key}.")
+        elif not (is_section and value in (None, AUTO)):
+            yield key, value
+
+
+def _unknown(key: str, value: object) -> str:
+    inside = [known for known in settable_fields() if known.startswith(f"{key}.")]
+    if inside:
+        names = ", ".join(known.removeprefix(f"{key}.") for known in inside)
+        return f"{key}: this is a section; expected some of its keys ({names}), found {value!r}"
+    if key.partition(".")[0] in FROM_THE_DATA:
+        return f"{key}: this comes from the data and cannot be set"
+    known = list(settable_fields())
+    section = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
+    bare = {k.rpartition(".")[2]: k for k in reversed(known)}
+    near = did_you_mean(key, section) or did_you_mean(key, [*known, *known_keys(Plan)])
+    if not near:
+        # `--set step=100`, without its section.
+        hint = did_you_mean(key.rpartition(".")[2], bare)
+        near = f" (did you mean {bare[hint.split(chr(39))[1]]!r}?)" if hint else ""
+    return f"{key}: unknown key{near}"
+
+
+def _wrong(key: str, field: FieldInfo, error: ValidationError, value: object) -> str:
+    detail = error.errors(include_url=False)[0]
+    place = "".join(f"[{part}]" for part in detail["loc"] if isinstance(part, int))
+    message = detail["msg"].replace("Input should", "should")
+    known = [str(choice) for choice in get_args(field.annotation)]
+    near = did_you_mean(value, known) if isinstance(value, str) else ""
+    return f"{key}{place}: {message}; found {detail['input']!r}{near}"
+
+
+def _as_size(key: str, value: object) -> object:
+    return (value,) if key in SIZES and isinstance(value, int) else value
+
+
+@cache
+def _adapter(key: str) -> TypeAdapter[Any]:
+    field = settable_fields()[key]
+    parts = (field.annotation, *field.metadata)
+    constrained: Any = Annotated[parts] if field.metadata else field.annotation
+    return TypeAdapter(constrained)

@@ -1,0 +1,47 @@
+"""How numbers read in a reason: sizes, shares, durations, bytes."""
+
+from collections.abc import Sequence
+
+
+def size(sides: Sequence[int]) -> str:
+    """Return ``256x320``."""
+    return "x".join(str(side) for side in sides)
+
+
+def channel_words(channels: int) -> str:
+    """Return ``1 channel`` or ``3 channels``."""
+    return f"{channels} channel{'' if channels == 1 else 's'}"
+
+
+def share(part: float) -> str:
+    """Return a part of a whole as percent, with the digits that matter: ``12 %``, ``0.4 %``."""
+    percent = 100 * part
+    if percent >= 10 or percent == 0:
+        return f"{percent:.0f} %"
+    return f"{percent:.2g} %"
+
+
+def duration(seconds: float) -> str:
+    """Return ``40 s``, ``12 min`` or ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def memory(num_bytes: float) -> str:
+    """Return ``3.2 GiB`` or ``87 MiB``."""
+    if num_bytes < 2**30:
+        return f"{num_bytes / 2**20:.0f} MiB"
+    return f"{num_bytes / 2**30:.1f} GiB"
+
+
+def times(ratio: float) -> str:
+    """Return ``4.5 times``."""
+    return f"{ratio:,.0f} times" if ratio >= 100 else f"{ratio:.2g} times"
+
+
+def number(value: float) -> str:
+    """Return ``24,000`` for large numbers and four digits for small ones."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

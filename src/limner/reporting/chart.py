@@ -1,0 +1,243 @@
+"""Line charts as inline SVG that stay crisp and legible at any width.
+
+Only lines live in the SVG, which is stretched to the width of the page with strokes that do not scale;
+every word is HTML laid over it, so that letters keep their size on a phone. The values are also put in a
+data attribute, from which the page's script shows those under the pointer.
+"""
+
+import json
+import math
+from bisect import bisect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from limner.reporting.markup import Html, tag
+from limner.reporting.numbers import significant
+from limner.reporting.ticks import decades, nice_ticks, thin
+
+MOST_POINTS = 360
+"""Points drawn of one line: one for about every two pixels of a wide screen."""
+
+SIZE = 1000.0
+"""Width and height of the SVG's own coordinates, before they are stretched."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart.
+
+    Attributes:
+        label: Its name in the legend; an empty one is neither in the legend nor under the pointer.
+        xs: Rising positions.
+        ys: Heights; one that is not finite breaks the line.
+        color: Number of its colour, 1 to 8.
+        is_faint: Drawn pale and thin, as the ground that a smoothed line stands on.
+        has_marks: A dot on every point.
+    """
+
+    label: str
+    xs: Sequence[float]
+    ys: Sequence[float]
+    color: int = 1
+    is_faint: bool = False
+    has_marks: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A titled set of lines over a common x axis.
+
+    Attributes:
+        title: What is shown.
+        lines: At least one with a finite point.
+        note: A sentence under the title, or none.
+        x_label: The word beside the x axis.
+        show: How a y value is written under the pointer and in the legend.
+        show_tick: The same beside the axis.
+        from_zero: The y axis begins at 0.
+        at_most: A bound of the y axis, such as 1 for scores.
+        flag: A position that is marked, and its words.
+    """
+
+    title: str
+    lines: tuple[Line, ...]
+    note: str = ""
+    x_label: str = "step"
+    show: Callable[[float], str] = significant
+    show_tick: Callable[[float], str] = significant
+    from_zero: bool = False
+    at_most: float | None = None
+    flag: tuple[float, str] | None = None
+
+    @property
+    def finite(self) -> list[float]:
+        """Every height that can be drawn."""
+        return [y for line in self.lines for y in line.ys if math.isfinite(y)]
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """True where a linear axis would press most of the curve onto its bottom."""
+        return not self.from_zero and min(self.finite) > 0 and max(self.finite) > 50 * min(self.finite)
+
+
+def draw(chart: Chart) -> Html:
+    """Return the chart as a figure; one without a finite point says so."""
+    heading = tag("h3", chart.title)
+    if not chart.finite:
+        return tag("figure", heading, tag("p", "There is no finite value to draw.", class_="empty"))
+    axes = _Axes.of(chart)
+    legend = _legend(chart) if len(chart.lines) > 1 else None
+    note = chart.note + (" Logarithmic scale." if chart.is_logarithmic else "")
+    return tag(
+        "figure",
+        tag("figcaption", heading, tag("p", note, class_="muted") if note else None, legend),
+        tag(
+            "div",
+            *axes.words(chart),
+            _svg(chart, axes),
+            tag("div", class_="cursor", hidden=True),
+            class_="plot",
+        ),
+        class_="chart",
+        data_chart=json.dumps(_hover_values(chart, axes), separators=(",", ":")),
+        tabindex="0",
+        role="img",
+        aria_label=_spoken(chart),
+    )
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """Where a value lies, as fractions of the plot's width and height."""
+
+    x_low: float
+    x_high: float
+    y_ticks: tuple[float, ...]
+    logarithmic: bool
+
+    @classmethod
+    def of(cls, chart: Chart) -> "_Axes":
+        xs = [x for line in chart.lines for x in line.xs]
+        low, high = min(chart.finite), max(chart.finite)
+        if chart.is_logarithmic:
+            ticks = decades(low, high)
+        else:
+            ticks = nice_ticks(0.0 if chart.from_zero else low, high)
+        if chart.at_most is not None and high <= chart.at_most:
+            ticks = tuple(t for t in ticks if t <= chart.at_most + 1e-9)
+        first, last = min(xs), max(xs)
+        # A run that is followed from its beginning is drawn from zero.
+        return cls(0.0 if 0 < first <= 0.15 * last else first, last, ticks, chart.is_logarithmic)
+
+    def x(self, value: float) -> float:
+        return (value - self.x_low) / (self.x_high - self.x_low) if self.x_high > self.x_low else 0.5
+
+    def y(self, value: float) -> float:
+        low, high = self.y_ticks[0], self.y_ticks[-1]
+        if self.logarithmic:
+            value, low, high = math.log10(value), math.log10(low), math.log10(high)
+        return (value - low) / (high - low)
+
+    @property
+    def x_ticks(self) -> list[float]:
+        if self.x_high <= self.x_low:
+            return [self.x_low]
+        inside = [t for t in nice_ticks(self.x_low, self.x_high) if self.x_low <= t <= self.x_high]
+        return inside or [self.x_low, self.x_high]
+
+    def words(self, chart: Chart) -> list[Html]:
+        beside = [
+            tag("span", chart.show_tick(t), class_="y", style=f"bottom:{self.y(t):.2%}") for t in self.y_ticks
+        ]
+        below = [tag("span", f"{t:,.10g}", class_="x", style=f"left:{self.x(t):.2%}") for t in self.x_ticks]
+        flag = []
+        if chart.flag is not None:
+            place = self.x(chart.flag[0])
+            # The words hang to that side of the mark where there is room for them.
+            style = f"left:{place:.2%}" if place < 0.5 else f"right:{1 - place:.2%}"
+            flag = [tag("span", chart.flag[1], class_="flag", style=style)]
+        return [*beside, *below, *flag, tag("span", chart.x_label, class_="axis")]
+
+
+def _svg(chart: Chart, axes: _Axes) -> Html:
+    def px(x: float) -> float:
+        return round(axes.x(x) * SIZE, 1)
+
+    def py(y: float) -> float:
+        return round((1 - axes.y(y)) * SIZE, 1)
+
+    grid = [tag("path", d=f"M0 {py(t):g}H{SIZE:g}", class_="grid") for t in axes.y_ticks]
+    grid += [tag("path", d=f"M{px(t):g} 0V{SIZE:g}", class_="grid") for t in axes.x_ticks]
+    if chart.flag is not None:
+        grid.append(tag("path", d=f"M{px(chart.flag[0]):g} 0V{SIZE:g}", class_="flag"))
+    drawn = [
+        tag("path", d=_path(line, px, py), class_=f"s{line.color}{' faint' if line.is_faint else ''}")
+        for line in chart.lines
+    ]
+    # A line of no length with round ends is a dot that stays round when the picture is stretched.
+    dots = [
+        tag(
+            "path",
+            d="".join(f"M{px(x):g} {py(y):g}h0" for x, y in _points(line)),
+            class_=f"dot s{line.color}",
+        )
+        for line in chart.lines
+        if line.has_marks
+    ]
+    return tag("svg", grid, drawn, dots, viewBox=f"0 0 {SIZE:g} {SIZE:g}", preserveAspectRatio="none")
+
+
+def _points(line: Line) -> list[tuple[float, float]]:
+    kept = thin(line.ys, MOST_POINTS)
+    return [(line.xs[i], line.ys[i]) for i in kept if math.isfinite(line.ys[i])]
+
+
+def _path(line: Line, px: Callable[[float], float], py: Callable[[float], float]) -> str:
+    kept = thin(line.ys, MOST_POINTS)
+    holes = [i for i, y in enumerate(line.ys) if not math.isfinite(y)]
+    path = ""
+    previous = -1
+    for i in kept:
+        if not math.isfinite(line.ys[i]):
+            continue
+        broken = previous < 0 or bisect(holes, previous) != bisect(holes, i)
+        path += f"{'M' if broken else 'L'}{px(line.xs[i]):g} {py(line.ys[i]):g}"
+        previous = i
+    return path
+
+
+def _legend(chart: Chart) -> Html:
+    entries = []
+    for line in chart.lines:
+        points = _points(line)
+        if line.label and points:
+            value = tag("b", chart.show(points[-1][1]))
+            entries.append(tag("li", tag("i", class_=f"s{line.color}"), f"{line.label} ", value))
+    return tag("ul", entries, class_="legend")
+
+
+def _hover_values(chart: Chart, axes: _Axes) -> dict[str, object]:
+    named = [(line, _points(line)) for line in chart.lines if line.label]
+    return {
+        "x": chart.x_label,
+        "lines": [
+            {
+                "label": line.label,
+                "color": line.color,
+                "at": [round(axes.x(x), 4) for x, _ in points],
+                "height": [round(axes.y(y), 4) for _, y in points],
+                "x": [f"{x:,.10g}" for x, _ in points],
+                "text": [chart.show(y) for _, y in points],
+            }
+            for line, points in named
+        ],
+    }
+
+
+def _spoken(chart: Chart) -> str:
+    parts = []
+    for line in chart.lines:
+        points = _points(line)
+        if line.label and points:
+            parts.append(f"{line.label} from {chart.show(points[0][1])} to {chart.show(points[-1][1])}")
+    return f"{chart.title}: {'; '.join(parts)}"

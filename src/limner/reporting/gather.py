@@ -1,0 +1,178 @@
+"""Reads the files of a run folder; a file that is missing or damaged costs its section, not the page."""
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from limner.core.config import parse_config, parse_yaml
+from limner.core.errors import ConfigError, DataError, describe
+from limner.core.finding import Finding, Severity
+from limner.core.plan import Plan
+from limner.core.run_folder import RunFolder
+from limner.reporting.facts import OVERALL_NAMES, ClassScores, Evaluation, ImageScores, RunFacts, Series
+
+T = TypeVar("T")
+
+SPLIT_ORDER = {"test": 0, "val": 1}
+"""Test images decide, validation images helped to choose; other splits follow by name."""
+
+
+def gather(run: RunFolder) -> RunFacts:
+    """Read what there is of a run.
+
+    Raises:
+        DataError: The folder is missing, or holds nothing that a run has.
+    """
+    _refuse_other_folders(run)
+    unreadable: dict[str, str] = {}
+
+    def attempt(path: Path, read: Callable[[Path], T], otherwise: T) -> T:
+        if not path.exists():
+            return otherwise
+        try:
+            return read(path)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            name = path.relative_to(run.root).as_posix()
+            unreadable[name] = f"{type(error).__name__}: {error}"
+            return otherwise
+
+    evaluations = [
+        found
+        for folder in _split_folders(run)
+        if (found := attempt(folder / "scores.json", _read_evaluation, None)) is not None
+    ]
+    return RunFacts(
+        root=run.root.resolve(),
+        plan=attempt(run.plan, _read_plan, None),
+        findings=attempt(run.findings, _read_findings, None),
+        series=attempt(run.metrics, _read_series, {}),
+        evaluations=tuple(_with_images(e, run.evaluation(e.split), attempt) for e in evaluations),
+        environment=attempt(run.environment, _read_mapping, {}),
+        model=attempt(run.model / "model.json", _read_mapping, {}),
+        unreadable=unreadable,
+    )
+
+
+def _refuse_other_folders(run: RunFolder) -> None:
+    expected = "the folder that `limner train` wrote, with plan.yaml, metrics.csv or evaluation/ in it"
+    if not run.root.is_dir():
+        found = "a file" if run.root.exists() else "nothing"
+        raise DataError(describe("There is no run folder", where=run.root, found=found, expected=expected))
+    parts = (run.plan, run.metrics, run.findings, run.root / "evaluation", run.model)
+    if any(part.exists() for part in parts):
+        return
+    inside = sorted(child.name for child in run.root.iterdir())[:8]
+    nested = sorted(p.parent.name for p in run.root.glob("*/plan.yaml"))[:8]
+    mend = f"Name one of the runs inside it: {', '.join(nested)}." if nested else ""
+    raise DataError(
+        describe(
+            "This is not a run folder",
+            where=run.root,
+            found=", ".join(inside) or "an empty folder",
+            expected=expected,
+            mend=mend,
+        )
+    )
+
+
+def _split_folders(run: RunFolder) -> list[Path]:
+    folders = [f for f in (run.root / "evaluation").glob("*") if f.is_dir()]
+    return sorted(folders, key=lambda f: (SPLIT_ORDER.get(f.name, 2), f.name))
+
+
+def _read_plan(path: Path) -> Plan:
+    plan = parse_config(Plan, parse_yaml(path.read_text("utf-8"), where=path.name), where=path.name)
+    try:
+        _ = plan.data.label_table
+    except (KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path.name}: the label table under data.labels is not whole ({error!r})"
+        ) from None
+    return plan
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text("utf-8")))
+
+
+def _read_findings(path: Path) -> tuple[Finding, ...]:
+    rows = json.loads(path.read_text("utf-8"))
+    known = Finding.__dataclass_fields__.keys()
+    return tuple(
+        Finding(
+            **{k: v for k, v in row.items() if k in known}
+            | {"severity": Severity(row["severity"]), "files": tuple(row.get("files", ()))}
+        )
+        for row in rows
+    )
+
+
+def _read_series(path: Path) -> dict[str, Series]:
+    columns: dict[str, tuple[list[float], list[float], list[float]]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            try:
+                numbers = float(row["step"]), float(row["seconds"]), float(row["value"])
+            except (TypeError, ValueError):
+                continue  # the last line of a run that was killed may be cut short
+            lists = columns.setdefault(row["name"], ([], [], []))
+            for column, number in zip(lists, numbers, strict=True):
+                column.append(number)
+    return {name: Series(*map(tuple, lists)) for name, lists in columns.items()}
+
+
+def _read_evaluation(path: Path) -> Evaluation:
+    scores = json.loads(path.read_text("utf-8"))
+    confusion = scores.get("confusion_matrix")
+    num_classes = len(scores["classes"])
+    if confusion is not None and [len(row) for row in confusion] != [num_classes] * num_classes:
+        raise ValueError(f"confusion_matrix is not {num_classes} by {num_classes}, one row a class")
+    return Evaluation(
+        split=path.parent.name,
+        num_images=int(scores["num_images"]),
+        classes=tuple(_class_scores(row) for row in scores["classes"]),
+        overall={name: _number(scores.get(name)) for name in OVERALL_NAMES},
+        confusion=None if confusion is None else tuple(tuple(int(n) for n in row) for row in confusion),
+        definitions={str(k): str(v) for k, v in scores.get("definitions", {}).items()},
+    )
+
+
+def _class_scores(row: dict[str, Any]) -> ClassScores:
+    return ClassScores(
+        name=str(row["name"]),
+        iou=_number(row.get("iou")),
+        dice=_number(row.get("dice")),
+        precision=_number(row.get("precision")),
+        recall=_number(row.get("recall")),
+        pixels=int(row.get("pixels") or 0),
+        predicted_pixels=int(row.get("predicted_pixels") or 0),
+    )
+
+
+def _with_images(
+    evaluation: Evaluation, folder: Path, attempt: Callable[..., tuple[ImageScores, ...]]
+) -> Evaluation:
+    images = attempt(folder / "per_image.csv", _read_images, ())
+    pictures = tuple(sorted((folder / "pictures").glob("*.png")))
+    return replace(evaluation, images=images, pictures=pictures)
+
+
+def _read_images(path: Path) -> tuple[ImageScores, ...]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [
+            ImageScores(row["name"], _number(row.get("foreground_dice")), _number(row.get("mean_iou")))
+            for row in csv.DictReader(file)
+        ]
+    return tuple(sorted(rows, key=lambda r: (r.rank is None, r.rank or 0.0, r.name)))
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number, or None for null, an empty cell and NaN."""
+    if value is None or value == "":
+        return None
+    number = float(str(value))
+    return number if math.isfinite(number) else None

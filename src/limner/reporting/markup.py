@@ -1,0 +1,59 @@
+"""HTML as nested function calls: always balanced, always escaped."""
+
+from collections.abc import Iterable
+from html import escape
+from typing import Union
+
+VOID = {"img", "meta", "br", "hr", "rect", "path", "line", "circle"}
+"""Elements without content; the SVG ones are closed with a slash."""
+
+
+class Html(str):
+    """Text that is HTML already; every other string is escaped where it enters the page."""
+
+    __slots__ = ()
+
+
+Child = Union[str, int, None, Iterable["Child"]]  # noqa: UP007 - recursive, so it cannot be written with |
+Attribute = str | int | float | bool | None
+
+
+def tag(name: str, /, *children: Child, **attributes: Attribute) -> Html:
+    """Return one element.
+
+    Args:
+        name: The element, such as ``td``.
+        children: Text (escaped), elements, or iterables of both; None adds nothing.
+        attributes: A trailing underscore is dropped (``class_``), inner ones become hyphens
+            (``data_value``); None and False leave the attribute out, True gives one without value.
+    """
+    opening = f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}"
+    if name in VOID:
+        return Html(f"{opening}/>")
+    return Html(f"{opening}>{render(children)}</{name}>")
+
+
+def render(child: Child) -> Html:
+    """Return text, elements or an iterable of both as HTML."""
+    if child is None:
+        return Html("")
+    if isinstance(child, Html):
+        return child
+    if isinstance(child, str | int):
+        return Html(escape(str(child)))
+    return Html("".join(render(c) for c in child))
+
+
+def prose(text: str) -> Html:
+    """Return a sentence in which what stands between backticks is set as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return render(text)
+    return render(tag("code", part) if i % 2 else part for i, part in enumerate(parts))
+
+
+def _attribute(key: str, value: Attribute) -> str:
+    if value is None or value is False:
+        return ""
+    name = key.rstrip("_").replace("_", "-")
+    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'

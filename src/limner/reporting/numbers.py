@@ -1,0 +1,62 @@
+"""Numbers as people read them; a missing one is an en dash, never 0 or nan."""
+
+import math
+
+MISSING = "–"
+
+NO_BREAK = "\u00a0"
+"""A space at which no line is broken."""
+
+
+def score(value: float | None) -> str:
+    """Return a score between 0 and 1 with three decimals."""
+    return MISSING if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction as a percentage: one decimal below 10 %, none above; tiny ones are ``< 0.1 %``."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if 0 < value < 0.001:
+        return f"< 0.1{NO_BREAK}%"
+    # 0.9996 must not be shown as a perfect 100 %.
+    if 0.995 <= value < 1:
+        return f"{math.floor(value * 1000) / 10:.1f}{NO_BREAK}%"
+    return f"{value * 100:.{1 if 0 < value < 0.1 else 0}f}{NO_BREAK}%"
+
+
+def count(value: float | None) -> str:
+    """Return a whole number with thousands set apart."""
+    return MISSING if value is None or not math.isfinite(value) else f"{round(value):,}"
+
+
+def compact(value: float) -> str:
+    """Return a large count in three digits: 1.23 M."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Return a number of any size with so many digits, without needless zeros."""
+    return f"{value:.{digits}g}" if math.isfinite(value) else MISSING
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in its two largest units."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    parts = []
+    for size, unit in units:
+        if whole >= size:
+            parts.append(f"{whole // size} {unit}")
+        whole %= size
+    return " ".join(parts[:2])
+
+
+def plural(number: int, noun: str, nouns: str = "") -> str:
+    """Return ``1 image`` or ``12 images``."""
+    return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"

@@ -1,0 +1,164 @@
+"""What an experienced colleague would remark about a run, each remark from a rule one can check."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from limner.core.finding import Severity
+from limner.reporting.facts import Evaluation, RunFacts, in_sentence
+from limner.reporting.numbers import percent, plural, score
+
+FEW_IMAGES = 10
+"""Fewer evaluated images than this make a score an anecdote."""
+
+WEAK_IOU = 0.5
+"""A class below this is more wrong than right."""
+
+NOTABLE_CHANGE = 0.01
+"""A change of a score between 0 and 1 that is worth a remark."""
+
+SLOW_LOADING = 0.2
+"""Part of the time spent waiting for data from which loading is worth a remark."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One remark.
+
+    Attributes:
+        text: One or two sentences.
+        tone: ``warning`` for what may mislead or be mended, ``note`` for what helps to read the scores.
+        section: Where on the page it can be seen.
+    """
+
+    text: str
+    tone: str
+    section: str
+
+
+def observe(facts: RunFacts) -> tuple[Observation, ...]:
+    """Return the remarks about a run, warnings first."""
+    rules: tuple[Callable[[RunFacts], Iterator[Observation]], ...] = (
+        _unreadable, _findings, _few_images, _weak_classes, _poor_images, _course, _loading, _baseline,
+        _chosen_by_validation,
+    )  # fmt: skip
+    made = [observation for rule in rules for observation in rule(facts)]
+    return tuple(sorted(made, key=lambda o: o.tone != "warning"))
+
+
+def baseline(evaluation: Evaluation) -> tuple[str, float, float] | None:
+    """Return what always answering the most frequent class would reach.
+
+    Returns:
+        The class, its pixel accuracy and its mean IoU over the classes that have pixels; None where
+        pixels are not known. With n of N pixels in the class, its IoU is n / N and every other IoU is 0.
+    """
+    present = [c for c in evaluation.classes if c.pixels]
+    total = sum(c.pixels for c in present)
+    if len(present) < 2:
+        return None
+    largest = max(present, key=lambda c: c.pixels)
+    part = largest.pixels / total
+    return largest.name, part, part / len(present)
+
+
+def _unreadable(facts: RunFacts) -> Iterator[Observation]:
+    for name, why in facts.unreadable.items():
+        yield Observation(
+            f"{name} could not be read, so its part of this page is missing. {why}", "warning", ""
+        )
+
+
+def _findings(facts: RunFacts) -> Iterator[Observation]:
+    grave = [f for f in facts.findings or () if f.severity is not Severity.NOTE]
+    if grave:
+        codes = ", ".join(sorted({f.code for f in grave})[:4])
+        errors = sum(f.severity is Severity.ERROR for f in grave)
+        parts = (errors, "error"), (len(grave) - errors, "warning")
+        tally = " and ".join(plural(number, word) for number, word in parts if number)
+        yield Observation(f"Check gave {tally} about the data: {codes}.", "warning", "data")
+
+
+def _few_images(facts: RunFacts) -> Iterator[Observation]:
+    evaluation = facts.evaluation
+    if evaluation is not None and evaluation.num_images < FEW_IMAGES:
+        images = plural(evaluation.num_images, "image")
+        text = f"The scores come from {images} only; on other images they may be quite different."
+        yield Observation(text, "warning", "examples")
+
+
+def _weak_classes(facts: RunFacts) -> Iterator[Observation]:
+    evaluation = facts.evaluation
+    weak = [c for c in evaluation.classes if c.iou is not None and c.iou < WEAK_IOU] if evaluation else []
+    if evaluation is None or not weak:
+        return
+    total = sum(c.pixels for c in evaluation.classes) or 1
+    weakest = min(weak, key=lambda c: c.iou or 0.0)
+    others = f"; {plural(len(weak), 'class', 'classes')} lie below {WEAK_IOU:g}" if len(weak) > 1 else ""
+    text = (
+        f"The weakest class is “{weakest.name}” with an IoU of {score(weakest.iou)} "
+        f"({percent(weakest.pixels / total)} of the pixels){others}."
+    )
+    yield Observation(text, "warning", "classes")
+
+
+def _poor_images(facts: RunFacts) -> Iterator[Observation]:
+    ranks = [i.rank for i in facts.evaluation.images if i.rank is not None] if facts.evaluation else []
+    poor = sum(rank < 0.5 for rank in ranks)
+    if poor:
+        text = f"{poor} of {plural(len(ranks), 'image')} score below 0.5; they are worth a look."
+        yield Observation(text, "warning", "examples")
+
+
+def _course(facts: RunFacts) -> Iterator[Observation]:
+    """Whether the validation score was still rising, or had fallen, when training ended."""
+    if facts.validation is None:
+        return
+    name, series = facts.validation
+    values, steps = series.values, series.steps
+    if len(values) < 4:
+        return
+    best = max(range(len(values)), key=values.__getitem__)
+    before = max(values[: -(len(values) // 4)])
+    what = f"Validation {in_sentence(name)}"
+    if values[best] - values[-1] > NOTABLE_CHANGE:
+        text = (
+            f"{what} was highest at step {steps[best]:,.0f} ({score(values[best])}) and "
+            f"{score(values[-1])} at the end."
+        )
+        yield Observation(text, "warning", "training")
+    elif values[best] - before > NOTABLE_CHANGE:
+        text = (
+            f"{what} still rose in the last quarter of training, from {score(before)} to "
+            f"{score(values[best])}; a longer run would probably reach more."
+        )
+        yield Observation(text, "note", "training")
+
+
+def _loading(facts: RunFacts) -> Iterator[Observation]:
+    data, step = facts.series.get("train/data_seconds"), facts.series.get("train/step_seconds")
+    if data is None or step is None or not sum(step.values) > 0:
+        return
+    part = sum(data.values) / sum(step.values)
+    if part > SLOW_LOADING:
+        text = f"Training waited for data during {percent(part)} of its time; more workers may help."
+        yield Observation(text, "warning", "training")
+
+
+def _baseline(facts: RunFacts) -> Iterator[Observation]:
+    found = baseline(facts.evaluation) if facts.evaluation else None
+    if found is not None:
+        name, accuracy, mean_iou = found
+        text = (
+            f"To compare: always answering “{name}” would give a pixel accuracy of {score(accuracy)} and a "
+            f"mean IoU of {score(mean_iou)}."
+        )
+        yield Observation(text, "note", "classes")
+
+
+def _chosen_by_validation(facts: RunFacts) -> Iterator[Observation]:
+    if facts.evaluation is not None and facts.evaluation.split == "val":
+        text = (
+            "The validation images also chose which weights were kept, so expect a little less on new "
+            "images; a test split would tell."
+        )
+        yield Observation(text, "note", "examples")

@@ -1,0 +1,54 @@
+"""Pictures inside the page: made smaller until all of them together stay within a budget."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+BUDGET_BYTES = 3_400_000
+"""For all pictures of a page before base64, which adds a third; the page must stay under 6 MB."""
+
+LADDER = ((1400, 84), (1200, 78), (960, 72), (720, 64), (480, 55), (320, 40), (160, 30))
+"""Longest side in pixels and WebP quality, tried in turn until the picture fits its share."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A picture as a data URI, with its size in pixels so that the page does not jump as it loads."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def embed(paths: Sequence[Path], *, budget: int = BUDGET_BYTES) -> dict[Path, Embedded]:
+    """Return each readable picture as a data URI; damaged ones are left out.
+
+    Args:
+        paths: Picture files.
+        budget: Bytes for all of them; each gets an equal share.
+    """
+    embedded = {}
+    for path in paths:
+        try:
+            embedded[path] = _embed(path, budget // len(paths))
+        except (OSError, ValueError, Image.DecompressionBombError):
+            continue
+    return embedded
+
+
+def _embed(path: Path, share: int) -> Embedded:
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    for longest, quality in LADDER:
+        small = picture.copy()
+        small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        small.save(buffer, "WEBP", quality=quality, method=4)
+        if buffer.tell() <= share:
+            break
+    text = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Embedded(f"data:image/webp;base64,{text}", *small.size)

@@ -1,0 +1,116 @@
+"""What the model learned from: labels, splits, and what check found."""
+
+from limner.core.finding import Finding, Severity
+from limner.reporting.facts import RunFacts
+from limner.reporting.markup import Html, prose, tag
+from limner.reporting.numbers import count, percent, plural
+from limner.reporting.sections.classes import swatch
+
+MOST_FINDINGS = 100
+"""Findings that are written out; more are only counted."""
+
+MOST_FILES = 8
+"""Files that are named with a finding."""
+
+
+def audit(facts: RunFacts) -> Html:
+    """Return labels, splits and findings."""
+    return tag("div", tag("div", _labels(facts), _splits(facts), class_="pair"), _findings(facts))
+
+
+def _labels(facts: RunFacts) -> Html:
+    table = facts.label_table
+    if table is None:
+        return tag(
+            "p", "There is no readable plan.yaml in this run, so its labels are not known.", class_="empty"
+        )
+    rows = [
+        tag(
+            "tr",
+            tag("td", ", ".join(map(str, c.values)), class_="num"),
+            tag("th", swatch(facts, c.name), c.name, scope="row"),
+            tag("td", str(trained), class_="num"),
+        )
+        for trained, c in enumerate(table.classes)
+    ]
+    if table.ignored_values:
+        values = ", ".join(map(str, table.ignored_values))
+        cells = tag("td", values, class_="num"), tag("td", "not looked at"), tag("td", "–", class_="num")
+        rows.append(tag("tr", cells, class_="muted"))
+    head = tag(
+        "tr", tag("th", "In the mask", class_="num"), tag("th", "Name"), tag("th", "Trained as", class_="num")
+    )
+    notes = {
+        "index": "The value of a mask pixel (or its palette index) is taken as it is.",
+        "color": "Masks are coloured; a value is red · 65536 + green · 256 + blue.",
+        "threshold": f"Mask pixels above {table.encoding.threshold} count as 1, all others as 0.",
+    }
+    return tag(
+        "div",
+        tag("h3", "Labels"),
+        tag("div", tag("table", tag("thead", head), tag("tbody", rows)), class_="scroll"),
+        tag("p", notes[table.encoding.kind], class_="muted"),
+    )
+
+
+def _splits(facts: RunFacts) -> Html | None:
+    if facts.plan is None:
+        return None
+    splits = facts.plan.data.num_images
+    total = sum(splits.values()) or 1
+    bars = [
+        tag("span", class_=f"s{i}", style=f"flex-grow:{number}", title=f"{name}: {count(number)}")
+        for i, (name, number) in enumerate(splits.items(), 1)
+        if number
+    ]
+    rows = [
+        tag("li", tag("i", class_=f"s{i}"), f"{name} ", tag("b", count(n)), f" {percent(n / total)}")
+        for i, (name, n) in enumerate(splits.items(), 1)
+    ]
+    return tag(
+        "div",
+        tag("h3", "Splits"),
+        tag("div", bars, class_="stack"),
+        tag("ul", rows, class_="legend"),
+        tag(
+            "p",
+            f"Read as “{facts.plan.data.format}” from ",
+            tag("code", facts.plan.data.path),
+            class_="muted",
+        ),
+    )
+
+
+def _findings(facts: RunFacts) -> Html:
+    if facts.findings is None:
+        text = "There is no findings.json in this run: nobody checked the data, or the file was moved."
+        return tag("div", tag("h3", "Findings"), tag("p", text, class_="empty"))
+    if not facts.findings:
+        text = "Every image and mask was read; nothing was found to be wrong."
+        return tag("div", tag("h3", "Findings"), tag("p", text, class_="good"))
+    order = list(Severity)
+    ordered = sorted(facts.findings, key=lambda f: (order.index(f.severity), f.code))
+    tallies = [(s, sum(f.severity is s for f in ordered)) for s in order]
+    summary = ", ".join(plural(number, severity.value) for severity, number in tallies if number)
+    left_out = len(ordered) - MOST_FINDINGS
+    return tag(
+        "div",
+        tag("h3", "Findings"),
+        tag("p", f"Check reported {summary}.", class_="muted"),
+        tag("ul", [_finding(f) for f in ordered[:MOST_FINDINGS]], class_="findings"),
+        tag("p", f"{plural(left_out, 'more finding')} in findings.json.") if left_out > 0 else None,
+    )
+
+
+def _finding(finding: Finding) -> Html:
+    files = ", ".join(finding.files[:MOST_FILES])
+    more = finding.count - min(len(finding.files), MOST_FILES)
+    named = f"{files} and {plural(more, 'more file')}" if files and more > 0 else files
+    details = [("Expected", finding.expected), ("To mend", finding.mend), ("Files", named)]
+    return tag(
+        "li",
+        tag("p", tag("b", finding.severity.value, class_="badge"), tag("code", finding.code), class_="what"),
+        tag("p", f"{finding.where}: " if finding.where else "", prose(finding.found)),
+        tag("dl", [(tag("dt", key), tag("dd", prose(text))) for key, text in details if text]),
+        class_=finding.severity.value,
+    )

@@ -1,0 +1,89 @@
+"""The scores class by class."""
+
+from limner.reporting.facts import OVERALL_NAMES, ClassScores, Evaluation, RunFacts
+from limner.reporting.markup import Html, prose, tag
+from limner.reporting.numbers import count, percent, score
+
+COLUMNS = ("IoU", "Dice", "Precision", "Recall")
+
+
+def classes(facts: RunFacts) -> Html:
+    """Return a table of the classes for each split that was evaluated."""
+    if not facts.evaluations:
+        return tag("p", prose("Nothing was evaluated yet: run `limner evaluate RUN`."), class_="empty")
+    return Html("".join(_of_split(facts, evaluation) for evaluation in facts.evaluations))
+
+
+def split_heading(facts: RunFacts, evaluation: Evaluation) -> Html | None:
+    """Return the name of a split as a heading where more than one was evaluated."""
+    return tag("h3", f"Split “{evaluation.split}”", class_="split") if len(facts.evaluations) > 1 else None
+
+
+def swatch(facts: RunFacts, name: str) -> Html | None:
+    """Return a small field in the colour of a class, or None where its colour is not known."""
+    color = facts.colors.get(name)
+    return None if color is None else tag("i", class_="swatch", style=f"background:{color}")
+
+
+def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
+    head = tag(
+        "tr",
+        tag("th", "Class", scope="col"),
+        [tag("th", column, scope="col", class_="num") for column in COLUMNS],
+        tag("th", "Pixels", scope="col", class_="num"),
+        tag("th", "Predicted", scope="col", class_="num"),
+    )
+    total = sum(c.pixels for c in evaluation.classes)
+    rows = [_row(facts, c, total) for c in evaluation.classes]
+    means = [evaluation.overall.get("mean_iou"), evaluation.overall.get("mean_dice"), None, None]
+    foot = tag(
+        "tr",
+        tag("th", "Mean", scope="row"),
+        [tag("td", None if mean is None else score(mean), class_="num") for mean in means],
+        tag("td"),
+        tag("td"),
+    )
+    table = tag(
+        "table",
+        tag("thead", head),
+        tag("tbody", rows),
+        tag("tfoot", foot),
+        class_="sortable scores" + (" many" if len(rows) > 8 else ""),
+    )
+    whole = [
+        f"{OVERALL_NAMES[name]} {score(evaluation.overall[name])}"
+        for name in ("foreground_dice", "pixel_accuracy", "frequency_weighted_iou")
+        if evaluation.overall.get(name) is not None
+    ]
+    absent = [c.name for c in evaluation.classes if c.iou is None]
+    note = f"Without a score, as it stands in no image and was predicted in none: {', '.join(absent)}."
+    return tag(
+        "div",
+        split_heading(facts, evaluation),
+        tag("div", table, class_="scroll"),
+        tag("p", f"Over all pixels: {', '.join(whole)}.", class_="muted") if whole else None,
+        tag("p", note, class_="muted") if absent else None,
+    )
+
+
+def _row(facts: RunFacts, row: ClassScores, total: int) -> Html:
+    share = row.pixels / total if total else None
+    return tag(
+        "tr",
+        tag("th", swatch(facts, row.name), row.name, scope="row"),
+        [_bar_cell(value) for value in (row.iou, row.dice, row.precision, row.recall)],
+        _pixel_cell(row.pixels, share),
+        _pixel_cell(row.predicted_pixels, row.predicted_pixels / total if total else None),
+    )
+
+
+def _bar_cell(value: float | None) -> Html:
+    width = 0.0 if value is None else value
+    bar = tag("span", class_="bar", style=f"--part:{width:.4f}")
+    return tag(
+        "td", tag("span", score(value)), bar, class_="num score", data_sort=-1 if value is None else value
+    )
+
+
+def _pixel_cell(pixels: int, share: float | None) -> Html:
+    return tag("td", count(pixels), tag("small", percent(share)), class_="num pixels", data_sort=pixels)

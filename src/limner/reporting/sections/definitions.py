@@ -1,0 +1,29 @@
+"""What each score means, at the foot of the page."""
+
+from limner.reporting.facts import OVERALL_NAMES, RunFacts
+from limner.reporting.markup import Html, prose, tag
+
+STANDARD = {
+    "iou": "Intersection over union: pixels that are the class and predicted as it, over those "
+    "that are either.",
+    "dice": "Twice the pixels that are the class and predicted as it, over the pixels of the class plus "
+    "those predicted as it. Dice = 2 IoU / (1 + IoU).",
+    "precision": "Of the pixels predicted as the class, the part that is it.",
+    "recall": "Of the pixels of the class, the part that is predicted as it.",
+    "foreground_dice": "Dice over all pixels of the split that are not background, pooled.",
+    "mean_iou": "Mean of the IoU of the classes; a rare class counts as much as a frequent one.",
+    "mean_dice": "Mean of the Dice of the classes.",
+    "pixel_accuracy": "Part of the pixels that are right; easily high where one class fills the image.",
+    "frequency_weighted_iou": "Mean of the IoU of the classes, weighted by their pixels.",
+}
+"""Used where the evaluation wrote no definition of its own."""
+
+NAMES = {"iou": "IoU", "dice": "Dice", "precision": "Precision", "recall": "Recall"} | OVERALL_NAMES
+
+
+def definitions(facts: RunFacts) -> Html:
+    """Return a list of score names and meanings."""
+    written = facts.evaluation.definitions if facts.evaluation else {}
+    meanings = STANDARD | written
+    rows = [(tag("dt", NAMES.get(name, name)), tag("dd", prose(text))) for name, text in meanings.items()]
+    return tag("dl", rows, class_="facts")

@@ -1,0 +1,167 @@
+"""The images themselves: how their scores spread, and the lowest and highest ones as pictures."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from limner.reporting.facts import Evaluation, ImageScores, RunFacts
+from limner.reporting.markup import Html, tag
+from limner.reporting.numbers import count, plural, score
+from limner.reporting.pictures import BUDGET_BYTES, Embedded, embed
+from limner.reporting.sections.classes import split_heading
+
+MOST_LOWEST, MOST_OTHERS = 8, 4
+"""Pictures of each kind; what goes wrong teaches more than what goes right."""
+
+MOST_ROWS = 300
+"""Images in the table."""
+
+BINS = 20
+
+
+def examples(facts: RunFacts) -> Html:
+    """Return spread, pictures and table of each split."""
+    shown = [e for e in facts.evaluations if e.images or e.pictures]
+    if not shown:
+        return tag("p", "No image was scored one by one, and no pictures were drawn.", class_="empty")
+    budget = BUDGET_BYTES // len(shown)
+    return Html("".join(_of_split(facts, evaluation, budget) for evaluation in shown))
+
+
+def _of_split(facts: RunFacts, evaluation: Evaluation, budget: int) -> Html:
+    groups = _choose(evaluation)
+    pictures = embed([path for _, cards in groups for path, _ in cards], budget=budget)
+    drawn = [
+        (title, [(path, row, pictures[path]) for path, row in cards if path in pictures])
+        for title, cards in groups
+    ]
+    return tag(
+        "div",
+        split_heading(facts, evaluation),
+        _spread(evaluation),
+        [
+            (tag("h3", title), tag("div", [_card(*card) for card in cards], class_="cards"))
+            for title, cards in drawn
+            if cards
+        ],
+        None if pictures else tag("p", "No pictures were drawn for this split.", class_="empty"),
+        _table(evaluation.images),
+    )
+
+
+def _choose(evaluation: Evaluation) -> list[tuple[str, list[tuple[Path, ImageScores | None]]]]:
+    """Return groups of pictures with their scores, a few of each."""
+    found = _match(evaluation)
+    scored = [
+        (found[row.name], row) for row in evaluation.images if row.rank is not None and row.name in found
+    ]
+    if not scored:
+        loose = [(path, None) for path in evaluation.pictures[: MOST_LOWEST + MOST_OTHERS]]
+        return [("Pictures", list(loose))]
+    ranked = [row for row in evaluation.images if row.rank is not None]
+    middle = ranked[len(ranked) // 2].rank or 0.0
+    low = [card for card in scored if (card[1].rank or 0.0) < middle]
+    high = [card for card in scored if (card[1].rank or 0.0) >= middle]
+    typical = high[:MOST_OTHERS] if len(high) >= 3 * MOST_OTHERS else []
+    best = high[len(typical) :][::-1][:MOST_OTHERS]
+    return [
+        ("Lowest scores", list(low[:MOST_LOWEST])),
+        ("Around the median", list(typical)),
+        ("Highest scores", list(best)),
+    ]
+
+
+def _match(evaluation: Evaluation) -> dict[str, Path]:
+    """Return image name -> its picture.
+
+    The file is called like the image, with or without what marks its rank before it
+    (``worst_01_cell7.png``) and with folders joined by some sign.
+    """
+    keys = {_key(path.stem): path for path in evaluation.pictures}
+    found = {}
+    for row in evaluation.images:
+        whole = _key(row.name)
+        stem = _key(str(PurePosixPath(row.name).with_suffix("")))
+        exact = keys.get(whole) or keys.get(stem)
+        if exact is None:
+            ending = [k for k in keys if k.endswith((f"-{whole}", f"-{stem}"))]
+            exact = keys[min(ending, key=len)] if ending else None
+        if exact is not None:
+            found[row.name] = exact
+    return found
+
+
+def _key(text: str) -> str:
+    return re.sub(r"[\W_]+", "-", text.lower()).strip("-")
+
+
+def _card(path: Path, row: ImageScores | None, picture: Embedded) -> Html:
+    name = path.stem if row is None else row.name
+    image = tag(
+        "img", src=picture.uri, width=picture.width, height=picture.height,
+        alt=f"Picture of {name}",
+    )  # fmt: skip
+    shape = "strip" if picture.width > 1.8 * picture.height else None
+    chips = None if row is None else (tag("b", score(row.rank)), tag("span", name, title=name, class_="name"))
+    return tag("figure", image, tag("figcaption", chips or tag("span", name, class_="name")), class_=shape)
+
+
+def _spread(evaluation: Evaluation) -> Html | None:
+    ranks = [row.rank for row in evaluation.images if row.rank is not None]
+    if len(ranks) < 2:
+        return None
+    tallies = [0] * BINS
+    for rank in ranks:
+        tallies[min(int(rank * BINS), BINS - 1)] += 1
+    highest = max(tallies)
+    bars = [
+        tag(
+            "span",
+            style=f"--part:{tally / highest:.3f}",
+            data_tally=tally or "",
+            title=f"{i / BINS:.2f} to {(i + 1) / BINS:.2f}: {plural(tally, 'image')}",
+        )
+        for i, tally in enumerate(tallies)
+    ]
+    uses_dice = any(row.foreground_dice is not None for row in evaluation.images)
+    name = "foreground Dice" if uses_dice else "mean IoU"
+    quarter, median, upper = (ranks[int(q * (len(ranks) - 1))] for q in (0.25, 0.5, 0.75))
+    text = (
+        f"{plural(len(ranks), 'image')} by {name}: the lowest has {score(ranks[0])}, half of them "
+        f"lie between {score(quarter)} and {score(upper)} around a median of {score(median)}, "
+        f"the highest has {score(ranks[-1])}."
+    )
+    return tag(
+        "figure",
+        tag("figcaption", tag("h3", "How the images score"), tag("p", text, class_="muted")),
+        tag("div", bars, class_="histogram"),
+        tag("div", [tag("span", f"{x:g}") for x in (0, 0.25, 0.5, 0.75, 1)], class_="scale"),
+    )
+
+
+def _table(images: Sequence[ImageScores]) -> Html | None:
+    if not images:
+        return None
+    shown = images[:MOST_ROWS]
+    what = "All" if len(shown) == len(images) else f"The {len(shown)} lowest of all"
+    rows = [
+        tag(
+            "tr",
+            tag("th", row.name, scope="row"),
+            tag("td", score(row.foreground_dice), class_="num"),
+            tag("td", score(row.mean_iou), class_="num"),
+        )
+        for row in shown
+    ]
+    head = tag(
+        "tr",
+        tag("th", "Image", scope="col"),
+        tag("th", "Foreground Dice", scope="col", class_="num"),
+        tag("th", "Mean IoU", scope="col", class_="num"),
+    )
+    table = tag("table", tag("thead", head), tag("tbody", rows), class_="sortable")
+    return tag(
+        "details",
+        tag("summary", f"{what} {count(len(images))} images by score"),
+        tag("div", table, class_="scroll"),
+    )

@@ -1,0 +1,81 @@
+"""The plan: first the decisions that carry a reason, then every setting."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from limner.reporting.facts import RunFacts
+from limner.reporting.markup import Html, prose, tag
+
+OUTSIDE = {"version", "reasons", "task"}
+LABELS = "data.labels"
+
+
+def settings(facts: RunFacts) -> Html:
+    """Return the decisions and, folded away, all settings."""
+    if facts.plan is None:
+        return tag("p", "There is no readable plan.yaml in this run.", class_="empty")
+    values = dict(_flatten(facts.plan.model_dump(mode="json", exclude=OUTSIDE)))
+    reasons = facts.plan.reasons
+    decided = [_row(key, _lookup(values, key), reason) for key, reason in reasons.items()]
+    every = [_row(key, value, None) for key, value in values.items()]
+    head = tag("tr", tag("th", "Setting"), tag("th", "Value"))
+    decisions = tag(
+        "table",
+        tag("thead", tag("tr", tag("th", "Setting"), tag("th", "Value"), tag("th", "Because"))),
+        tag("tbody", decided),
+        class_="plan",
+    )
+    folded = tag(
+        "details",
+        tag("summary", f"All {len(values)} settings"),
+        tag("div", tag("table", tag("thead", head), tag("tbody", every), class_="plan"), class_="scroll"),
+    )
+    nothing = tag("p", "No decision in this plan carries a reason.", class_="empty")
+    return tag("div", tag("div", decisions, class_="scroll") if decided else nothing, folded)
+
+
+def _row(key: str, value: str, reason: str | None) -> Html:
+    because = None if reason is None else tag("td", prose(reason), class_="because")
+    return tag("tr", tag("th", tag("code", key), scope="row"), tag("td", value, class_="value"), because)
+
+
+def _flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield dotted key and value as YAML-like text; the labels have a table of their own."""
+    for name, value in values.items():
+        key = prefix + name
+        if key == LABELS:
+            continue
+        if isinstance(value, Mapping) and value:
+            yield from _flatten(value, f"{key}.")
+        else:
+            yield key, _text(value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and all(isinstance(v, int | float | str) for v in value):
+        return " × ".join(map(_text, value)) if _is_size(value) else ", ".join(map(_text, value))
+    if isinstance(value, list) and all(isinstance(v, dict) and "name" in v for v in value):
+        return " + ".join(map(_term, value))
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _term(term: Mapping[str, object]) -> str:
+    """Return one loss of the sum, such as ``0.5 × dice (smoothing: 0.1)``."""
+    weight = "" if term.get("weight", 1.0) == 1.0 else f"{_text(term['weight'])} × "
+    options = term.get("options")
+    inside = ", ".join(f"{k}: {_text(v)}" for k, v in options.items()) if isinstance(options, dict) else ""
+    return f"{weight}{term['name']}" + (f" ({inside})" if inside else "")
+
+
+def _is_size(value: list[object]) -> bool:
+    return len(value) in (2, 3) and all(isinstance(v, int) and v > 3 for v in value)
+
+
+def _lookup(values: Mapping[str, str], key: str) -> str:
+    """A reason may be about one setting or about a group of them, such as `augment`."""
+    inside = [f"{k.removeprefix(key + '.')}: {v}" for k, v in values.items() if k.startswith(f"{key}.")]
+    return values.get(key, "; ".join(inside))

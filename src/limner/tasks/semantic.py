@@ -1,0 +1,56 @@
+"""Semantic segmentation: every pixel has one class.
+
+Shape legend: B batch, K classes, *S spatial axes of the target, *s those of the network's output.
+"""
+
+from torch import Tensor, nn
+
+from limner.core.batch import Batch
+from limner.core.outputs import DenseLogits, OutputKind, resize_logits
+from limner.core.plan import LossPlan, Plan
+from limner.losses import build_loss
+from limner.tasks.task import LossValue
+
+
+class SemanticTask(nn.Module):
+    """The weighted losses of a plan on the main logits, and again on each side head."""
+
+    accepts: tuple[OutputKind, ...] = (DenseLogits,)
+
+    def __init__(self, plan: LossPlan) -> None:
+        super().__init__()
+        self.names = tuple(term.name for term in plan.terms)
+        self.weights = tuple(term.weight for term in plan.terms)
+        self.losses = nn.ModuleList(build_loss(t, class_weights=plan.class_weights) for t in plan.terms)
+
+    @classmethod
+    def from_plan(cls, plan: Plan) -> "SemanticTask":
+        """Build the task of a run.
+
+        Raises:
+            ConfigError: A loss has no such option.
+        """
+        return cls(plan.loss)
+
+    def loss(self, outputs: DenseLogits, batch: Batch) -> LossValue:
+        """Compare logits with labels at the labels' own resolution.
+
+        Args:
+            outputs: Logits (B, K, *s) and those of the side heads.
+            batch: With `semantic` (B, *S) on the same device.
+        """
+        assert batch.semantic is not None, "semantic segmentation trains on labelled batches"
+        parts = self._terms(outputs.logits, batch.semantic)
+        total = sum(parts.values(), start=outputs.logits.new_zeros(()))
+        for position, side in enumerate(outputs.auxiliary):
+            terms = self._terms(side.logits, batch.semantic)
+            parts[f"auxiliary_{position}"] = side.weight * sum(terms.values(), start=total.new_zeros(()))
+            total = total + parts[f"auxiliary_{position}"]
+        return LossValue(total, {name: value.detach() for name, value in parts.items()})
+
+    def _terms(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+        full = resize_logits(logits, target.shape[1:])
+        return {
+            name: weight * loss(full, target)
+            for name, weight, loss in zip(self.names, self.weights, self.losses, strict=True)
+        }

@@ -1,0 +1,44 @@
+"""An exponential moving average of the weights, which is smoother than the weights of any one step."""
+
+import copy
+
+import torch
+from torch import nn
+
+
+class WeightAverage:
+    """A copy of a module that follows it slowly.
+
+    The decay starts low and rises to its final value, so that the random first weights are forgotten
+    soon in a short run: at update n it is ``min(decay, (1 + n) / (10 + n))``, as in TensorFlow's
+    ExponentialMovingAverage. Floating-point buffers, such as the statistics of batch norm, are averaged
+    with the weights they belong to; whole-number buffers are copied.
+
+    Attributes:
+        module: The averaged copy, in evaluation mode and without gradients.
+    """
+
+    def __init__(self, module: nn.Module, *, decay: float) -> None:
+        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, *, step: int) -> None:
+        """Move towards `module`.
+
+        Args:
+            module: The module in training, of the same architecture.
+            step: Optimizer steps done, 1 after the first.
+        """
+        weight = 1 - decay_at(step, self._decay)
+        followed = module.state_dict()
+        held = self.module.state_dict()
+        floating = [name for name, value in held.items() if value.is_floating_point()]
+        torch._foreach_lerp_([held[n] for n in floating], [followed[n] for n in floating], weight)
+        for name in held.keys() - set(floating):
+            held[name].copy_(followed[name])
+
+
+def decay_at(step: int, decay: float) -> float:
+    """Return the decay of update number `step`."""
+    return min(decay, (1 + step) / (10 + step))

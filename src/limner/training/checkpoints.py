@@ -1,0 +1,200 @@
+"""Checkpoints: everything that resuming needs, in one file that is whole or absent.
+
+A checkpoint is a safetensors file (no pickle): weights, their average and the optimizer's memory as tensors,
+and in its header, as JSON, where the run stands and the plan it follows.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from limner.core.errors import ConfigError, ModelError, describe
+from limner.core.plan import Plan
+from limner.training.durable_files import flush_folder, write_durably
+from limner.training.run_state import RunState
+
+FREE_TO_CHANGE = (
+    "reasons",
+    "network.pretrained",
+    "data.path",
+    "train.workers",
+    "train.save_every",
+    "train.accumulate",
+    "train.trackers",
+)
+"""Keys of a plan that a resumed run may change: the weights do not depend on them, or the checkpoint
+itself says how they stand."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was read back.
+
+    Attributes:
+        state: Where the run stands.
+        tensors: ``model/...``, ``average/...`` and ``optimizer/...``, on the CPU.
+        plan: The plan the run followed, as plain values.
+    """
+
+    state: RunState
+    tensors: dict[str, torch.Tensor]
+    plan: dict[str, Any]
+
+    def part(self, prefix: str) -> dict[str, torch.Tensor]:
+        """Return the tensors under ``prefix/`` by the rest of their name."""
+        start = f"{prefix}/"
+        return {name.removeprefix(start): t for name, t in self.tensors.items() if name.startswith(start)}
+
+
+class Checkpoints:
+    """The `last` and the `best` checkpoint of a run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.last = folder / "last.safetensors"
+        self.best = folder / "best.safetensors"
+
+    def save(self, tensors: Mapping[str, torch.Tensor], state: RunState, plan: Plan) -> None:
+        """Replace `last`.
+
+        Raises:
+            TrainingError: The disk is full or refuses; the previous checkpoint is intact.
+        """
+        self.last.parent.mkdir(parents=True, exist_ok=True)
+        metadata = {
+            "limner": "checkpoint 1",
+            "state": json.dumps(state.to_dict()),
+            "plan": json.dumps(plan.model_dump(mode="json")),
+        }
+        ready = _ready(tensors)
+        write_durably(self.last, lambda aside: save_file(ready, str(aside), metadata))
+
+    def keep_as_best(self) -> None:
+        """Make `best` the same file as `last`; no bytes are copied where the disk knows hard links.
+
+        `last` is only ever replaced by a rename, so `best` keeps its content when `last` moves on.
+        """
+        write_durably(self.best, self._link_last)
+        flush_folder(self.best.parent)
+
+    def repair_best(self, step: int) -> None:
+        """Make `last`, of step `step`, the best, unless a checkpoint of that step already is."""
+        try:
+            if read_checkpoint(self.best).state.step == step:
+                return
+        except ModelError:
+            pass  # absent or damaged: replaced
+        self.keep_as_best()
+
+    def remove(self) -> None:
+        """Remove both, so that nothing of an earlier run can be taken for this one's."""
+        for path in (self.last, self.best):
+            path.unlink(missing_ok=True)
+
+    def latest(self) -> tuple[Checkpoint, str | None] | None:
+        """Read the newest readable checkpoint.
+
+        Returns:
+            The checkpoint, and what was wrong with `last` if `best` had to do; None if there is neither.
+
+        Raises:
+            ModelError: There are checkpoints and none can be read.
+        """
+        there = [path for path in (self.last, self.best) if path.exists()]
+        problems: list[str] = []
+        for path in there:
+            try:
+                return read_checkpoint(path), problems[0] if problems else None
+            except ModelError as error:
+                problems.append(str(error))
+        if problems:
+            raise ModelError("\n".join(problems))
+        return None
+
+    def _link_last(self, aside: Path) -> None:
+        aside.unlink(missing_ok=True)
+        try:
+            os.link(self.last, aside)
+        except OSError:
+            shutil.copyfile(self.last, aside)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read one checkpoint file.
+
+    Raises:
+        ModelError: It is damaged, cut short, or not a limner checkpoint.
+    """
+    try:
+        with safe_open(str(path), framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            state = RunState(**json.loads(metadata["state"]))
+            plan = json.loads(metadata["plan"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            describe(
+                "The checkpoint cannot be read",
+                where=path,
+                found=f"{type(error).__name__}: {error}",
+                expected="a whole limner checkpoint",
+                mend="Delete it and resume: the run goes on from its other checkpoint, if there is one.",
+            )
+        ) from error
+    return Checkpoint(state, tensors, plan)
+
+
+def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) -> None:
+    """Stop a resume under settings that differ from those the checkpoint was trained with.
+
+    Raises:
+        ConfigError: Names every setting that differs.
+    """
+    now = flatten(plan.model_dump(mode="json"))
+    before = flatten(dict(saved))
+    free = FREE_TO_CHANGE + (("train.steps",) if plan.train.minutes is not None else ())
+    changed = [
+        key
+        for key in sorted(now.keys() | before.keys())
+        if now.get(key) != before.get(key) and not any(key == f or key.startswith(f"{f}.") for f in free)
+    ]
+    if changed:
+        raise ConfigError(
+            describe(
+                "The run cannot be resumed, because its plan has changed since the checkpoint",
+                where=where,
+                found="; ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in changed),
+                expected="the same plan: a resumed run ends with the weights of an uninterrupted one",
+                mend="Put the settings back in plan.yaml, or start a new run with the new ones.",
+            )
+        )
+
+
+def _ready(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return tensors that safetensors accepts: contiguous, and none sharing memory with another."""
+    ready: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        whole = tensor.detach().contiguous()
+        pointer = whole.untyped_storage().data_ptr()
+        ready[name] = whole.clone() if pointer in seen else whole
+        seen.add(pointer)
+    return ready
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,0 +1,69 @@
+"""A loss or a gradient that is not finite: stop, keep the batch, and say what was in it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from limner.core.batch import Batch
+from limner.core.errors import TrainingError, describe
+from limner.training.step_log import BadStep
+
+
+def bad_batch_path(run_root: Path, step: int, *, process: int = 0) -> Path:
+    """Return where the batch of a step is kept; each of several processes has its own part."""
+    return run_root / (f"bad_batch_{step}.npz" if process == 0 else f"bad_batch_{step}_process_{process}.npz")
+
+
+def save_batch(path: Path, batch: Batch) -> None:
+    """Keep a batch as numpy arrays: ``images`` (B, C, *S), ``semantic`` (B, *S) and ``names`` (B)."""
+    arrays: dict[str, Any] = {"images": batch.images.cpu().numpy(), "names": np.array(batch.names)}
+    if batch.semantic is not None:
+        arrays["semantic"] = batch.semantic.cpu().numpy()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **arrays)
+
+
+def non_finite_error(batch: Batch, bad: BadStep, *, saved: Path | None, precision: str) -> TrainingError:
+    """Compose the error of a step whose loss or gradient is not finite.
+
+    Args:
+        batch: What the step trained on.
+        bad: What the step measured.
+        saved: Where the batch was kept, or None where that failed.
+        precision: The plan's.
+    """
+    broken = "gradient" if np.isfinite(bad.losses["total"]) else "loss"
+    losses = ", ".join(f"{name} {value:g}" for name, value in bad.losses.items())
+    found = f"loss {losses}; gradient norm {bad.gradient_norm:g}; learning rate {bad.learning_rate:g}"
+    found += f"; {precision}"
+    images = bad_images(batch)
+    if images:
+        found += f"; pixels that are not finite numbers in: {', '.join(images)}"
+    return TrainingError(
+        describe(
+            f"Training stopped at step {bad.step}, because its {broken} is not a finite number",
+            where=f"images {', '.join(batch.names)}" + (f"; the batch is kept in {saved}" if saved else ""),
+            found=found,
+            expected="finite numbers; the last checkpoint was written before this step",
+            mend=_advice(images, precision),
+        )
+    )
+
+
+def bad_images(batch: Batch) -> list[str]:
+    """Return the names of the images that hold NaN or infinite values."""
+    if not batch.images.is_floating_point():
+        return []
+    good = torch.isfinite(batch.images).flatten(1).all(dim=1).tolist()
+    return [name for name, is_good in zip(batch.names, good, strict=True) if not is_good]
+
+
+def _advice(images: list[str], precision: str) -> str:
+    if images:
+        return "Mend those images (limner check DATA names every one), then resume the run."
+    steps = ["a smaller optimizer.learning_rate (a third, say)", "train.gradient_clip=1.0"]
+    if precision == "float16":
+        steps.append("train.precision=bfloat16 or float32")
+    return f"Start again with --set {', or --set '.join(steps)}."

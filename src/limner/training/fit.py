@@ -1,0 +1,260 @@
+"""Train a model as a plan says: the one door into training."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from limner.core.errors import ConfigError, ModelError
+from limner.core.labels import LabelTable
+from limner.core.plan import Plan
+from limner.core.plan_text import plan_to_yaml
+from limner.core.randomness import torch_seed
+from limner.core.run_folder import RunFolder
+from limner.loading.dataset import Dataset
+from limner.loading.loader import training_batches
+from limner.loading.pipeline import build_pipeline
+from limner.tasks import TASKS
+from limner.training.budget import Budget
+from limner.training.checkpoints import Checkpoint, Checkpoints, read_checkpoint
+from limner.training.devices import build_accelerator
+from limner.training.durable_files import write_text_durably
+from limner.training.learner import Learner
+from limner.training.loop import Batches, Loop, Outcome, Validate
+from limner.training.metrics_file import MetricsFile
+from limner.training.run_state import RunState
+from limner.training.trackers import build_tracker
+from limner.training.validation import Validation, selection_score
+from limner.training.watchers import Watcher, Watchers
+from limner.weights.bundle import save_model
+from limner.weights.model import Model
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a training gave.
+
+    Attributes:
+        run: Where everything of it lies.
+        steps: Optimizer steps done.
+        seconds: Seconds of training, those before a resume included.
+        best_score: The best validation score, or None without validation images.
+        best_step: The step whose weights are in the model folder.
+        scores: Scores of the last validation, by name; empty without one.
+        stopped_early: Whether training stopped for want of a better score.
+    """
+
+    run: RunFolder
+    steps: int
+    seconds: float
+    best_score: float | None
+    best_step: int
+    scores: dict[str, float]
+    stopped_early: bool
+
+
+def fit(
+    plan: Plan,
+    *,
+    train: Dataset,
+    val: Dataset | None,
+    run: RunFolder,
+    network: nn.Module | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    watchers: Sequence[Watcher] = (),
+) -> FitResult:
+    """Train, validate, and leave a model folder.
+
+    Args:
+        plan: Every setting.
+        train: What is learned from.
+        val: What says which weights are best, or None to keep the last ones.
+        run: Where everything goes.
+        network: A network of the caller's own, instead of the one the plan names.
+        resume: Go on from the run's checkpoint. Where a run is killed before its first one, it starts anew.
+        device: ``auto``, or a device as PyTorch names it.
+        watchers: Look on, such as `ProgressDisplay`.
+
+    Raises:
+        TrainingError: A loss that is not finite, or memory or disk that ran out; the run can be resumed.
+        ConfigError: The device or the plan does not fit.
+    """
+    budget = Budget(plan.train)
+    accelerator = build_accelerator(device, precision=plan.train.precision)
+    run.root.mkdir(parents=True, exist_ok=True)
+    checkpoint, remark = _checkpoint(run, resume=resume)
+    state = RunState(tracker_id=uuid.uuid4().hex) if checkpoint is None else checkpoint.state
+    watcher = Watcher()
+    if accelerator.is_main_process:
+        watcher = _watchers(plan, run, watchers, run_id=state.tracker_id)
+    # The caller's random numbers go on as if nothing had been drawn.
+    with closing(watcher), torch.random.fork_rng(devices=[]):
+        model = build_model(plan, network, is_fresh=checkpoint is None, say=watcher.say)
+        plan = model.plan
+        if accelerator.is_main_process:
+            _write_plan(run, plan)
+        task = TASKS[plan.task].from_plan(plan).to(accelerator.device)
+        learner = Learner(model, plan=plan, task=task, accelerator=accelerator, say=watcher.say)
+        loop = Loop(
+            learner,
+            state=state,
+            plan=plan,
+            run=run,
+            accelerator=accelerator,
+            batches=_batches(plan, train, accelerator),
+            validate=None if val is None else _validate(val, model.labels, accelerator),
+            watcher=watcher,
+            budget=budget,
+        )
+        loop.start(checkpoint)
+        if remark:
+            watcher.say(remark)
+        outcome = loop.run()
+        if accelerator.is_main_process:
+            _deliver(learner, plan, run, outcome, say=watcher.say)
+        accelerator.wait_for_everyone()
+    return _result(run, outcome)
+
+
+def build_model(
+    plan: Plan, network: nn.Module | None = None, *, is_fresh: bool = True, say: Callable[[str], None]
+) -> Model:
+    """Build the model with its first weights, which are a function of the plan's seed.
+
+    The model's own plan says whether the encoder really is pretrained.
+
+    Args:
+        plan: Names the network, its options and whether pretrained encoder weights are wanted.
+        network: A network of the caller's own, with its own weights.
+        is_fresh: Whether the first weights matter; those of a resumed run come from its checkpoint.
+        say: Takes the message that pretrained weights could not be had.
+
+    Raises:
+        LimnerError: Pretrained weights were demanded (``yes``) and cannot be had.
+    """
+    wanted = plan.network.pretrained if is_fresh and network is None else "no"
+    seed = torch_seed(plan.train.seed, "weights")
+    torch.manual_seed(seed)
+    if wanted != "no":
+        try:
+            return Model.from_plan(plan, pretrained=True)
+        except (ConfigError, ModelError) as error:
+            if wanted == "yes":
+                raise
+            say(f"Training starts from random weights, and so needs more images and steps. {error}")
+            plan = _without_pretrained(plan)
+            torch.manual_seed(seed)
+    return Model.from_plan(plan, network)
+
+
+def _without_pretrained(plan: Plan) -> Plan:
+    reasons = {**plan.reasons, "network.pretrained": "pretrained weights could not be had"}
+    network = plan.network.model_copy(update={"pretrained": "no"})
+    return plan.model_copy(update={"network": network, "reasons": reasons})
+
+
+def _checkpoint(run: RunFolder, *, resume: bool) -> tuple[Checkpoint | None, str]:
+    """Return the checkpoint to go on from, and a remark about it; a fresh run removes what is there."""
+    checkpoints = Checkpoints(run.checkpoints)
+    if not resume:
+        checkpoints.remove()
+        return None, ""
+    found = checkpoints.latest()
+    if found is None:
+        return None, "There is no checkpoint yet, so the run starts from its beginning."
+    checkpoint, problem = found
+    if problem is None:
+        return checkpoint, ""
+    step = checkpoint.state.step
+    return checkpoint, f"{problem}\nTraining goes on from the best checkpoint, of step {step}."
+
+
+def _watchers(plan: Plan, run: RunFolder, extra: Sequence[Watcher], *, run_id: str) -> Watcher:
+    trackers = [build_tracker(name, run, run_id=run_id) for name in plan.train.trackers]
+    return Watchers([MetricsFile(run.metrics), *trackers, *extra])
+
+
+def _batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Batches:
+    pipeline = build_pipeline(plan.augment, plan.input, plan.data.label_table)
+    return lambda first_step: training_batches(
+        dataset,
+        pipeline,
+        batch_size=plan.train.batch_size,
+        seed=plan.train.seed,
+        first_step=first_step,
+        workers=plan.train.workers,
+        replica=accelerator.process_index,
+        num_replicas=accelerator.num_processes,
+        pin_memory=accelerator.device.type == "cuda",
+    )
+
+
+def _validate(dataset: Dataset, labels: LabelTable, accelerator: Accelerator) -> Validate:
+    validation = Validation(dataset, accelerator=accelerator)
+
+    def validate(model: Model) -> tuple[float, dict[str, float]]:
+        scores = validation.scores(model)
+        return selection_score(scores, labels), scores
+
+    return validate
+
+
+def _deliver(
+    learner: Learner, plan: Plan, run: RunFolder, outcome: Outcome, *, say: Callable[[str], None]
+) -> None:
+    """Write the plan as it was really run, and the model folder from the best weights."""
+    state = outcome.state
+    plan = as_run(plan, state)
+    _write_plan(run, plan)
+    if state.best_step not in (-1, state.step):
+        try:
+            learner.load_kept(read_checkpoint(Checkpoints(run.checkpoints).best))
+        except ModelError as error:
+            say(f"{error}\nThe model folder holds the last weights instead of the best.")
+    kept = learner.kept
+    kept.plan = plan
+    origin = {
+        "data": plan.data.path,
+        "num_images": plan.data.num_images,
+        "steps": state.step,
+        "seconds": round(state.seconds, 1),
+        "weights_of_step": state.step if state.best_step == -1 else state.best_step,
+        "weights_are_averaged": plan.train.ema_decay is not None,
+        "validation_score": state.best_score,
+        "pretrained": plan.network.pretrained,
+    }
+    save_model(run.model, kept, origin=origin)
+
+
+def as_run(plan: Plan, state: RunState) -> Plan:
+    """Return the plan with the parts a batch really had, and after a time budget the steps really run."""
+    changes: dict[str, object] = {"accumulate": state.accumulate}
+    reasons = dict(plan.reasons)
+    if state.accumulate != plan.train.accumulate:
+        reasons["train.accumulate"] = "more parts than planned, since memory ran out"
+    if plan.train.minutes is not None:
+        changes["steps"] = state.step
+        reasons["train.steps"] = f"what {plan.train.minutes:g} minutes were enough for"
+    return plan.model_copy(update={"train": plan.train.model_copy(update=changes), "reasons": reasons})
+
+
+def _write_plan(run: RunFolder, plan: Plan) -> None:
+    write_text_durably(run.plan, plan_to_yaml(plan))
+
+
+def _result(run: RunFolder, outcome: Outcome) -> FitResult:
+    state = outcome.state
+    return FitResult(
+        run=run,
+        steps=state.step,
+        seconds=state.seconds,
+        best_score=state.best_score,
+        best_step=state.best_step if state.best_step >= 0 else state.step,
+        scores=outcome.scores,
+        stopped_early=outcome.stopped_early,
+    )

@@ -1,0 +1,183 @@
+"""What learns: a model with its optimizer and its average, one step at a time."""
+
+from collections.abc import Callable
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from limner.core.batch import Batch
+from limner.core.errors import TrainingError, describe
+from limner.core.plan import Plan
+from limner.core.randomness import torch_seed
+from limner.tasks.task import Task
+from limner.training.averaging import WeightAverage
+from limner.training.checkpoints import Checkpoint
+from limner.training.memory import is_out_of_memory, more_parts, release_memory
+from limner.training.optimizers import build_optimizer, load_named_state, named_state, set_learning_rate
+from limner.training.step import StepResult, compute_gradients
+from limner.weights.model import Model
+
+
+class Learner:
+    """Moves the weights of a model.
+
+    Args:
+        model: With its first weights; it is moved to the device and into training mode.
+        plan: Optimizer, clipping, averaging, seed.
+        task: Its loss.
+        accelerator: Device, precision and the exchange between processes.
+        say: Takes a message for the user.
+
+    Attributes:
+        model: The bare model in training.
+        accumulate: Parts a batch is cut into; grows when memory runs out.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        plan: Plan,
+        task: Task,
+        accelerator: Accelerator,
+        say: Callable[[str], None],
+    ) -> None:
+        self._plan = plan
+        self._task = task
+        self._accelerator = accelerator
+        self._say = say
+        self.accumulate = plan.train.accumulate
+        self.model = _on_device(model, accelerator).train()
+        decay = plan.train.ema_decay
+        self._average = None if decay is None else WeightAverage(self.model, decay=decay)
+        self._optimizer = build_optimizer(self.model, plan.optimizer)
+        # Wrapped for float16, where it needs the gradient scaler's say.
+        self._stepper = accelerator.prepare_optimizer(self._optimizer, device_placement=False)
+        if plan.train.compile:
+            self.model.network.compile()
+        is_alone = accelerator.num_processes == 1
+        self._prepared: nn.Module = self.model if is_alone else accelerator.prepare_model(self.model)
+
+    @property
+    def kept(self) -> Model:
+        """The model that is validated and kept: the average where there is one."""
+        if self._average is None:
+            return self.model
+        kept = self._average.module
+        assert isinstance(kept, Model)
+        return kept
+
+    def gradients(self, batch: Batch, *, step: int, factor: float) -> StepResult:
+        """Compute the gradient of step number `step`, in more parts if memory runs out.
+
+        Args:
+            batch: Of this process.
+            step: Seeds what the network draws, dropout for one, so that a resumed run draws the same.
+            factor: Of the largest learning rate.
+
+        Raises:
+            TrainingError: Memory runs out even for single samples, or in one of several processes.
+        """
+        set_learning_rate(self._optimizer, factor)
+        while True:
+            torch.manual_seed(
+                torch_seed(self._plan.train.seed, "step", step, self._accelerator.process_index)
+            )
+            self._optimizer.zero_grad(set_to_none=True)
+            try:
+                return compute_gradients(
+                    self._prepared,
+                    batch,
+                    task=self._task,
+                    accelerator=self._accelerator,
+                    parts=self.accumulate,
+                    clip=self._plan.train.gradient_clip,
+                )
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                problem = str(error).splitlines()[0] if str(error) else type(error).__name__
+            # Outside the handler: the exception's frames would keep the tensors of the failed pass.
+            self._cut_smaller(problem, step=step)
+
+    def apply(self, *, step: int) -> None:
+        """Move the weights along the gradient, and their average after them."""
+        try:
+            self._stepper.step()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise self._out_of_memory("the optimizer's own memory did not fit", step=step) from error
+        self._optimizer.zero_grad(set_to_none=True)
+        if self._average is not None and not self._accelerator.optimizer_step_was_skipped:
+            self._average.update(self.model, step=step)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return everything a checkpoint keeps: ``model/...``, ``average/...`` and ``optimizer/...``."""
+        parts = {"model": self.model.state_dict(), "optimizer": named_state(self._optimizer)}
+        if self._average is not None:
+            parts["average"] = self._average.module.state_dict()
+        return {f"{part}/{name}": value for part, tensors in parts.items() for name, value in tensors.items()}
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Take everything from a checkpoint."""
+        self.model.load_state_dict(checkpoint.part("model"))
+        load_named_state(self._optimizer, checkpoint.part("optimizer"))
+        if self._average is not None:
+            self._average.module.load_state_dict(checkpoint.part("average"))
+        # The plan in the run folder may have been cut smaller after this checkpoint was written.
+        self.accumulate = max(self.accumulate, checkpoint.state.accumulate)
+        if checkpoint.state.scaler and self._accelerator.scaler is not None:
+            self._accelerator.scaler.load_state_dict(checkpoint.state.scaler)
+
+    def load_kept(self, checkpoint: Checkpoint) -> None:
+        """Take only the weights that are validated and kept, for the end of a run."""
+        self.kept.load_state_dict(checkpoint.part("model" if self._average is None else "average"))
+
+    def scaler_state(self) -> dict[str, float]:
+        """Return the float16 gradient scaler's state; empty without one."""
+        scaler = self._accelerator.scaler
+        return {} if scaler is None else dict(scaler.state_dict())
+
+    def _cut_smaller(self, problem: str, *, step: int) -> None:
+        parts = more_parts(self.accumulate, self._plan.train.batch_size)
+        if parts is None or self._accelerator.num_processes > 1:
+            raise self._out_of_memory(problem, step=step)
+        self._optimizer.zero_grad(set_to_none=True)
+        release_memory(self._accelerator.device)
+        before, now = (self._plan.train.batch_size // p for p in (self.accumulate, parts))
+        self._say(
+            f"Memory ran out at step {step} ({problem}). From here on a batch of "
+            f"{self._plan.train.batch_size} is computed in {parts} parts of {now} instead of {before}; "
+            "the step is done again, and the learning rate stays as it is."
+        )
+        self.accumulate = parts
+
+    def _out_of_memory(self, problem: str, *, step: int) -> TrainingError:
+        plan = self._plan
+        several = self._accelerator.num_processes > 1
+        size = " x ".join(str(side) for side in plan.input.crop_size)
+        return TrainingError(
+            describe(
+                f"Training stopped at step {step}, because memory ran out",
+                where=str(self._accelerator.device),
+                found=f"{problem}; crops of {size}, {plan.train.batch_size // self.accumulate} at a time",
+                expected="a training step that fits",
+                mend=(
+                    f"Start again with --set train.accumulate={2 * self.accumulate}, which only saves memory."
+                    if several
+                    else "Take smaller crops (--set input.crop_size=...) or a smaller network."
+                ),
+            )
+        )
+
+
+def _on_device(model: Model, accelerator: Accelerator) -> Model:
+    """Move a model, channels-last in memory, which convolutions read faster on CPUs and tensor cores."""
+    if accelerator.num_processes > 1 and accelerator.device.type != "cpu":
+        convert: Callable[[Model], Model] = nn.SyncBatchNorm.convert_sync_batchnorm
+        model = convert(model)
+    is_flat = model.plan.input.spatial_dims == 2
+    layout = torch.channels_last if is_flat else torch.channels_last_3d
+    return model.to(accelerator.device).to(memory_format=layout)

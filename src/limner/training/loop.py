@@ -1,0 +1,256 @@
+"""The training loop: steps until the budget is spent, with scores and checkpoints on the way."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from limner.core.batch import Batch
+from limner.core.plan import Plan
+from limner.core.run_folder import RunFolder
+from limner.loading.loader import BatchStream
+from limner.training.budget import Budget
+from limner.training.checkpoints import Checkpoint, Checkpoints, flatten, refuse_another_plan
+from limner.training.durable_files import disk_problem
+from limner.training.finite import bad_batch_path, non_finite_error, save_batch
+from limner.training.interruption import Interruption
+from limner.training.learner import Learner
+from limner.training.run_state import RunState
+from limner.training.schedules import learning_rate_factor
+from limner.training.step_log import BadStep, StepLog
+from limner.training.watchers import Moment, Watcher
+from limner.weights.model import Model
+
+LOG_EVERY = 10
+"""Steps between two rows of losses; an accelerator is waited for only then."""
+
+Value = TypeVar("Value")
+
+Batches = Callable[[int], BatchStream]
+"""First step -> this process's endless batches from there."""
+
+Validate = Callable[[Model], tuple[float, dict[str, float]]]
+"""Model -> the score that says which weights are best, and every score by name."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a loop ended.
+
+    Attributes:
+        state: Where the run stands.
+        scores: The last validation of this process's lifetime, by name; empty without one.
+        stopped_early: Whether the scores rather than the budget ended it.
+    """
+
+    state: RunState
+    scores: dict[str, float]
+    stopped_early: bool
+
+
+class Loop:
+    """Trains a learner on batches until the plan's budget is spent.
+
+    Args:
+        learner: What learns.
+        state: Where the run stands.
+        plan: How long, how often, at what rate.
+        run: Where checkpoints and bad batches go.
+        accelerator: Which of how many processes this is.
+        batches: What is learned from.
+        validate: Scores a model, or None without validation images.
+        watcher: Looks on; one that does nothing in all but the main process.
+        budget: How long the run is.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        *,
+        state: RunState,
+        plan: Plan,
+        run: RunFolder,
+        accelerator: Accelerator,
+        batches: Batches,
+        validate: Validate | None,
+        watcher: Watcher,
+        budget: Budget,
+    ) -> None:
+        self._learner = learner
+        self._plan = plan
+        self._run = run
+        self._accelerator = accelerator
+        self._batches = batches
+        self._validate_model = validate
+        self._watcher = watcher
+        self._budget = budget
+        self._checkpoints = Checkpoints(run.checkpoints)
+        self.state = state
+        self._log = StepLog(state.window, check_gradient=plan.train.precision != "float16")
+        self._scores: dict[str, float] = {}
+        self._progress = 0.0
+        self._mark = 0.0
+
+    def start(self, checkpoint: Checkpoint | None = None) -> None:
+        """Take everything from the checkpoint the run goes on from, if there is one, and tell the watcher.
+
+        Raises:
+            ConfigError: The plan is not the one the checkpoint was trained with.
+        """
+        if checkpoint is not None:
+            refuse_another_plan(checkpoint.plan, self._plan, where=self._run.root)
+            self._learner.load(checkpoint)
+            self._budget.go_on(self.state)
+            if self.state.best_step == self.state.step and self._accelerator.is_main_process:
+                # The run may have been killed between writing `last` and making it `best`.
+                self._checkpoints.repair_best(self.state.step)
+        self._progress = self._agree(self._budget.progress(self.state.step))
+        self._watcher.start(self._moment(), flat_settings(self._plan))
+
+    def run(self) -> Outcome:
+        """Train to the end; what a resume needs is on the disk at any moment."""
+        with Interruption() as interruption, self._batches(self.state.step) as batches:
+            self._mark = time.perf_counter()
+            while not self._is_over():
+                self._step(next(batches), waited=batches.wait_seconds)
+                before, self._progress = self._progress, self._agree(self._budget.progress(self.state.step))
+                self._watcher.step(self._moment())
+                self._tend(before)
+                if interruption.requested and self._accelerator.num_processes == 1:
+                    self._stop_politely()
+        return self._finish()
+
+    def _step(self, batch: Batch, *, waited: float) -> None:
+        """Learn from one batch."""
+        number, factor = self.state.step + 1, self._factor()
+        result = self._learner.gradients(batch, step=number, factor=factor)
+        self._log.add(number, result, learning_rate=factor * self._plan.optimizer.learning_rate)
+        if self._accelerator.device.type == "cpu":
+            self._settle()  # nothing to wait for, so a bad step is caught before it moves the weights
+        self._learner.apply(step=number)
+        self.state.step = number
+        now = time.perf_counter()
+        self._log.add_times(data_seconds=waited, step_seconds=now - self._mark)
+        self._mark = now
+
+    def _tend(self, before: float) -> None:
+        """Log, validate and save where it is due after a step."""
+        train, step = self._plan.train, self.state.step
+        if step % LOG_EVERY == 0:
+            self._write_log()
+        due_now = [
+            self._budget.is_due(every, step=step, before=before, after=self._progress)
+            for every in (train.validate_every, train.save_every)
+        ]
+        due_now[0] = due_now[0] and self._agree(self._budget.may_validate())
+        is_best = due_now[0] and self._validate()
+        if is_best or due_now[1]:
+            self._save(is_best=is_best)
+        if any(due_now):
+            self._mark = time.perf_counter()  # a step's time is its own
+
+    def _finish(self) -> Outcome:
+        """Log what is left, score the last weights, and save."""
+        self._write_log()
+        if self.state.validated_step != self.state.step:
+            self._save(is_best=self._validate())
+        else:
+            self._save(is_best=False)
+        stale = self.state.is_stale(self._plan.train.early_stopping)
+        return Outcome(self.state, self._scores, stopped_early=stale and self._progress < 1)
+
+    def _validate(self) -> bool:
+        """Score the kept weights, and say whether they are the best so far."""
+        if self._validate_model is None:
+            return False
+        started = self._budget.seconds
+        score, self._scores = self._validate_model(self._learner.kept)
+        self._budget.validated(self._budget.seconds - started)
+        shown = {f"val/{name}": value for name, value in self._scores.items()}
+        self._watcher.log(self.state.step, self._budget.seconds, shown)
+        return self.state.judge(score, patience=self._plan.schedule.patience)
+
+    def _save(self, *, is_best: bool) -> None:
+        """Write a checkpoint in the main process; the others wait for it."""
+        self._settle()
+        self.state.seconds = self._budget.seconds
+        self.state.final_seconds = self._budget.final_seconds
+        self.state.validation_seconds = self._budget.validation_seconds
+        self.state.accumulate = self._learner.accumulate
+        self.state.window = self._log.values
+        self.state.scaler = self._learner.scaler_state()
+        if self._accelerator.is_main_process:
+            self._watcher.flush()
+            self._checkpoints.save(self._learner.tensors(), self.state, self._plan)
+            if is_best:
+                self._checkpoints.keep_as_best()
+        self._accelerator.wait_for_everyone()
+
+    def _write_log(self) -> None:
+        self._settle()
+        means = self._log.take_means()
+        if means:
+            self._watcher.log(self.state.step, self._budget.seconds, means)
+
+    def _settle(self) -> None:
+        """Read what the steps measured, and stop if one of them was not finite."""
+        bad = self._log.settle()
+        if bad is not None:
+            self._stop_for(bad)
+
+    def _stop_for(self, bad: BadStep) -> None:
+        # Batches are a function of the step, so a bad one met some steps ago can be had again.
+        with self._batches(bad.step - 1) as batches:
+            batch = next(batches)
+        path = bad_batch_path(self._run.root, bad.step, process=self._accelerator.process_index)
+        saved: Path | None = path
+        try:
+            save_batch(path, batch)
+        except OSError as error:
+            self._watcher.say(f"The bad batch could not be kept: {disk_problem(error)}")
+            saved = None
+        raise non_finite_error(batch, bad, saved=saved, precision=self._plan.train.precision)
+
+    def _stop_politely(self) -> None:
+        self._save(is_best=False)
+        self._watcher.say(
+            f"Stopped after step {self.state.step}, as asked. "
+            f"Go on with: limner train --resume {self._run.root}"
+        )
+        raise KeyboardInterrupt
+
+    def _is_over(self) -> bool:
+        # A time budget that is already spent still gives one step, so that there is a model.
+        return (self._progress >= 1 and self.state.step > 0) or self.state.is_stale(
+            self._plan.train.early_stopping
+        )
+
+    def _factor(self) -> float:
+        warmup = self._plan.schedule.warmup_steps / self._plan.train.steps
+        return learning_rate_factor(
+            self._plan.schedule, self._progress, warmup_part=warmup, drops=self.state.drops
+        )
+
+    def _moment(self) -> Moment:
+        steps = self._plan.train.steps
+        if self._budget.is_timed and self._progress > 0:
+            steps = max(self.state.step, round(self.state.step / self._progress))
+        return Moment(self.state.step, steps, self._progress, self._budget.seconds)
+
+    def _agree(self, value: Value) -> Value:
+        """Take the main process's word for what depends on the clock, which differs between processes."""
+        if self._accelerator.num_processes == 1 or not self._budget.is_timed:
+            return value
+        words = [value]
+        broadcast_object_list(words)
+        return words[0]
+
+
+def flat_settings(plan: Plan) -> dict[str, object]:
+    """Return the plan's settings by dotted key, for trackers."""
+    settings = plan.model_dump(mode="json", exclude={"reasons"})
+    return dict(flatten(settings))

@@ -1,0 +1,137 @@
+"""Optimizers: parameter groups with their own rate and decay, and the fast kernel where there is one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from limner.core.errors import ConfigError, did_you_mean
+from limner.core.plan import OptimizerPlan
+
+NORMS = (
+    nn.modules.batchnorm._NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.LocalResponseNorm,
+)
+"""Layers whose weight is a scale, which weight decay would only push towards a dead channel."""
+
+FUSED_DEVICES = ("cpu", "cuda")
+"""Device types with a fused kernel in every PyTorch since 2.6."""
+
+
+def build_optimizer(module: nn.Module, plan: OptimizerPlan) -> Optimizer:
+    """Build the optimizer of a module's trainable parameters.
+
+    Args:
+        module: Already on its device; parameters with ``requires_grad=False`` are left out.
+        plan: Which optimizer, and its numbers.
+
+    Raises:
+        ConfigError: A multiplier names the start of no parameter, or nothing can be trained.
+    """
+    groups = parameter_groups(module, plan)
+    devices = {parameter.device.type for group in groups for parameter in group["params"]}
+    fused = True if devices and devices <= set(FUSED_DEVICES) else None
+    if plan.name == "sgd":
+        return SGD(groups, lr=plan.learning_rate, momentum=plan.momentum, fused=fused)
+    if plan.name == "adam":
+        return Adam(groups, lr=plan.learning_rate, betas=plan.betas, fused=fused)
+    return AdamW(groups, lr=plan.learning_rate, betas=plan.betas, fused=fused)
+
+
+def parameter_groups(module: nn.Module, plan: OptimizerPlan) -> list[dict[str, Any]]:
+    """Sort the trainable parameters by rate and decay.
+
+    Returns:
+        Optimizer groups; each also holds ``names`` (in the order of ``params``) and ``largest_rate``.
+        A norm's parameters and every bias have no decay. Where several prefixes fit, the longest counts.
+    """
+    parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    if not parameters:
+        raise ConfigError("The network has no trainable parameters: every one has requires_grad=False.")
+    spared = _without_decay(module)
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    for name, parameter in parameters.items():
+        rate = plan.learning_rate * _multiplier(name, plan.multipliers)
+        decay = 0.0 if name in spared else plan.weight_decay * _multiplier(name, plan.decay_multipliers)
+        group = groups.setdefault(
+            (rate, decay),
+            {"params": [], "names": [], "lr": rate, "largest_rate": rate, "weight_decay": decay},
+        )
+        group["params"].append(parameter)
+        group["names"].append(name)
+    for setting in ("multipliers", "decay_multipliers"):
+        _refuse_unmatched(f"optimizer.{setting}", getattr(plan, setting), dict(module.named_parameters()))
+    return list(groups.values())
+
+
+def set_learning_rate(optimizer: Optimizer, factor: float) -> None:
+    """Give every group `factor` times its largest rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["largest_rate"] * factor
+
+
+def named_state(optimizer: Optimizer) -> dict[str, torch.Tensor]:
+    """Return the optimizer's memory as ``parameter name/what`` -> tensor."""
+    return {
+        f"{name}/{key}": value
+        for name, parameter in _named_parameters(optimizer)
+        for key, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def load_named_state(optimizer: Optimizer, state: Mapping[str, torch.Tensor]) -> None:
+    """Put back what `named_state` gave; each tensor takes its parameter's device and memory layout."""
+    parameters = dict(_named_parameters(optimizer))
+    for full_name, value in state.items():
+        name, _, key = full_name.rpartition("/")
+        parameter = parameters[name]
+        if value.shape == parameter.shape and value.ndim > 0:
+            # The fused kernels walk the raw memory, so the layout must be the parameter's own.
+            held = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+        else:
+            held = value.to(parameter.device) if key != "step" or _is_fused(optimizer) else value.clone()
+        optimizer.state[parameter][key] = held
+
+
+def _named_parameters(optimizer: Optimizer) -> list[tuple[str, torch.Tensor]]:
+    return [pair for g in optimizer.param_groups for pair in zip(g["names"], g["params"], strict=True)]
+
+
+def _is_fused(optimizer: Optimizer) -> bool:
+    return bool(optimizer.param_groups[0].get("fused"))
+
+
+def _without_decay(module: nn.Module) -> set[str]:
+    biases = {name for name, _ in module.named_parameters() if name.rpartition(".")[2] == "bias"}
+    scales = {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, layer in module.named_modules()
+        if isinstance(layer, NORMS) or type(layer).__name__.endswith("Norm")
+        for name, _ in layer.named_parameters(recurse=False)
+    }
+    return biases | scales
+
+
+def _multiplier(name: str, multipliers: Mapping[str, float]) -> float:
+    fitting = [prefix for prefix in multipliers if _starts(name, prefix)]
+    return multipliers[max(fitting, key=len)] if fitting else 1.0
+
+
+def _starts(name: str, prefix: str) -> bool:
+    """Say whether `name` is `prefix` or inside it; the wrapper's own ``network.`` may be left out."""
+    return any(name == full or name.startswith(f"{full}.") for full in (prefix, f"network.{prefix}"))
+
+
+def _refuse_unmatched(setting: str, multipliers: Mapping[str, float], names: Mapping[str, Any]) -> None:
+    for prefix in multipliers:
+        if not any(_starts(name, prefix) for name in names):
+            parts = sorted({name.removeprefix("network.").partition(".")[0] for name in names})
+            raise ConfigError(
+                f"{setting} names {prefix!r}, and no parameter of the network starts with it"
+                f"{did_you_mean(prefix, parts)}. Its parts are: {', '.join(parts)}."
+            )

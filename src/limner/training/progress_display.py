@@ -1,0 +1,119 @@
+"""How a run says how far it is: a live line on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TextIO
+
+from limner.training.watchers import Moment, Watcher
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PLAIN_SECONDS = 30.0
+"""Seconds between two plain lines: enough to see that a job on a cluster is alive."""
+LIVE_SECONDS = 0.2
+"""Seconds between two updates of the live line."""
+
+
+class ProgressDisplay(Watcher):
+    """Shows step, time left, loss, speed and the last score.
+
+    Args:
+        stream: Where to; the default is the standard error stream, so that results can be piped.
+        live: Whether to redraw one line; the default asks the stream whether it is a terminal.
+        clock: Seconds, for tests.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        live: bool | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty() if live is None else live
+        self._clock = clock
+        self._shown = float("-inf")
+        self._values: dict[str, float] = {}
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def start(self, moment: Moment, settings: Mapping[str, object]) -> None:
+        """Open the live line, or write the first plain one."""
+        if self._live:
+            self._open_bar()
+        self._show(moment)
+
+    def step(self, moment: Moment) -> None:
+        """Show the moment, if the last one shown is old enough."""
+        pause = LIVE_SECONDS if self._live else PLAIN_SECONDS
+        if self._clock() - self._shown >= pause or moment.progress >= 1:
+            self._show(moment)
+
+    def log(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
+        """Remember the newest values; a validation is shown at once."""
+        self._values.update(values)
+        if "val/mean_iou" in values:
+            self.say(f"step {step}: validation  {_scores(values)}")
+
+    def say(self, message: str) -> None:
+        """Write a message of its own."""
+        if self._bar is not None:
+            self._bar.console.print(message, markup=False, highlight=False)
+        else:
+            self._stream.write(f"{message}\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _open_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24))
+        self._bar = Progress(*columns, console=Console(file=self._stream), refresh_per_second=4)
+        self._task = self._bar.add_task("training", total=1.0)
+        self._bar.start()
+
+    def _show(self, moment: Moment) -> None:
+        self._shown = self._clock()
+        line = describe_moment(moment, self._values)
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=moment.progress, description=line)
+        else:
+            self.say(line)
+
+
+def describe_moment(moment: Moment, values: Mapping[str, float]) -> str:
+    """Return one line: step, time spent and left, loss, and the time of a step against that of its data."""
+    left = moment.seconds_left
+    parts = [f"step {moment.step}/{moment.steps}", f"{moment.progress:4.0%}", _time(moment.seconds)]
+    if left is not None and moment.progress < 1:
+        parts.append(f"{_time(left)} left")
+    if "train/loss" in values:
+        parts.append(f"loss {values['train/loss']:.4f}")
+    if "train/step_seconds" in values:
+        step, data = values["train/step_seconds"], values.get("train/data_seconds", 0.0)
+        parts.append(f"step {step:.2f} s, of it waiting for data {data:.2f} s")
+    return "  ".join(parts)
+
+
+def _scores(values: Mapping[str, float]) -> str:
+    names = {
+        "val/mean_iou": "mean IoU",
+        "val/mean_dice": "mean Dice",
+        "val/foreground_dice": "foreground Dice",
+    }
+    return "  ".join(f"{shown} {values[name]:.4f}" for name, shown in names.items() if name in values)
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

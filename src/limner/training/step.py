@@ -1,0 +1,98 @@
+"""One optimizer step: the parts of a batch, their gradients, clipping."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+from torch.nn.utils import get_total_norm
+from torch.utils._pytree import tree_map
+
+from limner.core.batch import Batch
+from limner.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step measured; tensors stay on the device, so that reading them is the caller's choice.
+
+    Attributes:
+        losses: Name -> scalar; ``total`` is what was minimised.
+        gradient_norm: Scalar, norm of the whole gradient before clipping.
+    """
+
+    losses: dict[str, torch.Tensor]
+    gradient_norm: torch.Tensor
+
+    def is_finite(self) -> torch.Tensor:
+        """Return a scalar bool: whether loss and gradient are finite."""
+        return torch.isfinite(self.losses["total"] + self.gradient_norm)
+
+
+def compute_gradients(
+    model: nn.Module,
+    batch: Batch,
+    *,
+    task: Task,
+    accelerator: Accelerator,
+    parts: int = 1,
+    clip: float | None = None,
+) -> StepResult:
+    """Leave the gradient of a batch's loss in the parameters, clipped if asked.
+
+    Args:
+        model: Prepared by `accelerator`; takes images in file values.
+        batch: Of this process, on any device.
+        task: Its loss.
+        accelerator: Device, precision and the exchange between processes.
+        parts: How many parts the batch is cut into; their losses are averaged by their sizes, which for
+            a mean over pixels is exact where all parts have the same number of counted pixels.
+        clip: Largest norm of the whole gradient.
+    """
+    losses: dict[str, torch.Tensor] = {}
+    pieces = split_batch(batch, parts)
+    for position, piece in enumerate(pieces):
+        piece = piece.to(accelerator.device)
+        share = len(piece.names) / len(batch.names)
+        # Processes exchange gradients once, with the last part.
+        exchange = nullcontext() if position == len(pieces) - 1 else accelerator.no_sync(model)
+        with exchange:
+            with accelerator.autocast():
+                outputs = model(piece.images)
+            # Losses are computed in float32 whatever the network's precision: sums over a million
+            # pixels lose too much in 8 bits of mantissa.
+            value = task.loss(tree_map(_in_float32, outputs), piece)
+            accelerator.backward(value.total * share)
+        for name, loss in {"total": value.total, **value.parts}.items():
+            losses[name] = losses.get(name, 0) + loss.detach() * share
+    return StepResult(losses, _clip(model, accelerator, clip))
+
+
+def split_batch(batch: Batch, parts: int) -> list[Batch]:
+    """Cut a batch into `parts` of equal size (the last ones one smaller where it does not divide)."""
+    if parts == 1:
+        return [batch]
+    images = batch.images.tensor_split(parts)
+    masks = [None] * parts if batch.semantic is None else list(batch.semantic.tensor_split(parts))
+    starts = [0]
+    for piece in images:
+        starts.append(starts[-1] + len(piece))
+    return [
+        Batch(images[i], masks[i], batch.names[starts[i] : starts[i + 1]])
+        for i in range(parts)
+        if len(images[i])
+    ]
+
+
+def _clip(model: nn.Module, accelerator: Accelerator, clip: float | None) -> torch.Tensor:
+    if clip is not None:
+        return torch.as_tensor(accelerator.clip_grad_norm_(model.parameters(), clip)).detach()
+    accelerator.unscale_gradients()
+    return get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).detach()
+
+
+def _in_float32(value: Any) -> Any:  # noqa: ANN401 - a leaf of a pytree
+    is_short = isinstance(value, torch.Tensor) and value.dtype in (torch.bfloat16, torch.float16)
+    return value.float() if is_short else value

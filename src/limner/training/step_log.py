@@ -1,0 +1,77 @@
+"""What the steps since the last logged one measured, read from the device only when it is logged."""
+
+from dataclasses import dataclass
+
+import torch
+
+from limner.training.step import StepResult
+
+
+@dataclass(frozen=True)
+class BadStep:
+    """A step whose loss or gradient is not finite.
+
+    Attributes:
+        step: Its number, 1 is the first.
+        losses: Name -> value.
+        gradient_norm: Norm of the whole gradient.
+        learning_rate: Of the step.
+    """
+
+    step: int
+    losses: dict[str, float]
+    gradient_norm: float
+    learning_rate: float
+
+
+class StepLog:
+    """Collects the values of steps; their means are what metrics.csv shows.
+
+    Reading a value from an accelerator waits for it, so tensors are kept until `settle`.
+
+    Args:
+        values: Name -> values of steps already settled, from a checkpoint.
+        check_gradient: Whether an infinite gradient is an error; with float16 the gradient scaler
+            meets some on purpose and skips those steps.
+    """
+
+    def __init__(self, values: dict[str, list[float]] | None = None, *, check_gradient: bool = True) -> None:
+        self.values = {name: list(numbers) for name, numbers in (values or {}).items()}
+        self._check_gradient = check_gradient
+        self._pending: list[tuple[int, float, StepResult]] = []
+
+    def add(self, step: int, result: StepResult, *, learning_rate: float) -> None:
+        """Take in what step number `step` measured."""
+        self._pending.append((step, learning_rate, result))
+
+    def add_times(self, *, data_seconds: float, step_seconds: float) -> None:
+        """Take in how long the step took, and how much of that was waiting for its batch."""
+        self.values.setdefault("train/data_seconds", []).append(data_seconds)
+        self.values.setdefault("train/step_seconds", []).append(step_seconds)
+
+    def settle(self) -> BadStep | None:
+        """Read the pending values, and return the first step that was not finite, if there is one."""
+        pending, self._pending = self._pending, []
+        for step, learning_rate, result in pending:
+            names = list(result.losses)
+            numbers = torch.stack(
+                [result.losses[n].float() for n in names] + [result.gradient_norm.float()]
+            ).tolist()
+            losses, norm = dict(zip(names, numbers[:-1], strict=True)), numbers[-1]
+            checked = losses["total"] + (norm if self._check_gradient else 0.0)
+            if checked - checked != 0:  # NaN, or infinite
+                return BadStep(step, losses, norm, learning_rate)
+            for name, value in losses.items():
+                shown = "train/loss" if name == "total" else f"train/loss/{name}"
+                self.values.setdefault(shown, []).append(value)
+            self.values.setdefault("train/gradient_norm", []).append(norm)
+            self.values.setdefault("train/learning_rate", []).append(learning_rate)
+        return None
+
+    def take_means(self) -> dict[str, float]:
+        """Return the mean of each value since the last call (of the learning rate the last), and forget."""
+        values, self.values = self.values, {}
+        means = {name: sum(numbers) / len(numbers) for name, numbers in values.items()}
+        if "train/learning_rate" in values:
+            means["train/learning_rate"] = values["train/learning_rate"][-1]
+        return means

@@ -1,0 +1,206 @@
+"""A model on disk: a folder one can trust, without pickle, readable with plain torch.
+
+    model/
+      weights.safetensors   the network's state dict
+      plan.yaml             every setting; names the network and its options
+      labels.yaml           value -> name -> trained as, in the shape of dataset.yaml
+      model.json            hashes of the three, limner's version, licence, origin
+
+docs/model-folder.md describes it for readers without limner.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from limner import __version__
+from limner.core.config import parse_config, parse_yaml
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import ConfigError, ModelError, UnknownNameError, describe
+from limner.core.labels import LabelTable
+from limner.core.plan import Plan
+from limner.weights.card import (
+    CARD,
+    FORMAT_VERSION,
+    LABELS,
+    PLAN,
+    WEIGHTS,
+    ModelCard,
+    file_sha256,
+    read_card,
+    verify,
+)
+from limner.weights.model import Model
+
+
+def save_model(
+    folder: Path, model: Model, *, origin: Mapping[str, Any], licence: str | None = None
+) -> ModelCard:
+    """Write a model folder; a reader sees the old one or the new one, never half of one.
+
+    Args:
+        folder: Where; a model folder that is there is replaced.
+        model: What; its weights may be on any device.
+        origin: What it was trained on and how, as JSON-ready values.
+        licence: Licence of the weights, such as an SPDX name.
+
+    Raises:
+        ModelError: `folder` holds something else than a model, or it cannot be written.
+    """
+    folder = Path(folder)
+    _refuse_to_replace_other_things(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new.", dir=folder.parent))
+        try:
+            card = _write_files(aside, model, dict(origin), licence)
+            _put_in_place(aside, folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelError(describe("The model cannot be written", where=folder, found=reason)) from error
+    return card
+
+
+def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
+    """Read a model folder, verify it, and return the model in evaluation mode on the CPU.
+
+    Args:
+        folder: A folder that `save_model` wrote.
+        network: Needed only for a model whose network is the caller's own: it, with any weights.
+
+    Raises:
+        ModelError: It is no model folder, a file is missing or was changed, a newer limner wrote it, the
+            weights do not fit the network, or it is a pickle, which could run any code.
+    """
+    folder = Path(folder)
+    card = read_card(folder)
+    verify(folder, card)
+    plan, labels = _read_settings(folder)
+    try:
+        model = Model.from_plan(plan, network)
+    except UnknownNameError as error:
+        mend = "If the network is your own, give it: load_model(folder, network=MyNetwork(...))."
+        raise ModelError(
+            describe("The model's network is unknown", where=folder, found=str(error), mend=mend)
+        ) from error
+    model.labels = labels
+    _load_weights(model.network, folder / WEIGHTS)
+    return model.eval()
+
+
+def read_plan(folder: Path | str) -> Plan:
+    """Read the plan of a model folder, verified, without building its network.
+
+    Raises:
+        ModelError: It is no model folder, or a file was changed.
+    """
+    verify(Path(folder), read_card(folder), names=(PLAN, LABELS))
+    plan, _ = _read_settings(Path(folder))
+    return plan
+
+
+def _write_files(folder: Path, model: Model, origin: dict[str, Any], licence: str | None) -> ModelCard:
+    state = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
+    save_file(_without_sharing(state), folder / WEIGHTS, metadata={"format": "pt"})
+    plan = model.plan.model_dump(mode="json")
+    (folder / PLAN).write_text(yaml.safe_dump(plan, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    labels = yaml.safe_dump(model.labels.to_dict(), sort_keys=False, allow_unicode=True)
+    (folder / LABELS).write_text(labels, encoding="utf-8")
+    card = ModelCard(
+        format=FORMAT_VERSION,
+        limner=__version__,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        parameters=sum(p.numel() for p in model.network.parameters()),
+        licence=licence,
+        origin=origin,
+        sha256={name: file_sha256(folder / name) for name in (WEIGHTS, PLAN, LABELS)},
+    )
+    (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    folder.chmod(0o755)
+    return card
+
+
+def _without_sharing(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Copy tensors that share memory, which safetensors refuses."""
+    seen: set[int] = set()
+    apart: dict[str, torch.Tensor] = {}
+    for name, value in state.items():
+        address = value.untyped_storage().data_ptr()
+        apart[name] = value.clone() if address in seen else value
+        seen.add(address)
+    return apart
+
+
+def _put_in_place(aside: Path, folder: Path) -> None:
+    """Rename; the old folder is moved away first, since a folder that is not empty cannot be replaced."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    try:
+        aside.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _refuse_to_replace_other_things(folder: Path) -> None:
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CARD).is_file():
+        raise ModelError(
+            describe(
+                "A folder that is not a model will not be replaced by one",
+                where=folder,
+                found=", ".join(sorted(p.name for p in folder.iterdir())[:5]),
+                mend="Name a folder that does not exist yet.",
+            )
+        )
+
+
+def _read_settings(folder: Path) -> tuple[Plan, LabelTable]:
+    try:
+        plan = parse_config(Plan, _yaml(folder / PLAN), where=str(folder / PLAN))
+        labels = parse_config(DatasetFile, _yaml(folder / LABELS), where=str(folder / LABELS)).label_table()
+    except ConfigError as error:
+        raise ModelError(
+            describe("The model's settings cannot be read", where=folder, found=str(error))
+        ) from error
+    if labels is None:
+        raise ModelError(describe("The model's labels name no class", where=folder / LABELS))
+    return plan, labels
+
+
+def _yaml(path: Path) -> object:
+    values: object = parse_yaml(path.read_text(encoding="utf-8", errors="replace"), where=str(path))
+    return values
+
+
+def _load_weights(network: nn.Module, path: Path) -> None:
+    try:
+        state = load_file(path)
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except SafetensorError as error:
+        raise ModelError(describe("The weights cannot be read", where=path, found=str(error))) from error
+    except RuntimeError as error:  # shapes that differ
+        raise ModelError(
+            describe("The weights do not fit the network of the plan", where=path, found=str(error))
+        ) from error
+    if missing or unexpected:
+        found = f"{len(missing)} weights missing {missing[:3]}, {len(unexpected)} too many {unexpected[:3]}"
+        raise ModelError(describe("The weights do not fit the network of the plan", where=path, found=found))

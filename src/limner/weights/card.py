@@ -1,0 +1,128 @@
+"""`model.json`: what a model folder holds, where it comes from, and whether it is still what was saved."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from limner import __version__
+from limner.core.config import Config, parse_config
+from limner.core.errors import ConfigError, ModelError, describe
+
+FORMAT_VERSION = 1
+WEIGHTS, PLAN, LABELS, CARD = "weights.safetensors", "plan.yaml", "labels.yaml", "model.json"
+PICKLES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".pth.tar", ".joblib"}
+
+
+class ModelCard(Config):
+    """`model.json`: what the folder holds and where it comes from."""
+
+    format: int
+    """Version of the folder's shape."""
+    limner: str
+    """Version of limner that wrote it."""
+    created: str
+    """When, in UTC, ISO 8601."""
+    parameters: int
+    """Numbers that were trained."""
+    licence: str | None = None
+    """Licence of the weights, where its maker stated one; the data's licence may bind them too."""
+    origin: dict[str, Any] = {}
+    """What it was trained on and how: data, steps, scores, the source and licence of pretrained weights."""
+    sha256: dict[str, str]
+    """File name -> SHA-256 of its bytes, hexadecimal."""
+
+
+def read_card(folder: Path | str) -> ModelCard:
+    """Read `model.json` and look whether this is a model folder that this limner can read.
+
+    Raises:
+        ModelError: It is not.
+    """
+    folder = Path(folder)
+    _refuse_pickles(folder)
+    missing = [name for name in (CARD, WEIGHTS, PLAN, LABELS) if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(_not_a_model(folder, missing))
+    try:
+        values = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        _refuse_newer(values, folder)
+        return parse_config(ModelCard, values, where=str(folder / CARD))
+    except (json.JSONDecodeError, UnicodeDecodeError, ConfigError) as error:
+        raise ModelError(
+            describe("The model's card is damaged", where=folder / CARD, found=str(error))
+        ) from error
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal, reading 1 MiB at a time."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def verify(folder: Path, card: ModelCard, names: Sequence[str] = (WEIGHTS, PLAN, LABELS)) -> None:
+    """Compare files of a model folder with the hashes of its card.
+
+    Raises:
+        ModelError: A file is not the one that was saved; the message names it.
+    """
+    for name in names:
+        written, found = card.sha256.get(name), file_sha256(folder / name)
+        if written != found:
+            raise ModelError(
+                describe(
+                    "A file of the model was changed or damaged after it was saved",
+                    where=folder / name,
+                    found=f"SHA-256 {found[:16]}...",
+                    expected=f"{(written or 'none recorded')[:16]}..., as {CARD} says",
+                    mend="Copy the model folder again, or save it anew from its run.",
+                )
+            )
+
+
+def _refuse_newer(card: object, folder: Path) -> None:
+    version = card.get("format") if isinstance(card, dict) else None
+    if not isinstance(card, dict) or not isinstance(version, int) or version <= FORMAT_VERSION:
+        return  # what is wrong with the card is said by parsing it
+    raise ModelError(
+        describe(
+            "The model was written by a newer limner",
+            where=folder,
+            found=f"format {version}, limner {card.get('limner')}",
+            expected=f"format {FORMAT_VERSION} or older (this is limner {__version__})",
+            mend="Upgrade: pip install --upgrade limner",
+        )
+    )
+
+
+def _refuse_pickles(path: Path) -> None:
+    if path.is_file() and (path.suffix.lower() in PICKLES or path.name.lower().endswith(".pth.tar")):
+        raise ModelError(
+            describe(
+                "limner does not open pickled checkpoints, because opening one can run any code it holds",
+                where=path,
+                found=f"a {path.suffix} file",
+                expected=f"a model folder with {WEIGHTS}, {PLAN}, {LABELS} and {CARD}",
+                mend="Use the model/ folder of a limner run.",
+            )
+        )
+
+
+def _not_a_model(folder: Path, missing: list[str]) -> str:
+    expected = f"a folder with {CARD}, {WEIGHTS}, {PLAN} and {LABELS}"
+    if not folder.exists():
+        old = folder.with_name(f".{folder.name}.old")
+        mend = f"Saving was interrupted; the model before it is whole: rename {old}." if old.exists() else ""
+        return describe("There is no such model", where=folder, expected=expected, mend=mend)
+    if folder.is_file():
+        return describe("This is not a model folder", where=folder, found="a file", expected=expected)
+    inside = folder / "model"
+    hint = f"Did you mean {inside}?" if (inside / CARD).is_file() else ""
+    found = f"{', '.join(missing)} missing"
+    return describe(
+        "This is not a whole model folder", where=folder, found=found, expected=expected, mend=hint
+    )

@@ -1,0 +1,83 @@
+"""The doctor tells a sound installation from a broken one."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+from limner.api import doctor as module
+from limner.api.doctor import Exam, _required_part, doctor, runs_on
+
+
+def test_a_sound_machine_gets_a_verdict_that_names_its_device():
+    diagnosis = doctor()
+    assert diagnosis.is_healthy
+    assert diagnosis.verdict.startswith("Ready: limner trains on")
+    groups = {exam.group for exam in diagnosis.exams}
+    assert groups == {
+        "python", "limner", "accelerator", "processor", "memory", "disk", "weights", "optional",
+    }  # fmt: skip
+    assert json.loads(json.dumps(diagnosis.to_dict()))["healthy"] is True
+
+
+def test_an_absent_optional_part_comes_with_its_install_line(monkeypatch):
+    monkeypatch.setattr(module, "OPTIONAL_PARTS", (("no_such_part", "no-such-part", "nothing"),))
+    (exam,) = module._optional_parts()
+    assert (exam.state, exam.mend) == ("note", "pip install no-such-part")
+
+
+def test_a_required_part_that_is_too_old_is_broken():
+    installed = metadata.version("numpy")
+    exam = _required_part("numpy>=999")
+    assert exam == Exam(
+        "limner", "numpy", f"{installed}; limner needs >=999", "broken", "pip install 'numpy>=999'"
+    )
+
+
+def test_a_required_part_that_is_missing_is_broken():
+    exam = _required_part("no-such-distribution>=1")
+    assert (exam.state, exam.found) == ("broken", "not installed")
+
+
+def test_a_required_part_whose_import_fails_is_broken_and_says_why(monkeypatch):
+    def refuse(name):
+        raise OSError("libGL.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(module.importlib, "import_module", refuse)
+    exam = _required_part("numpy>=1")
+    assert exam.state == "broken"
+    assert "libGL.so.1" in exam.found
+    assert "--force-reinstall" in exam.mend
+
+
+def test_something_broken_makes_the_diagnosis_unhealthy(monkeypatch):
+    broken = Exam("limner", "torch", "not installed", "broken", "pip install torch")
+    monkeypatch.setattr(module, "_required_parts", lambda: iter([broken]))
+    diagnosis = doctor()
+    assert not diagnosis.is_healthy
+    assert diagnosis.verdict.startswith("Broken: torch.")
+
+
+@pytest.mark.parametrize(
+    ("capability", "archs", "expected"),
+    [
+        ((8, 6), ["sm_80", "sm_90"], True),  # binaries run on a higher minor of the same major
+        ((8, 0), ["sm_86"], False),  # and not on a lower one
+        ((12, 0), ["sm_80", "sm_90"], False),  # a new card on an old build
+        ((12, 0), ["sm_80", "compute_90"], True),  # unless the build carries intermediate code
+        ((6, 1), ["sm_75", "compute_75"], False),  # an old card on a new build
+        ((9, 0), ["sm_90a"], True),
+    ],
+)
+def test_which_builds_run_on_which_gpu(capability, archs, expected):
+    assert runs_on(capability, archs) is expected
+
+
+def test_the_command_prints_json_and_exits_with_one_only_when_broken():
+    command = [sys.executable, "-c", "from limner.cli.app import main; main()", "doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdict"].startswith("Ready")

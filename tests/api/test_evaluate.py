@@ -1,0 +1,78 @@
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+import limner
+from limner.core.errors import ConfigError, DataError, ModelError
+
+
+def test_the_validation_images_of_the_training_are_scored(run, cells):
+    result = limner.evaluate(run.root, device="cpu", precision="float32")
+    assert result.out == run.evaluation("val") and result.split == "val" and not result.skipped
+    scores = json.loads((result.out / "scores.json").read_text("utf-8"))
+    # Counted again from the files, with nothing of limner's but the predictions.
+    predictor = limner.load(run.root, device="cpu", precision="float32")
+    matrix = np.zeros((2, 2), int)
+    for name in ("cell_3", "cell_4"):
+        truth = cv2.imread(str(cells / "masks" / f"{name}.png"), 0) // 255
+        np.add.at(matrix, (truth, predictor.predict(cells / "images" / f"{name}.png").semantic), 1)
+    assert scores["confusion_matrix"] == matrix.tolist()
+    assert scores["num_images"] == 2 and scores["split"] == "val"
+    dice = 2 * matrix[1, 1] / (matrix[1].sum() + matrix[:, 1].sum())
+    assert scores["foreground_dice"] == pytest.approx(dice)
+    rows = list(csv.DictReader((result.out / "per_image.csv").open(encoding="utf-8")))
+    assert [row["name"] for row in rows] == ["cell_3", "cell_4"]
+    assert len(result.pictures) == 2 and all(path.is_file() for path in result.pictures)
+
+
+def test_other_splits_and_other_places(run, tmp_path):
+    result = limner.evaluate(run.model, split="train", out=tmp_path / "here", device="cpu")
+    assert result.scores.num_images == 3 and (tmp_path / "here" / "scores.json").is_file()
+    with pytest.raises(ConfigError, match=r"no split 'vall' \(did you mean 'val'\?\); there is train, val"):
+        limner.evaluate(run.root, split="vall", device="cpu")
+
+
+def test_foreign_data_with_other_values_is_matched_by_name(run, cells, tmp_path):
+    own = limner.evaluate(run.root, data=cells, out=tmp_path / "own", device="cpu")
+    assert own.scores.num_images == 5 and own.split == "data"  # every image that has a mask
+    foreign = tmp_path / "foreign"
+    cells.rename(foreign)
+    for path in (foreign / "masks").iterdir():
+        cv2.imwrite(str(path), 5 - cv2.imread(str(path), 0) // 255)
+    (foreign / "dataset.yaml").write_text(
+        "classes:\n- {name: Cell, value: 4}\n- {name: background, value: 5}\n"
+    )
+    other = limner.evaluate(run.root, data=foreign, out=tmp_path / "other", device="cpu")
+    np.testing.assert_array_equal(own.scores.confusion, other.scores.confusion)
+    (foreign / "dataset.yaml").write_text(
+        "classes:\n- {name: nerve, value: 4}\n- {name: background, value: 5}\n"
+    )
+    with pytest.raises(DataError, match="(?s)not trained on.*nerve"):
+        limner.evaluate(run.root, data=foreign, device="cpu")
+
+
+def test_a_bad_file_is_skipped_and_said(run, cells):
+    (cells / "masks" / "cell_3.png").write_bytes(b"")
+    result = limner.evaluate(run.root, device="cpu")
+    assert [s.name for s in result.skipped] == ["cell_3"] and result.scores.num_images == 1
+    scores = json.loads((result.out / "scores.json").read_text("utf-8"))
+    assert "cell_3.png" in scores["skipped"][0]["reason"]
+    (cells / "images" / "cell_4.png").write_bytes(b"")
+    with pytest.raises(DataError, match="(?s)Not one of 2 images could be scored.*cell_3"):
+        limner.evaluate(run.root, device="cpu")
+
+
+def test_data_that_changed_since_the_training(run, cells):
+    (cells / "images" / "cell_4.png").unlink()
+    with pytest.raises(DataError, match=r"(?s)no longer there.*1 of 2 missing, such as cell_4.*--data"):
+        limner.evaluate(run.root, device="cpu")
+
+
+def test_a_model_without_its_run_needs_data(run, tmp_path):
+    lone = tmp_path / "lone"
+    run.model.rename(lone)
+    with pytest.raises(ModelError, match="--data"):
+        limner.evaluate(lone, device="cpu")

@@ -1,0 +1,163 @@
+"""What every network of the table promises; a new row is tested without a new test."""
+
+import copy
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from limner.core.outputs import DenseLogits
+from limner.networks import NETWORKS, build_network
+
+# The smallest sensible form of each row, so that the contract takes seconds.
+TINY = {
+    "unet": {"widths": (4, 8, 12)},
+    "encoder-unet": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4)},
+    "pspnet": {"backbone": "resnet18c", "channels": 8},
+    "deeplabv3plus": {"backbone": "resnet18c", "channels": 16},
+    "unet3d": {"widths": (4, 8, 12)},
+}
+NUM_CLASSES = 4
+CASES = [(name, dims) for name, entry in NETWORKS.items() for dims in entry.spatial_dims]
+
+pytestmark = pytest.mark.parametrize(("name", "dims"), CASES)
+
+
+def build(name, dims, *, seed=0, in_channels=3):
+    torch.manual_seed(seed)
+    return build_network(
+        name, num_classes=NUM_CLASSES, in_channels=in_channels, spatial_dims=dims, **TINY.get(name, {})
+    )
+
+
+def draw(dims, *, batch=2, channels=3, size=None, seed=0):
+    size = size or (33, 40, 36)[-dims:]
+    return torch.randn(batch, channels, *size, generator=torch.Generator().manual_seed(seed))
+
+
+def scores(network, images):
+    outputs = network(images)
+    assert isinstance(outputs, DenseLogits)
+    return outputs.logits
+
+
+def test_every_parameter_learns(name, dims):
+    network = build(name, dims).train()
+    outputs = network(draw(dims))
+    assert outputs.logits.shape[:2] == (2, NUM_CLASSES)
+    # Weighting the scores by noise: a plain sum would have no gradient through a normalisation.
+    loss = sum(
+        (logits * torch.randn_like(logits)).sum()
+        for logits in (outputs.logits, *(side.logits for side in outputs.auxiliary))
+    )
+    loss.backward()
+    for parameter_name, parameter in network.named_parameters():
+        assert parameter.grad is not None, f"{parameter_name} takes no part"
+        assert parameter.grad.isfinite().all(), parameter_name
+
+
+@pytest.mark.parametrize("size", [(33, 33, 33), (64, 65, 47), (34, 64, 96)])
+def test_any_size_and_the_scores_cover_the_image(name, dims, size):
+    size = size[-dims:]
+    network = build(name, dims).eval()
+    with torch.no_grad():
+        found = scores(network, draw(dims, batch=1, size=size)).shape[2:]
+    for pixels, resolution in zip(size, found, strict=True):
+        # At a native stride of s, ceil(pixels / s) scores cover the axis.
+        assert any(resolution == -(-pixels // stride) for stride in (1, 2, 4, 8, 16)), (size, found)
+
+
+def test_batch_of_one_trains_at_the_smallest_size(name, dims):
+    network = build(name, dims).train()
+    outputs = network(draw(dims, batch=1, size=(33,) * dims))
+    outputs.logits.square().mean().backward()
+    assert outputs.logits.isfinite().all()
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_any_number_of_channels(name, dims, channels):
+    network = build(name, dims, in_channels=channels).eval()
+    with torch.no_grad():
+        assert scores(network, draw(dims, batch=1, channels=channels)).isfinite().all()
+
+
+def test_no_side_heads_in_evaluation(name, dims):
+    assert build(name, dims).eval()(draw(dims, batch=1)).auxiliary == ()
+
+
+def test_evaluation_of_an_image_ignores_its_neighbours_in_the_batch(name, dims):
+    network = build(name, dims).eval()
+    images = draw(dims)
+    with torch.no_grad():
+        together, alone = scores(network, images), scores(network, images[:1])
+    torch.testing.assert_close(together[:1], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_weights_survive_a_file(name, dims, tmp_path):
+    saved, loaded = build(name, dims, seed=0).eval(), build(name, dims, seed=1).eval()
+    images = draw(dims, batch=1)
+    save_file(saved.state_dict(), tmp_path / "weights.safetensors")
+    loaded.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    with torch.no_grad():
+        assert torch.equal(scores(saved, images), scores(loaded, images))
+
+
+def test_the_seed_decides_the_weights(name, dims):
+    first, again, other = build(name, dims, seed=3), build(name, dims, seed=3), build(name, dims, seed=4)
+    states = [network.state_dict() for network in (first, again, other)]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert any(not torch.equal(states[0][key], states[2][key]) for key in states[0])
+
+
+def test_channels_last_gives_the_same(name, dims):
+    network = build(name, dims).eval()
+    images = draw(dims)
+    memory_format = torch.channels_last if dims == 2 else torch.channels_last_3d
+    turned = copy.deepcopy(network).to(memory_format=memory_format)
+    with torch.no_grad():
+        expected = scores(network, images)
+        found = scores(turned, images.to(memory_format=memory_format))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_bfloat16_is_finite_and_near(name, dims):
+    network = build(name, dims)
+    images = draw(dims)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert scores(network.train(), images).isfinite().all()
+    network.eval()
+    with torch.no_grad():
+        expected = scores(network, images).flatten()
+        with torch.autocast("cpu", torch.bfloat16):
+            found = scores(network, images).float().flatten()
+    assert torch.corrcoef(torch.stack((expected, found)))[0, 1] > 0.99
+
+
+def test_exports(name, dims):
+    network = build(name, dims).eval()
+    images = draw(dims, batch=1)
+    program = torch.export.export(network, (images,))
+    with torch.no_grad():
+        torch.testing.assert_close(
+            program.module()(images).logits, scores(network, images), atol=1e-5, rtol=1e-4
+        )
+
+
+def test_learning_rates_can_tell_the_encoder_apart(name, dims):
+    network = build(name, dims)
+    names = [parameter_name for parameter_name, _ in network.named_parameters()]
+    encoder = [parameter_name for parameter_name in names if parameter_name.startswith("backbone.")]
+    assert bool(encoder) == NETWORKS[name].pretrained
+    assert len(encoder) < len(names)
+
+
+def test_the_row_is_complete(name, dims):
+    entry = NETWORKS[name]
+    assert dims in entry.spatial_dims
+    assert entry.title
+    assert entry.paper
+    assert entry.url.startswith("https://")
+    assert entry.good_for.endswith(".")
+    assert entry.variants
+    assert issubclass(entry.build, nn.Module)

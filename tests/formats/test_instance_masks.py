@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from limner.core.errors import DataError
+from limner.formats import open_source
+from limner.formats.instance_masks import InstanceMasks
+from limner.formats.paired_folders import PairedFolders
+
+
+def build(root: Path, cells: dict[str, list[np.ndarray]]) -> Path:
+    for name, masks in cells.items():
+        for kind in ("images", "masks"):
+            (root / name / kind).mkdir(parents=True)
+        Image.fromarray(np.full((4, 5, 4), 9, np.uint8)).save(root / name / "images" / f"{name}.png")
+        for i, mask in enumerate(masks):
+            Image.fromarray(mask).save(root / name / "masks" / f"{i}.png")
+    return root
+
+
+def spot(row: int, column: int, shape: tuple[int, int] = (4, 5)) -> np.ndarray:
+    mask = np.zeros(shape, np.uint8)
+    mask[row, column] = 255
+    return mask
+
+
+def test_instances_are_united(tmp_path: Path) -> None:
+    # The second and third overlap at (1, 2).
+    source = open_source(build(tmp_path, {"a": [spot(0, 0), spot(1, 2), spot(1, 2)], "b": [spot(3, 4)]}))
+    assert isinstance(source, InstanceMasks)
+    values = source.read_values(source.records[0])
+    expected = np.zeros((4, 5), int)
+    expected[0, 0] = expected[1, 2] = 1
+    np.testing.assert_array_equal(values, expected)
+    assert source.read_image(source.records[0]).shape == (4, 5, 3)
+    table = source.declared_labels()
+    assert table is not None
+    assert table.names == ("background", "object")
+    assert table.encode(values).tolist() == expected.tolist()
+
+
+def test_splits_around_the_folders(tmp_path: Path) -> None:
+    build(tmp_path / "stage1_train", {"a": [spot(0, 0), spot(1, 1)]})
+    build(tmp_path / "validation", {"b": [spot(0, 0), spot(1, 1)]})
+    source = open_source(tmp_path)
+    assert {r.name: r.split for r in source.records} == {"stage1_train/a": "train", "validation/b": "val"}
+
+
+def test_gaps_are_told(tmp_path: Path) -> None:
+    cells = {f"{i}": [spot(0, 0), spot(1, 1)] for i in range(20)}
+    root = build(tmp_path, {**cells, "bare": [], "two": [spot(0, 0)]})
+    Image.fromarray(spot(0, 0)).save(root / "two" / "images" / "second.png")
+    source = open_source(root)
+    assert {f.code: f.count for f in source.findings} == {"image-without-mask": 1, "several-images": 1}
+    assert len(source.records) == 21
+
+
+def test_masks_of_two_sizes(tmp_path: Path) -> None:
+    source = open_source(build(tmp_path, {"a": [spot(0, 0), spot(0, 0, (5, 4))]}))
+    with pytest.raises(DataError, match=r"differ in size(.|\n)*1\.png(.|\n)*5x4(.|\n)*4x5 as in 0\.png"):
+        source.read_values(source.records[0])
+
+
+def test_paired_folders_of_several_images_are_not_taken_for_it(tmp_path: Path) -> None:
+    for kind in ("images", "masks"):
+        (tmp_path / "set" / kind).mkdir(parents=True)
+        for n in range(3):
+            Image.fromarray(spot(0, n)).save(tmp_path / "set" / kind / f"{n}.png")
+    assert isinstance(open_source(tmp_path), PairedFolders)

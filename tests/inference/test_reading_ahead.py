@@ -1,0 +1,50 @@
+import threading
+
+import pytest
+
+from limner.inference.reading_ahead import read_ahead
+
+
+def test_items_come_in_order_with_what_was_read():
+    assert [(item, result()) for item, result in read_ahead(range(20), lambda n: n * n)] == [
+        (n, n * n) for n in range(20)
+    ]
+
+
+def test_an_error_is_raised_where_it_is_asked_for_and_the_others_go_on():
+    def read(number):
+        if number == 1:
+            raise OSError("broken")
+        return number
+
+    results = []
+    for _, result in read_ahead(range(3), read):
+        try:
+            results.append(result())
+        except OSError as error:
+            results.append(str(error))
+    assert results == [0, "broken", 2]
+
+
+def test_no_more_than_a_few_wait():
+    """When item n is handed out, no item beyond n + ahead has been begun."""
+    begun, lock = [], threading.Lock()
+
+    def read(number):
+        with lock:
+            begun.append(number)
+
+    for item, result in read_ahead(range(50), read, ahead=3):
+        result()
+        assert max(begun) <= item + 3
+
+
+def test_a_loop_that_is_left_early_ends_the_threads():
+    before = threading.active_count()
+    for _ in read_ahead(range(100), lambda n: n):
+        break
+    assert threading.active_count() <= before
+
+
+def test_nothing_to_read():
+    assert list(read_ahead([], pytest.fail)) == []

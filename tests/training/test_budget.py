@@ -1,0 +1,88 @@
+"""A fake clock stands for the machine: steps and validations take the seconds that the test says."""
+
+import pytest
+
+from limner.core.plan import TrainPlan
+from limner.training.budget import Budget
+from limner.training.run_state import RunState
+
+
+class Clock:
+    def __init__(self):
+        self.seconds = 1000.0
+
+    def __call__(self):
+        return self.seconds
+
+
+def plan(**settings):
+    return TrainPlan(**{"steps": 100, "batch_size": 4, "validate_every": 25, "save_every": 25, **settings})
+
+
+def simulate(plan, *, step_seconds, validation_seconds, clock=None, budget=None):
+    """The loop without a network: returns steps, validations and seconds in all."""
+    clock = clock or Clock()
+    budget = budget or Budget(plan, clock=clock)
+    step, validations, progress, last_validated = 0, 0, budget.progress(0), -1
+
+    def validate():
+        started = budget.seconds
+        clock.seconds += validation_seconds
+        budget.validated(budget.seconds - started)
+
+    while progress < 1:
+        clock.seconds += step_seconds
+        step += 1
+        before, progress = progress, budget.progress(step)
+        due = budget.is_due(plan.validate_every, step=step, before=before, after=progress)
+        if due and budget.may_validate():
+            validate()
+            validations, last_validated = validations + 1, step
+    if last_validated != step:
+        validate()
+        validations += 1
+    return step, validations, budget.seconds
+
+
+def test_steps_alone_end_a_run_without_minutes():
+    assert simulate(plan(), step_seconds=7.0, validation_seconds=1.0)[:2] == (100, 4)
+
+
+@pytest.mark.parametrize("step_seconds", [0.05, 0.3, 1.7])
+@pytest.mark.parametrize("validation_seconds", [0.1, 3.0, 6.0])
+@pytest.mark.parametrize("steps", [10, 400, 5000])
+def test_minutes_are_kept_within_a_tenth_whatever_the_estimate_of_steps(
+    step_seconds, validation_seconds, steps
+):
+    budgeted = plan(minutes=2, steps=steps, validate_every=max(steps // 8, 1))
+    _, validations, seconds = simulate(
+        budgeted, step_seconds=step_seconds, validation_seconds=validation_seconds
+    )
+    assert 0.9 * 120 <= seconds <= 1.1 * 120
+    assert validations >= 2  # at least one on the way
+
+
+def test_dear_validations_are_put_off():
+    # 15 % of 600 s is 90 s: of 60 validations at 20 s, no more than a handful.
+    _, validations, seconds = simulate(
+        plan(minutes=10, steps=60, validate_every=1), step_seconds=1.0, validation_seconds=20.0
+    )
+    assert 2 <= validations <= 6
+    assert 540 <= seconds <= 660
+
+
+def test_progress_never_goes_back():
+    clock = Clock()
+    budget = Budget(plan(minutes=1), clock=clock)
+    budget.validated(20.0)  # 40 s are left for training
+    clock.seconds += 20
+    assert budget.progress(1) == pytest.approx(0.5)
+    budget.validated(1.0)  # a faster validation makes more time: 20 / 59, but what is done is done
+    assert budget.progress(2) == pytest.approx(0.5)
+
+
+def test_a_resumed_run_counts_the_time_before():
+    clock = Clock()
+    budget = Budget(plan(minutes=1), clock=clock)
+    budget.go_on(RunState(step=50, seconds=45.0, final_seconds=15.0, validation_seconds=15.0))
+    assert budget.progress(50) == 1.0

@@ -1,0 +1,93 @@
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from limner.core.batch import Batch
+from limner.core.outputs import DenseLogits
+from limner.core.plan import LossPlan
+from limner.tasks.semantic import SemanticTask
+from limner.training.devices import build_accelerator
+from limner.training.step import compute_gradients, split_batch
+
+
+class Linear(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 1)
+
+    def forward(self, images):
+        return DenseLogits(self.conv(images.float()))
+
+
+@pytest.fixture
+def accelerator():
+    return build_accelerator("cpu", precision="float32")
+
+
+def a_batch(size=6):
+    numbers = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (size, 3, 5, 5), generator=numbers, dtype=torch.uint8)
+    masks = torch.randint(0, 2, (size, 5, 5), generator=numbers, dtype=torch.uint8)
+    return Batch(images, masks, tuple(f"image {i}" for i in range(size)))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 6])
+def test_parts_add_up_to_the_gradient_of_the_whole_batch(accelerator, parts):
+    gradients, losses = [], []
+    for number in (1, parts):
+        torch.manual_seed(0)
+        model = Linear()
+        result = compute_gradients(
+            model, a_batch(), task=SemanticTask(LossPlan()), accelerator=accelerator, parts=number
+        )
+        gradients.append(model.conv.weight.grad)
+        losses.append(result.losses["total"])
+    assert torch.allclose(*gradients, rtol=1e-4)
+    assert torch.allclose(*losses)
+
+
+def test_clipping_scales_the_whole_gradient(accelerator):
+    torch.manual_seed(0)
+    model = Linear()
+    task = SemanticTask(LossPlan())
+    before = compute_gradients(model, a_batch(), task=task, accelerator=accelerator)
+    whole = torch.cat([p.grad.flatten() for p in model.parameters()])
+    assert torch.allclose(before.gradient_norm, whole.norm())
+    model.zero_grad()
+    after = compute_gradients(model, a_batch(), task=task, accelerator=accelerator, clip=0.5)
+    clipped = torch.cat([p.grad.flatten() for p in model.parameters()])
+    assert torch.allclose(after.gradient_norm, whole.norm())  # what is logged is the norm before
+    assert torch.allclose(clipped, whole * 0.5 / whole.norm(), rtol=1e-4)
+
+
+def test_losses_are_computed_in_float32_under_bfloat16():
+    seen = []
+
+    class Spy(SemanticTask):
+        def loss(self, outputs, batch):
+            seen.append(outputs.logits.dtype)
+            return super().loss(outputs, batch)
+
+    accelerator = build_accelerator("cpu", precision="bfloat16")
+    model = Linear()
+    compute_gradients(model, a_batch(), task=Spy(LossPlan()), accelerator=accelerator)
+    assert seen == [torch.float32]
+    assert model.conv.weight.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("parts", range(1, 8))
+def test_split_keeps_every_sample_with_its_mask_and_name(parts):
+    whole = a_batch()
+    pieces = split_batch(whole, parts)
+    assert torch.equal(torch.cat([p.images for p in pieces]), whole.images)
+    assert torch.equal(torch.cat([p.semantic for p in pieces]), whole.semantic)
+    assert sum((p.names for p in pieces), ()) == whole.names
+    assert all(len(p.images) == len(p.names) > 0 for p in pieces)
+
+
+def test_a_second_run_may_have_another_precision():
+    assert build_accelerator("cpu", precision="float32").mixed_precision == "no"
+    second = build_accelerator("cpu", precision="bfloat16")
+    assert isinstance(second, Accelerator)
+    assert second.mixed_precision == "bf16"

@@ -1,0 +1,132 @@
+"""A run of seconds on drawn images: a network with batch norm and dropout, discs on a grey ground.
+
+Imported by the tests' fixture, and run as a script where a test needs a process of its own:
+``python tiny_run.py FOLDER [--resume] [KEY=VALUE ...]``.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from limner.core.config import merge, parse_assignment
+from limner.core.dataset_file import DatasetFile
+from limner.core.labels import LabelClass, LabelTable
+from limner.core.outputs import DenseLogits
+from limner.core.plan import Plan
+from limner.core.run_folder import RunFolder
+from limner.core.sample import Record
+from limner.formats.source import Source
+from limner.loading.dataset import Dataset
+from limner.training.fit import FitResult, fit
+from limner.training.watchers import Moment, Watcher
+
+SIZE = 40
+
+
+class DrawnSource(Source):
+    """Each image is a function of its name."""
+
+    name = "drawn"
+    title = "images drawn in memory"
+
+    @classmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        return None
+
+    def index(self):
+        records = [
+            Record(f"disc_{i}", Path(f"disc_{i}.png"), (Path(f"disc_{i}_mask.png"),)) for i in range(10)
+        ]
+        return tuple(records), ()
+
+    def _disc(self, record: Record) -> np.ndarray:
+        number = int(record.name.rpartition("_")[2])
+        row, column = np.mgrid[:SIZE, :SIZE]
+        return (row - 12 - number) ** 2 + (column - 26 + number) ** 2 < (6 + number % 4) ** 2
+
+    def read_image(self, record: Record) -> np.ndarray:
+        noise = np.random.default_rng(int(record.name.rpartition("_")[2])).integers(0, 60, (SIZE, SIZE, 3))
+        return (noise + 120 * self._disc(record)[..., None]).astype(np.uint8)
+
+    def read_values(self, record: Record) -> np.ndarray:
+        return np.where(self._disc(record), 255, 0)
+
+
+class TinyNetwork(nn.Module):
+    """Two convolutions with what makes resuming hard between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.dropout = nn.Dropout2d(0.3)
+        self.head = nn.Conv2d(8, 2, 3, padding=1)
+
+    def forward(self, images: torch.Tensor) -> DenseLogits:
+        return DenseLogits(self.head(self.dropout(self.backbone(images))))
+
+
+def tiny_plan(**settings: Any) -> Plan:
+    """A plan of 20 steps; `settings` are laid over it, section by section."""
+    base = {
+        "data": {
+            "path": "drawn",
+            "format": "drawn",
+            "num_images": {"train": 8, "val": 2},
+            "labels": label_table().to_dict(),
+        },
+        "network": {"name": "unet", "pretrained": "no"},
+        "input": {"channels": 3, "crop_size": (36, 36), "mean": (60.0,) * 3, "std": (50.0,) * 3},
+        "optimizer": {"learning_rate": 0.01},
+        "train": {"steps": 20, "batch_size": 4, "validate_every": 5, "save_every": 4, "trackers": ()},
+    }
+    return Plan.model_validate(merge(base, settings))
+
+
+def label_table() -> LabelTable:
+    return LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("disc", (255,), (255, 0, 0))))
+
+
+def datasets() -> tuple[Dataset, Dataset]:
+    source = DrawnSource(Path("drawn"), DatasetFile())
+    labels = label_table()
+    return Dataset(source, source.records[:8], labels), Dataset(source, source.records[8:], labels)
+
+
+def run_tiny(folder: Path, plan: Plan, **options: Any) -> FitResult:
+    train, val = datasets()
+    torch.manual_seed(1)
+    options = {"network": TinyNetwork(), "device": "cpu", "val": val, **options}
+    return fit(plan, train=train, run=RunFolder(folder), **options)
+
+
+class KillAt(Watcher):
+    """Kills the process, as a power cut would, right after a step and before anything is saved of it."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def step(self, moment: Moment) -> None:
+        if moment.step == self._step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    folder, *arguments = sys.argv[1:]
+    given = [argument for argument in arguments if "=" in argument]
+    settings: dict[str, Any] = {}
+    for assignment in given:
+        settings = merge(settings, parse_assignment(assignment))
+    kill = settings.pop("kill", None)
+    run_tiny(
+        Path(folder),
+        tiny_plan(**settings),
+        resume="--resume" in arguments,
+        watchers=[KillAt(kill)] if kill else [],
+    )
