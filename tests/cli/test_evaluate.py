@@ -48,4 +48,4 @@ def test_the_scores_are_printed_and_written(run):
 def test_a_skipped_image_is_exit_code_1(run, tmp_path):
     (tmp_path / "data" / "masks" / "1.png").write_bytes(b"")
     result = evaluate(run.root)
-    assert result.exit_code == 1 and "skipped 1:" in result.output and "val: 1 image\n" in result.output
+    assert result.exit_code == 1 and "skipped 1:" in result.output and "val: 1 image " in result.output

@@ -136,14 +136,35 @@ def test_a_huge_image_slides_by_itself(tiny_model, monkeypatch):
     assert set(sizes) == {torch.Size((1024, 1024))} and len(sizes) == 2
 
 
-def test_memory_that_runs_out_is_a_message(tiny_model, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+        ),
+        MemoryError(),
+    ],
+)
+def test_memory_that_runs_out_is_a_message(tiny_model, monkeypatch, error):
     model = predictor(tiny_model())
 
     def run_out(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     monkeypatch.setattr(model, "_predict", run_out)
     with pytest.raises(DataError, match=r"(?s)does not fit.*40 x 40.*--window"):
+        model.predict(image(40, 40))
+
+
+def test_an_error_of_the_network_is_not_hidden(tiny_model, monkeypatch):
+    model = predictor(tiny_model())
+
+    def fail(*_):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(model, "_predict", fail)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
         model.predict(image(40, 40))
 
 

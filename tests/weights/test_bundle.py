@@ -1,18 +1,19 @@
 import hashlib
 import json
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
 from torch import nn
 
 import limner
 from limner.core.errors import ModelError
 from limner.core.outputs import DenseLogits
+from limner.decoding.semantic import resize_logits
 from limner.weights.bundle import load_model, read_plan, save_model
 from limner.weights.card import read_card
 from limner.weights.model import Model
@@ -45,12 +46,21 @@ def test_what_was_saved_is_loaded(saved, tiny_model):
     assert read_plan(saved) == model.plan
 
 
-def test_the_folder_can_be_read_without_limner(saved, tiny_model):
-    """The snippet of docs/model-folder.md: plain torch, safetensors and YAML."""
-    state = load_file(saved / "weights.safetensors")
-    assert state.keys() == tiny_model().network.state_dict().keys()
-    plan = yaml.safe_load((saved / "plan.yaml").read_text("utf-8"))
-    assert plan["input"]["mean"] == [100.0] * 3
+def test_the_folder_can_be_read_with_plain_torch_as_the_documentation_says(saved, tiny_model):
+    text = (Path(__file__).parents[2] / "docs" / "model-folder.md").read_text("utf-8")
+    snippet = re.findall(r"```python\n(.*?)```", text.partition("## With plain torch")[2], re.DOTALL)[0]
+    images = torch.randint(0, 256, (1, 3, 40, 44))
+    snippet = snippet.replace("runs/nuclei/model", str(saved))
+    snippet, replaced = re.subn(r"images = torch\.zeros\(.*\)", "images = given", snippet)
+    assert replaced == 1
+    names = {"given": images}
+    exec(snippet, names)
+    with torch.no_grad():
+        expected = resize_logits(tiny_model()(images).logits, (40, 44)).argmax(1)
+    assert torch.equal(names["labels"], expected)
+
+
+def test_the_folder_holds_four_files_and_no_pickle(saved):
     labels = yaml.safe_load((saved / "labels.yaml").read_text("utf-8"))
     assert [(c["name"], c["values"]) for c in labels["classes"]] == [("background", [0]), ("cell", [255])]
     assert sorted(p.name for p in saved.iterdir()) == [

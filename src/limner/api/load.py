@@ -21,7 +21,8 @@ def load(
     Args:
         model: A model folder, or a run folder that holds one.
         device: ``auto`` is the accelerator where there is one, else the processor.
-        precision: ``float32``, ``bfloat16`` or ``float16``; None takes what is fast on the device.
+        precision: ``float32``, ``bfloat16`` or ``float16``; None takes that of the training
+            where the device is fast in it, else float32.
         settings: Window, overlap, flips and scales; None takes those of the model's plan.
 
     Returns:

@@ -65,12 +65,8 @@ def _print_scores(result: "EvaluateResult") -> None:
 
     scores, pixel = result.scores, result.scores.pixel
     names = ("IoU", "Dice", "precision", "recall", "pixels %")
-    made = table(
-        "class",
-        *names,
-        numbers=names,
-        title=f"{result.split}: {scores.num_images} image{'s' * (scores.num_images != 1)}",
-    )
+    images = f"{scores.num_images} image{'s' * (scores.num_images != 1)}"
+    made = table("class", *names, numbers=names, title=f"{result.split}: {images}")
     total = max(1, int(pixel.pixels.sum()))
     for i, name in enumerate(scores.labels.names):
         numbers = (pixel.iou[i], pixel.dice[i], pixel.precision[i], pixel.recall[i])

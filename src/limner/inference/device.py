@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from limner.core.errors import ConfigError
+from limner.planning.machine import examine, pick_device
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -18,13 +19,10 @@ def choose_device(name: str = "auto") -> torch.device:
     Raises:
         ConfigError: PyTorch does not know the name, or this machine has no such device.
     """
-    if name == "auto":
-        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        return accelerator or torch.device("cpu")
     try:
-        device = torch.device(name)
+        device = pick_device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(
             f"The device {name!r} cannot be used here: {reason}\n"
@@ -33,14 +31,16 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
-def choose_precision(device: torch.device) -> str:
-    """Return ``bfloat16`` where the device computes it natively, and so faster, else ``float32``."""
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return "bfloat16" if native else "float32"
-    if device.type == "cpu":
-        return "bfloat16" if _processor_has_bfloat16() else "float32"
-    return "bfloat16" if device.type == "xpu" else "float32"
+def choose_precision(device: torch.device, trained: str) -> str:
+    """Return the precision a model was trained and validated in, or ``float32`` where that would be slow.
+
+    Args:
+        device: Where the model will run.
+        trained: The precision of its plan.
+    """
+    machine = examine(str(device))
+    fast = {"bfloat16": machine.fast_bfloat16, "float16": machine.fast_float16}
+    return trained if fast.get(trained, False) else "float32"
 
 
 def precision_context(device: torch.device, precision: str) -> AbstractContextManager[object]:
@@ -50,9 +50,3 @@ def precision_context(device: torch.device, precision: str) -> AbstractContextMa
     if precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=PRECISIONS[precision])
-
-
-def _processor_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 in hardware (AMX); without it bfloat16 is slower."""
-    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(probe and probe())

@@ -37,7 +37,8 @@ class Predictor:
     Args:
         model: What predicts; it is moved to the device.
         device: ``auto`` is the accelerator where there is one, else the processor.
-        precision: ``float32``, ``bfloat16`` or ``float16``; None takes what is fast on the device.
+        precision: ``float32``, ``bfloat16`` or ``float16``; None takes that of the training
+            where the device is fast in it, else float32.
         settings: Window, overlap, flips and scales; None takes those of the model's plan.
     """
 
@@ -50,7 +51,7 @@ class Predictor:
         settings: InferencePlan | None = None,
     ) -> None:
         self.device = device if isinstance(device, torch.device) else choose_device(device)
-        self.precision = precision or choose_precision(self.device)
+        self.precision = precision or choose_precision(self.device, model.plan.train.precision)
         self.settings = settings or model.plan.inference
         dims = model.plan.input.spatial_dims
         if self.settings.window is not None and len(self.settings.window) != dims:
@@ -92,7 +93,9 @@ class Predictor:
         try:
             with torch.inference_mode(), precision_context(self.device, self.precision):
                 return self._predict(images, name, probabilities)
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not _memory_ran_out(error):
+                raise
             raise DataError(_too_large(images, where, self.device)) from error
         finally:
             self.model.train(was_training)
@@ -175,6 +178,13 @@ class Predictor:
             image = image.astype(np.float32 if wide else image.dtype.newbyteorder("="))
         tensor = torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0).to(self.device)
         return tensor.movedim(-1, 1)
+
+
+def _memory_ran_out(error: BaseException) -> bool:
+    """Whether it is about memory; for the processor's, PyTorch has a message but no class."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return any(words in str(error) for words in ("allocate memory", "not enough memory"))
 
 
 def _too_large(images: torch.Tensor, where: str, device: torch.device) -> str:

@@ -1,0 +1,77 @@
+"""What scoring one street scene costs: logits -> labels -> confusion matrix, against the usual ways.
+
+    python benchmarks/scoring_speed.py [--height 1024 --width 2048 --classes 19]
+
+Logits are at a quarter of the resolution, as DeepLab gives them. One thread; medians of 9.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from limner.core.outputs import DenseLogits
+from limner.decoding.semantic import semantic_labels
+from limner.metrics.confusion import count_pairs
+
+
+def median_ms(work: Callable[[], object], repeats: int = 9) -> float:
+    """Return the median time of `work` in milliseconds, after one warm-up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        times.append(1000 * (time.perf_counter() - began))
+    return float(np.median(times))
+
+
+def main() -> None:
+    """Time each way and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    for name, default in (("height", 1024), ("width", 2048), ("classes", 19)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    height, width, classes = arguments.height, arguments.width, arguments.classes
+    logits = torch.randn(1, classes, height // 4, width // 4, generator=torch.Generator().manual_seed(0))
+    outputs, size = DenseLogits(logits), (height, width)
+    draw = np.random.default_rng(0)
+    coarse = draw.integers(0, classes, (height // 16, width // 16), dtype=np.uint8)
+    truth = np.repeat(np.repeat(coarse, 16, 0), 16, 1)
+    predicted = np.where(draw.random(size) < 0.1, 0, truth).astype(np.uint8)
+    truth[: height // 10] = 255
+    truth_tensor, predicted_tensor = torch.from_numpy(truth), torch.from_numpy(predicted)
+
+    def plain_decode() -> torch.Tensor:
+        return F.interpolate(logits, size=size, mode="bilinear", align_corners=False).argmax(1)
+
+    def numpy_count() -> object:
+        known = truth != 255
+        pairs = classes * truth[known].astype(int) + predicted[known]
+        return np.bincount(pairs, minlength=classes**2)
+
+    def torch_count() -> object:
+        known = truth_tensor != 255
+        pairs = classes * truth_tensor[known].long() + predicted_tensor[known]
+        return torch.bincount(pairs, minlength=classes**2)
+
+    same = (semantic_labels(outputs, size) == plain_decode()).float().mean()
+    print(f"{height}x{width}, {classes} classes; labels agree in {100 * float(same):.4f} % of the pixels")
+    for name, work in (
+        ("decode: interpolate, argmax", plain_decode),
+        ("decode: limner", lambda: semantic_labels(outputs, size)),
+        ("count: numpy bincount", numpy_count),
+        ("count: torch bincount", torch_count),
+        ("count: limner", lambda: count_pairs(truth, predicted, classes)),
+    ):
+        print(f"{name:32s}{median_ms(work):9.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
