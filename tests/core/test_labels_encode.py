@@ -17,6 +17,7 @@ TABLES = {
     "as they are": table_of([0], [1], [2], ignored=(255,)),
     "as they are, none ignored": table_of([0], [1], [2]),
     "gaps": table_of([0], [7, 9], [128], ignored=(255, 3)),
+    "9 bits": table_of([0], [300]),
     "16 bits": table_of([0], [1000], [65535]),
     "colours": table_of([0], [0xFF0000], [0x00FF00, 0x0000FF], ignored=(0xFFFFFF,)),
     "beyond any table": table_of([0], [1 << 40], ignored=(-1,)),
@@ -45,7 +46,8 @@ def test_every_pixel_is_translated_by_the_table(name, data):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64])
 def test_every_value_that_nobody_named_is_refused(name, dtype):
     table = TABLES[name]
-    for value in {*range(256), 70000, -5, 1 << 41} - set(table.trained_as):
+    beyond = max(table.trained_as) + 1
+    for value in {*range(256), beyond, beyond + 1, 70000, -5, 1 << 41} - set(table.trained_as):
         limits = np.iinfo(dtype)
         if limits.min <= value <= limits.max:
             with pytest.raises(DataError, match=rf"outside the named labels in m.png: \[{value}\]"):

@@ -73,6 +73,13 @@ def test_an_epoch_shows_every_image_once(dataset, pipeline):
     assert names[:12] != names[12:24]
 
 
+def test_an_image_is_varied_afresh_in_each_epoch(make_source, labels, pipeline):
+    source = make_source(num_images=1)
+    (batch,) = first_batches(Dataset(source, source.records, labels), pipeline, 1)
+    assert batch.names == ("image 000",) * 5
+    assert len({image.numpy().tobytes() for image in batch.images}) == 5
+
+
 def test_replicas_share_one_order(dataset, pipeline):
     # Two replicas of 5 read the slots of one loader of 10, turn and turn about.
     with training_batches(dataset, pipeline, batch_size=10, seed=3) as stream:
