@@ -135,6 +135,13 @@ def test_named_classes_and_an_unnamed_255(judge):
     assert findings["mask-ignores-255"].proposal == {"ignored": [9, 255]}
 
 
+def test_what_the_format_ignores_is_no_question(make_source, rng, monkeypatch):
+    source = make_source({f"i{n}": (m, m) for n, m in enumerate(blobs(0, 1, 2, 255))})
+    monkeypatch.setattr(type(source), "ignored_by_format", (255,))
+    verdict = judge_labels(source, scan(source, cache=False))
+    assert verdict.labels.trained_as == {0: 0, 1: 1, 2: 2, 255: 255}
+
+
 def test_masks_of_two_conventions(judge):
     verdict, findings = judge([*blobs(0, 1), *blobs(0, 255)])
     assert "mask-encodings-mixed" in findings
@@ -211,7 +218,7 @@ def test_named_classes_that_cover_all_values_are_settled(judge):
 def test_a_named_class_that_is_nowhere_is_a_warning(judge):
     settings = {"classes": [{"name": "a"}, {"name": "b"}, {"name": "unicorn"}]}
     verdict, findings = judge(blobs(0, 1), settings)
-    assert "unicorn" in findings["class-never-occurs"].where
+    assert "unicorn (value 2)" in findings["class-never-occurs"].found
     assert verdict.labels is not None
 
 

@@ -370,3 +370,36 @@ def test_tiff_volume_is_no_image(tmp_path: Path) -> None:
 def test_npy_of_objects_is_not_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "image.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     check_refused(tmp_path / "image.npy", "object")
+
+
+def test_colour_pages_are_not_guessed_into_channels(tmp_path: Path) -> None:
+    pages = [Image.fromarray(RGB) for _ in range(3)]
+    pages[0].save(tmp_path / "image.tif", save_all=True, append_images=pages[1:])
+    check_refused(tmp_path / "image.tif", "3 colour pages")
+
+
+def test_printing_colours_in_a_tiff(tmp_path: Path) -> None:
+    Image.fromarray(RGB).convert("CMYK").save(tmp_path / "image.tif")
+    check_refused(tmp_path / "image.tif", "CMYK")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".gif", ".bmp", ".webp", ".tif", ".npy"])
+def test_any_damage_is_either_survived_or_told(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"image{suffix}"
+    np.save(path, RGB) if suffix == ".npy" else Image.fromarray(RGB).save(path)
+    whole = path.read_bytes()
+    random = np.random.default_rng(7)
+    told = 0
+    for _ in range(60):
+        data = bytearray(whole)
+        for position in random.integers(0, min(len(data), 300), size=3):
+            data[position] = random.integers(256)
+        path.write_bytes(data[: random.integers(1, 2 * len(data))])
+        try:
+            image = read_image(path)
+        except DataError as error:
+            told += 1
+            assert str(path) in str(error)
+        else:
+            assert image.ndim == 3
+    assert told > 10

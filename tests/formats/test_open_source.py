@@ -74,3 +74,11 @@ def test_settings_are_read_from_beside_the_data(tmp_path: Path) -> None:
         ConfigError, match=r"dataset\.yaml(.|\n)*clases: unknown key \(did you mean 'classes'"
     ):
         open_source(tmp_path)
+
+
+def test_a_format_that_was_asked_for_and_is_not_there(tmp_path: Path) -> None:
+    for name in ("images/a.png", "masks/a.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    message = refusal(tmp_path, parse_config(DatasetFile, {"format": "voc"}, where="test"))
+    assert "JPEGImages" in message

@@ -253,6 +253,5 @@ def street():
 
 @pytest.fixture
 def street_run(make_run):
-    """A whole run with twenty classes and 500 images, each with a large picture."""
-    matrix = confusion_of(len(STREET))
-    return make_run("street-1", STREET, matrix, 500, pictures=16, picture_size=(512, 2048))
+    """A whole run with twenty classes and 500 images."""
+    return make_run("street-1", STREET, confusion_of(len(STREET)), 500)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from limner.reporting.numbers import compact, count, duration, percent, plural, score, significant
+from limner.reporting.numbers import compact, count, duration, percent, plural, score, shortened, significant
 
 
 def spaced(text):
@@ -61,4 +61,15 @@ def test_counts():
 
 
 def test_significant():
-    assert [significant(v) for v in (0.000941, 12.345, 0.0, math.nan)] == ["0.000941", "12.3", "0", "–"]
+    assert [significant(v) for v in (0.000941, 12.345, 0.0, 2480.4, math.nan)] == [
+        "0.000941",
+        "12.3",
+        "0",
+        "2,480",
+        "–",
+    ]
+
+
+def test_long_names_keep_both_ends():
+    assert shortened("short.png") == "short.png"
+    assert shortened("abcdefghijkl.png", 10) == "abcd…l.png"

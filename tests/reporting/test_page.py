@@ -80,11 +80,12 @@ def test_nothing_is_loaded_from_elsewhere(run):
 
 
 def test_page_of_500_images_with_large_pictures_stays_under_the_limit(
-    street_run, street, add_evaluation, matrix_of
+    make_run, street, add_evaluation, matrix_of
 ):
-    options = {"split": "test", "pictures": 16, "picture_size": (512, 2048)}
-    add_evaluation(street_run, street, matrix_of(20, 1), 500, **options)
-    page = write_report(street_run)
+    large = {"pictures": 16, "picture_size": (512, 2048)}
+    run = make_run("street-1", street, matrix_of(20), 500, **large)
+    add_evaluation(run, street, matrix_of(20, 1), 500, split="test", **large)
+    page = write_report(run)
     assert page.stat().st_size < LIMIT_BYTES
     assert Page(page.read_text("utf-8")).tags.count("img") >= 24
 
@@ -118,7 +119,7 @@ def test_names_cannot_become_markup(make_run, matrix_of):
         ("metrics.csv", "There is no metrics.csv"),
         ("evaluation", "Nothing was evaluated yet"),
         ("environment.json", "There is no environment.json"),
-        ("model", "states no licence and no origin"),
+        ("model", "The model states no licence"),
         ("evaluation/val/per_image.csv", "Pictures"),
         ("evaluation/val/pictures", "No pictures were drawn"),
     ],

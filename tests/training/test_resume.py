@@ -94,10 +94,11 @@ def run_until(step, tiny, folder, plan, **options):
         tiny.run_tiny(folder, plan, watchers=[StopAt(step)], **options)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("steps", [(7, 15, 18), (1,), (5, 6, 7, 8, 9, 10, 11)])
-def test_stopped_again_and_again(tmp_path, tiny, steps):
+def test_stopped_again_and_again(tmp_path, tiny, steps, precision):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    plan = plan_of(tiny, EVERYTHING)
+    plan = plan_of(tiny, EVERYTHING, precision=precision)
     tiny.run_tiny(whole, plan)
     for position, step in enumerate(steps):
         run_until(step, tiny, broken, plan, resume=position > 0)

@@ -6,12 +6,13 @@ from limner.core.sample import Sample
 from limner.transforms.quarter_turn import QuarterTurn, QuarterTurnParams
 
 
-@pytest.mark.parametrize("channels", [1, 3, 5, 12])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 24, 32, 33, 130])
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-@pytest.mark.parametrize("shape", [(6, 6), (3, 6, 6)])
-def test_is_numpys_turn_in_the_last_plane(shape, quarters, channels):
+@pytest.mark.parametrize("shape", [(6, 9), (3, 6, 6)])
+def test_is_numpys_turn_in_the_last_plane(shape, quarters, channels, dtype):
     rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (*shape, channels), dtype=np.uint8)
+    image = rng.integers(0, 256, (*shape, channels)).astype(dtype)
     semantic = rng.integers(0, 3, shape, dtype=np.uint8)
     turned = QuarterTurn().apply(Sample("x", image, semantic), QuarterTurnParams(quarters))
     plane = (len(shape) - 2, len(shape) - 1)

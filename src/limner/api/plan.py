@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from limner.api.check import CheckResult, check
-from limner.core.config import merge, parse_config
+from limner.core.config import merge
 from limner.core.errors import DataError
-from limner.core.finding import Severity
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
-from limner.planning.decisions import YOU_SET_IT
-from limner.planning.files import SUFFIXES, read_plan_or_experiment
+from limner.planning.files import SUFFIXES, read_experiment
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.make_plan import make_plan
-from limner.planning.pairing import check_pairing
-from limner.planning.settings import nest, read_settings
+from limner.planning.settings import read_settings as check_settings
 
 SHOWN = 5
 """Errors of the data that a refusal repeats; `limner check` shows them all."""
@@ -24,21 +21,15 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, and what it was made from.
-
-    Attributes:
-        plan: Every setting.
-        checked: What check found in the data; None where a finished plan was read from a file.
-    """
+    """A plan, and what it was made from."""
 
     plan: Plan
-    checked: CheckResult | None = None
+    checked: CheckResult
 
     @property
-    def fingerprint(self) -> Fingerprint | None:
-        """What the training images are like, or None where a finished plan was read from a file."""
-        if self.checked is None or self.checked.labels is None:
-            return None
+    def fingerprint(self) -> Fingerprint:
+        """What the training images are like."""
+        assert self.checked.labels is not None, "a plan is made of settled labels only"
         names = {split: [r.name for r in records] for split, records in self.checked.splits.items()}
         return take_fingerprint(self.checked.facts, self.checked.labels, names)
 
@@ -91,26 +82,71 @@ def make(
         workers: Threads that read the data.
         track: Shows progress.
     """
-    wanted = _with_shorthands(settings or {}, network=network, minutes=minutes)
-    read_settings(wanted)  # a typing error should not wait for the data to be read
+    wanted, data = read_settings(path, _with_shorthands(settings or {}, network=network, minutes=minutes))
+    checked = check(data, accept=accept, workers=workers, track=track)
+    return Planned(plan_checked(checked, settings=wanted, device=device), checked)
+
+
+def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], Path]:
+    """Find out where the data is and what is wanted, before anything is read.
+
+    Args:
+        path: A dataset folder, a recipe, or a finished plan.
+        settings: They win over those of the file.
+
+    Returns:
+        The settings, nested, with the file's own reasons under ``reasons``; and the dataset folder.
+
+    Raises:
+        ConfigError: The file or a setting cannot be used; every problem is named.
+    """
+    wanted = dict(settings or {})
+    user = check_settings(wanted)
     path = Path(path).expanduser()
-    if path.suffix.lower() in SUFFIXES and not path.is_dir():
-        read = read_plan_or_experiment(path)
-        if isinstance(read, Plan):
-            return Planned(_change(read, wanted))
-        path, wanted = read.data, merge(read.settings, wanted)
-    checked = check(path, accept=accept, workers=workers, track=track)
-    if checked.labels is None or any(f.severity is Severity.ERROR for f in checked.findings):
-        raise _refusal(path, checked)
-    decided = make_plan(
+    if path.suffix.lower() not in SUFFIXES or path.is_dir():
+        return wanted, path
+    read = read_experiment(path)
+    under = dict(read.settings)
+    name = under.get("network", {}).get("name")
+    if user.get("network.name", name) != name:
+        under["network"] = {}  # the other network's options are not this one's
+    reasons = {key: reason for key, reason in read.reasons.items() if key not in user}
+    return merge(under, wanted) | {"reasons": reasons}, read.data
+
+
+def plan_checked(
+    checked: CheckResult,
+    *,
+    network: str | None = None,
+    minutes: float | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+) -> Plan:
+    """Do what `plan` does for data that was checked already.
+
+    Args:
+        checked: What `check` returned.
+        network: As in `plan`.
+        minutes: As in `plan`.
+        settings: As in `plan`.
+        device: As in `plan`.
+
+    Raises:
+        DataError: The check found an error.
+        ConfigError: A setting cannot be used.
+    """
+    if checked.labels is None or checked.errors:
+        raise _refusal(checked)
+    wanted = _with_shorthands(settings or {}, network=network, minutes=minutes)
+    return make_plan(
         checked.source, checked.facts, checked.labels, checked.splits, settings=wanted, device=device
     )
-    return Planned(decided, checked)
 
 
 def _with_shorthands(
     settings: Mapping[str, Any], *, network: str | None, minutes: float | None
 ) -> dict[str, Any]:
+    """Lay ``--network`` and ``--minutes`` over the settings they stand for."""
     wanted = dict(settings)
     if network is not None:
         wanted = merge(wanted, {"network": {"name": network}})
@@ -119,23 +155,12 @@ def _with_shorthands(
     return wanted
 
 
-def _change(finished: Plan, wanted: Mapping[str, Any]) -> Plan:
-    """Lay settings over a finished plan; nothing is decided anew."""
-    changes = read_settings(wanted)
-    if changes.get("network.name", finished.network.name) != finished.network.name:
-        changes.setdefault("network.options", {})  # the other network's options are not this one's
-    check_pairing(changes.get("network.name", finished.network.name), finished.task)
-    values = merge(finished.model_dump(), nest(changes))
-    values["reasons"] = finished.reasons | dict.fromkeys(changes, YOU_SET_IT)
-    return parse_config(Plan, values, where="The changed plan")
-
-
-def _refusal(path: Path, checked: CheckResult) -> DataError:
-    errors = [f for f in checked.findings if f.severity is Severity.ERROR]
-    lines = [f"  {f.where}: {f.found}" for f in errors[:SHOWN]]
-    if len(errors) > SHOWN:
-        lines.append(f"  and {len(errors) - SHOWN} more")
-    proposes = any(f.proposal for f in errors)
-    mend = f"limner check {path}" + (" --accept" if proposes else "")
-    said = "shows what is proposed and accepts it" if proposes else "shows each with how to mend it"
-    return DataError("\n".join([f"The data has errors: {path}", *lines, f"  mend:     `{mend}` {said}."]))
+def _refusal(checked: CheckResult) -> DataError:
+    lines = [f"  {finding.where}: {finding.found}" for finding in checked.errors[:SHOWN]]
+    if len(checked.errors) > SHOWN:
+        lines.append(f"  and {len(checked.errors) - SHOWN} more")
+    path = checked.source.root
+    accept = " --accept" if checked.proposal else ""
+    said = "accepts what is proposed" if checked.proposal else "shows each with how to mend it"
+    lines.append(f"  mend:     `limner check {path}{accept}` {said}.")
+    return DataError("\n".join([f"The data has errors: {path}", *lines]))

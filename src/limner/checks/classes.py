@@ -27,7 +27,7 @@ def _absent(classes: Sequence[LabelRow]) -> Iterator[Finding]:
         yield make(
             "class-absent-from-split",
             f"split {split!r}",
-            f"no mask holds {_listed(row.name for row in absent)}",
+            f"no mask holds {listed(row.name for row in absent)}",
             expected=f"each class in each split, {why}",
             mend="Move some images that show it, or set other `splits` in dataset.yaml.",
         )
@@ -40,7 +40,7 @@ def _few(classes: Sequence[LabelRow]) -> Iterator[Finding]:
         yield make(
             "class-in-few-images",
             "the classes",
-            _listed(counts),
+            listed(counts),
             expected=f"each class in at least {FEW_IMAGES} images, better in dozens",
             mend="Label more images that show it, or give its values to another class.",
         )
@@ -53,12 +53,13 @@ def _rare(classes: Sequence[LabelRow], rows: Sequence[LabelRow]) -> Iterator[Fin
         yield make(
             "class-rare",
             "the classes",
-            _listed(f"{row.name} ({percent(row.pixels / total)} of the pixels)" for row in rare),
+            listed(f"{row.name} ({percent(row.pixels / total)} of the pixels)" for row in rare),
             mend="Nothing need be done: planning weighs the loss and draws crops for it.",
         )
 
 
-def _listed(items: Iterable[str]) -> str:
+def listed(items: Iterable[str]) -> str:
+    """Return names in a row; of very many the first, and how many more."""
     shown = list(items)
     more = f" and {len(shown) - MOST_SHOWN} more" if len(shown) > MOST_SHOWN else ""
     return ", ".join(shown[:MOST_SHOWN]) + more

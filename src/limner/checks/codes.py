@@ -26,6 +26,26 @@ class Code:
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 FAMILIES: dict[str, dict[str, Code]] = {
+    # These come from the formats, which pair the files; they stand here to be documented with the others.
+    "pairs": {
+        "layout": Code(_N, "Which folders were taken as images and masks, and how they were paired."),
+        "image-without-mask": Code(_W, "Images have no mask; they are left out of training and scoring."),
+        "image-not-segmented": Code(_N, "Images without a mask that stand in no list of a VOC folder."),
+        "mask-without-image": Code(_W, "Masks belong to no image; they are not used."),
+        "several-images": Code(_W, "A folder that should hold one image holds several; they are left out."),
+        "ambiguous-pairing": Code(_W, "An image could belong to several masks; it is left out."),
+        "mask-shared-by-images": Code(_W, "One mask serves several images."),
+        "several-label-sets": Code(_W, "Other folders could be the masks too and were not taken."),
+        "other-labels-not-used": Code(_N, "More label files were passed over, such as a second observer's."),
+        "split-unlabelled": Code(
+            _N, "No image of a split has a mask, as challenges hand out their test set."
+        ),
+        "split-names-unknown-image": Code(_W, "A split list names images that are not there."),
+        "image-in-no-split": Code(_N, "Images stand in no split list; they are left out."),
+        "folder-named-like-image": Code(_W, "A folder is named like an image file; it is passed over."),
+        "folder-linked-twice": Code(_W, "A link leads to a folder that is listed already."),
+        "folder-unreadable": Code(_W, "A folder may not be listed."),
+    },
     "files": {
         "image-unreadable": Code(_E, "An image is damaged, cut off, or no image at all."),
         "mask-unreadable": Code(_E, "A mask (or its field of view) is damaged, cut off, or no mask at all."),
@@ -74,7 +94,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "near-duplicate": Code(_N, "Almost the same picture stands twice in one split."),
     },
 }
-"""Family -> code -> what it means; each family is the file of that name."""
+"""Family -> code -> what it means; a family is the file of that name, pairs excepted."""
 
 CODES: dict[str, Code] = {code: row for family in FAMILIES.values() for code, row in family.items()}
 """Code -> what it means."""

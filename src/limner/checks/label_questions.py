@@ -29,17 +29,21 @@ class Case:
         settings: `dataset.yaml`.
         declared: The table that it or the format spells out, or None.
         facts: Every mask, read as the settings say.
+        ignored: Values that the format ignores whatever the settings say.
     """
 
     settings: DatasetFile
     declared: LabelTable | None
     facts: DatasetFacts
+    ignored: tuple[int, ...] = ()
 
     @cached_property
     def counts(self) -> Counter[int]:
         """Value -> pixels, without the values that are ignored."""
-        ignored = set(self.settings.ignored_values)
+        ignored = {*self.settings.ignored_values, *self.ignored}
         ignored |= set(self.declared.ignored_values) if self.declared else set()
+        # What the settings name as a class is one, even where the format would ignore it.
+        ignored -= {v for c in self.declared.classes for v in c.values} if self.declared else set()
         return Counter({v: n for v, n in self.facts.value_counts.items() if v not in ignored})
 
     @cached_property
@@ -57,15 +61,22 @@ class Case:
         return [image.label_file for image in self.facts.labelled if wanted(image)]
 
 
-def open_question(settings: DatasetFile, declared: LabelTable | None, facts: DatasetFacts) -> Finding | None:
+def open_question(
+    settings: DatasetFile,
+    declared: LabelTable | None,
+    facts: DatasetFacts,
+    *,
+    ignored: tuple[int, ...] = (),
+) -> Finding | None:
     """Return what is not settled about the label values, or None.
 
     Args:
         settings: `dataset.yaml`, or its defaults.
         declared: The table that it or the format spells out.
         facts: What the scan read; at least one mask.
+        ignored: Values that the format ignores.
     """
-    case = Case(settings, declared, facts)
+    case = Case(settings, declared, facts, ignored)
     if nothing := _single(case):
         return nothing
     if declared is not None and not declared.unknown_values(case.values) and not _misread(case):

@@ -7,9 +7,10 @@ could mean two things is an error with a proposal, until `dataset.yaml` says whi
 from dataclasses import dataclass
 from typing import Any
 
+from limner.checks.classes import listed
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts
-from limner.checks.label_questions import open_question
+from limner.checks.label_questions import number_list, open_question
 from limner.checks.label_rows import LabelRow, label_rows, roles_of
 from limner.checks.naming import plain_table
 from limner.core.config import merge
@@ -45,12 +46,14 @@ def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
     declared = source.declared_labels()
     if not facts.labelled:
         return LabelVerdict((), declared, declared, ())
-    question = open_question(source.settings, declared, facts)
+    question = open_question(source.settings, declared, facts, ignored=source.ignored_by_format)
     findings = [question] if question else []
     if question is None:
-        table: LabelTable | None = declared or plain_table(facts.value_counts, source.settings)
+        table: LabelTable | None = declared or plain_table(
+            facts.value_counts, source.settings, ignored=source.ignored_by_format
+        )
     else:
-        table = _after(source.settings, declared, question.proposal, facts)
+        table = _after(source, declared, question.proposal, facts)
     rows = label_rows(facts, table) if table else ()
     if table:
         findings += _about(rows, table, facts, named=declared is not None, settled=question is None)
@@ -59,15 +62,17 @@ def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
 
 
 def _after(
-    settings: DatasetFile, declared: LabelTable | None, proposal: dict[str, Any] | None, facts: DatasetFacts
+    source: Source, declared: LabelTable | None, proposal: dict[str, Any] | None, facts: DatasetFacts
 ) -> LabelTable | None:
     """Return the table as it would be with the proposal accepted, or None where there is none."""
     if proposal is None:
         return declared
-    wanted = merge(settings.model_dump(mode="json", exclude_unset=True), proposal)
+    wanted = merge(source.settings.model_dump(mode="json", exclude_unset=True), proposal)
     try:
         future = DatasetFile.model_validate(wanted)
-        return future.label_table() or plain_table(facts.value_counts, future)
+        return future.label_table() or plain_table(
+            facts.value_counts, future, ignored=source.ignored_by_format
+        )
     except (ConfigError, ValueError):
         return None
 
@@ -82,16 +87,18 @@ def _about(
 
 
 def _absent(rows: tuple[LabelRow, ...]) -> list[Finding]:
+    absent = [r for r in rows if r.trained_as not in (None, IGNORE_INDEX) and not r.images]
+    if not absent:
+        return []
+    named = [f"{row.name} ({_values(row.values)})" for row in absent]
     return [
         make(
             "class-never-occurs",
-            f"class {row.name!r}",
-            f"no mask holds {_values(row.values)}",
+            "the classes",
+            f"in no mask: {listed(named)}",
             expected="each named class in some masks",
-            mend="Correct its value under `classes` in dataset.yaml, or take it out.",
+            mend="Correct the values under `classes` in dataset.yaml, or take these classes out.",
         )
-        for row in rows
-        if row.trained_as is not None and row.trained_as != IGNORE_INDEX and not row.images
     ]
 
 
@@ -154,4 +161,4 @@ def _instances(facts: DatasetFacts, *, named: bool) -> list[Finding]:
 
 
 def _values(values: tuple[int, ...]) -> str:
-    return f"value {values[0]}" if len(values) == 1 else f"one of the values {list(values)[:10]}"
+    return f"value {values[0]}" if len(values) == 1 else f"values {number_list(list(values))}"

@@ -34,17 +34,24 @@ VOC_BORDER = pack_rgb((224, 224, 192))
 """The colour that PASCAL VOC draws around objects: to be ignored."""
 
 
-def plain_table(values: Iterable[int], settings: DatasetFile) -> LabelTable:
-    """Return the table of unnamed values in ascending order: background and foreground, or by number."""
+def plain_table(values: Iterable[int], settings: DatasetFile, *, ignored: Sequence[int] = ()) -> LabelTable:
+    """Return the table of unnamed values in ascending order: background and foreground, or by number.
+
+    Args:
+        values: Those found in the masks.
+        settings: `dataset.yaml`, with the values that it ignores.
+        ignored: Further values that the format ignores.
+    """
     encoding = settings.encoding
-    ordered = sorted(set(values) - set(settings.ignored_values))
+    left_out = tuple(dict.fromkeys((*settings.ignored_values, *ignored)))
+    ordered = sorted(set(values) - set(left_out))
     if encoding.kind == "threshold":
         ordered = [0, 1]
     classes = tuple(
         LabelClass(name, (value,), distinct_color(index))
         for index, (value, name) in enumerate(zip(ordered, value_names(ordered), strict=True))
     )
-    return LabelTable(classes, settings.ignored_values, encoding)
+    return LabelTable(classes, left_out, encoding)
 
 
 def value_names(values: Sequence[int]) -> list[str]:

@@ -1,7 +1,7 @@
 """What `limner check` prints: the dataset, the table of mask values, the findings, and what to do next."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -65,19 +65,28 @@ def _show_labels(result: CheckResult) -> None:
         return
     splits = list(result.rows[0].splits)
     settled = result.labels is not None or result.proposed_labels == result.source.declared_labels()
-    numbers = ["trained as", *(f"{s} {what}" for s in splits for what in ("pixels", "images"))]
     title = "What the mask values mean" if settled else "What the mask values would mean (proposed)"
+    values = [_values(row, result) for row in result.rows]
+    needed = max(map(len, values)) + max(len(row.name) for row in result.rows) + 22 + 19 * len(splits)
+    # In a narrow window each split gets a table of its own.
+    groups = [splits] if needed <= console().width else [[split] for split in splits]
+    for number, group in enumerate(groups):
+        console().print(_labels_table(result.rows, values, group, "" if number else title))
+
+
+def _labels_table(rows: Sequence[LabelRow], values: Sequence[str], splits: list[str], title: str) -> Table:
+    # Pixels and images of a split share a column, under the name of the split.
+    columns = [f"{split}\n{'pixels':>9}{'images':>8}" for split in splits]
+    numbers = ["trained\nas", *columns]
     # A terminal without colours has no use for the swatches.
     swatches = [""] if console().color_system else []
-    shown = table("mask value", *swatches, "name", *numbers, numbers=numbers, title=title)
-    for row in result.rows:
-        cells: list[Text | str] = []
-        for split in splits:
-            count = row.splits[split]
-            cells += [percent(count.share), str(count.images)]
+    shown = table("mask\nvalue", *swatches, "name", *numbers, numbers=numbers, title=title)
+    for row, value in zip(rows, values, strict=True):
+        counts = [row.splits[split] for split in splits]
+        cells = [f"{percent(count.share):>9}{count.images:>8}" for count in counts]
         swatch = [_swatch(row)] if swatches else []
-        shown.add_row(_values(row, result), *swatch, _name(row), _role(row), *cells)
-    console().print(shown)
+        shown.add_row(value, *swatch, _name(row), _role(row), *cells)
+    return shown
 
 
 def _values(row: LabelRow, result: CheckResult) -> str:

@@ -2,21 +2,21 @@
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
     from limner.api.networks import NetworkRow
 
+COUNTED = "Parameters with 19 classes and 3 channels, side heads included."
+
 
 def networks(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    as_markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the page docs/networks.md instead of a table.")
-    ] = False,
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
+    as_markdown: bool = typer.Option(False, "--markdown", help="Print the page docs/networks.md."),
 ) -> None:
-    """List the networks: paper, year, tasks, and parameters with 19 classes and 3 channels."""
+    """List the networks: paper, year, tasks and parameters."""
     from limner.api.networks import networks as list_networks
 
     rows = list_networks()
@@ -29,46 +29,28 @@ def networks(
 
 
 def _print_table(rows: "list[NetworkRow]") -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
+    from limner.cli.console import console, table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption_justify="left", caption=_CAPTION)
-    for title in ("network", "variant"):
-        table.add_column(title, no_wrap=True)
-    for title in ("parameters", "year"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for title in ("for", "paper"):
-        table.add_column(title)
-    previous = ""
-    for row in rows:
-        first = row.name != previous
-        if first and previous:
-            table.add_section()
-        previous = row.name
-        table.add_row(
-            f"[bold]{row.name}[/bold]" if first else "",
-            row.variant,
-            f"{row.parameters / 1e6:.1f} M",
-            str(row.year) if first else "",
-            f"{', '.join(row.tasks)} {_dims(row)}" if first else "",
-            row.paper if first else "",
-        )
-    Console().print(table)
-
-
-_CAPTION = (
-    "Parameters with 19 classes and 3 channels, side heads included. "
-    "limner train DATA --network NAME; --set network.options.backbone=resnet18"
-)
+    listing = table("network", "parameters", "year", "for", "paper", numbers=("parameters", "year"))
+    for index, row in enumerate(rows):
+        parameters = f"{row.parameters / 1e6:.1f} M"
+        if index and row.name == rows[index - 1].name:
+            listing.add_row(f"  {row.variant}", parameters)
+            continue
+        if index:
+            listing.add_section()
+        name = f"{row.name} ({row.variant})" if row.variant else row.name
+        purpose = f"{', '.join(row.tasks)} {_dims(row)}"
+        listing.add_row(name, parameters, str(row.year), purpose, row.paper)
+    console().print(listing)
+    console().print(f"{COUNTED} Choose with: limner train DATA --network NAME", style="muted")
 
 
 def _markdown(rows: "list[NetworkRow]") -> str:
     lines = [
         "# The networks",
         "",
-        "This page is what `limner networks --markdown` prints. Parameters are those with 19 classes and",
-        "3 channels, side heads included.",
+        f"This page is what `limner networks --markdown` prints. {COUNTED}",
         "",
         "| network | variant | parameters | dimensions | pretrained encoder |",
         "|---|---|---:|---|---|",
@@ -88,8 +70,10 @@ def _markdown(rows: "list[NetworkRow]") -> str:
 
 def _section(rows: "list[NetworkRow]") -> list[str]:
     row = rows[0]
-    code = f"; code: <{row.code}> ({row.licence})" if row.code else ""
-    lines = [f"## {row.title}", "", row.good_for, "", f"{row.paper} ({row.year}), <{row.url}>{code}.", ""]
+    lines = [f"## {row.title}", "", row.good_for, "", f"Paper: [{row.paper}]({row.url}), {row.year}."]
+    if row.code:
+        lines.append(f"Reference code: <{row.code}> ({row.licence}).")
+    lines.append("")
     lines.append("```python")
     for each in rows:
         options = "".join(f", {key}={value!r}" for key, value in each.options.items())

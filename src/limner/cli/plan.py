@@ -39,11 +39,10 @@ def plan(
         write_plan(out, planned.plan)
     if as_json:
         found = planned.fingerprint
-        said = {"fingerprint": found and found.to_dict(), "plan": planned.plan.model_dump(mode="json")}
+        said = {"fingerprint": found.to_dict(), "plan": planned.plan.model_dump(mode="json")}
         print(json.dumps(said, indent=2))
         return
-    if planned.fingerprint is not None:
-        _show_fingerprint(planned.fingerprint)
+    _show_fingerprint(planned.fingerprint)
     console().print(_plan_table(planned.plan, everything=everything))
     if out is not None:
         console().print(f"Written to {out}. Train with it: limner train {out}")
@@ -89,5 +88,15 @@ def _plan_table(made: "Plan", *, everything: bool) -> "Table":
         if section and not key.startswith(f"{section}."):
             shown.add_section()
         section = key.partition(".")[0]
-        shown.add_row(key, flow(value), reason or "limner's default")
+        shown.add_row(key, flow(_brief(value)), reason or "limner's default")
     return shown
+
+
+def _brief(value: object) -> object:
+    """Show a loss that has nothing of its own by its name."""
+    if isinstance(value, list):
+        return [_brief(item) for item in value]
+    if isinstance(value, dict) and "name" in value:
+        own = {key: item for key, item in value.items() if item not in ({}, 1.0)}
+        return own["name"] if len(own) == 1 else own
+    return value

@@ -1,12 +1,13 @@
 """From disk to samples and back, one file a format; `FORMATS` is the table of contents."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, UnknownNameError, describe
 from limner.formats.dataset_yaml import read_dataset_file
-from limner.formats.file_tree import FileTree, list_files
+from limner.formats.file_tree import FileTree, list_files, listed_once
 from limner.formats.instance_masks import InstanceMasks
 from limner.formats.paired_folders import PairedFolders, explain_no_pairs
 from limner.formats.source import Source
@@ -28,32 +29,37 @@ def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source
         ConfigError: `dataset.yaml` cannot be used.
         UnknownNameError: `dataset.yaml` names a format that does not exist.
     """
-    root = Path(path).expanduser()
+    with listed_once():
+        return _open(Path(path).expanduser(), settings)
+
+
+def _open(root: Path, settings: DatasetFile | None) -> Source:
     tree = list_files(root)
     if tree.is_empty:
         raise DataError(
             describe("The dataset folder is empty", where=root, expected="images and their masks")
         )
     settings = read_dataset_file(root) if settings is None else settings
-    if settings.format is not None:
-        if settings.format not in FORMATS:
-            raise UnknownNameError("format", settings.format, FORMATS)
-        return FORMATS[settings.format](root, settings)
-    source = next((s for s in FORMATS.values() if s.recognise(root, settings)), None)
-    if source is None:
-        raise _unknown_layout(root, tree, settings)
-    return source(root, settings)
+    if settings.format is not None and settings.format not in FORMATS:
+        raise UnknownNameError("format", settings.format, FORMATS)
+    formats = [FORMATS[settings.format]] if settings.format else list(FORMATS.values())
+    for source in formats:
+        if source.recognise(root, settings):
+            return source(root, settings)
+    raise _unknown_layout(root, tree, settings, formats)
 
 
-def _unknown_layout(root: Path, tree: FileTree, settings: DatasetFile) -> DataError:
-    known = "\n".join(f"              {source.name}: {source.title}" for source in FORMATS.values())
+def _unknown_layout(
+    root: Path, tree: FileTree, settings: DatasetFile, formats: Sequence[type[Source]]
+) -> DataError:
+    known = "".join(f"\n              {source.name}: {source.title}" for source in formats)
     found = explain_no_pairs(tree, settings) or _contents(tree)
     return DataError(
         describe(
             "No images with masks were found",
             where=root,
             found=found,
-            expected=f"one of these layouts:\n{known}",
+            expected=f"one of these layouts:{known}" if len(formats) > 1 else f"this layout:{known}",
             mend="Say which files belong together in dataset.yaml beside them, such as "
             "`images: photos/*.jpg` and `masks: drawn/{stem}.png`.",
         )

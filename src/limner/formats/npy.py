@@ -26,8 +26,8 @@ def npy_header(data: bytes) -> ImageHeader:
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
         shape, _, dtype = read(file)
-    except ValueError as error:
-        raise DamagedFileError(f"the NPY header cannot be read ({error})") from None
+    except Exception as error:  # NumPy parses the header as Python text, which fails in many ways
+        raise DamagedFileError(f"the NPY header is damaged ({error})") from error
     if dtype.kind not in "buif":
         raise DamagedFileError(f"the array holds {dtype}; an image holds integers or floats")
     if len(shape) not in (2, 3) or 0 in shape:

@@ -15,9 +15,9 @@ from pathlib import PurePosixPath
 from limner.formats.affixes import bare_image_name, bare_label_name, without_count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Item:
-    """A file that takes part in pairing.
+    """A file that takes part in pairing; equal only to itself, which makes it a cheap key.
 
     Attributes:
         path: Relative to the dataset folder.
@@ -61,19 +61,15 @@ KeyOf = Callable[[Item], Key | None]
 
 def pair(images: Sequence[Item], labels: Sequence[Item]) -> Pairing:
     """Pair labels with images of the same site and split, in the way that pairs most images."""
-    ways = [_by_name(images, labels), _by_affixes(images, labels)]
-    ways.append(_by_shared_affix(images, labels))
-    # `max` keeps the first of equals, and so the surest way.
-    candidates, way = max(ways, key=lambda found: len(found[0]))
-    if not candidates:
-        candidates, way = _by_numbers(images, labels)
+    candidates, way = _find_candidates(images, labels)
     votes: Counter[tuple[str, str]] = Counter()
-    for image, found in candidates.items():
-        votes.update({_marks(image, label) for label in found})
+    if any(len(found) > 1 for found in candidates.values()):
+        for image, found in candidates.items():
+            votes.update({_marks(image, label) for label in found})
     label_of: dict[Item, Item] = {}
     ambiguous: dict[Item, tuple[Item, ...]] = {}
     for image, found in candidates.items():
-        best = _best(image, found, votes)
+        best = found if len(found) == 1 else _best(image, found, votes)
         if len(best) == 1:
             label_of[image] = best[0]
         else:
@@ -87,6 +83,17 @@ def pair(images: Sequence[Item], labels: Sequence[Item]) -> Pairing:
         tuple(label for label in labels if label not in fitting),
         way,
     )
+
+
+def _find_candidates(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
+    candidates, way = _by_name(images, labels)
+    for search in (_by_affixes, _by_shared_affix):
+        if len(candidates) == len(images):
+            break
+        more = search(images, labels)
+        if len(more[0]) > len(candidates):  # of equals the first is the surest
+            candidates, way = more
+    return (candidates, way) if candidates else _by_numbers(images, labels)
 
 
 def _marks(image: Item, label: Item) -> tuple[str, str]:

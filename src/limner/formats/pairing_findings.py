@@ -41,15 +41,15 @@ def tree_findings(tree: FileTree) -> list[Finding]:
 
 def folders_of(items: Iterable[Item]) -> str:
     """Return the folders that files lie in, the fullest first."""
-    counts = Counter(item.path.parent for item in items)
-    names = ["the dataset folder" if f == PurePosixPath() else f"{f}/" for f, _ in counts.most_common(4)]
+    counts = Counter(str(item.path.parent) for item in items)
+    names = ["the dataset folder" if f == "." else f"{f}/" for f, _ in counts.most_common(4)]
     return ", ".join(names) + (f" and {len(counts) - 4} more folders" if len(counts) > 4 else "")
 
 
 def _without_mask(items: list[Item], *, labelled_splits: Collection[str | None]) -> list[Finding]:
     # A test set without masks is how challenges hand out their data; a gap among labelled images is not.
     unlabelled = [item for item in items if item.split and item.split not in labelled_splits]
-    gaps = [item for item in items if item not in set(unlabelled)]
+    gaps = [item for item in items if not item.split or item.split in labelled_splits]
     findings = []
     if unlabelled:
         splits = " and ".join(sorted({item.split or "" for item in unlabelled}))

@@ -5,6 +5,7 @@ anything is decoded, and every failure is a `DataError` that names the file.
 """
 
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Suffixes, in lower case, by which files are taken for images or masks when a folder is listed."""
 
+# OpenCV 4.11 and later decode to RGB order at once; earlier ones need a second pass over the pixels.
+_COLOR: int = getattr(cv2, "IMREAD_COLOR_RGB", cv2.IMREAD_COLOR)
 _KNOWN = "PNG, JPEG, TIFF, BMP, WebP, GIF or NPY"
 _SIGNATURES: tuple[tuple[bytes, Callable[[bytes], ImageHeader]], ...] = (
     (b"\x89PNG\r\n\x1a\n", headers.png_header),
@@ -88,9 +91,13 @@ def read_pixels(
         raise _unreadable(path, str(error)) from None
     except PillowImage.DecompressionBombError as error:
         raise _unreadable(path, str(error), mend="Cut the image into tiles.") from None
-    found, expected = pixels.shape[:2], header.stored_shape
-    if found != expected:
-        raise _unreadable(path, f"{found[0]}x{found[1]} pixels (height x width) were decoded of {expected}")
+    except MemoryError:
+        height, width = header.stored_shape
+        found = f"no memory left for its {width} x {height} pixels (width x height)"
+        raise _unreadable(path, found, mend="Cut the image into tiles.") from None
+    if pixels.shape[:2] != header.stored_shape:
+        sizes = [f"{shape[1]} x {shape[0]}" for shape in (pixels.shape, header.stored_shape)]
+        raise _unreadable(path, f"{sizes[0]} pixels (width x height) were decoded of {sizes[1]}")
     return _upright(pixels, header.orientation), header
 
 
@@ -141,16 +148,17 @@ def _header(data: bytes, path: Path) -> ImageHeader:
         )
     try:
         header = read(data)
-    except (DamagedFileError, IndexError, OverflowError) as error:
+    except (DamagedFileError, IndexError, OverflowError, struct.error) as error:
         raise _unreadable(path, str(error)) from None
     height, width = header.stored_shape
     if not (height > 0 and width > 0):
         raise _unreadable(path, f"an image of {width} x {height} pixels (width x height)")
-    if height * width > MAX_PIXELS:
+    if height * width * max(1, header.channels / 4) > MAX_PIXELS:
+        channels = f" of {header.channels} channels" if header.channels > 4 else ""
         raise _unreadable(
             path,
-            f"{width} x {height} pixels (width x height), {height * width / 1e6:.0f} million",
-            expected=f"at most {MAX_PIXELS / 1e6:.0f} million pixels in one image",
+            f"{width} x {height} pixels (width x height){channels}, {height * width / 1e6:.0f} million",
+            expected=f"at most {MAX_PIXELS / 1e6:.0f} million pixels of 4 channels in one image",
             mend="Cut the image into tiles; if it is not really that large, its header is damaged.",
         )
     return header
@@ -188,7 +196,7 @@ def _decode(data: bytes, header: ImageHeader, *, keep_palette: bool, keep_alpha:
 
 
 def _decode_opencv(data: bytes, header: ImageHeader, *, keep_alpha: bool) -> Pixels:
-    flags = cv2.IMREAD_GRAYSCALE if header.channels == 1 else cv2.IMREAD_COLOR
+    flags = cv2.IMREAD_GRAYSCALE if header.channels == 1 else _COLOR
     # OpenCV's own handling of orientation differs between containers and versions, so it is switched off.
     flags |= cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED if keep_alpha else flags)
@@ -198,7 +206,9 @@ def _decode_opencv(data: bytes, header: ImageHeader, *, keep_alpha: bool) -> Pix
         return pixels[..., np.newaxis]
     if pixels.shape[2] == 4:
         return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA, dst=pixels)
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+    if _COLOR == cv2.IMREAD_COLOR or keep_alpha:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+    return pixels
 
 
 def _decode_palette(data: bytes, header: ImageHeader, *, keep_palette: bool) -> Pixels:

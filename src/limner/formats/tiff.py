@@ -29,8 +29,10 @@ def tiff_header(data: bytes) -> ImageHeader:
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             return _header(file, len(data))
-    except (tifffile.TiffFileError, ValueError, IndexError, KeyError, OSError) as error:
-        raise DamagedFileError(f"the TIFF's directory cannot be read ({error})") from None
+    except DamagedFileError:
+        raise
+    except Exception as error:  # a damaged directory makes tifffile fail in any way: TypeError, KeyError, ...
+        raise DamagedFileError(f"the TIFF's directory is damaged ({error})") from error
 
 
 def _header(file: tifffile.TiffFile, num_bytes: int) -> ImageHeader:
@@ -39,6 +41,11 @@ def _header(file: tifffile.TiffFile, num_bytes: int) -> ImageHeader:
     stacks = [f"{sizes[axis]} {name} planes" for axis, name in _STACK_AXES.items() if sizes.get(axis, 1) > 1]
     if stacks:
         raise DamagedFileError(f"the TIFF is a stack of {' and '.join(stacks)}, not one image")
+    pages = [axis for axis in "CQI" if sizes.get(axis, 1) > 1]
+    if pages and sizes.get("S", 1) > 1:
+        raise DamagedFileError(f"the TIFF holds {sizes[pages[0]]} colour pages, not one image")
+    if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+        raise DamagedFileError("the TIFF is in printing colours (CMYK); save it as RGB")
     for offset, length in zip(page.dataoffsets, page.databytecounts, strict=False):
         if offset + length > num_bytes:
             raise DamagedFileError(f"the TIFF is cut off after {num_bytes} bytes")
@@ -80,22 +87,28 @@ def decode_tiff(data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
     Raises:
         DamagedFileError: Neither decoder can read it.
     """
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page, series = file.pages.first, file.series[0]
-        if int(page.compression) not in _PLAIN:
-            return _decode_compressed(data, page)
-        try:
-            pixels = _channels_last(series.asarray(), series.axes)
-        except (ValueError, OSError, RuntimeError) as error:
-            return _decode_compressed(data, page, reason=str(error))
-        if page.photometric == tifffile.PHOTOMETRIC.PALETTE and not keep_palette:
-            colors = np.asarray(page.colormap) >> 8  # (3, 2**bits) of 16 bits each
-            return np.asarray(colors.T.astype(np.uint8)[pixels[..., 0]])
-        if pixels.dtype == bool:
-            pixels = pixels.astype(np.uint8) * np.uint8(255)
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
-            return np.asarray(np.iinfo(pixels.dtype).max - pixels)
-        return pixels
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            return _decode(file, data, keep_palette=keep_palette)
+    except (DamagedFileError, MemoryError):
+        raise
+    except Exception as error:  # zlib.error, TypeError, ...: see above
+        raise DamagedFileError(f"the pixels of the TIFF are damaged ({error})") from error
+
+
+def _decode(file: tifffile.TiffFile, data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
+    page, series = file.pages.first, file.series[0]
+    if int(page.compression) not in _PLAIN:
+        return _decode_compressed(data, page)
+    pixels = _channels_last(series.asarray(), series.axes)
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE and not keep_palette:
+        colors = np.asarray(page.colormap) >> 8  # (3, 2**bits) of 16 bits each
+        return np.asarray(colors.T.astype(np.uint8)[pixels[..., 0]])
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8) * np.uint8(255)
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
+        return np.asarray(np.iinfo(pixels.dtype).max - pixels)
+    return pixels
 
 
 def _channels_last(pixels: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
@@ -105,7 +118,7 @@ def _channels_last(pixels: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
     return np.ascontiguousarray(moved.transpose(1, 2, 0))
 
 
-def _decode_compressed(data: bytes, page: tifffile.TiffPage, reason: str = "") -> npt.NDArray[Any]:
+def _decode_compressed(data: bytes, page: tifffile.TiffPage) -> npt.NDArray[Any]:
     name = getattr(page.compression, "name", str(page.compression))
     samples = int(page.samplesperpixel)
     pixels = None
@@ -113,9 +126,8 @@ def _decode_compressed(data: bytes, page: tifffile.TiffPage, reason: str = "") -
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise DamagedFileError(
-            f"a TIFF with {name} compression and {samples} channels cannot be decoded"
-            + (f" ({reason})" if reason else "")
-            + "; save it uncompressed, with Deflate compression, or as NPY"
+            f"a TIFF with {name} compression and {samples} channels cannot be decoded; save it uncompressed, "
+            "with Deflate compression, or as NPY"
         )
     if pixels.ndim == 2:
         return pixels[..., np.newaxis]

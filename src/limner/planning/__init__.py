@@ -1,6 +1,6 @@
 """What the user wrote and what the data is, made into a Plan."""
 
-from limner.planning.files import Experiment, read_plan, read_plan_or_experiment, write_plan
+from limner.planning.files import Experiment, read_experiment, read_plan, write_plan
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.make_plan import make_plan
 from limner.planning.pairing import check_pairing
@@ -10,8 +10,8 @@ __all__ = [
     "Fingerprint",
     "check_pairing",
     "make_plan",
+    "read_experiment",
     "read_plan",
-    "read_plan_or_experiment",
     "take_fingerprint",
     "write_plan",
 ]

@@ -52,17 +52,25 @@ Rule = Callable[[Case, Mapping[str, Any]], Iterable[Decision]]
 """Decides a few keys from the case and from what is settled so far (defaults where nobody decided)."""
 
 
-def decide(case: Case, rules: Iterable[Rule], user: Flat) -> tuple[Flat, dict[str, str]]:
+def decide(
+    case: Case, rules: Iterable[Rule], user: Flat, notes: Mapping[str, str] | None = None
+) -> tuple[Flat, dict[str, str]]:
     """Run the rules in order.
 
     A mapping (such as `network.options`) is decided entry by entry: the user's entries stay, the rule
     fills in the others.
 
+    Args:
+        case: What is decided about.
+        rules: In order.
+        user: What the user set, by dotted key.
+        notes: The user's own reasons for some of it.
+
     Returns:
         Every settled key with its value, and the reason of each that a rule or the user decided.
     """
     settled = default_values() | user
-    reasons = dict.fromkeys(user, YOU_SET_IT)
+    reasons = {key: (notes or {}).get(key, YOU_SET_IT) for key in user}
     for rule in rules:
         for decision in rule(case, settled):
             key, yours = decision.key, user.get(decision.key)

@@ -16,27 +16,30 @@ from typing import Any
 from limner.core.config import parse_yaml
 from limner.core.errors import ConfigError, describe
 from limner.core.plan import Plan
-from limner.core.plan_text import plan_from_yaml, plan_to_yaml
-from limner.planning.settings import read_settings
+from limner.core.plan_text import plan_from_yaml, plan_to_yaml, reasons_in_comments
+from limner.planning.decisions import YOU_SET_IT
+from limner.planning.settings import flatten, nest, read_settings
 
 SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a recipe says.
+    """What a recipe or a plan asks for.
 
     Attributes:
         data: The dataset folder.
-        settings: Nested settings, part of a plan.
+        settings: Nested settings, part of a plan or all of it.
+        reasons: Dotted key -> why, from the comments above the keys.
     """
 
     data: Path
     settings: dict[str, Any]
+    reasons: dict[str, str]
 
 
-def read_plan_or_experiment(path: Path) -> Plan | Experiment:
-    """Read a YAML file that is either a whole plan or a recipe.
+def read_experiment(path: Path) -> Experiment:
+    """Read a YAML file that is a recipe, or a whole plan, which is a recipe that leaves nothing open.
 
     Raises:
         ConfigError: The file is missing or cannot be used; every problem is named.
@@ -54,8 +57,9 @@ def read_plan_or_experiment(path: Path) -> Plan | Experiment:
             )
         )
     if isinstance(values["data"], dict) and "num_images" in values["data"]:
-        return plan_from_yaml(text, where=str(path))
-    return _experiment(path, values)
+        plan = plan_from_yaml(text, where=str(path))
+        return Experiment(Path(plan.data.path), nest(flatten(plan)), plan.reasons)
+    return _experiment(path, values, reasons_in_comments(text))
 
 
 def read_plan(path: Path) -> Plan:
@@ -74,15 +78,16 @@ def write_plan(path: Path, plan: Plan) -> None:
     aside.replace(path)
 
 
-def _experiment(path: Path, values: Mapping[str, Any]) -> Experiment:
+def _experiment(path: Path, values: Mapping[str, Any], comments: Mapping[str, str]) -> Experiment:
     data = values["data"]
     if isinstance(data, dict) and set(data) == {"path"}:
         data = data["path"]
     if not isinstance(data, str):
         raise ConfigError(f"{path}: data: expected the dataset folder as text, found {data!r}.")
     settings = {name: value for name, value in values.items() if name != "data"}
-    read_settings(settings, where=str(path))
-    return Experiment(_find_data(data, beside=path.parent), settings)
+    known = read_settings(settings, where=str(path))
+    reasons = {key: f"{YOU_SET_IT}: {comment}" for key, comment in comments.items() if key in known}
+    return Experiment(_find_data(data, beside=path.parent), settings, reasons)
 
 
 def _find_data(data: str, *, beside: Path) -> Path:

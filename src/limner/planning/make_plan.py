@@ -37,7 +37,8 @@ def make_plan(
         facts: What one reading of every file told.
         labels: The label table that training uses.
         splits: The records of each split.
-        settings: What the user wrote: part of a plan, nested; any value may be ``auto``.
+        settings: What the user wrote: part of a plan, nested; any value may be ``auto``. Under ``reasons``
+            may stand why, by dotted key.
         minutes: The time budget; it wins over ``train.minutes`` of the settings.
         device: Where the run will be.
         machine: What that device offers; examined where it is None.
@@ -47,7 +48,9 @@ def make_plan(
             network and task do not go together.
         DataError: No training image can be used.
     """
-    user = read_settings(settings or {})
+    settings = dict(settings or {})
+    notes = settings.pop("reasons", {})
+    user = read_settings(settings)
     if minutes is not None:
         user |= read_settings({"train": {"minutes": minutes}}, where="--minutes")
     fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
@@ -62,7 +65,7 @@ def make_plan(
         minutes=user.get("train.minutes"),
         measure=Measurer(labels.num_classes, device=machine.device),
     )
-    settled, reasons = decide(case, RULES, user)
+    settled, reasons = decide(case, RULES, user, notes)
     data = {
         "path": str(Path(source.root).resolve()),
         "format": source.name,

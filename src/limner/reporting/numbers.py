@@ -40,7 +40,9 @@ def compact(value: float) -> str:
 
 def significant(value: float, digits: int = 3) -> str:
     """Return a number of any size with so many digits, without needless zeros."""
-    return f"{value:.{digits}g}" if math.isfinite(value) else MISSING
+    if not math.isfinite(value):
+        return MISSING
+    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 
 def duration(seconds: float) -> str:
@@ -55,6 +57,13 @@ def duration(seconds: float) -> str:
             parts.append(f"{whole // size} {unit}")
         whole %= size
     return " ".join(parts[:2])
+
+
+def shortened(text: str, most: int = 48) -> str:
+    """Return a long name with its middle left out; its beginning and its end tell files apart."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2 - 1]}…{text[len(text) - most // 2 :]}"
 
 
 def plural(number: int, noun: str, nouns: str = "") -> str:

@@ -138,5 +138,5 @@ if ("IntersectionObserver" in window) {
   document.querySelectorAll("section").forEach((section) => watcher.observe(section));
 }
 
-// On paper nothing is folded away.
-window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => (d.open = true)));
+// On paper the settings are unfolded; the list of all images stays short.
+window.addEventListener("beforeprint", () => document.querySelectorAll("#plan details").forEach((d) => (d.open = true)));

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from limner import __version__
 from limner.core.run_folder import RunFolder
 from limner.reporting.facts import RunFacts
 from limner.reporting.gather import gather
@@ -108,7 +107,7 @@ def _body(facts: RunFacts) -> Html:
         ),
         tag("nav", links, aria_label="Sections"),
         tag("main", sections),
-        tag("footer", tag("p", f"Written by limner {__version__} from the files in {facts.root.name}.")),
+        tag("footer", tag("p", f"Written by limner from the files in {facts.root.name}.")),
         tag("dialog", tag("img", alt=""), tag("p")),
         tag("script", Html(_resource("page.js"))),
     )

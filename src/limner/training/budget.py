@@ -57,6 +57,11 @@ class Budget:
         self.final_seconds = seconds
         self.validation_seconds += seconds
 
+    def expect_validation(self, seconds: float) -> None:
+        """Keep time back for a validation that has not been measured yet; half of the budget at most."""
+        if self._plan.minutes is not None:
+            self.final_seconds = min(seconds, self._plan.minutes * 60 / 2)
+
     def may_validate(self) -> bool:
         """Say whether the time allows one more validation before the last."""
         if not self.is_timed:

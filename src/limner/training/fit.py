@@ -10,7 +10,6 @@ from accelerate import Accelerator
 from torch import nn
 
 from limner.core.errors import ConfigError, ModelError
-from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
@@ -24,11 +23,11 @@ from limner.training.checkpoints import Checkpoint, Checkpoints, read_checkpoint
 from limner.training.devices import build_accelerator
 from limner.training.durable_files import write_text_durably
 from limner.training.learner import Learner
-from limner.training.loop import Batches, Loop, Outcome, Validate
+from limner.training.loop import Batches, Loop, Outcome
 from limner.training.metrics_file import MetricsFile
 from limner.training.run_state import RunState
 from limner.training.trackers import build_tracker
-from limner.training.validation import Validation, selection_score
+from limner.training.validation import Validation
 from limner.training.watchers import Watcher, Watchers
 from limner.weights.bundle import save_model
 from limner.weights.model import Model
@@ -107,7 +106,7 @@ def fit(
             run=run,
             accelerator=accelerator,
             batches=_batches(plan, train, accelerator),
-            validate=None if val is None else _validate(val, model.labels, accelerator),
+            validator=None if val is None else Validation(val, accelerator=accelerator),
             watcher=watcher,
             budget=budget,
         )
@@ -192,16 +191,6 @@ def _batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Batches:
         num_replicas=accelerator.num_processes,
         pin_memory=accelerator.device.type == "cuda",
     )
-
-
-def _validate(dataset: Dataset, labels: LabelTable, accelerator: Accelerator) -> Validate:
-    validation = Validation(dataset, accelerator=accelerator)
-
-    def validate(model: Model) -> tuple[float, dict[str, float]]:
-        scores = validation.scores(model)
-        return selection_score(scores, labels), scores
-
-    return validate
 
 
 def _deliver(

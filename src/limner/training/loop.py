@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
@@ -22,19 +22,32 @@ from limner.training.learner import Learner
 from limner.training.run_state import RunState
 from limner.training.schedules import learning_rate_factor
 from limner.training.step_log import BadStep, StepLog
+from limner.training.validation import selection_score
 from limner.training.watchers import Moment, Watcher
 from limner.weights.model import Model
 
 LOG_EVERY = 10
 """Steps between two rows of losses; an accelerator is waited for only then."""
 
+EARLY_LOGS = (1, 2, 5)
+"""Steps logged besides, so that a slow run shows a loss at once."""
+
 Value = TypeVar("Value")
 
 Batches = Callable[[int], BatchStream]
 """First step -> this process's endless batches from there."""
 
-Validate = Callable[[Model], tuple[float, dict[str, float]]]
-"""Model -> the score that says which weights are best, and every score by name."""
+
+class Validator(Protocol):
+    """Scores a model on the validation images."""
+
+    def scores(self, model: Model) -> dict[str, float]:
+        """Return every score by name."""
+        ...
+
+    def estimate_seconds(self, model: Model) -> float:
+        """Return about how long `scores` takes."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,7 @@ class Loop:
         run: Where checkpoints and bad batches go.
         accelerator: Which of how many processes this is.
         batches: What is learned from.
-        validate: Scores a model, or None without validation images.
+        validator: Scores a model, or None without validation images.
         watcher: Looks on; one that does nothing in all but the main process.
         budget: How long the run is.
     """
@@ -76,7 +89,7 @@ class Loop:
         run: RunFolder,
         accelerator: Accelerator,
         batches: Batches,
-        validate: Validate | None,
+        validator: Validator | None,
         watcher: Watcher,
         budget: Budget,
     ) -> None:
@@ -85,7 +98,7 @@ class Loop:
         self._run = run
         self._accelerator = accelerator
         self._batches = batches
-        self._validate_model = validate
+        self._validator = validator
         self._watcher = watcher
         self._budget = budget
         self._checkpoints = Checkpoints(run.checkpoints)
@@ -140,7 +153,9 @@ class Loop:
     def _tend(self, before: float) -> None:
         """Log, validate and save where it is due after a step."""
         train, step = self._plan.train, self.state.step
-        if step % LOG_EVERY == 0:
+        if step == 1 and self._budget.is_timed and self._validator is not None:
+            self._budget.expect_validation(self._validator.estimate_seconds(self._learner.kept))
+        if step % LOG_EVERY == 0 or step in EARLY_LOGS:
             self._write_log()
         due_now = [
             self._budget.is_due(every, step=step, before=before, after=self._progress)
@@ -150,8 +165,7 @@ class Loop:
         is_best = due_now[0] and self._validate()
         if is_best or due_now[1]:
             self._save(is_best=is_best)
-        if any(due_now):
-            self._mark = time.perf_counter()  # a step's time is its own
+        self._mark = time.perf_counter()  # a step's time is its own
 
     def _finish(self) -> Outcome:
         """Log what is left, score the last weights, and save."""
@@ -165,10 +179,11 @@ class Loop:
 
     def _validate(self) -> bool:
         """Score the kept weights, and say whether they are the best so far."""
-        if self._validate_model is None:
+        if self._validator is None:
             return False
         started = self._budget.seconds
-        score, self._scores = self._validate_model(self._learner.kept)
+        self._scores = self._validator.scores(self._learner.kept)
+        score = selection_score(self._scores, self._learner.model.labels)
         self._budget.validated(self._budget.seconds - started)
         shown = {f"val/{name}": value for name, value in self._scores.items()}
         self._watcher.log(self.state.step, self._budget.seconds, shown)
@@ -237,7 +252,7 @@ class Loop:
 
     def _moment(self) -> Moment:
         steps = self._plan.train.steps
-        if self._budget.is_timed and self._progress > 0:
+        if self._budget.is_timed and self.state.step > 0:
             steps = max(self.state.step, round(self.state.step / self._progress))
         return Moment(self.state.step, steps, self._progress, self._budget.seconds)
 

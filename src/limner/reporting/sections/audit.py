@@ -2,14 +2,14 @@
 
 from limner.core.finding import Finding, Severity
 from limner.reporting.facts import RunFacts
-from limner.reporting.markup import Html, prose, tag
-from limner.reporting.numbers import count, percent, plural
+from limner.reporting.markup import Child, Html, prose, tag
+from limner.reporting.numbers import count, percent, plural, shortened
 from limner.reporting.sections.classes import swatch
 
 MOST_FINDINGS = 100
 """Findings that are written out; more are only counted."""
 
-MOST_FILES = 8
+MOST_FILES = 6
 """Files that are named with a finding."""
 
 
@@ -103,14 +103,27 @@ def _findings(facts: RunFacts) -> Html:
 
 
 def _finding(finding: Finding) -> Html:
-    files = ", ".join(finding.files[:MOST_FILES])
-    more = finding.count - min(len(finding.files), MOST_FILES)
-    named = f"{files} and {plural(more, 'more file')}" if files and more > 0 else files
-    details = [("Expected", finding.expected), ("To mend", finding.mend), ("Files", named)]
+    details: list[tuple[str, Child]] = [
+        ("Expected", prose(finding.expected) if finding.expected else None),
+        ("To mend", prose(finding.mend) if finding.mend else None),
+        ("Files", _files(finding)),
+    ]
+    is_named_below = bool(finding.files) and finding.where.startswith(finding.files[0])
+    where = None if is_named_below or not finding.where else f"{finding.where}: "
     return tag(
         "li",
         tag("p", tag("b", finding.severity.value, class_="badge"), tag("code", finding.code), class_="what"),
-        tag("p", f"{finding.where}: " if finding.where else "", prose(finding.found)),
-        tag("dl", [(tag("dt", key), tag("dd", prose(text))) for key, text in details if text]),
+        tag("p", where, prose(finding.found)),
+        tag("dl", [(tag("dt", key), tag("dd", text)) for key, text in details if text is not None]),
         class_=finding.severity.value,
     )
+
+
+def _files(finding: Finding) -> Child:
+    """Name some of the files; the whole name of each stands under the pointer."""
+    if not finding.files:
+        return None
+    named = finding.files[:MOST_FILES]
+    more = finding.count - len(named)
+    items = [(", " if i else None, tag("code", shortened(name), title=name)) for i, name in enumerate(named)]
+    return [items, f" and {plural(more, 'more file')}" if more > 0 else None]

@@ -92,8 +92,10 @@ def _time(facts: RunFacts) -> Chart | None:
     )
     total = sum(step.values)
     note = f"Waiting for data took {percent(sum(data.values) / total)} of it." if total > 0 else ""
-    return Chart("Time of a step", lines, note, show=_milliseconds, show_tick=_milliseconds, from_zero=True)
+    return Chart("Time of a step", lines, note, show=_span, show_tick=_span, from_zero=True)
 
 
-def _milliseconds(seconds: float) -> str:
-    return "0" if seconds == 0 else f"{significant(seconds * 1000)} ms"
+def _span(seconds: float) -> str:
+    if seconds == 0 or seconds >= 1:
+        return f"{significant(seconds)} s"
+    return f"{significant(seconds * 1000)} ms"

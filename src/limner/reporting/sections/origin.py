@@ -1,15 +1,15 @@
 """How to get this run again, and what the model may be used for."""
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 
 from limner.reporting.facts import RunFacts
 from limner.reporting.markup import Html, tag
+from limner.reporting.numbers import count
 
 COMMAND_KEYS = ("command", "command_line", "argv")
-RIGHTS_KEYS = ("licence", "license", "origin")
-HASH_KEYS = ("hashes", "sha256", "files")
+LICENCE_KEYS = ("licence", "license")
+ABOUT_KEYS = ("parameters", "created")
 
 
 def reproduce(facts: RunFacts) -> Html:
@@ -30,14 +30,19 @@ def reproduce(facts: RunFacts) -> Html:
 
 def rights(facts: RunFacts) -> Html:
     """Return licence and origin of the model, as its folder states them."""
-    stated = {k: v for k, v in facts.model.items() if k not in HASH_KEYS and v not in (None, "", {}, [])}
-    if not stated:
-        text = (
-            "The model folder states no licence and no origin. Who trained a model on data of others should "
-            "look up what the licence of that data allows."
-        )
-        return tag("p", text, class_="empty")
-    return _list({k: stated[k] for k in (*RIGHTS_KEYS, *stated) if k in stated})
+    licence = next((facts.model[key] for key in LICENCE_KEYS if facts.model.get(key)), None)
+    origin = facts.model.get("origin")
+    stated = dict(origin) if isinstance(origin, Mapping) else {"origin": origin} if origin else {}
+    stated |= {key: facts.model[key] for key in ABOUT_KEYS if key in facts.model}
+    unknown = (
+        "The model states no licence. Whoever passes it on should look up what the licence of the data it "
+        "was trained on allows."
+    )
+    return tag(
+        "div",
+        tag("p", f"Licence of the model: {licence}.") if licence else tag("p", unknown, class_="empty"),
+        _list(stated),
+    )
 
 
 def _promise(facts: RunFacts) -> str:
@@ -45,7 +50,7 @@ def _promise(facts: RunFacts) -> str:
     seed = f"The seed is {facts.plan.train.seed}. " if facts.plan else ""
     if facts.plan and facts.plan.train.minutes is not None:
         return (
-            f"{seed}Training had a budget of {facts.plan.train.minutes:g} minutes, so another run takes as "
+            f"{seed}Training had a budget of {facts.plan.train.minutes:g} min, so another run takes as "
             "many steps as the machine then manages, and its scores differ a little."
         )
     return f"{seed}The same data, versions and machine give the same model."
@@ -88,4 +93,10 @@ def _text(value: object) -> str:
         return ", ".join(f"{str(k).replace('_', ' ')} {_text(v)}" for k, v in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(map(_text, value)) or "none"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return count(value) if value >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)

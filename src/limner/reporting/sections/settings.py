@@ -8,34 +8,45 @@ from limner.reporting.markup import Html, prose, tag
 
 OUTSIDE = {"version", "reasons", "task"}
 LABELS = "data.labels"
+MAIN = (
+    "network.name",
+    "network.options",
+    "input.crop_size",
+    "augment.scale",
+    "augment.flip_axes",
+    "augment.quarter_turns",
+    "loss.terms",
+    "loss.class_weights",
+    "optimizer.learning_rate",
+    "train.steps",
+    "train.batch_size",
+    "train.precision",
+)
+"""The decisions that people ask about first; the reasons of the others stand with all settings."""
 
 
 def settings(facts: RunFacts) -> Html:
-    """Return the decisions and, folded away, all settings."""
+    """Return the main decisions and, folded away, all settings."""
     if facts.plan is None:
         return tag("p", "There is no readable plan.yaml in this run.", class_="empty")
     values = dict(_flatten(facts.plan.model_dump(mode="json", exclude=OUTSIDE)))
     reasons = facts.plan.reasons
-    decided = [_row(key, _lookup(values, key), reason) for key, reason in reasons.items()]
-    every = [_row(key, value, None) for key, value in values.items()]
-    head = tag("tr", tag("th", "Setting"), tag("th", "Value"))
-    decisions = tag(
-        "table",
-        tag("thead", tag("tr", tag("th", "Setting"), tag("th", "Value"), tag("th", "Because"))),
-        tag("tbody", decided),
-        class_="plan",
-    )
-    folded = tag(
-        "details",
-        tag("summary", f"All {len(values)} settings"),
-        tag("div", tag("table", tag("thead", head), tag("tbody", every), class_="plan"), class_="scroll"),
-    )
+    main = [key for key in reasons if key in MAIN] if len(reasons) > len(MAIN) else list(reasons)
+    grouped = [key for key in reasons if key not in values]
+    decisions = _table([_row(key, _lookup(values, key), reasons[key]) for key in main])
+    every = _table([_row(key, _lookup(values, key), reasons.get(key)) for key in [*values, *grouped]])
     nothing = tag("p", "No decision in this plan carries a reason.", class_="empty")
-    return tag("div", tag("div", decisions, class_="scroll") if decided else nothing, folded)
+    folded = tag("details", tag("summary", f"All {len(values)} settings"), every)
+    return tag("div", decisions if main else nothing, folded)
+
+
+def _table(rows: list[Html]) -> Html:
+    head = tag("tr", tag("th", "Setting"), tag("th", "Value"), tag("th", "Because"))
+    return tag("div", tag("table", tag("thead", head), tag("tbody", rows), class_="plan"), class_="scroll")
 
 
 def _row(key: str, value: str, reason: str | None) -> Html:
-    because = None if reason is None else tag("td", prose(reason), class_="because")
+    because = tag("td", None if reason is None else prose(reason), class_="because")
     return tag("tr", tag("th", tag("code", key), scope="row"), tag("td", value, class_="value"), because)
 
 
@@ -54,6 +65,10 @@ def _flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[s
 def _text(value: object) -> str:
     if isinstance(value, str):
         return value
+    if value is None or value in ({}, []):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list) and all(isinstance(v, int | float | str) for v in value):

@@ -1,0 +1,60 @@
+"""What holds of each row of `FORMATS`; a new format is tested by adding how one of its folders is built."""
+
+import pickle
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from limner.core.errors import DataError
+from limner.formats import FORMATS, open_source
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+MASK = np.zeros((6, 9), np.uint8)
+MASK[1:3, 2:5] = 1
+
+EXAMPLES: dict[str, Mapping[str, object]] = {
+    "voc": {"JPEGImages/é 1.png": PICTURE, "SegmentationClass/é 1.png": MASK},
+    "instance-masks": {"é 1/images/a.png": PICTURE, "é 1/masks/a.png": MASK, "é 1/masks/b.png": 0 * MASK},
+    "paired-folders": {"images/é 1.png": PICTURE, "masks/é 1.png": MASK},
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_reads_images_and_values(make_tree, name: str) -> None:
+    source = open_source(make_tree(EXAMPLES[name]))
+    assert source.name == name
+    assert FORMATS[name].title
+    (record,) = source.records
+    np.testing.assert_array_equal(source.read_image(record), PICTURE)
+    values = source.read_values(record)
+    np.testing.assert_array_equal(values, MASK)
+    assert values.dtype.kind in "ui"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_can_cross_to_another_process(make_tree, name: str) -> None:
+    source = open_source(make_tree(EXAMPLES[name]))
+    again = pickle.loads(pickle.dumps(source))
+    assert again.records == source.records
+    np.testing.assert_array_equal(again.read_image(again.records[0]), PICTURE)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("damage", [b"", b"some text", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"])
+def test_a_damaged_mask_is_named(make_tree, name: str, damage: bytes) -> None:
+    root = make_tree(EXAMPLES[name])
+    source = open_source(root)
+    source.records[0].labels[0].write_bytes(damage)
+    with pytest.raises(DataError) as refused:
+        source.read_values(source.records[0])
+    assert str(source.records[0].labels[0]) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_reading_writes_nothing(make_tree, name: str) -> None:
+    root = make_tree(EXAMPLES[name])
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    source = open_source(root)
+    source.read_values(source.records[0])
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before

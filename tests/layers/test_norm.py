@@ -1,0 +1,51 @@
+import pytest
+import torch
+from torch import nn
+
+from limner.layers.norm import TolerantBatchNorm2d, TolerantBatchNorm3d, build_norm
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4, 5), (2, 3, 1, 1), (4, 3, 2, 2)])
+def test_batches_with_a_variance_are_treated_as_pytorch_does(shape):
+    ours, reference = TolerantBatchNorm2d(3), nn.BatchNorm2d(3)
+    images = torch.randn(shape)
+    torch.testing.assert_close(ours(images), reference(images))
+    torch.testing.assert_close(ours.running_mean, reference.running_mean)
+    torch.testing.assert_close(ours.running_var, reference.running_var)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"), [(TolerantBatchNorm2d, (1, 2, 1, 1)), (TolerantBatchNorm3d, (1, 2, 1, 1, 1))]
+)
+def test_one_value_a_channel_uses_the_running_statistics(kind, shape):
+    norm = kind(2, eps=0.0).train()
+    norm.running_mean.copy_(torch.tensor([1.0, 2.0]))
+    norm.running_var.copy_(torch.tensor([4.0, 9.0]))
+    values = torch.tensor([5.0, 8.0]).reshape(shape).requires_grad_()
+    # (5 - 1) / sqrt(4) = 2 and (8 - 2) / sqrt(9) = 2
+    assert norm(values).flatten().tolist() == [2.0, 2.0]
+    norm(values).sum().backward()
+    assert values.grad.flatten().tolist() == pytest.approx([1 / 2, 1 / 3])
+    assert norm.running_mean.tolist() == [1.0, 2.0]
+    assert norm.num_batches_tracked == 0
+
+
+def test_pytorch_would_have_stopped():
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        nn.BatchNorm2d(2).train()(torch.zeros(1, 2, 1, 1))
+
+
+def test_it_still_counts_as_batch_normalisation_for_pytorch():
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(TolerantBatchNorm2d(2)))
+    assert isinstance(converted[0], nn.SyncBatchNorm)
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(16, 8), (12, 4), (3, 1), (1, 1)])
+def test_groups_always_divide_the_channels(channels, groups):
+    assert build_norm("group", channels).num_groups == groups
+
+
+def test_names():
+    assert isinstance(build_norm("none", 4), nn.Identity)
+    assert isinstance(build_norm("instance", 4, spatial_dims=3), nn.InstanceNorm3d)
+    assert list(build_norm("batch", 4, affine=False).parameters()) == []

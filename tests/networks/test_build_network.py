@@ -1,0 +1,73 @@
+import subprocess
+import sys
+
+import pytest
+
+from limner.core.errors import ConfigError, UnknownNameError
+from limner.networks import NETWORKS, build_network
+
+
+def test_an_unknown_network_names_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"no network named 'deeplabv3'.*did you mean 'deeplabv3plus'"):
+        build_network("deeplabv3", num_classes=2)
+
+
+def test_an_unknown_option_names_the_nearest_of_that_network():
+    with pytest.raises(ConfigError, match=r"(?s)'unet'.*width: unknown key \(did you mean 'widths'\?\)"):
+        build_network("unet", num_classes=2, width=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"widths": (8,)}, "widths"),
+        ({"widths": (8, 0)}, "widths"),
+        ({"norm": "layer"}, "norm"),
+        ({"dropout": 1.0}, "dropout"),
+    ],
+)
+def test_an_option_out_of_range_is_named(options, message):
+    with pytest.raises(ConfigError, match=message):
+        build_network("unet", num_classes=2, **options)
+
+
+def test_options_may_come_from_yaml_as_lists():
+    assert build_network("unet", num_classes=2, widths=[4, 8]).depth == 1
+
+
+def test_the_wrong_dimensions_name_the_networks_that_have_them():
+    with pytest.raises(ConfigError, match=r"(?s)'pspnet' cannot be built in 3 dimensions.*unet, unet3d"):
+        build_network("pspnet", num_classes=2, spatial_dims=3)
+    with pytest.raises(ConfigError, match=r"(?s)'unet3d'.*spatial_dims = 3"):
+        build_network("unet3d", num_classes=2, spatial_dims=2)
+
+
+@pytest.mark.parametrize("number", ["num_classes", "in_channels"])
+def test_at_least_one_of_each(number):
+    with pytest.raises(ConfigError, match=f"{number} must be 1 or more; found 0"):
+        build_network("unet", **{"num_classes": 2, number: 0})
+
+
+def test_insisting_on_weights_that_nobody_published():
+    with pytest.raises(ConfigError, match=r"(?s)no encoder with published weights.*deeplabv3plus"):
+        build_network("unet", num_classes=2, pretrained="yes")
+    assert build_network("unet", num_classes=2, pretrained="auto", widths=(4, 8))
+
+
+def test_an_unknown_backbone_names_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"did you mean 'resnet50"):
+        build_network("encoder-unet", num_classes=2, backbone="resnett50")
+
+
+def test_every_option_is_documented():
+    for name, entry in NETWORKS.items():
+        for option, field in entry.options.model_fields.items():
+            assert field.description, f"{name}: {option} has no sentence"
+
+
+def test_timm_is_not_imported_for_our_own_backbones():
+    code = (
+        "import sys; from limner.networks import build_network; "
+        "build_network('encoder-unet', num_classes=2, backbone='resnet18'); sys.exit('timm' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
