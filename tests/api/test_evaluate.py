@@ -31,6 +31,8 @@ def test_the_validation_images_of_the_training_are_scored(run, cells):
 def test_other_splits_and_other_places(run, tmp_path):
     result = limner.evaluate(run.model, split="train", out=tmp_path / "here", device="cpu")
     assert result.scores.num_images == 3 and (tmp_path / "here" / "scores.json").is_file()
+    same = limner.evaluate(run.root, data=run.root.parent.parent / "data", split="train", device="cpu")
+    assert same.scores.num_images == 3 and same.out == run.evaluation("train")
     with pytest.raises(ConfigError, match=r"no split 'vall' \(did you mean 'val'\?\); there is train, val"):
         limner.evaluate(run.root, split="vall", device="cpu")
 
@@ -67,7 +69,7 @@ def test_a_bad_file_is_skipped_and_said(run, cells):
 
 def test_data_that_changed_since_the_training(run, cells):
     (cells / "images" / "cell_4.png").unlink()
-    with pytest.raises(DataError, match=r"(?s)no longer there.*1 of 2 missing, such as cell_4.*--data"):
+    with pytest.raises(DataError, match=r"(?s)no longer in its data.*1 missing, such as cell_4.*--data"):
         limner.evaluate(run.root, device="cpu")
 
 

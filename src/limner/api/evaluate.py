@@ -7,6 +7,7 @@ from pathlib import Path
 from limner.api.load import load, model_folder
 from limner.api.run_splits import read_splits
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
+from limner.core.labels import LabelTable
 from limner.core.plan import InferencePlan
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
@@ -73,21 +74,14 @@ def evaluate(
     """
     predictor = load(run_or_model, device=device, precision=precision, settings=settings)
     run = _run_of(Path(run_or_model).expanduser())
-    source = open_source(predictor.plan.data.path if data is None else data)
-    if data is None:
-        records, name, labels = (
-            _training_records(source, run, split or "val"),
-            split or "val",
-            predictor.labels,
-        )
+    trained_on = predictor.plan.data.path
+    source = open_source(trained_on if data is None else data)
+    if data is None or (run is not None and split is not None and _is_same(source.root, Path(trained_on))):
+        name, labels = split or "val", predictor.labels
+        records = _training_records(source, run, name)
     else:
-        records, name = _foreign_records(source, split), split or Path(data).resolve().name
-        declared = source.declared_labels()
-        labels = (
-            predictor.labels
-            if declared is None
-            else match_labels(predictor.labels, declared, where=str(source.root))
-        )
+        name, labels = split or source.root.resolve().name, _foreign_labels(source, predictor.labels)
+        records = _foreign_records(source, split)
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
     if out is None:
@@ -155,6 +149,16 @@ def _training_records(source: Source, run: RunFolder | None, split: str) -> Sequ
     splits = read_splits(run, source)
     _refuse_unknown_split(split, splits)
     return splits[split]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.expanduser().resolve()
+
+
+def _foreign_labels(source: Source, trained: LabelTable) -> LabelTable:
+    """Return the data's values in the model's order; data that names no class has the model's own."""
+    declared = source.declared_labels()
+    return trained if declared is None else match_labels(trained, declared, where=str(source.root))
 
 
 def _foreign_records(source: Source, split: str | None) -> Sequence[Record]:
