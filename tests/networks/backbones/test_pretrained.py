@@ -137,3 +137,26 @@ def test_a_timm_backbone_takes_weights_too(monkeypatch, name, stem):
     given = {key.replace(".", "_"): value for key, value in source.items()}
     for key, value in state.items():
         assert torch.equal(value, given[key.removeprefix("model.").replace(".", "_")]), key
+
+
+def test_weights_that_nobody_publishes_name_the_nearest_that_somebody_does(caplog):
+    with caplog.at_level(logging.WARNING, logger="limner"):
+        build_backbone("resnet18c", pretrained="auto")
+    assert "nobody publishes any (did you mean 'resnet18" in caplog.text
+
+
+def test_without_a_name_server_the_hub_is_not_waited_for(monkeypatch):
+    from huggingface_hub import constants
+
+    def no_such_name(*_arguments):
+        raise OSError("Name or service not known")
+
+    seen = []
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(pretrained.socket, "getaddrinfo", no_such_name)
+    monkeypatch.setattr(pretrained, "getproxies", dict)
+    monkeypatch.setattr(timm, "create_model", lambda *_a, **_k: seen.append(constants.HF_HUB_OFFLINE))
+    with pytest.raises(ConfigError):
+        build_backbone("resnet18", pretrained="yes")
+    assert seen == [True]
+    assert constants.HF_HUB_OFFLINE is False

@@ -1,15 +1,18 @@
 """Published encoder weights: from the hub, or from a file on disk."""
 
 import logging
+import socket
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlparse
+from urllib.request import getproxies
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from limner.core.errors import ConfigError, ModelError, describe
+from limner.core.errors import ConfigError, ModelError, describe, did_you_mean
 
 logger = logging.getLogger("limner.networks")
 
@@ -46,11 +49,38 @@ def load_pretrained(backbone: nn.Module, name: str, pretrained: Pretrained, *, i
 
 
 def fetch_from_hub(name: str) -> dict[str, torch.Tensor]:
-    """Download (or take from the cache) the weights that timm publishes for a model."""
-    import timm  # slow to import, and seldom needed
+    """Download (or take from the cache) the weights that timm publishes for a model.
 
-    state: dict[str, torch.Tensor] = timm.create_model(name, pretrained=True).state_dict()
+    Raises:
+        LookupError: Nobody publishes weights for it.
+        Exception: Whatever the hub's library raises where it cannot be reached.
+    """
+    import timm  # slow to import, and seldom needed
+    from huggingface_hub import constants
+
+    if not timm.is_model_pretrained(name) and not timm.list_pretrained(f"{name}.*"):
+        near = did_you_mean(name, timm.list_models(pretrained=True))
+        raise LookupError(f"nobody publishes any{near}")
+    was_offline = constants.HF_HUB_OFFLINE
+    # Without an answer from the name server the hub's library would try for half a minute; offline it looks
+    # into its cache and says at once what is missing.
+    constants.HF_HUB_OFFLINE = was_offline or not _resolves(constants.ENDPOINT)
+    try:
+        state: dict[str, torch.Tensor] = timm.create_model(name, pretrained=True).state_dict()
+    finally:
+        constants.HF_HUB_OFFLINE = was_offline
     return state
+
+
+def _resolves(address: str) -> bool:
+    """Tell whether a web address may be reached; behind a proxy, the proxy has to find out."""
+    if getproxies():
+        return True
+    try:
+        socket.getaddrinfo(urlparse(address).hostname, 443)
+    except OSError:
+        return False
+    return True
 
 
 def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
@@ -131,7 +161,7 @@ def _plain(key: str) -> str:
 
 
 def _explain(name: str, error: Exception, *, insists: bool) -> None:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")
     if insists:
         raise ConfigError(
             describe(
