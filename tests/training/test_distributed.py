@@ -6,25 +6,33 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-SETTINGS = ("train.batch_size=2", "train.ema_decay=0.9", "train.steps=12")
-
-
-def launch(run_script, folder, *arguments):
-    launcher = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--standalone")
-    return run_script(folder, *SETTINGS, *arguments, launcher=launcher)
+LAUNCHER = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
+SETTINGS = {"ema_decay": 0.9, "steps": 12, "gradient_clip": 1.0}
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch was built without it")
-def test_two_processes_train_one_model_and_one_of_them_writes(tmp_path, run_script):
-    done = launch(run_script, tmp_path)
+def test_two_processes_with_half_a_batch_each_are_one_with_the_whole(tmp_path, tiny, run_script):
+    # Without batch norm and dropout, whose draws and statistics each process has for itself.
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    # SGD, since Adam would make a whole step of a rounding error where the gradient is near zero.
+    plan = tiny.tiny_plan(train={**SETTINGS, "batch_size": 4}, optimizer={"name": "sgd"})
+    tiny.run_tiny(alone, plan, plain=True)
+    arguments = ["optimizer.name=sgd", *(f"train.{key}={value}" for key, value in SETTINGS.items())]
+    done = run_script(together, "train.batch_size=2", "plain=true", *arguments, launcher=LAUNCHER)
     assert done.returncode == 0, done.stderr[-3000:]
-    with (tmp_path / "metrics.csv").open(newline="") as file:
-        rows = [(row["step"], row["name"]) for row in csv.DictReader(file)]
-    assert len(rows) == len(set(rows))  # nobody wrote twice
-    assert ("12", "val/mean_iou") in rows
 
-    again = launch(run_script, tmp_path / "again")
-    assert again.returncode == 0, again.stderr[-3000:]
-    first, second = (load_file(f / "model" / "weights.safetensors") for f in (tmp_path, tmp_path / "again"))
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    first, second = (load_file(folder / "model" / "weights.safetensors") for folder in (alone, together))
+    for name, value in first.items():
+        assert torch.allclose(value, second[name], rtol=1e-3, atol=1e-5), name
+    assert scores(together) == pytest.approx(scores(alone), abs=1e-2)
+
+
+def scores(folder):
+    """The scores of every validation; each stands in the file once, so one process alone has written."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["name"].startswith("val/")]
+    found = {f"{row['step']} {row['name']}": float(row["value"]) for row in rows}
+    assert len(found) == len(rows)
+    assert "12 val/mean_iou" in found
+    return found

@@ -59,12 +59,13 @@ class DrawnSource(Source):
 
 
 class TinyNetwork(nn.Module):
-    """Two convolutions with what makes resuming hard between them."""
+    """Two convolutions with what makes resuming hard between them, unless `plain`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, plain: bool = False) -> None:
         super().__init__()
-        self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
-        self.dropout = nn.Dropout2d(0.3)
+        norm = nn.Identity() if plain else nn.BatchNorm2d(8)
+        self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), norm, nn.ReLU())
+        self.dropout = nn.Dropout2d(0.0 if plain else 0.3)
         self.head = nn.Conv2d(8, 2, 3, padding=1)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
@@ -101,7 +102,12 @@ def datasets() -> tuple[Dataset, Dataset]:
 def run_tiny(folder: Path, plan: Plan, **options: Any) -> FitResult:
     train, val = datasets()
     torch.manual_seed(1)
-    options = {"network": TinyNetwork(), "device": "cpu", "val": val, **options}
+    options = {
+        "network": TinyNetwork(plain=options.pop("plain", False)),
+        "device": "cpu",
+        "val": val,
+        **options,
+    }
     return fit(plan, train=train, run=RunFolder(folder), **options)
 
 
@@ -123,10 +129,11 @@ if __name__ == "__main__":
     settings: dict[str, Any] = {}
     for assignment in given:
         settings = merge(settings, parse_assignment(assignment))
-    kill = settings.pop("kill", None)
+    kill, plain = settings.pop("kill", None), settings.pop("plain", False)
     run_tiny(
         Path(folder),
         tiny_plan(**settings),
         resume="--resume" in arguments,
+        plain=plain,
         watchers=[KillAt(kill)] if kill else [],
     )

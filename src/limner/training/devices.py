@@ -39,8 +39,8 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
         # accelerate keeps one state for the whole process; without this, a second run in a notebook
         # would silently train on the device and in the precision of the first.
         AcceleratorState._reset_state(reset_partial_state=True)
-        if chosen.index is not None:
-            torch.accelerator.set_device_index(chosen.index)
+        if chosen.index:
+            torch.get_device_module(chosen).set_device(chosen.index)
     accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision=PRECISIONS[precision])
     if accelerator.distributed_type in {getattr(DistributedType, name, None) for name in SPLIT_MODELS}:
         raise ConfigError(

@@ -110,9 +110,7 @@ def fit(
             watcher=watcher,
             budget=budget,
         )
-        loop.start(checkpoint)
-        if remark:
-            watcher.say(remark)
+        loop.start(checkpoint, remark=remark)
         outcome = loop.run()
         if accelerator.is_main_process:
             _deliver(learner, plan, run, outcome, say=watcher.say)

@@ -108,8 +108,12 @@ class Loop:
         self._progress = 0.0
         self._mark = 0.0
 
-    def start(self, checkpoint: Checkpoint | None = None) -> None:
+    def start(self, checkpoint: Checkpoint | None = None, *, remark: str = "") -> None:
         """Take everything from the checkpoint the run goes on from, if there is one, and tell the watcher.
+
+        Args:
+            checkpoint: The one whose state this loop was given.
+            remark: What the user should read about it.
 
         Raises:
             ConfigError: The plan is not the one the checkpoint was trained with.
@@ -123,6 +127,8 @@ class Loop:
                 self._checkpoints.repair_best(self.state.step)
         self._progress = self._agree(self._budget.progress(self.state.step))
         self._watcher.start(self._moment(), flat_settings(self._plan))
+        if remark:
+            self._watcher.say(remark)
 
     def run(self) -> Outcome:
         """Train to the end; what a resume needs is on the disk at any moment."""
