@@ -88,7 +88,6 @@ def test_unusual_files_are_named(change, code):
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"channels": 1}, "grey-and-colour"),
         ({"channels": 5}, "channels-differ"),
         ({"dtype": "uint16"}, "depth-differs"),
     ],
@@ -98,6 +97,11 @@ def test_images_that_cannot_be_trained_on_together(change, code):
     assert found.severity.value == "error" and found.files == ("images/a.png",)
     unlabelled = replace(GOOD, label_file="", label_shape=None, **change)
     assert code not in findings_of(unlabelled)
+
+
+def test_grey_among_colour_is_trained_with_equal_channels():
+    found = findings_of(replace(GOOD, channels=1))["grey-and-colour"]
+    assert found.severity.value == "warning" and found.files == ("images/a.png",)
 
 
 def test_twenty_files_are_named_and_all_are_counted():

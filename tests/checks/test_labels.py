@@ -53,7 +53,7 @@ def test_two_small_values_are_background_and_foreground(judge):
 def test_small_values_with_gaps_are_mapped_in_the_table(judge):
     verdict, findings = judge(blobs(0, 3, 7))
     assert verdict.labels.trained_as == {0: 0, 3: 1, 7: 2}
-    assert verdict.labels.names == ("background", "class 3", "class 7")
+    assert verdict.labels.names == ("class 0", "class 3", "class 7")
     assert set(findings) == {"classes-unnamed"}
 
 

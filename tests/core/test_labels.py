@@ -12,6 +12,7 @@ from limner.core.labels import (
     distinct_color,
     pack_rgb,
     unpack_rgb,
+    voc_color,
 )
 
 
@@ -79,7 +80,7 @@ def test_background_is_found_by_name_only():
 def test_colours_pack_and_the_first_of_the_voc_map_are_right():
     assert unpack_rgb(pack_rgb((128, 64, 32))) == (128, 64, 32)
     # PASCAL VOC: background black, aeroplane (128, 0, 0), bicycle (0, 128, 0), ..., chair (192, 0, 0).
-    assert [distinct_color(i) for i in (0, 1, 2, 9)] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (192, 0, 0)]
+    assert [voc_color(i) for i in (0, 1, 2, 9)] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (192, 0, 0)]
     assert len({distinct_color(i) for i in range(256)}) == 256
 
 

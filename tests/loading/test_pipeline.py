@@ -8,6 +8,7 @@ from limner.core.plan import AugmentPlan, InputPlan
 from limner.core.randomness import generator
 from limner.core.sample import Sample
 from limner.loading.pipeline import build_pipeline
+from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip
 from limner.transforms.photometric import Photometric
 from limner.transforms.quarter_turn import QuarterTurn
@@ -94,11 +95,13 @@ def test_the_plan_is_followed():
 def test_what_is_switched_off_is_left_out():
     augment = AugmentPlan(flip_axes=(), brightness=0, contrast=0, saturation=0, hue=0)
     pipeline = build_pipeline(augment, input_plan(3, (16, 16)), _labels())
-    assert [type(t) for t in pipeline.transforms] == [ScaleCrop]
+    assert [type(t) for t in pipeline.transforms] == [FitChannels, ScaleCrop]
 
 
-def test_other_channels_than_planned_are_named():
-    pipeline = build_pipeline(AugmentPlan(), input_plan(3, (16, 16)), _labels())
-    with pytest.raises(DataError, match="other channels than the network takes: x") as caught:
-        pipeline(sample_of((20, 20), 1), generator(0, "a"))
-    assert "1 channels" in str(caught.value)
+def test_grey_images_are_given_the_channels_of_colour_ones_and_others_are_named():
+    pipeline = build_pipeline(AugmentPlan(saturation=0, hue=0), input_plan(3, (16, 16)), _labels())
+    image = pipeline(sample_of((20, 20), 1), generator(0, "a")).image
+    assert image.shape == (16, 16, 3)
+    assert (image == image[..., :1]).all()
+    with pytest.raises(DataError, match="other channels than the network takes: x"):
+        pipeline(sample_of((20, 20), 5), generator(0, "a"))

@@ -55,7 +55,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "image-tiny": Code(_W, "An image has a side of fewer than 32 pixels."),
         "channels-differ": Code(_E, "Images differ in their number of channels, beyond grey and colour."),
         "depth-differs": Code(_E, "Images differ in their pixel type, such as 8 and 16 bits."),
-        "grey-and-colour": Code(_E, "Some images are grey and others in colour."),
+        "grey-and-colour": Code(_W, "Some images are grey and others in colour."),
         "sizes-vary": Code(_N, "The largest image has more than 4 times the pixels of the smallest."),
         "alpha-channel": Code(_N, "Images have a transparency channel, which is left out."),
         "sixteen-bit": Code(_N, "Images have more than 8 bits a channel; all of them are used."),

@@ -103,7 +103,7 @@ def _mixtures(facts: DatasetFacts) -> Iterator[Finding]:
             "grey-and-colour",
             counts,
             channels,
-            "Save the grey images as RGB: the images of a batch need the same channels.",
+            "Nothing need be done: the network gets the grey images with three equal channels.",
         )
     elif len(channels) > 1:
         counts = ", ".join(f"{len(group)} with {key}" for key, group in sorted(channels.items(), key=str))

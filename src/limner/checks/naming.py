@@ -5,26 +5,16 @@ from typing import Any
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.labels import (
-    RGB,
     LabelClass,
     LabelTable,
     distinct_color,
     pack_rgb,
     unpack_rgb,
+    voc_color,
 )
 
 BACKGROUND = "background"
 FOREGROUND = "foreground"
-
-
-def voc_color(index: int) -> RGB:
-    """Return colour number `index` of the PASCAL VOC palette: the bits of the index spread over RGB."""
-    red = green = blue = 0
-    for bit in range(8):
-        red |= (index >> 3 * bit & 1) << (7 - bit)
-        green |= (index >> 3 * bit + 1 & 1) << (7 - bit)
-        blue |= (index >> 3 * bit + 2 & 1) << (7 - bit)
-    return red, green, blue
 
 
 VOC_ORDER = {pack_rgb(voc_color(index)): index for index in range(255)}
@@ -55,10 +45,14 @@ def plain_table(values: Iterable[int], settings: DatasetFile, *, ignored: Sequen
 
 
 def value_names(values: Sequence[int]) -> list[str]:
-    """Return a name for each value: a number tells which value is meant."""
+    """Return a name for each value: a number tells which value is meant.
+
+    Of more than two classes none is taken for the background, since scores of the foreground would then
+    leave out what may be the sky.
+    """
     if len(values) == 2:
         return [BACKGROUND, FOREGROUND]
-    return [BACKGROUND if value == 0 else f"class {value}" for value in values]
+    return [f"class {value}" for value in values]
 
 
 def color_proposal(counts: Mapping[int, int]) -> dict[str, Any]:

@@ -252,11 +252,16 @@ DISTINCT_COLORS: tuple[RGB, ...] = (
 def distinct_color(index: int) -> RGB:
     """Return the drawing colour of class number `index` where nobody named one.
 
-    The first twenty are chosen by eye. Further ones are those of the PASCAL VOC map, which spreads the
-    bits of the index over RGB: any number of them, but the first few are too dark to see as a tint.
+    The first twenty are chosen by eye. Further ones are those of the PASCAL VOC map:
+    any number of them, but the first few are too dark to see as a tint.
     """
     if index < len(DISTINCT_COLORS):
         return DISTINCT_COLORS[index]
+    return voc_color(index)
+
+
+def voc_color(index: int) -> RGB:
+    """Return colour number `index` of the PASCAL VOC map, which spreads the bits of the index over RGB."""
     red = green = blue = 0
     for bit in range(8):
         red |= (index >> 0 & 1) << (7 - bit)

@@ -9,7 +9,7 @@ import numpy as np
 from limner.core.errors import DataError, describe
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.sample import LabelMap, Record, Sample
-from limner.formats.masks import read_values
+from limner.formats.masks import read_valid_region
 from limner.formats.source import Source
 from limner.loading.cache import Decoded, MemoryCache, SampleCache
 
@@ -70,8 +70,8 @@ class Dataset:
 
 
 def _within_region(path: Path, semantic: LabelMap) -> LabelMap:
-    """Ignore the labels where the region's mask is zero."""
-    region = read_values(path)
+    """Ignore the labels outside the region."""
+    region = read_valid_region(path)
     if region.shape != semantic.shape:
         raise DataError(
             describe(
@@ -82,7 +82,7 @@ def _within_region(path: Path, semantic: LabelMap) -> LabelMap:
                 mend="Mend the file, or take `valid_region` out of dataset.yaml.",
             )
         )
-    return np.where(region == 0, np.uint8(IGNORE_INDEX), semantic)
+    return np.where(region, semantic, np.uint8(IGNORE_INDEX))
 
 
 def _label_files(record: Record) -> str:

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import AugmentPlan, InputPlan
 from limner.core.sample import Sample
+from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip
 from limner.transforms.photometric import Photometric
 from limner.transforms.quarter_turn import QuarterTurn
@@ -22,11 +22,9 @@ class Pipeline:
 
     Attributes:
         transforms: In the order they are applied; each draws from the sample as the one before left it.
-        channels: Channels that every image must have, or None for any.
     """
 
     transforms: tuple[Transform[Any], ...]
-    channels: int | None = None
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return a new random variant of `sample`."""
@@ -36,10 +34,8 @@ class Pipeline:
         """Return a variant of `sample`, and the parameters of each transform that made it.
 
         Raises:
-            DataError: The image has other channels than the plan says.
+            DataError: The image cannot be given the channels that the plan says.
         """
-        if self.channels not in (None, sample.image.shape[-1]):
-            raise _other_channels(sample, self.channels)
         drawn: list[object] = []
         for transform in self.transforms:
             drawn.append(transform.draw(rng, sample))
@@ -56,10 +52,11 @@ class Pipeline:
 def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> Pipeline:
     """Build the training pipeline of a plan.
 
-    Padding takes the mean of the training images, which the network sees as zero. Cropping comes first, so
-    that the rest works on the pixels of the crop alone.
+    Padding takes the mean of the training images, which the network sees as zero. Cropping comes early,
+    so that the rest works on the pixels of the crop alone.
     """
     transforms: list[Transform[Any]] = [
+        FitChannels(input_plan),
         ScaleCrop(
             size=input_plan.crop_size,
             scale=augment.scale,
@@ -67,7 +64,7 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
             category_max_ratio=augment.category_max_ratio,
             foreground_probability=augment.foreground_probability,
             background=labels.background_index,
-        )
+        ),
     ]
     if augment.flip_axes:
         transforms.append(Flip(augment.flip_axes))
@@ -81,16 +78,4 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
     )
     if photometric != Photometric():
         transforms.append(photometric)
-    return Pipeline(tuple(transforms), input_plan.channels)
-
-
-def _other_channels(sample: Sample, expected: int | None) -> DataError:
-    return DataError(
-        describe(
-            "An image has other channels than the network takes",
-            where=sample.name,
-            found=f"{sample.image.shape[-1]} channels",
-            expected=f"{expected} channels, as the plan says",
-            mend="Convert the images to one kind, all grey or all colour; `limner check` lists them.",
-        )
-    )
+    return Pipeline(tuple(transforms))

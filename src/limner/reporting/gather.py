@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from limner.core.config import parse_config, parse_yaml
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.finding import Finding, Severity
 from limner.core.plan import Plan
+from limner.core.plan_text import plan_from_yaml
 from limner.core.run_folder import RunFolder
 from limner.reporting.facts import OVERALL_NAMES, ClassScores, Evaluation, ImageScores, RunFacts, Series
 
@@ -85,7 +85,7 @@ def _split_folders(run: RunFolder) -> list[Path]:
 
 
 def _read_plan(path: Path) -> Plan:
-    plan = parse_config(Plan, parse_yaml(path.read_text("utf-8"), where=path.name), where=path.name)
+    plan = plan_from_yaml(path.read_text("utf-8"), where=path.name)
     try:
         _ = plan.data.label_table
     except (KeyError, TypeError) as error:

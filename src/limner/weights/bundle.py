@@ -29,6 +29,7 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import ConfigError, ModelError, UnknownNameError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
+from limner.core.plan_text import plan_from_yaml, plan_to_yaml
 from limner.weights.card import (
     CARD,
     FORMAT_VERSION,
@@ -114,8 +115,7 @@ def read_plan(folder: Path | str) -> Plan:
 def _write_files(folder: Path, model: Model, origin: dict[str, Any], licence: str | None) -> ModelCard:
     state = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
     save_file(_without_sharing(state), folder / WEIGHTS, metadata={"format": "pt"})
-    plan = model.plan.model_dump(mode="json")
-    (folder / PLAN).write_text(yaml.safe_dump(plan, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    (folder / PLAN).write_text(plan_to_yaml(model.plan), encoding="utf-8")
     labels = yaml.safe_dump(model.labels.to_dict(), sort_keys=False, allow_unicode=True)
     (folder / LABELS).write_text(labels, encoding="utf-8")
     card = ModelCard(
@@ -175,8 +175,9 @@ def _refuse_to_replace_other_things(folder: Path) -> None:
 
 def _read_settings(folder: Path) -> tuple[Plan, LabelTable]:
     try:
-        plan = parse_config(Plan, _yaml(folder / PLAN), where=str(folder / PLAN))
-        labels = parse_config(DatasetFile, _yaml(folder / LABELS), where=str(folder / LABELS)).label_table()
+        plan = plan_from_yaml(_text(folder / PLAN), where=str(folder / PLAN))
+        named = parse_yaml(_text(folder / LABELS), where=str(folder / LABELS))
+        labels = parse_config(DatasetFile, named, where=str(folder / LABELS)).label_table()
     except ConfigError as error:
         raise ModelError(
             describe("The model's settings cannot be read", where=folder, found=str(error))
@@ -186,9 +187,8 @@ def _read_settings(folder: Path) -> tuple[Plan, LabelTable]:
     return plan, labels
 
 
-def _yaml(path: Path) -> object:
-    values: object = parse_yaml(path.read_text(encoding="utf-8", errors="replace"), where=str(path))
-    return values
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _load_weights(network: nn.Module, path: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 
 from limner.core.errors import DataError
 from limner.core.plan import InputPlan
-from limner.inference.channels import fit_channels
+from limner.transforms.fit_channels import fit_channels
 
 
 def plan(channels, spatial_dims=2):

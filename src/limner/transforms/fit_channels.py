@@ -1,10 +1,34 @@
-"""Does an image have the channels that the model was trained on, and what to do where it has not."""
+"""Give an image the channels that the network takes, where that loses nothing."""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from limner.core.errors import DataError, describe
 from limner.core.plan import InputPlan
-from limner.core.sample import Image
+from limner.core.sample import Image, Sample
+
+
+@dataclass(frozen=True)
+class FitChannels:
+    """The same for training samples; nothing in it is random.
+
+    Attributes:
+        plan: What the network takes.
+    """
+
+    plan: InputPlan
+
+    def draw(self, rng: np.random.Generator, sample: Sample) -> None:
+        """Draw nothing."""
+
+    def apply(self, sample: Sample, params: None) -> Sample:
+        """Return the sample with the plan's number of channels.
+
+        Raises:
+            DataError: As `fit_channels`.
+        """
+        return replace(sample, image=fit_channels(sample.image, self.plan, where=sample.name))
 
 
 def fit_channels(image: Image, plan: InputPlan, *, where: str) -> Image:
@@ -21,7 +45,7 @@ def fit_channels(image: Image, plan: InputPlan, *, where: str) -> Image:
         where: The file, for the error message.
 
     Returns:
-        (*spatial, `plan.channels`).
+        (*spatial, `plan.channels`), a view where nothing had to be made.
 
     Raises:
         DataError: The image has other dimensions or channels, no pixel, or values that are not numbers.
@@ -56,7 +80,7 @@ def _fit(image: Image, wanted: int, where: str) -> Image:
     if found == wanted:
         return image
     if wanted == 3 and found in (1, 2):  # grey, or grey with alpha
-        return np.repeat(image[..., :1], 3, axis=-1)
+        return np.broadcast_to(image[..., :1], (*image.shape[:-1], 3))
     if (wanted, found) in {(3, 4), (1, 2)}:
         return image[..., :wanted]
     if wanted == 1 and found in (3, 4):
@@ -68,7 +92,7 @@ def _fit(image: Image, wanted: int, where: str) -> Image:
         mend = "Give the same channels, in the same order, as in the training images."
     raise DataError(
         describe(
-            "The image has other channels than the model was trained on",
+            "The image has other channels than the network takes",
             where=where,
             found=f"{found} channel{'s' * (found > 1)}",
             expected=f"{wanted} channel{'s' * (wanted > 1)}",
