@@ -83,8 +83,10 @@ def test_the_plan_is_followed():
         category_max_ratio=0.7,
         foreground_probability=0.6,
     )
-    pipeline = build_pipeline(augment, input_plan(3, (16, 16)), _labels())
+    wanted = input_plan(3, (16, 16))
+    pipeline = build_pipeline(augment, wanted, _labels())
     assert pipeline.transforms == (
+        FitChannels(wanted),
         ScaleCrop((16, 16), (0.8, 1.2), (10, 11, 12), 0.7, 0.6, background=0),
         Flip((0,)),
         QuarterTurn(),
