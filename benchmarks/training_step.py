@@ -1,4 +1,4 @@
-"""A training step of limner against the peers', on the same network, side by side in one process.
+"""A training step of limner against the peers', on the same network, taking turns in one run.
 
 limner's step is the one that `limner train` takes (`Learner`): normalisation, network, loss, gradient,
 optimizer. The peer's is the plain loop that its documentation shows, in float32. Rounds are interleaved,
@@ -9,10 +9,12 @@ so that a machine that drifts slows both; the ratio is the median over rounds of
 
 import argparse
 import statistics
+import subprocess
 import sys
 import time
 import types
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from accelerate import Accelerator
@@ -21,6 +23,7 @@ from accelerate.state import AcceleratorState
 from limner.core.batch import Batch
 from limner.core.plan import Plan
 from limner.tasks import TASKS
+from limner.training.kept_memory import freed_memory_kept
 from limner.training.learner import Learner
 from limner.weights.model import Model
 
@@ -194,49 +197,79 @@ def stand_in_for_compiled_operators() -> None:
     mmcv.__version__ = "2.1.0"
 
 
-def cases(arguments: argparse.Namespace) -> dict[str, tuple[Callable[[], None], ...]]:
-    import segmentation_models_pytorch as smp
-
-    size, batch = arguments.size, arguments.batch
-    torch.manual_seed(0)
-    images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
-    labels = torch.randint(0, NUM_CLASSES, (batch, size, size))
-
-    def ours(network: str, options: dict, precision: str) -> Callable[[], None]:
-        return limner_step(
-            plan_of(network, options, precision=precision, size=size, batch=batch), images, labels
-        )
-
-    def both(network: str, options: dict) -> tuple[Callable[[], None], ...]:
-        return tuple(ours(network, options, precision) for precision in ("float32", "bfloat16"))
-
-    made: dict[str, Callable[[], tuple[Callable[[], None], ...]]] = {
-        "DeepLabV3+ R18, segmentation_models_pytorch": lambda: (
-            plain_step(
-                smp.DeepLabV3Plus("resnet18", encoder_weights=None, classes=NUM_CLASSES), images, labels
-            ),
-            *both("deeplabv3plus", DEEPLAB_AS_SMP),
-        ),
-        "U-Net on ResNet-18, segmentation_models_pytorch": lambda: (
-            plain_step(smp.Unet("resnet18", encoder_weights=None, classes=NUM_CLASSES), images, labels),
-            *both("encoder-unet", {"backbone": "resnet18"}),
-        ),
-        "PSPNet R18-d8, mmsegmentation": lambda: (
-            mmseg_step(images, labels),
-            *both("pspnet", PSPNET_AS_MMSEG),
-        ),
-    }
-    return {name: make() for name, make in made.items() if not arguments.only or arguments.only in name}
-
-
 DEEPLAB_AS_SMP: dict = {
     "backbone": "resnet18",
     "output_stride": 16,
     "dilation": "uniform",
+    "atrous_rates": (12, 24, 36),
     "layout": "segmentation-models-pytorch",
     "auxiliary": False,
 }
 PSPNET_AS_MMSEG: dict = {"backbone": "resnet18c"}
+
+
+CASES = {
+    "DeepLabV3+ R18, segmentation_models_pytorch": ("deeplabv3plus", DEEPLAB_AS_SMP, "DeepLabV3Plus"),
+    "U-Net on ResNet-18, segmentation_models_pytorch": ("encoder-unet", {"backbone": "resnet18"}, "Unet"),
+    "PSPNet R18-d8, mmsegmentation": ("pspnet", PSPNET_AS_MMSEG, "mmsegmentation"),
+}
+CONTESTANTS = ("peer", "float32", "bfloat16")
+
+
+def work(case: str, contestant: str, arguments: argparse.Namespace) -> None:
+    """Take one timed step for each line on stdin; each contestant has a process to itself."""
+    torch.set_num_threads(arguments.threads)
+    size, batch = arguments.size, arguments.batch
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
+    labels = torch.randint(0, NUM_CLASSES, (batch, size, size))
+    network, options, peer = CASES[case]
+    memory: AbstractContextManager = nullcontext()
+    if contestant != "peer":
+        plan = plan_of(network, options, precision=contestant, size=size, batch=batch)
+        step, memory = limner_step(plan, images, labels), freed_memory_kept()  # as `fit` does
+    elif peer == "mmsegmentation":
+        step = mmseg_step(images, labels)
+    else:
+        import segmentation_models_pytorch as smp
+
+        model = getattr(smp, peer)("resnet18", encoder_weights=None, classes=NUM_CLASSES)
+        step = plain_step(model, images, labels)
+    with memory:
+        step()
+        print("ready", flush=True)
+        for _ in sys.stdin:
+            start = time.perf_counter()
+            step()
+            print(time.perf_counter() - start, flush=True)
+
+
+def measure(case: str, arguments: argparse.Namespace) -> list[list[float]]:
+    """Return the seconds of each contestant's steps, which take turns."""
+    options = [f"--{key}={getattr(arguments, key)}" for key in ("threads", "size", "batch")]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", __file__, *options, f"--worker={case}/{contestant}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for contestant in CONTESTANTS
+    ]
+    for worker in workers:
+        while (line := worker.stdout.readline()) and line != "ready\n":
+            pass  # libraries may print while they are imported
+    times: list[list[float]] = [[] for _ in workers]
+    for _ in range(arguments.rounds):
+        for worker, seconds in zip(workers, times, strict=True):
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+            seconds.append(float(worker.stdout.readline()))
+    for worker in workers:
+        worker.stdin.close()
+        worker.wait()
+    return times
 
 
 def main() -> None:
@@ -248,29 +281,25 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--only", default="", help="part of a case's name")
+    parser.add_argument("--worker", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    if arguments.worker:
+        work(*arguments.worker.rsplit("/", 1), arguments)
+        return
     print(f"{arguments.size}x{arguments.size}, batch {arguments.batch}, {arguments.threads} threads, CPU\n")
     print("| case | peer s | limner float32 s | ratio | limner bfloat16 s | ratio |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for name, steps in cases(arguments).items():
-        times = measure(steps, rounds=arguments.rounds)
+    for name in CASES:
+        if arguments.only not in name:
+            continue
+        times = measure(name, arguments)
         peer, single, half = (statistics.median(t) for t in times)
         ratio_single = statistics.median(b / a for a, b in zip(times[0], times[1], strict=True))
         ratio_half = statistics.median(b / a for a, b in zip(times[0], times[2], strict=True))
-        print(f"| {name} | {peer:.2f} | {single:.2f} | {ratio_single:.2f} | {half:.2f} | {ratio_half:.2f} |")
-
-
-def measure(steps: tuple[Callable[[], None], ...], *, rounds: int) -> list[list[float]]:
-    """Time each step once a round, after a round that warms up."""
-    times: list[list[float]] = [[] for _ in steps]
-    for round_number in range(rounds + 1):
-        for position, step in enumerate(steps):
-            start = time.perf_counter()
-            step()
-            if round_number:
-                times[position].append(time.perf_counter() - start)
-    return times
+        print(
+            f"| {name} | {peer:.2f} | {single:.2f} | {ratio_single:.2f} | {half:.2f} | {ratio_half:.2f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,7 @@ from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoint, Checkpoints, read_checkpoint
 from limner.training.devices import build_accelerator
 from limner.training.durable_files import write_text_durably
+from limner.training.kept_memory import freed_memory_kept
 from limner.training.learner import Learner
 from limner.training.loop import Batches, Loop, Outcome
 from limner.training.metrics_file import MetricsFile
@@ -92,7 +93,9 @@ def fit(
     if accelerator.is_main_process:
         watcher = _watchers(plan, run, watchers, run_id=state.tracker_id)
     # The caller's random numbers go on as if nothing had been drawn.
-    with closing(watcher), torch.random.fork_rng(devices=[]):
+    is_cpu = accelerator.device.type == "cpu"
+    memory = freed_memory_kept() if is_cpu else nullcontext()
+    with closing(watcher), memory, torch.random.fork_rng(devices=[]):
         model = build_model(plan, network, is_fresh=checkpoint is None, say=watcher.say)
         plan = model.plan
         if accelerator.is_main_process:

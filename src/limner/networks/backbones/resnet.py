@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from limner.layers.norm import TolerantBatchNorm2d
-from limner.layers.winograd import WideConv2d
 
 Dilation = Literal["contracted", "uniform"]
 """How a stage that would have halved the resolution is dilated instead.
@@ -216,8 +215,7 @@ def _convolution(
     in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1, dilation: int = 1
 ) -> nn.Conv2d:
     padding = dilation * (kernel_size // 2)
-    kind = WideConv2d if kernel_size == 3 and stride == 1 else nn.Conv2d
-    return kind(
+    return nn.Conv2d(
         in_channels, out_channels, kernel_size, stride=stride, padding=padding, dilation=dilation, bias=False
     )
 
