@@ -6,8 +6,12 @@ from collections.abc import Callable
 from limner.core.plan import TrainPlan
 from limner.training.run_state import RunState
 
-VALIDATION_SHARE = 0.15
+VALIDATION_SHARE = 0.08
 """With a time budget, validations are put off while they would take more of it than this."""
+
+
+LAST_STRETCH = 4
+"""With a time budget, none is begun when less is left than this many of them take: the last one is near."""
 
 
 class Budget:
@@ -64,9 +68,13 @@ class Budget:
 
     def may_validate(self) -> bool:
         """Say whether the time allows one more validation before the last."""
-        if not self.is_timed:
+        if self._plan.minutes is None:
             return True
-        return self.validation_seconds + self.final_seconds <= VALIDATION_SHARE * self.seconds
+        left = self._plan.minutes * 60 - self.seconds
+        return (
+            self.validation_seconds + self.final_seconds <= VALIDATION_SHARE * self.seconds
+            and left > LAST_STRETCH * self.final_seconds
+        )
 
     def is_due(self, every: int, *, step: int, before: float, after: float) -> bool:
         """Say whether something that happens `every` so many steps is due.

@@ -13,7 +13,7 @@ CPU_PASSES, ACCELERATOR_PASSES = 60, 150
 CPU_STEPS, ACCELERATOR_STEPS = (400, 20_000), (2000, 80_000)
 """Fewest and most steps where nobody set a time."""
 
-VALIDATION_PART = 0.12
+VALIDATION_PART = 0.06
 """Part of the training time that validation may take."""
 
 MOST_VALIDATIONS = 20
