@@ -11,7 +11,7 @@ from limner.core.errors import MissingPartError, TrainingError, UnknownNameError
 from limner.core.run_folder import RunFolder
 from limner.training import trackers
 from limner.training.metrics_file import MetricsFile
-from limner.training.progress_display import ProgressDisplay, describe_moment
+from limner.training.progress_display import ProgressDisplay, describe_moment, describe_run
 from limner.training.trackers import build_tracker
 from limner.training.watchers import Moment
 
@@ -176,3 +176,18 @@ def test_a_terminal_gets_one_live_line_and_messages_above_it():
     display.close()
     display.close()
     assert "Memory ran out [at step 3]" in stream.getvalue()
+
+
+def test_the_first_line_says_what_is_trained():
+    settings = {
+        "network.name": "unet",
+        "data.num_images.train": 114,
+        "data.num_images.val": 28,
+        "input.crop_size": [256, 256],
+        "train.batch_size": 8,
+        "train.precision": "bfloat16",
+        "train.steps": 500,
+    }
+    expected = "Training unet on 114 images and 28 to validate: batches of 8 crops of 256 x 256, bfloat16, "
+    assert describe_run(settings) == expected + "500 steps"
+    assert describe_run(settings | {"train.minutes": 3.0}) == expected + "3 minutes"

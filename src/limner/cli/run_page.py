@@ -9,6 +9,7 @@ def show_run(run: RunFolder) -> None:
     """Print a table with the scores of each split, then the paths of the run."""
     from limner.cli.console import console, table
 
+    _remind_of_findings(run)
     names = ("images", "foreground Dice", "mean Dice", "mean IoU", "pixel accuracy")
     made = table("split", *names, numbers=names)
     for split in ("val", "test"):
@@ -29,6 +30,20 @@ def show_run(run: RunFolder) -> None:
     for name, (path, hint) in rows.items():
         where.add_row(name, str(path), hint)
     console().print(where)
+
+
+def _remind_of_findings(run: RunFolder) -> None:
+    from collections import Counter
+
+    from limner.cli.console import console
+
+    if not run.findings.is_file():
+        return
+    findings = json.loads(run.findings.read_text(encoding="utf-8"))
+    counts = Counter(finding["severity"] for finding in findings)
+    said = " and ".join(f"{n} {word}{'s' * (n > 1)}" for word, n in sorted(counts.items()))
+    if said:
+        console().print(f"The data has {said}: they are in the report, and `limner check` shows them.")
 
 
 def _score(value: float | None) -> str:

@@ -41,7 +41,9 @@ class ProgressDisplay(Watcher):
         self._task: TaskID | None = None
 
     def start(self, moment: Moment, settings: Mapping[str, object]) -> None:
-        """Open the live line, or write the first plain one."""
+        """Say what is trained; then open the live line, or write the first plain one."""
+        if settings:
+            self.say(describe_run(settings))
         if self._live:
             self._open_bar()
         self._show(moment)
@@ -88,6 +90,23 @@ class ProgressDisplay(Watcher):
             self._bar.update(self._task, completed=moment.progress, description=line)
         else:
             self.say(line)
+
+
+def describe_run(settings: Mapping[str, object]) -> str:
+    """Return one line: network, images, crops, precision and how long, from a plan's flat settings."""
+    images = " and ".join(
+        f"{settings[f'data.num_images.{split}']} {words}"
+        for split, words in (("train", "images"), ("val", "to validate"))
+        if f"data.num_images.{split}" in settings
+    )
+    crop = settings.get("input.crop_size")
+    size = " x ".join(map(str, crop)) if isinstance(crop, (list, tuple)) else str(crop)
+    minutes = settings.get("train.minutes")
+    length = f"{minutes:g} minutes" if isinstance(minutes, float) else f"{settings.get('train.steps')} steps"
+    return (
+        f"Training {settings.get('network.name')} on {images}: batches of "
+        f"{settings.get('train.batch_size')} crops of {size}, {settings.get('train.precision')}, {length}"
+    )
 
 
 def describe_moment(moment: Moment, values: Mapping[str, float]) -> str:
