@@ -1,6 +1,6 @@
 """How long limner takes to answer before it does anything: `limner --help` and `import limner`.
 
-    python benchmarks/startup.py
+Run it with limner's own python: ``python benchmarks/startup.py``.
 """
 
 import statistics

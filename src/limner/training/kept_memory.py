@@ -1,8 +1,8 @@
 """Keep freed memory in the process while a CPU trains.
 
 A training step frees and asks again for hundreds of large tensors. The C library of most Linuxes (glibc)
-gives each of them back to the kernel, which hands out fresh zeroed pages the next time: a fifth of the time of a
-step goes into that. Accelerators have allocators of their own and gain nothing.
+gives each of them back to the kernel, which hands out fresh zeroed pages the next time: a fifth of a step's
+time goes into that. Accelerators have allocators of their own and gain nothing.
 """
 
 import ctypes
