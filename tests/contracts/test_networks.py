@@ -1,6 +1,7 @@
 """What every network of the table promises; a new row is tested without a new test."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -161,3 +162,12 @@ def test_the_row_is_complete(name, dims):
     assert entry.good_for.endswith(".")
     assert entry.variants
     assert issubclass(entry.build, nn.Module)
+
+
+def test_at_first_all_classes_are_about_equally_likely(name, dims):
+    # So the first cross-entropy is ln K; scores that start large cost the first tens of steps.
+    network = build(name, dims).train()
+    outputs = network(draw(dims))
+    for logits in (outputs.logits, *(side.logits for side in outputs.auxiliary)):
+        first = nn.functional.cross_entropy(logits, torch.zeros_like(logits[:, 0], dtype=torch.long))
+        assert abs(first.item() - math.log(NUM_CLASSES)) < 0.1

@@ -39,7 +39,11 @@ def test_parts_add_up_to_the_gradient_of_the_whole_batch(accelerator, parts):
         torch.manual_seed(0)
         model = Linear()
         result = compute_gradients(
-            model, a_batch(), task=SemanticTask(LossPlan()), accelerator=accelerator, parts=number
+            model,
+            a_batch(),
+            task=SemanticTask(LossPlan(), num_classes=2),
+            accelerator=accelerator,
+            parts=number,
         )
         gradients.append(model.conv.weight.grad)
         losses.append(result.losses["total"])
@@ -50,7 +54,7 @@ def test_parts_add_up_to_the_gradient_of_the_whole_batch(accelerator, parts):
 def test_clipping_scales_the_whole_gradient(accelerator):
     torch.manual_seed(0)
     model = Linear()
-    task = SemanticTask(LossPlan())
+    task = SemanticTask(LossPlan(), num_classes=2)
     before = compute_gradients(model, a_batch(), task=task, accelerator=accelerator)
     whole = torch.cat([p.grad.flatten() for p in model.parameters()])
     assert torch.allclose(before.gradient_norm, whole.norm())

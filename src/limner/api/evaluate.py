@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from limner.api.load import load, model_folder
 from limner.api.run_splits import read_splits
@@ -22,6 +23,9 @@ from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.loading.dataset import Dataset
 from limner.loading.splits import Splits, assign_splits
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ def evaluate(
     settings: InferencePlan | None = None,
     device: str = "auto",
     precision: str | None = None,
+    network: "nn.Module | None" = None,
     track: Track = silent,
 ) -> EvaluateResult:
     """Measure a model.
@@ -65,6 +70,7 @@ def evaluate(
         settings: Window, overlap, flips and scales; None takes those of the model's plan.
         device: As in `load`.
         precision: As in `load`.
+        network: As in `load`.
         track: Shows progress.
 
     Raises:
@@ -72,7 +78,7 @@ def evaluate(
         ConfigError: There is no such split.
         DataError: The data cannot be opened, its classes are not the model's, or no image could be scored.
     """
-    predictor = load(run_or_model, device=device, precision=precision, settings=settings)
+    predictor = load(run_or_model, device=device, precision=precision, settings=settings, network=network)
     run = _run_of(Path(run_or_model).expanduser())
     trained_on = predictor.plan.data.path
     source = open_source(trained_on if data is None else data)

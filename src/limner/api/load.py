@@ -1,12 +1,16 @@
 """`limner.load`: a model folder, or the run that made it, ready to predict."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from limner.core.plan import InferencePlan
 from limner.core.run_folder import RunFolder
 from limner.inference.predictor import Predictor
 from limner.weights.bundle import load_model
 from limner.weights.card import CARD
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def load(
@@ -15,6 +19,7 @@ def load(
     device: str = "auto",
     precision: str | None = None,
     settings: InferencePlan | None = None,
+    network: "nn.Module | None" = None,
 ) -> Predictor:
     """Load a trained model.
 
@@ -24,6 +29,7 @@ def load(
         precision: ``float32``, ``bfloat16`` or ``float16``; None takes that of the training
             where the device is fast in it, else float32.
         settings: Window, overlap, flips and scales; None takes those of the model's plan.
+        network: Needed only for a model whose network is your own: it, with any weights.
 
     Returns:
         A predictor; its ``predict(image)`` takes a file or an array.
@@ -31,7 +37,8 @@ def load(
     Raises:
         ModelError: It is no model folder, or it was changed, or a newer limner wrote it.
     """
-    return Predictor(load_model(model_folder(model)), device=device, precision=precision, settings=settings)
+    loaded = load_model(model_folder(model), network)
+    return Predictor(loaded, device=device, precision=precision, settings=settings)
 
 
 def model_folder(path: Path | str) -> Path:

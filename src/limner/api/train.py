@@ -3,13 +3,19 @@
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limner.api.check import check
+from limner.api.plan import Planned, make
+from limner.api.processes import is_first_process, num_processes, wait_for
+from limner.api.run_splits import read_splits, write_splits
 from limner.core.errors import ConfigError, describe
-from limner.core.plan import Plan
+from limner.core.plan import NetworkPlan, Plan
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
+from limner.planning.files import read_plan, write_plan
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,33 +59,22 @@ def train(
         ConfigError: A setting is unknown or out of range, or the run's folder is already taken.
         TrainingError: Training had to stop; `resume` goes on.
     """
-    from limner.api.check import check
-    from limner.api.plan import make
-    from limner.api.run_splits import write_splits
-    from limner.planning.files import write_plan
-
     name = network if isinstance(network, str) else None
     module = None if isinstance(network, str) else network
-    planned = make(
-        data, network=name, minutes=minutes, settings=settings, device=device, accept=accept, track=track
-    )
-    plan = planned.plan
-    checked = planned.checked or check(plan.data.path, accept=accept, track=track)
-    folder = _new_run(run, plan)
-    folder.root.mkdir(parents=True)
-    write_plan(folder.plan, plan)
-    _write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
-    write_splits(folder, checked.splits)
-    _write_json(folder.environment, _environment())
-    _fit(
-        folder,
-        plan,
-        network=module,
-        resume=False,
-        device=device,
-        track=track,
-        watchers=watchers,
-    )
+    if num_processes() > 1 and run is None:
+        raise ConfigError("Several processes train together: name the run that they share with --run.")
+    if is_first_process():
+        planned = make(
+            data, network=name, minutes=minutes, settings=settings, device=device, accept=accept, track=track
+        )
+        if module is not None:
+            planned = replace(planned, plan=_with_own_network(planned.plan, module))
+        folder = _prepare(planned, run, track=track)
+    else:
+        folder = _named_run(str(run))
+        wait_for(folder.environment)
+    plan = read_plan(folder.plan)
+    _fit(folder, plan, network=module, resume=False, device=device, track=track, watchers=watchers)
     return folder
 
 
@@ -104,8 +99,6 @@ def resume(
         ConfigError: It is not the folder of a run.
         DataError: The data is gone, or no longer what it was.
     """
-    from limner.planning.files import read_plan
-
     folder = RunFolder(Path(run))
     if not folder.plan.is_file() or not folder.splits.is_file():
         raise ConfigError(
@@ -134,7 +127,6 @@ def _fit(
     """Train, then score and report; all is read from the run's folder, so a resume is the same."""
     from limner.api.evaluate import evaluate
     from limner.api.report import report
-    from limner.api.run_splits import read_splits
     from limner.formats import open_source
     from limner.loading.dataset import Dataset
     from limner.training.fit import fit
@@ -154,10 +146,33 @@ def _fit(
         device=device,
         watchers=watchers,
     )
-    for split in ("val", "test"):
-        if split in datasets:
-            evaluate(folder.root, split=split, device=device, track=track)
-    report(folder.root)
+    if is_first_process():
+        for split in ("val", "test"):
+            if split in datasets:
+                evaluate(folder.root, split=split, device=device, network=network, track=track)
+        report(folder.root)
+
+
+def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
+    """Return the plan with the caller's network in place of the one it was made for."""
+    reasons = {key: why for key, why in plan.reasons.items() if not key.startswith("network.")}
+    own = NetworkPlan(name=type(network).__name__, pretrained="no")
+    return plan.model_copy(
+        update={"network": own, "reasons": reasons | {"network.name": "you gave the module"}}
+    )
+
+
+def _prepare(planned: Planned, run: str | Path | None, *, track: Track) -> RunFolder:
+    """Make the folder with all that training reads; environment.json is written last."""
+    plan = planned.plan
+    checked = planned.checked or check(plan.data.path, track=track)
+    folder = _new_run(run, plan)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    write_plan(folder.plan, plan)
+    _write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
+    write_splits(folder, checked.splits)
+    _write_json(folder.environment, _environment())
+    return folder
 
 
 def _new_run(run: str | Path | None, plan: Plan) -> RunFolder:
@@ -168,8 +183,7 @@ def _new_run(run: str | Path | None, plan: Plan) -> RunFolder:
         while (RUNS / f"{stem}-{number}").exists():
             number += 1
         return RunFolder(RUNS / f"{stem}-{number}")
-    given = Path(run)
-    folder = given if given.is_absolute() or len(given.parts) > 1 else RUNS / given
+    folder = _named_run(run).root
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(
             describe(
@@ -179,6 +193,12 @@ def _new_run(run: str | Path | None, plan: Plan) -> RunFolder:
             )
         )
     return RunFolder(folder)
+
+
+def _named_run(run: str | Path) -> RunFolder:
+    """Return the run of a folder, or of a name below ``runs/``."""
+    given = Path(run)
+    return RunFolder(given if given.is_absolute() or len(given.parts) > 1 else RUNS / given)
 
 
 def _environment() -> dict[str, Any]:

@@ -24,6 +24,7 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
     """Check the data, plan, train, and score the model."""
+    from limner.api.processes import is_first_process
     from limner.api.train import resume as resume_run
     from limner.api.train import train as train_run
     from limner.cli.console import tracker
@@ -51,4 +52,5 @@ def train(
             track=tracker(),
             watchers=watchers,
         )
-    show_run(folder)
+    if is_first_process():
+        show_run(folder)

@@ -22,6 +22,7 @@ from limner.core.outputs import AuxiliaryLogits, DenseLogits
 from limner.layers.atrous_pyramid import AtrousPyramid
 from limner.layers.convolution import ConvNormAct, SeparableConvNormAct
 from limner.layers.fcn_head import FCNHead, PixelClassifier
+from limner.layers.initialization import initialize
 from limner.layers.resize import resize
 from limner.networks.backbones import Dilation, OutputStride, Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
@@ -161,6 +162,7 @@ class DeepLabV3Plus(nn.Module):
         self.auxiliary_head = (
             FCNHead(middle, middle // 4, num_classes=num_classes) if options.auxiliary else None
         )
+        initialize(self.context, self.low_level, self.decoder, self.head, self.auxiliary_head)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 4, W / 4)."""

@@ -21,6 +21,7 @@ from limner.core.config import Config
 from limner.core.outputs import DenseLogits
 from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import PixelClassifier
+from limner.layers.initialization import initialize
 from limner.layers.repeated_convolution import convolve_repeated, pays_to_spread
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
@@ -64,7 +65,7 @@ class EncoderUNet(nn.Module):
             self.decoder.append(_UpBlock(channels, skip_channels.get(stride, 0), width))
             channels = width
         self.head = PixelClassifier(channels, num_classes, kernel_size=3, dropout=options.dropout)
-        _initialize(self.decoder, self.head)
+        initialize(self.decoder, self.head)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / s, W / s), s = 1 by default."""
@@ -107,15 +108,6 @@ class _UpBlock(nn.Module):
             summed += F.conv2d(skip, weight[:, channels:], padding=1)
         out: torch.Tensor = self.conv1.act(self.conv1.norm(summed))
         return out
-
-
-def _initialize(*parts: nn.Module) -> None:
-    for part in parts:
-        for module in part.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
 
 
 ENTRY = NetworkEntry(

@@ -20,6 +20,7 @@ from torch import nn
 from limner.core.config import Config
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
 from limner.layers.fcn_head import FCNHead, PixelClassifier
+from limner.layers.initialization import initialize
 from limner.layers.pyramid_pooling import PyramidPooling
 from limner.networks.backbones import Dilation, OutputStride, Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
@@ -83,6 +84,7 @@ class PSPNet(nn.Module):
             if options.auxiliary
             else None
         )
+        initialize(self.pyramid, self.head, self.auxiliary_head)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / s, W / s)."""

@@ -25,6 +25,7 @@ from limner.layers.activation import ActivationName
 from limner.layers.convolution import ConvNormAct
 from limner.layers.dimensions import LINEAR_INTERPOLATION, MAX_POOL, TRANSPOSED_CONVOLUTION
 from limner.layers.fcn_head import FCNHead
+from limner.layers.initialization import initialize
 from limner.layers.norm import NormName
 from limner.networks.entry import NetworkEntry
 from limner.networks.valid_padding import crop_centre, mirror_for_valid_convolutions
@@ -108,7 +109,7 @@ class UNet(nn.Module):
             if options.auxiliary
             else None
         )
-        _initialize(self)
+        initialize(self)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, *S) float -> logits (B, K, *S)."""
@@ -208,15 +209,6 @@ class _UpBlock(nn.Module):
         skip = crop_centre(skip, features.shape[2:])
         joined: torch.Tensor = self.convs(torch.cat((skip, features), dim=1))
         return joined
-
-
-def _initialize(network: nn.Module) -> None:
-    """Draw weights so that the variance of the activations stays: the paper's sqrt(2 / N)."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Conv3d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
 
 
 ENTRY = NetworkEntry(

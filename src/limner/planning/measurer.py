@@ -45,7 +45,8 @@ class Measurer:
                 pretrained="no",
                 **settled["network.options"],
             ).to(self._device)
-            task = TASKS[settled["task"]](LossPlan(terms=settled["loss.terms"])).to(self._device)
+            losses = LossPlan(terms=settled["loss.terms"])
+            task = TASKS[settled["task"]](losses, num_classes=self._num_classes).to(self._device)
 
             def step(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
                 target = torch.zeros(images.shape[0], *images.shape[2:], dtype=torch.uint8)

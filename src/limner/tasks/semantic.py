@@ -6,6 +6,7 @@ Shape legend: B batch, K classes, *S spatial axes of the target, *s those of the
 from torch import Tensor, nn
 
 from limner.core.batch import Batch
+from limner.core.errors import ConfigError
 from limner.core.outputs import DenseLogits, OutputKind, resize_logits
 from limner.core.plan import LossPlan, Plan
 from limner.losses import build_loss
@@ -17,8 +18,9 @@ class SemanticTask(nn.Module):
 
     accepts: tuple[OutputKind, ...] = (DenseLogits,)
 
-    def __init__(self, plan: LossPlan) -> None:
+    def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
         super().__init__()
+        self.num_classes = num_classes
         self.names = tuple(term.name for term in plan.terms)
         self.weights = tuple(term.weight for term in plan.terms)
         self.losses = nn.ModuleList(build_loss(t, class_weights=plan.class_weights) for t in plan.terms)
@@ -30,7 +32,7 @@ class SemanticTask(nn.Module):
         Raises:
             ConfigError: A loss has no such option.
         """
-        return cls(plan.loss)
+        return cls(plan.loss, num_classes=plan.data.label_table.num_classes)
 
     def loss(self, outputs: DenseLogits, batch: Batch) -> LossValue:
         """Compare logits with labels at the labels' own resolution.
@@ -38,7 +40,15 @@ class SemanticTask(nn.Module):
         Args:
             outputs: Logits (B, K, *s) and those of the side heads.
             batch: With `semantic` (B, *S) on the same device.
+
+        Raises:
+            ConfigError: The network scores another number of classes than the data has.
         """
+        if outputs.logits.shape[1] != self.num_classes:
+            raise ConfigError(
+                f"The network scores {outputs.logits.shape[1]} classes and the data has {self.num_classes}; "
+                f"build it with num_classes={self.num_classes}."
+            )
         assert batch.semantic is not None, "semantic segmentation trains on labelled batches"
         parts = self._terms(outputs.logits, batch.semantic)
         total = sum(parts.values(), start=outputs.logits.new_zeros(()))
