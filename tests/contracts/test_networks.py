@@ -165,7 +165,7 @@ def test_the_row_is_complete(name, dims):
 
 
 def test_at_first_all_classes_are_about_equally_likely(name, dims):
-    # So the first cross-entropy is ln K on evenly mixed truth; scores that start large cost the first tens of steps.
+    # So the first cross-entropy is ln K on evenly mixed truth.
     network = build(name, dims).train()
     outputs = network(draw(dims))
     for logits in (outputs.logits, *(side.logits for side in outputs.auxiliary)):
