@@ -5,6 +5,7 @@ import sys
 import typer
 
 from limner.cli.check import check
+from limner.cli.compare_networks import compare_networks
 from limner.cli.demo import demo
 from limner.cli.doctor import doctor
 from limner.cli.evaluate import evaluate
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (check, plan, train, evaluate, predict, report, networks, doctor, demo):
+for verb in (check, plan, train, evaluate, predict, report, networks, compare_networks, doctor, demo):
     app.command()(verb)
 
 
