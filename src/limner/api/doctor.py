@@ -29,15 +29,6 @@ IMPORTED_AS = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml
 OPTIONAL_PARTS = (
     ("wandb", "wandb", "follow runs on Weights & Biases"),
     ("mlflow", "mlflow", "follow runs in MLflow"),
-    ("monai", "monai", "volumetric networks and surface distances"),
-    ("nibabel", "nibabel", "NIfTI volumes"),
-    ("SimpleITK", "SimpleITK", "MetaImage, NRRD and DICOM volumes"),
-    ("pydicom", "pydicom", "DICOM images"),
-    ("faster_coco_eval", "faster-coco-eval", "COCO average precision, fast"),
-    ("pycocotools", "pycocotools", "COCO average precision, the reference"),
-    ("onnx", "onnx", "export to ONNX"),
-    ("onnxruntime", "onnxruntime", "run exported ONNX models"),
-    ("openvino", "openvino", "run on Intel hardware through OpenVINO"),
 )
 """Module, distribution, what it is for."""
 

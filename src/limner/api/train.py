@@ -69,7 +69,7 @@ def train(
         )
         if module is not None:
             planned = replace(planned, plan=_with_own_network(planned.plan, module))
-        folder = _prepare(planned, run, track=track)
+        folder = _prepare(planned, run, device=device, track=track)
     else:
         folder = _named_run(str(run))
         wait_for(folder.environment)
@@ -162,7 +162,7 @@ def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
     )
 
 
-def _prepare(planned: Planned, run: str | Path | None, *, track: Track) -> RunFolder:
+def _prepare(planned: Planned, run: str | Path | None, *, device: str, track: Track) -> RunFolder:
     """Make the folder with all that training reads; environment.json is written last."""
     plan = planned.plan
     checked = planned.checked or check(plan.data.path, track=track)
@@ -171,7 +171,7 @@ def _prepare(planned: Planned, run: str | Path | None, *, track: Track) -> RunFo
     write_plan(folder.plan, plan)
     _write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
     write_splits(folder, checked.splits)
-    _write_json(folder.environment, _environment())
+    _write_json(folder.environment, _environment(device))
     return folder
 
 
@@ -201,7 +201,7 @@ def _named_run(run: str | Path) -> RunFolder:
     return RunFolder(given if given.is_absolute() or len(given.parts) > 1 else RUNS / given)
 
 
-def _environment() -> dict[str, Any]:
+def _environment(device: str) -> dict[str, Any]:
     """Return versions, machine and command, for whoever wants to repeat the run."""
     import platform
     from importlib.metadata import version
@@ -209,7 +209,9 @@ def _environment() -> dict[str, Any]:
     import torch
 
     import limner
+    from limner.planning.machine import examine
 
+    machine = examine(device)
     return {
         "limner": limner.__version__,
         "python": platform.python_version(),
@@ -218,7 +220,11 @@ def _environment() -> dict[str, Any]:
         "numpy": version("numpy"),
         "opencv": version("opencv-python-headless"),
         "timm": version("timm"),
+        "device": machine.device,
+        "device_name": machine.name,
+        "cores": machine.num_cores,
         "threads": torch.get_num_threads(),
+        "processes": num_processes(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 from limner.core.finding import Finding
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
+from limner.reporting.numbers import plural
 
 OVERALL_NAMES = {
     "foreground_dice": "Foreground Dice",
@@ -149,6 +150,22 @@ class RunFacts:
     def steps(self) -> int | None:
         """The last step that metrics.csv knows."""
         return max((int(s.steps[-1]) for s in self.series.values() if s.steps), default=None)
+
+    @property
+    def device(self) -> str:
+        """What the run trained on, in words; empty where environment.json does not say."""
+        name, threads = self.environment.get("device_name"), self.environment.get("threads")
+        if not isinstance(name, str):
+            return ""
+        if self.environment.get("device") == "cpu" and isinstance(threads, int):
+            return f"{name}, {plural(threads, 'thread')}"
+        return name
+
+    @property
+    def num_processes(self) -> int:
+        """How many processes trained together, each with a batch of its own."""
+        number = self.environment.get("processes")
+        return number if isinstance(number, int) else 1
 
     @property
     def validation(self) -> tuple[str, Series] | None:
