@@ -17,7 +17,7 @@ def test_a_sound_machine_gets_a_verdict_that_names_its_device():
     assert diagnosis.verdict.startswith("Ready: limner trains on")
     groups = {exam.group for exam in diagnosis.exams}
     assert groups == {
-        "python", "limner", "accelerator", "processor", "memory", "disk", "weights", "optional",
+        "python", "limner", "accelerator", "processor", "memory", "disk", "weights", "pictures", "optional",
     }  # fmt: skip
     assert json.loads(json.dumps(diagnosis.to_dict()))["healthy"] is True
 
