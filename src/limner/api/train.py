@@ -1,6 +1,7 @@
 """`limner.train()`: from a folder of labelled images to a trained, measured model."""
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -225,7 +226,7 @@ def _environment(device: str) -> dict[str, Any]:
         "cores": machine.num_cores,
         "threads": torch.get_num_threads(),
         "processes": num_processes(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
 
 

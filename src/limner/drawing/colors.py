@@ -131,6 +131,12 @@ def outcome_keys(table: LabelTable) -> list[Key]:
     return keys + ([Key("wrong class", CONFUSED)] if table.num_classes > 2 else [])
 
 
+def class_colors(table: LabelTable) -> dict[str, RGB]:
+    """Return class name -> the colour that overlays paint it in."""
+    colors = _visible(_lookup(table), table)
+    return {name: _rgb(colors[index]) for index, name in enumerate(table.names)}
+
+
 def _lookup(table: LabelTable) -> RGBImage:
     """Return (256, 3) colours by trained label."""
     colors = np.full((256, 3), IGNORED_COLOR, np.uint8)

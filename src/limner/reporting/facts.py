@@ -8,6 +8,7 @@ from typing import Any
 from limner.core.finding import Finding
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
+from limner.drawing.colors import class_colors
 from limner.reporting.numbers import plural
 
 OVERALL_NAMES = {
@@ -183,6 +184,8 @@ class RunFacts:
 
     @property
     def colors(self) -> dict[str, str]:
-        """Class name -> CSS colour, as masks are drawn."""
+        """Class name -> CSS colour, the one that the pictures show."""
         table = self.label_table
-        return {} if table is None else {c.name: "rgb({} {} {})".format(*c.color) for c in table.classes}
+        if table is None:
+            return {}
+        return {name: "rgb({} {} {})".format(*color) for name, color in class_colors(table).items()}
