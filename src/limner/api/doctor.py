@@ -29,17 +29,11 @@ IMPORTED_AS = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml
 OPTIONAL_PARTS = (
     ("wandb", "wandb", "follow runs on Weights & Biases"),
     ("mlflow", "mlflow", "follow runs in MLflow"),
-    ("monai", "monai", "volumetric networks and surface distances"),
-    ("nibabel", "nibabel", "NIfTI volumes"),
-    ("SimpleITK", "SimpleITK", "MetaImage, NRRD and DICOM volumes"),
-    ("pydicom", "pydicom", "DICOM images"),
-    ("faster_coco_eval", "faster-coco-eval", "COCO average precision, fast"),
-    ("pycocotools", "pycocotools", "COCO average precision, the reference"),
-    ("onnx", "onnx", "export to ONNX"),
-    ("onnxruntime", "onnxruntime", "run exported ONNX models"),
-    ("openvino", "openvino", "run on Intel hardware through OpenVINO"),
 )
 """Module, distribution, what it is for."""
+
+SCRIPTS = {"accents": "é", "Greek": "α", "Cyrillic": "ж", "Chinese": "细", "Japanese": "の", "Korean": "한"}
+"""A letter of each script that class names are often written in."""
 
 LITTLE_MEMORY, LITTLE_DISK = 2 * GIB, 5 * GIB
 """Free bytes below which a run may well fail."""
@@ -94,7 +88,10 @@ def doctor() -> Diagnosis:
     exams = [_python(), Exam("limner", "limner", limner.__version__), *_required_parts()]
     if any(exam.state == "broken" for exam in exams):
         return Diagnosis(tuple(exams), _broken_verdict(exams))
-    exams += [*_accelerator(), *_processor(), *_memory(), *_disk(), *_weight_caches(), *_optional_parts()]
+    exams += [
+        *_accelerator(), *_processor(), *_memory(), *_disk(), *_weight_caches(), _fonts(),
+        *_optional_parts(),
+    ]  # fmt: skip
     return Diagnosis(tuple(exams), _verdict(exams))
 
 
@@ -262,6 +259,18 @@ def _weight_caches() -> Iterator[Exam]:
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         listed += "; HF_HUB_OFFLINE is set, so no others are fetched"
     yield Exam("weights", "pretrained weights", listed, "good" if found else "note")
+
+
+def _fonts() -> Exam:
+    """Say whether pictures can show class names that are not Latin."""
+    from limner.drawing.fonts import can_write
+
+    lacking = [script for script, letter in SCRIPTS.items() if not can_write(letter)]
+    if not lacking:
+        return Exam("pictures", "fonts", f"for Latin, {', '.join(SCRIPTS)}")
+    found = f"none for {', '.join(lacking)}: pictures show such class names as numbers"
+    mend = "Install a font such as Noto Sans CJK (Debian, Ubuntu: apt install fonts-noto-cjk)."
+    return Exam("pictures", "fonts", found, "note", mend)
 
 
 def _optional_parts() -> Iterator[Exam]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from limner.api.check import CheckResult, check
 from limner.core.config import merge
-from limner.core.errors import DataError
+from limner.core.errors import ConfigError, DataError, describe
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
 from limner.planning.files import SUFFIXES, read_experiment
@@ -84,6 +84,15 @@ def make(
         track: Shows progress.
     """
     wanted, data = read_settings(path, _with_shorthands(settings or {}, network=network, minutes=minutes))
+    if Path(path).is_file() and not data.exists():
+        raise ConfigError(
+            describe(
+                "The data that this file names is not there",
+                where=path,
+                found=f"no {data} in {Path.cwd()}, nor beside the file",
+                mend="Write the path of your own dataset folder after `data:`.",
+            )
+        )
     checked = check(data, accept=accept, workers=workers, track=track)
     return Planned(plan_checked(checked, settings=wanted, device=device), checked)
 

@@ -1,6 +1,7 @@
 """`limner.train()`: from a folder of labelled images to a trained, measured model."""
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -69,7 +70,7 @@ def train(
         )
         if module is not None:
             planned = replace(planned, plan=_with_own_network(planned.plan, module))
-        folder = _prepare(planned, run, track=track)
+        folder = _prepare(planned, run, device=device, track=track)
     else:
         folder = _named_run(str(run))
         wait_for(folder.environment)
@@ -162,7 +163,7 @@ def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
     )
 
 
-def _prepare(planned: Planned, run: str | Path | None, *, track: Track) -> RunFolder:
+def _prepare(planned: Planned, run: str | Path | None, *, device: str, track: Track) -> RunFolder:
     """Make the folder with all that training reads; environment.json is written last."""
     plan = planned.plan
     checked = planned.checked or check(plan.data.path, track=track)
@@ -171,7 +172,7 @@ def _prepare(planned: Planned, run: str | Path | None, *, track: Track) -> RunFo
     write_plan(folder.plan, plan)
     _write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
     write_splits(folder, checked.splits)
-    _write_json(folder.environment, _environment())
+    _write_json(folder.environment, _environment(device))
     return folder
 
 
@@ -201,7 +202,7 @@ def _named_run(run: str | Path) -> RunFolder:
     return RunFolder(given if given.is_absolute() or len(given.parts) > 1 else RUNS / given)
 
 
-def _environment() -> dict[str, Any]:
+def _environment(device: str) -> dict[str, Any]:
     """Return versions, machine and command, for whoever wants to repeat the run."""
     import platform
     from importlib.metadata import version
@@ -209,7 +210,9 @@ def _environment() -> dict[str, Any]:
     import torch
 
     import limner
+    from limner.planning.machine import examine
 
+    machine = examine(device)
     return {
         "limner": limner.__version__,
         "python": platform.python_version(),
@@ -218,8 +221,12 @@ def _environment() -> dict[str, Any]:
         "numpy": version("numpy"),
         "opencv": version("opencv-python-headless"),
         "timm": version("timm"),
+        "device": machine.device,
+        "device_name": machine.name,
+        "cores": machine.num_cores,
         "threads": torch.get_num_threads(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "processes": num_processes(),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
 
 

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+import limner
 from limner.cli.check import check
 from limner.cli.compare_networks import compare_networks
 from limner.cli.demo import demo
@@ -18,13 +19,27 @@ from limner.core.errors import LimnerError
 
 app = typer.Typer(
     name="limner",
-    help="Turn your own labelled images into trained, measured, deployable vision models.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 for verb in (check, plan, train, evaluate, predict, report, networks, compare_networks, doctor, demo):
     app.command()(verb)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
+    if wanted:
+        print(f"limner {limner.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def limner_command(
+    version: bool = typer.Option(
+        False, "--version", help="Say which version this is.", is_eager=True, callback=_show_version
+    ),
+) -> None:
+    """Turn your own labelled images into trained, measured, deployable vision models."""
 
 
 def main() -> None:
