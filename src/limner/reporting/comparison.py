@@ -75,10 +75,12 @@ def _bar(comparison: Comparison, network: ComparedNetwork, top: int) -> str:
         return f'{name}<text x="{LEFT}" y="{middle + 4}" fill="#b3321a">no score</text>'
     length = value * (WIDTH - 50)
     cost = f"{_seconds(network.predict_seconds)}, {_compact(network.parameters)}"
+    bar = f'x="{LEFT}" y="{top + 5}" width="{length:.1f}" height="{ROW - 10}" rx="3" fill="#2755b8"'
+    right = f'x="{LEFT + WIDTH + RIGHT - 12}" y="{middle + 4}" text-anchor="end" fill="#6a655c"'
     return (
-        f'{name}<rect x="{LEFT}" y="{top + 5}" width="{length:.1f}" height="{ROW - 10}" rx="3" fill="#2755b8"/>'
+        f"{name}<rect {bar}/>"
         f'<text x="{LEFT + length + 8:.1f}" y="{middle + 4}" font-weight="600">{score(value)}</text>'
-        f'<text x="{LEFT + WIDTH + RIGHT - 12}" y="{middle + 4}" text-anchor="end" fill="#6a655c">{cost}</text>'
+        f"<text {right}>{cost}</text>"
     )
 
 
@@ -124,8 +126,9 @@ def _table(comparison: Comparison) -> Html:
         ),
         tag(
             "p",
-            f"Multiply-adds and prediction: one image of {size}, on the machine that trained. Training memory: "
-            "weights, optimizer, and what the backward pass of one step needs, measured on small inputs.",
+            f"Multiply-adds and prediction: one image of {size}, on the machine that trained. "
+            "Training memory: weights, optimizer, and what the backward pass of one step needs, measured on "
+            "small inputs.",
             class_="muted",
         ),
     )
