@@ -71,6 +71,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         ),
         "mask-encodings-mixed": Code(_E, "Some masks say foreground with 1 and others with 255."),
         "mask-is-coloured": Code(_E, "Masks show classes as colours."),
+        "mask-kinds-mixed": Code(_E, "Some masks are in colour, and others hold one channel."),
         "mask-colours-unclear": Code(_E, "Masks hold more colours than there can be classes."),
         "too-many-values": Code(_E, "Masks hold more values than there can be classes."),
         "one-value-only": Code(_E, "All masks together hold one single value."),

@@ -96,6 +96,8 @@ def _colors(case: Case) -> Finding | None:
     files = case.files(lambda image: image.label_kind == "color")
     if not files or (case.declared is not None and case.declared.encoding.kind == "color"):
         return None
+    if mixed := _mixed_kinds(case, files):
+        return mixed
     specks = _specks(case)
     lossy = any(image.label_is_lossy for image in case.facts.labelled)
     if specks or lossy or case.num_values > MAX_CLASSES:
@@ -118,6 +120,25 @@ def _colors(case: Case) -> Finding | None:
         mend="Accept one class for each colour, then name the classes in dataset.yaml.",
         files=files,
         proposal=proposal,
+    )
+
+
+def _mixed_kinds(case: Case, coloured: list[str]) -> Finding | None:
+    """Masks of one channel beside coloured ones: numbers and colours would be taken for the same."""
+    grey = case.files(lambda image: image.label_kind == "index" and image.value_counts.keys() - {0} != set())
+    if not grey:
+        return None
+    odd, others, kind = (
+        (coloured, grey, "in colour") if len(coloured) <= len(grey) else (grey, coloured, "grey")
+    )
+    return make(
+        "mask-kinds-mixed",
+        place(odd),
+        f"{len(odd)} of {len(odd) + len(others)} masks {'is' if len(odd) == 1 else 'are'} {kind}, unlike "
+        f"{place(others)}",
+        expected="all masks with one channel of class numbers, or all in the same colours",
+        mend=f"Save {place(odd)} like the others.",
+        files=odd,
     )
 
 
