@@ -33,7 +33,8 @@ def read_splits(run: RunFolder, source: Source) -> Splits:
                 where=source.root,
                 found=f"{len(missing)} missing, such as {missing[0]}",
                 expected=f"all {sum(map(len, names.values()))} that {run.splits} names",
-                mend="Put the data back as it was; or start a new run, or score other data: limner evaluate --data.",
+                mend="Put the data back as it was, or start a new run. "
+                "Other data is scored with: limner evaluate --data",
             )
         )
     return {split: tuple(by_name[name] for name in members) for split, members in names.items() if members}

@@ -44,6 +44,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "image-in-no-split": Code(_N, "Images stand in no split list; they are left out."),
         "folder-named-like-image": Code(_W, "A folder is named like an image file; it is passed over."),
         "folder-linked-twice": Code(_W, "A link leads to a folder that is listed already."),
+        "name-garbled": Code(_W, "A file or folder has a name that is not UTF-8; it is passed over."),
         "folder-unreadable": Code(_W, "A folder may not be listed."),
     },
     "files": {

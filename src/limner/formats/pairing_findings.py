@@ -30,6 +30,7 @@ def tree_findings(tree: FileTree) -> list[Finding]:
     rows = (
         ("folder-named-like-image", tree.image_named_folders, "a folder named like an image file", "Rename"),
         ("folder-linked-twice", tree.linked_again, "a link to a folder that is listed already", "Remove"),
+        ("name-garbled", tree.garbled, "a name in another encoding than UTF-8", "Rename"),
         ("folder-unreadable", tree.unreadable, "a folder that may not be listed", "Give read permission to"),
     )
     return [
