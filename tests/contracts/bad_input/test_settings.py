@@ -48,7 +48,7 @@ def test_splits_that_overlap_or_name_nothing(limner, cells):
         "mend: Remove it",
     )
     (cells / "b.txt").write_text("nothing_1\n", "utf-8")
-    limner("check", "data").refuses("The val split holds no image: b.txt", "such as 'nothing_1'")
+    limner("check", "data").refuses("The val split holds no image: data/b.txt", "such as 'nothing_1'")
 
 
 def test_patterns_that_fit_no_file(limner, cells):
@@ -68,7 +68,7 @@ def test_patterns_that_fit_no_file(limner, cells):
         ("optimizer.learning_rate=-1", "optimizer.learning_rate: should be greater than 0; found -1"),
         ("optimizer.learning_rate=.inf", "optimizer.learning_rate: should be a finite number; found inf"),
         ("optimizer.learning_rate=.nan", "optimizer.learning_rate: "),
-        ("optimizer.name=adamv", "(did you mean 'adamw'?)"),
+        ("optimizer.name=adamm", "(did you mean 'adam'?)"),
         ("optimizer.betas=[2,1]", "optimizer.betas[0]: should be less than or equal to 1; found 2"),
         ("input.crop_size=[32,32,32]", "input.crop_size: should be 2 numbers (height, width)"),
         ("inference.window=[0]", "inference.window[0]: should be greater than 0; found 0"),
@@ -83,9 +83,9 @@ def test_patterns_that_fit_no_file(limner, cells):
         ("train.accumulate=3", "train: accumulate 3 must divide batch_size 4"),
     ],
 )
-def test_a_setting_that_cannot_be_used(limner, cells, assignment, said):
+def test_a_setting_that_cannot_be_used(limner, cells, tiny, assignment, said):
     settings = ("--set", "train.batch_size=4", "--set", assignment)
-    limner("plan", "data", "--network", "unet", "--device", "cpu", *settings).refuses(said)
+    limner("plan", "data", *tiny, *settings).refuses(said)
 
 
 def test_a_multiplier_for_no_parameter(limner, cells, tiny):
@@ -147,6 +147,6 @@ def test_a_recipe_that_is_no_text_or_not_there(limner, tmp_path):
     limner("train", "nope.yaml").refuses("The file cannot be read: nope.yaml")
 
 
-def test_a_plan_that_cannot_be_written(limner, cells):
-    answer = limner("plan", "data", "--network", "unet", "--device", "cpu", "--out", "data")
+def test_a_plan_that_cannot_be_written(limner, cells, tiny):
+    answer = limner("plan", "data", *tiny, "--out", "data")
     answer.refuses("The plan cannot be written: data", "found: a folder", "mend: Name a file")
