@@ -96,8 +96,6 @@ def _colors(case: Case) -> Finding | None:
     files = case.files(lambda image: image.label_kind == "color")
     if not files or (case.declared is not None and case.declared.encoding.kind == "color"):
         return None
-    if mixed := _mixed_kinds(case, files):
-        return mixed
     specks = _specks(case)
     lossy = any(image.label_is_lossy for image in case.facts.labelled)
     if specks or lossy or case.num_values > MAX_CLASSES:
@@ -110,6 +108,8 @@ def _colors(case: Case) -> Finding | None:
             mend=f"The cause is probably {cause}: export the masks again as PNG without smoothing.",
             files=files,
         )
+    if mixed := _mixed_kinds(case, files):
+        return mixed
     named = {pack_rgb(c.color): c.name for c in case.settings.classes if c.color}
     proposal = {"mask_encoding": "color"} if set(case.values) <= named.keys() else color_proposal(case.counts)
     return make(
