@@ -1,21 +1,9 @@
 import pytest
 import torch
 
-from limner.core.errors import ConfigError
 from limner.inference import device as module
-from limner.inference.device import choose_device, choose_precision, precision_context
+from limner.inference.device import choose_precision, precision_context
 from limner.planning.machine import Machine, Memory
-
-
-def test_names():
-    assert choose_device("cpu") == torch.device("cpu")
-    assert choose_device("auto").type in {"cpu", "cuda", "mps", "xpu"}
-
-
-@pytest.mark.parametrize("name", ["gpu", "cuda:77", "", "hpu"])
-def test_a_device_that_is_not_there_is_a_message(name):
-    with pytest.raises(ConfigError, match=r"(?s)cannot be used here.*limner doctor"):
-        choose_device(name)
 
 
 @pytest.mark.parametrize(

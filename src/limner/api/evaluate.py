@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.api.load import load, model_folder
+from limner.api.output_folder import make_output_folder
 from limner.api.run_splits import read_splits
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.labels import LabelTable
@@ -115,7 +116,7 @@ def measure(
     Raises:
         DataError: Not one image could be scored.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_output_folder(out)
     scorer = SemanticScorer(predictor.labels)
     pictures = WorstAndBest(out / PICTURES, predictor.labels, count=num_pictures)
     skipped: list[Skipped] = []

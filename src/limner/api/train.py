@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.api.check import check
+from limner.api.output_folder import make_output_folder
 from limner.api.plan import Planned, make
 from limner.api.processes import is_first_process, num_processes, wait_for
 from limner.api.run_splits import read_splits, write_splits
-from limner.core.errors import ConfigError, describe
+from limner.core.errors import ConfigError, DataError, describe
 from limner.core.plan import NetworkPlan, Plan
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
@@ -65,6 +66,8 @@ def train(
     if num_processes() > 1 and run is None:
         raise ConfigError("Several processes train together: name the run that they share with --run.")
     if is_first_process():
+        if run is not None:
+            _refuse_taken(_named_run(run).root)
         planned = make(
             data, network=name, minutes=minutes, settings=settings, device=device, accept=accept, track=track
         )
@@ -111,6 +114,15 @@ def resume(
             )
         )
     plan = read_plan(folder.plan)
+    if not Path(plan.data.path).is_dir():
+        raise DataError(
+            describe(
+                "The data of this run is no longer there",
+                where=plan.data.path,
+                expected="the folder that the run began with",
+                mend=f"Put it back, or write where it is now into {folder.plan}, under data: path:.",
+            )
+        )
     _fit(folder, plan, network=network, resume=True, device=device, track=track, watchers=watchers)
     return folder
 
@@ -137,6 +149,8 @@ def _fit(
         split: Dataset(source, records, plan.data.label_table)
         for split, records in read_splits(folder, source).items()
     }
+    if "train" not in datasets:
+        raise DataError(describe("The run has no training images", where=folder.splits))
     fit(
         plan,
         train=datasets["train"],
@@ -168,7 +182,7 @@ def _prepare(planned: Planned, run: str | Path | None, *, device: str, track: Tr
     plan = planned.plan
     checked = planned.checked or check(plan.data.path, track=track)
     folder = _new_run(run, plan)
-    folder.root.mkdir(parents=True, exist_ok=True)
+    make_output_folder(folder.root)
     write_plan(folder.plan, plan)
     _write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
     write_splits(folder, checked.splits)
@@ -184,16 +198,29 @@ def _new_run(run: str | Path | None, plan: Plan) -> RunFolder:
         while (RUNS / f"{stem}-{number}").exists():
             number += 1
         return RunFolder(RUNS / f"{stem}-{number}")
-    folder = _named_run(run).root
-    if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(
-            describe(
-                "The run's folder is already taken",
-                where=folder,
-                mend=f"Choose another --run, or go on with it: limner train --resume {folder}",
-            )
+    return _named_run(run)
+
+
+def _refuse_taken(folder: Path) -> None:
+    """Stop before anything is read where the run could not be written, or would overwrite another."""
+    is_run = RunFolder(folder).plan.is_file()
+    other = f", or go on with it: limner train --resume {folder}" if is_run else "."
+    above = next(f for f in (folder, *folder.parents) if f.exists())
+    if not above.is_dir():
+        found = f"a file, {above}"
+    elif folder.is_dir() and any(folder.iterdir()):
+        found = "a run" if is_run else "a folder that is not empty"
+    else:
+        return
+    raise ConfigError(
+        describe(
+            "The run's folder is already taken",
+            where=folder,
+            found=found,
+            expected="a name that is free",
+            mend=f"Choose another --run{other}",
         )
-    return RunFolder(folder)
+    )
 
 
 def _named_run(run: str | Path) -> RunFolder:

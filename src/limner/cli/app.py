@@ -1,6 +1,7 @@
 """The command line: `limner VERB ...`; each verb is one file beside this one."""
 
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -44,6 +45,9 @@ def limner_command(
 
 def main() -> None:
     """Run the command line; an error the user can mend is a message on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a file's name may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except LimnerError as error:

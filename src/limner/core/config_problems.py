@@ -40,10 +40,15 @@ def problem(model: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         what = "a key" if isinstance(location[-1], str) else "an item of the list"
         return f"{key}: {what} that is needed is missing"
-    problem = _PLAIN.get(detail["type"], detail["msg"].removeprefix("Value error, ").removeprefix("Input "))
+    problem = plain_words(detail)
     # What a validator of several keys says stands for itself; the keys' whole mapping would bury it.
     found = "" if isinstance(detail["input"], dict) else f"; found {detail['input']!r}"
     return f"{key}: {problem}{found}" if key else f"{problem}{found}"
+
+
+def plain_words(detail: ErrorDetails) -> str:
+    """Return what is wrong with one value, such as ``should be a whole number``."""
+    return _PLAIN.get(detail["type"], detail["msg"].removeprefix("Value error, ").removeprefix("Input "))
 
 
 def _is_tag(part: str | int) -> bool:

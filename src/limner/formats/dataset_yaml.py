@@ -71,7 +71,15 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(describe("dataset.yaml cannot be read", where=path, found=str(error))) from None
+        raise DataError(
+            describe(
+                "dataset.yaml cannot be read",
+                where=path,
+                found=str(error),
+                expected="a text file in UTF-8",
+                mend="Save it as UTF-8, or remove it: `limner check` looks at the data and proposes one.",
+            )
+        ) from None
 
 
 def _says(text: str, values: dict[str, Any]) -> bool:

@@ -28,12 +28,19 @@ def pairing_findings(images: Sequence[Item], pairing: Pairing, others: Sequence[
 def tree_findings(tree: FileTree) -> list[Finding]:
     """Return what was passed over while the files were listed."""
     rows = (
-        ("folder-named-like-image", tree.image_named_folders, "folders are named like image files", "Rename"),
-        ("folder-linked-twice", tree.linked_again, "links lead to a folder that is listed already", "Remove"),
-        ("folder-unreadable", tree.unreadable, "folders may not be listed", "Give read permission to"),
+        ("folder-named-like-image", tree.image_named_folders, "a folder named like an image file", "Rename"),
+        ("folder-linked-twice", tree.linked_again, "a link to a folder that is listed already", "Remove"),
+        ("name-garbled", tree.garbled, "a name in another encoding than UTF-8", "Rename"),
+        ("folder-unreadable", tree.unreadable, "a folder that may not be listed", "Give read permission to"),
     )
     return [
-        _finding(code, Severity.WARNING, paths, f"{len(paths)} {what}.", mend=f"{verb} them.")
+        _finding(
+            code,
+            Severity.WARNING,
+            paths,
+            what if len(paths) == 1 else f"{len(paths)} times {what}",
+            mend=f"{verb} {'it' if len(paths) == 1 else 'them'}.",
+        )
         for code, paths, what, verb in rows
         if paths
     ]

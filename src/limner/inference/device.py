@@ -5,30 +5,9 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from limner.core.errors import ConfigError
-from limner.planning.machine import examine, pick_device
+from limner.planning.machine import examine
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device of a name; ``auto`` is the accelerator where there is one, else the processor.
-
-    Args:
-        name: ``auto``, or a name that PyTorch knows, such as ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ``xpu``.
-
-    Raises:
-        ConfigError: PyTorch does not know the name, or this machine has no such device.
-    """
-    try:
-        device = pick_device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"The device {name!r} cannot be used here: {reason}\n"
-            "`limner doctor` lists the devices of this machine; `--device auto` picks one."
-        ) from None
-    return device
 
 
 def choose_precision(device: torch.device, trained: str) -> str:

@@ -19,8 +19,9 @@ from limner.core.sample import Image
 from limner.decoding.semantic import resize_logits, semantic_labels, semantic_probabilities
 from limner.formats.images import read_image
 from limner.inference.augmentation import View, views
-from limner.inference.device import choose_device, choose_precision, precision_context
+from limner.inference.device import choose_precision, precision_context
 from limner.inference.sliding_window import pad_by_reflection, sliding_window
+from limner.planning.machine import choose_device
 from limner.transforms.fit_channels import fit_channels
 from limner.weights.model import Model
 

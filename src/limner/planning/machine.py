@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from limner.core.errors import ConfigError
 from limner.loading.memory import available_bytes
 
 UNKNOWN_MEMORY = 4 * 2**30
@@ -56,14 +57,38 @@ def examine(device: str = "auto") -> Machine:
 
     Args:
         device: ``auto`` for the accelerator, where there is one, else the CPU; or a torch device.
+
+    Raises:
+        ConfigError: This machine has no such device.
     """
-    chosen = pick_device(device)
+    chosen = choose_device(device)
     if chosen.type == "cpu":
         return Machine("cpu", cpu_name(), host_memory(), num_cores(), cpu_has_bfloat16())
     bfloat16, float16 = _accelerator_formats(chosen)
     return Machine(
         chosen.type, accelerator_name(chosen), accelerator_memory(chosen), num_cores(), bfloat16, float16
     )
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of a name, once something has been put on it.
+
+    Args:
+        name: ``auto``, or a name that PyTorch knows, such as ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ``xpu``.
+
+    Raises:
+        ConfigError: PyTorch does not know the name, or this machine has no such device.
+    """
+    try:
+        device = pick_device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"The device {name!r} cannot be used here: {reason}\n"
+            "`limner doctor` lists the devices of this machine; `--device auto` picks one."
+        ) from None
+    return device
 
 
 def pick_device(device: str = "auto") -> torch.device:

@@ -6,6 +6,7 @@ from typing import Any
 
 from limner.checks.facts import DatasetFacts
 from limner.core.config import parse_config
+from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.plan import LossTerm, Plan
 from limner.core.sample import Record
@@ -77,10 +78,20 @@ def make_plan(
 
 
 def _stretch_sizes(user: Flat, fingerprint: Fingerprint) -> None:
-    """Let one number stand for the same number along each axis."""
+    """Let one number stand for the same number along each axis.
+
+    Raises:
+        ConfigError: There are more or fewer numbers than axes.
+    """
+    dims = fingerprint.spatial_dims
     for key in SIZES:
-        if len(user.get(key) or ()) == 1:
-            user[key] = tuple(user[key]) * fingerprint.spatial_dims
+        sides = user.get(key)
+        if sides is None:
+            continue
+        if len(sides) not in (1, dims):
+            axes = "height, width" if dims == 2 else "depth, height, width"
+            raise ConfigError(f"{key}: should be {dims} numbers ({axes}) or one; found {list(sides)}.")
+        user[key] = tuple(sides) * (dims // len(sides))
 
 
 def _plain(settled: Flat) -> Flat:

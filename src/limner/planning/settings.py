@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from limner.core.config import Config, known_keys
+from limner.core.config_problems import plain_words
 from limner.core.errors import ConfigError, did_you_mean
 from limner.core.plan import Plan
 
@@ -132,11 +133,10 @@ def _unknown(key: str, value: object) -> str:
 
 def _wrong(key: str, field: FieldInfo, error: ValidationError, value: object) -> str:
     detail = error.errors(include_url=False)[0]
-    place = "".join(f"[{part}]" for part in detail["loc"] if isinstance(part, int))
-    message = detail["msg"].replace("Input should", "should")
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
     known = [str(choice) for choice in get_args(field.annotation)]
     near = did_you_mean(value, known) if isinstance(value, str) else ""
-    return f"{key}{place}: {message}; found {detail['input']!r}{near}"
+    return f"{key}{place}: {plain_words(detail)}; found {detail['input']!r}{near}"
 
 
 def _as_size(key: str, value: object) -> object:
@@ -148,4 +148,4 @@ def _adapter(key: str) -> TypeAdapter[Any]:
     field = settable_fields()[key]
     parts = (field.annotation, *field.metadata)
     constrained: Any = Annotated[parts] if field.metadata else field.annotation
-    return TypeAdapter(constrained)
+    return TypeAdapter(constrained, config=ConfigDict(allow_inf_nan=False))

@@ -32,6 +32,7 @@ from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml, plan_to_yaml
 from limner.weights.card import (
     CARD,
+    COPY_AGAIN,
     FORMAT_VERSION,
     LABELS,
     PLAN,
@@ -180,7 +181,7 @@ def _read_settings(folder: Path) -> tuple[Plan, LabelTable]:
         labels = parse_config(DatasetFile, named, where=str(folder / LABELS)).label_table()
     except ConfigError as error:
         raise ModelError(
-            describe("The model's settings cannot be read", where=folder, found=str(error))
+            describe("The model's settings cannot be read", where=folder, found=str(error), mend=COPY_AGAIN)
         ) from error
     if labels is None:
         raise ModelError(describe("The model's labels name no class", where=folder / LABELS))
@@ -196,7 +197,9 @@ def _load_weights(network: nn.Module, path: Path) -> None:
         state = load_file(path)
         missing, unexpected = network.load_state_dict(state, strict=False)
     except SafetensorError as error:
-        raise ModelError(describe("The weights cannot be read", where=path, found=str(error))) from error
+        raise ModelError(
+            describe("The weights cannot be read", where=path, found=str(error), mend=COPY_AGAIN)
+        ) from error
     except RuntimeError as error:  # shapes that differ
         raise ModelError(
             describe("The weights do not fit the network of the plan", where=path, found=str(error))
