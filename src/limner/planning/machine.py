@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from limner.loading.memory import available_bytes
+from limner.core.host import available_bytes, num_cores
 
 UNKNOWN_MEMORY = 4 * 2**30
 """Bytes assumed where the system does not say: what nearly every machine has."""
@@ -82,13 +82,6 @@ def host_memory() -> Memory:
     except (AttributeError, ValueError, OSError):  # Windows
         total = available
     return Memory(max(total, available), available)
-
-
-def num_cores() -> int:
-    """Return the number of CPU cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def cpu_name() -> str:
