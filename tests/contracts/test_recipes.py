@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from limner.networks import build_network
-from limner.planning import check_pairing, read_experiment
+from limner.planning.files import read_experiment
+from limner.planning.pairing import check_pairing
 from limner.planning.settings import read_settings
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))

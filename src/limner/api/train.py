@@ -1,13 +1,12 @@
 """`limner.train()`: from a folder of labelled images to a trained, measured model."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.api.check import check
 from limner.api.plan import Planned, make
 from limner.api.processes import is_first_process, num_processes, wait_for
 from limner.api.run_splits import read_splits, write_splits
@@ -15,6 +14,7 @@ from limner.core.errors import ConfigError, describe
 from limner.core.plan import NetworkPlan, Plan
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
+from limner.formats.whole_files import write_json
 from limner.planning.files import read_plan, write_plan
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def train(
         )
         if module is not None:
             planned = replace(planned, plan=_with_own_network(planned.plan, module))
-        folder = _prepare(planned, run, track=track)
+        folder = _prepare(planned, run)
     else:
         folder = _named_run(str(run))
         wait_for(folder.environment)
@@ -162,27 +162,22 @@ def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
     )
 
 
-def _prepare(planned: Planned, run: str | Path | None, *, track: Track) -> RunFolder:
+def _prepare(planned: Planned, run: str | Path | None) -> RunFolder:
     """Make the folder with all that training reads; environment.json is written last."""
     plan = planned.plan
-    checked = planned.checked or check(plan.data.path, track=track)
     folder = _new_run(run, plan)
     folder.root.mkdir(parents=True, exist_ok=True)
     write_plan(folder.plan, plan)
-    _write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
-    write_splits(folder, checked.splits)
-    _write_json(folder.environment, _environment())
+    write_json(folder.findings, [finding.to_dict() for finding in planned.checked.findings])
+    write_splits(folder, planned.checked.splits)
+    write_json(folder.environment, _environment())
     return folder
 
 
 def _new_run(run: str | Path | None, plan: Plan) -> RunFolder:
     """Return a folder that is free: the one asked for, or ``runs/<data>-<number>``."""
     if run is None:
-        stem = Path(plan.data.path).resolve().name
-        number = 1
-        while (RUNS / f"{stem}-{number}").exists():
-            number += 1
-        return RunFolder(RUNS / f"{stem}-{number}")
+        return RunFolder(next_free(RUNS / Path(plan.data.path).resolve().name))
     folder = _named_run(run).root
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(
@@ -193,6 +188,11 @@ def _new_run(run: str | Path | None, plan: Plan) -> RunFolder:
             )
         )
     return RunFolder(folder)
+
+
+def next_free(stem: Path) -> Path:
+    """Return the first of ``stem-1``, ``stem-2``, ... that does not exist."""
+    return next(path for n in count(1) if not (path := stem.with_name(f"{stem.name}-{n}")).exists())
 
 
 def _named_run(run: str | Path) -> RunFolder:
@@ -221,7 +221,3 @@ def _environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
-
-
-def _write_json(path: Path, values: object) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from limner.core.config import Config, known_keys
-from limner.core.errors import ConfigError, did_you_mean
+from limner.core.errors import ConfigError, did_you_mean, nearest
 from limner.core.plan import Plan
 
 AUTO = "auto"
@@ -125,8 +125,8 @@ def _unknown(key: str, value: object) -> str:
     near = did_you_mean(key, section) or did_you_mean(key, [*known, *known_keys(Plan)])
     if not near:
         # `--set step=100`, without its section.
-        hint = did_you_mean(key.rpartition(".")[2], bare)
-        near = f" (did you mean {bare[hint.split(chr(39))[1]]!r}?)" if hint else ""
+        like = nearest(key.rpartition(".")[2], bare)
+        near = f" (did you mean {bare[like]!r}?)" if like else ""
     return f"{key}: unknown key{near}"
 
 

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from limner.core.run_folder import RunFolder
+from limner.formats.whole_files import write_whole
 from limner.reporting.facts import RunFacts
 from limner.reporting.gather import gather
 from limner.reporting.markup import Html, tag
@@ -67,10 +68,7 @@ def write_report(run: RunFolder) -> Path:
     Raises:
         DataError: The folder is not a run.
     """
-    page = render_page(gather(run))
-    aside = run.report.with_suffix(".html.part")
-    aside.write_text(page, encoding="utf-8")
-    aside.replace(run.report)
+    write_whole(run.report, render_page(gather(run)).encode())
     return run.report
 
 
