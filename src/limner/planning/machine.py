@@ -70,7 +70,8 @@ def pick_device(device: str = "auto") -> torch.device:
     """Return the torch device that ``auto`` means here, or the one asked for."""
     if device != "auto":
         return torch.device(device)
-    found = torch.accelerator.current_accelerator(check_available=True)
+    # Asked in two steps, since PyTorch 2.6 names an accelerator that it was built for and that is not there.
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return torch.device("cpu") if found is None else found
 
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from limner.core.config import Config, known_keys
+from limner.core.config import known_keys
+from limner.core.config_problems import as_model
 from limner.core.errors import ConfigError, did_you_mean, nearest
 from limner.core.plan import Plan
 
@@ -91,10 +92,10 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _leaves(model: type[Config], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
     for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, Config):
+        inner = as_model(field.annotation)
+        if inner is not None:
             yield from _leaves(inner, f"{prefix}{name}.")
         else:
             yield prefix + name, field
