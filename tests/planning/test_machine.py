@@ -16,10 +16,11 @@ def test_the_cpu_is_always_there():
 
 
 def test_auto_means_the_accelerator_where_there_is_one(monkeypatch):
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: None)
-    assert pick_device("auto") == torch.device("cpu")
     xpu = torch.device("xpu", 0)
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: xpu)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: xpu)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    assert pick_device("auto") == torch.device("cpu")
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     assert pick_device("auto") == xpu
     assert pick_device("cpu") == torch.device("cpu")
 

@@ -1,20 +1,19 @@
 """Which images a run trained and validated on, as its splits.json remembers them."""
 
-import json
-
 from pydantic import TypeAdapter, ValidationError
 
 from limner.core.errors import DataError, describe
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record
 from limner.formats.source import Source
+from limner.formats.whole_files import write_json
 from limner.loading.splits import Splits
 
 
 def write_splits(run: RunFolder, splits: Splits) -> None:
     """Write the names of each split's images to the run's splits.json."""
     names = {split: [record.name for record in records] for split, records in splits.items()}
-    run.splits.write_text(json.dumps(names, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(run.splits, names)
 
 
 def read_splits(run: RunFolder, source: Source) -> Splits:

@@ -1,14 +1,13 @@
 """`limner.train()`: from a folder of labelled images to a trained, measured model."""
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.api.check import check
 from limner.api.output_folder import make_output_folder
 from limner.api.plan import Planned, make
 from limner.api.processes import is_first_process, num_processes, wait_for
@@ -17,6 +16,7 @@ from limner.core.errors import ConfigError, DataError, describe
 from limner.core.plan import NetworkPlan, Plan
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
+from limner.formats.whole_files import write_json
 from limner.planning.files import read_plan, write_plan
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def train(
         )
         if module is not None:
             planned = replace(planned, plan=_with_own_network(planned.plan, module))
-        folder = _prepare(planned, run, device=device, track=track)
+        folder = _prepare(planned, run, device=device)
     else:
         folder = _named_run(str(run))
         wait_for(folder.environment)
@@ -177,27 +177,22 @@ def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
     )
 
 
-def _prepare(planned: Planned, run: str | Path | None, *, device: str, track: Track) -> RunFolder:
+def _prepare(planned: Planned, run: str | Path | None, *, device: str) -> RunFolder:
     """Make the folder with all that training reads; environment.json is written last."""
     plan = planned.plan
-    checked = planned.checked or check(plan.data.path, track=track)
     folder = _new_run(run, plan)
     make_output_folder(folder.root)
     write_plan(folder.plan, plan)
-    _write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
-    write_splits(folder, checked.splits)
-    _write_json(folder.environment, _environment(device))
+    write_json(folder.findings, [finding.to_dict() for finding in planned.checked.findings])
+    write_splits(folder, planned.checked.splits)
+    write_json(folder.environment, _environment(device))
     return folder
 
 
 def _new_run(run: str | Path | None, plan: Plan) -> RunFolder:
     """Return a folder that is free: the one asked for, or ``runs/<data>-<number>``."""
     if run is None:
-        stem = Path(plan.data.path).resolve().name
-        number = 1
-        while (RUNS / f"{stem}-{number}").exists():
-            number += 1
-        return RunFolder(RUNS / f"{stem}-{number}")
+        return RunFolder(next_free(RUNS / Path(plan.data.path).resolve().name))
     return _named_run(run)
 
 
@@ -221,6 +216,11 @@ def _refuse_taken(folder: Path) -> None:
             mend=f"Choose another --run{other}",
         )
     )
+
+
+def next_free(stem: Path) -> Path:
+    """Return the first of ``stem-1``, ``stem-2``, ... that does not exist."""
+    return next(path for n in count(1) if not (path := stem.with_name(f"{stem.name}-{n}")).exists())
 
 
 def _named_run(run: str | Path) -> RunFolder:
@@ -255,7 +255,3 @@ def _environment(device: str) -> dict[str, Any]:
         "processes": num_processes(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
-
-
-def _write_json(path: Path, values: object) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

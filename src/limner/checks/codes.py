@@ -4,10 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from limner.core.finding import Finding, Severity
-
-MAX_FILES = 20
-"""A finding names this many files; `count` tells how many there are."""
+from limner.core.finding import MOST_FILES, Finding, Severity
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ def make(
     files: Iterable[str] = (),
     proposal: dict[str, Any] | None = None,
 ) -> Finding:
-    """Compose a finding of a known code; the first `MAX_FILES` files are named and all are counted."""
+    """Compose a finding of a known code; the first `MOST_FILES` files are named and all are counted."""
     names = list(files)
     return Finding(
         code=code,
@@ -122,7 +119,7 @@ def make(
         expected=expected,
         mend=mend,
         proposal=proposal,
-        files=tuple(names[:MAX_FILES]),
+        files=tuple(names[:MOST_FILES]),
         count=max(1, len(names)),
     )
 

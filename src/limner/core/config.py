@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from limner.core.config_problems import problem
+from limner.core.config_problems import as_model, problem
 from limner.core.errors import ConfigError, did_you_mean
 
 
@@ -91,8 +91,8 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Yield every dotted key of a settings model and of the models inside it."""
     for name, field in model.model_fields.items():
         yield prefix + name
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        inner = as_model(field.annotation)
+        if inner is not None:
             yield from known_keys(inner, f"{prefix}{name}.")
 
 

@@ -1,7 +1,7 @@
 """What pydantic found wrong with settings, in words that name the key and the nearest known one."""
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, Tag
 from pydantic_core import ErrorDetails
@@ -27,6 +27,14 @@ def union_tag(name: str) -> Tag:
     angle brackets keep a tag from being taken for a key, and out of messages.
     """
     return Tag(f"<{name}>")
+
+
+def as_model(annotation: object) -> type[BaseModel] | None:
+    """Return the settings model that a field's annotation is, or None where it is anything else."""
+    # In Python 3.10 `tuple[int, ...]` counts as a type and then as no class, so generics are left out first.
+    if get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return None
 
 
 def problem(model: type[BaseModel], detail: ErrorDetails) -> str:
@@ -73,7 +81,8 @@ def _models_in(annotation: object, tag: str | None = None) -> Iterator[type[Base
     tags = [arg.tag for arg in get_args(annotation) if isinstance(arg, Tag)]
     if tag is not None and tags and tag not in tags:
         return
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
+    model = as_model(annotation)
+    if model is not None:
+        yield model
     for argument in get_args(annotation):
         yield from _models_in(argument, tag)

@@ -4,12 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from limner.core.finding import Finding, Severity
+from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.formats.file_tree import FileTree
 from limner.formats.pairing import Item, Pairing
-
-MOST_NAMED = 20
-"""A finding names at most so many files."""
 
 
 def pairing_findings(images: Sequence[Item], pairing: Pairing, others: Sequence[Item]) -> list[Finding]:
@@ -170,7 +167,7 @@ def _finding(
     expected: str = "",
     mend: str = "",
 ) -> Finding:
-    files = tuple(path.as_posix() for path in paths[:MOST_NAMED])
+    files = tuple(path.as_posix() for path in paths[:MOST_FILES])
     return Finding(code, severity, files[0], found, expected, mend, files=files, count=len(paths))
 
 

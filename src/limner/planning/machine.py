@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from limner.core.errors import ConfigError
-from limner.loading.memory import available_bytes
+from limner.core.host import available_bytes, num_cores
 
 UNKNOWN_MEMORY = 4 * 2**30
 """Bytes assumed where the system does not say: what nearly every machine has."""
@@ -95,7 +95,8 @@ def pick_device(device: str = "auto") -> torch.device:
     """Return the torch device that ``auto`` means here, or the one asked for."""
     if device != "auto":
         return torch.device(device)
-    found = torch.accelerator.current_accelerator(check_available=True)
+    # Asked in two steps, since PyTorch 2.6 names an accelerator that it was built for and that is not there.
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return torch.device("cpu") if found is None else found
 
 
@@ -107,13 +108,6 @@ def host_memory() -> Memory:
     except (AttributeError, ValueError, OSError):  # Windows
         total = available
     return Memory(max(total, available), available)
-
-
-def num_cores() -> int:
-    """Return the number of CPU cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def cpu_name() -> str:

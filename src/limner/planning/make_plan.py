@@ -27,7 +27,6 @@ def make_plan(
     splits: Mapping[str, Sequence[Record]],
     *,
     settings: Mapping[str, Any] | None = None,
-    minutes: float | None = None,
     device: str = "auto",
     machine: Machine | None = None,
 ) -> Plan:
@@ -40,7 +39,6 @@ def make_plan(
         splits: The records of each split.
         settings: What the user wrote: part of a plan, nested; any value may be ``auto``. Under ``reasons``
             may stand why, by dotted key.
-        minutes: The time budget; it wins over ``train.minutes`` of the settings.
         device: Where the run will be.
         machine: What that device offers; examined where it is None.
 
@@ -52,8 +50,6 @@ def make_plan(
     settings = dict(settings or {})
     notes = settings.pop("reasons", {})
     user = read_settings(settings)
-    if minutes is not None:
-        user |= read_settings({"train": {"minutes": minutes}}, where="--minutes")
     fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
     _stretch_sizes(user, fingerprint)
     if "network.name" in user:

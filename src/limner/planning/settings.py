@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, get_args
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from limner.core.config import Config, known_keys
-from limner.core.config_problems import plain_words
-from limner.core.errors import ConfigError, did_you_mean
+from limner.core.config import known_keys
+from limner.core.config_problems import as_model, plain_words
+from limner.core.errors import ConfigError, did_you_mean, nearest
 from limner.core.plan import Plan
 
 AUTO = "auto"
@@ -92,10 +92,10 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _leaves(model: type[Config], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
     for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, Config):
+        inner = as_model(field.annotation)
+        if inner is not None:
             yield from _leaves(inner, f"{prefix}{name}.")
         else:
             yield prefix + name, field
@@ -126,8 +126,8 @@ def _unknown(key: str, value: object) -> str:
     near = did_you_mean(key, section) or did_you_mean(key, [*known, *known_keys(Plan)])
     if not near:
         # `--set step=100`, without its section.
-        hint = did_you_mean(key.rpartition(".")[2], bare)
-        near = f" (did you mean {bare[hint.split(chr(39))[1]]!r}?)" if hint else ""
+        like = nearest(key.rpartition(".")[2], bare)
+        near = f" (did you mean {bare[like]!r}?)" if like else ""
     return f"{key}: unknown key{near}"
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.core.run_folder import RunFolder
+from limner.formats.whole_files import write_whole
 from limner.reporting.document import Part, render_document
 from limner.reporting.facts import RunFacts
 from limner.reporting.gather import gather
@@ -56,10 +57,7 @@ def write_report(run: RunFolder) -> Path:
     Raises:
         DataError: The folder is not a run.
     """
-    page = render_page(gather(run))
-    aside = run.report.with_suffix(".html.part")
-    aside.write_text(page, encoding="utf-8")
-    aside.replace(run.report)
+    write_whole(run.report, render_page(gather(run)).encode())
     return run.report
 
 
