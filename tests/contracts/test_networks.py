@@ -17,6 +17,8 @@ TINY = {
     "encoder-unet": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4)},
     "pspnet": {"backbone": "resnet18c", "channels": 8},
     "deeplabv3plus": {"backbone": "resnet18c", "channels": 16},
+    "enet": {"stem_filters": 5, "widths": (8, 16), "repeats": 1},
+    "espnet": {"stem_width": 6, "widths": (10, 15), "blocks": (1, 1)},
     "unet3d": {"widths": (4, 8, 12)},
 }
 NUM_CLASSES = 4

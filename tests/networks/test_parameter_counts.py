@@ -86,6 +86,26 @@ ROWS = {
         *("deeplabv3plus", 19, 3, {"backbone": "resnet18", **SMP_HEAD}, 12333923),
         "0e043ea04517ac9bb5cb20a4d3b7d8a024dc51c70bf26951e1b081e25fa8a635",
     ),
+    ("ENet", "19 classes, encoder PReLU / decoder ReLU"): (
+        *("enet", 19, 3, {}, 351660),
+        "e631941945deaf51c92df9244d9ab8cf5a3fdc93682e22641f63b7d1efa9f6ec",
+    ),
+    ("ESPNet", "ESPNet p=2 q=8, 20 classes"): (
+        *("espnet", 20, 3, {}, 365109),
+        "5dc4d138cafcb324f483cbd71d38f8b83f09fa6641a8e541bb6edab339e20626",
+    ),
+    ("ESPNet", "ESPNet p=2 q=8, 19 classes"): (
+        *("espnet", 19, 3, {}, 363462),
+        "e1e211cde7255b47eaa919398342627d6da1248f00d043780c3788af12f4eb10",
+    ),
+    ("ESPNet", "ESPNet p=2 q=3, 19 classes"): (
+        *("espnet", 19, 3, {"blocks": (2, 3)}, 201542),
+        "58891b2e0a648ed14cbafc08f77e2a3e93578b9d6e911c2185450a5419abacd1",
+    ),
+    ("ESPNet", "ESPNet-C (encoder only) p=2 q=3, 20 classes"): (
+        *("espnet", 20, 3, {"blocks": (2, 3), "decoder": False}, 187529),
+        "b09384ba467f3c82ba3d70962c00ab37aaca5597c6c95bc19478560d7d4e28c3",
+    ),
     ("3D U-Net", "wolny UNet3D default f_maps 64, gcr, 4 levels, 1 in, 2 out"): (
         "unet3d",
         2,
