@@ -19,6 +19,14 @@ TINY = {
     "deeplabv3plus": {"backbone": "resnet18c", "channels": 16},
     "enet": {"stem_filters": 5, "widths": (8, 16), "repeats": 1},
     "espnet": {"stem_width": 6, "widths": (10, 15), "blocks": (1, 1)},
+    "bisenetv1": {"channels": 8},
+    "bisenetv2": {
+        "detail_widths": (4, 6),
+        "semantic_widths": (4, 6, 8, 10),
+        "expansion": 2,
+        "head_channels": 16,
+        "booster_channels": (4, 6, 8, 10),
+    },
     "unet3d": {"widths": (4, 8, 12)},
 }
 NUM_CLASSES = 4

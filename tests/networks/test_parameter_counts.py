@@ -106,6 +106,22 @@ ROWS = {
         *("espnet", 20, 3, {"blocks": (2, 3), "decoder": False}, 187529),
         "b09384ba467f3c82ba3d70962c00ab37aaca5597c6c95bc19478560d7d4e28c3",
     ),
+    ("BiSeNetV1", "BiSeNetV1-r18-d32"): (
+        *("bisenetv1", 19, 3, {}, 13425721),
+        "3fd6be14704fa8bf793980b3404e1c934fe4a4190f385276632f483b6ccc2db8",
+    ),
+    ("BiSeNetV1", "BiSeNetV1-r50-d32"): (
+        *("bisenetv1", 19, 3, {"backbone": "resnet50"}, 59243385),
+        "a2030b000fc7c6d1071500cdffb93952bb6ca4bc4225999c2cabe28dbc2577dc",
+    ),
+    ("BiSeNetV2", "CoinCheung, 19 classes, train mode (4 booster heads)"): (
+        *("bisenetv2", 19, 3, {}, 5231487),
+        "11841c6da8c13d4a5047889f558990ae9ddf7867cdece0ed4f5edcf2cddd47f1",
+    ),
+    ("BiSeNetV2", "CoinCheung, 19 classes, eval mode"): (
+        *("bisenetv2", 19, 3, {"auxiliary": False}, 3358627),
+        "350217b0167f48c4f44dcf4ac718f231a608ae29b888b6ee3d170e8a4be287cd",
+    ),
     ("3D U-Net", "wolny UNet3D default f_maps 64, gcr, 4 levels, 1 in, 2 out"): (
         "unet3d",
         2,

@@ -7,6 +7,8 @@ from torch import nn
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, UnknownNameError, describe
 from limner.networks import (
+    bisenetv1,
+    bisenetv2,
     deeplabv3plus,
     encoder_unet,
     enet,
@@ -27,6 +29,8 @@ NETWORKS: dict[str, NetworkEntry] = {
     "deeplabv3plus": deeplabv3plus.ENTRY,
     "enet": enet.ENTRY,
     "espnet": espnet.ENTRY,
+    "bisenetv1": bisenetv1.ENTRY,
+    "bisenetv2": bisenetv2.ENTRY,
     "unet3d": unet3d.ENTRY,
 }
 
