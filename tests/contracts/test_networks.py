@@ -14,6 +14,10 @@ from limner.networks import NETWORKS, build_network
 # The smallest sensible form of each row, so that the contract takes seconds.
 TINY = {
     "unet": {"widths": (4, 8, 12)},
+    "unetplusplus": {"widths": (4, 8, 12)},
+    "resunet": {"widths": (4, 8, 12)},
+    "resunetplusplus": {"widths": (4, 8, 12, 16), "rates": (1, 3)},
+    "segnet": {"widths": (8, 12), "convs": (2, 2)},
     "encoder-unet": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4)},
     "pspnet": {"backbone": "resnet18c", "channels": 8},
     "deeplabv3plus": {"backbone": "resnet18c", "channels": 16},

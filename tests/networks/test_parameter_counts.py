@@ -122,6 +122,30 @@ ROWS = {
         *("bisenetv2", 19, 3, {"auxiliary": False}, 3358627),
         "350217b0167f48c4f44dcf4ac718f231a608ae29b888b6ee3d170e8a4be287cd",
     ),
+    ("SegNet", "VGG16-BN encoder-decoder (13+13 convs), 11 classes"): (
+        *("segnet", 11, 3, {}, 29449355),
+        "1b8afa80f370c9e712406b48fcfc83acc469a47ce598fbe9051b4392ab56c7ca",
+    ),
+    ("UNet++", "NestedUNet 32-64-128-256-512, no deep supervision, 1 classes"): (
+        *("unetplusplus", 1, 3, {"deep_supervision": False}, 9163329),
+        "9c19afecdfe31d76b3783ca7047b6f992498d88df7dabb57507cc6cafda10478",
+    ),
+    ("UNet++", "NestedUNet 32-64-128-256-512, no deep supervision, 19 classes"): (
+        *("unetplusplus", 19, 3, {"deep_supervision": False}, 9163923),
+        "ae488e1b8a033347154bf58e5df22db65019879a7db26609b58bfdfad4bbf647",
+    ),
+    ("UNet++", "NestedUNet, deep supervision (4 outputs), 1 classes"): (
+        *("unetplusplus", 1, 3, {}, 9163428),
+        "bb73981b6923f2be4a0f8c4914954c602c4e9fffce3b9db65894d476d6f3d483",
+    ),
+    ("ResUNet", "filters 64-128-256-512, 3ch, 1 class (sigmoid)"): (
+        *("resunet", 1, 3, {}, 13043009),
+        "bc48d611452cf6588254564fca14040637a8b07a310c813cc3c07c62dac146f3",
+    ),
+    ("ResUNet++", "author PyTorch port, 1 class"): (
+        *("resunetplusplus", 1, 3, {}, 4062993),
+        "8d06d44f222aff542fdf5898e8219d378e5f8b3d259585e9ee66367453a3d4ab",
+    ),
     ("3D U-Net", "wolny UNet3D default f_maps 64, gcr, 4 levels, 1 in, 2 out"): (
         "unet3d",
         2,

@@ -14,8 +14,12 @@ from limner.networks import (
     enet,
     espnet,
     pspnet,
+    resunet,
+    resunetplusplus,
+    segnet,
     unet,
     unet3d,
+    unetplusplus,
 )
 from limner.networks.backbones import Pretrained
 from limner.networks.entry import NetworkEntry
@@ -24,6 +28,10 @@ __all__ = ["NETWORKS", "NetworkEntry", "Pretrained", "build_network"]
 
 NETWORKS: dict[str, NetworkEntry] = {
     "unet": unet.ENTRY,
+    "unetplusplus": unetplusplus.ENTRY,
+    "resunet": resunet.ENTRY,
+    "resunetplusplus": resunetplusplus.ENTRY,
+    "segnet": segnet.ENTRY,
     "encoder-unet": encoder_unet.ENTRY,
     "pspnet": pspnet.ENTRY,
     "deeplabv3plus": deeplabv3plus.ENTRY,

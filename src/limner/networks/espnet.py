@@ -20,6 +20,7 @@ from limner.core.config import Config
 from limner.core.outputs import DenseLogits
 from limner.layers.initialization import CLASSIFIER_STD, initialize
 from limner.layers.norm import TolerantBatchNorm2d
+from limner.layers.resize import cut
 from limner.networks.entry import NetworkEntry
 
 Width = Annotated[int, Field(gt=0)]
@@ -145,10 +146,10 @@ class _Decoder(nn.Module):
         self, half: torch.Tensor, quarter: torch.Tensor, logits: torch.Tensor, size: torch.Size
     ) -> torch.Tensor:
         """Map the scores of stride 8 to (B, K, *size)."""
-        coarse = _cut(self.up3(self.norm(logits)), quarter.shape[2:])
+        coarse = cut(self.up3(self.norm(logits)), quarter.shape[2:])
         coarse = self.join(torch.cat((self.lateral(quarter), coarse), dim=1))
-        coarse = self.close(_cut(self.up2(coarse), half.shape[2:]))
-        return _cut(self.classifier(self.fuse(torch.cat((coarse, half), dim=1))), size)
+        coarse = self.close(cut(self.up2(coarse), half.shape[2:]))
+        return cut(self.classifier(self.fuse(torch.cat((coarse, half), dim=1))), size)
 
 
 def _norm_act(channels: int) -> nn.Sequential:
@@ -157,11 +158,6 @@ def _norm_act(channels: int) -> nn.Sequential:
 
 def _double(channels: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(channels, channels, 2, stride=2, bias=False)
-
-
-def _cut(features: torch.Tensor, size: torch.Size) -> torch.Tensor:
-    """Take off the last row or column where the finer map has an odd number of them."""
-    return features[..., : size[0], : size[1]]
 
 
 ENTRY = NetworkEntry(
