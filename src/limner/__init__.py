@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from limner.api.check import check
+    from limner.api.compare_networks import compare_networks
     from limner.api.demo import demo
     from limner.api.doctor import doctor
     from limner.api.evaluate import evaluate
@@ -28,7 +29,18 @@ if TYPE_CHECKING:
     from limner.api.report import report
     from limner.api.train import train
 
-__all__ = ["check", "demo", "doctor", "evaluate", "load", "plan", "predict", "report", "train"]
+__all__ = [
+    "check",
+    "compare_networks",
+    "demo",
+    "doctor",
+    "evaluate",
+    "load",
+    "plan",
+    "predict",
+    "report",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute may be anything

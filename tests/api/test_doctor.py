@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 from limner.api import doctor as module
 from limner.api.doctor import Exam, _required_part, doctor
@@ -16,7 +17,7 @@ def test_a_sound_machine_gets_a_verdict_that_names_its_device():
     assert diagnosis.verdict.startswith("Ready: limner trains on")
     groups = {exam.group for exam in diagnosis.exams}
     assert groups == {
-        "python", "limner", "accelerator", "processor", "memory", "disk", "weights", "optional",
+        "python", "limner", "accelerator", "processor", "memory", "disk", "weights", "pictures", "optional",
     }  # fmt: skip
     assert json.loads(json.dumps(diagnosis.to_dict()))["healthy"] is True
 
@@ -25,6 +26,16 @@ def test_an_absent_optional_part_comes_with_its_install_line(monkeypatch):
     monkeypatch.setattr(module, "OPTIONAL_PARTS", (("no_such_part", "no-such-part", "nothing"),))
     (exam,) = module._optional_parts()
     assert (exam.state, exam.mend) == ("note", "pip install no-such-part")
+
+
+def test_only_parts_that_limner_can_use_are_offered():
+    # Whoever installs what doctor names must get what doctor says it is for.
+    source = Path(module.__file__).parents[1]
+    files = [f for f in source.rglob("*.py") if f != Path(module.__file__)]
+    text = "\n".join(f.read_text("utf-8") for f in files)
+    # Trackers are accelerate's, by name; other parts are imported.
+    unused = [m for m, _, _ in module.OPTIONAL_PARTS if f'"{m}"' not in text and f"import {m}" not in text]
+    assert unused == []
 
 
 def test_a_required_part_that_is_too_old_is_broken():

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -54,6 +55,18 @@ def test_foreign_data_with_other_values_is_matched_by_name(run, cells, tmp_path)
     )
     with pytest.raises(DataError, match="(?s)not trained on.*nerve"):
         limner.evaluate(run.root, data=foreign, device="cpu")
+
+
+def test_results_of_other_data_never_take_the_place_of_the_trainings(run, cells, tmp_path):
+    own = limner.evaluate(run.root, device="cpu")
+    before = (own.out / "scores.json").read_bytes()
+    other = tmp_path / "clinic" / "val"
+    shutil.copytree(cells, other)
+    named_like_a_split = limner.evaluate(run.root, data=other, device="cpu")
+    assert named_like_a_split.out == run.evaluation("clinic-val")
+    a_split_of_it = limner.evaluate(run.root, data=other.rename(tmp_path / "b"), split="val", device="cpu")
+    assert a_split_of_it.out == run.evaluation("b-val")
+    assert (own.out / "scores.json").read_bytes() == before
 
 
 def test_a_bad_file_is_skipped_and_said(run, cells):

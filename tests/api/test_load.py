@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -15,3 +17,9 @@ def test_a_model_folder_and_its_run_are_the_same(run):
 def test_a_folder_without_a_model(tmp_path):
     with pytest.raises(ModelError, match="not a whole model folder"):
         limner.load(tmp_path)
+
+
+def test_a_run_that_was_stopped_says_how_to_go_on(run):
+    shutil.rmtree(run.model)
+    with pytest.raises(ModelError, match=r"(?s)no model yet.*limner train --resume .*one"):
+        limner.load(run.root)

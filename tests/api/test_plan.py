@@ -62,8 +62,17 @@ def test_a_recipe_and_the_words_beside_it(cells, tmp_path):
     assert made.reasons["train.steps"] == "you set it: short"
 
 
+def test_a_recipe_whose_data_is_elsewhere_says_where_to_write_it(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("data: gone\n")
+    with pytest.raises(
+        ConfigError, match="(?s)data that this file names is not there.*no gone.*after `data:`"
+    ):
+        make(recipe, device="cpu")
+
+
 def test_a_plan_written_and_read_again_is_the_same(cells, tmp_path):
-    from limner.planning import write_plan
+    from limner.planning.files import write_plan
 
     made = plan(cells, settings=TINY, minutes=2, device="cpu")
     write_plan(tmp_path / "plan.yaml", made)

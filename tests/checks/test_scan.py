@@ -160,3 +160,12 @@ def test_pixels_outside_the_field_of_view_are_not_counted(make_source, rng, tmp_
     assert scan(source).value_counts == {0: 60, 1: 240}
     PillowImage.fromarray(region[:5]).save(tmp_path / "region.png")
     assert "differ in size" in scan(source).images[0].label_error
+
+
+def test_a_lossy_field_of_view_is_read_as_training_reads_it(make_source, rng, tmp_path):
+    source = make_source({"a": (picture(rng), np.ones((40, 48), np.uint8))})
+    region = np.full((40, 48), 20, np.uint8)  # a grey that compression may leave where nothing was drawn
+    region[:, :24] = 255
+    PillowImage.fromarray(region).save(tmp_path / "region.jpg", quality=95)
+    source.records = (replace(source.records[0], valid_region=tmp_path / "region.jpg"),)
+    assert scan(source).value_counts == {1: 40 * 24}

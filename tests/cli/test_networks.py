@@ -25,7 +25,15 @@ def test_every_network_is_listed_with_its_parameters(rows):
 def test_the_table_names_paper_year_and_task():
     result = CliRunner().invoke(app, ["networks"])
     assert result.exit_code == 0, result.output
-    for words in ("deeplabv3plus", "43.6 M", "2018", "semantic 2D", "Pyramid Scene Parsing Network"):
+    for words in (
+        "deeplabv3plus",
+        "43.6 M",
+        "176.2 G",
+        "2018",
+        "context",
+        "semantic 2D",
+        "Pyramid Scene Parsing Network",
+    ):
         assert words in result.output
 
 

@@ -1,13 +1,18 @@
 """Every recipe is a set of settings that limner knows, for a network it can build."""
 
+import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
+from limner.api.plan import plan
 from limner.networks import build_network
-from limner.planning import check_pairing, read_experiment
-from limner.planning.settings import read_settings
+from limner.planning.files import read_experiment
+from limner.planning.pairing import check_pairing
+from limner.planning.settings import flatten, read_settings
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
@@ -32,3 +37,20 @@ def test_a_recipe_is_short(path):
         line for line in path.read_text().splitlines() if line.strip() and not line.strip().startswith("#")
     ]
     assert len(lines) <= 35
+
+
+@pytest.mark.slow  # builds and measures each network
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_plans_and_its_settings_stay(path, tmp_path):
+    draw = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for number in range(4):
+        image = draw.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / "images" / f"{number}.png"), image)
+        cv2.imwrite(str(tmp_path / "masks" / f"{number}.png"), image[..., 0] >> 7)
+    wanted = read_experiment(path).settings
+    made = flatten(plan(tmp_path, settings=wanted, device="cpu"))
+    for key, value in read_settings(wanted).items():
+        if not isinstance(value, dict):  # of a mapping, limner may fill in the rest
+            assert made[key] == json.loads(json.dumps(value, default=lambda term: term.model_dump())), key

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from limner.core.outputs import DenseLogits
+from limner.core.outputs import DenseLogits, resize_logits
 from limner.decoding import semantic
-from limner.decoding.semantic import resize_logits, semantic_labels, semantic_probabilities
+from limner.decoding.semantic import semantic_labels, semantic_probabilities
 
 SIZES = [
     ((9, 7), (36, 28)),

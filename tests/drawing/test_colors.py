@@ -7,6 +7,7 @@ from limner.drawing.colors import (
     FALSE_POSITIVE,
     HIT,
     IGNORED_COLOR,
+    class_colors,
     class_keys,
     color_map,
     outcome_keys,
@@ -90,3 +91,11 @@ def test_the_legend_names_what_occurs():
 
 def test_outlines_suit_the_size():
     assert [outline_width((side, side)) for side in (32, 256, 1200, 2000)] == [1, 1, 2, 3]
+
+
+def test_the_colors_that_are_named_are_those_that_are_painted():
+    table = LabelTable((LabelClass("sky", (0,), (0, 0, 0)), LabelClass("road", (1,), (10, 90, 20))))
+    picture = np.zeros((4, 4, 3), np.uint8)
+    painted = overlay(picture, np.zeros((4, 4), np.uint8), table, opacity=1.0, outline=0)
+    colors = class_colors(table)
+    assert colors["sky"] == tuple(painted[0, 0]) != (0, 0, 0) and colors["road"] == (10, 90, 20)

@@ -59,7 +59,7 @@ def test_gaps_are_told(tmp_path: Path) -> None:
 
 def test_masks_of_two_sizes(tmp_path: Path) -> None:
     source = open_source(build(tmp_path, {"a": [spot(0, 0), spot(0, 0, (5, 4))]}))
-    with pytest.raises(DataError, match=r"differ in size(.|\n)*1\.png(.|\n)*5x4(.|\n)*4x5 as in 0\.png"):
+    with pytest.raises(DataError, match=r"differ in size(.|\n)*1\.png(.|\n)*4x5(.|\n)*5x4 as in 0\.png"):
         source.read_values(source.records[0])
 
 

@@ -1,21 +1,9 @@
 import pytest
 import torch
 
-from limner.core.errors import ConfigError
 from limner.inference import device as module
-from limner.inference.device import choose_device, choose_precision, precision_context
+from limner.inference.device import choose_precision, is_out_of_memory
 from limner.planning.machine import Machine, Memory
-
-
-def test_names():
-    assert choose_device("cpu") == torch.device("cpu")
-    assert choose_device("auto").type in {"cpu", "cuda", "mps", "xpu"}
-
-
-@pytest.mark.parametrize("name", ["gpu", "cuda:77", "", "hpu"])
-def test_a_device_that_is_not_there_is_a_message(name):
-    with pytest.raises(ConfigError, match=r"(?s)cannot be used here.*limner doctor"):
-        choose_device(name)
 
 
 @pytest.mark.parametrize(
@@ -33,11 +21,26 @@ def test_the_trained_precision_where_it_is_fast(monkeypatch, trained, bfloat16, 
     assert choose_precision(torch.device("cpu"), trained) == chosen
 
 
-def test_the_precision_is_that_of_the_arithmetic_and_not_of_the_weights():
-    layer = torch.nn.Conv2d(1, 1, 1)
-    images = torch.ones(1, 1, 2, 2)
-    with precision_context(torch.device("cpu"), "bfloat16"):
-        assert layer(images).dtype == torch.bfloat16
-    with precision_context(torch.device("cpu"), "float32"):
-        assert layer(images).dtype == torch.float32
-    assert layer.weight.dtype == torch.float32
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 7.10 GB)"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+    ],
+)
+def test_what_allocators_say_is_recognised(error):
+    assert is_out_of_memory(error)
+
+
+def test_this_pytorchs_own_words_are_recognised():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**62, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)
+
+
+def test_other_errors_are_not():
+    assert not is_out_of_memory(RuntimeError("shape mismatch"))
+    assert not is_out_of_memory(ValueError("out of memory of a user's own"))

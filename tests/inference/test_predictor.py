@@ -173,7 +173,7 @@ def test_settings_that_cannot_be(tiny_model):
         predictor(tiny_model(), window=(64,))
     with pytest.raises(ConfigError, match="'cuda:77'|'nowhere'"):
         Predictor(tiny_model(), device="nowhere")
-    with pytest.raises(ConfigError, match="no precision 'int4'"):
+    with pytest.raises(ConfigError, match="no precision named 'int4'"):
         Predictor(tiny_model(), device="cpu", precision="int4").predict(image(40, 40))
 
 

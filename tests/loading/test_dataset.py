@@ -58,8 +58,8 @@ def test_sizes_that_differ_are_named(memory_source, labels):
     memory_source.read_values = lambda record: np.zeros((40, 49), np.uint8)
     with pytest.raises(DataError, match="The labels and their image differ in size: image 000") as caught:
         Dataset(memory_source, memory_source.records, labels)[0]
-    assert "labels of 49 x 40" in str(caught.value)
-    assert "50 x 40, as image 000" in str(caught.value)
+    assert "labels of 49x40" in str(caught.value)
+    assert "50x40, as image 000" in str(caught.value)
 
 
 def test_an_unknown_value_names_its_file(memory_source, labels):
@@ -88,7 +88,7 @@ def test_labels_outside_the_valid_region_are_ignored(memory_source, labels, reco
 
 def test_a_valid_region_of_another_size_is_named(memory_source, labels, record_with_region):
     dataset = Dataset(memory_source, [record_with_region(np.ones((40, 51), np.uint8))], labels)
-    with pytest.raises(DataError, match=r"valid region and its image differ in size: .*region\.png"):
+    with pytest.raises(DataError, match=r"field of view and its mask differ in size: .*region\.png"):
         dataset[0]
 
 

@@ -106,8 +106,8 @@ def test_a_small_3d_unet_learns_a_ball():
     truth = (distance < 0.6).long()[None]
     volume = truth[:, None].float() + 0.5 * torch.randn(1, 1, 24, 24, 24)
     network = build_network("unet3d", num_classes=2, in_channels=1, widths=(8, 16))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
-    for _ in range(30):
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.1)
+    for _ in range(40):
         loss = torch.nn.functional.cross_entropy(network(volume).logits, truth)
         optimizer.zero_grad()
         loss.backward()

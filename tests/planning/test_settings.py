@@ -37,7 +37,7 @@ def test_nest_undoes_flattening():
             {"optimizer": {"learning_rate": -0.1}},
             "optimizer.learning_rate: should be greater than 0; found -0.1",
         ),
-        ({"train": {"steps": "many"}}, "train.steps: should be a valid integer"),
+        ({"train": {"steps": "many"}}, "train.steps: should be a whole number"),
         ({"optimizer": {"name": "adamv"}}, "(did you mean 'adam"),
         ({"train": 5}, "train: this is a section"),
         ({"data": {"path": "x"}}, "data: this comes from the data"),

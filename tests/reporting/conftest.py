@@ -204,9 +204,15 @@ def write_run(
     run.environment.write_text(
         json.dumps(
             {
-                "command": ["limner", "train", "/data/nuclei", "--minutes", "3"],
-                "versions": {"limner": "0.1.0", "torch": "2.9.0", "python": "3.12.3"},
-                "machine": {"system": "Linux x86_64", "cores": 2, "memory_gb": 7.8, "device": "cpu"},
+                "limner": "0.1.0",
+                "torch": "2.9.0",
+                "python": "3.12.3",
+                "device": "cpu",
+                "device_name": "AMD EPYC",
+                "cores": 4,
+                "threads": 2,
+                "processes": 1,
+                "command": "limner train /data/nuclei --minutes 3",
             }
         )
     )

@@ -58,3 +58,14 @@ def test_a_screen_reader_hears_the_ends():
     assert 'aria-label="Loss: training from 3 to 1"' in draw(
         Chart("Loss", (Line("training", (0, 1, 2), (3, 2, 1)),))
     )
+
+
+def test_scores_keep_an_even_scale_however_small():
+    chart = Chart("T", (Line("a", (0, 1), (0.008, 0.9)),), at_most=1.0)
+    assert not chart.is_logarithmic
+
+
+def test_a_line_of_one_point_is_a_dot():
+    html = draw(Chart("T", (Line("a", (3,), (0.5,)), Line("b", (3, 4), (0.5, 1)))))
+    dots = [kind for _, kind in paths(html) if kind.startswith("dot")]
+    assert dots == ["dot s1"]  # both lines have colour 1; only the first has one point

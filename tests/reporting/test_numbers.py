@@ -25,6 +25,7 @@ def test_score(value, text):
         (0.0123, "1.2 %"),
         (0.5, "50 %"),
         (0.9949, "99 %"),
+        (0.99573, "99.6 %"),  # rounded like its counterpart of 0.4 %: together 100 %
         (0.9996, "99.9 %"),  # not 100 %: it is not perfect
         (1.0, "100 %"),
         (None, "–"),

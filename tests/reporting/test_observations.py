@@ -1,9 +1,12 @@
 """Each remark is made exactly when its rule holds, with the numbers of the case."""
 
+from dataclasses import replace
+
 import pytest
 
 from limner.core.finding import Finding, Severity
 from limner.reporting.facts import ClassScores, Evaluation, ImageScores, RunFacts, Series
+from limner.reporting.gather import gather
 from limner.reporting.observations import baseline, observe
 
 
@@ -46,6 +49,18 @@ def test_weak_classes(tmp_path):
     assert "“pole” with an IoU of 0.200 (4.0\u00a0% of the pixels); 2 classes lie below 0.5" in found
 
 
+@pytest.mark.parametrize(("processes", "is_short"), [(1, True), (2, False)])
+def test_training_too_short_to_see_every_image(make_run, processes, is_short):
+    # 10 steps of 8 crops are 80 of 114 images; of two processes, 160.
+    facts = gather(make_run())
+    ten = {"train/loss": Series((10.0,), (3.0,), (0.5,))}
+    facts = replace(facts, series=ten, environment={"processes": processes})
+    found = [o.text for o in observe(facts) if "were seen" in o.text]
+    assert bool(found) is is_short
+    if is_short:
+        assert found[0].startswith("Training ended after 10 steps: at most 80 of 114 training images")
+
+
 def test_few_images(tmp_path):
     few = evaluated(*GOOD.classes, num_images=3)
     assert any("come from 3 images only" in t for t in texts(tmp_path, evaluations=(few,)))
@@ -55,6 +70,8 @@ def test_images_that_score_low(tmp_path):
     images = tuple(ImageScores(str(i), v, v) for i, v in enumerate((0.2, 0.49, 0.5, 0.9)))
     low = evaluated(*GOOD.classes, images=images)
     assert any("2 of 4 images score below 0.5" in t for t in texts(tmp_path, evaluations=(low,)))
+    all_low = evaluated(*GOOD.classes, images=images[:2])
+    assert any(t.startswith("All 2 images score below") for t in texts(tmp_path, evaluations=(all_low,)))
 
 
 def test_a_score_that_fell(tmp_path):

@@ -7,33 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.core.errors import TrainingError
-from limner.training.memory import is_out_of_memory, more_parts
+from limner.training.memory import more_parts
 from limner.training.watchers import Watcher
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        MemoryError(),
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-        RuntimeError("MPS backend out of memory (MPS allocated: 7.10 GB)"),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
-        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
-    ],
-)
-def test_what_allocators_say_is_recognised(error):
-    assert is_out_of_memory(error)
-
-
-def test_this_pytorchs_own_words_are_recognised():
-    with pytest.raises(RuntimeError) as caught:
-        torch.empty(2**62, dtype=torch.uint8)
-    assert is_out_of_memory(caught.value)
-
-
-def test_other_errors_are_not():
-    assert not is_out_of_memory(RuntimeError("shape mismatch"))
-    assert not is_out_of_memory(ValueError("out of memory of a user's own"))
 
 
 @given(batch_size=st.integers(1, 200), data=st.data())

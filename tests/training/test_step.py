@@ -75,7 +75,7 @@ def test_losses_are_computed_in_float32_under_bfloat16():
 
     accelerator = build_accelerator("cpu", precision="bfloat16")
     model = Linear()
-    compute_gradients(model, a_batch(), task=Spy(LossPlan()), accelerator=accelerator)
+    compute_gradients(model, a_batch(), task=Spy(LossPlan(), num_classes=2), accelerator=accelerator)
     assert seen == [torch.float32]
     assert model.conv.weight.grad.dtype == torch.float32
 

@@ -146,7 +146,7 @@ def test_a_line_says_what_matters():
         "1:40",
         "5:00 left",
         "loss 0.5123",
-        "step 1.50 s, of it waiting for data 0.00 s",
+        "1.50 s a step, 0% waiting",
     ]
     assert "1:01:01" in describe_moment(at(100, seconds=3661.0), {})
 

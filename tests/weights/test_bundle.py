@@ -12,8 +12,7 @@ from torch import nn
 
 import limner
 from limner.core.errors import ModelError
-from limner.core.outputs import DenseLogits
-from limner.decoding.semantic import resize_logits
+from limner.core.outputs import DenseLogits, resize_logits
 from limner.weights.bundle import load_model, read_plan, save_model
 from limner.weights.card import read_card
 from limner.weights.model import Model

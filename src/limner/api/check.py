@@ -1,13 +1,13 @@
 """`limner.check()`: what is in a folder of labelled images, and what is wrong with it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from limner.checks.codes import make
 from limner.checks.facts import DatasetFacts
 from limner.checks.label_rows import LabelRow
-from limner.checks.outcome import CheckOutcome, run_checks
+from limner.checks.outcome import run_checks
 from limner.checks.scan import scan
 from limner.core.errors import LimnerError
 from limner.core.finding import Finding, Severity
@@ -45,7 +45,7 @@ class CheckResult:
     rows: tuple[LabelRow, ...] = ()
     proposed_labels: LabelTable | None = None
     proposal: dict[str, Any] | None = None
-    accepted: dict[str, Any] | None = field(default=None)
+    accepted: dict[str, Any] | None = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -101,7 +101,7 @@ def _check(
     splits, problem = _splits(source)
     facts = scan(source, workers=workers, track=track)
     facts = facts.with_splits({r.name: split for split, records in splits.items() for r in records})
-    outcome: CheckOutcome = run_checks(source, facts)
+    outcome = run_checks(source, facts)
     return CheckResult(
         source=source,
         facts=facts,

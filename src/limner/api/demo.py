@@ -54,23 +54,21 @@ def demo(
     """
     from limner.api.predict import predict
     from limner.api.run_splits import read_splits
-    from limner.api.train import train
+    from limner.api.train import next_free, train
     from limner.formats import open_source
 
     data = Path(folder) / "nuclei"
     if not data.exists():
         shutil.copytree(NUCLEI, data)
     run = train(
-        data, run=_next_free(Path(folder)), minutes=minutes, device=device, track=track, watchers=watchers
+        data,
+        run=next_free(Path(folder) / "run"),
+        minutes=minutes,
+        device=device,
+        track=track,
+        watchers=watchers,
     )
     records = read_splits(run, open_source(data))["val"][:NUM_PICTURES]
     predictions = run.root / "predictions"
     predict(run.model, [record.image for record in records], out=predictions, device=device, track=track)
     return Demo(data, run, predictions)
-
-
-def _next_free(folder: Path) -> Path:
-    number = 1
-    while (folder / f"run-{number}").exists():
-        number += 1
-    return folder / f"run-{number}"

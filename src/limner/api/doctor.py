@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import limner
 
 if TYPE_CHECKING:
-    from limner.planning.machine import Machine
+    from limner.planning.machine import Machine, Memory
 
 State = Literal["good", "note", "warning", "broken"]
 
@@ -29,17 +29,11 @@ IMPORTED_AS = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml
 OPTIONAL_PARTS = (
     ("wandb", "wandb", "follow runs on Weights & Biases"),
     ("mlflow", "mlflow", "follow runs in MLflow"),
-    ("monai", "monai", "volumetric networks and surface distances"),
-    ("nibabel", "nibabel", "NIfTI volumes"),
-    ("SimpleITK", "SimpleITK", "MetaImage, NRRD and DICOM volumes"),
-    ("pydicom", "pydicom", "DICOM images"),
-    ("faster_coco_eval", "faster-coco-eval", "COCO average precision, fast"),
-    ("pycocotools", "pycocotools", "COCO average precision, the reference"),
-    ("onnx", "onnx", "export to ONNX"),
-    ("onnxruntime", "onnxruntime", "run exported ONNX models"),
-    ("openvino", "openvino", "run on Intel hardware through OpenVINO"),
 )
-"""Module, distribution, what it is for."""
+"""Module, distribution, what limner does with it; a library that it does not use yet has no row."""
+
+SCRIPTS = {"accents": "é", "Greek": "α", "Cyrillic": "ж", "Chinese": "细", "Japanese": "の", "Korean": "한"}
+"""A letter of each script that class names are often written in."""
 
 LITTLE_MEMORY, LITTLE_DISK = 2 * GIB, 5 * GIB
 """Free bytes below which a run may well fail."""
@@ -94,7 +88,10 @@ def doctor() -> Diagnosis:
     exams = [_python(), Exam("limner", "limner", limner.__version__), *_required_parts()]
     if any(exam.state == "broken" for exam in exams):
         return Diagnosis(tuple(exams), _broken_verdict(exams))
-    exams += [*_accelerator(), *_processor(), *_memory(), *_disk(), *_weight_caches(), *_optional_parts()]
+    exams += [
+        *_accelerator(), *_processor(), *_memory(), *_disk(), *_weight_caches(), _fonts(),
+        *_optional_parts(),
+    ]  # fmt: skip
     return Diagnosis(tuple(exams), _verdict(exams))
 
 
@@ -150,7 +147,7 @@ def _accelerator() -> Iterator[Exam]:
         yield _no_accelerator()
         return
     kind = machine.device.upper()
-    yield Exam("accelerator", kind, f"{machine.name}, {_memory_words(machine)}, {_formats(machine)}")
+    yield Exam("accelerator", kind, f"{machine.name}, {_memory_words(machine.memory)}, {_formats(machine)}")
     if machine.device == "cuda":
         yield _cuda_build()
     yield _trial(machine)
@@ -211,7 +208,8 @@ def _trial(machine: "Machine") -> Exam:
 def _processor() -> Iterator[Exam]:
     import torch
 
-    from limner.planning.machine import cpu_has_bfloat16, cpu_name, num_cores
+    from limner.core.host import num_cores
+    from limner.planning.machine import cpu_has_bfloat16, cpu_name
 
     cores, threads = num_cores(), torch.get_num_threads()
     bfloat16 = "bfloat16 built in" if cpu_has_bfloat16() else "no bfloat16, so float32 is used"
@@ -229,7 +227,7 @@ def _memory() -> Iterator[Exam]:
     from limner.planning.machine import host_memory
 
     memory = host_memory()
-    found = f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f} GiB"
+    found = _memory_words(memory)
     if memory.available < LITTLE_MEMORY:
         yield Exam("memory", "memory", found, "warning", "Close other programs, or use smaller crops.")
     else:
@@ -264,6 +262,18 @@ def _weight_caches() -> Iterator[Exam]:
     yield Exam("weights", "pretrained weights", listed, "good" if found else "note")
 
 
+def _fonts() -> Exam:
+    """Say whether pictures can show class names that are not Latin."""
+    from limner.drawing.fonts import can_write
+
+    lacking = [script for script, letter in SCRIPTS.items() if not can_write(letter)]
+    if not lacking:
+        return Exam("pictures", "fonts", f"for Latin, {', '.join(SCRIPTS)}")
+    found = f"none for {', '.join(lacking)}: pictures show such class names as numbers"
+    mend = "Install a font such as Noto Sans CJK (Debian, Ubuntu: apt install fonts-noto-cjk)."
+    return Exam("pictures", "fonts", found, "note", mend)
+
+
 def _optional_parts() -> Iterator[Exam]:
     for module, distribution, purpose in OPTIONAL_PARTS:
         if importlib.util.find_spec(module) is None:
@@ -276,8 +286,8 @@ def _optional_parts() -> Iterator[Exam]:
         yield Exam("optional", distribution, f"{version}: {purpose}")
 
 
-def _memory_words(machine: "Machine") -> str:
-    return f"{machine.memory.available / GIB:.1f} GiB free of {machine.memory.total / GIB:.1f} GiB"
+def _memory_words(memory: "Memory") -> str:
+    return f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f} GiB"
 
 
 def _formats(machine: "Machine") -> str:
@@ -298,8 +308,7 @@ def _verdict(exams: list[Exam]) -> str:
         return _broken_verdict(exams)
     machine = examine("auto")
     place = f"the CPU ({machine.num_cores} cores)" if machine.is_cpu else machine.name
-    precision = "bfloat16" if machine.fast_bfloat16 else "float16" if machine.fast_float16 else "float32"
-    verdict = f"Ready: limner trains on {place} in {precision}."
+    verdict = f"Ready: limner trains on {place} in {_formats(machine).removesuffix(' built in')}."
     num_warnings = sum(exam.state == "warning" for exam in exams)
     if num_warnings:
         verdict += f" {num_warnings} warning{'s' if num_warnings > 1 else ''} above."

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.api.load import load, model_folder
+from limner.api.output_folder import make_output_folder
 from limner.api.run_splits import read_splits
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.labels import LabelTable
@@ -26,6 +27,9 @@ from limner.loading.splits import Splits, assign_splits
 
 if TYPE_CHECKING:
     from torch import nn
+
+TRAINING_SPLITS = ("train", "val", "test")
+"""Names of results that belong to the data of the training alone."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,9 @@ def evaluate(
         data: Labelled images; None takes those of the training.
         split: ``val``, ``test`` or ``train``: the same images as in the training, or of `data` those that its
             layout or its dataset.yaml says. None takes ``val``, and of `data` every labelled image.
-        out: Where results go; None takes ``evaluation/SPLIT`` in the run, or in the current folder.
+        out: Where results go; None takes ``evaluation/SPLIT`` in the run, or in the current folder. Results
+            of other data never take the place of the training's: they go to ``evaluation/DATA``, or to
+            ``evaluation/DATA-SPLIT``.
         settings: Window, overlap, flips and scales; None takes those of the model's plan.
         device: As in `load`.
         precision: As in `load`.
@@ -86,7 +92,7 @@ def evaluate(
         name, labels = split or "val", predictor.labels
         records = _training_records(source, run, name)
     else:
-        name, labels = split or source.root.resolve().name, _foreign_labels(source, predictor.labels)
+        name, labels = _foreign_name(source.root, split), _foreign_labels(source, predictor.labels)
         records = _foreign_records(source, split)
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
@@ -110,7 +116,7 @@ def measure(
     Raises:
         DataError: Not one image could be scored.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_output_folder(out)
     scorer = SemanticScorer(predictor.labels)
     pictures = WorstAndBest(out / PICTURES, predictor.labels, count=num_pictures)
     skipped: list[Skipped] = []
@@ -161,6 +167,14 @@ def _is_same(one: Path, other: Path) -> bool:
     return one.resolve() == other.expanduser().resolve()
 
 
+def _foreign_name(root: Path, split: str | None) -> str:
+    """Return a name for other data that no split of the training has, so that results stay apart."""
+    root = root.resolve()
+    if split is not None:
+        return f"{root.name}-{split}"
+    return f"{root.parent.name}-{root.name}" if root.name in TRAINING_SPLITS else root.name
+
+
 def _foreign_labels(source: Source, trained: LabelTable) -> LabelTable:
     """Return the data's values in the model's order; data that names no class has the model's own."""
     declared = source.declared_labels()
@@ -179,5 +193,6 @@ def _refuse_unknown_split(split: str, known: Splits) -> None:
     if not known.get(split):
         names = [name for name, members in known.items() if members]
         raise ConfigError(
-            f"There is no split {split!r}{did_you_mean(split, names)}; there is {', '.join(names)}."
+            f"There is no split {split!r}{did_you_mean(split, names)}; there is {', '.join(names)}. "
+            "A share of the images is kept apart by `splits: {test: 0.1}` in dataset.yaml, before training."
         )

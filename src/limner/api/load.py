@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from limner.core.errors import ModelError, describe
 from limner.core.plan import InferencePlan
 from limner.core.run_folder import RunFolder
 from limner.inference.predictor import Predictor
@@ -42,7 +43,21 @@ def load(
 
 
 def model_folder(path: Path | str) -> Path:
-    """Return the model folder that a path means: itself, or the one of a run."""
+    """Return the model folder that a path means: itself, or the one of a run.
+
+    Raises:
+        ModelError: It is a run that has no model yet.
+    """
     path = Path(path).expanduser()
-    inside = RunFolder(path).model
+    run = RunFolder(path)
+    inside = run.model
+    if run.splits.is_file() and not inside.exists():
+        raise ModelError(
+            describe(
+                "This run has no model yet: its training was stopped, or still goes on",
+                where=path,
+                expected=f"{inside}, which is written when training ends",
+                mend=f"Let it end: limner train --resume {path}",
+            )
+        )
     return inside if not (path / CARD).is_file() and (inside / CARD).is_file() else path

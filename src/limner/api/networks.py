@@ -4,13 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
+from limner.analysis.network_cost import count_multiply_adds, count_parameters, time_forward
+from limner.core.progress import Track, silent
 from limner.networks import NETWORKS, NetworkEntry, build_network
 
 NUM_CLASSES = 19
 """Classes that parameters are stated for, those of Cityscapes."""
 IN_CHANNELS = 3
 """Image channels that parameters are stated for."""
+SIZES = {2: (512, 512), 3: (64, 64, 64)}
+"""Input that multiply-adds and times are stated for, by spatial dimensions."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +27,12 @@ class NetworkRow:
         variant: What tells the variant apart, or an empty string.
         options: The options that make it.
         parameters: With `NUM_CLASSES` classes and `IN_CHANNELS` channels, side heads included.
+        multiply_adds: Of predicting one input of `SIZES`.
+        seconds: The same on this machine's CPU with all its threads; None where it was not asked for.
         title: The name as the paper writes it.
         paper: Title of the paper.
         year: Year of the paper.
+        family: Its kind, such as ``context`` or ``transformer``.
         url: Where the paper is.
         code: The authors' code or the reference implementation.
         licence: Its licence.
@@ -38,9 +46,12 @@ class NetworkRow:
     variant: str
     options: dict[str, Any]
     parameters: int
+    multiply_adds: int
+    seconds: float | None
     title: str
     paper: str
     year: int
+    family: str
     url: str
     code: str
     licence: str
@@ -50,24 +61,36 @@ class NetworkRow:
     good_for: str
 
 
-def networks() -> list[NetworkRow]:
-    """List every architecture and its usual variants, the default variant of each first."""
-    return [
-        _row(name, entry, variant, dict(options))
+def networks(*, timed: bool = False, track: Track = silent) -> list[NetworkRow]:
+    """List every architecture and its usual variants, the default variant of each first.
+
+    Args:
+        timed: Time each one's prediction on the CPU, which takes some seconds a network.
+        track: Progress display.
+    """
+    wanted = [
+        (name, entry, variant, dict(options))
         for name, entry in NETWORKS.items()
         for variant, options in entry.variants.items()
     ]
+    return [_row(*each, timed=timed) for each in track(wanted, "Measuring", len(wanted))]
 
 
-def _row(name: str, entry: NetworkEntry, variant: str, options: dict[str, Any]) -> NetworkRow:
+def _row(name: str, entry: NetworkEntry, variant: str, options: dict[str, Any], *, timed: bool) -> NetworkRow:
+    size = SIZES[entry.spatial_dims[0]]
+    with torch.device("meta"):  # shapes without memory
+        network, image = _build(name, options), torch.zeros(1, IN_CHANNELS, *size)
     return NetworkRow(
         name=name,
         variant=variant,
         options=options,
-        parameters=_count_parameters(name, options),
+        parameters=count_parameters(network),
+        multiply_adds=count_multiply_adds(network, image),
+        seconds=time_forward(_build(name, options), torch.zeros(1, IN_CHANNELS, *size)) if timed else None,
         title=entry.title,
         paper=entry.paper,
         year=entry.year,
+        family=entry.family,
         url=entry.url,
         code=entry.code,
         licence=entry.licence,
@@ -78,7 +101,5 @@ def _row(name: str, entry: NetworkEntry, variant: str, options: dict[str, Any]) 
     )
 
 
-def _count_parameters(name: str, options: dict[str, Any]) -> int:
-    with torch.device("meta"):  # shapes without memory
-        network = build_network(name, num_classes=NUM_CLASSES, in_channels=IN_CHANNELS, **options)
-    return sum(parameter.numel() for parameter in network.parameters())
+def _build(name: str, options: dict[str, Any]) -> nn.Module:
+    return build_network(name, num_classes=NUM_CLASSES, in_channels=IN_CHANNELS, **options)

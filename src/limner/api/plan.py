@@ -7,7 +7,7 @@ from typing import Any
 
 from limner.api.check import CheckResult, check
 from limner.core.config import merge
-from limner.core.errors import DataError
+from limner.core.errors import ConfigError, DataError, describe
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
 from limner.planning.files import SUFFIXES, read_experiment
@@ -82,10 +82,23 @@ def make(
         accept: Write what check proposes into dataset.yaml first.
         workers: Threads that read the data.
         track: Shows progress.
+
+    Raises:
+        DataError: As in `plan`.
+        ConfigError: As in `plan`.
     """
     wanted, data = read_settings(path, _with_shorthands(settings or {}, network=network, minutes=minutes))
+    if Path(path).is_file() and not data.exists():
+        raise ConfigError(
+            describe(
+                "The data that this file names is not there",
+                where=path,
+                found=f"no {data} in {Path.cwd()}, nor beside the file",
+                mend="Write the path of your own dataset folder after `data:`.",
+            )
+        )
     checked = check(data, accept=accept, workers=workers, track=track)
-    return Planned(plan_checked(checked, settings=wanted, device=device), checked)
+    return Planned(_plan_checked(checked, wanted, device), checked)
 
 
 def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], Path]:
@@ -118,32 +131,11 @@ def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -
     return merge(under, wanted) | {"reasons": reasons}, read.data
 
 
-def plan_checked(
-    checked: CheckResult,
-    *,
-    network: str | None = None,
-    minutes: float | None = None,
-    settings: Mapping[str, Any] | None = None,
-    device: str = "auto",
-) -> Plan:
-    """Do what `plan` does for data that was checked already.
-
-    Args:
-        checked: What `check` returned.
-        network: As in `plan`.
-        minutes: As in `plan`.
-        settings: As in `plan`.
-        device: As in `plan`.
-
-    Raises:
-        DataError: The check found an error.
-        ConfigError: A setting cannot be used.
-    """
+def _plan_checked(checked: CheckResult, settings: Mapping[str, Any], device: str) -> Plan:
     if checked.labels is None or checked.errors:
         raise _refusal(checked)
-    wanted = _with_shorthands(settings or {}, network=network, minutes=minutes)
     return make_plan(
-        checked.source, checked.facts, checked.labels, checked.splits, settings=wanted, device=device
+        checked.source, checked.facts, checked.labels, checked.splits, settings=settings, device=device
     )
 
 

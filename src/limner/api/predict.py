@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from limner.api.load import load
+from limner.api.output_folder import cannot_write, make_output_folder
 from limner.core.config import parse_config
 from limner.core.errors import DataError
 from limner.core.plan import InferencePlan
@@ -98,7 +99,7 @@ def predict(
     else:
         predictor = load(model, device=device, precision=precision, settings=settings)
     wanted = _Wanted(Path(out).expanduser(), overlay, probabilities)
-    _make_folder(wanted.out)
+    make_output_folder(wanted.out)
     masks: list[Path] = []
     failures: list[Failure] = []
     read = read_ahead(images, lambda image: read_image(image.path))
@@ -147,7 +148,7 @@ def _write(
             path = _place(wanted.out / PROBABILITIES, f"{item.output}.npy")
             np.save(path, prediction.probabilities.astype(np.float16))
     except OSError as error:
-        raise _cannot_write(wanted.out, error) from error
+        raise cannot_write(wanted.out, error) from error
     return mask
 
 
@@ -155,14 +156,3 @@ def _place(folder: Path, name: str) -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-
-
-def _cannot_write(folder: Path, error: OSError) -> DataError:
-    return DataError(f"The output folder cannot be written: {folder}\n  found:    {error.strerror or error}")

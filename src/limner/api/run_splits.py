@@ -1,27 +1,28 @@
 """Which images a run trained and validated on, as its splits.json remembers them."""
 
-import json
+from pydantic import TypeAdapter, ValidationError
 
 from limner.core.errors import DataError, describe
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record
 from limner.formats.source import Source
+from limner.formats.whole_files import write_json
 from limner.loading.splits import Splits
 
 
 def write_splits(run: RunFolder, splits: Splits) -> None:
     """Write the names of each split's images to the run's splits.json."""
     names = {split: [record.name for record in records] for split, records in splits.items()}
-    run.splits.write_text(json.dumps(names, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(run.splits, names)
 
 
 def read_splits(run: RunFolder, source: Source) -> Splits:
     """Find the run's images in its data again; splits without images are left out.
 
     Raises:
-        DataError: Images are gone.
+        DataError: Images are gone, or splits.json is damaged.
     """
-    names: dict[str, list[str]] = json.loads(run.splits.read_text(encoding="utf-8"))
+    names = _names(run)
     by_name: dict[str, Record] = {record.name: record for record in source.records}
     missing = sorted({name for members in names.values() for name in members} - by_name.keys())
     if missing:
@@ -31,7 +32,25 @@ def read_splits(run: RunFolder, source: Source) -> Splits:
                 where=source.root,
                 found=f"{len(missing)} missing, such as {missing[0]}",
                 expected=f"all {sum(map(len, names.values()))} that {run.splits} names",
-                mend="Put the data back as it was, or name other data with --data, or start a new run.",
+                mend="Put the data back as it was, or start a new run. "
+                "Other data is scored with: limner evaluate --data",
             )
         )
     return {split: tuple(by_name[name] for name in members) for split, members in names.items() if members}
+
+
+def _names(run: RunFolder) -> dict[str, list[str]]:
+    """Return the names of each split's images."""
+    try:
+        return TypeAdapter(dict[str, list[str]]).validate_json(run.splits.read_bytes(), strict=True)
+    except (OSError, ValidationError) as error:
+        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise DataError(
+            describe(
+                "The list of the run's images cannot be read",
+                where=run.splits,
+                found=detail,
+                expected='JSON such as {"train": ["one", "two"], "val": ["three"]}',
+                mend="Copy the file again from where the run was made, or start a new run.",
+            )
+        ) from None

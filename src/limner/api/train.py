@@ -1,20 +1,22 @@
 """`limner.train()`: from a folder of labelled images to a trained, measured model."""
 
-import json
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.api.check import check
+from limner.api.output_folder import make_output_folder
 from limner.api.plan import Planned, make
 from limner.api.processes import is_first_process, num_processes, wait_for
 from limner.api.run_splits import read_splits, write_splits
-from limner.core.errors import ConfigError, describe
+from limner.core.errors import ConfigError, DataError, describe
 from limner.core.plan import NetworkPlan, Plan
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
+from limner.formats.whole_files import write_json
 from limner.planning.files import read_plan, write_plan
 
 if TYPE_CHECKING:
@@ -64,12 +66,14 @@ def train(
     if num_processes() > 1 and run is None:
         raise ConfigError("Several processes train together: name the run that they share with --run.")
     if is_first_process():
+        if run is not None:
+            _refuse_taken(_named_run(run).root)
         planned = make(
             data, network=name, minutes=minutes, settings=settings, device=device, accept=accept, track=track
         )
         if module is not None:
             planned = replace(planned, plan=_with_own_network(planned.plan, module))
-        folder = _prepare(planned, run, track=track)
+        folder = _prepare(planned, run, device=device)
     else:
         folder = _named_run(str(run))
         wait_for(folder.environment)
@@ -110,6 +114,15 @@ def resume(
             )
         )
     plan = read_plan(folder.plan)
+    if not Path(plan.data.path).is_dir():
+        raise DataError(
+            describe(
+                "The data of this run is no longer there",
+                where=plan.data.path,
+                expected="the folder that the run began with",
+                mend=f"Put it back, or write where it is now into {folder.plan}, under data: path:.",
+            )
+        )
     _fit(folder, plan, network=network, resume=True, device=device, track=track, watchers=watchers)
     return folder
 
@@ -136,6 +149,8 @@ def _fit(
         split: Dataset(source, records, plan.data.label_table)
         for split, records in read_splits(folder, source).items()
     }
+    if "train" not in datasets:
+        raise DataError(describe("The run has no training images", where=folder.splits))
     fit(
         plan,
         train=datasets["train"],
@@ -162,37 +177,50 @@ def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
     )
 
 
-def _prepare(planned: Planned, run: str | Path | None, *, track: Track) -> RunFolder:
+def _prepare(planned: Planned, run: str | Path | None, *, device: str) -> RunFolder:
     """Make the folder with all that training reads; environment.json is written last."""
     plan = planned.plan
-    checked = planned.checked or check(plan.data.path, track=track)
     folder = _new_run(run, plan)
-    folder.root.mkdir(parents=True, exist_ok=True)
+    make_output_folder(folder.root)
     write_plan(folder.plan, plan)
-    _write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
-    write_splits(folder, checked.splits)
-    _write_json(folder.environment, _environment())
+    write_json(folder.findings, [finding.to_dict() for finding in planned.checked.findings])
+    write_splits(folder, planned.checked.splits)
+    write_json(folder.environment, _environment(device))
     return folder
 
 
 def _new_run(run: str | Path | None, plan: Plan) -> RunFolder:
     """Return a folder that is free: the one asked for, or ``runs/<data>-<number>``."""
     if run is None:
-        stem = Path(plan.data.path).resolve().name
-        number = 1
-        while (RUNS / f"{stem}-{number}").exists():
-            number += 1
-        return RunFolder(RUNS / f"{stem}-{number}")
-    folder = _named_run(run).root
-    if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(
-            describe(
-                "The run's folder is already taken",
-                where=folder,
-                mend=f"Choose another --run, or go on with it: limner train --resume {folder}",
-            )
+        return RunFolder(next_free(RUNS / Path(plan.data.path).resolve().name))
+    return _named_run(run)
+
+
+def _refuse_taken(folder: Path) -> None:
+    """Stop before anything is read where the run could not be written, or would overwrite another."""
+    is_run = RunFolder(folder).plan.is_file()
+    other = f", or go on with it: limner train --resume {folder}" if is_run else "."
+    above = next(f for f in (folder, *folder.parents) if f.exists())
+    if not above.is_dir():
+        found = f"a file, {above}"
+    elif folder.is_dir() and any(folder.iterdir()):
+        found = "a run" if is_run else "a folder that is not empty"
+    else:
+        return
+    raise ConfigError(
+        describe(
+            "The run's folder is already taken",
+            where=folder,
+            found=found,
+            expected="a name that is free",
+            mend=f"Choose another --run{other}",
         )
-    return RunFolder(folder)
+    )
+
+
+def next_free(stem: Path) -> Path:
+    """Return the first of ``stem-1``, ``stem-2``, ... that does not exist."""
+    return next(path for n in count(1) if not (path := stem.with_name(f"{stem.name}-{n}")).exists())
 
 
 def _named_run(run: str | Path) -> RunFolder:
@@ -201,7 +229,7 @@ def _named_run(run: str | Path) -> RunFolder:
     return RunFolder(given if given.is_absolute() or len(given.parts) > 1 else RUNS / given)
 
 
-def _environment() -> dict[str, Any]:
+def _environment(device: str) -> dict[str, Any]:
     """Return versions, machine and command, for whoever wants to repeat the run."""
     import platform
     from importlib.metadata import version
@@ -209,7 +237,9 @@ def _environment() -> dict[str, Any]:
     import torch
 
     import limner
+    from limner.planning.machine import examine
 
+    machine = examine(device)
     return {
         "limner": limner.__version__,
         "python": platform.python_version(),
@@ -218,10 +248,10 @@ def _environment() -> dict[str, Any]:
         "numpy": version("numpy"),
         "opencv": version("opencv-python-headless"),
         "timm": version("timm"),
+        "device": machine.device,
+        "device_name": machine.name,
+        "cores": machine.num_cores,
         "threads": torch.get_num_threads(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "processes": num_processes(),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
-
-
-def _write_json(path: Path, values: object) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -20,7 +20,7 @@ from limner.checks.reading import Reading
 from limner.core.sample import Record
 from limner.formats.source import Source
 
-VERSION = 2
+VERSION = 3
 """Raise it whenever a measurement changes: older entries are then read anew."""
 
 _ARRAYS: dict[str, npt.DTypeLike] = {"thumbnail_means": np.float32, "thumbnail": np.uint8}

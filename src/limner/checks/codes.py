@@ -4,10 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from limner.core.finding import Finding, Severity
-
-MAX_FILES = 20
-"""A finding names this many files; `count` tells how many there are."""
+from limner.core.finding import MOST_FILES, Finding, Severity
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "image-in-no-split": Code(_N, "Images stand in no split list; they are left out."),
         "folder-named-like-image": Code(_W, "A folder is named like an image file; it is passed over."),
         "folder-linked-twice": Code(_W, "A link leads to a folder that is listed already."),
+        "name-garbled": Code(_W, "A file or folder has a name that is not UTF-8; it is passed over."),
         "folder-unreadable": Code(_W, "A folder may not be listed."),
     },
     "files": {
@@ -71,6 +69,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         ),
         "mask-encodings-mixed": Code(_E, "Some masks say foreground with 1 and others with 255."),
         "mask-is-coloured": Code(_E, "Masks show classes as colours."),
+        "mask-kinds-mixed": Code(_E, "Some masks are in colour, and others hold one channel."),
         "mask-colours-unclear": Code(_E, "Masks hold more colours than there can be classes."),
         "too-many-values": Code(_E, "Masks hold more values than there can be classes."),
         "one-value-only": Code(_E, "All masks together hold one single value."),
@@ -110,7 +109,7 @@ def make(
     files: Iterable[str] = (),
     proposal: dict[str, Any] | None = None,
 ) -> Finding:
-    """Compose a finding of a known code; the first `MAX_FILES` files are named and all are counted."""
+    """Compose a finding of a known code; the first `MOST_FILES` files are named and all are counted."""
     names = list(files)
     return Finding(
         code=code,
@@ -120,7 +119,7 @@ def make(
         expected=expected,
         mend=mend,
         proposal=proposal,
-        files=tuple(names[:MAX_FILES]),
+        files=tuple(names[:MOST_FILES]),
         count=max(1, len(names)),
     )
 

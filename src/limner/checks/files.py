@@ -6,8 +6,8 @@ from math import prod
 
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
-from limner.checks.reading import size_text
 from limner.core.finding import Finding
+from limner.core.sample import size_text
 
 FEW_IMAGES = 10
 TINY_SIDE = 32

@@ -108,6 +108,8 @@ def _colors(case: Case) -> Finding | None:
             mend=f"The cause is probably {cause}: export the masks again as PNG without smoothing.",
             files=files,
         )
+    if mixed := _mixed_kinds(case, files):
+        return mixed
     named = {pack_rgb(c.color): c.name for c in case.settings.classes if c.color}
     proposal = {"mask_encoding": "color"} if set(case.values) <= named.keys() else color_proposal(case.counts)
     return make(
@@ -118,6 +120,25 @@ def _colors(case: Case) -> Finding | None:
         mend="Accept one class for each colour, then name the classes in dataset.yaml.",
         files=files,
         proposal=proposal,
+    )
+
+
+def _mixed_kinds(case: Case, coloured: list[str]) -> Finding | None:
+    """Masks of one channel beside coloured ones: numbers and colours would be taken for the same."""
+    grey = case.files(lambda image: image.label_kind == "index" and image.value_counts.keys() - {0} != set())
+    if not grey:
+        return None
+    odd, others, kind = (
+        (coloured, grey, "in colour") if len(coloured) <= len(grey) else (grey, coloured, "grey")
+    )
+    return make(
+        "mask-kinds-mixed",
+        place(odd),
+        f"{len(odd)} of {len(odd) + len(others)} masks {'is' if len(odd) == 1 else 'are'} {kind}, unlike "
+        f"{place(others)}",
+        expected="all masks with one channel of class numbers, or all in the same colours",
+        mend=f"Save {place(odd)} like the others.",
+        files=odd,
     )
 
 

@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Literal
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
 from limner.checks import measuring
 from limner.checks.facts import GRID, Grid, ImageFacts
-from limner.core.errors import DataError, describe
+from limner.core.errors import DataError
 from limner.core.labels import MaskEncoding, ValueMap
 from limner.core.sample import Record
 from limner.formats.image_headers import ImageHeader
 from limner.formats.images import image_header
-from limner.formats.masks import read_values
+from limner.formats.masks import read_valid_region, read_values
 from limner.formats.source import Source
 
 Kind = Literal["index", "color", "threshold"]
@@ -83,7 +81,9 @@ def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts
 def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
     try:
         values, kind, header = _read_values(source, record)
-        counted = values if record.valid_region is None else values[_region(record.valid_region, values)]
+        counted = values
+        if record.valid_region is not None:  # training ignores the other pixels, so they are not counted
+            counted = values[read_valid_region(record.valid_region, values.shape)]
     except _FAILURES as error:
         return Reading(replace(facts, label_error=reason(error)))
     counts, num_values = measuring.count_values(counted)
@@ -115,27 +115,6 @@ def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, ImageH
         if encoding.kind != "index" or header.channels < 3 or header.has_palette:
             raise
         return read_values(record.labels[0], MaskEncoding("color")), "color", header
-
-
-def _region(path: Path, values: ValueMap) -> npt.NDArray[np.bool_]:
-    """Return which pixels lie in the field of view; training ignores the others, so they are not counted."""
-    region = read_values(path)
-    if region.shape != values.shape:
-        raise DataError(
-            describe(
-                "The field of view and its mask differ in size",
-                where=path,
-                found=size_text(region.shape),
-                expected=size_text(values.shape),
-                mend="Mend the file, or set `valid_region` in dataset.yaml.",
-            )
-        )
-    return np.asarray(region != 0)
-
-
-def size_text(shape: tuple[int, ...]) -> str:
-    """Return ``width x height`` (then depth), the order in which people name sizes."""
-    return "x".join(str(side) for side in reversed(shape))
 
 
 def reason(error: Exception) -> str:

@@ -1,6 +1,5 @@
 """Reads every file of a dataset once, with all cores, and measures it."""
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ import numpy as np
 from limner.checks.cache import FactsCache, fingerprint
 from limner.checks.facts import GRID, DatasetFacts, Grid, ImageFacts
 from limner.checks.reading import Reading, read_record
+from limner.core.host import num_cores
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
 from limner.formats.source import Source
@@ -46,7 +46,7 @@ def scan(
     missing = [record for record in source.records if known[record.name] is None]
     try:
         if missing:
-            results = ordered_map(lambda record: read_record(source, record), missing, workers or _cores())
+            results = ordered_map(lambda record: read_record(source, record), missing, workers or num_cores())
             for record, reading in zip(missing, track(results, "reading files", len(missing)), strict=False):
                 known[record.name] = reading
     finally:
@@ -85,10 +85,6 @@ def ordered_map(work: Callable[[T], R], items: Sequence[T], workers: int) -> Ite
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _with_occupancy(reading: Reading, commonest: int) -> ImageFacts:

@@ -1,10 +1,13 @@
 """The command line: `limner VERB ...`; each verb is one file beside this one."""
 
 import sys
+from io import TextIOWrapper
 
 import typer
 
+import limner
 from limner.cli.check import check
+from limner.cli.compare_networks import compare_networks
 from limner.cli.demo import demo
 from limner.cli.doctor import doctor
 from limner.cli.evaluate import evaluate
@@ -17,17 +20,34 @@ from limner.core.errors import LimnerError
 
 app = typer.Typer(
     name="limner",
-    help="Turn your own labelled images into trained, measured, deployable vision models.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (check, plan, train, evaluate, predict, report, networks, doctor, demo):
+for verb in (check, plan, train, evaluate, predict, report, networks, compare_networks, doctor, demo):
     app.command()(verb)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
+    if wanted:
+        print(f"limner {limner.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def limner_command(
+    version: bool = typer.Option(
+        False, "--version", help="Say which version this is.", is_eager=True, callback=_show_version
+    ),
+) -> None:
+    """Turn your own labelled images into trained, measured, deployable vision models."""
 
 
 def main() -> None:
     """Run the command line; an error the user can mend is a message on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a file's name may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except LimnerError as error:

@@ -74,8 +74,10 @@ def _print_scores(result: "EvaluateResult") -> None:
     made.add_section()
     made.add_row("mean", _score(pixel.mean_iou), _score(pixel.mean_dice), "", "", "")
     console().print(made)
+    has_background = scores.labels.background_index is not None
+    foreground = f"foreground Dice {_score(scores.foreground_dice)}   " if has_background else ""
     lines = [
-        f"foreground Dice {_score(scores.foreground_dice)}   pixel accuracy {_score(pixel.pixel_accuracy)}   "
+        f"{foreground}pixel accuracy {_score(pixel.pixel_accuracy)}   "
         f"frequency-weighted IoU {_score(pixel.frequency_weighted_iou)}"
     ]
     if pixel.num_absent:

@@ -9,17 +9,22 @@ import typer
 if TYPE_CHECKING:
     from limner.api.networks import NetworkRow
 
-COUNTED = "Parameters with 19 classes and 3 channels, side heads included."
+COUNTED = (
+    "Parameters with 19 classes and 3 channels, side heads included; multiply-adds (and time) of predicting "
+    "one 512x512 image, or one 64x64x64 volume."
+)
 
 
 def networks(
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
+    timed: bool = typer.Option(False, "--time", help="Time each one on this CPU; takes minutes."),
     as_markdown: bool = typer.Option(False, "--markdown", help="Print the page docs/networks.md."),
 ) -> None:
-    """List the networks: paper, year, tasks and parameters."""
+    """List the networks: paper, year, family, tasks, parameters, multiply-adds and CPU time."""
     from limner.api.networks import networks as list_networks
+    from limner.cli.console import tracker
 
-    rows = list_networks()
+    rows = list_networks(timed=timed, track=tracker()) if timed else list_networks()
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     elif as_markdown:
@@ -31,33 +36,42 @@ def networks(
 def _print_table(rows: "list[NetworkRow]") -> None:
     from limner.cli.console import console, table
 
-    listing = table("network", "parameters", "year", "for", "paper", numbers=("parameters", "year"))
+    times = ["CPU time"] if rows[0].seconds is not None else []
+    costs = ["parameters", "multiply-adds", *times]
+    listing = table("network", *costs, "year", "family", "for", "paper", numbers=[*costs, "year"])
     for index, row in enumerate(rows):
-        parameters = f"{row.parameters / 1e6:.1f} M"
+        cost = _costs(row)
         if index and row.name == rows[index - 1].name:
-            listing.add_row(f"  {row.variant}", parameters)
+            listing.add_row(f"  {row.variant}", *cost)
             continue
         if index:
             listing.add_section()
         name = f"{row.name} ({row.variant})" if row.variant else row.name
         purpose = f"{', '.join(row.tasks)} {_dims(row)}"
-        listing.add_row(name, parameters, str(row.year), purpose, row.paper)
+        listing.add_row(name, *cost, str(row.year), row.family, purpose, row.paper)
     console().print(listing)
     console().print(f"{COUNTED} Choose with: limner train DATA --network NAME", style="muted")
 
 
+def _costs(row: "NetworkRow") -> list[str]:
+    costs = [f"{row.parameters / 1e6:.1f} M", f"{row.multiply_adds / 1e9:.1f} G"]
+    return costs if row.seconds is None else [*costs, f"{row.seconds:.2f} s"]
+
+
 def _markdown(rows: "list[NetworkRow]") -> str:
+    is_timed = rows[0].seconds is not None
     lines = [
         "# The networks",
         "",
-        f"This page is what `limner networks --markdown` prints. {COUNTED}",
+        f"This page is what `limner networks --markdown{' --time' if is_timed else ''}` prints. {COUNTED}",
         "",
-        "| network | variant | parameters | dimensions | pretrained encoder |",
-        "|---|---|---:|---|---|",
+        "| network | variant | family | parameters | multiply-adds |"
+        f"{' CPU time |' if is_timed else ''} dimensions | pretrained encoder |",
+        f"|---|---|---|---:|---:|{'---:|' if is_timed else ''}---|---|",
     ]
     lines += [
-        f"| `{row.name}` | {row.variant} | {row.parameters:,} | {_dims(row)} "
-        f"| {'yes' if row.pretrained else 'no'} |"
+        f"| `{row.name}` | {row.variant} | {row.family} | {row.parameters:,} | "
+        f"{' | '.join(_costs(row)[1:])} | {_dims(row)} | {'yes' if row.pretrained else 'no'} |"
         for row in rows
     ]
     seen: set[str] = set()

@@ -1,6 +1,8 @@
 """`limner plan`: what would be trained, and why."""
 
 import json
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,9 +51,23 @@ def plan(
     _show_fingerprint(planned.fingerprint)
     console().print(_plan_table(planned.plan, everything=everything))
     if out is not None:
-        console().print(f"Written to {out}. Train with it: limner train {out}")
+        console().print(f"Written to {out}. Train with it: limner train {shlex.quote(str(out))}")
     else:
-        console().print(f"Train with this: limner train {data}   Keep it to edit: --out plan.yaml")
+        same = _train_command(data, network=network, minutes=minutes, settings=settings or (), device=device)
+        console().print(f"Train with this: {same}\nKeep it to edit: --out plan.yaml", soft_wrap=True)
+
+
+def _train_command(
+    data: Path, *, network: str | None, minutes: float | None, settings: Sequence[str], device: str
+) -> str:
+    """Return the command that trains what was planned."""
+    parts = ["limner", "train", str(data)]
+    parts += ["--network", network] if network else []
+    parts += ["--minutes", f"{minutes:g}"] if minutes is not None else []
+    parts += ["--device", device] if device != "auto" else []
+    for assignment in settings:
+        parts += ["--set", assignment]
+    return shlex.join(parts)
 
 
 def _show_fingerprint(found: "Fingerprint") -> None:
@@ -60,8 +76,9 @@ def _show_fingerprint(found: "Fingerprint") -> None:
 
     counts = ", ".join(f"{count} {split}" for split, count in found.num_images.items())
     console().print(f"Images: {counts}; {channel_words(found.channels)}, {found.dtype}", style="heading")
+    axes = "height x width" if len(found.median) == 2 else "depth x height x width"
     sides = f"median {size(found.median)}, from {size(found.smallest)} to {size(found.largest)}"
-    console().print(f"Sizes: {sides}")
+    console().print(f"Sizes: {sides} ({axes})")
     numbers = ("mean", "std", "0.5 %", "99.5 %")
     channels = table("channel", *numbers, numbers=numbers)
     for index, row in enumerate(zip(found.mean, found.std, found.low, found.high, strict=True)):

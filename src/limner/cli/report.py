@@ -14,6 +14,7 @@ def report(
     from limner.cli.console import console
 
     page = write(run)
-    console().print(f"{page}  ({page.stat().st_size / 1e6:.1f} MB, opens anywhere, needs no network)")
+    megabytes = max(page.stat().st_size / 1e6, 0.1)
+    console().print(f"{page}  ({megabytes:.1f} MB, opens anywhere, needs no network)")
     if show:
         typer.launch(page.resolve().as_uri())

@@ -10,16 +10,7 @@ def show_run(run: RunFolder) -> None:
     from limner.cli.console import console, table
 
     _remind_of_findings(run)
-    names = ("images", "foreground Dice", "mean Dice", "mean IoU", "pixel accuracy")
-    made = table("split", *names, numbers=names)
-    for split in ("val", "test"):
-        file = run.evaluation(split) / "scores.json"
-        if file.is_file():
-            scores = json.loads(file.read_text(encoding="utf-8"))
-            keys = ("foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy")
-            made.add_row(split, str(scores["num_images"]), *(_score(scores[key]) for key in keys))
-    if made.row_count:
-        console().print(made)
+    _show_scores(run)
     rows = {
         "model": (run.model, f"limner predict {run.model} IMAGES --out DIR"),
         "scores": (run.root / "evaluation", f"limner evaluate {run.root}"),
@@ -30,6 +21,25 @@ def show_run(run: RunFolder) -> None:
     for name, (path, hint) in rows.items():
         where.add_row(name, str(path), hint)
     console().print(where)
+
+
+def _show_scores(run: RunFolder) -> None:
+    """Print a table of the splits; without a background class, foreground Dice is the pixel accuracy."""
+    from limner.cli.console import console, table
+
+    files = {split: run.evaluation(split) / "scores.json" for split in ("val", "test")}
+    found = {split: json.loads(f.read_text(encoding="utf-8")) for split, f in files.items() if f.is_file()}
+    if not found:
+        return
+    has_foreground = any(
+        s["foreground_dice"] != s["pixel_accuracy"] or s["pixel_accuracy"] == 1 for s in found.values()
+    )
+    keys = ["foreground_dice"] * has_foreground + ["mean_dice", "mean_iou", "pixel_accuracy"]
+    names = ("images", *(key.replace("_", " ").replace("dice", "Dice").replace("iou", "IoU") for key in keys))
+    made = table("split", *names, numbers=names)
+    for split, scores in found.items():
+        made.add_row(split, str(scores["num_images"]), *(_score(scores[key]) for key in keys))
+    console().print(made)
 
 
 def _remind_of_findings(run: RunFolder) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from inspect import signature
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from limner.core.config_problems import problem
+from limner.core.config_problems import as_model, problem
 from limner.core.errors import ConfigError, did_you_mean
 
 
@@ -15,7 +15,11 @@ class Config(BaseModel):
     """Base of every settings model: immutable, strict about unknown keys, checked at once."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
 
@@ -37,7 +41,8 @@ def parse_config(model: type[C], values: object, *, where: str) -> C:
         return model.model_validate({} if values is None else values)
     except ValidationError as error:
         problems = [f"  {problem(model, detail)}" for detail in error.errors(include_url=False)]
-        raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *problems])) from None
+        has = "have" if where.endswith("ettings") else "has"
+        raise ConfigError("\n".join([f"{where} {has} settings that limner cannot use:", *problems])) from None
 
 
 def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold anything
@@ -54,6 +59,8 @@ def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold
         raise ConfigError(
             f"{where}{place} is not valid YAML: {getattr(error, 'problem', None) or error}."
         ) from None
+    except (ValueError, RecursionError) as error:  # the 99th of a month, or brackets a thousand deep
+        raise ConfigError(f"{where} is YAML that cannot be read: {error}.") from None
 
 
 def merge(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
@@ -84,8 +91,8 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Yield every dotted key of a settings model and of the models inside it."""
     for name, field in model.model_fields.items():
         yield prefix + name
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        inner = as_model(field.annotation)
+        if inner is not None:
             yield from known_keys(inner, f"{prefix}{name}.")
 
 
@@ -113,68 +120,3 @@ def merge_assignments(texts: Iterable[str]) -> dict[str, Any]:
     for text in texts:
         merged = merge(merged, parse_assignment(text))
     return merged
-
-
-# pydantic's words for these are of Python's types, or say a thing twice.
-_PLAIN = {
-    "model_type": "should be a mapping, one `key: value` a line",
-    "tuple_type": "should be a list",
-    "int_parsing": "should be a whole number",
-    "int_from_float": "should be a whole number",
-    "float_parsing": "should be a number",
-    "bool_parsing": "should be true or false",
-    "string_type": "should be text",
-}
-
-
-def union_tag(name: str) -> Tag:
-    """Mark one member of a union whose settings look different, for use with pydantic's `Discriminator`.
-
-    Without a discriminator pydantic reports the errors of every member, under names of its own making. The
-    angle brackets keep a tag from being taken for a key, and out of messages.
-    """
-    return Tag(f"<{name}>")
-
-
-def _problem(model: type[BaseModel], detail: Any) -> str:  # noqa: ANN401 - pydantic's own dict
-    location = tuple(detail["loc"])
-    key = ".".join(str(part) for part in location if not _is_tag(part))
-    if detail["type"] == "extra_forbidden":
-        known = _keys_beside(model, location)
-        near = did_you_mean(str(location[-1]), known)
-        return f"{key}: unknown key{near or '; known here: ' + ', '.join(known)}"
-    if detail["type"] == "missing":
-        what = "a key" if isinstance(location[-1], str) else "an item of the list"
-        return f"{key}: {what} that is needed is missing"
-    problem = _PLAIN.get(detail["type"], detail["msg"].removeprefix("Value error, ").removeprefix("Input "))
-    # What a validator of several keys says stands for itself; the keys' whole mapping would bury it.
-    found = "" if isinstance(detail["input"], dict) else f"; found {detail['input']!r}"
-    return f"{key}: {problem}{found}" if key else f"{problem}{found}"
-
-
-def _is_tag(part: str | int) -> bool:
-    return isinstance(part, str) and part.startswith("<")
-
-
-def _keys_beside(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """Return the keys that could have stood at a location."""
-    models: list[type[BaseModel]] = [model]
-    annotations: list[Any] = []
-    for part in location[:-1]:
-        if _is_tag(part):
-            models = [m for annotation in annotations for m in _models_in(annotation, str(part))]
-        elif isinstance(part, str):
-            annotations = [m.model_fields[part].annotation for m in models if part in m.model_fields]
-            models = [m for annotation in annotations for m in _models_in(annotation)]
-    return sorted(key for m in models for key in m.model_fields)
-
-
-def _models_in(annotation: object, tag: str | None = None) -> Iterator[type[BaseModel]]:
-    """Yield the settings models that an annotation mentions, only those of one union member where told."""
-    tags = [arg.tag for arg in get_args(annotation) if isinstance(arg, Tag)]
-    if tag is not None and tags and tag not in tags:
-        return
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument, tag)

@@ -1,7 +1,7 @@
 """What pydantic found wrong with settings, in words that name the key and the nearest known one."""
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, Tag
 from pydantic_core import ErrorDetails
@@ -29,6 +29,14 @@ def union_tag(name: str) -> Tag:
     return Tag(f"<{name}>")
 
 
+def as_model(annotation: object) -> type[BaseModel] | None:
+    """Return the settings model that a field's annotation is, or None where it is anything else."""
+    # In Python 3.10 `tuple[int, ...]` counts as a type and then as no class, so generics are left out first.
+    if get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return None
+
+
 def problem(model: type[BaseModel], detail: ErrorDetails) -> str:
     """Return one mistake in one line: the key, what is wrong with it, and the nearest known key."""
     location = tuple(detail["loc"])
@@ -40,10 +48,15 @@ def problem(model: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         what = "a key" if isinstance(location[-1], str) else "an item of the list"
         return f"{key}: {what} that is needed is missing"
-    problem = _PLAIN.get(detail["type"], detail["msg"].removeprefix("Value error, ").removeprefix("Input "))
+    problem = plain_words(detail)
     # What a validator of several keys says stands for itself; the keys' whole mapping would bury it.
     found = "" if isinstance(detail["input"], dict) else f"; found {detail['input']!r}"
     return f"{key}: {problem}{found}" if key else f"{problem}{found}"
+
+
+def plain_words(detail: ErrorDetails) -> str:
+    """Return what is wrong with one value, such as ``should be a whole number``."""
+    return _PLAIN.get(detail["type"], detail["msg"].removeprefix("Value error, ").removeprefix("Input "))
 
 
 def _is_tag(part: str | int) -> bool:
@@ -68,7 +81,8 @@ def _models_in(annotation: object, tag: str | None = None) -> Iterator[type[Base
     tags = [arg.tag for arg in get_args(annotation) if isinstance(arg, Tag)]
     if tag is not None and tags and tag not in tags:
         return
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
+    model = as_model(annotation)
+    if model is not None:
+        yield model
     for argument in get_args(annotation):
         yield from _models_in(argument, tag)

@@ -13,6 +13,7 @@ from limner.core.labels import LabelClass, LabelTable, MaskEncoding, distinct_co
 
 FILE_NAME = "dataset.yaml"
 
+MaskValue = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -22,9 +23,9 @@ class ClassSettings(Config):
 
     name: str = Field(min_length=1)
     """What people call the class."""
-    value: int | None = None
+    value: MaskValue | None = None
     """The mask value that means it."""
-    values: tuple[int, ...] = ()
+    values: tuple[MaskValue, ...] = ()
     """Several mask values that all mean it; the first is written back."""
     color: tuple[Byte, Byte, Byte] | None = None
     """RGB for drawing; with `mask_encoding: color` also the colour in the masks."""
@@ -119,7 +120,7 @@ Encoding = Annotated[
     Discriminator(_kind_of_encoding),
 ]
 IgnoredValue = Annotated[
-    Annotated[int, union_tag("value")] | Annotated[tuple[Byte, Byte, Byte], union_tag("color")],
+    Annotated[MaskValue, union_tag("value")] | Annotated[tuple[Byte, Byte, Byte], union_tag("color")],
     Discriminator(_kind_of_ignored),
 ]
 

@@ -1,8 +1,11 @@
 """Findings: what a check has to say about a dataset, as data rather than as print."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
+
+MOST_FILES = 20
+"""A finding names at most so many files; its `count` tells how many there are."""
 
 
 class Severity(str, Enum):
@@ -25,7 +28,7 @@ class Finding:
         expected: What should be there.
         mend: What the user can do about it.
         proposal: The part of `dataset.yaml` that would settle it; ``limner check --accept`` writes it.
-        files: Up to 20 files concerned, relative to the dataset folder.
+        files: Up to `MOST_FILES` files concerned, relative to the dataset folder.
         count: How many files are concerned in all.
     """
 
@@ -36,7 +39,7 @@ class Finding:
     expected: str = ""
     mend: str = ""
     proposal: dict[str, Any] | None = None
-    files: tuple[str, ...] = field(default=())
+    files: tuple[str, ...] = ()
     count: int = 1
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Shape legend: B batch, K classes, *s spatial axes at the network's own resolution.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,12 +43,20 @@ OutputKind = type[DenseLogits]
 """The kinds a network can declare; a task accepts one or more of them."""
 
 
-def resize_logits(logits: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
-    """Bring (B, K, *s) logits to (B, K, *size), bilinear or trilinear; free where they are that size."""
-    if logits.shape[2:] == size:
+def resize_logits(logits: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Resize logits linearly along each spatial axis, ``align_corners=False``.
+
+    Args:
+        logits: (B, K, *s).
+        size: The wanted *S.
+
+    Returns:
+        (B, K, *S) in the type of `logits`; `logits` itself where the sizes agree.
+    """
+    if logits.shape[2:] == torch.Size(size):
         return logits
     mode = "bilinear" if len(size) == 2 else "trilinear"
-    return F.interpolate(logits, size=size, mode=mode, align_corners=False)
+    return F.interpolate(logits, size=tuple(size), mode=mode, align_corners=False)
 
 
 def _register_for_export() -> None:

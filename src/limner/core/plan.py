@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from limner.core.config import Config
+from limner.core.config import Config, parse_config
+from limner.core.dataset_file import DatasetFile
 from limner.core.labels import LabelTable
 
 Positive = Annotated[int, Field(gt=0)]
@@ -34,6 +35,13 @@ class DataPlan(Config):
     """Images in each split."""
     labels: dict[str, Any]
     """The label table, in the shape of dataset.yaml."""
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_make_a_table(cls, labels: dict[str, Any]) -> dict[str, Any]:
+        if parse_config(DatasetFile, labels, where="The table").label_table() is None:
+            raise ValueError("needs at least one class under `classes`")
+        return labels
 
     @property
     def label_table(self) -> LabelTable:
@@ -119,7 +127,7 @@ class LossTerm(Config):
 class LossPlan(Config):
     """What is minimised."""
 
-    terms: tuple[LossTerm, ...] = (LossTerm(name="cross_entropy"),)
+    terms: Annotated[tuple[LossTerm, ...], Field(min_length=1)] = (LossTerm(name="cross_entropy"),)
     """Losses that are added up; side heads use the same ones with the network's own weights."""
     class_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
     """A factor for each class in trained order, or null for one each."""
@@ -235,3 +243,16 @@ class Plan(Config):
     inference: InferencePlan = InferencePlan()
     reasons: dict[str, str] = {}
     """Dotted key -> why it has its value, one sentence."""
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> "Plan":
+        weights, names = self.loss.class_weights, self.data.label_table.names
+        if weights is not None and len(weights) != len(names):
+            raise ValueError(
+                f"loss.class_weights needs {len(names)} numbers, one a class ({', '.join(names)}); "
+                f"found {len(weights)}"
+            )
+        window, dims = self.inference.window, self.input.spatial_dims
+        if window is not None and len(window) != dims:
+            raise ValueError(f"inference.window needs {dims} numbers; found {list(window)}")
+        return self

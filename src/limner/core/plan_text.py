@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
-from limner.core.config import Config, parse_config, parse_yaml
+from limner.core.config import parse_config, parse_yaml
+from limner.core.config_problems import as_model
 from limner.core.plan import Plan
 
 HEADER = """\
@@ -64,7 +66,7 @@ def _entry(
     value: object,
     key: str,
     reasons: Mapping[str, str],
-    model: type[Config] | None,
+    model: type[BaseModel] | None,
     indent: int = 0,
 ) -> Iterator[str]:
     """Yield the lines of one key: its reason, then its value."""
@@ -88,11 +90,10 @@ def _entry(
         yield from _value(name, value, space)
 
 
-def _model_at(model: type[Config] | None, name: str) -> type[Config] | None:
+def _model_at(model: type[BaseModel] | None, name: str) -> type[BaseModel] | None:
     """Return the settings class of a section, or None where `name` is a plain value."""
     field = model.model_fields.get(name) if model is not None else None
-    inner = field.annotation if field is not None else None
-    return inner if isinstance(inner, type) and issubclass(inner, Config) else None
+    return None if field is None else as_model(field.annotation)
 
 
 def _value(name: str, value: object, space: str) -> Iterator[str]:

@@ -63,3 +63,8 @@ class Sample:
     def spatial_shape(self) -> tuple[int, ...]:
         """(H, W) or (D, H, W)."""
         return tuple(self.image.shape[:-1])
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """Return ``width x height`` (then depth), the order in which people name sizes."""
+    return "x".join(str(side) for side in reversed(shape))

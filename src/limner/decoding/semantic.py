@@ -7,32 +7,16 @@ Shape legend: B batch, K classes, *s network resolution, *S wanted resolution.
 """
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
 import torch
-import torch.nn.functional as F
 
-from limner.core.outputs import DenseLogits
+from limner.core.outputs import DenseLogits, resize_logits
 
 _CHUNK_ELEMENTS = 2**20
 """Scores held at full resolution at once: 4 MiB, which stays in a processor's cache."""
 
 _CHUNK_ELEMENTS_ACCELERATOR = 2**26
-
-
-def resize_logits(logits: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Resize scores linearly along each spatial axis, ``align_corners=False``.
-
-    Args:
-        logits: (B, K, *s).
-        size: *S.
-
-    Returns:
-        (B, K, *S) in the type of `logits`; `logits` itself where the sizes agree.
-    """
-    if tuple(logits.shape[2:]) == tuple(size):
-        return logits
-    mode = "bilinear" if len(size) == 2 else "trilinear"
-    return F.interpolate(logits, size=tuple(size), mode=mode, align_corners=False)
 
 
 def semantic_labels(outputs: DenseLogits, size: Sequence[int]) -> torch.Tensor:
@@ -87,7 +71,7 @@ def _argmax(scores: torch.Tensor) -> torch.Tensor:
 def _resized_in_chunks(logits: torch.Tensor, size: Sequence[int]) -> Iterator[tuple[slice, torch.Tensor]]:
     """Yield slices of the first spatial axis, and the float32 scores (B, K, rows, ...) resized there."""
     limit = _CHUNK_ELEMENTS if logits.device.type == "cpu" else _CHUNK_ELEMENTS_ACCELERATOR
-    elements_a_row = logits[:, :, 0].numel() // _area(logits.shape[3:]) * _area(size[1:])
+    elements_a_row = logits[:, :, 0].numel() // prod(logits.shape[3:]) * prod(size[1:])
     step = max(1, limit // max(1, elements_a_row))
     for start in range(0, size[0], step):
         rows = slice(start, min(start + step, size[0]))
@@ -110,10 +94,3 @@ def _resized_rows(logits: torch.Tensor, size: Sequence[int], rows: slice) -> tor
         block = logits[:, :, first:last].float()
         part = torch.lerp(block[:, :, above - first], block[:, :, below - first], weight)
     return resize_logits(part, (part.shape[2], *size[1:]))
-
-
-def _area(sizes: Sequence[int]) -> int:
-    area = 1
-    for size in sizes:
-        area *= size
-    return area

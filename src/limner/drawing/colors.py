@@ -24,10 +24,17 @@ CONFUSED: RGB = (240, 228, 66)
 
 @dataclass(frozen=True)
 class Key:
-    """One entry of a legend."""
+    """One entry of a legend.
+
+    Attributes:
+        name: What the colour means.
+        color: As painted.
+        instead: Latin text for machines without a font for `name`.
+    """
 
     name: str
     color: RGB
+    instead: str = ""
 
 
 def color_map(labels: LabelMap, table: LabelTable) -> RGBImage:
@@ -100,13 +107,16 @@ def outcome_map(image: RGBImage, truth: LabelMap, predicted: LabelMap, table: La
 
 
 def class_keys(table: LabelTable, *maps: LabelMap) -> list[Key]:
-    """Return the legend of the classes that occur in `maps`, without the background."""
+    """Return the legend of the classes that occur in `maps`, without the background.
+
+    A name that no font here can write becomes its trained number, as the report's table of labels has it.
+    """
     colors = _visible(_lookup(table), table)
     present = np.zeros(256, bool)
     for labels in maps:
         present |= np.bincount(labels.ravel(), minlength=256) > 0
     keys = [
-        Key(name, _rgb(colors[index]))
+        Key(name, _rgb(colors[index]), f"class {index}")
         for index, name in enumerate(table.names)
         if present[index] and index != table.background_index
     ]
@@ -119,6 +129,12 @@ def outcome_keys(table: LabelTable) -> list[Key]:
         return [Key("wrong class", CONFUSED)]
     keys = [Key("right", HIT), Key("false positive", FALSE_POSITIVE), Key("missed", FALSE_NEGATIVE)]
     return keys + ([Key("wrong class", CONFUSED)] if table.num_classes > 2 else [])
+
+
+def class_colors(table: LabelTable) -> dict[str, RGB]:
+    """Return class name -> the colour that overlays paint it in."""
+    colors = _visible(_lookup(table), table)
+    return {name: _rgb(colors[index]) for index, name in enumerate(table.names)}
 
 
 def _lookup(table: LabelTable) -> RGBImage:

@@ -2,32 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from PIL import Image as PILImage
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from limner.core.labels import RGB
 from limner.drawing.colors import Key
 from limner.drawing.display import RGBImage
+from limner.drawing.fonts import FONT_SIZE, Font, lettering
 
 PAPER: RGB = (255, 255, 255)
 INK: RGB = (33, 37, 41)
 FAINT: RGB = (108, 117, 125)
-FONT_SIZE = 17
 GAP = 14
-
-FONTS_OF_ALL_SCRIPTS = (
-    "NotoSansCJK-Regular.ttc",
-    "PingFang.ttc",
-    "msyh.ttc",
-    "DejaVuSans.ttf",
-    "arialuni.ttf",
-)
-"""Tried for text that Pillow's own font, which is Latin, cannot write."""
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True)
@@ -74,7 +62,8 @@ def _draw_keys(draw: ImageDraw.ImageDraw, keys: Sequence[Key], y: int) -> None:
     x = GAP
     for key in keys:
         draw.rounded_rectangle((x, y + 3, x + FONT_SIZE, y + 3 + FONT_SIZE), 3, fill=key.color, outline=FAINT)
-        draw.text((x + FONT_SIZE + 7, y), key.name, fill=INK, font=_font(key.name))
+        name, font = _written(key)
+        draw.text((x + FONT_SIZE + 7, y), name, fill=INK, font=font)
         x += _key_width(key)
 
 
@@ -93,33 +82,19 @@ def _wrapped(keys: Sequence[Key], width: int) -> list[list[Key]]:
 
 
 def _key_width(key: Key) -> int:
-    return FONT_SIZE + 7 + round(_font(key.name).getlength(key.name)) + 22
+    name, font = _written(key)
+    return FONT_SIZE + 7 + round(font.getlength(name)) + 22
+
+
+def _written(key: Key) -> tuple[str, Font]:
+    return lettering(key.name, instead=key.instead)
 
 
 def _text(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, color: RGB, width: int) -> None:
     """Write one line, shortened in the middle where it would not fit: both ends of a path matter."""
-    font = _font(text)
+    text, font = lettering(text)
     shown, keep = text, len(text)
     while font.getlength(shown) > width and keep > 2:
         keep -= 1
         shown = f"{text[: keep // 2]}…{text[len(text) - (keep - keep // 2) :]}"
     draw.text(at, shown, fill=color, font=font)
-
-
-def _font(text: str) -> Font:
-    return _latin_font() if all(ord(c) < 0x250 or c == "…" for c in text) else _wide_font()
-
-
-@lru_cache(maxsize=1)
-def _latin_font() -> Font:
-    return ImageFont.load_default(FONT_SIZE)
-
-
-@lru_cache(maxsize=1)
-def _wide_font() -> Font:
-    for name in FONTS_OF_ALL_SCRIPTS:
-        try:
-            return ImageFont.truetype(name, FONT_SIZE)
-        except OSError:
-            continue
-    return _latin_font()

@@ -1,7 +1,6 @@
 """Scores on disk: `scores.json` for the whole split and `per_image.csv`, written as images come."""
 
 import csv
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, TextIO
 from limner.core.labels import LabelTable
 from limner.evaluation.definitions import DEFINITIONS
 from limner.evaluation.semantic import ImageScores, SemanticScores
+from limner.formats.whole_files import write_json
 
 SCORES, PER_IMAGE, PICTURES = "scores.json", "per_image.csv", "pictures"
 
@@ -63,10 +63,7 @@ def write_scores(
 ) -> Path:
     """Write `scores.json` into a folder, whole or not at all, and return its path."""
     path = folder / SCORES
-    aside = path.with_suffix(".json.new")
-    text = json.dumps(scores_dict(scores, split=split, skipped=skipped), indent=2, ensure_ascii=False)
-    aside.write_text(text + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_json(path, scores_dict(scores, split=split, skipped=skipped))
     return path
 
 

@@ -21,11 +21,13 @@ def match_labels(model: LabelTable, data: LabelTable, *, where: str) -> LabelTab
     by_name = {c.name.casefold(): c for c in data.classes}
     unknown = [c.name for c in data.classes if c.name.casefold() not in {n.casefold() for n in model.names}]
     if unknown:
+        shared = [name for name in data.names if name not in unknown]
+        known = f"; {', '.join(shared)} would fit" if shared else "; none of the data's classes fits"
         raise DataError(
             describe(
                 "The data has classes that the model was not trained on",
                 where=where,
-                found=f"{', '.join(unknown)} (the data names {', '.join(data.names)})",
+                found=", ".join(unknown) + known,
                 expected=f"some of the model's: {', '.join(model.names)}",
                 mend="Rename the classes in dataset.yaml, or list the values of the others under `ignored`.",
             )

@@ -37,7 +37,12 @@ def _open(root: Path, settings: DatasetFile | None) -> Source:
     tree = list_files(root)
     if tree.is_empty:
         raise DataError(
-            describe("The dataset folder is empty", where=root, expected="images and their masks")
+            describe(
+                "The dataset folder is empty",
+                where=root,
+                expected="images and their masks",
+                mend="Put them there, such as in images/ and masks/, or name the folder that holds them.",
+            )
         )
     settings = read_dataset_file(root) if settings is None else settings
     if settings.format is not None and settings.format not in FORMATS:

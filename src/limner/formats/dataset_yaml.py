@@ -1,6 +1,5 @@
 """Read and write `dataset.yaml`, the one file that limner may put beside a user's images."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from yaml.representer import SafeRepresenter
 from limner.core.config import merge, parse_config, parse_yaml
 from limner.core.dataset_file import FILE_NAME, DatasetFile, json_schema
 from limner.core.errors import DataError, describe
-from limner.formats.whole_files import write_whole
+from limner.formats.whole_files import write_json, write_whole
 
 
 def read_dataset_file(root: Path) -> DatasetFile:
@@ -62,7 +61,7 @@ def write_dataset_file(root: Path, settings: dict[str, Any]) -> Path:
 
 def write_schema(path: Path) -> None:
     """Write the JSON Schema of `dataset.yaml`, by which editors complete and check it."""
-    write_whole(path, (json.dumps(json_schema(), indent=2) + "\n").encode())
+    write_json(path, json_schema())
 
 
 def _text(path: Path) -> str:
@@ -71,7 +70,15 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(describe("dataset.yaml cannot be read", where=path, found=str(error))) from None
+        raise DataError(
+            describe(
+                "dataset.yaml cannot be read",
+                where=path,
+                found=str(error),
+                expected="a text file in UTF-8",
+                mend="Save it as UTF-8, or remove it: `limner check` looks at the data and proposes one.",
+            )
+        ) from None
 
 
 def _says(text: str, values: dict[str, Any]) -> bool:

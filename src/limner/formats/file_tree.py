@@ -15,7 +15,7 @@ _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle
 
 @dataclass(frozen=True)
 class FileTree:
-    """The files under a dataset folder, all as paths relative to it, sorted.
+    r"""The files under a dataset folder, all as paths relative to it, sorted.
 
     Attributes:
         images: Files with an image's suffix.
@@ -23,6 +23,7 @@ class FileTree:
         image_named_folders: Folders whose name ends like an image file.
         linked_again: Links to a folder that is already listed (a loop, or a second way in).
         unreadable: Folders that may not be listed.
+        garbled: What has a name that is no text, written with its bytes as ``\xff``; it is passed over.
     """
 
     images: tuple[PurePosixPath, ...]
@@ -30,6 +31,7 @@ class FileTree:
     image_named_folders: tuple[PurePosixPath, ...]
     linked_again: tuple[PurePosixPath, ...]
     unreadable: tuple[PurePosixPath, ...]
+    garbled: tuple[PurePosixPath, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -89,6 +91,9 @@ def _list(root: Path) -> FileTree:
             continue
         for entry in entries:
             path = folder + entry.name
+            if not _is_text(path):
+                found["garbled"].append(os.fsencode(path).decode("utf-8", "backslashreplace"))
+                continue
             is_image = os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
             if not _is_folder(entry):
                 found["images" if is_image else "others"].append(path)
@@ -105,6 +110,15 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         for entry in entries:
             if not entry.name.startswith(".") and entry.name.casefold() not in _LITTER:
                 yield entry
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether a name can be written to a file, which one in another encoding than UTF-8 cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -10,8 +10,16 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 MAX_PIXELS = 512 * 1024 * 1024
 """Larger images are refused before decoding: 1.5 GB as 8-bit RGB."""
+
+_NO_PIXEL = np.array([not (byte in (0, 0xFF) or 0xD0 <= byte <= 0xD7) for byte in range(256)])
+"""Whether a byte after 0xFF in a JPEG is a mark rather than compressed data."""
+
+_BETWEEN_SCANS = frozenset({0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
+"""A JPEG's marks of tables, scans and remarks."""
 
 
 class DamagedFileError(Exception):
@@ -82,10 +90,12 @@ def png_header(data: bytes) -> ImageHeader:
 
 
 def jpeg_header(data: bytes) -> ImageHeader:
-    """Walk a JPEG's segments to the pixels, then look for the end mark.
+    """Walk a JPEG's segments to the pixels, then from mark to mark to its end.
+
+    A JPEG has no checksums: damage that leaves no impossible mark behind is decoded as it is.
 
     Raises:
-        DamagedFileError: The end mark is missing.
+        DamagedFileError: The end mark is missing, or a mark stands where none can be.
     """
     shape, channels, bits, orientation, scan = (0, 0), 0, 8, 1, 0
     for marker, start, end in _jpeg_segments(data):
@@ -95,9 +105,8 @@ def jpeg_header(data: bytes) -> ImageHeader:
         elif marker == 0xE1 and data[start : start + 6] == b"Exif\0\0":
             orientation = exif_orientation(data[start + 6 : end])
         scan = end
-    # Inside compressed data 0xFF is always followed by 0 or a restart mark, so this cannot be a pixel; a
-    # thumbnail's own end mark lies before `scan`.
-    if not channels or data.find(b"\xff\xd9", scan) < 0:
+    # A thumbnail's own end mark lies before `scan`.
+    if not channels or not _reaches_end_mark(data, scan):
         raise DamagedFileError(f"the JPEG is cut off after {len(data)} bytes: its end mark is missing")
     if bits != 8:
         raise DamagedFileError(f"the JPEG has {bits} bits a sample; limner reads JPEGs of 8 bits")
@@ -124,6 +133,26 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if marker == 0xDA:
             return
         position = end
+
+
+def _reaches_end_mark(data: bytes, position: int) -> bool:
+    """Walk from mark to mark through a JPEG's compressed data; only further scans' headers may stand there.
+
+    Decoders skip what they cannot use and fill the rest with grey.
+    """
+    compressed = np.frombuffer(data, np.uint8)[position:]
+    marks = np.flatnonzero(compressed[:-1] == 0xFF) + position
+    # Pixels: 0xFF is followed by 0 there, by a restart mark (0xD0 to 0xD7) or by another fill byte.
+    for mark in marks[_NO_PIXEL[np.frombuffer(data, np.uint8)[marks + 1]]].tolist():
+        if mark < position:
+            continue  # inside a header that was passed over
+        kind = data[mark + 1]
+        if kind == 0xD9:
+            return True
+        if kind not in _BETWEEN_SCANS:
+            raise DamagedFileError(f"the JPEG's pixels are damaged at byte {mark} of {len(data)}")
+        position = mark + 2 + int.from_bytes(data[mark + 2 : mark + 4], "big")
+    return False
 
 
 def gif_header(data: bytes) -> ImageHeader:

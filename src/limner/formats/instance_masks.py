@@ -7,9 +7,9 @@ import numpy as np
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.finding import Finding, Severity
+from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
-from limner.core.sample import Image, Record
+from limner.core.sample import Image, Record, size_text
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import split_of_folder
 from limner.formats.images import read_image
@@ -18,8 +18,6 @@ from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
 
 _IMAGES, _MASKS = "images", "masks"
-MOST_NAMED = 20
-"""A finding names at most so many files."""
 
 
 class InstanceMasks(Source):
@@ -83,8 +81,8 @@ class InstanceMasks(Source):
                     describe(
                         "The instance masks of one image differ in size",
                         where=path,
-                        found=f"{mask.shape[0]}x{mask.shape[1]} pixels (height x width)",
-                        expected=f"{united.shape[0]}x{united.shape[1]} as in {record.labels[0].name}",
+                        found=f"{size_text(mask.shape)} pixels (width x height)",
+                        expected=f"{size_text(united.shape)} as in {record.labels[0].name}",
                     )
                 )
             np.logical_or(united, mask, out=united)
@@ -121,5 +119,5 @@ def _finding(code: str, names: list[str]) -> Finding:
     }
     found, expected = words[code]
     return Finding(
-        code, Severity.WARNING, names[0], found, expected, files=tuple(names[:MOST_NAMED]), count=count
+        code, Severity.WARNING, names[0], found, expected, files=tuple(names[:MOST_FILES]), count=count
     )

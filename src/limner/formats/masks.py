@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from limner.core.errors import DataError, describe
 from limner.core.labels import MaskEncoding, ValueMap
+from limner.core.sample import size_text
 from limner.formats.image_headers import ImageHeader
 from limner.formats.pixels import Pixels, read_pixels
 from limner.formats.whole_files import write_whole
@@ -46,14 +47,28 @@ def read_values(path: Path, encoding: MaskEncoding = INDEX) -> ValueMap:
     return _integers(channel, path)
 
 
-def read_valid_region(path: Path) -> npt.NDArray[np.bool_]:
+def read_valid_region(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Read a field of view: (H, W), True where the image counts.
 
+    Args:
+        path: An image file that `read_values` could read.
+        shape: (H, W) of the labels it belongs to.
+
     Raises:
-        DataError: The file cannot be read, or is in colour.
+        DataError: The file cannot be read, is in colour, or has another size than the labels.
     """
     pixels, header = read_pixels(path, keep_palette=True, keep_alpha=True)
     channel = _one_channel(_without_alpha(pixels, header, path), header, path)
+    if channel.shape != shape:
+        raise DataError(
+            describe(
+                "The field of view and its mask differ in size",
+                where=path,
+                found=f"{size_text(channel.shape)} pixels (width x height)",
+                expected=size_text(shape),
+                mend="Mend the file, or set `valid_region` in dataset.yaml.",
+            )
+        )
     # Compression leaves small values where nothing was drawn.
     return np.asarray(channel > (127 if header.is_lossy else 0))
 

@@ -4,12 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from limner.core.finding import Finding, Severity
+from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.formats.file_tree import FileTree
 from limner.formats.pairing import Item, Pairing
-
-MOST_NAMED = 20
-"""A finding names at most so many files."""
 
 
 def pairing_findings(images: Sequence[Item], pairing: Pairing, others: Sequence[Item]) -> list[Finding]:
@@ -28,12 +25,19 @@ def pairing_findings(images: Sequence[Item], pairing: Pairing, others: Sequence[
 def tree_findings(tree: FileTree) -> list[Finding]:
     """Return what was passed over while the files were listed."""
     rows = (
-        ("folder-named-like-image", tree.image_named_folders, "folders are named like image files", "Rename"),
-        ("folder-linked-twice", tree.linked_again, "links lead to a folder that is listed already", "Remove"),
-        ("folder-unreadable", tree.unreadable, "folders may not be listed", "Give read permission to"),
+        ("folder-named-like-image", tree.image_named_folders, "a folder named like an image file", "Rename"),
+        ("folder-linked-twice", tree.linked_again, "a link to a folder that is listed already", "Remove"),
+        ("name-garbled", tree.garbled, "a name in another encoding than UTF-8", "Rename"),
+        ("folder-unreadable", tree.unreadable, "a folder that may not be listed", "Give read permission to"),
     )
     return [
-        _finding(code, Severity.WARNING, paths, f"{len(paths)} {what}.", mend=f"{verb} them.")
+        _finding(
+            code,
+            Severity.WARNING,
+            paths,
+            what if len(paths) == 1 else f"{len(paths)} times {what}",
+            mend=f"{verb} {'it' if len(paths) == 1 else 'them'}.",
+        )
         for code, paths, what, verb in rows
         if paths
     ]
@@ -163,7 +167,7 @@ def _finding(
     expected: str = "",
     mend: str = "",
 ) -> Finding:
-    files = tuple(path.as_posix() for path in paths[:MOST_NAMED])
+    files = tuple(path.as_posix() for path in paths[:MOST_FILES])
     return Finding(code, severity, files[0], found, expected, mend, files=files, count=len(paths))
 
 

@@ -5,6 +5,7 @@ anything is decoded, and every failure is a `DataError` that names the file.
 """
 
 import io
+import stat
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,9 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (4, b"ftypavif", "an AVIF image"),
     (4, b"ftyphei", "a HEIC photo"),
     (4, b"ftypmif1", "a HEIC photo"),
+    (4, b"ftyp", "an MP4 or QuickTime video; take its frames out first"),
+    (8, b"AVI ", "an AVI video; take its frames out first"),
+    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video; take its frames out first"),
     (128, b"DICM", "a DICOM file"),
 )
 
@@ -103,9 +107,14 @@ def read_pixels(
 
 def _read_bytes(path: Path) -> bytes:
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading it might never end
+            raise _unreadable(path, "a pipe or a device rather than a file")
         data = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(describe("There is no such image file", where=path)) from None
+        raise DataError(
+            describe("There is no such image file", where=path, mend="Check the spelling of the path.")
+        ) from None
     except IsADirectoryError:
         raise DataError(
             describe(

@@ -6,12 +6,11 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile, SplitLists
 from limner.core.errors import DataError, describe
-from limner.core.finding import Finding, Severity
+from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree
 from limner.formats.folder_words import split_of_folder, vocabulary
 
-_MOST_NAMED = 20
 _LIST_SUFFIXES = frozenset({".txt", ".lst", ".csv"})
 _NOISE = vocabulary("list lists set split splits images image files file names ids id filenames")
 
@@ -166,7 +165,7 @@ def _findings(lists: dict[str, str], unknown: list[str], left: list[Record], roo
                 f"{len(unknown)} names in the split lists belong to no image.",
                 "names of images in the dataset folder",
                 "Add the images or remove the lines.",
-                files=tuple(unknown[:_MOST_NAMED]),
+                files=tuple(unknown[:MOST_FILES]),
                 count=len(unknown),
             )
         )
@@ -177,7 +176,7 @@ def _findings(lists: dict[str, str], unknown: list[str], left: list[Record], roo
                 Severity.NOTE,
                 str(left[0].image.relative_to(root)),
                 f"{len(left)} images stand in none of {', '.join(lists.values())}; they are left out.",
-                files=tuple(str(r.image.relative_to(root)) for r in left[:_MOST_NAMED]),
+                files=tuple(str(r.image.relative_to(root)) for r in left[:MOST_FILES]),
                 count=len(left),
             )
         )

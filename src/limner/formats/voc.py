@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.finding import Finding, Severity
+from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Image, Record
 from limner.formats.file_tree import FileTree, list_files
@@ -23,8 +23,6 @@ _IMAGES = "JPEGImages"
 _MASKS = ("SegmentationClassPNG", "SegmentationClass")
 """Where both exist, older labelme put NumPy arrays into SegmentationClass."""
 _NAME_FILES = ("class_names.txt", "labels.txt", "labelmap.txt")
-MOST_NAMED = 20
-"""A finding names at most so many files."""
 
 VOC_NAMES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -151,7 +149,7 @@ def _shown(place: PurePosixPath) -> str:
 def _gap_findings(listed: list[Record], num_others: int, root: Path) -> list[Finding]:
     findings = []
     if listed:
-        files = tuple(record.image.relative_to(root).as_posix() for record in listed[:MOST_NAMED])
+        files = tuple(record.image.relative_to(root).as_posix() for record in listed[:MOST_FILES])
         findings.append(
             Finding(
                 "image-without-mask",
@@ -173,6 +171,6 @@ def _gap_findings(listed: list[Record], num_others: int, root: Path) -> list[Fin
 def _orphan_findings(masks: list[PurePosixPath]) -> list[Finding]:
     if not masks:
         return []
-    files = tuple(path.as_posix() for path in masks[:MOST_NAMED])
+    files = tuple(path.as_posix() for path in masks[:MOST_FILES])
     found = f"{len(masks)} masks have no image in {_IMAGES}; they are not used."
     return [Finding("mask-without-image", Severity.WARNING, files[0], found, files=files, count=len(masks))]

@@ -1,5 +1,6 @@
 """Write a file so that it is there whole or not at all."""
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -25,3 +26,8 @@ def write_whole(path: Path, data: bytes, *, flush: bool = False) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def write_json(path: Path, values: object) -> None:
+    """Write JSON-ready values as UTF-8 text that people can read, by `write_whole`."""
+    write_whole(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())

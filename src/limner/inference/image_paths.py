@@ -50,7 +50,7 @@ def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
     if named.is_dir():
         images = _images_in(named)
         found = [(path, PurePosixPath(path.relative_to(named).as_posix())) for path in images]
-        return found or _refuse_empty(named, "a folder without images")
+        return found or _refuse_empty(named, f"a folder without images{_other_files(named)}")
     if named.suffix.lower() in LIST_SUFFIXES and named.is_file():
         found = [(path, PurePosixPath(path.name)) for path in _listed(named)]
         return found or _refuse_empty(named, "an empty list")
@@ -72,6 +72,12 @@ def _images_in(folder: Path) -> list[Path]:
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
         ]
     return sorted(images)
+
+
+def _other_files(folder: Path) -> str:
+    """Return a few words on what lies in a folder without images."""
+    names = sorted(path.name for path in folder.iterdir())[:3]
+    return f", with {', '.join(names)} in it" if names else ""
 
 
 def _listed(path: Path) -> list[Path]:
@@ -110,5 +116,6 @@ def _refuse_empty(named: Path, found: str) -> list[tuple[Path, PurePosixPath]]:
             where=named,
             found=found,
             expected=f"images ({', '.join(sorted(IMAGE_SUFFIXES))})",
+            mend="Name images, or a folder that holds some.",
         )
     )

@@ -12,15 +12,17 @@ import torch
 
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelTable
-from limner.core.outputs import DenseLogits
+from limner.core.outputs import DenseLogits, resize_logits
 from limner.core.plan import InferencePlan, Plan
+from limner.core.precision import precision_context
 from limner.core.prediction import Prediction
 from limner.core.sample import Image
-from limner.decoding.semantic import resize_logits, semantic_labels, semantic_probabilities
+from limner.decoding.semantic import semantic_labels, semantic_probabilities
 from limner.formats.images import read_image
 from limner.inference.augmentation import View, views
-from limner.inference.device import choose_device, choose_precision, precision_context
+from limner.inference.device import choose_precision, is_out_of_memory
 from limner.inference.sliding_window import pad_by_reflection, sliding_window
+from limner.planning.machine import choose_device
 from limner.transforms.fit_channels import fit_channels
 from limner.weights.model import Model
 
@@ -94,7 +96,7 @@ class Predictor:
             with torch.inference_mode(), precision_context(self.device, self.precision):
                 return self._predict(images, name, probabilities)
         except (RuntimeError, MemoryError) as error:
-            if not _memory_ran_out(error):
+            if not is_out_of_memory(error):
                 raise
             raise DataError(_too_large(images, where, self.device)) from error
         finally:
@@ -178,13 +180,6 @@ class Predictor:
             image = image.astype(np.float32 if wide else image.dtype.newbyteorder("="))
         tensor = torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0).to(self.device)
         return tensor.movedim(-1, 1)
-
-
-def _memory_ran_out(error: BaseException) -> bool:
-    """Whether it is about memory; for the processor's, PyTorch has a message but no class."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return any(words in str(error) for words in ("allocate memory", "not enough memory"))
 
 
 def _too_large(images: torch.Tensor, where: str, device: torch.device) -> str:

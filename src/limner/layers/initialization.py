@@ -4,8 +4,12 @@ from torch import nn
 
 from limner.layers.fcn_head import PixelClassifier
 
-CLASSIFIER_STD = 0.01
-"""So small that all classes start about equally likely: larger first scores cost the first tens of steps."""
+CLASSIFIER_GAIN = 1 / 3
+"""Variance of a classifier's weights times their number; PyTorch's own for a convolution.
+
+Scores then start small, so that all classes are about equally likely: with He's gain of 2 the first tens of
+steps only unlearn a guess. Much smaller is worse again: the layers below then hardly see a gradient.
+"""
 
 
 def initialize(*parts: nn.Module | None) -> None:
@@ -21,4 +25,5 @@ def initialize(*parts: nn.Module | None) -> None:
                     nn.init.zeros_(module.bias)
         for module in part.modules():
             if isinstance(module, PixelClassifier):
-                nn.init.normal_(module.conv.weight, std=CLASSIFIER_STD)
+                inputs = module.conv.weight[0].numel()
+                nn.init.normal_(module.conv.weight, std=(CLASSIFIER_GAIN / inputs) ** 0.5)

@@ -25,7 +25,7 @@ class _Tolerant:
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise `x`: (B, C, *S) -> (B, C, *S)."""
-        assert isinstance(self, nn.BatchNorm2d | nn.BatchNorm3d)
+        assert isinstance(self, (nn.BatchNorm2d, nn.BatchNorm3d))  # PyTorch 2.6 cannot export a union here
         if self.training and x.numel() == x.shape[1]:
             return F.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.host import available_bytes
 from limner.core.sample import Image, LabelMap, Record
-from limner.loading.memory import available_bytes
 
 Decoded = tuple[Image, LabelMap]
 """An image and its trained labels, both read-only."""

@@ -1,14 +1,13 @@
 """Dataset: the records of one split, decoded on demand into Samples with trained labels."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from limner.core.errors import DataError, describe
 from limner.core.labels import IGNORE_INDEX, LabelTable
-from limner.core.sample import LabelMap, Record, Sample
+from limner.core.sample import Record, Sample, size_text
 from limner.formats.masks import read_valid_region
 from limner.formats.source import Source
 from limner.loading.cache import Decoded, MemoryCache, SampleCache
@@ -62,27 +61,12 @@ class Dataset:
         if semantic.shape != image.shape[:-1]:
             raise _sizes_differ(record, image.shape[:-1], semantic.shape)
         if record.valid_region is not None:
-            semantic = _within_region(record.valid_region, semantic)
+            region = read_valid_region(record.valid_region, semantic.shape)
+            semantic = np.where(region, semantic, np.uint8(IGNORE_INDEX))
         # A mask may be one channel of three: a view that would keep all of them in memory.
         semantic = np.ascontiguousarray(semantic)
         image.flags.writeable = semantic.flags.writeable = False
         return image, semantic
-
-
-def _within_region(path: Path, semantic: LabelMap) -> LabelMap:
-    """Ignore the labels outside the region."""
-    region = read_valid_region(path)
-    if region.shape != semantic.shape:
-        raise DataError(
-            describe(
-                "The valid region and its image differ in size",
-                where=path,
-                found=_size(region.shape),
-                expected=_size(semantic.shape),
-                mend="Mend the file, or take `valid_region` out of dataset.yaml.",
-            )
-        )
-    return np.where(region, semantic, np.uint8(IGNORE_INDEX))
 
 
 def _label_files(record: Record) -> str:
@@ -95,13 +79,8 @@ def _sizes_differ(record: Record, image: tuple[int, ...], labels: tuple[int, ...
         describe(
             "The labels and their image differ in size",
             where=_label_files(record),
-            found=f"labels of {_size(labels)}",
-            expected=f"{_size(image)}, as {record.image}",
+            found=f"labels of {size_text(labels)} (width x height)",
+            expected=f"{size_text(image)}, as {record.image}",
             mend="Export the mask at the image's size, or take the pair out.",
         )
     )
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    """Return a size as people write it: width x height, or depth x height x width."""
-    return " x ".join(map(str, shape[::-1] if len(shape) == 2 else shape))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from limner.core.config import refuse_unknown_options
+from limner.core.errors import ConfigError
 from limner.core.plan import LossTerm
 from limner.losses.cross_entropy import CrossEntropyLoss
 from limner.losses.dice import DiceLoss
@@ -37,4 +38,7 @@ def build_loss(term: LossTerm, *, class_weights: Sequence[float] | None = None) 
     options = dict(term.options)
     if "class_weights" in inspect.signature(loss).parameters:
         options.setdefault("class_weights", class_weights)
-    return loss(**options)
+    try:
+        return loss(**options)
+    except TypeError as error:  # text where a number belongs, say
+        raise ConfigError(f"loss {term.name!r} cannot use its options {term.options}: {error}.") from error

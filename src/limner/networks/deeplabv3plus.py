@@ -211,6 +211,7 @@ ENTRY = NetworkEntry(
     title="DeepLabV3+",
     paper="Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation",
     year=2018,
+    family="context",
     url="https://arxiv.org/abs/1802.02611",
     output=DenseLogits,
     pretrained=True,

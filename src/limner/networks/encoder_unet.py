@@ -116,6 +116,7 @@ ENTRY = NetworkEntry(
     title="U-Net on an encoder",
     paper="U-Net: Convolutional Networks for Biomedical Image Segmentation",
     year=2015,
+    family="encoder-decoder",
     url="https://arxiv.org/abs/1505.04597",
     output=DenseLogits,
     pretrained=True,

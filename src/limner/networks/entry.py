@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
 from limner.core.config import Config
 from limner.core.outputs import OutputKind
+
+Family = Literal["encoder-decoder", "context", "real time", "medical", "transformer"]
+"""What a network is built around: skip connections, a wide view, speed, side supervision, or attention."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class NetworkEntry:
         title: The name as the paper writes it.
         paper: Title of the paper.
         year: Year of the paper.
+        family: Its kind.
         url: Where the paper is.
         output: The output kind it emits.
         tasks: Names in `TASKS` it can be trained for.
@@ -38,6 +42,7 @@ class NetworkEntry:
     title: str
     paper: str
     year: int
+    family: Family
     url: str
     output: OutputKind
     tasks: tuple[str, ...] = ("semantic",)

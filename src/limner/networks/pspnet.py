@@ -101,6 +101,7 @@ ENTRY = NetworkEntry(
     title="PSPNet",
     paper="Pyramid Scene Parsing Network",
     year=2017,
+    family="context",
     url="https://arxiv.org/abs/1612.01105",
     output=DenseLogits,
     pretrained=True,

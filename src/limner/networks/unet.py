@@ -216,6 +216,7 @@ ENTRY = NetworkEntry(
     title="U-Net",
     paper="U-Net: Convolutional Networks for Biomedical Image Segmentation",
     year=2015,
+    family="encoder-decoder",
     url="https://arxiv.org/abs/1505.04597",
     output=DenseLogits,
     spatial_dims=(2, 3),

@@ -34,6 +34,7 @@ ENTRY = NetworkEntry(
     title="3D U-Net",
     paper="3D U-Net: Learning Dense Volumetric Segmentation from Sparse Annotation",
     year=2016,
+    family="encoder-decoder",
     url="https://arxiv.org/abs/1606.06650",
     output=DenseLogits,
     spatial_dims=(3,),

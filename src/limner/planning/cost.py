@@ -15,8 +15,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-Precision = str
-"""``float32``, ``bfloat16`` or ``float16``, as in `TrainPlan.precision`."""
+from limner.core.precision import precision_context
 
 BATCH = 2
 """Samples of the measured inputs: batch normalisation needs two."""
@@ -83,7 +82,7 @@ def measure_cost(
     *,
     channels: int,
     spatial_dims: int = 2,
-    precision: Precision = "float32",
+    precision: str = "float32",
     device: str = "cpu",
 ) -> Cost:
     """Run a network forward and backward on two small inputs and note what it keeps and how long it takes.
@@ -95,7 +94,7 @@ def measure_cost(
         step: Computes the loss that training minimises.
         channels: C of the images.
         spatial_dims: 2 or 3.
-        precision: Number format of the arithmetic.
+        precision: Number format of the arithmetic, a name of `PRECISIONS`.
         device: Where to measure; the time only means something there.
     """
     sides = SIDES_2D if spatial_dims == 2 else SIDES_3D
@@ -132,15 +131,15 @@ class _Meter:
         return tensor
 
 
-def _weigh(network: nn.Module, step: Step, images: torch.Tensor, precision: Precision) -> _Meter:
+def _weigh(network: nn.Module, step: Step, images: torch.Tensor, precision: str) -> _Meter:
     """Run forward and sum up what autograd keeps."""
     meter = _Meter(network)
-    with _autocast(images, precision), saved_tensors_hooks(meter.pack, lambda tensor: tensor):
+    with precision_context(images.device, precision), saved_tensors_hooks(meter.pack, lambda tensor: tensor):
         step(network, images)
     return meter
 
 
-def _clock(network: nn.Module, step: Step, images: torch.Tensor, precision: Precision) -> float:
+def _clock(network: nn.Module, step: Step, images: torch.Tensor, precision: str) -> float:
     """Return the seconds of the fastest of a few forward and backward passes.
 
     The first pass chooses kernels, and others wait for whatever else the machine does.
@@ -149,7 +148,7 @@ def _clock(network: nn.Module, step: Step, images: torch.Tensor, precision: Prec
     while passes < FEWEST_PASSES or (passes < MOST_PASSES and spent < CLOCK_SECONDS):
         _synchronize(images.device)
         began = time.perf_counter()
-        with _autocast(images, precision):
+        with precision_context(images.device, precision):
             loss = step(network, images)
         torch.autograd.backward(loss)
         _synchronize(images.device)
@@ -157,11 +156,6 @@ def _clock(network: nn.Module, step: Step, images: torch.Tensor, precision: Prec
         fastest, spent, passes = min(fastest, seconds), spent + seconds, passes + 1
     network.zero_grad(set_to_none=True)
     return fastest
-
-
-def _autocast(images: torch.Tensor, precision: Precision) -> torch.autocast:
-    dtype = torch.bfloat16 if precision == "float32" else getattr(torch, precision)
-    return torch.autocast(images.device.type, dtype=dtype, enabled=precision != "float32")
 
 
 def _synchronize(device: torch.device) -> None:

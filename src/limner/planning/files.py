@@ -7,7 +7,6 @@ An experiment (a file of `recipes/`) is part of a plan plus where the data is::
     train: {steps: 80000}
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from limner.core.config import parse_yaml
 from limner.core.errors import ConfigError, describe
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml, plan_to_yaml, reasons_in_comments
+from limner.formats.whole_files import write_whole
 from limner.planning.decisions import YOU_SET_IT
 from limner.planning.settings import flatten, nest, read_settings
 
@@ -72,10 +72,23 @@ def read_plan(path: Path) -> Plan:
 
 
 def write_plan(path: Path, plan: Plan) -> None:
-    """Write a plan; a file that stands there is replaced at once or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(plan_to_yaml(plan), encoding="utf-8")
-    aside.replace(path)
+    """Write a plan; a file that stands there is replaced at once or not at all.
+
+    Raises:
+        ConfigError: It cannot be written there.
+    """
+    try:
+        write_whole(path, plan_to_yaml(plan).encode())
+    except OSError as error:
+        raise ConfigError(
+            describe(
+                "The plan cannot be written",
+                where=path,
+                found="a folder" if path.is_dir() else error.strerror or str(error),
+                expected="a file that may be made or replaced",
+                mend="Name a file such as plan.yaml.",
+            )
+        ) from None
 
 
 def _experiment(path: Path, values: Mapping[str, Any], comments: Mapping[str, str]) -> Experiment:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from limner.loading.memory import available_bytes
+from limner.core.errors import ConfigError
+from limner.core.host import available_bytes, num_cores
 
 UNKNOWN_MEMORY = 4 * 2**30
 """Bytes assumed where the system does not say: what nearly every machine has."""
@@ -56,8 +57,11 @@ def examine(device: str = "auto") -> Machine:
 
     Args:
         device: ``auto`` for the accelerator, where there is one, else the CPU; or a torch device.
+
+    Raises:
+        ConfigError: This machine has no such device.
     """
-    chosen = pick_device(device)
+    chosen = choose_device(device)
     if chosen.type == "cpu":
         return Machine("cpu", cpu_name(), host_memory(), num_cores(), cpu_has_bfloat16())
     bfloat16, float16 = _accelerator_formats(chosen)
@@ -66,11 +70,33 @@ def examine(device: str = "auto") -> Machine:
     )
 
 
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of a name, once something has been put on it.
+
+    Args:
+        name: ``auto``, or a name that PyTorch knows, such as ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ``xpu``.
+
+    Raises:
+        ConfigError: PyTorch does not know the name, or this machine has no such device.
+    """
+    try:
+        device = pick_device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"The device {name!r} cannot be used here: {reason}\n"
+            "`limner doctor` lists the devices of this machine; `--device auto` picks one."
+        ) from None
+    return device
+
+
 def pick_device(device: str = "auto") -> torch.device:
     """Return the torch device that ``auto`` means here, or the one asked for."""
     if device != "auto":
         return torch.device(device)
-    found = torch.accelerator.current_accelerator(check_available=True)
+    # Asked in two steps, since PyTorch 2.6 names an accelerator that it was built for and that is not there.
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return torch.device("cpu") if found is None else found
 
 
@@ -82,13 +108,6 @@ def host_memory() -> Memory:
     except (AttributeError, ValueError, OSError):  # Windows
         total = available
     return Memory(max(total, available), available)
-
-
-def num_cores() -> int:
-    """Return the number of CPU cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def cpu_name() -> str:

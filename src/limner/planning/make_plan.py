@@ -6,6 +6,7 @@ from typing import Any
 
 from limner.checks.facts import DatasetFacts
 from limner.core.config import parse_config
+from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.plan import LossTerm, Plan
 from limner.core.sample import Record
@@ -26,7 +27,6 @@ def make_plan(
     splits: Mapping[str, Sequence[Record]],
     *,
     settings: Mapping[str, Any] | None = None,
-    minutes: float | None = None,
     device: str = "auto",
     machine: Machine | None = None,
 ) -> Plan:
@@ -39,7 +39,6 @@ def make_plan(
         splits: The records of each split.
         settings: What the user wrote: part of a plan, nested; any value may be ``auto``. Under ``reasons``
             may stand why, by dotted key.
-        minutes: The time budget; it wins over ``train.minutes`` of the settings.
         device: Where the run will be.
         machine: What that device offers; examined where it is None.
 
@@ -51,8 +50,6 @@ def make_plan(
     settings = dict(settings or {})
     notes = settings.pop("reasons", {})
     user = read_settings(settings)
-    if minutes is not None:
-        user |= read_settings({"train": {"minutes": minutes}}, where="--minutes")
     fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
     _stretch_sizes(user, fingerprint)
     if "network.name" in user:
@@ -77,10 +74,20 @@ def make_plan(
 
 
 def _stretch_sizes(user: Flat, fingerprint: Fingerprint) -> None:
-    """Let one number stand for the same number along each axis."""
+    """Let one number stand for the same number along each axis.
+
+    Raises:
+        ConfigError: There are more or fewer numbers than axes.
+    """
+    dims = fingerprint.spatial_dims
     for key in SIZES:
-        if len(user.get(key) or ()) == 1:
-            user[key] = tuple(user[key]) * fingerprint.spatial_dims
+        sides = user.get(key)
+        if sides is None:
+            continue
+        if len(sides) not in (1, dims):
+            axes = "height, width" if dims == 2 else "depth, height, width"
+            raise ConfigError(f"{key}: should be {dims} numbers ({axes}) or one; found {list(sides)}.")
+        user[key] = tuple(sides) * (dims // len(sides))
 
 
 def _plain(settled: Flat) -> Flat:

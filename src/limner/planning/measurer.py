@@ -7,10 +7,24 @@ import torch
 from torch import nn
 
 from limner.core.batch import Batch
-from limner.core.plan import LossPlan
+from limner.core.plan import LossPlan, Plan
 from limner.networks import build_network
 from limner.planning.cost import Cost, measure_cost
 from limner.tasks import TASKS
+
+
+def measure_plan(plan: Plan, *, device: str) -> Cost:
+    """Return what the network of a finished plan costs, with its loss."""
+    settled = {
+        "task": plan.task,
+        "network.name": plan.network.name,
+        "network.options": plan.network.options,
+        "input.channels": plan.input.channels,
+        "input.spatial_dims": plan.input.spatial_dims,
+        "loss.terms": plan.loss.terms,
+        "train.precision": plan.train.precision,
+    }
+    return Measurer(plan.data.label_table.num_classes, device=device)(settled)
 
 
 class Measurer:

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from limner.core.config import Config, known_keys
-from limner.core.errors import ConfigError, did_you_mean
+from limner.core.config import known_keys
+from limner.core.config_problems import as_model, plain_words
+from limner.core.errors import ConfigError, did_you_mean, nearest
 from limner.core.plan import Plan
 
 AUTO = "auto"
@@ -91,10 +92,10 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _leaves(model: type[Config], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
     for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, Config):
+        inner = as_model(field.annotation)
+        if inner is not None:
             yield from _leaves(inner, f"{prefix}{name}.")
         else:
             yield prefix + name, field
@@ -125,18 +126,17 @@ def _unknown(key: str, value: object) -> str:
     near = did_you_mean(key, section) or did_you_mean(key, [*known, *known_keys(Plan)])
     if not near:
         # `--set step=100`, without its section.
-        hint = did_you_mean(key.rpartition(".")[2], bare)
-        near = f" (did you mean {bare[hint.split(chr(39))[1]]!r}?)" if hint else ""
+        like = nearest(key.rpartition(".")[2], bare)
+        near = f" (did you mean {bare[like]!r}?)" if like else ""
     return f"{key}: unknown key{near}"
 
 
 def _wrong(key: str, field: FieldInfo, error: ValidationError, value: object) -> str:
     detail = error.errors(include_url=False)[0]
-    place = "".join(f"[{part}]" for part in detail["loc"] if isinstance(part, int))
-    message = detail["msg"].replace("Input should", "should")
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
     known = [str(choice) for choice in get_args(field.annotation)]
     near = did_you_mean(value, known) if isinstance(value, str) else ""
-    return f"{key}{place}: {message}; found {detail['input']!r}{near}"
+    return f"{key}{place}: {plain_words(detail)}; found {detail['input']!r}{near}"
 
 
 def _as_size(key: str, value: object) -> object:
@@ -148,4 +148,4 @@ def _adapter(key: str) -> TypeAdapter[Any]:
     field = settable_fields()[key]
     parts = (field.annotation, *field.metadata)
     constrained: Any = Annotated[parts] if field.metadata else field.annotation
-    return TypeAdapter(constrained)
+    return TypeAdapter(constrained, config=ConfigDict(allow_inf_nan=False))

@@ -77,7 +77,9 @@ class Chart:
     @property
     def is_logarithmic(self) -> bool:
         """True where a linear axis would press most of the curve onto its bottom."""
-        return not self.from_zero and min(self.finite) > 0 and max(self.finite) > 50 * min(self.finite)
+        if self.from_zero or self.at_most is not None:  # of scores, people expect an even scale
+            return False
+        return min(self.finite) > 0 and max(self.finite) > 50 * min(self.finite)
 
 
 def draw(chart: Chart) -> Html:
@@ -182,7 +184,7 @@ def _svg(chart: Chart, axes: _Axes) -> Html:
             class_=f"dot s{line.color}",
         )
         for line in chart.lines
-        if line.has_marks
+        if line.has_marks or len(_points(line)) == 1  # a line of one point is nothing to be seen
     ]
     return tag("svg", grid, drawn, dots, viewBox=f"0 0 {SIZE:g} {SIZE:g}", preserveAspectRatio="none")
 

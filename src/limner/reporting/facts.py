@@ -8,6 +8,8 @@ from typing import Any
 from limner.core.finding import Finding
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
+from limner.drawing.colors import class_colors
+from limner.reporting.numbers import plural
 
 OVERALL_NAMES = {
     "foreground_dice": "Foreground Dice",
@@ -151,6 +153,22 @@ class RunFacts:
         return max((int(s.steps[-1]) for s in self.series.values() if s.steps), default=None)
 
     @property
+    def device(self) -> str:
+        """What the run trained on, in words; empty where environment.json does not say."""
+        name, threads = self.environment.get("device_name"), self.environment.get("threads")
+        if not isinstance(name, str):
+            return ""
+        if self.environment.get("device") == "cpu" and isinstance(threads, int):
+            return f"{name}, {plural(threads, 'thread')}"
+        return name
+
+    @property
+    def num_processes(self) -> int:
+        """How many processes trained together, each with a batch of its own."""
+        number = self.environment.get("processes")
+        return number if isinstance(number, int) else 1
+
+    @property
     def validation(self) -> tuple[str, Series] | None:
         """Name and curve of the main validation score, or None where nothing was validated."""
         num_classes = 2 if self.plan is None else len(self.plan.data.labels["classes"])
@@ -166,6 +184,8 @@ class RunFacts:
 
     @property
     def colors(self) -> dict[str, str]:
-        """Class name -> CSS colour, as masks are drawn."""
+        """Class name -> CSS colour, the one that the pictures show."""
         table = self.label_table
-        return {} if table is None else {c.name: "rgb({} {} {})".format(*c.color) for c in table.classes}
+        if table is None:
+            return {}
+        return {name: "rgb({} {} {})".format(*color) for name, color in class_colors(table).items()}

@@ -21,7 +21,7 @@ def percent(value: float | None) -> str:
         return f"< 0.1{NO_BREAK}%"
     # 0.9996 must not be shown as a perfect 100 %.
     if 0.995 <= value < 1:
-        return f"{math.floor(value * 1000) / 10:.1f}{NO_BREAK}%"
+        return f"{min(value * 100, 99.9):.1f}{NO_BREAK}%"
     return f"{value * 100:.{1 if 0 < value < 0.1 else 0}f}{NO_BREAK}%"
 
 

@@ -38,8 +38,8 @@ class Observation:
 def observe(facts: RunFacts) -> tuple[Observation, ...]:
     """Return the remarks about a run, warnings first."""
     rules: tuple[Callable[[RunFacts], Iterator[Observation]], ...] = (
-        _unreadable, _findings, _few_images, _weak_classes, _poor_images, _course, _loading, _baseline,
-        _chosen_by_validation,
+        _unreadable, _findings, _short_training, _few_images, _weak_classes, _poor_images, _course, _loading,
+        _baseline, _chosen_by_validation,
     )  # fmt: skip
     made = [observation for rule in rules for observation in rule(facts)]
     return tuple(sorted(made, key=lambda o: o.tone != "warning"))
@@ -78,6 +78,20 @@ def _findings(facts: RunFacts) -> Iterator[Observation]:
         yield Observation(f"Check gave {tally} about the data: {codes}.", "warning", "data")
 
 
+def _short_training(facts: RunFacts) -> Iterator[Observation]:
+    """Whether the steps were too few to see every training image once."""
+    if facts.plan is None or not facts.steps:
+        return
+    crops = facts.steps * facts.plan.train.batch_size * facts.num_processes
+    images = facts.plan.data.num_images.get("train", 0)
+    if crops < images:
+        text = (
+            f"Training ended after {plural(facts.steps, 'step')}: at most {crops:,} of "
+            f"{plural(images, 'training image')} were seen. Train longer before judging by the scores."
+        )
+        yield Observation(text, "warning", "training")
+
+
 def _few_images(facts: RunFacts) -> Iterator[Observation]:
     evaluation = facts.evaluation
     if evaluation is not None and evaluation.num_images < FEW_IMAGES:
@@ -105,7 +119,8 @@ def _poor_images(facts: RunFacts) -> Iterator[Observation]:
     ranks = [i.rank for i in facts.evaluation.images if i.rank is not None] if facts.evaluation else []
     poor = sum(rank < 0.5 for rank in ranks)
     if poor:
-        text = f"{poor} of {plural(len(ranks), 'image')} score below 0.5; they are worth a look."
+        which = f"{poor} of" if poor < len(ranks) else "All"
+        text = f"{which} {plural(len(ranks), 'image')} score below 0.5; they are worth a look."
         yield Observation(text, "warning", "examples")
 
 

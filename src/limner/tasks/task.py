@@ -1,4 +1,4 @@
-"""What every task is: the output kinds it accepts, their loss, and how they become predictions."""
+"""What every task is: the output kinds it accepts, and their loss."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -26,8 +26,13 @@ class Task(Protocol):
     """One row of `TASKS`; framework-free, so that any loop can use it."""
 
     accepts: tuple[OutputKind, ...]
-    """The output kinds it can train and decode."""
+    """The output kinds it can be trained on."""
 
     def loss(self, outputs: DenseLogits, batch: Batch) -> LossValue:
-        """Compare the outputs of a batch with its targets."""
+        """Compare the outputs of a batch with its targets.
+
+        Args:
+            outputs: Of one of the kinds that it accepts.
+            batch: Labelled, on the same device.
+        """
         ...

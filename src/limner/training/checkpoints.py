@@ -20,6 +20,7 @@ from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.plan import Plan
 from limner.training.durable_files import flush_folder, write_durably
 from limner.training.run_state import RunState
+from limner.weights.tensors import separate_tensors
 
 FREE_TO_CHANGE = (
     "reasons",
@@ -73,7 +74,7 @@ class Checkpoints:
             "state": json.dumps(state.to_dict()),
             "plan": json.dumps(plan.model_dump(mode="json")),
         }
-        ready = _ready(tensors)
+        ready = separate_tensors(tensors)
         write_durably(self.last, lambda aside: save_file(ready, str(aside), metadata))
 
     def keep_as_best(self) -> None:
@@ -175,18 +176,6 @@ def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) ->
                 mend="Put the settings back in plan.yaml, or start a new run with the new ones.",
             )
         )
-
-
-def _ready(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return tensors that safetensors accepts: contiguous, and none sharing memory with another."""
-    ready: dict[str, torch.Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in tensors.items():
-        whole = tensor.detach().contiguous()
-        pointer = whole.untyped_storage().data_ptr()
-        ready[name] = whole.clone() if pointer in seen else whole
-        seen.add(pointer)
-    return ready
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

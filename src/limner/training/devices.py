@@ -8,9 +8,9 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 
 from limner.core.errors import ConfigError
-from limner.inference.device import choose_device
+from limner.planning.machine import choose_device
 
-PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
+ACCELERATE_NAMES = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 """limner's names of number formats -> accelerate's."""
 
 SPLIT_MODELS = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP")
@@ -41,7 +41,7 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
         AcceleratorState._reset_state(reset_partial_state=True)
         if chosen.index:
             torch.get_device_module(chosen).set_device(chosen.index)
-    accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision=PRECISIONS[precision])
+    accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision=ACCELERATE_NAMES[precision])
     if accelerator.distributed_type in {getattr(DistributedType, name, None) for name in SPLIT_MODELS}:
         raise ConfigError(
             f"accelerate is set up for {accelerator.distributed_type}, which splits the model over "

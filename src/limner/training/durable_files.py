@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,8 +61,8 @@ def flush_folder(folder: Path) -> None:
 
 def disk_problem(error: BaseException) -> str | None:
     """Return what is wrong with the disk in plain words, or None where `error` is something else."""
-    text = str(error)
-    # safetensors reports the system's error as text of its own exception.
+    # safetensors reports the system's error as text of its own exception; before 0.5 as `Os { code: 28, ...`.
+    text = re.sub(r"Os \{ code: (\d+)", r"os error \1", str(error))
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in text:
         return f"no space left on the disk ({text})"
     if isinstance(error, OSError) or "os error" in text:

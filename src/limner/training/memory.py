@@ -1,18 +1,8 @@
-"""Running out of memory: recognise it, and cut a batch into more parts."""
+"""After memory ran out: cut the batch into more parts, and give back what is not used."""
 
 import gc
 
 import torch
-
-SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
-"""What allocators write when they are out of memory: CUDA, XPU and MPS; the CPU's on Windows and Linux."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an exception means that memory ran out."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
 
 
 def more_parts(accumulate: int, batch_size: int) -> int | None:

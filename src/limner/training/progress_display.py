@@ -14,6 +14,8 @@ PLAIN_SECONDS = 30.0
 """Seconds between two plain lines: enough to see that a job on a cluster is alive."""
 LIVE_SECONDS = 0.2
 """Seconds between two updates of the live line."""
+WIDTH_FOR_BAR = 106
+"""Columns from which a bar fits beside the words; they come first, and hold the percentage too."""
 
 
 class ProgressDisplay(Watcher):
@@ -76,10 +78,13 @@ class ProgressDisplay(Watcher):
 
     def _open_bar(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24))
-        self._bar = Progress(*columns, console=Console(file=self._stream), refresh_per_second=4)
+        console = Console(file=self._stream)
+        columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
+        if console.width >= WIDTH_FOR_BAR:
+            columns.append(BarColumn(bar_width=24))
+        self._bar = Progress(*columns, console=console, refresh_per_second=4)
         self._task = self._bar.add_task("training", total=1.0)
         self._bar.start()
 
@@ -110,7 +115,7 @@ def describe_run(settings: Mapping[str, object]) -> str:
 
 
 def describe_moment(moment: Moment, values: Mapping[str, float]) -> str:
-    """Return one line: step, time spent and left, loss, and the time of a step against that of its data."""
+    """Return one line: step, time spent and left, loss, time of a step, and its part spent waiting."""
     left = moment.seconds_left
     parts = [f"step {moment.step}/{moment.steps}", f"{moment.progress:4.0%}", _time(moment.seconds)]
     if left is not None and moment.progress < 1:
@@ -119,7 +124,8 @@ def describe_moment(moment: Moment, values: Mapping[str, float]) -> str:
         parts.append(f"loss {values['train/loss']:.4f}")
     if "train/step_seconds" in values:
         step, data = values["train/step_seconds"], values.get("train/data_seconds", 0.0)
-        parts.append(f"step {step:.2f} s, of it waiting for data {data:.2f} s")
+        part = data / step if step > 0 else 0.0
+        parts.append(f"{step:.2f} s a step, {part:.0%} waiting")
     return "  ".join(parts)
 
 
@@ -129,6 +135,8 @@ def _scores(values: Mapping[str, float]) -> str:
         "val/mean_dice": "mean Dice",
         "val/foreground_dice": "foreground Dice",
     }
+    if values.get("val/foreground_dice", 1.0) == values.get("val/pixel_accuracy") != 1.0:
+        del names["val/foreground_dice"]  # without a background class it says nothing about a foreground
     return "  ".join(f"{shown} {values[name]:.4f}" for name, shown in names.items() if name in values)
 
 

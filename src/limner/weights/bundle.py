@@ -17,7 +17,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -32,6 +31,7 @@ from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml, plan_to_yaml
 from limner.weights.card import (
     CARD,
+    COPY_AGAIN,
     FORMAT_VERSION,
     LABELS,
     PLAN,
@@ -42,6 +42,7 @@ from limner.weights.card import (
     verify,
 )
 from limner.weights.model import Model
+from limner.weights.tensors import separate_tensors
 
 
 def save_model(
@@ -113,8 +114,8 @@ def read_plan(folder: Path | str) -> Plan:
 
 
 def _write_files(folder: Path, model: Model, origin: dict[str, Any], licence: str | None) -> ModelCard:
-    state = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
-    save_file(_without_sharing(state), folder / WEIGHTS, metadata={"format": "pt"})
+    state = {name: value.cpu() for name, value in model.network.state_dict().items()}
+    save_file(separate_tensors(state), folder / WEIGHTS, metadata={"format": "pt"})
     (folder / PLAN).write_text(plan_to_yaml(model.plan), encoding="utf-8")
     labels = yaml.safe_dump(model.labels.to_dict(), sort_keys=False, allow_unicode=True)
     (folder / LABELS).write_text(labels, encoding="utf-8")
@@ -133,17 +134,6 @@ def _write_files(folder: Path, model: Model, origin: dict[str, Any], licence: st
             os.fsync(file.fileno())
     folder.chmod(0o755)
     return card
-
-
-def _without_sharing(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Copy tensors that share memory, which safetensors refuses."""
-    seen: set[int] = set()
-    apart: dict[str, torch.Tensor] = {}
-    for name, value in state.items():
-        address = value.untyped_storage().data_ptr()
-        apart[name] = value.clone() if address in seen else value
-        seen.add(address)
-    return apart
 
 
 def _put_in_place(aside: Path, folder: Path) -> None:
@@ -180,7 +170,7 @@ def _read_settings(folder: Path) -> tuple[Plan, LabelTable]:
         labels = parse_config(DatasetFile, named, where=str(folder / LABELS)).label_table()
     except ConfigError as error:
         raise ModelError(
-            describe("The model's settings cannot be read", where=folder, found=str(error))
+            describe("The model's settings cannot be read", where=folder, found=str(error), mend=COPY_AGAIN)
         ) from error
     if labels is None:
         raise ModelError(describe("The model's labels name no class", where=folder / LABELS))
@@ -196,7 +186,9 @@ def _load_weights(network: nn.Module, path: Path) -> None:
         state = load_file(path)
         missing, unexpected = network.load_state_dict(state, strict=False)
     except SafetensorError as error:
-        raise ModelError(describe("The weights cannot be read", where=path, found=str(error))) from error
+        raise ModelError(
+            describe("The weights cannot be read", where=path, found=str(error), mend=COPY_AGAIN)
+        ) from error
     except RuntimeError as error:  # shapes that differ
         raise ModelError(
             describe("The weights do not fit the network of the plan", where=path, found=str(error))

@@ -12,7 +12,8 @@ from limner.core.errors import ConfigError, ModelError, describe
 
 FORMAT_VERSION = 1
 WEIGHTS, PLAN, LABELS, CARD = "weights.safetensors", "plan.yaml", "labels.yaml", "model.json"
-PICKLES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".pth.tar", ".joblib"}
+PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".pth.tar", ".joblib")
+COPY_AGAIN = "Copy the model folder again, or save it anew from its run."
 
 
 class ModelCard(Config):
@@ -51,7 +52,7 @@ def read_card(folder: Path | str) -> ModelCard:
         return parse_config(ModelCard, values, where=str(folder / CARD))
     except (json.JSONDecodeError, UnicodeDecodeError, ConfigError) as error:
         raise ModelError(
-            describe("The model's card is damaged", where=folder / CARD, found=str(error))
+            describe("The model's card is damaged", where=folder / CARD, found=str(error), mend=COPY_AGAIN)
         ) from error
 
 
@@ -79,7 +80,7 @@ def verify(folder: Path, card: ModelCard, names: Sequence[str] = (WEIGHTS, PLAN,
                     where=folder / name,
                     found=f"SHA-256 {found[:16]}...",
                     expected=f"{(written or 'none recorded')[:16]}..., as {CARD} says",
-                    mend="Copy the model folder again, or save it anew from its run.",
+                    mend=COPY_AGAIN,
                 )
             )
 
@@ -100,16 +101,29 @@ def _refuse_newer(card: object, folder: Path) -> None:
 
 
 def _refuse_pickles(path: Path) -> None:
-    if path.is_file() and (path.suffix.lower() in PICKLES or path.name.lower().endswith(".pth.tar")):
+    inside = sorted(path.iterdir()) if path.is_dir() and not (path / CARD).is_file() else []
+    pickles = [file for file in (path, *inside) if _is_pickle(file)]
+    if pickles:
         raise ModelError(
             describe(
                 "limner does not open pickled checkpoints, because opening one can run any code it holds",
-                where=path,
-                found=f"a {path.suffix} file",
+                where=pickles[0],
+                found="a pickle, as torch.save writes it",
                 expected=f"a model folder with {WEIGHTS}, {PLAN}, {LABELS} and {CARD}",
                 mend="Use the model/ folder of a limner run.",
             )
         )
+
+
+def _is_pickle(path: Path) -> bool:
+    """Tell by the name, or by the first bytes: of a pickle, or of the archive that PyTorch wraps it in."""
+    if not path.is_file():
+        return False
+    if path.name.lower().endswith(PICKLES):
+        return True
+    with path.open("rb") as file:
+        start = file.read(64)
+    return start[:1] == b"\x80" or (start[:4] == b"PK\x03\x04" and b"data.pkl" in start)
 
 
 def _not_a_model(folder: Path, missing: list[str]) -> str:

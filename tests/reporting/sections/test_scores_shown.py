@@ -132,3 +132,11 @@ def test_every_setting_and_reason_of_the_plan_is_there(run):
 def test_the_command_can_be_pasted(run):
     run.environment.write_text(json.dumps({"command": ["limner", "train", "my images", "--minutes", "3"]}))
     assert "limner train 'my images' --minutes 3" in reproduce(gather(run)).replace("&#x27;", "'")
+
+
+def test_the_device_and_its_threads_are_said(run):
+    assert "Device AMD EPYC, 2 threads" in words(headline(gather(run)))
+    environment = {"device": "cuda", "device_name": "NVIDIA H100", "threads": 2}
+    run.environment.write_text(json.dumps(environment))
+    assert "Device NVIDIA H100" in words(headline(gather(run)))
+    assert "threads 2" in words(reproduce(gather(run)))

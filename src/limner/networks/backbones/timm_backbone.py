@@ -29,14 +29,15 @@ class TimmBackbone(nn.Module):
             raise UnknownNameError("backbone", name, timm.list_models())
         # Many models know no other stride than 32 and refuse to be told it.
         stride: dict[str, Any] = {} if output_stride == 32 else {"output_stride": output_stride}
+        refusal = f"The timm model {name!r} cannot give feature maps at output stride {output_stride}"
         try:
             self.model = timm.create_model(name, features_only=True, in_chans=in_channels, **stride)
-        except (RuntimeError, TypeError, NotImplementedError) as error:
-            raise ConfigError(
-                f"The timm model {name!r} cannot give feature maps at output stride {output_stride}: {error}"
-            ) from error
+        except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
+            raise ConfigError(f"{refusal}: {error or 'timm refuses it'}") from error
         information: Any = self.model.feature_info
         strides = list(information.reduction())
+        if stride and max(strides) > output_stride:  # some models take the wish and leave it unfulfilled
+            raise ConfigError(f"{refusal}: its coarsest map has stride {max(strides)}.")
         # Models without a pyramid repeat a stride; the deepest map of each is the richest.
         self._kept = [index for index, s in enumerate(strides) if s not in strides[index + 1 :]]
         self._channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"

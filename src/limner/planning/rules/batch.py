@@ -41,7 +41,8 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     batch = settled["train.batch_size"]
     parts = next((n for n in range(1, batch + 1) if batch % n == 0 and batch // n <= fitting), batch)
     needed = cost.training_bytes(batch // parts * prod(crop), optimizer=settled["optimizer.name"])
-    reason = f"a part of {batch // parts} takes about {memory(needed)} of {memory(budget)}"
+    held = "the whole batch" if parts == 1 else f"a part of {batch // parts}"
+    reason = f"{held} takes about {memory(needed)} of {memory(budget)}"
     yield Decision("train.accumulate", parts, reason)
 
 

@@ -44,6 +44,9 @@ def _smoothed(series: Series) -> list[float]:
 
 def _scores(facts: RunFacts) -> Chart | None:
     found = [(name, facts.series[f"val/{name}"]) for name in OVERALL_NAMES if f"val/{name}" in facts.series]
+    curves_by_name = {name: s.values for name, s in found}
+    if curves_by_name.get("foreground_dice") == curves_by_name.get("pixel_accuracy"):
+        found = [item for item in found if item[0] != "foreground_dice"]  # one curve would hide the other
     lines = tuple(
         Line(OVERALL_NAMES[name], s.steps, s.values, color, has_marks=len(s.values) <= 60)
         for color, (name, s) in enumerate(found, 1)

@@ -113,6 +113,8 @@ def _main_facts(facts: RunFacts) -> Html:
         ]
     if facts.seconds is not None:
         rows.append(("Training", f"{duration(facts.seconds)}, {plural(facts.steps or 0, 'step')}"))
+    if facts.device:
+        rows.append(("Device", facts.device))
     cells = [tag("div", tag("dt", key), tag("dd", text)) for key, text in rows]
     return tag("dl", cells, class_="main-facts") if cells else Html("")
 

@@ -1,4 +1,4 @@
-"""How much memory this process may still take."""
+"""What the host lets this process have: processor cores, and memory that is still free."""
 
 import os
 from pathlib import Path
@@ -15,6 +15,13 @@ CGROUP_FILES = (
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
 )
 """Limit, use and its parts of a container, as control groups version 2 and 1 say them."""
+
+
+def num_cores() -> int:
+    """Return the number of CPU cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def available_bytes() -> int:

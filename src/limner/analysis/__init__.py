@@ -1,0 +1,1 @@
+"""Measuring and comparing: what networks cost, how runs differ."""

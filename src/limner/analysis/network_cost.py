@@ -1,0 +1,70 @@
+"""What a network costs to run: parameters, multiply-adds, and the time of a forward pass.
+
+Shape legend: B batch, C channels, *S spatial axes.
+"""
+
+import time
+from statistics import median
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+TIMED_PASSES = 3
+"""Forward passes whose median is the time, after one that chooses kernels."""
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of weights, each counted once."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def count_multiply_adds(network: nn.Module, image: torch.Tensor) -> int:
+    """Return the multiply-adds of one forward pass in evaluation.
+
+    Convolutions, matrix products and attention count; sums, norms, activations and resizing, which are a
+    small part everywhere, do not. A network and an image on the ``meta`` device are counted without
+    computing.
+
+    Args:
+        network: Any network; its mode and gradients stay as they are.
+        image: (B, C, *S) float32 on the network's device.
+    """
+    was_training = network.training
+    # The fused attention of PyTorch's own encoder layers would be one operator that nobody counts.
+    had_fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network.eval()(image)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(had_fast_path)
+        network.train(was_training)
+    # PyTorch counts a multiplication and an addition as two.
+    return int(counter.get_total_flops() // 2)
+
+
+def time_forward(network: nn.Module, image: torch.Tensor) -> float:
+    """Return the seconds of one forward pass in evaluation, on the device of the image.
+
+    Args:
+        network: In float32, on the image's device.
+        image: (B, C, *S).
+    """
+    was_training = network.training
+    seconds = []
+    with torch.inference_mode():
+        network.eval()(image)
+        for _ in range(TIMED_PASSES):
+            _synchronize(image.device)
+            began = time.perf_counter()
+            network(image)
+            _synchronize(image.device)
+            seconds.append(time.perf_counter() - began)
+    network.train(was_training)
+    return median(seconds)
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize()

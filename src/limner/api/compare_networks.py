@@ -1,0 +1,189 @@
+"""`limner.compare_networks()`: several networks trained on the same images for the same time."""
+
+import json
+import shutil
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limner.api.compared_run import measure_run
+from limner.api.plan import Planned, make
+from limner.core.comparison import ComparedNetwork, Comparison
+from limner.core.config import merge
+from limner.core.errors import ConfigError, LimnerError, UnknownNameError, describe
+from limner.core.progress import Track, silent
+from limner.core.run_folder import RunFolder
+from limner.evaluation.files import SCORES
+from limner.reporting.comparison import write_comparison
+
+if TYPE_CHECKING:
+    from limner.training.watchers import Watcher
+
+SETUP = "comparison.json"
+"""What was asked for, beside the runs: going on with something else would compare unlike things."""
+
+PROBLEM = "problem.txt"
+"""The traceback of a network that failed, in its run's folder."""
+
+
+def compare_networks(
+    data: str | Path,
+    networks: Sequence[str],
+    *,
+    out: str | Path | None = None,
+    minutes: float | None = None,
+    settings: dict[str, Any] | None = None,
+    accept: bool = False,
+    device: str = "auto",
+    track: Track = silent,
+    watchers: "Sequence[Watcher]" = (),
+) -> Comparison:
+    """Train several networks alike, and put what each costs and reaches side by side.
+
+    A network that fails is reported and the rest goes on. Called again, finished networks are kept, one
+    that was interrupted goes on, and those that failed are tried once more.
+
+    Args:
+        data: A dataset folder, or a YAML file of settings that names one.
+        networks: Names in `limner networks`; a variant is ``name/variant``, such as ``pspnet/resnet18c``.
+        out: Where the runs and the tables go; None takes ``runs/compare-DATA``.
+        minutes: Training time of each.
+        settings: Parts of the plan that all share, nested as in plan.yaml.
+        accept: Accept what `check` proposes, by writing it to dataset.yaml.
+        device: ``auto``, or a device as PyTorch names it.
+        track: Progress display.
+        watchers: Look on during the trainings.
+
+    Returns:
+        One row a network; its `table`, `page` and `plot` are on disk.
+
+    Raises:
+        ConfigError: A network or setting is unknown, or the folder holds another comparison.
+        DataError: The data has errors that stop training.
+    """
+    wanted = {name: network_settings(name) for name in dict.fromkeys(networks)}
+    if not wanted:
+        raise ConfigError("Name the networks to compare, such as --networks unet,pspnet.")
+    # Whatever is wrong with the data or the common settings is wrong for all of them.
+    planned = make(data, minutes=minutes, settings=settings, accept=accept, device=device, track=track)
+    comparison = _begin(planned, out)
+    _claim(comparison, minutes=minutes, settings=settings or {})
+    for name, chosen in wanted.items():
+        run = RunFolder(comparison.run_of(name))
+        try:
+            given = merge(settings or {}, chosen)
+            _train(
+                data,
+                run,
+                given,
+                comparison.split,
+                minutes=minutes,
+                device=device,
+                track=track,
+                watchers=watchers,
+            )
+            row = measure_run(name, run, split=comparison.split, size=comparison.size, device=device)
+        except Exception as error:  # one network's trouble must not cost the others
+            row = ComparedNetwork(name, problem=_note_problem(run, error))
+        comparison = replace(comparison, networks=(*comparison.networks, row))
+        write_comparison(comparison)
+    return comparison
+
+
+def network_settings(name: str) -> dict[str, Any]:
+    """Return the settings of ``network`` or ``network/variant``.
+
+    Raises:
+        UnknownNameError: There is no such network, or it has no such variant.
+    """
+    from limner.networks import NETWORKS
+
+    network, _, variant = name.partition("/")
+    if network not in NETWORKS:
+        raise UnknownNameError("network", network, NETWORKS)
+    variants = NETWORKS[network].variants
+    if variant and variant not in variants:
+        raise UnknownNameError(f"variant of {network}", variant, variants)
+    options = dict(variants[variant]) if variant else {}
+    return {"network": {"name": network, "options": options} if options else {"name": network}}
+
+
+def _begin(planned: Planned, out: str | Path | None) -> Comparison:
+    """Return a comparison of no network yet: what all of them have in common."""
+    from limner.reporting.facts import by_importance
+
+    plan, splits = planned.plan, planned.checked.splits
+    root = Path("runs") / f"compare-{Path(plan.data.path).resolve().name}" if out is None else Path(out)
+    split = "test" if splits.get("test") else "val"
+    return Comparison(
+        root,
+        data=plan.data.path,
+        split=split,
+        num_images=len(splits.get(split, ())),
+        size=plan.input.crop_size,
+        main_score=by_importance(plan.data.label_table.num_classes)[0],
+    )
+
+
+def _claim(comparison: Comparison, **asked: object) -> None:
+    """Make the folder, or see that it holds the beginning of this very comparison."""
+    asked = json.loads(json.dumps({"data": comparison.data, **asked}))
+    file = comparison.root / SETUP
+    if file.is_file():
+        begun = json.loads(file.read_text(encoding="utf-8"))
+        if begun != asked:
+            raise ConfigError(
+                describe(
+                    "This folder holds another comparison",
+                    where=comparison.root,
+                    found=_in_words(begun),
+                    expected=_in_words(asked),
+                    mend="Ask for the same again to go on with it, or choose another --out.",
+                )
+            )
+    elif comparison.root.exists() and any(comparison.root.iterdir()):
+        mend = "Choose another --out."
+        raise ConfigError(
+            describe("The comparison's folder is already taken", where=comparison.root, mend=mend)
+        )
+    comparison.root.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+
+
+def _in_words(asked: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in asked.items())
+
+
+def _train(
+    data: str | Path,
+    run: RunFolder,
+    settings: dict[str, Any],
+    split: str,
+    *,
+    minutes: float | None,
+    device: str,
+    track: Track,
+    watchers: "Sequence[Watcher]",
+) -> None:
+    """Bring one run to its end, from wherever it is."""
+    from limner.api.train import resume, train
+
+    if (run.evaluation(split) / SCORES).is_file() and run.report.is_file():
+        return
+    if run.checkpoints.is_dir() and any(run.checkpoints.iterdir()):
+        resume(run.root, device=device, track=track, watchers=watchers)
+        return
+    if run.root.exists():
+        shutil.rmtree(run.root)  # nothing was learned in it yet
+    folder = run.root.absolute()
+    train(data, run=folder, minutes=minutes, settings=settings, device=device, track=track, watchers=watchers)
+
+
+def _note_problem(run: RunFolder, error: Exception) -> str:
+    """Keep the traceback beside the run, and return one line about it."""
+    run.root.mkdir(parents=True, exist_ok=True)
+    (run.root / PROBLEM).write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    said = str(error).strip().splitlines() or [""]
+    return said[0] if isinstance(error, LimnerError) else f"{type(error).__name__}: {said[0]}"

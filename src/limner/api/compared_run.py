@@ -1,0 +1,51 @@
+"""One finished run as a row of a comparison: what its network reached, and what it costs."""
+
+from math import prod
+
+import torch
+
+from limner.analysis.network_cost import count_multiply_adds, count_parameters, time_forward
+from limner.api.load import load
+from limner.core.comparison import ComparedNetwork
+from limner.core.plan import Plan
+from limner.core.run_folder import RunFolder
+from limner.planning.measurer import measure_plan
+from limner.reporting.gather import gather
+from limner.weights.model import Model
+
+
+def measure_run(
+    name: str, run: RunFolder, *, split: str, size: tuple[int, ...], device: str
+) -> ComparedNetwork:
+    """Read what a run reached, and measure its network.
+
+    Args:
+        name: What the network is called in the comparison.
+        run: Finished, with the scores of `split`.
+        split: Whose scores count.
+        size: Spatial size that the costs are measured at.
+        device: Where prediction is timed.
+    """
+    facts = gather(run)
+    predictor = load(run.model, device=device, precision="float32")
+    network, plan = predictor.model.network, predictor.plan
+    image = torch.zeros(1, plan.input.channels, *size, device=predictor.device)
+    with torch.device("meta"):
+        weightless = Model.from_plan(plan).network
+    return ComparedNetwork(
+        name,
+        parameters=count_parameters(network),
+        multiply_adds=count_multiply_adds(weightless, image.to("meta")),
+        predict_seconds=time_forward(network, image),
+        training_bytes=_training_bytes(plan, str(predictor.device)),
+        steps=facts.steps,
+        train_seconds=facts.seconds,
+        scores=next((e.overall for e in facts.evaluations if e.split == split), {}),
+    )
+
+
+def _training_bytes(plan: Plan, device: str) -> int:
+    samples = plan.train.batch_size // plan.train.accumulate
+    return measure_plan(plan, device=device).training_bytes(
+        samples * prod(plan.input.crop_size), optimizer=plan.optimizer.name
+    )

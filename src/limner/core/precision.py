@@ -1,0 +1,23 @@
+"""Number formats of a network's arithmetic; its weights stay float32."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from limner.core.errors import UnknownNameError
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""The names of `TrainPlan.precision`."""
+
+
+def precision_context(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Return the context in which a network computes in `precision`.
+
+    Raises:
+        UnknownNameError: There is no such precision.
+    """
+    if precision not in PRECISIONS:
+        raise UnknownNameError("precision", precision, PRECISIONS)
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=PRECISIONS[precision])

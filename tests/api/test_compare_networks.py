@@ -1,0 +1,97 @@
+import csv
+import json
+
+import pytest
+
+from limner.api import train as train_module
+from limner.api.compare_networks import compare_networks, network_settings
+from limner.core.errors import ConfigError, UnknownNameError
+
+SMALL = {
+    "train": {"steps": 2, "batch_size": 2, "trackers": []},
+    "input": {"crop_size": [33, 33]},
+}
+NAMES = ["unet/half width", "encoder-unet/resnet18"]
+
+
+@pytest.fixture
+def compared(cells, tmp_path):
+    return compare_networks(cells, NAMES, out=tmp_path / "out", settings=SMALL, device="cpu")
+
+
+def test_each_network_has_its_scores_and_costs(compared):
+    assert [row.name for row in compared.networks] == NAMES
+    with compared.table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, written in zip(compared.networks, rows, strict=True):
+        assert row.problem == ""
+        scores = json.loads((compared.run_of(row.name) / "evaluation" / "val" / "scores.json").read_text())
+        assert float(written["foreground_dice"]) == scores["foreground_dice"]
+        assert int(written["steps"]) == row.steps == 2
+        assert row.training_bytes > 4 * row.parameters * 4  # weights, gradients and two moments at least
+        assert row.predict_seconds > 0
+    # From the table of networks at 19 classes: the last layer has 2 classes here and 64 or 16 channels.
+    assert compared.networks[1].parameters == 14330819 - 17 * (16 * 9 + 1)
+    assert compared.num_images == len(
+        json.loads((compared.run_of(NAMES[0]) / "splits.json").read_text())["val"]
+    )
+
+
+def test_the_page_and_the_plot_name_every_network(compared):
+    for file in (compared.page, compared.plot):
+        text = file.read_text("utf-8")
+        assert all(name in text for name in NAMES)
+    assert compared.plot.read_text("utf-8").count("<rect") == 1 + len(NAMES)
+
+
+def test_a_second_call_goes_on_and_adds(cells, compared, monkeypatch):
+    trained = []
+    train = train_module.train
+    monkeypatch.setattr(
+        train_module, "train", lambda *a, **k: (trained.append(k["run"].name), train(*a, **k))
+    )
+    again = compare_networks(
+        cells, [*NAMES, "pspnet/resnet18c"], out=compared.root, settings=SMALL, device="cpu"
+    )
+    assert trained == ["pspnet-resnet18c"]
+    assert [row.scores for row in again.networks[:2]] == [row.scores for row in compared.networks]
+
+
+def test_a_network_that_fails_costs_no_other(cells, tmp_path, monkeypatch):
+    train = train_module.train
+
+    def fails_once(*args, **named):
+        if named["settings"]["network"]["name"] == "unet":
+            raise RuntimeError("the sky fell\non our heads")
+        return train(*args, **named)
+
+    monkeypatch.setattr(train_module, "train", fails_once)
+    compared = compare_networks(cells, NAMES, out=tmp_path / "out", settings=SMALL, device="cpu")
+    broken, fine = compared.networks
+    assert broken.problem == "RuntimeError: the sky fell"
+    assert "on our heads" in (compared.run_of(broken.name) / "problem.txt").read_text()
+    assert fine.scores
+    assert compared.best_first[0] is fine
+    monkeypatch.undo()
+    mended = compare_networks(cells, NAMES, out=tmp_path / "out", settings=SMALL, device="cpu")
+    assert [row.problem for row in mended.networks] == ["", ""]
+
+
+def test_another_comparison_is_not_mixed_in(cells, compared):
+    with pytest.raises(ConfigError, match="another comparison"):
+        compare_networks(cells, NAMES, out=compared.root, minutes=3, settings=SMALL, device="cpu")
+
+
+def test_names_are_checked_before_anything_is_read(tmp_path):
+    with pytest.raises(UnknownNameError, match="pspnet"):
+        compare_networks(tmp_path / "nowhere", ["unet", "pspnett"])
+    with pytest.raises(UnknownNameError, match="resnet18c"):
+        compare_networks(tmp_path / "nowhere", ["pspnet/resnet18"])
+    with pytest.raises(ConfigError, match="Name the networks"):
+        compare_networks(tmp_path / "nowhere", [])
+
+
+def test_a_variant_is_its_options():
+    assert network_settings("unet") == {"network": {"name": "unet"}}
+    variant = network_settings("pspnet/resnet18c")
+    assert variant == {"network": {"name": "pspnet", "options": {"backbone": "resnet18c"}}}

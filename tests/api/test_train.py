@@ -1,0 +1,97 @@
+"""The verb itself: what it refuses, and that its parts leave one whole run; training/ tests the training."""
+
+import csv
+import json
+import os
+import shlex
+
+import pytest
+import torch
+
+from limner.api.load import load
+from limner.api.train import next_free, resume, train
+from limner.core.errors import ConfigError, DataError
+from limner.core.run_folder import RunFolder
+
+QUICK = {
+    "network": {"name": "unet", "options": {"widths": [4, 6]}},
+    "input": {"crop_size": [48, 48]},
+    "train": {
+        "steps": 2,
+        "batch_size": 2,
+        "validate_every": 2,
+        "save_every": 2,
+        "workers": 0,
+        "trackers": [],
+    },
+}
+
+
+@pytest.fixture
+def trained(cells, tmp_path):
+    return train(cells, run=tmp_path / "new" / "run", settings=QUICK, device="cpu")
+
+
+def test_a_run_is_whole(trained, cells):
+    for path in (trained.plan, trained.findings, trained.environment, trained.report):
+        assert path.stat().st_size > 0, path
+    names = json.loads(trained.splits.read_text("utf-8"))
+    assert sorted(sum(names.values(), [])) == [f"cell_{n}" for n in range(5)]  # cell_5 has no mask
+    scores = json.loads((trained.evaluation("val") / "scores.json").read_text("utf-8"))
+    assert scores["num_images"] == len(names["val"])
+    with trained.metrics.open(newline="") as file:
+        steps = {row["step"] for row in csv.DictReader(file)}
+    assert max(map(int, steps)) == 2
+    prediction = load(trained.root, device="cpu").predict(cells / "images" / "cell_5.png")
+    assert prediction.semantic.shape == (45, 50)
+
+
+def test_a_finished_run_can_be_resumed_and_stays_as_it_is(trained):
+    before = (trained.model / "weights.safetensors").read_bytes()
+    assert resume(trained.root, device="cpu") == trained
+    assert (trained.model / "weights.safetensors").read_bytes() == before
+
+
+def test_a_folder_that_is_taken_is_refused(cells, tmp_path):
+    taken = tmp_path / "new" / "taken"
+    taken.mkdir(parents=True)
+    (taken / "thesis.tex").touch()
+    with pytest.raises(ConfigError, match="already taken"):
+        train(cells, run=taken, settings=QUICK, device="cpu")
+    assert [path.name for path in taken.iterdir()] == ["thesis.tex"]
+
+
+def test_data_with_errors_makes_no_run(tmp_path, cells):
+    (cells / "masks" / "cell_0.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="cell_0.png"):
+        train(cells, run=tmp_path / "new" / "run", settings=QUICK, device="cpu")
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_is_no_run_is_not_resumed(tmp_path):
+    with pytest.raises(ConfigError, match="no run that could be resumed"):
+        resume(RunFolder(tmp_path).root)
+
+
+def test_the_first_free_number_is_taken(tmp_path):
+    (tmp_path / "cells-1").mkdir()
+    (tmp_path / "cells-3").mkdir()
+    assert next_free(tmp_path / "cells") == tmp_path / "cells-2"
+
+
+def test_a_run_says_where_and_how_it_was_made(cells, tmp_path, monkeypatch):
+    command = ["/usr/bin/limner", "train", "my data", "--set", "network.options={widths: [4, 8]}"]
+    monkeypatch.setattr("sys.argv", command)
+    settings = {
+        "network": {"name": "unet", "options": {"widths": [4, 8]}},
+        "input": {"crop_size": [16, 16]},
+        "train": {"steps": 1, "batch_size": 2, "trackers": []},
+    }
+    run = train(cells, run=tmp_path / "run", settings=settings, device="cpu")
+    environment = json.loads(run.environment.read_text("utf-8"))
+    assert environment["device"] == "cpu" and environment["device_name"]
+    assert environment["threads"] == torch.get_num_threads()
+    assert 1 <= environment["cores"] <= (os.cpu_count() or 1)
+    # Pasted into a shell, the command has the same arguments again.
+    assert shlex.split(environment["command"]) == ["limner", *command[1:]]
+    assert "Device" in run.report.read_text("utf-8")

@@ -1,0 +1,15 @@
+import shlex
+from pathlib import Path
+
+from limner.cli.plan import _train_command
+
+
+def test_the_command_trains_what_was_planned():
+    settings = ["network.options={widths: [8, 16]}", "train.steps=5"]
+    command = _train_command(Path("my data"), network="unet", minutes=2.5, settings=settings, device="cpu")
+    assert shlex.split(command) == [
+        *("limner", "train", "my data", "--network", "unet", "--minutes", "2.5", "--device", "cpu"),
+        *("--set", settings[0], "--set", settings[1]),
+    ]
+    plain = _train_command(Path("data"), network=None, minutes=None, settings=(), device="auto")
+    assert plain == "limner train data"
