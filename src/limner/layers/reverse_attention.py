@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from limner.layers.convolution import ConvNormAct
-from limner.layers.initialization import CLASSIFIER_STD
 from limner.layers.resize import resize
 
 
@@ -76,6 +75,6 @@ class ReverseAttentionBranch(nn.Module):
 
 
 def start_small(norm: nn.Module) -> None:
-    """Scale a normalisation that ends in scores, so that all classes start about equally likely."""
+    """Scale a normalisation that ends in scores, so that the first corrections change them little."""
     assert isinstance(norm.weight, torch.Tensor)
-    nn.init.constant_(norm.weight, CLASSIFIER_STD)
+    nn.init.constant_(norm.weight, 0.1)

@@ -124,6 +124,7 @@ ENTRY = NetworkEntry(
     title="BiSeNet",
     paper="BiSeNet: Bilateral Segmentation Network for Real-time Semantic Segmentation",
     year=2018,
+    family="real time",
     url="https://arxiv.org/abs/1808.00897",
     output=DenseLogits,
     pretrained=True,

@@ -248,6 +248,7 @@ ENTRY = NetworkEntry(
     title="BiSeNet V2",
     paper="BiSeNet V2: Bilateral Network with Guided Aggregation for Real-time Semantic Segmentation",
     year=2020,
+    family="real time",
     url="https://arxiv.org/abs/2004.02147",
     output=DenseLogits,
     code="https://github.com/CoinCheung/BiSeNet",

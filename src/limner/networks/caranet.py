@@ -189,6 +189,7 @@ ENTRY = NetworkEntry(
     title="CaraNet",
     paper="CaraNet: Context Axial Reverse Attention Network for Segmentation of Small Medical Objects",
     year=2022,
+    family="medical",
     url="https://arxiv.org/abs/2108.07368",
     output=DenseLogits,
     pretrained=True,

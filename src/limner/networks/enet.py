@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from limner.core.config import Config
 from limner.core.outputs import DenseLogits
-from limner.layers.initialization import CLASSIFIER_STD, initialize
+from limner.layers.initialization import initialize, start_even
 from limner.layers.norm import TolerantBatchNorm2d
 from limner.networks.entry import NetworkEntry
 
@@ -114,7 +114,9 @@ class ENet(nn.Module):
         self.stage5 = _Block(stem, dropout=strong, style=decoder)
         self.head = nn.ConvTranspose2d(stem, num_classes, 3, stride=2, padding=1, bias=False)
         initialize(self)
-        nn.init.normal_(self.head.weight, std=CLASSIFIER_STD)
+        start_even(
+            self.head.weight, inputs=stem * 9 / 4
+        )  # a 3x3 kernel of stride 2 reaches a pixel 9 / 4 times
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H, W)."""
@@ -274,6 +276,7 @@ ENTRY = NetworkEntry(
     title="ENet",
     paper="ENet: A Deep Neural Network Architecture for Real-Time Semantic Segmentation",
     year=2016,
+    family="real time",
     url="https://arxiv.org/abs/1606.02147",
     output=DenseLogits,
     code="https://github.com/davidtvs/PyTorch-ENet",

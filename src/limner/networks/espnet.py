@@ -18,7 +18,7 @@ from torch import nn
 
 from limner.core.config import Config
 from limner.core.outputs import DenseLogits
-from limner.layers.initialization import CLASSIFIER_STD, initialize
+from limner.layers.initialization import initialize, start_even
 from limner.layers.norm import TolerantBatchNorm2d
 from limner.layers.resize import cut
 from limner.networks.entry import NetworkEntry
@@ -71,8 +71,10 @@ class ESPNet(nn.Module):
             _Decoder((stem + in_channels, 2 * fine + in_channels), num_classes) if options.decoder else None
         )
         initialize(self)
-        last = self.classifier if self.decoder is None else self.decoder.classifier
-        nn.init.normal_(last.weight, std=CLASSIFIER_STD)
+        if self.decoder is None:
+            start_even(self.classifier.weight, inputs=2 * coarse)
+        else:
+            start_even(self.decoder.classifier.weight, inputs=num_classes)  # each pixel is reached once
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H, W), or (B, K, H / 8, W / 8)."""
@@ -166,6 +168,7 @@ ENTRY = NetworkEntry(
     title="ESPNet",
     paper="ESPNet: Efficient Spatial Pyramid of Dilated Convolutions for Semantic Segmentation",
     year=2018,
+    family="real time",
     url="https://arxiv.org/abs/1803.06815",
     output=DenseLogits,
     code="https://github.com/sacmehta/ESPNet",

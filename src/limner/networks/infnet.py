@@ -20,7 +20,7 @@ from torch import nn
 from limner.core.config import Config
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
 from limner.layers.convolution import ConvNormAct
-from limner.layers.initialization import initialize
+from limner.layers.initialization import initialize, start_even
 from limner.layers.partial_decoder import PartialDecoder
 from limner.layers.receptive_field import ReceptiveFieldBlock
 from limner.layers.reverse_attention import start_small
@@ -77,6 +77,8 @@ class InfNet(nn.Module):
         )
         self.guide_head = ConvNormAct(guide, num_classes, activation="none") if options.auxiliary else None
         initialize(self.fields, self.decoder, self.branches, self.guide, self.guide_head)
+        # Its input, which nothing rectifies, has twice the variance of a rectified map.
+        start_even(self.decoder.head.conv.weight, inputs=2 * 3 * options.channels)
         if self.guide_head is not None:
             start_small(self.guide_head.norm)
 
@@ -101,6 +103,7 @@ ENTRY = NetworkEntry(
     title="Inf-Net",
     paper="Inf-Net: Automatic COVID-19 Lung Infection Segmentation from CT Images",
     year=2020,
+    family="medical",
     url="https://arxiv.org/abs/2004.14133",
     output=DenseLogits,
     pretrained=True,

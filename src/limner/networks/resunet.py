@@ -22,7 +22,7 @@ from limner.core.config import Config
 from limner.core.outputs import DenseLogits
 from limner.layers.dimensions import TRANSPOSED_CONVOLUTION
 from limner.layers.fcn_head import PixelClassifier
-from limner.layers.initialization import initialize
+from limner.layers.initialization import initialize, start_even
 from limner.layers.preactivation import PreActivationUnit
 from limner.layers.resize import cut
 from limner.networks.entry import NetworkEntry
@@ -72,6 +72,8 @@ class ResUNet(nn.Module):
             widths[0], num_classes, dropout=options.dropout, spatial_dims=spatial_dims
         )
         initialize(self)
+        # Its input, a sum that nothing rectifies, has four times the variance of a rectified map.
+        start_even(self.head.conv.weight, inputs=4 * widths[0])
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, *S) float -> logits (B, K, *S)."""
@@ -91,6 +93,7 @@ ENTRY = NetworkEntry(
     title="ResUNet",
     paper="Road Extraction by Deep Residual U-Net",
     year=2018,
+    family="encoder-decoder",
     url="https://arxiv.org/abs/1711.10684",
     output=DenseLogits,
     spatial_dims=(2, 3),

@@ -170,6 +170,7 @@ ENTRY = NetworkEntry(
     title="ResUNet++",
     paper="ResUNet++: An Advanced Architecture for Medical Image Segmentation",
     year=2019,
+    family="medical",
     url="https://arxiv.org/abs/1911.07067",
     output=DenseLogits,
     spatial_dims=(2, 3),

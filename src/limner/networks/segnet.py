@@ -93,6 +93,7 @@ ENTRY = NetworkEntry(
     title="SegNet",
     paper="SegNet: A Deep Convolutional Encoder-Decoder Architecture for Image Segmentation",
     year=2017,
+    family="encoder-decoder",
     url="https://arxiv.org/abs/1511.00561",
     output=DenseLogits,
     code="https://github.com/alexgkendall/SegNet-Tutorial",

@@ -102,6 +102,7 @@ ENTRY = NetworkEntry(
     title="U-Net++",
     paper="UNet++: A Nested U-Net Architecture for Medical Image Segmentation",
     year=2018,
+    family="medical",
     url="https://arxiv.org/abs/1807.10165",
     output=DenseLogits,
     spatial_dims=(2, 3),
