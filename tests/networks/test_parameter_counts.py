@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from limner.networks import build_network
+from limner.networks.backbones import build_backbone
 
 SMP_HEAD = {
     "dilation": "uniform",
@@ -233,6 +234,22 @@ def test_the_rows_agree_with_the_table_of_references():
     for key, (*_, parameters, shapes) in ROWS.items():
         assert references[key]["params"] == parameters, key
         assert references[key]["signature"]["param_shapes_sha256"] == shapes, key
+
+
+# github.com/Res2Net/Res2Net-PretrainedModels, with ImageNet's classifier; timm calls v1b "d".
+RES2NETS = [
+    ("res2net50_26w_4s", 25699120, "72d5181d34c0a9c8dfd45673e92136cbde5ff814cb5fffa85d21158b98b8f3c2"),
+    ("res2net50_48w_2s", 25287304, "899f9dddd5820d70e983f18eccf499ccaf2ad7ea096a2ce2e506129cabdb8843"),
+    ("res2net101d", 45225920, "37517a7cfc0a35e4f801975fd1cc04e8312d3a0b33b3dfae33e56df54962cf1c"),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters", "shapes"), RES2NETS)
+def test_res2net_is_the_authors(name, parameters, shapes):
+    with torch.device("meta"):
+        backbone = build_backbone(name)
+    assert count(backbone) + 1000 * 2048 + 1000 == parameters
+    assert shape_hash(backbone, CLASSIFIER) == shapes
 
 
 @pytest.mark.peer

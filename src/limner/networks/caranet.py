@@ -196,6 +196,7 @@ ENTRY = NetworkEntry(
     code="https://github.com/AngeLouCN/CaraNet",
     licence="none stated",
     good_for="Small things of one kind before a background, such as small polyps and lesions.",
+    remark="The authors' count has 2,049,000 more: the backbone's classifier, which nothing uses.",
     variants={
         "res2net101d": {},
         "res2net50d": {"backbone": "res2net50d"},

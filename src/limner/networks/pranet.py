@@ -118,6 +118,7 @@ ENTRY = NetworkEntry(
     code="https://github.com/DengPingFan/PraNet",
     licence="none stated",
     good_for="One kind of thing with blurred borders before a background, such as polyps.",
+    remark="The authors' count has 2,049,000 more: the backbone's classifier, which nothing uses.",
     variants={
         "res2net50d": {},
         "resnet50": {"backbone": "resnet50"},
