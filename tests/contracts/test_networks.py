@@ -16,7 +16,7 @@ TINY = {
     "unet": {"widths": (4, 8, 12)},
     "unetplusplus": {"widths": (4, 8, 12)},
     "resunet": {"widths": (4, 8, 12)},
-    "resunetplusplus": {"widths": (4, 8, 12, 16), "rates": (1, 3)},
+    "resunetplusplus": {"widths": (4, 8, 12), "rates": (1, 3)},
     "segnet": {"widths": (4, 8), "convs": (2, 2)},
     "encoder-unet": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4)},
     "pspnet": {"backbone": "resnet18c", "channels": 8},
