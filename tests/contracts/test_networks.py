@@ -14,9 +14,26 @@ from limner.networks import NETWORKS, build_network
 # The smallest sensible form of each row, so that the contract takes seconds.
 TINY = {
     "unet": {"widths": (4, 8, 12)},
+    "unetplusplus": {"widths": (4, 8, 12)},
+    "resunet": {"widths": (4, 8, 12)},
+    "resunetplusplus": {"widths": (4, 8, 12), "rates": (1, 3)},
+    "segnet": {"widths": (4, 8), "convs": (2, 2)},
     "encoder-unet": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4)},
     "pspnet": {"backbone": "resnet18c", "channels": 8},
     "deeplabv3plus": {"backbone": "resnet18c", "channels": 16},
+    "pranet": {"backbone": "resnet18c", "channels": 8, "branch_widths": (6, 8, 10)},
+    "infnet": {"backbone": "resnet18c", "channels": 8, "branch_widths": (6, 8, 10), "guide_channels": 6},
+    "caranet": {"backbone": "resnet18c", "channels": 16},
+    "enet": {"stem_filters": 5, "widths": (8, 16), "repeats": 1},
+    "espnet": {"stem_width": 6, "widths": (10, 15), "blocks": (1, 1)},
+    "bisenetv1": {"channels": 8},
+    "bisenetv2": {
+        "detail_widths": (4, 6),
+        "semantic_widths": (4, 6, 8, 10),
+        "expansion": 2,
+        "head_channels": 16,
+        "booster_channels": (4, 6, 8, 10),
+    },
     "unet3d": {"widths": (4, 8, 12)},
 }
 NUM_CLASSES = 4

@@ -6,12 +6,14 @@ The counts and the hashes were taken from the reference implementations named be
 import json
 import os
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 
 import pytest
 import torch
 
 from limner.networks import build_network
+from limner.networks.backbones import build_backbone
 
 SMP_HEAD = {
     "dilation": "uniform",
@@ -86,6 +88,86 @@ ROWS = {
         *("deeplabv3plus", 19, 3, {"backbone": "resnet18", **SMP_HEAD}, 12333923),
         "0e043ea04517ac9bb5cb20a4d3b7d8a024dc51c70bf26951e1b081e25fa8a635",
     ),
+    ("ENet", "19 classes, encoder PReLU / decoder ReLU"): (
+        *("enet", 19, 3, {}, 351660),
+        "e631941945deaf51c92df9244d9ab8cf5a3fdc93682e22641f63b7d1efa9f6ec",
+    ),
+    ("ESPNet", "ESPNet p=2 q=8, 20 classes"): (
+        *("espnet", 20, 3, {}, 365109),
+        "5dc4d138cafcb324f483cbd71d38f8b83f09fa6641a8e541bb6edab339e20626",
+    ),
+    ("ESPNet", "ESPNet p=2 q=8, 19 classes"): (
+        *("espnet", 19, 3, {}, 363462),
+        "e1e211cde7255b47eaa919398342627d6da1248f00d043780c3788af12f4eb10",
+    ),
+    ("ESPNet", "ESPNet p=2 q=3, 19 classes"): (
+        *("espnet", 19, 3, {"blocks": (2, 3)}, 201542),
+        "58891b2e0a648ed14cbafc08f77e2a3e93578b9d6e911c2185450a5419abacd1",
+    ),
+    ("ESPNet", "ESPNet-C (encoder only) p=2 q=3, 20 classes"): (
+        *("espnet", 20, 3, {"blocks": (2, 3), "decoder": False}, 187529),
+        "b09384ba467f3c82ba3d70962c00ab37aaca5597c6c95bc19478560d7d4e28c3",
+    ),
+    ("BiSeNetV1", "BiSeNetV1-r18-d32"): (
+        *("bisenetv1", 19, 3, {}, 13425721),
+        "3fd6be14704fa8bf793980b3404e1c934fe4a4190f385276632f483b6ccc2db8",
+    ),
+    ("BiSeNetV1", "BiSeNetV1-r50-d32"): (
+        *("bisenetv1", 19, 3, {"backbone": "resnet50"}, 59243385),
+        "a2030b000fc7c6d1071500cdffb93952bb6ca4bc4225999c2cabe28dbc2577dc",
+    ),
+    ("BiSeNetV2", "CoinCheung, 19 classes, train mode (4 booster heads)"): (
+        *("bisenetv2", 19, 3, {}, 5231487),
+        "11841c6da8c13d4a5047889f558990ae9ddf7867cdece0ed4f5edcf2cddd47f1",
+    ),
+    ("BiSeNetV2", "CoinCheung, 19 classes, eval mode"): (
+        *("bisenetv2", 19, 3, {"auxiliary": False}, 3358627),
+        "350217b0167f48c4f44dcf4ac718f231a608ae29b888b6ee3d170e8a4be287cd",
+    ),
+    ("SegNet", "VGG16-BN encoder-decoder (13+13 convs), 11 classes"): (
+        *("segnet", 11, 3, {}, 29449355),
+        "1b8afa80f370c9e712406b48fcfc83acc469a47ce598fbe9051b4392ab56c7ca",
+    ),
+    ("UNet++", "NestedUNet 32-64-128-256-512, no deep supervision, 1 classes"): (
+        *("unetplusplus", 1, 3, {"deep_supervision": False}, 9163329),
+        "9c19afecdfe31d76b3783ca7047b6f992498d88df7dabb57507cc6cafda10478",
+    ),
+    ("UNet++", "NestedUNet 32-64-128-256-512, no deep supervision, 19 classes"): (
+        *("unetplusplus", 19, 3, {"deep_supervision": False}, 9163923),
+        "ae488e1b8a033347154bf58e5df22db65019879a7db26609b58bfdfad4bbf647",
+    ),
+    ("UNet++", "NestedUNet, deep supervision (4 outputs), 1 classes"): (
+        *("unetplusplus", 1, 3, {}, 9163428),
+        "bb73981b6923f2be4a0f8c4914954c602c4e9fffce3b9db65894d476d6f3d483",
+    ),
+    ("ResUNet", "filters 64-128-256-512, 3ch, 1 class (sigmoid)"): (
+        *("resunet", 1, 3, {}, 13043009),
+        "bc48d611452cf6588254564fca14040637a8b07a310c813cc3c07c62dac146f3",
+    ),
+    ("ResUNet++", "author PyTorch port, 1 class"): (
+        *("resunetplusplus", 1, 3, {}, 4062993),
+        "8d06d44f222aff542fdf5898e8219d378e5f8b3d259585e9ee66367453a3d4ab",
+    ),
+    ("PraNet", "Res2Net50-v1b-26w-4s, channel 32"): (
+        *("pranet", 1, 3, {}, 32547319),
+        "e740813b254d5796a9d2248e211328ad6c36f5fb36c9de0063574aa51678543c",
+    ),
+    ("CaraNet", "Res2Net101-v1b-26w-4s"): (
+        *("caranet", 1, 3, {}, 46642560),
+        "34e3e600c5fd87b7eeaf85948377cfad4714dbbdb715e54d0d8d5b6bb1072da7",
+    ),
+    ("Inf-Net", "Res2Net backbone, channel 32"): (
+        *("infnet", 1, 3, {}, 33121721),
+        "7f318a2e957522dc5b89a66fca20f2ede707fa5d6b9e71a5f41e581546e4d303",
+    ),
+    ("Inf-Net", "ResNet backbone, channel 32"): (
+        *("infnet", 1, 3, {"backbone": "resnet50"}, 30911401),
+        "cc6e48062f5482594c22f304dc51e834e79e748e0b2ff6e2ccfc28ae17195641",
+    ),
+    ("Inf-Net", "VGG16 backbone, channel 32"): (
+        *("infnet", 1, 3, {"backbone": "vgg16", "finest_stride": 2}, 34278057),
+        "c1e436c007f0d40a815f829b0a629a4fefdcbae10c43a9955ce9e17524460a31",
+    ),
     ("3D U-Net", "wolny UNet3D default f_maps 64, gcr, 4 levels, 1 in, 2 out"): (
         "unet3d",
         2,
@@ -94,6 +176,17 @@ ROWS = {
         16318756,
         "9c52fd038b399ba571bae78e4113b3c0d2047778b2f02941a5b73e06c7b612ff",
     ),
+}
+
+CLASSIFIER = ("1000x2048", "1000")
+VGG_COPY = ("512x256x3x3", *["512x512x3x3"] * 5, *["512"] * 6)
+# Parameters that the reference holds and never uses, which ours leaves out: ImageNet's classifier, and in one
+# a second copy of VGG16's last two blocks.
+UNUSED = {
+    ("PraNet", "Res2Net50-v1b-26w-4s, channel 32"): CLASSIFIER,
+    ("CaraNet", "Res2Net101-v1b-26w-4s"): CLASSIFIER,
+    ("Inf-Net", "Res2Net backbone, channel 32"): CLASSIFIER,
+    ("Inf-Net", "VGG16 backbone, channel 32"): VGG_COPY,
 }
 
 
@@ -106,17 +199,18 @@ def count(network):
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def shape_hash(network):
-    shapes = sorted("x".join(map(str, parameter.shape)) or "scalar" for parameter in network.parameters())
-    return sha256("\n".join(shapes).encode()).hexdigest()
+def shape_hash(network, unused=()):
+    shapes = ("x".join(map(str, parameter.shape)) or "scalar" for parameter in network.parameters())
+    return sha256("\n".join(sorted([*shapes, *unused])).encode()).hexdigest()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=" ".join)
 def test_parameters_and_their_shapes(row):
     *arguments, parameters, shapes = ROWS[row]
     network = build(*arguments)
-    assert count(network) == parameters
-    assert shape_hash(network) == shapes
+    unused = UNUSED.get(row, ())
+    assert count(network) + sum(prod(map(int, shape.split("x"))) for shape in unused) == parameters
+    assert shape_hash(network, unused) == shapes
 
 
 def test_the_3d_papers_own_count():
@@ -140,6 +234,22 @@ def test_the_rows_agree_with_the_table_of_references():
     for key, (*_, parameters, shapes) in ROWS.items():
         assert references[key]["params"] == parameters, key
         assert references[key]["signature"]["param_shapes_sha256"] == shapes, key
+
+
+# github.com/Res2Net/Res2Net-PretrainedModels, with ImageNet's classifier; timm calls v1b "d".
+RES2NETS = [
+    ("res2net50_26w_4s", 25699120, "72d5181d34c0a9c8dfd45673e92136cbde5ff814cb5fffa85d21158b98b8f3c2"),
+    ("res2net50_48w_2s", 25287304, "899f9dddd5820d70e983f18eccf499ccaf2ad7ea096a2ce2e506129cabdb8843"),
+    ("res2net101d", 45225920, "37517a7cfc0a35e4f801975fd1cc04e8312d3a0b33b3dfae33e56df54962cf1c"),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters", "shapes"), RES2NETS)
+def test_res2net_is_the_authors(name, parameters, shapes):
+    with torch.device("meta"):
+        backbone = build_backbone(name)
+    assert count(backbone) + 1000 * 2048 + 1000 == parameters
+    assert shape_hash(backbone, CLASSIFIER) == shapes
 
 
 @pytest.mark.peer

@@ -48,7 +48,7 @@ class ConvNormAct(nn.Sequential):
             norm: Which normalisation.
             norm_affine: Whether the normalisation learns a scale and a shift.
             norm_first: Normalise the input of the convolution instead of its output.
-            activation: Which activation.
+            activation: Which activation; `prelu` has a slope for each channel.
             spatial_dims: 2 or 3.
         """
         super().__init__()
@@ -68,7 +68,7 @@ class ConvNormAct(nn.Sequential):
         parts = [("conv", convolution), ("norm", normalization)]
         for name, part in [
             *(reversed(parts) if norm_first else parts),
-            ("act", build_activation(activation)),
+            ("act", build_activation(activation, out_channels)),
         ]:
             if not isinstance(part, nn.Identity):
                 self.add_module(name, part)

@@ -6,7 +6,24 @@ from torch import nn
 
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, UnknownNameError, describe
-from limner.networks import deeplabv3plus, encoder_unet, pspnet, unet, unet3d
+from limner.networks import (
+    bisenetv1,
+    bisenetv2,
+    caranet,
+    deeplabv3plus,
+    encoder_unet,
+    enet,
+    espnet,
+    infnet,
+    pranet,
+    pspnet,
+    resunet,
+    resunetplusplus,
+    segnet,
+    unet,
+    unet3d,
+    unetplusplus,
+)
 from limner.networks.backbones import Pretrained
 from limner.networks.entry import NetworkEntry
 
@@ -14,9 +31,20 @@ __all__ = ["NETWORKS", "NetworkEntry", "Pretrained", "build_network"]
 
 NETWORKS: dict[str, NetworkEntry] = {
     "unet": unet.ENTRY,
+    "unetplusplus": unetplusplus.ENTRY,
+    "resunet": resunet.ENTRY,
+    "resunetplusplus": resunetplusplus.ENTRY,
+    "segnet": segnet.ENTRY,
     "encoder-unet": encoder_unet.ENTRY,
     "pspnet": pspnet.ENTRY,
     "deeplabv3plus": deeplabv3plus.ENTRY,
+    "pranet": pranet.ENTRY,
+    "infnet": infnet.ENTRY,
+    "caranet": caranet.ENTRY,
+    "enet": enet.ENTRY,
+    "espnet": espnet.ENTRY,
+    "bisenetv1": bisenetv1.ENTRY,
+    "bisenetv2": bisenetv2.ENTRY,
     "unet3d": unet3d.ENTRY,
 }
 
