@@ -6,7 +6,21 @@ from torch import nn
 
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, UnknownNameError, describe
-from limner.networks import deeplabv3plus, encoder_unet, pspnet, unet, unet3d
+from limner.networks import (
+    ann,
+    ccnet,
+    danet,
+    deeplabv3,
+    deeplabv3plus,
+    emanet,
+    encoder_unet,
+    fcn,
+    pspnet,
+    semantic_fpn,
+    unet,
+    unet3d,
+    upernet,
+)
 from limner.networks.backbones import Pretrained
 from limner.networks.entry import NetworkEntry
 
@@ -15,8 +29,16 @@ __all__ = ["NETWORKS", "NetworkEntry", "Pretrained", "build_network"]
 NETWORKS: dict[str, NetworkEntry] = {
     "unet": unet.ENTRY,
     "encoder-unet": encoder_unet.ENTRY,
+    "fcn": fcn.ENTRY,
     "pspnet": pspnet.ENTRY,
+    "deeplabv3": deeplabv3.ENTRY,
     "deeplabv3plus": deeplabv3plus.ENTRY,
+    "upernet": upernet.ENTRY,
+    "semantic-fpn": semantic_fpn.ENTRY,
+    "danet": danet.ENTRY,
+    "ccnet": ccnet.ENTRY,
+    "ann": ann.ENTRY,
+    "emanet": emanet.ENTRY,
     "unet3d": unet3d.ENTRY,
 }
 
