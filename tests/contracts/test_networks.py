@@ -25,6 +25,9 @@ TINY = {
     "ccnet": {"backbone": "resnet18c", "channels": 16},
     "ann": {"backbone": "resnet18c", "channels": 16, "attention_channels": 8},
     "emanet": {"backbone": "resnet18c", "channels": 16, "attention_channels": 16, "bases": 4},
+    "ocnet": {"backbone": "resnet18c", "channels": 16},
+    "gcn": {"backbone": "resnet18c", "kernel_size": 7},
+    "psanet": {"backbone": "resnet18c", "channels": 16, "mask_size": 9},
     "unet3d": {"widths": (4, 8, 12)},
 }
 # Parameters that the authors' training leaves as they were drawn.

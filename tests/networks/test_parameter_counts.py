@@ -218,6 +218,34 @@ ROWS = {
         *("emanet", 19, 3, {"backbone": "resnet101c"}, 61342086),
         "62cf98b89c490684edb9a942085d680702c6b2e91935c067b1624dc23f18cc1e",
     ),
+    ("OCNet", "R101 base_oc (dsn aux), 19 classes"): (
+        *("ocnet", 19, 3, {"backbone": "resnet101s"}, 57722854),
+        "9ea134b64ef186250a45a7b3b1ac51dd307dffd40024ea411c5a2ba8c0ec6f9f",
+    ),
+    ("GCN", "ResNet-50, k=15 (paper best), 19 classes"): (
+        *("gcn", 19, 3, {}, 25799280),
+        "65a43f7deff8c7c596718c4d583c4eaeeecdb6ce946ac13c86837d1a9e6e8fb1",
+    ),
+    ("PSANet", "hszhao R50, 19 classes, bi-direction, mask 59x59 (465 crop), shrink 2"): (
+        *("psanet", 19, 3, {"backbone": "resnet50s", "mask_size": 59}, 53172966),
+        "94863c4bae8bcce00b44028b07fba1525f3d5b5df067dcdbe39ece31c6ba7e46",
+    ),
+    ("PSANet", "hszhao R50, 19 classes, bi-direction, mask 89x89 (705 crop, Cityscapes config), shrink 2"): (
+        *("psanet", 19, 3, {"backbone": "resnet50s", "mask_size": 89}, 57719526),
+        "79148552ec224695a5a71a22bc2837727d511ded2676666f0ad8f70b1df403b3",
+    ),
+    ("PSANet", "hszhao R50, 19 classes, bi-direction, mask 97x97 (769 crop, as mmseg), shrink 2"): (
+        *("psanet", 19, 3, {"backbone": "resnet50s"}, 59243238),
+        "6bb46db9da68d38ee95c34e170e13f3bf62404bc7ba86fe2c2e3ef82fa0fec5f",
+    ),
+    ("PSANet", "PSANet-r50-d8"): (
+        *("psanet", 19, 3, {}, 59138694),
+        "a07c853bbeda12aeef50ea756810d2d95cf35a08fbeb59da4d45b3d66f5e2573",
+    ),
+    ("PSANet", "PSANet-r101-d8"): (
+        *("psanet", 19, 3, {"backbone": "resnet101c"}, 78130822),
+        "6cd2ad714544536d048807185c94ae1bf9ae389dfcbecb83380eb3638ba8caf1",
+    ),
     ("3D U-Net", "wolny UNet3D default f_maps 64, gcr, 4 levels, 1 in, 2 out"): (
         "unet3d",
         2,

@@ -1,6 +1,7 @@
 """The networks that look far give mmsegmentation 1.2.2's scores on the same weights."""
 
 import re
+from itertools import product
 
 import pytest
 import torch
@@ -98,6 +99,20 @@ HEADS = {
             (r"^decode_head\.bottleneck\.", "context.module.2."),
         ],
     ),
+    "psanet": (
+        {"type": "PSAHead", "mask_size": (7, 7)},
+        {"mask_size": 7},
+        [
+            (r"^decode_head\.reduce\.", "context.0.collect.reduction."),
+            (r"^decode_head\.attention\.0\.", "context.0.collect.features."),
+            (r"^decode_head\.attention\.1\.", "context.0.collect.masks."),
+            (r"^decode_head\.reduce_p\.", "context.0.distribute.reduction."),
+            (r"^decode_head\.attention_p\.0\.", "context.0.distribute.features."),
+            (r"^decode_head\.attention_p\.1\.", "context.0.distribute.masks."),
+            (r"^decode_head\.proj\.", "context.0.projection."),
+            (r"^decode_head\.bottleneck\.", "context.1."),
+        ],
+    ),
     "upernet": (
         {"type": "UPerHead", "in_channels": [64, 128, 256, 512], "in_index": [0, 1, 2, 3]},
         {"channels": 128},
@@ -138,6 +153,11 @@ EVERYWHERE = [
 def test_scores_equal_mmsegmentations(mmseg_models, randomize, name):
     options, our_options, renamings = HEADS[name]
     theirs = randomize(_mmseg(mmseg_models, name, options))
+    if name == "psanet":
+        theirs["decode_head"].psamask_collect = _PSAMask(collects=True)
+        theirs["decode_head"].psamask_distribute = _PSAMask(collects=False)
+        # Theirs puts a border of zeros around the map before a 1x1 convolution; the authors' code does not.
+        theirs["decode_head"].proj.conv.padding = (0, 0)
     ours = build_network(name, num_classes=NUM_CLASSES, backbone="resnet18c", **our_options)
     side_head = {key: value for key, value in ours.state_dict().items() if key.startswith("auxiliary_head")}
     ours.load_state_dict(_rename(theirs.state_dict(), renamings) | side_head)
@@ -153,6 +173,25 @@ def test_scores_equal_mmsegmentations(mmseg_models, randomize, name):
     expected = expected[0] if isinstance(expected, tuple) else expected
     assert expected.std() > 0.1
     torch.testing.assert_close(scores, expected, atol=1e-4, rtol=1e-4)
+
+
+class _PSAMask(torch.nn.Module):
+    """Their compiled operator in plain loops, after section 3.2 of the PSANet paper."""
+
+    def __init__(self, *, collects):
+        super().__init__()
+        self.collects = collects
+
+    def forward(self, masks):
+        batch, _, height, width = masks.shape
+        placed = torch.zeros(batch, height, width, height, width)
+        for y, x in product(range(height), range(width)):
+            for i, j in product(range(7), range(7)):
+                place = (y + i - 3, x + j - 3)
+                if 0 <= place[0] < height and 0 <= place[1] < width:
+                    where = (*place, y, x) if self.collects else (y, x, *place)
+                    placed[(slice(None), *where)] = masks[:, i * 7 + j, y, x]
+        return placed.reshape(batch, height * width, height, width)
 
 
 def _mmseg(models, name, options):

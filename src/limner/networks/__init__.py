@@ -15,6 +15,9 @@ from limner.networks import (
     emanet,
     encoder_unet,
     fcn,
+    gcn,
+    ocnet,
+    psanet,
     pspnet,
     semantic_fpn,
     unet,
@@ -39,6 +42,9 @@ NETWORKS: dict[str, NetworkEntry] = {
     "ccnet": ccnet.ENTRY,
     "ann": ann.ENTRY,
     "emanet": emanet.ENTRY,
+    "ocnet": ocnet.ENTRY,
+    "gcn": gcn.ENTRY,
+    "psanet": psanet.ENTRY,
     "unet3d": unet3d.ENTRY,
 }
 

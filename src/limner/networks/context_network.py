@@ -11,12 +11,12 @@ from torch import nn
 
 from limner.core.config import Config
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
+from limner.layers.activation import ActivationName
 from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import FCNHead, PixelClassifier
 from limner.layers.initialization import initialize
 from limner.networks.backbones import Dilation, OutputStride, Pretrained, build_backbone
-
-Width = Annotated[int, Field(gt=0)]
+from limner.networks.option_types import Width
 
 
 class ContextOptions(Config):
@@ -37,7 +37,7 @@ class ContextOptions(Config):
     auxiliary: bool = True
     """Train a side head on the last map but one."""
     auxiliary_channels: Width | None = None
-    """Channels of the side head; null takes a quarter of its map's."""
+    """Channels of the side head; null takes the published share of its map's."""
 
 
 class ContextNetwork(nn.Module):
@@ -55,6 +55,12 @@ class ContextNetwork(nn.Module):
     context: nn.Module
     share = 4
     """`channels` is the backbone's last width divided by this, unless the options say otherwise."""
+    auxiliary_share = 4
+    """The same for the side head, from the last width but one."""
+    bias: bool | None = None
+    """Whether convolutions before a normalisation have a bias all the same."""
+    activation: ActivationName = "relu"
+    """Which activation follows them."""
 
     def __init__(
         self,
@@ -79,9 +85,11 @@ class ContextNetwork(nn.Module):
         self.head = PixelClassifier(self.channels, num_classes, dropout=options.dropout)
         self.auxiliary_head = (
             FCNHead(
-                self.middle,
-                options.auxiliary_channels or self.middle // 4,
+                middle,
+                options.auxiliary_channels or middle // self.auxiliary_share,
                 num_classes=num_classes,
+                bias=self.bias,
+                activation=self.activation,
                 dropout=options.dropout,
             )
             if options.auxiliary

@@ -19,8 +19,9 @@ from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import initialize
 from limner.layers.pixel_attention import attend
 from limner.networks.backbones import Pretrained
-from limner.networks.context_network import ContextNetwork, ContextOptions, Width
+from limner.networks.context_network import ContextNetwork, ContextOptions
 from limner.networks.entry import NetworkEntry
+from limner.networks.option_types import Width
 
 
 class DANetOptions(ContextOptions):

@@ -20,8 +20,9 @@ from limner.layers.atrous_pyramid import AtrousPyramid
 from limner.layers.convolution import ConvNormAct
 from limner.layers.initialization import initialize
 from limner.networks.backbones import Pretrained
-from limner.networks.context_network import ContextNetwork, ContextOptions, Width
+from limner.networks.context_network import ContextNetwork, ContextOptions
 from limner.networks.entry import NetworkEntry
+from limner.networks.option_types import Width
 
 
 class DeepLabV3Options(ContextOptions):

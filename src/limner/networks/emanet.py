@@ -24,8 +24,9 @@ from limner.core.outputs import DenseLogits
 from limner.layers.convolution import ConvNormAct
 from limner.layers.initialization import initialize
 from limner.networks.backbones import Pretrained
-from limner.networks.context_network import ContextNetwork, ContextOptions, JoinedWithInput, Width
+from limner.networks.context_network import ContextNetwork, ContextOptions, JoinedWithInput
 from limner.networks.entry import NetworkEntry
+from limner.networks.option_types import Width
 
 
 class EMANetOptions(ContextOptions):

@@ -26,8 +26,7 @@ from limner.layers.pyramid_pooling import PyramidPooling
 from limner.layers.resize import resize
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
-
-Width = Annotated[int, Field(gt=0)]
+from limner.networks.option_types import Width
 
 
 class UPerNetOptions(Config):
