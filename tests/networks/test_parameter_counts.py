@@ -246,6 +246,14 @@ ROWS = {
         *("psanet", 19, 3, {"backbone": "resnet101c"}, 78130822),
         "6cd2ad714544536d048807185c94ae1bf9ae389dfcbecb83380eb3638ba8caf1",
     ),
+    ("DenseASPP", "DenseASPP-121, 19 classes, OS8"): (
+        *("denseaspp", 19, 3, {}, 8280851),
+        "4f475671b73a2384783b7158dd0aae1469c31baf1cb05f7421bb6b36d41f5931",
+    ),
+    ("DenseASPP", "DenseASPP-161, 19 classes, OS8"): (
+        *("denseaspp", 19, 3, {"backbone": "densenet161"}, 35395427),
+        "aaaec8143ffae26de9a83a63f10ca0b977d2b23a54bd4171d9e81e3aeb730827",
+    ),
     ("3D U-Net", "wolny UNet3D default f_maps 64, gcr, 4 levels, 1 in, 2 out"): (
         "unet3d",
         2,

@@ -12,6 +12,7 @@ from limner.networks import (
     danet,
     deeplabv3,
     deeplabv3plus,
+    denseaspp,
     emanet,
     encoder_unet,
     fcn,
@@ -45,6 +46,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "ocnet": ocnet.ENTRY,
     "gcn": gcn.ENTRY,
     "psanet": psanet.ENTRY,
+    "denseaspp": denseaspp.ENTRY,
     "unet3d": unet3d.ENTRY,
 }
 

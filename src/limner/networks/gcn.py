@@ -53,9 +53,9 @@ class GCN(nn.Module):
             BoundaryRefinement(num_classes) for _ in range(len(widths) + 1)
         )
         initialize(self.kernels, self.refinements, self.joint_refinements)
-        for kernel in self.kernels:
-            for path in (kernel.column_first, kernel.row_first):
-                nn.init.normal_(path[-1].weight, std=CLASSIFIER_STD)  # their sums are the first scores
+        for module in self.modules():
+            if isinstance(module, LargeKernel):
+                module.start_small()
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H, W)."""
@@ -90,6 +90,11 @@ class LargeKernel(nn.Module):
             nn.Conv2d(channels, channels, second, padding=(second[0] // 2, second[1] // 2)),
         )
 
+    def start_small(self) -> None:
+        """Draw the last weights as a classifier's, since the sums are scores already."""
+        for path in (self.column_first, self.row_first):
+            nn.init.normal_(path.get_parameter("1.weight"), std=CLASSIFIER_STD)
+
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) to (B, channels, h, w)."""
         summed: torch.Tensor = self.column_first(features) + self.row_first(features)
@@ -108,7 +113,8 @@ class BoundaryRefinement(nn.Sequential):
 
     def forward(self, scores: torch.Tensor) -> torch.Tensor:
         """Map (B, K, h, w) to (B, K, h, w)."""
-        refined: torch.Tensor = scores + super().forward(scores)
+        first, activation, second = self
+        refined: torch.Tensor = scores + second(activation(first(scores)))
         return refined
 
 

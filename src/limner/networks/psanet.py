@@ -95,11 +95,12 @@ class MaskBranch(nn.Module):
         height, width = size
         rows, columns = min(2 * height - 1, self.mask_size), min(2 * width - 1, self.mask_size)
         masks = F.conv2d(self.features(reduced), self._reachable(rows, columns))
-        return reduced.flatten(2).transpose(1, 2), place_masks(masks.unflatten(1, (rows, columns)))
+        weights = place_masks(masks.reshape(len(x), rows, columns, height, width))
+        return reduced.flatten(2).transpose(1, 2), weights
 
     def _reachable(self, rows: int, columns: int) -> torch.Tensor:
         """Return the weights of the middle of the mask: (rows * columns, C, 1, 1)."""
-        weight = self.masks.weight.unflatten(0, (self.mask_size, self.mask_size))
+        weight = self.masks.weight.reshape(self.mask_size, self.mask_size, -1, 1, 1)
         top, left = (self.mask_size - rows) // 2, (self.mask_size - columns) // 2
         return weight[top : top + rows, left : left + columns].flatten(0, 1)
 
@@ -132,7 +133,8 @@ def _shift_rows(masks: torch.Tensor) -> torch.Tensor:
     if side == 1:
         return laid.unsqueeze(-1)
     longer = 2 * side - 2
-    return laid[..., side - 1 : side - 1 + side * longer].unflatten(-1, (side, longer))[..., :side]
+    shifted = laid[..., side - 1 : side - 1 + side * longer]
+    return shifted.view(*masks.shape[:-2], side, longer)[..., :side]
 
 
 ENTRY = NetworkEntry(
