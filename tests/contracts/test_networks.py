@@ -28,6 +28,7 @@ TINY = {
     "ocnet": {"backbone": "resnet18c", "channels": 16},
     "gcn": {"backbone": "resnet18c", "kernel_size": 7},
     "psanet": {"backbone": "resnet18c", "channels": 16, "mask_size": 9},
+    "gff": {"backbone": "resnet18c", "channels": 8},
     "denseaspp": {"bottleneck_channels": 8, "channels": 8},
     "unet3d": {"widths": (4, 8, 12)},
 }

@@ -17,6 +17,7 @@ from limner.networks import (
     encoder_unet,
     fcn,
     gcn,
+    gff,
     ocnet,
     psanet,
     pspnet,
@@ -46,6 +47,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "ocnet": ocnet.ENTRY,
     "gcn": gcn.ENTRY,
     "psanet": psanet.ENTRY,
+    "gff": gff.ENTRY,
     "denseaspp": denseaspp.ENTRY,
     "unet3d": unet3d.ENTRY,
 }
