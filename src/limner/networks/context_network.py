@@ -57,10 +57,6 @@ class ContextNetwork(nn.Module):
     """`channels` is the backbone's last width divided by this, unless the options say otherwise."""
     auxiliary_share = 4
     """The same for the side head, from the last width but one."""
-    bias: bool | None = None
-    """Whether convolutions before a normalisation have a bias all the same."""
-    activation: ActivationName = "relu"
-    """Which activation follows them."""
 
     def __init__(
         self,
@@ -69,7 +65,10 @@ class ContextNetwork(nn.Module):
         num_classes: int,
         in_channels: int = 3,
         pretrained: Pretrained = False,
+        auxiliary_bias: bool | None = None,
+        auxiliary_activation: ActivationName = "relu",
     ) -> None:
+        """Build all but `context`; the side head has no bias and a ReLU unless told otherwise."""
         super().__init__()
         self.backbone = build_backbone(
             options.backbone,
@@ -88,8 +87,8 @@ class ContextNetwork(nn.Module):
                 middle,
                 options.auxiliary_channels or middle // self.auxiliary_share,
                 num_classes=num_classes,
-                bias=self.bias,
-                activation=self.activation,
+                bias=auxiliary_bias,
+                activation=auxiliary_activation,
                 dropout=options.dropout,
             )
             if options.auxiliary

@@ -57,8 +57,6 @@ class OCNet(ContextNetwork):
     """Dilated backbone, object context, classifier."""
 
     auxiliary_share = 2
-    bias = True
-    activation: ActivationName = "leaky_relu"
 
     def __init__(
         self,
@@ -68,7 +66,16 @@ class OCNet(ContextNetwork):
         in_channels: int = 3,
         pretrained: Pretrained = False,
     ) -> None:
-        super().__init__(options, num_classes=num_classes, in_channels=in_channels, pretrained=pretrained)
+        # The authors' pyramid form rectifies neither of these two, their other forms both.
+        activation: ActivationName = "none" if options.arrangement == "pyramid" else "leaky_relu"
+        super().__init__(
+            options,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            pretrained=pretrained,
+            auxiliary_bias=True,
+            auxiliary_activation=activation,
+        )
         context: nn.Module
         if options.arrangement == "base":
             context = BaseContext(self.channels)
@@ -76,7 +83,9 @@ class OCNet(ContextNetwork):
             context = AtrousContext(self.channels, rates=options.atrous_rates)
         else:
             context = PyramidContext(self.channels, partitions=options.partitions)
-        self.context = nn.Sequential(BiasedConv(self.deep, self.channels), context)
+        self.context = nn.Sequential(
+            ConvNormAct(self.deep, self.channels, bias=True, activation=activation), context
+        )
         initialize(self.context)
         for module in self.context.modules():
             if isinstance(module, ObjectAttention):
