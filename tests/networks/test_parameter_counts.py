@@ -21,6 +21,12 @@ SMP_HEAD = {
     "layout": "segmentation-models-pytorch",
     "auxiliary": False,
 }
+NARROW = {
+    "channels": 256,
+    "projection_kernel": 1,
+    "projection_dropout": 0.5,
+    "refines_context": True,
+}
 VALID = {"padding": "valid", "norm": "none"}
 # The reference's name and variant -> (network, classes, channels, options, parameters, hash of the shapes).
 ROWS = {
@@ -167,6 +173,168 @@ ROWS = {
     ("Inf-Net", "VGG16 backbone, channel 32"): (
         *("infnet", 1, 3, {"backbone": "vgg16", "finest_stride": 2}, 34278057),
         "c1e436c007f0d40a815f829b0a629a4fefdcbae10c43a9955ce9e17524460a31",
+    ),
+    ("DeepLabV3", "DeepLabV3-r50-d8"): (
+        *("deeplabv3", 19, 3, {}, 68113030),
+        "6b7fd0e92fea75522bdb7a3b4a65557660e3c6b4b8d2698f0bcb6dfc428ade64",
+    ),
+    ("DeepLabV3", "DeepLabV3-r101-d16-mg124"): (
+        *(
+            "deeplabv3",
+            19,
+            3,
+            {"backbone": "resnet101c", "output_stride": 16, "multi_grid": (1, 2, 4)},
+            87105158,
+        ),
+        "496ab5155dc04f06641581c7c0fe4ba1b8f5e3b034ed9dc70e9800d60a08e601",
+    ),
+    ("DeepLabV3", "torchvision deeplabv3_resnet50, 19 classes, aux_loss=True"): (
+        *("deeplabv3", 19, 3, {"backbone": "resnet50", **NARROW}, 42003046),
+        "ef3b7f983b19cfb6e0c2271dfbb6515118a66fe9dc03c5d4ea81bf0814187848",
+    ),
+    ("DeepLabV3", "SMP DeepLabV3 resnet34 , 19 classes"): (
+        *("deeplabv3", 19, 3, {"backbone": "resnet34", "auxiliary": False, **NARROW}, 26011731),
+        "9d12f4f31141fcfce2073a7afe9b7d3badfbaa5b8048d63104284e235f79b42a",
+    ),
+    ("DeepLabV3", "SMP DeepLabV3 resnet50 , 19 classes"): (
+        *("deeplabv3", 19, 3, {"backbone": "resnet50", "auxiliary": False, **NARROW}, 39638355),
+        "639e364f9ab35c07210acbc921aee1e5822ff0568240d24db09c74618451c94a",
+    ),
+    ("FCN", "FCN-r50-d8"): (
+        *("fcn", 19, 3, {}, 49497734),
+        "6c8cc9d40afbc5e7b9e081900bce36cfe99aae2d62addf0f23ca58a583a88d03",
+    ),
+    ("FCN", "FCN-r101-d8"): (
+        *("fcn", 19, 3, {"backbone": "resnet101c"}, 68489862),
+        "06895fb468b7045d672ddebda004a378be719515d4101c05176d0fa27de8f16b",
+    ),
+    ("FCN", "torchvision fcn_resnet50, 19 classes, aux_loss=True"): (
+        *("fcn", 19, 3, {"backbone": "resnet50", "num_convs": 1, "joins_input": False}, 35320678),
+        "a7c7a4f8bd4b811bd233c81fbce234b8bb173201005248880aeafb9c5535fbb4",
+    ),
+    ("UPerNet", "UPerNet-r50"): (
+        *("upernet", 19, 3, {}, 66415238),
+        "eaa21077ba05a345975a2a29e8d00fabc28bbf64ce2aa2b6ae9ddf79df00f2af",
+    ),
+    ("UPerNet", "UPerNet-r50, ADE20K"): (
+        *("upernet", 150, 3, {}, 66516108),
+        "67c94a4b24734c8e435cb74b2bf26b4aaf41b78887186d71a9cd0b6b7932bf5a",
+    ),
+    ("UPerNet", "CSAIL resnet50-upernet, 19 classes"): (
+        *("upernet", 19, 3, {"backbone": "resnet50s", "auxiliary": False}, 64155091),
+        "4336417d9b7f3abe5c475772ed2a0844e72e6da245576201bf125567c6db5e0e",
+    ),
+    ("UPerNet", "CSAIL resnet50-upernet, 150 classes"): (
+        *("upernet", 150, 3, {"backbone": "resnet50s", "auxiliary": False}, 64222294),
+        "80ccfbf64dfe67954d99a119dcccd990e70ad45418acd082286894840389d4a5",
+    ),
+    ("UPerNet", "CSAIL resnet101-upernet, 150 classes"): (
+        *("upernet", 150, 3, {"backbone": "resnet101s", "auxiliary": False}, 83214422),
+        "cedb0334c196f027ccdf850d71f3970cbf3a42ed641c1c5b0dabeede3010631e",
+    ),
+    ("UPerNet", "Swin-T + UPerNet, ADE20K"): (
+        *("upernet", 150, 3, {"backbone": "swin_tiny_patch4_window7_224", "norm_features": True}, 59941862),
+        "ed454576a8700c69152d5467966d046e65fa8316e100fd2862d7075c1d93d6f7",
+    ),
+    ("UPerNet", "SMP UPerNet resnet18 , 19 classes"): (
+        *(
+            "upernet",
+            19,
+            3,
+            {"backbone": "resnet18", "auxiliary": False, "norm_features": True, "channels": 256},
+            19496147,
+        ),
+        "ebb4d69d293112541c7649b0ef141212e466c40a5bffb793863a72a039453d43",
+    ),
+    ("Semantic FPN", "FPN-r50"): (
+        *("semantic-fpn", 19, 3, {}, 28497907),
+        "7ad999206c162d4034ba09cfad6024c24bd104d8bdfac396d495b8e74278002d",
+    ),
+    ("Semantic FPN", "FPN-r101"): (
+        *("semantic-fpn", 19, 3, {"backbone": "resnet101c"}, 47490035),
+        "c6946d0822419742aea77906fda5956eae6b14c2c560c764c388e8bfd871466b",
+    ),
+    ("Semantic FPN", "FPN-r101 ADE20K config AS SHIPPED (really builds R50)"): (
+        *("semantic-fpn", 150, 3, {}, 28514806),
+        "698be1a9ad367006c7ea9c33c3a67e745685912c596de44c7b81b68cb930905c",
+    ),
+    ("Semantic FPN", "SMP FPN resnet50 , 19 classes"): (
+        *(
+            "semantic-fpn",
+            19,
+            3,
+            {"backbone": "resnet50", "norm": "group", "smooths_pyramid": False},
+            26118355,
+        ),
+        "6e161a0ca3a375d4f013df4bc17a40852fc6f37e3b6ab1ffbfead8c69cb38cba",
+    ),
+    ("DANet", "DANet-r50-d8"): (
+        *("danet", 19, 3, {}, 49846574),
+        "0a26c38aeab74283a9b01c87c0738b138d5a7b55c552ffc3ced490b584055e02",
+    ),
+    ("DANet", "DANet-r101-d8"): (
+        *("danet", 19, 3, {"backbone": "resnet101c"}, 68838702),
+        "8e0a1dd21d73f3a6cd6607a5aef65c7721bc1a7be523a378cce9264f860c1905",
+    ),
+    ("CCNet", "CCNet-r50-d8"): (
+        *("ccnet", 19, 3, {}, 49826055),
+        "4835f7e46fc62437718943db7a1fb569965e2bdb5ce15763fce548f59354b024",
+    ),
+    ("CCNet", "CCNet-r101-d8"): (
+        *("ccnet", 19, 3, {"backbone": "resnet101c"}, 68818183),
+        "e03ec704f55c7d2fed4e1bf937b10daf817551a3f7acd06da5f3ee8fc84ed4e7",
+    ),
+    ("ANN", "ANN-r50-d8"): (
+        *("ann", 19, 3, {}, 46228614),
+        "9e8b3ba36f597a641ccf6741fc9893415a61ebc8a40779a0fe63b847d5fd7d24",
+    ),
+    ("ANN", "ANN-r101-d8"): (
+        *("ann", 19, 3, {"backbone": "resnet101c"}, 65220742),
+        "05c87f2244cfdd879b83dbd5d23d074f9dd085f38fd8f05ff1209907e13da945",
+    ),
+    ("EMANet", "EMANet-r50-d8"): (
+        *("emanet", 19, 3, {}, 42349958),
+        "7687a5b5ea2063f2dafde53eff0f2bdb020f0e0998628bf3061d220077b7ca3c",
+    ),
+    ("EMANet", "EMANet-r101-d8"): (
+        *("emanet", 19, 3, {"backbone": "resnet101c"}, 61342086),
+        "62cf98b89c490684edb9a942085d680702c6b2e91935c067b1624dc23f18cc1e",
+    ),
+    ("OCNet", "R101 base_oc (dsn aux), 19 classes"): (
+        *("ocnet", 19, 3, {"backbone": "resnet101s"}, 57722854),
+        "9ea134b64ef186250a45a7b3b1ac51dd307dffd40024ea411c5a2ba8c0ec6f9f",
+    ),
+    ("GCN", "ResNet-50, k=15 (paper best), 19 classes"): (
+        *("gcn", 19, 3, {}, 25799280),
+        "65a43f7deff8c7c596718c4d583c4eaeeecdb6ce946ac13c86837d1a9e6e8fb1",
+    ),
+    ("PSANet", "hszhao R50, 19 classes, bi-direction, mask 59x59 (465 crop), shrink 2"): (
+        *("psanet", 19, 3, {"backbone": "resnet50s", "mask_size": 59}, 53172966),
+        "94863c4bae8bcce00b44028b07fba1525f3d5b5df067dcdbe39ece31c6ba7e46",
+    ),
+    ("PSANet", "hszhao R50, 19 classes, bi-direction, mask 89x89 (705 crop, Cityscapes config), shrink 2"): (
+        *("psanet", 19, 3, {"backbone": "resnet50s", "mask_size": 89}, 57719526),
+        "79148552ec224695a5a71a22bc2837727d511ded2676666f0ad8f70b1df403b3",
+    ),
+    ("PSANet", "hszhao R50, 19 classes, bi-direction, mask 97x97 (769 crop, as mmseg), shrink 2"): (
+        *("psanet", 19, 3, {"backbone": "resnet50s"}, 59243238),
+        "6bb46db9da68d38ee95c34e170e13f3bf62404bc7ba86fe2c2e3ef82fa0fec5f",
+    ),
+    ("PSANet", "PSANet-r50-d8"): (
+        *("psanet", 19, 3, {}, 59138694),
+        "a07c853bbeda12aeef50ea756810d2d95cf35a08fbeb59da4d45b3d66f5e2573",
+    ),
+    ("PSANet", "PSANet-r101-d8"): (
+        *("psanet", 19, 3, {"backbone": "resnet101c"}, 78130822),
+        "6cd2ad714544536d048807185c94ae1bf9ae389dfcbecb83380eb3638ba8caf1",
+    ),
+    ("DenseASPP", "DenseASPP-121, 19 classes, OS8"): (
+        *("denseaspp", 19, 3, {}, 8280851),
+        "4f475671b73a2384783b7158dd0aae1469c31baf1cb05f7421bb6b36d41f5931",
+    ),
+    ("DenseASPP", "DenseASPP-161, 19 classes, OS8"): (
+        *("denseaspp", 19, 3, {"backbone": "densenet161"}, 35395427),
+        "aaaec8143ffae26de9a83a63f10ca0b977d2b23a54bd4171d9e81e3aeb730827",
     ),
     ("3D U-Net", "wolny UNet3D default f_maps 64, gcr, 4 levels, 1 in, 2 out"): (
         "unet3d",
