@@ -36,7 +36,7 @@ TINY = {
         "head_channels": 16,
         "booster_channels": (4, 6, 8, 10),
     },
-    "upernet": {"backbone": "resnet18c", "channels": 16, "auxiliary_channels": 8},
+    "upernet": {"backbone": "resnet18c", "channels": 32, "auxiliary_channels": 16},
     "semantic-fpn": {"backbone": "resnet18c", "pyramid_channels": 16, "channels": 8},
     "danet": {"backbone": "resnet18c", "channels": 16},
     "ccnet": {"backbone": "resnet18c", "channels": 16},

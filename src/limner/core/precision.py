@@ -21,3 +21,11 @@ def precision_context(device: torch.device, precision: str) -> AbstractContextMa
     if precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=PRECISIONS[precision])
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Let a calculation keep the types it is written in, also under mixed precision.
+
+    The meta device knows no autocast, and shapes need no precision.
+    """
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)

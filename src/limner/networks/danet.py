@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
+from limner.core.precision import without_autocast
 from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import initialize
@@ -97,7 +98,7 @@ class ChannelAttention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) to (B, C, h, w)."""
         # Sums over all pixels leave the range of float16.
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             pixels = x.flatten(2).float()  # (B, C, h * w)
             likeness = pixels @ pixels.transpose(1, 2)  # (B, C, C)
             # The authors' code: the largest product of a row minus each, so that unlike channels weigh most.

@@ -55,7 +55,9 @@ class GCN(nn.Module):
         initialize(self.kernels, self.refinements, self.joint_refinements)
         for module in self.modules():
             if isinstance(module, LargeKernel):
-                module.start_small()
+                module.start_even(len(widths))
+            elif isinstance(module, BoundaryRefinement):
+                module.start_as_identity()
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H, W)."""
@@ -90,11 +92,11 @@ class LargeKernel(nn.Module):
             nn.Conv2d(channels, channels, second, padding=(second[0] // 2, second[1] // 2)),
         )
 
-    def start_small(self) -> None:
-        """Draw the last weights as a classifier's, since the sums are scores already."""
+    def start_even(self, levels: int) -> None:
+        """Draw the last weights as a classifier's, since the sums of so many levels are scores already."""
         for path in (self.column_first, self.row_first):
             weight = path.get_parameter("1.weight")
-            start_even(weight, inputs=2 * weight[0].numel())
+            start_even(weight, inputs=2 * levels * weight[0].numel())
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) to (B, channels, h, w)."""
@@ -111,6 +113,10 @@ class BoundaryRefinement(nn.Sequential):
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
+
+    def start_as_identity(self) -> None:
+        """Refine nothing at first: seven of these in a row would multiply the scores otherwise."""
+        nn.init.zeros_(self.get_parameter("2.weight"))
 
     def forward(self, scores: torch.Tensor) -> torch.Tensor:
         """Map (B, K, h, w) to (B, K, h, w)."""

@@ -22,7 +22,7 @@ from limner.core.config import Config
 from limner.core.outputs import DenseLogits
 from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import PixelClassifier
-from limner.layers.initialization import initialize
+from limner.layers.initialization import initialize, start_even
 from limner.layers.resize import resize
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
@@ -71,6 +71,8 @@ class SemanticFPN(nn.Module):
         self.branches = nn.ModuleList(_Branch(max(level, 1), options) for level in range(len(widths)))
         self.head = PixelClassifier(options.channels, num_classes, dropout=options.dropout)
         initialize(self.laterals, self.smoothing, self.branches, self.head)
+        # The head reads the sum of all branches, none of them below zero.
+        start_even(self.head.conv.weight, inputs=options.channels * len(widths) ** 2)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 4, W / 4)."""
