@@ -193,11 +193,20 @@ def test_rare_foreground_is_sought_where_crops_are_small(make_case, make_facts):
 
 def test_the_learning_rate_follows_the_batch(make_case, make_facts):
     # AdamW: root, 1e-3 * sqrt(2 / 8) = 5e-4. SGD: in proportion, 0.01 * 4 / 16 = 0.0025.
-    case = make_case(make_facts(40), minutes=3)
+    case = make_case(make_facts(40), minutes=60)
     assert settle(case, train__batch_size=2)[0]["optimizer.learning_rate"] == 5e-4
     settled, _ = settle(case, optimizer__name="sgd", train__batch_size=4)
     assert settled["optimizer.learning_rate"] == 0.0025
     assert settled["optimizer.weight_decay"] == 5e-4
+
+
+def test_short_runs_with_instance_normalisation_take_bold_steps(make_case, make_facts):
+    case = make_case(make_facts(40), minutes=3)
+    bold, reasons = settle(case)
+    assert (bold["network.options"]["norm"], bold["optimizer.learning_rate"]) == ("instance", 3e-3)
+    assert f"in a run of {bold['train.steps']} steps" in reasons["optimizer.learning_rate"]
+    for careful in ({"network__options": {"norm": "batch"}}, {"train__steps": 1000}):
+        assert settle(case, **careful)[0]["optimizer.learning_rate"] == 1e-3
 
 
 def test_minutes_become_an_estimate_of_steps(make_case, make_facts):

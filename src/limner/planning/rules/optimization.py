@@ -8,6 +8,13 @@ from limner.planning.decisions import Case, Decision
 ADAM_RATE, ADAM_BATCH = 1e-3, 8
 """Rate for weights from scratch at this batch; scaled by the root of the batch, as its noise is."""
 
+SHORT_RATE, SHORT_RUN = 3e-3, 1000
+"""Rate for weights from scratch in runs of fewer steps, with instance normalisation, which bears it.
+
+Measured on nuclei, 3 minutes on 2 cores, foreground Dice at the end: 0.80 with 1e-3, 0.89 with this. With
+batch normalisation the same rate loses (0.84 and 0.75).
+"""
+
 ADAM_PRETRAINED_RATE = 5e-4
 """Rate where the encoder may already know something, at the same batch."""
 
@@ -46,10 +53,19 @@ def choose_learning_rate(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
         rate = SGD_RATE * batch / SGD_BATCH
         reason = f"{SGD_RATE:g} for a batch of {SGD_BATCH}, in proportion to this one of {batch}"
     else:
-        base = ADAM_RATE if settled["network.pretrained"] == "no" else ADAM_PRETRAINED_RATE
+        base, remark = _adam_rate(settled)
         rate = base * (batch / ADAM_BATCH) ** 0.5
-        reason = f"{base:g} for a batch of {ADAM_BATCH}, by the root of this one of {batch}"
+        reason = f"{base:g}{remark} for a batch of {ADAM_BATCH}, by the root of this one of {batch}"
     yield Decision("optimizer.learning_rate", float(f"{rate:.3g}"), reason)
+
+
+def _adam_rate(settled: Mapping[str, Any]) -> tuple[float, str]:
+    if settled["network.pretrained"] != "no":
+        return ADAM_PRETRAINED_RATE, ""
+    steps = settled["train.steps"]
+    if steps < SHORT_RUN and settled["network.options"].get("norm") == "instance":
+        return SHORT_RATE, f" in a run of {steps} steps"
+    return ADAM_RATE, ""
 
 
 def choose_schedule(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
