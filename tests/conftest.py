@@ -60,7 +60,7 @@ def tiny_model(tiny_plan):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data():
     """The folder of real data, which not every machine has."""
     repository = Path(__file__).parents[1]

@@ -329,14 +329,6 @@ def test_the_same_image_in_two_splits(folder):
 # Real data
 
 
-@pytest.fixture(scope="session")
-def shared_data():
-    folder = Path(os.environ.get("LIMNER_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip("the real data sets are not on this machine (LIMNER_SHARED_DATA)")
-    return folder
-
-
 def test_drive_is_0_255_and_its_retinas_are_no_copies_of_each_other(shared_data):
     result = limner.check(shared_data / "drive")
     assert [finding.code for finding in result.errors] == ["mask-is-0-255"]

@@ -1,8 +1,5 @@
 """A source made of arrays on disk, so that checks are tested without the formats around them."""
 
-import os
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -79,15 +76,6 @@ def make_source(tmp_path):
         return FakeSource(tmp_path, DatasetFile.model_validate(settings or {}))
 
     return make
-
-
-@pytest.fixture(scope="session")
-def shared_data():
-    default = Path(__file__).parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("LIMNER_SHARED_DATA", default))
-    if not folder.is_dir():
-        pytest.skip("the real data sets are not on this machine (LIMNER_SHARED_DATA)")
-    return folder
 
 
 def _write(path, array):

@@ -35,7 +35,7 @@ class Demo:
 def demo(
     *,
     folder: str | Path = "limner-demo",
-    minutes: float = 3.0,
+    minutes: float = 3.5,
     device: str = "auto",
     track: Track = silent,
     watchers: "Sequence[Watcher]" = (),

@@ -8,7 +8,7 @@ import typer
 
 def demo(
     folder: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("limner-demo"),
-    minutes: Annotated[float, typer.Option(min=0.05, help="Time budget of the training.")] = 3.0,
+    minutes: Annotated[float, typer.Option(min=0.05, help="Time budget of the training.")] = 3.5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
     """Train on 60 real images of cell nuclei, score the model, and predict a few."""
