@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from limner.api.browse import browse
     from limner.api.check import check
     from limner.api.compare_networks import compare_networks
+    from limner.api.convert import convert
     from limner.api.demo import demo
     from limner.api.doctor import doctor
     from limner.api.evaluate import evaluate
@@ -36,6 +37,7 @@ __all__ = [
     "browse",
     "check",
     "compare_networks",
+    "convert",
     "demo",
     "doctor",
     "evaluate",

@@ -11,7 +11,20 @@ def test_the_version_is_said():
 
 
 @pytest.mark.parametrize(
-    "verb", ["check", "browse", "stats", "split", "plan", "train", "evaluate", "predict", "report", "doctor"]
+    "verb",
+    [
+        "check",
+        "browse",
+        "stats",
+        "split",
+        "convert",
+        "plan",
+        "train",
+        "evaluate",
+        "predict",
+        "report",
+        "doctor",
+    ],
 )
 def test_the_help_names_every_verb(verb):
     result = CliRunner().invoke(app, ["--help"])

@@ -101,7 +101,7 @@ def gallery_of(checked: CheckResult, *, palette: str = "own", side: int) -> Gall
                 mend=f"Run `limner check {checked.source.root}`, which says how to settle it.",
             )
         )
-    source = checked.source if checked.labels else _as_proposed(checked)
+    source = checked.source if checked.labels else as_proposed(checked)
     dataset = Dataset(source, source.records, table, cache=None)
     return Gallery(checked, dataset, repainted(table, palette), side)
 
@@ -123,7 +123,8 @@ def save_picture(picture: RGBImage, out: Path | str | None) -> Path | None:
     return Path(out)
 
 
-def _as_proposed(checked: CheckResult) -> Source:
+def as_proposed(checked: CheckResult) -> Source:
+    """Open the dataset as it will be read once the proposals of its check are accepted."""
     root = checked.source.root
     wanted = merge(
         read_dataset_file(root).model_dump(mode="json", exclude_unset=True), checked.proposal or {}

@@ -9,6 +9,7 @@ import limner
 from limner.cli.browse import browse
 from limner.cli.check import check
 from limner.cli.compare_networks import compare_networks
+from limner.cli.convert import convert
 from limner.cli.demo import demo
 from limner.cli.doctor import doctor
 from limner.cli.evaluate import evaluate
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
-    *(check, browse, stats, split),
+    *(check, browse, stats, split, convert),
     *(plan, train, evaluate, predict, report),
     *(networks, compare_networks, doctor, demo),
 ):
