@@ -171,12 +171,14 @@ def test_stare_takes_the_first_observer(make_tree) -> None:
         ("stare-images", "im0001.ppm", PHOTO),
         ("labels-ah", "im0001.ah.ppm", np.stack([TWO] * 3, axis=-1)),
         ("labels-vk", "im0001.vk.ppm", np.stack([0 * TWO] * 3, axis=-1)),
+        ("fov", "im0001.png", TWO),
     ):
         (root / folder).mkdir()
         Image.fromarray(pixels).save(root / folder / name)
     source = open_source(root)
     assert source.name == "retinal-vessels"
     np.testing.assert_array_equal(source.read_values(source.records[0]), TWO)
+    assert source.records[0].valid_region == root / "fov" / "im0001.png"
 
 
 def test_chase_takes_the_first_observer(make_tree) -> None:

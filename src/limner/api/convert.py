@@ -13,15 +13,11 @@ from limner.core.errors import DataError, UnknownNameError, describe
 from limner.core.labels import LabelTable
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
+from limner.formats import WRITERS
 from limner.formats.class_tables import renumbered
 from limner.formats.masks import read_valid_region
 from limner.formats.source import Source
-from limner.formats.write_paired_folders import WritePairedFolders
-from limner.formats.write_voc import WriteVoc
 from limner.formats.writers import TRAITS, Outgoing, Writer
-
-WRITERS: dict[str, type[Writer]] = {writer.name: writer for writer in (WritePairedFolders, WriteVoc)}
-"""The formats that can be written."""
 
 
 @dataclass(frozen=True)

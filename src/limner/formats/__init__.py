@@ -20,6 +20,9 @@ from limner.formats.polyps import Polyps
 from limner.formats.retinal_vessels import RetinalVessels
 from limner.formats.source import Source
 from limner.formats.voc import Voc
+from limner.formats.write_paired_folders import WritePairedFolders
+from limner.formats.write_voc import WriteVoc
+from limner.formats.writers import Writer
 
 # The most specific first: of several formats that recognise a folder, the first is taken.
 FORMATS: dict[str, type[Source]] = {
@@ -29,6 +32,10 @@ FORMATS: dict[str, type[Source]] = {
         *(Voc, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
     )
 }
+
+
+WRITERS: dict[str, type[Writer]] = {writer.name: writer for writer in (WritePairedFolders, WriteVoc)}
+"""The formats that `limner convert` writes; each is read back by the row of the same name in `FORMATS`."""
 
 
 def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source:
