@@ -48,6 +48,16 @@ def test_the_users_classes_replace_the_known_ones() -> None:
     assert table.ignored_values == (255,)
 
 
+def test_the_users_classes_are_meant_as_the_pixels_are() -> None:
+    known = LabelTable(
+        (LabelClass("no", (0,), (0, 0, 0)), LabelClass("yes", (1,), (9, 9, 9))),
+        (5,),
+        encoding=MaskEncoding("threshold", 127),
+    )
+    own = settings(classes=[{"name": "background", "value": 0}, {"name": "polyp", "value": 255}])
+    assert completed(own, Known("test", known)).label_table() == own.label_table()
+
+
 def test_the_users_patterns_win() -> None:
     known = Known("test", images="a/{stem}.png", masks="b/{stem}.png")
     both = completed(settings(masks="c/{stem}.png", splits={"val": 0.3}), known)

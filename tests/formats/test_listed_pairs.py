@@ -46,7 +46,7 @@ def test_lists_of_splits_win_over_the_list_of_all(make_tree) -> None:
 
 
 def test_missing_files_are_said(make_tree) -> None:
-    root = build(make_tree, train__txt="p/a.png q/mx.png\np/no.png q/my.png\n\n# remark\np/b.png q/no.png\n")
+    root = build(make_tree, train__txt="p/no.png q/my.png\np/a.png q/mx.png\n\n# remark\np/b.png q/no.png\n")
     source = open_source(root)
     assert len(source.records) == 1
     (finding,) = [f for f in source.findings if f.code == "listed-file-missing"]

@@ -64,7 +64,7 @@ def completed(settings: DatasetFile, known: Known | None) -> DatasetFile:
     """Return the settings with what the layout settles wherever the user says nothing.
 
     Values that the user ignores are taken out of the known classes. Classes that the user names replace the
-    known ones; what the layout ignores stays ignored unless the user gives it to a class.
+    known ones and their encoding; what the layout ignores stays ignored unless the user gives it to a class.
     """
     if known is None:
         return settings
@@ -77,6 +77,8 @@ def completed(settings: DatasetFile, known: Known | None) -> DatasetFile:
 
 
 def _labels(settings: DatasetFile, labels: LabelTable) -> dict[str, Any]:
+    if settings.classes:  # their values are meant as the user says, or as the pixels are
+        return {}
     table = labels.to_dict()
     dropped = set(settings.ignored_values)
     table["classes"] = [row for row in table["classes"] if not dropped & {*row["values"]}]
@@ -84,9 +86,10 @@ def _labels(settings: DatasetFile, labels: LabelTable) -> dict[str, Any]:
 
 
 def _ignored(settings: DatasetFile, labels: LabelTable | None) -> dict[str, Any]:
-    if labels is None:
-        return {}
     named = settings.label_table()
+    # A packed colour says nothing about masks of numbers, nor the other way round.
+    if labels is None or (named and named.encoding.kind != labels.encoding.kind):
+        return {}
     taken = {value for c in named.classes for value in c.values} if named else set()
     own = settings.ignored_values
     return {"ignored": [*own, *(v for v in labels.ignored_values if v not in taken and v not in own)]}

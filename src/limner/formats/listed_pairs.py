@@ -11,6 +11,7 @@ from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.paired_folders import PairedFolders
+from limner.formats.pixels import IMAGE_SUFFIXES
 from limner.formats.split_lists import apply_split_lists, split_of_list
 
 _SUFFIXES = frozenset({".txt", ".lst", ".csv", ".tsv"})
@@ -89,7 +90,7 @@ def _read(
             continue
         pair = _pair(line, ends)
         pairs += [pair] if pair else []
-        missing += [] if pair or not number else [line]  # the first line may be headings
+        missing += [] if pair or (not number and _is_heading(line)) else [line]
     return _List(path, split_of_list(path), tuple(pairs), tuple(missing))
 
 
@@ -102,6 +103,13 @@ def _pair(line: str, ends: dict[str, list[PurePosixPath]]) -> tuple[PurePosixPat
         return None
     image, mask = (_look_up(column, ends) for column in columns[:2])
     return (image, mask) if image and mask and image != mask else None
+
+
+def _is_heading(line: str) -> bool:
+    """Whether a first line names columns rather than files."""
+    return not any(
+        PurePosixPath(word).suffix.lower() in IMAGE_SUFFIXES for word in re.split(r"[,;\s]+", line)
+    )
 
 
 def _look_up(text: str, ends: dict[str, list[PurePosixPath]]) -> PurePosixPath | None:
