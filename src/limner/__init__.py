@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from limner.api.browse import browse
     from limner.api.check import check
     from limner.api.compare_networks import compare_networks
+    from limner.api.convert import convert
     from limner.api.demo import demo
     from limner.api.doctor import doctor
     from limner.api.evaluate import evaluate
@@ -27,11 +29,15 @@ if TYPE_CHECKING:
     from limner.api.plan import plan
     from limner.api.predict import predict
     from limner.api.report import report
+    from limner.api.split import split
+    from limner.api.stats import stats
     from limner.api.train import train
 
 __all__ = [
+    "browse",
     "check",
     "compare_networks",
+    "convert",
     "demo",
     "doctor",
     "evaluate",
@@ -39,6 +45,8 @@ __all__ = [
     "plan",
     "predict",
     "report",
+    "split",
+    "stats",
     "train",
 ]
 

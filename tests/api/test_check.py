@@ -329,17 +329,19 @@ def test_the_same_image_in_two_splits(folder):
 # Real data
 
 
-def test_drive_is_0_255_and_its_retinas_are_no_copies_of_each_other(shared_data):
+def test_drive_is_known_and_its_retinas_are_no_copies_of_each_other(shared_data):
     result = limner.check(shared_data / "drive")
-    assert [finding.code for finding in result.errors] == ["mask-is-0-255"]
+    assert not result.errors
+    assert result.labels.trained_as == {0: 0, 255: 1}
     assert not [finding for finding in result.findings if "duplicate" in finding.code]
 
 
 @pytest.mark.slow
-def test_polyps_are_jpeg_masks_with_the_threshold_127(shared_data):
+def test_polyps_are_known_by_their_names(shared_data):
     result = limner.check(shared_data / "polyps")
-    assert [finding.code for finding in result.errors] == ["mask-is-jpeg"]
-    assert result.proposal["mask_encoding"] == {"threshold": 127}
+    assert not result.errors
+    assert result.labels.encoding.threshold == 127
+    assert result.labels.names == ("background", "polyp")
 
 
 @pytest.mark.slow

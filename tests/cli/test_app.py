@@ -10,7 +10,22 @@ def test_the_version_is_said():
     assert result.exit_code == 0 and result.output.strip() == f"limner {limner.__version__}"
 
 
-@pytest.mark.parametrize("verb", ["check", "plan", "train", "evaluate", "predict", "report", "doctor"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "check",
+        "browse",
+        "stats",
+        "split",
+        "convert",
+        "plan",
+        "train",
+        "evaluate",
+        "predict",
+        "report",
+        "doctor",
+    ],
+)
 def test_the_help_names_every_verb(verb):
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0 and f" {verb} " in result.output

@@ -26,6 +26,10 @@ FAMILIES: dict[str, dict[str, Code]] = {
     # These come from the formats, which pair the files; they stand here to be documented with the others.
     "pairs": {
         "layout": Code(_N, "Which folders were taken as images and masks, and how they were paired."),
+        "known-dataset": Code(
+            _N, "The layout is that of a public dataset, or a table lies beside the masks: values have names."
+        ),
+        "listed-file-missing": Code(_W, "A list of pairs names files that are not there."),
         "image-without-mask": Code(_W, "Images have no mask; they are left out of training and scoring."),
         "image-not-segmented": Code(_N, "Images without a mask that stand in no list of a VOC folder."),
         "mask-without-image": Code(_W, "Masks belong to no image; they are not used."),

@@ -14,6 +14,7 @@ from limner.core.sample import Record
 from limner.formats.image_headers import ImageHeader
 from limner.formats.images import image_header
 from limner.formats.masks import read_valid_region, read_values
+from limner.formats.pixels import IMAGE_SUFFIXES
 from limner.formats.source import Source
 
 Kind = Literal["index", "color", "threshold"]
@@ -103,10 +104,11 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
 def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, ImageHeader | None]:
     """Read the labels as `dataset.yaml` says; where it says nothing and they are coloured, by colour.
 
-    The header is that of a single label file, and None where there is a file for each instance.
+    The header is that of a single label file, and None where there is a file for each instance, or one that
+    is no image (polygons).
     """
     encoding = source.settings.encoding
-    if len(record.labels) > 1:
+    if len(record.labels) > 1 or record.labels[0].suffix.lower() not in IMAGE_SUFFIXES:
         return source.read_values(record), encoding.kind, None
     header = image_header(record.labels[0])
     try:

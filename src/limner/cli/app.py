@@ -6,8 +6,10 @@ from io import TextIOWrapper
 import typer
 
 import limner
+from limner.cli.browse import browse
 from limner.cli.check import check
 from limner.cli.compare_networks import compare_networks
+from limner.cli.convert import convert
 from limner.cli.demo import demo
 from limner.cli.doctor import doctor
 from limner.cli.evaluate import evaluate
@@ -15,6 +17,8 @@ from limner.cli.networks import networks
 from limner.cli.plan import plan
 from limner.cli.predict import predict
 from limner.cli.report import report
+from limner.cli.split import split
+from limner.cli.stats import stats
 from limner.cli.train import train
 from limner.core.errors import LimnerError
 
@@ -24,7 +28,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (check, plan, train, evaluate, predict, report, networks, compare_networks, doctor, demo):
+for verb in (
+    *(check, browse, stats, split, convert),
+    *(plan, train, evaluate, predict, report),
+    *(networks, compare_networks, doctor, demo),
+):
     app.command()(verb)
 
 

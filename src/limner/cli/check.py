@@ -16,6 +16,9 @@ def check(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of dataset.yaml, for editors.")
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page with classes, sizes, samples and findings (HTML).")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Reading threads; all cores if left out.")
     ] = None,
@@ -35,11 +38,17 @@ def check(
     from limner.cli.console import tracker
 
     result = examine(data, accept=accept, workers=workers, track=tracker())
+    if report is not None:
+        from limner.api.check_report import write_check_report
+
+        write_check_report(result, report)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
     else:
         from limner.cli.check_page import show
 
         show(result, data)
+        if report is not None:
+            print(f"Report: {report}")
     if result.errors:
         raise typer.Exit(1)

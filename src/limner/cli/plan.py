@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from limner.core.plan import Plan
-    from limner.planning.fingerprint import Fingerprint
 
 
 def plan(
@@ -30,6 +29,7 @@ def plan(
     """Decide every setting of a run, each with its reason, without training."""
     from limner.api.plan import make
     from limner.cli.console import console, tracker
+    from limner.cli.fingerprint_page import show_fingerprint
     from limner.core.config import merge_assignments
     from limner.planning.files import write_plan
 
@@ -48,7 +48,7 @@ def plan(
         said = {"fingerprint": found.to_dict(), "plan": planned.plan.model_dump(mode="json")}
         print(json.dumps(said, indent=2))
         return
-    _show_fingerprint(planned.fingerprint)
+    show_fingerprint(planned.fingerprint)
     console().print(_plan_table(planned.plan, everything=everything))
     if out is not None:
         console().print(f"Written to {out}. Train with it: limner train {shlex.quote(str(out))}")
@@ -68,31 +68,6 @@ def _train_command(
     for assignment in settings:
         parts += ["--set", assignment]
     return shlex.join(parts)
-
-
-def _show_fingerprint(found: "Fingerprint") -> None:
-    from limner.cli.console import console, table
-    from limner.planning.wording import channel_words, share, size
-
-    counts = ", ".join(f"{count} {split}" for split, count in found.num_images.items())
-    console().print(f"Images: {counts}; {channel_words(found.channels)}, {found.dtype}", style="heading")
-    axes = "height x width" if len(found.median) == 2 else "depth x height x width"
-    sides = f"median {size(found.median)}, from {size(found.smallest)} to {size(found.largest)}"
-    console().print(f"Sizes: {sides} ({axes})")
-    numbers = ("mean", "std", "0.5 %", "99.5 %")
-    channels = table("channel", *numbers, numbers=numbers)
-    for index, row in enumerate(zip(found.mean, found.std, found.low, found.high, strict=True)):
-        channels.add_row(str(index), *(f"{value:.4g}" for value in row))
-    console().print(channels)
-    numbers = ("pixels", "images", "pieces in an image", "pixels in a piece")
-    classes = table("class", *numbers, numbers=numbers)
-    for c in found.classes:
-        pieces = "" if c.num_components is None else f"{c.num_components:.0f}"
-        area = "" if c.component_area is None else f"{c.component_area:,.0f}"
-        classes.add_row(c.name, share(c.pixel_share), str(c.num_images), pieces, area)
-    console().print(classes)
-    if found.ignored_share:
-        console().print(f"Ignored: {share(found.ignored_share)} of all pixels")
 
 
 def _plan_table(made: "Plan", *, everything: bool) -> "Table":

@@ -8,7 +8,7 @@ import numpy as np
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.sample import Image, LabelMap
 from limner.drawing.colors import class_keys, outcome_keys, outcome_map, outline_width, overlay
-from limner.drawing.display import RGBImage, display_image, resize_image
+from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
 from limner.drawing.panels import Panel, side_by_side
 
 PANEL_SIDE = 420
@@ -43,8 +43,8 @@ def comparison(
     picture = display_image(image)
     if factor > 1:
         picture = resize_image(picture, size)
-        predicted = _enlarged(predicted, size)
-        truth = None if truth is None else _enlarged(truth, size)
+        predicted = resize_labels(predicted, size)
+        truth = None if truth is None else resize_labels(truth, size)
     outline = max(1, round(1.5 / min(factor, 1))) if factor < 1 else outline_width(size)
     panels = [Panel("image", picture)]
     if truth is not None:
@@ -68,10 +68,3 @@ def telling_slice(labels: LabelMap, table: LabelTable) -> int:
     background = -1 if table.background_index is None else table.background_index
     shown = (labels != background) & (labels != IGNORE_INDEX)
     return int(np.argmax(shown.reshape(len(labels), -1).sum(1)))
-
-
-def _enlarged(labels: LabelMap, size: tuple[int, int]) -> LabelMap:
-    """Nearest neighbour: labels are no numbers to average."""
-    rows = (np.arange(size[0]) + 0.5) * labels.shape[0] / size[0]
-    columns = (np.arange(size[1]) + 0.5) * labels.shape[1] / size[1]
-    return labels[np.ix_(rows.astype(int), columns.astype(int))]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.sample import Image
+from limner.core.sample import Image, LabelMap
 
 RGBImage = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 RGB."""
@@ -41,6 +41,13 @@ def resize_image(image: RGBImage, size: tuple[int, int]) -> RGBImage:
     grows = size[0] * size[1] > image.shape[0] * image.shape[1]
     method = cv2.INTER_CUBIC if grows else cv2.INTER_AREA
     return np.asarray(cv2.resize(image, size[::-1], interpolation=method), np.uint8)
+
+
+def resize_labels(labels: LabelMap, size: tuple[int, int]) -> LabelMap:
+    """Resize a label map to (H, W) by the nearest pixel: labels are no numbers to average."""
+    rows = (np.arange(size[0]) + 0.5) * labels.shape[0] / size[0]
+    columns = (np.arange(size[1]) + 0.5) * labels.shape[1] / size[1]
+    return labels[np.ix_(rows.astype(int), columns.astype(int))]
 
 
 def _stretched(image: Image) -> RGBImage:

@@ -41,24 +41,25 @@ def side_by_side(panels: Sequence[Panel], *, title: str = "", legend: Sequence[K
     height = panels[0].picture.shape[0]
     line = FONT_SIZE + 9
     width = sum(p.picture.shape[1] + GAP for p in panels) + GAP
-    rows = _wrapped(legend, width - 2 * GAP)
+    rows = wrapped_keys(legend, width - 2 * GAP)
     top = GAP + (line + 4 if title else 0)
     total = top + line + height + GAP + len(rows) * (line + 2) + (GAP // 2 if rows else 0)
     sheet = PILImage.new("RGB", (width, total), PAPER)
     draw = ImageDraw.Draw(sheet)
     if title:
-        _text(draw, (GAP, GAP - 2), title, INK, width - 2 * GAP)
+        write_line(draw, (GAP, GAP - 2), title, INK, width - 2 * GAP)
     left = GAP
     for panel in panels:
-        _text(draw, (left, top), panel.title, FAINT, panel.picture.shape[1])
+        write_line(draw, (left, top), panel.title, FAINT, panel.picture.shape[1])
         sheet.paste(PILImage.fromarray(panel.picture), (left, top + line))
         left += panel.picture.shape[1] + GAP
     for number, row in enumerate(rows):
-        _draw_keys(draw, row, top + line + height + GAP + number * (line + 2))
+        draw_keys(draw, row, top + line + height + GAP + number * (line + 2))
     return np.asarray(sheet)
 
 
-def _draw_keys(draw: ImageDraw.ImageDraw, keys: Sequence[Key], y: int) -> None:
+def draw_keys(draw: ImageDraw.ImageDraw, keys: Sequence[Key], y: int) -> None:
+    """Draw one row of a legend, its top at `y`."""
     x = GAP
     for key in keys:
         draw.rounded_rectangle((x, y + 3, x + FONT_SIZE, y + 3 + FONT_SIZE), 3, fill=key.color, outline=FAINT)
@@ -67,7 +68,7 @@ def _draw_keys(draw: ImageDraw.ImageDraw, keys: Sequence[Key], y: int) -> None:
         x += _key_width(key)
 
 
-def _wrapped(keys: Sequence[Key], width: int) -> list[list[Key]]:
+def wrapped_keys(keys: Sequence[Key], width: int) -> list[list[Key]]:
     """Break a legend into rows that fit."""
     rows: list[list[Key]] = []
     used = width + 1
@@ -90,7 +91,7 @@ def _written(key: Key) -> tuple[str, Font]:
     return lettering(key.name, instead=key.instead)
 
 
-def _text(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, color: RGB, width: int) -> None:
+def write_line(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, color: RGB, width: int) -> None:
     """Write one line, shortened in the middle where it would not fit: both ends of a path matter."""
     text, font = lettering(text)
     shown, keep = text, len(text)

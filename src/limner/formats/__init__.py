@@ -6,15 +6,36 @@ from pathlib import Path
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, UnknownNameError, describe
+from limner.formats.ade20k import Ade20k
+from limner.formats.cityscapes import Cityscapes
+from limner.formats.coco_stuff import CocoStuff
+from limner.formats.coloured_masks import ColouredMasks
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.file_tree import FileTree, list_files, listed_once
 from limner.formats.instance_masks import InstanceMasks
+from limner.formats.listed_pairs import ListedPairs
+from limner.formats.mapillary_vistas import MapillaryVistas, MapillaryVistas12
 from limner.formats.paired_folders import PairedFolders, explain_no_pairs
+from limner.formats.polyps import Polyps
+from limner.formats.retinal_vessels import RetinalVessels
 from limner.formats.source import Source
 from limner.formats.voc import Voc
+from limner.formats.write_paired_folders import WritePairedFolders
+from limner.formats.write_voc import WriteVoc
+from limner.formats.writers import Writer
 
 # The most specific first: of several formats that recognise a folder, the first is taken.
-FORMATS: dict[str, type[Source]] = {source.name: source for source in (Voc, InstanceMasks, PairedFolders)}
+FORMATS: dict[str, type[Source]] = {
+    source.name: source
+    for source in (
+        *(Cityscapes, MapillaryVistas, MapillaryVistas12, Ade20k, CocoStuff, RetinalVessels, Polyps),
+        *(Voc, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
+    )
+}
+
+
+WRITERS: dict[str, type[Writer]] = {writer.name: writer for writer in (WritePairedFolders, WriteVoc)}
+"""The formats that `limner convert` writes; each is read back by the row of the same name in `FORMATS`."""
 
 
 def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source:
@@ -87,5 +108,6 @@ _NOT_MASKS = {
     ".nii.gz": "NIfTI volumes (these are not read yet)",
     ".nii": "NIfTI volumes (these are not read yet)",
     ".dcm": "DICOM files (these are not read yet)",
+    ".ppm.gz": "images packed with gzip (unpack them first: gunzip *.gz)",
     ".zip": "ZIP archives (unpack them first)",
 }

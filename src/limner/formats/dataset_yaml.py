@@ -1,6 +1,7 @@
 """Read and write `dataset.yaml`, the one file that limner may put beside a user's images."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def read_dataset_file(root: Path) -> DatasetFile:
     return parse_config(DatasetFile, parse_yaml(_text(path), where=str(path)), where=str(path))
 
 
-def write_dataset_file(root: Path, settings: dict[str, Any]) -> Path:
+def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collection[str] = ()) -> Path:
     """Lay settings over what the user wrote, and write `dataset.yaml`; the images are not touched.
 
     What the user wrote of other keys stays letter for letter, comments too.
@@ -32,6 +33,7 @@ def write_dataset_file(root: Path, settings: dict[str, Any]) -> Path:
     Args:
         root: The dataset folder.
         settings: Plain values in the shape of `DatasetFile`; mappings are merged, lists replaced.
+        replace: Keys whose old value goes altogether, though it be a mapping.
 
     Returns:
         The file.
@@ -44,7 +46,7 @@ def write_dataset_file(root: Path, settings: dict[str, Any]) -> Path:
     old = _text(path)
     written = parse_yaml(old, where=str(path)) or {}
     parse_config(DatasetFile, written, where=str(path))
-    merged = merge(written, settings)
+    merged = merge({key: value for key, value in written.items() if key not in replace}, settings)
     parse_config(DatasetFile, merged, where=str(path))
     changed = {key: value for key, value in merged.items() if written.get(key) != value}
     text = _with_keys(old, changed)

@@ -31,7 +31,8 @@ class ImageHeader:
     """What an image file says about itself.
 
     Attributes:
-        container: ``PNG``, ``JPEG``, ``GIF``, ``BMP``, ``WebP``, ``TIFF`` or ``NPY``.
+        container: ``PNG``, ``JPEG``, ``GIF``, ``BMP``, ``WebP``, ``TIFF``, ``Netpbm`` or
+            ``NPY``.
         stored_shape: (H, W) as stored, before the EXIF rotation.
         channels: Channels of the decoded image: a colour palette counts 3, alpha is not counted.
         dtype: NumPy name of the decoded type: ``uint8``, ``uint16`` or ``float32``.

@@ -1,7 +1,8 @@
 """Two folders (or one) of images and masks that are paired by name: the layout most people have."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
@@ -28,13 +29,13 @@ class PairedFolders(Source):
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
         """Return the evidence that `root` has this layout, or None."""
-        layout = _Layout.read(list_files(root), settings)
+        layout = _Layout.read(list_files(root).images, settings)
         return layout.evidence if layout.pairing.label_of or layout.pairing.ambiguous else None
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List one record for each image."""
         tree = list_files(self.root)
-        layout = _Layout.read(tree, self.settings)
+        layout = _Layout.read(self.paths(tree), self.settings)
         records = layout.records(self.root)
         lists = lists_beside(tree, records)
         records, split_findings = apply_split_lists(records, self.root, self.settings, lists)
@@ -44,6 +45,10 @@ class PairedFolders(Source):
             places = folders_of(pairing.label_of.values())
             findings.insert(0, Finding("layout", Severity.NOTE, places, f"{layout.evidence}."))
         return records, (*findings, *tree_findings(tree), *split_findings)
+
+    def paths(self, tree: FileTree) -> Sequence[PurePosixPath]:
+        """Return the files that take part in pairing: those named like images."""
+        return tree.images
 
     def read_image(self, record: Record) -> Image:
         """Read the image upright, alpha dropped."""
@@ -58,13 +63,19 @@ class PairedFolders(Source):
 
 def explain_no_pairs(tree: FileTree, settings: DatasetFile) -> str:
     """Return why images and masks that seem to be there were not paired, one sentence, or an empty string."""
-    roles = _Layout.read(tree, settings).roles
+    roles = _Layout.read(tree.images, settings).roles
     if not (roles.images and roles.labels):
         return ""
     return (
         f"images in {folders_of(roles.images)} (such as {roles.images[0].path.name}) and masks in "
         f"{folders_of(roles.labels)} (such as {roles.labels[0].path.name}), but no two names fit together"
     )
+
+
+def masks_by_name(tree: FileTree, settings: DatasetFile) -> tuple[PurePosixPath, ...]:
+    """Return the masks that pairing by name gives to images, sorted."""
+    labels = _Layout.read(tree.images, settings).pairing.label_of.values()
+    return tuple(sorted(label.path for label in labels))
 
 
 @dataclass(frozen=True)
@@ -76,10 +87,10 @@ class _Layout:
     regions: dict[Item, Item]
 
     @classmethod
-    def read(cls, tree: FileTree, settings: DatasetFile) -> "_Layout":
-        roles = assign_roles(tree.images)
+    def read(cls, paths: Sequence[PurePosixPath], settings: DatasetFile) -> "_Layout":
+        roles = assign_roles(paths)
         if settings.images or settings.masks or settings.valid_region:
-            roles = roles_by_pattern(tree.images, settings, roles)
+            roles = roles_by_pattern(paths, settings, roles)
         return cls(roles, pair(roles.images, roles.labels), pair(roles.images, roles.valid_regions).label_of)
 
     @property

@@ -20,6 +20,7 @@ from PIL import UnidentifiedImageError
 from limner.core.errors import DataError, describe
 from limner.formats import image_headers as headers
 from limner.formats.image_headers import MAX_PIXELS, DamagedFileError, ImageHeader
+from limner.formats.netpbm import netpbm_header
 from limner.formats.npy import decode_npy, npy_header
 from limner.formats.tiff import decode_tiff, tiff_header
 
@@ -27,13 +28,27 @@ Pixels = npt.NDArray[Any]
 """(H, W, C) in the file's own type; RGB or RGBA order."""
 
 IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".npy"}
+    {
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".webp",
+        ".gif",
+        ".npy",
+        ".ppm",
+        ".pgm",
+    }
 )
 """Suffixes, in lower case, by which files are taken for images or masks when a folder is listed."""
 
 # OpenCV 4.11 and later decode to RGB order at once; earlier ones need a second pass over the pixels.
 _COLOR: int = getattr(cv2, "IMREAD_COLOR_RGB", cv2.IMREAD_COLOR)
-_KNOWN = "PNG, JPEG, TIFF, BMP, WebP, GIF or NPY"
+_KNOWN = "PNG, JPEG, TIFF, BMP, WebP, GIF, PPM, PGM or NPY"
 _SIGNATURES: tuple[tuple[bytes, Callable[[bytes], ImageHeader]], ...] = (
     (b"\x89PNG\r\n\x1a\n", headers.png_header),
     (b"\xff\xd8\xff", headers.jpeg_header),
@@ -44,6 +59,8 @@ _SIGNATURES: tuple[tuple[bytes, Callable[[bytes], ImageHeader]], ...] = (
     (b"II+\0", tiff_header),
     (b"MM\0+", tiff_header),
     (b"\x93NUMPY", npy_header),
+    (b"P5", netpbm_header),
+    (b"P6", netpbm_header),
 )
 # What people put beside images; recognised only to say so.
 _OTHERS: tuple[tuple[int, bytes, str], ...] = (

@@ -26,11 +26,15 @@ def lists_in(tree: FileTree, folder: PurePosixPath) -> dict[str, str]:
     for path in tree.others:
         if path.parent != folder or path.suffix.lower() not in _LIST_SUFFIXES:
             continue
-        words = [word for word in re.split(r"[\W_\d]+", path.stem.casefold()) if word and word not in _NOISE]
-        split = split_of_folder(words[0]) if len(words) == 1 else None
-        if split:
+        if split := split_of_list(path):
             lists.setdefault(split, path.as_posix())
     return lists if "train" in lists else {}
+
+
+def split_of_list(path: PurePosixPath) -> str | None:
+    """Return the split that a list file's name says, such as ``val`` for ``val_list.csv``, or None."""
+    words = [word for word in re.split(r"[\W_\d]+", path.stem.casefold()) if word and word not in _NOISE]
+    return split_of_folder(words[0]) if len(words) == 1 else None
 
 
 def apply_split_lists(

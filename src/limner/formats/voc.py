@@ -13,8 +13,10 @@ from limner.core.errors import DataError, describe
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Image, Record
+from limner.formats.color_tables import find_table, label_table, show_colors
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.images import read_image
+from limner.formats.known_layout import Known, completed
 from limner.formats.masks import read_values
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_in
@@ -39,6 +41,9 @@ class Voc(Source):
     name = "voc"
     title = "PASCAL VOC: JPEGImages/, SegmentationClass/ or SegmentationClassPNG/, and ImageSets/ lists"
     ignored_by_format: ClassVar[tuple[int, ...]] = (255,)
+
+    def __init__(self, root: Path, settings: DatasetFile) -> None:
+        super().__init__(root, _with_color_table(root, settings))
 
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
@@ -131,6 +136,18 @@ def _places(tree: FileTree) -> dict[PurePosixPath, str]:
         if masks:
             places[folder.parent] = masks
     return places
+
+
+def _with_color_table(root: Path, settings: DatasetFile) -> DatasetFile:
+    """Return the settings with the classes of CVAT's labelmap.txt, whose masks are in its colours."""
+    tree = list_files(root)
+    folders = [place / masks for place, masks in _places(tree).items()]
+    found = find_table(root, tree)
+    if found is None or not all(row.color for row in found[1]):
+        return settings
+    in_color = show_colors(root, (path for path in tree.images if path.parent in folders))
+    table = label_table(found[1], in_color=in_color)
+    return completed(settings, Known(f"{found[0]} names the classes", table)) if table else settings
 
 
 def _name_file(tree: FileTree) -> PurePosixPath | None:

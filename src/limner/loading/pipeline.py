@@ -44,9 +44,14 @@ class Pipeline:
 
     def replay(self, sample: Sample, params: tuple[object, ...]) -> Sample:
         """Return the variant of `sample` that `params`, from `record`, stand for: the same bytes."""
+        return self.steps(sample, params)[-1]
+
+    def steps(self, sample: Sample, params: tuple[object, ...]) -> tuple[Sample, ...]:
+        """Return `sample`, and what each transform in turn makes of it with `params` from `record`."""
+        samples = [sample]
         for transform, drawn in zip(self.transforms, params, strict=True):
-            sample = transform.apply(sample, drawn)
-        return sample
+            samples.append(transform.apply(samples[-1], drawn))
+        return tuple(samples)
 
 
 def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> Pipeline:

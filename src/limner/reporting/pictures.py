@@ -8,6 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from limner.drawing.display import RGBImage
+
 BUDGET_BYTES = 3_400_000
 """For all pictures of a page before base64, which adds a third; the page must stay under 6 MB."""
 
@@ -40,9 +42,17 @@ def embed(paths: Sequence[Path], *, budget: int = BUDGET_BYTES) -> dict[Path, Em
     return embedded
 
 
+def embed_pictures(pictures: Sequence[RGBImage], *, budget: int = BUDGET_BYTES) -> list[Embedded]:
+    """Return pictures in memory, (H, W, 3) uint8 RGB, as data URIs that share a budget of bytes."""
+    return [_shrunk(Image.fromarray(picture), budget // len(pictures)) for picture in pictures]
+
+
 def _embed(path: Path, share: int) -> Embedded:
     with Image.open(path) as opened:
-        picture = opened.convert("RGB")
+        return _shrunk(opened.convert("RGB"), share)
+
+
+def _shrunk(picture: Image.Image, share: int) -> Embedded:
     for longest, quality in LADDER:
         small = picture.copy()
         small.thumbnail((longest, longest), Image.Resampling.LANCZOS)

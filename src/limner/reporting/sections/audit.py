@@ -1,5 +1,7 @@
 """What the model learned from: labels, splits, and what check found."""
 
+from collections.abc import Sequence
+
 from limner.core.finding import Finding, Severity
 from limner.reporting.facts import RunFacts
 from limner.reporting.markup import Child, Html, prose, tag
@@ -88,21 +90,33 @@ def _findings(facts: RunFacts) -> Html:
     if not facts.findings:
         text = "Every image and mask was read; nothing was found to be wrong."
         return tag("div", tag("h3", "Findings"), tag("p", text, class_="good"))
+    return tag("div", tag("h3", "Findings"), finding_list(facts.findings, rest="in findings.json"))
+
+
+def finding_list(findings: Sequence[Finding], *, rest: str, pictures: Sequence[Html | None] = ()) -> Html:
+    """Return findings, errors first, each with what it is about.
+
+    Args:
+        findings: At least one.
+        rest: Where those can be found that are too many to write out.
+        pictures: For each finding, in the same order, pictures of images that it names; empty draws none.
+    """
     order = list(Severity)
-    ordered = sorted(facts.findings, key=lambda f: (order.index(f.severity), f.code))
-    tallies = [(s, sum(f.severity is s for f in ordered)) for s in order]
+    drawn = zip(findings, pictures or [None] * len(findings), strict=True)
+    ordered = sorted(drawn, key=lambda pair: (order.index(pair[0].severity), pair[0].code))
+    tallies = [(s, sum(f.severity is s for f in findings)) for s in order]
     summary = ", ".join(plural(number, severity.value) for severity, number in tallies if number)
     left_out = len(ordered) - MOST_FINDINGS
+    items = [_finding(finding, picture) for finding, picture in ordered[:MOST_FINDINGS]]
     return tag(
         "div",
-        tag("h3", "Findings"),
         tag("p", f"Check reported {summary}.", class_="muted"),
-        tag("ul", [_finding(f) for f in ordered[:MOST_FINDINGS]], class_="findings"),
-        tag("p", f"{plural(left_out, 'more finding')} in findings.json.") if left_out > 0 else None,
+        tag("ul", items, class_="findings"),
+        tag("p", f"{plural(left_out, 'more finding')} {rest}.") if left_out > 0 else None,
     )
 
 
-def _finding(finding: Finding) -> Html:
+def _finding(finding: Finding, pictures: Html | None) -> Html:
     details: list[tuple[str, Child]] = [
         ("Expected", prose(finding.expected) if finding.expected else None),
         ("To mend", prose(finding.mend) if finding.mend else None),
@@ -115,6 +129,7 @@ def _finding(finding: Finding) -> Html:
         tag("p", tag("b", finding.severity.value, class_="badge"), tag("code", finding.code), class_="what"),
         tag("p", where, prose(finding.found)),
         tag("dl", [(tag("dt", key), tag("dd", text)) for key, text in details if text is not None]),
+        pictures,
         class_=finding.severity.value,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from limner.reporting.facts import Evaluation, ImageScores, RunFacts
+from limner.reporting.histogram import histogram
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import count, plural, score
 from limner.reporting.pictures import BUDGET_BYTES, Embedded, embed
@@ -113,16 +114,6 @@ def _spread(evaluation: Evaluation) -> Html | None:
     tallies = [0] * BINS
     for rank in ranks:
         tallies[min(int(rank * BINS), BINS - 1)] += 1
-    highest = max(tallies)
-    bars = [
-        tag(
-            "span",
-            style=f"--part:{tally / highest:.3f}",
-            data_tally=tally or "",
-            title=f"{i / BINS:.2f} to {(i + 1) / BINS:.2f}: {plural(tally, 'image')}",
-        )
-        for i, tally in enumerate(tallies)
-    ]
     uses_dice = any(row.foreground_dice is not None for row in evaluation.images)
     name = "foreground Dice" if uses_dice else "mean IoU"
     quarter, median, upper = (ranks[int(q * (len(ranks) - 1))] for q in (0.25, 0.5, 0.75))
@@ -131,12 +122,9 @@ def _spread(evaluation: Evaluation) -> Html | None:
         f"lie between {score(quarter)} and {score(upper)} around a median of {score(median)}, "
         f"the highest has {score(ranks[-1])}."
     )
-    return tag(
-        "figure",
-        tag("figcaption", tag("h3", "How the images score"), tag("p", text, class_="muted")),
-        tag("div", bars, class_="histogram"),
-        tag("div", [tag("span", f"{x:g}") for x in (0, 0.25, 0.5, 0.75, 1)], class_="scale"),
-    )
+    ranges = [f"{i / BINS:.2f} to {(i + 1) / BINS:.2f}" for i in range(BINS)]
+    scale = [f"{x:g}" for x in (0, 0.25, 0.5, 0.75, 1)]
+    return histogram("How the images score", text, list(zip(ranges, tallies, strict=True)), "image", scale)
 
 
 def _table(images: Sequence[ImageScores]) -> Html | None:

@@ -1,0 +1,98 @@
+"""What `limner check --report` writes: one page with the labels, sizes, samples and findings."""
+
+from pathlib import Path
+
+from limner.api.check import CheckResult
+from limner.api.gallery import Gallery, gallery_of
+from limner.core.errors import DataError, describe
+from limner.core.randomness import generator
+from limner.core.sample import Record
+from limner.drawing.colors import class_colors
+from limner.drawing.display import RGBImage
+from limner.formats.whole_files import write_whole
+from limner.reporting.check_page import CheckedData, Picture, render_check_page
+
+NUM_SAMPLES = 12
+MOST_NAMED = 30
+"""Findings whose images are drawn; errors come first."""
+
+PER_FINDING = 4
+SAMPLE_SIDE, NAMED_SIDE = 420, 240
+
+
+def write_check_report(checked: CheckResult, out: Path | str) -> Path:
+    """Write a self-contained page about a checked dataset.
+
+    Args:
+        checked: What `limner.check` returned.
+        out: The HTML file.
+
+    Returns:
+        The file written.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    page = render_check_page(_gathered(checked)).encode()
+    try:
+        write_whole(Path(out), page)
+    except OSError as error:
+        raise DataError(
+            describe("The report cannot be written", where=Path(out), found=error.strerror or str(error))
+        ) from None
+    return Path(out)
+
+
+def _gathered(checked: CheckResult) -> CheckedData:
+    table = checked.labels or checked.proposed_labels
+    return CheckedData(
+        name=checked.source.root.resolve().name,
+        path=str(checked.source.root),
+        format=checked.source.name,
+        facts=checked.facts,
+        splits={name: len(records) for name, records in checked.splits.items()},
+        labels=table,
+        is_settled=checked.labels is not None,
+        rows=checked.rows,
+        colors=class_colors(table) if table else {},
+        findings=checked.findings,
+        samples=_samples(checked),
+        named=_named(checked),
+    )
+
+
+def _gallery(checked: CheckResult, side: int) -> Gallery | None:
+    try:
+        return gallery_of(checked, side=side)
+    except DataError:  # what the values mean is an open question: a finding of its own
+        return None
+
+
+def _samples(checked: CheckResult) -> tuple[Picture, ...]:
+    gallery = _gallery(checked, SAMPLE_SIDE)
+    usable = {image.name for image in checked.facts.usable}
+    records = [r for r in gallery.dataset.records if r.name in usable] if gallery else []
+    if gallery is None or not records:
+        return ()
+    order = generator(0, "report samples").permutation(len(records))[:NUM_SAMPLES]
+    return tuple(_picture(gallery, records[i]) for i in sorted(order))
+
+
+def _named(checked: CheckResult) -> tuple[tuple[Picture, ...], ...]:
+    """Return for each finding pictures of some of the images that it names."""
+    gallery = _gallery(checked, NAMED_SIDE)
+    if gallery is None:
+        return ()
+    by_file, drawn = gallery.by_file, 0
+    named: list[tuple[Picture, ...]] = []
+    for finding in checked.findings:
+        records = list(dict.fromkeys(by_file[file] for file in finding.files if file in by_file))
+        shown = records[:PER_FINDING] if drawn < MOST_NAMED else []
+        named.append(tuple(_picture(gallery, record) for record in shown))
+        drawn += bool(shown)
+    return tuple(named)
+
+
+def _picture(gallery: Gallery, record: Record) -> tuple[str, RGBImage]:
+    panel, _ = gallery.panel(record)
+    return panel.title, panel.picture

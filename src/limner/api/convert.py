@@ -1,0 +1,213 @@
+"""`limner.convert()`: a labelled folder in one format, written in another."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from limner.api.check import CheckResult, check
+from limner.api.gallery import as_proposed
+from limner.core.errors import DataError, UnknownNameError, describe
+from limner.core.labels import LabelTable
+from limner.core.progress import Track, silent
+from limner.core.sample import Record
+from limner.formats import WRITERS
+from limner.formats.class_tables import renumbered
+from limner.formats.masks import read_valid_region
+from limner.formats.source import Source
+from limner.formats.writers import TRAITS, Outgoing, Writer
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Something that the other format cannot hold.
+
+    Attributes:
+        trait: One of `TRAITS`.
+        becomes: What happens to it.
+        files: The images concerned, relative to the dataset folder.
+    """
+
+    trait: str
+    becomes: str
+    files: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return f"{TRAITS[self.trait]} ({len(self.files)} images, such as {self.files[0]}): {self.becomes}"
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written.
+
+    Attributes:
+        path: The new folder.
+        format: Its format.
+        num_images: Images in it.
+        num_masks: Masks in it.
+        losses: What could not be carried over.
+    """
+
+    path: Path
+    format: str
+    num_images: int
+    num_masks: int
+    losses: tuple[Loss, ...]
+
+
+def convert(
+    source: Path | str,
+    target: Path | str,
+    *,
+    to: str,
+    lossy: bool = False,
+    mend: bool = False,
+    workers: int | None = None,
+    track: Track = silent,
+) -> Converted:
+    """Write a labelled folder in another format; the source is only read.
+
+    Masks are written as trained labels, 0 to K-1, and 255 where nothing is scored; images are copied byte for
+    byte; classes with their colours, and splits that the source lays down, go with them.
+
+    Args:
+        source: The dataset folder.
+        target: A folder that is not there yet, or empty.
+        to: A name in `WRITERS`.
+        lossy: Convert although something cannot be carried over.
+        mend: Take the proposals of `check` for settled, and leave out what cannot be read.
+        workers: Reading threads.
+        track: Shows the progress.
+
+    Raises:
+        DataError: The source cannot be read or has open questions, the target holds something, or the format
+            cannot hold everything and `lossy` is False; nothing is written then.
+        UnknownNameError: There is no such format.
+    """
+    if to not in WRITERS:
+        raise UnknownNameError("format to write", to, WRITERS)
+    root = _free(Path(target), Path(source))
+    checked = check(source, workers=workers, track=track)
+    opened, table = _settled(checked, mend=mend)
+    writer = WRITERS[to]()
+    losses = _losses(checked, opened, writer)
+    serious = [loss for loss in losses if not (mend and loss.trait == "unreadable")]
+    if serious and not lossy:
+        raise _would_lose(serious, to)
+    left_out = {file for loss in losses if loss.becomes == "left out" for file in loss.files}
+    records = [r for r in opened.records if _relative(r, opened) not in left_out]
+    outgoing = _outgoing(opened, records, table, _laid_out(checked))
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        writer.write(root, track(outgoing, "writing images", len(records)), renumbered(table))
+    except OSError as error:
+        raise DataError(
+            describe("The folder cannot be written", where=root, found=error.strerror or str(error))
+        ) from None
+    return Converted(root, to, len(records), sum(bool(r.labels) for r in records), tuple(losses))
+
+
+def _free(target: Path, source: Path) -> Path:
+    inside = target.resolve().is_relative_to(source.resolve())
+    if not inside and (not target.exists() or (target.is_dir() and not any(target.iterdir()))):
+        return target
+    raise DataError(
+        describe(
+            "The converted data needs a folder of its own",
+            where=target,
+            found="a folder inside the source" if inside else "something is there already",
+            expected="a folder that does not exist yet, or an empty one",
+            mend="Name another folder; nothing is overwritten.",
+        )
+    )
+
+
+def _settled(checked: CheckResult, *, mend: bool) -> tuple[Source, LabelTable]:
+    """Return the source and its classes, as proposed where that is wanted."""
+    if checked.labels is not None:
+        return checked.source, checked.labels
+    if mend and checked.proposed_labels is not None:
+        return as_proposed(checked), checked.proposed_labels
+    raise DataError(
+        describe(
+            "What the mask values mean is not settled, so they cannot be converted",
+            where=checked.source.root,
+            found=checked.errors[0].found if checked.errors else "no mask",
+            mend="Run `limner check`, then accept its proposal with --accept (or here with --mend)."
+            if checked.proposal
+            else "Run `limner check`, which says how to settle it.",
+        )
+    )
+
+
+def _losses(checked: CheckResult, source: Source, writer: Writer) -> list[Loss]:
+    facts = {image.name: image for image in checked.facts.images}
+
+    def files(records: Sequence[Record]) -> tuple[str, ...]:
+        return tuple(_relative(record, source) for record in records)
+
+    def broken(record: Record) -> bool:
+        image = facts[record.name]
+        return image.image_error is not None or (image.is_labelled and not image.is_usable)
+
+    sound = [record for record in source.records if not broken(record)]
+    having = {
+        "instances": files([r for r in sound if len(r.labels) > 1]),
+        "field-of-view": files([r for r in sound if r.labels and r.valid_region is not None]),
+        "unlabelled": files([r for r in sound if not r.labels]),
+        "unreadable": files([r for r in source.records if broken(r)]),
+    }
+    return [
+        Loss(trait, becomes, having[trait]) for trait, becomes in writer.cannot_hold.items() if having[trait]
+    ]
+
+
+def _would_lose(losses: Sequence[Loss], to: str) -> DataError:
+    return DataError(
+        describe(
+            f"The format {to} cannot hold everything",
+            found="; ".join(map(str, losses)),
+            mend="Add --lossy to convert the rest; nothing was written.",
+        )
+    )
+
+
+def _laid_out(checked: CheckResult) -> Mapping[str, str]:
+    """Return image -> split where the source itself says it; a draw is left to whoever trains."""
+    if not any(record.split for record in checked.source.records):
+        return {}
+    return {record.name: split for split, records in checked.splits.items() for record in records}
+
+
+def _outgoing(
+    source: Source, records: Sequence[Record], table: LabelTable, splits: Mapping[str, str]
+) -> Iterator[Outgoing]:
+    taken: set[str] = set()
+    for record in records:
+        stem = _stem(record.name, taken)
+        labels = region = None
+        if record.labels:
+            values = source.read_values(record)
+            labels = table.encode(values, where=str(record.labels[0]))
+            if record.valid_region is not None:
+                region = read_valid_region(record.valid_region, labels.shape)
+        split = splits.get(record.name, record.split)
+        yield Outgoing(stem, record.image, split, None if labels is None else np.asarray(labels), region)
+
+
+def _stem(name: str, taken: set[str]) -> str:
+    """Return a name without folders that no other image has, capitals or not."""
+    stem = flat = re.sub(r"[\\/]+", "_", name)
+    count = 1
+    while stem.casefold() in taken:
+        count += 1
+        stem = f"{flat}_{count}"
+    taken.add(stem.casefold())
+    return stem
+
+
+def _relative(record: Record, source: Source) -> str:
+    return record.image.relative_to(source.root).as_posix()

@@ -1,0 +1,153 @@
+"""A checked dataset, ready to be drawn: its images with the labels that training would see."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from limner.api.check import CheckResult
+from limner.api.palettes import repainted
+from limner.core.config import merge
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import DataError, describe
+from limner.core.labels import LabelTable
+from limner.core.sample import Image, Record, Sample
+from limner.drawing.display import RGBImage
+from limner.drawing.labelled import labelled
+from limner.drawing.panels import Panel
+from limner.drawing.png import encode_png
+from limner.formats import open_source
+from limner.formats.dataset_yaml import read_dataset_file
+from limner.formats.source import Source
+from limner.formats.whole_files import write_whole
+from limner.loading.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A checked dataset, ready to be drawn.
+
+    Attributes:
+        checked: What check found.
+        dataset: All its images, in the order of the facts; labels as the table says.
+        table: The classes, in the colours of the palette.
+        side: Pixels of the longer side of each picture.
+    """
+
+    checked: CheckResult
+    dataset: Dataset
+    table: LabelTable
+    side: int
+
+    def panel(self, record: Record, title: str = "") -> tuple[Panel, Sample | None]:
+        """Draw one image with its labels; what cannot be drawn becomes the image alone, and says so."""
+        index = self._places[record.name]
+        try:
+            sample = self.dataset[index] if record.labels else Sample(record.name, self._image(record))
+        except DataError as error:
+            why = str(error).splitlines()[0]
+            try:
+                picture = labelled(self._image(record), None, self.table, side=self.side)
+            except DataError:
+                return Panel(f"{record.name}: {why}", _blank(self.side)), None
+            return Panel(f"{record.name}: {why}", picture), None
+        picture = labelled(sample.image, sample.semantic, self.table, side=self.side)
+        return Panel(title or record.name, picture), sample
+
+    def _image(self, record: Record) -> Image:
+        return self.dataset.source.read_image(record)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {record.name: index for index, record in enumerate(self.dataset.records)}
+
+    @cached_property
+    def by_file(self) -> dict[str, Record]:
+        """Image or label file, relative to the dataset folder -> the record it belongs to."""
+        root = self.checked.source.root
+        return {
+            path.relative_to(root).as_posix(): record
+            for record in self.dataset.records
+            for path in (record.image, *record.labels)
+            if path.is_relative_to(root)
+        }
+
+    @cached_property
+    def holders(self) -> dict[str, set[str]]:
+        """Image -> names of the classes that its mask holds."""
+        return _holders(self.checked, self.table)
+
+
+def gallery_of(checked: CheckResult, *, palette: str = "own", side: int) -> Gallery:
+    """Open a checked dataset as its proposals would have it, to be seen before they are accepted.
+
+    Args:
+        checked: What check found.
+        palette: A name in `PALETTES`, or a file of names and colours.
+        side: Pixels of the longer side of each picture.
+
+    Raises:
+        DataError: The mask values are not settled and nothing can be proposed.
+        ConfigError: The palette is unknown.
+    """
+    table = checked.labels or checked.proposed_labels
+    if table is None:
+        raise DataError(
+            describe(
+                "What the mask values mean is not settled, so the labels cannot be drawn",
+                where=checked.source.root,
+                found=checked.errors[0].found if checked.errors else "no mask",
+                mend=f"Run `limner check {checked.source.root}`, which says how to settle it.",
+            )
+        )
+    source = checked.source if checked.labels else as_proposed(checked)
+    dataset = Dataset(source, source.records, table, cache=None)
+    return Gallery(checked, dataset, repainted(table, palette), side)
+
+
+def save_picture(picture: RGBImage, out: Path | str | None) -> Path | None:
+    """Write a picture as PNG.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    if out is None:
+        return None
+    try:
+        write_whole(Path(out), encode_png(picture))
+    except OSError as error:
+        raise DataError(
+            describe("The picture cannot be written", where=Path(out), found=error.strerror or str(error))
+        ) from None
+    return Path(out)
+
+
+def as_proposed(checked: CheckResult) -> Source:
+    """Open the dataset as it will be read once the proposals of its check are accepted."""
+    root = checked.source.root
+    wanted = merge(
+        read_dataset_file(root).model_dump(mode="json", exclude_unset=True), checked.proposal or {}
+    )
+    return open_source(root, DatasetFile.model_validate({**wanted, "format": checked.source.name}))
+
+
+def _holders(checked: CheckResult, table: LabelTable) -> dict[str, set[str]]:
+    threshold = table.encoding.threshold
+
+    def trained(value: int, kind: str) -> int:
+        raw = threshold is not None and kind != "threshold"
+        return table.trained_as.get(int(value > threshold) if raw and threshold is not None else value, -1)
+
+    return {
+        image.name: {
+            table.names[index]
+            for value in image.value_counts
+            if 0 <= (index := trained(value, image.label_kind)) < table.num_classes
+        }
+        for image in checked.facts.images
+    }
+
+
+def _blank(side: int) -> RGBImage:
+    return np.full((side // 2, side, 3), 232, np.uint8)

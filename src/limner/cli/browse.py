@@ -1,0 +1,102 @@
+"""`limner browse`: what do the images and their labels look like?"""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class By(str, Enum):
+    """How the images are chosen."""
+
+    RANDOM = "random"
+    CLASS = "class"
+    SPLIT = "split"
+    WORST = "worst"
+
+
+class Mode(str, Enum):
+    """What is shown of each augmented image."""
+
+    STEPS = "steps"
+    SIDE_BY_SIDE = "side-by-side"
+    FINAL = "final"
+    ORIGINAL = "original"
+
+
+def browse(
+    data: Annotated[
+        Path, typer.Argument(help="The dataset folder; with --augment also a recipe or plan.yaml.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The PNG to write; if left out, NAME-browse.png in the working folder."),
+    ] = None,
+    by: Annotated[
+        By, typer.Option(help="Which images: random, a row for each class or split, the worst.")
+    ] = By.RANDOM,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="How many images; in each row, with rows.")
+    ] = None,
+    class_name: Annotated[
+        list[str] | None, typer.Option("--class", help="Only images that hold this class; may be repeated.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Only images of this split.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the draw; with --augment the plan's own if left out.")
+    ] = None,
+    palette: Annotated[
+        str, typer.Option(help="own, distinct, voc, cityscapes, ade20k, or a file of names and colours.")
+    ] = "own",
+    side: Annotated[int, typer.Option(min=32, help="Pixels of the longer side of each picture.")] = 300,
+    columns: Annotated[int, typer.Option(min=1, help="Pictures beside each other.")] = 4,
+    augment: Annotated[
+        bool, typer.Option("--augment", help="What training will see: each step of its augmentation.")
+    ] = False,
+    mode: Annotated[Mode, typer.Option(help="With --augment: what is shown of each image.")] = Mode.STEPS,
+    first: Annotated[int, typer.Option(min=0, help="With --augment: number of the first image.")] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="With --augment: KEY=VALUE of the plan; may be repeated."),
+    ] = None,
+) -> None:
+    """Draw images with their labels on one sheet, as a PNG."""
+    from limner.cli.console import console, tracker
+
+    target = out or Path(f"{data.resolve().stem}-browse.png")
+    if augment:
+        from limner.api.browse_augmented import browse_augmented
+        from limner.core.config import merge_assignments
+
+        done = browse_augmented(
+            data,
+            mode=mode.value,
+            out=target,
+            images=images or 4,
+            first=first,
+            seed=seed,
+            palette=palette,
+            side=side,
+            columns=columns,
+            settings=merge_assignments(settings or []),
+            track=tracker(),
+        )
+    else:
+        from limner.api.browse import browse as draw
+
+        done = draw(
+            data,
+            out=target,
+            by=by.value,
+            images=images or (4 if by in (By.CLASS, By.SPLIT) else 12),
+            classes=class_name or [],
+            split=split,
+            seed=seed or 0,
+            palette=palette,
+            side=side,
+            columns=columns,
+            track=tracker(),
+        )
+    console().print(f"{len(done.images)} images, {done.picture.shape[1]} x {done.picture.shape[0]} pixels")
+    console().print(f"Written: {done.path}", style="good")

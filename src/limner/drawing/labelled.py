@@ -1,0 +1,93 @@
+"""One image with its labels: tinted, outlined, and the names of the classes written into their regions.
+
+Shape legend: H, W image size.
+"""
+
+import cv2
+import numpy as np
+from PIL import Image as PILImage
+from PIL import ImageDraw
+
+from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.sample import Image, LabelMap
+from limner.drawing.colors import outline_width, overlay
+from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
+from limner.drawing.fonts import FONT_SIZE, lettering
+
+MIN_NAMED_SHARE = 0.004
+"""Smaller regions get no name: there would be more letters than picture."""
+
+MOST_NAMES = 12
+
+
+def labelled(
+    image: Image, labels: LabelMap | None, table: LabelTable, *, side: int, names: bool = True
+) -> RGBImage:
+    """Draw an image with its labels, the longer side `side` pixels long.
+
+    Small images are enlarged before anything is drawn on them and large ones are shrunk afterwards, so
+    outlines are equally fine on both.
+
+    Args:
+        image: (H, W, C) of any number type.
+        labels: (H, W) uint8 with `IGNORE_INDEX`; None draws the image alone.
+        table: The classes.
+        side: Pixels of the longer side.
+        names: Write each class into its largest region.
+    """
+    picture = display_image(image)
+    height, width = picture.shape[:2]
+    factor = side / max(height, width)
+    size = (max(1, round(height * factor)), max(1, round(width * factor)))
+    if labels is None:
+        return resize_image(picture, size)
+    if factor > 1:
+        picture, labels = resize_image(picture, size), resize_labels(labels, size)
+    outline = max(1, round(1.5 / min(factor, 1))) if factor < 1 else outline_width(size)
+    drawn = resize_image(overlay(picture, labels, table, outline=outline), size)
+    return write_names(drawn, resize_labels(labels, size), table) if names else drawn
+
+
+def write_names(picture: RGBImage, labels: LabelMap, table: LabelTable) -> RGBImage:
+    """Write the name of each class into the middle of its largest region; background and ignored stay bare.
+
+    The larger come first; a name that would cover another is left out, as the legend has it.
+
+    Args:
+        picture: (H, W, 3) uint8, drawn on a copy.
+        labels: (H, W) uint8 of the same size.
+        table: The classes.
+    """
+    canvas = PILImage.fromarray(picture)
+    draw = ImageDraw.Draw(canvas)
+    counts = np.bincount(labels.ravel(), minlength=256)
+    silent = {IGNORE_INDEX, table.background_index}
+    written: list[tuple[float, float, float]] = []
+    by_size = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i] and int(i) not in silent]
+    for index in by_size[:MOST_NAMES]:
+        region = _largest_region((labels == index).view(np.uint8))
+        if region.sum() < MIN_NAMED_SHARE * labels.size:
+            continue
+        text, font = lettering(table.names[index], instead=f"class {index}")
+        width = font.getlength(text)
+        x, y = _middle(region)
+        left, top = min(max(2.0, x - width / 2), max(2.0, labels.shape[1] - width - 2)), max(0, y - 9)
+        if any(left < end and start < left + width and abs(top - t) < FONT_SIZE for start, end, t in written):
+            continue
+        written.append((left, left + width, top))
+        draw.text((left, top), text, font=font, fill="white", stroke_width=2, stroke_fill=(20, 20, 20))
+    return np.asarray(canvas)
+
+
+def _largest_region(mask: LabelMap) -> LabelMap:
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    largest = 1 + int(np.argmax(stats[1:count, cv2.CC_STAT_AREA]))
+    return np.asarray(regions == largest, np.uint8)
+
+
+def _middle(region: LabelMap) -> tuple[int, int]:
+    """Return (x, y) of the pixel farthest from the region's border; the border of the picture counts."""
+    padded = cv2.copyMakeBorder(region, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    distances = cv2.distanceTransform(padded, cv2.DIST_L2, 3)
+    row, column = np.unravel_index(int(np.argmax(distances)), distances.shape)
+    return int(column) - 1, int(row) - 1

@@ -1,0 +1,77 @@
+"""Writing a labelled folder: what every written format gives; `WRITERS` is the table of contents."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.labels import LabelTable
+from limner.core.sample import LabelMap
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One image on its way to another folder.
+
+    Attributes:
+        stem: Its name there, unique and without folders.
+        image: The file that is copied, byte for byte.
+        split: ``train``, ``val``, ``test``, or None.
+        labels: (H, W) uint8 trained labels with `IGNORE_INDEX`, or None for an unlabelled image. Outside
+            the field of view they are what was drawn, which no score looks at.
+        region: (H, W) True inside the field of view, or None where there is none.
+    """
+
+    stem: str
+    image: Path
+    split: str | None
+    labels: LabelMap | None
+    region: npt.NDArray[np.bool_] | None = None
+
+
+class Writer(ABC):
+    """A format that labelled images can be written in."""
+
+    name: ClassVar[str]
+    """As in `FORMATS`, which reads it back."""
+    cannot_hold: ClassVar[Mapping[str, str]]
+    """Trait of a dataset (`TRAITS`) -> what becomes of it."""
+
+    @abstractmethod
+    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
+        """Write images, masks, classes and splits below an empty folder.
+
+        Args:
+            root: The folder, which is there.
+            images: One after another; only one is held in memory.
+            labels: The classes of the trained labels.
+        """
+
+
+TRAITS = {
+    "instances": "which pixels belong to which object",
+    "field-of-view": "labels drawn outside the field of view",
+    "unlabelled": "images that have no mask",
+    "unreadable": "images or masks that cannot be read, or whose sizes differ",
+}
+"""What a dataset may have that a format may not hold."""
+
+
+def settings_of(labels: LabelTable, *, name: str, splits: Mapping[str, str]) -> dict[str, Any]:
+    """Return `dataset.yaml` for masks of trained labels: names, colours, what is ignored, and the lists."""
+    table = labels.to_dict()
+    kept = {key: table[key] for key in ("classes", "ignored")}
+    return {"format": name, **kept, **({"splits": dict(splits)} if "train" in splits else {})}
+
+
+def lists_of(images: Sequence[tuple[str, str | None]]) -> dict[str, list[str]]:
+    """Return split -> stems, from (stem, split), in the usual order; images in no split are left out."""
+    return {
+        split: stems
+        for split in ("train", "val", "test")
+        if (stems := [stem for stem, said in images if said == split])
+    }

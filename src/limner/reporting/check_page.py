@@ -1,0 +1,281 @@
+"""The page of `limner check --report`: the labels, how large things are, samples, and the findings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import floor, log2
+from statistics import median
+
+from limner.checks.facts import DatasetFacts
+from limner.checks.label_rows import LabelRow
+from limner.core.finding import Finding, Severity
+from limner.core.labels import IGNORE_INDEX, RGB, LabelTable
+from limner.drawing.display import RGBImage
+from limner.reporting.document import Part, render_document
+from limner.reporting.histogram import histogram
+from limner.reporting.markup import Child, Html, tag
+from limner.reporting.numbers import compact, count, percent, plural
+from limner.reporting.pictures import BUDGET_BYTES, Embedded, embed_pictures
+from limner.reporting.sections.audit import finding_list
+
+Picture = tuple[str, RGBImage]
+"""What stands under a picture, and the picture."""
+
+MANY_CLASSES = 8
+
+
+@dataclass(frozen=True)
+class CheckedData:
+    """What the page shows.
+
+    Attributes:
+        name: The dataset folder's name.
+        path: The whole path.
+        format: The format's name and what it looks like.
+        facts: What reading every file told.
+        splits: Split -> number of images.
+        labels: The classes as they are, or as they are proposed; None where nothing is known.
+        is_settled: The classes are no mere proposal.
+        rows: Pixels and images of each class, in each split.
+        colors: Class -> colour, as the samples are painted.
+        findings: Errors first.
+        samples: Some images with their labels.
+        named: For each finding, in their order, pictures of some images that it names; empty draws none.
+    """
+
+    name: str
+    path: str
+    format: str
+    facts: DatasetFacts
+    splits: Mapping[str, int]
+    labels: LabelTable | None
+    is_settled: bool
+    rows: Sequence[LabelRow]
+    colors: Mapping[str, RGB]
+    findings: Sequence[Finding]
+    samples: Sequence[Picture] = ()
+    named: Sequence[Sequence[Picture]] = ()
+
+
+def render_check_page(data: CheckedData) -> str:
+    """Return the page as text; it needs no network and no other file."""
+    return render_document(
+        title=f"{data.name} – check – limner",
+        heading=data.name,
+        subtitle=f"{data.format}; {data.path}",
+        parts=[
+            Part("summary", "Summary", _summary(data)),
+            Part("classes", "Classes", _classes(data)),
+            Part("sizes", "Sizes", _sizes(data)),
+            Part("samples", "Samples", _samples(data)),
+            Part("findings", "Findings", _findings(data)),
+        ],
+        footer=f"Written by limner check from the files in {data.path}.",
+    )
+
+
+def _summary(data: CheckedData) -> Html:
+    tallies = {s: sum(f.severity is s for f in data.findings) for s in Severity}
+    errors, warnings = tallies[Severity.ERROR], tallies[Severity.WARNING]
+    verdict = "Nothing stands in the way of training."
+    if errors:
+        verdict = f"{plural(errors, 'error')} to be settled before training."
+    elif warnings:
+        verdict = f"Ready to train; {plural(warnings, 'warning')} to look at first."
+    images, labelled = len(data.facts.images), sum(i.is_labelled for i in data.facts.images)
+    tiles = [
+        ("Images", count(images), "#samples"),
+        ("With labels", count(labelled), "#samples"),
+        ("Classes", str(data.labels.num_classes) if data.labels else "?", "#classes"),
+        ("Errors", str(errors), "#findings"),
+        ("Warnings", str(warnings), "#findings"),
+    ]
+    splits = [(tag("dt", name), tag("dd", plural(n, "image"))) for name, n in data.splits.items()]
+    return tag(
+        "div",
+        tag("p", verdict, class_="verdict"),
+        tag(
+            "div",
+            [
+                tag("a", tag("span", k, class_="label"), tag("b", v), class_="tile", href=a)
+                for k, v, a in tiles
+            ],
+            class_="tiles",
+        ),
+        tag("dl", [tag("div", pair) for pair in splits], class_="main-facts") if splits else None,
+    )
+
+
+def _classes(data: CheckedData) -> Html:
+    if not data.rows:
+        return tag("p", "What the mask values mean is not settled; see the findings.", class_="empty")
+    splits = list(data.rows[0].splits)
+    head = tag(
+        "tr",
+        tag("th", "Class", scope="col"),
+        tag("th", "In the mask", scope="col"),
+        tag("th", "Trained as", scope="col", class_="num"),
+        [
+            (
+                tag("th", f"{split} pixels", scope="col", class_="num"),
+                tag("th", "images", scope="col", class_="num"),
+            )
+            for split in splits
+        ],
+    )
+    many = " many" if len(data.rows) > MANY_CLASSES else ""
+    table = tag(
+        "table",
+        tag("thead", head),
+        tag("tbody", [_class_row(data, row, splits) for row in data.rows]),
+        class_=f"sortable scores{many}",
+    )
+    note = None if data.is_settled else "As proposed: nothing of this is settled before you accept it."
+    return tag("div", tag("div", table, class_="scroll"), tag("p", note, class_="muted") if note else None)
+
+
+def _class_row(data: CheckedData, row: LabelRow, splits: Sequence[str]) -> Html:
+    color = data.colors.get(row.name)
+    swatch = tag("i", class_="swatch", style=f"background:rgb{color}") if color else None
+    trained = {None: "?", IGNORE_INDEX: "ignored"}.get(row.trained_as, str(row.trained_as))
+    cells: list[Child] = []
+    for split in splits:
+        tally = row.splits[split]
+        bar = tag("span", class_="bar", style=f"--part:{tally.share:.4f}")
+        cells.append(tag("td", percent(tally.share), bar, class_="num score", data_sort=tally.pixels))
+        cells.append(tag("td", count(tally.images), class_="num"))
+    return tag(
+        "tr",
+        tag("th", swatch, row.name or "not named", scope="row"),
+        tag("td", _values(data, row)),
+        tag("td", trained, class_="num"),
+        cells,
+        class_="muted" if row.trained_as in (None, IGNORE_INDEX) else None,
+    )
+
+
+def _values(data: CheckedData, row: LabelRow) -> str:
+    kind = data.labels.encoding.kind if data.labels else "index"
+    if kind == "threshold" and data.labels is not None and row.trained_as in (0, 1):
+        limit = data.labels.encoding.threshold
+        return f"above {limit}" if row.trained_as else f"up to {limit}"
+    shown = [f"#{v:06x}" if kind == "color" else str(v) for v in row.values[:6]]
+    return ", ".join(shown) + (", …" if len(row.values) > len(shown) else "")
+
+
+def _sizes(data: CheckedData) -> Html:
+    pixels = [image.shape[0] * image.shape[1] for image in data.facts.images if len(image.shape) == 2]
+    pictures = [
+        _log_histogram("Image sizes", pixels, "image", "pixels in an image"),
+        _log_histogram(
+            "Object sizes",
+            _object_areas(data),
+            "object",
+            "pixels in a connected piece, by the median of its class and image",
+        ),
+        _class_histogram(data),
+    ]
+    drawn = [picture for picture in pictures if picture]
+    if not drawn:
+        return tag("p", "No image and no mask could be measured.", class_="empty")
+    return tag("div", drawn, class_="charts")
+
+
+def _object_areas(data: CheckedData) -> list[int]:
+    """Return the median piece of each class in each image, once for every piece; background is no object."""
+    if data.labels is None:
+        return []
+    silent = {IGNORE_INDEX, data.labels.background_index, None}
+    areas: list[int] = []
+    for image in data.facts.labelled:
+        for value, pieces in image.components.items():
+            if data.labels.trained_as.get(value) not in silent:
+                areas += [max(1, round(pieces.median_area))] * pieces.count
+    return areas
+
+
+def _log_histogram(heading: str, values: Sequence[int], noun: str, unit: str) -> Html | None:
+    """Draw bars a factor of two wide (half of it where that makes but a few)."""
+    if not values:
+        return None
+    low, high = min(values), max(values)
+    middle = compact(median(values))
+    if low == high:
+        text = f"All {plural(len(values), noun)} have {count(low)} {unit.split(' in ')[0]}."
+        return tag("figure", tag("h3", heading), tag("p", text, class_="muted"))
+    step = 1.0 if log2(high / low) > 6 else 0.25
+    first, last = floor(log2(low) / step), floor(log2(high) / step)
+    tallies = [0] * (last - first + 1)
+    for value in values:
+        tallies[floor(log2(value) / step) - first] += 1
+    edges = [2 ** (step * (first + i)) for i in range(len(tallies) + 1)]
+    bins = [(f"{compact(edges[i])} to {compact(edges[i + 1])}", n) for i, n in enumerate(tallies)]
+    text = (
+        f"{unit.capitalize()}: from {compact(low)} to {compact(high)}, median {middle}; "
+        f"each bar {2**step:.3g} times the last."
+    )
+    marks = [edges[round(i * (len(edges) - 1) / 4)] for i in range(5)] if len(edges) > 4 else edges
+    return histogram(heading, text, bins, noun, [compact(mark) for mark in marks])
+
+
+def _class_histogram(data: CheckedData) -> Html | None:
+    """Draw the pixels of each class, on a logarithmic scale: rare classes are what one looks for."""
+    rows = [row for row in data.rows if row.trained_as not in (None, IGNORE_INDEX) and row.pixels]
+    if len(rows) < 2:
+        return None
+    total = sum(row.pixels for row in rows)
+    smallest = log2(min(row.pixels for row in rows)) - 1
+    span = log2(max(row.pixels for row in rows)) - smallest
+    bars = [
+        tag(
+            "span",
+            style=f"--part:{(log2(row.pixels) - smallest) / span:.3f}",
+            data_tally=percent(row.pixels / total).replace("\u00a0%", ""),
+            title=f"{row.name}: {percent(row.pixels / total)}",
+        )
+        for row in rows
+    ]
+    rarest = min(rows, key=lambda row: row.pixels)
+    text = (
+        "Part of all labelled pixels in per cent, on a logarithmic scale, in trained order; "
+        f"the rarest is {rarest.name}."
+    )
+    marks = [rows[0].name, rows[-1].name]
+    return tag(
+        "figure",
+        tag("figcaption", tag("h3", "Class pixels"), tag("p", text, class_="muted")),
+        tag("div", bars, class_="histogram"),
+        tag("div", [tag("span", mark) for mark in marks], class_="scale"),
+    )
+
+
+def _samples(data: CheckedData) -> Html:
+    if not data.samples:
+        return tag("p", "No image could be drawn with its labels; see the findings.", class_="empty")
+    legend = [
+        tag("li", tag("i", class_="swatch", style=f"background:rgb{color}"), name)
+        for name, color in data.colors.items()
+    ]
+    return tag(
+        "div",
+        tag("ul", legend, class_="legend") if len(legend) <= 3 * MANY_CLASSES else None,
+        _cards(data.samples, BUDGET_BYTES // 2),
+    )
+
+
+def _cards(pictures: Sequence[Picture], budget: int) -> Html:
+    embedded = embed_pictures([picture for _, picture in pictures], budget=budget)
+    cards = [_card(name, picture) for (name, _), picture in zip(pictures, embedded, strict=True)]
+    return tag("div", cards, class_="cards")
+
+
+def _card(name: str, picture: Embedded) -> Html:
+    image = tag("img", src=picture.uri, width=picture.width, height=picture.height, alt=f"Picture of {name}")
+    return tag("figure", image, tag("figcaption", tag("span", name, title=name, class_="name")))
+
+
+def _findings(data: CheckedData) -> Html:
+    if not data.findings:
+        return tag("p", "Every image and mask was read; nothing was found to be wrong.", class_="good")
+    share = BUDGET_BYTES // 2 // max(1, sum(bool(named) for named in data.named))
+    pictures = [_cards(named, share) if named else None for named in data.named]
+    return finding_list(data.findings, rest="in `limner check --json`", pictures=pictures)
