@@ -1,5 +1,6 @@
 """`limner.evaluate`: predictions against labelled images, into scores, per-image scores and pictures."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,13 +17,14 @@ from limner.core.prediction import Prediction
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
-from limner.evaluation.files import PICTURES, PerImageFile, Skipped, write_scores
+from limner.evaluation.files import PICTURES, PerImageFile, Skipped, write_scores, write_speed
 from limner.evaluation.label_match import match_labels
-from limner.evaluation.pictures import WorstAndBest
+from limner.evaluation.pictures import WorstAndBest, write_matrix
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.semantic import SemanticScorer, SemanticScores, foreground_index
 from limner.formats import open_source
 from limner.formats.source import Source
+from limner.inference.device import peak_bytes
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.loading.dataset import Dataset
@@ -30,6 +32,9 @@ from limner.loading.splits import Splits, assign_splits
 
 if TYPE_CHECKING:
     from torch import nn
+
+TIMED_IMAGES = 1000
+"""Images whose times are kept for the median."""
 
 TRAINING_SPLITS = ("train", "val", "test")
 """Names of results that belong to the data of the training alone."""
@@ -124,8 +129,12 @@ def evaluate(
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
     dataset = Dataset(source, records, labels, cache=None)
-    predict = partial(_predict, predictor, probabilities=thresholds)
-    return _measure(predict, dataset, split=name, out=Path(out).expanduser(), extent=extent, track=track)
+    seconds: list[float] = []
+    predict = partial(_predict, predictor, probabilities=thresholds, seconds=seconds)
+    result = _measure(predict, dataset, split=name, out=Path(out).expanduser(), extent=extent, track=track)
+    device = str(predictor.device)
+    write_speed(result.out, seconds, device=device, peak_bytes=peak_bytes(predictor.device))
+    return result
 
 
 def _refuse_mixture(run_or_model: Path | str | None, data: Path | str | None, *, thresholds: bool) -> None:
@@ -171,8 +180,16 @@ def _settled_labels(data: str, track: Track) -> LabelTable:
     return labels
 
 
-def _predict(predictor: Predictor, sample: Sample, *, probabilities: bool) -> Prediction:
-    return predictor.predict(sample.image, name=sample.name, probabilities=probabilities)
+def _predict(
+    predictor: Predictor, sample: Sample, *, probabilities: bool, seconds: list[float]
+) -> Prediction:
+    """Predict, and note how long it took; memory does not grow with the images."""
+    began = time.perf_counter()
+    prediction = predictor.predict(sample.image, name=sample.name, probabilities=probabilities)
+    seconds.append(time.perf_counter() - began)
+    if len(seconds) > TIMED_IMAGES:
+        del seconds[0]  # the latest ones count, when everything is warm
+    return prediction
 
 
 def _measure(
@@ -209,6 +226,7 @@ def _measure(
         raise DataError(f"Not one of {len(dataset)} images could be scored. The first:\n{skipped[0].reason}")
     scores = scorer.compute()
     write_scores(out, scores, split=split, skipped=skipped)
+    write_matrix(out, scores, split=split)
     return EvaluateResult(out, split, scores, tuple(skipped), pictures.finish())
 
 

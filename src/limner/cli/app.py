@@ -11,6 +11,7 @@ from limner.cli.compare_networks import compare_networks
 from limner.cli.demo import demo
 from limner.cli.doctor import doctor
 from limner.cli.evaluate import evaluate
+from limner.cli.measure import measure
 from limner.cli.networks import networks
 from limner.cli.plan import plan
 from limner.cli.predict import predict
@@ -24,7 +25,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (check, plan, train, evaluate, predict, report, networks, compare_networks, doctor, demo):
+for verb in (
+    check,
+    plan,
+    train,
+    evaluate,
+    predict,
+    report,
+    networks,
+    measure,
+    compare_networks,
+    doctor,
+    demo,
+):
     app.command()(verb)
 
 

@@ -24,7 +24,8 @@ from limner.formats.whole_files import write_json
 from limner.metrics.spread import Interval, Spread
 from limner.metrics.thresholds import ThresholdScores
 
-SCORES, PER_IMAGE, PICTURES, THRESHOLDS = "scores.json", "per_image.csv", "pictures", "thresholds.csv"
+SCORES, PER_IMAGE, PICTURES = "scores.json", "per_image.csv", "pictures"
+THRESHOLDS, SPEED = "thresholds.csv", "speed.json"
 
 _SCORE_COLUMNS, _PIXEL_COLUMNS = ("iou", "dice"), ("right", "false_positives", "false_negatives")
 
@@ -126,6 +127,29 @@ def _write_thresholds(path: Path, found: ThresholdScores) -> None:
         rows.writerow(["threshold", *columns[1:]])
         for values in zip(*(getattr(found, name) for name in columns), strict=True):
             rows.writerow(_cell(float(value)) for value in values)
+
+
+def write_speed(folder: Path, seconds: Sequence[float], *, device: str, peak_bytes: int | None) -> None:
+    """Write `speed.json`: how long images took to predict, and the most memory that was held.
+
+    Args:
+        folder: Where.
+        seconds: Of each image that is counted.
+        device: What predicted.
+        peak_bytes: Of the device, or of the process on a processor; None where it is not known.
+    """
+    if not seconds:
+        return
+    ordered = sorted(seconds)
+    values = {
+        "num_images": len(ordered),
+        "median_seconds": ordered[len(ordered) // 2],
+        "percentile_95_seconds": ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],
+        "images_per_second": len(ordered) / sum(ordered),
+        "device": device,
+        "peak_bytes": peak_bytes,
+    }
+    write_json(folder / SPEED, values)
 
 
 class PerImageFile:
