@@ -138,5 +138,7 @@ def test_thresholds_of_a_model(run, tmp_path):
     scores = json.loads((result.out / "scores.json").read_text("utf-8"))
     rows = list(csv.DictReader((result.out / "thresholds.csv").open(encoding="utf-8", newline="")))
     assert scores["thresholds"]["class_name"] == "cell" and len(rows) == 1001
-    # Of two classes the more probable one is predicted: that is the threshold of a half.
-    assert float(rows[500]["dice"]) == pytest.approx(scores["foreground_dice"], abs=1e-3)
+    # From a probability of 0 on everything is predicted as the class: its part of the pixels is right.
+    cell, background = scores["classes"][1]["pixels"], scores["classes"][0]["pixels"]
+    assert float(rows[0]["precision"]) == pytest.approx(cell / (cell + background), abs=1e-6)
+    assert rows[0]["recall"] == rows[0]["false_positive_rate"] == "1.000000"

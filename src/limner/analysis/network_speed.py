@@ -73,7 +73,7 @@ def measure_speed(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     before = peak_bytes(device)
-    times = []
+    times: list[tuple[float, ...]] = []
     with torch.inference_mode(), precision_context(device, precision):
         for _ in range(WARM_UP):
             _timed_pass(network, normalization, images, device)

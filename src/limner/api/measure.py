@@ -83,7 +83,7 @@ def measure(
         model = load(target, device=device, precision="float32").model
         network, normalization = model.network, model.normalization
         num_classes, channels = model.labels.num_classes, model.plan.input.channels
-        dims = model.plan.input.spatial_dims
+        dims = int(model.plan.input.spatial_dims)
     else:
         network, dims = _named(str(target), num_classes, channels)
         normalization = InputNormalization((128.0,) * channels, (64.0,) * channels)
