@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from limner.api.doctor import doctor
     from limner.api.evaluate import evaluate
     from limner.api.load import load
+    from limner.api.measure import measure
     from limner.api.plan import plan
     from limner.api.predict import predict
     from limner.api.report import report
@@ -42,6 +43,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "load",
+    "measure",
     "plan",
     "predict",
     "report",

@@ -91,3 +91,54 @@ def test_a_model_without_its_run_needs_data(run, tmp_path):
     run.model.rename(lone)
     with pytest.raises(ModelError, match="--data"):
         limner.evaluate(lone, device="cpu")
+
+
+def test_masks_of_any_program_are_scored_with_the_same_code(run, cells, tmp_path):
+    limner.predict(run.root, cells / "images", out=tmp_path / "predicted", device="cpu", precision="float32")
+    by_model = limner.evaluate(
+        run.root, data=cells, out=tmp_path / "one", boundaries=True, device="cpu", precision="float32"
+    )
+    by_files = limner.evaluate(
+        predictions=tmp_path / "predicted", data=cells, out=tmp_path / "two", boundaries=True
+    )
+    for name in ("scores.json", "per_image.csv"):
+        assert (by_files.out / name).read_bytes() == (by_model.out / name).read_bytes()
+    assert len(by_files.pictures) == 5 and by_model.scores.boundary is not None
+
+
+def test_predicted_masks_that_do_not_fit_are_named(cells, tmp_path):
+    masks = tmp_path / "theirs"
+    masks.mkdir()
+    for number in range(4):
+        cv2.imwrite(str(masks / f"cell_{number}.png"), np.zeros((40 + number, 50), np.uint8))
+    cv2.imwrite(str(masks / "cell_1.png"), np.zeros((8, 9), np.uint8))
+    cv2.imwrite(str(masks / "cell_2.png"), np.full((42, 50), 7, np.uint8))
+    result = limner.evaluate(predictions=masks, data=cells, out=tmp_path / "out")
+    assert result.scores.num_images == 2  # cell_0 and cell_3
+    reasons = {s.name: s.reason for s in result.skipped}
+    assert "9x8 pixels" in reasons["cell_1"] and "50x41" in reasons["cell_1"]
+    assert "[7]" in reasons["cell_2"] and "cell_4.png" in reasons["cell_4"]
+    with pytest.raises(DataError, match="(?s)no predicted masks.*no such folder"):
+        limner.evaluate(predictions=tmp_path / "nowhere", data=cells)
+
+
+def test_what_does_not_go_together_is_refused(run, cells, tmp_path):
+    for options, match in (
+        ({}, "Name a run or a model"),
+        ({"predictions": tmp_path}, "with --data"),
+        ({"predictions": tmp_path, "data": cells, "run_or_model": run.root}, "not both"),
+        ({"predictions": tmp_path, "data": cells, "thresholds": True}, "probabilities"),
+    ):
+        with pytest.raises(ConfigError, match=match):
+            limner.evaluate(**options)
+
+
+def test_thresholds_of_a_model(run, tmp_path):
+    result = limner.evaluate(run.root, split="train", thresholds=True, device="cpu", out=tmp_path / "t")
+    scores = json.loads((result.out / "scores.json").read_text("utf-8"))
+    rows = list(csv.DictReader((result.out / "thresholds.csv").open(encoding="utf-8", newline="")))
+    assert scores["thresholds"]["class_name"] == "cell" and len(rows) == 1001
+    # From a probability of 0 on everything is predicted as the class: its part of the pixels is right.
+    cell, background = scores["classes"][1]["pixels"], scores["classes"][0]["pixels"]
+    assert float(rows[0]["precision"]) == pytest.approx(cell / (cell + background), abs=1e-6)
+    assert rows[0]["recall"] == rows[0]["false_positive_rate"] == "1.000000"

@@ -2,10 +2,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from limner.core.errors import ConfigError
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import Prediction
-from limner.evaluation.semantic import SemanticScorer
+from limner.evaluation.semantic import SemanticScorer, foreground_index
 
 
 def labels(*names):
@@ -58,3 +61,52 @@ def test_merge_equals_one_scorer():
     one.merge(other)
     assert dict(one.compute().items()) == dict(whole.compute().items())
     assert one.compute().num_images == 4
+
+
+def drawn(number, num_classes=3):
+    truth, predicted = np.random.default_rng(number).integers(0, num_classes, (2, 12, 15)).astype(np.uint8)
+    sure = np.random.default_rng(number).random(truth.shape).astype(np.float32)
+    return Prediction(str(number), predicted, np.stack([1 - sure, sure])), truth
+
+
+@given(st.lists(st.booleans(), min_size=6, max_size=6), st.permutations(range(6)))
+@settings(max_examples=5, deadline=None)
+def test_however_images_are_shared_among_workers_the_scores_are_the_same(shares, order):
+    """Sums of floats differ in their last digits with the order; everything else must not at all."""
+    options = {"boundaries": True, "thresholds": True, "uncertainty": True}
+    table = labels("background", "a")
+    whole, one, other = (SemanticScorer(table, **options) for _ in range(3))
+    for number in range(6):
+        whole.update(*drawn(number, 2))
+    for number in order:
+        (one if shares[number] else other).update(*drawn(number, 2))
+    one.merge(other)
+    merged, alone = one.compute(), whole.compute()
+    assert merged.intervals == alone.intervals and dict(merged.items()) == dict(alone.items())
+    for name, spread in alone.per_image.items():
+        assert merged.per_image[name].median == spread.median
+        assert merged.per_image[name].mean == pytest.approx(spread.mean)
+    assert merged.thresholds.best == alone.thresholds.best
+
+
+@given(st.permutations(range(3)))
+def test_naming_the_classes_otherwise_changes_no_score(order):
+    names = ("a", "b", "c")
+    straight = SemanticScorer(labels(*names), boundaries=True)
+    renamed = SemanticScorer(labels(*(names[order.index(i)] for i in range(3))), boundaries=True)
+    lookup = np.array(order, np.uint8)
+    for number in range(3):
+        prediction, truth = drawn(number)
+        straight.update(prediction, truth)
+        renamed.update(Prediction(prediction.name, lookup[prediction.semantic]), lookup[truth])
+    one, other = dict(straight.compute().items()), dict(renamed.compute().items())
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert other[name] == pytest.approx(value), name
+
+
+def test_thresholds_need_two_classes():
+    assert foreground_index(labels("background", "polyp")) == 1
+    assert foreground_index(labels("polyp", "background")) == 0
+    with pytest.raises(ConfigError, match="this model has 3: a, b, c"):
+        foreground_index(labels("a", "b", "c"))

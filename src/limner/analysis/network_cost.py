@@ -19,6 +19,21 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+def parameters_by_part(network: nn.Module) -> dict[str, int]:
+    """Return the weights of each direct part of a network; weights that parts share count with the first.
+
+    Parts without weights are left out; what belongs to no part is called ``itself``.
+    """
+    seen: set[int] = set()
+    parts = {}
+    for name, part in [*network.named_children(), ("itself", network)]:
+        fresh = [p for p in part.parameters() if id(p) not in seen]
+        seen.update(id(p) for p in fresh)
+        if fresh:
+            parts[name] = sum(p.numel() for p in fresh)
+    return parts
+
+
 def count_multiply_adds(network: nn.Module, image: torch.Tensor) -> int:
     """Return the multiply-adds of one forward pass in evaluation.
 
@@ -56,15 +71,16 @@ def time_forward(network: nn.Module, image: torch.Tensor) -> float:
     with torch.inference_mode():
         network.eval()(image)
         for _ in range(TIMED_PASSES):
-            _synchronize(image.device)
+            synchronize(image.device)
             began = time.perf_counter()
             network(image)
-            _synchronize(image.device)
+            synchronize(image.device)
             seconds.append(time.perf_counter() - began)
     network.train(was_training)
     return median(seconds)
 
 
-def _synchronize(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
+    """Wait until a device has done what it was given; a processor always has."""
     if device.type != "cpu":
         torch.accelerator.synchronize()

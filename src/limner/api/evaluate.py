@@ -1,7 +1,9 @@
-"""`limner.evaluate`: a model against labelled images, into scores, per-image scores and pictures."""
+"""`limner.evaluate`: predictions against labelled images, into scores, per-image scores and pictures."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +13,18 @@ from limner.api.run_splits import read_splits
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.labels import LabelTable
 from limner.core.plan import InferencePlan
+from limner.core.prediction import Prediction
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
-from limner.evaluation.files import PICTURES, PerImageFile, Skipped, write_scores
+from limner.evaluation.files import PICTURES, PerImageFile, Skipped, write_scores, write_speed
 from limner.evaluation.label_match import match_labels
-from limner.evaluation.pictures import WorstAndBest
-from limner.evaluation.semantic import SemanticScorer, SemanticScores
+from limner.evaluation.pictures import WorstAndBest, write_matrix
+from limner.evaluation.predicted_masks import PredictedMasks
+from limner.evaluation.semantic import SemanticScorer, SemanticScores, foreground_index
 from limner.formats import open_source
 from limner.formats.source import Source
+from limner.inference.device import peak_bytes
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.loading.dataset import Dataset
@@ -27,6 +32,9 @@ from limner.loading.splits import Splits, assign_splits
 
 if TYPE_CHECKING:
     from torch import nn
+
+TIMED_IMAGES = 1000
+"""Images whose times are kept for the median."""
 
 TRAINING_SPLITS = ("train", "val", "test")
 """Names of results that belong to the data of the training alone."""
@@ -51,28 +59,44 @@ class EvaluateResult:
     pictures: tuple[Path, ...]
 
 
+@dataclass(frozen=True)
+class _Extent:
+    """What is measured beyond the usual, and how many pictures are kept."""
+
+    boundaries: bool = False
+    thresholds: bool = False
+    num_pictures: int = 12
+
+
 def evaluate(
-    run_or_model: Path | str,
+    run_or_model: Path | str | None = None,
     *,
+    predictions: Path | str | None = None,
     data: Path | str | None = None,
     split: str | None = None,
     out: Path | str | None = None,
+    boundaries: bool = False,
+    thresholds: bool = False,
     settings: InferencePlan | None = None,
     device: str = "auto",
     precision: str | None = None,
     network: "nn.Module | None" = None,
     track: Track = silent,
 ) -> EvaluateResult:
-    """Measure a model.
+    """Measure a model, or predictions that any other program wrote.
 
     Args:
         run_or_model: A run folder, or a model folder.
+        predictions: Instead of a model: a folder of index masks in the values of the data's own masks, named
+            like the images. Needs `data`.
         data: Labelled images; None takes those of the training.
         split: ``val``, ``test`` or ``train``: the same images as in the training, or of `data` those that its
             layout or its dataset.yaml says. None takes ``val``, and of `data` every labelled image.
         out: Where results go; None takes ``evaluation/SPLIT`` in the run, or in the current folder. Results
             of other data never take the place of the training's: they go to ``evaluation/DATA``, or to
             ``evaluation/DATA-SPLIT``.
+        boundaries: Also compare outlines (boundary IoU and F1); a street scene takes about 0.2 s more.
+        thresholds: Also draw PR and ROC curves and measure calibration; of a model with two classes.
         settings: Window, overlap, flips and scales; None takes those of the model's plan.
         device: As in `load`.
         precision: As in `load`.
@@ -81,9 +105,15 @@ def evaluate(
 
     Raises:
         ModelError: The model cannot be loaded.
-        ConfigError: There is no such split.
+        ConfigError: There is no such split, or what was asked for does not go together.
         DataError: The data cannot be opened, its classes are not the model's, or no image could be scored.
     """
+    extent = _Extent(boundaries, thresholds)
+    if predictions is not None:
+        _refuse_mixture(run_or_model, data, thresholds=thresholds)
+        return _evaluate_files(Path(predictions), str(data), split=split, out=out, extent=extent, track=track)
+    if run_or_model is None:
+        raise ConfigError("Name a run or a model to evaluate, or a folder of masks with --predictions.")
     predictor = load(run_or_model, device=device, precision=precision, settings=settings, network=network)
     run = _run_of(Path(run_or_model).expanduser())
     trained_on = predictor.plan.data.path
@@ -99,46 +129,116 @@ def evaluate(
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
     dataset = Dataset(source, records, labels, cache=None)
-    return measure(predictor, dataset, split=name, out=Path(out).expanduser(), track=track)
+    seconds: list[float] = []
+    predict = partial(_predict, predictor, probabilities=thresholds, seconds=seconds)
+    result = _measure(predict, dataset, split=name, out=Path(out).expanduser(), extent=extent, track=track)
+    device = str(predictor.device)
+    write_speed(result.out, seconds, device=device, peak_bytes=peak_bytes(predictor.device))
+    return result
 
 
-def measure(
-    predictor: Predictor,
+def _refuse_mixture(run_or_model: Path | str | None, data: Path | str | None, *, thresholds: bool) -> None:
+    if run_or_model is not None:
+        raise ConfigError("Evaluate a model or --predictions, not both at once.")
+    if data is None:
+        raise ConfigError("Name the labelled images that the predictions belong to with --data.")
+    if thresholds:
+        raise ConfigError(
+            "--thresholds needs the probabilities of a model; masks in --predictions have none."
+        )
+
+
+def _evaluate_files(
+    folder: Path, data: str, *, split: str | None, out: Path | str | None, extent: _Extent, track: Track
+) -> EvaluateResult:
+    """Score masks from disk against the data's own labels."""
+    source = open_source(data)
+    labels = source.declared_labels() or _settled_labels(data, track)
+    records = _foreign_records(source, split)
+    if not records:
+        raise DataError(describe("There is no labelled image to evaluate", where=source.root))
+    name = _foreign_name(source.root, split)
+    masks = PredictedMasks(folder.expanduser(), labels)
+    out = Path("evaluation") / name if out is None else Path(out).expanduser()
+    dataset = Dataset(source, records, labels, cache=None)
+    return _measure(masks.predict, dataset, split=name, out=out, extent=extent, track=track)
+
+
+def _settled_labels(data: str, track: Track) -> LabelTable:
+    """Return the classes of data that does not name them, as the training would find them."""
+    from limner.api.check import check
+
+    labels = check(data, track=track).labels
+    if labels is None:
+        raise DataError(
+            describe(
+                "The classes of the data are not settled",
+                where=data,
+                mend=f"See what is open, and settle it: limner check {data}",
+            )
+        )
+    return labels
+
+
+def _predict(
+    predictor: Predictor, sample: Sample, *, probabilities: bool, seconds: list[float]
+) -> Prediction:
+    """Predict, and note how long it took; memory does not grow with the images."""
+    began = time.perf_counter()
+    prediction = predictor.predict(sample.image, name=sample.name, probabilities=probabilities)
+    seconds.append(time.perf_counter() - began)
+    if len(seconds) > TIMED_IMAGES:
+        del seconds[0]  # the latest ones count, when everything is warm
+    return prediction
+
+
+def _measure(
+    predict: Callable[[Sample], Prediction],
     dataset: Dataset,
     *,
     split: str,
     out: Path,
-    num_pictures: int = 4,
-    track: Track = silent,
+    extent: _Extent,
+    track: Track,
 ) -> EvaluateResult:
     """Score every image of a dataset and write scores.json, per_image.csv and pictures/ as they come.
 
     Raises:
         DataError: Not one image could be scored.
     """
+    labels = dataset.labels
+    if extent.thresholds:
+        foreground_index(labels)
     make_output_folder(out)
-    scorer = SemanticScorer(predictor.labels)
-    pictures = WorstAndBest(out / PICTURES, predictor.labels, count=num_pictures)
+    scorer = SemanticScorer(
+        labels, boundaries=extent.boundaries, thresholds=extent.thresholds, uncertainty=True
+    )
+    pictures = WorstAndBest(out / PICTURES, labels, count=extent.num_pictures)
     skipped: list[Skipped] = []
     samples = read_ahead(range(len(dataset)), dataset.__getitem__)
-    with PerImageFile(out, predictor.labels) as rows:
+    with PerImageFile(out, labels, boundaries=extent.boundaries) as rows:
         for index, sample in track(samples, "Evaluating", len(dataset)):
             try:
-                _measure_one(predictor, sample(), scorer, rows, pictures)
+                _measure_one(predict, sample(), scorer, rows, pictures)
             except DataError as error:
                 skipped.append(Skipped(dataset.records[index].name, str(error)))
     if scorer.num_images == 0:
         raise DataError(f"Not one of {len(dataset)} images could be scored. The first:\n{skipped[0].reason}")
     scores = scorer.compute()
     write_scores(out, scores, split=split, skipped=skipped)
+    write_matrix(out, scores, split=split)
     return EvaluateResult(out, split, scores, tuple(skipped), pictures.finish())
 
 
 def _measure_one(
-    predictor: Predictor, sample: Sample, scorer: SemanticScorer, rows: PerImageFile, pictures: WorstAndBest
+    predict: Callable[[Sample], Prediction],
+    sample: Sample,
+    scorer: SemanticScorer,
+    rows: PerImageFile,
+    pictures: WorstAndBest,
 ) -> None:
     assert sample.semantic is not None
-    prediction = predictor.predict(sample.image, name=sample.name)
+    prediction = predict(sample)
     scores = scorer.update(prediction, sample.semantic)
     rows.write(scores)
     pictures.offer(scores, sample, prediction)

@@ -13,6 +13,7 @@ from limner.cli.convert import convert
 from limner.cli.demo import demo
 from limner.cli.doctor import doctor
 from limner.cli.evaluate import evaluate
+from limner.cli.measure import measure
 from limner.cli.networks import networks
 from limner.cli.plan import plan
 from limner.cli.predict import predict
@@ -31,7 +32,7 @@ app = typer.Typer(
 for verb in (
     *(check, browse, stats, split, convert),
     *(plan, train, evaluate, predict, report),
-    *(networks, compare_networks, doctor, demo),
+    *(networks, measure, compare_networks, doctor, demo),
 ):
     app.command()(verb)
 

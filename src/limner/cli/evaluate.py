@@ -1,4 +1,4 @@
-"""`limner evaluate RUN`."""
+"""`limner evaluate RUN`, and `limner evaluate --predictions DIR --data DATA`."""
 
 import math
 from pathlib import Path
@@ -9,14 +9,35 @@ import typer
 from limner.cli.settings import parse_scales, parse_window
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from limner.api.evaluate import EvaluateResult
+
+OVERALL = {
+    "foreground_dice": "foreground Dice",
+    "mean_iou": "mean IoU",
+    "mean_dice": "mean Dice",
+    "mean_boundary_iou": "mean boundary IoU",
+    "mean_boundary_f1": "mean boundary F1",
+    "pixel_accuracy": "pixel accuracy",
+    "frequency_weighted_iou": "frequency-weighted IoU",
+}
+"""Scores of the whole, and what they are called."""
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run folder, or a model folder with --data.")],
+    run: Annotated[Path | None, typer.Argument(help="A run folder, or a model folder with --data.")] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Instead of a model: a folder of masks named like the images of --data."),
+    ] = None,
     split: Annotated[str, typer.Option(help="val, test or train; empty takes val, or all of --data.")] = "",
     data: Annotated[Path | None, typer.Option(help="Other labelled images than the training's.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
+    boundaries: Annotated[bool, typer.Option("--boundaries", help="Also compare outlines.")] = False,
+    thresholds: Annotated[
+        bool, typer.Option("--thresholds", help="Of two classes: PR and ROC curves, and calibration.")
+    ] = False,
     window: Annotated[str, typer.Option(help="Slide a window of this size, such as 512x512.")] = "",
     overlap: Annotated[
         float | None, typer.Option(min=0, max=0.95, help="Part of a window that the next covers again.")
@@ -28,26 +49,31 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; empty chooses.")] = "",
 ) -> None:
-    """Measure a model on labelled images: scores, per-image scores, pictures of the worst and best."""
+    """Measure a model, or anybody's masks: scores, per-image scores, pictures of the worst and best."""
     from limner.api.evaluate import evaluate as evaluate_model
     from limner.api.load import model_folder
     from limner.api.predict import inference_settings
     from limner.cli.console import messages, tracker
     from limner.weights.bundle import read_plan
 
-    plan = read_plan(model_folder(run))
-    settings = inference_settings(
-        plan.inference,
-        window=parse_window(window, plan.input.spatial_dims),
-        overlap=overlap,
-        flips=flips,
-        scales=parse_scales(scales),
-    )
+    settings = None
+    if run is not None:
+        plan = read_plan(model_folder(run))
+        settings = inference_settings(
+            plan.inference,
+            window=parse_window(window, plan.input.spatial_dims),
+            overlap=overlap,
+            flips=flips,
+            scales=parse_scales(scales),
+        )
     result = evaluate_model(
         run,
+        predictions=predictions,
         data=data,
         split=split or None,
         out=out,
+        boundaries=boundaries,
+        thresholds=thresholds,
         settings=settings,
         device=device,
         precision=precision or None,
@@ -64,26 +90,44 @@ def _print_scores(result: "EvaluateResult") -> None:
     from limner.cli.console import console, table
 
     scores, pixel = result.scores, result.scores.pixel
-    names = ("IoU", "Dice", "precision", "recall", "pixels %")
+    columns = {"IoU": pixel.iou, "Dice": pixel.dice, "precision": pixel.precision, "recall": pixel.recall}
+    if scores.boundary is not None:
+        columns |= {"boundary IoU": scores.boundary.iou, "boundary F1": scores.boundary.f1}
     images = f"{scores.num_images} image{'s' * (scores.num_images != 1)}"
+    names = (*columns, "pixels %")
     made = table("class", *names, numbers=names, title=f"{result.split}: {images}")
     total = max(1, int(pixel.pixels.sum()))
     for i, name in enumerate(scores.labels.names):
-        numbers = (pixel.iou[i], pixel.dice[i], pixel.precision[i], pixel.recall[i])
-        made.add_row(name, *(_score(float(n)) for n in numbers), f"{100 * pixel.pixels[i] / total:.2f}")
-    made.add_section()
-    made.add_row("mean", _score(pixel.mean_iou), _score(pixel.mean_dice), "", "", "")
+        numbers = [_score(float(values[i])) for values in columns.values()]
+        made.add_row(name, *numbers, f"{100 * pixel.pixels[i] / total:.2f}")
     console().print(made)
-    has_background = scores.labels.background_index is not None
-    foreground = f"foreground Dice {_score(scores.foreground_dice)}   " if has_background else ""
-    lines = [
-        f"{foreground}pixel accuracy {_score(pixel.pixel_accuracy)}   "
-        f"frequency-weighted IoU {_score(pixel.frequency_weighted_iou)}"
-    ]
+    console().print("\n".join(_lines(result)))
+
+
+def _lines(result: "EvaluateResult") -> "Iterator[str]":
+    scores, pixel = result.scores, result.scores.pixel
+    shown = dict(OVERALL)
+    if scores.labels.background_index is None:
+        del shown["foreground_dice"]  # the same number as pixel accuracy
+    values = dict(scores.items())
+    for name, words in shown.items():
+        if name in values:
+            yield f"{words:24s}{_score(values[name])}{_between(scores.intervals.get(name))}"
+    found = scores.thresholds
+    if found is not None:
+        threshold, dice = found.best
+        yield (
+            f"at every threshold: average precision {_score(found.average_precision)}, area under ROC "
+            f"{_score(found.area_under_roc)}, calibration error {_score(found.calibration_error)}; highest "
+            f"Dice {_score(dice)} from probability {threshold:.3f} on"
+        )
     if pixel.num_absent:
-        lines.append(f"{pixel.num_absent} classes are in neither truth nor prediction; no mean counts them.")
-    lines.append(f"What each score means, scores of each image, and pictures: {result.out}")
-    console().print("\n".join(lines))
+        yield f"{pixel.num_absent} classes are in neither truth nor prediction; no mean counts them."
+    yield f"What each score means, scores of each image, and pictures: {result.out}"
+
+
+def _between(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f"   95 % interval {_score(ends[0])} to {_score(ends[1])}"
 
 
 def _score(value: float) -> str:

@@ -24,6 +24,22 @@ def parse_window(text: str, spatial_dims: int) -> tuple[int, ...] | None:
     return sides
 
 
+def parse_size(text: str, *, option: str) -> tuple[int, ...]:
+    """Turn ``512x1024`` (height x width) or ``64x64x64`` into a size; ``512`` alone is a square.
+
+    Raises:
+        ConfigError: It is no such size.
+    """
+    dims = max(2, text.lower().replace("×", "x").count("x") + 1)
+    try:
+        size = parse_window(text, dims)
+    except ConfigError:
+        size = None
+    if size is None or dims > 3:
+        raise ConfigError(f"{option} expects a size such as 512x1024 or 64x64x64; found {text!r}.")
+    return size
+
+
 def parse_scales(text: str) -> tuple[float, ...] | None:
     """Turn ``0.75,1,1.25`` into numbers; an empty text into None.
 

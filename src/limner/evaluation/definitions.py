@@ -37,6 +37,44 @@ DEFINITIONS: dict[str, str] = {
         "The IoU averaged over the classes, each weighted by its part of the true pixels; rare classes "
         "hardly count."
     ),
+    "boundary_iou": (
+        "The IoU of two bands: the pixels of the class within 2 % of the image's diagonal of its border, in "
+        "truth and in prediction (Cheng et al., 2021); of large objects it sees what the IoU hardly does, of "
+        "small ones it is nearly the IoU."
+    ),
+    "boundary_f1": (
+        "The harmonic mean of two parts: of the predicted outline what lies within 0.75 % of the diagonal of "
+        "the true outline, and the other way round; an outline that is a little off everywhere still "
+        "scores 1."
+    ),
+    "mean_boundary_iou": "The boundary IoU averaged over the classes that have a boundary anywhere.",
+    "mean_boundary_f1": "The boundary F1 averaged over the classes that have an outline anywhere.",
+    "intervals": (
+        "95 % bootstrap intervals: images are drawn again a thousand times, and of the scores that come out "
+        "the middle 95 % lie between the ends. They tell how far other images of the same kind may move the "
+        "score; not what another training or another kind of images would give."
+    ),
+    "per_image": (
+        "Each image scored alone, then the mean, the median and the 5th percentile over the images that have "
+        "the score, to a ten-thousandth; a small image counts as much as a large one."
+    ),
+    "average_precision": (
+        "Area under the precision-recall curve over the pixels, in steps; without skill it is the part of "
+        "the pixels that is the class."
+    ),
+    "area_under_roc": (
+        "Area under the ROC curve over the pixels; without skill 0.5. Misleads where the class is rare, "
+        "since the many easy other pixels lift it."
+    ),
+    "calibration_error": (
+        "Expected calibration error of the class's probability: over 15 bins of equal width, how far the "
+        "mean probability is from the part of the pixels that is the class, weighted by pixels."
+    ),
+    "best_threshold": (
+        "The probability from which on to predict the class so that the Dice is highest on these very "
+        "images; choose it on validation images, never on the test images it is reported for."
+    ),
+    "best_dice": "The Dice at the best threshold: an optimistic number, since these images chose it.",
     "absent": (
         "A class in neither truth nor prediction has no score (null), and no mean counts it; pixels "
         "labelled as ignored are counted nowhere."

@@ -10,11 +10,16 @@ from limner.core.labels import LabelTable
 from limner.core.prediction import Prediction
 from limner.core.sample import Sample
 from limner.drawing.comparison import comparison, telling_slice
+from limner.drawing.matrix import draw_matrix
+from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
-from limner.evaluation.semantic import ImageScores
+from limner.evaluation.semantic import ImageScores, SemanticScores
 
 OURS = re.compile(r"((worst|best)-\d+_.*|\.\d+)\.png")
 """Names of the pictures that are written here."""
+
+MATRIX = "confusion"
+"""The confusion matrix as a picture, with `.png` and `.pdf`."""
 
 
 @dataclass(frozen=True, order=True)
@@ -37,7 +42,7 @@ class WorstAndBest:
         count: How many of the worst, and how many of the best.
     """
 
-    def __init__(self, folder: Path, labels: LabelTable, *, count: int = 4) -> None:
+    def __init__(self, folder: Path, labels: LabelTable, *, count: int = 12) -> None:
         self.folder = folder
         self.labels = labels
         self.count = count
@@ -96,6 +101,14 @@ class WorstAndBest:
 
     def _drawn(self, number: int) -> Path:
         return self.folder / f".{number}.png"
+
+
+def write_matrix(folder: Path, scores: SemanticScores, *, split: str) -> None:
+    """Write the confusion matrix as `confusion.png` and `confusion.pdf`."""
+    title = f"{split}: {scores.num_images} images, each row as parts of its class"
+    picture = draw_matrix(scores.confusion, scores.labels.names, title=title)
+    (folder / f"{MATRIX}.png").write_bytes(encode_png(picture))
+    (folder / f"{MATRIX}.pdf").write_bytes(encode_pdf(picture))
 
 
 def _file_name(name: str) -> str:

@@ -1,5 +1,7 @@
 """Where a model runs, in which number format, and how running out of memory there is recognised."""
 
+import sys
+
 import torch
 
 from limner.planning.machine import examine
@@ -25,3 +27,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """Return the most memory held so far: of the accelerator by tensors, on a processor by the process.
+
+    None where the system does not say.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if device.type != "cpu" or sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

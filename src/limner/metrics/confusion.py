@@ -89,12 +89,12 @@ class PixelScores:
     @property
     def mean_iou(self) -> float:
         """Mean IoU of the classes that are in the truth or the prediction; NaN where there is none."""
-        return _mean(self.iou)
+        return mean_of_present(self.iou)
 
     @property
     def mean_dice(self) -> float:
         """Mean Dice of the classes that are in the truth or the prediction; NaN where there is none."""
-        return _mean(self.dice)
+        return mean_of_present(self.dice)
 
     def pooled_dice(self, without: int | None = None) -> float:
         """Return the Dice of all classes pooled: TP, FP and FN are summed before they are divided.
@@ -143,29 +143,40 @@ def pixel_scores(counts: Counts) -> PixelScores:
     Args:
         counts: (K, K) int64, rows truth and columns prediction.
     """
-    right, pixels, predicted = np.diag(counts), counts.sum(1), counts.sum(0)
+    return scores_of_sums(np.diag(counts).copy(), counts.sum(1), counts.sum(0))
+
+
+def scores_of_sums(right: Counts, pixels: Counts, predicted: Counts) -> PixelScores:
+    """Compute the same from what a confusion matrix is summed to.
+
+    Args:
+        right: (K) its diagonal.
+        pixels: (K) its sums of rows.
+        predicted: (K) its sums of columns.
+    """
     total = int(pixels.sum())
-    iou = _ratio(right, pixels + predicted - right)
+    iou = ratio(right, pixels + predicted - right)
     return PixelScores(
         iou=iou,
-        dice=_ratio(2 * right, pixels + predicted),
-        precision=_ratio(right, predicted),
-        recall=_ratio(right, pixels),
+        dice=ratio(2 * right, pixels + predicted),
+        precision=ratio(right, predicted),
+        recall=ratio(right, pixels),
         pixels=pixels,
         predicted_pixels=predicted,
-        true_positives=right.copy(),
+        true_positives=right,
         pixel_accuracy=float(right.sum() / total) if total else float("nan"),
         frequency_weighted_iou=float(np.nansum(iou * pixels) / total) if total else float("nan"),
     )
 
 
-def _ratio(part: Counts, whole: Counts) -> PerClass:
+def ratio(part: Counts, whole: Counts) -> PerClass:
     """Divide, with NaN where there is nothing to divide by."""
     ratio: PerClass = np.full(len(whole), np.nan)
     np.divide(part, whole, out=ratio, where=whole > 0)
     return ratio
 
 
-def _mean(scores: PerClass) -> float:
+def mean_of_present(scores: PerClass) -> float:
+    """Return the mean without NaN; NaN where there is nothing else."""
     present = scores[~np.isnan(scores)]
     return float(present.mean()) if len(present) else float("nan")

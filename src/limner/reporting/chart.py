@@ -57,6 +57,7 @@ class Chart:
         from_zero: The y axis begins at 0.
         at_most: A bound of the y axis, such as 1 for scores.
         flag: A position that is marked, and its words.
+        shows_last: The legend says the last value of each line; of a curve over time that is the result.
     """
 
     title: str
@@ -68,6 +69,7 @@ class Chart:
     from_zero: bool = False
     at_most: float | None = None
     flag: tuple[float, str] | None = None
+    shows_last: bool = True
 
     @property
     def finite(self) -> list[float]:
@@ -213,7 +215,7 @@ def _legend(chart: Chart) -> Html:
     for line in chart.lines:
         points = _points(line)
         if line.label and points:
-            value = tag("b", chart.show(points[-1][1]))
+            value = tag("b", chart.show(points[-1][1])) if chart.shows_last else None
             entries.append(tag("li", tag("i", class_=f"s{line.color}"), f"{line.label} ", value))
     return tag("ul", entries, class_="legend")
 

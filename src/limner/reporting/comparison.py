@@ -9,7 +9,7 @@ from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
 from limner.reporting.facts import OVERALL_NAMES, in_sentence
 from limner.reporting.markup import Html, tag
-from limner.reporting.numbers import MISSING, compact, duration, plural, score, significant
+from limner.reporting.numbers import MISSING, compact, duration, plural, score, time_span
 
 SCORES = ("foreground_dice", "mean_iou", "mean_dice", "pixel_accuracy")
 """The scores of the table."""
@@ -173,7 +173,7 @@ def _compact(value: float | None) -> str:
 def _seconds(value: float | None) -> str:
     if value is None:
         return MISSING
-    return f"{significant(value * 1000)} ms" if value < 1 else f"{significant(value)} s"
+    return time_span(value)
 
 
 def _lines(comparison: Comparison) -> Iterator[dict[str, object]]:

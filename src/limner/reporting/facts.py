@@ -17,6 +17,8 @@ OVERALL_NAMES = {
     "mean_dice": "Mean Dice",
     "pixel_accuracy": "Pixel accuracy",
     "frequency_weighted_iou": "Frequency-weighted IoU",
+    "mean_boundary_iou": "Mean boundary IoU",
+    "mean_boundary_f1": "Mean boundary F1",
 }
 """The scores over a whole split, in the order they are shown, and what they are called."""
 
@@ -63,6 +65,8 @@ class ClassScores:
     recall: float | None
     pixels: int
     predicted_pixels: int
+    boundary_iou: float | None = None
+    boundary_f1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,34 @@ class ImageScores:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """One score over the images that have it, each image scored alone."""
+
+    num_images: int
+    mean: float | None
+    median: float | None
+    percentile_5: float | None
+    mean_interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """One class of two at every threshold.
+
+    Attributes:
+        class_name: Whose probability is looked at.
+        numbers: Name -> value: areas, calibration error, best threshold and its Dice.
+        reliability: (mean probability, part that is the class) of each bin.
+        curves: Column of thresholds.csv -> values; empty where that file is missing.
+    """
+
+    class_name: str
+    numbers: dict[str, float | None]
+    reliability: tuple[tuple[float, float], ...]
+    curves: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One split that was evaluated.
 
@@ -92,6 +124,10 @@ class Evaluation:
         definitions: Score name -> one sentence.
         images: From the lowest score to the highest; those without a score stand last.
         pictures: The pictures that were drawn.
+        intervals: Score name -> 95 % bootstrap interval.
+        spreads: Score name -> its spread over the images.
+        thresholds: Curves and calibration, where they were evaluated.
+        speed: What speed.json says.
     """
 
     split: str
@@ -102,6 +138,10 @@ class Evaluation:
     definitions: dict[str, str]
     images: tuple[ImageScores, ...] = ()
     pictures: tuple[Path, ...] = ()
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    spreads: dict[str, Spread] = field(default_factory=dict)
+    thresholds: Thresholds | None = None
+    speed: dict[str, Any] = field(default_factory=dict)
 
     @property
     def main(self) -> tuple[str, float] | None:

@@ -13,7 +13,16 @@ from limner.core.finding import Finding, Severity
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml
 from limner.core.run_folder import RunFolder
-from limner.reporting.facts import OVERALL_NAMES, ClassScores, Evaluation, ImageScores, RunFacts, Series
+from limner.reporting.facts import (
+    OVERALL_NAMES,
+    ClassScores,
+    Evaluation,
+    ImageScores,
+    RunFacts,
+    Series,
+    Spread,
+    Thresholds,
+)
 
 T = TypeVar("T")
 
@@ -138,7 +147,30 @@ def _read_evaluation(path: Path) -> Evaluation:
         overall={name: _number(scores.get(name)) for name in OVERALL_NAMES},
         confusion=None if confusion is None else tuple(tuple(int(n) for n in row) for row in confusion),
         definitions={str(k): str(v) for k, v in scores.get("definitions", {}).items()},
+        intervals=_intervals(scores.get("intervals", {})),
+        spreads={name: _spread(row) for name, row in scores.get("per_image", {}).items()},
+        thresholds=_thresholds(scores.get("thresholds")),
     )
+
+
+def _intervals(rows: dict[str, list[object]]) -> dict[str, tuple[float, float]]:
+    """Return the intervals of which both ends are numbers."""
+    ends = {name: (_number(low), _number(high)) for name, (low, high) in rows.items()}
+    return {n: (low, high) for n, (low, high) in ends.items() if low is not None and high is not None}
+
+
+def _spread(row: dict[str, Any]) -> Spread:
+    mean, median, low_end = (_number(row.get(name)) for name in ("mean", "median", "percentile_5"))
+    interval = _intervals(row.get("intervals", {})).get("mean")
+    return Spread(int(row["num_images"]), mean, median, low_end, interval)
+
+
+def _thresholds(row: dict[str, Any] | None) -> Thresholds | None:
+    if row is None:
+        return None
+    numbers = {name: _number(row[name]) for name in row if name not in ("class_name", "reliability")}
+    points = tuple((float(r["probability"]), float(r["fraction"])) for r in row["reliability"])
+    return Thresholds(str(row["class_name"]), numbers, points, {})
 
 
 def _class_scores(row: dict[str, Any]) -> ClassScores:
@@ -150,15 +182,29 @@ def _class_scores(row: dict[str, Any]) -> ClassScores:
         recall=_number(row.get("recall")),
         pixels=int(row.get("pixels") or 0),
         predicted_pixels=int(row.get("predicted_pixels") or 0),
+        boundary_iou=_number(row.get("boundary_iou")),
+        boundary_f1=_number(row.get("boundary_f1")),
     )
 
 
-def _with_images(
-    evaluation: Evaluation, folder: Path, attempt: Callable[..., tuple[ImageScores, ...]]
-) -> Evaluation:
+def _with_images(evaluation: Evaluation, folder: Path, attempt: Callable[..., Any]) -> Evaluation:
+    """Add what stands in the other files of the split."""
     images = attempt(folder / "per_image.csv", _read_images, ())
     pictures = tuple(sorted((folder / "pictures").glob("*.png")))
-    return replace(evaluation, images=images, pictures=pictures)
+    speed = attempt(folder / "speed.json", _read_mapping, {})
+    thresholds = evaluation.thresholds
+    if thresholds is not None:
+        curves = attempt(folder / "thresholds.csv", _read_columns, {})
+        thresholds = replace(thresholds, curves=curves)
+    return replace(evaluation, images=images, pictures=pictures, speed=speed, thresholds=thresholds)
+
+
+def _read_columns(path: Path) -> dict[str, tuple[float, ...]]:
+    """Return the columns of a table of numbers; an empty cell is NaN."""
+    with path.open(newline="", encoding="utf-8") as file:
+        heads, *rows = csv.reader(file)
+    columns = zip(*([float(cell or "nan") for cell in row] for row in rows), strict=True)
+    return dict(zip(heads, columns, strict=True))
 
 
 def _read_images(path: Path) -> tuple[ImageScores, ...]:

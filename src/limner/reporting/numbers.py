@@ -59,6 +59,13 @@ def duration(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
+def time_span(seconds: float) -> str:
+    """Return a short time in milliseconds or seconds."""
+    if seconds == 0 or seconds >= 1:
+        return f"{significant(seconds)} s"
+    return f"{significant(seconds * 1000)} ms"
+
+
 def shortened(text: str, most: int = 48) -> str:
     """Return a long name with its middle left out; its beginning and its end tell files apart."""
     if len(text) <= most:

@@ -19,6 +19,8 @@ from limner.reporting.sections.examples import examples
 from limner.reporting.sections.headline import headline, subtitle, title
 from limner.reporting.sections.origin import reproduce, rights
 from limner.reporting.sections.settings import settings
+from limner.reporting.sections.speed import speed
+from limner.reporting.sections.thresholds import thresholds
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,12 @@ class Section:
 
 SECTIONS = (
     Section("summary", "Summary", headline),
-    Section("examples", "Examples", examples),
     Section("classes", "Classes", classes),
     Section("confusion", "Confusion", confusion),
+    Section("thresholds", "Thresholds", thresholds),
+    Section("examples", "Examples", examples),
     Section("training", "Training", curves),
+    Section("speed", "Speed and memory", speed),
     Section("data", "Data", audit),
     Section("plan", "Plan", settings),
     Section("reproduce", "Reproduce", reproduce),

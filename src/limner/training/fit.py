@@ -14,6 +14,7 @@ from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
 from limner.core.run_folder import RunFolder
+from limner.inference.device import peak_bytes
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_pipeline
@@ -217,6 +218,7 @@ def _deliver(
         "weights_are_averaged": plan.train.ema_decay is not None,
         "validation_score": state.best_score,
         "pretrained": plan.network.pretrained,
+        "peak_bytes": peak_bytes(learner.device),
     }
     save_model(run.model, kept, origin=origin)
 

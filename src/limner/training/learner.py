@@ -61,6 +61,11 @@ class Learner:
         self._prepared: nn.Module = self.model if is_alone else accelerator.prepare_model(self.model)
 
     @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return torch.device(self._accelerator.device)
+
+    @property
     def kept(self) -> Model:
         """The model that is validated and kept: the average where there is one."""
         if self._average is None:

@@ -13,6 +13,8 @@ from limner.reporting.sections.examples import examples
 from limner.reporting.sections.headline import headline, verdict
 from limner.reporting.sections.origin import reproduce
 from limner.reporting.sections.settings import settings
+from limner.reporting.sections.speed import speed
+from limner.reporting.sections.thresholds import thresholds
 
 
 def words(html):
@@ -140,3 +142,72 @@ def test_the_device_and_its_threads_are_said(run):
     run.environment.write_text(json.dumps(environment))
     assert "Device NVIDIA H100" in words(headline(gather(run)))
     assert "threads 2" in words(reproduce(gather(run)))
+
+
+def with_scores(run, **more):
+    path = run.evaluation("val") / "scores.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+    return gather(run)
+
+
+def test_intervals_and_the_spread_over_images_are_shown(run):
+    spread = {"num_images": 27, "mean": 0.871, "median": 0.912, "percentile_5": 0.613}
+    facts = with_scores(
+        run,
+        intervals={"foreground_dice": [0.883, 0.934], "iou/nucleus": [0.8, 0.87]},
+        per_image={"foreground_dice": spread | {"intervals": {"mean": [0.84, 0.9]}}},
+    )
+    assert "95 %: 0.883 to 0.934" in words(headline(facts))
+    table = cells(classes(facts))
+    row = next(r for r in table if r[0] == "Foreground Dice")
+    assert row[1:] == ["0.913 [0.883, 0.934]", "0.871 [0.840, 0.900]", "0.912", "0.613", "27"]
+    assert 'title="95 % interval 0.800 to 0.870"' in classes(facts)
+
+
+def test_boundary_columns_are_shown_where_they_were_measured(run):
+    assert "Boundary" not in classes(gather(run))
+    scores = json.loads((run.evaluation("val") / "scores.json").read_text())
+    rows = [c | {"boundary_iou": 0.31, "boundary_f1": 0.42} for c in scores["classes"]]
+    table = cells(classes(with_scores(run, classes=rows, mean_boundary_iou=0.31, mean_boundary_f1=0.42)))
+    assert table[1][5:7] == ["0.310", "0.420"] and table[3][5:7] == ["0.310", "0.420"]
+
+
+def test_confusion_by_column_and_as_counts(run):
+    # Columns: 9000 + 300 predicted background, 500 + 4200 predicted nucleus.
+    rows = cells(confusion(gather(run)))
+    assert rows[4:6] == [["background", "96.8", "10.6"], ["nucleus", "3.2", "89.4"]]
+    assert rows[7:9] == [["background", "9,000", "500"], ["nucleus", "300", "4,200"]]
+
+
+def test_thresholds_are_drawn_or_the_way_to_them_is_said(run, street_run):
+    assert "limner evaluate RUN --thresholds" in words(thresholds(gather(run)))
+    assert "for two classes" in words(thresholds(gather(street_run)))
+    numbers = {"average_precision": 0.91, "area_under_roc": 0.97, "calibration_error": 0.04}
+    numbers |= {"best_threshold": 0.43, "best_dice": 0.92}
+    points = [
+        {"probability": 0.1, "fraction": 0.05, "pixels": 9},
+        {"probability": 0.9, "fraction": 1, "pixels": 5},
+    ]
+    facts = with_scores(run, thresholds=numbers | {"class_name": "nucleus", "reliability": points})
+    html = thresholds(facts)
+    assert "average precision 0.910" in words(html) and html.count("<figure") == 1  # no thresholds.csv
+    table = "threshold,precision,recall,false_positive_rate,dice\n0,0.3,1,1,0.4\n1,,0,0,0\n"
+    (run.evaluation("val") / "thresholds.csv").write_text(table)
+    assert thresholds(gather(run)).count("<figure") == 4
+    (run.evaluation("val") / "thresholds.csv").write_text(table + "half a row")
+    assert "evaluation/val/thresholds.csv" in gather(run).unreadable
+
+
+def test_speed_and_memory(run):
+    (run.evaluation("val") / "speed.json").write_text(
+        json.dumps(
+            {"median_seconds": 0.0421, "percentile_95_seconds": 0.0832, "images_per_second": 21.5,
+             "device": "cpu", "peak_bytes": 1_234_000_000}
+        )
+    )  # fmt: skip
+    text = words(speed(gather(run)))
+    assert "42.1 ms in the median, 95 % within 83.2 ms, 21.5 images a second, on cpu" in text
+    assert "1.23 GB" in text and "Fastest and slowest" in text
+    run.metrics.unlink()
+    (run.evaluation("val") / "speed.json").unlink()
+    assert "No times were logged" in words(speed(gather(run)))

@@ -4,7 +4,25 @@ from limner.reporting.facts import OVERALL_NAMES, ClassScores, Evaluation, RunFa
 from limner.reporting.markup import Html, prose, tag
 from limner.reporting.numbers import count, percent, score
 
-COLUMNS = ("IoU", "Dice", "Precision", "Recall")
+COLUMNS = {
+    "iou": "IoU",
+    "dice": "Dice",
+    "precision": "Precision",
+    "recall": "Recall",
+    "boundary_iou": "Boundary IoU",
+    "boundary_f1": "Boundary F1",
+}
+"""Scores of a class, and what they are called; those that nobody measured are left out."""
+
+SPREAD = (
+    "foreground_dice",
+    "mean_iou",
+    "mean_dice",
+    "pixel_accuracy",
+    "mean_boundary_iou",
+    "mean_boundary_f1",
+)
+"""Scores whose spread over the images is shown."""
 
 
 def classes(facts: RunFacts) -> Html:
@@ -26,16 +44,18 @@ def swatch(facts: RunFacts, name: str) -> Html | None:
 
 
 def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
+    has_outlines = any(c.boundary_iou is not None for c in evaluation.classes)
+    shown = [name for name in COLUMNS if has_outlines or not name.startswith("boundary")]
     head = tag(
         "tr",
         tag("th", "Class", scope="col"),
-        [tag("th", column, scope="col", class_="num") for column in COLUMNS],
+        [tag("th", COLUMNS[name], scope="col", class_="num") for name in shown],
         tag("th", "Pixels", scope="col", class_="num"),
         tag("th", "Predicted", scope="col", class_="num"),
     )
     total = sum(c.pixels for c in evaluation.classes)
-    rows = [_row(facts, c, total) for c in evaluation.classes]
-    means = [evaluation.overall.get("mean_iou"), evaluation.overall.get("mean_dice"), None, None]
+    rows = [_row(facts, evaluation, c, shown, total) for c in evaluation.classes]
+    means = [evaluation.overall.get(f"mean_{name}") for name in shown]
     foot = tag(
         "tr",
         tag("th", "Mean", scope="row"),
@@ -63,26 +83,72 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
         tag("div", table, class_="scroll"),
         tag("p", f"Over all pixels: {', '.join(whole)}.", class_="muted") if whole else None,
         tag("p", note, class_="muted") if absent else None,
+        _spread(evaluation),
     )
 
 
-def _row(facts: RunFacts, row: ClassScores, total: int) -> Html:
+def _spread(evaluation: Evaluation) -> Html | None:
+    """Return how the scores of single images spread, beside those over all pixels."""
+    rows = [
+        tag(
+            "tr",
+            tag("th", OVERALL_NAMES[name], scope="row"),
+            tag(
+                "td",
+                _with_interval(evaluation.overall.get(name), evaluation.intervals.get(name)),
+                class_="num",
+            ),
+            tag("td", _with_interval(spread.mean, spread.mean_interval), class_="num"),
+            tag("td", score(spread.median), class_="num"),
+            tag("td", score(spread.percentile_5), class_="num"),
+            tag("td", count(spread.num_images), class_="num"),
+        )
+        for name in SPREAD
+        if (spread := evaluation.spreads.get(name)) is not None and spread.num_images
+    ]
+    if not rows:
+        return None
+    heads = ("Over all pixels", "Mean of images", "Median", "5th percentile", "Images")
+    head = tag(
+        "tr", tag("th", "Score", scope="col"), [tag("th", h, scope="col", class_="num") for h in heads]
+    )
+    note = (
+        "Over all pixels large objects count more; as mean of images each image counts the same. In "
+        "brackets 95 % bootstrap intervals over the images."
+    )
+    table = tag("table", tag("thead", head), tag("tbody", rows), class_="scores")
+    return tag(
+        "div",
+        tag("h3", "Image by image"),
+        tag("div", table, class_="scroll"),
+        tag("p", note, class_="muted"),
+    )
+
+
+def _with_interval(value: float | None, ends: tuple[float, float] | None) -> list[Html | str]:
+    text: list[Html | str] = [score(value)]
+    if ends is not None:
+        text.append(tag("small", f"[{score(ends[0])}, {score(ends[1])}]"))
+    return text
+
+
+def _row(facts: RunFacts, evaluation: Evaluation, row: ClassScores, shown: list[str], total: int) -> Html:
     share = row.pixels / total if total else None
     return tag(
         "tr",
         tag("th", swatch(facts, row.name), row.name, scope="row"),
-        [_bar_cell(value) for value in (row.iou, row.dice, row.precision, row.recall)],
+        [_bar_cell(getattr(row, name), evaluation.intervals.get(f"{name}/{row.name}")) for name in shown],
         _pixel_cell(row.pixels, share),
         _pixel_cell(row.predicted_pixels, row.predicted_pixels / total if total else None),
     )
 
 
-def _bar_cell(value: float | None) -> Html:
+def _bar_cell(value: float | None, ends: tuple[float, float] | None) -> Html:
     width = 0.0 if value is None else value
     bar = tag("span", class_="bar", style=f"--part:{width:.4f}")
-    return tag(
-        "td", tag("span", score(value)), bar, class_="num score", data_sort=-1 if value is None else value
-    )
+    meaning = None if ends is None else f"95 % interval {score(ends[0])} to {score(ends[1])}"
+    number = -1 if value is None else value
+    return tag("td", tag("span", score(value)), bar, class_="num score", data_sort=number, title=meaning)
 
 
 def _pixel_cell(pixels: int, share: float | None) -> Html:

@@ -2,7 +2,7 @@
 
 from limner.reporting.facts import Evaluation, RunFacts
 from limner.reporting.markup import Html, tag
-from limner.reporting.numbers import compact, count, percent
+from limner.reporting.numbers import MISSING, compact, count, percent
 from limner.reporting.sections.classes import split_heading, swatch
 
 MOST_CLASSES = 32
@@ -28,17 +28,50 @@ def confusion(facts: RunFacts) -> Html:
 def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
     num_classes = len(evaluation.classes)
     if num_classes <= MOST_CLASSES:
-        matrix = tag("div", _matrix(facts, evaluation), class_="scroll")
+        matrix = tag("div", tag("div", _matrix(facts, evaluation), class_="scroll"), _other_views(evaluation))
     else:
         text = f"With {num_classes} classes the matrix is too large to read here; it is in scores.json."
         matrix = tag("p", text, class_="empty")
     mistakes = _mistakes(facts, evaluation) if num_classes > 2 else None
-    beside = tag("div", tag("p", READING, class_="muted reading"), mistakes)
+    saved = [p for p in (f"evaluation/{evaluation.split}/confusion.{kind}" for kind in ("png", "pdf"))]
+    files = [tag("code", name) for name in saved if (facts.root / name).is_file()]
+    where = tag(
+        "p", "As a picture: ", [(", " if i else None, f) for i, f in enumerate(files)], class_="muted"
+    )
+    beside = tag("div", tag("p", READING, class_="muted reading"), mistakes, where if files else None)
     return tag(
         "div",
         split_heading(facts, evaluation),
         tag("div", matrix, beside, class_="confusion" if num_classes <= 12 else "confusion wide"),
     )
+
+
+def _other_views(evaluation: Evaluation) -> list[Html]:
+    """Return the matrix as parts of what was predicted, and as counts, folded away."""
+    matrix = evaluation.confusion or ()
+    sums = [sum(column) for column in zip(*matrix, strict=True)]
+    parts = [
+        [f"{100 * n / total:.1f}" if total else MISSING for n, total in zip(row, sums, strict=True)]
+        for row in matrix
+    ]
+    pixels = [[count(n) for n in row] for row in matrix]
+    views = (
+        ("By column: of what was predicted as a class, the part that is what (%)", parts),
+        ("Counts of pixels", pixels),
+    )
+    return [tag("details", tag("summary", title), _plain(evaluation, rows)) for title, rows in views]
+
+
+def _plain(evaluation: Evaluation, rows: list[list[str]]) -> Html:
+    names = [c.name for c in evaluation.classes]
+    head = tag(
+        "tr", tag("td", "truth ↓ predicted →"), [tag("th", n, scope="col", class_="num") for n in names]
+    )
+    body = [
+        tag("tr", tag("th", name, scope="row"), [tag("td", text, class_="num") for text in row])
+        for name, row in zip(names, rows, strict=True)
+    ]
+    return tag("div", tag("table", tag("thead", head), tag("tbody", body)), class_="scroll")
 
 
 def _matrix(facts: RunFacts, evaluation: Evaluation) -> Html:

@@ -5,7 +5,7 @@ import math
 from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.facts import OVERALL_NAMES, RunFacts, Series, in_sentence
 from limner.reporting.markup import Html, tag
-from limner.reporting.numbers import percent, score, significant
+from limner.reporting.numbers import percent, score, significant, time_span
 from limner.reporting.ticks import smooth
 
 MOST_LINES = 8
@@ -95,10 +95,4 @@ def _time(facts: RunFacts) -> Chart | None:
     )
     total = sum(step.values)
     note = f"Waiting for data took {percent(sum(data.values) / total)} of it." if total > 0 else ""
-    return Chart("Time of a step", lines, note, show=_span, show_tick=_span, from_zero=True)
-
-
-def _span(seconds: float) -> str:
-    if seconds == 0 or seconds >= 1:
-        return f"{significant(seconds)} s"
-    return f"{significant(seconds * 1000)} ms"
+    return Chart("Time of a step", lines, note, show=time_span, show_tick=time_span, from_zero=True)

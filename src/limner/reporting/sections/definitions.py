@@ -19,6 +19,18 @@ STANDARD = {
 """Used where the evaluation wrote no definition of its own."""
 
 NAMES = {"iou": "IoU", "dice": "Dice", "precision": "Precision", "recall": "Recall"} | OVERALL_NAMES
+NAMES |= {
+    "boundary_iou": "Boundary IoU",
+    "boundary_f1": "Boundary F1",
+    "intervals": "Intervals",
+    "per_image": "Image by image",
+    "average_precision": "Average precision",
+    "area_under_roc": "Area under ROC",
+    "calibration_error": "Calibration error",
+    "best_threshold": "Best threshold",
+    "best_dice": "Best Dice",
+    "absent": "Without a score",
+}
 
 
 def definitions(facts: RunFacts) -> Html:

@@ -11,8 +11,8 @@ from limner.reporting.numbers import count, plural, score
 from limner.reporting.pictures import BUDGET_BYTES, Embedded, embed
 from limner.reporting.sections.classes import split_heading
 
-MOST_LOWEST, MOST_OTHERS = 8, 4
-"""Pictures of each kind; what goes wrong teaches more than what goes right."""
+MOST_OF_A_KIND = 12
+"""Pictures of the lowest scores, and as many of the highest."""
 
 MOST_ROWS = 300
 """Images in the table."""
@@ -57,18 +57,15 @@ def _choose(evaluation: Evaluation) -> list[tuple[str, list[tuple[Path, ImageSco
         (found[row.name], row) for row in evaluation.images if row.rank is not None and row.name in found
     ]
     if not scored:
-        loose = [(path, None) for path in evaluation.pictures[: MOST_LOWEST + MOST_OTHERS]]
+        loose = [(path, None) for path in evaluation.pictures[:MOST_OF_A_KIND]]
         return [("Pictures", list(loose))]
     ranked = [row for row in evaluation.images if row.rank is not None]
     middle = ranked[len(ranked) // 2].rank or 0.0
     low = [card for card in scored if (card[1].rank or 0.0) < middle]
     high = [card for card in scored if (card[1].rank or 0.0) >= middle]
-    typical = high[:MOST_OTHERS] if len(high) >= 3 * MOST_OTHERS else []
-    best = high[len(typical) :][::-1][:MOST_OTHERS]
     return [
-        ("Lowest scores", list(low[:MOST_LOWEST])),
-        ("Around the median", list(typical)),
-        ("Highest scores", list(best)),
+        ("Lowest scores", list(low[:MOST_OF_A_KIND])),
+        ("Highest scores", list(high[::-1][:MOST_OF_A_KIND])),
     ]
 
 

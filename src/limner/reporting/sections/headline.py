@@ -90,6 +90,7 @@ def _tiles(evaluation: Evaluation) -> Html:
             "a",
             tag("span", OVERALL_NAMES[name], class_="label"),
             tag("b", score(value), title=repr(value)),
+            _interval(evaluation.intervals.get(name)),
             tag("span", class_="bar", style=f"--part:{value:.4f}"),
             href="#definitions",
             class_="tile",
@@ -98,6 +99,13 @@ def _tiles(evaluation: Evaluation) -> Html:
         if (value := evaluation.overall.get(name)) is not None
     ]
     return tag("div", tiles, class_="tiles")
+
+
+def _interval(ends: tuple[float, float] | None) -> Html | None:
+    if ends is None:
+        return None
+    meaning = "95 % bootstrap interval: what another choice of such images may give"
+    return tag("small", f"95\u00a0%: {score(ends[0])} to {score(ends[1])}", class_="interval", title=meaning)
 
 
 def _main_facts(facts: RunFacts) -> Html:

@@ -1,0 +1,119 @@
+"""How long one batch takes from file values to labels, and where that time goes.
+
+Shape legend: B batch, C channels, *S spatial axes.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from limner.analysis.network_cost import synchronize
+from limner.core.outputs import DenseLogits
+from limner.core.precision import precision_context
+from limner.decoding.semantic import semantic_labels
+from limner.inference.device import peak_bytes
+
+STAGES = ("pre-processing", "network", "post-processing")
+"""Copying and normalising; the forward pass; labels at the input's size."""
+
+WARM_UP = 2
+"""Passes that choose kernels and fill caches, and are not counted."""
+
+FEWEST, MOST, LONGEST_SECONDS = 5, 100, 10.0
+"""Passes that are counted: as many as fit into the time, but not fewer and not more."""
+
+
+@dataclass(frozen=True)
+class NetworkSpeed:
+    """Times of passes over one batch.
+
+    Attributes:
+        passes: How many were timed.
+        median_seconds: Of a pass, all three stages.
+        percentile_95_seconds: One pass in twenty takes longer.
+        images_per_second: By the median.
+        shares: Stage -> its part of the time.
+        peak_bytes: On an accelerator what tensors took at most, the weights included; on a processor by how
+            much the process grew; None where the system does not say.
+    """
+
+    passes: int
+    median_seconds: float
+    percentile_95_seconds: float
+    images_per_second: float
+    shares: dict[str, float]
+    peak_bytes: int | None
+
+
+def measure_speed(
+    network: nn.Module,
+    normalization: nn.Module,
+    *,
+    size: tuple[int, ...],
+    channels: int,
+    batch: int,
+    device: torch.device,
+    precision: str = "float32",
+) -> NetworkSpeed:
+    """Time random images from bytes in memory to labels in memory; reading files is not part of it.
+
+    Args:
+        network: In evaluation mode, on the device.
+        normalization: Turns file values into what the network takes.
+        size: *S.
+        channels: C.
+        batch: B.
+        device: Where it runs.
+        precision: Number format of the arithmetic.
+    """
+    images = np.random.default_rng(0).integers(0, 256, (batch, *size, channels), dtype=np.uint8)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    before = peak_bytes(device)
+    times: list[tuple[float, ...]] = []
+    with torch.inference_mode(), precision_context(device, precision):
+        for _ in range(WARM_UP):
+            _timed_pass(network, normalization, images, device)
+        began = time.perf_counter()
+        while len(times) < FEWEST or (len(times) < MOST and time.perf_counter() - began < LONGEST_SECONDS):
+            times.append(_timed_pass(network, normalization, images, device))
+    after = peak_bytes(device)
+    grown = after - before if after is not None and before is not None and device.type == "cpu" else after
+    return _summary(np.array(times), batch, grown)
+
+
+def _timed_pass(
+    network: nn.Module, normalization: nn.Module, images: np.ndarray, device: torch.device
+) -> tuple[float, ...]:
+    """Return the seconds of each stage."""
+    marks = [time.perf_counter()]
+
+    def mark() -> None:
+        synchronize(device)
+        marks.append(time.perf_counter())
+
+    inputs = normalization(torch.from_numpy(images).to(device).movedim(-1, 1))
+    mark()
+    outputs = network(inputs)
+    mark()
+    if isinstance(outputs, DenseLogits):
+        semantic_labels(outputs, inputs.shape[2:]).cpu()
+    mark()
+    return tuple(end - begin for begin, end in zip(marks, marks[1:], strict=False))
+
+
+def _summary(times: np.ndarray, batch: int, peak: int | None) -> NetworkSpeed:
+    totals = times.sum(1)
+    median = float(np.median(totals))
+    shares = np.median(times, axis=0)
+    return NetworkSpeed(
+        passes=len(times),
+        median_seconds=median,
+        percentile_95_seconds=float(np.percentile(totals, 95)),
+        images_per_second=batch / median,
+        shares=dict(zip(STAGES, (shares / shares.sum()).tolist(), strict=True)),
+        peak_bytes=peak,
+    )

@@ -1,0 +1,141 @@
+"""`limner.measure`: what a network or a trained model costs at one size, on one device."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from limner.analysis.network_cost import count_multiply_adds, count_parameters, parameters_by_part
+from limner.analysis.network_speed import NetworkSpeed, measure_speed
+from limner.api.compare_networks import network_settings
+from limner.api.load import load
+from limner.core.errors import ConfigError
+from limner.layers.input_normalization import InputNormalization
+from limner.networks import NETWORKS, build_network
+from limner.planning.machine import choose_device, examine
+
+NUM_CLASSES, CHANNELS = 19, 3
+"""Of a network that is named rather than loaded: those of Cityscapes, as in `limner networks`."""
+
+DEFAULT_SIZES = {2: (512, 512), 3: (64, 64, 64)}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was counted and timed.
+
+    Attributes:
+        name: Of the network, or the model's folder.
+        size: Spatial size of the input.
+        batch: Images at once.
+        channels: Of an image.
+        num_classes: That are scored.
+        device: What it ran on, in words.
+        precision: Number format of the arithmetic.
+        parameters: Of the whole network.
+        parts: Part of the network -> its parameters.
+        multiply_adds: Of the batch.
+        speed: Times and memory.
+    """
+
+    name: str
+    size: tuple[int, ...]
+    batch: int
+    channels: int
+    num_classes: int
+    device: str
+    precision: str
+    parameters: int
+    parts: dict[str, int]
+    multiply_adds: int
+    speed: NetworkSpeed
+
+
+def measure(
+    target: str | Path,
+    *,
+    size: tuple[int, ...] | None = None,
+    batch: int = 1,
+    num_classes: int = NUM_CLASSES,
+    channels: int = CHANNELS,
+    device: str = "auto",
+    precision: str = "float32",
+) -> Measured:
+    """Count parameters and multiply-adds, and time prediction.
+
+    Args:
+        target: A name in `limner networks` (a variant as ``pspnet/resnet18c``), a model folder or a run.
+        size: Spatial size of the input; None takes 512x512, or 64x64x64 for volumes.
+        batch: Images at once.
+        num_classes: Of a named network; a model has its own.
+        channels: Of a named network; a model has its own.
+        device: ``auto``, or a device as PyTorch names it.
+        precision: ``float32``, ``bfloat16`` or ``float16``.
+
+    Raises:
+        UnknownNameError: It is neither a network nor a folder.
+        ModelError: The model cannot be loaded.
+        ConfigError: The size or the batch does not fit.
+    """
+    chosen = choose_device(device)
+    if Path(target).expanduser().is_dir():
+        model = load(target, device=device, precision="float32").model
+        network, normalization = model.network, model.normalization
+        num_classes, channels = model.labels.num_classes, model.plan.input.channels
+        dims = int(model.plan.input.spatial_dims)
+    else:
+        network, dims = _named(str(target), num_classes, channels)
+        normalization = InputNormalization((128.0,) * channels, (64.0,) * channels)
+    size = _checked_size(size, dims, batch)
+    network = network.to(chosen).eval()
+    with torch.device("meta"):
+        blank = torch.zeros(batch, channels, *size)
+    return Measured(
+        name=str(target),
+        size=size,
+        batch=batch,
+        channels=channels,
+        num_classes=num_classes,
+        device=examine(str(chosen)).name,
+        precision=precision,
+        parameters=count_parameters(network),
+        parts=parameters_by_part(network),
+        multiply_adds=count_multiply_adds(_weightless(network), blank),
+        speed=measure_speed(
+            network,
+            normalization.to(chosen),
+            size=size,
+            channels=channels,
+            batch=batch,
+            device=chosen,
+            precision=precision,
+        ),
+    )
+
+
+def _named(name: str, num_classes: int, channels: int) -> tuple[nn.Module, int]:
+    settings = network_settings(name)["network"]
+    dims = NETWORKS[settings["name"]].spatial_dims[0]
+    options = settings.get("options", {})
+    network = build_network(
+        settings["name"], num_classes=num_classes, in_channels=channels, spatial_dims=dims, **options
+    )
+    return network, dims
+
+
+def _weightless(network: nn.Module) -> nn.Module:
+    """Return a copy without memory, in which shapes alone are computed."""
+    import copy
+
+    return copy.deepcopy(network).to("meta")
+
+
+def _checked_size(size: tuple[int, ...] | None, dims: int, batch: int) -> tuple[int, ...]:
+    if batch < 1:
+        raise ConfigError(f"A batch holds one image or more; found {batch}.")
+    if size is None:
+        return DEFAULT_SIZES[dims]
+    if len(size) != dims:
+        raise ConfigError(f"This network takes {dims}D input, so its size has {dims} numbers; found {size}.")
+    return size

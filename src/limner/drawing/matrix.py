@@ -1,0 +1,100 @@
+"""A confusion matrix as a picture for slides and papers.
+
+Shape legend: K classes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PILImage
+from PIL import ImageDraw
+
+from limner.core.labels import RGB
+from limner.drawing.display import RGBImage
+from limner.drawing.fonts import lettering
+from limner.drawing.panels import FAINT, INK, PAPER
+
+RIGHT: RGB = (39, 85, 184)
+WRONG: RGB = (201, 74, 18)
+EMPTY: RGB = (241, 237, 229)
+
+CELL, LARGE_CELL, MARGIN = 44, 110, 24
+"""Pixels of a cell, of one where classes are few, and around everything."""
+
+FEW = 6
+"""So many classes leave room for counts beneath the percentages."""
+
+
+def draw_matrix(counts: npt.NDArray[np.int64], names: Sequence[str], *, title: str = "") -> RGBImage:
+    """Draw a confusion matrix with each row as parts of its class.
+
+    Args:
+        counts: (K, K), rows truth and columns prediction.
+        names: K of them.
+        title: A line above.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    cell = LARGE_CELL if len(names) <= FEW else CELL
+    shown = [lettering(name[:32], instead=f"class {i}") for i, name in enumerate(names)]
+    label = max(round(font.getlength(text)) for text, font in shown) + 14
+    left, top = MARGIN + label + 26, MARGIN + (30 if title else 0) + 26 + label
+    side = cell * len(names)
+    sheet = PILImage.new("RGB", (left + side + MARGIN, top + side + MARGIN), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    if title:
+        text, font = lettering(title)
+        draw.text((MARGIN, MARGIN), text, INK, font=font)
+    text, font = lettering("predicted as")
+    draw.text((left, top - label - 26), text, FAINT, font=font)
+    _turned(sheet, "truth", (MARGIN, top), FAINT)
+    for i, (text, font) in enumerate(shown):
+        middle = top + round((i + 0.5) * cell)
+        draw.text((left - 10, middle), text, INK, font=font, anchor="rm" if _has_anchors(font) else None)
+        _turned(sheet, text, (left + round((i + 0.5) * cell) - 10, top - label), INK, height=label - 8)
+    for i, row in enumerate(counts):
+        for j, pixels in enumerate(row):
+            box = (left + j * cell, top + i * cell, left + (j + 1) * cell - 2, top + (i + 1) * cell - 2)
+            _cell(draw, box, int(pixels), int(row.sum()), is_right=i == j, with_counts=cell == LARGE_CELL)
+    return np.asarray(sheet)
+
+
+def _cell(
+    draw: ImageDraw.ImageDraw,
+    box: tuple[int, int, int, int],
+    pixels: int,
+    total: int,
+    *,
+    is_right: bool,
+    with_counts: bool,
+) -> None:
+    part = pixels / total if total else 0.0
+    depth = part if is_right else part**0.6  # small mistakes matter most
+    paint = np.array(EMPTY) + depth * (np.array(RIGHT if is_right else WRONG) - np.array(EMPTY))
+    red, green, blue = (round(c) for c in paint)
+    draw.rounded_rectangle(box, 4, fill=(red, green, blue))
+    lines = [f"{100 * part:.1f} %" if with_counts else f"{100 * part:.0f}" if part >= 0.005 else ""]
+    if with_counts:
+        lines.append(f"{pixels:,}")
+    for number, line in enumerate(lines if total else ["-"]):
+        text, font = lettering(line)
+        x = (box[0] + box[2]) / 2 - font.getlength(text) / 2
+        y = (box[1] + box[3]) / 2 - 11 + (number - (len(lines) - 1) / 2) * 22
+        draw.text((x, y), text, PAPER if depth > 0.55 else INK, font=font)
+
+
+def _turned(
+    sheet: PILImage.Image, words: str, at: tuple[int, int], color: RGB, *, height: int | None = None
+) -> None:
+    """Write upwards; with a height, so that the words end at its bottom."""
+    text, font = lettering(words)
+    strip = PILImage.new("RGB", (height or round(font.getlength(text)) + 2, 24), PAPER)
+    ImageDraw.Draw(strip).text((0, 0), text, color, font=font)
+    sheet.paste(strip.rotate(90, expand=True), at)
+
+
+def _has_anchors(font: object) -> bool:
+    """Tell whether a font can place text by its middle; Pillow's bitmap font cannot."""
+    return hasattr(font, "getbbox") and hasattr(font, "path")

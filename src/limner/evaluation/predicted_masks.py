@@ -1,0 +1,93 @@
+"""Predictions that somebody else's program wrote: index masks in a folder, named like the images."""
+
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+
+from limner.core.errors import DataError, describe
+from limner.core.labels import LabelTable
+from limner.core.prediction import Prediction
+from limner.core.sample import Sample, size_text
+from limner.formats.masks import read_values
+
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy")
+"""Files that can be masks; JPEG would change the values."""
+
+
+class PredictedMasks:
+    """Finds and reads the mask of an image.
+
+    Args:
+        folder: With the masks anywhere below it; that of `limner predict` can be named as a whole.
+        labels: The values in the masks: those that the true masks of the data have.
+
+    Raises:
+        DataError: There is no mask in the folder.
+    """
+
+    def __init__(self, folder: Path, labels: LabelTable) -> None:
+        inside = folder / "masks"
+        self.folder = inside if inside.is_dir() else folder
+        self.labels = labels
+        self._by_path: dict[str, Path] = {}
+        self._by_stem: dict[str, list[Path]] = defaultdict(list)
+        for path in sorted(self.folder.rglob("*")):
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                self._by_path[path.relative_to(self.folder).with_suffix("").as_posix()] = path
+                self._by_stem[path.stem].append(path)
+        if not self._by_path:
+            raise DataError(
+                describe(
+                    "There are no predicted masks",
+                    where=folder,
+                    found="a folder without them" if folder.is_dir() else "no such folder",
+                    expected=f"index masks named like the images ({', '.join(SUFFIXES)})",
+                )
+            )
+
+    def predict(self, sample: Sample) -> Prediction:
+        """Read what was predicted for an image.
+
+        Raises:
+            DataError: There is no mask of that name, or two, or it does not fit image or labels.
+        """
+        path = self._find(sample.name)
+        values = read_values(path, self.labels.encoding)
+        if values.shape != sample.spatial_shape:
+            raise DataError(
+                describe(
+                    "A predicted mask and its image differ in size",
+                    where=path,
+                    found=f"{size_text(values.shape)} pixels (width x height)",
+                    expected=size_text(sample.spatial_shape),
+                    mend="Scale predictions back to the image (nearest neighbour) before saving them.",
+                )
+            )
+        labels = self.labels.encode(values, where=str(path))
+        if labels.max(initial=0) >= self.labels.num_classes:
+            raise DataError(
+                describe(
+                    "A predicted mask holds pixels without a class",
+                    where=path,
+                    found=f"an ignored value: one of {list(self.labels.ignored_values)}",
+                    expected=f"one of {', '.join(self.labels.names)} at every pixel",
+                )
+            )
+        return Prediction(sample.name, labels)
+
+    def _find(self, name: str) -> Path:
+        """Return the file at the image's own path, or the only one with its last name."""
+        if name in self._by_path:
+            return self._by_path[name]
+        alike = self._by_stem.get(PurePosixPath(name).name, [])
+        if len(alike) == 1:
+            return alike[0]
+        found = "two or more: " + ", ".join(map(str, alike[:3])) if alike else "no such file"
+        raise DataError(
+            describe(
+                "There is not one predicted mask for an image",
+                where=self.folder,
+                found=found,
+                expected=f"{name}.png",
+                mend="Name each predicted mask like its image, in folders as the images are.",
+            )
+        )

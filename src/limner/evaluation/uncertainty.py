@@ -1,0 +1,65 @@
+"""How far to trust a score: its spread over the images, and the interval that the choice of images leaves."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from limner.metrics.bootstrap import REPLICATES, PoissonBootstrap
+from limner.metrics.confusion import Counts
+from limner.metrics.spread import Interval, Spread, SpreadOfScores, interval
+
+FEWEST_IMAGES = 5
+"""Drawing from fewer images than this again and again says nothing about other images."""
+
+NOT_SPREAD = ("precision/", "recall/")
+"""Scores of one class of one image that say little and would fill the file."""
+
+
+class Uncertainty:
+    """Follows the counts of each image.
+
+    Args:
+        named: Counts -> score name -> value.
+        shape: Of the counts of one image.
+        seed: Of the bootstrap.
+    """
+
+    def __init__(
+        self, named: Callable[[Counts], dict[str, float]], *, shape: tuple[int, ...], seed: int = 0
+    ) -> None:
+        self._named = named
+        self._names = [n for n in named(np.zeros(shape, np.int64)) if not n.startswith(NOT_SPREAD)]
+        self._bootstrap = PoissonBootstrap(shape, seed=seed)
+        self._spread = SpreadOfScores(len(self._names))
+        self._seed = seed
+        self._num_images = 0
+
+    def update(self, name: str, counts: Counts) -> None:
+        """Add one image."""
+        self._bootstrap.update(name, counts)
+        values = self._named(counts)
+        self._spread.update(np.array([values[name] for name in self._names]))
+        self._num_images += 1
+
+    def merge(self, other: "Uncertainty") -> None:
+        """Add what another worker has followed of other images."""
+        self._bootstrap.merge(other._bootstrap)
+        self._spread.merge(other._spread)
+        self._num_images += other._num_images
+
+    def intervals(self) -> dict[str, Interval]:
+        """Return score name -> 95 % interval of the pooled score; none for too few images."""
+        if self._num_images < FEWEST_IMAGES:
+            return {}
+        again = [self._named(sums) for sums in self._bootstrap.sums]
+        return {name: interval(np.array([values[name] for values in again])) for name in again[0]}
+
+    def spreads(self) -> dict[str, Spread]:
+        """Return score name -> its spread over the images; with intervals for those of the whole."""
+        enough = self._num_images >= FEWEST_IMAGES
+        return {
+            name: self._spread.compute(
+                number, replicates=REPLICATES if enough and "/" not in name else 0, seed=self._seed
+            )
+            for number, name in enumerate(self._names)
+        }

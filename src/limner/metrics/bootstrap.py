@@ -1,0 +1,44 @@
+"""How far a pooled score may be off by the choice of images: the bootstrap, as images stream by.
+
+The textbook draws as many images as there are, with replacement, again and again; it needs all of them at
+hand. Here each image enters each repetition as often as a Poisson draw of mean 1 says, which comes to the
+same for more than a few images (Oza and Russell, 2001) and needs only running sums. The draws of an image
+depend on its name alone, so that workers can share the images in any way.
+"""
+
+import numpy as np
+
+from limner.core.randomness import generator
+from limner.metrics.confusion import Counts
+
+REPLICATES = 1000
+"""Repetitions: enough for two digits of an interval's ends."""
+
+
+class PoissonBootstrap:
+    """Sums of counts, each image as often as drawn.
+
+    Args:
+        shape: Of the counts of one image.
+        replicates: Number of repetitions.
+        seed: Of the draws.
+    """
+
+    def __init__(self, shape: tuple[int, ...], *, replicates: int = REPLICATES, seed: int = 0) -> None:
+        self.sums: Counts = np.zeros((replicates, *shape), np.int64)
+        self._seed = seed
+
+    def update(self, name: str, counts: Counts) -> None:
+        """Add one image.
+
+        Args:
+            name: Of the image, unique in the dataset.
+            counts: Its counts, of the shape given.
+        """
+        weights = generator(self._seed, f"bootstrap/{name}").poisson(1.0, len(self.sums))
+        self.sums += weights.reshape(-1, *(1 for _ in counts.shape)) * counts
+
+    def merge(self, other: "PoissonBootstrap") -> None:
+        """Add what another with the same seed has drawn of other images."""
+        assert self._seed == other._seed
+        self.sums += other.sums

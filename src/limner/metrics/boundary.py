@@ -1,0 +1,161 @@
+"""How well outlines agree: Boundary IoU and Boundary F1, as running sums over any number of images.
+
+Distances are chessboard distances (a diagonal step is one), as in the authors' code of Boundary IoU
+(Cheng et al., 2021). Volumes are taken slice by slice.
+
+Shape legend: K classes, H, W image size.
+"""
+
+from dataclasses import dataclass
+from math import hypot
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.labels import IGNORE_INDEX
+from limner.core.sample import LabelMap
+from limner.metrics.confusion import Counts, PerClass, mean_of_present, ratio
+
+BAND = 0.02
+"""Half width of the band of Boundary IoU, as a part of the image's diagonal: the paper's choice."""
+
+TOLERANCE = 0.0075
+"""How far an outline may be off for Boundary F1, as a part of the diagonal: as in Csurka et al., 2013."""
+
+ROWS = ("band_both", "band_truth", "band_predicted", "found", "outline_truth", "right", "outline_predicted")
+"""What is counted, in the order of the rows of `count_boundaries`."""
+
+
+def count_boundaries(truth: LabelMap, predicted: LabelMap, num_classes: int) -> Counts:
+    """Count the pixels of one image that the boundary scores are made of.
+
+    Ignored pixels are cut out of both maps. The band of Boundary IoU begins at them and at the image's
+    border too, as in the authors' code; an outline of Boundary F1 runs between two classes only.
+
+    Args:
+        truth: (H, W) or (D, H, W) uint8, 0..K-1 or `IGNORE_INDEX`.
+        predicted: The same shape, 0..K-1.
+        num_classes: K.
+
+    Returns:
+        (7, K) int64, rows as in `ROWS`.
+    """
+    assert truth.shape == predicted.shape, f"truth {truth.shape}, prediction {predicted.shape}"
+    if truth.ndim == 3:
+        slices = [count_boundaries(t, p, num_classes) for t, p in zip(truth, predicted, strict=True)]
+        return np.asarray(np.stack(slices).sum(0), np.int64)
+    truth = np.ascontiguousarray(truth)
+    predicted = np.where(truth == IGNORE_INDEX, truth, predicted)
+    diagonal = hypot(*truth.shape)
+    band, tolerance = max(1, round(BAND * diagonal)), max(1, round(TOLERANCE * diagonal))
+    return np.stack(
+        [
+            *_count_bands(truth, predicted, num_classes, band),
+            *_count_found(truth, predicted, num_classes, tolerance),
+            *_count_found(predicted, truth, num_classes, tolerance),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class BoundaryScores:
+    """What the counts say; a class without any boundary has NaN.
+
+    Attributes:
+        iou: (K) IoU of the bands inside the borders of truth and prediction.
+        f1: (K) harmonic mean of the parts of both outlines that lie near the other.
+    """
+
+    iou: PerClass
+    f1: PerClass
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean over the classes that have a boundary."""
+        return mean_of_present(self.iou)
+
+    @property
+    def mean_f1(self) -> float:
+        """Mean over the classes that have an outline."""
+        return mean_of_present(self.f1)
+
+
+def boundary_scores(counts: Counts) -> BoundaryScores:
+    """Compute the scores of counts as `count_boundaries` gives them, or of a sum of such.
+
+    Args:
+        counts: (7, K) int64.
+    """
+    both, band_truth, band_predicted, found, outline_truth, right, outline_predicted = counts
+    recall, precision = ratio(found, outline_truth), ratio(right, outline_predicted)
+    # Where only one of both has an outline nothing of it can be near, so the score is 0.
+    either = outline_truth + outline_predicted > 0
+    recall, precision = (np.where(either, np.nan_to_num(part), np.nan) for part in (recall, precision))
+    total = recall + precision
+    f1 = np.where(total > 0, 2 * recall * precision / np.where(total > 0, total, 1), total)
+    return BoundaryScores(iou=ratio(both, band_truth + band_predicted - both), f1=f1)
+
+
+def _count_bands(truth: LabelMap, predicted: LabelMap, num_classes: int, width: int) -> list[Counts]:
+    inner_truth, inner_predicted = (_band(labels, width) for labels in (truth, predicted))
+    both = inner_truth & inner_predicted & (truth == predicted)
+    return [
+        np.bincount(labels[inside], minlength=num_classes)
+        for labels, inside in ((truth, both), (truth, inner_truth), (predicted, inner_predicted))
+    ]
+
+
+def _band(labels: LabelMap, width: int) -> npt.NDArray[np.bool_]:
+    """Return the pixels with another label, an ignored pixel or the image's border within `width`.
+
+    One look at the largest and the smallest label around does it for all classes at once.
+    """
+    around = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * width + 1, 2 * width + 1))
+    largest = cv2.dilate(labels, around, borderType=cv2.BORDER_CONSTANT, borderValue=IGNORE_INDEX)
+    differs = (largest != labels) | (cv2.erode(labels, around) != labels)
+    return np.asarray(differs & (labels != IGNORE_INDEX))
+
+
+def _count_found(sought: LabelMap, given: LabelMap, num_classes: int, tolerance: int) -> list[Counts]:
+    """Return how many outline pixels of `sought` have one of `given` near, and how many there are."""
+    places = np.flatnonzero(_outline(sought))
+    outline = _outline(given)
+    classes = sought.ravel()[places]
+    found = np.zeros(len(places), bool)
+    for first in range(0, num_classes, 64):  # a bit a class, 64 at a time
+        count = min(64, num_classes - first)
+        kind = np.dtype(f"u{1 if count <= 8 else 2 if count <= 16 else 4 if count <= 32 else 8}")
+        lookup = np.zeros(256, kind)
+        lookup[first : first + count] = np.left_shift(np.uint64(1), np.arange(count, dtype=np.uint64))
+        bits = np.where(outline, lookup[given], kind.type(0))
+        mine = (classes >= first) & (classes < first + count)
+        near = _spread(bits, tolerance).ravel()[places[mine]]
+        found[mine] = near.astype(np.uint64) >> (classes[mine] - first).astype(np.uint64) & np.uint64(1) > 0
+    return [np.bincount(part, minlength=num_classes) for part in (classes[found], classes)]
+
+
+def _outline(labels: LabelMap) -> npt.NDArray[np.bool_]:
+    """Return the pixels that touch another class; neither ignored pixels nor the image's border count."""
+    square = np.ones((3, 3), np.uint8)
+    known = labels != IGNORE_INDEX
+    largest = cv2.dilate(np.where(known, labels, np.uint8(0)), square)
+    return np.asarray(((largest > labels) | (cv2.erode(labels, square) < labels)) & known)
+
+
+def _spread(bits: npt.NDArray[np.unsignedinteger], distance: int) -> npt.NDArray[np.unsignedinteger]:
+    """Give each pixel the bits of all pixels within a chessboard distance.
+
+    A window grows by doubling, so that the cost rises with the logarithm of the distance and not with
+    the number of classes.
+    """
+    length = 2 * distance + 1
+    for _ in range(2):  # along the rows, then along the columns
+        wide = np.pad(bits, ((distance, distance), (0, 0)))
+        covered = 1
+        while 2 * covered <= length:
+            wide = wide[:-covered] | wide[covered:]
+            covered *= 2
+        rest = length - covered
+        bits = (wide[:-rest] | wide[rest:] if rest else wide).T
+    return bits

@@ -1,0 +1,117 @@
+"""One class against the rest at every threshold: PR and ROC curves, and whether probabilities are true.
+
+Probabilities are counted in a thousand steps, so memory does not grow with pixels or images.
+
+Shape legend: T thresholds, *S spatial axes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.labels import IGNORE_INDEX
+from limner.core.sample import LabelMap
+from limner.metrics.confusion import PerClass, ratio
+
+STEPS = 1000
+"""Thresholds are 0, 0.001, ..., 1."""
+
+CALIBRATION_BINS = 15
+"""As in Guo et al., 2017."""
+
+
+@dataclass(frozen=True)
+class ThresholdScores:
+    """What the pixels say at each threshold; the class is predicted where its probability reaches it.
+
+    Attributes:
+        thresholds: (T) rising.
+        precision: (T) NaN where nothing is predicted.
+        recall: (T) also called true positive rate.
+        false_positive_rate: (T) part of the other pixels that is predicted as the class.
+        dice: (T).
+        average_precision: Area under the PR curve, in steps, as scikit-learn has it.
+        area_under_roc: Area under the ROC curve.
+        calibration_error: ECE: mean distance between probability and how often it comes true.
+        reliability: (bins, 3) mean probability, part that is the class, pixels; of bins with pixels.
+    """
+
+    thresholds: PerClass
+    precision: PerClass
+    recall: PerClass
+    false_positive_rate: PerClass
+    dice: PerClass
+    average_precision: float
+    area_under_roc: float
+    calibration_error: float
+    reliability: npt.NDArray[np.float64]
+
+    @property
+    def best(self) -> tuple[float, float]:
+        """The threshold with the highest Dice, and that Dice; found on the images it is stated for."""
+        place = int(np.nanargmax(self.dice))
+        return float(self.thresholds[place]), float(self.dice[place])
+
+
+class ThresholdCurves:
+    """Pixels by probability, those of the class and the others apart."""
+
+    def __init__(self) -> None:
+        self._pixels = np.zeros((2, STEPS + 1), np.int64)
+        self._bins = np.zeros((3, CALIBRATION_BINS))
+
+    def update(self, probability: npt.NDArray[np.float32], truth: LabelMap, *, index: int) -> None:
+        """Add one image.
+
+        Args:
+            probability: (*S) of the class, 0..1.
+            truth: (*S) uint8 with `IGNORE_INDEX`.
+            index: The class.
+        """
+        known = truth != IGNORE_INDEX
+        sure, is_class = probability[known].astype(np.float64), truth[known] == index
+        step = np.clip((sure * STEPS).astype(np.int64), 0, STEPS)
+        for row, pixels in enumerate((~is_class, is_class)):
+            self._pixels[row] += np.bincount(step[pixels], minlength=STEPS + 1)
+        place = np.clip((sure * CALIBRATION_BINS).astype(np.int64), 0, CALIBRATION_BINS - 1)
+        for row, weights in enumerate((sure, is_class, np.ones_like(sure))):
+            self._bins[row] += np.bincount(place, weights, CALIBRATION_BINS)
+
+    def merge(self, other: "ThresholdCurves") -> None:
+        """Add what another has counted."""
+        self._pixels += other._pixels
+        self._bins += other._bins
+
+    def compute(self) -> ThresholdScores:
+        """Return curves and areas of everything counted so far."""
+        # Predicted at a threshold is whatever lies at it or above.
+        wrong, right = np.cumsum(self._pixels[:, ::-1], 1)[:, ::-1]
+        precision, recall = ratio(right, right + wrong), _part(right)
+        rate = _part(wrong)
+        used = self._bins[2] > 0
+        sure, true, pixels = self._bins[:, used]
+        reliability = np.stack([sure / pixels, true / pixels, pixels], 1)
+        gaps = np.abs(reliability[:, 0] - reliability[:, 1]) * pixels
+        gained = recall - np.append(recall[1:], 0.0)
+        return ThresholdScores(
+            thresholds=np.arange(STEPS + 1) / STEPS,
+            precision=precision,
+            recall=recall,
+            false_positive_rate=rate,
+            dice=ratio(2 * right, right + wrong + right[0]),
+            average_precision=float((np.nan_to_num(precision) * gained).sum()),
+            area_under_roc=_area(np.append(0.0, rate[::-1]), np.append(0.0, recall[::-1])),
+            calibration_error=float(gaps.sum() / pixels.sum()) if len(pixels) else np.nan,
+            reliability=reliability,
+        )
+
+
+def _part(counted: npt.NDArray[np.int64]) -> PerClass:
+    """Return counts as parts of the first, which is of all; NaN where there is none."""
+    return ratio(counted, np.full(len(counted), counted[0]))
+
+
+def _area(xs: PerClass, ys: PerClass) -> float:
+    """Return the area under a line of points, by trapezoids."""
+    return float((np.diff(xs) * (ys[1:] + ys[:-1]) / 2).sum())

@@ -1,0 +1,64 @@
+"""How fast it trained and predicts, and what memory that took."""
+
+import math
+
+from limner.reporting.facts import Evaluation, RunFacts, Series
+from limner.reporting.markup import Html, tag
+from limner.reporting.numbers import count, duration, percent, significant, time_span
+
+
+def speed(facts: RunFacts) -> Html:
+    """Return what was measured while training and while evaluating."""
+    rows = [*_training(facts), *(row for e in facts.evaluations for row in _prediction(facts, e))]
+    if not rows:
+        return tag("p", "No times were logged in this run.", class_="empty")
+    return tag("dl", [(tag("dt", name), tag("dd", text)) for name, text in rows], class_="facts")
+
+
+def _training(facts: RunFacts) -> list[tuple[str, str]]:
+    rows = []
+    if facts.seconds is not None and facts.steps:
+        text = f"{duration(facts.seconds)} for {count(facts.steps)} steps, validation included"
+        rows.append(("Training", text))
+    step, waiting = facts.series.get("train/step_seconds"), facts.series.get("train/data_seconds")
+    if step is not None and (seconds := _finite(step)):
+        rows += _steps(facts, seconds, [] if waiting is None else _finite(waiting))
+    origin = facts.model.get("origin")
+    peak = origin.get("peak_bytes") if isinstance(origin, dict) else None
+    if isinstance(peak, int):
+        what = "of the process" if facts.environment.get("device") == "cpu" else "of tensors on the device"
+        rows.append(("Peak memory of training", f"{peak / 1e9:.2f} GB {what}"))
+    return rows
+
+
+def _steps(facts: RunFacts, seconds: list[float], waiting: list[float]) -> list[tuple[str, str]]:
+    mean = sum(seconds) / len(seconds)
+    batch = facts.plan.train.batch_size * facts.num_processes if facts.plan else None
+    rate = f", {significant(batch / mean)} crops a second" if batch and mean else ""
+    rows = [
+        ("A step", f"{time_span(mean)}{rate}"),
+        ("Fastest and slowest", f"{time_span(min(seconds))} and {time_span(max(seconds))}, as logged"),
+    ]
+    if waiting and mean:
+        rows.append(("Waiting for data", f"{percent(sum(waiting) / sum(seconds))} of the time of the steps"))
+    return rows
+
+
+def _prediction(facts: RunFacts, evaluation: Evaluation) -> list[tuple[str, str]]:
+    found = evaluation.speed
+    median, high, rate = (
+        found.get(name) for name in ("median_seconds", "percentile_95_seconds", "images_per_second")
+    )
+    if not (isinstance(median, float) and isinstance(high, float) and isinstance(rate, float)):
+        return []
+    split = f" ({evaluation.split})" if len(facts.evaluations) > 1 else ""
+    text = f"{time_span(median)} in the median, 95 % within {time_span(high)}, "
+    text += f"{significant(rate)} images a second"
+    rows = [(f"Prediction of an image{split}", f"{text}, on {found.get('device')}")]
+    if isinstance(found.get("peak_bytes"), int):
+        rows.append((f"Peak memory of prediction{split}", f"{found['peak_bytes'] / 1e9:.2f} GB"))
+    return rows
+
+
+def _finite(series: Series) -> list[float]:
+    return [value for value in series.values if math.isfinite(value)]

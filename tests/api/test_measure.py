@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+import limner
+from limner.analysis import network_speed
+from limner.core.errors import ConfigError, UnknownNameError
+from limner.networks import build_network
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch):
+    monkeypatch.setattr(network_speed, "LONGEST_SECONDS", 0.0)
+
+
+def test_a_named_network(monkeypatch):
+    found = limner.measure("unet", size=(64, 96), num_classes=2, device="cpu")
+    network = build_network("unet", num_classes=2, in_channels=3)
+    assert found.parameters == sum(p.numel() for p in network.parameters()) == sum(found.parts.values())
+    # PyTorch's own counter sees two operations in a multiply-add.
+    with torch.utils.flop_counter.FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.eval()(torch.zeros(1, 3, 64, 96))
+    assert found.multiply_adds == counter.get_total_flops() // 2
+    assert found.size == (64, 96) and found.batch == 1 and found.speed.peak_bytes is not None
+
+
+def test_a_model_has_its_own_classes(run):
+    found = limner.measure(run.root, size=(40, 40), batch=2, device="cpu")
+    assert found.num_classes == 2 and found.channels == 3 and found.batch == 2
+    one = limner.measure(run.model, size=(40, 40), device="cpu")
+    assert found.multiply_adds == 2 * one.multiply_adds
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(UnknownNameError, match="network"):
+        limner.measure("unett")
+    with pytest.raises(ConfigError, match=r"2 numbers; found \(64, 64, 64\)"):
+        limner.measure("unet", size=(64, 64, 64))
+
+
+@pytest.mark.peer
+def test_multiply_adds_are_those_of_fvcore():
+    fvcore = pytest.importorskip("fvcore.nn")
+    found = limner.measure("unet", size=(64, 96), num_classes=2, device="cpu")
+    network = build_network("unet", num_classes=2, in_channels=3).eval()
+    counted = fvcore.FlopCountAnalysis(network, torch.zeros(1, 3, 64, 96)).total()
+    assert found.multiply_adds == pytest.approx(counted, rel=0.01)

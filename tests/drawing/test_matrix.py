@@ -1,0 +1,31 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from limner.drawing.matrix import LARGE_CELL, RIGHT, draw_matrix
+from limner.drawing.pdf import encode_pdf
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 30])
+def test_a_matrix_of_any_size_is_drawn(count):
+    draw = np.random.default_rng(0)
+    picture = draw_matrix(draw.integers(0, 9000, (count, count)), [f"class {i}" for i in range(count)])
+    assert picture.dtype == np.uint8 and picture.ndim == 3 and min(picture.shape[:2]) > 40 * count
+
+
+def test_a_perfect_class_is_fully_blue_and_a_missing_one_is_not_painted():
+    picture = draw_matrix(np.array([[500, 0], [0, 0]]), ["a", "b"], title="val: 3 images")
+    blue = (picture == RIGHT).all(-1)
+    # One cell with rounded corners and a gap, less the ink of its two lines.
+    assert 0.8 * LARGE_CELL**2 < blue.sum() < LARGE_CELL**2
+
+
+def test_pdf_is_one_page_of_the_picture():
+    data = encode_pdf(np.full((72, 144, 3), 200, np.uint8))
+    assert data.startswith(b"%PDF") and data.count(b"/Type /Page\n") + data.count(b"/Type /Page ") == 1
+    # 144 pixels at 144 an inch are 72 points.
+    assert b"[ 0 0 72.0 36.0 ]" in data
+    with pytest.raises(OSError):  # Pillow writes PDF and does not read it, so this is no image in disguise
+        Image.open(io.BytesIO(data))

@@ -1,0 +1,60 @@
+"""The page in a real browser: its script runs, and nothing is said on the console."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from PIL import Image
+
+from limner.reporting import write_report
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed"),
+]
+
+
+def browse(page, folder, *arguments):
+    """Open a page without a window; return what the browser wrote to stdout and to its log."""
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+        f"--user-data-dir={folder / 'browser'}", *arguments, page.resolve().as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def test_the_page_runs_without_a_word_on_the_console(run, tmp_path):
+    page = write_report(run)
+    document, console = browse(page, tmp_path, "--dump-dom")
+    assert console == []
+    # The script made the headings of the tables into buttons; without it none has a tabindex.
+    assert re.search(r'<th scope="col" tabindex="0">Class', document)
+
+
+def test_an_error_would_be_seen(tmp_path):
+    page = tmp_path / "broken.html"
+    page.write_text("<script>nowhere.to.be.found()</script>")
+    assert browse(page, tmp_path, "--dump-dom")[1]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1100, 900), (500, 900)])
+def test_nothing_is_wider_than_the_window(street_run, tmp_path, width, height):
+    page = write_report(street_run)
+    text = page.read_text("utf-8")
+    probe = "<script>document.title = document.documentElement.scrollWidth</script>"
+    policy = text.index("<meta http-equiv"), text.index("/>", text.index("<meta http-equiv")) + 2
+    page.write_text(text[: policy[0]] + text[policy[1] :].replace("</body>", f"{probe}</body>"), "utf-8")
+    document, _ = browse(page, tmp_path, "--dump-dom", f"--window-size={width},{height}")
+    assert int(re.search(r"<title>(\d+)</title>", document).group(1)) <= width
+
+
+def test_a_screenshot_shows_ink_on_paper(run, tmp_path):
+    shot = tmp_path / "shot.png"
+    browse(write_report(run), tmp_path, f"--screenshot={shot}", "--window-size=900,1200")
+    with Image.open(shot) as picture:
+        colors = picture.convert("RGB").getcolors(2**20)
+    assert picture.size == (900, 1200) and len(colors) > 50
