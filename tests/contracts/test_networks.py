@@ -17,6 +17,7 @@ TINY = {
     "encoder-unet": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4)},
     "pspnet": {"backbone": "resnet18c", "channels": 8},
     "deeplabv3plus": {"backbone": "resnet18c", "channels": 16},
+    "segformer": {"channels": 32},
     "unet3d": {"widths": (4, 8, 12)},
 }
 NUM_CLASSES = 4

@@ -86,6 +86,38 @@ ROWS = {
         *("deeplabv3plus", 19, 3, {"backbone": "resnet18", **SMP_HEAD}, 12333923),
         "0e043ea04517ac9bb5cb20a4d3b7d8a024dc51c70bf26951e1b081e25fa8a635",
     ),
+    ("SegFormer", "NVlabs official MiT-B0, decoder embed_dim 256, 19 classes"): (
+        *("segformer", 19, 3, {"backbone": "mit_b0"}, 3719027),
+        "10501842eb7b63a57dc66ea919b36cde1b0f41bf10f76ef9145e6e5ba0f0599b",
+    ),
+    ("SegFormer", "NVlabs official MiT-B3, decoder embed_dim 768, 19 classes"): (
+        *("segformer", 19, 3, {"backbone": "mit_b3"}, 47237075),
+        "45d61070658867985aed0b17f9e1f70f3602b2fa999eeabba1247d8ba592facd",
+    ),
+    ("SegFormer", "NVlabs official MiT-B4, decoder embed_dim 768, 19 classes"): (
+        *("segformer", 19, 3, {"backbone": "mit_b4"}, 64007635),
+        "1cc2f5181a87184ceb56b63012adbab02191afd7968d70d7399c57a6f19b63ed",
+    ),
+    ("SegFormer", "NVlabs official MiT-B2, decoder embed_dim 768, 19 classes"): (
+        *("segformer", 19, 3, {"backbone": "mit_b2"}, 27361235),
+        "0cea5213a51f8159dea92430120edecc9c3d7fdab34246ee83ed319ce70507ce",
+    ),
+    ("SegFormer", "NVlabs official MiT-B1, decoder embed_dim 256, 19 classes"): (
+        *("segformer", 19, 3, {"backbone": "mit_b1"}, 13682131),
+        "b5358e976b975e9fc73cb145e0f98bcf0e88a26db7905a3f10a967655830aacd",
+    ),
+    ("SegFormer", "NVlabs official MiT-B5, decoder embed_dim 768, 150 classes"): (
+        *("segformer", 150, 3, {"backbone": "mit_b5"}, 84708694),
+        "90ba431cde553dc6929752e579fe95fe8e234d51ef349c4df0d04b18b455726b",
+    ),
+    ("SegFormer", "NVlabs official MiT-B3, decoder embed_dim 768, 150 classes"): (
+        *("segformer", 150, 3, {"backbone": "mit_b3"}, 47337814),
+        "5bc3420f2d12be06e4471f828a5481ea163b288caa0b57a4a895f40ed40e296d",
+    ),
+    ("SegFormer", "NVlabs official MiT-B1, decoder embed_dim 256, 150 classes"): (
+        *("segformer", 150, 3, {"backbone": "mit_b1"}, 13715798),
+        "d5059ecd9ca21afa9a54d0a84f51755efaa2cd2fa39c020f78ab1769fb9005c7",
+    ),
     ("3D U-Net", "wolny UNet3D default f_maps 64, gcr, 4 levels, 1 in, 2 out"): (
         "unet3d",
         2,

@@ -6,7 +6,7 @@ from torch import nn
 
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, UnknownNameError, describe
-from limner.networks import deeplabv3plus, encoder_unet, pspnet, unet, unet3d
+from limner.networks import deeplabv3plus, encoder_unet, pspnet, segformer, unet, unet3d
 from limner.networks.backbones import Pretrained
 from limner.networks.entry import NetworkEntry
 
@@ -17,6 +17,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "encoder-unet": encoder_unet.ENTRY,
     "pspnet": pspnet.ENTRY,
     "deeplabv3plus": deeplabv3plus.ENTRY,
+    "segformer": segformer.ENTRY,
     "unet3d": unet3d.ENTRY,
 }
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from limner.networks.backbones.mit import MIX_TRANSFORMERS, MixTransformer
 from limner.networks.backbones.pretrained import Pretrained, load_pretrained
 from limner.networks.backbones.resnet import RESNETS, Dilation, OutputStride, ResNet
 
@@ -37,11 +38,11 @@ def build_backbone(
     dilation: Dilation = "contracted",
     multi_grid: tuple[int, ...] = (1,),
     pretrained: Pretrained = False,
-) -> "ResNet | TimmBackbone":
+) -> "MixTransformer | ResNet | TimmBackbone":
     """Build a backbone by name.
 
     Args:
-        name: One of ours (`resnet18`, `resnet50c`, ...) or any timm model.
+        name: One of ours (`resnet18`, `resnet50c`, `mit_b0`, ...) or any timm model.
         in_channels: Channels of the image.
         output_stride: Stride of the coarsest map.
         dilation: How our ResNets reach an output stride below 32.
@@ -53,6 +54,10 @@ def build_backbone(
         ConfigError: It cannot have that output stride, or its weights are insisted on and cannot be had.
     """
     architecture = name.split(".")[0]
+    if architecture in MIX_TRANSFORMERS and output_stride == 32:
+        transformer = MixTransformer(MIX_TRANSFORMERS[architecture], in_channels=in_channels)
+        load_pretrained(transformer, name, pretrained, in_channels=in_channels)
+        return transformer
     if architecture not in RESNETS:
         from limner.networks.backbones.timm_backbone import TimmBackbone  # timm is slow to import
 
