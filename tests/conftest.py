@@ -1,5 +1,8 @@
 """Fixtures that several folders share."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -55,3 +58,14 @@ def tiny_model(tiny_plan):
             return Model.from_plan(tiny_plan(**plan)).eval()
 
     return make
+
+
+@pytest.fixture
+def shared_data():
+    """The folder of real data, which not every machine has."""
+    repository = Path(__file__).parents[1]
+    default = repository.parent / "shared" / "data"
+    folder = Path(os.environ.get("LIMNER_SHARED_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; name it with LIMNER_SHARED_DATA")
+    return folder

@@ -1,6 +1,5 @@
 """Files and folders that the tests are made of, written by other libraries than limner reads them with."""
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -32,17 +31,6 @@ def make_tree(tmp_path: Path) -> Tree:
         return root
 
     return write
-
-
-@pytest.fixture
-def shared_data() -> Path:
-    """The folder of real data, which not every machine has."""
-    repository = Path(__file__).parents[2]
-    default = repository.parent / "shared" / "data"
-    folder = Path(os.environ.get("LIMNER_SHARED_DATA", default))
-    if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}; name it with LIMNER_SHARED_DATA")
-    return folder
 
 
 def picture(height: int = 8, width: int = 10, seed: int = 0) -> np.ndarray:

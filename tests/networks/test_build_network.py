@@ -8,8 +8,10 @@ from limner.networks import NETWORKS, build_network
 
 
 def test_an_unknown_network_names_the_nearest():
-    with pytest.raises(UnknownNameError, match=r"no network named 'deeplabv3'.*did you mean 'deeplabv3plus'"):
-        build_network("deeplabv3", num_classes=2)
+    with pytest.raises(
+        UnknownNameError, match=r"no network named 'deeplabv3pluss'.*did you mean 'deeplabv3plus'"
+    ):
+        build_network("deeplabv3pluss", num_classes=2)
 
 
 def test_an_unknown_option_names_the_nearest_of_that_network():

@@ -6,18 +6,26 @@ The counts and the hashes were taken from the reference implementations named be
 import json
 import os
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 
 import pytest
 import torch
 
 from limner.networks import build_network
+from limner.networks.backbones import build_backbone
 
 SMP_HEAD = {
     "dilation": "uniform",
     "output_stride": 16,
     "layout": "segmentation-models-pytorch",
     "auxiliary": False,
+}
+NARROW = {
+    "channels": 256,
+    "projection_kernel": 1,
+    "projection_dropout": 0.5,
+    "refines_context": True,
 }
 VALID = {"padding": "valid", "norm": "none"}
 # The reference's name and variant -> (network, classes, channels, options, parameters, hash of the shapes).
@@ -86,6 +94,248 @@ ROWS = {
         *("deeplabv3plus", 19, 3, {"backbone": "resnet18", **SMP_HEAD}, 12333923),
         "0e043ea04517ac9bb5cb20a4d3b7d8a024dc51c70bf26951e1b081e25fa8a635",
     ),
+    ("ENet", "19 classes, encoder PReLU / decoder ReLU"): (
+        *("enet", 19, 3, {}, 351660),
+        "e631941945deaf51c92df9244d9ab8cf5a3fdc93682e22641f63b7d1efa9f6ec",
+    ),
+    ("ESPNet", "ESPNet p=2 q=8, 20 classes"): (
+        *("espnet", 20, 3, {}, 365109),
+        "5dc4d138cafcb324f483cbd71d38f8b83f09fa6641a8e541bb6edab339e20626",
+    ),
+    ("ESPNet", "ESPNet p=2 q=8, 19 classes"): (
+        *("espnet", 19, 3, {}, 363462),
+        "e1e211cde7255b47eaa919398342627d6da1248f00d043780c3788af12f4eb10",
+    ),
+    ("ESPNet", "ESPNet p=2 q=3, 19 classes"): (
+        *("espnet", 19, 3, {"blocks": (2, 3)}, 201542),
+        "58891b2e0a648ed14cbafc08f77e2a3e93578b9d6e911c2185450a5419abacd1",
+    ),
+    ("ESPNet", "ESPNet-C (encoder only) p=2 q=3, 20 classes"): (
+        *("espnet", 20, 3, {"blocks": (2, 3), "decoder": False}, 187529),
+        "b09384ba467f3c82ba3d70962c00ab37aaca5597c6c95bc19478560d7d4e28c3",
+    ),
+    ("BiSeNetV1", "BiSeNetV1-r18-d32"): (
+        *("bisenetv1", 19, 3, {}, 13425721),
+        "3fd6be14704fa8bf793980b3404e1c934fe4a4190f385276632f483b6ccc2db8",
+    ),
+    ("BiSeNetV1", "BiSeNetV1-r50-d32"): (
+        *("bisenetv1", 19, 3, {"backbone": "resnet50"}, 59243385),
+        "a2030b000fc7c6d1071500cdffb93952bb6ca4bc4225999c2cabe28dbc2577dc",
+    ),
+    ("BiSeNetV2", "CoinCheung, 19 classes, train mode (4 booster heads)"): (
+        *("bisenetv2", 19, 3, {}, 5231487),
+        "11841c6da8c13d4a5047889f558990ae9ddf7867cdece0ed4f5edcf2cddd47f1",
+    ),
+    ("BiSeNetV2", "CoinCheung, 19 classes, eval mode"): (
+        *("bisenetv2", 19, 3, {"auxiliary": False}, 3358627),
+        "350217b0167f48c4f44dcf4ac718f231a608ae29b888b6ee3d170e8a4be287cd",
+    ),
+    ("SegNet", "VGG16-BN encoder-decoder (13+13 convs), 11 classes"): (
+        *("segnet", 11, 3, {}, 29449355),
+        "1b8afa80f370c9e712406b48fcfc83acc469a47ce598fbe9051b4392ab56c7ca",
+    ),
+    ("UNet++", "NestedUNet 32-64-128-256-512, no deep supervision, 1 classes"): (
+        *("unetplusplus", 1, 3, {"deep_supervision": False}, 9163329),
+        "9c19afecdfe31d76b3783ca7047b6f992498d88df7dabb57507cc6cafda10478",
+    ),
+    ("UNet++", "NestedUNet 32-64-128-256-512, no deep supervision, 19 classes"): (
+        *("unetplusplus", 19, 3, {"deep_supervision": False}, 9163923),
+        "ae488e1b8a033347154bf58e5df22db65019879a7db26609b58bfdfad4bbf647",
+    ),
+    ("UNet++", "NestedUNet, deep supervision (4 outputs), 1 classes"): (
+        *("unetplusplus", 1, 3, {}, 9163428),
+        "bb73981b6923f2be4a0f8c4914954c602c4e9fffce3b9db65894d476d6f3d483",
+    ),
+    ("ResUNet", "filters 64-128-256-512, 3ch, 1 class (sigmoid)"): (
+        *("resunet", 1, 3, {}, 13043009),
+        "bc48d611452cf6588254564fca14040637a8b07a310c813cc3c07c62dac146f3",
+    ),
+    ("ResUNet++", "author PyTorch port, 1 class"): (
+        *("resunetplusplus", 1, 3, {}, 4062993),
+        "8d06d44f222aff542fdf5898e8219d378e5f8b3d259585e9ee66367453a3d4ab",
+    ),
+    ("PraNet", "Res2Net50-v1b-26w-4s, channel 32"): (
+        *("pranet", 1, 3, {}, 32547319),
+        "e740813b254d5796a9d2248e211328ad6c36f5fb36c9de0063574aa51678543c",
+    ),
+    ("CaraNet", "Res2Net101-v1b-26w-4s"): (
+        *("caranet", 1, 3, {}, 46642560),
+        "34e3e600c5fd87b7eeaf85948377cfad4714dbbdb715e54d0d8d5b6bb1072da7",
+    ),
+    ("Inf-Net", "Res2Net backbone, channel 32"): (
+        *("infnet", 1, 3, {}, 33121721),
+        "7f318a2e957522dc5b89a66fca20f2ede707fa5d6b9e71a5f41e581546e4d303",
+    ),
+    ("Inf-Net", "ResNet backbone, channel 32"): (
+        *("infnet", 1, 3, {"backbone": "resnet50"}, 30911401),
+        "cc6e48062f5482594c22f304dc51e834e79e748e0b2ff6e2ccfc28ae17195641",
+    ),
+    ("Inf-Net", "VGG16 backbone, channel 32"): (
+        *("infnet", 1, 3, {"backbone": "vgg16", "finest_stride": 2}, 34278057),
+        "c1e436c007f0d40a815f829b0a629a4fefdcbae10c43a9955ce9e17524460a31",
+    ),
+    ("DeepLabV3", "DeepLabV3-r50-d8"): (
+        *("deeplabv3", 19, 3, {}, 68113030),
+        "6b7fd0e92fea75522bdb7a3b4a65557660e3c6b4b8d2698f0bcb6dfc428ade64",
+    ),
+    ("DeepLabV3", "DeepLabV3-r101-d16-mg124"): (
+        *(
+            "deeplabv3",
+            19,
+            3,
+            {"backbone": "resnet101c", "output_stride": 16, "multi_grid": (1, 2, 4)},
+            87105158,
+        ),
+        "496ab5155dc04f06641581c7c0fe4ba1b8f5e3b034ed9dc70e9800d60a08e601",
+    ),
+    ("DeepLabV3", "torchvision deeplabv3_resnet50, 19 classes, aux_loss=True"): (
+        *("deeplabv3", 19, 3, {"backbone": "resnet50", **NARROW}, 42003046),
+        "ef3b7f983b19cfb6e0c2271dfbb6515118a66fe9dc03c5d4ea81bf0814187848",
+    ),
+    ("DeepLabV3", "SMP DeepLabV3 resnet34 , 19 classes"): (
+        *("deeplabv3", 19, 3, {"backbone": "resnet34", "auxiliary": False, **NARROW}, 26011731),
+        "9d12f4f31141fcfce2073a7afe9b7d3badfbaa5b8048d63104284e235f79b42a",
+    ),
+    ("DeepLabV3", "SMP DeepLabV3 resnet50 , 19 classes"): (
+        *("deeplabv3", 19, 3, {"backbone": "resnet50", "auxiliary": False, **NARROW}, 39638355),
+        "639e364f9ab35c07210acbc921aee1e5822ff0568240d24db09c74618451c94a",
+    ),
+    ("FCN", "FCN-r50-d8"): (
+        *("fcn", 19, 3, {}, 49497734),
+        "6c8cc9d40afbc5e7b9e081900bce36cfe99aae2d62addf0f23ca58a583a88d03",
+    ),
+    ("FCN", "FCN-r101-d8"): (
+        *("fcn", 19, 3, {"backbone": "resnet101c"}, 68489862),
+        "06895fb468b7045d672ddebda004a378be719515d4101c05176d0fa27de8f16b",
+    ),
+    ("FCN", "torchvision fcn_resnet50, 19 classes, aux_loss=True"): (
+        *("fcn", 19, 3, {"backbone": "resnet50", "num_convs": 1, "joins_input": False}, 35320678),
+        "a7c7a4f8bd4b811bd233c81fbce234b8bb173201005248880aeafb9c5535fbb4",
+    ),
+    ("UPerNet", "UPerNet-r50"): (
+        *("upernet", 19, 3, {}, 66415238),
+        "eaa21077ba05a345975a2a29e8d00fabc28bbf64ce2aa2b6ae9ddf79df00f2af",
+    ),
+    ("UPerNet", "UPerNet-r50, ADE20K"): (
+        *("upernet", 150, 3, {}, 66516108),
+        "67c94a4b24734c8e435cb74b2bf26b4aaf41b78887186d71a9cd0b6b7932bf5a",
+    ),
+    ("UPerNet", "CSAIL resnet50-upernet, 19 classes"): (
+        *("upernet", 19, 3, {"backbone": "resnet50s", "auxiliary": False}, 64155091),
+        "4336417d9b7f3abe5c475772ed2a0844e72e6da245576201bf125567c6db5e0e",
+    ),
+    ("UPerNet", "CSAIL resnet50-upernet, 150 classes"): (
+        *("upernet", 150, 3, {"backbone": "resnet50s", "auxiliary": False}, 64222294),
+        "80ccfbf64dfe67954d99a119dcccd990e70ad45418acd082286894840389d4a5",
+    ),
+    ("UPerNet", "CSAIL resnet101-upernet, 150 classes"): (
+        *("upernet", 150, 3, {"backbone": "resnet101s", "auxiliary": False}, 83214422),
+        "cedb0334c196f027ccdf850d71f3970cbf3a42ed641c1c5b0dabeede3010631e",
+    ),
+    ("UPerNet", "Swin-T + UPerNet, ADE20K"): (
+        *("upernet", 150, 3, {"backbone": "swin_tiny_patch4_window7_224", "norm_features": True}, 59941862),
+        "ed454576a8700c69152d5467966d046e65fa8316e100fd2862d7075c1d93d6f7",
+    ),
+    ("UPerNet", "SMP UPerNet resnet18 , 19 classes"): (
+        *(
+            "upernet",
+            19,
+            3,
+            {"backbone": "resnet18", "auxiliary": False, "norm_features": True, "channels": 256},
+            19496147,
+        ),
+        "ebb4d69d293112541c7649b0ef141212e466c40a5bffb793863a72a039453d43",
+    ),
+    ("Semantic FPN", "FPN-r50"): (
+        *("semantic-fpn", 19, 3, {}, 28497907),
+        "7ad999206c162d4034ba09cfad6024c24bd104d8bdfac396d495b8e74278002d",
+    ),
+    ("Semantic FPN", "FPN-r101"): (
+        *("semantic-fpn", 19, 3, {"backbone": "resnet101c"}, 47490035),
+        "c6946d0822419742aea77906fda5956eae6b14c2c560c764c388e8bfd871466b",
+    ),
+    ("Semantic FPN", "FPN-r101 ADE20K config AS SHIPPED (really builds R50)"): (
+        *("semantic-fpn", 150, 3, {}, 28514806),
+        "698be1a9ad367006c7ea9c33c3a67e745685912c596de44c7b81b68cb930905c",
+    ),
+    ("Semantic FPN", "SMP FPN resnet50 , 19 classes"): (
+        *(
+            "semantic-fpn",
+            19,
+            3,
+            {"backbone": "resnet50", "norm": "group", "smooths_pyramid": False},
+            26118355,
+        ),
+        "6e161a0ca3a375d4f013df4bc17a40852fc6f37e3b6ab1ffbfead8c69cb38cba",
+    ),
+    ("DANet", "DANet-r50-d8"): (
+        *("danet", 19, 3, {}, 49846574),
+        "0a26c38aeab74283a9b01c87c0738b138d5a7b55c552ffc3ced490b584055e02",
+    ),
+    ("DANet", "DANet-r101-d8"): (
+        *("danet", 19, 3, {"backbone": "resnet101c"}, 68838702),
+        "8e0a1dd21d73f3a6cd6607a5aef65c7721bc1a7be523a378cce9264f860c1905",
+    ),
+    ("CCNet", "CCNet-r50-d8"): (
+        *("ccnet", 19, 3, {}, 49826055),
+        "4835f7e46fc62437718943db7a1fb569965e2bdb5ce15763fce548f59354b024",
+    ),
+    ("CCNet", "CCNet-r101-d8"): (
+        *("ccnet", 19, 3, {"backbone": "resnet101c"}, 68818183),
+        "e03ec704f55c7d2fed4e1bf937b10daf817551a3f7acd06da5f3ee8fc84ed4e7",
+    ),
+    ("ANN", "ANN-r50-d8"): (
+        *("ann", 19, 3, {}, 46228614),
+        "9e8b3ba36f597a641ccf6741fc9893415a61ebc8a40779a0fe63b847d5fd7d24",
+    ),
+    ("ANN", "ANN-r101-d8"): (
+        *("ann", 19, 3, {"backbone": "resnet101c"}, 65220742),
+        "05c87f2244cfdd879b83dbd5d23d074f9dd085f38fd8f05ff1209907e13da945",
+    ),
+    ("EMANet", "EMANet-r50-d8"): (
+        *("emanet", 19, 3, {}, 42349958),
+        "7687a5b5ea2063f2dafde53eff0f2bdb020f0e0998628bf3061d220077b7ca3c",
+    ),
+    ("EMANet", "EMANet-r101-d8"): (
+        *("emanet", 19, 3, {"backbone": "resnet101c"}, 61342086),
+        "62cf98b89c490684edb9a942085d680702c6b2e91935c067b1624dc23f18cc1e",
+    ),
+    ("OCNet", "R101 base_oc (dsn aux), 19 classes"): (
+        *("ocnet", 19, 3, {"backbone": "resnet101s"}, 57722854),
+        "9ea134b64ef186250a45a7b3b1ac51dd307dffd40024ea411c5a2ba8c0ec6f9f",
+    ),
+    ("GCN", "ResNet-50, k=15 (paper best), 19 classes"): (
+        *("gcn", 19, 3, {}, 25799280),
+        "65a43f7deff8c7c596718c4d583c4eaeeecdb6ce946ac13c86837d1a9e6e8fb1",
+    ),
+    ("PSANet", "hszhao R50, 19 classes, bi-direction, mask 59x59 (465 crop), shrink 2"): (
+        *("psanet", 19, 3, {"backbone": "resnet50s", "mask_size": 59}, 53172966),
+        "94863c4bae8bcce00b44028b07fba1525f3d5b5df067dcdbe39ece31c6ba7e46",
+    ),
+    ("PSANet", "hszhao R50, 19 classes, bi-direction, mask 89x89 (705 crop, Cityscapes config), shrink 2"): (
+        *("psanet", 19, 3, {"backbone": "resnet50s", "mask_size": 89}, 57719526),
+        "79148552ec224695a5a71a22bc2837727d511ded2676666f0ad8f70b1df403b3",
+    ),
+    ("PSANet", "hszhao R50, 19 classes, bi-direction, mask 97x97 (769 crop, as mmseg), shrink 2"): (
+        *("psanet", 19, 3, {"backbone": "resnet50s"}, 59243238),
+        "6bb46db9da68d38ee95c34e170e13f3bf62404bc7ba86fe2c2e3ef82fa0fec5f",
+    ),
+    ("PSANet", "PSANet-r50-d8"): (
+        *("psanet", 19, 3, {}, 59138694),
+        "a07c853bbeda12aeef50ea756810d2d95cf35a08fbeb59da4d45b3d66f5e2573",
+    ),
+    ("PSANet", "PSANet-r101-d8"): (
+        *("psanet", 19, 3, {"backbone": "resnet101c"}, 78130822),
+        "6cd2ad714544536d048807185c94ae1bf9ae389dfcbecb83380eb3638ba8caf1",
+    ),
+    ("DenseASPP", "DenseASPP-121, 19 classes, OS8"): (
+        *("denseaspp", 19, 3, {}, 8280851),
+        "4f475671b73a2384783b7158dd0aae1469c31baf1cb05f7421bb6b36d41f5931",
+    ),
+    ("DenseASPP", "DenseASPP-161, 19 classes, OS8"): (
+        *("denseaspp", 19, 3, {"backbone": "densenet161"}, 35395427),
+        "aaaec8143ffae26de9a83a63f10ca0b977d2b23a54bd4171d9e81e3aeb730827",
+    ),
     ("SegFormer", "NVlabs official MiT-B0, decoder embed_dim 256, 19 classes"): (
         *("segformer", 19, 3, {"backbone": "mit_b0"}, 3719027),
         "10501842eb7b63a57dc66ea919b36cde1b0f41bf10f76ef9145e6e5ba0f0599b",
@@ -128,6 +378,17 @@ ROWS = {
     ),
 }
 
+CLASSIFIER = ("1000x2048", "1000")
+VGG_COPY = ("512x256x3x3", *["512x512x3x3"] * 5, *["512"] * 6)
+# Parameters that the reference holds and never uses, which ours leaves out: ImageNet's classifier, and in one
+# a second copy of VGG16's last two blocks.
+UNUSED = {
+    ("PraNet", "Res2Net50-v1b-26w-4s, channel 32"): CLASSIFIER,
+    ("CaraNet", "Res2Net101-v1b-26w-4s"): CLASSIFIER,
+    ("Inf-Net", "Res2Net backbone, channel 32"): CLASSIFIER,
+    ("Inf-Net", "VGG16 backbone, channel 32"): VGG_COPY,
+}
+
 
 def build(name, classes, channels, options):
     with torch.device("meta"):
@@ -138,17 +399,18 @@ def count(network):
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def shape_hash(network):
-    shapes = sorted("x".join(map(str, parameter.shape)) or "scalar" for parameter in network.parameters())
-    return sha256("\n".join(shapes).encode()).hexdigest()
+def shape_hash(network, unused=()):
+    shapes = ("x".join(map(str, parameter.shape)) or "scalar" for parameter in network.parameters())
+    return sha256("\n".join(sorted([*shapes, *unused])).encode()).hexdigest()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=" ".join)
 def test_parameters_and_their_shapes(row):
     *arguments, parameters, shapes = ROWS[row]
     network = build(*arguments)
-    assert count(network) == parameters
-    assert shape_hash(network) == shapes
+    unused = UNUSED.get(row, ())
+    assert count(network) + sum(prod(map(int, shape.split("x"))) for shape in unused) == parameters
+    assert shape_hash(network, unused) == shapes
 
 
 def test_the_3d_papers_own_count():
@@ -172,6 +434,22 @@ def test_the_rows_agree_with_the_table_of_references():
     for key, (*_, parameters, shapes) in ROWS.items():
         assert references[key]["params"] == parameters, key
         assert references[key]["signature"]["param_shapes_sha256"] == shapes, key
+
+
+# github.com/Res2Net/Res2Net-PretrainedModels, with ImageNet's classifier; timm calls v1b "d".
+RES2NETS = [
+    ("res2net50_26w_4s", 25699120, "72d5181d34c0a9c8dfd45673e92136cbde5ff814cb5fffa85d21158b98b8f3c2"),
+    ("res2net50_48w_2s", 25287304, "899f9dddd5820d70e983f18eccf499ccaf2ad7ea096a2ce2e506129cabdb8843"),
+    ("res2net101d", 45225920, "37517a7cfc0a35e4f801975fd1cc04e8312d3a0b33b3dfae33e56df54962cf1c"),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters", "shapes"), RES2NETS)
+def test_res2net_is_the_authors(name, parameters, shapes):
+    with torch.device("meta"):
+        backbone = build_backbone(name)
+    assert count(backbone) + 1000 * 2048 + 1000 == parameters
+    assert shape_hash(backbone, CLASSIFIER) == shapes
 
 
 @pytest.mark.peer

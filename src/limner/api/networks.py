@@ -40,6 +40,7 @@ class NetworkRow:
         spatial_dims: The dimensions it can be built in.
         pretrained: Whether its encoder has published weights.
         good_for: When to choose it.
+        remark: Where its parameters differ from the reference's in number, and why; or an empty string.
     """
 
     name: str
@@ -59,6 +60,7 @@ class NetworkRow:
     spatial_dims: tuple[int, ...]
     pretrained: bool
     good_for: str
+    remark: str
 
 
 def networks(*, timed: bool = False, track: Track = silent) -> list[NetworkRow]:
@@ -98,6 +100,7 @@ def _row(name: str, entry: NetworkEntry, variant: str, options: dict[str, Any], 
         spatial_dims=entry.spatial_dims,
         pretrained=entry.pretrained,
         good_for=entry.good_for,
+        remark=entry.remark,
     )
 
 

@@ -87,6 +87,8 @@ def _section(rows: "list[NetworkRow]") -> list[str]:
     lines = [f"## {row.title}", "", row.good_for, "", f"Paper: [{row.paper}]({row.url}), {row.year}."]
     if row.code:
         lines.append(f"Reference code: <{row.code}> ({row.licence}).")
+    if row.remark:
+        lines.append(row.remark)
     lines.append("")
     lines.append("```python")
     for each in rows:

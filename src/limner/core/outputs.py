@@ -1,6 +1,6 @@
 """Output kinds: the few words in which networks and tasks meet.
 
-Shape legend: B batch, K classes, *s spatial axes at the network's own resolution.
+Shape legend: B batch, K classes, Q queries, C channels, *s spatial axes at the network's own resolution.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,7 +39,35 @@ class DenseLogits:
     auxiliary: tuple[AuxiliaryLogits, ...] = ()
 
 
-OutputKind = type[DenseLogits]
+@dataclass(frozen=True)
+class QueryMasks:
+    """A set of predicted segments, each a class and a mask; the masks as the two factors they come from.
+
+    The mask logits are the dot products of both, ``einsum("bqc,bc...->bq...", embeddings, features)``. Kept
+    apart, a loss can sample the features at a few points first, and a decoder can make the few masks it
+    needs: the (B, Q, *s) maps of all queries, the largest thing in training, need never exist.
+
+    Attributes:
+        class_logits: (B, Q, K + 1) before softmax; the last is "no object".
+        embeddings: (B, Q, C), one vector a query.
+        features: (B, C, *s) covering the whole input at the network's own resolution.
+        auxiliary: The same of each earlier decoder layer, first layer first, and without auxiliaries of
+            their own; they may share the tensor `features`. Empty in evaluation.
+    """
+
+    class_logits: torch.Tensor
+    embeddings: torch.Tensor
+    features: torch.Tensor
+    auxiliary: tuple["QueryMasks", ...] = ()
+
+    @property
+    def mask_logits(self) -> torch.Tensor:
+        """(B, Q, *s) mask logits before sigmoid, of all queries at once; large."""
+        maps = torch.bmm(self.embeddings, self.features.flatten(2))
+        return maps.view(*maps.shape[:2], *self.features.shape[2:])
+
+
+OutputKind = type[DenseLogits] | type[QueryMasks]
 """The kinds a network can declare; a task accepts one or more of them."""
 
 
@@ -70,6 +98,16 @@ def _register_for_export() -> None:
         logits, auxiliary = leaves
         return DenseLogits(logits, tuple(auxiliary))
 
+    def rebuild_queries(leaves: Iterable[Any], _: Any) -> QueryMasks:  # noqa: ANN401
+        class_logits, embeddings, features, auxiliary = leaves
+        return QueryMasks(class_logits, embeddings, features, tuple(auxiliary))
+
+    register_pytree_node(
+        QueryMasks,
+        lambda q: ([q.class_logits, q.embeddings, q.features, list(q.auxiliary)], None),
+        rebuild_queries,
+        serialized_type_name="limner.QueryMasks",
+    )
     register_pytree_node(
         AuxiliaryLogits,
         lambda a: ([a.logits], a.weight),

@@ -30,6 +30,7 @@ class ConvNormAct(nn.Sequential):
         bias: bool | None = None,
         norm: NormName = "batch",
         norm_affine: bool = True,
+        norm_groups: int = 8,
         norm_first: bool = False,
         activation: ActivationName = "relu",
         spatial_dims: int = 2,
@@ -47,13 +48,18 @@ class ConvNormAct(nn.Sequential):
             bias: None gives the convolution a bias only where no normalisation follows it.
             norm: Which normalisation.
             norm_affine: Whether the normalisation learns a scale and a shift.
+            norm_groups: Wanted groups of a group normalisation.
             norm_first: Normalise the input of the convolution instead of its output.
-            activation: Which activation.
+            activation: Which activation; `prelu` has a slope for each channel.
             spatial_dims: 2 or 3.
         """
         super().__init__()
         normalization = build_norm(
-            norm, in_channels if norm_first else out_channels, spatial_dims=spatial_dims, affine=norm_affine
+            norm,
+            in_channels if norm_first else out_channels,
+            spatial_dims=spatial_dims,
+            affine=norm_affine,
+            groups=norm_groups,
         )
         convolution = CONVOLUTION[spatial_dims](
             in_channels,
@@ -68,7 +74,7 @@ class ConvNormAct(nn.Sequential):
         parts = [("conv", convolution), ("norm", normalization)]
         for name, part in [
             *(reversed(parts) if norm_first else parts),
-            ("act", build_activation(activation)),
+            ("act", build_activation(activation, out_channels)),
         ]:
             if not isinstance(part, nn.Identity):
                 self.add_module(name, part)

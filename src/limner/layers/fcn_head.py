@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from limner.layers.activation import ActivationName
 from limner.layers.convolution import ConvNormAct
 from limner.layers.dimensions import CONVOLUTION, DROPOUT
 from limner.layers.norm import NormName
@@ -40,6 +41,8 @@ class FCNHead(nn.Module):
         num_classes: int,
         num_convs: int = 1,
         norm: NormName = "batch",
+        bias: bool | None = None,
+        activation: ActivationName = "relu",
         dropout: float = 0.1,
         spatial_dims: int = 2,
     ) -> None:
@@ -47,7 +50,12 @@ class FCNHead(nn.Module):
         self.convs = nn.Sequential(
             *(
                 ConvNormAct(
-                    channels if index else in_channels, channels, norm=norm, spatial_dims=spatial_dims
+                    channels if index else in_channels,
+                    channels,
+                    bias=bias,
+                    norm=norm,
+                    activation=activation,
+                    spatial_dims=spatial_dims,
                 )
                 for index in range(num_convs)
             )

@@ -1,5 +1,6 @@
 """First weights of what is trained from scratch."""
 
+import torch
 from torch import nn
 
 from limner.layers.fcn_head import PixelClassifier
@@ -25,5 +26,9 @@ def initialize(*parts: nn.Module | None) -> None:
                     nn.init.zeros_(module.bias)
         for module in part.modules():
             if isinstance(module, PixelClassifier):
-                inputs = module.conv.weight[0].numel()
-                nn.init.normal_(module.conv.weight, std=(CLASSIFIER_GAIN / inputs) ** 0.5)
+                start_even(module.conv.weight, inputs=module.conv.weight[0].numel())
+
+
+def start_even(weight: torch.Tensor, *, inputs: float) -> None:
+    """Draw the weights of a classifier, of any shape, each of whose scores sums over so many `inputs`."""
+    nn.init.normal_(weight, std=(CLASSIFIER_GAIN / inputs) ** 0.5)

@@ -1,4 +1,4 @@
-"""Resizing of feature maps, 2D and 3D."""
+"""Resizing and cutting of feature maps, 2D and 3D."""
 
 from collections.abc import Sequence
 
@@ -14,3 +14,10 @@ def resize(features: torch.Tensor, size: Sequence[int], *, align_corners: bool =
         return features
     mode = LINEAR_INTERPOLATION[features.ndim - 2]
     return F.interpolate(features, size=tuple(size), mode=mode, align_corners=align_corners)
+
+
+def cut(features: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Take (B, C, *size) from the beginning of each axis of (B, C, *S), at no cost."""
+    for axis, length in enumerate(size, start=2):
+        features = features.narrow(axis, 0, length)
+    return features

@@ -6,19 +6,74 @@ from torch import nn
 
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, UnknownNameError, describe
-from limner.networks import deeplabv3plus, encoder_unet, pspnet, segformer, unet, unet3d
+from limner.networks import (
+    ann,
+    bisenetv1,
+    bisenetv2,
+    caranet,
+    ccnet,
+    danet,
+    deeplabv3,
+    deeplabv3plus,
+    denseaspp,
+    emanet,
+    encoder_unet,
+    enet,
+    espnet,
+    fcn,
+    gcn,
+    gff,
+    infnet,
+    ocnet,
+    pranet,
+    psanet,
+    pspnet,
+    resunet,
+    resunetplusplus,
+    segformer,
+    segnet,
+    semantic_fpn,
+    unet,
+    unet3d,
+    unetplusplus,
+    upernet,
+)
 from limner.networks.backbones import Pretrained
 from limner.networks.entry import NetworkEntry
 
 __all__ = ["NETWORKS", "NetworkEntry", "Pretrained", "build_network"]
 
 NETWORKS: dict[str, NetworkEntry] = {
+    "fcn": fcn.ENTRY,
     "unet": unet.ENTRY,
-    "encoder-unet": encoder_unet.ENTRY,
-    "pspnet": pspnet.ENTRY,
-    "deeplabv3plus": deeplabv3plus.ENTRY,
-    "segformer": segformer.ENTRY,
     "unet3d": unet3d.ENTRY,
+    "segnet": segnet.ENTRY,
+    "resunet": resunet.ENTRY,
+    "unetplusplus": unetplusplus.ENTRY,
+    "resunetplusplus": resunetplusplus.ENTRY,
+    "encoder-unet": encoder_unet.ENTRY,
+    "semantic-fpn": semantic_fpn.ENTRY,
+    "gcn": gcn.ENTRY,
+    "pspnet": pspnet.ENTRY,
+    "deeplabv3": deeplabv3.ENTRY,
+    "deeplabv3plus": deeplabv3plus.ENTRY,
+    "denseaspp": denseaspp.ENTRY,
+    "psanet": psanet.ENTRY,
+    "upernet": upernet.ENTRY,
+    "ocnet": ocnet.ENTRY,
+    "danet": danet.ENTRY,
+    "ccnet": ccnet.ENTRY,
+    "ann": ann.ENTRY,
+    "emanet": emanet.ENTRY,
+    "gff": gff.ENTRY,
+    "enet": enet.ENTRY,
+    "espnet": espnet.ENTRY,
+    "bisenetv1": bisenetv1.ENTRY,
+    "bisenetv2": bisenetv2.ENTRY,
+    "pranet": pranet.ENTRY,
+    "infnet": infnet.ENTRY,
+    "caranet": caranet.ENTRY,
+    "segformer": segformer.ENTRY,
 }
 
 

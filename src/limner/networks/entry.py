@@ -34,6 +34,7 @@ class NetworkEntry:
         code: The authors' code, or the reference implementation, or an empty string.
         licence: Licence of that code.
         good_for: One sentence: when to choose it.
+        remark: One sentence: where the number of parameters differs from the reference's, and why.
         variants: Name -> options of the variants that `limner networks` lists, the default one first.
     """
 
@@ -51,4 +52,5 @@ class NetworkEntry:
     code: str = ""
     licence: str = ""
     good_for: str = ""
+    remark: str = ""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})

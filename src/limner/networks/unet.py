@@ -27,6 +27,7 @@ from limner.layers.dimensions import LINEAR_INTERPOLATION, MAX_POOL, TRANSPOSED_
 from limner.layers.fcn_head import FCNHead
 from limner.layers.initialization import initialize
 from limner.layers.norm import NormName
+from limner.layers.resize import cut
 from limner.networks.entry import NetworkEntry
 from limner.networks.valid_padding import crop_centre, mirror_for_valid_convolutions
 
@@ -142,9 +143,7 @@ class UNet(nn.Module):
         """Cut off what `_prepare` added behind the image."""
         if self.options.padding == "valid" and not self.options.mirror_input:
             return logits
-        for axis, length in enumerate(size, start=2):
-            logits = logits.narrow(axis, 0, length)
-        return logits
+        return cut(logits, size)
 
 
 class _DoubleConv(nn.Sequential):

@@ -128,7 +128,7 @@ PLANS = {
     "": "neither a plan nor an experiment",
     "train: {steps: 5}": "found: no key `data`",
     "data: 3": "data: expected the dataset folder as text, found 3",
-    "data: nowhere": "There is no such dataset folder: nowhere",
+    "data: nowhere": "The data that this file names is not there",
     "data: data\nnetwrok: {name: unet}": "netwrok: unknown key (did you mean 'network'?)",
     "data: data\nnetwork: unet": "network: this is a section; expected some of its keys (name",
     "data: data\ntask: detection": "task: should be 'semantic'; found 'detection'",

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from limner.networks.backbones.densenet import DENSENETS, DenseNet
 from limner.networks.backbones.mit import MIX_TRANSFORMERS, MixTransformer
 from limner.networks.backbones.pretrained import Pretrained, load_pretrained
 from limner.networks.backbones.resnet import RESNETS, Dilation, OutputStride, ResNet
@@ -11,7 +12,7 @@ from limner.networks.backbones.resnet import RESNETS, Dilation, OutputStride, Re
 if TYPE_CHECKING:
     from limner.networks.backbones.timm_backbone import TimmBackbone
 
-__all__ = ["Backbone", "Dilation", "OutputStride", "Pretrained", "build_backbone"]
+__all__ = ["Backbone", "Dilation", "OutputStride", "Pretrained", "build_backbone", "build_densenet"]
 
 
 class Backbone(Protocol):
@@ -73,3 +74,16 @@ def build_backbone(
     )
     load_pretrained(resnet, name, pretrained, in_channels=in_channels)
     return resnet
+
+
+def build_densenet(
+    name: str,
+    *,
+    in_channels: int = 3,
+    output_stride: OutputStride = 32,
+    pretrained: Pretrained = False,
+) -> DenseNet:
+    """Build a DenseNet that can be dilated, unlike timm's; the arguments are those of `build_backbone`."""
+    densenet = DenseNet(DENSENETS[name], in_channels=in_channels, output_stride=output_stride)
+    load_pretrained(densenet, name, pretrained, in_channels=in_channels)
+    return densenet

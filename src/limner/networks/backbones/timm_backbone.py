@@ -5,6 +5,7 @@ from typing import Any
 import timm
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from limner.core.errors import ConfigError, UnknownNameError
 
@@ -29,9 +30,12 @@ class TimmBackbone(nn.Module):
             raise UnknownNameError("backbone", name, timm.list_models())
         # Many models know no other stride than 32 and refuse to be told it.
         stride: dict[str, Any] = {} if output_stride == 32 else {"output_stride": output_stride}
+        # Swin Transformers are published for one input size, which their windows do not need.
+        self._pads_input = name.startswith("swin")
+        size: dict[str, Any] = {"strict_img_size": False} if self._pads_input else {}
         refusal = f"The timm model {name!r} cannot give feature maps at output stride {output_stride}"
         try:
-            self.model = timm.create_model(name, features_only=True, in_chans=in_channels, **stride)
+            self.model = timm.create_model(name, features_only=True, in_chans=in_channels, **stride, **size)
         except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
             raise ConfigError(f"{refusal}: {error or 'timm refuses it'}") from error
         information: Any = self.model.feature_info
@@ -46,6 +50,9 @@ class TimmBackbone(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the maps from the finest to the coarsest: (B, C_i, H / stride_i, W / stride_i)."""
+        if self._pads_input:
+            patch = self.strides[0]
+            images = F.pad(images, [n for size in reversed(images.shape[2:]) for n in (0, -size % patch)])
         features = self.model(images)
         kept = (features[index] for index in self._kept)
         return tuple(f.permute(0, 3, 1, 2) if self._channels_last else f for f in kept)

@@ -1,0 +1,80 @@
+"""Reverse attention: look where nothing has been found yet, and add what is there.
+
+Paper: Reverse Attention for Salient Object Detection (Chen et al., ECCV 2018), https://arxiv.org/abs/1807.09940,
+in the form of PraNet and Inf-Net.
+
+Shape legend: B batch, C input channels, D channels of the guide, K classes, h and w the map's sides.
+"""
+
+import torch
+from torch import nn
+
+from limner.layers.convolution import ConvNormAct
+from limner.layers.resize import resize
+
+
+def not_found_yet(logits: torch.Tensor) -> torch.Tensor:
+    """Return how likely each pixel still is background: (B, K, h, w) -> (B, 1, h, w) in [0, 1].
+
+    With one class, which the papers have, it is one less the class's probability; with more, the probability
+    of class 0, which is the same where K is two.
+    """
+    if logits.shape[1] == 1:
+        return torch.sigmoid(-logits)
+    return logits.softmax(dim=1)[:, :1]
+
+
+class ReverseAttentionBranch(nn.Module):
+    """Correct coarse scores by what the features show outside of what was found."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        *,
+        num_classes: int,
+        num_convs: int = 2,
+        kernel_size: int = 3,
+        last_kernel_size: int = 3,
+        guide_channels: int = 0,
+    ) -> None:
+        """Build the branch.
+
+        Args:
+            in_channels: C.
+            channels: Of the convolutions.
+            num_classes: K.
+            num_convs: Convolutions between the first, which narrows, and the last, which scores.
+            kernel_size: Side of their kernels.
+            last_kernel_size: Side of the last kernel.
+            guide_channels: D, 0 without a guide.
+        """
+        super().__init__()
+        self.narrow = ConvNormAct(in_channels, channels, 1, activation="none")
+        self.convs = nn.Sequential(
+            *(
+                ConvNormAct(channels if index else channels + guide_channels, channels, kernel_size)
+                for index in range(num_convs)
+            )
+        )
+        self.last = ConvNormAct(channels, num_classes, last_kernel_size, activation="none")
+        start_small(self.last.norm)
+
+    def forward(
+        self, features: torch.Tensor, logits: torch.Tensor, guide: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Map (B, C, h, w), coarse scores (B, K, ...) and a guide (B, D, ...) to scores (B, K, h, w)."""
+        size = features.shape[2:]
+        logits = resize(logits, size)
+        # A factor a pixel passes through a 1x1 convolution: cheaper behind it, where channels are fewer.
+        attended = self.narrow.norm(not_found_yet(logits) * self.narrow.conv(features))
+        if guide is not None:
+            attended = torch.cat((attended, resize(guide, size)), dim=1)
+        correction: torch.Tensor = self.last(self.convs(attended))
+        return correction + logits
+
+
+def start_small(norm: nn.Module) -> None:
+    """Scale a normalisation that ends in scores, so that the first corrections change them little."""
+    assert isinstance(norm.weight, torch.Tensor)
+    nn.init.constant_(norm.weight, 0.1)

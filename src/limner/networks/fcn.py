@@ -1,0 +1,75 @@
+"""FCN: the plain one, a dilated ResNet whose features are scored by two convolutions.
+
+Paper: Fully Convolutional Networks for Semantic Segmentation (Long et al., CVPR 2015),
+https://arxiv.org/abs/1411.4038. Authors' code: https://github.com/shelhamer/fcn.berkeleyvision.org
+(BSD-2-Clause licence; Caffe).
+
+What differs, and why: the authors score VGG-16 and up-sample by learned deconvolutions; everyone who compares
+with FCN today means a dilated ResNet, and so does this file: by default mmsegmentation's (Apache-2.0), which
+joins the result with its input, and torchvision's as a variant.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from limner.core.outputs import DenseLogits
+from limner.layers.convolution import ConvNormAct
+from limner.layers.initialization import initialize
+from limner.networks.backbones import Pretrained
+from limner.networks.context_network import ContextNetwork, ContextOptions, JoinedWithInput
+from limner.networks.entry import NetworkEntry
+
+
+class FCNOptions(ContextOptions):
+    """Options of `FCN`."""
+
+    num_convs: Annotated[int, Field(gt=0)] = 2
+    """3x3 convolutions before the classifier."""
+    joins_input: bool = True
+    """Join their result with the backbone's map by one more convolution."""
+
+
+class FCN(ContextNetwork):
+    """Dilated backbone, a few convolutions, classifier."""
+
+    def __init__(
+        self,
+        options: FCNOptions,
+        *,
+        num_classes: int,
+        in_channels: int = 3,
+        pretrained: Pretrained = False,
+    ) -> None:
+        super().__init__(options, num_classes=num_classes, in_channels=in_channels, pretrained=pretrained)
+        convs = nn.Sequential(
+            *(
+                ConvNormAct(self.channels if index else self.deep, self.channels)
+                for index in range(options.num_convs)
+            )
+        )
+        self.context = JoinedWithInput(convs, self.deep, self.channels) if options.joins_input else convs
+        initialize(self.context)
+
+
+ENTRY = NetworkEntry(
+    build=FCN,
+    options=FCNOptions,
+    title="FCN",
+    paper="Fully Convolutional Networks for Semantic Segmentation",
+    year=2015,
+    family="encoder-decoder",
+    url="https://arxiv.org/abs/1411.4038",
+    output=DenseLogits,
+    pretrained=True,
+    code="https://github.com/shelhamer/fcn.berkeleyvision.org",
+    licence="BSD-2-Clause",
+    good_for="A baseline to compare with; every other network here should beat it.",
+    variants={
+        "resnet50c": {},
+        "resnet18c": {"backbone": "resnet18c"},
+        "resnet101c": {"backbone": "resnet101c"},
+        "resnet50, as in torchvision": {"backbone": "resnet50", "num_convs": 1, "joins_input": False},
+    },
+)

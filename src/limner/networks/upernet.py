@@ -1,0 +1,131 @@
+"""UPerNet: a feature pyramid whose top has seen the whole image, all its levels scored together.
+
+Paper: Unified Perceptual Parsing for Scene Understanding (Xiao et al., ECCV 2018),
+https://arxiv.org/abs/1807.10221. Authors' code: https://github.com/CSAILVision/unifiedparsing and, for plain
+segmentation, https://github.com/CSAILVision/semantic-segmentation-pytorch (BSD-3-Clause licence).
+
+What differs by default, and why: the narrower deep stem and a side head, as in mmsegmentation (Apache-2.0),
+whose measured scores then apply. `backbone="resnet50s", auxiliary=False` has the authors' layers.
+
+Shape legend: B batch, C channels, D channels of the head, K classes, H and W the input's height and width.
+"""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional as F
+
+from limner.core.config import Config
+from limner.core.outputs import AuxiliaryLogits, DenseLogits
+from limner.layers.convolution import ConvNormAct
+from limner.layers.fcn_head import FCNHead, PixelClassifier
+from limner.layers.initialization import initialize
+from limner.layers.pyramid_pooling import PyramidPooling
+from limner.layers.resize import resize
+from limner.networks.backbones import Pretrained, build_backbone
+from limner.networks.entry import NetworkEntry
+from limner.networks.option_types import Width
+
+
+class UPerNetOptions(Config):
+    """Options of `UPerNet`."""
+
+    backbone: str = "resnet50c"
+    """Any of our ResNets, or a timm model that gives maps at several strides."""
+    channels: Width = 512
+    """Channels of the head."""
+    bins: Annotated[tuple[Width, ...], Field(min_length=1)] = (1, 2, 3, 6)
+    """Sides of the grids that are averaged over."""
+    norm_features: bool = False
+    """Normalise the channels of each pixel of the backbone's maps, as the Swin Transformer's authors do."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Part of the channels dropped before the classifiers."""
+    auxiliary: bool = True
+    """Train a side head on the last map but one."""
+    auxiliary_channels: Width = 256
+    """Channels of the side head."""
+
+
+class UPerNet(nn.Module):
+    """Backbone, pyramid pooling on its last map, top-down pyramid, classifier at stride 4."""
+
+    def __init__(
+        self,
+        options: UPerNetOptions,
+        *,
+        num_classes: int,
+        in_channels: int = 3,
+        pretrained: Pretrained = False,
+    ) -> None:
+        super().__init__()
+        self.backbone = build_backbone(options.backbone, in_channels=in_channels, pretrained=pretrained)
+        self._first = next(i for i, stride in enumerate(self.backbone.strides) if stride >= 4)
+        widths = self.backbone.channels[self._first :]
+        channels = options.channels
+        self.norms = nn.ModuleList(_PixelNorm(width) for width in widths) if options.norm_features else None
+        self.pyramid = PyramidPooling(widths[-1], channels, bins=options.bins)
+        self.laterals = nn.ModuleList(ConvNormAct(width, channels, 1) for width in widths[:-1])
+        self.smoothing = nn.ModuleList(ConvNormAct(channels, channels) for _ in widths[:-1])
+        self.fusion = ConvNormAct(len(widths) * channels, channels)
+        self.head = PixelClassifier(channels, num_classes, dropout=options.dropout)
+        self.auxiliary_head = (
+            FCNHead(widths[-2], options.auxiliary_channels, num_classes=num_classes, dropout=options.dropout)
+            if options.auxiliary
+            else None
+        )
+        decoder = (self.pyramid, self.laterals, self.smoothing, self.fusion)
+        initialize(*decoder, self.head, self.auxiliary_head)
+
+    def forward(self, images: torch.Tensor) -> DenseLogits:
+        """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 4, W / 4)."""
+        maps = self.backbone(images)[self._first :]
+        if self.norms is not None:
+            maps = tuple(norm(features) for norm, features in zip(self.norms, maps, strict=True))
+        logits = self.head(self.fusion(self._decode(maps)))
+        if not self.training or self.auxiliary_head is None:
+            return DenseLogits(logits)
+        return DenseLogits(logits, (AuxiliaryLogits(self.auxiliary_head(maps[-2]), 0.4),))
+
+    def _decode(self, maps: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """Join all levels at the finest resolution: maps -> (B, levels * D, H / 4, W / 4)."""
+        top = self.pyramid(maps[-1])
+        levels = [top]
+        steps = zip(maps[:-1], self.laterals, self.smoothing, strict=True)
+        for features, lateral, smoothing in reversed(list(steps)):
+            top = lateral(features) + resize(top, features.shape[2:])
+            levels.append(smoothing(top))
+        size = maps[0].shape[2:]
+        return torch.cat([resize(level, size) for level in reversed(levels)], dim=1)
+
+
+class _PixelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each pixel."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise (B, C, h, w)."""
+        normed = F.layer_norm(x.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
+        return normed.permute(0, 3, 1, 2)
+
+
+ENTRY = NetworkEntry(
+    build=UPerNet,
+    options=UPerNetOptions,
+    title="UPerNet",
+    paper="Unified Perceptual Parsing for Scene Understanding",
+    year=2018,
+    family="context",
+    url="https://arxiv.org/abs/1807.10221",
+    output=DenseLogits,
+    pretrained=True,
+    code="https://github.com/CSAILVision/semantic-segmentation-pytorch",
+    licence="BSD-3-Clause",
+    good_for="The usual head for a strong or unusual backbone, which needs no dilation.",
+    variants={
+        "resnet50c": {},
+        "resnet18c": {"backbone": "resnet18c"},
+        "resnet101c": {"backbone": "resnet101c"},
+        "swin-tiny": {"backbone": "swin_tiny_patch4_window7_224", "norm_features": True},
+    },
+)
