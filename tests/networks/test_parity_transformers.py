@@ -5,12 +5,13 @@ import re
 import pytest
 import torch
 
+from limner.layers.resize import resize
 from limner.networks import build_network
 
 pytestmark = pytest.mark.peer
 
 # From transformers' names to ours: (pattern, replacement), applied in turn.
-RENAME = [
+SEGFORMER = [
     *(
         pair
         for stage in (1, 2, 3, 4)
@@ -60,19 +61,95 @@ def test_segformer_equals_transformers(transformers, randomize, widths, size):
         )
     )
     ours = build_network("segformer", num_classes=19, backbone=f"mit_{widths}")
-    ours.load_state_dict(_rename(theirs.state_dict()))
+    ours.load_state_dict(_segformer_state(theirs.state_dict()))
     images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
 
     with torch.no_grad():
         torch.testing.assert_close(ours.eval()(images).logits, theirs(images).logits, atol=1e-4, rtol=1e-4)
 
 
-def _rename(state):
+# The Swin Transformer and UPerNet.
+UPERNET = [
+    (r"^backbone\.swin\.embeddings\.patch_embeddings\.projection\.", "backbone.patch_embed.proj."),
+    (r"^backbone\.swin\.embeddings\.norm\.", "backbone.patch_embed.norm."),
+    (r"^backbone\.hidden_states_norms\.stage", "norms."),
+    (r"^backbone\.swin\.encoder\.layers\.", "backbone.layers."),
+    (r"\.layernorm_before\.", ".norm1."),
+    (r"\.layernorm_after\.", ".norm2."),
+    (r"\.attention\.o_proj\.", ".attn.proj."),
+    (r"\.attention\.relative_position_bias\.", ".attn."),
+    (r"^decode_head\.psp_modules\.(\d)\.1\.", r"pyramid.branches.\1."),
+    (r"^decode_head\.bottleneck\.", "pyramid.fusion."),
+    (r"^decode_head\.lateral_convs\.", "laterals."),
+    (r"^decode_head\.fpn_convs\.", "smoothing."),
+    (r"^decode_head\.fpn_bottleneck\.", "fusion."),
+    (r"^decode_head\.classifier\.", "head.conv."),
+    (r"^auxiliary_head\.classifier\.", "auxiliary_head.classifier.conv."),
+    (r"\.batch_norm\.", ".norm."),
+]
+
+
+# Sides that the windows divide at every stage, and sides that they divide at none.
+@pytest.mark.parametrize("size", [(224, 224), (65, 150)])
+def test_upernet_on_swin_equals_transformers(transformers, randomize, size):
+    theirs = randomize(
+        transformers.UperNetForSemanticSegmentation(
+            transformers.UperNetConfig(
+                backbone_config=transformers.SwinConfig(
+                    out_features=["stage1", "stage2", "stage3", "stage4"]
+                ),
+                num_labels=19,
+                hidden_size=64,
+                auxiliary_channels=16,
+            )
+        )
+    )
+    ours = build_network(
+        "upernet",
+        num_classes=19,
+        backbone="swin_tiny_patch4_window7_224",
+        norm_features=True,
+        channels=64,
+        auxiliary_channels=16,
+    )
+    ours.load_state_dict(_swin_state(theirs.state_dict()))
+    images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
+
+    with torch.no_grad():
+        expected = theirs(images).logits
+        logits = ours.eval()(images).logits
+    torch.testing.assert_close(resize(logits, size), expected, atol=1e-4, rtol=1e-4)
+
+
+def _rename(state, table):
     renamed = {}
     for key, value in state.items():
-        for pattern, replacement in RENAME:
+        for pattern, replacement in table:
             key = re.sub(pattern, replacement, key)
         renamed[key] = value
+    return renamed
+
+
+def _swin_state(state):
+    renamed = {}
+    for key, value in _rename(state, UPERNET).items():
+        # Theirs merges pixels at the end of a stage, ours at the beginning of the next.
+        key = re.sub(
+            r"^backbone\.layers\.(\d)\.downsample",
+            lambda match: f"backbone.layers.{int(match[1]) + 1}.downsample",
+            key,
+        )
+        key = re.sub(r"^norms\.(\d)", lambda match: f"norms.{int(match[1]) - 1}", key)
+        if key not in ("backbone.swin.layernorm.weight", "backbone.swin.layernorm.bias"):  # never used
+            renamed[key] = value
+    for key in [key for key in renamed if ".attention.q_proj." in key]:
+        parts = [renamed.pop(key.replace("q_proj", f"{part}_proj")) for part in "qkv"]
+        renamed[key.replace("attention.q_proj", "attn.qkv")] = torch.cat(parts)
+    return renamed
+
+
+def _segformer_state(state):
+    renamed = _rename(state, SEGFORMER)
     for key in [key for key in renamed if ".attention.k_proj." in key]:
         pair = renamed.pop(key), renamed.pop(key.replace("k_proj", "v_proj"))
         renamed[key.replace("attention.k_proj", "attn.kv")] = torch.cat(pair)

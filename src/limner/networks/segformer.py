@@ -28,8 +28,8 @@ from limner.layers.initialization import initialize
 from limner.layers.resize import resize
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
+from limner.networks.option_types import Width
 
-Width = Annotated[int, Field(gt=0)]
 Decoder = Literal["paper", "mmsegmentation"]
 NARROW = ("mit_b0", "mit_b1")  # 256 channels for these, 768 for the others: table 6 of the paper
 

@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from limner.core.errors import ConfigError, describe
 from limner.networks.backbones.densenet import DENSENETS, DenseNet
 from limner.networks.backbones.mit import MIX_TRANSFORMERS, MixTransformer
 from limner.networks.backbones.pretrained import Pretrained, load_pretrained
 from limner.networks.backbones.resnet import RESNETS, Dilation, OutputStride, ResNet
+from limner.networks.backbones.swin import SWINS, Swin
+from limner.networks.backbones.vit import VITS, ViT, ViTShape
 
 if TYPE_CHECKING:
     from limner.networks.backbones.timm_backbone import TimmBackbone
@@ -39,11 +42,12 @@ def build_backbone(
     dilation: Dilation = "contracted",
     multi_grid: tuple[int, ...] = (1,),
     pretrained: Pretrained = False,
-) -> "MixTransformer | ResNet | TimmBackbone":
+) -> "MixTransformer | ResNet | Swin | TimmBackbone | ViT":
     """Build a backbone by name.
 
     Args:
-        name: One of ours (`resnet18`, `resnet50c`, `mit_b0`, ...) or any timm model.
+        name: One of ours (`resnet18`, `resnet50c`, `mit_b0`, `swin_tiny_patch4_window7_224`,
+            `vit_base_patch16_224`, ...) or any timm model.
         in_channels: Channels of the image.
         output_stride: Stride of the coarsest map.
         dilation: How our ResNets reach an output stride below 32.
@@ -55,25 +59,42 @@ def build_backbone(
         ConfigError: It cannot have that output stride, or its weights are insisted on and cannot be had.
     """
     architecture = name.split(".")[0]
-    if architecture in MIX_TRANSFORMERS and output_stride == 32:
-        transformer = MixTransformer(MIX_TRANSFORMERS[architecture], in_channels=in_channels)
-        load_pretrained(transformer, name, pretrained, in_channels=in_channels)
-        return transformer
-    if architecture not in RESNETS:
+    backbone: MixTransformer | ResNet | Swin | TimmBackbone | ViT
+    if architecture in RESNETS:
+        backbone = ResNet(
+            RESNETS[architecture],
+            in_channels=in_channels,
+            output_stride=output_stride,
+            dilation=dilation,
+            multi_grid=multi_grid,
+        )
+    elif architecture in MIX_TRANSFORMERS or architecture in SWINS:
+        _refuse_dilation(name, output_stride)
+        backbone = (
+            Swin(SWINS[architecture], in_channels=in_channels)
+            if architecture in SWINS
+            else MixTransformer(MIX_TRANSFORMERS[architecture], in_channels=in_channels)
+        )
+    elif architecture in VITS:
+        _refuse_dilation(name, output_stride)
+        backbone = ViT(VITS[architecture], in_channels=in_channels)
+    else:
         from limner.networks.backbones.timm_backbone import TimmBackbone  # timm is slow to import
 
         backbone = TimmBackbone(name, in_channels=in_channels, output_stride=output_stride)
-        load_pretrained(backbone, name, pretrained, in_channels=in_channels)
-        return backbone
-    resnet = ResNet(
-        RESNETS[architecture],
-        in_channels=in_channels,
-        output_stride=output_stride,
-        dilation=dilation,
-        multi_grid=multi_grid,
-    )
-    load_pretrained(resnet, name, pretrained, in_channels=in_channels)
-    return resnet
+    load_pretrained(backbone, name, pretrained, in_channels=in_channels)
+    return backbone
+
+
+def _refuse_dilation(name: str, output_stride: int) -> None:
+    if output_stride != 32:
+        raise ConfigError(
+            describe(
+                f"The backbone {name!r} has one set of strides, which nothing can change",
+                found=f"output stride {output_stride}",
+                mend="Choose a network that takes the strides as they are, such as upernet, or a ResNet.",
+            )
+        )
 
 
 def build_densenet(
