@@ -8,8 +8,8 @@ Why not timm's own: on maps that the windows do not divide it pads after the mov
 the image meet in one window, and it leaves the windows of the last stage in place. The authors pad first and
 always move. The two agree in the other stages on sides that 224 divides, and nowhere else.
 
-Shape legend: B batch, C channels, h and w the height and width of a stage's map, S side of the windows, W windows
-of an image, N = S * S pixels of a window.
+Shape legend: B batch, C channels, h and w the height and width of a stage's map, S side of the windows, W
+windows of an image, N = S * S pixels of a window.
 """
 
 from dataclasses import dataclass

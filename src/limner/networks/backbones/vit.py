@@ -99,17 +99,17 @@ class ViT(nn.Module):
             patch_bias: Give the patches' embedding a bias.
             relative_positions: Score pairs of tokens also by the way from one to the other, in each block.
             layer_scale: First value of a learned scale on each branch; None leaves it out.
-            dropout: Part of the channels dropped in the blocks' small networks, and of the positioned patches.
+            dropout: Part of the channels dropped in the blocks' small networks, and of the first tokens.
             drop_path: Probability that the last block is left out in training.
         """
         super().__init__()
         depth, width = shape.num_blocks, shape.width
         self._taps = tuple(taps or (depth * quarter // 4 - 1 for quarter in (1, 2, 3, 4)))
-        self.channels = (width,) * len(self._taps)
-        self.strides = (PATCH,) * len(self._taps)
+        self.channels: tuple[int, ...] = (width,) * len(self._taps)
+        self.strides: tuple[int, ...] = (PATCH,) * len(self._taps)
         self._interpolation = interpolation
         side = (image_size or shape.image_size) // PATCH
-        self.patch_embed = _PatchEmbedding(in_channels, width, bias=patch_bias)
+        self.patch_embed: nn.Module = _PatchEmbedding(in_channels, width, bias=patch_bias)
         self.cls_token = nn.Parameter(torch.empty(1, 1, width)) if class_token else None
         self.pos_embed = nn.Parameter(torch.empty(1, side**2 + class_token, width))
         self.dropout = nn.Dropout(dropout)
@@ -165,7 +165,7 @@ class ViT(nn.Module):
             if index in self._taps:
                 is_last = index == len(self.blocks) - 1
                 tapped = self.norm(tokens) if self.norm is not None and is_last else tokens
-                maps.append(tapped[:, -grid[0] * grid[1] :].transpose(1, 2).unflatten(2, grid))
+                maps.append(tapped[:, -grid[0] * grid[1] :].transpose(1, 2).view(batch, width, *grid))
         return tuple(maps)
 
     def _positions(self, grid: Sequence[int]) -> torch.Tensor:
@@ -225,7 +225,7 @@ def _resize_positions(
 ) -> torch.Tensor:
     """Map (1, h * w, C) to (1, h', w', C)."""
     if tuple(have) == tuple(want):
-        return positions.unflatten(1, tuple(have))
-    grid = positions.unflatten(1, tuple(have)).permute(0, 3, 1, 2)
+        return positions.reshape(1, *want, -1)
+    grid = positions.reshape(1, *have, -1).permute(0, 3, 1, 2)
     resized = F.interpolate(grid, size=tuple(want), mode=interpolation, align_corners=False)
     return resized.permute(0, 2, 3, 1)
