@@ -60,6 +60,7 @@ TINY = {
         "backbone": "vit_tiny_patch16_224",
         "num_blocks": 4,
         "image_size": 64,
+        "head": "fcn",
         "channels": 16,
         "auxiliary_channels": 8,
         "auxiliary_level": 2,

@@ -54,11 +54,14 @@ SETR = [
     (r"^neck\.norm\.", "levels.norms."),
     (r"^neck\.mla\.channel_proj\.", "levels.laterals."),
     (r"^neck\.mla\.feat_extract\.", "levels.convs."),
-    (r"^decode_head\.up_convs\.(\d)\.([01])\.(conv|norm)\.", r"head.branches.\1.\2.\3."),
     (r"^decode_head\.", "head."),
     (r"^auxiliary_head\.(\d)\.", r"auxiliary_heads.\1."),
     (r"\.up_convs\.(\d)\.0\.", r".convs.\1."),
     (r"\.conv_seg\.", ".classifier.conv."),
+]
+MLA = [
+    (r"^decode_head\.up_convs\.(\d)\.", r"head.branches.\1."),
+    (r"^auxiliary_head\.(\d)\.conv_seg\.", r"auxiliary_heads.\1.conv."),
 ]
 CASES = {
     "vit-multilevel": (
@@ -170,7 +173,8 @@ def _rename(state, name, case):
     for key, value in state.items():
         if "relative_position_index" in key or (case == "setr-mla" and key == "backbone.cls_token"):
             continue
-        for pattern, replacement in [*RENAME, *(VIT if name == "vit" else SETR)]:
+        own = VIT if name == "vit" else [*MLA, *SETR] if case == "setr-mla" else SETR
+        for pattern, replacement in [*RENAME, *own]:
             key = re.sub(pattern, replacement, key)
         if name == "vit":
             key = re.sub(r"^auxiliary_head\.0\.", "auxiliary_head.", key)
