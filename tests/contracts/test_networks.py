@@ -47,6 +47,24 @@ TINY = {
     "psanet": {"backbone": "resnet18c", "channels": 16, "mask_size": 9},
     "gff": {"backbone": "resnet18c", "channels": 8},
     "denseaspp": {"bottleneck_channels": 8, "channels": 8},
+    "segformer": {"channels": 32},
+    "setr": {"backbone": "vit_tiny_patch16_224", "num_blocks": 4, "image_size": 64, "channels": 8},
+    "transunet": {
+        "num_blocks": 1,
+        "resnet_blocks": (1, 1, 1),
+        "image_size": 64,
+        "channels": 16,
+        "decoder_widths": (16, 8, 8, 4),
+    },
+    "vit": {
+        "backbone": "vit_tiny_patch16_224",
+        "num_blocks": 4,
+        "image_size": 64,
+        "head": "fcn",
+        "channels": 16,
+        "auxiliary_channels": 8,
+        "auxiliary_level": 2,
+    },
     "unet3d": {"widths": (4, 8, 12)},
 }
 # Parameters that the authors' training leaves as they were drawn.

@@ -3,11 +3,8 @@
 The counts and the hashes were taken from the reference implementations named beside them.
 """
 
-import json
-import os
 from hashlib import sha256
 from math import prod
-from pathlib import Path
 
 import pytest
 import torch
@@ -28,6 +25,15 @@ NARROW = {
     "refines_context": True,
 }
 VALID = {"padding": "valid", "norm": "none"}
+DEIT = {"backbone": "deit_base_patch16_224", "neck": "none", "patch_bias": False}
+MAE = {
+    "neck": "deconvolution",
+    "relative_positions": True,
+    "layer_scale": 1.0,
+    "taps": (3, 5, 7, 11),
+    "channels": 768,
+    "auxiliary_level": 2,
+}
 # The reference's name and variant -> (network, classes, channels, options, parameters, hash of the shapes).
 ROWS = {
     ("UNet", "original 2015 (valid convs, no BN, 2x2 up-conv), 3 in, 19 out"): (
@@ -336,6 +342,66 @@ ROWS = {
         *("denseaspp", 19, 3, {"backbone": "densenet161"}, 35395427),
         "aaaec8143ffae26de9a83a63f10ca0b977d2b23a54bd4171d9e81e3aeb730827",
     ),
+    ("SegFormer", "NVlabs official MiT-B0, decoder embed_dim 256, 19 classes"): (
+        *("segformer", 19, 3, {"backbone": "mit_b0"}, 3719027),
+        "10501842eb7b63a57dc66ea919b36cde1b0f41bf10f76ef9145e6e5ba0f0599b",
+    ),
+    ("SegFormer", "NVlabs official MiT-B3, decoder embed_dim 768, 19 classes"): (
+        *("segformer", 19, 3, {"backbone": "mit_b3"}, 47237075),
+        "45d61070658867985aed0b17f9e1f70f3602b2fa999eeabba1247d8ba592facd",
+    ),
+    ("SegFormer", "NVlabs official MiT-B4, decoder embed_dim 768, 19 classes"): (
+        *("segformer", 19, 3, {"backbone": "mit_b4"}, 64007635),
+        "1cc2f5181a87184ceb56b63012adbab02191afd7968d70d7399c57a6f19b63ed",
+    ),
+    ("SegFormer", "NVlabs official MiT-B2, decoder embed_dim 768, 19 classes"): (
+        *("segformer", 19, 3, {"backbone": "mit_b2"}, 27361235),
+        "0cea5213a51f8159dea92430120edecc9c3d7fdab34246ee83ed319ce70507ce",
+    ),
+    ("SegFormer", "NVlabs official MiT-B1, decoder embed_dim 256, 19 classes"): (
+        *("segformer", 19, 3, {"backbone": "mit_b1"}, 13682131),
+        "b5358e976b975e9fc73cb145e0f98bcf0e88a26db7905a3f10a967655830aacd",
+    ),
+    ("SegFormer", "NVlabs official MiT-B5, decoder embed_dim 768, 150 classes"): (
+        *("segformer", 150, 3, {"backbone": "mit_b5"}, 84708694),
+        "90ba431cde553dc6929752e579fe95fe8e234d51ef349c4df0d04b18b455726b",
+    ),
+    ("SegFormer", "NVlabs official MiT-B3, decoder embed_dim 768, 150 classes"): (
+        *("segformer", 150, 3, {"backbone": "mit_b3"}, 47337814),
+        "5bc3420f2d12be06e4471f828a5481ea163b288caa0b57a4a895f40ed40e296d",
+    ),
+    ("SegFormer", "NVlabs official MiT-B1, decoder embed_dim 256, 150 classes"): (
+        *("segformer", 150, 3, {"backbone": "mit_b1"}, 13715798),
+        "d5059ecd9ca21afa9a54d0a84f51755efaa2cd2fa39c020f78ab1769fb9005c7",
+    ),
+    ("MPViT + UPerNet", "MPViT-tiny + UPerNet, 19 classes"): (
+        *("upernet", 19, 3, {"backbone": "mpvit_tiny"}, 33791638),
+        "dc5398ad9503cea7ed00611b439716f9afa7f924e589dd4f67df21aeb347ba33",
+    ),
+    ("MPViT + UPerNet", "MPViT-xsmall + UPerNet, 150 classes"): (
+        *("upernet", 150, 3, {"backbone": "mpvit_xsmall"}, 38985676),
+        "7039094f233cb49b1957918adef17cf9196ce34d84c4b31350cc78b362eca994",
+    ),
+    ("MPViT + UPerNet", "MPViT-small + UPerNet, 19 classes"): (
+        *("upernet", 19, 3, {"backbone": "mpvit_small"}, 51487150),
+        "8dd308a48fdb11fcc5ec8001594f16fc76a36d37a9297b20b15321027850ad9d",
+    ),
+    ("MPViT + UPerNet", "MPViT-base + UPerNet, 150 classes"): (
+        *("upernet", 150, 3, {"backbone": "mpvit_base"}, 105295196),
+        "dbd2d3556b9dd79bb2720c8fe2be2279eeaf7bd2b2feca0ec0c4654d419b6e16",
+    ),
+    ("SETR", "ViT-L/16 SETR-pup, Cityscapes"): (
+        *("setr", 19, 3, {"patch_bias": False}, 318466124),
+        "fd7d2bf185e7cd2f9551e5b32466a69998a61d1777530757cb753a1693c4cc8d",
+    ),
+    ("ViT+FPN+FCN (mmseg)", "DeiT-B/16 + UPerHead + aux FCNHead (no neck), ADE20K"): (
+        *("vit", 150, 3, DEIT, 120573740),
+        "9357538e07c744ec06f9b7bf556f87934df6dc2efb08bd1d87f05c41d2fe4c3c",
+    ),
+    ("ViT+FPN+FCN (mmseg)", "MAE-ViT-B + Feature2Pyramid + UPerHead + aux FCNHead, ADE20K"): (
+        *("vit", 150, 3, MAE, 163877228),
+        "c57c4ebd8889d40eef9837ad76c84f5f85ff6b4594ac52a1fe795e66f562a485",
+    ),
     ("3D U-Net", "wolny UNet3D default f_maps 64, gcr, 4 levels, 1 in, 2 out"): (
         "unet3d",
         2,
@@ -393,12 +459,7 @@ def test_the_paper_width_of_deeplabv3plus():
     assert count(build("deeplabv3plus", 19, 3, options)) == 59343795
 
 
-def test_the_rows_agree_with_the_table_of_references():
-    folder = os.environ.get("LIMNER_SHARED", str(Path(__file__).parents[3] / "shared"))
-    table = Path(folder) / "networks.json"
-    if not table.is_file():
-        pytest.skip(f"the table of reference networks is not at {table} (set LIMNER_SHARED)")
-    references = {(row["name"], row["variant"]): row for row in json.loads(table.read_text("utf-8"))}
+def test_the_rows_agree_with_the_table_of_references(references):
     for key, (*_, parameters, shapes) in ROWS.items():
         assert references[key]["params"] == parameters, key
         assert references[key]["signature"]["param_shapes_sha256"] == shapes, key
@@ -418,6 +479,21 @@ def test_res2net_is_the_authors(name, parameters, shapes):
         backbone = build_backbone(name)
     assert count(backbone) + 1000 * 2048 + 1000 == parameters
     assert shape_hash(backbone, CLASSIFIER) == shapes
+
+
+# github.com/youngwanLEE/MPViT, with ImageNet's classifier.
+MPVITS = [
+    ("mpvit_tiny", 216, 5843736, "6b0eb5053420553a87b5b77305571ad54c3d4525af7626c773d0a2efce3954a2"),
+    ("mpvit_xsmall", 256, 10573448, "8bbcc24501bfc5b0186391d7b99cb560fa1da17e09007b269f1a1f45a37eb356"),
+]
+
+
+@pytest.mark.parametrize(("name", "width", "parameters", "shapes"), MPVITS)
+def test_mpvit_is_the_papers(name, width, parameters, shapes):
+    with torch.device("meta"):
+        backbone = build_backbone(name)
+    assert count(backbone) + 1000 * width + 1000 == parameters
+    assert shape_hash(backbone, (f"1000x{width}", "1000")) == shapes
 
 
 @pytest.mark.peer

@@ -105,3 +105,63 @@ def _rename(state, name):
         weight = renamed["context.projection.conv.weight"]
         renamed["context.projection.conv.weight"] = weight.roll(-weight.shape[0], dims=1)
     return renamed
+
+
+# From mmsegmentation's names to ours, for the Mix Transformer and its decoder.
+SEGFORMER = [
+    *(
+        pair
+        for stage in (1, 2, 3, 4)
+        for pair in [
+            (rf"^backbone\.layers\.{stage - 1}\.0\.projection\.", f"backbone.patch_embed{stage}.proj."),
+            (rf"^backbone\.layers\.{stage - 1}\.0\.norm\.", f"backbone.patch_embed{stage}.norm."),
+            (rf"^backbone\.layers\.{stage - 1}\.1\.", f"backbone.block{stage}."),
+            (rf"^backbone\.layers\.{stage - 1}\.2\.", f"backbone.norm{stage}."),
+        ]
+    ),
+    (r"\.attn\.attn\.out_proj\.", ".attn.proj."),
+    (r"\.ffn\.layers\.0\.", ".mlp.fc1."),
+    (r"\.ffn\.layers\.1\.", ".mlp.dwconv.dwconv."),
+    (r"\.ffn\.layers\.4\.", ".mlp.fc2."),
+    (r"^decode_head\.convs\.(\d)\.", r"decoder.projections.\1."),
+    (r"^decode_head\.fusion_conv\.", "decoder.fusion."),
+    (r"^decode_head\.conv_seg\.", "head.conv."),
+    (r"^(decoder\..*)\.bn\.", r"\1.norm."),
+]
+
+
+@pytest.mark.parametrize("size", [(64, 96), (65, 47)])
+def test_segformer_equals_mmsegmentations(mmseg_models, randomize, size):
+    theirs = randomize(
+        torch.nn.ModuleDict(
+            {
+                "backbone": mmseg_models.BACKBONES.build(
+                    {"type": "MixVisionTransformer", "embed_dims": 32, "num_layers": [2, 2, 2, 2]}
+                    | {"num_heads": [1, 2, 5, 8]}
+                ),
+                "decode_head": mmseg_models.HEADS.build(
+                    {"type": "SegformerHead", "in_channels": [32, 64, 160, 256], "in_index": [0, 1, 2, 3]}
+                    | {"channels": 256, "num_classes": 19, "norm_cfg": NORM, "align_corners": False}
+                ),
+            }
+        )
+    )
+    ours = build_network("segformer", num_classes=19, decoder="mmsegmentation")
+    state = {}
+    for key, value in theirs.state_dict().items():
+        for pattern, replacement in SEGFORMER:
+            key = re.sub(pattern, replacement, key)
+        if ".attn.attn.in_proj_" in key:
+            query, pair = value.split([value.shape[0] // 3, value.shape[0] // 3 * 2])
+            state[key.replace("attn.in_proj_", "q.")], state[key.replace("attn.in_proj_", "kv.")] = (
+                query,
+                pair,
+            )
+        else:
+            state[key] = value.reshape(value.shape[:2]) if "fc" in key and value.ndim == 4 else value
+    ours.load_state_dict(state)
+    images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
+
+    with torch.no_grad():
+        expected = theirs["decode_head"](theirs["backbone"](images))
+        torch.testing.assert_close(ours.eval()(images).logits, expected, atol=1e-4, rtol=1e-4)

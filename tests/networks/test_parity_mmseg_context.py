@@ -117,11 +117,11 @@ HEADS = {
         {"type": "UPerHead", "in_channels": [64, 128, 256, 512], "in_index": [0, 1, 2, 3]},
         {"channels": 128},
         [
-            (r"^decode_head\.psp_modules\.(\d)\.1\.", r"pyramid.branches.\1."),
-            (r"^decode_head\.bottleneck\.", "pyramid.fusion."),
-            (r"^decode_head\.lateral_convs\.", "laterals."),
-            (r"^decode_head\.fpn_convs\.", "smoothing."),
-            (r"^decode_head\.fpn_bottleneck\.", "fusion."),
+            (r"^decode_head\.psp_modules\.(\d)\.1\.", r"decoder.pyramid.branches.\1."),
+            (r"^decode_head\.bottleneck\.", "decoder.pyramid.fusion."),
+            (r"^decode_head\.lateral_convs\.", "decoder.laterals."),
+            (r"^decode_head\.fpn_convs\.", "decoder.smoothing."),
+            (r"^decode_head\.fpn_bottleneck\.", "decoder.fusion."),
         ],
     ),
     "semantic-fpn": (

@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import nn
 
-ActivationName = Literal["none", "relu", "leaky_relu", "prelu", "gelu", "silu"]
+ActivationName = Literal["none", "relu", "leaky_relu", "prelu", "gelu", "silu", "hardswish"]
 
 
 def build_activation(name: ActivationName, channels: int = 1) -> nn.Module:
@@ -23,4 +23,6 @@ def build_activation(name: ActivationName, channels: int = 1) -> nn.Module:
         return nn.GELU()
     if name == "silu":
         return nn.SiLU(inplace=True)
+    if name == "hardswish":
+        return nn.Hardswish(inplace=True)
     return nn.Identity()

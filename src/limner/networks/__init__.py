@@ -30,12 +30,16 @@ from limner.networks import (
     pspnet,
     resunet,
     resunetplusplus,
+    segformer,
     segnet,
     semantic_fpn,
+    setr,
+    transunet,
     unet,
     unet3d,
     unetplusplus,
     upernet,
+    vit,
 )
 from limner.networks.backbones import Pretrained
 from limner.networks.entry import NetworkEntry
@@ -72,6 +76,10 @@ NETWORKS: dict[str, NetworkEntry] = {
     "pranet": pranet.ENTRY,
     "infnet": infnet.ENTRY,
     "caranet": caranet.ENTRY,
+    "setr": setr.ENTRY,
+    "segformer": segformer.ENTRY,
+    "transunet": transunet.ENTRY,
+    "vit": vit.ENTRY,
 }
 
 

@@ -20,10 +20,9 @@ from torch.nn import functional as F
 
 from limner.core.config import Config
 from limner.core.outputs import DenseLogits
-from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import initialize, start_even
-from limner.layers.resize import resize
+from limner.layers.pyramid_sum import PyramidSum
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
@@ -68,7 +67,8 @@ class SemanticFPN(nn.Module):
             else nn.Identity()
             for _ in widths
         )
-        self.branches = nn.ModuleList(_Branch(max(level, 1), options) for level in range(len(widths)))
+        pyramid = (options.pyramid_channels,) * len(widths)
+        self.branches = PyramidSum(pyramid, options.channels, norm=options.norm)
         self.head = PixelClassifier(options.channels, num_classes, dropout=options.dropout)
         initialize(self.laterals, self.smoothing, self.branches, self.head)
         # The head reads the sum of all branches, none of them below zero.
@@ -81,30 +81,8 @@ class SemanticFPN(nn.Module):
         levels = [lateral(features) for lateral, features in zip(self.laterals, maps, strict=True)]
         for fine, coarse in reversed(list(pairwise(range(len(levels))))):
             levels[fine] = levels[fine] + F.interpolate(levels[coarse], size=sizes[fine], mode="nearest")
-        summed = torch.zeros((), device=images.device)
-        for level, (features, smoothing, branch) in enumerate(
-            zip(levels, self.smoothing, self.branches, strict=True)
-        ):
-            summed = summed + branch(smoothing(features), sizes[:level])
-        return DenseLogits(self.head(summed))
-
-
-class _Branch(nn.ModuleList):
-    """3x3 blocks, each followed by a step to the next finer level."""
-
-    def __init__(self, num_convs: int, options: SemanticFPNOptions) -> None:
-        widths = (options.pyramid_channels, *(options.channels,) * num_convs)
-        super().__init__(
-            ConvNormAct(narrow, wide, norm=options.norm, norm_groups=32) for narrow, wide in pairwise(widths)
-        )
-
-    def forward(self, features: torch.Tensor, finer: list[torch.Size]) -> torch.Tensor:
-        """Map (B, C, h, w) to (B, channels, *finer[0]); `finer` holds the sizes on the way, finest first."""
-        for index, block in enumerate(self):
-            features = block(features)
-            if finer:
-                features = resize(features, finer[len(finer) - 1 - index])
-        return features
+        smoothed = [smoothing(features) for smoothing, features in zip(self.smoothing, levels, strict=True)]
+        return DenseLogits(self.head(self.branches(smoothed)))
 
 
 ENTRY = NetworkEntry(

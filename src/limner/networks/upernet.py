@@ -19,11 +19,9 @@ from torch.nn import functional as F
 
 from limner.core.config import Config
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
-from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import FCNHead, PixelClassifier
 from limner.layers.initialization import initialize
-from limner.layers.pyramid_pooling import PyramidPooling
-from limner.layers.resize import resize
+from limner.layers.uper_head import UPerHead
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
@@ -33,7 +31,7 @@ class UPerNetOptions(Config):
     """Options of `UPerNet`."""
 
     backbone: str = "resnet50c"
-    """Any of our ResNets, or a timm model that gives maps at several strides."""
+    """Any of our ResNets, Swin or MPViT, or a timm model that gives maps at several strides."""
     channels: Width = 512
     """Channels of the head."""
     bins: Annotated[tuple[Width, ...], Field(min_length=1)] = (1, 2, 3, 6)
@@ -63,41 +61,25 @@ class UPerNet(nn.Module):
         self.backbone = build_backbone(options.backbone, in_channels=in_channels, pretrained=pretrained)
         self._first = next(i for i, stride in enumerate(self.backbone.strides) if stride >= 4)
         widths = self.backbone.channels[self._first :]
-        channels = options.channels
         self.norms = nn.ModuleList(_PixelNorm(width) for width in widths) if options.norm_features else None
-        self.pyramid = PyramidPooling(widths[-1], channels, bins=options.bins)
-        self.laterals = nn.ModuleList(ConvNormAct(width, channels, 1) for width in widths[:-1])
-        self.smoothing = nn.ModuleList(ConvNormAct(channels, channels) for _ in widths[:-1])
-        self.fusion = ConvNormAct(len(widths) * channels, channels)
-        self.head = PixelClassifier(channels, num_classes, dropout=options.dropout)
+        self.decoder = UPerHead(widths, options.channels, bins=options.bins)
+        self.head = PixelClassifier(options.channels, num_classes, dropout=options.dropout)
         self.auxiliary_head = (
             FCNHead(widths[-2], options.auxiliary_channels, num_classes=num_classes, dropout=options.dropout)
             if options.auxiliary
             else None
         )
-        decoder = (self.pyramid, self.laterals, self.smoothing, self.fusion)
-        initialize(*decoder, self.head, self.auxiliary_head)
+        initialize(self.decoder, self.head, self.auxiliary_head)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 4, W / 4)."""
         maps = self.backbone(images)[self._first :]
         if self.norms is not None:
             maps = tuple(norm(features) for norm, features in zip(self.norms, maps, strict=True))
-        logits = self.head(self.fusion(self._decode(maps)))
+        logits = self.head(self.decoder(maps))
         if not self.training or self.auxiliary_head is None:
             return DenseLogits(logits)
         return DenseLogits(logits, (AuxiliaryLogits(self.auxiliary_head(maps[-2]), 0.4),))
-
-    def _decode(self, maps: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        """Join all levels at the finest resolution: maps -> (B, levels * D, H / 4, W / 4)."""
-        top = self.pyramid(maps[-1])
-        levels = [top]
-        steps = zip(maps[:-1], self.laterals, self.smoothing, strict=True)
-        for features, lateral, smoothing in reversed(list(steps)):
-            top = lateral(features) + resize(top, features.shape[2:])
-            levels.append(smoothing(top))
-        size = maps[0].shape[2:]
-        return torch.cat([resize(level, size) for level in reversed(levels)], dim=1)
 
 
 class _PixelNorm(nn.LayerNorm):
@@ -127,5 +109,6 @@ ENTRY = NetworkEntry(
         "resnet18c": {"backbone": "resnet18c"},
         "resnet101c": {"backbone": "resnet101c"},
         "swin-tiny": {"backbone": "swin_tiny_patch4_window7_224", "norm_features": True},
+        "mpvit-small": {"backbone": "mpvit_small"},
     },
 )

@@ -1,17 +1,33 @@
 """Feature pyramids that networks stand on; the only place that knows timm."""
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from limner.core.errors import ConfigError, UnknownNameError, describe
 from limner.networks.backbones.densenet import DENSENETS, DenseNet
+from limner.networks.backbones.hybrid_vit import HYBRID_VITS, HybridViT
+from limner.networks.backbones.mit import MIX_TRANSFORMERS, MixTransformer
+from limner.networks.backbones.mpvit import MPVITS, MPViT
 from limner.networks.backbones.pretrained import Pretrained, load_pretrained
 from limner.networks.backbones.resnet import RESNETS, Dilation, OutputStride, ResNet
+from limner.networks.backbones.swin import SWINS, Swin
+from limner.networks.backbones.vit import VITS, ViT, ViTShape
 
 if TYPE_CHECKING:
     from limner.networks.backbones.timm_backbone import TimmBackbone
 
-__all__ = ["Backbone", "Dilation", "OutputStride", "Pretrained", "build_backbone", "build_densenet"]
+__all__ = [
+    "Backbone",
+    "Dilation",
+    "OutputStride",
+    "Pretrained",
+    "build_backbone",
+    "build_densenet",
+    "build_hybrid_vit",
+    "build_vit",
+]
 
 
 class Backbone(Protocol):
@@ -38,11 +54,12 @@ def build_backbone(
     dilation: Dilation = "contracted",
     multi_grid: tuple[int, ...] = (1,),
     pretrained: Pretrained = False,
-) -> "ResNet | TimmBackbone":
+) -> "MixTransformer | MPViT | ResNet | Swin | TimmBackbone | ViT":
     """Build a backbone by name.
 
     Args:
-        name: One of ours (`resnet18`, `resnet50c`, ...) or any timm model.
+        name: One of ours (`resnet18`, `resnet50c`, `mit_b0`, `swin_tiny_patch4_window7_224`,
+            `vit_base_patch16_224`, `mpvit_small`, ...) or any timm model.
         in_channels: Channels of the image.
         output_stride: Stride of the coarsest map.
         dilation: How our ResNets reach an output stride below 32.
@@ -54,21 +71,48 @@ def build_backbone(
         ConfigError: It cannot have that output stride, or its weights are insisted on and cannot be had.
     """
     architecture = name.split(".")[0]
-    if architecture not in RESNETS:
-        from limner.networks.backbones.timm_backbone import TimmBackbone  # timm is slow to import
+    backbone: "MixTransformer | MPViT | ResNet | Swin | TimmBackbone | ViT"
+    if architecture in RESNETS:
+        backbone = ResNet(
+            RESNETS[architecture],
+            in_channels=in_channels,
+            output_stride=output_stride,
+            dilation=dilation,
+            multi_grid=multi_grid,
+        )
+    elif architecture in MIX_TRANSFORMERS:
+        _refuse_dilation(name, output_stride)
+        backbone = MixTransformer(MIX_TRANSFORMERS[architecture], in_channels=in_channels)
+    elif architecture in SWINS:
+        _refuse_dilation(name, output_stride)
+        backbone = Swin(SWINS[architecture], in_channels=in_channels)
+    elif architecture in MPVITS:
+        _refuse_dilation(name, output_stride)
+        backbone = MPViT(MPVITS[architecture], in_channels=in_channels)
+    elif architecture in VITS:
+        _refuse_dilation(name, output_stride)
+        backbone = ViT(VITS[architecture], in_channels=in_channels)
+    else:
+        backbone = _build_timm(name, in_channels=in_channels, output_stride=output_stride)
+    load_pretrained(backbone, name, pretrained, in_channels=in_channels)
+    return backbone
 
-        backbone = TimmBackbone(name, in_channels=in_channels, output_stride=output_stride)
-        load_pretrained(backbone, name, pretrained, in_channels=in_channels)
-        return backbone
-    resnet = ResNet(
-        RESNETS[architecture],
-        in_channels=in_channels,
-        output_stride=output_stride,
-        dilation=dilation,
-        multi_grid=multi_grid,
-    )
-    load_pretrained(resnet, name, pretrained, in_channels=in_channels)
-    return resnet
+
+def _build_timm(name: str, *, in_channels: int, output_stride: OutputStride) -> "TimmBackbone":
+    from limner.networks.backbones.timm_backbone import TimmBackbone  # timm is slow to import
+
+    return TimmBackbone(name, in_channels=in_channels, output_stride=output_stride)
+
+
+def _refuse_dilation(name: str, output_stride: int) -> None:
+    if output_stride != 32:
+        raise ConfigError(
+            describe(
+                f"The backbone {name!r} has one set of strides, which nothing can change",
+                found=f"output stride {output_stride}",
+                mend="Choose a network that takes the strides as they are, such as upernet, or a ResNet.",
+            )
+        )
 
 
 def build_densenet(
@@ -82,3 +126,58 @@ def build_densenet(
     densenet = DenseNet(DENSENETS[name], in_channels=in_channels, output_stride=output_stride)
     load_pretrained(densenet, name, pretrained, in_channels=in_channels)
     return densenet
+
+
+def build_vit(
+    name: str,
+    *,
+    in_channels: int = 3,
+    num_blocks: int | None = None,
+    pretrained: Pretrained = False,
+    **arguments: Any,
+) -> ViT:
+    """Build a ViT whose tokens are tapped where one wants; `arguments` are those of `ViT`.
+
+    Raises:
+        UnknownNameError: We have no ViT of that name.
+        ConfigError: A tap lies beyond the last block, or weights are insisted on and cannot be had.
+    """
+    shape = _shape(name, VITS, num_blocks)
+    last = max(arguments.get("taps") or [0])
+    if last >= shape.num_blocks:
+        raise ConfigError(
+            describe(
+                f"The backbone {name!r} has no block {last} whose tokens could be used",
+                found=f"taps up to {last}, counted from 0",
+                expected=f"at most {shape.num_blocks - 1}",
+            )
+        )
+    transformer = ViT(shape, in_channels=in_channels, **arguments)
+    load_pretrained(transformer, name, pretrained, in_channels=in_channels)
+    return transformer
+
+
+def build_hybrid_vit(
+    name: str,
+    *,
+    in_channels: int = 3,
+    num_blocks: int | None = None,
+    pretrained: Pretrained = False,
+    **arguments: Any,
+) -> HybridViT:
+    """Build a ViT on the maps of a ResNet; `arguments` are those of `HybridViT`.
+
+    Raises:
+        UnknownNameError: We have no such transformer.
+    """
+    transformer = HybridViT(_shape(name, HYBRID_VITS, num_blocks), in_channels=in_channels, **arguments)
+    load_pretrained(transformer, name, pretrained, in_channels=in_channels)
+    return transformer
+
+
+def _shape(name: str, shapes: dict[str, ViTShape], num_blocks: int | None) -> ViTShape:
+    architecture = name.split(".")[0]
+    if architecture not in shapes:
+        raise UnknownNameError("backbone", name, shapes)
+    shape = shapes[architecture]
+    return replace(shape, num_blocks=num_blocks or shape.num_blocks)

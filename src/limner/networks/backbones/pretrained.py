@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from limner.core.errors import ConfigError, ModelError, describe, did_you_mean
+from limner.networks.backbones.vit import ViT
 
 logger = logging.getLogger("limner.networks")
 
@@ -135,6 +136,8 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
     first = next(key for key, value in wanted.items() if value.ndim == 4)
     if first in weights:
         weights[first] = adapt_input_channels(weights[first], in_channels)
+    if isinstance(backbone, ViT) and "pos_embed" in weights:
+        weights["pos_embed"] = backbone.fit_positions(weights["pos_embed"])
     missing = sorted(wanted.keys() - weights.keys())
     misshapen = sorted(
         key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape

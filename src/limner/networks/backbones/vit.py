@@ -1,0 +1,231 @@
+"""ViT: the image's patches as tokens, and transformer blocks that keep their number from end to end.
+
+Paper: An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale (Dosovitskiy et al., ICLR
+2021), https://arxiv.org/abs/2010.11929. Authors' code: https://github.com/google-research/vision_transformer
+(Apache-2.0 licence); parameters are named as in timm, whose weight files then load.
+
+What differs, and why: the learned positions are resized to the patches of the image at hand, and the image is
+padded at its far borders to whole patches, so that any size fits.
+
+Shape legend: B batch, C channels, h and w the patches along height and width, N = h * w tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isqrt
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from limner.layers.drop_path import rising_rates
+from limner.layers.transformer_block import TransformerBlock, initialize_tokens
+
+PATCH = 16
+EXPANSION = 4
+Interpolation = Literal["bicubic", "bilinear"]
+
+
+@dataclass(frozen=True)
+class ViTShape:
+    """What tells the members of the family apart.
+
+    Attributes:
+        width: Channels of the tokens.
+        num_blocks: Transformer blocks.
+        num_heads: Attention heads.
+        image_size: Side of the images that its published weights were trained on.
+    """
+
+    width: int
+    num_blocks: int
+    num_heads: int
+    image_size: int = 224
+
+
+VITS = {
+    "vit_tiny_patch16_224": ViTShape(192, 12, 3),
+    "vit_tiny_patch16_384": ViTShape(192, 12, 3, 384),
+    "vit_small_patch16_224": ViTShape(384, 12, 6),
+    "vit_small_patch16_384": ViTShape(384, 12, 6, 384),
+    "vit_base_patch16_224": ViTShape(768, 12, 12),
+    "vit_base_patch16_384": ViTShape(768, 12, 12, 384),
+    "vit_large_patch16_224": ViTShape(1024, 24, 16),
+    "vit_large_patch16_384": ViTShape(1024, 24, 16, 384),
+    "deit_tiny_patch16_224": ViTShape(192, 12, 3),
+    "deit_small_patch16_224": ViTShape(384, 12, 6),
+    "deit_base_patch16_224": ViTShape(768, 12, 12),
+    "deit_base_patch16_384": ViTShape(768, 12, 12, 384),
+}
+"""Name -> shape."""
+
+
+class ViT(nn.Module):
+    """The tokens after some of the blocks of a Vision Transformer, as maps.
+
+    Attributes:
+        channels: Channels of each map that `forward` returns.
+        strides: Pixels of the input that one pixel of each map stands for.
+    """
+
+    def __init__(
+        self,
+        shape: ViTShape,
+        *,
+        in_channels: int = 3,
+        image_size: int | None = None,
+        taps: Sequence[int] | None = None,
+        class_token: bool = True,
+        final_norm: bool = False,
+        interpolation: Interpolation = "bicubic",
+        patch_bias: bool = True,
+        relative_positions: bool = False,
+        layer_scale: float | None = None,
+        dropout: float = 0.0,
+        drop_path: float = 0.0,
+    ) -> None:
+        """Build the transformer with random weights.
+
+        Args:
+            shape: Which ViT.
+            in_channels: Channels of the image.
+            image_size: Side of the square images each of whose patches has a position of its own; those of
+                other images are interpolated. None takes the one of the published weights.
+            taps: Blocks, counted from 0, whose tokens are returned; None takes four at equal distance.
+            class_token: Let a token that stands for the whole image take part; it is not returned.
+            final_norm: Normalise the tokens of the last block.
+            interpolation: How positions are resized.
+            patch_bias: Give the patches' embedding a bias.
+            relative_positions: Score pairs of tokens also by the way from one to the other, in each block.
+            layer_scale: First value of a learned scale on each branch; None leaves it out.
+            dropout: Part of the channels dropped in the blocks' small networks, and of the first tokens.
+            drop_path: Probability that the last block is left out in training.
+        """
+        super().__init__()
+        depth, width = shape.num_blocks, shape.width
+        self._taps = tuple(taps or (depth * quarter // 4 - 1 for quarter in (1, 2, 3, 4)))
+        self.channels: tuple[int, ...] = (width,) * len(self._taps)
+        self.strides: tuple[int, ...] = (PATCH,) * len(self._taps)
+        self._interpolation = interpolation
+        side = (image_size or shape.image_size) // PATCH
+        self.patch_embed: nn.Module = _PatchEmbedding(in_channels, width, bias=patch_bias)
+        self.cls_token = nn.Parameter(torch.empty(1, 1, width)) if class_token else None
+        self.pos_embed = nn.Parameter(torch.empty(1, side**2 + class_token, width))
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(
+            TransformerBlock(
+                width,
+                num_heads=shape.num_heads,
+                hidden=EXPANSION * width,
+                layer_scale=layer_scale,
+                dropout=dropout,
+                drop_path=rate,
+            )
+            for rate in rising_rates(drop_path, depth)[: max(self._taps) + 1]
+        )
+        self.relative_positions = (
+            nn.ModuleList(_RelativePositions(side, shape.num_heads) for _ in self.blocks)
+            if relative_positions
+            else None
+        )
+        self.norm = nn.LayerNorm(width, eps=1e-6) if final_norm else None
+        initialize_tokens(self)
+        for tokens in (self.cls_token, self.pos_embed):
+            if tokens is not None:
+                nn.init.trunc_normal_(tokens, std=0.02)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the maps of the tapped blocks, first to last: (B, C, h, w) each."""
+        return self.transform(self.patch_embed(pad_to_patches(images)))
+
+    def fit_positions(self, positions: torch.Tensor) -> torch.Tensor:
+        """Turn the positions of other weights, of a square image with a class token or without, into ours."""
+        grid = isqrt(positions.shape[1])
+        first, patches = positions[:, : positions.shape[1] - grid**2], positions[:, -(grid**2) :]
+        side = isqrt(self.pos_embed.shape[1])
+        wanted = self.pos_embed.shape[1] - side**2
+        if first.shape[1] < wanted:
+            first = torch.zeros_like(positions[:, :wanted])
+        resized = _resize_positions(patches, (grid, grid), (side, side), self._interpolation)
+        return torch.cat([first[:, :wanted], resized.flatten(1, 2)], dim=1)
+
+    def transform(self, patches: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Map the embedded patches (B, C, h, w) to the maps of the tapped blocks."""
+        batch, width, *grid = patches.shape
+        tokens = patches.flatten(2).transpose(1, 2) + self._positions(grid)  # (B, N, C)
+        if self.cls_token is not None:
+            first = (self.cls_token + self.pos_embed[:, :1]).expand(batch, -1, -1)
+            tokens = torch.cat([first, tokens], dim=1)
+        tokens = self.dropout(tokens)
+        maps = []
+        for index, block in enumerate(self.blocks):
+            relative = self.relative_positions
+            tokens = block(tokens, None if relative is None else relative[index](grid))
+            if index in self._taps:
+                is_last = index == len(self.blocks) - 1
+                tapped = self.norm(tokens) if self.norm is not None and is_last else tokens
+                maps.append(tapped[:, -grid[0] * grid[1] :].transpose(1, 2).view(batch, width, *grid))
+        return tuple(maps)
+
+    def _positions(self, grid: Sequence[int]) -> torch.Tensor:
+        """Return a position for each patch of the grid (h, w): (1, N, C)."""
+        side = isqrt(self.pos_embed.shape[1])
+        patches = self.pos_embed[:, -(side**2) :]
+        return _resize_positions(patches, (side, side), grid, self._interpolation).flatten(1, 2)
+
+
+class _PatchEmbedding(nn.Module):
+    def __init__(self, in_channels: int, width: int, *, bias: bool) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(in_channels, width, PATCH, stride=PATCH, bias=bias)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map (B, C, H, W) to (B, width, h, w)."""
+        embedded: torch.Tensor = self.proj(images)
+        return embedded
+
+
+class _RelativePositions(nn.Module):
+    """A learned score for each way from one patch to another, and three that concern the class token.
+
+    Paper: BEiT: BERT Pre-Training of Image Transformers (Bao et al., ICLR 2022),
+    https://arxiv.org/abs/2106.08254.
+    """
+
+    def __init__(self, side: int, num_heads: int) -> None:
+        super().__init__()
+        self._reach = 2 * side - 1
+        self.table = nn.Parameter(torch.zeros(self._reach**2 + 3, num_heads))
+
+    def forward(self, grid: Sequence[int]) -> torch.Tensor:
+        """Return the scores of all pairs in a grid of (h, w) patches and a class token: (heads, N, N)."""
+        height, width = grid
+        ways = _resize_positions(
+            self.table[None, :-3], (self._reach,) * 2, (2 * height - 1, 2 * width - 1), "bicubic"
+        )[0]
+        down, right = (torch.arange(size, device=ways.device) for size in grid)
+        down, right = (way[:, None] - way + len(way) - 1 for way in (down, right))  # (h, h) and (w, w)
+        patches = ways[down[:, None, :, None], right[None, :, None, :]]  # (h, w, h, w, heads)
+        patches = patches.view(height * width, height * width, -1)
+        to_patches, to_class, itself = self.table[-3:, None, None].unbind(0)
+        rows = torch.cat([to_class.expand(height * width, -1, -1), patches], dim=1)
+        first = torch.cat([itself, to_patches.expand(-1, height * width, -1)], dim=1)
+        return torch.cat([first, rows]).permute(2, 0, 1)
+
+
+def pad_to_patches(images: torch.Tensor) -> torch.Tensor:
+    """Add zeros below and to the right, up to whole patches."""
+    height, width = images.shape[2:]
+    return F.pad(images, (0, -width % PATCH, 0, -height % PATCH))
+
+
+def _resize_positions(
+    positions: torch.Tensor, have: Sequence[int], want: Sequence[int], interpolation: Interpolation
+) -> torch.Tensor:
+    """Map (1, h * w, C) to (1, h', w', C)."""
+    if tuple(have) == tuple(want):
+        return positions.reshape(1, *want, -1)
+    grid = positions.reshape(1, *have, -1).permute(0, 3, 1, 2)
+    resized = F.interpolate(grid, size=tuple(want), mode=interpolation, align_corners=False)
+    return resized.permute(0, 2, 3, 1)

@@ -1,0 +1,214 @@
+"""A plain Vision Transformer under a segmentation head: its maps, all of one size, made into a pyramid first.
+
+Paper: An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale (Dosovitskiy et al., ICLR
+2021), https://arxiv.org/abs/2010.11929. Authors' code: https://github.com/google-research/vision_transformer
+(Apache-2.0 licence). The necks and heads are those of mmsegmentation (Apache-2.0): `neck="multilevel"` with
+the head of UPerNet, or `neck="deconvolution"` as for MAE.
+
+What differs, and why: patches have a bias as in the paper (`patch_bias=False` leaves it out, as
+mmsegmentation does), and what padding to whole patches adds is cut off the scores.
+
+Shape legend: B batch, C channels, K classes, H and W the input's height and width, h and w in patches.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch
+from pydantic import AfterValidator, Field
+from torch import nn
+from torch.nn import functional as F
+
+from limner.core.config import Config
+from limner.core.outputs import AuxiliaryLogits, DenseLogits
+from limner.layers.convolution import ConvNormAct
+from limner.layers.fcn_head import FCNHead, PixelClassifier
+from limner.layers.initialization import initialize
+from limner.layers.norm import build_norm
+from limner.layers.pyramid_sum import PyramidSum
+from limner.layers.resize import cut, resize
+from limner.layers.uper_head import UPerHead
+from limner.networks.backbones import Pretrained, build_vit
+from limner.networks.entry import NetworkEntry
+from limner.networks.option_types import Width
+
+SCALES = (4, 2, 1, 0.5)
+PATCH = 16
+
+
+def _check_ascending(taps: tuple[int, ...]) -> tuple[int, ...]:
+    if taps[0] < 0 or any(late <= early for early, late in pairwise(taps)):
+        raise ValueError(f"must be four different blocks in ascending order, counted from 0; found {taps}")
+    return taps
+
+
+class ViTOptions(Config):
+    """Options of `ViTSegmenter`."""
+
+    backbone: str = "vit_base_patch16_224"
+    """A ViT or DeiT with patches of 16 pixels: `vit_tiny_patch16_224`, `deit_base_patch16_384`, ..."""
+    num_blocks: Annotated[int, Field(ge=4)] | None = None
+    """Transformer blocks; null takes the backbone's."""
+    image_size: Annotated[int, Field(ge=16)] = 512
+    """Side of the images whose patches have a position each; those of other sizes are interpolated."""
+    taps: Annotated[tuple[int, int, int, int], AfterValidator(_check_ascending)] | None = None
+    """Blocks, counted from 0, whose tokens are used; null takes every quarter of them."""
+    patch_bias: bool = True
+    """Give the patches' embedding a bias."""
+    relative_positions: bool = False
+    """Score pairs of patches also by the way from one to the other, as BEiT and MAE do."""
+    layer_scale: float | None = None
+    """First value of a learned scale on each branch; BEiT and MAE have 0.1 to 1."""
+    final_norm: bool = False
+    """Normalise the tokens of the last block."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability that the last block is left out in training."""
+    neck: Literal["multilevel", "deconvolution", "none"] = "multilevel"
+    """How maps of one size become a pyramid: resized between convolutions, by learned steps, or not."""
+    head: Literal["upernet", "fpn", "fcn"] = "upernet"
+    """UPerNet's, Semantic FPN's, or one convolution over all levels."""
+    channels: Width = 512
+    """Channels of the head."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Part of the channels dropped before the classifiers."""
+    auxiliary: bool = True
+    """Train a side head."""
+    auxiliary_channels: Width = 256
+    """Channels of the side head."""
+    auxiliary_level: Annotated[int, Field(ge=0, le=3)] = 3
+    """Level of the pyramid that the side head reads, counted from the finest."""
+
+
+class ViTSegmenter(nn.Module):
+    """Transformer, neck, head, classifier."""
+
+    def __init__(
+        self,
+        options: ViTOptions,
+        *,
+        num_classes: int,
+        in_channels: int = 3,
+        pretrained: Pretrained = False,
+    ) -> None:
+        super().__init__()
+        self.backbone = build_vit(
+            options.backbone,
+            in_channels=in_channels,
+            num_blocks=options.num_blocks,
+            pretrained=pretrained,
+            image_size=options.image_size,
+            taps=options.taps,
+            patch_bias=options.patch_bias,
+            relative_positions=options.relative_positions,
+            layer_scale=options.layer_scale,
+            final_norm=options.final_norm,
+            drop_path=options.drop_path,
+        )
+        widths = self.backbone.channels
+        self.stride = PATCH if options.neck == "none" else 4
+        self.neck = _NECKS[options.neck](widths[0])
+        self.decoder = _HEADS[options.head](widths, options.channels)
+        self.head = PixelClassifier(options.channels, num_classes, dropout=options.dropout)
+        self.auxiliary_head = None
+        self._auxiliary_level = options.auxiliary_level
+        if options.auxiliary:
+            narrow = options.auxiliary_channels
+            self.auxiliary_head = FCNHead(
+                widths[-1], narrow, num_classes=num_classes, dropout=options.dropout
+            )
+        initialize(self.neck, self.decoder, self.head, self.auxiliary_head)
+
+    def forward(self, images: torch.Tensor) -> DenseLogits:
+        """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 4, W / 4); at stride 16 without neck."""
+        maps = self.neck(self.backbone(images))
+        size = [-(-pixels // self.stride) for pixels in images.shape[2:]]
+        logits = cut(self.head(self.decoder(maps)), size)
+        if not self.training or self.auxiliary_head is None:
+            return DenseLogits(logits)
+        side = self.auxiliary_head(maps[self._auxiliary_level])
+        return DenseLogits(logits, (AuxiliaryLogits(side, 0.4),))
+
+
+class _MultiLevelNeck(nn.Module):
+    """Each map to the resolution of its level: a 1x1 convolution, a resize, a 3x3 convolution."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in SCALES)
+        self.convs = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in SCALES)
+
+    def forward(self, maps: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        """Map four (B, C, h, w) to (B, C, scale * h, scale * w)."""
+        levels = []
+        for scale, features, lateral, conv in zip(SCALES, maps, self.laterals, self.convs, strict=True):
+            x = lateral(features)
+            levels.append(conv(x if scale == 1 else F.interpolate(x, scale_factor=scale, mode="bilinear")))
+        return levels
+
+
+class _DeconvolutionNeck(nn.Module):
+    """The first map enlarged by two learned steps, the second by one; the last pooled."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.four = nn.Sequential(
+            nn.ConvTranspose2d(width, width, 2, stride=2),
+            build_norm("batch", width),
+            nn.GELU(),
+            nn.ConvTranspose2d(width, width, 2, stride=2),
+        )
+        self.two = nn.ConvTranspose2d(width, width, 2, stride=2)
+
+    def forward(self, maps: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        """Map four (B, C, h, w) to (B, C, scale * h, scale * w)."""
+        first, second, third, last = maps
+        return [self.four(first), self.two(second), third, F.max_pool2d(last, 2)]
+
+
+class _NoNeck(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        del width
+
+    def forward(self, maps: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        return list(maps)
+
+
+class _JoinedLevels(nn.Module):
+    """All levels at the finest resolution, then one 3x3 convolution."""
+
+    def __init__(self, widths: tuple[int, ...], channels: int) -> None:
+        super().__init__()
+        self.conv = ConvNormAct(sum(widths), channels)
+
+    def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        """Map the levels, finest first, to (B, D, h_0, w_0)."""
+        joined: torch.Tensor = self.conv(
+            torch.cat([resize(level, maps[0].shape[2:]) for level in maps], dim=1)
+        )
+        return joined
+
+
+_NECKS = {"multilevel": _MultiLevelNeck, "deconvolution": _DeconvolutionNeck, "none": _NoNeck}
+_HEADS = {"upernet": UPerHead, "fpn": PyramidSum, "fcn": _JoinedLevels}
+
+ENTRY = NetworkEntry(
+    build=ViTSegmenter,
+    options=ViTOptions,
+    title="ViT with a segmentation head",
+    paper="An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+    year=2021,
+    family="transformer",
+    url="https://arxiv.org/abs/2010.11929",
+    output=DenseLogits,
+    pretrained=True,
+    code="https://github.com/google-research/vision_transformer",
+    licence="Apache-2.0",
+    good_for="Building on the many published ViT weights; without them it needs very many images.",
+    variants={
+        "vit_base, UPerNet's head": {},
+        "vit_base, Semantic FPN's head": {"head": "fpn", "channels": 256},
+        "vit_base, FCN head": {"head": "fcn"},
+        "deit_small": {"backbone": "deit_small_patch16_224"},
+    },
+)

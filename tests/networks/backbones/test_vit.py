@@ -1,0 +1,118 @@
+import pytest
+import timm
+import torch
+
+from limner.core.errors import ConfigError, UnknownNameError
+from limner.networks import build_network
+from limner.networks.backbones import build_backbone, build_hybrid_vit, build_vit
+
+TINY = "vit_tiny_patch16_224"
+
+
+@pytest.mark.parametrize("size", [(33, 70), (64, 96)])
+def test_any_size_is_padded_to_whole_patches(size):
+    backbone = build_backbone(TINY).eval()
+    with torch.no_grad():
+        maps = backbone(torch.randn(1, 3, *size))
+    assert [tuple(features.shape) for features in maps] == [
+        (1, 192, *(-(-length // 16) for length in size))
+    ] * 4
+    assert backbone.strides == (16,) * 4
+
+
+def test_timms_weights_give_timms_tokens(tmp_path):
+    torch.manual_seed(0)
+    theirs = timm.create_model(TINY).eval()
+    torch.save(theirs.state_dict(), tmp_path / "weights.pth")
+    ours = build_vit(TINY, final_norm=True, pretrained=tmp_path / "weights.pth").eval()
+    image = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        expected = theirs.forward_features(image)[:, 1:]  # without the class token
+        found = ours(image)[-1].flatten(2).transpose(1, 2)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_weights_for_another_image_size_have_their_positions_resized(tmp_path):
+    theirs = timm.create_model(TINY)
+    column = torch.arange(14.0)[None, :, None].expand(14, 14, 192).reshape(1, 196, 192)
+    theirs.pos_embed.data = torch.cat([torch.full((1, 1, 192), -5.0), column], dim=1)
+    torch.save(theirs.state_dict(), tmp_path / "weights.pth")
+    ours = build_vit(TINY, image_size=448, pretrained=tmp_path / "weights.pth")
+    first, patches = ours.pos_embed[0, 0], ours.pos_embed[0, 1:].view(28, 28, 192)
+    assert (first == -5).all()
+    # Away from the borders a ramp stays a ramp, half as steep, but for a twentieth that the cubics swing.
+    torch.testing.assert_close(patches[9, 6:22, 0], torch.arange(6, 22) / 2 - 0.25, atol=0.05, rtol=0)
+
+
+def test_relative_positions_score_every_pair_by_the_way_between():
+    transformer = build_vit(TINY, num_blocks=4, image_size=48, relative_positions=True)
+    positions = transformer.relative_positions[0]
+    positions.table.data = torch.randn_like(positions.table)
+    grid = [(row, column) for row in range(3) for column in range(3)]
+    scores = positions((3, 3))
+    for one, (row, column) in enumerate(grid):
+        for other, (to_row, to_column) in enumerate(grid):
+            way = (row - to_row + 2) * 5 + column - to_column + 2
+            assert torch.equal(scores[:, one + 1, other + 1], positions.table[way])
+        assert torch.equal(scores[:, 0, one + 1], positions.table[-3])
+        assert torch.equal(scores[:, one + 1, 0], positions.table[-2])
+    assert torch.equal(scores[:, 0, 0], positions.table[-1])
+    assert positions((2, 5)).shape == (3, 11, 11)
+
+
+def test_the_hybrid_has_timms_parameters():
+    with torch.device("meta"):
+        ours = build_hybrid_vit("vit_base_r50_s16_224").state_dict()
+        theirs = timm.create_model("vit_base_r50_s16_224").state_dict()
+    assert {key for key in theirs if key not in ours} == {"cls_token"}
+    assert set(ours) <= set(theirs)
+    assert all(ours[key].shape == theirs[key].shape for key in ours if key != "pos_embed")
+
+
+def test_the_hybrids_maps_fit_the_image():
+    backbone = build_hybrid_vit(
+        "vit_base_r50_s16_224", num_blocks=1, resnet_blocks=(1, 1, 1), image_size=32
+    ).eval()
+    with torch.no_grad():
+        maps = backbone(torch.randn(1, 3, 48, 80))
+    assert [tuple(features.shape[1:]) for features in maps] == [
+        (64, 24, 40),
+        (256, 12, 20),
+        (512, 6, 10),
+        (768, 3, 5),
+    ]
+    assert not maps[1][:, :, -1].any()  # the pooling loses a row, which zeros stand for
+
+
+@pytest.mark.parametrize("head", ["upernet", "fpn", "fcn"])
+@pytest.mark.parametrize("neck", ["multilevel", "deconvolution", "none"])
+def test_every_neck_carries_every_head(neck, head):
+    network = build_network(
+        *("vit",),
+        num_classes=2,
+        **{"backbone": TINY, "num_blocks": 4, "neck": neck, "head": head, "channels": 8},
+    ).eval()
+    with torch.no_grad():
+        logits = network(torch.randn(1, 3, 33, 47)).logits
+    assert logits.shape == ((1, 2, 9, 12) if neck != "none" else (1, 2, 3, 3))
+
+
+@pytest.mark.parametrize("head", ["naive", "pup", "mla"])
+def test_every_head_of_setr(head):
+    network = build_network("setr", num_classes=2, backbone=TINY, num_blocks=4, head=head, channels=8).train()
+    outputs = network(torch.randn(2, 3, 33, 47))
+    assert outputs.logits.shape == ((2, 2, 33, 47) if head == "pup" else (2, 2, 9, 12))
+    assert [side.weight for side in outputs.auxiliary] == [0.4] * (4 if head == "mla" else 3)
+    sum(each.logits.square().sum() for each in (outputs, *outputs.auxiliary)).backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_mistakes_are_explained():
+    with pytest.raises(UnknownNameError, match="vit_tiny_patch16_224"):
+        build_network("setr", num_classes=2, backbone="vit_tiny_patch16_244")
+    with pytest.raises(ConfigError, match="no block 12"):
+        build_network("vit", num_classes=2, backbone=TINY, taps=(2, 5, 8, 12))
+    with pytest.raises(ConfigError, match="ascending"):
+        build_network("vit", num_classes=2, backbone=TINY, taps=(2, 2, 8, 11))
+    with pytest.raises(ConfigError, match="strides"):
+        build_backbone(TINY, output_stride=8)
