@@ -71,7 +71,7 @@ def build_backbone(
         ConfigError: It cannot have that output stride, or its weights are insisted on and cannot be had.
     """
     architecture = name.split(".")[0]
-    backbone: "MixTransformer | MPViT | ResNet | Swin | TimmBackbone | ViT"
+    backbone: MixTransformer | MPViT | ResNet | Swin | TimmBackbone | ViT
     if architecture in RESNETS:
         backbone = ResNet(
             RESNETS[architecture],
