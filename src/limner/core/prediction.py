@@ -21,3 +21,52 @@ class Prediction:
     name: str
     semantic: LabelMap
     probabilities: npt.NDArray[np.float32] | None = None
+
+
+Masks = npt.NDArray[np.bool_]
+"""(N, *spatial) one mask a segment; those of different segments may overlap."""
+
+
+@dataclass(frozen=True)
+class SegmentPrediction:
+    """The objects that a model finds in one image, the most certain first; N may be 0.
+
+    Attributes:
+        name: The record's or file's name.
+        masks: (N, *spatial) bool at the image's original size.
+        labels: (N,) int64 trained labels 0..K-1.
+        scores: (N,) float32 in [0, 1], descending.
+    """
+
+    name: str
+    masks: Masks
+    labels: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        count = len(self.masks)
+        assert self.labels.shape == self.scores.shape == (count,), (self.labels.shape, self.scores.shape)
+
+
+@dataclass(frozen=True)
+class PanopticPrediction:
+    """Every pixel of one image in at most one segment: an object, or all there is of a kind of stuff.
+
+    Attributes:
+        name: The record's or file's name.
+        segment_ids: (*spatial) int32 at the image's original size; 0 is no segment, and segment number i
+            of the following arrays has the id i + 1.
+        labels: (N,) int64 trained labels 0..K-1.
+        scores: (N,) float32 in [0, 1].
+        is_thing: (N,) bool: an object that is counted, rather than stuff.
+    """
+
+    name: str
+    segment_ids: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+    is_thing: npt.NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        count = len(self.labels)
+        assert self.scores.shape == self.is_thing.shape == (count,), (self.scores.shape, self.is_thing.shape)
