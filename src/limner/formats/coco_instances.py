@@ -21,6 +21,7 @@ from limner.formats.coco_json import (
     Id,
     ImageFinder,
     Problems,
+    nothing_listed,
     one_table,
     read_coco,
     sniff,
@@ -62,6 +63,8 @@ class CocoInstances(Source):
             problems.add("other-annotations-not-used", str(path), "annotations of another kind")
         finder = ImageFinder(tree.images)
         files = [read_coco(self.root, path, problems) for path in paths]
+        if not files:
+            raise nothing_listed(self.root, tree, "instances")
         self._categories = one_table(files)
         records: dict[str, Record] = {}
         for file in files:

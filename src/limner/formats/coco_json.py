@@ -137,6 +137,20 @@ def _ends(path: Path) -> bytes:
         return b""
 
 
+def nothing_listed(root: Path, tree: FileTree, wanted: str) -> DataError:
+    """Return the error of a folder that is said to hold COCO labels and has no such JSON."""
+    files = [str(root / path) for path in tree.others if path.suffix.casefold() == ".json"]
+    return DataError(
+        describe(
+            f"No JSON file here lists {wanted}",
+            where=files[0] if files else root,
+            found=f"{len(files)} JSON files" if files else "no JSON file",
+            expected="JSON with the lists `images`, `annotations` and `categories`",
+            mend="Export it again, or take `format` out of dataset.yaml.",
+        )
+    )
+
+
 def read_coco(root: Path, path: PurePosixPath, problems: Problems) -> CocoFile:
     """Parse one file.
 

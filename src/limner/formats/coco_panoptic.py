@@ -19,6 +19,7 @@ from limner.formats.coco_json import (
     Id,
     ImageFinder,
     Problems,
+    nothing_listed,
     one_table,
     plain_id,
     read_coco,
@@ -62,6 +63,8 @@ class CocoPanoptic(Source):
         tree = list_files(self.root)
         problems = Problems()
         files = [read_coco(self.root, path, problems) for path in panoptic_files(self.root, tree)]
+        if not files:
+            raise nothing_listed(self.root, tree, "panoptic segments")
         self._categories = one_table(files)
         finder = ImageFinder(tree.images)
         records = [record for file in files for record in self._records(file, finder, problems)]
