@@ -24,6 +24,7 @@ from limner.networks import (
     gcn,
     gff,
     infnet,
+    mask2former,
     ocnet,
     pranet,
     psanet,
@@ -72,6 +73,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "pranet": pranet.ENTRY,
     "infnet": infnet.ENTRY,
     "caranet": caranet.ENTRY,
+    "mask2former": mask2former.ENTRY,
 }
 
 

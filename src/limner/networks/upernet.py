@@ -15,13 +15,13 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn import functional as F
 
 from limner.core.config import Config
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
 from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import FCNHead, PixelClassifier
 from limner.layers.initialization import initialize
+from limner.layers.norm import PixelNorm
 from limner.layers.pyramid_pooling import PyramidPooling
 from limner.layers.resize import resize
 from limner.networks.backbones import Pretrained, build_backbone
@@ -64,7 +64,7 @@ class UPerNet(nn.Module):
         self._first = next(i for i, stride in enumerate(self.backbone.strides) if stride >= 4)
         widths = self.backbone.channels[self._first :]
         channels = options.channels
-        self.norms = nn.ModuleList(_PixelNorm(width) for width in widths) if options.norm_features else None
+        self.norms = nn.ModuleList(PixelNorm(width) for width in widths) if options.norm_features else None
         self.pyramid = PyramidPooling(widths[-1], channels, bins=options.bins)
         self.laterals = nn.ModuleList(ConvNormAct(width, channels, 1) for width in widths[:-1])
         self.smoothing = nn.ModuleList(ConvNormAct(channels, channels) for _ in widths[:-1])
@@ -98,15 +98,6 @@ class UPerNet(nn.Module):
             levels.append(smoothing(top))
         size = maps[0].shape[2:]
         return torch.cat([resize(level, size) for level in reversed(levels)], dim=1)
-
-
-class _PixelNorm(nn.LayerNorm):
-    """Layer normalisation over the channels of each pixel."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise (B, C, h, w)."""
-        normed = F.layer_norm(x.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
-        return normed.permute(0, 3, 1, 2)
 
 
 ENTRY = NetworkEntry(

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from limner.core.errors import ConfigError, UnknownNameError
+from limner.networks.backbones.swin import ANY_SIZE, pad_before_shifting
 
 
 class TimmBackbone(nn.Module):
@@ -31,13 +32,14 @@ class TimmBackbone(nn.Module):
         # Many models know no other stride than 32 and refuse to be told it.
         stride: dict[str, Any] = {} if output_stride == 32 else {"output_stride": output_stride}
         # Swin Transformers are published for one input size, which their windows do not need.
-        self._pads_input = name.startswith("swin")
-        size: dict[str, Any] = {"strict_img_size": False} if self._pads_input else {}
+        self._is_swin = name.startswith("swin")
+        size: dict[str, Any] = ANY_SIZE if self._is_swin else {}
         refusal = f"The timm model {name!r} cannot give feature maps at output stride {output_stride}"
         try:
             self.model = timm.create_model(name, features_only=True, in_chans=in_channels, **stride, **size)
         except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
             raise ConfigError(f"{refusal}: {error or 'timm refuses it'}") from error
+        pad_before_shifting(self.model)
         information: Any = self.model.feature_info
         strides = list(information.reduction())
         if stride and max(strides) > output_stride:  # some models take the wish and leave it unfulfilled
@@ -50,7 +52,7 @@ class TimmBackbone(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the maps from the finest to the coarsest: (B, C_i, H / stride_i, W / stride_i)."""
-        if self._pads_input:
+        if self._is_swin:
             patch = self.strides[0]
             images = F.pad(images, [n for size in reversed(images.shape[2:]) for n in (0, -size % patch)])
         features = self.model(images)
