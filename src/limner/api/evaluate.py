@@ -17,13 +17,14 @@ from limner.core.sample import Record, Sample
 from limner.evaluation.files import PICTURES, PerImageFile, Skipped, write_scores
 from limner.evaluation.label_match import match_labels
 from limner.evaluation.pictures import WorstAndBest
-from limner.evaluation.semantic import SemanticScorer, SemanticScores
+from limner.evaluation.scorer import Scorer, Scores, build_scorer
 from limner.formats import open_source
 from limner.formats.source import Source
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
-from limner.loading.dataset import Dataset
+from limner.loading.dataset import Dataset, targets_of
 from limner.loading.splits import Splits, assign_splits
+from limner.planning.pairing import check_labels
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,14 +40,14 @@ class EvaluateResult:
     Attributes:
         out: The folder with scores.json, per_image.csv and pictures/.
         split: Which split, or the name of foreign data.
-        scores: The scores of all images that could be read.
+        scores: The scores of all images that could be read, of the model's task.
         skipped: The images that could not.
         pictures: The worst images, then the best.
     """
 
     out: Path
     split: str
-    scores: SemanticScores
+    scores: Scores
     skipped: tuple[Skipped, ...]
     pictures: tuple[Path, ...]
 
@@ -92,13 +93,13 @@ def evaluate(
         name, labels = split or "val", predictor.labels
         records = _training_records(source, run, name)
     else:
-        name, labels = _foreign_name(source.root, split), _foreign_labels(source, predictor.labels)
+        name, labels = _foreign_name(source.root, split), _foreign_labels(source, predictor)
         records = _foreign_records(source, split)
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
-    dataset = Dataset(source, records, labels, cache=None)
+    dataset = Dataset(source, records, labels, gives=targets_of(predictor.plan.task), cache=None)
     return measure(predictor, dataset, split=name, out=Path(out).expanduser(), track=track)
 
 
@@ -117,11 +118,13 @@ def measure(
         DataError: Not one image could be scored.
     """
     make_output_folder(out)
-    scorer = SemanticScorer(predictor.labels)
-    pictures = WorstAndBest(out / PICTURES, predictor.labels, count=num_pictures)
+    scorer = build_scorer(predictor.plan.task, predictor.labels)
+    pictures = WorstAndBest(
+        out / PICTURES, predictor.labels, count=num_pictures, rank_title=scorer.rank_title
+    )
     skipped: list[Skipped] = []
     samples = read_ahead(range(len(dataset)), dataset.__getitem__)
-    with PerImageFile(out, predictor.labels) as rows:
+    with PerImageFile(out, scorer.columns) as rows:
         for index, sample in track(samples, "Evaluating", len(dataset)):
             try:
                 _measure_one(predictor, sample(), scorer, rows, pictures)
@@ -135,11 +138,10 @@ def measure(
 
 
 def _measure_one(
-    predictor: Predictor, sample: Sample, scorer: SemanticScorer, rows: PerImageFile, pictures: WorstAndBest
+    predictor: Predictor, sample: Sample, scorer: Scorer, rows: PerImageFile, pictures: WorstAndBest
 ) -> None:
-    assert sample.semantic is not None
     prediction = predictor.predict(sample.image, name=sample.name)
-    scores = scorer.update(prediction, sample.semantic)
+    scores = scorer.score(prediction, sample)
     rows.write(scores)
     pictures.offer(scores, sample, prediction)
 
@@ -175,9 +177,13 @@ def _foreign_name(root: Path, split: str | None) -> str:
     return f"{root.parent.name}-{root.name}" if root.name in TRAINING_SPLITS else root.name
 
 
-def _foreign_labels(source: Source, trained: LabelTable) -> LabelTable:
+def _foreign_labels(source: Source, predictor: Predictor) -> LabelTable:
     """Return the data's values in the model's order; data that names no class has the model's own."""
+    trained, task = predictor.labels, predictor.plan.task
+    check_labels(source, task)
     declared = source.declared_labels()
+    if declared is not None and task == "instance":
+        declared = declared.things()
     return trained if declared is None else match_labels(trained, declared, where=str(source.root))
 
 

@@ -141,12 +141,12 @@ def _fit(
     from limner.api.evaluate import evaluate
     from limner.api.report import report
     from limner.formats import open_source
-    from limner.loading.dataset import Dataset
+    from limner.loading.dataset import Dataset, targets_of
     from limner.training.fit import fit
 
     source = open_source(Path(plan.data.path))
     datasets = {
-        split: Dataset(source, records, plan.data.label_table)
+        split: Dataset(source, records, plan.data.label_table, gives=targets_of(plan.task))
         for split, records in read_splits(folder, source).items()
     }
     if "train" not in datasets:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.sample import LabelMap
+from limner.core.segments import Segments, segments_of, segments_of_index
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class SegmentPrediction:
         count = len(self.masks)
         assert self.labels.shape == self.scores.shape == (count,), (self.labels.shape, self.scores.shape)
 
+    def segments(self, least_score: float = 0.0) -> Segments:
+        """Return the objects found with at least a score, as segments."""
+        sure = self.scores >= least_score
+        return segments_of(self.masks[sure], self.labels[sure].tolist(), shape=self.masks.shape[1:])
+
 
 @dataclass(frozen=True)
 class PanopticPrediction:
@@ -70,3 +76,11 @@ class PanopticPrediction:
     def __post_init__(self) -> None:
         count = len(self.labels)
         assert self.scores.shape == self.is_thing.shape == (count,), (self.scores.shape, self.is_thing.shape)
+
+    def segments(self) -> Segments:
+        """Return objects and regions as segments."""
+        return segments_of_index(self.segment_ids, self.labels.tolist())
+
+    def semantic(self, *, nothing: int) -> LabelMap:
+        """Return (*spatial) uint8 the class of each pixel, and `nothing` where no segment is."""
+        return np.concatenate([[nothing], self.labels]).astype(np.uint8)[self.segment_ids]

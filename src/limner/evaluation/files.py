@@ -8,9 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from limner.core.labels import LabelTable
 from limner.evaluation.definitions import DEFINITIONS
-from limner.evaluation.semantic import ImageScores, SemanticScores
+from limner.evaluation.scorer import ImageScores, Scores
 from limner.formats.whole_files import write_json
 
 SCORES, PER_IMAGE, PICTURES = "scores.json", "per_image.csv", "pictures"
@@ -24,43 +23,19 @@ class Skipped:
     reason: str
 
 
-def scores_dict(scores: SemanticScores, *, split: str, skipped: Sequence[Skipped] = ()) -> dict[str, Any]:
+def scores_dict(scores: Scores, *, split: str, skipped: Sequence[Skipped] = ()) -> dict[str, Any]:
     """Return scores as JSON-ready values; what does not exist is None, since JSON has no NaN."""
-    pixel = scores.pixel
-    classes = [
-        {
-            "name": name,
-            "iou": _number(pixel.iou[i]),
-            "dice": _number(pixel.dice[i]),
-            "precision": _number(pixel.precision[i]),
-            "recall": _number(pixel.recall[i]),
-            "pixels": int(pixel.pixels[i]),
-            "predicted_pixels": int(pixel.predicted_pixels[i]),
-            "false_positives": int(pixel.false_positives[i]),
-            "false_negatives": int(pixel.false_negatives[i]),
-        }
-        for i, name in enumerate(scores.labels.names)
-    ]
+    found = scores.to_dict()
     return {
-        "task": "semantic",
+        "task": found.pop("task"),
         "split": split,
-        "num_images": scores.num_images,
-        "classes": classes,
-        "mean_iou": _number(pixel.mean_iou),
-        "mean_dice": _number(pixel.mean_dice),
-        "foreground_dice": _number(scores.foreground_dice),
-        "pixel_accuracy": _number(pixel.pixel_accuracy),
-        "frequency_weighted_iou": _number(pixel.frequency_weighted_iou),
-        "num_absent_classes": pixel.num_absent,
-        "confusion_matrix": scores.confusion.tolist(),
-        "definitions": DEFINITIONS,
+        **_without_nan(found),
+        "definitions": DEFINITIONS[str(scores.to_dict()["task"])],
         "skipped": [{"name": s.name, "reason": s.reason} for s in skipped],
     }
 
 
-def write_scores(
-    folder: Path, scores: SemanticScores, *, split: str, skipped: Sequence[Skipped] = ()
-) -> Path:
+def write_scores(folder: Path, scores: Scores, *, split: str, skipped: Sequence[Skipped] = ()) -> Path:
     """Write `scores.json` into a folder, whole or not at all, and return its path."""
     path = folder / SCORES
     write_json(path, scores_dict(scores, split=split, skipped=skipped))
@@ -68,26 +43,24 @@ def write_scores(
 
 
 class PerImageFile:
-    """Writes `per_image.csv`: name, foreground_dice, mean_iou, then IoU and Dice of each class.
+    """Writes `per_image.csv`: the name, then one number a column.
 
     A cell is empty where there is no score. Rows are written as images come, so memory does not grow.
 
     Args:
         folder: Where; it exists.
-        labels: The classes.
+        columns: What the numbers are, as a scorer says.
     """
 
-    def __init__(self, folder: Path, labels: LabelTable) -> None:
+    def __init__(self, folder: Path, columns: Sequence[str]) -> None:
         self.path = folder / PER_IMAGE
         self._file: TextIO = self.path.open("w", newline="", encoding="utf-8")
         self._rows = csv.writer(self._file)
-        columns = [f"iou/{n}" for n in labels.names] + [f"dice/{n}" for n in labels.names]
-        self._rows.writerow(["name", "foreground_dice", "mean_iou", *columns])
+        self._rows.writerow(["name", *columns])
 
     def write(self, scores: ImageScores) -> None:
         """Add one image."""
-        numbers = [scores.foreground_dice, scores.pixel.mean_iou, *scores.pixel.iou, *scores.pixel.dice]
-        self._rows.writerow([scores.name, *(_cell(float(n)) for n in numbers)])
+        self._rows.writerow([scores.name, *(_cell(float(n)) for n in scores.numbers)])
 
     def __enter__(self) -> "PerImageFile":
         return self
@@ -98,8 +71,12 @@ class PerImageFile:
         self._file.close()
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+def _without_nan(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _cell(value: float) -> str:

@@ -5,12 +5,13 @@ Shape legend: K classes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from limner.core.labels import LabelTable
 from limner.core.prediction import Prediction
-from limner.core.sample import LabelMap
+from limner.core.sample import LabelMap, Sample
 from limner.metrics.confusion import ConfusionMatrix, Counts, PixelScores, pixel_scores
 
 
@@ -27,6 +28,17 @@ class ImageScores:
     name: str
     pixel: PixelScores
     foreground_dice: float
+
+    @property
+    def rank(self) -> float:
+        """The score that images are ordered by."""
+        return self.foreground_dice
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """One number a column."""
+        pixel = self.pixel
+        return self.foreground_dice, pixel.mean_iou, *map(float, pixel.iou), *map(float, pixel.dice)
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,36 @@ class SemanticScores:
         for index, name in enumerate(self.labels.names):
             yield f"dice/{name}", float(self.pixel.dice[index])
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what scores.json holds beside the split."""
+        pixel = self.pixel
+        classes = [
+            {
+                "name": name,
+                "iou": float(pixel.iou[i]),
+                "dice": float(pixel.dice[i]),
+                "precision": float(pixel.precision[i]),
+                "recall": float(pixel.recall[i]),
+                "pixels": int(pixel.pixels[i]),
+                "predicted_pixels": int(pixel.predicted_pixels[i]),
+                "false_positives": int(pixel.false_positives[i]),
+                "false_negatives": int(pixel.false_negatives[i]),
+            }
+            for i, name in enumerate(self.labels.names)
+        ]
+        return {
+            "task": "semantic",
+            "num_images": self.num_images,
+            "classes": classes,
+            "mean_iou": pixel.mean_iou,
+            "mean_dice": pixel.mean_dice,
+            "foreground_dice": self.foreground_dice,
+            "pixel_accuracy": pixel.pixel_accuracy,
+            "frequency_weighted_iou": pixel.frequency_weighted_iou,
+            "num_absent_classes": pixel.num_absent,
+            "confusion_matrix": self.confusion.tolist(),
+        }
+
 
 class SemanticScorer:
     """Adds up predictions against truth.
@@ -67,10 +109,23 @@ class SemanticScorer:
         labels: The classes.
     """
 
+    rank_title = "foreground Dice"
+
     def __init__(self, labels: LabelTable) -> None:
         self.labels = labels
         self.num_images = 0
         self._confusion = ConfusionMatrix(labels.num_classes)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What each number of an image's scores is."""
+        names = self.labels.names
+        return ("foreground_dice", "mean_iou", *(f"iou/{n}" for n in names), *(f"dice/{n}" for n in names))
+
+    def score(self, prediction: Prediction, sample: Sample) -> ImageScores:
+        """Count one image, and return its own scores."""
+        assert sample.semantic is not None, "label maps are scored against label maps"
+        return self.update(prediction, sample.semantic)
 
     def update(self, prediction: Prediction, truth: LabelMap) -> ImageScores:
         """Count one image and return its own scores.

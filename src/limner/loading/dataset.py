@@ -13,6 +13,13 @@ from limner.formats.masks import read_valid_region
 from limner.formats.source import Source
 from limner.loading.cache import Decoded, MemoryCache, SampleCache
 
+Target = Literal["semantic", "segments"]
+
+
+def targets_of(task: str) -> Target:
+    """Return what the samples of a task of `TASKS` carry."""
+    return "semantic" if task == "semantic" else "segments"
+
 
 class Dataset:
     """Samples of `records`, in their order; safe to read from several threads.
@@ -32,7 +39,7 @@ class Dataset:
         records: Sequence[Record],
         labels: LabelTable,
         *,
-        gives: Literal["semantic", "segments"] = "semantic",
+        gives: Target = "semantic",
         cache: SampleCache | Literal["memory"] | None = "memory",
     ) -> None:
         self.source = source

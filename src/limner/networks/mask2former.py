@@ -258,7 +258,9 @@ class QueryLayer(nn.Module):
         self.self_norm = nn.LayerNorm(channels)
         self.feedforward = FeedForward(channels, options.decoder_feedforward)
 
-    def forward(self, queries: Tensor, position: Tensor, keys: Tensor, values: Tensor, seen: Tensor) -> Tensor:
+    def forward(
+        self, queries: Tensor, position: Tensor, keys: Tensor, values: Tensor, seen: Tensor
+    ) -> Tensor:
         """Map queries (B, Q, C) to (B, Q, C).
 
         Args:
@@ -329,6 +331,7 @@ ENTRY = NetworkEntry(
     family="transformer",
     url="https://arxiv.org/abs/2112.01527",
     output=QueryMasks,
+    tasks=("semantic", "instance", "panoptic"),
     pretrained=True,
     code="https://github.com/facebookresearch/Mask2Former",
     licence="MIT",

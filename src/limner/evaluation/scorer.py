@@ -1,0 +1,102 @@
+"""What every scorer is, and which one a task has; validation and evaluation use the same."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from limner.core.labels import LabelTable
+from limner.core.prediction import PanopticPrediction, Prediction, SegmentPrediction
+from limner.core.sample import Sample
+from limner.evaluation.instance import InstanceScorer
+from limner.evaluation.panoptic import PanopticScorer
+from limner.evaluation.semantic import SemanticScorer
+
+AnyPrediction = Prediction | SegmentPrediction | PanopticPrediction
+
+
+class ImageScores(Protocol):
+    """The scores of one image."""
+
+    @property
+    def name(self) -> str:
+        """The record's name."""
+        ...
+
+    @property
+    def rank(self) -> float:
+        """The score that images are ordered by, from worst to best; NaN where there is none."""
+        ...
+
+    @property
+    def numbers(self) -> Sequence[float]:
+        """One number for each of the scorer's columns."""
+        ...
+
+
+class Scores(Protocol):
+    """The scores of a whole dataset."""
+
+    @property
+    def num_images(self) -> int:
+        """How many images were counted."""
+        ...
+
+    def items(self) -> Iterator[tuple[str, float]]:
+        """Yield score name -> value, as validation logs them."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what scores.json holds beside the split: JSON-ready but for NaN."""
+        ...
+
+
+class Scorer(Protocol):
+    """Adds up predictions against truth, one image at a time."""
+
+    rank_title: str
+    """What the score is called that images are ordered by."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What each number of an image's scores is, as per_image.csv names it; the first is the rank."""
+        ...
+
+    @property
+    def num_images(self) -> int:
+        """How many images were counted."""
+        ...
+
+    def score(self, prediction: Any, sample: Sample) -> ImageScores:  # noqa: ANN401 - of the scorer's task
+        """Count one image, and return its own scores."""
+        ...
+
+    def merge(self, other: Any) -> None:  # noqa: ANN401 - of the same class
+        """Add what another scorer of the same classes has counted."""
+        ...
+
+    def compute(self) -> Scores:
+        """Return the scores of everything counted so far."""
+        ...
+
+
+def build_scorer(task: str, labels: LabelTable) -> Scorer:
+    """Return a fresh scorer of a task of `TASKS`."""
+    scorers: Mapping[str, Any] = {
+        "semantic": SemanticScorer,
+        "instance": InstanceScorer,
+        "panoptic": PanopticScorer,
+    }
+    scorer: Scorer = scorers[task](labels)
+    return scorer
+
+
+def selection_name(task: str, labels: LabelTable) -> str:
+    """Return the name of the score that says which weights are best.
+
+    For objects it is the AP of masks, for panoptic segmentation the PQ over all classes. For label maps with
+    one class beside the background it is the pooled foreground Dice, which the background cannot flatter;
+    with more classes the mean IoU, in which every class counts the same.
+    """
+    if task != "semantic":
+        return {"instance": "ap", "panoptic": "pq"}[task]
+    one_against_background = labels.num_classes == 2 and labels.background_index is not None
+    return "foreground_dice" if one_against_background else "mean_iou"
