@@ -56,9 +56,7 @@ class DeformableAttention(nn.Module):
             nn.init.xavier_uniform_(projection.weight)
             nn.init.zeros_(projection.bias)
 
-    def forward(
-        self, queries: Tensor, memory: Tensor, references: Tensor, sizes: Sequence[Size]
-    ) -> Tensor:
+    def forward(self, queries: Tensor, memory: Tensor, references: Tensor, sizes: Sequence[Size]) -> Tensor:
         """Attend.
 
         Args:
