@@ -42,7 +42,7 @@ def read_record(source: Source, record: Record) -> Reading:
         name=record.name,
         split=record.split,
         image_file=relative(record.image, source.root),
-        label_file=relative(record.labels[0], source.root) if record.labels else "",
+        label_file=_label_name(source, record),
     )
     facts = _with_image(facts, source, record)
     return _with_labels(facts, source, record) if record.labels else Reading(facts)
@@ -51,6 +51,13 @@ def read_record(source: Source, record: Record) -> Reading:
 def relative(path: Path, root: Path) -> str:
     """Return `path` as the user would write it: relative to the dataset folder where it lies inside."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _label_name(source: Source, record: Record) -> str:
+    """Return the first label file, or what a JSON of many images calls this one."""
+    if record.entry and not source.labels_are_images:
+        return record.entry
+    return relative(record.labels[0], source.root) if record.labels else ""
 
 
 def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts:
@@ -103,10 +110,10 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
 def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, ImageHeader | None]:
     """Read the labels as `dataset.yaml` says; where it says nothing and they are coloured, by colour.
 
-    The header is that of a single label file, and None where there is a file for each instance.
+    The header is that of a single label image, and None where there is a file for each instance or a JSON.
     """
     encoding = source.settings.encoding
-    if len(record.labels) > 1:
+    if len(record.labels) > 1 or not source.labels_are_images:
         return source.read_values(record), encoding.kind, None
     header = image_header(record.labels[0])
     try:

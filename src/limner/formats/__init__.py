@@ -6,6 +6,8 @@ from pathlib import Path
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, UnknownNameError, describe
+from limner.formats.coco_instances import CocoInstances
+from limner.formats.coco_panoptic import CocoPanoptic
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.file_tree import FileTree, list_files, listed_once
 from limner.formats.instance_masks import InstanceMasks
@@ -14,7 +16,9 @@ from limner.formats.source import Source
 from limner.formats.voc import Voc
 
 # The most specific first: of several formats that recognise a folder, the first is taken.
-FORMATS: dict[str, type[Source]] = {source.name: source for source in (Voc, InstanceMasks, PairedFolders)}
+FORMATS: dict[str, type[Source]] = {
+    source.name: source for source in (CocoPanoptic, CocoInstances, Voc, InstanceMasks, PairedFolders)
+}
 
 
 def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source:
