@@ -46,9 +46,9 @@ class Mask2FormerOptions(Config):
     backbone: str = "resnet50"
     """Any of our ResNets, or a timm model that gives maps at strides 4, 8, 16 and 32, such as a Swin."""
     backbone_norm: Literal["trained", "frozen"] = "trained"
-    """`frozen` keeps the encoder's batch normalisation as it was pretrained, as the authors do on COCO."""
+    """`frozen` keeps the batch normalisation of the encoder as it was pretrained, as the authors do on COCO."""
     norm_features: bool | None = None
-    """Normalise the channels of each pixel of the backbone's maps; null does so for Swin, as the authors do."""
+    """Normalise the channels of each pixel of the backbone's maps; null does so for Swin, as its authors."""
     channels: Annotated[int, Field(gt=0, multiple_of=4)] = 256
     """Channels of both decoders and of the masks."""
     num_queries: Width = 100
@@ -86,7 +86,7 @@ class Mask2Former(nn.Module):
         super().__init__()
         if options.channels % options.heads:
             raise ConfigError(
-                f"mask2former: channels must be a multiple of heads; found {options.channels} and {options.heads}."
+                f"mask2former: {options.heads} heads cannot share {options.channels} channels evenly."
             )
         self.backbone = build_backbone(options.backbone, in_channels=in_channels, pretrained=pretrained)
         self._first = _first_map(self.backbone.strides, options.backbone)
