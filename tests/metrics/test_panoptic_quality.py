@@ -28,7 +28,7 @@ def strip(*runs: tuple[int, int]) -> np.ndarray:
 def test_the_arithmetic_by_hand() -> None:
     # Truth: object 1 (class 0) of 10, object 2 (class 0) of 4, sky 3 (class 2) of 6, then 4 void pixels.
     truth = segments_of_index(strip((1, 10), (2, 4), (3, 6), (0, 4)), [0, 0, 2])
-    # Found: 8 of object 1; 2 + 4 pixels over object 2 called class 1; the sky and 3 void pixels; 1 of nothing.
+    # Found: 8 of object 1; 2 + 4 pixels over object 2 called class 1; the sky and 3 void ones.
     found = predicted(strip((1, 8), (2, 6), (3, 9), (0, 1)), [0, 1, 2])
     scores = PanopticQuality(THINGS).update(truth, found)
     # Class 0: one pair, IoU 8 / 10; object 2 missed. RQ = 1 / 1.5. Class 1: one false positive. Class 2: the
@@ -45,7 +45,7 @@ def test_the_arithmetic_by_hand() -> None:
 def test_crowds_and_void_excuse_what_is_predicted_on_them() -> None:
     # A crowd of class 0 on 10 pixels, 10 void pixels, then an object of class 1.
     truth = segments_of_index(strip((1, 10), (0, 10), (2, 10)), [0, 1], [True, False])
-    # 6 of 10 on the crowd; 6 on void and 4 on the object: neither counts as wrong. 5 on the object, class 0: does.
+    # Found: 6 pixels on the crowd, which is excused; all of the object as another class, which is not.
     found = predicted(strip((1, 6), (0, 4), (0, 4), (2, 10), (3, 6)), [0, 0, 0])
     scores = PanopticQuality(THINGS).update(truth, found)
     assert scores.false_positives.tolist() == [1, 0, 0]

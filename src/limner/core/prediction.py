@@ -84,3 +84,7 @@ class PanopticPrediction:
     def semantic(self, *, nothing: int) -> LabelMap:
         """Return (*spatial) uint8 the class of each pixel, and `nothing` where no segment is."""
         return np.concatenate([[nothing], self.labels]).astype(np.uint8)[self.segment_ids]
+
+
+AnyPrediction = Prediction | SegmentPrediction | PanopticPrediction
+"""What the task of a model makes of an image."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.core.labels import LabelTable
-from limner.core.prediction import Prediction, SegmentPrediction
+from limner.core.prediction import AnyPrediction, Prediction, SegmentPrediction
 from limner.core.sample import Sample
 from limner.drawing.comparison import comparison, telling_slice
 from limner.drawing.display import RGBImage
 from limner.drawing.png import encode_png
 from limner.drawing.segments import segment_comparison
 from limner.evaluation.instance import SURE
-from limner.evaluation.scorer import AnyPrediction, ImageScores
+from limner.evaluation.scorer import ImageScores
 
 OURS = re.compile(r"((worst|best)-\d+_.*|\.\d+)\.png")
 """Names of the pictures that are written here."""

@@ -4,13 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from limner.core.labels import LabelTable
-from limner.core.prediction import PanopticPrediction, Prediction, SegmentPrediction
 from limner.core.sample import Sample
 from limner.evaluation.instance import InstanceScorer
 from limner.evaluation.panoptic import PanopticScorer
 from limner.evaluation.semantic import SemanticScorer
-
-AnyPrediction = Prediction | SegmentPrediction | PanopticPrediction
 
 
 class ImageScores(Protocol):

@@ -14,7 +14,7 @@ from limner.core.segments import Segments
 PerClass = npt.NDArray[np.float64]
 
 MATCH = 0.5
-"""Segments of one class with a larger IoU than this belong together; no segment can have two such partners."""
+"""Segments of one class with a larger IoU belong together; none can have two such partners."""
 
 
 @dataclass(frozen=True)

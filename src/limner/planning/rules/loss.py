@@ -21,8 +21,7 @@ OVERLAP_LOSSES = ("dice", "tversky", "lovasz")
 """Losses that count each class as much as any other."""
 
 FEW_POINTS = 4096
-"""Points on which masks are compared on a CPU: the crops are small there, and the paper's 12544 cost more than the
-network itself."""
+"""Points on which masks are compared on a CPU: crops are small there, and the paper's 12544 cost much."""
 
 HEAVIEST = 10.0
 """Largest class weight: beyond it, the few pixels of a rare class drown in noise."""

@@ -25,8 +25,7 @@ WARMUP_PART, LONGEST_WARMUP = 0.05, 1500
 """Warm-up as a part of the run, and its longest in steps."""
 
 QUERY_RATE, QUERY_DECAY, QUERY_GRADIENT_NORM = 2e-4, 0.05, 0.01
-"""For sets of segments: decay and norm of Mask2Former's paper; its rate of 1e-4 at a batch of 16 is for weights
-from ImageNet and 50 epochs of COCO."""
+"""For sets of segments: decay and norm of Mask2Former's paper, whose rate is 1e-4 at a batch of 16."""
 
 GRADIENT_NORM = 5.0
 """Well above the usual norm; keeps one odd batch from throwing the weights."""
