@@ -67,7 +67,7 @@ def test_every_score_has_its_definition():
 
 def test_per_image_csv_is_written_as_images_come(tmp_path):
     made = SemanticScorer(LABELS)
-    with PerImageFile(tmp_path, LABELS) as rows:
+    with PerImageFile(tmp_path, made.columns) as rows:
         rows.write(made.update(Prediction("x, y", row(0, 1, 1, 0)), row(0, 1, 0, 255)))
         rows.write(made.update(Prediction("empty", row(0, 0)), row(0, 0)))
     found = list(csv.DictReader(rows.path.open(encoding="utf-8", newline="")))

@@ -10,6 +10,7 @@ from limner.cli.settings import parse_scales, parse_window
 
 if TYPE_CHECKING:
     from limner.api.evaluate import EvaluateResult
+    from limner.evaluation.semantic import SemanticScores
 
 
 def evaluate(
@@ -61,9 +62,42 @@ def evaluate(
 
 
 def _print_scores(result: "EvaluateResult") -> None:
+    from limner.evaluation.semantic import SemanticScores
+
+    if isinstance(result.scores, SemanticScores):
+        _print_pixel_scores(result, result.scores)
+    else:
+        _print_segment_scores(result)
+
+
+def _print_segment_scores(result: "EvaluateResult") -> None:
+    """Print a table of the classes, then the scores over all of them."""
     from limner.cli.console import console, table
 
-    scores, pixel = result.scores, result.scores.pixel
+    found = result.scores.to_dict()
+    classes = found["classes"]
+    columns = [name for name in classes[0] if name not in ("name", "is_thing")]
+    images = f"{result.scores.num_images} image{'s' * (result.scores.num_images != 1)}"
+    titles = [column.replace("_", " ") for column in columns]
+    made = table("class", *titles, numbers=titles, title=f"{result.split}: {images}")
+    for row in classes:
+        made.add_row(row["name"], *(_cell(row[column]) for column in columns))
+    console().print(made)
+    overall = {name: value for name, value in found.items() if isinstance(value, float)}
+    console().print(
+        "   ".join(f"{name.replace('_', ' ')} {_score(value)}" for name, value in overall.items())
+    )
+    console().print(f"What each score means, scores of each image, and pictures: {result.out}")
+
+
+def _cell(value: float | int) -> str:
+    return str(value) if isinstance(value, int) else _score(value)
+
+
+def _print_pixel_scores(result: "EvaluateResult", scores: "SemanticScores") -> None:
+    from limner.cli.console import console, table
+
+    pixel = scores.pixel
     names = ("IoU", "Dice", "precision", "recall", "pixels %")
     images = f"{scores.num_images} image{'s' * (scores.num_images != 1)}"
     made = table("class", *names, numbers=names, title=f"{result.split}: {images}")

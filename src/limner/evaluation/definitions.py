@@ -44,8 +44,8 @@ SEMANTIC: dict[str, str] = {
 }
 
 _AP = (
-    "Average precision of {what} as COCO defines it: the precision averaged over 101 values of the recall, over "
-    "the classes, and over IoU thresholds of 0.50, 0.55, ..., 0.95; {more}."
+    "Average precision of {what} as COCO defines it: the precision averaged over 101 values of the recall, "
+    "over the classes, and over IoU thresholds of 0.50, 0.55, ..., 0.95; {more}."
 )
 _SMALL = "AP of {what} of objects {size} pixels; what it is for others does not show."
 INSTANCE: dict[str, str] = {
@@ -68,18 +68,18 @@ INSTANCE: dict[str, str] = {
     "box_ap_medium": _SMALL.format(what="the boxes", size="from 32 x 32 up to 96 x 96"),
     "box_ap_large": _SMALL.format(what="the boxes", size="above 96 x 96"),
     "f1": (
-        "Of one image: twice the matched objects over true plus found ones, found with a score of 0.5 or more and "
-        "matched at an IoU of 0.5; AP also looks at the less certain ones."
+        "Of one image: twice the matched objects over true plus found ones, found with a score of 0.5 or more "
+        "and matched at an IoU of 0.5; AP also looks at the less certain ones."
     ),
     "absent": (
-        "A class without a true object has no score (null), and no mean counts it; of each image and class the "
-        "100 surest objects count, and what is found in a crowd is neither right nor wrong."
+        "A class without a true object has no score (null), and no mean counts it; of each image and class "
+        "the 100 surest objects count, and what is found in a crowd is neither right nor wrong."
     ),
 }
 
 _GROUPS = {"": "all classes", "_things": "the countable classes", "_stuff": "the classes of stuff"}
 _QUALITY = {
-    "pq": "Panoptic quality, SQ times RQ, averaged over {group}; a segment counts the same whatever its size.",
+    "pq": "Panoptic quality, SQ times RQ, averaged over {group}; segments count alike, whatever their size.",
     "sq": (
         "Segmentation quality: the mean IoU of the matched segments (IoU above 0.5), averaged over {group}; "
         "what was missed does not lower it."

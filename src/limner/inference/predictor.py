@@ -7,19 +7,21 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelTable
-from limner.core.outputs import DenseLogits, Outputs, QueryMasks, resize_logits
+from limner.core.outputs import DenseLogits, Outputs, QueryMasks
 from limner.core.plan import InferencePlan, Plan
 from limner.core.precision import precision_context
 from limner.core.prediction import AnyPrediction, PanopticPrediction, Prediction, SegmentPrediction
 from limner.core.sample import Image
-from limner.decoding.query_masks import instance_prediction, panoptic_prediction, semantic_scores
-from limner.decoding.semantic import semantic_labels, semantic_probabilities
+from limner.decoding.query_masks import find_objects, find_segments
+from limner.decoding.semantic import semantic_labels, semantic_logits, semantic_probabilities
 from limner.formats.images import read_image
 from limner.inference.augmentation import View, views
 from limner.inference.device import choose_precision, is_out_of_memory
@@ -149,9 +151,10 @@ class Predictor:
         outputs = self.model(padded)
         assert isinstance(outputs, QueryMasks), "planning pairs this task with queries alone"
         if self.plan.task == "instance":
-            found = instance_prediction(outputs, padded.shape[2:], name=name)
+            found = find_objects(outputs, padded.shape[2:], name=name)
             return replace(found, masks=_middle_of(found.masks, size))
-        regions = panoptic_prediction(outputs, padded.shape[2:], is_thing=self.labels.is_thing, name=name)
+        things = self.labels.is_thing.tolist()
+        regions = find_segments(outputs, padded.shape[2:], is_thing=things, name=name)
         return replace(regions, segment_ids=_middle_of(regions.segment_ids, size))
 
     def _mean_probabilities(self, images: torch.Tensor, looks: list[View]) -> np.ndarray:
@@ -160,13 +163,13 @@ class Predictor:
         total = torch.zeros((self.labels.num_classes, *size))
         for look in looks:
             seen = look.apply(images, smallest=SMALLEST_INPUT)
-            parts = [outputs.logits.float() for _, outputs in self._bands(seen)]
+            parts = [_logits(outputs, rows, seen.shape) for rows, outputs in self._bands(seen)]
             outputs = DenseLogits(look.undo_flip(torch.cat(parts, 2)))
             total += semantic_probabilities(outputs, size)[0].cpu()
         return (total / len(looks)).numpy()
 
-    def _bands(self, images: torch.Tensor) -> Iterator[tuple[slice, DenseLogits]]:
-        """Yield slices of the first axis and the logits there, at any resolution: one band if whole."""
+    def _bands(self, images: torch.Tensor) -> Iterator[tuple[slice, Outputs]]:
+        """Yield slices of the first axis and the outputs there, at any resolution: one band if whole."""
         size = tuple(images.shape[2:])
         window = self._window(size)
         if window is not None:
@@ -180,7 +183,7 @@ class Predictor:
                 yield rows, DenseLogits(scores)
             return
         if min(size) >= SMALLEST_INPUT:
-            yield slice(0, size[0]), dense_logits(self.model(images))
+            yield slice(0, size[0]), self.model(images)
             return
         padded = pad_by_reflection(images, [SMALLEST_INPUT] * len(size))
         scores = self._window_logits(padded)
@@ -190,8 +193,7 @@ class Predictor:
 
     def _window_logits(self, images: torch.Tensor) -> torch.Tensor:
         """(b, C, *S) -> (b, K, *S)."""
-        outputs = dense_logits(self.model(images))
-        return resize_logits(outputs.logits.float(), images.shape[2:])
+        return semantic_logits(self.model(images), images.shape[2:])
 
     def _window(self, size: tuple[int, ...]) -> tuple[int, ...] | None:
         """Return the window's size, or None for whole images."""
@@ -215,25 +217,19 @@ class Predictor:
         return tensor.movedim(-1, 1)
 
 
-def dense_logits(outputs: Outputs) -> DenseLogits:
-    """Return outputs as one score for each class at each pixel; queries by the sum of their masks.
-
-    The logarithm of those sums is what softmax turns back into their shares.
-    """
+def _logits(outputs: Outputs, rows: slice, shape: torch.Size) -> torch.Tensor:
+    """Return a band's logits (B, K, ...) as they are; those of queries at the size of the images, `shape`."""
     if isinstance(outputs, DenseLogits):
-        return outputs
-    return DenseLogits(semantic_scores(outputs).clamp(min=1e-8).log())
+        return outputs.logits.float()
+    return semantic_logits(outputs, (rows.stop - rows.start, *shape[3:]))
 
 
-def _middle_of(array: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+def _middle_of(array: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any]:
     """Cut off what padding has added to the last axes."""
     for axis, length in enumerate(size, start=array.ndim - len(size)):
         start = (array.shape[axis] - length) // 2
-        array = (
-            array.take(np.arange(start, start + length), axis)
-            if start or array.shape[axis] > length
-            else array
-        )
+        if array.shape[axis] > length:
+            array = array.take(np.arange(start, start + length), axis)
     return array
 
 

@@ -17,6 +17,15 @@ OVERALL_NAMES = {
     "mean_dice": "Mean Dice",
     "pixel_accuracy": "Pixel accuracy",
     "frequency_weighted_iou": "Frequency-weighted IoU",
+    "ap": "Mask AP",
+    "ap50": "Mask AP50",
+    "ap75": "Mask AP75",
+    "box_ap": "Box AP",
+    "pq": "Panoptic quality (PQ)",
+    "sq": "Segmentation quality (SQ)",
+    "rq": "Recognition quality (RQ)",
+    "pq_things": "PQ of things",
+    "pq_stuff": "PQ of stuff",
 }
 """The scores over a whole split, in the order they are shown, and what they are called."""
 
@@ -63,6 +72,8 @@ class ClassScores:
     recall: float | None
     pixels: int
     predicted_pixels: int
+    own: dict[str, float | None] = field(default_factory=dict)
+    """Of other tasks than label maps: score or count by its name in scores.json."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +83,14 @@ class ImageScores:
     name: str
     foreground_dice: float | None
     mean_iou: float | None
+    own: tuple[str, float | None] | None = None
+    """Of other tasks than label maps: name and value of the score that images are ordered by."""
 
     @property
     def rank(self) -> float | None:
         """The score that images are ordered by: foreground Dice, or mean IoU where that is missing."""
+        if self.own is not None:
+            return self.own[1]
         return self.mean_iou if self.foreground_dice is None else self.foreground_dice
 
 
