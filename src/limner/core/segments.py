@@ -81,9 +81,10 @@ class Segments:
 
     def flat(self) -> Layer:
         """Return one layer, the smaller segment on top where several overlap; a hidden one has no pixel."""
+        top: Layer = self.layers[0]
         if len(self.layers) == 1:
-            return self.layers[0]
-        top = np.zeros_like(self.layers[0])
+            return top
+        top = np.zeros_like(top)
         areas = np.concatenate([[np.iinfo(np.int64).max], self.areas])
         for layer in self.layers:
             over = (layer != 0) & (areas[layer] < areas[top])

@@ -3,7 +3,10 @@
 Shape legend: H, W image size.
 """
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.sample import Image, LabelMap
@@ -43,8 +46,8 @@ def comparison(
     picture = display_image(image)
     if factor > 1:
         picture = resize_image(picture, size)
-        predicted = _enlarged(predicted, size)
-        truth = None if truth is None else _enlarged(truth, size)
+        predicted = enlarged(predicted, size)
+        truth = None if truth is None else enlarged(truth, size)
     outline = max(1, round(1.5 / min(factor, 1))) if factor < 1 else outline_width(size)
     panels = [Panel("image", picture)]
     if truth is not None:
@@ -70,7 +73,7 @@ def telling_slice(labels: LabelMap, table: LabelTable) -> int:
     return int(np.argmax(shown.reshape(len(labels), -1).sum(1)))
 
 
-def _enlarged(labels: LabelMap, size: tuple[int, int]) -> LabelMap:
+def enlarged(labels: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     """Nearest neighbour: labels are no numbers to average."""
     rows = (np.arange(size[0]) + 0.5) * labels.shape[0] / size[0]
     columns = (np.arange(size[1]) + 0.5) * labels.shape[1] / size[1]

@@ -22,6 +22,7 @@ from limner.drawing.colors import (
     outline_width,
     outlines,
 )
+from limner.drawing.comparison import PANEL_SIDE, enlarged
 from limner.drawing.display import RGBImage, display_image, resize_image
 from limner.drawing.panels import Panel, side_by_side
 
@@ -30,9 +31,6 @@ GOLDEN = 0.6180339887
 
 MATCH = 0.5
 """IoU above which a found segment counts as the true one."""
-
-PANEL_SIDE = 420
-"""Pixels of the longer side of each panel, as in the comparison of label maps."""
 
 
 def segment_overlay(
@@ -52,11 +50,11 @@ def segment_overlay(
         opacity: Of the tint; outlines are opaque.
         outline: Width in pixels; None takes one that suits the size.
     """
-    numbers = segments.flat().astype(np.uint16)
+    numbers: npt.NDArray[np.uint16] = segments.flat().astype(np.uint16)
     colors = _colors(segments, table)
     painted = (numbers > 0) & ~_is_background(segments, table)[numbers]
     tint = colors[numbers]
-    drawn = image.copy()
+    drawn: RGBImage = image.copy()
     blended = cv2.addWeighted(image, 1 - opacity, tint, opacity, 0)
     drawn[painted] = np.asarray(blended)[painted]
     edge = painted & outlines(numbers, outline_width(numbers.shape) if outline is None else outline)
@@ -101,7 +99,7 @@ def segment_comparison(
     picture = display_image(image)
     if factor > 1:
         picture = resize_image(picture, size)
-        truth, predicted = (s.moved(lambda layer: _enlarged(layer, size)) for s in (truth, predicted))
+        truth, predicted = (s.moved(lambda layer: enlarged(layer, size)) for s in (truth, predicted))
     outline = max(1, round(1.5 / factor)) if factor < 1 else None
     panels = [
         Panel("image", picture),
@@ -139,9 +137,3 @@ def _matched(truth: Segments, predicted: Segments) -> tuple[npt.NDArray[np.bool_
     union = shared.sum(1, keepdims=True) + shared.sum(0, keepdims=True) - shared
     iou = (shared / np.maximum(union, 1))[1:, 1:] * (truth.labels[:, None] == predicted.labels)
     return (iou > MATCH).any(1), (iou > MATCH).any(0)
-
-
-def _enlarged(layer: npt.NDArray[np.integer], size: tuple[int, int]) -> npt.NDArray[np.integer]:  # type: ignore[type-arg]
-    rows = ((np.arange(size[0]) + 0.5) * layer.shape[0] / size[0]).astype(int)
-    columns = ((np.arange(size[1]) + 0.5) * layer.shape[1] / size[1]).astype(int)
-    return layer[np.ix_(rows, columns)]

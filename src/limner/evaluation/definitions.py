@@ -68,8 +68,8 @@ INSTANCE: dict[str, str] = {
     "box_ap_medium": _SMALL.format(what="the boxes", size="from 32 x 32 up to 96 x 96"),
     "box_ap_large": _SMALL.format(what="the boxes", size="above 96 x 96"),
     "f1": (
-        "Of one image: twice the matched objects over true plus found ones, found with a score of 0.5 or more "
-        "and matched at an IoU of 0.5; AP also looks at the less certain ones."
+        "Of one image: twice the matched objects over true plus found ones, found with a score of 0.5 or "
+        "more and matched at an IoU of 0.5; AP also looks at the less certain ones."
     ),
     "absent": (
         "A class without a true object has no score (null), and no mean counts it; of each image and class "
@@ -85,8 +85,8 @@ _QUALITY = {
         "what was missed does not lower it."
     ),
     "rq": (
-        "Recognition quality: the F1 score of the segments, matched at an IoU above 0.5, averaged over {group}; "
-        "says nothing about borders."
+        "Recognition quality: the F1 score of the segments, matched at an IoU above 0.5, averaged over "
+        "{group}; says nothing about borders."
     ),
 }
 PANOPTIC: dict[str, str] = {
@@ -95,8 +95,8 @@ PANOPTIC: dict[str, str] = {
     for name, text in _QUALITY.items()
 } | {
     "absent": (
-        "A class in neither truth nor prediction has no score (null), and no mean counts it; pixels in no true "
-        "segment are void, and what is predicted there or on a crowd of its class is not wrong."
+        "A class in neither truth nor prediction has no score (null), and no mean counts it; pixels in no "
+        "true segment are void, and what is predicted there or on a crowd of its class is not wrong."
     ),
 }
 

@@ -123,9 +123,9 @@ class InstanceScorer:
         """Count one image, and return its own scores."""
         assert sample.segments is not None, "objects are scored against objects"
         truth = sample.segments
-        found = {"masks": prediction.masks, "labels": prediction.labels, "scores": prediction.scores}
-        self._masks.update(truth, **found)
-        self._boxes.update(truth, **found)
+        masks, labels, scores = prediction.masks, prediction.labels, prediction.scores
+        for metric in (self._masks, self._boxes):
+            metric.update(truth, masks=masks, labels=labels, scores=scores)
         self.num_images += 1
         single = truth.labels[~truth.is_crowd & (truth.areas > 0)]
         self._counts[0] += np.bincount(single, minlength=self.labels.num_classes)

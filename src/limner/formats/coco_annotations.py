@@ -43,7 +43,7 @@ class Drawn:
             from pycocotools import mask as coco_mask
 
             runs = coco_mask.merge(coco_mask.frPyObjects(self.shape, height, width))
-            return np.array(coco_mask.decode(runs)) != 0
+            return np.asarray(np.array(coco_mask.decode(runs)) != 0)
         return runs_to_mask([int(run) for run in self.shape if not isinstance(run, list)], height, width)
 
 

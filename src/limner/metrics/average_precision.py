@@ -114,8 +114,8 @@ class AveragePrecision:
     def compute(self) -> PrecisionScores:
         """Return the scores of everything counted so far."""
         if not self._images:
-            nothing = np.full(self.num_classes, np.nan)
-            return PrecisionScores(*[float("nan")] * 6, nothing, nothing)
+            nan, nothing = float("nan"), np.full(self.num_classes, np.nan)
+            return PrecisionScores(nan, nan, nan, nan, nan, nan, nothing, nothing)
         judge = _judge(self.kind, self.num_classes)
         judge.params.imgIds = list(range(1, len(self._images) + 1))
         judge._paramsEval = judge.params

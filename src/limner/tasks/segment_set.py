@@ -61,10 +61,10 @@ class SegmentSetTask(nn.Module):
             ConfigError: The network gives another kind of output, or another number of classes.
         """
         if not isinstance(outputs, QueryMasks) or outputs.class_logits.shape[-1] != self.num_classes + 1:
-            shape = getattr(outputs, "class_logits", getattr(outputs, "logits", None)).shape
+            logits = outputs.class_logits if isinstance(outputs, QueryMasks) else outputs.logits
             raise ConfigError(
                 f"This task needs queries that score {self.num_classes} classes and no object; the network "
-                f"gives {type(outputs).__name__} of shape {tuple(shape)}."
+                f"gives {type(outputs).__name__} of shape {tuple(logits.shape)}."
             )
         segments = batch.segments
         if segments is None:
