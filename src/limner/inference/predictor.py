@@ -137,8 +137,8 @@ class Predictor:
         if settings.window is None and not settings.flips and settings.scales == (1.0,) and not probabilities:
             return
         raise ConfigError(
-            f"The {self.plan.task} task predicts whole images as they are: objects found in windows, mirrored or "
-            "zoomed views cannot be averaged. Leave out --window, --flips, --scales and --probabilities."
+            f"The {self.plan.task} task predicts whole images as they are: objects found in windows, "
+            "mirrored or zoomed views cannot be averaged. Leave out --window, --flips, --scales and --probabilities."
         )
 
     def _predict_segments(

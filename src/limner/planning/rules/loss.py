@@ -20,7 +20,7 @@ STRONGLY_IMBALANCED = 50
 OVERLAP_LOSSES = ("dice", "tversky", "lovasz")
 """Losses that count each class as much as any other."""
 
-FEW_POINTS = 4096
+FEW_POINTS = 1024
 """Points on which masks are compared on a CPU: crops are small there, and the paper's 12544 cost much."""
 
 HEAVIEST = 10.0
