@@ -87,7 +87,7 @@ def predict(
 
     Objects go to ``out/instances.json`` in COCO's shape, and ``out/instances/NAME.png`` numbers those of a
     score of 0.5 or more, the surest 1. Panoptic segments go to ``out/panoptic.json`` and
-    ``out/panoptic/NAME.png``, whose colours are COCO's segment numbers, beside the ``masks/`` of their classes.
+    ``out/panoptic/NAME.png``, whose colours are COCO's segment numbers, beside the ``masks/`` of classes.
 
     Args:
         model: A model folder, a run folder, or a loaded predictor.
