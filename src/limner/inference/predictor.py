@@ -138,7 +138,8 @@ class Predictor:
             return
         raise ConfigError(
             f"The {self.plan.task} task predicts whole images as they are: objects found in windows, "
-            "mirrored or zoomed views cannot be averaged. Leave out --window, --flips, --scales and --probabilities."
+            "mirrored or zoomed views cannot be averaged. Leave out --window, --flips, --scales and "
+            "--probabilities."
         )
 
     def _predict_segments(
