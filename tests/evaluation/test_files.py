@@ -111,7 +111,7 @@ def test_the_schema_in_the_docs_is_the_schema():
 
 def test_per_image_csv_is_written_as_images_come(tmp_path):
     made = SemanticScorer(LABELS)
-    with PerImageFile(tmp_path, LABELS) as rows:
+    with PerImageFile(tmp_path, made.columns) as rows:
         rows.write(made.update(Prediction("x, y", row(0, 1, 1, 0)), row(0, 1, 0, 255)))
         rows.write(made.update(Prediction("empty", row(0, 0)), row(0, 0)))
     found = list(csv.DictReader(rows.path.open(encoding="utf-8", newline="")))

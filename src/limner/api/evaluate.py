@@ -13,7 +13,7 @@ from limner.api.run_splits import read_splits
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.labels import LabelTable
 from limner.core.plan import InferencePlan
-from limner.core.prediction import Prediction
+from limner.core.prediction import AnyPrediction
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
@@ -21,17 +21,25 @@ from limner.evaluation.files import PICTURES, PerImageFile, Skipped, write_score
 from limner.evaluation.label_match import match_labels
 from limner.evaluation.pictures import WorstAndBest, write_matrix
 from limner.evaluation.predicted_masks import PredictedMasks
-from limner.evaluation.semantic import SemanticScorer, SemanticScores, foreground_index
+from limner.evaluation.scorer import Extent, Scorer, Scores, build_scorer
+from limner.evaluation.semantic_scores import SemanticScores
 from limner.formats import open_source
 from limner.formats.source import Source
 from limner.inference.device import peak_bytes
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
-from limner.loading.dataset import Dataset
+from limner.loading.dataset import Dataset, targets_of
 from limner.loading.splits import Splits, assign_splits
+from limner.planning.pairing import check_labels
 
 if TYPE_CHECKING:
     from torch import nn
+
+Predict = Callable[[Sample], AnyPrediction]
+"""A model, or the files that another program wrote."""
+
+NUM_PICTURES = 12
+"""How many of the worst images are drawn, and how many of the best."""
 
 TIMED_IMAGES = 1000
 """Images whose times are kept for the median."""
@@ -47,25 +55,16 @@ class EvaluateResult:
     Attributes:
         out: The folder with scores.json, per_image.csv and pictures/.
         split: Which split, or the name of foreign data.
-        scores: The scores of all images that could be read.
+        scores: The scores of all images that could be read, of the model's task.
         skipped: The images that could not.
         pictures: The worst images, then the best.
     """
 
     out: Path
     split: str
-    scores: SemanticScores
+    scores: Scores
     skipped: tuple[Skipped, ...]
     pictures: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class _Extent:
-    """What is measured beyond the usual, and how many pictures are kept."""
-
-    boundaries: bool = False
-    thresholds: bool = False
-    num_pictures: int = 12
 
 
 def evaluate(
@@ -108,7 +107,7 @@ def evaluate(
         ConfigError: There is no such split, or what was asked for does not go together.
         DataError: The data cannot be opened, its classes are not the model's, or no image could be scored.
     """
-    extent = _Extent(boundaries, thresholds)
+    extent = Extent(boundaries, thresholds, uncertainty=True)
     if predictions is not None:
         _refuse_mixture(run_or_model, data, thresholds=thresholds)
         return _evaluate_files(Path(predictions), str(data), split=split, out=out, extent=extent, track=track)
@@ -122,16 +121,18 @@ def evaluate(
         name, labels = split or "val", predictor.labels
         records = _training_records(source, run, name)
     else:
-        name, labels = _foreign_name(source.root, split), _foreign_labels(source, predictor.labels)
+        name, labels = _foreign_name(source.root, split), _foreign_labels(source, predictor)
         records = _foreign_records(source, split)
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
-    dataset = Dataset(source, records, labels, cache=None)
+    task = predictor.plan.task
+    scorer = build_scorer(task, labels, extent)
+    dataset = Dataset(source, records, labels, gives=targets_of(task), cache=None)
     seconds: list[float] = []
     predict = partial(_predict, predictor, probabilities=thresholds, seconds=seconds)
-    result = _measure(predict, dataset, split=name, out=Path(out).expanduser(), extent=extent, track=track)
+    result = _measure(predict, scorer, dataset, split=name, out=Path(out).expanduser(), track=track)
     device = str(predictor.device)
     write_speed(result.out, seconds, device=device, peak_bytes=peak_bytes(predictor.device))
     return result
@@ -149,7 +150,7 @@ def _refuse_mixture(run_or_model: Path | str | None, data: Path | str | None, *,
 
 
 def _evaluate_files(
-    folder: Path, data: str, *, split: str | None, out: Path | str | None, extent: _Extent, track: Track
+    folder: Path, data: str, *, split: str | None, out: Path | str | None, extent: Extent, track: Track
 ) -> EvaluateResult:
     """Score masks from disk against the data's own labels."""
     source = open_source(data)
@@ -161,7 +162,8 @@ def _evaluate_files(
     masks = PredictedMasks(folder.expanduser(), labels)
     out = Path("evaluation") / name if out is None else Path(out).expanduser()
     dataset = Dataset(source, records, labels, cache=None)
-    return _measure(masks.predict, dataset, split=name, out=out, extent=extent, track=track)
+    scorer = build_scorer("semantic", labels, extent)
+    return _measure(masks.predict, scorer, dataset, split=name, out=out, track=track)
 
 
 def _settled_labels(data: str, track: Track) -> LabelTable:
@@ -182,7 +184,7 @@ def _settled_labels(data: str, track: Track) -> LabelTable:
 
 def _predict(
     predictor: Predictor, sample: Sample, *, probabilities: bool, seconds: list[float]
-) -> Prediction:
+) -> AnyPrediction:
     """Predict, and note how long it took; memory does not grow with the images."""
     began = time.perf_counter()
     prediction = predictor.predict(sample.image, name=sample.name, probabilities=probabilities)
@@ -193,13 +195,7 @@ def _predict(
 
 
 def _measure(
-    predict: Callable[[Sample], Prediction],
-    dataset: Dataset,
-    *,
-    split: str,
-    out: Path,
-    extent: _Extent,
-    track: Track,
+    predict: Predict, scorer: Scorer, dataset: Dataset, *, split: str, out: Path, track: Track
 ) -> EvaluateResult:
     """Score every image of a dataset and write scores.json, per_image.csv and pictures/ as they come.
 
@@ -207,16 +203,11 @@ def _measure(
         DataError: Not one image could be scored.
     """
     labels = dataset.labels
-    if extent.thresholds:
-        foreground_index(labels)
     make_output_folder(out)
-    scorer = SemanticScorer(
-        labels, boundaries=extent.boundaries, thresholds=extent.thresholds, uncertainty=True
-    )
-    pictures = WorstAndBest(out / PICTURES, labels, count=extent.num_pictures)
+    pictures = WorstAndBest(out / PICTURES, labels, rank_title=scorer.rank_title, count=NUM_PICTURES)
     skipped: list[Skipped] = []
     samples = read_ahead(range(len(dataset)), dataset.__getitem__)
-    with PerImageFile(out, labels, boundaries=extent.boundaries) as rows:
+    with PerImageFile(out, scorer.columns) as rows:
         for index, sample in track(samples, "Evaluating", len(dataset)):
             try:
                 _measure_one(predict, sample(), scorer, rows, pictures)
@@ -226,20 +217,16 @@ def _measure(
         raise DataError(f"Not one of {len(dataset)} images could be scored. The first:\n{skipped[0].reason}")
     scores = scorer.compute()
     write_scores(out, scores, split=split, skipped=skipped)
-    write_matrix(out, scores, split=split)
+    if isinstance(scores, SemanticScores):
+        write_matrix(out, scores, split=split)
     return EvaluateResult(out, split, scores, tuple(skipped), pictures.finish())
 
 
 def _measure_one(
-    predict: Callable[[Sample], Prediction],
-    sample: Sample,
-    scorer: SemanticScorer,
-    rows: PerImageFile,
-    pictures: WorstAndBest,
+    predict: Predict, sample: Sample, scorer: Scorer, rows: PerImageFile, pictures: WorstAndBest
 ) -> None:
-    assert sample.semantic is not None
     prediction = predict(sample)
-    scores = scorer.update(prediction, sample.semantic)
+    scores = scorer.score(prediction, sample)
     rows.write(scores)
     pictures.offer(scores, sample, prediction)
 
@@ -275,9 +262,13 @@ def _foreign_name(root: Path, split: str | None) -> str:
     return f"{root.parent.name}-{root.name}" if root.name in TRAINING_SPLITS else root.name
 
 
-def _foreign_labels(source: Source, trained: LabelTable) -> LabelTable:
+def _foreign_labels(source: Source, predictor: Predictor) -> LabelTable:
     """Return the data's values in the model's order; data that names no class has the model's own."""
+    trained, task = predictor.labels, predictor.plan.task
+    check_labels(source, task)
     declared = source.declared_labels()
+    if declared is not None and task == "instance":
+        declared = declared.things()
     return trained if declared is None else match_labels(trained, declared, where=str(source.root))
 
 

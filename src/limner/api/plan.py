@@ -38,6 +38,7 @@ class Planned:
 def plan(
     path: Path | str,
     *,
+    task: str | None = None,
     network: str | None = None,
     minutes: float | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -47,6 +48,7 @@ def plan(
 
     Args:
         path: A dataset folder; or a recipe (YAML with ``data:`` and some settings); or a finished plan.
+        task: ``semantic``, ``instance`` or ``panoptic``; None is semantic.
         network: A row of `limner networks`; None lets limner choose.
         minutes: A time budget for training; None trains as long as the number of images suggests.
         settings: Part of a plan, nested, such as ``{"train": {"steps": 2000}}``; any value may be ``auto``.
@@ -57,12 +59,13 @@ def plan(
         DataError: The data cannot be read, or a check found an error in it.
         ConfigError: A setting cannot be used; every problem is named.
     """
-    return make(path, network=network, minutes=minutes, settings=settings, device=device).plan
+    return make(path, task=task, network=network, minutes=minutes, settings=settings, device=device).plan
 
 
 def make(
     path: Path | str,
     *,
+    task: str | None = None,
     network: str | None = None,
     minutes: float | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -75,6 +78,7 @@ def make(
 
     Args:
         path: As in `plan`.
+        task: As in `plan`.
         network: As in `plan`.
         minutes: As in `plan`.
         settings: As in `plan`.
@@ -87,7 +91,9 @@ def make(
         DataError: As in `plan`.
         ConfigError: As in `plan`.
     """
-    wanted, data = read_settings(path, _with_shorthands(settings or {}, network=network, minutes=minutes))
+    wanted, data = read_settings(
+        path, _with_shorthands(settings or {}, task=task, network=network, minutes=minutes)
+    )
     if Path(path).is_file() and not data.exists():
         raise ConfigError(
             describe(
@@ -140,10 +146,12 @@ def _plan_checked(checked: CheckResult, settings: Mapping[str, Any], device: str
 
 
 def _with_shorthands(
-    settings: Mapping[str, Any], *, network: str | None, minutes: float | None
+    settings: Mapping[str, Any], *, task: str | None, network: str | None, minutes: float | None
 ) -> dict[str, Any]:
-    """Lay ``--network`` and ``--minutes`` over the settings they stand for."""
+    """Lay ``--task``, ``--network`` and ``--minutes`` over the settings they stand for."""
     wanted = dict(settings)
+    if task is not None:
+        wanted = merge(wanted, {"task": task})
     if network is not None:
         wanted = merge(wanted, {"network": {"name": network}})
     if minutes is not None:

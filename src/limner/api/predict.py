@@ -1,6 +1,7 @@
 """`limner.predict`: images into masks in the original label values, overlays and probabilities."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +11,16 @@ from limner.api.load import load
 from limner.api.output_folder import cannot_write, make_output_folder
 from limner.core.config import parse_config
 from limner.core.errors import DataError
+from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.plan import InferencePlan
-from limner.core.prediction import Prediction
+from limner.core.prediction import AnyPrediction, Prediction, SegmentPrediction
 from limner.core.progress import Track, silent
 from limner.core.sample import Image
 from limner.drawing.colors import overlay as draw_overlay
-from limner.drawing.display import display_image
+from limner.drawing.display import RGBImage, display_image
 from limner.drawing.png import encode_png
+from limner.drawing.segments import segment_overlay
+from limner.formats.coco_writing import CocoPredictions
 from limner.formats.images import read_image
 from limner.formats.masks import write_values
 from limner.inference.image_paths import ImagePath, list_images
@@ -24,6 +28,9 @@ from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 
 MASKS, OVERLAYS, PROBABILITIES = "masks", "overlays", "probabilities"
+INSTANCES, PANOPTIC = "instances", "panoptic"
+SHOWN = 0.5
+"""Objects found with at least this score are drawn and numbered; the JSON holds all of them."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +47,15 @@ class PredictResult:
 
     Attributes:
         out: The output folder.
-        masks: The index masks, in the order of the images.
+        masks: The index masks, in the order of the images: of classes, or of the numbers of objects.
         failures: The images that could not be predicted.
+        json: What was found as COCO's JSON; None for the semantic task.
     """
 
     out: Path
     masks: tuple[Path, ...]
     failures: tuple[Failure, ...]
+    json: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,10 @@ def predict(
     ``out/overlays/NAME.png`` shows it on the image; ``out/probabilities/NAME.npy`` is (K, H, W) float16.
     An image that cannot be predicted is reported and the others are done.
 
+    Objects go to ``out/instances.json`` in COCO's shape, and ``out/instances/NAME.png`` numbers those of a
+    score of 0.5 or more, the surest 1. Panoptic segments go to ``out/panoptic.json`` and
+    ``out/panoptic/NAME.png``, whose colours are COCO's segment numbers, beside the ``masks/`` of classes.
+
     Args:
         model: A model folder, a run folder, or a loaded predictor.
         paths: Images, folders, globs and ``.txt`` lists.
@@ -103,15 +116,19 @@ def predict(
     masks: list[Path] = []
     failures: list[Failure] = []
     read = read_ahead(images, lambda image: read_image(image.path))
-    for item, array in track(read, "Predicting", len(images)):
-        try:
-            image = array()
-            prediction = predictor.predict(image, name=str(item.path), probabilities=probabilities)
-        except DataError as error:
-            failures.append(Failure(item.path, str(error)))
-            continue
-        masks.append(_write(wanted, item, image, prediction, predictor))
-    return PredictResult(wanted.out, tuple(masks), tuple(failures))
+    with _json_of(wanted, predictor) as rows:
+        for item, array in track(read, "Predicting", len(images)):
+            try:
+                image = array()
+                prediction = predictor.predict(image, name=str(item.path), probabilities=probabilities)
+            except DataError as error:
+                failures.append(Failure(item.path, str(error)))
+                continue
+            try:
+                masks.append(_write(wanted, item, image, prediction, predictor.labels, rows))
+            except OSError as error:
+                raise cannot_write(wanted.out, error) from error
+    return PredictResult(wanted.out, tuple(masks), tuple(failures), rows.path if rows else None)
 
 
 def inference_settings(
@@ -132,24 +149,58 @@ def inference_settings(
     return parse_config(InferencePlan, values, where="the command")
 
 
+def _json_of(wanted: _Wanted, predictor: Predictor) -> AbstractContextManager[CocoPredictions | None]:
+    """Return the JSON file that the model's task writes, or nothing to write."""
+    names = {"instance": INSTANCES, "panoptic": PANOPTIC}
+    if predictor.plan.task not in names:
+        return nullcontext()
+    return CocoPredictions(wanted.out / f"{names[predictor.plan.task]}.json", predictor.labels)
+
+
 def _write(
-    wanted: _Wanted, item: ImagePath, image: Image, prediction: Prediction, predictor: Predictor
+    wanted: _Wanted,
+    item: ImagePath,
+    image: Image,
+    prediction: AnyPrediction,
+    labels: LabelTable,
+    rows: CocoPredictions | None,
 ) -> Path:
-    """Write all that is wanted of one image; return the mask's path."""
-    labels = predictor.labels
-    try:
+    """Write all that is wanted of one image; return the index mask's path."""
+    if isinstance(prediction, Prediction):
+        return _write_classes(wanted, item, image, prediction, labels)
+    assert rows is not None, "objects and segments go to a JSON file"
+    if isinstance(prediction, SegmentPrediction):
+        shown = prediction.segments(SHOWN)
+        rows.add(prediction, file_name=str(item.path))
+        mask = _place(wanted.out / INSTANCES, f"{item.output}.png")
+        write_values(mask, shown.flat())
+    else:
+        shown = prediction.segments()
+        png = _place(wanted.out / PANOPTIC, f"{item.output}.png")
+        rows.add_panoptic(prediction, file_name=str(item.path), png=png)
         mask = _place(wanted.out / MASKS, f"{item.output}.png")
-        write_values(mask, labels.decode(prediction.semantic), labels.encoding)
-        if wanted.overlay:
-            picture = draw_overlay(display_image(image), prediction.semantic, labels)
-            _place(wanted.out / OVERLAYS, f"{item.output}.png").write_bytes(encode_png(picture))
-        if wanted.probabilities:
-            assert prediction.probabilities is not None
-            path = _place(wanted.out / PROBABILITIES, f"{item.output}.npy")
-            np.save(path, prediction.probabilities.astype(np.float16))
-    except OSError as error:
-        raise cannot_write(wanted.out, error) from error
+        write_values(mask, labels.decode(prediction.semantic(nothing=IGNORE_INDEX)), labels.encoding)
+    if wanted.overlay:
+        _write_picture(wanted, item, segment_overlay(display_image(image), shown, labels))
     return mask
+
+
+def _write_classes(
+    wanted: _Wanted, item: ImagePath, image: Image, prediction: Prediction, labels: LabelTable
+) -> Path:
+    mask = _place(wanted.out / MASKS, f"{item.output}.png")
+    write_values(mask, labels.decode(prediction.semantic), labels.encoding)
+    if wanted.overlay:
+        _write_picture(wanted, item, draw_overlay(display_image(image), prediction.semantic, labels))
+    if wanted.probabilities:
+        assert prediction.probabilities is not None
+        path = _place(wanted.out / PROBABILITIES, f"{item.output}.npy")
+        np.save(path, prediction.probabilities.astype(np.float16))
+    return mask
+
+
+def _write_picture(wanted: _Wanted, item: ImagePath, picture: RGBImage) -> None:
+    _place(wanted.out / OVERLAYS, f"{item.output}.png").write_bytes(encode_png(picture))
 
 
 def _place(folder: Path, name: str) -> Path:

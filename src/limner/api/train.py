@@ -32,6 +32,7 @@ def train(
     data: str | Path,
     *,
     run: str | Path | None = None,
+    task: str | None = None,
     network: "str | nn.Module | None" = None,
     minutes: float | None = None,
     settings: dict[str, Any] | None = None,
@@ -45,6 +46,7 @@ def train(
     Args:
         data: A dataset folder, or a YAML file of settings that names one (a recipe, or a run's plan.yaml).
         run: The run's folder, or its name below ``runs/``; None finds a free name.
+        task: ``semantic``, ``instance`` or ``panoptic``; None is semantic.
         network: A name in `limner networks`, or a module of your own that returns `DenseLogits`.
         minutes: Time budget of the training, validation included.
         settings: Parts of the plan to decide yourself, nested as in plan.yaml.
@@ -69,7 +71,14 @@ def train(
         if run is not None:
             _refuse_taken(_named_run(run).root)
         planned = make(
-            data, network=name, minutes=minutes, settings=settings, device=device, accept=accept, track=track
+            data,
+            task=task,
+            network=name,
+            minutes=minutes,
+            settings=settings,
+            device=device,
+            accept=accept,
+            track=track,
         )
         if module is not None:
             planned = replace(planned, plan=_with_own_network(planned.plan, module))
@@ -141,12 +150,12 @@ def _fit(
     from limner.api.evaluate import evaluate
     from limner.api.report import report
     from limner.formats import open_source
-    from limner.loading.dataset import Dataset
+    from limner.loading.dataset import Dataset, targets_of
     from limner.training.fit import fit
 
     source = open_source(Path(plan.data.path))
     datasets = {
-        split: Dataset(source, records, plan.data.label_table)
+        split: Dataset(source, records, plan.data.label_table, gives=targets_of(plan.task))
         for split, records in read_splits(folder, source).items()
     }
     if "train" not in datasets:

@@ -43,7 +43,7 @@ def read_record(source: Source, record: Record) -> Reading:
         name=record.name,
         split=record.split,
         image_file=relative(record.image, source.root),
-        label_file=relative(record.labels[0], source.root) if record.labels else "",
+        label_file=_label_name(source, record),
     )
     facts = _with_image(facts, source, record)
     return _with_labels(facts, source, record) if record.labels else Reading(facts)
@@ -52,6 +52,17 @@ def read_record(source: Source, record: Record) -> Reading:
 def relative(path: Path, root: Path) -> str:
     """Return `path` as the user would write it: relative to the dataset folder where it lies inside."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _label_name(source: Source, record: Record) -> str:
+    """Return the first label file, or what a JSON of many images calls this one."""
+    if record.entry and not _is_image(record.labels[0]):
+        return record.entry
+    return relative(record.labels[0], source.root) if record.labels else ""
+
+
+def _is_image(label: Path) -> bool:
+    return label.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts:
@@ -104,11 +115,11 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
 def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, ImageHeader | None]:
     """Read the labels as `dataset.yaml` says; where it says nothing and they are coloured, by colour.
 
-    The header is that of a single label file, and None where there is a file for each instance, or one that
-    is no image (polygons).
+    The header is that of a single label image, and None where there is a file for each instance, or one that
+    is no image (polygons, COCO's JSON).
     """
     encoding = source.settings.encoding
-    if len(record.labels) > 1 or record.labels[0].suffix.lower() not in IMAGE_SUFFIXES:
+    if len(record.labels) > 1 or not _is_image(record.labels[0]):
         return source.read_values(record), encoding.kind, None
     header = image_header(record.labels[0])
     try:

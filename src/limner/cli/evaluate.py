@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from limner.api.evaluate import EvaluateResult
+    from limner.evaluation.semantic_scores import SemanticScores
 
 OVERALL = {
     "foreground_dice": "foreground Dice",
@@ -87,9 +88,42 @@ def evaluate(
 
 
 def _print_scores(result: "EvaluateResult") -> None:
+    from limner.evaluation.semantic_scores import SemanticScores
+
+    if isinstance(result.scores, SemanticScores):
+        _print_pixel_scores(result, result.scores)
+    else:
+        _print_segment_scores(result)
+
+
+def _print_segment_scores(result: "EvaluateResult") -> None:
+    """Print a table of the classes, then the scores over all of them."""
     from limner.cli.console import console, table
 
-    scores, pixel = result.scores, result.scores.pixel
+    found = result.scores.to_dict()
+    classes = found["classes"]
+    columns = [name for name in classes[0] if name not in ("name", "is_thing")]
+    images = f"{result.scores.num_images} image{'s' * (result.scores.num_images != 1)}"
+    titles = [column.replace("_", " ") for column in columns]
+    made = table("class", *titles, numbers=titles, title=f"{result.split}: {images}")
+    for row in classes:
+        made.add_row(row["name"], *(_cell(row[column]) for column in columns))
+    console().print(made)
+    overall = {name: value for name, value in found.items() if isinstance(value, float)}
+    console().print(
+        "   ".join(f"{name.replace('_', ' ')} {_score(value)}" for name, value in overall.items())
+    )
+    console().print(_where(result))
+
+
+def _cell(value: float | int) -> str:
+    return str(value) if isinstance(value, int) else _score(value)
+
+
+def _print_pixel_scores(result: "EvaluateResult", scores: "SemanticScores") -> None:
+    from limner.cli.console import console, table
+
+    pixel = scores.pixel
     columns = {"IoU": pixel.iou, "Dice": pixel.dice, "precision": pixel.precision, "recall": pixel.recall}
     if scores.boundary is not None:
         columns |= {"boundary IoU": scores.boundary.iou, "boundary F1": scores.boundary.f1}
@@ -101,11 +135,11 @@ def _print_scores(result: "EvaluateResult") -> None:
         numbers = [_score(float(values[i])) for values in columns.values()]
         made.add_row(name, *numbers, f"{100 * pixel.pixels[i] / total:.2f}")
     console().print(made)
-    console().print("\n".join(_lines(result)))
+    console().print("\n".join(_lines(scores)))
+    console().print(_where(result))
 
 
-def _lines(result: "EvaluateResult") -> "Iterator[str]":
-    scores, pixel = result.scores, result.scores.pixel
+def _lines(scores: "SemanticScores") -> "Iterator[str]":
     shown = dict(OVERALL)
     if scores.labels.background_index is None:
         del shown["foreground_dice"]  # the same number as pixel accuracy
@@ -121,9 +155,13 @@ def _lines(result: "EvaluateResult") -> "Iterator[str]":
             f"{_score(found.area_under_roc)}, calibration error {_score(found.calibration_error)}; highest "
             f"Dice {_score(dice)} from probability {threshold:.3f} on"
         )
-    if pixel.num_absent:
-        yield f"{pixel.num_absent} classes are in neither truth nor prediction; no mean counts them."
-    yield f"What each score means, scores of each image, and pictures: {result.out}"
+    absent = scores.pixel.num_absent
+    if absent:
+        yield f"{absent} classes are in neither truth nor prediction; no mean counts them."
+
+
+def _where(result: "EvaluateResult") -> str:
+    return f"What each score means, scores of each image, and pictures: {result.out}"
 
 
 def _between(ends: tuple[float, float] | None) -> str:

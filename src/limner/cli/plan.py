@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 def plan(
     data: Annotated[Path, typer.Argument(help="A folder of labelled images, a recipe, or a plan.")],
+    task: Annotated[
+        str | None, typer.Option(help="semantic, instance or panoptic; semantic if left out.")
+    ] = None,
     network: Annotated[str | None, typer.Option(help="A network of `limner networks`.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as train.steps=2000.")
@@ -35,6 +38,7 @@ def plan(
 
     planned = make(
         data,
+        task=task,
         network=network,
         minutes=minutes,
         settings=merge_assignments(settings or ()),
@@ -53,15 +57,24 @@ def plan(
     if out is not None:
         console().print(f"Written to {out}. Train with it: limner train {shlex.quote(str(out))}")
     else:
-        same = _train_command(data, network=network, minutes=minutes, settings=settings or (), device=device)
+        same = _train_command(
+            data, task=task, network=network, minutes=minutes, settings=settings or (), device=device
+        )
         console().print(f"Train with this: {same}\nKeep it to edit: --out plan.yaml", soft_wrap=True)
 
 
 def _train_command(
-    data: Path, *, network: str | None, minutes: float | None, settings: Sequence[str], device: str
+    data: Path,
+    *,
+    task: str | None,
+    network: str | None,
+    minutes: float | None,
+    settings: Sequence[str],
+    device: str,
 ) -> str:
     """Return the command that trains what was planned."""
     parts = ["limner", "train", str(data)]
+    parts += ["--task", task] if task else []
     parts += ["--network", network] if network else []
     parts += ["--minutes", f"{minutes:g}"] if minutes is not None else []
     parts += ["--device", device] if device != "auto" else []

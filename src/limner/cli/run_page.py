@@ -4,6 +4,13 @@ import json
 
 from limner.core.run_folder import RunFolder
 
+SHOWN_SCORES: dict[str, list[str]] = {
+    "semantic": ["foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy"],
+    "instance": ["ap", "ap50", "ap75", "box_ap"],
+    "panoptic": ["pq", "sq", "rq", "pq_things", "pq_stuff"],
+}
+"""Task -> the scores of its runs that the terminal shows."""
+
 
 def show_run(run: RunFolder) -> None:
     """Print a table with the scores of each split, then the paths of the run."""
@@ -31,15 +38,22 @@ def _show_scores(run: RunFolder) -> None:
     found = {split: json.loads(f.read_text(encoding="utf-8")) for split, f in files.items() if f.is_file()}
     if not found:
         return
-    has_foreground = any(
-        s["foreground_dice"] != s["pixel_accuracy"] or s["pixel_accuracy"] == 1 for s in found.values()
-    )
-    keys = ["foreground_dice"] * has_foreground + ["mean_dice", "mean_iou", "pixel_accuracy"]
-    names = ("images", *(key.replace("_", " ").replace("dice", "Dice").replace("iou", "IoU") for key in keys))
+    keys = SHOWN_SCORES[next(iter(found.values())).get("task", "semantic")]
+    if keys[0] == "foreground_dice" and all(
+        s["foreground_dice"] == s["pixel_accuracy"] != 1 for s in found.values()
+    ):
+        keys = keys[1:]
+    names = ("images", *map(_title, keys))
     made = table("split", *names, numbers=names)
     for split, scores in found.items():
         made.add_row(split, str(scores["num_images"]), *(_score(scores[key]) for key in keys))
     console().print(made)
+
+
+def _title(key: str) -> str:
+    """Return a score's name as people write it: AP and PQ in capitals."""
+    words = key.replace("dice", "Dice").replace("iou", "IoU").split("_")
+    return " ".join(word.upper() if word[:2] in ("ap", "pq", "sq", "rq") else word for word in words)
 
 
 def _remind_of_findings(run: RunFolder) -> None:

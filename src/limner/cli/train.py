@@ -12,6 +12,9 @@ def train(
         typer.Argument(help="A dataset folder, or a YAML file of settings (a recipe, a plan.yaml)."),
     ] = None,
     run: Annotated[str | None, typer.Option(help="Name or folder of the run; default: a free name.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="semantic, instance or panoptic; semantic if left out.")
+    ] = None,
     network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget of the training.")] = None,
     settings: Annotated[
@@ -35,7 +38,7 @@ def train(
 
     watchers = [ProgressDisplay()]
     if resume is not None:
-        if data is not None or settings or network or minutes:
+        if data is not None or settings or task or network or minutes:
             raise ConfigError("--resume goes on with the run's own plan: give it the run and nothing else.")
         folder = resume_run(resume, device=device, track=tracker(), watchers=watchers)
     elif data is None:
@@ -44,6 +47,7 @@ def train(
         folder = train_run(
             data,
             run=run,
+            task=task,
             network=network,
             minutes=minutes,
             settings=merge_assignments(settings or []),

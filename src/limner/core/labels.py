@@ -4,7 +4,7 @@ Shape legend: H, W spatial sizes (any number of spatial axes is accepted), K cla
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.errors import ConfigError, DataError
+from limner.core.segments import Segments
 
 IGNORE_INDEX = 255
 """The trained value of a pixel that no loss and no metric looks at."""
@@ -101,6 +102,34 @@ class LabelTable:
         return names.index("background") if "background" in names else None
 
     @cached_property
+    def is_thing(self) -> npt.NDArray[np.bool_]:
+        """(K,) whether each class is of countable objects; where nobody said, all but the background are."""
+        nobody_said = all(c.is_thing is None for c in self.classes)
+        return np.array(
+            [
+                index != self.background_index if nobody_said else bool(c.is_thing)
+                for index, c in enumerate(self.classes)
+            ]
+        )
+
+    def things(self) -> "LabelTable":
+        """Return the table of the countable classes alone, with the values of the others ignored.
+
+        Raises:
+            ConfigError: No class is countable.
+        """
+        if not self.is_thing.any():
+            raise ConfigError(
+                f"None of the classes is of countable objects: {', '.join(self.names)}. "
+                "Say which are with `is_thing: true` under `classes` in dataset.yaml."
+            )
+        rows = list(zip(self.classes, self.is_thing, strict=True))
+        others = tuple(v for c, countable in rows if not countable for v in c.values)
+        return LabelTable(
+            tuple(c for c, countable in rows if countable), (*self.ignored_values, *others), self.encoding
+        )
+
+    @cached_property
     def palette(self) -> npt.NDArray[np.uint8]:
         """(K, 3) RGB colours in trained order."""
         return np.array([c.color for c in self.classes], dtype=np.uint8)
@@ -147,6 +176,21 @@ class LabelTable:
             self._refuse_unknown(values, where)
         translated = np.array([self.trained_as[int(v)] for v in found], np.uint8)
         return translated[inverse].reshape(values.shape)
+
+    def encode_segments(self, segments: Segments, *, where: str = "the labels") -> Segments:
+        """Translate the mask values of segments into trained labels; those of ignored values are dropped.
+
+        Args:
+            segments: As a format reads them, with mask values as labels.
+            where: The file, for the error message.
+
+        Raises:
+            DataError: A value is in no class and not ignored.
+        """
+        if self.unknown_values(segments.labels.tolist()):
+            self._refuse_unknown(segments.labels, where)
+        trained = np.array([self.trained_as[int(v)] for v in segments.labels], np.int64)
+        return replace(segments, labels=trained).kept(trained != IGNORE_INDEX)
 
     def decode(self, labels: npt.NDArray[np.uint8]) -> ValueMap:
         """Translate trained labels back into the mask values of the user's own files.

@@ -67,6 +67,9 @@ class QueryMasks:
         return maps.view(*maps.shape[:2], *self.features.shape[2:])
 
 
+Outputs = DenseLogits | QueryMasks
+"""What a network gives."""
+
 OutputKind = type[DenseLogits] | type[QueryMasks]
 """The kinds a network can declare; a task accepts one or more of them."""
 

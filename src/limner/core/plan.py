@@ -116,7 +116,7 @@ class AugmentPlan(Config):
 class LossTerm(Config):
     """One weighted loss of the sum."""
 
-    name: Literal["cross_entropy", "dice", "focal", "tversky", "lovasz"]
+    name: Literal["cross_entropy", "dice", "focal", "tversky", "lovasz", "segment_set"]
     """Which loss."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Its factor."""
@@ -230,7 +230,7 @@ class Plan(Config):
 
     version: Literal[1] = 1
     """Of this file's shape."""
-    task: Literal["semantic"] = "semantic"
+    task: Literal["semantic", "instance", "panoptic"] = "semantic"
     """A row of `TASKS`."""
     data: DataPlan
     network: NetworkPlan

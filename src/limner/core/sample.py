@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.segments import Segments
+
 Image = npt.NDArray[Any]
 """(*spatial, C) uint8, uint16 or float32, in the values of the file."""
 
@@ -28,6 +30,8 @@ class Record:
             mask an instance.
         split: The split that the layout on disk says (``train``, ``val``, ``test``), or None.
         valid_region: A mask file whose zero pixels are to be ignored (a field of view), or None.
+        entry: What the image is called inside label files that serve many images, such as its COCO id; its
+            source has read them once and finds the image's part by it.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Record:
     labels: tuple[Path, ...] = ()
     split: str | None = None
     valid_region: Path | None = None
+    entry: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,17 +52,26 @@ class Sample:
         semantic: (*spatial) uint8 trained labels, or None for an unlabelled image.
         spacing_mm: Distance between neighbouring pixels along each spatial axis, in the order of the
             array's axes, or None where it is unknown or meaningless.
+        segments: The objects and regions with trained labels, or None where the task has no use for them.
     """
 
     name: str
     image: Image
     semantic: LabelMap | None = None
     spacing_mm: tuple[float, ...] | None = None
+    segments: Segments | None = None
 
     def __post_init__(self) -> None:
         assert self.image.ndim >= 3, f"an image is (*spatial, C), found shape {self.image.shape}"
         if self.semantic is not None:
             assert self.semantic.shape == self.image.shape[:-1], (self.semantic.shape, self.image.shape)
+        if self.segments is not None:
+            assert self.segments.spatial_shape == self.image.shape[:-1], self.segments.spatial_shape
+
+    @property
+    def is_labelled(self) -> bool:
+        """There is something to compare a prediction with."""
+        return self.semantic is not None or self.segments is not None
 
     @property
     def spatial_shape(self) -> tuple[int, ...]:

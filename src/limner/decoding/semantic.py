@@ -1,56 +1,93 @@
-"""From class scores at each pixel to labels or probabilities at any size.
+"""From the scores of a network to labels or probabilities at any size.
 
 The scores of a large image with many classes at full resolution do not fit anywhere, and nobody needs
 them at once: they are resized and reduced a few rows at a time.
 
-Shape legend: B batch, K classes, *s network resolution, *S wanted resolution.
+Shape legend: B batch, K classes, Q queries, *s network resolution, *S wanted resolution.
 """
 
 from collections.abc import Iterator, Sequence
-from math import prod
 
 import torch
 
-from limner.core.outputs import DenseLogits, resize_logits
+from limner.core.outputs import DenseLogits, QueryMasks, resize_logits
+from limner.decoding.resizing import resized_in_chunks
 
-_CHUNK_ELEMENTS = 2**20
-"""Scores held at full resolution at once: 4 MiB, which stays in a processor's cache."""
-
-_CHUNK_ELEMENTS_ACCELERATOR = 2**26
+_LEAST = 1e-12
+"""Added to what queries give each class, so that a pixel no query wants has a class too."""
 
 
-def semantic_labels(outputs: DenseLogits, size: Sequence[int]) -> torch.Tensor:
+def semantic_labels(outputs: DenseLogits | QueryMasks, size: Sequence[int]) -> torch.Tensor:
     """Return the most probable class of each pixel; cheaper than probabilities, and equal to their argmax.
 
     Args:
-        outputs: Logits (B, K, *s).
+        outputs: Logits (B, K, *s), or queries, whose masks vote for their classes.
         size: *S.
 
     Returns:
         (B, *S) uint8, 0..K-1.
     """
-    logits = outputs.logits
-    labels = torch.empty((logits.shape[0], *size), dtype=torch.uint8, device=logits.device)
-    for rows, scores in _resized_in_chunks(logits, size):
-        labels[:, rows] = _argmax(scores)
-    return labels
+    return torch.cat([_argmax(scores) for scores in _scores_in_chunks(outputs, size)], 1)
 
 
-def semantic_probabilities(outputs: DenseLogits, size: Sequence[int]) -> torch.Tensor:
+def semantic_probabilities(outputs: DenseLogits | QueryMasks, size: Sequence[int]) -> torch.Tensor:
     """Return the probability of each class at each pixel.
 
     Args:
-        outputs: Logits (B, K, *s).
+        outputs: Logits (B, K, *s), or queries, whose masks vote for their classes.
         size: *S.
 
     Returns:
         (B, K, *S) float32 that sum to 1 over K.
     """
-    logits = outputs.logits
-    probabilities = torch.empty((*logits.shape[:2], *size), dtype=torch.float32, device=logits.device)
-    for rows, scores in _resized_in_chunks(logits, size):
-        probabilities[:, :, rows] = scores.softmax(1)
+    probabilities: torch.Tensor | None = None
+    start = 0
+    for scores in _scores_in_chunks(outputs, size):
+        if probabilities is None:
+            probabilities = scores.new_empty((*scores.shape[:2], *size))
+        end = start + scores.shape[2]
+        probabilities[:, :, start:end] = _normalized(outputs, scores)
+        start = end
+    assert probabilities is not None
     return probabilities
+
+
+def semantic_logits(outputs: DenseLogits | QueryMasks, size: Sequence[int]) -> torch.Tensor:
+    """Return scores whose softmax are the probabilities, so that those of several windows can be blended.
+
+    Args:
+        outputs: Logits (B, K, *s), or queries, whose masks vote for their classes.
+        size: *S.
+
+    Returns:
+        (B, K, *S) float32.
+    """
+    if isinstance(outputs, DenseLogits):
+        return resize_logits(outputs.logits.float(), size)
+    return semantic_probabilities(outputs, size).log_()
+
+
+def _scores_in_chunks(outputs: DenseLogits | QueryMasks, size: Sequence[int]) -> Iterator[torch.Tensor]:
+    """Yield the float32 scores (B, K, rows, ...) at size *S from the first row to the last.
+
+    A query gives each class its probability of it times that of its mask: Mask2Former's semantic inference
+    (Cheng et al., CVPR 2022).
+    """
+    if isinstance(outputs, DenseLogits):
+        for _, scores in resized_in_chunks(outputs.logits, size):
+            yield scores
+        return
+    classes = outputs.class_logits.float().softmax(-1)[..., :-1].transpose(1, 2)  # (B, K, Q)
+    for _, masks in resized_in_chunks(outputs.mask_logits, size):
+        votes = torch.bmm(classes, masks.sigmoid().flatten(2))
+        yield votes.view(*classes.shape[:2], *masks.shape[2:])
+
+
+def _normalized(outputs: DenseLogits | QueryMasks, scores: torch.Tensor) -> torch.Tensor:
+    if isinstance(outputs, DenseLogits):
+        return scores.softmax(1)
+    scores = scores + _LEAST
+    return scores / scores.sum(1, keepdim=True)
 
 
 def _argmax(scores: torch.Tensor) -> torch.Tensor:
@@ -66,31 +103,3 @@ def _argmax(scores: torch.Tensor) -> torch.Tensor:
         labels.masked_fill_(scores[:, index] > best, index)
         torch.maximum(best, scores[:, index], out=best)
     return labels
-
-
-def _resized_in_chunks(logits: torch.Tensor, size: Sequence[int]) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Yield slices of the first spatial axis, and the float32 scores (B, K, rows, ...) resized there."""
-    limit = _CHUNK_ELEMENTS if logits.device.type == "cpu" else _CHUNK_ELEMENTS_ACCELERATOR
-    elements_a_row = logits[:, :, 0].numel() // prod(logits.shape[3:]) * prod(size[1:])
-    step = max(1, limit // max(1, elements_a_row))
-    for start in range(0, size[0], step):
-        rows = slice(start, min(start + step, size[0]))
-        yield rows, _resized_rows(logits, size, rows)
-
-
-def _resized_rows(logits: torch.Tensor, size: Sequence[int], rows: slice) -> torch.Tensor:
-    """Return what `resize_logits` gives in `rows` of the first axis, without the other rows."""
-    height, wanted = logits.shape[2], size[0]
-    if height == wanted:
-        part = logits[:, :, rows].float()
-    else:
-        # Pixel centres, as in F.interpolate with align_corners=False.
-        position = torch.arange(rows.start, rows.stop, dtype=torch.float32, device=logits.device)
-        position = ((position + 0.5) * (height / wanted) - 0.5).clamp_(min=0)
-        above = position.long()
-        below = (above + 1).clamp_(max=height - 1)
-        weight = (position - above).view(-1, *[1] * (logits.ndim - 3))
-        first, last = int(above[0]), int(below[-1]) + 1
-        block = logits[:, :, first:last].float()
-        part = torch.lerp(block[:, :, above - first], block[:, :, below - first], weight)
-    return resize_logits(part, (part.shape[2], *size[1:]))

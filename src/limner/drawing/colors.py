@@ -4,6 +4,7 @@ Shape legend: H, W image size, K classes.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -68,7 +69,7 @@ def overlay(
     painted &= (labels != IGNORE_INDEX) | _hatch(labels.shape)
     tint = colors[labels]
     drawn = np.where(painted[..., None], _blend(image, tint, opacity), image)
-    edge = _outlines(labels, outline_width(labels.shape) if outline is None else outline)
+    edge = outlines(labels, outline_width(labels.shape) if outline is None else outline)
     edge &= painted & (labels != IGNORE_INDEX)
     drawn[edge] = tint[edge]
     return drawn
@@ -93,7 +94,7 @@ def outcome_map(image: RGBImage, truth: LabelMap, predicted: LabelMap, table: La
     """
     background = table.background_index
     counted, right = truth != IGNORE_INDEX, truth == predicted
-    drawn = _dark_grey(image)
+    drawn = darkened(image)
     if background is None:
         drawn[counted & ~right] = CONFUSED
     else:
@@ -157,7 +158,7 @@ def _blend(image: RGBImage, tint: RGBImage, opacity: float) -> RGBImage:
     return np.asarray(cv2.addWeighted(image, 1 - opacity, tint, opacity, 0), np.uint8)
 
 
-def _outlines(labels: LabelMap, width: int) -> npt.NDArray[np.bool_]:
+def outlines(labels: npt.NDArray[Any], width: int) -> npt.NDArray[np.bool_]:
     """Return the pixels within `width` of a pixel with another label; the image's border is no outline."""
     if width == 0:
         return np.zeros(labels.shape, bool)
@@ -172,7 +173,8 @@ def _hatch(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     return np.asarray((rows + columns) // stripe % 3 == 0)
 
 
-def _dark_grey(image: RGBImage) -> RGBImage:
+def darkened(image: RGBImage) -> RGBImage:
+    """Return a picture in dark grey, on which colours stand out."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return np.repeat((grey * 0.45).astype(np.uint8)[..., None], 3, axis=-1)
 

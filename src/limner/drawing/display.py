@@ -1,10 +1,12 @@
 """Any image as something to look at: (H, W, 3) uint8 RGB."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.sample import Image, LabelMap
+from limner.core.sample import Image
 
 RGBImage = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 RGB."""
@@ -43,8 +45,8 @@ def resize_image(image: RGBImage, size: tuple[int, int]) -> RGBImage:
     return np.asarray(cv2.resize(image, size[::-1], interpolation=method), np.uint8)
 
 
-def resize_labels(labels: LabelMap, size: tuple[int, int]) -> LabelMap:
-    """Resize a label map to (H, W) by the nearest pixel: labels are no numbers to average."""
+def resize_labels(labels: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
+    """Resize labels, or numbers of segments, to (H, W) by the nearest pixel: they are no numbers to average."""
     rows = (np.arange(size[0]) + 0.5) * labels.shape[0] / size[0]
     columns = (np.arange(size[1]) + 0.5) * labels.shape[1] / size[1]
     return labels[np.ix_(rows.astype(int), columns.astype(int))]

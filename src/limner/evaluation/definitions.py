@@ -1,6 +1,6 @@
 """What each score means, and when it misleads: written beside the numbers, so nobody has to guess."""
 
-DEFINITIONS: dict[str, str] = {
+SEMANTIC: dict[str, str] = {
     "iou": (
         "Of all pixels that are the class in truth or prediction, the part that is so in both (Jaccard "
         "index), over all images at once; for small or thin objects one pixel of border costs much."
@@ -80,4 +80,63 @@ DEFINITIONS: dict[str, str] = {
         "labelled as ignored are counted nowhere."
     ),
 }
-"""Score name -> what it means; JSON and reports carry it beside the number."""
+
+_AP = (
+    "Average precision of {what} as COCO defines it: the precision averaged over 101 values of the recall, "
+    "over the classes, and over IoU thresholds of 0.50, 0.55, ..., 0.95; {more}."
+)
+_SMALL = "AP of {what} of objects {size} pixels; what it is for others does not show."
+INSTANCE: dict[str, str] = {
+    "ap": _AP.format(
+        what="the masks", more="borders that are a little off cost much, above all on small objects"
+    ),
+    "ap50": (
+        "AP of the masks at an IoU of 0.5 alone: was the object found at all; says little about its border."
+    ),
+    "ap75": "AP of the masks at an IoU of 0.75 alone: was the object outlined well.",
+    "ap_small": _SMALL.format(what="the masks", size="below 32 x 32"),
+    "ap_medium": _SMALL.format(what="the masks", size="from 32 x 32 up to 96 x 96"),
+    "ap_large": _SMALL.format(what="the masks", size="above 96 x 96"),
+    "box_ap": _AP.format(
+        what="the boxes around the masks", more="a good box says little about the mask inside"
+    ),
+    "box_ap50": "AP of the boxes at an IoU of 0.5 alone.",
+    "box_ap75": "AP of the boxes at an IoU of 0.75 alone.",
+    "box_ap_small": _SMALL.format(what="the boxes", size="below 32 x 32"),
+    "box_ap_medium": _SMALL.format(what="the boxes", size="from 32 x 32 up to 96 x 96"),
+    "box_ap_large": _SMALL.format(what="the boxes", size="above 96 x 96"),
+    "f1": (
+        "Of one image: twice the matched objects over true plus found ones, found with a score of 0.5 or "
+        "more and matched at an IoU of 0.5; AP also looks at the less certain ones."
+    ),
+    "absent": (
+        "A class without a true object has no score (null), and no mean counts it; of each image and class "
+        "the 100 surest objects count, and what is found in a crowd is neither right nor wrong."
+    ),
+}
+
+_GROUPS = {"": "all classes", "_things": "the countable classes", "_stuff": "the classes of stuff"}
+_QUALITY = {
+    "pq": "Panoptic quality, SQ times RQ, averaged over {group}; segments count alike, whatever their size.",
+    "sq": (
+        "Segmentation quality: the mean IoU of the matched segments (IoU above 0.5), averaged over {group}; "
+        "what was missed does not lower it."
+    ),
+    "rq": (
+        "Recognition quality: the F1 score of the segments, matched at an IoU above 0.5, averaged over "
+        "{group}; says nothing about borders."
+    ),
+}
+PANOPTIC: dict[str, str] = {
+    f"{name}{suffix}": text.format(group=group)
+    for suffix, group in _GROUPS.items()
+    for name, text in _QUALITY.items()
+} | {
+    "absent": (
+        "A class in neither truth nor prediction has no score (null), and no mean counts it; pixels in no "
+        "true segment are void, and what is predicted there or on a crowd of its class is not wrong."
+    ),
+}
+
+DEFINITIONS: dict[str, dict[str, str]] = {"semantic": SEMANTIC, "instance": INSTANCE, "panoptic": PANOPTIC}
+"""Task -> score name -> what it means; JSON and reports carry it beside the number."""

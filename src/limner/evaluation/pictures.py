@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.core.labels import LabelTable
-from limner.core.prediction import Prediction
+from limner.core.prediction import AnyPrediction, Prediction, SegmentPrediction
 from limner.core.sample import Sample
 from limner.drawing.comparison import comparison, telling_slice
+from limner.drawing.display import RGBImage
 from limner.drawing.matrix import draw_matrix
 from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
-from limner.evaluation.semantic import ImageScores, SemanticScores
+from limner.drawing.segments import segment_comparison
+from limner.evaluation.instance import SURE
+from limner.evaluation.scorer import ImageScores
+from limner.evaluation.semantic_scores import SemanticScores
 
 OURS = re.compile(r"((worst|best)-\d+_.*|\.\d+)\.png")
 """Names of the pictures that are written here."""
@@ -31,18 +35,22 @@ class _Place:
 
 
 class WorstAndBest:
-    """Keeps the pictures of the few worst and best images by foreground Dice.
+    """Keeps the pictures of the few worst and best images by the score that ranks them.
 
     A picture is drawn when its image enters the lists and deleted when it leaves them, so neither memory
-    nor disk grows with the number of images. Images without a foreground score are left out.
+    nor disk grows with the number of images. Images without such a score are left out.
 
     Args:
         folder: Where the pictures go; those of an earlier evaluation are deleted, other files are left alone.
         labels: The classes.
         count: How many of the worst, and how many of the best.
+        rank_title: What the score is called.
     """
 
-    def __init__(self, folder: Path, labels: LabelTable, *, count: int = 12) -> None:
+    def __init__(
+        self, folder: Path, labels: LabelTable, *, rank_title: str = "foreground Dice", count: int = 12
+    ) -> None:
+        self.rank_title = rank_title
         self.folder = folder
         self.labels = labels
         self.count = count
@@ -54,15 +62,15 @@ class WorstAndBest:
             if OURS.fullmatch(path.name):
                 path.unlink()
 
-    def offer(self, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
+    def offer(self, scores: ImageScores, sample: Sample, prediction: AnyPrediction) -> None:
         """Draw the image if it is among the worst or the best so far."""
-        dice = scores.foreground_dice
-        if math.isnan(dice):
+        rank = scores.rank
+        if math.isnan(rank):
             return
         number, self._offered = self._offered, self._offered + 1
         kept = [
-            self._enter(self._worst, _Place(dice, number, scores.name, dice)),
-            self._enter(self._best, _Place(-dice, number, scores.name, dice)),
+            self._enter(self._worst, _Place(rank, number, scores.name, rank)),
+            self._enter(self._best, _Place(-rank, number, scores.name, rank)),
         ]
         if any(kept):
             self._draw(number, scores, sample, prediction)
@@ -89,15 +97,22 @@ class WorstAndBest:
             self._drawn(left.number).unlink(missing_ok=True)
         return True
 
-    def _draw(self, number: int, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
+    def _draw(self, number: int, scores: ImageScores, sample: Sample, prediction: AnyPrediction) -> None:
+        title = f"{scores.name}    {self.rank_title} {scores.rank:.3f}"
+        picture = self._compared(sample, prediction, title)
+        self._drawn(number).write_bytes(encode_png(picture))
+
+    def _compared(self, sample: Sample, prediction: AnyPrediction, title: str) -> RGBImage:
+        if not isinstance(prediction, Prediction):
+            assert sample.segments is not None
+            shown = prediction.segments(*[SURE] * isinstance(prediction, SegmentPrediction))
+            return segment_comparison(sample.image, sample.segments, shown, self.labels, title=title)
         assert sample.semantic is not None
         image, truth, predicted = sample.image, sample.semantic, prediction.semantic
         if truth.ndim == 3:
             middle = telling_slice(truth, self.labels)
             image, truth, predicted = image[middle], truth[middle], predicted[middle]
-        title = f"{scores.name}    foreground Dice {scores.foreground_dice:.3f}"
-        picture = comparison(image, predicted, self.labels, truth=truth, title=title)
-        self._drawn(number).write_bytes(encode_png(picture))
+        return comparison(image, predicted, self.labels, truth=truth, title=title)
 
     def _drawn(self, number: int) -> Path:
         return self.folder / f".{number}.png"

@@ -1,13 +1,19 @@
 """The shape of scores.json: what stands in it, and its JSON schema."""
 
-from typing import Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from limner.core.config import Config
 
-Score = float | None
-"""From 0 to 1; null where it is not defined."""
+
+def _null_for_nan(value: object) -> object:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+Score = Annotated[float | None, BeforeValidator(_null_for_nan)]
+"""From 0 to 1; null where it is not defined, since JSON has no NaN."""
 
 IntervalRow = tuple[Score, Score]
 """Lowest and highest end of a 95 % interval."""
@@ -28,8 +34,8 @@ class SpreadRow(Config):
     """Of the three, their 95 % bootstrap intervals; of scores of the whole, from 5 images on."""
 
 
-class ClassRow(Config):
-    """The scores of one class, its pixels pooled over all images."""
+class SemanticClassRow(Config):
+    """Label maps: the scores of one class, its pixels pooled over all images."""
 
     name: str
     """The class."""
@@ -94,18 +100,25 @@ class SkippedRow(Config):
     """Why."""
 
 
-class ScoresFile(Config):
-    """scores.json of semantic segmentation. Every score is from 0 to 1, or null where it is not defined."""
+class SplitScores(Config):
+    """What scores.json of every task begins with."""
 
     version: Literal[2] = 2
     """Of this file's shape."""
-    task: Literal["semantic"] = "semantic"
+    task: str
     """What was predicted."""
     split: str
     """Which images."""
     num_images: int
     """How many were scored."""
-    classes: list[ClassRow]
+
+
+class SemanticFile(SplitScores):
+    """scores.json of label maps. Every score is from 0 to 1, or null where it is not defined."""
+
+    task: Literal["semantic"]
+    """What was predicted."""
+    classes: list[SemanticClassRow]
     """In trained order."""
     mean_iou: Score
     """See `definitions`, as for each score here."""
@@ -135,3 +148,124 @@ class ScoresFile(Config):
     """Score name -> what it means, and when it misleads."""
     skipped: list[SkippedRow] = []
     """Images that could not be scored."""
+
+
+class InstanceClassRow(Config):
+    """Objects: the scores of one class."""
+
+    name: str
+    """The class."""
+    ap: Score
+    """See `definitions`, as for each score here."""
+    ap50: Score
+    """At an IoU of 0.5."""
+    box_ap: Score
+    """Of the boxes."""
+    objects: int
+    """True objects, crowds left out."""
+    found_objects: int
+    """Found objects, whatever their score."""
+
+
+class InstanceFile(SplitScores):
+    """scores.json of objects. Every score is from 0 to 1, or null where it is not defined."""
+
+    task: Literal["instance"]
+    """What was predicted."""
+    classes: list[InstanceClassRow]
+    """In trained order."""
+    ap: Score
+    """Mask AP, over IoU thresholds of 0.50 to 0.95."""
+    ap50: Score
+    """At an IoU of 0.5."""
+    ap75: Score
+    """At an IoU of 0.75."""
+    ap_small: Score
+    """Of objects below 32 x 32 pixels."""
+    ap_medium: Score
+    """Of objects in between."""
+    ap_large: Score
+    """Of objects above 96 x 96 pixels."""
+    box_ap: Score
+    """The same of the boxes."""
+    box_ap50: Score
+    """The same of the boxes."""
+    box_ap75: Score
+    """The same of the boxes."""
+    box_ap_small: Score
+    """The same of the boxes."""
+    box_ap_medium: Score
+    """The same of the boxes."""
+    box_ap_large: Score
+    """The same of the boxes."""
+    definitions: dict[str, str]
+    """Score name -> what it means, and when it misleads."""
+    skipped: list[SkippedRow] = []
+    """Images that could not be scored."""
+
+
+class PanopticClassRow(Config):
+    """Panoptic segments: the scores of one class."""
+
+    name: str
+    """The class."""
+    is_thing: bool
+    """Countable objects, rather than stuff."""
+    pq: Score
+    """See `definitions`, as for each score here."""
+    sq: Score
+    """Segmentation quality."""
+    rq: Score
+    """Recognition quality."""
+    true_positives: int
+    """Matched segments."""
+    false_positives: int
+    """Predicted segments without a partner."""
+    false_negatives: int
+    """True segments without a partner."""
+
+
+class PanopticFile(SplitScores):
+    """scores.json of panoptic segments. Every score is from 0 to 1, or null where it is not defined."""
+
+    task: Literal["panoptic"]
+    """What was predicted."""
+    classes: list[PanopticClassRow]
+    """In trained order."""
+    pq: Score
+    """Panoptic quality, over all classes."""
+    sq: Score
+    """Segmentation quality, over all classes."""
+    rq: Score
+    """Recognition quality, over all classes."""
+    pq_things: Score
+    """Panoptic quality, over the countable classes."""
+    sq_things: Score
+    """Segmentation quality, over the countable classes."""
+    rq_things: Score
+    """Recognition quality, over the countable classes."""
+    pq_stuff: Score
+    """Panoptic quality, over the classes of stuff."""
+    sq_stuff: Score
+    """Segmentation quality, over the classes of stuff."""
+    rq_stuff: Score
+    """Recognition quality, over the classes of stuff."""
+    definitions: dict[str, str]
+    """Score name -> what it means, and when it misleads."""
+    skipped: list[SkippedRow] = []
+    """Images that could not be scored."""
+
+
+_ANY_TASK: TypeAdapter[SplitScores] = TypeAdapter(
+    Annotated[SemanticFile | InstanceFile | PanopticFile, Field(discriminator="task")]
+)
+
+
+def scores_file(values: dict[str, Any]) -> SplitScores:
+    """Return scores.json as a model of its task, checked."""
+    return _ANY_TASK.validate_python(values)
+
+
+def scores_schema() -> dict[str, Any]:
+    """Return the JSON schema of scores.json, whatever its task."""
+    return _ANY_TASK.json_schema()

@@ -3,87 +3,21 @@
 Shape legend: K classes.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-
 import numpy as np
 
-from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.prediction import Prediction
-from limner.core.sample import LabelMap
+from limner.core.sample import LabelMap, Sample
+from limner.evaluation.semantic_scores import (
+    SemanticImageScores,
+    SemanticScores,
+    foreground_index,
+    named_scores,
+)
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics.boundary import ROWS, BoundaryScores, boundary_scores, count_boundaries
 from limner.metrics.confusion import ConfusionMatrix, Counts, PixelScores, pixel_scores, scores_of_sums
-from limner.metrics.spread import Interval, Spread
-from limner.metrics.thresholds import ThresholdCurves, ThresholdScores
-
-
-@dataclass(frozen=True)
-class ImageScores:
-    """The scores of one image.
-
-    Attributes:
-        name: The record's name.
-        pixel: Scores of this image alone; a class that is in neither its truth nor its prediction is NaN.
-        foreground_dice: Dice pooled over all classes but the background; NaN where there is none of them.
-        boundary: Boundary scores of this image alone, where they are wanted.
-    """
-
-    name: str
-    pixel: PixelScores
-    foreground_dice: float
-    boundary: BoundaryScores | None = None
-
-
-@dataclass(frozen=True)
-class SemanticScores:
-    """The scores of a whole dataset, computed from one pooled confusion matrix.
-
-    Attributes:
-        labels: The classes, in the order of every (K) array.
-        num_images: How many images were counted.
-        confusion: (K, K) int64, rows truth and columns prediction.
-        pixel: The scores of the pooled matrix.
-        foreground_dice: Dice pooled over the dataset and over all classes but `background`.
-        boundary: Boundary scores of the pooled counts, where they are wanted.
-        thresholds: Scores at every threshold, where they are wanted.
-        intervals: Score name, as in `items`, -> its 95 % bootstrap interval over images.
-        per_image: Score name -> how it spreads over the images.
-    """
-
-    labels: LabelTable
-    num_images: int
-    confusion: Counts
-    pixel: PixelScores
-    foreground_dice: float
-    boundary: BoundaryScores | None = None
-    thresholds: ThresholdScores | None = None
-    intervals: dict[str, Interval] = field(default_factory=dict)
-    per_image: dict[str, Spread] = field(default_factory=dict)
-
-    def items(self) -> Iterator[tuple[str, float]]:
-        """Yield score name -> value, as validation logs them."""
-        return named_scores(self.labels, self.pixel, self.boundary)
-
-
-def named_scores(
-    labels: LabelTable, pixel: PixelScores, boundary: BoundaryScores | None = None
-) -> Iterator[tuple[str, float]]:
-    """Yield score name -> value: those of the whole, then ``iou/CLASS`` and the like."""
-    yield "mean_iou", pixel.mean_iou
-    yield "mean_dice", pixel.mean_dice
-    yield "foreground_dice", pixel.pooled_dice(labels.background_index)
-    yield "pixel_accuracy", pixel.pixel_accuracy
-    yield "frequency_weighted_iou", pixel.frequency_weighted_iou
-    by_class = {"iou": pixel.iou, "dice": pixel.dice, "precision": pixel.precision, "recall": pixel.recall}
-    if boundary is not None:
-        yield "mean_boundary_iou", boundary.mean_iou
-        yield "mean_boundary_f1", boundary.mean_f1
-        by_class |= {"boundary_iou": boundary.iou, "boundary_f1": boundary.f1}
-    for score, values in by_class.items():
-        for index, name in enumerate(labels.names):
-            yield f"{score}/{name}", float(values[index])
+from limner.metrics.thresholds import ThresholdCurves
 
 
 class SemanticScorer:
@@ -94,7 +28,12 @@ class SemanticScorer:
         boundaries: Also compare outlines, which takes about forty times as long as counting pixels.
         thresholds: Also count the foreground at every threshold; needs probabilities and two classes.
         uncertainty: Also say how scores spread over the images and how far chance may move them.
+
+    Raises:
+        ConfigError: Thresholds are asked of more than two classes.
     """
+
+    rank_title = "foreground Dice"
 
     def __init__(
         self,
@@ -111,11 +50,28 @@ class SemanticScorer:
         self._sums: Counts = np.zeros((rows, labels.num_classes), np.int64)
         self._boundaries = boundaries
         self._thresholds = ThresholdCurves() if thresholds else None
+        self._foreground = foreground_index(labels) if thresholds else 0
         self._uncertainty = (
             Uncertainty(self._named, shape=(rows, labels.num_classes)) if uncertainty else None
         )
 
-    def update(self, prediction: Prediction, truth: LabelMap) -> ImageScores:
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What each number of an image's scores is.
+
+        The pixels (right, falsely predicted, missed) let anybody pool images anew.
+        """
+        kinds = ["iou", "dice", "right", "false_positives", "false_negatives"]
+        kinds += ["boundary_iou", "boundary_f1"] if self._boundaries else []
+        names = self.labels.names
+        return "foreground_dice", "mean_iou", *(f"{kind}/{name}" for kind in kinds for name in names)
+
+    def score(self, prediction: Prediction, sample: Sample) -> SemanticImageScores:
+        """Count one image, and return its own scores."""
+        assert sample.semantic is not None, "label maps are scored against label maps"
+        return self.update(prediction, sample.semantic)
+
+    def update(self, prediction: Prediction, truth: LabelMap) -> SemanticImageScores:
         """Count one image and return its own scores.
 
         Args:
@@ -132,13 +88,13 @@ class SemanticScorer:
         self.num_images += 1
         if self._thresholds is not None:
             assert prediction.probabilities is not None, "thresholds need probabilities"
-            index = foreground_index(self.labels)
+            index = self._foreground
             self._thresholds.update(prediction.probabilities[index], truth, index=index)
         if self._uncertainty is not None:
             self._uncertainty.update(prediction.name, sums)
         scores = pixel_scores(counts)
         dice = scores.pooled_dice(self.labels.background_index)
-        return ImageScores(prediction.name, scores, dice, boundary)
+        return SemanticImageScores(prediction.name, scores, dice, boundary)
 
     def merge(self, other: "SemanticScorer") -> None:
         """Add what another scorer of the same classes has counted, as another device would."""
@@ -171,17 +127,3 @@ class SemanticScorer:
 
     def _named(self, sums: Counts) -> dict[str, float]:
         return dict(named_scores(self.labels, *self._scores(sums)))
-
-
-def foreground_index(labels: LabelTable) -> int:
-    """Return the class that thresholds are about: of two, the one that is not the background, or the second.
-
-    Raises:
-        ConfigError: There are not two classes.
-    """
-    if labels.num_classes != 2:
-        raise ConfigError(
-            f"Thresholds are for two classes, such as background and polyp; this model has "
-            f"{labels.num_classes}: {', '.join(labels.names)}. Leave --thresholds out."
-        )
-    return 0 if labels.background_index == 1 else 1

@@ -8,6 +8,8 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, UnknownNameError, describe
 from limner.formats.ade20k import Ade20k
 from limner.formats.cityscapes import Cityscapes
+from limner.formats.coco_instances import CocoInstances
+from limner.formats.coco_panoptic import CocoPanoptic
 from limner.formats.coco_stuff import CocoStuff
 from limner.formats.coloured_masks import ColouredMasks
 from limner.formats.dataset_yaml import read_dataset_file
@@ -29,6 +31,7 @@ FORMATS: dict[str, type[Source]] = {
     source.name: source
     for source in (
         *(Cityscapes, MapillaryVistas, MapillaryVistas12, Ade20k, CocoStuff, RetinalVessels, Polyps),
+        *(CocoPanoptic, CocoInstances),
         *(Voc, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
     )
 }

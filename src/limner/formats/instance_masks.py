@@ -1,6 +1,7 @@
 """One folder an image, with one mask file an instance: ``ID/images/*.png`` and ``ID/masks/*.png``."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -10,6 +11,7 @@ from limner.core.errors import DataError, describe
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Image, Record, size_text
+from limner.core.segments import Mask, Segments, segments_of
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import split_of_folder
 from limner.formats.images import read_image
@@ -23,10 +25,12 @@ _IMAGES, _MASKS = "images", "masks"
 class InstanceMasks(Source):
     """Nuclei as in the 2018 Data Science Bowl: a folder an image, a 0/255 mask an instance.
 
-    Until there is an instance task the instances of an image are united: 0 is background, 1 an object.
+    For the semantic task the instances of an image are united: 0 is background, 1 an object. For the panoptic
+    task the background is a region of its own.
     """
 
     name = "instance-masks"
+    tasks = ("semantic", "instance", "panoptic")
     title = "one folder an image, holding images/ with the image and masks/ with one mask an instance"
 
     @classmethod
@@ -71,28 +75,47 @@ class InstanceMasks(Source):
         Raises:
             DataError: A mask cannot be read, or its size differs from the others'.
         """
-        if not record.labels:
-            raise DataError(describe("The image has no masks", where=record.image))
-        united = read_values(record.labels[0]) != 0
-        for path in record.labels[1:]:
-            mask = read_values(path)
-            if mask.shape != united.shape:
-                raise DataError(
-                    describe(
-                        "The instance masks of one image differ in size",
-                        where=path,
-                        found=f"{size_text(mask.shape)} pixels (width x height)",
-                        expected=f"{size_text(united.shape)} as in {record.labels[0].name}",
-                    )
-                )
+        masks = _masks(record)
+        united = next(masks)
+        for mask in masks:
             np.logical_or(united, mask, out=united)
-        return np.asarray(united).astype(np.uint8)
+        return united.astype(np.uint8)
+
+    def read_segments(self, record: Record) -> Segments:
+        """Read every instance as a segment of value 1, and what none covers as one of value 0.
+
+        Raises:
+            DataError: A mask cannot be read, or its size differs from the others'.
+        """
+        masks = list(_masks(record))
+        rest = ~np.any(masks, axis=0)
+        return segments_of([*masks, rest], [1] * len(masks) + [0], shape=rest.shape)
 
     def declared_labels(self) -> LabelTable | None:
         """Return what `dataset.yaml` names, or background and object."""
         return self.settings.label_table() or LabelTable(
             (LabelClass("background", (0,), distinct_color(0)), LabelClass("object", (1,), distinct_color(1)))
         )
+
+
+def _masks(record: Record) -> Iterator[Mask]:
+    """Yield the masks of an image, each (H, W)."""
+    if not record.labels:
+        raise DataError(describe("The image has no masks", where=record.image))
+    shape: tuple[int, ...] = ()
+    for path in record.labels:
+        mask = np.asarray(read_values(path) != 0)
+        if shape not in ((), mask.shape):
+            raise DataError(
+                describe(
+                    "The instance masks of one image differ in size",
+                    where=path,
+                    found=f"{size_text(mask.shape)} pixels (width x height)",
+                    expected=f"{size_text(shape)} as in {record.labels[0].name}",
+                )
+            )
+        shape = mask.shape
+        yield mask
 
 
 def _image_folders(

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from limner.core.dataset_file import DatasetFile
+from limner.core.errors import DataError, describe
 from limner.core.finding import Finding
 from limner.core.labels import LabelTable, ValueMap
 from limner.core.sample import Image, Record
+from limner.core.segments import Segments
 
 
 class Source(ABC):
@@ -26,6 +28,9 @@ class Source(ABC):
     """One sentence: what the layout looks like."""
     ignored_by_format: ClassVar[tuple[int, ...]] = ()
     """Mask values that the format itself leaves out of training and scoring, such as VOC's 255."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    """The tasks that its labels are good for, as `TASKS` names them."""
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         self.root = root
@@ -56,6 +61,21 @@ class Source(ABC):
         Raises:
             DataError: A file cannot be read; the message names it.
         """
+
+    def read_segments(self, record: Record) -> Segments:
+        """Decode the objects and regions of one image, labelled with mask values, not yet translated.
+
+        Raises:
+            DataError: A file cannot be read, or the format tells no objects apart.
+        """
+        raise DataError(
+            describe(
+                f"The format {self.name} gives a class for each pixel, and no objects",
+                where=self.root,
+                expected="a mask for each object, as in COCO's JSON or one file an object",
+                mend="Train the semantic task on it, or export the labels with their objects.",
+            )
+        )
 
     def declared_labels(self) -> LabelTable | None:
         """Return the label table that `dataset.yaml` or the format itself spells out, or None."""

@@ -5,19 +5,23 @@ Shape legend: B batch, C channels, K classes, *S spatial axes.
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelTable
-from limner.core.outputs import DenseLogits, resize_logits
+from limner.core.outputs import DenseLogits, Outputs, QueryMasks
 from limner.core.plan import InferencePlan, Plan
 from limner.core.precision import precision_context
-from limner.core.prediction import Prediction
+from limner.core.prediction import AnyPrediction, PanopticPrediction, Prediction, SegmentPrediction
 from limner.core.sample import Image
-from limner.decoding.semantic import semantic_labels, semantic_probabilities
+from limner.decoding.query_masks import find_objects, find_segments
+from limner.decoding.semantic import semantic_labels, semantic_logits, semantic_probabilities
 from limner.formats.images import read_image
 from limner.inference.augmentation import View, views
 from limner.inference.device import choose_precision, is_out_of_memory
@@ -73,15 +77,19 @@ class Predictor:
 
     def predict(
         self, image: Image | Path | str, *, name: str | None = None, probabilities: bool = False
-    ) -> Prediction:
+    ) -> AnyPrediction:
         """Predict one image.
 
         Args:
             image: A file, or (*spatial, C) or (*spatial) in the values that such files have.
             name: What to call the prediction; None takes the file's name without its suffix.
-            probabilities: Whether to return the probability of each class too.
+            probabilities: Whether to return the probability of each class too; for label maps only.
+
+        Returns:
+            A `Prediction`, `SegmentPrediction` or `PanopticPrediction`, as the model's task has it.
 
         Raises:
+            ConfigError: Windows, mirrored views, zooms or probabilities are asked of a task that has none.
             DataError: The file cannot be read, or the image is not of the model's kind.
         """
         if isinstance(image, (str, Path)):
@@ -94,6 +102,9 @@ class Predictor:
         self.model.eval()
         try:
             with torch.inference_mode(), precision_context(self.device, self.precision):
+                if self.plan.task != "semantic":
+                    self._refuse_views(probabilities)
+                    return self._predict_segments(images, name, where)
                 return self._predict(images, name, probabilities)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -121,19 +132,45 @@ class Predictor:
         semantic = mean.argmax(0).astype(np.uint8)
         return Prediction(name, semantic, mean if probabilities else None)
 
+    def _refuse_views(self, probabilities: bool) -> None:
+        settings = self.settings
+        if settings.window is None and not settings.flips and settings.scales == (1.0,) and not probabilities:
+            return
+        raise ConfigError(
+            f"The {self.plan.task} task predicts whole images as they are: objects found in windows, "
+            "mirrored or zoomed views cannot be averaged. Leave out --window, --flips, --scales and "
+            "--probabilities."
+        )
+
+    def _predict_segments(
+        self, images: torch.Tensor, name: str, where: str
+    ) -> SegmentPrediction | PanopticPrediction:
+        size = tuple(images.shape[2:])
+        if math.prod(size) > WHOLE_IMAGE_PIXELS:
+            raise DataError(_too_large(images, where, self.device, mend="Cut the image into tiles."))
+        padded = pad_by_reflection(images, [SMALLEST_INPUT] * len(size))
+        outputs = self.model(padded)
+        assert isinstance(outputs, QueryMasks), "planning pairs this task with queries alone"
+        if self.plan.task == "instance":
+            found = find_objects(outputs, padded.shape[2:], name=name)
+            return replace(found, masks=_middle_of(found.masks, size))
+        things = self.labels.is_thing.tolist()
+        regions = find_segments(outputs, padded.shape[2:], is_thing=things, name=name)
+        return replace(regions, segment_ids=_middle_of(regions.segment_ids, size))
+
     def _mean_probabilities(self, images: torch.Tensor, looks: list[View]) -> np.ndarray:
         """Average the probabilities (K, *S) over the views."""
         size = tuple(images.shape[2:])
         total = torch.zeros((self.labels.num_classes, *size))
         for look in looks:
             seen = look.apply(images, smallest=SMALLEST_INPUT)
-            parts = [outputs.logits.float() for _, outputs in self._bands(seen)]
+            parts = [_logits(outputs, rows, seen.shape) for rows, outputs in self._bands(seen)]
             outputs = DenseLogits(look.undo_flip(torch.cat(parts, 2)))
             total += semantic_probabilities(outputs, size)[0].cpu()
         return (total / len(looks)).numpy()
 
-    def _bands(self, images: torch.Tensor) -> Iterator[tuple[slice, DenseLogits]]:
-        """Yield slices of the first axis and the logits there, at any resolution: one band if whole."""
+    def _bands(self, images: torch.Tensor) -> Iterator[tuple[slice, Outputs]]:
+        """Yield slices of the first axis and the outputs there, at any resolution: one band if whole."""
         size = tuple(images.shape[2:])
         window = self._window(size)
         if window is not None:
@@ -157,8 +194,7 @@ class Predictor:
 
     def _window_logits(self, images: torch.Tensor) -> torch.Tensor:
         """(b, C, *S) -> (b, K, *S)."""
-        outputs: DenseLogits = self.model(images)
-        return resize_logits(outputs.logits.float(), images.shape[2:])
+        return semantic_logits(self.model(images), images.shape[2:])
 
     def _window(self, size: tuple[int, ...]) -> tuple[int, ...] | None:
         """Return the window's size, or None for whole images."""
@@ -182,11 +218,32 @@ class Predictor:
         return tensor.movedim(-1, 1)
 
 
-def _too_large(images: torch.Tensor, where: str, device: torch.device) -> str:
+def _logits(outputs: Outputs, rows: slice, shape: torch.Size) -> torch.Tensor:
+    """Return a band's logits (B, K, ...) as they are; those of queries at the size of the images, `shape`."""
+    if isinstance(outputs, DenseLogits):
+        return outputs.logits.float()
+    return semantic_logits(outputs, (rows.stop - rows.start, *shape[3:]))
+
+
+def _middle_of(array: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Cut off what padding has added to the last axes."""
+    for axis, length in enumerate(size, start=array.ndim - len(size)):
+        start = (array.shape[axis] - length) // 2
+        if array.shape[axis] > length:
+            array = array.take(np.arange(start, start + length), axis)
+    return array
+
+
+def _too_large(
+    images: torch.Tensor,
+    where: str,
+    device: torch.device,
+    mend: str = "Predict it in windows: --window 512x512, or inference.window in the plan.",
+) -> str:
     size = " x ".join(str(s) for s in images.shape[2:])
     return describe(
         f"The image does not fit in the memory of {device} at once",
         where=where,
         found=f"{size} pixels",
-        mend="Predict it in windows: --window 512x512, or inference.window in the plan.",
+        mend=mend,
     )

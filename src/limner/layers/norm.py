@@ -1,4 +1,4 @@
-"""Normalisation by name, and batch normalisation that survives a single value per channel.
+"""Normalisation by name, and kinds of it that PyTorch lacks.
 
 Shape legend: B batch, C channels, *S spatial axes.
 """
@@ -62,3 +62,57 @@ def build_norm(
     if name == "group":
         return nn.GroupNorm(gcd(groups, channels), channels, affine=affine)
     return nn.Identity()
+
+
+class FrozenBatchNorm2d(nn.Module):
+    """Batch normalisation whose statistics, scale and shift stay what they were.
+
+    With few images a batch, statistics of the batch are worse than those of the encoder's own training. All
+    four are buffers, so that no optimizer sees them.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        """Take over everything from `norm`.
+
+        A scale of zero, with which the last norm of a residual block starts, could never leave it: where all
+        of them are zero they become one.
+        """
+        super().__init__()
+        self.eps = norm.eps
+        assert norm.running_mean is not None and norm.running_var is not None, "it tracks its statistics"
+        scale = norm.weight.detach()
+        self.register_buffer("weight", torch.ones_like(scale) if _is_all_zero(scale) else scale.clone())
+        self.register_buffer("bias", norm.bias.detach().clone())
+        self.register_buffer("running_mean", norm.running_mean.clone())
+        self.register_buffer("running_var", norm.running_var.clone())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise `x`: (B, C, H, W) -> (B, C, H, W)."""
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+def freeze_batch_norms(module: nn.Module) -> None:
+    """Put a `FrozenBatchNorm2d` in the place of every batch normalisation inside `module`."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, FrozenBatchNorm2d(child))
+        else:
+            freeze_batch_norms(child)
+
+
+def _is_all_zero(scale: torch.Tensor) -> bool:
+    return not scale.is_meta and not scale.any()
+
+
+class PixelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each pixel."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise (B, C, H, W)."""
+        normed = F.layer_norm(x.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
+        return normed.permute(0, 3, 1, 2)

@@ -7,6 +7,8 @@ nothing: what fits is kept, the rest is decoded again.
 import os
 import threading
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -17,9 +19,41 @@ import numpy.typing as npt
 
 from limner.core.host import available_bytes
 from limner.core.sample import Image, LabelMap, Record
+from limner.core.segments import Segments
 
-Decoded = tuple[Image, LabelMap]
-"""An image and its trained labels, both read-only."""
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image and its trained labels, all read-only.
+
+    Attributes:
+        image: (*S, C).
+        semantic: (*S) trained labels, or None where the task has no use for them.
+        segments: With trained labels, or None where the task has no use for them.
+    """
+
+    image: Image
+    semantic: LabelMap | None = None
+    segments: Segments | None = None
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return name -> array of everything that is there."""
+        named = {"image": self.image, "labels": self.semantic}
+        if self.segments is not None:
+            named["layers"] = self.segments.layers
+            # Small, so they share a file.
+            named["segments"] = np.stack([self.segments.labels, self.segments.is_crowd.astype(np.int64)])
+        return {name: array for name, array in named.items() if array is not None}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, npt.NDArray[Any]]) -> "Decoded":
+        """Take back what `arrays` gave."""
+        segments = None
+        if "layers" in arrays:
+            labels, is_crowd = np.array(arrays["segments"])
+            segments = Segments(arrays["layers"], labels, is_crowd.astype(bool))
+        return cls(arrays["image"], arrays.get("labels"), segments)
+
 
 BUDGET_SHARE = 0.5
 """Part of the memory available at the start that one cache may take."""
@@ -71,7 +105,7 @@ class MemoryCache:
 
     def put(self, record: Record, decoded: Decoded) -> None:
         """Keep `decoded` if the budget has room for it, else hand it on to the spill."""
-        size = sum(array.nbytes for array in decoded)
+        size = sum(array.nbytes for array in decoded.arrays().values())
         with self._lock:
             if record.name in self._kept:
                 return
@@ -101,23 +135,26 @@ class DiskCache:
 
     Args:
         folder: Made if absent; may be shared by runs and deleted at any time.
-        key: What the labels depend on beyond the files, such as the label table.
+        key: What the labels depend on beyond the files, such as the label table and the task.
+        parts: Which arrays make an entry whole: `image` with `labels`, or with `layers` and `segments`.
     """
 
-    def __init__(self, folder: Path, *, key: str = "") -> None:
+    def __init__(self, folder: Path, *, key: str = "", parts: Sequence[str] = ("image", "labels")) -> None:
         self.folder = folder
         self._key = key
+        self._parts = tuple(parts)
         self._writes = True
 
     def get(self, record: Record) -> Decoded | None:
         """Return the memory maps of `record`, or None."""
         try:
             stem = self._stem(record)
-            image = np.load(f"{stem}.image.npy", mmap_mode="r", allow_pickle=False)
-            labels = np.load(f"{stem}.labels.npy", mmap_mode="r", allow_pickle=False)
+            arrays = {
+                name: np.load(f"{stem}.{name}.npy", mmap_mode="r", allow_pickle=False) for name in self._parts
+            }
         except (OSError, ValueError):
             return None
-        return image, labels
+        return Decoded.from_arrays(arrays)
 
     def put(self, record: Record, decoded: Decoded) -> None:
         """Write the arrays, unless the disk has been found full."""
@@ -126,8 +163,8 @@ class DiskCache:
         try:
             stem = self._stem(record)
             self.folder.mkdir(parents=True, exist_ok=True)
-            for array, kind in zip(decoded, ("image", "labels"), strict=True):
-                _write_array(Path(f"{stem}.{kind}.npy"), array)
+            for name, array in decoded.arrays().items():
+                _write_array(Path(f"{stem}.{name}.npy"), array)
         except OSError as error:
             self._writes = False
             warnings.warn(
@@ -137,7 +174,7 @@ class DiskCache:
             )
 
     def _stem(self, record: Record) -> Path:
-        digest = blake2b(self._key.encode(), digest_size=16)
+        digest = blake2b(f"{self._key}|{record.entry}".encode(), digest_size=16)
         for path in (record.image, *record.labels, *filter(None, [record.valid_region])):
             state = path.stat()
             file = f"{path.absolute()}|{state.st_size}|{state.st_mtime_ns}|"

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from limner.core.batch import Batch
+from limner.core.batch import Batch, SegmentTargets
 from limner.core.errors import DataError, describe
 from limner.core.sample import Sample
+from limner.core.segments import Segments
 
 TRAVEL_AS = {np.dtype(np.uint16): np.dtype(np.float32), np.dtype(np.float64): np.dtype(np.float32)}
 """Types that some devices do not know: they travel as float32, which holds all 16-bit values exactly."""
@@ -40,11 +41,23 @@ def collate(samples: Sequence[Sample], *, pin_memory: bool = False) -> Batch:
     if first.semantic is not None:
         semantic = _buffer((len(samples), *first.spatial_shape), np.dtype(np.uint8), pin_memory)
         np.stack([s.semantic for s in samples if s.semantic is not None], out=semantic.numpy())
-    return Batch(images.movedim(-1, 1), semantic, tuple(s.name for s in samples))
+    segments = None
+    if first.segments is not None:
+        segments = tuple(segment_targets(s.segments, pin_memory) for s in samples if s.segments is not None)
+    return Batch(images.movedim(-1, 1), semantic, tuple(s.name for s in samples), segments)
+
+
+def segment_targets(segments: Segments, pin_memory: bool = False) -> SegmentTargets:
+    """Return what is trained on: one mask a segment, without crowds and without what a crop left empty."""
+    left = segments.kept((segments.areas > 0) & ~segments.is_crowd)
+    masks = _buffer((len(left), *left.spatial_shape), np.dtype(bool), pin_memory)
+    masks.numpy()[...] = left.masks()
+    return SegmentTargets(masks, torch.from_numpy(np.array(left.labels)))
 
 
 def _kind(sample: Sample) -> str:
-    labels = "labelled" if sample.semantic is not None else "unlabelled"
+    labels = "labelled" if sample.is_labelled else "unlabelled"
+    labels += " with segments" if sample.segments is not None else ""
     size = " x ".join(map(str, sample.spatial_shape))
     return f"{size}, {sample.image.shape[-1]} channels, {sample.image.dtype}, {labels}"
 

@@ -7,10 +7,18 @@ import numpy as np
 
 from limner.core.errors import DataError, describe
 from limner.core.labels import IGNORE_INDEX, LabelTable
-from limner.core.sample import Record, Sample, size_text
+from limner.core.sample import LabelMap, Record, Sample, size_text
+from limner.core.segments import Segments
 from limner.formats.masks import read_valid_region
 from limner.formats.source import Source
 from limner.loading.cache import Decoded, MemoryCache, SampleCache
+
+Target = Literal["semantic", "segments"]
+
+
+def targets_of(task: str) -> Target:
+    """Return what the samples of a task of `TASKS` carry."""
+    return "semantic" if task == "semantic" else "segments"
 
 
 class Dataset:
@@ -20,6 +28,7 @@ class Dataset:
         source: Reads the files.
         records: Which images; each must have labels.
         labels: Translates mask values into trained labels.
+        gives: What the samples carry besides the image: the label map (``semantic``) or the ``segments``.
         cache: Keeps decoded images for the next pass. ``memory`` keeps as many as half of the free memory
             holds; None decodes every time.
     """
@@ -30,11 +39,13 @@ class Dataset:
         records: Sequence[Record],
         labels: LabelTable,
         *,
+        gives: Target = "semantic",
         cache: SampleCache | Literal["memory"] | None = "memory",
     ) -> None:
         self.source = source
         self.records = tuple(records)
         self.labels = labels
+        self.gives = gives
         self.cache = MemoryCache() if cache == "memory" else cache
 
     def __len__(self) -> int:
@@ -53,20 +64,36 @@ class Dataset:
             decoded = self._decode(record)
             if self.cache is not None:
                 self.cache.put(record, decoded)
-        return Sample(record.name, *decoded)
+        return Sample(record.name, decoded.image, decoded.semantic, segments=decoded.segments)
 
     def _decode(self, record: Record) -> Decoded:
         image = self.source.read_image(record)
+        image.flags.writeable = False
+        if self.gives == "segments":
+            return Decoded(image, segments=self._segments(record, image.shape[:-1]))
+        return Decoded(image, semantic=self._semantic(record, image.shape[:-1]))
+
+    def _segments(self, record: Record, shape: tuple[int, ...]) -> Segments:
+        segments = self.labels.encode_segments(self.source.read_segments(record), where=_label_files(record))
+        if segments.spatial_shape != shape:
+            raise _sizes_differ(record, shape, segments.spatial_shape)
+        if record.valid_region is not None:
+            region = read_valid_region(record.valid_region, shape)
+            segments = segments.moved(lambda layer: layer * region)
+        segments.layers.flags.writeable = False
+        return segments
+
+    def _semantic(self, record: Record, shape: tuple[int, ...]) -> LabelMap:
         semantic = self.labels.encode(self.source.read_values(record), where=_label_files(record))
-        if semantic.shape != image.shape[:-1]:
-            raise _sizes_differ(record, image.shape[:-1], semantic.shape)
+        if semantic.shape != shape:
+            raise _sizes_differ(record, shape, semantic.shape)
         if record.valid_region is not None:
             region = read_valid_region(record.valid_region, semantic.shape)
             semantic = np.where(region, semantic, np.uint8(IGNORE_INDEX))
         # A mask may be one channel of three: a view that would keep all of them in memory.
         semantic = np.ascontiguousarray(semantic)
-        image.flags.writeable = semantic.flags.writeable = False
-        return image, semantic
+        semantic.flags.writeable = False
+        return semantic
 
 
 def _label_files(record: Record) -> str:

@@ -24,6 +24,7 @@ from limner.networks import (
     gcn,
     gff,
     infnet,
+    mask2former,
     ocnet,
     pranet,
     psanet,
@@ -80,6 +81,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "segformer": segformer.ENTRY,
     "transunet": transunet.ENTRY,
     "vit": vit.ENTRY,
+    "mask2former": mask2former.ENTRY,
 }
 
 

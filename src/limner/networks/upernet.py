@@ -15,12 +15,12 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn import functional as F
 
 from limner.core.config import Config
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
 from limner.layers.fcn_head import FCNHead, PixelClassifier
 from limner.layers.initialization import initialize
+from limner.layers.norm import PixelNorm
 from limner.layers.uper_head import UPerHead
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
@@ -61,7 +61,7 @@ class UPerNet(nn.Module):
         self.backbone = build_backbone(options.backbone, in_channels=in_channels, pretrained=pretrained)
         self._first = next(i for i, stride in enumerate(self.backbone.strides) if stride >= 4)
         widths = self.backbone.channels[self._first :]
-        self.norms = nn.ModuleList(_PixelNorm(width) for width in widths) if options.norm_features else None
+        self.norms = nn.ModuleList(PixelNorm(width) for width in widths) if options.norm_features else None
         self.decoder = UPerHead(widths, options.channels, bins=options.bins)
         self.head = PixelClassifier(options.channels, num_classes, dropout=options.dropout)
         self.auxiliary_head = (
@@ -80,15 +80,6 @@ class UPerNet(nn.Module):
         if not self.training or self.auxiliary_head is None:
             return DenseLogits(logits)
         return DenseLogits(logits, (AuxiliaryLogits(self.auxiliary_head(maps[-2]), 0.4),))
-
-
-class _PixelNorm(nn.LayerNorm):
-    """Layer normalisation over the channels of each pixel."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise (B, C, h, w)."""
-        normed = F.layer_norm(x.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
-        return normed.permute(0, 3, 1, 2)
 
 
 ENTRY = NetworkEntry(

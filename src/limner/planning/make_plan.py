@@ -15,7 +15,7 @@ from limner.planning.decisions import Case, decide
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.machine import Machine, examine
 from limner.planning.measurer import Measurer
-from limner.planning.pairing import check_pairing
+from limner.planning.pairing import check_labels, check_pairing
 from limner.planning.rules import RULES
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
 
@@ -35,7 +35,7 @@ def make_plan(
     Args:
         source: The dataset.
         facts: What one reading of every file told.
-        labels: The label table that training uses.
+        labels: The label table of the data; the instance task takes its countable classes.
         splits: The records of each split.
         settings: What the user wrote: part of a plan, nested; any value may be ``auto``. Under ``reasons``
             may stand why, by dotted key.
@@ -44,16 +44,19 @@ def make_plan(
 
     Raises:
         ConfigError: A setting is unknown, of the wrong type, out of range, or contradicts another; or
-            network and task do not go together.
+            network and task, or task and labels, do not go together.
         DataError: No training image can be used.
     """
     settings = dict(settings or {})
     notes = settings.pop("reasons", {})
     user = read_settings(settings)
+    task = user.get("task", "semantic")
+    check_labels(source, task)
+    labels = labels.things() if task == "instance" else labels
     fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
     _stretch_sizes(user, fingerprint)
     if "network.name" in user:
-        check_pairing(user["network.name"], user.get("task", "semantic"))
+        check_pairing(user["network.name"], task)
     machine = machine or examine(device)
     case = Case(
         fingerprint=fingerprint,

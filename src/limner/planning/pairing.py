@@ -6,6 +6,8 @@ from typing import Any
 import torch
 
 from limner.core.errors import ConfigError, UnknownNameError, describe
+from limner.formats import FORMATS
+from limner.formats.source import Source
 from limner.networks import NETWORKS, build_network
 from limner.tasks import TASKS
 
@@ -31,6 +33,29 @@ def check_pairing(network: str, task: str) -> None:
             found=f"it gives {entry.output.__name__}",
             expected=" or ".join(kind.__name__ for kind in accepted),
             mend=f"Choose one of: {able or 'none yet'}.",
+        )
+    )
+
+
+def check_labels(source: Source, task: str) -> None:
+    """Refuse a task whose targets the data's format does not hold, before any compute is spent.
+
+    Raises:
+        UnknownNameError: There is no such task.
+        ConfigError: The labels are not good for it.
+    """
+    if task not in TASKS:
+        raise UnknownNameError("task", task, TASKS)
+    if task in source.tasks:
+        return
+    formats = ", ".join(name for name, known in FORMATS.items() if task in known.tasks)
+    raise ConfigError(
+        describe(
+            f"The labels are not good for the task {task!r}",
+            where=source.root,
+            found=f"{source.name}: {source.title}, good for {' and '.join(source.tasks)}",
+            expected=f"labels that tell objects apart, in one of these formats: {formats}",
+            mend="Export the labels with their objects, or train --task semantic.",
         )
     )
 

@@ -19,6 +19,15 @@ OVERALL_NAMES = {
     "frequency_weighted_iou": "Frequency-weighted IoU",
     "mean_boundary_iou": "Mean boundary IoU",
     "mean_boundary_f1": "Mean boundary F1",
+    "ap": "Mask AP",
+    "ap50": "Mask AP50",
+    "ap75": "Mask AP75",
+    "box_ap": "Box AP",
+    "pq": "Panoptic quality (PQ)",
+    "sq": "Segmentation quality (SQ)",
+    "rq": "Recognition quality (RQ)",
+    "pq_things": "PQ of things",
+    "pq_stuff": "PQ of stuff",
 }
 """The scores over a whole split, in the order they are shown, and what they are called."""
 
@@ -67,6 +76,8 @@ class ClassScores:
     predicted_pixels: int
     boundary_iou: float | None = None
     boundary_f1: float | None = None
+    own: dict[str, float | None] = field(default_factory=dict)
+    """Of other tasks than label maps: score or count by its name in scores.json."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +87,14 @@ class ImageScores:
     name: str
     foreground_dice: float | None
     mean_iou: float | None
+    own: tuple[str, float | None] | None = None
+    """Of other tasks than label maps: name and value of the score that images are ordered by."""
 
     @property
     def rank(self) -> float | None:
         """The score that images are ordered by: foreground Dice, or mean IoU where that is missing."""
+        if self.own is not None:
+            return self.own[1]
         return self.mean_iou if self.foreground_dice is None else self.foreground_dice
 
 

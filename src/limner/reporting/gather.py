@@ -184,6 +184,7 @@ def _class_scores(row: dict[str, Any]) -> ClassScores:
         predicted_pixels=int(row.get("predicted_pixels") or 0),
         boundary_iou=_number(row.get("boundary_iou")),
         boundary_f1=_number(row.get("boundary_f1")),
+        own={} if "iou" in row else {k: _number(row[k]) for k in row if k not in ("name", "is_thing")},
     )
 
 
@@ -210,10 +211,21 @@ def _read_columns(path: Path) -> dict[str, tuple[float, ...]]:
 def _read_images(path: Path) -> tuple[ImageScores, ...]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = [
-            ImageScores(row["name"], _number(row.get("foreground_dice")), _number(row.get("mean_iou")))
+            ImageScores(
+                row["name"],
+                _number(row.get("foreground_dice")),
+                _number(row.get("mean_iou")),
+                None if "mean_iou" in row else _first_score(row),
+            )
             for row in csv.DictReader(file)
         ]
     return tuple(sorted(rows, key=lambda r: (r.rank is None, r.rank or 0.0, r.name)))
+
+
+def _first_score(row: dict[str, str]) -> tuple[str, float | None]:
+    """Return the score that ranks an image of another task: the first column after the name."""
+    name = next(column for column in row if column != "name")
+    return name, _number(row[name])
 
 
 def _number(value: object) -> float | None:

@@ -7,20 +7,25 @@ from torch import Tensor, nn
 
 from limner.core.batch import Batch
 from limner.core.errors import ConfigError
-from limner.core.outputs import DenseLogits, OutputKind, resize_logits
+from limner.core.outputs import DenseLogits, OutputKind, Outputs, QueryMasks, resize_logits
 from limner.core.plan import LossPlan, Plan
 from limner.losses import build_loss
+from limner.tasks.segment_set import TERM, SegmentSetTask
 from limner.tasks.task import LossValue
 
 
 class SemanticTask(nn.Module):
-    """The weighted losses of a plan on the main logits, and again on each side head."""
+    """The weighted losses of a plan on the main logits, and again on each side head; or on queries."""
 
-    accepts: tuple[OutputKind, ...] = (DenseLogits,)
+    accepts: tuple[OutputKind, ...] = (DenseLogits, QueryMasks)
 
     def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
+        self.segment_set: SegmentSetTask | None = None
+        if any(term.name == TERM for term in plan.terms):
+            self.segment_set = SegmentSetTask(plan, num_classes=num_classes)
+            return
         self.names = tuple(term.name for term in plan.terms)
         self.weights = tuple(term.weight for term in plan.terms)
         self.losses = nn.ModuleList(build_loss(t, class_weights=plan.class_weights) for t in plan.terms)
@@ -34,16 +39,22 @@ class SemanticTask(nn.Module):
         """
         return cls(plan.loss, num_classes=plan.data.label_table.num_classes)
 
-    def loss(self, outputs: DenseLogits, batch: Batch) -> LossValue:
+    def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
         """Compare logits with labels at the labels' own resolution.
 
         Args:
-            outputs: Logits (B, K, *s) and those of the side heads.
+            outputs: Logits (B, K, *s) and those of the side heads; or queries, which are trained with each
+                class of an image as one segment.
             batch: With `semantic` (B, *S) on the same device.
 
         Raises:
-            ConfigError: The network scores another number of classes than the data has.
+            ConfigError: The network scores another number of classes than the data has, or its outputs
+                are of a kind that the plan's losses are not for.
         """
+        if self.segment_set is not None:
+            return self.segment_set.loss(outputs, batch)
+        if not isinstance(outputs, DenseLogits):
+            raise ConfigError(f"Queries are trained with the loss {TERM!r}; found {', '.join(self.names)}.")
         if outputs.logits.shape[1] != self.num_classes:
             raise ConfigError(
                 f"The network scores {outputs.logits.shape[1]} classes and the data has {self.num_classes}; "

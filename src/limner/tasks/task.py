@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 
 from limner.core.batch import Batch
-from limner.core.outputs import DenseLogits, OutputKind
+from limner.core.outputs import OutputKind, Outputs
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Task(Protocol):
     accepts: tuple[OutputKind, ...]
     """The output kinds it can be trained on."""
 
-    def loss(self, outputs: DenseLogits, batch: Batch) -> LossValue:
+    def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
         """Compare the outputs of a batch with its targets.
 
         Args:

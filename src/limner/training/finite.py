@@ -17,10 +17,16 @@ def bad_batch_path(run_root: Path, step: int, *, process: int = 0) -> Path:
 
 
 def save_batch(path: Path, batch: Batch) -> None:
-    """Keep a batch as numpy arrays: ``images`` (B, C, *S), ``semantic`` (B, *S) and ``names`` (B)."""
+    """Keep a batch as numpy arrays: ``images`` (B, C, *S), ``semantic`` (B, *S) and ``names`` (B).
+
+    Of segments, ``masks_I`` (N, *S) and ``labels_I`` (N) for image number I.
+    """
     arrays: dict[str, Any] = {"images": batch.images.cpu().numpy(), "names": np.array(batch.names)}
     if batch.semantic is not None:
         arrays["semantic"] = batch.semantic.cpu().numpy()
+    for number, segments in enumerate(batch.segments or ()):
+        arrays[f"masks_{number}"] = segments.masks.cpu().numpy()
+        arrays[f"labels_{number}"] = segments.labels.cpu().numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **arrays)
 

@@ -59,7 +59,7 @@ class ProgressDisplay(Watcher):
     def log(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
         """Remember the newest values; a validation is shown at once."""
         self._values.update(values)
-        if "val/mean_iou" in values:
+        if any(name.startswith("val/") for name in values):
             self.say(f"step {step}: validation  {_scores(values)}")
 
     def say(self, message: str) -> None:
@@ -134,6 +134,12 @@ def _scores(values: Mapping[str, float]) -> str:
         "val/mean_iou": "mean IoU",
         "val/mean_dice": "mean Dice",
         "val/foreground_dice": "foreground Dice",
+        "val/ap": "mask AP",
+        "val/ap50": "mask AP50",
+        "val/box_ap": "box AP",
+        "val/pq": "PQ",
+        "val/sq": "SQ",
+        "val/rq": "RQ",
     }
     if values.get("val/foreground_dice", 1.0) == values.get("val/pixel_accuracy") != 1.0:
         del names["val/foreground_dice"]  # without a background class it says nothing about a foreground

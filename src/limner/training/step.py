@@ -80,7 +80,12 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
     for piece in images:
         starts.append(starts[-1] + len(piece))
     return [
-        Batch(images[i], masks[i], batch.names[starts[i] : starts[i + 1]])
+        Batch(
+            images[i],
+            masks[i],
+            batch.names[starts[i] : starts[i + 1]],
+            None if batch.segments is None else batch.segments[starts[i] : starts[i + 1]],
+        )
         for i in range(parts)
         if len(images[i])
     ]

@@ -1,13 +1,12 @@
 """Scores of the validation images during training, by the same predictor and scorer as any evaluation."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast, gather_object
 
-from limner.core.labels import LabelTable
-from limner.evaluation.semantic import SemanticScorer
+from limner.evaluation.scorer import Scorer, build_scorer
 from limner.inference.predictor import Predictor
 from limner.loading.dataset import Dataset
 from limner.weights.model import Model
@@ -36,7 +35,7 @@ class Validation:
         if processes > 1:
             # Each process has its own statistics of batch norm; those of the first are what is kept.
             broadcast(list(model.buffers()), from_process=0)
-        scorer = SemanticScorer(model.labels)
+        scorer = build_scorer(model.plan.task, model.labels)
         self._score(model, scorer, range(self._accelerator.process_index, len(self._dataset), processes))
         if processes > 1:
             first, *others = gather_object([scorer])
@@ -49,12 +48,12 @@ class Validation:
         """Return about how long `scores` takes, by the clock, from a few images spread over the split."""
         processes = int(self._accelerator.num_processes)
         probes = range(0, len(self._dataset), max(len(self._dataset) // PROBES, 1))[:PROBES]
-        self._score(model, SemanticScorer(model.labels), probes[:1])  # warms caches up
+        self._score(model, build_scorer(model.plan.task, model.labels), probes[:1])  # warms caches up
         started = time.perf_counter()
-        self._score(model, SemanticScorer(model.labels), probes)
+        self._score(model, build_scorer(model.plan.task, model.labels), probes)
         return (time.perf_counter() - started) / len(probes) * len(self._dataset) / processes
 
-    def _score(self, model: Model, scorer: SemanticScorer, indices: Iterable[int]) -> None:
+    def _score(self, model: Model, scorer: Scorer, indices: Iterable[int]) -> None:
         settings = model.plan.inference.model_copy(update={"flips": False, "scales": (1.0,)})
         predictor = Predictor(
             model,
@@ -64,15 +63,4 @@ class Validation:
         )
         for index in indices:
             sample = self._dataset[index]
-            assert sample.semantic is not None, "validation images are labelled"
-            scorer.update(predictor.predict(sample.image, name=sample.name), sample.semantic)
-
-
-def selection_score(scores: Mapping[str, float], labels: LabelTable) -> float:
-    """Return the score that says which weights are best.
-
-    With one class beside the background it is the pooled foreground Dice, which the background cannot
-    flatter; otherwise the mean IoU, in which every class counts the same.
-    """
-    one_against_background = labels.num_classes == 2 and labels.background_index is not None
-    return scores["foreground_dice" if one_against_background else "mean_iou"]
+            scorer.score(predictor.predict(sample.image, name=sample.name), sample)

@@ -46,7 +46,11 @@ class Flip:
         if not params.axes:
             return sample
         semantic = None if sample.semantic is None else mirrored(sample.semantic, params.axes)
-        return replace(sample, image=mirrored(sample.image, params.axes), semantic=semantic)
+        segments = sample.segments
+        if segments is not None:
+            segments = segments.moved(lambda layer: mirrored(layer, params.axes))
+        image = mirrored(sample.image, params.axes)
+        return replace(sample, image=image, semantic=semantic, segments=segments)
 
 
 def mirrored(array: ArrayT, axes: tuple[int, ...]) -> ArrayT:

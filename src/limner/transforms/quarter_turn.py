@@ -46,10 +46,13 @@ class QuarterTurn:
         semantic = sample.semantic
         if semantic is not None:
             semantic = turned(semantic, first, params.quarters)
+        segments = sample.segments
+        if segments is not None:
+            segments = segments.moved(lambda layer: turned(layer, first, params.quarters))
         spacing = sample.spacing_mm
         if spacing is not None and params.quarters % 2:
             spacing = (*spacing[:-2], spacing[-1], spacing[-2])
-        return replace(sample, image=image, semantic=semantic, spacing_mm=spacing)
+        return replace(sample, image=image, semantic=semantic, segments=segments, spacing_mm=spacing)
 
 
 def turned(array: ArrayT, first: int, quarters: int) -> ArrayT:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.sample import Image, LabelMap
+from limner.core.sample import Image
 
 AREA_BELOW = 0.5
 """Zooms under this average over areas: two-tap interpolation would leave pixels out and alias."""
@@ -45,21 +45,23 @@ def resize_image(image: Image, size: tuple[int, ...]) -> Image:
     return _by_channels(resize, image, group)
 
 
-def resize_labels(labels: LabelMap, size: tuple[int, ...]) -> LabelMap:
+def resize_labels(labels: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any]:
     """Resize labels to the nearest pixel: no value appears that was not there.
 
     Args:
-        labels: (*S) uint8.
+        labels: (*S) uint8 or uint16.
         size: The wanted *S.
 
     Returns:
-        (*size) uint8; a contiguous copy.
+        (*size) of the same type; a contiguous copy.
     """
     if labels.shape == size:
         return np.array(labels)
     if len(size) == 2:
         # Plain INTER_NEAREST rounds down, which shifts labels against the image by up to half a pixel.
-        nearest: LabelMap = np.asarray(cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT))
+        nearest: npt.NDArray[Any] = np.asarray(
+            cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        )
         return nearest
     for axis, new in enumerate(size):
         old = labels.shape[axis]

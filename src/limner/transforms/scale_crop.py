@@ -14,6 +14,7 @@ import numpy as np
 
 from limner.core.labels import IGNORE_INDEX
 from limner.core.sample import Image, LabelMap, Sample
+from limner.core.segments import Layer, Segments
 from limner.transforms.resize import as_dtype, resize_image, resize_labels
 
 CROP_DRAWS = 10
@@ -45,13 +46,14 @@ class ScaleCrop:
         size: The crop, (*S).
         scale: Smallest and largest zoom; 2 shows objects twice as large.
         fill: Value of padded pixels, one a channel or one for all, in the values of the image; padded
-            labels are ignored.
+            labels are ignored, and padding belongs to no segment.
         category_max_ratio: A crop is drawn again, up to 10 times, while one class fills more than this part
             of its labelled pixels.
         foreground_probability: Part of the crops that are centred on a pixel of a class drawn evenly among
             the rarer ones of the image: those with no more pixels than the mean of its foreground classes.
         background: Trained index of the class that is never foreground, or None; without one, the image's
-            largest class is its background.
+            largest class is its background. Where there are segments and no label map, it is a pixel of a
+            segment drawn evenly.
     """
 
     size: tuple[int, ...]
@@ -65,8 +67,8 @@ class ScaleCrop:
         """Draw a zoom, then a place for its window."""
         zoom = rng.uniform(*self.scale)
         window = tuple(max(1, round(s / zoom)) for s in self.size)
-        if sample.semantic is not None and rng.random() < self.foreground_probability:
-            centre = foreground_pixel(rng, sample.semantic, self.background)
+        if sample.is_labelled and rng.random() < self.foreground_probability:
+            centre = self._foreground(rng, sample)
             if centre is not None:
                 start = (
                     int(np.clip(c - w // 2, *_starts(s, w)))
@@ -74,6 +76,11 @@ class ScaleCrop:
                 )
                 return CropParams(tuple(start), window)
         return self._draw_place(rng, sample, window)
+
+    def _foreground(self, rng: np.random.Generator, sample: Sample) -> tuple[int, ...] | None:
+        if sample.semantic is not None:
+            return foreground_pixel(rng, sample.semantic, self.background)
+        return None if sample.segments is None else segment_pixel(rng, sample.segments)
 
     def _draw_place(self, rng: np.random.Generator, sample: Sample, window: tuple[int, ...]) -> CropParams:
         ranges = [_starts(s, w) for s, w in zip(sample.spatial_shape, window, strict=True)]
@@ -94,10 +101,17 @@ class ScaleCrop:
         semantic = None
         if sample.semantic is not None:
             semantic = self._padded_labels(resize_labels(np.asarray(sample.semantic[source]), size), target)
+        segments = sample.segments
+        if segments is not None:
+            segments = segments.moved(
+                lambda layer: self._padded_labels(
+                    resize_labels(np.ascontiguousarray(layer[source]), size), target, fill=0
+                )
+            )
         spacing = sample.spacing_mm and tuple(
             mm * w / s for mm, w, s in zip(sample.spacing_mm, params.window, self.size, strict=True)
         )
-        return replace(sample, image=image, semantic=semantic, spacing_mm=spacing)
+        return replace(sample, image=image, semantic=semantic, segments=segments, spacing_mm=spacing)
 
     def _padded(self, part: Image, target: tuple[slice, ...]) -> Image:
         if part.shape[:-1] == self.size:
@@ -108,10 +122,10 @@ class ScaleCrop:
         whole[target] = part
         return whole
 
-    def _padded_labels(self, part: LabelMap, target: tuple[slice, ...]) -> LabelMap:
+    def _padded_labels(self, part: Layer, target: tuple[slice, ...], *, fill: int = IGNORE_INDEX) -> Layer:
         if part.shape == self.size:
             return part
-        whole = np.full(self.size, IGNORE_INDEX, np.uint8)
+        whole = np.full(self.size, fill, part.dtype)
         whole[target] = part
         return whole
 
@@ -154,6 +168,16 @@ def foreground_pixel(
     chosen = int(rng.choice(rarer))
     pixels = np.flatnonzero(flat == chosen)
     return tuple(int(i) for i in np.unravel_index(pixels[rng.integers(pixels.size)], semantic.shape))
+
+
+def segment_pixel(rng: np.random.Generator, segments: Segments) -> tuple[int, ...] | None:
+    """Draw a segment evenly, then one of its pixels evenly; None where there is no segment."""
+    present = np.flatnonzero(segments.areas)
+    if present.size == 0:
+        return None
+    pixels = np.flatnonzero(segments.layers == 1 + int(rng.choice(present)))
+    position = np.unravel_index(pixels[rng.integers(pixels.size)], segments.layers.shape)
+    return tuple(int(i) for i in position[1:])
 
 
 def _starts(size: int, window: int) -> tuple[int, int]:

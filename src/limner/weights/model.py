@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from limner.core.labels import LabelTable
-from limner.core.outputs import DenseLogits
+from limner.core.outputs import DenseLogits, Outputs, QueryMasks
 from limner.core.plan import Plan
 from limner.layers.input_normalization import InputNormalization
 from limner.networks import Pretrained, build_network
@@ -56,12 +56,12 @@ class Model(nn.Module):
             )
         return cls(network, plan, labels)
 
-    def forward(self, images: torch.Tensor) -> DenseLogits:
+    def forward(self, images: torch.Tensor) -> Outputs:
         """Run the network.
 
         Args:
             images: (B, C, *S) of any number type, in the values of the image files.
         """
         outputs = self.network(self.normalization(images))
-        assert isinstance(outputs, DenseLogits), f"a network returns DenseLogits, found {type(outputs)}"
+        assert isinstance(outputs, DenseLogits | QueryMasks), f"no output kind: {type(outputs)}"
         return outputs

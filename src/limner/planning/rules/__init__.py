@@ -16,10 +16,10 @@ from limner.planning.rules.optimization import choose_learning_rate, choose_opti
 
 RULES: tuple[Rule, ...] = (
     choose_channels,
-    choose_loss,
-    choose_class_weights,
     choose_network,
     choose_pretraining,
+    choose_loss,
+    choose_class_weights,
     choose_normalization,
     choose_precision,
     choose_geometry,

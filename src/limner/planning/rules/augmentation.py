@@ -14,6 +14,10 @@ ONE_MAGNIFICATION = (0.7, 1.4)
 ANY_DISTANCE = (0.5, 2.0)
 """Zoom of scenes, where the same thing is near and far."""
 
+LARGE_SCALE_JITTER = (0.1, 2.0)
+"""Zoom of scenes for objects and regions, from Simple Copy-Paste (Ghiasi et al. 2021), used by Mask2Former;
+it needs long training, so not on a CPU."""
+
 FILLED = 0.75
 """Part of a crop's side that a zoomed-out image should still fill; the rest is padding."""
 
@@ -58,6 +62,15 @@ def choose_zoom(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Zoom as far as the kind of images goes, and no further out than leaves the crop mostly filled."""
     if case.fingerprint.spatial_dims == 3:
         yield Decision("augment.scale", (1.0, 1.0), "voxels have a size; it is kept")
+        return
+    if settled["task"] != "semantic" and not settled["augment.quarter_turns"] and not case.machine.is_cpu:
+        crop, median = settled["input.crop_size"], case.fingerprint.median
+        fit = min(side / of for side, of in zip(crop, median, strict=True))
+        low, high = (round(fit * factor, 3) for factor in LARGE_SCALE_JITTER)
+        reason = (
+            "large-scale jitter: 0.1 to 2 times the zoom at which an image fits the crop; the rest is padded"
+        )
+        yield Decision("augment.scale", (low, high), reason)
         return
     if settled["augment.quarter_turns"]:
         (low, high), reason = ONE_MAGNIFICATION, "orientation means nothing: images of one magnification"

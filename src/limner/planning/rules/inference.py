@@ -11,6 +11,9 @@ from limner.planning.wording import memory, size
 
 def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Predict whole images, or through a window where the largest does not fit."""
+    if settled["task"] != "semantic":
+        yield Decision("inference.window", None, "objects are not to be cut by the border of a window")
+        return
     fingerprint, budget = case.fingerprint, memory_budget(case)
     needed = prod(fingerprint.largest) * case.measure(settled).forward_bytes_per_pixel
     said = f"the largest image ({size(fingerprint.largest)}) takes about {memory(needed)}"

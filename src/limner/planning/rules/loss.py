@@ -5,6 +5,7 @@ from typing import Any
 
 from limner.core.plan import LossTerm
 from limner.planning.decisions import Case, Decision
+from limner.planning.rules.network import gives_queries
 from limner.planning.wording import share, times
 
 FEW_CLASSES = 8
@@ -19,12 +20,20 @@ STRONGLY_IMBALANCED = 50
 OVERLAP_LOSSES = ("dice", "tversky", "lovasz")
 """Losses that count each class as much as any other."""
 
+FEW_POINTS = 1024
+"""Points on which masks are compared on a CPU: crops are small there, and the paper's 12544 cost much."""
+
 HEAVIEST = 10.0
 """Largest class weight: beyond it, the few pixels of a rare class drown in noise."""
 
 
 def choose_loss(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Cross-entropy, with Dice where classes are few or unbalanced."""
+    if gives_queries(settled):
+        options = {"num_points": FEW_POINTS} if case.machine.is_cpu else {}
+        reason = "the network predicts a set of segments: class, cross-entropy and Dice of matched queries"
+        yield Decision("loss.terms", (LossTerm(name="segment_set", options=options),), reason)
+        return
     num_classes, ratio = case.labels.num_classes, case.fingerprint.imbalance
     both = (LossTerm(name="cross_entropy"), LossTerm(name="dice"))
     said = _imbalance(case)
@@ -39,7 +48,9 @@ def choose_loss(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
 
 def choose_class_weights(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Weigh the classes only where they are strongly unbalanced and no loss makes up for it."""
-    if case.fingerprint.imbalance < STRONGLY_IMBALANCED:
+    if gives_queries(settled):
+        yield Decision("loss.class_weights", None, "segments count alike, whatever their size")
+    elif case.fingerprint.imbalance < STRONGLY_IMBALANCED:
         yield Decision("loss.class_weights", None, f"not needed: {_imbalance(case)}")
     elif any(term.name in OVERLAP_LOSSES for term in settled["loss.terms"]):
         yield Decision("loss.class_weights", None, "not needed: the overlap loss makes up for rare classes")

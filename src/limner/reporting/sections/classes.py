@@ -24,6 +24,11 @@ SPREAD = (
 )
 """Scores whose spread over the images is shown."""
 
+NAMES = {"ap": "AP", "ap50": "AP50", "box_ap": "Box AP", "pq": "PQ", "sq": "SQ", "rq": "RQ"}
+"""Columns of objects and segments; what is not among them is its own name."""
+
+COUNTS = ("objects", "found_objects", "true_positives", "false_positives", "false_negatives")
+
 
 def classes(facts: RunFacts) -> Html:
     """Return a table of the classes for each split that was evaluated."""
@@ -43,7 +48,32 @@ def swatch(facts: RunFacts, name: str) -> Html | None:
     return None if color is None else tag("i", class_="swatch", style=f"background:{color}")
 
 
+def _of_other_task(facts: RunFacts, evaluation: Evaluation) -> Html:
+    """Return the table of objects or segments: whatever columns the scores have."""
+    columns = list(evaluation.classes[0].own)
+    titles = [NAMES.get(column, column.replace("_", " ").capitalize()) for column in columns]
+    heads = [tag("th", title, scope="col", class_="num") for title in titles]
+    rows = [
+        tag(
+            "tr",
+            tag("th", swatch(facts, row.name), row.name, scope="row"),
+            [_count_cell(row.own[c]) if c in COUNTS else _bar_cell(row.own[c]) for c in columns],
+        )
+        for row in evaluation.classes
+    ]
+    head = tag("tr", tag("th", "Class", scope="col"), heads)
+    many = " many" if len(rows) > 8 else ""
+    table = tag("table", tag("thead", head), tag("tbody", rows), class_=f"sortable scores{many}")
+    return tag("div", split_heading(facts, evaluation), tag("div", table, class_="scroll"))
+
+
+def _count_cell(number: float | None) -> Html:
+    return tag("td", count(int(number or 0)), class_="num", data_sort=int(number or 0))
+
+
 def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
+    if evaluation.classes and evaluation.classes[0].own:
+        return _of_other_task(facts, evaluation)
     has_outlines = any(c.boundary_iou is not None for c in evaluation.classes)
     shown = [name for name in COLUMNS if has_outlines or not name.startswith("boundary")]
     head = tag(
@@ -143,7 +173,7 @@ def _row(facts: RunFacts, evaluation: Evaluation, row: ClassScores, shown: list[
     )
 
 
-def _bar_cell(value: float | None, ends: tuple[float, float] | None) -> Html:
+def _bar_cell(value: float | None, ends: tuple[float, float] | None = None) -> Html:
     width = 0.0 if value is None else value
     bar = tag("span", class_="bar", style=f"--part:{width:.4f}")
     meaning = None if ends is None else f"95 % interval {score(ends[0])} to {score(ends[1])}"

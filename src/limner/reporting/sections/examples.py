@@ -113,6 +113,8 @@ def _spread(evaluation: Evaluation) -> Html | None:
         tallies[min(int(rank * BINS), BINS - 1)] += 1
     uses_dice = any(row.foreground_dice is not None for row in evaluation.images)
     name = "foreground Dice" if uses_dice else "mean IoU"
+    if evaluation.images[0].own is not None:
+        name = evaluation.images[0].own[0].upper()
     quarter, median, upper = (ranks[int(q * (len(ranks) - 1))] for q in (0.25, 0.5, 0.75))
     text = (
         f"{plural(len(ranks), 'image')} by {name}: the lowest has {score(ranks[0])}, half of them "
@@ -124,6 +126,10 @@ def _spread(evaluation: Evaluation) -> Html | None:
     return histogram("How the images score", text, list(zip(ranges, tallies, strict=True)), "image", scale)
 
 
+def _values(row: ImageScores) -> list[float | None]:
+    return [row.foreground_dice, row.mean_iou] if row.own is None else [row.own[1]]
+
+
 def _table(images: Sequence[ImageScores]) -> Html | None:
     if not images:
         return None
@@ -133,16 +139,16 @@ def _table(images: Sequence[ImageScores]) -> Html | None:
         tag(
             "tr",
             tag("th", row.name, scope="row"),
-            tag("td", score(row.foreground_dice), class_="num"),
-            tag("td", score(row.mean_iou), class_="num"),
+            [tag("td", score(value), class_="num") for value in _values(row)],
         )
         for row in shown
     ]
+    own = images[0].own
+    titles = ["Foreground Dice", "Mean IoU"] if own is None else [own[0].upper()]
     head = tag(
         "tr",
         tag("th", "Image", scope="col"),
-        tag("th", "Foreground Dice", scope="col", class_="num"),
-        tag("th", "Mean IoU", scope="col", class_="num"),
+        [tag("th", title, scope="col", class_="num") for title in titles],
     )
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="sortable")
     return tag(

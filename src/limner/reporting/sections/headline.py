@@ -7,7 +7,8 @@ from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import count, duration, percent, plural, score
 from limner.reporting.observations import Observation, observe
 
-TILES = ("foreground_dice", "mean_iou", "mean_dice", "pixel_accuracy")
+OF_OBJECTS = ("ap", "ap50", "ap75", "box_ap", "pq", "sq", "rq", "pq_things", "pq_stuff")
+TILES = ("foreground_dice", "mean_iou", "mean_dice", "pixel_accuracy", *OF_OBJECTS)
 """Scores shown large; all of them stand under the table of classes."""
 
 SPLIT_NAMES = {"val": "validation", "test": "test", "train": "training"}

@@ -1,0 +1,128 @@
+"""Segments: the objects and regions of one image, compact on the CPU.
+
+Shape legend: N segments, L layers, *S spatial axes.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+MAX_SEGMENTS = 65535
+"""Segments of one image: layers hold their numbers in 16 bits."""
+
+Layer = npt.NDArray[Any]
+"""(*S) uint8 or uint16: 0 is nothing, i + 1 is segment number i."""
+
+Mask = npt.NDArray[np.bool_]
+"""(*S) True inside a segment."""
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments (objects of things, regions of stuff) of one image; N may be 0.
+
+    They are kept as number maps rather than as N masks: segments that overlap lie in different layers, so
+    one layer is enough for most images, and whatever moves a label map moves a layer just so.
+
+    Attributes:
+        layers: (L, *S) uint8 or uint16, L at least 1: 0 is nothing, i + 1 is segment number i. A segment lies
+            in one layer, whole.
+        labels: (N,) int64: trained labels 0..K-1, or mask values before they are translated.
+        is_crowd: (N,) bool: a region of many objects that nobody told apart; it is not trained on, and what
+            is predicted inside is not counted as wrong.
+    """
+
+    layers: npt.NDArray[Any]
+    labels: npt.NDArray[np.int64]
+    is_crowd: Mask
+
+    def __post_init__(self) -> None:
+        assert len(self.layers) >= 1, "no segments at all are one empty layer"
+        assert self.labels.shape == self.is_crowd.shape, (self.labels.shape, self.is_crowd.shape)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """*S."""
+        return tuple(self.layers.shape[1:])
+
+    @property
+    def areas(self) -> npt.NDArray[np.int64]:
+        """(N,) pixels of each segment; 0 where a crop has left nothing of it."""
+        return np.asarray(np.bincount(self.layers.ravel(), minlength=len(self) + 1)[1:])
+
+    def masks(self) -> npt.NDArray[np.bool_]:
+        """Return (N, *S) one mask a segment: N times the memory of a layer."""
+        masks: npt.NDArray[np.bool_] = np.zeros((len(self), *self.spatial_shape), bool)
+        for layer in self.layers:
+            for number in np.flatnonzero(np.bincount(layer.ravel())[1:]):
+                np.equal(layer, number + 1, out=masks[number])
+        return masks
+
+    def moved(self, move: Callable[[Layer], Layer]) -> "Segments":
+        """Return the segments with `move` applied to each layer, as to a label map."""
+        return replace(self, layers=np.stack([move(layer) for layer in self.layers]))
+
+    def kept(self, wanted: npt.NDArray[np.bool_]) -> "Segments":
+        """Return those of the segments that are `wanted`, (N,), in their order and with new numbers."""
+        if wanted.all():
+            return self
+        numbers = np.zeros(len(self) + 1, self.layers.dtype)
+        numbers[1:][wanted] = np.arange(1, int(wanted.sum()) + 1)
+        layers = numbers[self.layers]
+        used = layers.reshape(len(layers), -1).any(1)
+        used[0] |= not used.any()
+        return Segments(layers[used], self.labels[wanted], self.is_crowd[wanted])
+
+    def flat(self) -> Layer:
+        """Return one layer, the smaller segment on top where several overlap; a hidden one has no pixel."""
+        top: Layer = self.layers[0]
+        if len(self.layers) == 1:
+            return top
+        top = np.zeros_like(top)
+        areas = np.concatenate([[np.iinfo(np.int64).max], self.areas])
+        for layer in self.layers:
+            over = (layer != 0) & (areas[layer] < areas[top])
+            top[over] = layer[over]
+        return top
+
+
+def segments_of(
+    masks: Iterable[Mask],
+    labels: Sequence[int],
+    is_crowd: Sequence[bool] | None = None,
+    *,
+    shape: tuple[int, ...],
+) -> Segments:
+    """Put masks into as few layers as first come, first served gives; one mask is held at a time.
+
+    Args:
+        masks: N of them, each `shape`; they may overlap.
+        labels: Of each.
+        is_crowd: Of each; None where nothing is a crowd.
+        shape: *S.
+    """
+    assert len(labels) <= MAX_SEGMENTS, f"{len(labels)} segments in one image"
+    layers = [np.zeros(shape, np.uint8 if len(labels) < 256 else np.uint16)]
+    for number, mask in enumerate(masks, start=1):
+        home = next((layer for layer in layers if not layer[mask].any()), None)
+        if home is None:
+            home = np.zeros_like(layers[0])
+            layers.append(home)
+        home[mask] = number
+    crowd = np.zeros(len(labels), bool) if is_crowd is None else np.asarray(is_crowd, bool)
+    return Segments(np.stack(layers), np.asarray(labels, np.int64), crowd)
+
+
+def segments_of_index(
+    numbers: npt.NDArray[Any], labels: Sequence[int], is_crowd: Sequence[bool] | None = None
+) -> Segments:
+    """Take a map of segment numbers, 0 for nothing and i + 1 for segment i, as segments without overlaps."""
+    layer = numbers.astype(np.uint8 if len(labels) < 256 else np.uint16)
+    crowd = np.zeros(len(labels), bool) if is_crowd is None else np.asarray(is_crowd, bool)
+    return Segments(layer[None], np.asarray(labels, np.int64), crowd)

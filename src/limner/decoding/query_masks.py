@@ -1,0 +1,160 @@
+"""From queries to the objects, or to the segments, of one image at its own size.
+
+Paper: Mask2Former (Cheng et al., CVPR 2022), https://arxiv.org/abs/2112.01527; the thresholds are its own.
+Masks are scaled to the image's size a few at a time, and only those of queries that can matter.
+
+Shape legend: Q queries, K classes, C channels, N segments, n some of them, *s network resolution, *S the
+image's.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+import numpy as np
+import torch
+
+from limner.core.outputs import QueryMasks, resize_logits
+from limner.core.prediction import PanopticPrediction, SegmentPrediction
+
+MOST_OBJECTS = 100
+"""Objects of one image, as COCO counts them."""
+
+OBJECT_THRESHOLD, OVERLAP_THRESHOLD = 0.8, 0.8
+"""Least probability of a segment's class; least part of its mask that no better segment takes."""
+
+_CHUNK_ELEMENTS = 2**22
+"""Mask scores held at full resolution at once: 16 MiB."""
+
+_CHUNK_ELEMENTS_ACCELERATOR = 2**27
+
+
+def find_objects(
+    outputs: QueryMasks, size: Sequence[int], *, name: str, image: int = 0, limit: int = MOST_OBJECTS
+) -> SegmentPrediction:
+    """Return the objects of one image, each query and class a candidate.
+
+    The score is the probability of the class times the mean probability of the mask where it is above one
+    half. Candidates whose mask is empty are left out.
+
+    Args:
+        outputs: Of the network.
+        size: *S of the image.
+        name: Of the image.
+        image: Which of the batch.
+        limit: Candidates, at most.
+    """
+    chances = outputs.class_logits[image].float().softmax(-1)[:, :-1]  # (Q, K)
+    best = chances.flatten().topk(min(limit, chances.numel()))
+    queries = best.indices // chances.shape[1]
+    labels = best.indices % chances.shape[1]
+    used, place = queries.unique(return_inverse=True)  # a query may stand for several classes
+    masks = torch.empty((len(used), *size), dtype=torch.bool, device=chances.device)
+    quality = torch.empty(len(used), device=chances.device)
+    for rows, scores in _masks_in_chunks(outputs, image, used, size):
+        masks[rows] = inside = scores > 0
+        area = inside.flatten(1).sum(1)
+        covered = (scores.sigmoid_() * inside).flatten(1).sum(1)
+        quality[rows] = covered / area.clamp(min=1)
+    scores = best.values * quality[place]
+    order = scores.argsort(descending=True, stable=True)
+    order = order[scores[order] > 0]
+    return SegmentPrediction(
+        name,
+        masks[place[order]].cpu().numpy(),
+        labels[order].cpu().numpy(),
+        scores[order].cpu().numpy(),
+    )
+
+
+def find_segments(
+    outputs: QueryMasks,
+    size: Sequence[int],
+    *,
+    is_thing: Sequence[bool],
+    name: str,
+    image: int = 0,
+    object_threshold: float = OBJECT_THRESHOLD,
+    overlap_threshold: float = OVERLAP_THRESHOLD,
+) -> PanopticPrediction:
+    """Return the segments of one image, each pixel in at most one: that of its best query.
+
+    Regions of the same stuff become one segment, with the score of the surest.
+
+    Args:
+        outputs: Of the network.
+        size: *S of the image.
+        is_thing: Of each of the K classes, whether it is counted.
+        name: Of the image.
+        image: Which of the batch.
+        object_threshold: Queries whose class is less probable than this are left out.
+        overlap_threshold: So are those that keep less than this part of their mask's area.
+    """
+    chances, labels = outputs.class_logits[image].float().softmax(-1).max(-1)  # (Q,)
+    kept = ((labels < len(is_thing)) & (chances > object_threshold)).nonzero().flatten()
+    winner = torch.full(tuple(size), -1, device=chances.device)
+    best = torch.zeros(tuple(size), device=chances.device)
+    sure = torch.zeros(tuple(size), dtype=torch.bool, device=chances.device)
+    areas = []
+    for rows, scores in _masks_in_chunks(outputs, image, kept, size):
+        probabilities = scores.sigmoid_()
+        areas.append((probabilities >= 0.5).flatten(1).sum(1))
+        weighted, place = (probabilities * chances[kept[rows]].view(-1, *[1] * len(size))).max(0)
+        better = weighted > best
+        best = torch.where(better, weighted, best)
+        winner = torch.where(better, place + rows.start, winner)
+        sure = torch.where(better, probabilities.gather(0, place.unsqueeze(0))[0] >= 0.5, sure)
+    count = len(kept)
+    won = torch.bincount(winner.flatten() + 1, minlength=count + 1)[1:]
+    visible = torch.bincount(torch.where(sure, winner, -1).flatten() + 1, minlength=count + 1)[1:]
+    area = torch.cat(areas) if areas else won
+    accepted = (visible > 0) & (area > 0) & (won >= overlap_threshold * area)
+    segments = _Segments(is_thing)
+    ids = torch.zeros(count + 1, dtype=torch.int32)
+    rows_of = zip(accepted.tolist(), labels[kept].tolist(), chances[kept].tolist(), strict=True)
+    for query, (is_accepted, label, score) in enumerate(rows_of):
+        if is_accepted:
+            ids[query] = segments.add(label, score)
+    winner = torch.where(sure, winner, count)
+    return segments.prediction(name, ids.to(winner.device)[winner].cpu().numpy())
+
+
+class _Segments:
+    """Numbers segments from 1, all stuff of a class the same."""
+
+    def __init__(self, is_thing: Sequence[bool]) -> None:
+        self._is_thing = is_thing
+        self._labels: list[int] = []
+        self._scores: list[float] = []
+        self._stuff: dict[int, int] = {}
+
+    def add(self, label: int, score: float) -> int:
+        """Return the id of a segment."""
+        known = self._stuff.get(label)
+        if known is not None:
+            self._scores[known - 1] = max(self._scores[known - 1], score)
+            return known
+        self._labels.append(label)
+        self._scores.append(score)
+        if not self._is_thing[label]:
+            self._stuff[label] = len(self._labels)
+        return len(self._labels)
+
+    def prediction(self, name: str, segment_ids: np.ndarray) -> PanopticPrediction:
+        """Return what was found."""
+        labels = np.array(self._labels, np.int64)
+        is_thing = np.array(self._is_thing, bool)[labels]
+        return PanopticPrediction(name, segment_ids, labels, np.array(self._scores, np.float32), is_thing)
+
+
+def _masks_in_chunks(
+    outputs: QueryMasks, image: int, queries: torch.Tensor, size: Sequence[int]
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield slices of `queries`, and the mask logits (n, *S) float32 of those."""
+    features = outputs.features[image].float()
+    limit = _CHUNK_ELEMENTS_ACCELERATOR if features.is_cuda else _CHUNK_ELEMENTS
+    step = max(1, limit // prod(size))
+    for start in range(0, len(queries), step):
+        rows = slice(start, min(start + step, len(queries)))
+        scores = outputs.embeddings[image, queries[rows]].float() @ features.flatten(1)
+        # Where nothing was resized, what follows may overwrite it all the same: it is nobody else's.
+        yield rows, resize_logits(scores.view(1, -1, *features.shape[1:]), size)[0]

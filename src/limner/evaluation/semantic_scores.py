@@ -1,0 +1,163 @@
+"""The scores of label maps: of one image, and of a whole dataset.
+
+Shape legend: K classes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from limner.core.errors import ConfigError
+from limner.core.labels import LabelTable
+from limner.metrics.boundary import BoundaryScores
+from limner.metrics.confusion import Counts, PixelScores
+from limner.metrics.spread import Interval, Spread
+from limner.metrics.thresholds import ThresholdScores
+
+
+@dataclass(frozen=True)
+class SemanticImageScores:
+    """The scores of one image.
+
+    Attributes:
+        name: The record's name.
+        pixel: Scores of this image alone; a class that is in neither its truth nor its prediction is NaN.
+        foreground_dice: Dice pooled over all classes but the background; NaN where there is none of them.
+        boundary: Boundary scores of this image alone, where they are wanted.
+    """
+
+    name: str
+    pixel: PixelScores
+    foreground_dice: float
+    boundary: BoundaryScores | None = None
+
+    @property
+    def rank(self) -> float:
+        """The score that images are ordered by."""
+        return self.foreground_dice
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """One number a column; pixels are whole numbers."""
+        pixel, boundary = self.pixel, self.boundary
+        scores = (self.foreground_dice, pixel.mean_iou, *map(float, pixel.iou), *map(float, pixel.dice))
+        kinds = (pixel.true_positives, pixel.false_positives, pixel.false_negatives)
+        outlines = () if boundary is None else (*map(float, boundary.iou), *map(float, boundary.f1))
+        return *scores, *(int(count) for kind in kinds for count in kind), *outlines
+
+
+@dataclass(frozen=True)
+class SemanticScores:
+    """The scores of a whole dataset, computed from one pooled confusion matrix.
+
+    Attributes:
+        labels: The classes, in the order of every (K) array.
+        num_images: How many images were counted.
+        confusion: (K, K) int64, rows truth and columns prediction.
+        pixel: The scores of the pooled matrix.
+        foreground_dice: Dice pooled over the dataset and over all classes but `background`.
+        boundary: Boundary scores of the pooled counts, where they are wanted.
+        thresholds: Scores at every threshold, where they are wanted.
+        intervals: Score name, as in `items`, -> its 95 % bootstrap interval over images.
+        per_image: Score name -> how it spreads over the images.
+    """
+
+    labels: LabelTable
+    num_images: int
+    confusion: Counts
+    pixel: PixelScores
+    foreground_dice: float
+    boundary: BoundaryScores | None = None
+    thresholds: ThresholdScores | None = None
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    per_image: dict[str, Spread] = field(default_factory=dict)
+
+    def items(self) -> Iterator[tuple[str, float]]:
+        """Yield score name -> value, as validation logs them."""
+        return named_scores(self.labels, self.pixel, self.boundary)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what scores.json holds beside the split."""
+        pixel = self.pixel
+        return {
+            "task": "semantic",
+            "num_images": self.num_images,
+            "classes": [self._class_row(index) for index in range(self.labels.num_classes)],
+            "mean_iou": pixel.mean_iou,
+            "mean_dice": pixel.mean_dice,
+            "foreground_dice": self.foreground_dice,
+            "pixel_accuracy": pixel.pixel_accuracy,
+            "frequency_weighted_iou": pixel.frequency_weighted_iou,
+            "mean_boundary_iou": None if self.boundary is None else self.boundary.mean_iou,
+            "mean_boundary_f1": None if self.boundary is None else self.boundary.mean_f1,
+            "num_absent_classes": pixel.num_absent,
+            "intervals": self.intervals,
+            "per_image": {name: asdict(spread) for name, spread in self.per_image.items()},
+            "thresholds": None if self.thresholds is None else _thresholds_row(self.labels, self.thresholds),
+            "confusion_matrix": self.confusion.tolist(),
+        }
+
+    def _class_row(self, index: int) -> dict[str, Any]:
+        pixel, boundary = self.pixel, self.boundary
+        return {
+            "name": self.labels.names[index],
+            "iou": float(pixel.iou[index]),
+            "dice": float(pixel.dice[index]),
+            "precision": float(pixel.precision[index]),
+            "recall": float(pixel.recall[index]),
+            "boundary_iou": None if boundary is None else float(boundary.iou[index]),
+            "boundary_f1": None if boundary is None else float(boundary.f1[index]),
+            "pixels": int(pixel.pixels[index]),
+            "predicted_pixels": int(pixel.predicted_pixels[index]),
+            "false_positives": int(pixel.false_positives[index]),
+            "false_negatives": int(pixel.false_negatives[index]),
+        }
+
+
+def named_scores(
+    labels: LabelTable, pixel: PixelScores, boundary: BoundaryScores | None = None
+) -> Iterator[tuple[str, float]]:
+    """Yield score name -> value: those of the whole, then ``iou/CLASS`` and the like."""
+    yield "mean_iou", pixel.mean_iou
+    yield "mean_dice", pixel.mean_dice
+    yield "foreground_dice", pixel.pooled_dice(labels.background_index)
+    yield "pixel_accuracy", pixel.pixel_accuracy
+    yield "frequency_weighted_iou", pixel.frequency_weighted_iou
+    by_class = {"iou": pixel.iou, "dice": pixel.dice, "precision": pixel.precision, "recall": pixel.recall}
+    if boundary is not None:
+        yield "mean_boundary_iou", boundary.mean_iou
+        yield "mean_boundary_f1", boundary.mean_f1
+        by_class |= {"boundary_iou": boundary.iou, "boundary_f1": boundary.f1}
+    for score, values in by_class.items():
+        for index, name in enumerate(labels.names):
+            yield f"{score}/{name}", float(values[index])
+
+
+def foreground_index(labels: LabelTable) -> int:
+    """Return the class that thresholds are about: of two, the one that is not the background, or the second.
+
+    Raises:
+        ConfigError: There are not two classes.
+    """
+    if labels.num_classes != 2:
+        raise ConfigError(
+            f"Thresholds are for two classes, such as background and polyp; this model has "
+            f"{labels.num_classes}: {', '.join(labels.names)}. Leave --thresholds out."
+        )
+    return 0 if labels.background_index == 1 else 1
+
+
+def _thresholds_row(labels: LabelTable, found: ThresholdScores) -> dict[str, Any]:
+    threshold, dice = found.best
+    return {
+        "class_name": labels.names[foreground_index(labels)],
+        "average_precision": found.average_precision,
+        "area_under_roc": found.area_under_roc,
+        "calibration_error": found.calibration_error,
+        "best_threshold": threshold,
+        "best_dice": dice,
+        "reliability": [
+            {"probability": sure, "fraction": true, "pixels": int(pixels)}
+            for sure, true, pixels in found.reliability.tolist()
+        ],
+    }

@@ -1,0 +1,140 @@
+"""Multi-scale deformable attention: each query looks at a few points of each level, wherever it likes.
+
+Paper: Deformable DETR (Zhu et al., ICLR 2021), https://arxiv.org/abs/2010.04159. Authors' code:
+https://github.com/fundamentalvision/Deformable-DETR (Apache-2.0 licence), a compiled CUDA operator; here it is
+`grid_sample`. Parameters are named as theirs, so that their weights load.
+
+What differs, and why: the values sampled at each point, (B, N, heads, levels, points, D) of them, are never
+all kept. They are added up point by point, and sampled again for the gradient: a tenth of the memory, and on
+a CPU about half the time.
+
+Shape legend: B batch, N queries, C channels, D channels of a head, L levels, P points, M pixels of all
+levels, R = B * heads.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+Size = tuple[int, int]
+"""Height and width of a level."""
+
+_BILINEAR, _ZEROS = 0, 0
+"""What `grid_sampler_2d` calls its way of interpolating, and of padding."""
+
+
+class DeformableAttention(nn.Module):
+    """Weighted sums of the levels' values at points that each query chooses around its reference point."""
+
+    def __init__(self, channels: int, *, heads: int = 8, levels: int = 3, points: int = 4) -> None:
+        super().__init__()
+        assert channels % heads == 0, f"{channels} channels cannot be shared by {heads} heads"
+        self.heads, self.levels, self.points = heads, levels, points
+        self.sampling_offsets = nn.Linear(channels, heads * levels * points * 2)
+        self.attention_weights = nn.Linear(channels, heads * levels * points)
+        self.value_proj = nn.Linear(channels, channels)
+        self.output_proj = nn.Linear(channels, channels)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Let each head look in a direction of its own, its points ever further out, all equally weighted."""
+        angles = torch.arange(self.heads) * (2 * math.pi / self.heads)
+        directions = torch.stack((angles.cos(), angles.sin()), -1)
+        directions = directions / directions.abs().amax(-1, keepdim=True)
+        steps = torch.arange(1, self.points + 1).view(1, 1, -1, 1)
+        offsets = (directions.view(-1, 1, 1, 2) * steps).expand(-1, self.levels, -1, -1)
+        with torch.no_grad():
+            self.sampling_offsets.bias.copy_(offsets.reshape(-1))
+        nn.init.zeros_(self.sampling_offsets.weight)
+        nn.init.zeros_(self.attention_weights.weight)
+        nn.init.zeros_(self.attention_weights.bias)
+        for projection in (self.value_proj, self.output_proj):
+            nn.init.xavier_uniform_(projection.weight)
+            nn.init.zeros_(projection.bias)
+
+    def forward(self, queries: Tensor, memory: Tensor, references: Tensor, sizes: Sequence[Size]) -> Tensor:
+        """Attend.
+
+        Args:
+            queries: (B, N, C), position included.
+            memory: (B, M, C), the pixels of each level row by row, one level after the other.
+            references: (B or 1, N, L or 1, 2) x and y in [0, 1], where 0 and 1 are the outer edges of a level.
+            sizes: Height and width of each level.
+
+        Returns:
+            (B, N, C).
+        """
+        batch, num_queries, _ = queries.shape
+        per_head = (batch, num_queries, self.heads, self.levels, self.points)
+        offsets = self.sampling_offsets(queries).view(*per_head, 2)
+        weights = self.attention_weights(queries).view(*per_head[:3], -1).softmax(-1).view(per_head)
+        scale = torch.tensor([(width, height) for height, width in sizes], device=queries.device)
+        locations = references[:, :, None, :, None] + offsets / scale.to(offsets.dtype).view(-1, 1, 2)
+        values = self.value_proj(memory).unflatten(-1, (self.heads, -1))
+        projected: Tensor = self.output_proj(sum_of_samples(values, locations, weights, sizes))
+        return projected
+
+
+def sum_of_samples(values: Tensor, locations: Tensor, weights: Tensor, sizes: Sequence[Size]) -> Tensor:
+    """Sample each head's values bilinearly at its points and add them up, weighted; zeros lie outside.
+
+    Coordinates need more digits than bfloat16 has, so that all is computed in float32 at least.
+
+    Args:
+        values: (B, M, heads, D).
+        locations: (B, N, heads, L, P, 2) x and y, [0, 1] inside.
+        weights: (B, N, heads, L, P).
+        sizes: Height and width of each level.
+
+    Returns:
+        (B, N, heads * D).
+    """
+    kind = torch.promote_types(locations.dtype, torch.float32)
+    batch, num_queries, heads = locations.shape[:3]
+    # Each point becomes a plane: (L, P, R, N, ...).
+    grids = (2 * locations.to(kind) - 1).permute(3, 4, 0, 2, 1, 5).flatten(2, 3)
+    factors = weights.to(kind).permute(3, 4, 0, 2, 1).flatten(2, 3)
+    pixels = [height * width for height, width in sizes]
+    total: Tensor | None = None
+    for level, part in enumerate(values.to(kind).split(pixels, dim=1)):
+        maps = part.permute(0, 2, 3, 1).reshape(batch * heads, -1, *sizes[level])  # (R, D, h, w)
+        summed = _SumOfSamples.apply(maps, grids[level].contiguous(), factors[level].contiguous())
+        total = summed if total is None else total + summed
+    assert total is not None, "deformable attention needs a level"
+    return total.view(batch, -1, num_queries).transpose(1, 2).to(values.dtype)
+
+
+class _SumOfSamples(torch.autograd.Function):
+    """``sum over p of weights[p] * sample(maps, grids[p])``, keeping its arguments only.
+
+    maps (R, D, h, w), grids (P, R, N, 2) in [-1, 1], weights (P, R, N) -> (R, D, N).
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, maps: Tensor, grids: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(maps, grids, weights)
+        total: Tensor | None = None
+        for grid, weight in zip(grids.unbind(), weights.unbind(), strict=True):
+            sampled = torch.grid_sampler_2d(maps, grid.unsqueeze(2), _BILINEAR, _ZEROS, False)
+            factor = weight[:, None, :, None]
+            total = sampled.mul_(factor) if total is None else total.addcmul_(sampled, factor)
+        assert total is not None
+        return total.squeeze(3)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401
+        maps, grids, weights = ctx.saved_tensors
+        gradient = gradient.unsqueeze(3)
+        grid = grids.permute(1, 2, 0, 3).contiguous()  # (R, N, P, 2)
+        sampled = torch.grid_sampler_2d(maps, grid, _BILINEAR, _ZEROS, False)  # (R, D, N, P)
+        of_weights = sampled.mul_(gradient).sum(1)
+        of_sampled = torch.mul(gradient, weights.permute(1, 2, 0).unsqueeze(1), out=sampled)
+        of_maps, of_grid = torch.ops.aten.grid_sampler_2d_backward(
+            of_sampled, maps, grid, _BILINEAR, _ZEROS, False, (True, True)
+        )
+        return of_maps, of_grid.permute(2, 0, 1, 3), of_weights.permute(2, 0, 1)

@@ -1,0 +1,42 @@
+"""Where a pixel is, as sines and cosines that attention can compare.
+
+Paper: End-to-End Object Detection with Transformers (Carion et al., ECCV 2020),
+https://arxiv.org/abs/2005.12872, which spreads the encoding of Attention Is All You Need over two axes.
+
+Shape legend: H and W a map's height and width, C channels.
+"""
+
+import math
+
+import torch
+
+TEMPERATURE = 10000.0
+"""Ratio of the longest wave to the shortest."""
+
+
+def sine_position(size: tuple[int, int], channels: int, *, like: torch.Tensor) -> torch.Tensor:
+    """Return the encoding of each pixel of a map; its axes count from 0 to 2 pi whatever their length.
+
+    Args:
+        size: H and W.
+        channels: C, a multiple of 4; the first half tells the row, the second the column.
+        like: Gives device and type.
+
+    Returns:
+        (H * W, C), row by row.
+    """
+    assert channels % 4 == 0, f"{channels} channels cannot be halved twice"
+    half = channels // 2
+    exponent = torch.arange(0, half, 2, dtype=torch.float32, device=like.device) / half
+    waves = TEMPERATURE**exponent
+
+    def along(length: int) -> torch.Tensor:  # (length, half)
+        place = torch.arange(1, length + 1, dtype=torch.float32, device=like.device)
+        angle = (place / (length + 1e-6) * (2 * math.pi)).unsqueeze(1) / waves
+        return torch.stack((angle.sin(), angle.cos()), -1).flatten(1)
+
+    rows, columns = along(size[0]), along(size[1])
+    encoding = torch.cat(
+        (rows.unsqueeze(1).expand(-1, size[1], -1), columns.unsqueeze(0).expand(size[0], -1, -1)), -1
+    )
+    return encoding.flatten(0, 1).to(like.dtype)

@@ -1,0 +1,123 @@
+"""Which query answers for which true segment: the cheapest one-to-one assignment (Kuhn, 1955).
+
+Papers: DETR (Carion et al., ECCV 2020), https://arxiv.org/abs/2005.12872, and, for costs at random points,
+Mask2Former (Cheng et al., CVPR 2022), https://arxiv.org/abs/2112.01527.
+
+Masks are only ever evaluated at points: the product over channels and bilinear sampling commute, so the
+features are sampled once for all queries of all layers, and the queries' maps are never made.
+
+Shape legend: L decoder layers, Q queries, K classes, C channels, N true segments of an image, P points.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+_CHUNK_ELEMENTS = 2**21
+"""Mask scores held at once: 8 MiB each for them, their probabilities and their losses."""
+
+_CHUNK_ELEMENTS_ACCELERATOR = 2**26
+
+_HOPELESS = 1e9
+"""Cost of a pair that has none (not a number, or infinite): taken only where nothing else is left."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Factors of the three parts, in the costs and in the loss alike.
+
+    Attributes:
+        class_: Of the class.
+        mask: Of the binary cross-entropy of the mask.
+        dice: Of the Dice loss of the mask.
+    """
+
+    class_: float
+    mask: float
+    dice: float
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The pairs of one image, n = min(Q, N) of them in each layer.
+
+    Attributes:
+        queries: (L, n) int64, the query that answers.
+        segments: (L, n) int64, the true segment it answers for.
+    """
+
+    queries: Tensor
+    segments: Tensor
+
+
+def pairwise_costs(
+    class_logits: Tensor,
+    embeddings: Tensor,
+    features: Tensor,
+    labels: Tensor,
+    truth: Tensor,
+    weights: Weights,
+) -> Tensor:
+    """Return what each query of one image would cost as the answer for each true segment, in float32.
+
+    Args:
+        class_logits: (L, Q, K + 1).
+        embeddings: (L, Q, C).
+        features: (C, P), the mask features at the points.
+        labels: (N,) int64.
+        truth: (N, P) float32 in [0, 1], the true masks at the points.
+        weights: Of the three parts.
+
+    Returns:
+        (L, Q, N) float32.
+    """
+    of_class = -class_logits.float().softmax(-1)[..., labels]
+    features, true_points = features.float(), truth.T.contiguous()
+    limit = _CHUNK_ELEMENTS_ACCELERATOR if features.is_cuda else _CHUNK_ELEMENTS
+    rows = max(1, limit // features.shape[1])
+    of_mask = [
+        _mask_costs(some, features, true_points, weights)
+        for some in embeddings.float().flatten(0, 1).split(rows)
+    ]
+    return weights.class_ * of_class + torch.cat(of_mask).view(of_class.shape)
+
+
+def _mask_costs(embeddings: Tensor, features: Tensor, true_points: Tensor, weights: Weights) -> Tensor:
+    """Return the costs (R, N) of R masks against true ones (P, N), whatever their class."""
+    logits = embeddings @ features  # (R, P)
+    # Cross-entropy is softplus(x) - x where the truth is 1 and softplus(x) where it is 0: one sum, one product.
+    both = (logits @ true_points).neg_().add_(F.softplus(logits).sum(1, keepdim=True))
+    probabilities = logits.sigmoid_()
+    overlap = 2 * (probabilities @ true_points)
+    size = probabilities.sum(1, keepdim=True) + true_points.sum(0)
+    dice = 1 - (overlap + 1) / (size + 1)
+    return weights.mask / features.shape[1] * both + weights.dice * dice
+
+
+def assign(costs: Sequence[Tensor], *, device: torch.device) -> list[Matches]:
+    """Find the cheapest assignment of each image and layer, with one transfer from the device and one to it.
+
+    Args:
+        costs: One an image, (L, Q, N); N may be 0, and may be larger than Q.
+        device: Where the matches are wanted.
+
+    Returns:
+        One an image.
+    """
+    together = torch.cat([cost.reshape(-1) for cost in costs]).cpu().numpy()
+    together = np.nan_to_num(together, nan=_HOPELESS, posinf=_HOPELESS, neginf=_HOPELESS)
+    together = together.clip(-_HOPELESS, _HOPELESS)
+    pairs, start = [], 0
+    for cost in costs:
+        matrices = together[start : start + cost.numel()].reshape(cost.shape)
+        start += cost.numel()
+        found = np.array([linear_sum_assignment(matrix) for matrix in matrices], dtype=np.int64)  # (L, 2, n)
+        pairs.append(torch.from_numpy(found))
+    flat = torch.cat([pair.flatten() for pair in pairs]).to(device, non_blocking=True)
+    parts = flat.split([pair.numel() for pair in pairs])
+    return [Matches(*part.view(pair.shape).unbind(1)) for part, pair in zip(parts, pairs, strict=True)]

@@ -1,0 +1,95 @@
+"""Masks at points instead of everywhere.
+
+Paper: PointRend (Kirillov et al., CVPR 2020), https://arxiv.org/abs/1912.08193.
+
+Shape legend: B batch, C channels, M masks, N true masks, P points, H and W a map's height and width.
+Points are x and y in [0, 1], where 0 and 1 are the outer edges of a map, whatever its resolution.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_CHUNK_POINTS = 2**21
+"""Points drawn at once: 16 MiB of coordinates."""
+
+_CHUNK_POINTS_ACCELERATOR = 2**26
+
+
+def sample_at(maps: Tensor, points: Tensor) -> Tensor:
+    """Sample maps bilinearly; zeros lie outside.
+
+    Args:
+        maps: (B, C, H, W).
+        points: (B, P, 2).
+
+    Returns:
+        (B, C, P).
+    """
+    return F.grid_sample(maps, 2 * points.unsqueeze(1) - 1, align_corners=False).squeeze(2)
+
+
+def sample_masks_at(masks: Tensor, points: Tensor, which: Tensor | None = None) -> Tensor:
+    """Sample binary masks as `sample_at` does, without making floats of their pixels, or copies of masks.
+
+    Args:
+        masks: (N, H, W) bool.
+        points: (P, 2), the same for all masks; or (M, P, 2), with `which`.
+        which: (M,) int64, the mask that each row of points is for.
+
+    Returns:
+        (N, P) or (M, P) float32.
+    """
+    height, width = masks.shape[1:]
+    x, y = (points * points.new_tensor((width, height)) - 0.5).unbind(-1)
+    left, above = x.floor(), y.floor()
+    total: Tensor | None = None
+    for column in (left, left + 1):
+        for row in (above, above + 1):
+            weight = (1 - (x - column).abs()) * (1 - (y - row).abs())
+            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+            place = row.clamp(0, height - 1).long() * width + column.clamp(0, width - 1).long()
+            if which is None:
+                values = masks.flatten(1)[:, place]
+            else:
+                values = masks.flatten()[which.unsqueeze(1) * (height * width) + place]
+            part = values * (weight * inside)
+            total = part if total is None else total.add_(part)
+    assert total is not None
+    return total
+
+
+def uncertain_points(
+    maps: Tensor,
+    *,
+    num_points: int,
+    oversample: float,
+    importance: float,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Draw points for each mask, most of them where its score is nearest to zero.
+
+    Args:
+        maps: (M, H, W) scores before sigmoid.
+        num_points: P.
+        oversample: So many times as many points are drawn as are kept.
+        importance: Part of the points that are the most uncertain of those drawn; the others are uniform.
+        generator: Of the device of `maps`; None takes PyTorch's own.
+
+    Returns:
+        (M, P, 2).
+    """
+    many, num_uncertain = int(num_points * oversample), int(num_points * importance)
+    limit = _CHUNK_POINTS_ACCELERATOR if maps.is_cuda else _CHUNK_POINTS
+
+    def draw(masks: int, count: int) -> Tensor:
+        return torch.rand((masks, count, 2), device=maps.device, generator=generator)
+
+    points = []
+    for some in maps.split(max(1, limit // many)):
+        candidates = draw(len(some), many)
+        scores = sample_at(some.unsqueeze(1), candidates).squeeze(1)
+        chosen = scores.abs_().topk(num_uncertain, dim=1, largest=False, sorted=False).indices
+        uncertain = candidates.gather(1, chosen.unsqueeze(-1).expand(-1, -1, 2))
+        points += [torch.cat((uncertain, draw(len(some), num_points - num_uncertain)), 1)]
+    return torch.cat(points)

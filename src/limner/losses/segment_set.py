@@ -1,0 +1,205 @@
+"""The loss of a set of predicted segments, each true one answered by one query, at every decoder layer.
+
+Paper: Mask2Former (Cheng et al., CVPR 2022), https://arxiv.org/abs/2112.01527; its numbers are the defaults.
+Authors' code: https://github.com/facebookresearch/Mask2Former (MIT licence).
+
+What differs, and why: all layers and images go through together, with one transfer to the host a step for
+the assignment; the points at which candidates are compared are drawn once an image instead of once an image
+and layer; and maps are made of the matched queries only.
+
+Shape legend: B batch, L decoder layers, Q queries, K classes, C channels, N true segments of an
+image, M pairs of an image over all layers, P points, *s spatial axes of the features, *S those of the true masks.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, distributed, nn
+
+from limner.core.batch import SegmentTargets
+from limner.core.errors import ConfigError
+from limner.core.outputs import QueryMasks
+from limner.losses.matching import Matches, Weights, assign, pairwise_costs
+from limner.losses.points import sample_at, sample_masks_at, uncertain_points
+
+
+class SegmentSetLoss(nn.Module):
+    """Cross-entropy of every query's class, and cross-entropy and Dice of the matched queries' masks.
+
+    Raises:
+        ConfigError: A setting is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        class_weight: float = 2.0,
+        mask_weight: float = 5.0,
+        dice_weight: float = 5.0,
+        no_object_weight: float = 0.1,
+        num_points: int = 12544,
+        oversample: float = 3.0,
+        importance: float = 0.75,
+    ) -> None:
+        """Set the loss up.
+
+        Args:
+            class_weight: Factor of the class, in the loss and in the costs of the assignment.
+            mask_weight: Factor of the masks' binary cross-entropy, likewise.
+            dice_weight: Factor of the masks' Dice loss, likewise.
+            no_object_weight: Weight of the queries that answer for nothing, against 1 of the others.
+            num_points: Points at which a mask is compared with the true one.
+            oversample: So many times as many points are drawn as are kept.
+            importance: Part of the points that are the most uncertain of those drawn.
+        """
+        super().__init__()
+        parts = {"class_weight": class_weight, "mask_weight": mask_weight, "dice_weight": dice_weight}
+        for name, value in {**parts, "no_object_weight": no_object_weight}.items():
+            if not value >= 0:
+                raise ConfigError(f"segment_set: {name} is 0 or more; found {value}.")
+        if num_points < 1 or oversample < 1 or not 0 <= importance <= 1:
+            raise ConfigError(
+                "segment_set: num_points and oversample are 1 or more, and importance is in [0, 1]; found "
+                f"{num_points}, {oversample} and {importance}."
+            )
+        self.weights = Weights(class_weight, mask_weight, dice_weight)
+        self.no_object_weight = no_object_weight
+        self.num_points = num_points
+        self.oversample = oversample
+        self.importance = importance
+
+    def forward(
+        self,
+        outputs: QueryMasks,
+        targets: Sequence[SegmentTargets],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the weighted parts, whose sum is the loss.
+
+        Args:
+            outputs: Class logits (B, Q, K + 1), embeddings (B, Q, C), features (B, C, *s), and the same of
+                each earlier layer, which share the features.
+            targets: B of them, on the same device; the masks (N, *S) of any one size.
+            generator: Of that device, for the points; None takes PyTorch's own, which training seeds anew
+                at every step.
+
+        Returns:
+            ``class``, ``mask`` and ``dice`` of the last layer, and ``auxiliary_0`` onwards, each of the
+            sum of an earlier layer's three.
+        """
+        layers = (*outputs.auxiliary, outputs)
+        features = outputs.features
+        assert all(layer.features is features for layer in layers), "the layers share their features"
+        class_logits = torch.stack([layer.class_logits for layer in layers]).float()  # (L, B, Q, K + 1)
+        embeddings = torch.stack([layer.embeddings for layer in layers])  # (L, B, Q, C)
+        matches = self.match(class_logits, embeddings, features, targets, generator=generator)
+        of_class = self._class_losses(class_logits, targets, matches) * self.weights.class_
+        sums = [
+            self._mask_losses(embeddings[:, image], features[image], target, matched, generator)
+            for image, (target, matched) in enumerate(zip(targets, matches, strict=True))
+        ]
+        share = 1 / _masks_per_worker(targets, device=features.device)
+        of_mask = torch.stack([mask for mask, _ in sums]).sum(0) * (self.weights.mask * share)
+        of_dice = torch.stack([dice for _, dice in sums]).sum(0) * (self.weights.dice * share)
+        earlier = (of_class + of_mask + of_dice)[:-1]
+        last = {"class": of_class[-1], "mask": of_mask[-1], "dice": of_dice[-1]}
+        return last | {f"auxiliary_{index}": value for index, value in enumerate(earlier)}
+
+    @torch.no_grad()
+    def match(
+        self,
+        class_logits: Tensor,
+        embeddings: Tensor,
+        features: Tensor,
+        targets: Sequence[SegmentTargets],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> list[Matches]:
+        """Assign queries to true segments by costs at uniform random points.
+
+        Args:
+            class_logits: (L, B, Q, K + 1).
+            embeddings: (L, B, Q, C).
+            features: (B, C, *s).
+            targets: B of them.
+            generator: For the points.
+
+        Returns:
+            B of them.
+        """
+        points = torch.rand((len(targets), self.num_points, 2), device=features.device, generator=generator)
+        costs = [
+            pairwise_costs(
+                class_logits[:, image],
+                embeddings[:, image],
+                sample_at(features[image : image + 1].float(), points[image : image + 1])[0],
+                target.labels,
+                sample_masks_at(target.masks, points[image]),
+                self.weights,
+            )
+            for image, target in enumerate(targets)
+        ]
+        return assign(costs, device=features.device)
+
+    def _class_losses(
+        self, logits: Tensor, targets: Sequence[SegmentTargets], matches: Sequence[Matches]
+    ) -> Tensor:
+        """Return each layer's cross-entropy (L,), a mean weighted by what the queries answer for."""
+        nothing = logits.shape[-1] - 1
+        wanted = torch.full(logits.shape[:-1], nothing, device=logits.device)  # (L, B, Q)
+        for image, (target, matched) in enumerate(zip(targets, matches, strict=True)):
+            wanted[:, image].scatter_(1, matched.queries, target.labels[matched.segments])
+        weights = torch.where(wanted == nothing, self.no_object_weight, 1.0)
+        losses = F.cross_entropy(logits.flatten(0, 2), wanted.flatten(), reduction="none").view_as(weights)
+        return (losses * weights).sum((1, 2)) / weights.sum((1, 2))
+
+    def _mask_losses(
+        self,
+        embeddings: Tensor,
+        features: Tensor,
+        target: SegmentTargets,
+        matched: Matches,
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the sums over one image's matches of cross-entropy and of Dice, (L,) each.
+
+        Args:
+            embeddings: (L, Q, C).
+            features: (C, *s).
+            target: Of the image.
+            matched: Of the image.
+            generator: For the points.
+        """
+        shape = matched.queries.shape
+        if not shape[1]:
+            # Every parameter gets a gradient all the same, which training on several devices relies on.
+            nothing = embeddings.float().sum((1, 2)) * 0 + features.float().sum() * 0
+            return nothing, nothing
+        chosen = embeddings.gather(1, matched.queries.unsqueeze(-1).expand(-1, -1, embeddings.shape[-1]))
+        maps = chosen.flatten(0, 1).float() @ features.float().flatten(1)
+        maps = maps.unflatten(1, features.shape[1:])  # (M, *s), of the matched queries only
+        points = uncertain_points(
+            maps.detach(),
+            num_points=self.num_points,
+            oversample=self.oversample,
+            importance=self.importance,
+            generator=generator,
+        )
+        true = sample_masks_at(target.masks, points, matched.segments.flatten())
+        logits = sample_at(maps.unsqueeze(1), points).squeeze(1)  # (M, P)
+        cross_entropy = F.binary_cross_entropy_with_logits(logits, true, reduction="none").mean(1)
+        probabilities = logits.sigmoid()
+        overlap, size = 2 * (probabilities * true).sum(1), probabilities.sum(1) + true.sum(1)
+        dice = 1 - (overlap + 1) / (size + 1)
+        return cross_entropy.view(shape).sum(1), dice.view(shape).sum(1)
+
+
+def _masks_per_worker(targets: Sequence[SegmentTargets], *, device: torch.device) -> Tensor:
+    """Return the true segments of a process, averaged over all processes, 1 at least; a scalar."""
+    count = torch.tensor(float(sum(len(target.labels) for target in targets)), device=device)
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(count)
+        count = count / distributed.get_world_size()
+    return count.clamp(min=1)

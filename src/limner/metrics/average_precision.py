@@ -1,0 +1,193 @@
+"""COCO's average precision of masks and of boxes, one image at a time.
+
+The arithmetic is pycocotools' own: its matching is run on each image as it comes, and what is kept of it are
+the scores and hits of the detections, not their masks; its accumulation is run over those at the end. An
+image costs some dozen bytes a detection.
+
+Shape legend: K classes, N objects of one image, A area ranges.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.errors import MissingPartError
+from limner.core.segments import Segments
+
+MOST_DETECTIONS = 100
+"""Of one image the best 100 of each class count, as in COCO."""
+
+Kind = Literal["masks", "boxes"]
+
+
+@dataclass(frozen=True)
+class PrecisionScores:
+    """Average precision over recall, 0 to 1; NaN where there is no true object to find.
+
+    Attributes:
+        ap: Mean over the classes and over the IoU thresholds 0.50, 0.55, ..., 0.95.
+        ap50: At an IoU of 0.5 alone.
+        ap75: At an IoU of 0.75 alone.
+        ap_small: Of objects below 32 x 32 pixels.
+        ap_medium: Of objects of 32 x 32 up to 96 x 96 pixels.
+        ap_large: Of larger objects.
+        by_class: (K) AP of each class.
+        by_class_50: (K) AP50 of each class.
+    """
+
+    ap: float
+    ap50: float
+    ap75: float
+    ap_small: float
+    ap_medium: float
+    ap_large: float
+    by_class: npt.NDArray[np.float64]
+    by_class_50: npt.NDArray[np.float64]
+
+
+class AveragePrecision:
+    """Adds up detections against objects.
+
+    Args:
+        num_classes: K.
+        kind: Whether masks or the boxes around them are compared.
+    """
+
+    def __init__(self, num_classes: int, *, kind: Kind = "masks") -> None:
+        self.num_classes = num_classes
+        self.kind = kind
+        self._images: list[list[dict[str, Any] | None]] = []
+
+    @property
+    def num_images(self) -> int:
+        """Images counted."""
+        return len(self._images)
+
+    def update(
+        self,
+        truth: Segments,
+        *,
+        masks: npt.NDArray[np.bool_],
+        labels: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.float32],
+    ) -> None:
+        """Count one image.
+
+        Args:
+            truth: Its objects with trained labels, crowds among them.
+            masks: (N, H, W) of the detections.
+            labels: (N,) 0..K-1.
+            scores: (N,) any order.
+        """
+        number = len(self._images) + 1
+        judge = _judge(self.kind, self.num_classes)
+        judge.params.imgIds = [number]
+        truth = truth.kept(truth.areas > 0)
+        true = _described(truth.masks(), truth.labels, np.ones(len(truth)), truth.is_crowd, number)
+        found = _described(masks, labels, scores, np.zeros(len(labels), bool), number)
+        for row in true:
+            judge._gts[number, row["category_id"]].append(row)
+        for row in found:
+            judge._dts[number, row["category_id"]].append(row)
+        classes = {row["category_id"] for row in (*true, *found)}
+        judge.ious = {(number, k): judge.computeIoU(number, k) for k in classes}
+        most = judge.params.maxDets[-1]
+        self._images.append(
+            [
+                judge.evaluateImg(number, k, area, most) if k in classes else None
+                for k in range(self.num_classes)
+                for area in judge.params.areaRng
+            ]
+        )
+
+    def merge(self, other: "AveragePrecision") -> None:
+        """Add what another one of the same classes has counted."""
+        assert (self.num_classes, self.kind) == (other.num_classes, other.kind)
+        self._images += other._images
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._images = []
+
+    def compute(self) -> PrecisionScores:
+        """Return the scores of everything counted so far."""
+        if not self._images:
+            nan, nothing = float("nan"), np.full(self.num_classes, np.nan)
+            return PrecisionScores(nan, nan, nan, nan, nan, nan, nothing, nothing)
+        judge = _judge(self.kind, self.num_classes)
+        judge.params.imgIds = list(range(1, len(self._images) + 1))
+        judge._paramsEval = judge.params
+        # Class by class, range by range, image by image, as pycocotools keeps it.
+        judge.evalImgs = [row for rows in zip(*self._images, strict=True) for row in rows]
+        _quietly(judge.accumulate)
+        # (thresholds, recalls, K, A, limits); -1 where a class has no object of the range.
+        precision = np.where(judge.eval["precision"] < 0, np.nan, judge.eval["precision"])[..., -1]
+        whole = precision[:, :, :, 0]
+        return PrecisionScores(
+            ap=_mean(whole),
+            ap50=_mean(whole[0]),
+            ap75=_mean(whole[5]),
+            ap_small=_mean(precision[..., 1]),
+            ap_medium=_mean(precision[..., 2]),
+            ap_large=_mean(precision[..., 3]),
+            by_class=np.array([_mean(whole[:, :, k]) for k in range(self.num_classes)]),
+            by_class_50=np.array([_mean(whole[0, :, k]) for k in range(self.num_classes)]),
+        )
+
+
+def _judge(kind: Kind, num_classes: int) -> Any:  # noqa: ANN401 - pycocotools is not typed
+    try:
+        from pycocotools.cocoeval import COCOeval
+    except ImportError as error:
+        raise MissingPartError(
+            "pycocotools", "COCO's average precision", "pip install pycocotools"
+        ) from error
+    judge = COCOeval(iouType="segm" if kind == "masks" else "bbox")
+    judge.params.catIds = list(range(num_classes))
+    judge.params.maxDets = [1, 10, MOST_DETECTIONS]
+    return judge
+
+
+def _quietly(work: Any) -> None:  # noqa: ANN401
+    """Run what prints its progress."""
+    from contextlib import redirect_stdout
+    from io import StringIO
+
+    with redirect_stdout(StringIO()):
+        work()
+
+
+def _described(
+    masks: npt.NDArray[np.bool_],
+    labels: npt.NDArray[np.int64],
+    scores: npt.NDArray[Any],
+    is_crowd: npt.NDArray[np.bool_],
+    image: int,
+) -> list[dict[str, Any]]:
+    """Return COCO's rows; ids begin with 1, for 0 means no match."""
+    from pycocotools import mask as coco_mask
+
+    rows = []
+    for i, mask in enumerate(masks):
+        runs = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+        rows.append(
+            {
+                "id": i + 1,
+                "image_id": image,
+                "category_id": int(labels[i]),
+                "segmentation": runs,
+                "bbox": np.array(coco_mask.toBbox(runs)).tolist(),
+                "area": float(coco_mask.area(runs)),
+                "score": float(scores[i]),
+                "iscrowd": int(is_crowd[i]),
+                "ignore": int(is_crowd[i]),
+            }
+        )
+    return rows
+
+
+def _mean(values: npt.NDArray[np.float64]) -> float:
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if there.size else float("nan")

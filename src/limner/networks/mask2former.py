@@ -1,0 +1,348 @@
+"""Mask2Former: queries, each of which looks only where its own mask was a layer ago, become segments.
+
+Paper: Masked-attention Mask Transformer for Universal Image Segmentation (Cheng et al., CVPR 2022),
+https://arxiv.org/abs/2112.01527. Authors' code: https://github.com/facebookresearch/Mask2Former (MIT licence;
+its deformable attention is Apache-2.0).
+
+What differs, and why: nothing in the numbers. The masks of all queries are never made: the areas that a
+layer's queries look at come from mask features scaled to the level first, which is the same since resizing
+and the product over channels commute; and the outputs keep the two factors (see `QueryMasks`).
+
+Shape legend: B batch, C channels, Q queries, K classes, L levels, M pixels of all levels, H and W the input's
+height and width, h and w those of a level.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from limner.core.config import Config
+from limner.core.errors import ConfigError
+from limner.core.outputs import QueryMasks
+from limner.layers.attention import MultiheadAttention
+from limner.layers.convolution import ConvNormAct
+from limner.layers.deformable_attention import DeformableAttention
+from limner.layers.norm import PixelNorm, freeze_batch_norms
+from limner.layers.resize import resize
+from limner.layers.sine_position import sine_position
+from limner.networks.backbones import Pretrained, build_backbone
+from limner.networks.entry import NetworkEntry
+from limner.networks.option_types import Width
+
+LEVELS = 3
+"""Strides 8, 16 and 32, which both decoders look at."""
+
+GROUPS = 32
+"""Of every group normalisation."""
+
+
+class Mask2FormerOptions(Config):
+    """Options of `Mask2Former`."""
+
+    backbone: str = "resnet50"
+    """Any of our ResNets, or a timm model that gives maps at strides 4, 8, 16 and 32, such as a Swin."""
+    backbone_norm: Literal["trained", "frozen"] = "trained"
+    """`frozen` keeps the batch normalisation of the encoder as it was pretrained, as the authors do on COCO."""
+    norm_features: bool | None = None
+    """Normalise the channels of each pixel of the backbone's maps; null does so for Swin, as its authors."""
+    channels: Annotated[int, Field(gt=0, multiple_of=4)] = 256
+    """Channels of both decoders and of the masks."""
+    num_queries: Width = 100
+    """Segments that are predicted, most of them empty; more than there ever are in one image."""
+    heads: Width = 8
+    """Heads of every attention."""
+    points: Width = 4
+    """Points that a pixel looks at, for each level and head."""
+    pixel_layers: Annotated[int, Field(ge=0)] = 6
+    """Layers in which pixels look at each other."""
+    pixel_feedforward: Width = 1024
+    """Channels inside those layers' perceptrons."""
+    decoder_layers: Width = 9
+    """Layers in which queries look at pixels, in turn at strides 32, 16 and 8."""
+    decoder_feedforward: Width = 2048
+    """Channels inside those layers' perceptrons."""
+
+
+class Mask2Former(nn.Module):
+    """Backbone, pixel decoder, query decoder."""
+
+    def __init__(
+        self,
+        options: Mask2FormerOptions,
+        *,
+        num_classes: int,
+        in_channels: int = 3,
+        pretrained: Pretrained = False,
+    ) -> None:
+        """Build the network.
+
+        Raises:
+            ConfigError: The backbone lacks one of the four strides, or the heads cannot share the channels.
+        """
+        super().__init__()
+        if options.channels % options.heads:
+            raise ConfigError(
+                f"mask2former: {options.heads} heads cannot share {options.channels} channels evenly."
+            )
+        self.backbone = build_backbone(options.backbone, in_channels=in_channels, pretrained=pretrained)
+        self._first = _first_map(self.backbone.strides, options.backbone)
+        if options.backbone_norm == "frozen":
+            freeze_batch_norms(self.backbone)
+        widths = self.backbone.channels[self._first :]
+        is_swin = options.backbone.startswith("swin")
+        norm_features = is_swin if options.norm_features is None else options.norm_features
+        self.norms = nn.ModuleList(PixelNorm(width) for width in widths) if norm_features else None
+        self.pixel_decoder = PixelDecoder(widths, options)
+        self.query_decoder = QueryDecoder(options, num_classes=num_classes)
+
+    def forward(self, images: Tensor) -> QueryMasks:
+        """Find segments: (B, C, H, W) float -> their classes, and masks at (H / 4, W / 4)."""
+        maps = self.backbone(images)[self._first :]
+        if self.norms is not None:
+            maps = tuple(norm(features) for norm, features in zip(self.norms, maps, strict=True))
+        levels, features = self.pixel_decoder(maps)
+        outputs: QueryMasks = self.query_decoder(levels, features)
+        return outputs
+
+
+def _first_map(strides: Sequence[int], backbone: str) -> int:
+    """Return where stride 4 is among the strides, which end with 8, 16 and 32."""
+    if tuple(strides[-LEVELS - 1 :]) != (4, 8, 16, 32):
+        found = ", ".join(str(stride) for stride in strides)
+        raise ConfigError(
+            f"mask2former needs a backbone with maps at strides 4, 8, 16 and 32; {backbone} has {found}. "
+            "Take resnet50, swin_tiny_patch4_window7_224 or another pyramid."
+        )
+    return len(strides) - LEVELS - 1
+
+
+class PixelDecoder(nn.Module):
+    """Lets the pixels of three levels look at each other, and adds them to the finest map."""
+
+    def __init__(self, widths: Sequence[int], options: Mask2FormerOptions) -> None:
+        super().__init__()
+        channels = options.channels
+        finest, *others = widths
+        self.input_proj = nn.ModuleList(
+            ConvNormAct(w, channels, 1, norm="group", norm_groups=GROUPS, bias=True, activation="none")
+            for w in reversed(others)
+        )
+        self.level_embed = nn.Parameter(torch.empty(LEVELS, channels))
+        self.layers = nn.ModuleList(PixelLayer(options) for _ in range(options.pixel_layers))
+        self.lateral = ConvNormAct(finest, channels, 1, norm="group", norm_groups=GROUPS, activation="none")
+        self.smoothing = ConvNormAct(channels, channels, norm="group", norm_groups=GROUPS)
+        self.mask_features = nn.Conv2d(channels, channels, 1)
+        nn.init.normal_(self.level_embed)
+        for projection in self.input_proj:
+            nn.init.xavier_uniform_(projection.conv.weight)
+            nn.init.zeros_(projection.conv.bias)
+        for convolution in (self.lateral.conv, self.smoothing.conv, self.mask_features):
+            nn.init.kaiming_uniform_(convolution.weight, a=1)
+        nn.init.zeros_(self.mask_features.bias)
+
+    def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Decode.
+
+        Args:
+            maps: The backbone's, at strides 4, 8, 16, 32.
+
+        Returns:
+            Maps (B, C, h, w) at strides 32, 16, 8, and the mask features (B, C, H / 4, W / 4).
+        """
+        finest, *others = maps
+        levels = [
+            project(features) for project, features in zip(self.input_proj, reversed(others), strict=True)
+        ]
+        sizes = [_size(level) for level in levels]
+        pixels = torch.cat([level.flatten(2).transpose(1, 2) for level in levels], 1)  # (B, M, C)
+        positions = [
+            sine_position(size, pixels.shape[-1], like=pixels) + embed
+            for size, embed in zip(sizes, self.level_embed, strict=True)
+        ]
+        position, references = torch.cat(positions), _pixel_centres(sizes, like=pixels)
+        for layer in self.layers:
+            pixels = layer(pixels, position, references, sizes)
+        parts = pixels.split([height * width for height, width in sizes], dim=1)
+        levels = [part.transpose(1, 2).unflatten(2, size) for part, size in zip(parts, sizes, strict=True)]
+        summed = self.lateral(finest) + resize(levels[-1], finest.shape[2:])
+        return levels, self.mask_features(self.smoothing(summed))
+
+
+class PixelLayer(nn.Module):
+    """Deformable attention among the pixels of all levels, then a perceptron."""
+
+    def __init__(self, options: Mask2FormerOptions) -> None:
+        super().__init__()
+        channels = options.channels
+        self.self_attn = DeformableAttention(
+            channels, heads=options.heads, levels=LEVELS, points=options.points
+        )
+        self.norm1 = nn.LayerNorm(channels)
+        self.feedforward = FeedForward(channels, options.pixel_feedforward)
+
+    def forward(
+        self, pixels: Tensor, position: Tensor, references: Tensor, sizes: Sequence[tuple[int, int]]
+    ) -> Tensor:
+        """Map pixels (B, M, C) with their positions (M, C) to (B, M, C)."""
+        seen = self.self_attn(pixels + position, pixels, references, sizes)
+        result: Tensor = self.feedforward(self.norm1(pixels + seen))
+        return result
+
+
+class QueryDecoder(nn.Module):
+    """Lets learned queries look at one level after the other, each within its own mask."""
+
+    def __init__(self, options: Mask2FormerOptions, *, num_classes: int) -> None:
+        super().__init__()
+        channels = options.channels
+        self.query_feat = nn.Parameter(torch.randn(options.num_queries, channels))
+        self.query_embed = nn.Parameter(torch.randn(options.num_queries, channels))
+        self.level_embed = nn.Parameter(torch.randn(LEVELS, channels))
+        self.layers = nn.ModuleList(QueryLayer(options) for _ in range(options.decoder_layers))
+        self.decoder_norm = nn.LayerNorm(channels)
+        self.class_embed = nn.Linear(channels, num_classes + 1)
+        self.mask_embed = nn.Sequential(
+            nn.Linear(channels, channels),
+            nn.ReLU(inplace=True),
+            nn.Linear(channels, channels),
+            nn.ReLU(inplace=True),
+            nn.Linear(channels, channels),
+        )
+
+    def forward(self, levels: Sequence[Tensor], features: Tensor) -> QueryMasks:
+        """Decode.
+
+        Args:
+            levels: Maps (B, C, h, w), coarsest first.
+            features: (B, C, H / 4, W / 4), whose products with a query's embedding are its mask.
+
+        Returns:
+            The last layer's segments; in training those of the first queries and of the other layers too.
+        """
+        values = [
+            level.flatten(2).transpose(1, 2) + embed
+            for level, embed in zip(levels, self.level_embed, strict=True)
+        ]
+        keys = [
+            value + sine_position(_size(level), value.shape[-1], like=value)
+            for value, level in zip(values, levels, strict=True)
+        ]
+        scaled = [resize(features.detach(), level.shape[2:]).flatten(2) for level in levels]
+        queries = self.query_feat.expand(len(features), -1, -1)
+        normed = self.decoder_norm(queries)
+        outputs = []
+        for index, layer in enumerate(self.layers):
+            embeddings = self.mask_embed(normed)
+            if self.training:
+                outputs.append(QueryMasks(self.class_embed(normed), embeddings, features))
+            level = index % len(levels)
+            seen = areas_in_sight(embeddings.detach(), scaled[level])
+            queries = layer(queries, self.query_embed, keys[level], values[level], seen)
+            normed = self.decoder_norm(queries)
+        return QueryMasks(self.class_embed(normed), self.mask_embed(normed), features, tuple(outputs))
+
+
+class QueryLayer(nn.Module):
+    """Queries look at pixels within their masks, then at each other, then a perceptron."""
+
+    def __init__(self, options: Mask2FormerOptions) -> None:
+        super().__init__()
+        channels = options.channels
+        self.cross_attn = MultiheadAttention(channels, options.heads)
+        self.cross_norm = nn.LayerNorm(channels)
+        self.self_attn = MultiheadAttention(channels, options.heads)
+        self.self_norm = nn.LayerNorm(channels)
+        self.feedforward = FeedForward(channels, options.decoder_feedforward)
+
+    def forward(
+        self, queries: Tensor, position: Tensor, keys: Tensor, values: Tensor, seen: Tensor
+    ) -> Tensor:
+        """Map queries (B, Q, C) to (B, Q, C).
+
+        Args:
+            queries: (B, Q, C).
+            position: (Q, C), added wherever queries ask or are asked.
+            keys: (B, h * w, C) pixels of one level with their positions.
+            values: (B, h * w, C) the pixels without.
+            seen: (B, Q, h * w) bool.
+        """
+        queries = self.cross_norm(queries + self.cross_attn(queries + position, keys, values, seen=seen))
+        placed = queries + position
+        queries = self.self_norm(queries + self.self_attn(placed, placed, queries))
+        result: Tensor = self.feedforward(queries)
+        return result
+
+
+class FeedForward(nn.Module):
+    """Two linear layers, a shortcut, a norm."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(channels, width)
+        self.linear2 = nn.Linear(width, channels)
+        self.norm = nn.LayerNorm(channels)
+        for linear in (self.linear1, self.linear2):
+            nn.init.xavier_uniform_(linear.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., C) to (..., C)."""
+        result: Tensor = self.norm(x + self.linear2(F.relu(self.linear1(x), inplace=True)))
+        return result
+
+
+def areas_in_sight(embeddings: Tensor, features: Tensor) -> Tensor:
+    """Return which pixels of a level each query sees: its mask there, or everything where that is empty.
+
+    Args:
+        embeddings: (B, Q, C).
+        features: (B, C, h * w) mask features at the level's size.
+
+    Returns:
+        (B, Q, h * w) bool.
+    """
+    inside = torch.bmm(embeddings, features) >= 0  # a probability of one half
+    return inside | ~inside.any(-1, keepdim=True)
+
+
+def _size(level: Tensor) -> tuple[int, int]:
+    return level.shape[2], level.shape[3]
+
+
+def _pixel_centres(sizes: Sequence[tuple[int, int]], *, like: Tensor) -> Tensor:
+    """Return x and y in [0, 1] of each level's pixels, the same on every level: (1, M, 1, 2)."""
+    parts = []
+    for height, width in sizes:
+        y = (torch.arange(height, device=like.device) + 0.5) / height
+        x = (torch.arange(width, device=like.device) + 0.5) / width
+        parts.append(torch.stack((x.repeat(height), y.repeat_interleave(width)), -1))
+    return torch.cat(parts).view(1, -1, 1, 2)
+
+
+ENTRY = NetworkEntry(
+    build=Mask2Former,
+    options=Mask2FormerOptions,
+    title="Mask2Former",
+    paper="Masked-attention Mask Transformer for Universal Image Segmentation",
+    year=2022,
+    family="transformer",
+    url="https://arxiv.org/abs/2112.01527",
+    output=QueryMasks,
+    tasks=("semantic", "instance", "panoptic"),
+    pretrained=True,
+    code="https://github.com/facebookresearch/Mask2Former",
+    licence="MIT",
+    good_for="Objects and regions in one network, with pretrained weights; slower to train than the others.",
+    variants={
+        "resnet50": {},
+        "resnet18": {"backbone": "resnet18"},
+        "resnet101": {"backbone": "resnet101"},
+        "swin-tiny": {"backbone": "swin_tiny_patch4_window7_224"},
+        "swin-small": {"backbone": "swin_small_patch4_window7_224"},
+        "swin-base": {"backbone": "swin_base_patch4_window12_384"},
+        "swin-large": {"backbone": "swin_large_patch4_window12_384", "num_queries": 200},
+    },
+)

@@ -1,0 +1,28 @@
+import pytest
+
+from limner.core.errors import ConfigError, UnknownNameError
+from limner.formats.coco_instances import CocoInstances
+from limner.formats.paired_folders import PairedFolders
+from limner.planning.pairing import check_labels, check_pairing
+
+
+def opened(kind: type, root: str = "data"):
+    source = object.__new__(kind)
+    source.root = root
+    return source
+
+
+def test_labels_without_objects_are_refused_for_tasks_of_objects() -> None:
+    check_labels(opened(PairedFolders), "semantic")
+    check_labels(opened(CocoInstances), "panoptic")
+    with pytest.raises(ConfigError, match=r"(?s)'instance'.*paired-folders.*coco-instances.*--task semantic"):
+        check_labels(opened(PairedFolders), "instance")
+    with pytest.raises(UnknownNameError, match="did you mean 'instance'"):
+        check_labels(opened(PairedFolders), "instanc")
+
+
+def test_networks_of_label_maps_are_refused_for_objects_and_mask2former_fits_all() -> None:
+    for task in ("semantic", "instance", "panoptic"):
+        check_pairing("mask2former", task)
+    with pytest.raises(ConfigError, match="mask2former"):
+        check_pairing("unet", "instance")

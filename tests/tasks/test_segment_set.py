@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from limner.core.batch import Batch, SegmentTargets
+from limner.core.errors import ConfigError
+from limner.core.labels import IGNORE_INDEX
+from limner.core.outputs import DenseLogits, QueryMasks
+from limner.core.plan import LossPlan, LossTerm
+from limner.tasks import TASKS
+from limner.tasks.segment_set import regions_of
+
+PLAN = LossPlan(terms=(LossTerm(name="segment_set", options={"num_points": 64}),))
+
+
+def outputs(num_classes: int) -> QueryMasks:
+    torch.manual_seed(0)
+    return QueryMasks(
+        torch.randn(2, 5, num_classes + 1), torch.randn(2, 5, 8), torch.randn(2, 8, 4, 4, requires_grad=True)
+    )
+
+
+def test_each_class_of_a_label_map_is_one_segment() -> None:
+    semantic = torch.tensor([[0, 0, 2], [2, IGNORE_INDEX, 0]], dtype=torch.uint8)
+    targets = regions_of(semantic)
+    assert targets.labels.tolist() == [0, 2]
+    assert targets.masks.tolist() == [
+        [[True, True, False], [False, False, True]],
+        [[False, False, True], [True, False, False]],
+    ]
+
+
+@pytest.mark.parametrize("task", ["semantic", "instance", "panoptic"])
+def test_the_loss_has_a_gradient_also_where_an_image_is_empty(task: str) -> None:
+    empty = SegmentTargets(torch.zeros(0, 16, 16, dtype=torch.bool), torch.zeros(0, dtype=torch.long))
+    one = SegmentTargets(torch.ones(1, 16, 16, dtype=torch.bool), torch.tensor([1]))
+    batch = Batch(torch.zeros(2, 3, 16, 16), None, ("a", "b"), (empty, one))
+    if task == "semantic":
+        batch = Batch(batch.images, torch.full((2, 16, 16), 1, dtype=torch.uint8), ("a", "b"))
+    made = outputs(3)
+    value = TASKS[task](PLAN, num_classes=3).loss(made, batch)
+    value.total.backward()
+    assert torch.isfinite(value.total)
+    assert made.features.grad is not None
+    assert float(sum(value.parts.values())) == pytest.approx(float(value.total.detach()))
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    task = TASKS["instance"](PLAN, num_classes=4)
+    batch = Batch(torch.zeros(2, 3, 8, 8), torch.zeros(2, 8, 8, dtype=torch.uint8), ("a", "b"))
+    with pytest.raises(ConfigError, match="scores? 4 classes"):
+        task.loss(outputs(3), batch)
+    with pytest.raises(ConfigError, match="DenseLogits"):
+        task.loss(DenseLogits(torch.zeros(2, 4, 8, 8)), batch)
+    with pytest.raises(ConfigError, match="segment_set"):
+        TASKS["instance"](LossPlan(), num_classes=4)
+    with pytest.raises(ConfigError, match="segment_set"):
+        TASKS["semantic"](LossPlan(), num_classes=3).loss(outputs(3), batch)

@@ -1,0 +1,83 @@
+"""A small Mask2Former learns four images of nuclei by heart, as objects and as segments."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from limner.core.labels import LabelClass, LabelTable
+from limner.core.plan import LossPlan, LossTerm
+from limner.core.sample import Sample
+from limner.core.segments import segments_of
+from limner.decoding.query_masks import find_objects, find_segments
+from limner.evaluation.scorer import build_scorer
+from limner.formats.images import read_image
+from limner.formats.masks import read_values
+from limner.loading.collate import collate
+from limner.networks import build_network
+from limner.tasks import TASKS
+
+TABLE = LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("nucleus", (1,), (9, 200, 9))))
+NAMES = ("0532c64c2fd0", "12f89395ad5d", "16c3d5935ba9", "1740b0a67ca3")
+
+
+def nuclei(labels: LabelTable) -> list[Sample]:
+    """Crops of 128 x 128 of the embedded example; each piece of its masks is an object."""
+    folder = Path(str(files("limner.example"))) / "nuclei"
+    samples = []
+    for name in NAMES:
+        image = read_image(folder / "images" / f"{name}.png")[:128, :128]
+        values = read_values(folder / "masks" / f"{name}.png")[:128, :128] != 0
+        count, pieces = cv2.connectedComponents(values.astype(np.uint8))
+        masks = [pieces == i for i in range(1, count) if (pieces == i).sum() >= 20] + [~values]
+        raw = segments_of(masks, [1] * (len(masks) - 1) + [0], shape=values.shape)
+        samples.append(Sample(name, image, segments=labels.encode_segments(raw)))
+    return samples
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "score"), [("instance", "ap50"), ("panoptic", "pq")])
+def test_four_images_are_learned_by_heart(task: str, score: str) -> None:
+    torch.manual_seed(0)
+    labels = TABLE.things() if task == "instance" else TABLE
+    samples = nuclei(labels)
+    batch = collate(samples)
+    network = build_network(
+        "mask2former",
+        num_classes=labels.num_classes,
+        pretrained="no",
+        backbone="resnet18",
+        channels=64,
+        num_queries=40,
+        pixel_layers=2,
+        pixel_feedforward=128,
+        decoder_layers=3,
+        decoder_feedforward=128,
+    )
+    term = LossTerm(name="segment_set", options={"num_points": 512})
+    loss_of = TASKS[task](LossPlan(terms=(term,)), num_classes=labels.num_classes)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
+    images = batch.images.float() / 64 - 1
+    steps = 160
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss_of.loss(network(images), batch).total.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+    network.eval()
+    scorer = build_scorer(task, labels)
+    with torch.inference_mode():
+        outputs = network(images)
+        for index, sample in enumerate(samples):
+            if task == "instance":
+                found = find_objects(outputs, (128, 128), name=sample.name, image=index)
+            else:
+                things = labels.is_thing.tolist()
+                found = find_segments(outputs, (128, 128), is_thing=things, name=sample.name, image=index)
+            scorer.score(found, sample)
+    assert dict(scorer.compute().items())[score] > 0.9
