@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from limner.api.check import check
+    from limner.api.compare import compare
     from limner.api.compare_networks import compare_networks
     from limner.api.demo import demo
     from limner.api.doctor import doctor
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check",
+    "compare",
     "compare_networks",
     "demo",
     "doctor",

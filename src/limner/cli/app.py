@@ -7,6 +7,7 @@ import typer
 
 import limner
 from limner.cli.check import check
+from limner.cli.compare import compare
 from limner.cli.compare_networks import compare_networks
 from limner.cli.demo import demo
 from limner.cli.doctor import doctor
@@ -34,6 +35,7 @@ for verb in (
     report,
     networks,
     measure,
+    compare,
     compare_networks,
     doctor,
     demo,
