@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from limner.api.demo import demo
     from limner.api.doctor import doctor
     from limner.api.evaluate import evaluate
+    from limner.api.explain import explain
     from limner.api.load import load
     from limner.api.measure import measure
     from limner.api.plan import plan
@@ -38,6 +39,7 @@ __all__ = [
     "demo",
     "doctor",
     "evaluate",
+    "explain",
     "load",
     "measure",
     "plan",

@@ -12,6 +12,7 @@ from limner.cli.compare_networks import compare_networks
 from limner.cli.demo import demo
 from limner.cli.doctor import doctor
 from limner.cli.evaluate import evaluate
+from limner.cli.explain import explain
 from limner.cli.measure import measure
 from limner.cli.networks import networks
 from limner.cli.plan import plan
@@ -36,6 +37,7 @@ for verb in (
     networks,
     measure,
     compare,
+    explain,
     compare_networks,
     doctor,
     demo,

@@ -106,7 +106,8 @@ def differences_in_words(compared: ComparedRuns) -> Iterator[str]:
     """Yield a sentence for each run after the first: its difference, and whether that may be luck."""
     for name, found in zip(compared.names[1:], compared.differences, strict=True):
         if not found:
-            yield f"{name} and {compared.names[0]} have no images scored in common, so no interval is known."
+            pair = f"{name} and {compared.names[0]}"
+            yield f"{pair} share no images whose pixels were counted, so no interval is known."
         for key, d in found.items():
             verdict = "more than the choice of images explains" if d.is_clear else "which may be luck"
             yield (
