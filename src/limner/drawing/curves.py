@@ -30,6 +30,9 @@ GRID: RGB = (229, 224, 214)
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM, RIGHT = 620, 330, 84, 44, 44, 22
 """Of a panel, and of the room around its lines, in pixels."""
 
+DOT = 4
+"""Radius of a curve of one point."""
+
 FINER = 3
 """Lines are drawn so many times as large and then shrunk, which makes them smooth."""
 
@@ -96,7 +99,8 @@ def _panel(panel: CurvePanel, labels: Sequence[str], x_label: str) -> PILImage.I
     width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
     def place(x: float, y: float) -> tuple[float, float]:
-        return (x - x_low) / x_span * width, (1 - (y - y_low) / y_span) * height
+        inside_x, inside_y = width - 2 * DOT, height - 2 * DOT  # so that no dot is cut at an edge
+        return DOT + (x - x_low) / x_span * inside_x, DOT + (1 - (y - y_low) / y_span) * inside_y
 
     plot = PILImage.new("RGB", (width * FINER, height * FINER), PAPER)
     lines = ImageDraw.Draw(plot)
@@ -130,7 +134,7 @@ def _line(
             piece.append((left * FINER, top * FINER))
             continue
         if len(piece) == 1:
-            (left, top), r = piece[0], 2 * FINER
+            (left, top), r = piece[0], DOT * FINER
             draw.ellipse((left - r, top - r, left + r, top + r), fill=color)
         elif piece:
             draw.line(piece, color, 2 * FINER, joint="curve")
