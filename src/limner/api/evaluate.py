@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from limner.api.load import load, model_folder
 from limner.api.output_folder import make_output_folder
 from limner.api.run_splits import read_splits
+from limner.api.truth import labels_for
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.labels import LabelTable
 from limner.core.plan import InferencePlan
@@ -18,7 +19,6 @@ from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
 from limner.evaluation.files import PICTURES, PerImageFile, Skipped, write_scores, write_speed
-from limner.evaluation.label_match import match_labels
 from limner.evaluation.pictures import WorstAndBest, write_matrix
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.scorer import Extent, Scorer, Scores, build_scorer
@@ -30,7 +30,6 @@ from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.loading.dataset import Dataset, targets_of
 from limner.loading.splits import Splits, assign_splits
-from limner.planning.pairing import check_labels
 
 if TYPE_CHECKING:
     from torch import nn
@@ -121,7 +120,7 @@ def evaluate(
         name, labels = split or "val", predictor.labels
         records = _training_records(source, run, name)
     else:
-        name, labels = _foreign_name(source.root, split), _foreign_labels(source, predictor)
+        name, labels = _foreign_name(source.root, split), labels_for(source, predictor)
         records = _foreign_records(source, split)
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
@@ -260,16 +259,6 @@ def _foreign_name(root: Path, split: str | None) -> str:
     if split is not None:
         return f"{root.name}-{split}"
     return f"{root.parent.name}-{root.name}" if root.name in TRAINING_SPLITS else root.name
-
-
-def _foreign_labels(source: Source, predictor: Predictor) -> LabelTable:
-    """Return the data's values in the model's order; data that names no class has the model's own."""
-    trained, task = predictor.labels, predictor.plan.task
-    check_labels(source, task)
-    declared = source.declared_labels()
-    if declared is not None and task == "instance":
-        declared = declared.things()
-    return trained if declared is None else match_labels(trained, declared, where=str(source.root))
 
 
 def _foreign_records(source: Source, split: str | None) -> Sequence[Record]:

@@ -9,16 +9,18 @@ import numpy as np
 
 from limner.api.load import load
 from limner.api.output_folder import cannot_write, make_output_folder
+from limner.api.truth import Truth
 from limner.core.config import parse_config
 from limner.core.errors import DataError
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.plan import InferencePlan
-from limner.core.prediction import AnyPrediction, Prediction, SegmentPrediction
+from limner.core.prediction import SURE, AnyPrediction, Prediction, SegmentPrediction
 from limner.core.progress import Track, silent
 from limner.core.sample import Image
 from limner.drawing.colors import overlay as draw_overlay
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.png import encode_png
+from limner.drawing.predictions import compare_prediction
 from limner.drawing.segments import segment_overlay
 from limner.formats.coco_writing import CocoPredictions
 from limner.formats.images import read_image
@@ -27,10 +29,8 @@ from limner.inference.image_paths import ImagePath, list_images
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 
-MASKS, OVERLAYS, PROBABILITIES = "masks", "overlays", "probabilities"
+MASKS, OVERLAYS, PROBABILITIES, COMPARISONS = "masks", "overlays", "probabilities", "comparisons"
 INSTANCES, PANOPTIC = "instances", "panoptic"
-SHOWN = 0.5
-"""Objects found with at least this score are drawn and numbered; the JSON holds all of them."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def predict(
     out: Path | str,
     overlay: bool = True,
     probabilities: bool = False,
+    compare: Path | str | None = None,
     settings: InferencePlan | None = None,
     device: str = "auto",
     precision: str | None = None,
@@ -95,6 +96,8 @@ def predict(
         out: The output folder; files in it that have the same names are replaced.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
+        compare: A labelled folder that holds the images: ``out/comparisons/NAME.png`` shows image, truth,
+            prediction, and the map of hits and errors. An image that has no labels there is shown without.
         settings: Window, overlap, flips and scales; None takes those of the model's plan.
         device: As in `load`.
         precision: As in `load`.
@@ -102,7 +105,8 @@ def predict(
 
     Raises:
         ModelError: The model cannot be loaded.
-        DataError: There is no image at all, or the output folder cannot be written.
+        DataError: There is no image at all, the output folder cannot be written, or the classes of
+            `compare` are not the model's.
     """
     images = list_images([paths] if isinstance(paths, (str, Path)) else paths)
     if not images:
@@ -111,6 +115,7 @@ def predict(
         predictor = model
     else:
         predictor = load(model, device=device, precision=precision, settings=settings)
+    truth = None if compare is None else Truth(compare, predictor)
     wanted = _Wanted(Path(out).expanduser(), overlay, probabilities)
     make_output_folder(wanted.out)
     masks: list[Path] = []
@@ -121,11 +126,17 @@ def predict(
             try:
                 image = array()
                 prediction = predictor.predict(image, name=str(item.path), probabilities=probabilities)
+                true = None if truth is None else truth.of(item.path)
             except DataError as error:
                 failures.append(Failure(item.path, str(error)))
                 continue
             try:
                 masks.append(_write(wanted, item, image, prediction, predictor.labels, rows))
+                if truth is not None:
+                    drawn = compare_prediction(
+                        image, prediction, predictor.labels, truth=true, title=item.path.name
+                    )
+                    _write_picture(wanted.out / COMPARISONS, item, drawn)
             except OSError as error:
                 raise cannot_write(wanted.out, error) from error
     return PredictResult(wanted.out, tuple(masks), tuple(failures), rows.path if rows else None)
@@ -170,7 +181,7 @@ def _write(
         return _write_classes(wanted, item, image, prediction, labels)
     assert rows is not None, "objects and segments go to a JSON file"
     if isinstance(prediction, SegmentPrediction):
-        shown = prediction.segments(SHOWN)
+        shown = prediction.segments(SURE)
         rows.add(prediction, file_name=str(item.path))
         mask = _place(wanted.out / INSTANCES, f"{item.output}.png")
         write_values(mask, shown.flat())
@@ -181,7 +192,8 @@ def _write(
         mask = _place(wanted.out / MASKS, f"{item.output}.png")
         write_values(mask, labels.decode(prediction.semantic(nothing=IGNORE_INDEX)), labels.encoding)
     if wanted.overlay:
-        _write_picture(wanted, item, segment_overlay(display_image(image), shown, labels))
+        drawn = segment_overlay(display_image(image), shown, labels)
+        _write_picture(wanted.out / OVERLAYS, item, drawn)
     return mask
 
 
@@ -191,7 +203,8 @@ def _write_classes(
     mask = _place(wanted.out / MASKS, f"{item.output}.png")
     write_values(mask, labels.decode(prediction.semantic), labels.encoding)
     if wanted.overlay:
-        _write_picture(wanted, item, draw_overlay(display_image(image), prediction.semantic, labels))
+        drawn = draw_overlay(display_image(image), prediction.semantic, labels)
+        _write_picture(wanted.out / OVERLAYS, item, drawn)
     if wanted.probabilities:
         assert prediction.probabilities is not None
         path = _place(wanted.out / PROBABILITIES, f"{item.output}.npy")
@@ -199,8 +212,8 @@ def _write_classes(
     return mask
 
 
-def _write_picture(wanted: _Wanted, item: ImagePath, picture: RGBImage) -> None:
-    _place(wanted.out / OVERLAYS, f"{item.output}.png").write_bytes(encode_png(picture))
+def _write_picture(folder: Path, item: ImagePath, picture: RGBImage) -> None:
+    _place(folder, f"{item.output}.png").write_bytes(encode_png(picture))
 
 
 def _place(folder: Path, name: str) -> Path:

@@ -24,6 +24,9 @@ class Prediction:
     probabilities: npt.NDArray[np.float32] | None = None
 
 
+SURE = 0.5
+"""Objects found with at least this score are drawn, numbered and counted in an image's F1; AP sees all."""
+
 Masks = npt.NDArray[np.bool_]
 """(N, *spatial) one mask a segment; those of different segments may overlap."""
 

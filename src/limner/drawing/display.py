@@ -46,7 +46,7 @@ def resize_image(image: RGBImage, size: tuple[int, int]) -> RGBImage:
 
 
 def resize_labels(labels: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
-    """Resize labels, or numbers of segments, to (H, W) by the nearest pixel: they are no numbers to average."""
+    """Resize labels, or numbers of segments, to (H, W) by the nearest pixel: nothing to average."""
     rows = (np.arange(size[0]) + 0.5) * labels.shape[0] / size[0]
     columns = (np.arange(size[1]) + 0.5) * labels.shape[1] / size[1]
     return labels[np.ix_(rows.astype(int), columns.astype(int))]

@@ -82,34 +82,37 @@ def found_and_missed(image: RGBImage, truth: Segments, predicted: Segments, tabl
 
 
 def segment_comparison(
-    image: Image, truth: Segments, predicted: Segments, table: LabelTable, *, title: str = ""
+    image: Image, predicted: Segments, table: LabelTable, *, truth: Segments | None = None, title: str = ""
 ) -> RGBImage:
     """Draw image, truth, prediction, and what was found and missed, side by side.
 
     Args:
         image: (H, W, C) of any number type.
-        truth: With trained labels.
         predicted: With trained labels, those worth showing.
         table: The classes.
+        truth: With trained labels; None draws image and prediction only.
         title: A line above.
     """
-    height, width = truth.spatial_shape
+    height, width = predicted.spatial_shape
     factor = PANEL_SIDE / max(height, width)
     size = (max(1, round(height * factor)), max(1, round(width * factor)))
     picture = display_image(image)
     if factor > 1:
-        picture = resize_image(picture, size)
-        truth, predicted = (s.moved(lambda layer: resize_labels(layer, size)) for s in (truth, predicted))
+        picture, predicted = resize_image(picture, size), _resized(predicted, size)
+        truth = None if truth is None else _resized(truth, size)
     outline = max(1, round(1.5 / factor)) if factor < 1 else None
-    panels = [
-        Panel("image", picture),
-        Panel("truth", segment_overlay(picture, truth, table, outline=outline)),
-        Panel("prediction", segment_overlay(picture, predicted, table, outline=outline)),
-        Panel("found and missed", found_and_missed(picture, truth, predicted, table)),
-    ]
-    legend = [Key("found", HIT), Key("not there", FALSE_POSITIVE), Key("missed", FALSE_NEGATIVE)]
+    shown = segment_overlay(picture, predicted, table, outline=outline)
+    panels, legend = [Panel("image", picture), Panel("prediction", shown)], []
+    if truth is not None:
+        panels.insert(1, Panel("truth", segment_overlay(picture, truth, table, outline=outline)))
+        panels.append(Panel("found and missed", found_and_missed(picture, truth, predicted, table)))
+        legend = [Key("found", HIT), Key("not there", FALSE_POSITIVE), Key("missed", FALSE_NEGATIVE)]
     shrunk = [Panel(panel.title, resize_image(panel.picture, size)) for panel in panels]
     return side_by_side(shrunk, title=title, legend=legend)
+
+
+def _resized(segments: Segments, size: tuple[int, int]) -> Segments:
+    return segments.moved(lambda layer: resize_labels(layer, size))
 
 
 def _colors(segments: Segments, table: LabelTable) -> RGBImage:

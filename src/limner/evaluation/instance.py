@@ -11,13 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.labels import LabelTable
-from limner.core.prediction import SegmentPrediction
+from limner.core.prediction import SURE, SegmentPrediction
 from limner.core.sample import Sample
 from limner.core.segments import Segments
 from limner.metrics.average_precision import AveragePrecision, PrecisionScores
-
-SURE = 0.5
-"""Objects found with at least this score count in the F1 of an image; AP looks at all of them."""
 
 MATCH = 0.5
 """IoU from which a found object is the true one, in the F1 of an image."""

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.core.labels import LabelTable
-from limner.core.prediction import AnyPrediction, Prediction, SegmentPrediction
+from limner.core.prediction import AnyPrediction
 from limner.core.sample import Sample
-from limner.drawing.comparison import comparison, telling_slice
-from limner.drawing.display import RGBImage
 from limner.drawing.matrix import draw_matrix
 from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
-from limner.drawing.segments import segment_comparison
-from limner.evaluation.instance import SURE
+from limner.drawing.predictions import compare_prediction
 from limner.evaluation.scorer import ImageScores
 from limner.evaluation.semantic_scores import SemanticScores
 
@@ -99,20 +96,8 @@ class WorstAndBest:
 
     def _draw(self, number: int, scores: ImageScores, sample: Sample, prediction: AnyPrediction) -> None:
         title = f"{scores.name}    {self.rank_title} {scores.rank:.3f}"
-        picture = self._compared(sample, prediction, title)
+        picture = compare_prediction(sample.image, prediction, self.labels, truth=sample, title=title)
         self._drawn(number).write_bytes(encode_png(picture))
-
-    def _compared(self, sample: Sample, prediction: AnyPrediction, title: str) -> RGBImage:
-        if not isinstance(prediction, Prediction):
-            assert sample.segments is not None
-            shown = prediction.segments(*[SURE] * isinstance(prediction, SegmentPrediction))
-            return segment_comparison(sample.image, sample.segments, shown, self.labels, title=title)
-        assert sample.semantic is not None
-        image, truth, predicted = sample.image, sample.semantic, prediction.semantic
-        if truth.ndim == 3:
-            middle = telling_slice(truth, self.labels)
-            image, truth, predicted = image[middle], truth[middle], predicted[middle]
-        return comparison(image, predicted, self.labels, truth=truth, title=title)
 
     def _drawn(self, number: int) -> Path:
         return self.folder / f".{number}.png"
