@@ -74,7 +74,7 @@ class DeformableAttention(nn.Module):
         weights = self.attention_weights(queries).view(*per_head[:3], -1).softmax(-1).view(per_head)
         scale = torch.tensor([(width, height) for height, width in sizes], device=queries.device)
         locations = references[:, :, None, :, None] + offsets / scale.to(offsets.dtype).view(-1, 1, 2)
-        values = self.value_proj(memory).unflatten(-1, (self.heads, -1))
+        values = self.value_proj(memory).view(*memory.shape[:2], self.heads, -1)
         projected: Tensor = self.output_proj(sum_of_samples(values, locations, weights, sizes))
         return projected
 
@@ -100,7 +100,7 @@ def sum_of_samples(values: Tensor, locations: Tensor, weights: Tensor, sizes: Se
     factors = weights.to(kind).permute(3, 4, 0, 2, 1).flatten(2, 3)
     pixels = [height * width for height, width in sizes]
     total: Tensor | None = None
-    for level, part in enumerate(values.to(kind).split(pixels, dim=1)):
+    for level, part in enumerate(torch.split(values.to(kind), pixels, dim=1)):
         maps = part.permute(0, 2, 3, 1).reshape(batch * heads, -1, *sizes[level])  # (R, D, h, w)
         summed = _SumOfSamples.apply(maps, grids[level].contiguous(), factors[level].contiguous())
         total = summed if total is None else total + summed

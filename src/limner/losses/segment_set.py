@@ -179,7 +179,7 @@ class SegmentSetLoss(nn.Module):
             return nothing, nothing
         chosen = embeddings.gather(1, matched.queries.unsqueeze(-1).expand(-1, -1, embeddings.shape[-1]))
         maps = chosen.flatten(0, 1).float() @ features.float().flatten(1)
-        maps = maps.unflatten(1, features.shape[1:])  # (M, *s), of the matched queries only
+        maps = maps.view(-1, *features.shape[1:])  # (M, *s), of the matched queries only
         points = uncertain_points(
             maps.detach(),
             num_points=self.num_points,

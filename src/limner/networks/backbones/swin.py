@@ -19,7 +19,7 @@ ANY_SIZE = {"strict_img_size": False, "always_partition": True}
 """timm's own switches: other sizes than the published one, and shifts on maps no larger than a window too."""
 
 
-class _PaddingBlock(SwinTransformerBlock):  # type: ignore[misc] # timm has no types
+class _PaddingBlock(SwinTransformerBlock):
     """timm's block with its windows laid over the padded map."""
 
     def _attn(self, x: torch.Tensor) -> torch.Tensor:
