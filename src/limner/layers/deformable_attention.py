@@ -1,8 +1,8 @@
 """Multi-scale deformable attention: each query looks at a few points of each level, wherever it likes.
 
 Paper: Deformable DETR (Zhu et al., ICLR 2021), https://arxiv.org/abs/2010.04159. Authors' code:
-https://github.com/fundamentalvision/Deformable-DETR (Apache-2.0 licence), a compiled CUDA operator; here it is
-`grid_sample`. Parameters are named as theirs, so that their weights load.
+https://github.com/fundamentalvision/Deformable-DETR (Apache-2.0 licence), a compiled CUDA operator; here it
+is `grid_sample`. Parameters are named as theirs, so that their weights load.
 
 What differs, and why: the values sampled at each point, (B, N, heads, levels, points, D) of them, are never
 all kept. They are added up point by point, and sampled again for the gradient: a tenth of the memory, and on
@@ -62,7 +62,7 @@ class DeformableAttention(nn.Module):
         Args:
             queries: (B, N, C), position included.
             memory: (B, M, C), the pixels of each level row by row, one level after the other.
-            references: (B or 1, N, L or 1, 2) x and y in [0, 1], where 0 and 1 are the outer edges of a level.
+            references: (B or 1, N, L or 1, 2) x and y in [0, 1], 0 and 1 being the outer edges of a level.
             sizes: Height and width of each level.
 
         Returns:

@@ -90,7 +90,7 @@ def pairwise_costs(
 def _mask_costs(embeddings: Tensor, features: Tensor, true_points: Tensor, weights: Weights) -> Tensor:
     """Return the costs (R, N) of R masks against true ones (P, N), whatever their class."""
     logits = embeddings @ features  # (R, P)
-    # Cross-entropy is softplus(x) - x where the truth is 1 and softplus(x) where it is 0: one sum, one product.
+    # Cross-entropy is softplus(x) - x where the truth is 1, softplus(x) where it is 0: one sum, one product.
     both = (logits @ true_points).neg_().add_(F.softplus(logits).sum(1, keepdim=True))
     probabilities = logits.sigmoid_()
     overlap = 2 * (probabilities @ true_points)

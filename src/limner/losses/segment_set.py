@@ -8,7 +8,7 @@ the assignment; the points at which candidates are compared are drawn once an im
 and layer; and maps are made of the matched queries only.
 
 Shape legend: B batch, L decoder layers, Q queries, K classes, C channels, N true segments of an
-image, M pairs of an image over all layers, P points, *s spatial axes of the features, *S those of the true masks.
+image, M pairs of an image, P points, *s spatial axes of the features, *S those of the true masks.
 """
 
 from collections.abc import Sequence

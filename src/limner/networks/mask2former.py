@@ -46,7 +46,7 @@ class Mask2FormerOptions(Config):
     backbone: str = "resnet50"
     """Any of our ResNets, or a timm model that gives maps at strides 4, 8, 16 and 32, such as a Swin."""
     backbone_norm: Literal["trained", "frozen"] = "trained"
-    """`frozen` keeps the batch normalisation of the encoder as it was pretrained, as the authors do on COCO."""
+    """`frozen` keeps the encoder's batch normalisation as it was pretrained, as the paper does on COCO."""
     norm_features: bool | None = None
     """Normalise the channels of each pixel of the backbone's maps; null does so for Swin, as its authors."""
     channels: Annotated[int, Field(gt=0, multiple_of=4)] = 256
