@@ -139,7 +139,7 @@ def test_losses_and_gradients_equal_transformers_at_the_same_points(monkeypatch)
     def draw(*shape, device=None, generator=None):  # every set of points is the same
         shape = shape[0] if isinstance(shape[0], tuple) else shape
         every = torch.randn(4096, 2, generator=torch.Generator().manual_seed(3)).sigmoid()
-        return every[: shape[-2]].expand(shape)
+        return every[: shape[-2]].expand(shape).contiguous()
 
     monkeypatch.setattr(torch, "rand", draw)
     # Statistics stay fixed in both, so that only the decoders' own arithmetic is compared.
