@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from limner.core.outputs import DenseLogits
+from limner.core.outputs import DenseLogits, QueryMasks
 from limner.networks import NETWORKS, build_network
 
 # The smallest sensible form of each row, so that the contract takes seconds.
@@ -65,6 +65,16 @@ TINY = {
         "auxiliary_channels": 8,
         "auxiliary_level": 2,
     },
+    "mask2former": {
+        "backbone": "resnet18",
+        "channels": 16,
+        "heads": 4,
+        "num_queries": 10,
+        "pixel_layers": 1,
+        "pixel_feedforward": 16,
+        "decoder_layers": 3,
+        "decoder_feedforward": 16,
+    },
     "unet3d": {"widths": (4, 8, 12)},
 }
 # Parameters that the authors' training leaves as they were drawn.
@@ -87,21 +97,41 @@ def draw(dims, *, batch=2, channels=3, size=None, seed=0):
     return torch.randn(batch, channels, *size, generator=torch.Generator().manual_seed(seed))
 
 
+def pixel_scores(outputs):
+    """The scores of each pixel: of the classes, or of the queries' masks."""
+    return outputs.mask_logits if isinstance(outputs, QueryMasks) else outputs.logits
+
+
+def every_score(outputs):
+    """Every tensor of scores that a loss sees."""
+    if isinstance(outputs, QueryMasks):
+        layers = (outputs, *outputs.auxiliary)
+        return [scores for layer in layers for scores in (layer.class_logits, layer.mask_logits)]
+    return [outputs.logits, *(side.logits for side in outputs.auxiliary)]
+
+
+def class_scores(outputs):
+    """The class scores alone, classes along axis 1."""
+    if isinstance(outputs, QueryMasks):
+        return [layer.class_logits.transpose(1, 2) for layer in (outputs, *outputs.auxiliary)]
+    return every_score(outputs)
+
+
 def scores(network, images):
     outputs = network(images)
-    assert isinstance(outputs, DenseLogits)
-    return outputs.logits
+    assert isinstance(outputs, (DenseLogits, QueryMasks))
+    return pixel_scores(outputs)
 
 
 def test_every_parameter_learns(name, dims):
     network = build(name, dims).train()
     outputs = network(draw(dims))
-    assert outputs.logits.shape[:2] == (2, NUM_CLASSES)
+    assert isinstance(outputs, NETWORKS[name].output)
+    no_object = isinstance(outputs, QueryMasks)
+    assert all(logits.shape[:2][0] == 2 for logits in every_score(outputs))
+    assert class_scores(outputs)[0].shape[1] == NUM_CLASSES + no_object
     # Weighting the scores by noise: a plain sum would have no gradient through a normalisation.
-    loss = sum(
-        (logits * torch.randn_like(logits)).sum()
-        for logits in (outputs.logits, *(side.logits for side in outputs.auxiliary))
-    )
+    loss = sum((logits * torch.randn_like(logits)).sum() for logits in every_score(outputs))
     loss.backward()
     for parameter_name, parameter in network.named_parameters():
         if parameter_name in FROZEN.get(name, ()):
@@ -125,8 +155,8 @@ def test_any_size_and_the_scores_cover_the_image(name, dims, size):
 def test_batch_of_one_trains_at_the_smallest_size(name, dims):
     network = build(name, dims).train()
     outputs = network(draw(dims, batch=1, size=(33,) * dims))
-    outputs.logits.square().mean().backward()
-    assert outputs.logits.isfinite().all()
+    sum(logits.square().mean() for logits in every_score(outputs)).backward()
+    assert all(logits.isfinite().all() for logits in every_score(outputs))
 
 
 @pytest.mark.parametrize("channels", [1, 5])
@@ -194,7 +224,7 @@ def test_exports(name, dims):
     program = torch.export.export(network, (images,))
     with torch.no_grad():
         torch.testing.assert_close(
-            program.module()(images).logits, scores(network, images), atol=1e-5, rtol=1e-4
+            pixel_scores(program.module()(images)), scores(network, images), atol=1e-5, rtol=1e-4
         )
 
 
@@ -221,7 +251,10 @@ def test_at_first_all_classes_are_about_equally_likely(name, dims):
     # So the first cross-entropy is ln K on evenly mixed truth.
     network = build(name, dims).train()
     outputs = network(draw(dims))
-    for logits in (outputs.logits, *(side.logits for side in outputs.auxiliary)):
-        truth = torch.arange(logits[:, 0].numel()).reshape(logits[:, 0].shape) % NUM_CLASSES
+    for logits in class_scores(outputs):
+        num_classes = logits.shape[1]
+        truth = torch.arange(logits[:, 0].numel()).reshape(logits[:, 0].shape) % num_classes
         first = nn.functional.cross_entropy(logits, truth)
-        assert abs(first.item() - math.log(NUM_CLASSES)) < 0.2
+        # A handful of queries averages over far fewer draws than a map of pixels does.
+        tolerance = 0.4 if isinstance(outputs, QueryMasks) else 0.2
+        assert abs(first.item() - math.log(num_classes)) < tolerance

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from limner.core.outputs import DenseLogits, resize_logits
-from limner.decoding import semantic
+from limner.decoding import resizing
 from limner.decoding.semantic import semantic_labels, semantic_probabilities
 
 SIZES = [
@@ -18,7 +18,7 @@ SIZES = [
 @pytest.mark.parametrize(("native", "wanted"), SIZES)
 @pytest.mark.parametrize("chunk", [1, 200, 2**20])
 def test_chunks_give_what_the_whole_gives(native, wanted, chunk, monkeypatch):
-    monkeypatch.setattr(semantic, "_CHUNK_ELEMENTS", chunk)
+    monkeypatch.setattr(resizing, "_CHUNK_ELEMENTS", chunk)
     logits = torch.randn(2, 5, *native, generator=torch.Generator().manual_seed(0))
     mode = "bilinear" if len(native) == 2 else "trilinear"
     whole = F.interpolate(logits, size=wanted, mode=mode, align_corners=False)

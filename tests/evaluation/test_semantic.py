@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import Prediction
-from limner.evaluation.semantic import SemanticScorer, foreground_index
+from limner.evaluation.semantic import SemanticScorer
+from limner.evaluation.semantic_scores import foreground_index
 
 
 def labels(*names):

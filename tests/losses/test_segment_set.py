@@ -43,7 +43,7 @@ def loss_of(found, targets, *, seed=0, **options):
     return loss(found, targets, generator=generator(seed))
 
 
-def naive(found, targets, seed=0):
+def naive(found, targets, seed=0):  # noqa: C901 - the whole paper at once
     """The paper's loss, with the maps of all queries, a query and an image at a time."""
     draws = generator(seed)
     layers = [*found.auxiliary, found]

@@ -330,6 +330,60 @@ ROWS = {
         *("psanet", 19, 3, {}, 59138694),
         "a07c853bbeda12aeef50ea756810d2d95cf35a08fbeb59da4d45b3d66f5e2573",
     ),
+    ("Mask2Former", "R50 instance COCO (official)"): (
+        *("mask2former", 80, 3, {"backbone_norm": "frozen"}, 43970257),
+        "fb08084ed12c5183c3458e718653adf158b5fa32120d47941186613eda92338e",
+    ),
+    ("Mask2Former", "Swin-T instance COCO (official)"): (
+        *("mask2former", 80, 3, {"backbone": "swin_tiny_patch4_window7_224"}, 47421643),
+        "d6192761f49dd5040bf6665ef4359b85a6e027f37aa8a5cc8227dbbbf5f9fa5f",
+    ),
+    ("Mask2Former", "R50 panoptic COCO (official)"): (
+        *("mask2former", 133, 3, {"backbone_norm": "frozen"}, 43983878),
+        "303c901ceb7ea9926f6383be8cd5e87e3f84ce3c91ff07eb83aadfe9a2340da1",
+    ),
+    ("Mask2Former", "R50 semantic, Cityscapes 19, 100 queries (mmseg)"): (
+        *("mask2former", 19, 3, {}, 44007700),
+        "38d15303398c6e97134b30afc60f596990241f08524485655f508b920bd13b08",
+    ),
+    ("Mask2Former", "Swin-T semantic, Cityscapes 19, 100 queries (mmseg)"): (
+        *("mask2former", 19, 3, {"backbone": "swin_tiny_patch4_window7_224"}, 47405966),
+        "17178bf03a6a24480bce5891f129b8c407f63150e5a6d9a03b815ac697f0d1c5",
+    ),
+    ("Mask2Former", "Swin-T semantic Cityscapes (official)"): (
+        *("mask2former", 19, 3, {"backbone": "swin_tiny_patch4_window7_224"}, 47405966),
+        "17178bf03a6a24480bce5891f129b8c407f63150e5a6d9a03b815ac697f0d1c5",
+    ),
+    ("Mask2Former", "R50 panoptic ADE20K (official)"): (
+        *("mask2former", 150, 3, {"backbone_norm": "frozen"}, 43988247),
+        "bc0faac25be6b343c38f616abfd28939c06d6dd78e402beafd92ecb2b6390a5f",
+    ),
+    ("Mask2Former", "R50 semantic ADE20K (official)"): (
+        *("mask2former", 150, 3, {"backbone_norm": "frozen"}, 43988247),
+        "bc0faac25be6b343c38f616abfd28939c06d6dd78e402beafd92ecb2b6390a5f",
+    ),
+    ("Mask2Former", "R50 instance ADE20K (official)"): (
+        *("mask2former", 100, 3, {"backbone_norm": "frozen"}, 43975397),
+        "4549d3326391124a607167a2ddcb41c0d639ce41874aa47f7d8bd02409784ae2",
+    ),
+    ("Mask2Former", "R50 panoptic Cityscapes (official)"): (
+        *("mask2former", 19, 3, {}, 44007700),
+        "38d15303398c6e97134b30afc60f596990241f08524485655f508b920bd13b08",
+    ),
+    ("Mask2Former", "Swin-T semantic ADE20K (official)"): (
+        *("mask2former", 150, 3, {"backbone": "swin_tiny_patch4_window7_224"}, 47439633),
+        "9ba7e2acc56c0aee273f8987958a03ac9b48ed9802d1a29440c9d691f523f1cc",
+    ),
+    ("Mask2Former", "Swin-L instance COCO 200 queries (official)"): (
+        *(
+            "mask2former",
+            80,
+            3,
+            {"backbone": "swin_large_patch4_window12_384", "num_queries": 200},
+            215521989,
+        ),
+        "566c92efd7c2662916ed2e5365ee677c34df712464273d3460d0dc24565c1a3f",
+    ),
     ("PSANet", "PSANet-r101-d8"): (
         *("psanet", 19, 3, {"backbone": "resnet101c"}, 78130822),
         "6cd2ad714544536d048807185c94ae1bf9ae389dfcbecb83380eb3638ba8caf1",

@@ -47,7 +47,7 @@ def find_objects(
     best = chances.flatten().topk(min(limit, chances.numel()))
     queries = best.indices // chances.shape[1]
     labels = best.indices % chances.shape[1]
-    used, place = queries.unique(return_inverse=True)  # a query may stand for several classes
+    used, place = torch.unique(queries, return_inverse=True)  # a query may stand for several classes
     masks = torch.empty((len(used), *size), dtype=torch.bool, device=chances.device)
     quality = torch.empty(len(used), device=chances.device)
     for rows, scores in _masks_in_chunks(outputs, image, used, size):

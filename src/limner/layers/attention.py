@@ -39,7 +39,9 @@ class MultiheadAttention(nn.Module):
         """
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         q, k, v = (
-            F.linear(x, weight, bias).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, h, N or M, C / h)
+            F.linear(x, weight, bias)
+            .view(*x.shape[:2], self.heads, -1)
+            .transpose(1, 2)  # (B, h, N or M, C / h)
             for x, weight, bias in zip((queries, keys, values), weights, biases, strict=True)
         )
         mask = None if seen is None else seen.unsqueeze(1)

@@ -1,8 +1,8 @@
 """Multi-scale deformable attention: each query looks at a few points of each level, wherever it likes.
 
 Paper: Deformable DETR (Zhu et al., ICLR 2021), https://arxiv.org/abs/2010.04159. Authors' code:
-https://github.com/fundamentalvision/Deformable-DETR (Apache-2.0 licence), a compiled CUDA operator; here it is
-`grid_sample`. Parameters are named as theirs, so that their weights load.
+https://github.com/fundamentalvision/Deformable-DETR (Apache-2.0 licence), a compiled CUDA operator; here it
+is `grid_sample`. Parameters are named as theirs, so that their weights load.
 
 What differs, and why: the values sampled at each point, (B, N, heads, levels, points, D) of them, are never
 all kept. They are added up point by point, and sampled again for the gradient: a tenth of the memory, and on
@@ -62,7 +62,7 @@ class DeformableAttention(nn.Module):
         Args:
             queries: (B, N, C), position included.
             memory: (B, M, C), the pixels of each level row by row, one level after the other.
-            references: (B or 1, N, L or 1, 2) x and y in [0, 1], where 0 and 1 are the outer edges of a level.
+            references: (B or 1, N, L or 1, 2) x and y in [0, 1], 0 and 1 being the outer edges of a level.
             sizes: Height and width of each level.
 
         Returns:
@@ -74,7 +74,7 @@ class DeformableAttention(nn.Module):
         weights = self.attention_weights(queries).view(*per_head[:3], -1).softmax(-1).view(per_head)
         scale = torch.tensor([(width, height) for height, width in sizes], device=queries.device)
         locations = references[:, :, None, :, None] + offsets / scale.to(offsets.dtype).view(-1, 1, 2)
-        values = self.value_proj(memory).unflatten(-1, (self.heads, -1))
+        values = self.value_proj(memory).view(*memory.shape[:2], self.heads, -1)
         projected: Tensor = self.output_proj(sum_of_samples(values, locations, weights, sizes))
         return projected
 
@@ -100,7 +100,7 @@ def sum_of_samples(values: Tensor, locations: Tensor, weights: Tensor, sizes: Se
     factors = weights.to(kind).permute(3, 4, 0, 2, 1).flatten(2, 3)
     pixels = [height * width for height, width in sizes]
     total: Tensor | None = None
-    for level, part in enumerate(values.to(kind).split(pixels, dim=1)):
+    for level, part in enumerate(torch.split(values.to(kind), pixels, dim=1)):
         maps = part.permute(0, 2, 3, 1).reshape(batch * heads, -1, *sizes[level])  # (R, D, h, w)
         summed = _SumOfSamples.apply(maps, grids[level].contiguous(), factors[level].contiguous())
         total = summed if total is None else total + summed

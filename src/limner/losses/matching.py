@@ -82,7 +82,7 @@ def pairwise_costs(
     rows = max(1, limit // features.shape[1])
     of_mask = [
         _mask_costs(some, features, true_points, weights)
-        for some in embeddings.float().flatten(0, 1).split(rows)
+        for some in torch.split(embeddings.float().flatten(0, 1), rows)
     ]
     return weights.class_ * of_class + torch.cat(of_mask).view(of_class.shape)
 
@@ -90,7 +90,7 @@ def pairwise_costs(
 def _mask_costs(embeddings: Tensor, features: Tensor, true_points: Tensor, weights: Weights) -> Tensor:
     """Return the costs (R, N) of R masks against true ones (P, N), whatever their class."""
     logits = embeddings @ features  # (R, P)
-    # Cross-entropy is softplus(x) - x where the truth is 1 and softplus(x) where it is 0: one sum, one product.
+    # Cross-entropy is softplus(x) - x where the truth is 1, softplus(x) where it is 0: one sum, one product.
     both = (logits @ true_points).neg_().add_(F.softplus(logits).sum(1, keepdim=True))
     probabilities = logits.sigmoid_()
     overlap = 2 * (probabilities @ true_points)
@@ -119,5 +119,5 @@ def assign(costs: Sequence[Tensor], *, device: torch.device) -> list[Matches]:
         found = np.array([linear_sum_assignment(matrix) for matrix in matrices], dtype=np.int64)  # (L, 2, n)
         pairs.append(torch.from_numpy(found))
     flat = torch.cat([pair.flatten() for pair in pairs]).to(device, non_blocking=True)
-    parts = flat.split([pair.numel() for pair in pairs])
+    parts = torch.split(flat, [pair.numel() for pair in pairs])
     return [Matches(*part.view(pair.shape).unbind(1)) for part, pair in zip(parts, pairs, strict=True)]

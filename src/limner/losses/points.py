@@ -86,7 +86,7 @@ def uncertain_points(
         return torch.rand((masks, count, 2), device=maps.device, generator=generator)
 
     points = []
-    for some in maps.split(max(1, limit // many)):
+    for some in torch.split(maps, max(1, limit // many)):
         candidates = draw(len(some), many)
         scores = sample_at(some.unsqueeze(1), candidates).squeeze(1)
         chosen = scores.abs_().topk(num_uncertain, dim=1, largest=False, sorted=False).indices

@@ -8,7 +8,7 @@ the assignment; the points at which candidates are compared are drawn once an im
 and layer; and maps are made of the matched queries only.
 
 Shape legend: B batch, L decoder layers, Q queries, K classes, C channels, N true segments of an
-image, M pairs of an image over all layers, P points, *s spatial axes of the features, *S those of the true masks.
+image, M pairs of an image, P points, *s spatial axes of the features, *S those of the true masks.
 """
 
 from collections.abc import Sequence
@@ -179,7 +179,7 @@ class SegmentSetLoss(nn.Module):
             return nothing, nothing
         chosen = embeddings.gather(1, matched.queries.unsqueeze(-1).expand(-1, -1, embeddings.shape[-1]))
         maps = chosen.flatten(0, 1).float() @ features.float().flatten(1)
-        maps = maps.unflatten(1, features.shape[1:])  # (M, *s), of the matched queries only
+        maps = maps.view(-1, *features.shape[1:])  # (M, *s), of the matched queries only
         points = uncertain_points(
             maps.detach(),
             num_points=self.num_points,

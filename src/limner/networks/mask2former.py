@@ -46,7 +46,7 @@ class Mask2FormerOptions(Config):
     backbone: str = "resnet50"
     """Any of our ResNets, or a timm model that gives maps at strides 4, 8, 16 and 32, such as a Swin."""
     backbone_norm: Literal["trained", "frozen"] = "trained"
-    """`frozen` keeps the batch normalisation of the encoder as it was pretrained, as the authors do on COCO."""
+    """`frozen` keeps the encoder's batch normalisation as it was pretrained, as the paper does on COCO."""
     norm_features: bool | None = None
     """Normalise the channels of each pixel of the backbone's maps; null does so for Swin, as its authors."""
     channels: Annotated[int, Field(gt=0, multiple_of=4)] = 256
@@ -137,11 +137,14 @@ class PixelDecoder(nn.Module):
         self.smoothing = ConvNormAct(channels, channels, norm="group", norm_groups=GROUPS)
         self.mask_features = nn.Conv2d(channels, channels, 1)
         nn.init.normal_(self.level_embed)
-        for projection in self.input_proj:
-            nn.init.xavier_uniform_(projection.conv.weight)
-            nn.init.zeros_(projection.conv.bias)
-        for convolution in (self.lateral.conv, self.smoothing.conv, self.mask_features):
-            nn.init.kaiming_uniform_(convolution.weight, a=1)
+        for convolution in self.input_proj.modules():
+            if isinstance(convolution, nn.Conv2d) and convolution.bias is not None:
+                nn.init.xavier_uniform_(convolution.weight)
+                nn.init.zeros_(convolution.bias)
+        nn.init.kaiming_uniform_(self.lateral.conv.weight, a=1)
+        nn.init.kaiming_uniform_(self.smoothing.conv.weight, a=1)
+        nn.init.kaiming_uniform_(self.mask_features.weight, a=1)
+        assert self.mask_features.bias is not None, "it has one"
         nn.init.zeros_(self.mask_features.bias)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
@@ -166,8 +169,11 @@ class PixelDecoder(nn.Module):
         position, references = torch.cat(positions), _pixel_centres(sizes, like=pixels)
         for layer in self.layers:
             pixels = layer(pixels, position, references, sizes)
-        parts = pixels.split([height * width for height, width in sizes], dim=1)
-        levels = [part.transpose(1, 2).unflatten(2, size) for part, size in zip(parts, sizes, strict=True)]
+        parts = torch.split(pixels, [height * width for height, width in sizes], dim=1)
+        levels = [
+            part.transpose(1, 2).reshape(len(part), -1, *size)
+            for part, size in zip(parts, sizes, strict=True)
+        ]
         summed = self.lateral(finest) + resize(levels[-1], finest.shape[2:])
         return levels, self.mask_features(self.smoothing(summed))
 
