@@ -51,7 +51,7 @@ def test_memory_stops_where_the_machine_runs_short(tmp_path, monkeypatch):
     monkeypatch.setattr(cache_module, "available_bytes", lambda: 1000 << 20)
     cache = MemoryCache()
     assert cache.budget_bytes == 500 << 20
-    big = (np.zeros((65 << 20, 1, 1), np.uint8), np.zeros((1, 1), np.uint8))
+    big = Decoded(np.zeros((65 << 20, 1, 1), np.uint8), np.zeros((1, 1), np.uint8))
     cache.put(record_of(tmp_path, "a"), big)
     # Another process takes all but 199 MB; a fifth of 1000 is kept free.
     monkeypatch.setattr(cache_module, "available_bytes", lambda: 199 << 20)
