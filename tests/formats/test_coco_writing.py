@@ -22,7 +22,7 @@ def test_objects_are_read_back_by_the_format_that_reads_coco(make_tree) -> None:
     root = make_tree({"a.png": np.zeros((6, 9, 3), np.uint8)})
     masks = np.zeros((2, 6, 9), bool)
     masks[0, 1:3, 2:5] = masks[1, 2:6, 4:9] = True
-    found = SegmentPrediction("a", masks, np.array([1, 1]), np.array([0.9, 0.25], np.float32))
+    found = SegmentPrediction("a", masks, np.array([0, 0]), np.array([0.9, 0.25], np.float32))
     with CocoPredictions(root / "instances.json", LABELS.things()) as rows:
         rows.add(found, file_name="a.png")
     row = json.loads((root / "instances.json").read_text())["annotations"][0]

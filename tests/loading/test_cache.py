@@ -9,11 +9,12 @@ import pytest
 
 from limner.core.sample import Record
 from limner.loading import cache as cache_module
-from limner.loading.cache import DiskCache, MemoryCache
+from limner.core.segments import segments_of
+from limner.loading.cache import Decoded, DiskCache, MemoryCache
 
 
 def decoded_of(number, size=(4, 5)):
-    return np.full((*size, 3), number, np.uint8), np.full(size, number, np.uint8)
+    return Decoded(np.full((*size, 3), number, np.uint8), np.full(size, number, np.uint8))
 
 
 def record_of(folder, name):
@@ -40,7 +41,7 @@ def test_what_memory_cannot_hold_spills(tmp_path):
     for i, record in enumerate(records):
         cache.put(record, decoded_of(i))
     for i, record in enumerate(records):
-        image, labels = cache.get(record)
+        image, labels = cache.get(record).image, cache.get(record).semantic
         assert isinstance(image, np.memmap) == (i > 0)
         assert (image == i).all()
         assert (labels == i).all()
@@ -50,7 +51,7 @@ def test_memory_stops_where_the_machine_runs_short(tmp_path, monkeypatch):
     monkeypatch.setattr(cache_module, "available_bytes", lambda: 1000 << 20)
     cache = MemoryCache()
     assert cache.budget_bytes == 500 << 20
-    big = (np.zeros((65 << 20, 1, 1), np.uint8), np.zeros((1, 1), np.uint8))
+    big = Decoded(np.zeros((65 << 20, 1, 1), np.uint8), np.zeros((1, 1), np.uint8))
     cache.put(record_of(tmp_path, "a"), big)
     # Another process takes all but 199 MB; a fifth of 1000 is kept free.
     monkeypatch.setattr(cache_module, "available_bytes", lambda: 199 << 20)
@@ -81,10 +82,23 @@ def test_memory_counts_right_under_many_threads(tmp_path):
 def test_disk_outlives_the_process(tmp_path):
     record = record_of(tmp_path, "a")
     DiskCache(tmp_path / "cache").put(record, decoded_of(7))
-    image, labels = DiskCache(tmp_path / "cache").get(record)
+    found = DiskCache(tmp_path / "cache").get(record)
+    image, labels = found.image, found.semantic
     assert (image == 7).all()
     assert (labels == 7).all()
     assert not image.flags.writeable
+
+
+def test_disk_keeps_segments_too(tmp_path):
+    record = record_of(tmp_path, "a")
+    masks = np.zeros((2, 4, 5), bool)
+    masks[0, :2], masks[1, 1:3] = True, True
+    segments = segments_of(masks, [3, 1], [False, True], shape=(4, 5))
+    parts = ("image", "layers", "segments")
+    DiskCache(tmp_path / "cache", parts=parts).put(record, Decoded(masks[0][..., None], segments=segments))
+    found = DiskCache(tmp_path / "cache", parts=parts).get(record)
+    np.testing.assert_array_equal(found.segments.masks(), masks)
+    assert (found.segments.labels.tolist(), found.segments.is_crowd.tolist()) == ([3, 1], [False, True])
 
 
 def test_disk_forgets_changed_files_and_other_label_tables(tmp_path):

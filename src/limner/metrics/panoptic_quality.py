@@ -1,4 +1,4 @@
-"""Panoptic quality (Kirillov et al., CVPR 2019), as running sums; the arithmetic is that of COCO's panopticapi.
+"""Panoptic quality (Kirillov et al., CVPR 2019), as running sums; arithmetic of COCO's panopticapi.
 
 Shape legend: K classes, T true segments, P predicted segments.
 """
