@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from limner.core.sample import Record
-from limner.loading import cache as cache_module
 from limner.core.segments import segments_of
+from limner.loading import cache as cache_module
 from limner.loading.cache import Decoded, DiskCache, MemoryCache
 
 
