@@ -1,4 +1,4 @@
-"""What scoring one street scene costs: logits -> labels -> confusion matrix, against the usual ways.
+"""What scoring one street scene costs: logits -> labels -> scores, against the usual ways.
 
     python benchmarks/scoring_speed.py [--height 1024 --width 2048 --classes 19]
 
@@ -14,8 +14,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from limner.core.labels import LabelClass, LabelTable
 from limner.core.outputs import DenseLogits
+from limner.core.prediction import Prediction
 from limner.decoding.semantic import semantic_labels
+from limner.evaluation.semantic import SemanticScorer
 from limner.metrics.confusion import count_pairs
 
 
@@ -61,6 +64,10 @@ def main() -> None:
         pairs = classes * truth_tensor[known].long() + predicted_tensor[known]
         return torch.bincount(pairs, minlength=classes**2)
 
+    table = LabelTable(tuple(LabelClass(f"class {i}", (i,), (i, i, i)) for i in range(classes)))
+    prediction = Prediction("scene", predicted)
+    scorer = SemanticScorer(table, uncertainty=True)
+    outlines = SemanticScorer(table, uncertainty=True, boundaries=True)
     same = (semantic_labels(outputs, size) == plain_decode()).float().mean()
     print(f"{height}x{width}, {classes} classes; labels agree in {100 * float(same):.4f} % of the pixels")
     for name, work in (
@@ -69,6 +76,8 @@ def main() -> None:
         ("count: numpy bincount", numpy_count),
         ("count: torch bincount", torch_count),
         ("count: limner", lambda: count_pairs(truth, predicted, classes)),
+        ("scorer: as `limner evaluate`", lambda: scorer.update(prediction, truth)),
+        ("scorer: with --boundaries", lambda: outlines.update(prediction, truth)),
     ):
         print(f"{name:32s}{median_ms(work):9.2f} ms")
 

@@ -20,11 +20,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from limner.api.browse import browse
     from limner.api.check import check
+    from limner.api.compare import compare
     from limner.api.compare_networks import compare_networks
     from limner.api.convert import convert
     from limner.api.demo import demo
     from limner.api.doctor import doctor
     from limner.api.evaluate import evaluate
+    from limner.api.explain import explain
     from limner.api.load import load
     from limner.api.measure import measure
     from limner.api.plan import plan
@@ -37,11 +39,13 @@ if TYPE_CHECKING:
 __all__ = [
     "browse",
     "check",
+    "compare",
     "compare_networks",
     "convert",
     "demo",
     "doctor",
     "evaluate",
+    "explain",
     "load",
     "measure",
     "plan",

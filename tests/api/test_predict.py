@@ -78,3 +78,19 @@ def test_settings_are_changed_where_they_are_named():
     assert changed == InferencePlan(window=(64, 64), overlap=0.25, flips=False, scales=(0.5, 1.0))
     with pytest.raises(ConfigError, match="overlap"):
         inference_settings(plan, overlap=1.0)
+
+
+def test_truth_stands_beside_the_prediction(run, cells, tmp_path):
+    foreign = tmp_path / "other.png"
+    cv2.imwrite(str(foreign), np.zeros((40, 50, 3), np.uint8))
+    paths = [cells / "images" / "cell_0.png", foreign]
+    result = limner.predict(run.root, paths, out=tmp_path / "out", compare=cells, device="cpu")
+    assert not result.failures
+    pictures = sorted((result.out / "comparisons").rglob("*.png"))
+    widths = {p.stem: cv2.imread(str(p)).shape[1] for p in pictures}
+    # Four panels of one size where the truth is known, two where it is not.
+    assert len(pictures) == 2 and widths["cell_0"] > 1.8 * widths["other"]
+    names = "classes:\n- {name: background, value: 0}\n- {name: nerve, value: 255}\n"
+    (cells / "dataset.yaml").write_text(names)
+    with pytest.raises(DataError, match="not trained on"):
+        limner.predict(run.root, paths, out=tmp_path / "out", compare=cells, device="cpu")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from limner.api.load import load, model_folder
 from limner.api.output_folder import make_output_folder
 from limner.api.run_splits import read_splits
+from limner.api.truth import labels_for
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.labels import LabelTable
 from limner.core.plan import InferencePlan
@@ -18,7 +19,6 @@ from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
 from limner.evaluation.files import PICTURES, PerImageFile, Skipped, write_scores, write_speed
-from limner.evaluation.label_match import match_labels
 from limner.evaluation.pictures import WorstAndBest, write_matrix
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.semantic import SemanticScorer, SemanticScores, foreground_index
@@ -122,7 +122,7 @@ def evaluate(
         name, labels = split or "val", predictor.labels
         records = _training_records(source, run, name)
     else:
-        name, labels = _foreign_name(source.root, split), _foreign_labels(source, predictor.labels)
+        name, labels = _foreign_name(source.root, split), labels_for(source, predictor.labels)
         records = _foreign_records(source, split)
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
@@ -273,12 +273,6 @@ def _foreign_name(root: Path, split: str | None) -> str:
     if split is not None:
         return f"{root.name}-{split}"
     return f"{root.parent.name}-{root.name}" if root.name in TRAINING_SPLITS else root.name
-
-
-def _foreign_labels(source: Source, trained: LabelTable) -> LabelTable:
-    """Return the data's values in the model's order; data that names no class has the model's own."""
-    declared = source.declared_labels()
-    return trained if declared is None else match_labels(trained, declared, where=str(source.root))
 
 
 def _foreign_records(source: Source, split: str | None) -> Sequence[Record]:

@@ -89,8 +89,7 @@ def measure(
         normalization = InputNormalization((128.0,) * channels, (64.0,) * channels)
     size = _checked_size(size, dims, batch)
     network = network.to(chosen).eval()
-    with torch.device("meta"):
-        blank = torch.zeros(batch, channels, *size)
+    blank = torch.zeros(batch, channels, *size, device=chosen)
     return Measured(
         name=str(target),
         size=size,
@@ -101,7 +100,7 @@ def measure(
         precision=precision,
         parameters=count_parameters(network),
         parts=parameters_by_part(network),
-        multiply_adds=count_multiply_adds(_weightless(network), blank),
+        multiply_adds=count_multiply_adds(network, blank),
         speed=measure_speed(
             network,
             normalization.to(chosen),
@@ -122,13 +121,6 @@ def _named(name: str, num_classes: int, channels: int) -> tuple[nn.Module, int]:
         settings["name"], num_classes=num_classes, in_channels=channels, spatial_dims=dims, **options
     )
     return network, dims
-
-
-def _weightless(network: nn.Module) -> nn.Module:
-    """Return a copy without memory, in which shapes alone are computed."""
-    import copy
-
-    return copy.deepcopy(network).to("meta")
 
 
 def _checked_size(size: tuple[int, ...] | None, dims: int, batch: int) -> tuple[int, ...]:

@@ -8,13 +8,15 @@ import numpy as np
 
 from limner.api.load import load
 from limner.api.output_folder import cannot_write, make_output_folder
+from limner.api.truth import Truth
 from limner.core.config import parse_config
 from limner.core.errors import DataError
 from limner.core.plan import InferencePlan
 from limner.core.prediction import Prediction
 from limner.core.progress import Track, silent
-from limner.core.sample import Image
+from limner.core.sample import Image, LabelMap
 from limner.drawing.colors import overlay as draw_overlay
+from limner.drawing.comparison import comparison
 from limner.drawing.display import display_image
 from limner.drawing.png import encode_png
 from limner.formats.images import read_image
@@ -23,7 +25,7 @@ from limner.inference.image_paths import ImagePath, list_images
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 
-MASKS, OVERLAYS, PROBABILITIES = "masks", "overlays", "probabilities"
+MASKS, OVERLAYS, PROBABILITIES, COMPARISONS = "masks", "overlays", "probabilities", "comparisons"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class _Wanted:
     out: Path
     overlay: bool
     probabilities: bool
+    truth: Truth | None
 
 
 def predict(
@@ -65,6 +68,7 @@ def predict(
     out: Path | str,
     overlay: bool = True,
     probabilities: bool = False,
+    compare: Path | str | None = None,
     settings: InferencePlan | None = None,
     device: str = "auto",
     precision: str | None = None,
@@ -82,6 +86,8 @@ def predict(
         out: The output folder; files in it that have the same names are replaced.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
+        compare: A labelled folder that holds the images: ``out/comparisons/NAME.png`` shows image, truth,
+            prediction, and the map of hits and errors. An image that has no labels there is shown without.
         settings: Window, overlap, flips and scales; None takes those of the model's plan.
         device: As in `load`.
         precision: As in `load`.
@@ -89,7 +95,8 @@ def predict(
 
     Raises:
         ModelError: The model cannot be loaded.
-        DataError: There is no image at all, or the output folder cannot be written.
+        DataError: There is no image at all, the output folder cannot be written, or the classes of
+            `compare` are not the model's.
     """
     images = list_images([paths] if isinstance(paths, (str, Path)) else paths)
     if not images:
@@ -98,7 +105,8 @@ def predict(
         predictor = model
     else:
         predictor = load(model, device=device, precision=precision, settings=settings)
-    wanted = _Wanted(Path(out).expanduser(), overlay, probabilities)
+    truth = None if compare is None else Truth(compare, predictor.labels)
+    wanted = _Wanted(Path(out).expanduser(), overlay, probabilities, truth)
     make_output_folder(wanted.out)
     masks: list[Path] = []
     failures: list[Failure] = []
@@ -107,10 +115,11 @@ def predict(
         try:
             image = array()
             prediction = predictor.predict(image, name=str(item.path), probabilities=probabilities)
+            true = None if truth is None else truth.of(item.path)
         except DataError as error:
             failures.append(Failure(item.path, str(error)))
             continue
-        masks.append(_write(wanted, item, image, prediction, predictor))
+        masks.append(_write(wanted, item, image, prediction, predictor, true))
     return PredictResult(wanted.out, tuple(masks), tuple(failures))
 
 
@@ -133,7 +142,12 @@ def inference_settings(
 
 
 def _write(
-    wanted: _Wanted, item: ImagePath, image: Image, prediction: Prediction, predictor: Predictor
+    wanted: _Wanted,
+    item: ImagePath,
+    image: Image,
+    prediction: Prediction,
+    predictor: Predictor,
+    truth: LabelMap | None,
 ) -> Path:
     """Write all that is wanted of one image; return the mask's path."""
     labels = predictor.labels
@@ -143,6 +157,9 @@ def _write(
         if wanted.overlay:
             picture = draw_overlay(display_image(image), prediction.semantic, labels)
             _place(wanted.out / OVERLAYS, f"{item.output}.png").write_bytes(encode_png(picture))
+        if wanted.truth is not None:
+            picture = comparison(image, prediction.semantic, labels, truth=truth, title=item.path.name)
+            _place(wanted.out / COMPARISONS, f"{item.output}.png").write_bytes(encode_png(picture))
         if wanted.probabilities:
             assert prediction.probabilities is not None
             path = _place(wanted.out / PROBABILITIES, f"{item.output}.npy")

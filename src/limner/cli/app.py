@@ -8,11 +8,13 @@ import typer
 import limner
 from limner.cli.browse import browse
 from limner.cli.check import check
+from limner.cli.compare import compare
 from limner.cli.compare_networks import compare_networks
 from limner.cli.convert import convert
 from limner.cli.demo import demo
 from limner.cli.doctor import doctor
 from limner.cli.evaluate import evaluate
+from limner.cli.explain import explain
 from limner.cli.measure import measure
 from limner.cli.networks import networks
 from limner.cli.plan import plan
@@ -32,7 +34,7 @@ app = typer.Typer(
 for verb in (
     *(check, browse, stats, split, convert),
     *(plan, train, evaluate, predict, report),
-    *(networks, measure, compare_networks, doctor, demo),
+    *(compare, explain, networks, measure, compare_networks, doctor, demo),
 ):
     app.command()(verb)
 

@@ -16,6 +16,10 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write (classes, H, W) float16 .npy files.")
     ] = False,
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="The labelled folder of the images: also draw truth, hits and errors."),
+    ] = None,
     window: Annotated[str, typer.Option(help="Slide a window of this size, such as 512x512.")] = "",
     overlap: Annotated[
         float | None, typer.Option(min=0, max=0.95, help="Part of a window that the next covers again.")
@@ -42,7 +46,13 @@ def predict(
         scales=parse_scales(scales),
     )
     result = predict_images(
-        predictor, paths, out=out, overlay=overlay, probabilities=probabilities, track=tracker()
+        predictor,
+        paths,
+        out=out,
+        overlay=overlay,
+        probabilities=probabilities,
+        compare=compare,
+        track=tracker(),
     )
     for failure in result.failures:
         messages().print(f"skipped {failure.path}: {failure.reason}", style="error")

@@ -40,6 +40,24 @@ def parse_size(text: str, *, option: str) -> tuple[int, ...]:
     return size
 
 
+def parse_whole_numbers(text: str, count: int, *, option: str) -> tuple[int, ...] | None:
+    """Turn ``120,80`` into so many whole numbers; an empty text into None.
+
+    Raises:
+        ConfigError: They are not so many whole numbers.
+    """
+    if not text:
+        return None
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count:
+        example = ",".join(("120", "80", "200", "160")[:count])
+        raise ConfigError(f"{option} expects {count} whole numbers such as {example}; found {text!r}.")
+    return numbers
+
+
 def parse_scales(text: str) -> tuple[float, ...] | None:
     """Turn ``0.75,1,1.25`` into numbers; an empty text into None.
 

@@ -29,7 +29,7 @@ def settings(facts: RunFacts) -> Html:
     """Return the main decisions and, folded away, all settings."""
     if facts.plan is None:
         return tag("p", "There is no readable plan.yaml in this run.", class_="empty")
-    values = dict(_flatten(facts.plan.model_dump(mode="json", exclude=OUTSIDE)))
+    values = flat_settings(facts)
     reasons = facts.plan.reasons
     main = [key for key in reasons if key in MAIN] if len(reasons) > len(MAIN) else list(reasons)
     grouped = [key for key in reasons if key not in values]
@@ -38,6 +38,13 @@ def settings(facts: RunFacts) -> Html:
     nothing = tag("p", "No decision in this plan carries a reason.", class_="empty")
     folded = tag("details", tag("summary", f"All {len(values)} settings"), every)
     return tag("div", decisions if main else nothing, folded)
+
+
+def flat_settings(facts: RunFacts) -> dict[str, str]:
+    """Return dotted key -> value in words of every setting; empty without a plan."""
+    if facts.plan is None:
+        return {}
+    return dict(_flatten(facts.plan.model_dump(mode="json", exclude=OUTSIDE)))
 
 
 def _table(rows: list[Html]) -> Html:

@@ -1,0 +1,137 @@
+"""Which parts of an image made a model say a class: gradient-weighted activation maps of a layer.
+
+Grad-CAM (Selvaraju et al., 2017) weights each channel by its mean gradient: smooth, but it may point at
+places that played no part. HiResCAM (Draelos and Carin, 2020) multiplies gradient and activation place by
+place, which for a last convolution shows just what was used. LayerCAM (Jiang et al., 2021) takes positive
+gradients only and stays sharp in early layers.
+
+Shape legend: C channels of the image, F features of the layer, K classes, H, W image size, h, w the layer's.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from limner.core.errors import ConfigError, UnknownNameError
+from limner.core.outputs import DenseLogits, resize_logits
+
+Heat = npt.NDArray[np.float32]
+"""(H, W) from 0 to 1."""
+
+
+def _grad_cam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    return (gradient.mean((1, 2), keepdim=True) * activation).sum(0)
+
+
+def _hires_cam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    return (gradient * activation).sum(0)
+
+
+def _layer_cam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    return (gradient.clamp(min=0) * activation).sum(0)
+
+
+METHODS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "gradcam": _grad_cam,
+    "hirescam": _hires_cam,
+    "layercam": _layer_cam,
+}
+"""Name -> activation (F, h, w) and its gradient -> map (h, w)."""
+
+
+def explainable_layers(network: nn.Module, images: torch.Tensor) -> dict[str, tuple[int, ...]]:
+    """Return the layers whose output is a feature map, with its (F, h, w), in the order they run.
+
+    Args:
+        network: In evaluation mode.
+        images: (1, C, H, W) as the network takes it.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str) -> Callable[[nn.Module, object, object], None]:
+        def hook(module: nn.Module, inputs: object, output: object) -> None:
+            if isinstance(output, torch.Tensor) and output.ndim == 4 and output.is_floating_point():
+                found.pop(name, None)
+                found[name] = tuple(output.shape[1:])
+
+        return hook
+
+    hooks = [m.register_forward_hook(note(name)) for name, m in network.named_modules() if name]
+    try:
+        with torch.no_grad():
+            network(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def default_layer(layers: dict[str, tuple[int, ...]]) -> str:
+    """Return the last layer with the coarsest map: the deepest features, where classes are told apart."""
+    coarsest = min(shape[1] * shape[2] for shape in layers.values() if shape[1] * shape[2] > 1)
+    return [name for name, shape in layers.items() if shape[1] * shape[2] == coarsest][-1]
+
+
+def activation_maps(
+    network: nn.Module,
+    images: torch.Tensor,
+    *,
+    layer: str,
+    class_index: int,
+    target: npt.NDArray[np.bool_] | None = None,
+) -> dict[str, Heat]:
+    """Return method -> heat map of what raised the class's score at the target.
+
+    Args:
+        network: In evaluation mode; it keeps no gradients.
+        images: (1, C, H, W) as the network takes it.
+        layer: A name of `explainable_layers`.
+        class_index: The class, 0..K-1.
+        target: (H, W) pixels whose scores are explained; None takes those that are predicted as the class.
+
+    Raises:
+        UnknownNameError: There is no such layer.
+        ConfigError: No pixel is predicted as the class, and none was named.
+    """
+    modules = dict(network.named_modules())
+    if layer not in modules:
+        raise UnknownNameError("layer", layer, [name for name in modules if name])
+    kept: list[torch.Tensor] = []
+
+    def keep(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+        kept[:] = [output if output.requires_grad else output.detach().requires_grad_()]
+        # A copy goes on, so that a rectifier that works in place cannot change what was kept.
+        return kept[0].clone()
+
+    hook = modules[layer].register_forward_hook(keep)
+    try:
+        with torch.enable_grad():
+            outputs: DenseLogits = network(images)
+            logits = resize_logits(outputs.logits.float(), images.shape[2:])[0]
+            pixels = _target(logits, class_index, target)
+            (gradient,) = torch.autograd.grad(logits[class_index][pixels].sum(), kept[0])
+    finally:
+        hook.remove()
+    activation = kept[0].detach()[0].float()
+    size = (int(images.shape[2]), int(images.shape[3]))
+    return {name: _heat(way(activation, gradient[0].float()), size) for name, way in METHODS.items()}
+
+
+def _target(logits: torch.Tensor, class_index: int, target: npt.NDArray[np.bool_] | None) -> torch.Tensor:
+    pixels = logits.argmax(0) == class_index if target is None else torch.from_numpy(target).to(logits.device)
+    if not bool(pixels.any()):
+        raise ConfigError(
+            "No pixel is predicted as this class, so there is nothing to explain; name a place with "
+            "--point or --region to see what speaks for the class there."
+        )
+    return pixels
+
+
+def _heat(values: torch.Tensor, size: tuple[int, int]) -> Heat:
+    """Keep what speaks for the class, scale it to 0..1 and resize it to the image."""
+    positive = values.clamp(min=0)[None, None]
+    heat = resize_logits(positive, size)[0, 0]
+    return np.asarray((heat / heat.max().clamp(min=1e-12)).cpu().numpy(), np.float32)

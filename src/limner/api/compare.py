@@ -1,0 +1,94 @@
+"""`limner.compare`: runs that are already trained, side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from limner.api.output_folder import make_output_folder
+from limner.core.errors import ConfigError, did_you_mean
+from limner.evaluation.files import PER_IMAGE
+
+if TYPE_CHECKING:
+    from limner.reporting.facts import RunFacts
+    from limner.reporting.paired import Difference
+    from limner.reporting.run_comparison import ComparedRuns
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """What was found, and where it was written: comparison.html, curves.png, curves.pdf."""
+
+    compared: "ComparedRuns"
+    files: tuple[Path, ...]
+
+
+def compare(
+    runs: Sequence[str | Path], *, out: str | Path = "comparison", curves: Sequence[str] = ()
+) -> CompareResult:
+    """Compare runs: curves over each other, scores, settings that differ, and time.
+
+    Where limner evaluated the runs on the same images, the differences of their scores to the first run's
+    come with paired bootstrap intervals.
+
+    Args:
+        runs: Run folders, or logs of other programs: mmengine or mmcv JSON, Lightning CSV, TensorBoard.
+        out: Folder for the page and the pictures.
+        curves: Names of logged values to draw; none takes the main scores, losses, rates and times.
+
+    Raises:
+        ConfigError: There are fewer than two runs, or none logged such a value.
+        DataError: A run cannot be read, or the output folder cannot be written.
+    """
+    from limner.reporting.run_comparison import ComparedRuns, write_run_comparison
+    from limner.reporting.run_logs import read_run
+
+    paths = [Path(run).expanduser() for run in runs]
+    if len(paths) < 2:
+        raise ConfigError(f"A comparison needs two runs or more; found {len(paths)}.")
+    facts = tuple(read_run(path) for path in paths)
+    _refuse_unknown_curves(curves, facts)
+    split = _common_split(facts)
+    compared = ComparedRuns(_names(paths), facts, split, _differences(facts, split), tuple(curves))
+    folder = Path(out).expanduser()
+    make_output_folder(folder)
+    return CompareResult(compared, write_run_comparison(compared, folder))
+
+
+def _names(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Return the last names of the paths, with as much before them as tells them apart."""
+    parts = [path.resolve().parts for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(p[-length:]) for p in parts]
+        if len(set(names)) == len(names):
+            return tuple(names)
+    raise ConfigError(f"The same run is named twice: {', '.join(map(str, paths))}.")
+
+
+def _refuse_unknown_curves(curves: Sequence[str], facts: "Sequence[RunFacts]") -> None:
+    known = sorted({name for run in facts for name in run.series})
+    for name in curves:
+        if name not in known:
+            close = did_you_mean(name, known)
+            raise ConfigError(f"None of these runs logged {name!r}{close}. Logged: {', '.join(known)}.")
+
+
+def _common_split(facts: "Sequence[RunFacts]") -> str:
+    """Return the split that most runs were scored on; of equals test before val."""
+    splits = [e.split for run in facts for e in run.evaluations]
+    return max(dict.fromkeys(splits), key=splits.count, default="")
+
+
+def _differences(facts: "Sequence[RunFacts]", split: str) -> "tuple[dict[str, Difference], ...]":
+    from limner.reporting.paired import paired_differences
+
+    first, *others = facts
+    table = first.label_table
+    background = None if table is None else table.background_index
+    file = first.root / "evaluation" / split / PER_IMAGE
+    return tuple(
+        paired_differences(file, other.root / "evaluation" / split / PER_IMAGE, background=background)
+        if split
+        else {}
+        for other in others
+    )

@@ -1,0 +1,139 @@
+"""`limner.explain`: which parts of an image made a model say a class."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from limner.analysis.class_activation import (
+    METHODS,
+    Heat,
+    activation_maps,
+    default_layer,
+    explainable_layers,
+)
+from limner.api.load import load
+from limner.api.output_folder import make_output_folder
+from limner.core.errors import ConfigError, UnknownNameError
+from limner.drawing.display import display_image
+from limner.drawing.heat import heat_overlay
+from limner.drawing.panels import Panel, side_by_side
+from limner.drawing.png import encode_png
+from limner.formats.images import read_image
+from limner.inference.predictor import Predictor
+from limner.transforms.fit_channels import fit_channels
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What speaks for a class.
+
+    Attributes:
+        layer: Whose features were looked at.
+        heats: Method -> (H, W) from 0 to 1.
+        pictures: The overlays of each method, then all of them side by side; empty without an output folder.
+    """
+
+    layer: str
+    heats: dict[str, Heat]
+    pictures: tuple[Path, ...]
+
+
+def explain(
+    model: Path | str | Predictor,
+    image: Path | str,
+    *,
+    class_name: str,
+    layer: str | None = None,
+    point: tuple[int, int] | None = None,
+    region: tuple[int, int, int, int] | None = None,
+    out: Path | str | None = None,
+    device: str = "auto",
+) -> Explanation:
+    """Draw Grad-CAM, HiResCAM and LayerCAM of a class.
+
+    Args:
+        model: A model folder, a run folder, or a loaded predictor.
+        image: An image file.
+        class_name: Whose score is explained.
+        layer: A name of `explain_layers`; None takes the last of the coarsest.
+        point: (x, y) of the one pixel whose score is explained.
+        region: (left, top, right, bottom) of the pixels whose scores are explained, right and bottom not
+            included. Without point and region, all pixels that are predicted as the class.
+        out: Folder for the overlays; None writes none.
+        device: As in `load`.
+
+    Raises:
+        UnknownNameError: The model has no such class or layer.
+        ConfigError: The target lies outside of the image, or no pixel is predicted as the class.
+        ModelError: The model cannot be loaded.
+        DataError: The image cannot be read.
+    """
+    predictor, inputs, shown = _prepared(model, image, device)
+    names = predictor.labels.names
+    if class_name not in names:
+        raise UnknownNameError("class of this model", class_name, names)
+    network = predictor.model.network.eval()
+    chosen = layer or default_layer(explainable_layers(network, inputs))
+    target = _target((int(inputs.shape[2]), int(inputs.shape[3])), point, region)
+    heats = activation_maps(network, inputs, layer=chosen, class_index=names.index(class_name), target=target)
+    pictures: tuple[Path, ...] = ()
+    if out is not None:
+        overlays = {name: heat_overlay(shown, heat, target=target) for name, heat in heats.items()}
+        title = f"{Path(image).name}: what speaks for {class_name}, at {chosen}"
+        panels = [Panel("image", shown), *(Panel(name, picture) for name, picture in overlays.items())]
+        drawn = overlays | {"all": side_by_side(panels, title=title)}
+        folder = Path(out).expanduser()
+        make_output_folder(folder)
+        pictures = tuple(folder / f"{Path(image).stem}_{class_name}_{name}.png" for name in drawn)
+        for path, picture in zip(pictures, drawn.values(), strict=True):
+            path.write_bytes(encode_png(picture))
+    assert heats.keys() == METHODS.keys()
+    return Explanation(chosen, heats, pictures)
+
+
+def explain_layers(
+    model: Path | str | Predictor, image: Path | str, *, device: str = "auto"
+) -> dict[str, tuple[int, ...]]:
+    """Return the layers that `explain` can look at -> (features, height, width) for this image."""
+    predictor, inputs, _ = _prepared(model, image, device)
+    return explainable_layers(predictor.model.network.eval(), inputs)
+
+
+def _prepared(
+    model: Path | str | Predictor, image: Path | str, device: str
+) -> tuple[Predictor, torch.Tensor, npt.NDArray[np.uint8]]:
+    """Return the predictor, the image as its network takes it, and the image to draw on."""
+    predictor = model if isinstance(model, Predictor) else load(model, device=device, precision="float32")
+    if predictor.plan.input.spatial_dims != 2:
+        raise ConfigError("Class activation is drawn on 2D images; this model takes volumes.")
+    pixels = read_image(Path(image))
+    fitted = np.ascontiguousarray(fit_channels(pixels, predictor.plan.input, where=str(image)))
+    values = torch.from_numpy(fitted.astype(np.float32))[None].movedim(-1, 1).to(predictor.device)
+    return predictor, predictor.model.normalization(values), display_image(pixels)
+
+
+def _target(
+    size: tuple[int, int],
+    point: tuple[int, int] | None,
+    region: tuple[int, int, int, int] | None,
+) -> npt.NDArray[np.bool_] | None:
+    if point is None and region is None:
+        return None
+    if point is not None and region is not None:
+        raise ConfigError("The target is a point or a region, not both.")
+    if region is None:
+        assert point is not None
+        region = (point[0], point[1], point[0] + 1, point[1] + 1)
+    left, top, right, bottom = region
+    height, width = size
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise ConfigError(
+            f"The target lies outside of the image: found x {left} to {right - 1}, y {top} to {bottom - 1}; "
+            f"expected x in 0..{width - 1} and y in 0..{height - 1}."
+        )
+    target = np.zeros(size, bool)
+    target[top:bottom, left:right] = True
+    return target

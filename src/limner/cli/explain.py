@@ -1,0 +1,50 @@
+"""`limner explain MODEL IMAGE --class NAME`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limner.cli.settings import parse_whole_numbers
+
+
+def explain(
+    model: Annotated[Path, typer.Argument(help="A model folder, or the run folder it lies in.")],
+    image: Annotated[Path, typer.Argument(help="An image file.")],
+    class_name: Annotated[str, typer.Option("--class", help="The class whose score is explained.")] = "",
+    layer: Annotated[str, typer.Option(help="A layer of --layers; empty takes the deepest.")] = "",
+    layers: Annotated[bool, typer.Option("--layers", help="List the layers instead.")] = False,
+    point: Annotated[str, typer.Option(metavar="X,Y", help="Explain the score of one pixel.")] = "",
+    region: Annotated[
+        str, typer.Option(metavar="LEFT,TOP,RIGHT,BOTTOM", help="Explain the scores of a rectangle.")
+    ] = "",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the overlays.")] = Path("explained"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
+) -> None:
+    """Show which parts of an image made a model say a class: Grad-CAM, HiResCAM and LayerCAM."""
+    from limner.api.explain import explain as explain_class
+    from limner.api.explain import explain_layers
+    from limner.cli.console import console, table
+    from limner.core.errors import ConfigError
+
+    if layers:
+        made = table("layer", "features", "height x width", numbers=("features",))
+        for name, (features, height, width) in explain_layers(model, image, device=device).items():
+            made.add_row(name, str(features), f"{height} x {width}")
+        console().print(made)
+        return
+    if not class_name:
+        raise ConfigError("Name the class to explain with --class, or list the layers with --layers.")
+    x_y = parse_whole_numbers(point, 2, option="--point")
+    box = parse_whole_numbers(region, 4, option="--region")
+    found = explain_class(
+        model,
+        image,
+        class_name=class_name,
+        layer=layer or None,
+        point=(x_y[0], x_y[1]) if x_y else None,
+        region=(box[0], box[1], box[2], box[3]) if box else None,
+        out=out,
+        device=device,
+    )
+    console().print(f"At layer {found.layer}: {', '.join(map(str, found.pictures))}")

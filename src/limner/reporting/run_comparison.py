@@ -1,0 +1,191 @@
+"""Runs side by side: a page, and the curves as PNG and PDF."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from limner.drawing.curves import Curve, CurvePanel, draw_curves
+from limner.drawing.pdf import encode_pdf
+from limner.drawing.png import encode_png
+from limner.formats.whole_files import write_whole
+from limner.reporting.chart import Chart, Line, draw
+from limner.reporting.document import Part, render_document
+from limner.reporting.facts import OVERALL_NAMES, RunFacts, Series
+from limner.reporting.markup import Html, tag
+from limner.reporting.numbers import MISSING, duration, percent, score, significant, time_span
+from limner.reporting.paired import Difference
+from limner.reporting.sections.settings import flat_settings
+
+FIRST_CURVES = ("val/foreground_dice", "val/mean_iou", "train/loss", "val/loss", "train/learning_rate")
+"""Values that are drawn where nobody named any, with the time of a step."""
+
+STEP = "train/step_seconds"
+
+
+@dataclass(frozen=True)
+class ComparedRuns:
+    """Runs, and what was computed between them.
+
+    Attributes:
+        names: What each is called; no two alike.
+        runs: What each logged, in the same order.
+        split: Whose scores are compared, or an empty string where no split was scored in any.
+        differences: For each run after the first: score name -> its score less the first's.
+        curves: Names of the values to draw; empty takes `FIRST_CURVES`.
+    """
+
+    names: tuple[str, ...]
+    runs: tuple[RunFacts, ...]
+    split: str
+    differences: tuple[dict[str, Difference], ...]
+    curves: tuple[str, ...] = ()
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """Names of the values that are drawn: those that at least one run logged."""
+        wanted = self.curves or (*FIRST_CURVES, STEP)
+        return tuple(n for n in wanted if any(_is_drawable(r.series.get(n)) for r in self.runs))
+
+    def scores(self, run: RunFacts) -> dict[str, float | None]:
+        """Return the scores of a run on the split; empty where it was not scored."""
+        return next((e.overall for e in run.evaluations if e.split == self.split), {})
+
+
+def write_run_comparison(compared: ComparedRuns, folder: Path) -> tuple[Path, ...]:
+    """Write `comparison.html`, and `curves.png` and `curves.pdf` where there is something to draw."""
+    page = folder / "comparison.html"
+    write_whole(page, render_run_comparison(compared).encode())
+    panels = [
+        CurvePanel(name, [Curve(n, s.steps, s.values) for n, s in _lines(compared, name)])
+        for name in compared.drawn
+    ]
+    if not panels:
+        return (page,)
+    picture = draw_curves(panels, compared.names)
+    paths = folder / "curves.png", folder / "curves.pdf"
+    write_whole(paths[0], encode_png(picture))
+    write_whole(paths[1], encode_pdf(picture))
+    return (page, *paths)
+
+
+def render_run_comparison(compared: ComparedRuns) -> str:
+    """Return the page as text."""
+    parts = [
+        Part("scores", "Scores", _scores(compared)),
+        Part("curves", "Curves", _curves(compared)),
+        Part("settings", "Settings that differ", _settings(compared)),
+        Part("time", "Time", _time(compared)),
+    ]
+    return render_document(
+        title=f"{' and '.join(compared.names)} – limner",
+        heading="Runs compared",
+        subtitle=", ".join(compared.names),
+        parts=parts,
+        footer="Written by limner from the files of these runs.",
+    )
+
+
+def _scores(compared: ComparedRuns) -> Html:
+    if not compared.split:
+        return tag("p", "None of these runs was evaluated by limner; see the curves.", class_="empty")
+    by_run = [compared.scores(run) for run in compared.runs]
+    shown = [n for n in OVERALL_NAMES if any(scores.get(n) is not None for scores in by_run)]
+    rows = [(OVERALL_NAMES[n], [score(scores.get(n)) for scores in by_run]) for n in shown]
+    return tag(
+        "div",
+        tag("p", f"On the images of “{compared.split}”.", class_="muted"),
+        _table("Score", compared.names, rows),
+        tag(
+            "ul", [tag("li", tag("span", text)) for text in differences_in_words(compared)], class_="remarks"
+        ),
+    )
+
+
+def differences_in_words(compared: ComparedRuns) -> Iterator[str]:
+    """Yield a sentence for each run after the first: its difference, and whether that may be luck."""
+    for name, found in zip(compared.names[1:], compared.differences, strict=True):
+        if not found:
+            pair = f"{name} and {compared.names[0]}"
+            yield f"{pair} share no images whose pixels were counted, so no interval is known."
+        for key, d in found.items():
+            verdict = "more than the choice of images explains" if d.is_clear else "which may be luck"
+            yield (
+                f"{OVERALL_NAMES[key]} of {name} less that of {compared.names[0]}: {d.value:+.3f}, 95 % "
+                f"interval {d.low:+.3f} to {d.high:+.3f} over {d.num_images} images; {verdict}."
+            )
+
+
+def _curves(compared: ComparedRuns) -> Html:
+    charts = [
+        Chart(name, tuple(Line(n, s.steps, s.values, _color(compared, n)) for n, s in _lines(compared, name)))
+        for name in compared.drawn
+    ]
+    if not charts:
+        return tag("p", "These runs logged no value of these names.", class_="empty")
+    return tag("div", [draw(chart) for chart in charts], class_="charts")
+
+
+def _lines(compared: ComparedRuns, name: str) -> Iterator[tuple[str, Series]]:
+    for run_name, run in zip(compared.names, compared.runs, strict=True):
+        series = run.series.get(name)
+        if series is not None and _is_drawable(series):
+            yield run_name, series
+
+
+def _is_drawable(series: Series | None) -> bool:
+    return series is not None and any(map(math.isfinite, series.values))
+
+
+def _color(compared: ComparedRuns, name: str) -> int:
+    return compared.names.index(name) % 8 + 1
+
+
+def _settings(compared: ComparedRuns) -> Html:
+    by_run = [flat_settings(run) for run in compared.runs]
+    if not any(by_run):
+        return tag("p", "None of these runs has a plan.yaml.", class_="empty")
+    keys = list(dict.fromkeys(key for values in by_run for key in values))
+    rows = [(k, [values.get(k, MISSING) for values in by_run]) for k in keys]
+    different = [(key, values) for key, values in rows if len(set(values)) > 1]
+    if not different:
+        return tag("p", "All settings are the same.", class_="empty")
+    return _table("Setting", compared.names, different)
+
+
+def _time(compared: ComparedRuns) -> Html:
+    rows = [time_of(run) for run in compared.runs]
+    heads = list(dict.fromkeys(key for row in rows for key in row))
+    if not heads:
+        return tag("p", "These runs logged no times.", class_="empty")
+    return _table("", compared.names, [(h, [row.get(h, MISSING) for row in rows]) for h in heads])
+
+
+def time_of(run: RunFacts) -> dict[str, str]:
+    """Return what is known of the time of a run: in all, of a step, and of the slowest and the fastest."""
+    found = {}
+    if run.steps:
+        found["Steps"] = f"{run.steps:,}"
+    if run.seconds is not None and math.isfinite(run.seconds):
+        found["In all"] = duration(run.seconds)
+    step, waiting = run.series.get(STEP), run.series.get("train/data_seconds")
+    if step is None or not _is_drawable(step):
+        return found
+    timed = [(v, s) for v, s in zip(step.values, step.steps, strict=True) if math.isfinite(v)]
+    total = sum(v for v, _ in timed)
+    found["A step"] = time_span(total / len(timed))
+    for what, (seconds, at) in (("Slowest", max(timed)), ("Fastest", min(timed))):
+        found[f"{what}, as logged"] = f"{time_span(seconds)} (step {significant(at)})"
+    if waiting is not None and total:
+        found["Waiting for data"] = percent(sum(filter(math.isfinite, waiting.values)) / total)
+    return found
+
+
+def _table(corner: str, heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> Html:
+    head = tag("tr", tag("th", corner), [tag("th", h, scope="col", class_="num") for h in heads])
+    body = [
+        tag("tr", tag("th", name, scope="row"), [tag("td", text, class_="num") for text in cells])
+        for name, cells in rows
+    ]
+    table = tag("table", tag("thead", head), tag("tbody", body), class_="scores")
+    return tag("div", table, class_="scroll")

@@ -1,0 +1,155 @@
+"""Curves of a run, of limner or of another program, under the same names.
+
+Read are run folders of limner; `scalars.json` of mmengine and `*.log.json` of mmcv (one JSON object a line);
+`metrics.csv` of Lightning (one column a value); and TensorBoard's event files.
+"""
+
+import csv
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from limner.core.errors import DataError, describe
+from limner.core.run_folder import RunFolder
+from limner.reporting.facts import RunFacts, Series
+from limner.reporting.gather import gather
+
+Row = tuple[float, float, str, float]
+"""Step, seconds since the beginning (NaN where unknown), name, value."""
+
+OUR_NAMES = {
+    "loss": "train/loss",
+    "train_loss": "train/loss",
+    "lr": "train/learning_rate",
+    "base_lr": "train/learning_rate",
+    "time": "train/step_seconds",
+    "data_time": "train/data_seconds",
+    "val_loss": "val/loss",
+    "mIoU": "val/mean_iou",
+    "mDice": "val/mean_dice",
+    "aAcc": "val/pixel_accuracy",
+}
+"""What others call what we log too; other names are kept."""
+
+PERCENT = ("mIoU", "mDice", "aAcc")
+"""Scores that mmsegmentation writes from 0 to 100."""
+
+NOT_VALUES = {"step", "iter", "epoch", "mode", "seed", "seconds"}
+
+
+def read_run(path: Path) -> RunFacts:
+    """Read what a run logged.
+
+    Args:
+        path: A run folder of limner, a log file of another program, or a folder with one.
+
+    Raises:
+        DataError: There is no log that can be read.
+    """
+    if path.is_dir() and _is_ours(path):
+        return gather(RunFolder(path))
+    log = _find_log(path)
+    if log is None:
+        raise DataError(
+            describe(
+                "No log of a training was found",
+                where=path,
+                found="nothing" if not path.exists() else "none that is known",
+                expected="a run folder of limner, scalars.json or *.log.json (mmengine, mmcv), metrics.csv "
+                "(Lightning), or events.out.tfevents* (TensorBoard)",
+            )
+        )
+    try:
+        series = _series(_rows(log))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise DataError(describe("A log cannot be read", where=log, found=found)) from error
+    if not series:
+        raise DataError(describe("A log holds no values", where=log))
+    return RunFacts(root=path.resolve(), series=series)
+
+
+def _is_ours(folder: Path) -> bool:
+    metrics = folder / "metrics.csv"
+    if (folder / "plan.yaml").is_file() or (folder / "evaluation").is_dir():
+        return True
+    return metrics.is_file() and metrics.read_text("utf-8")[:23] == "step,seconds,name,value"
+
+
+def _find_log(path: Path) -> Path | None:
+    if path.is_file():
+        return path
+    for pattern in ("scalars.json", "*.log.json", "metrics.csv", "events.out.tfevents*"):
+        found = sorted(path.rglob(pattern))
+        if found:
+            return found[-1]  # names hold the date, so the last is the newest
+    return None
+
+
+def _rows(log: Path) -> Iterator[Row]:
+    if "tfevents" in log.name:
+        return _tensorboard(log)
+    return _wide_csv(log) if log.suffix == ".csv" else _json_lines(log)
+
+
+def _json_lines(log: Path) -> Iterator[Row]:
+    """Yield the rows of mmengine or mmcv; validation lines count from the last training step."""
+    seconds, step = 0.0, 0.0
+    for line in log.read_text("utf-8").splitlines():
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError:
+            continue  # the last line of a run that was killed
+        is_validation = values.get("mode") == "val" or any(name in values for name in PERCENT)
+        now = values.get("step", values.get("iter"))
+        if now is None:
+            continue  # the line of settings that mmcv begins with
+        if not is_validation:
+            seconds += max(0.0, float(now) - step) * float(values.get("time", math.nan))
+            step = float(now)
+        for name, value in values.items():
+            if name not in NOT_VALUES and not (is_validation and name in ("lr", "time", "data_time")):
+                yield from _row(step, seconds, name, value)
+
+
+def _wide_csv(log: Path) -> Iterator[Row]:
+    with log.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            for name, value in row.items():
+                if name not in NOT_VALUES and value not in ("", None):
+                    yield from _row(float(row["step"]), math.nan, name, value)
+
+
+def _tensorboard(log: Path) -> Iterator[Row]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(log), size_guidance={"scalars": 0})
+    events.Reload()
+    first = math.inf
+    for name in events.Tags()["scalars"]:
+        for event in events.Scalars(name):
+            first = min(first, event.wall_time)
+    for name in events.Tags()["scalars"]:
+        for event in events.Scalars(name):
+            yield from _row(float(event.step), event.wall_time - first, name, event.value)
+
+
+def _row(step: float, seconds: float, name: str, value: object) -> Iterator[Row]:
+    """Yield a value under our name, if it is a number."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return
+    yield step, seconds, OUR_NAMES.get(name, name), number / 100 if name in PERCENT else number
+
+
+def _series(rows: Iterable[Row]) -> dict[str, Series]:
+    columns: dict[str, dict[float, tuple[float, float]]] = defaultdict(dict)
+    for step, seconds, name, value in rows:
+        columns[name][step] = seconds, value  # of a step that was done twice, the last time counts
+    return {
+        name: Series(tuple(steps), tuple(steps[s][0] for s in steps), tuple(steps[s][1] for s in steps))
+        for name, steps in ((name, dict(sorted(found.items()))) for name, found in columns.items())
+    }

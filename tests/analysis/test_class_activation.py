@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from limner.analysis.class_activation import activation_maps, default_layer, explainable_layers
+from limner.core.errors import ConfigError, UnknownNameError
+from limner.core.outputs import DenseLogits
+
+
+class Linear(nn.Module):
+    """One 1x1 convolution on two features that are the image's channels: everything can be worked out."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Identity()
+        self.act = nn.ReLU(inplace=True)
+        self.head = nn.Conv2d(2, 2, 1, bias=False)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.tensor([[0.0, 0.0], [2.0, -1.0]])[..., None, None])
+
+    def forward(self, image):
+        return DenseLogits(self.head(self.act(self.features(image))))
+
+
+def image():
+    values = torch.zeros(1, 2, 3, 4)
+    values[0, 0] = torch.arange(12.0).reshape(3, 4)
+    values[0, 1] = 4.0
+    return values
+
+
+def test_maps_by_hand():
+    target = np.zeros((3, 4), bool)
+    target[1, 2:] = True  # values 6 and 7
+    found = activation_maps(Linear(), image(), layer="act", class_index=1, target=target)
+    first, second = image()[0].numpy()
+    # The gradient of the score is (2, -1) at the target and 0 elsewhere.
+    here = target.astype(float)
+    hires = np.clip((2 * first - second) * here, 0, None)
+    layer = np.clip(2 * first * here, 0, None)
+    # Its mean over the 12 pixels is (2, -1) * 2 / 12 everywhere.
+    grad = np.clip((2 * first - second) / 6, 0, None)
+    for name, expected in (("hirescam", hires), ("layercam", layer), ("gradcam", grad)):
+        np.testing.assert_allclose(found[name], expected / expected.max(), atol=1e-6, err_msg=name)
+
+
+def test_without_a_target_the_predicted_pixels_are_explained():
+    found = activation_maps(Linear(), image(), layer="act", class_index=1)
+    # Class 1 scores 2 * first - 4, which exceeds the 0 of class 0 from the value 3 on.
+    assert (found["layercam"] > 0).sum() == 9
+    with pytest.raises(ConfigError, match="nothing to explain"):
+        activation_maps(Linear(), torch.zeros(1, 2, 3, 4), layer="act", class_index=1)
+    with pytest.raises(UnknownNameError, match=r"'ac' \(did you mean 'act'\?\)"):
+        activation_maps(Linear(), image(), layer="ac", class_index=1)
+
+
+def test_layers_are_listed_with_their_maps_and_the_deepest_is_taken(tiny_model):
+    network = tiny_model().network
+    images = torch.zeros(1, 3, 64, 48)
+    layers = explainable_layers(network, images)
+    assert all(len(shape) == 3 for shape in layers.values())
+    chosen = default_layer(layers)
+    assert layers[chosen][1:] == (32, 24)  # the tiny U-Net halves once
+    heats = activation_maps(network, images, layer=chosen, class_index=0, target=np.ones((64, 48), bool))
+    assert all(heat.shape == (64, 48) for heat in heats.values())
+    assert all(p.grad is None for p in network.parameters())

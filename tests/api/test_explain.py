@@ -1,0 +1,43 @@
+import cv2
+import pytest
+from typer.testing import CliRunner
+
+import limner
+from limner.api.explain import explain_layers
+from limner.cli.app import app
+from limner.core.errors import ConfigError, UnknownNameError
+
+
+def test_overlays_of_a_point_and_of_a_region(run, cells, tmp_path):
+    image = cells / "images" / "cell_0.png"
+    found = limner.explain(
+        run.root, image, class_name="cell", point=(3, 7), out=tmp_path / "out", device="cpu"
+    )
+    names = [path.name for path in found.pictures]
+    assert names == [f"cell_0_cell_{name}.png" for name in ("gradcam", "hirescam", "layercam", "all")]
+    assert cv2.imread(str(found.pictures[0])).shape == (40, 50, 3)
+    assert found.heats["gradcam"].shape == (40, 50) and found.layer in explain_layers(run.root, image)
+    other = limner.explain(run.root, image, class_name="cell", region=(0, 0, 50, 40), device="cpu")
+    assert not other.pictures and (other.heats["layercam"] != found.heats["layercam"]).any()
+
+
+def test_what_cannot_be_explained_is_said(run, cells):
+    image = cells / "images" / "cell_0.png"
+    with pytest.raises(UnknownNameError, match=r"'cel' \(did you mean 'cell'\?\)"):
+        limner.explain(run.root, image, class_name="cel", device="cpu")
+    with pytest.raises(ConfigError, match=r"x in 0\.\.49 and y in 0\.\.39"):
+        limner.explain(run.root, image, class_name="cell", point=(50, 0), device="cpu")
+    with pytest.raises(ConfigError, match="not both"):
+        limner.explain(run.root, image, class_name="cell", point=(0, 0), region=(0, 0, 1, 1), device="cpu")
+
+
+def test_the_verb(run, cells, tmp_path):
+    base = ["explain", str(run.root), str(cells / "images" / "cell_0.png"), "--device", "cpu"]
+    listed = CliRunner().invoke(app, [*base, "--layers"])
+    assert listed.exit_code == 0 and "40 x 50" in listed.output
+    out = ["--class", "cell", "--region", "0,0,9,9", "--out", str(tmp_path / "o")]
+    drawn = CliRunner().invoke(app, [*base, *out])
+    assert drawn.exit_code == 0, drawn.output
+    assert len(list((tmp_path / "o").iterdir())) == 4
+    wrong = CliRunner().invoke(app, [*base, "--class", "cell", "--point", "1"])
+    assert isinstance(wrong.exception, ConfigError) and "2 whole numbers" in str(wrong.exception)
