@@ -60,7 +60,7 @@ def test_unknown_words_are_refused(cells, options, words):
 
 
 def test_a_class_that_no_image_holds(cells):
-    (cells / "dataset.yaml").write_text("classes: [{name: no, value: 0}, {name: yes, values: [255]}, x]\n")
+    (cells / "dataset.yaml").write_text("classes: [{name: dark, value: 0}, {name: light, value: 255}, x]\n")
     with pytest.raises(DataError, match="no image to show"):
         limner.browse(cells, classes=["x"])
 
@@ -82,7 +82,11 @@ def test_palettes(tmp_path):
         repainted(STREET, str(tmp_path / "other.csv"))
 
 
-SMALL = {"input": {"crop_size": [32, 32]}, "network": {"name": "unet"}}
+SMALL = {
+    "input": {"crop_size": [32, 32]},
+    "network": {"name": "unet", "options": {"widths": [4, 6]}},
+    "train": {"batch_size": 2},
+}
 
 
 def test_augmented_images_are_those_that_training_takes(cells, monkeypatch):
@@ -135,6 +139,7 @@ def test_on_the_command_line(cells, tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     assert cv2.imread(str(tmp_path / "data-browse.png")) is not None
     more = ["--augment", "--mode", "side-by-side", "--images", "1", "--set", "input.crop_size=[32, 32]"]
+    more += ["--set", "network.name=unet", "--set", "network.options.widths=[4, 6]"]
     done = CliRunner().invoke(app, ["browse", str(cells), *more, "--out", "pictures/a.png"])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "pictures" / "a.png").is_file()

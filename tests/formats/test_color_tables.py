@@ -35,6 +35,7 @@ BY_VALUE = (TableRow("Road", None, 0), TableRow("Traffic Cone", None, 2))
         ("classes.txt", "A photo of 12 things.\nAnd more text, in lines\n", ()),
         ("labels.csv", "name,r,g,b\nRoad,128,64,300\nTraffic Cone,0,0,64\n", ()),
         ("classes.json", "{broken", ()),
+        ("labels.csv", "image,grade\na.png,1\nb.png,2\n", ()),
     ],
 )
 def test_tables_as_people_write_them(

@@ -12,6 +12,7 @@ from limner.formats import open_source
 
 def test_retinal_vessels(shared_data: Path) -> None:
     source = open_source(shared_data / "drive")
+    assert source.name == "retinal-vessels"
     assert Counter(r.split for r in source.records) == {"train": 20, "test": 20}
     for record in source.records:
         number = record.image.name.split("_")[0]
@@ -33,7 +34,8 @@ def test_street_scenes(shared_data: Path) -> None:
 
 def test_polyps(shared_data: Path) -> None:
     source = open_source(shared_data / "polyps")
-    assert len(source.records) == 599
+    assert (source.name, len(source.records)) == ("polyps", 599)
+    assert set(np.unique(source.read_values(source.records[0]))) == {0, 1}
     assert all(r.labels[0].name == r.image.name for r in source.records)
 
 

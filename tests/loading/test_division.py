@@ -1,7 +1,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner.loading.division import Unit, divide, whole_sizes
@@ -19,6 +19,7 @@ def singles(count: int, holders: dict[int, dict[int, int]] | None = None) -> lis
     shares=st.sampled_from(SHARES),
     seed=st.integers(0, 5),
 )
+@settings(deadline=None, max_examples=40)
 def test_each_unit_is_in_one_part_and_no_part_grows_by_a_whole_group(sizes, classes, shares, seed) -> None:
     units = [
         Unit(f"g{i}", tuple(f"{i}/{n}" for n in range(size)), dict.fromkeys(classes[i], 1))
@@ -31,6 +32,7 @@ def test_each_unit_is_in_one_part_and_no_part_grows_by_a_whole_group(sizes, clas
 
 
 @given(count=st.integers(1, 200), shares=st.sampled_from(SHARES), seed=st.integers(0, 3))
+@settings(deadline=None, max_examples=40)
 def test_single_images_hit_the_sizes(count, shares, seed) -> None:
     sizes = [len(part) for part in divide(singles(count), shares, seed=seed)]
     assert sizes == whole_sizes(count, shares)

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.api.check import check
-from limner.core.dataset_file import FILE_NAME, SplitFractions
+from limner.api.split_files import refuse_overwriting, write_lists
+from limner.core.dataset_file import SplitFractions
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import IGNORE_INDEX
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
 from limner.formats import open_source
-from limner.formats.dataset_yaml import read_dataset_file, write_dataset_file
 from limner.formats.source import Source
-from limner.formats.whole_files import write_whole
 from limner.loading.division import Unit, divide
 from limner.loading.splits import drawn
 
@@ -85,7 +84,7 @@ def split(
     records = [record for record in source.records if record.labels]
     target = source.root / FOLDER if out is None else Path(out)
     if write and not overwrite:
-        _refuse_overwriting(source.root, target, in_dataset=out is None)
+        refuse_overwriting(source.root, target, in_dataset=out is None)
     units = _units(records, source.root, group, holders)
     divided = _divide(records, units, fractions, folds, plain=group is None and not stratify)
     file_of = {r.name: _relative(r, source.root) for r in records}
@@ -93,7 +92,7 @@ def split(
         {name: tuple(sorted(file_of[m] for m in members)) for name, members in fold.items()}
         for fold in divided
     )
-    written = _write(source.root, target, listed, in_dataset=out is None) if write else ()
+    written = write_lists(source.root, target, listed, in_dataset=out is None) if write else ()
     classes = _class_counts(divided[0], holders, names)
     return SplitResult(listed, len(units), classes, written)
 
@@ -231,44 +230,3 @@ def _class_counts(
 
 def _relative(record: Record, root: Path) -> str:
     return record.image.relative_to(root).as_posix()
-
-
-def _refuse_overwriting(root: Path, target: Path, *, in_dataset: bool) -> None:
-    old = sorted(target.glob("**/*.txt")) if target.is_dir() else []
-    spelled = in_dataset and read_dataset_file(root).splits is not None
-    if not old and not spelled:
-        return
-    raise DataError(
-        describe(
-            "There are splits already, and they were not touched",
-            where=old[0] if old else root / FILE_NAME,
-            found=f"{len(old)} lists in {target}" if old else "`splits` in dataset.yaml",
-            mend="Add --overwrite to replace them, or name another folder with --out.",
-        )
-    )
-
-
-def _write(
-    root: Path, target: Path, folds: Sequence[Mapping[str, Sequence[str]]], *, in_dataset: bool
-) -> tuple[Path, ...]:
-    """Write one list a split, in a folder a fold; the first fold goes into dataset.yaml."""
-    written: list[Path] = []
-    places = [target] if len(folds) == 1 else [target / f"fold_{i + 1}" for i in range(len(folds))]
-    try:
-        for place, fold in zip(places, folds, strict=True):
-            for name, files in fold.items():
-                written.append(place / f"{name}.txt")
-                write_whole(written[-1], "".join(f"{file}\n" for file in files).encode())
-    except OSError as error:
-        raise DataError(
-            describe(
-                "The lists cannot be written",
-                where=target,
-                found=error.strerror or str(error),
-                mend="Name a folder that you may write to with --out.",
-            )
-        ) from None
-    if in_dataset:
-        lists = {name: (places[0] / f"{name}.txt").relative_to(root).as_posix() for name in folds[0]}
-        written.append(write_dataset_file(root, {"splits": lists}, replace=("splits",)))
-    return tuple(written)

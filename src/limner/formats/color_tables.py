@@ -24,6 +24,7 @@ from limner.core.labels import (
 )
 from limner.formats.file_tree import FileTree
 from limner.formats.images import image_header
+from limner.formats.pixels import IMAGE_SUFFIXES
 
 _STEM = re.compile(
     r"_?(class(es)?|label(s)?)_?-?(dict|dictionary|colou?rs?|map|palette|table)?|_?(palette|colou?r_?map)",
@@ -157,7 +158,9 @@ def _row(columns: Sequence[str]) -> TableRow | None:
     colors = [match for word in words if (match := _HEX.fullmatch(word))]
     numbers = [int(word) for word in words if word.isdigit()]
     names = [word for word in words if not word.isdigit() and not _HEX.fullmatch(word)]
-    if not names or len(numbers) not in ((1, 3, 4) if not colors else (0, 1)):
+    if not names or PurePosixPath(names[0]).suffix.lower() in IMAGE_SUFFIXES:  # a table of images
+        return None
+    if len(numbers) not in ((1, 3, 4) if not colors else (0, 1)):
         return None
     color: RGB | None = None
     if colors:

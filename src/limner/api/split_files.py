@@ -1,0 +1,51 @@
+"""The files of a division: a list of images for each split, and `dataset.yaml` that follows them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from limner.core.dataset_file import FILE_NAME
+from limner.core.errors import DataError, describe
+from limner.formats.dataset_yaml import read_dataset_file, write_dataset_file
+from limner.formats.whole_files import write_whole
+
+
+def refuse_overwriting(root: Path, target: Path, *, in_dataset: bool) -> None:
+    """Raise a `DataError` where lists, or the splits of `dataset.yaml`, are there already."""
+    old = sorted(target.glob("**/*.txt")) if target.is_dir() else []
+    spelled = in_dataset and read_dataset_file(root).splits is not None
+    if not old and not spelled:
+        return
+    raise DataError(
+        describe(
+            "There are splits already, and they were not touched",
+            where=old[0] if old else root / FILE_NAME,
+            found=f"{len(old)} lists in {target}" if old else "`splits` in dataset.yaml",
+            mend="Add --overwrite to replace them, or name another folder with --out.",
+        )
+    )
+
+
+def write_lists(
+    root: Path, target: Path, folds: Sequence[Mapping[str, Sequence[str]]], *, in_dataset: bool
+) -> tuple[Path, ...]:
+    """Write one list a split, in a folder a fold; the first fold goes into dataset.yaml."""
+    written: list[Path] = []
+    places = [target] if len(folds) == 1 else [target / f"fold_{i + 1}" for i in range(len(folds))]
+    try:
+        for place, fold in zip(places, folds, strict=True):
+            for name, files in fold.items():
+                written.append(place / f"{name}.txt")
+                write_whole(written[-1], "".join(f"{file}\n" for file in files).encode())
+    except OSError as error:
+        raise DataError(
+            describe(
+                "The lists cannot be written",
+                where=target,
+                found=error.strerror or str(error),
+                mend="Name a folder that you may write to with --out.",
+            )
+        ) from None
+    if in_dataset:
+        lists = {name: (places[0] / f"{name}.txt").relative_to(root).as_posix() for name in folds[0]}
+        written.append(write_dataset_file(root, {"splits": lists}, replace=("splits",)))
+    return tuple(written)
