@@ -59,6 +59,21 @@ BISENETV1 = {
     "spatial_channels": (64, 64, 64, 128),
     "out_channels": 256,
 }
+LAYER_NORM = {"type": "LN", "eps": 1e-6}
+
+
+def up_head(index: int, num_convs: int, scale: int) -> Config:
+    return head(
+        "SETRUPHead",
+        in_channels=384,
+        channels=256,
+        in_index=index,
+        num_convs=num_convs,
+        up_scale=scale,
+        dropout_ratio=0,
+    )
+
+
 R18: Config = {"backbone": "resnet18c"}
 # limner's name -> (its options, mmsegmentation's backbone and heads).
 CASES: dict[str, tuple[Config, list[Config]]] = {
@@ -110,6 +125,34 @@ CASES: dict[str, tuple[Config, list[Config]]] = {
             *(fcn(w, c, i, 2) for i, (w, c) in enumerate([(16, 16), (32, 64), (64, 256), (128, 1024)], 1)),
         ],
     ),
+    "segformer": (
+        {"decoder": "mmsegmentation"},
+        [
+            {
+                "type": "MixVisionTransformer",
+                "embed_dims": 32,
+                "num_layers": [2, 2, 2, 2],
+                "num_heads": [1, 2, 5, 8],
+                "norm_cfg": LAYER_NORM,
+            },
+            head("SegformerHead", in_channels=[32, 64, 160, 256], in_index=[0, 1, 2, 3], channels=256),
+        ],
+    ),
+    "setr": (
+        {"backbone": "vit_small_patch16_224", "image_size": 256, "patch_bias": False},
+        [
+            {
+                "type": "VisionTransformer",
+                "img_size": (256, 256),
+                "embed_dims": 384,
+                "num_heads": 6,
+                "out_indices": (2, 5, 8, 11),
+                "norm_cfg": LAYER_NORM,
+            },
+            up_head(3, 4, 2),
+            *(up_head(level, 2, 4) for level in range(3)),
+        ],
+    ),
 }
 
 
@@ -117,7 +160,8 @@ class Peer(nn.Module):
     """Backbone, neck where there is one, and all heads, as mmsegmentation's EncoderDecoder runs them."""
 
     def __init__(self, backbone: Config, *heads: Config) -> None:
-        from mmseg.models import BACKBONES, HEADS, NECKS
+        from mmseg.models import BACKBONES, HEADS
+        from mmseg.models.builder import NECKS
 
         super().__init__()
         self.backbone = BACKBONES.build({"norm_cfg": NORM, **backbone})

@@ -24,7 +24,12 @@ OPTIONS = {
     name: RESNET18C
     for name in ("fcn", "semantic-fpn", "gcn", "pspnet", "deeplabv3", "deeplabv3plus", "psanet", "upernet")
     + ("ocnet", "danet", "ccnet", "ann", "emanet", "gff", "pranet", "infnet", "caranet")
-} | {"encoder-unet": {"backbone": "resnet18"}}
+} | {
+    "encoder-unet": {"backbone": "resnet18"},
+    "setr": {"backbone": "vit_tiny_patch16_224", "image_size": 160},
+    "transunet": {"num_blocks": 2, "image_size": 160},
+    "vit": {"backbone": "vit_tiny_patch16_224", "image_size": 160, "channels": 128},
+}
 # The first multiple of 20 steps after which more than 95 % of the pixels were right, and a half more.
 STEPS = {}
 PLANAR = [name for name, entry in NETWORKS.items() if 2 in entry.spatial_dims]

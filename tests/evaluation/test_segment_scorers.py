@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
 
+from limner.core.errors import ConfigError, DataError
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
 from limner.core.sample import Sample
 from limner.core.segments import segments_of, segments_of_index
+from limner.drawing.predictions import compare_prediction
 from limner.evaluation.files import PerImageFile, scores_dict
 from limner.evaluation.pictures import WorstAndBest
-from limner.evaluation.scorer import build_scorer, selection_name
+from limner.evaluation.predicted_masks import PredictedMasks
+from limner.evaluation.scorer import Extent, build_scorer, selection_name
 
 LABELS = LabelTable(
     (
@@ -78,3 +81,33 @@ def test_panoptic_scores_of_things_and_stuff() -> None:
     quality = found["quality"]
     assert quality.mean("pq", things=False) == 1
     assert quality.mean("pq", things=True) == 0
+
+
+@pytest.mark.parametrize("task", ["instance", "panoptic"])
+@pytest.mark.parametrize("option", ["boundaries", "thresholds"])
+def test_what_is_of_label_maps_is_refused(task: str, option: str) -> None:
+    with pytest.raises(ConfigError, match=f"--{option} measures the label maps.*{task}"):
+        build_scorer(task, LABELS.things(), Extent(**{option: True}))
+
+
+def test_files_of_objects_are_refused_by_name(tmp_path) -> None:
+    folder = tmp_path / "predicted"
+    (folder / "instances").mkdir(parents=True)
+    (folder / "instances" / "a.png").write_bytes(b"numbers of objects")
+    (folder / "instances.json").write_text("{}", "utf-8")
+    for named in (folder, folder / "instances.json"):
+        with pytest.raises(DataError, match="objects or panoptic segments.*\n.*instances.json"):
+            PredictedMasks(named, LABELS)
+    # Panoptic predictions have the classes of all pixels beside: those are label maps.
+    (folder / "masks").mkdir()
+    (folder / "masks" / "a.png").write_bytes(b"")
+    assert PredictedMasks(folder, LABELS).folder == folder / "masks"
+
+
+@pytest.mark.parametrize("task", ["instance", "panoptic"])
+def test_a_picture_without_truth_has_two_panels_instead_of_four(task: str) -> None:
+    labels = LABELS.things() if task == "instance" else LABELS
+    prediction, sample = objects() if task == "instance" else regions()
+    four = compare_prediction(sample.image, prediction, labels, truth=sample)
+    two = compare_prediction(sample.image, prediction, labels)
+    assert two.shape[1] < 0.6 * four.shape[1]

@@ -23,7 +23,9 @@ def check(
         int | None, typer.Option(min=1, help="Reading threads; all cores if left out.")
     ] = None,
 ) -> None:
-    """Find images and masks, read every file once, and say what the labels are and what is wrong.
+    """Find images and masks, and say what is wrong with them.
+
+    Every file is read once; a table says what the labels are and what each is trained as.
 
     The exit code is 1 when something would stop training.
     """

@@ -18,7 +18,10 @@ def compare(
         str, typer.Option(metavar="A,B,C", help="Logged values to draw, such as val/iou/polyp.")
     ] = "",
 ) -> None:
-    """Compare trained runs: curves, scores with intervals, settings that differ, and time."""
+    """Compare trained runs.
+
+    Curves, scores with intervals, settings that differ, and time.
+    """
     from limner.api.compare import compare as compare_runs
 
     wanted = [name.strip() for name in curves.split(",") if name.strip()]

@@ -23,7 +23,10 @@ def compare_networks(
     accept: Annotated[bool, typer.Option(help="Accept what `limner check` proposes.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
-    """Train several networks alike and compare scores, time, memory and size; call again to go on."""
+    """Train several networks alike, and compare them.
+
+    By scores, time, memory and size. Call again to go on.
+    """
     from limner.api.compare_networks import compare_networks as compare
     from limner.cli.console import tracker
     from limner.core.config import merge_assignments

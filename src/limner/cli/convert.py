@@ -17,7 +17,10 @@ def convert(
         bool, typer.Option("--mend", help="Accept what check proposes, and leave out what cannot be read.")
     ] = False,
 ) -> None:
-    """Write images, masks, classes and splits in another format."""
+    """Write a dataset in another format.
+
+    Images, masks, classes and splits; what cannot be carried is said and counted first.
+    """
     from limner.api.convert import convert as write
     from limner.cli.console import console, tracker
 

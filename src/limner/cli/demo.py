@@ -11,7 +11,10 @@ def demo(
     minutes: Annotated[float, typer.Option(min=0.05, help="Time budget of the training.")] = 3.5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
-    """Train on 60 real images of cell nuclei, score the model, and predict a few."""
+    """Train on real images of cell nuclei, and predict a few.
+
+    The 60 images come with limner; the model is scored, and a report written.
+    """
     from limner.api.demo import demo as run_demo
     from limner.cli.console import console, tracker
     from limner.cli.run_page import show_run

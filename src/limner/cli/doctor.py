@@ -15,7 +15,10 @@ STYLE_NAMES = {"good": "good", "note": "muted", "warning": "warning", "broken": 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
 ) -> None:
-    """Look at Python, PyTorch, the accelerator, memory, disk and optional parts, and give a verdict."""
+    """Look at this machine, and give a verdict.
+
+    Python, PyTorch, the accelerator, memory, disk and optional parts.
+    """
     from limner.api.doctor import doctor as examine
 
     diagnosis = examine()

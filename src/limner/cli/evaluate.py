@@ -50,7 +50,10 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; empty chooses.")] = "",
 ) -> None:
-    """Measure a model, or anybody's masks: scores, per-image scores, pictures of the worst and best."""
+    """Measure a model, or anybody's masks.
+
+    Scores, scores of each image, and pictures of the worst and best.
+    """
     from limner.api.evaluate import evaluate as evaluate_model
     from limner.api.load import model_folder
     from limner.api.predict import inference_settings

@@ -21,7 +21,10 @@ def explain(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the overlays.")] = Path("explained"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
-    """Show which parts of an image made a model say a class: Grad-CAM, HiResCAM and LayerCAM."""
+    """Show what in an image made a model say a class.
+
+    By Grad-CAM, HiResCAM or LayerCAM.
+    """
     from limner.api.explain import explain as explain_class
     from limner.api.explain import explain_layers
     from limner.cli.console import console, table

@@ -21,7 +21,10 @@ def measure(
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Measure what a network costs: parameters, multiply-adds, memory, latency and where the time goes."""
+    """Measure what a network or a model costs.
+
+    Parameters, multiply-adds, memory, latency and where the time goes.
+    """
     from dataclasses import asdict
 
     from limner.api.measure import measure as measure_network

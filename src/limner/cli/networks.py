@@ -20,7 +20,10 @@ def networks(
     timed: bool = typer.Option(False, "--time", help="Time each one on this CPU; takes minutes."),
     as_markdown: bool = typer.Option(False, "--markdown", help="Print the page docs/networks.md."),
 ) -> None:
-    """List the networks: paper, year, family, tasks, parameters, multiply-adds and CPU time."""
+    """List the networks and what each costs.
+
+    Paper, year, family, tasks, parameters, multiply-adds and CPU time.
+    """
     from limner.api.networks import networks as list_networks
     from limner.cli.console import tracker
 

@@ -29,7 +29,10 @@ def plan(
     everything: Annotated[bool, typer.Option("--all", help="Show the plain defaults too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print plan and fingerprint as JSON.")] = False,
 ) -> None:
-    """Decide every setting of a run, each with its reason, without training."""
+    """Decide every setting of a run, each with its reason.
+
+    Nothing is trained.
+    """
     from limner.api.plan import make
     from limner.cli.console import console, tracker
     from limner.cli.fingerprint_page import show_fingerprint

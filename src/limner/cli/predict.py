@@ -31,7 +31,10 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; empty chooses.")] = "",
 ) -> None:
-    """Predict images: masks in your own label values and size, and overlays to look at."""
+    """Predict images.
+
+    Masks in your own label values and at the images' own size, and overlays to look at.
+    """
     from limner.api.load import load
     from limner.api.predict import inference_settings
     from limner.api.predict import predict as predict_images

@@ -9,7 +9,10 @@ def report(
     run: Path = typer.Argument(help="The folder of a run, such as runs/nuclei."),  # noqa: B008
     show: bool = typer.Option(False, "--open", help="Open the page in the browser."),
 ) -> None:
-    """Write one page about a run: scores, examples, curves, data and every setting."""
+    """Write one page about a run.
+
+    Scores, examples, curves, data and every setting.
+    """
     from limner.api.report import report as write
     from limner.cli.console import console
 

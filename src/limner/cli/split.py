@@ -28,7 +28,10 @@ def split(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would be; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Divide the images into train, val and test; write lists, and dataset.yaml that follows them."""
+    """Divide the images into train, val and test.
+
+    Writes lists, and a dataset.yaml that follows them.
+    """
     from limner.api.split import split as divide
     from limner.cli.console import tracker
 

@@ -11,7 +11,10 @@ def stats(
     data: Annotated[Path, typer.Argument(help="The folder of labelled images.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Sum up the training images: sizes, intensities, classes, and what mirroring would change."""
+    """Sum up the training images.
+
+    Sizes, intensities, classes, and what mirroring would change.
+    """
     from limner.api.stats import stats as sum_up
     from limner.cli.console import tracker
 

@@ -124,7 +124,7 @@ def test_a_missing_file_is_named(tmp_path):
     [
         ("mobilenetv3_small_050", "conv_stem.weight"),
         ("convnext_atto", "stem_0.weight"),  # renamed by timm's wrapper, from stem.0.weight
-        ("vit_tiny_patch16_224", "model.patch_embed.proj.weight"),  # wrapped once more
+        ("vit_small_patch32_224", "model.patch_embed.proj.weight"),  # wrapped once more
     ],
 )
 def test_a_timm_backbone_takes_weights_too(monkeypatch, name, stem):

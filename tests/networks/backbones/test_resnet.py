@@ -76,10 +76,10 @@ def test_blocks_start_as_identities():
         torch.testing.assert_close(backbone.layer1(features), features)
 
 
-@pytest.mark.parametrize("name", ["mobilenetv3_small_050", "convnext_atto", "swin_tiny_patch4_window7_224"])
+@pytest.mark.parametrize("name", ["mobilenetv3_small_050", "convnext_atto", "swinv2_tiny_window8_256"])
 def test_any_timm_model_is_a_backbone(name):
     backbone = build_backbone(name, in_channels=2).eval()
-    size = 224 if "swin" in name else 64
+    size = 256 if "swin" in name else 64
     with torch.no_grad():
         features = backbone(torch.zeros(1, 2, size, size))
     assert tuple(f.shape[1] for f in features) == backbone.channels
@@ -96,4 +96,4 @@ def test_an_unknown_model_names_the_nearest():
 
 def test_a_model_that_cannot_be_dilated_says_so():
     with pytest.raises(ConfigError, match="cannot give feature maps at output stride 8"):
-        build_backbone("swin_tiny_patch4_window7_224", output_stride=8)
+        build_backbone("swinv2_tiny_window8_256", output_stride=8)

@@ -44,6 +44,18 @@ def test_weights_for_another_image_size_have_their_positions_resized(tmp_path):
     torch.testing.assert_close(patches[9, 6:22, 0], torch.arange(6, 22) / 2 - 0.25, atol=0.05, rtol=0)
 
 
+def test_what_a_plain_vit_lacks_begins_without_effect(tmp_path):
+    theirs = timm.create_model(TINY)
+    torch.save(theirs.state_dict(), tmp_path / "weights.pth")
+    plain = build_vit(TINY, pretrained=tmp_path / "weights.pth").eval()
+    more = build_vit(
+        TINY, relative_positions=True, layer_scale=1.0, pretrained=tmp_path / "weights.pth"
+    ).eval()
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(more(image), plain(image), atol=1e-4, rtol=1e-4)
+
+
 def test_relative_positions_score_every_pair_by_the_way_between():
     transformer = build_vit(TINY, num_blocks=4, image_size=48, relative_positions=True)
     positions = transformer.relative_positions[0]
@@ -95,6 +107,13 @@ def test_every_neck_carries_every_head(neck, head):
     with torch.no_grad():
         logits = network(torch.randn(1, 3, 33, 47)).logits
     assert logits.shape == ((1, 2, 9, 12) if neck != "none" else (1, 2, 3, 3))
+
+
+@pytest.mark.parametrize("name", ["upernet", "semantic-fpn", "segformer", "encoder-unet"])
+def test_other_networks_stand_on_it(name):
+    network = build_network(name, num_classes=2, backbone=TINY).eval()
+    with torch.no_grad():
+        assert network(torch.randn(1, 3, 33, 47)).logits.isfinite().all()
 
 
 @pytest.mark.parametrize("head", ["naive", "pup", "mla"])

@@ -138,7 +138,8 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
         weights[first] = adapt_input_channels(weights[first], in_channels)
     if isinstance(backbone, ViT) and "pos_embed" in weights:
         weights["pos_embed"] = backbone.fit_positions(weights["pos_embed"])
-    missing = sorted(wanted.keys() - weights.keys())
+    fresh = backbone.additions() if isinstance(backbone, ViT) else set()
+    missing = sorted(wanted.keys() - weights.keys() - fresh)
     misshapen = sorted(
         key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape
     )
@@ -153,7 +154,7 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
                 mend="Name the backbone that these weights were made for.",
             )
         )
-    backbone.load_state_dict(weights)
+    backbone.load_state_dict({**wanted, **weights})
 
 
 def _plain(key: str) -> str:

@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from limner.layers.drop_path import rising_rates
-from limner.layers.transformer_block import TransformerBlock, initialize_tokens
+from limner.layers.transformer_block import LayerScale, TransformerBlock, initialize_tokens
 
 PATCH = 16
 EXPANSION = 4
@@ -149,6 +149,16 @@ class ViT(nn.Module):
             first = torch.zeros_like(positions[:, :wanted])
         resized = _resize_positions(patches, (grid, grid), (side, side), self._interpolation)
         return torch.cat([first[:, :wanted], resized.flatten(1, 2)], dim=1)
+
+    def additions(self) -> set[str]:
+        """Name the parameters that a plain ViT lacks; they begin without effect, or nearly so."""
+        added = (LayerScale, _RelativePositions)
+        return {
+            f"{name}.{own}"
+            for name, module in self.named_modules()
+            if isinstance(module, added)
+            for own, _ in module.named_parameters()
+        }
 
     def transform(self, patches: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Map the embedded patches (B, C, h, w) to the maps of the tapped blocks."""
