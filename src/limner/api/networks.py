@@ -120,7 +120,7 @@ def count_costs(name: str, variant: str) -> tuple[int, int]:
 
 
 def write_costs(path: Path = COSTS) -> None:
-    """Count every variant anew, for those who changed a network; one that is missing is counted when listed."""
+    """Count every variant anew, for those who changed a network; a missing one is counted when listed."""
     costs = {
         _key(name, variant): count_costs(name, variant)
         for name, entry in NETWORKS.items()
