@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from limner.analysis.network_cost import count_multiply_adds, count_parameters, time_forward
-from limner.networks import NETWORKS, build_network
+from limner.networks import build_network
 
 
 def test_parameters_of_shared_weights_count_once():
@@ -51,14 +51,6 @@ def test_counting_needs_no_compute_and_leaves_the_network_alone():
     here = build_network("unet", num_classes=2)
     # Cost is proportional to the area.
     assert count_multiply_adds(here, torch.zeros(1, 3, 64, 64)) * 64 == there
-
-
-def test_every_network_can_be_counted():
-    for name, entry in NETWORKS.items():
-        with torch.device("meta"):
-            network = build_network(name, num_classes=4)
-            image = torch.zeros(1, 3, *[64] * entry.spatial_dims[0])
-        assert count_multiply_adds(network, image) > 1e6, name
 
 
 def test_time_is_positive_and_the_mode_is_kept():

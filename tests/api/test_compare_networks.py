@@ -11,7 +11,7 @@ SMALL = {
     "train": {"steps": 2, "batch_size": 2, "trackers": []},
     "input": {"crop_size": [33, 33]},
 }
-NAMES = ["unet/half width", "encoder-unet/resnet18"]
+NAMES = ["enet", "espnet/shallow"]
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def test_each_network_has_its_scores_and_costs(compared):
         assert int(written["steps"]) == row.steps == 2
         assert row.training_bytes > 4 * row.parameters * 4  # weights, gradients and two moments at least
         assert row.predict_seconds > 0
-    # From the table of networks at 19 classes: the last layer has 2 classes here and 64 or 16 channels.
-    assert compared.networks[1].parameters == 14330819 - 17 * (16 * 9 + 1)
+    # The authors' count with 19 classes; the last layer has 16 inputs and 3 x 3 weights for each.
+    assert compared.networks[0].parameters == 351660 - 17 * 16 * 9
     assert compared.num_images == len(
         json.loads((compared.run_of(NAMES[0]) / "splits.json").read_text())["val"]
     )
@@ -51,9 +51,9 @@ def test_a_second_call_goes_on_and_adds(cells, compared, monkeypatch):
         train_module, "train", lambda *a, **k: (trained.append(k["run"].name), train(*a, **k))
     )
     again = compare_networks(
-        cells, [*NAMES, "pspnet/resnet18c"], out=compared.root, settings=SMALL, device="cpu"
+        cells, [*NAMES, "espnet/ESPNet-C"], out=compared.root, settings=SMALL, device="cpu"
     )
-    assert trained == ["pspnet-resnet18c"]
+    assert trained == ["espnet-ESPNet-C"]
     assert [row.scores for row in again.networks[:2]] == [row.scores for row in compared.networks]
 
 
@@ -61,7 +61,7 @@ def test_a_network_that_fails_costs_no_other(cells, tmp_path, monkeypatch):
     train = train_module.train
 
     def fails_once(*args, **named):
-        if named["settings"]["network"]["name"] == "unet":
+        if named["settings"]["network"]["name"] == "enet":
             raise RuntimeError("the sky fell\non our heads")
         return train(*args, **named)
 

@@ -39,7 +39,7 @@ def test_every_setting_is_decided_and_explained(cells):
     made = plan(cells, settings=TINY, minutes=2, device="cpu")
     assert isinstance(made, Plan)
     assert made.train.minutes == 2
-    assert made.network.options == {"widths": [4, 8]}
+    assert made.network.options["widths"] == [4, 8]
     assert made.reasons["network.name"] == "you set it"
     assert "64x96" in made.reasons["input.crop_size"]
     assert made.data.num_images["train"] + made.data.num_images["val"] == 12

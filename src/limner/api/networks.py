@@ -1,6 +1,9 @@
 """`limner networks`: the architectures that can be trained, with what they cost."""
 
+import json
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +19,9 @@ IN_CHANNELS = 3
 """Image channels that parameters are stated for."""
 SIZES = {2: (512, 512), 3: (64, 64, 64)}
 """Input that multiply-adds and times are stated for, by spatial dimensions."""
+
+COSTS = Path(__file__).parent / "network_costs.json"
+"""Parameters and multiply-adds of each variant: counting all of them takes a minute or two."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +86,14 @@ def networks(*, timed: bool = False, track: Track = silent) -> list[NetworkRow]:
 
 def _row(name: str, entry: NetworkEntry, variant: str, options: dict[str, Any], *, timed: bool) -> NetworkRow:
     size = SIZES[entry.spatial_dims[0]]
-    with torch.device("meta"):  # shapes without memory
-        network, image = _build(name, options), torch.zeros(1, IN_CHANNELS, *size)
+    known = _known_costs().get(_key(name, variant))
+    parameters, multiply_adds = known or count_costs(name, variant)
     return NetworkRow(
         name=name,
         variant=variant,
         options=options,
-        parameters=count_parameters(network),
-        multiply_adds=count_multiply_adds(network, image),
+        parameters=parameters,
+        multiply_adds=multiply_adds,
         seconds=time_forward(_build(name, options), torch.zeros(1, IN_CHANNELS, *size)) if timed else None,
         title=entry.title,
         paper=entry.paper,
@@ -102,6 +108,35 @@ def _row(name: str, entry: NetworkEntry, variant: str, options: dict[str, Any], 
         good_for=entry.good_for,
         remark=entry.remark,
     )
+
+
+def count_costs(name: str, variant: str) -> tuple[int, int]:
+    """Count parameters and multiply-adds of one variant, by building it without memory."""
+    entry = NETWORKS[name]
+    with torch.device("meta"):
+        network = _build(name, dict(entry.variants[variant]))
+        image = torch.zeros(1, IN_CHANNELS, *SIZES[entry.spatial_dims[0]])
+    return count_parameters(network), count_multiply_adds(network, image)
+
+
+def write_costs(path: Path = COSTS) -> None:
+    """Count every variant anew, for those who changed a network; a missing one is counted when listed."""
+    costs = {
+        _key(name, variant): count_costs(name, variant)
+        for name, entry in NETWORKS.items()
+        for variant in entry.variants
+    }
+    lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in costs.items())
+    path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+
+
+@cache
+def _known_costs() -> dict[str, tuple[int, int]]:
+    return {key: tuple(values) for key, values in json.loads(COSTS.read_text("utf-8")).items()}
+
+
+def _key(name: str, variant: str) -> str:
+    return f"{name}/{variant}" if variant else name
 
 
 def _build(name: str, options: dict[str, Any]) -> nn.Module:
