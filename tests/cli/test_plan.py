@@ -13,5 +13,5 @@ def test_the_command_trains_what_was_planned():
         *("limner", "train", "my data", "--network", "unet", "--minutes", "2.5", "--device", "cpu"),
         *("--set", settings[0], "--set", settings[1]),
     ]
-    plain = _train_command(Path("data"), network=None, minutes=None, settings=(), device="auto")
+    plain = _train_command(Path("data"), task=None, network=None, minutes=None, settings=(), device="auto")
     assert plain == "limner train data"

@@ -9,6 +9,7 @@ import yaml
 from limner.core.errors import ConfigError, TrainingError
 from limner.training.fit import build_model
 from limner.training.run_state import RunState
+from limner.training.validation import Validation
 from limner.training.watchers import Watcher
 from limner.weights.bundle import load_model
 
@@ -37,7 +38,7 @@ def test_a_run_learns_and_leaves_everything(tmp_path, tiny):
 
 def test_the_model_is_the_best_one_not_the_last(tmp_path, tiny, monkeypatch):
     scores = iter([0.1, 0.9, 0.5, 0.2])
-    monkeypatch.setattr("limner.training.loop.selection_score", lambda *_: next(scores))
+    monkeypatch.setattr(Validation, "scores", lambda *_: {"foreground_dice": next(scores)})
     weights = {}
 
     class Snapshot(Watcher):
@@ -55,7 +56,7 @@ def test_the_model_is_the_best_one_not_the_last(tmp_path, tiny, monkeypatch):
 
 def test_early_stopping_counts_validations_without_a_better_score(tmp_path, tiny, monkeypatch):
     scores = iter([0.5, 0.6, 0.6, float("nan"), 0.9])
-    monkeypatch.setattr("limner.training.loop.selection_score", lambda *_: next(scores))
+    monkeypatch.setattr(Validation, "scores", lambda *_: {"foreground_dice": next(scores)})
     plan = tiny.tiny_plan(train={"steps": 100, "early_stopping": 2})
     result = tiny.run_tiny(tmp_path, plan)
     assert result.stopped_early

@@ -49,10 +49,16 @@ def count_multiply_adds(network: nn.Module, image: torch.Tensor) -> int:
     # The fused attention of PyTorch's own encoder layers would be one operator that nobody counts.
     had_fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
+    # The counter follows gradients of whatever asks for them, and fails on a weight that is itself an input.
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    for weight in trained:
+        weight.requires_grad_(False)
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             network.eval()(image)
     finally:
+        for weight in trained:
+            weight.requires_grad_(True)
         torch.backends.mha.set_fastpath_enabled(had_fast_path)
         network.train(was_training)
     # PyTorch counts a multiplication and an addition as two.

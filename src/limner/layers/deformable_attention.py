@@ -102,10 +102,23 @@ def sum_of_samples(values: Tensor, locations: Tensor, weights: Tensor, sizes: Se
     total: Tensor | None = None
     for level, part in enumerate(torch.split(values.to(kind), pixels, dim=1)):
         maps = part.permute(0, 2, 3, 1).reshape(batch * heads, -1, *sizes[level])  # (R, D, h, w)
-        summed = _SumOfSamples.apply(maps, grids[level].contiguous(), factors[level].contiguous())
+        # Without gradients there is nothing to save, and whoever counts operators sees each of them.
+        sample = _SumOfSamples.apply if torch.is_grad_enabled() else _sum_planes
+        summed = sample(maps, grids[level].contiguous(), factors[level].contiguous())
         total = summed if total is None else total + summed
     assert total is not None, "deformable attention needs a level"
     return total.view(batch, -1, num_queries).transpose(1, 2).to(values.dtype)
+
+
+def _sum_planes(maps: Tensor, grids: Tensor, weights: Tensor) -> Tensor:
+    """Maps (R, D, h, w), grids (P, R, N, 2) in [-1, 1], weights (P, R, N) -> (R, D, N)."""
+    total: Tensor | None = None
+    for grid, weight in zip(grids.unbind(), weights.unbind(), strict=True):
+        sampled = torch.grid_sampler_2d(maps, grid.unsqueeze(2), _BILINEAR, _ZEROS, False)
+        factor = weight[:, None, :, None]
+        total = sampled.mul_(factor) if total is None else total.addcmul_(sampled, factor)
+    assert total is not None
+    return total.squeeze(3)
 
 
 class _SumOfSamples(torch.autograd.Function):
@@ -117,13 +130,7 @@ class _SumOfSamples(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, maps: Tensor, grids: Tensor, weights: Tensor) -> Tensor:
         ctx.save_for_backward(maps, grids, weights)
-        total: Tensor | None = None
-        for grid, weight in zip(grids.unbind(), weights.unbind(), strict=True):
-            sampled = torch.grid_sampler_2d(maps, grid.unsqueeze(2), _BILINEAR, _ZEROS, False)
-            factor = weight[:, None, :, None]
-            total = sampled.mul_(factor) if total is None else total.addcmul_(sampled, factor)
-        assert total is not None
-        return total.squeeze(3)
+        return _sum_planes(maps, grids, weights)
 
     @staticmethod
     @once_differentiable

@@ -131,7 +131,7 @@ PLANS = {
     "data: nowhere": "The data that this file names is not there",
     "data: data\nnetwrok: {name: unet}": "netwrok: unknown key (did you mean 'network'?)",
     "data: data\nnetwork: unet": "network: this is a section; expected some of its keys (name",
-    "data: data\ntask: detection": "task: should be 'semantic'; found 'detection'",
+    "data: data\ntask: detection": "task: should be 'semantic', 'instance' or 'panoptic'; found 'detection'",
 }
 
 
