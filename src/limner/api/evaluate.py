@@ -1,6 +1,7 @@
 """`limner.evaluate`: predictions against labelled images, into scores, per-image scores and pictures."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 TIMED_IMAGES = 1000
-"""Images whose times are kept for the median."""
+"""Images whose times are kept for the median: the latest ones, when everything is warm."""
 
 TRAINING_SPLITS = ("train", "val", "test")
 """Names of results that belong to the data of the training alone."""
@@ -129,7 +130,7 @@ def evaluate(
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
     dataset = Dataset(source, records, labels, cache=None)
-    seconds: list[float] = []
+    seconds: deque[float] = deque(maxlen=TIMED_IMAGES)
     predict = partial(_predict, predictor, probabilities=thresholds, seconds=seconds)
     result = _measure(predict, dataset, split=name, out=Path(out).expanduser(), extent=extent, track=track)
     device = str(predictor.device)
@@ -168,27 +169,16 @@ def _settled_labels(data: str, track: Track) -> LabelTable:
     """Return the classes of data that does not name them, as the training would find them."""
     from limner.api.check import check
 
-    labels = check(data, track=track).labels
-    if labels is None:
-        raise DataError(
-            describe(
-                "The classes of the data are not settled",
-                where=data,
-                mend=f"See what is open, and settle it: limner check {data}",
-            )
-        )
-    return labels
+    return check(data, track=track).settled_labels("nothing can be scored by them")
 
 
 def _predict(
-    predictor: Predictor, sample: Sample, *, probabilities: bool, seconds: list[float]
+    predictor: Predictor, sample: Sample, *, probabilities: bool, seconds: deque[float]
 ) -> Prediction:
     """Predict, and note how long it took; memory does not grow with the images."""
     began = time.perf_counter()
     prediction = predictor.predict(sample.image, name=sample.name, probabilities=probabilities)
     seconds.append(time.perf_counter() - began)
-    if len(seconds) > TIMED_IMAGES:
-        del seconds[0]  # the latest ones count, when everything is warm
     return prediction
 
 
