@@ -4,7 +4,8 @@ import json
 import pytest
 
 from limner.api import train as train_module
-from limner.api.compare_networks import compare_networks, network_settings
+from limner.api.compare_networks import compare_networks
+from limner.api.networks import network_settings
 from limner.core.errors import ConfigError, UnknownNameError
 
 SMALL = {

@@ -30,6 +30,23 @@ def test_a_model_has_its_own_classes(run):
     assert found.multiply_adds == 2 * one.multiply_adds
 
 
+def test_memory_is_measured_before_counting_raises_the_peak(monkeypatch):
+    # Of a process only the highest peak is known: a forward pass before would hide that of the measured one.
+    from limner.api import measure as module
+
+    done = []
+    for name in ("measure_speed", "count_multiply_adds"):
+        step = getattr(module, name)
+
+        def noted(*args, name=name, step=step, **named):
+            done.append(name)
+            return step(*args, **named)
+
+        monkeypatch.setattr(module, name, noted)
+    limner.measure("unet", size=(33, 33), device="cpu")
+    assert done == ["measure_speed", "count_multiply_adds"]
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(UnknownNameError, match="network"):
         limner.measure("unett")

@@ -9,7 +9,7 @@ from limner.checks.facts import DatasetFacts
 from limner.checks.label_rows import LabelRow
 from limner.checks.outcome import run_checks
 from limner.checks.scan import scan
-from limner.core.errors import LimnerError
+from limner.core.errors import DataError, LimnerError, describe
 from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
 from limner.core.progress import Track, silent
@@ -51,6 +51,27 @@ class CheckResult:
     def errors(self) -> tuple[Finding, ...]:
         """The findings that stop training."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
+
+    def settled_labels(self, otherwise: str) -> LabelTable:
+        """Return the label table.
+
+        Args:
+            otherwise: What cannot be done without it, to end the sentence of the error.
+
+        Raises:
+            DataError: A question about the mask values is open.
+        """
+        if self.labels is not None:
+            return self.labels
+        root = self.source.root
+        raise DataError(
+            describe(
+                f"What the mask values mean is not settled, so {otherwise}",
+                where=root,
+                found=self.errors[0].found if self.errors else "no mask",
+                mend=f"Run `limner check {root}`, which says how to settle it.",
+            )
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-ready values."""

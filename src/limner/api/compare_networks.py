@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.api.compared_run import measure_run
+from limner.api.networks import network_settings
 from limner.api.plan import Planned, make
 from limner.core.comparison import ComparedNetwork, Comparison
 from limner.core.config import merge
-from limner.core.errors import ConfigError, LimnerError, UnknownNameError, describe
+from limner.core.errors import ConfigError, LimnerError, describe
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.evaluation.files import SCORES
@@ -90,24 +91,6 @@ def compare_networks(
         comparison = replace(comparison, networks=(*comparison.networks, row))
         write_comparison(comparison)
     return comparison
-
-
-def network_settings(name: str) -> dict[str, Any]:
-    """Return the settings of ``network`` or ``network/variant``.
-
-    Raises:
-        UnknownNameError: There is no such network, or it has no such variant.
-    """
-    from limner.networks import NETWORKS
-
-    network, _, variant = name.partition("/")
-    if network not in NETWORKS:
-        raise UnknownNameError("network", network, NETWORKS)
-    variants = NETWORKS[network].variants
-    if variant and variant not in variants:
-        raise UnknownNameError(f"variant of {network}", variant, variants)
-    options = dict(variants[variant]) if variant else {}
-    return {"network": {"name": network, "options": options} if options else {"name": network}}
 
 
 def _begin(planned: Planned, out: str | Path | None) -> Comparison:

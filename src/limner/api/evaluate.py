@@ -1,6 +1,7 @@
 """`limner.evaluate`: predictions against labelled images, into scores, per-image scores and pictures."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -41,7 +42,7 @@ NUM_PICTURES = 12
 """How many of the worst images are drawn, and how many of the best."""
 
 TIMED_IMAGES = 1000
-"""Images whose times are kept for the median."""
+"""Images whose times are kept for the median: the latest ones, when everything is warm."""
 
 TRAINING_SPLITS = ("train", "val", "test")
 """Names of results that belong to the data of the training alone."""
@@ -129,7 +130,7 @@ def evaluate(
     task = predictor.plan.task
     scorer = build_scorer(task, labels, extent)
     dataset = Dataset(source, records, labels, gives=targets_of(task), cache=None)
-    seconds: list[float] = []
+    seconds: deque[float] = deque(maxlen=TIMED_IMAGES)
     predict = partial(_predict, predictor, probabilities=thresholds, seconds=seconds)
     result = _measure(predict, scorer, dataset, split=name, out=Path(out).expanduser(), track=track)
     device = str(predictor.device)
@@ -169,27 +170,16 @@ def _settled_labels(data: str, track: Track) -> LabelTable:
     """Return the classes of data that does not name them, as the training would find them."""
     from limner.api.check import check
 
-    labels = check(data, track=track).labels
-    if labels is None:
-        raise DataError(
-            describe(
-                "The classes of the data are not settled",
-                where=data,
-                mend=f"See what is open, and settle it: limner check {data}",
-            )
-        )
-    return labels
+    return check(data, track=track).settled_labels("nothing can be scored by them")
 
 
 def _predict(
-    predictor: Predictor, sample: Sample, *, probabilities: bool, seconds: list[float]
+    predictor: Predictor, sample: Sample, *, probabilities: bool, seconds: deque[float]
 ) -> AnyPrediction:
     """Predict, and note how long it took; memory does not grow with the images."""
     began = time.perf_counter()
     prediction = predictor.predict(sample.image, name=sample.name, probabilities=probabilities)
     seconds.append(time.perf_counter() - began)
-    if len(seconds) > TIMED_IMAGES:
-        del seconds[0]  # the latest ones count, when everything is warm
     return prediction
 
 

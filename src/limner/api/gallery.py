@@ -91,16 +91,8 @@ def gallery_of(checked: CheckResult, *, palette: str = "own", side: int) -> Gall
         DataError: The mask values are not settled and nothing can be proposed.
         ConfigError: The palette is unknown.
     """
-    table = checked.labels or checked.proposed_labels
-    if table is None:
-        raise DataError(
-            describe(
-                "What the mask values mean is not settled, so the labels cannot be drawn",
-                where=checked.source.root,
-                found=checked.errors[0].found if checked.errors else "no mask",
-                mend=f"Run `limner check {checked.source.root}`, which says how to settle it.",
-            )
-        )
+    table = checked.proposed_labels if checked.labels is None else None
+    table = table or checked.settled_labels("the labels cannot be drawn")
     source = checked.source if checked.labels else as_proposed(checked)
     dataset = Dataset(source, source.records, table, cache=None)
     return Gallery(checked, dataset, repainted(table, palette), side)

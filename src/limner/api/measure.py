@@ -8,17 +8,12 @@ from torch import nn
 
 from limner.analysis.network_cost import count_multiply_adds, count_parameters, parameters_by_part
 from limner.analysis.network_speed import NetworkSpeed, measure_speed
-from limner.api.compare_networks import network_settings
 from limner.api.load import load
+from limner.api.networks import IN_CHANNELS, NUM_CLASSES, SIZES, network_settings
 from limner.core.errors import ConfigError
 from limner.layers.input_normalization import InputNormalization
 from limner.networks import NETWORKS, build_network
 from limner.planning.machine import choose_device, examine
-
-NUM_CLASSES, CHANNELS = 19, 3
-"""Of a network that is named rather than loaded: those of Cityscapes, as in `limner networks`."""
-
-DEFAULT_SIZES = {2: (512, 512), 3: (64, 64, 64)}
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ def measure(
     size: tuple[int, ...] | None = None,
     batch: int = 1,
     num_classes: int = NUM_CLASSES,
-    channels: int = CHANNELS,
+    channels: int = IN_CHANNELS,
     device: str = "auto",
     precision: str = "float32",
 ) -> Measured:
@@ -89,6 +84,16 @@ def measure(
         normalization = InputNormalization((128.0,) * channels, (64.0,) * channels)
     size = _checked_size(size, dims, batch)
     network = network.to(chosen).eval()
+    # Before anything else runs: the peak of a process never falls.
+    speed = measure_speed(
+        network,
+        normalization.to(chosen),
+        size=size,
+        channels=channels,
+        batch=batch,
+        device=chosen,
+        precision=precision,
+    )
     blank = torch.zeros(batch, channels, *size, device=chosen)
     return Measured(
         name=str(target),
@@ -101,15 +106,7 @@ def measure(
         parameters=count_parameters(network),
         parts=parameters_by_part(network),
         multiply_adds=count_multiply_adds(network, blank),
-        speed=measure_speed(
-            network,
-            normalization.to(chosen),
-            size=size,
-            channels=channels,
-            batch=batch,
-            device=chosen,
-            precision=precision,
-        ),
+        speed=speed,
     )
 
 
@@ -127,7 +124,7 @@ def _checked_size(size: tuple[int, ...] | None, dims: int, batch: int) -> tuple[
     if batch < 1:
         raise ConfigError(f"A batch holds one image or more; found {batch}.")
     if size is None:
-        return DEFAULT_SIZES[dims]
+        return SIZES[dims]
     if len(size) != dims:
         raise ConfigError(f"This network takes {dims}D input, so its size has {dims} numbers; found {size}.")
     return size

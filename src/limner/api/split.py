@@ -123,23 +123,15 @@ def _opened(
         return source, {}, ()
     checked = check(path, workers=workers, track=track)
     _require_labels(checked.source)
-    if checked.labels is None:
-        raise DataError(
-            describe(
-                "The classes are not settled yet, so they cannot be spread evenly",
-                where=path,
-                found=checked.errors[0].found if checked.errors else "",
-                mend=f"Run `limner check {path}` first, or leave out --stratify.",
-            )
-        )
-    trained_as = checked.labels.trained_as
+    labels = checked.settled_labels("they cannot be spread evenly; leave out --stratify, or settle it")
+    trained_as = labels.trained_as
     holders = {
         image.name: dict.fromkeys(
             {trained_as.get(v, IGNORE_INDEX) for v in image.value_counts} - {IGNORE_INDEX}, 1
         )
         for image in checked.facts.images
     }
-    return checked.source, holders, checked.labels.names
+    return checked.source, holders, labels.names
 
 
 def _require_labels(source: Source) -> None:

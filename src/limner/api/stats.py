@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from limner.api.check import check
-from limner.core.errors import DataError, describe
 from limner.core.progress import Track, silent
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 
@@ -22,14 +21,6 @@ def stats(path: Path | str, *, workers: int | None = None, track: Track = silent
         DataError: The folder cannot be read, or what its mask values mean is not settled.
     """
     checked = check(path, workers=workers, track=track)
-    if checked.labels is None:
-        raise DataError(
-            describe(
-                "What the mask values mean is not settled, so the classes cannot be counted",
-                where=path,
-                found=checked.errors[0].found if checked.errors else "no mask",
-                mend=f"Run `limner check {path}`, which says how to settle it.",
-            )
-        )
+    labels = checked.settled_labels("the classes cannot be counted")
     names = {split: [record.name for record in records] for split, records in checked.splits.items()}
-    return take_fingerprint(checked.facts, checked.labels, names)
+    return take_fingerprint(checked.facts, labels, names)

@@ -7,7 +7,8 @@ groups in place of single examples: the rarest class first, each group to the pa
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
+
+from limner.loading.splits import rank
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def divide(units: Sequence[Unit], shares: Sequence[float], *, seed: int) -> list
     wanted = whole_sizes(sum(len(unit.members) for unit in units), shares)
     lacking = [Counter({c: n * share for c, n in _tally(units).items()}) for share in shares]
     parts: list[list[Unit]] = [[] for _ in shares]
-    left = sorted(units, key=lambda unit: _rank(unit.key, seed))
+    left = sorted(units, key=lambda unit: rank(unit.key, seed))
     while left:
         counted = _tally(left)
         rarest = min(counted, key=lambda c: (counted[c], c), default=None)
@@ -88,7 +89,3 @@ def _tally(units: Sequence[Unit]) -> Counter[int]:
     for unit in units:
         total.update({c: n for c, n in unit.holders.items() if n})
     return total
-
-
-def _rank(key: str, seed: int) -> bytes:
-    return blake2b(f"{seed}/{key}".encode("utf-8", "surrogateescape"), digest_size=16).digest()

@@ -65,7 +65,7 @@ def drawn(records: Sequence[Record], fractions: SplitFractions) -> Splits:
     Each name gets its own random number, so that adding an image moves few of the others. As long as there
     are images enough, every wanted split gets one and one is left to train on.
     """
-    ranked = sorted(records, key=lambda r: _rank(r.name, fractions.seed))
+    ranked = sorted(records, key=lambda r: rank(r.name, fractions.seed))
     total = len(ranked)
     num_val = min(max(1, round(total * fractions.val)), total - 1)
     num_test = 0
@@ -75,7 +75,8 @@ def drawn(records: Sequence[Record], fractions: SplitFractions) -> Splits:
     return splits | {"test": tuple(ranked[num_val : num_val + num_test])} if fractions.test else splits
 
 
-def _rank(name: str, seed: int) -> bytes:
+def rank(name: str, seed: int) -> bytes:
+    """Return the place of a name in the draw of a seed, whatever other names there are."""
     return blake2b(f"{seed}/{name}".encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 

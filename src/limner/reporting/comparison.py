@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from html import escape
 
 from limner.core.comparison import ComparedNetwork, Comparison
+from limner.formats.whole_files import write_whole
 from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
 from limner.reporting.facts import OVERALL_NAMES, in_sentence
@@ -29,8 +30,8 @@ def write_comparison(comparison: Comparison) -> None:
         writer = csv.DictWriter(file, fieldnames=list(lines[0]))
         writer.writeheader()
         writer.writerows(lines)
-    comparison.page.write_text(render_comparison(comparison), encoding="utf-8")
-    comparison.plot.write_text(render_plot(comparison), encoding="utf-8")
+    write_whole(comparison.page, render_comparison(comparison).encode())
+    write_whole(comparison.plot, render_plot(comparison).encode())
 
 
 def render_comparison(comparison: Comparison) -> str:

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.randomness import generator
+from limner.metrics.bootstrap import REPLICATES
 from limner.metrics.confusion import scores_of_sums
 from limner.metrics.spread import interval
-
-REPLICATES = 1000
 
 KINDS = ("right", "false_positives", "false_negatives")
 
