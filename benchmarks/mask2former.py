@@ -11,8 +11,8 @@ over rounds of limner's by the peer's.
 
 import argparse
 import statistics
-from contextlib import nullcontext
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -186,7 +186,9 @@ def row(job: str, contestants: Sequence[str], arguments: argparse.Namespace) -> 
 
 
 def _cell(taken: Sequence[Turn]) -> str:
-    return f"{statistics.median(turn.seconds for turn in taken):.2f} s, {max(t.peak_mib for t in taken):.0f} MiB"
+    return (
+        f"{statistics.median(turn.seconds for turn in taken):.2f} s, {max(t.peak_mib for t in taken):.0f} MiB"
+    )
 
 
 def main() -> None:
