@@ -187,7 +187,10 @@ class SegmentSetLoss(nn.Module):
             importance=self.importance,
             generator=generator,
         )
-        true = sample_masks_at(target.masks, points, matched.segments.flatten())
+        own = points.unflatten(0, shape)
+        true = torch.cat(
+            [sample_masks_at(target.masks[n], at) for n, at in zip(matched.segments, own, strict=True)]
+        )
         logits = sample_at(maps.unsqueeze(1), points).squeeze(1)  # (M, P)
         cross_entropy = F.binary_cross_entropy_with_logits(logits, true, reduction="none").mean(1)
         probabilities = logits.sigmoid()
