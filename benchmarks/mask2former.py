@@ -21,6 +21,7 @@ from turns import Turn, serve, take_turns
 
 from limner.core.batch import SegmentTargets
 from limner.decoding.query_masks import find_objects
+from limner.inference.device import choose_memory_format
 from limner.losses.segment_set import SegmentSetLoss
 from limner.networks import build_network
 from limner.training.kept_memory import freed_memory_kept
@@ -47,8 +48,8 @@ def objects(batch: int, size: int) -> list[SegmentTargets]:
 
 
 def train_limner(images: torch.Tensor, targets: Sequence[SegmentTargets]) -> Step:
-    network = _ours().train()
-    images = images.contiguous(memory_format=torch.channels_last)
+    layout = choose_memory_format(torch.device("cpu"), spatial_dims=2, training=True)
+    network, images = _ours().train().to(memory_format=layout), images.contiguous(memory_format=layout)
     loss_of = SegmentSetLoss()
 
     def step() -> None:
@@ -59,8 +60,8 @@ def train_limner(images: torch.Tensor, targets: Sequence[SegmentTargets]) -> Ste
 
 
 def predict_limner(images: torch.Tensor) -> Step:
-    network = _ours().eval()
-    images = images.contiguous(memory_format=torch.channels_last)
+    layout = choose_memory_format(torch.device("cpu"), spatial_dims=2)
+    network, images = _ours().eval().to(memory_format=layout), images.contiguous(memory_format=layout)
 
     @torch.inference_mode()
     def step() -> None:
@@ -70,9 +71,7 @@ def predict_limner(images: torch.Tensor) -> Step:
 
 
 def _ours() -> torch.nn.Module:
-    # As `limner train` lays it out.
-    network = build_network("mask2former", num_classes=CLASSES, backbone="resnet50", pretrained="no")
-    return network.to(memory_format=torch.channels_last)
+    return build_network("mask2former", num_classes=CLASSES, backbone="resnet50", pretrained="no")
 
 
 def train_transformers(images: torch.Tensor, targets: Sequence[SegmentTargets]) -> Step:

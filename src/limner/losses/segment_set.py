@@ -187,7 +187,7 @@ class SegmentSetLoss(nn.Module):
             importance=self.importance,
             generator=generator,
         )
-        own = points.unflatten(0, shape)
+        own = points.view(*shape, *points.shape[1:])
         true = torch.cat(
             [sample_masks_at(target.masks[n], at) for n, at in zip(matched.segments, own, strict=True)]
         )
