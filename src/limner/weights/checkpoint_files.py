@@ -48,8 +48,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a folder as Hugging Face saves it, or a file of named tensors.
 
     Args:
-        path: A folder with `model.safetensors` (or its shards, or `pytorch_model.bin`) and `config.json`; or a
-            file: .safetensors, .pkl with numpy arrays, .pth or .pt.
+        path: A folder with `model.safetensors` (or its shards, or `pytorch_model.bin`) and `config.json`; or
+            a file: .safetensors, .pkl with numpy arrays, .pth or .pt.
 
     Raises:
         ModelError: There is nothing like that, it is damaged, or it is a pickle of more than tensors.

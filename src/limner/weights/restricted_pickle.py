@@ -1,7 +1,7 @@
 """Unpickling that admits numpy arrays, plain values and plain containers, and nothing else.
 
-A pickle is a program. `pickle.load` runs it with every function that can be imported; here the only names that it
-can look up are the few below, none of which does more than build an array, a string or a mapping.
+A pickle is a program. `pickle.load` runs it with every function that can be imported; here the only names
+that it can look up are the few below, none of which does more than build an array, a string or a mapping.
 """
 
 import _codecs

@@ -208,7 +208,9 @@ def _unreadable(path: Path, error: Exception) -> ModelError:
         describe(
             "The file of weights cannot be read" if refused is None else "The pickle was refused",
             where=path,
-            found=found if refused is None else f"it asks for {refused[1]}, which could run code; nothing was run",
+            found=found
+            if refused is None
+            else f"it asks for {refused[1]}, which could run code; nothing was run",
             expected="a .safetensors or .pth file that holds nothing but tensors",
         )
     )
