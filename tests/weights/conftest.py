@@ -1,10 +1,17 @@
-"""What the authors' code calls its tensors, and Hugging Face its own: written out from the two projects' code.
+"""What the authors' code calls its tensors, and Hugging Face its own: written out from their two codes.
 
-Independent of limner's renaming: the left is as in Mask2Former's modules and Detectron2's ResNet, the right as in
-transformers' conversion script, which has no ResNet; that part is from transformers' ResNet.
+Independent of limner's renaming: the left is as in Mask2Former's modules and Detectron2's ResNet, the right
+as in transformers' conversion script, which has no ResNet; that part is from transformers' ResNet.
 """
 
+import pickle
+
 import pytest
+import torch
+
+from limner.networks import build_network
+from limner.weights.mask2former_names import DETECTRON2
+from limner.weights.renaming import our_name
 
 _NORM = ("weight", "bias", "running_mean", "running_var")
 _BOTH = ("weight", "bias")
@@ -14,6 +21,47 @@ _BOTH = ("weight", "bias")
 def authors_names():
     """Lists the names of a network."""
     return _authors_names
+
+
+@pytest.fixture
+def authors_state(authors_names):
+    """Makes the tensors of a very small network by the authors' names; the network is there too."""
+
+    def make(num_classes=3, **options):
+        torch.manual_seed(0)
+        network = build_network(
+            "mask2former",
+            num_classes=num_classes,
+            backbone="resnet18",
+            backbone_norm="frozen",
+            channels=32,
+            pixel_layers=1,
+            decoder_layers=1,
+            num_queries=5,
+            pixel_feedforward=16,
+            decoder_feedforward=16,
+            **options,
+        ).eval()
+        ours = network.state_dict()
+        names = authors_names(resnet=((2, 2, 2, 2), 2), pixel_layers=1, decoder_layers=1)
+        return {name: ours[our_name(name, DETECTRON2)] for name in names}, network
+
+    return make
+
+
+@pytest.fixture
+def authors_file(authors_state, tmp_path):
+    """Makes a .pkl like those of the authors, with changed tensors."""
+
+    def make(name="model_final.pkl", num_classes=3, **changed):
+        state, _ = authors_state(num_classes)
+        state = {key: value for key, value in (state | changed).items() if value is not None}
+        path = tmp_path / name
+        arrays = {key: value.numpy() for key, value in state.items()}
+        path.write_bytes(pickle.dumps({"model": arrays, "__author__": "MaskFormer"}))
+        return path
+
+    return make
 
 
 def _authors_names(*, swin=None, resnet=None, pixel_layers, decoder_layers):
@@ -46,7 +94,8 @@ def _swin(blocks):
     names |= _pairs("backbone.patch_embed.norm", f"{hf}.embeddings.norm")
     for stage, count in enumerate(blocks):
         for block in range(count):
-            left, right = f"backbone.layers.{stage}.blocks.{block}", f"{hf}.encoder.layers.{stage}.blocks.{block}"
+            left = f"backbone.layers.{stage}.blocks.{block}"
+            right = f"{hf}.encoder.layers.{stage}.blocks.{block}"
             names |= _pairs(f"{left}.norm1", f"{right}.layernorm_before")
             names |= _pairs(f"{left}.norm2", f"{right}.layernorm_after")
             table = "relative_position_bias_table"
@@ -74,7 +123,8 @@ def _resnet(blocks, convolutions):
             left, right = f"backbone.res{stage + 2}.{block}", f"{hf}.encoder.stages.{stage}.layers.{block}"
             for number in range(convolutions):
                 names[f"{left}.conv{number + 1}.weight"] = f"{right}.layer.{number}.convolution.weight"
-                names |= _pairs(f"{left}.conv{number + 1}.norm", f"{right}.layer.{number}.normalization", _NORM)
+                norm = f"{right}.layer.{number}.normalization"
+                names |= _pairs(f"{left}.conv{number + 1}.norm", norm, _NORM)
             if block == 0 and (stage > 0 or convolutions == 3):
                 names[f"{left}.shortcut.weight"] = f"{right}.shortcut.convolution.weight"
                 names |= _pairs(f"{left}.shortcut.norm", f"{right}.shortcut.normalization", _NORM)

@@ -58,6 +58,8 @@ class NetworkPlan(Config):
     """Keyword arguments of the network beyond classes, channels and dimensions."""
     pretrained: Pretraining = "auto"
     """Pretrained encoder weights: `auto` starts from scratch, and says so, where they cannot be had."""
+    weights: str | None = None
+    """What the whole network starts from: a model folder, a run, or another project's checkpoint; or null."""
 
 
 class InputPlan(Config):

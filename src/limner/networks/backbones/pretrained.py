@@ -98,7 +98,7 @@ def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with torch.serialization.safe_globals(_numpy_numbers()):
+        with torch.serialization.safe_globals(_numpy_values()):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
         raise _unreadable(path, error) from error
@@ -107,11 +107,16 @@ def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
     return named_tensors(state, path)
 
 
-def _numpy_numbers() -> list[Any]:
-    """Return what a pickle needs for the numpy numbers that training scripts keep beside their weights."""
-    scalar = np.float64(0).__reduce__()[0]
-    names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
-    return [*names, np.dtype, _codecs.encode, *{type(np.dtype(code)) for code in "?bhilqBHILQefd"}]
+def _numpy_values() -> list[Any]:
+    """Return what a pickle needs for the numpy values that training scripts keep beside their weights."""
+    makers = {"scalar": np.float64(0).__reduce__()[0], "_reconstruct": np.zeros(1).__reduce__()[0]}
+    names = [
+        (maker, f"numpy.{core}.multiarray.{name}")
+        for name, maker in makers.items()
+        for core in ("core", "_core")  # numpy 1 and numpy 2
+    ]
+    kinds = {type(np.dtype(code)) for code in "?bhilqBHILQefd"}
+    return [*names, np.dtype, np.ndarray, _codecs.encode, *kinds]
 
 
 def named_tensors(state: object, path: Path) -> dict[str, torch.Tensor]:
