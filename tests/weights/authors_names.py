@@ -4,67 +4,11 @@ Independent of limner's renaming: the left is as in Mask2Former's modules and De
 as in transformers' conversion script, which has no ResNet; that part is from transformers' ResNet.
 """
 
-import pickle
-
-import pytest
-import torch
-
-from limner.networks import build_network
-from limner.weights.mask2former_names import DETECTRON2
-from limner.weights.renaming import our_name
-
 _NORM = ("weight", "bias", "running_mean", "running_var")
 _BOTH = ("weight", "bias")
 
 
-@pytest.fixture(scope="session")
-def authors_names():
-    """Lists the names of a network."""
-    return _authors_names
-
-
-@pytest.fixture
-def authors_state(authors_names):
-    """Makes the tensors of a very small network by the authors' names; the network is there too."""
-
-    def make(num_classes=3, **options):
-        torch.manual_seed(0)
-        network = build_network(
-            "mask2former",
-            num_classes=num_classes,
-            backbone="resnet18",
-            backbone_norm="frozen",
-            channels=32,
-            pixel_layers=1,
-            decoder_layers=1,
-            num_queries=5,
-            pixel_feedforward=16,
-            decoder_feedforward=16,
-            **options,
-        ).eval()
-        ours = network.state_dict()
-        names = authors_names(resnet=((2, 2, 2, 2), 2), pixel_layers=1, decoder_layers=1)
-        return {name: ours[our_name(name, DETECTRON2)] for name in names}, network
-
-    return make
-
-
-@pytest.fixture
-def authors_file(authors_state, tmp_path):
-    """Makes a .pkl like those of the authors, with changed tensors."""
-
-    def make(name="model_final.pkl", num_classes=3, **changed):
-        state, _ = authors_state(num_classes)
-        state = {key: value for key, value in (state | changed).items() if value is not None}
-        path = tmp_path / name
-        arrays = {key: value.numpy() for key, value in state.items()}
-        path.write_bytes(pickle.dumps({"model": arrays, "__author__": "MaskFormer"}))
-        return path
-
-    return make
-
-
-def _authors_names(*, swin=None, resnet=None, pixel_layers, decoder_layers):
+def authors_names(*, swin=None, resnet=None, pixel_layers, decoder_layers):
     """Return the authors' name -> Hugging Face's names, whose tensors are joined where there are several.
 
     Args:
