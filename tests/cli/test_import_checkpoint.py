@@ -1,11 +1,8 @@
-import subprocess
-import sys
-
 import pytest
 from typer.testing import CliRunner
 
 from limner.cli import console
-from limner.cli.app import app
+from limner.cli.app import app, main
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +26,9 @@ def test_what_was_concluded_is_shown_with_its_reason(authors_file, tmp_path):
     assert (tmp_path / "model" / "weights.safetensors").is_file()
 
 
-def test_a_refusal_is_a_message_and_exit_code_2(tmp_path):
-    command = [sys.executable, "-m", "limner", "import", str(tmp_path), "--out", str(tmp_path / "model")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and done.stderr.startswith("limner: The folder holds no checkpoint")
+def test_a_refusal_is_a_message_and_exit_code_2(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.argv", ["limner", "import", str(tmp_path), "--out", str(tmp_path / "model")])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("limner: The folder holds no checkpoint")
