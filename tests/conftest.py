@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pickle
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -83,14 +84,15 @@ def authors_names():
     return module.authors_names
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def authors_state(authors_names):
     """Makes the tensors of a very small Mask2Former by the authors' names; the network is there too."""
     from limner.networks import build_network
     from limner.weights.mask2former_names import DETECTRON2
     from limner.weights.renaming import our_name
 
-    def make(num_classes=3, **options):
+    @cache
+    def make(num_classes=3):
         torch.manual_seed(0)
         network = build_network(
             "mask2former",
@@ -103,7 +105,6 @@ def authors_state(authors_names):
             num_queries=5,
             pixel_feedforward=16,
             decoder_feedforward=16,
-            **options,
         ).eval()
         ours = network.state_dict()
         names = authors_names(resnet=((2, 2, 2, 2), 2), pixel_layers=1, decoder_layers=1)

@@ -1,36 +1,45 @@
 """What a Hugging Face folder says about itself; its tensors are made without transformers."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from limner.core.errors import ModelError
+from limner.core.errors import ConfigError, ModelError
+from limner.core.labels import LabelClass, LabelTable
 from limner.core.plan import ResizePlan
 from limner.formats import class_tables
 from limner.weights import import_checkpoint
+from limner.weights.checkpoint_facts import (
+    tell_heads,
+    tell_labels,
+    tell_licence,
+    tell_normalization,
+    tell_resize,
+    tell_task,
+)
+from limner.weights.checkpoint_files import Checkpoint
 
 
 @pytest.fixture
 def folder(authors_state, authors_names, tmp_path):
-    """Makes a folder as transformers writes it, with any of its JSON files."""
+    """Makes a folder as transformers writes it."""
 
-    def make(config=None, preprocessor=None, *, num_classes=3, name="checkpoint", write=None):
-        state, _ = authors_state(num_classes)
+    def make(config=None, write=None):
+        state, _ = authors_state()
         tensors = {}
         for theirs, names in authors_names(
             resnet=((2, 2, 2, 2), 2), pixel_layers=1, decoder_layers=1
         ).items():
             tensors |= dict(zip(names, state[theirs].chunk(len(names)), strict=True))
         tensors = {key: value.contiguous() for key, value in tensors.items()}
-        path = tmp_path / name
-        path.mkdir(parents=True)
+        path = tmp_path / "checkpoint"
+        path.mkdir()
         (write or _write_whole)(path, tensors)
         settings = {"model_type": "mask2former", "num_attention_heads": 8} | (config or {})
         (path / "config.json").write_text(json.dumps(settings), "utf-8")
-        if preprocessor is not None:
-            (path / "preprocessor_config.json").write_text(json.dumps(preprocessor), "utf-8")
         return path
 
     return make
@@ -74,35 +83,56 @@ def test_an_index_that_lies_is_refused(folder):
         import_checkpoint(path.parent, task="semantic")
 
 
-def test_names_of_a_public_dataset_bring_its_values_and_things(folder):
+def said(config=None, preprocessor=None, *, path="checkpoint", card=""):
+    """A checkpoint of which only the settings matter."""
+    return Checkpoint(Path(path), {}, config or {"model_type": "mask2former"}, preprocessor or {}, card)
+
+
+def test_names_of_a_public_dataset_bring_its_values_and_things():
     names = [f"{name}, a synonym " for name in class_tables.ade20k().names]
     # Written as text keys in any order.
     id2label = {str(i): names[i] for i in reversed(range(150))}
-    imported = import_checkpoint(folder({"id2label": id2label}, num_classes=150), task="panoptic")
-    labels = imported.model.labels
-    assert labels.names[0] == "wall, a synonym" and labels.classes[0].values == (1,)
-    assert labels.is_thing.sum() == 100
-    assert "mask values of ADE20K" in imported.facts["classes"]
+    labels = tell_labels(said({"id2label": id2label}), 150, "panoptic", None)
+    assert labels.value.names[0] == "wall, a synonym" and labels.value.classes[0].values == (1,)
+    assert labels.value.is_thing.sum() == 100
+    assert "mask values of ADE20K" in labels.why
 
 
-def test_other_names_are_numbered_and_never_stand_twice(folder):
-    imported = import_checkpoint(folder({"id2label": {"0": "a", "1": "b", "2": "a"}}), task="panoptic")
-    assert imported.model.labels.names == ("a (0)", "b", "a (2)")
-    assert [c.values for c in imported.model.labels.classes] == [(0,), (1,), (2,)]
-    assert "all are taken to be countable" in imported.facts["classes"]
+def test_other_names_are_numbered_and_never_stand_twice():
+    labels = tell_labels(said({"id2label": {"0": "a", "1": "b", "2": "a"}}), 3, "panoptic", None)
+    assert labels.value.names == ("a (0)", "b", "a (2)")
+    assert [c.values for c in labels.value.classes] == [(0,), (1,), (2,)]
+    assert "all are taken to be countable" in labels.why
 
 
-def test_placeholders_are_no_names(folder):
+def test_placeholders_are_no_names():
     config = {"id2label": {i: f"LABEL_{i}" for i in range(80)}}
-    imported = import_checkpoint(folder(config, num_classes=80))
-    assert imported.model.labels.names[0] == "person"
-    assert "taken to be those of COCO" in imported.facts["classes"]
+    labels = tell_labels(said(config), 80, "instance", None)
+    assert labels.value.names[0] == "person" and "taken to be those of COCO" in labels.why
+
+
+def test_published_classes_have_their_own_values_and_things():
+    labels = tell_labels(said(), 133, "panoptic", None).value
+    assert [c.values for c in labels.classes[:12]] == [(n,) for n in (*range(1, 12), 13)]
+    assert labels.names[0] == "person" and labels.names[-1] == "rug-merged" and labels.is_thing.sum() == 80
+    labels = tell_labels(said(), 19, "panoptic", None).value
+    assert labels.classes[0].values == (7,) and labels.names[labels.is_thing.argmax()] == "person"
+    labels = tell_labels(said(), 150, "panoptic", None).value
+    assert labels.names[:3] == ("wall", "building", "sky") and labels.is_thing.sum() == 100
+    assert tell_labels(said(), 5, "semantic", None).value.names[-1] == "class_4"
+
+
+def test_classes_can_be_named():
+    table = LabelTable(tuple(LabelClass(name, (i,), (0, 0, 0)) for i, name in enumerate("abc")))
+    assert tell_labels(said(), 3, "semantic", table).value == table
+    with pytest.raises(ModelError, match=r"3 names: a, b, c[\s\S]*expected: 8"):
+        tell_labels(said(), 8, "semantic", table)
 
 
 @pytest.mark.parametrize(
     ("preprocessor", "expected"),
     [
-        (None, ResizePlan(shortest=800, longest=1333, multiple=32)),
+        ({}, ResizePlan(shortest=800, longest=1333, multiple=32)),
         ({"do_resize": False, "size": {"height": 4, "width": 4}}, ResizePlan()),
         ({"size": {"height": 384, "width": 512}, "size_divisor": 0}, ResizePlan(size=(384, 512))),
         (
@@ -112,16 +142,30 @@ def test_placeholders_are_no_names(folder):
         ({"size": {"shortest_edge": 512, "longest_edge": None}}, ResizePlan(shortest=512, multiple=32)),
     ],
 )
-def test_every_way_to_write_a_size_is_read(folder, preprocessor, expected):
-    assert (
-        import_checkpoint(folder(None, preprocessor), task="semantic").model.plan.inference.resize == expected
-    )
+def test_every_way_to_write_a_size_is_read(preprocessor, expected):
+    assert tell_resize(said(None, preprocessor), 3, "semantic", "resnet50").value == expected
 
 
-def test_a_size_that_is_not_known_is_refused(folder):
-    path = folder(None, {"size": {"max_height": 4, "max_width": 4}})
+def test_a_size_that_is_not_known_is_refused():
     with pytest.raises(ModelError, match=r"size \{'max_height': 4"):
-        import_checkpoint(path, task="semantic")
+        tell_resize(said(None, {"size": {"max_height": 4, "max_width": 4}}), 3, "semantic", "resnet50")
+
+
+@pytest.mark.parametrize(
+    ("classes", "task", "backbone", "shortest", "longest"),
+    [
+        (80, "instance", "resnet50", 800, 1333),
+        (150, "semantic", "swin_tiny_patch4_window7_224", 512, 2048),
+        (150, "semantic", "swin_base_patch4_window12_384", 640, 2560),
+        (150, "panoptic", "resnet50", 640, 2560),
+        (19, "panoptic", "resnet50", 1024, 2048),
+        (3, "semantic", "resnet50", None, None),
+    ],
+)
+def test_images_are_resized_as_the_authors_do(classes, task, backbone, shortest, longest):
+    authors = Checkpoint(Path("model_final.pkl"), {})
+    found = tell_resize(authors, classes, task, backbone).value
+    assert found == ResizePlan(shortest=shortest, longest=longest, multiple=32)
 
 
 @pytest.mark.parametrize(
@@ -133,21 +177,49 @@ def test_a_size_that_is_not_known_is_refused(folder):
         ({"rescale_factor": 0.5, "image_mean": [1.0] * 3, "image_std": [2.0] * 3}, 2.0, 4.0),
     ],
 )
-def test_normalisation_is_in_the_values_of_image_files(folder, preprocessor, mean, std):
-    found = import_checkpoint(folder(None, preprocessor), task="semantic").model.plan.input
+def test_normalisation_is_in_the_values_of_image_files(preprocessor, mean, std):
+    found = tell_normalization(said(None, preprocessor)).value
     assert found.mean == pytest.approx((mean,) * 3) and found.std == pytest.approx((std,) * 3)
 
 
-def test_licences(folder):
-    authors = folder(name="models--facebook--mask2former-swin-tiny-coco-instance/snapshots/1")
-    imported = import_checkpoint(authors)
-    assert imported.licence == "CC-BY-NC-4.0" and imported.model.plan.task == "instance"
-    mine = folder(name="mine-semantic")
-    assert import_checkpoint(mine).licence is None
-    assert "ask its maker" in import_checkpoint(mine).facts["licence"]
-    (mine / "README.md").write_text("---\ntags: [a]\nlicense: apache-2.0\n---\n# A model\n", "utf-8")
-    assert import_checkpoint(mine).licence == "apache-2.0"
-    assert import_checkpoint(mine, licence="MIT").licence == "MIT"
+def test_licences():
+    authors = said(path="models--facebook--mask2former-swin-tiny-coco-instance/snapshots/1")
+    assert tell_licence(authors, 80, None).value == "CC-BY-NC-4.0"
+    named = said({"_name_or_path": "facebook/mask2former-swin-tiny-coco-instance"})
+    assert tell_licence(named, 80, None).value == "CC-BY-NC-4.0"
+    mine = tell_licence(said(), 80, None)
+    assert mine.value is None and "ask its maker" in mine.why
+    stated = said(card="---\ntags: [a]\nlicense: apache-2.0\n---\n# A model\n")
+    assert tell_licence(stated, 80, None).value == "apache-2.0"
+    assert tell_licence(stated, 80, "MIT").value == "MIT"
+
+
+@pytest.mark.parametrize(
+    ("path", "classes", "task"),
+    [
+        ("model_final_3c8ec9.pkl", 80, "instance"),
+        ("model_final_94dc52.pkl", 133, "panoptic"),
+        ("model_final_500878.pkl", 150, "semantic"),
+        ("model_final_cc1b1f.pkl", 19, "semantic"),
+        ("maskformer2_R50_instance/final.pkl", 3, "instance"),
+        ("mask2former-swin-tiny-ade-semantic", 150, "semantic"),
+        ("any.pkl", 133, "panoptic"),
+    ],
+)
+def test_the_task_is_told_by_name_path_or_number_of_classes(path, classes, task):
+    assert tell_task(said(path=path), classes, None).value == task
+
+
+def test_a_task_that_nothing_tells_is_asked_for():
+    with pytest.raises(
+        ConfigError, match=r"150 classes, which is ADE20K, semantic and panoptic[\s\S]*--task"
+    ):
+        tell_task(said(), 150, None)
+    with pytest.raises(ConfigError, match="no task 'boxes'"):
+        tell_task(said(), 150, "boxes")
+    # A name of the authors' says nothing about a file with other classes in it.
+    with pytest.raises(ConfigError, match="3 classes"):
+        tell_task(said(path="model_final_3c8ec9.pkl"), 3, None)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +228,13 @@ def test_licences(folder):
         ({"model_type": "detr"}, "model_type 'detr'"),
         ({"pre_norm": True}, "pre_norm True"),
         ({"common_stride": 8}, "common_stride 8"),
-        ({"num_attention_heads": 5}, "32 channels"),
     ],
 )
-def test_variants_that_limner_has_not_are_named(folder, config, found):
+def test_variants_that_limner_has_not_are_named(config, found):
     with pytest.raises(ModelError, match=found):
-        import_checkpoint(folder(config), task="semantic")
+        tell_heads(said(config))
+
+
+def test_heads_that_do_not_fit_the_tensors_are_refused(folder):
+    with pytest.raises(ModelError, match="5 attention heads do not fit[\\s\\S]*32 channels"):
+        import_checkpoint(folder({"num_attention_heads": 5}), task="semantic")

@@ -20,6 +20,9 @@ TASKS = ("semantic", "instance", "panoptic")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of RGB in 0..1, in all configuration files of the authors and by default in transformers."""
 
+PARTS_READ = 4
+"""Last parts of a path that may tell the task: the authors' is coco/instance/CONFIGURATION/FILE."""
+
 _SAME_NAMES = 0.9
 """Part of the class names that must agree with those of a dataset for its mask values to be taken over."""
 
@@ -87,7 +90,8 @@ def tell_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> T
     if classes == num_classes:
         return Told(task, "the file's name is in the authors' list of models")
     said = str(checkpoint.config.get("_name_or_path") or "")
-    for words, where in ((str(checkpoint.path.resolve()), "path"), (said, "name")):
+    path = "/".join(checkpoint.path.resolve().parts[-PARTS_READ:])
+    for words, where in ((path, "path"), (said, "name")):
         named = [task for task in TASKS if task in re.split(r"[^a-z]+", words.casefold())]
         if len(named) == 1:
             return Told(named[0], f"its {where} says so")
