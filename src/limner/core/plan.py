@@ -261,7 +261,9 @@ class InferencePlan(Config):
     @model_validator(mode="after")
     def _whole_or_windows(self) -> "InferencePlan":
         if self.window is not None and not self.resize.is_idle:
-            raise ValueError("a window slides over images as they are; it cannot go with inference.resize")
+            raise ValueError(
+                "a window slides over images as they are: inference.resize must be idle (--resize no)"
+            )
         return self
 
 
