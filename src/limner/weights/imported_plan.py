@@ -6,8 +6,9 @@ from limner.core.config import parse_config
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan, ResizePlan
-from limner.weights.checkpoint_facts import Normalization, Told
+from limner.weights.checkpoint_facts import Told
 from limner.weights.checkpoint_files import Checkpoint
+from limner.weights.checkpoint_images import Normalization
 from limner.weights.mask2former_shape import Mask2FormerShape
 
 UNKNOWN = "not known: limner did not train these weights"

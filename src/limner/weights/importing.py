@@ -19,11 +19,10 @@ from limner.weights.checkpoint_facts import (
     tell_heads,
     tell_labels,
     tell_licence,
-    tell_normalization,
-    tell_resize,
     tell_task,
 )
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
+from limner.weights.checkpoint_images import tell_normalization, tell_resize
 from limner.weights.imported_plan import Conclusions, facts_of, plan_of
 from limner.weights.mask2former_names import NAMINGS
 from limner.weights.mask2former_shape import Mask2FormerShape, read_shape
