@@ -151,9 +151,9 @@ def image_scores(truth: Segments, prediction: SegmentPrediction) -> InstanceImag
     sure = prediction.scores >= SURE
     masks, labels = prediction.masks[sure], prediction.labels[sure]
     open_ones, hits = np.ones(len(truth), bool), 0
-    true_masks, areas = truth.masks().reshape(len(truth), -1), truth.areas
+    true_masks, areas = truth.masks(), truth.areas
     for mask, label in zip(masks, labels, strict=True):
-        shared = true_masks[:, mask.ravel()].sum(1)
+        shared = true_masks[:, mask].sum(1)
         iou = shared / np.maximum(areas + mask.sum() - shared, 1)
         iou[~open_ones | (truth.labels != label)] = 0
         if len(iou) and iou.max() >= MATCH:
