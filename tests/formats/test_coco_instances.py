@@ -8,7 +8,8 @@ import pytest
 
 from limner.core.errors import DataError
 from limner.formats import open_source
-from limner.formats.coco_annotations import read_runs, runs_to_mask
+from limner.formats.coco_annotations import read_runs
+from limner.formats.drawn import runs_to_mask
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 SQUARE = [2, 1, 5, 1, 5, 3, 2, 3]  # x from 2 to 5, y from 1 to 3: 3 x 2 pixels
@@ -35,7 +36,7 @@ def test_polygons_runs_and_crowds_become_segments(make_tree) -> None:
     crowd = annotation(2, category_id=7, iscrowd=1, segmentation={"counts": [6, 2, 46], "size": [6, 9]})
     source = opened(make_tree, coco(annotation(1), crowd))
     assert source.name == "coco-instances"
-    assert source.findings == ()
+    assert [f.code for f in source.findings] == ["crowd"]
     (record,) = source.records
     segments = source.read_segments(record)
     expected = np.zeros((3, 6, 9), bool)
@@ -90,11 +91,22 @@ BAD = {
         "annotation 9",
         "a box only",
     ),
-    "no-masks": (
+    "boxes-only": (
         coco(annotation(9, segmentation=[], bbox=[1, 1, 2, 2])),
-        "annotations.json",
-        "no mask at all",
+        "coco-instances",
+        "1 boxes, and no mask at all",
     ),
+    "box-zero-size": (
+        coco(annotation(9, segmentation=[], bbox=[1, 1, 0, 2])),
+        "annotation 9",
+        "0 x 2 pixels",
+    ),
+    "box-outside-image": (
+        coco(annotation(9, bbox=[1, 1, 20, 2])),
+        "annotation 9",
+        "x from 1 to 21, y from 1 to 3 in 9 x 6",
+    ),
+    "crowd": (coco(annotation(9, iscrowd=1)), "annotation 9", "many objects"),
     "annotation-image-unknown": (coco(annotation(9, image_id=5)), "annotation 9", "image id 5"),
     "annotation-malformed": (
         coco(annotation(9, segmentation=[[1, 2, "x", 4, 5, 6]])),
@@ -120,7 +132,7 @@ def test_each_defect_is_a_finding_that_names_file_and_annotation(make_tree, code
     text, where, found = BAD[code]
     findings = {finding.code: finding for finding in opened(make_tree, text).findings}
     assert code in findings
-    assert "annotations.json" in findings[code].where
+    assert "annotations.json" in findings[code].where or code == "boxes-only"
     assert where in findings[code].where
     assert found in findings[code].found
 

@@ -91,6 +91,12 @@ class Segments:
             top[over] = layer[over]
         return top
 
+    def painted(self, elsewhere: int) -> npt.NDArray[np.int32]:
+        """Return (*S) the label of each pixel, the smaller segment's on top; `elsewhere` in no segment."""
+        labels = np.concatenate([[elsewhere], self.labels]).astype(np.int32)
+        painted: npt.NDArray[np.int32] = labels[self.flat()]
+        return painted
+
 
 def segments_of(
     masks: Iterable[Mask],

@@ -1,15 +1,18 @@
 """What every format gives: the records of a labelled folder and how to read each."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from limner.core.boxes import Boxes, boxes_of
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import Finding
 from limner.core.labels import LabelTable, ValueMap
 from limner.core.sample import Image, Record
 from limner.core.segments import Segments
+from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
 
 
 class Source(ABC):
@@ -29,8 +32,8 @@ class Source(ABC):
     ignored_by_format: ClassVar[tuple[int, ...]] = ()
     """Mask values that the format itself leaves out of training and scoring, such as VOC's 255."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
-    """The tasks that its labels are good for, as `TASKS` names them."""
+    tasks: tuple[str, ...] = ("semantic",)
+    """What its labels are good for: names of `TASKS`, and ``detection`` where they give boxes."""
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         self.root = root
@@ -76,6 +79,32 @@ class Source(ABC):
                 mend="Train the semantic task on it, or export the labels with their objects.",
             )
         )
+
+    def read_objects(self, record: Record) -> Sequence[Drawn]:
+        """Return the objects and regions of one image as they were drawn, labelled with mask values.
+
+        Raises:
+            DataError: A file cannot be read, or the format tells no objects apart.
+        """
+        segments = self.read_segments(record)
+        return [
+            Drawn(int(label), (Shape("runs", runs_of_mask(mask)),), bool(crowd))
+            for mask, label, crowd in zip(segments.masks(), segments.labels, segments.is_crowd, strict=True)
+            if mask.any()
+        ]
+
+    def read_boxes(self, record: Record) -> Boxes:
+        """Return the boxes of one image, labelled with mask values; here those around its segments.
+
+        Raises:
+            DataError: A file cannot be read, or the format tells no objects apart.
+        """
+        segments = self.read_segments(record)
+        boxes = [box_of_mask(mask) for mask in segments.masks()]
+        found = boxes_of(
+            boxes, segments.labels.tolist(), segments.is_crowd.tolist(), shape=segments.spatial_shape
+        )
+        return found.kept(found.areas > 0)
 
     def declared_labels(self) -> LabelTable | None:
         """Return the label table that `dataset.yaml` or the format itself spells out, or None."""
