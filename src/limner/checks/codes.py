@@ -65,7 +65,6 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "box-outside-image": Code(_W, "A box leaves the image; it is cut at the border."),
         "annotation-without-image": Code(_W, "A label file belongs to no image."),
         "size-not-stated": Code(_W, "A label file says no image size; that of the image is taken."),
-        "size-differs": Code(_W, "A label file states another size than its image has."),
         "value-outside-0-1": Code(_W, "A YOLO number is no part of width or height; it is cut."),
         "class-beyond-names": Code(_E, "A YOLO class number has no name in data.yaml."),
         "class-not-named": Code(_W, "Objects have a class that dataset.yaml does not name; left out."),

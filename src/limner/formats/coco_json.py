@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlparse
 
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelClass, distinct_color
@@ -104,6 +105,10 @@ def read_coco(root: Path, path: PurePosixPath, problems: Problems) -> CocoFile:
             other = images[image.id].file_name
             problems.add("image-listed-twice", f"{path}, image {image.id}", f"{other} and {image.file_name}")
         images.setdefault(image.id, image)
+        if row.get("not_exhaustive_category_ids"):
+            problems.add(
+                "not-exhaustive", f"{path}, image {image.id}", f"not all objects of {image.file_name}"
+            )
     return CocoFile(path, images, _categories(rows["categories"], path, problems), rows["annotations"])
 
 
@@ -141,12 +146,17 @@ def _unreadable(path: Path, found: str) -> DataError:
 
 
 def _image(row: dict[str, Any], path: Path) -> CocoImage:
-    number, name = plain_id(row.get("id")), row.get("file_name")
+    number, name = plain_id(row.get("id")), row.get("file_name") or _of_url(row.get("coco_url"))
     if number is None or not isinstance(name, str) or not name:
         raise _unreadable(path, f"an image without `id` or `file_name`: {str(row)[:80]}")
     sides = [plain_id(row.get(side)) for side in ("height", "width")]
     height, width = (side if isinstance(side, int) and side > 0 else None for side in sides)
     return CocoImage(number, name.replace("\\", "/"), height, width)
+
+
+def _of_url(url: object) -> str:
+    """Return folder and name of an image that LVIS names by its address alone."""
+    return "/".join(urlparse(url).path.split("/")[-2:]) if isinstance(url, str) else ""
 
 
 def _categories(

@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -30,10 +31,10 @@ class Shape(NamedTuple):
 
     Attributes:
         kind: What the numbers are.
-        numbers: In pixels, x before y. ``polygon``, ``hole`` (a polygon that is cut out) and ``line``: x, y,
-            x, y, ...; ``box``: left, top, right, bottom; ``ellipse``: middle, then half its width and height;
-            ``point``: x, y; ``runs``: lengths that go down the columns of the whole image and begin with
-            pixels outside.
+        numbers: In pixels, x before y. ``polygon``, ``hole`` (cut out of what stands before it), ``line``: x,
+            y, x, y, ...; ``box``: left, top, right, bottom; ``ellipse``: middle, then half its width and
+            height; ``point``: x, y; ``runs``: lengths that go down the columns of the whole image and begin
+            with pixels outside.
     """
 
     kind: Kind
@@ -66,16 +67,14 @@ class Drawn:
         return all(shape.kind == "box" for shape in self.shapes)
 
     def mask(self, height: int, width: int) -> Mask:
-        """Return (H, W). Polygons, boxes and ellipses are filled as COCO's own tools fill polygons."""
-        solid = [corners(shape) for shape in self.shapes if shape.kind in ("polygon", "box", "ellipse")]
-        mask = _filled(solid, height, width)
-        for shape in self.shapes:
-            if shape.kind == "runs":
-                mask |= runs_to_mask([int(run) for run in shape.numbers], height, width)
-            elif shape.kind in ("line", "point"):
-                mask |= _stroked(shape, height, width)
-        holes = [list(shape.numbers) for shape in self.shapes if shape.kind == "hole"]
-        return mask & ~_filled(holes, height, width) if holes else mask
+        """Return (H, W). Outlines are filled as COCO's tools do; a hole cuts what stands before it."""
+        mask = np.zeros((height, width), bool)
+        for is_hole, shapes in groupby(self.shapes, key=lambda shape: shape.kind == "hole"):
+            if is_hole:
+                mask &= ~_covered(list(shapes), height, width)
+            else:
+                mask |= _covered(list(shapes), height, width)
+        return mask
 
     def bounds(self, height: int, width: int) -> Box:
         """Return the box that its file states, else the smallest one around its shapes."""
@@ -141,6 +140,16 @@ def unpack(packed: bytes) -> list[Drawn]:
         Drawn(value, tuple(Shape(*s) for s in shapes), bool(crowd), bool(difficult), box and (*box,), name)
         for value, shapes, crowd, difficult, box, name in json.loads(zlib.decompress(packed))
     ]
+
+
+def _covered(shapes: list[Shape], height: int, width: int) -> Mask:
+    mask = _filled([corners(s) for s in shapes if s.kind not in ("runs", "line", "point")], height, width)
+    for shape in shapes:
+        if shape.kind == "runs":
+            mask |= runs_to_mask([int(run) for run in shape.numbers], height, width)
+        elif shape.kind in ("line", "point"):
+            mask |= _stroked(shape, height, width)
+    return mask
 
 
 def _filled(polygons: list[list[float]], height: int, width: int) -> Mask:

@@ -168,7 +168,14 @@ class ObjectSource(Source):
             DataError: The file cannot be read, or there is no mask in the whole dataset.
         """
         if self.tasks == BOXES:
-            return super().read_segments(record)
+            raise DataError(
+                describe(
+                    "The labels are boxes, and no object has a mask",
+                    where=self.root,
+                    expected="polygons or masks",
+                    mend="Export the labels with masks.",
+                )
+            )
         drawn = [one for one in self.read_objects(record) if self.boxes_are_masks or not one.is_box_only]
         return self._painted(record, drawn)
 

@@ -1,11 +1,12 @@
 """Shapes as files state them, looked at while they are listed: what cannot be drawn is left out and said."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import isfinite
 
 import numpy as np
 
 from limner.formats.drawn import Box, Shape, corners
+from limner.formats.polygons import area
 from limner.formats.problems import Report
 
 FEWEST_NUMBERS = {"polygon": 6, "hole": 6, "box": 4, "ellipse": 4, "line": 4, "point": 2}
@@ -26,7 +27,7 @@ def sound(shapes: Iterable[Shape], size: tuple[int, int] | None, report: Report)
     kept = [one for shape in shapes if (one := _whole(shape, report))]
     if size is not None and kept:
         kept = _inside(kept, *size, report)
-    if any(shape.kind != "polygon" for shape in kept) or sum(_area(shape.numbers) for shape in kept) > 0:
+    if any(shape.kind != "polygon" for shape in kept) or sum(area(shape.numbers) for shape in kept) > 0:
         return tuple(kept)
     if kept:
         report("annotation-empty", "polygons of area 0 inside the image")
@@ -78,7 +79,7 @@ def _inside(shapes: list[Shape], height: int, width: int, report: Report) -> lis
     found = f"x from {left:g} to {right:g}, y from {top:g} to {bottom:g} in {width} x {height}"
     report(f"{kind}-outside-image", found)
     cut = [_cut(shape, height, width) for shape in shapes]
-    if kind == "polygon" or _area(corners(cut[0])) > 0:
+    if kind == "polygon" or area(corners(cut[0])) > 0:
         return cut
     report("annotation-empty", "a box that lies outside the image")
     return []
@@ -89,8 +90,3 @@ def _cut(shape: Shape, height: int, width: int) -> Shape:
         return shape
     inside = np.clip(np.reshape(shape.numbers, (-1, 2)), 0, (width, height))
     return Shape(shape.kind, inside.ravel().tolist())
-
-
-def _area(polygon: Sequence[float]) -> float:
-    x, y = np.reshape(polygon, (-1, 2)).T
-    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
