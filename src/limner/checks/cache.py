@@ -20,7 +20,7 @@ from limner.checks.reading import Reading
 from limner.core.sample import Record
 from limner.formats.source import Source
 
-VERSION = 3
+VERSION = 4
 """Raise it whenever a measurement changes: older entries are then read anew."""
 
 _ARRAYS: dict[str, npt.DTypeLike] = {"thumbnail_means": np.float32, "thumbnail": np.uint8}
@@ -106,6 +106,7 @@ def _from_json(entry: dict[str, Any]) -> Reading:
     row["components"] = {int(v): Components(*c) for v, c in row["components"].items()}
     row["value_counts"] = {int(v): n for v, n in row["value_counts"].items()}
     row["shape"] = tuple(row["shape"])
+    row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])
     row["label_shape"] = None if row["label_shape"] is None else tuple(row["label_shape"])
     row |= {name: _unpack(row[name], dtype) for name, dtype in _ARRAYS.items()}
     return Reading(

@@ -3,7 +3,7 @@
 Shape legend: N segments, L layers, *S spatial axes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,6 +63,14 @@ class Segments:
             for number in np.flatnonzero(np.bincount(layer.ravel())[1:]):
                 np.equal(layer, number + 1, out=masks[number])
         return masks
+
+    def each_mask(self) -> Iterator[Mask]:
+        """Yield one mask (*S) a segment; only one is held at a time."""
+        home = np.zeros(len(self) + 1, np.int64)
+        for place, layer in enumerate(self.layers):
+            home[np.unique(layer)] = place
+        for number in range(1, len(self) + 1):
+            yield np.equal(self.layers[home[number]], number)
 
     def moved(self, move: Callable[[Layer], Layer]) -> "Segments":
         """Return the segments with `move` applied to each layer, as to a label map."""

@@ -26,8 +26,13 @@ from limner.formats.retinal_vessels import RetinalVessels
 from limner.formats.source import Source
 from limner.formats.voc import Voc
 from limner.formats.voc_boxes import VocBoxes
+from limner.formats.write_coco_instances import WriteCocoInstances
+from limner.formats.write_coco_panoptic import WriteCocoPanoptic
+from limner.formats.write_labelme import WriteLabelme
 from limner.formats.write_paired_folders import WritePairedFolders
 from limner.formats.write_voc import WriteVoc
+from limner.formats.write_voc_boxes import WriteVocBoxes
+from limner.formats.write_yolo import WriteYolo
 from limner.formats.writers import Writer
 from limner.formats.yolo import Yolo
 
@@ -44,7 +49,13 @@ FORMATS: dict[str, type[Source]] = {
 }
 
 
-WRITERS: dict[str, type[Writer]] = {writer.name: writer for writer in (WritePairedFolders, WriteVoc)}
+WRITERS: dict[str, type[Writer]] = {
+    writer.name: writer
+    for writer in (
+        *(WritePairedFolders, WriteVoc),
+        *(WriteCocoInstances, WriteCocoPanoptic, WriteLabelme, WriteYolo, WriteVocBoxes),
+    )
+}
 """The formats that `limner convert` writes; each is read back by the row of the same name in `FORMATS`."""
 
 

@@ -85,10 +85,23 @@ class Drawn:
         points = np.concatenate([np.reshape(corners(s), (-1, 2)) for s in self.shapes if s.kind != "hole"])
         return (*points.min(0).tolist(), *points.max(0).tolist())
 
+    def outlined(self) -> "Drawn":
+        """Return it with boxes as polygons: an object of that outline, rather than the box of one."""
+        if not any(shape.kind == "box" for shape in self.shapes):
+            return self
+        turned = (Shape("polygon", corners(s)) if s.kind == "box" else s for s in self.shapes)
+        return replace(self, shapes=tuple(turned))
+
     def scaled(self, across: float, down: float) -> "Drawn":
-        """Return it with each x times `across` and each y times `down`; runs cannot be scaled."""
+        """Return it with each x times `across` and each y times `down`; runs cannot be scaled.
+
+        Numbers are rounded to a millionth, so that parts of a side give back the pixels they were made of.
+        """
         factors = (across, down)
-        shapes = [Shape(s.kind, [n * factors[i % 2] for i, n in enumerate(s.numbers)]) for s in self.shapes]
+        shapes = [
+            Shape(s.kind, [round(n * factors[i % 2], 6) for i, n in enumerate(s.numbers)])
+            for s in self.shapes
+        ]
         return replace(self, shapes=tuple(shapes))
 
 

@@ -147,6 +147,8 @@ class ObjectSource(Source):
         if self.is_relative:
             height, width = self.size_of(record)
             drawn = (one.scaled(width, height) for one in drawn)
+        if self.boxes_are_masks and self.tasks != BOXES:
+            drawn = (one.outlined() for one in drawn)
         return list(drawn)
 
     def size_of(self, record: Record) -> tuple[int, int]:
@@ -176,8 +178,7 @@ class ObjectSource(Source):
                     mend="Export the labels with masks.",
                 )
             )
-        drawn = [one for one in self.read_objects(record) if self.boxes_are_masks or not one.is_box_only]
-        return self._painted(record, drawn)
+        return self._painted(record, [one for one in self.read_objects(record) if not one.is_box_only])
 
     def _painted(self, record: Record, drawn: Sequence[Drawn]) -> Segments:
         height, width = self.size_of(record)

@@ -21,6 +21,10 @@ def area(polygon: Sequence[float]) -> float:
 
 def is_inside(inner: Sequence[float], outer: Sequence[float]) -> bool:
     """Tell whether each corner of `inner` lies inside `outer` or on its outline."""
+    for axis in (0, 1):  # of most pairs the bounds tell
+        near, far = inner[axis::2], outer[axis::2]
+        if min(near) < min(far) or max(near) > max(far):
+            return False
     outline = np.reshape(outer, (-1, 1, 2)).astype(np.float32)
     points = np.reshape(inner, (-1, 2)).tolist()
     return all(cv2.pointPolygonTest(outline, (x, y), measureDist=False) >= 0 for x, y in points)

@@ -1,12 +1,16 @@
 """Findings of annotations, collected by kind; `KINDS` is the table of their severities and mends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from limner.core.finding import MOST_FILES, Finding, Severity
 
 Report = Callable[[str, str], None]
 """Takes a code and what was found; the place is known to it."""
+
+
+Case = tuple[str, str, str, int]
+"""Code, where, found, and how often."""
 
 
 @dataclass
@@ -50,6 +54,17 @@ class Problems:
             mine = self._cases.setdefault(code, _Cases(0, cases.found, cases.where))
             mine.count += cases.count
             mine.files = [*mine.files, *cases.files][:MOST_FILES]
+
+    def cases(self) -> tuple[Case, ...]:
+        """Return code, where and found of the first, and how many, of each kind."""
+        return tuple((code, c.where, c.found, c.count) for code, c in self._cases.items())
+
+    def add_cases(self, cases: Iterable[Case], *, file: str) -> None:
+        """Note what `cases` gave, all of one file."""
+        for code, where, found, count in cases:
+            mine = self._cases.setdefault(code, _Cases(0, found, where))
+            mine.count += count
+            mine.files = [*mine.files, file][:MOST_FILES]
 
     def findings(self) -> tuple[Finding, ...]:
         """Return one finding a code, the first case in words and the others by name."""

@@ -13,6 +13,7 @@ from limner.core.labels import LabelTable, ValueMap
 from limner.core.sample import Image, Record
 from limner.core.segments import Segments
 from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
+from limner.formats.problems import Problems
 
 
 class Source(ABC):
@@ -87,9 +88,11 @@ class Source(ABC):
             DataError: A file cannot be read, or the format tells no objects apart.
         """
         segments = self.read_segments(record)
+        masks = segments.each_mask()
+        rows = zip(masks, segments.labels.tolist(), segments.is_crowd.tolist(), strict=True)
         return [
-            Drawn(int(label), (Shape("runs", runs_of_mask(mask)),), bool(crowd))
-            for mask, label, crowd in zip(segments.masks(), segments.labels, segments.is_crowd, strict=True)
+            Drawn(label, (Shape("runs", runs_of_mask(mask)),), crowd)
+            for mask, label, crowd in rows
             if mask.any()
         ]
 
@@ -100,11 +103,19 @@ class Source(ABC):
             DataError: A file cannot be read, or the format tells no objects apart.
         """
         segments = self.read_segments(record)
-        boxes = [box_of_mask(mask) for mask in segments.masks()]
+        boxes = [box_of_mask(mask) for mask in segments.each_mask()]
         found = boxes_of(
             boxes, segments.labels.tolist(), segments.is_crowd.tolist(), shape=segments.spatial_shape
         )
         return found.kept(found.areas > 0)
+
+    def label_problems(self, record: Record) -> Problems:
+        """Return what is wrong with the labels of one image, beyond what indexing could see.
+
+        Raises:
+            DataError: A file cannot be read.
+        """
+        return Problems()
 
     def declared_labels(self) -> LabelTable | None:
         """Return the label table that `dataset.yaml` or the format itself spells out, or None."""
