@@ -36,7 +36,7 @@ def test_polygons_runs_and_crowds_become_segments(make_tree) -> None:
     crowd = annotation(2, category_id=7, iscrowd=1, segmentation={"counts": [6, 2, 46], "size": [6, 9]})
     source = opened(make_tree, coco(annotation(1), crowd))
     assert source.name == "coco-instances"
-    assert [f.code for f in source.findings] == ["crowd"]
+    assert source.findings == ()
     (record,) = source.records
     segments = source.read_segments(record)
     expected = np.zeros((3, 6, 9), bool)
@@ -106,7 +106,6 @@ BAD = {
         "annotation 9",
         "x from 1 to 21, y from 1 to 3 in 9 x 6",
     ),
-    "crowd": (coco(annotation(9, iscrowd=1)), "annotation 9", "many objects"),
     "annotation-image-unknown": (coco(annotation(9, image_id=5)), "annotation 9", "image id 5"),
     "annotation-malformed": (
         coco(annotation(9, segmentation=[[1, 2, "x", 4, 5, 6]])),

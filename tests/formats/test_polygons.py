@@ -33,3 +33,11 @@ def test_inside() -> None:
     square = [0, 0, 8, 0, 8, 8, 0, 8]
     assert is_inside([1, 1, 3, 1, 3, 3], square)
     assert not is_inside([1, 1, 9, 1, 3, 3], square)
+
+
+def test_long_outlines_are_compared_in_blocks() -> None:
+    turns = np.linspace(0, 2 * np.pi, 1500, endpoint=False)
+    circle = np.stack([100 + 50 * np.cos(turns), 100 + 50 * np.sin(turns)], 1)
+    assert not crosses_itself(circle.ravel().tolist())
+    circle[[200, 1300]] = circle[[1300, 200]]
+    assert crosses_itself(circle.ravel().tolist())

@@ -52,10 +52,7 @@ def drawable(file: CocoFile, problems: Problems) -> Iterator[tuple[Id, Drawn]]:
         box = _box(row, image, report)
         shapes = _shapes(row, image, box, report)
         if shapes:
-            crowd = bool(row.get("iscrowd"))
-            if crowd:
-                report("crowd", "a region of many objects")
-            yield image.id, Drawn(value, shapes, crowd, box=box, name=f"annotation {name}")
+            yield image.id, Drawn(value, shapes, bool(row.get("iscrowd")), box=box, name=f"annotation {name}")
 
 
 def _image_of(row: dict[str, Any], file: CocoFile, where: str, problems: Problems) -> CocoImage | None:

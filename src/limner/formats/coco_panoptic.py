@@ -155,6 +155,19 @@ class CocoPanoptic(Source):
         index = table[places].reshape(numbers.shape)
         return segments_of_index(index, [row[1] for row in rows], [bool(row[2]) for row in rows])
 
+    def label_problems(self, record: Record) -> Problems:
+        """Return which segments are crowds, and which the PNG does not hold."""
+        problems = Problems()
+        rows = json.loads(zlib.decompress(self._packed[str(record.entry)]))
+        file = record.image.relative_to(self.root).as_posix()
+        for row, area in zip(rows, self.read_segments(record).areas, strict=True):
+            report = problems.at(f"{record.entry}, segment {row[0]}", file=file)
+            if not area:
+                report("segment-not-in-png", "no pixel of its colour")
+            if row[2]:
+                report("crowd", "a region of many objects")
+        return problems
+
     @property
     def ignored_values(self) -> tuple[int, ...]:
         """The value of unlabelled pixels, unless a category has it."""

@@ -78,8 +78,10 @@ class Drawn:
 
     def bounds(self, height: int, width: int) -> Box:
         """Return the box that its file states, else the smallest one around its shapes."""
-        if self.box is not None:
-            return self.box
+        return self.drawn_bounds(height, width) if self.box is None else self.box
+
+    def drawn_bounds(self, height: int, width: int) -> Box:
+        """Return the smallest box around its shapes."""
         if any(shape.kind == "runs" for shape in self.shapes):
             return box_of_mask(self.mask(height, width))
         points = np.concatenate([np.reshape(corners(s), (-1, 2)) for s in self.shapes if s.kind != "hole"])

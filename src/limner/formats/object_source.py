@@ -18,6 +18,7 @@ from limner.core.segments import Segments, segments_of
 from limner.formats.drawn import Drawn, pack, unpack
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.images import image_header, read_image
+from limner.formats.object_problems import object_problems
 from limner.formats.problems import Problems
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
@@ -187,6 +188,12 @@ class ObjectSource(Source):
         labels = [one.value for one in drawn] + [self._uncovered]
         crowd = [one.is_crowd for one in drawn] + [False]
         return segments_of([*masks, rest], labels, crowd, shape=(height, width))
+
+    def label_problems(self, record: Record) -> Problems:
+        """Return what is wrong with the objects of one image, which listing had no time to look at."""
+        where = record.entry or record.labels[0].relative_to(self.root).as_posix()
+        file = record.image.relative_to(self.root).as_posix()
+        return object_problems(self.read_objects(record), self.size_of(record), where, file)
 
     def read_boxes(self, record: Record) -> Boxes:
         """Return the box of each object, as stated or else around what was drawn; points have none."""

@@ -12,6 +12,9 @@ Points = npt.NDArray[np.float64]
 """(P, 2) x, y."""
 Corner = tuple[int, int]
 
+BLOCK = 512
+"""Sides of an outline that are compared with each other at a time."""
+
 
 def area(polygon: Sequence[float]) -> float:
     """Return the area of x, y, x, y, ... in square pixels."""
@@ -36,14 +39,17 @@ def crosses_itself(polygon: Sequence[float]) -> bool:
     end = np.roll(start, -1, axis=0)
     step = end - start
 
-    def side(points: Points) -> Points:
-        """Return (P, P): on which side of line i point j lies."""
-        offset = points[None] - start[:, None]
-        return np.asarray(step[:, None, 0] * offset[..., 1] - step[:, None, 1] * offset[..., 0])
+    def parts(first: slice, second: slice) -> npt.NDArray[np.bool_]:
+        """Return (I, J): whether line i has the ends of side j strictly on both of its sides."""
+        sides = [
+            step[first, None, 0] * offset[..., 1] - step[first, None, 1] * offset[..., 0]
+            for offset in (points[None, second] - start[first, None] for points in (start, end))
+        ]
+        return np.asarray(sides[0] * sides[1] < 0)
 
-    # A crossing puts the ends of each side strictly on both sides of the other.
-    parted = side(start) * side(end) < 0
-    return bool((parted & parted.T).any())
+    # A crossing parts both ways. In blocks, since an outline may have thousands of corners.
+    blocks = [slice(first, first + BLOCK) for first in range(0, len(start), BLOCK)]
+    return any(bool((parts(a, b) & parts(b, a).T).any()) for n, a in enumerate(blocks) for b in blocks[n:])
 
 
 def outlines_of(mask: Mask) -> list[tuple[bool, list[float]]]:
