@@ -99,10 +99,11 @@ class Segments:
             top[over] = layer[over]
         return top
 
-    def painted(self, elsewhere: int) -> npt.NDArray[np.int32]:
+    def painted(self, elsewhere: int) -> npt.NDArray[Any]:
         """Return (*S) the label of each pixel, the smaller segment's on top; `elsewhere` in no segment."""
-        labels = np.concatenate([[elsewhere], self.labels]).astype(np.int32)
-        painted: npt.NDArray[np.int32] = labels[self.flat()]
+        labels = np.concatenate([[elsewhere], self.labels])
+        smallest = np.min_scalar_type(int(labels.max())) if labels.min() >= 0 else np.dtype(np.int32)
+        painted: npt.NDArray[Any] = labels.astype(smallest)[self.flat()]
         return painted
 
 

@@ -161,8 +161,11 @@ class ObjectSource(Source):
         return height, width
 
     def read_values(self, record: Record) -> ValueMap:
-        """Paint the class of each object, smaller ones over larger ones, on background; boxes filled."""
-        return self._painted(record, self.read_objects(record)).painted(self._uncovered)
+        """Paint the class of each object, smaller ones over larger ones, on background.
+
+        Where there are boxes alone, these are filled: for looking and counting, not to train masks.
+        """
+        return self._painted(record, self._shown(record)).painted(self.uncovered)
 
     def read_segments(self, record: Record) -> Segments:
         """Draw each object as a segment; what none covers is one of the background's value.
@@ -179,13 +182,18 @@ class ObjectSource(Source):
                     mend="Export the labels with masks.",
                 )
             )
-        return self._painted(record, [one for one in self.read_objects(record) if not one.is_box_only])
+        return self._painted(record, self._shown(record))
+
+    def _shown(self, record: Record) -> list[Drawn]:
+        """Return the objects that have a mask, or all where none has."""
+        drawn = self.read_objects(record)
+        return [one for one in drawn if self.tasks == BOXES or not one.is_box_only]
 
     def _painted(self, record: Record, drawn: Sequence[Drawn]) -> Segments:
         height, width = self.size_of(record)
         masks = [one.mask(height, width) for one in drawn]
         rest = ~np.any(masks, axis=0) if masks else np.ones((height, width), bool)
-        labels = [one.value for one in drawn] + [self._uncovered]
+        labels = [one.value for one in drawn] + [self.uncovered]
         crowd = [one.is_crowd for one in drawn] + [False]
         return segments_of([*masks, rest], labels, crowd, shape=(height, width))
 
@@ -216,7 +224,7 @@ class ObjectSource(Source):
         return entry
 
     @property
-    def _uncovered(self) -> int:
+    def uncovered(self) -> int:
         """Return the value of what no object covers: background, or 0 where `dataset.yaml` ignores 0."""
         table = self.settings.label_table()
         if table is not None and table.background_index is None and 0 in table.ignored_values:
@@ -229,7 +237,7 @@ class ObjectSource(Source):
     def declared_labels(self) -> LabelTable | None:
         """Return the background, and the classes that `dataset.yaml` or else the labels name."""
         table = self.settings.label_table()
-        free = self._uncovered
+        free = self.uncovered
         if table is not None:
             if table.background_index is not None or free in table.ignored_values:
                 return table

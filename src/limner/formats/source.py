@@ -36,6 +36,11 @@ class Source(ABC):
     tasks: tuple[str, ...] = ("semantic",)
     """What its labels are good for: names of `TASKS`, and ``detection`` where they give boxes."""
 
+    @property
+    def uncovered(self) -> int:
+        """The mask value of a pixel in no segment."""
+        return 0
+
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         self.root = root
         self.settings = settings
