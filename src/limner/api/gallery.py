@@ -15,7 +15,7 @@ from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.sample import Image, LabelMap, Record
 from limner.drawing.display import RGBImage
 from limner.drawing.labelled import labelled
-from limner.drawing.objects import labelled_boxes, labelled_segments
+from limner.drawing.objects import has_class_colors, labelled_boxes, labelled_segments
 from limner.drawing.panels import Panel
 from limner.drawing.png import encode_png
 from limner.formats import open_source
@@ -60,7 +60,7 @@ class Gallery:
         return Panel(title or record.name, picture), shown
 
     def _drawn(self, record: Record) -> tuple[RGBImage, LabelMap | None]:
-        """Draw segments where objects are told apart, boxes where there is nothing else, else the label map."""
+        """Draw segments where objects are told apart, boxes where there are only these, else label maps."""
         if not record.labels:
             return labelled(self._image(record), None, self.table, side=self.side), None
         if self.dataset.source.tasks == BOXES:
@@ -73,7 +73,9 @@ class Gallery:
         if sample.segments is None:
             return labelled(sample.image, sample.semantic, self.table, side=self.side), sample.semantic
         picture = labelled_segments(sample.image, sample.segments, self.table, side=self.side)
-        return picture, sample.segments.painted(IGNORE_INDEX).astype(np.uint8)
+        labels = sample.segments.painted(IGNORE_INDEX).astype(np.uint8)
+        own_colors = self.table.is_thing & (not has_class_colors(self.table))
+        return picture, labels[~np.isin(labels, np.flatnonzero(own_colors))]
 
     def _image(self, record: Record) -> Image:
         return self.dataset.source.read_image(record)

@@ -66,7 +66,7 @@ def write_names(picture: RGBImage, labels: LabelMap, table: LabelTable) -> RGBIm
     by_size = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i] and int(i) not in silent]
     names = []
     for index in by_size[:MOST_NAMES]:
-        region = largest_region((labels == index).view(np.uint8))
+        region = _largest_region((labels == index).view(np.uint8))
         if region.sum() >= MIN_NAMED_SHARE * labels.size:
             names.append(Name(table.names[index], *middle(region), f"class {index}"))
     return write_at(picture, names)
@@ -98,7 +98,7 @@ def write_at(picture: RGBImage, names: Iterable[Name]) -> RGBImage:
     return np.asarray(canvas)
 
 
-def largest_region(mask: LabelMap) -> LabelMap:
+def _largest_region(mask: LabelMap) -> LabelMap:
     count, regions, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     largest = 1 + int(np.argmax(stats[1:count, cv2.CC_STAT_AREA]))
     return np.asarray(regions == largest, np.uint8)

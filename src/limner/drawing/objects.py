@@ -18,6 +18,8 @@ from limner.drawing.segments import segment_overlay
 MOST_NAMES = 24
 MIN_NAMED_SHARE = 0.001
 """Smaller objects get no name: it would hide them."""
+DASH, GAP = 5, 9
+"""Pixels of a line that is drawn and left out; its width makes the dash longer."""
 
 
 def labelled_segments(image: Image, segments: Segments, table: LabelTable, *, side: int) -> RGBImage:
@@ -35,13 +37,18 @@ def labelled_segments(image: Image, segments: Segments, table: LabelTable, *, si
     picture, size, factor = _scaled(image, side)
     if factor > 1:
         segments = segments.moved(lambda layer: resize_labels(layer, size))
-    by_class = int(table.is_thing.sum()) > 1
+    by_class = has_class_colors(table)
     outline = max(1, round(1.5 / factor)) if factor < 1 else None
     drawn = segment_overlay(picture, segments, table, outline=outline, by_class=by_class)
     ignored = (segments.flat() == 0) & hatch(segments.spatial_shape)
     drawn[ignored] = (0.6 * drawn[ignored] + 0.4 * np.array(IGNORED_COLOR)).astype(np.uint8)
     drawn = resize_image(drawn, size)
     return write_at(drawn, _names_of_segments(segments, table, size)) if by_class else drawn
+
+
+def has_class_colors(table: LabelTable) -> bool:
+    """Tell whether objects are drawn in the colours of their classes, rather than each in its own."""
+    return int(table.is_thing.sum()) > 1
 
 
 def labelled_boxes(image: Image, boxes: Boxes, table: LabelTable, *, side: int) -> RGBImage:
@@ -104,9 +111,9 @@ def _outline(
     if not is_dashed:
         cv2.rectangle(picture, (left, top), (right, bottom), color, 2)
         return
-    for x in range(left, right, 10):
+    for x in range(left, right, DASH + GAP):
         for y in (top, bottom):
-            cv2.line(picture, (x, y), (min(x + 5, right), y), color, 2)
-    for y in range(top, bottom, 10):
+            cv2.line(picture, (x, y), (min(x + DASH, right), y), color, 2)
+    for y in range(top, bottom, DASH + GAP):
         for x in (left, right):
-            cv2.line(picture, (x, y), (x, min(y + 5, bottom)), color, 2)
+            cv2.line(picture, (x, y), (x, min(y + DASH, bottom)), color, 2)
