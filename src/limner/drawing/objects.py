@@ -41,7 +41,7 @@ def labelled_segments(image: Image, segments: Segments, table: LabelTable, *, si
     outline = max(1, round(1.5 / factor)) if factor < 1 else None
     drawn = segment_overlay(picture, segments, table, outline=outline, by_class=by_class)
     ignored = (segments.flat() == 0) & hatch(segments.spatial_shape)
-    drawn[ignored] = (0.6 * drawn[ignored] + 0.4 * np.array(IGNORED_COLOR)).astype(np.uint8)
+    drawn[ignored] = (0.4 * drawn[ignored] + 0.6 * np.array(IGNORED_COLOR)).astype(np.uint8)
     drawn = resize_image(drawn, size)
     return write_at(drawn, _names_of_segments(segments, table, size)) if by_class else drawn
 
