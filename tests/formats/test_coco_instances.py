@@ -214,6 +214,18 @@ def test_lvis_names_images_by_address_and_what_was_not_drawn_in_them(make_tree) 
     assert [f.code for f in source.findings] == ["not-exhaustive"]
 
 
+def test_dataset_yaml_picks_among_more_classes_than_there_can_be(make_tree) -> None:
+    many = [{"id": n, "name": f"kind {n}"} for n in range(1, 400)]
+    root = make_tree({"images/a.png": PICTURE, "annotations.json": coco(annotation(1), categories=many)})
+    with pytest.raises(DataError, match=r"399 classes(.|\n)*`classes` in dataset\.yaml"):
+        open_source(root).declared_labels()
+    (root / "dataset.yaml").write_text("classes: [{name: kind 5, value: 5}]")
+    source = open_source(root)
+    assert source.declared_labels().names == ("background", "kind 5")
+    assert not (source.read_values(source.records[0]) == 3).any()
+    assert next(f for f in source.findings if f.code == "class-not-named").count == 398
+
+
 def test_areas_are_those_that_coco_wrote(shared_data: Path) -> None:
     coco_mask = pytest.importorskip("pycocotools.mask")
     rows = json.loads((shared_data / "coco_instances" / "annotations.json").read_text())["annotations"]

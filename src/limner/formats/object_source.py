@@ -12,7 +12,14 @@ from limner.core.boxes import Boxes, boxes_of
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import Finding
-from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable, ValueMap, distinct_color
+from limner.core.labels import (
+    IGNORE_INDEX,
+    MAX_CLASSES,
+    LabelClass,
+    LabelTable,
+    ValueMap,
+    distinct_color,
+)
 from limner.core.sample import Image, Record
 from limner.core.segments import Segments, segments_of
 from limner.formats.drawn import Drawn, pack, unpack
@@ -70,6 +77,8 @@ class ObjectSource(Source):
         found = {record.name: record for record in self.gather(tree, problems)}
         if self._numbers:
             self._settle_names(problems)
+        elif (table := self.settings.label_table()) is not None:
+            self._settle_values(table, problems)
         if not self._num_masks and (boxes := sum(f.count for f in self._boxes.findings())):
             self.tasks = BOXES
             problems.add("boxes-only", self.name, f"{boxes} boxes, and no mask at all")
@@ -123,12 +132,19 @@ class ObjectSource(Source):
             values = special | values
         else:
             names = self.class_order(name for name in self._numbers if name not in special)
-            values = {name: value for value, name in enumerate(names, start=1) if value < IGNORE_INDEX}
+            values = {name: value for value, name in enumerate(names, start=1)}
             self._categories = tuple(
                 LabelClass(name, (value,), distinct_color(value)) for name, value in values.items()
             )
             values |= special
         self._value_of = {number: values[n] for n, number in self._numbers.items() if n in values}
+
+    def _settle_values(self, table: LabelTable, problems: Problems) -> None:
+        """Keep the values that `dataset.yaml` names or ignores."""
+        for known in self._categories:
+            if not {*known.values} & table.trained_as.keys():
+                problems.add("class-not-named", "the classes", f"objects are called {known.name!r}")
+        self._value_of = {value: value for value in table.trained_as}
 
     def read_image(self, record: Record) -> Image:
         """Read the image upright, alpha dropped."""
@@ -248,6 +264,16 @@ class ObjectSource(Source):
             for c in self._categories
             if c.values != (free,)
         ]
+        if len(things) >= MAX_CLASSES:
+            raise DataError(
+                describe(
+                    "There are more classes than labels of 8 bits can hold",
+                    where=self.root,
+                    found=f"{len(things)} classes",
+                    expected=f"{MAX_CLASSES - 1} or fewer",
+                    mend="Name those that matter under `classes` in dataset.yaml; the others are left out.",
+                )
+            )
         return LabelTable((_background(free), *things), self._ignored_by_name())
 
     def _ignored_by_name(self) -> tuple[int, ...]:
