@@ -75,6 +75,13 @@ TINY = {
         "decoder_layers": 3,
         "decoder_feedforward": 16,
     },
+    "eomt": {
+        "backbone": "vit_tiny_patch16_224",
+        "num_blocks": 3,
+        "joint_blocks": 2,
+        "num_queries": 10,
+        "image_size": 64,
+    },
     "unet3d": {"widths": (4, 8, 12)},
 }
 # Parameters that the authors' training leaves as they were drawn.

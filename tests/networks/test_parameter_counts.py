@@ -34,6 +34,7 @@ MAE = {
     "channels": 768,
     "auxiliary_level": 2,
 }
+EOMT_L = {"backbone": "vit_large_patch14_reg4_dinov2", "num_queries": 100}
 # The reference's name and variant -> (network, classes, channels, options, parameters, hash of the shapes).
 ROWS = {
     ("UNet", "original 2015 (valid convs, no BN, 2x2 up-conv), 3 in, 19 out"): (
@@ -383,6 +384,27 @@ ROWS = {
             215521989,
         ),
         "566c92efd7c2662916ed2e5365ee677c34df712464273d3460d0dc24565c1a3f",
+    ),
+    (
+        "EoMT",
+        "EoMT-L Cityscapes semantic, img 1024, patch 16, 100 queries, 4 joint blocks, 19 classes",
+    ): (
+        *("eomt", 19, 3, EOMT_L | {"image_size": 1024}, 319032340),
+        "7e37a0e1f0a77e13319a01a90adad0508b4ad30619cb6e566e45a840a0d78dcb",
+    ),
+    (
+        "EoMT",
+        "EoMT-L ADE20K semantic, img 512, patch 16, 100 queries, 4 joint blocks, 150 classes",
+    ): (
+        *("eomt", 150, 3, EOMT_L | {"image_size": 512}, 316020887),
+        "707b4c365865f642e0e2cbf60d99cd831a17b36e108c0900e6594e25fab5acc5",
+    ),
+    (
+        "EoMT",
+        "EoMT-L COCO instance, img 640, patch 16, 200 queries, 4 joint blocks, 80 classes",
+    ): (
+        *("eomt", 80, 3, {"backbone": "vit_large_patch14_reg4_dinov2"}, 316641361),
+        "b9268feb57e568085e9ea8253243a3d3eb4f03d82241bd0a325cd5c12157cd18",
     ),
     ("PSANet", "PSANet-r101-d8"): (
         *("psanet", 19, 3, {"backbone": "resnet101c"}, 78130822),

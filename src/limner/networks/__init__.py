@@ -19,6 +19,7 @@ from limner.networks import (
     emanet,
     encoder_unet,
     enet,
+    eomt,
     espnet,
     fcn,
     gcn,
@@ -82,6 +83,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "transunet": transunet.ENTRY,
     "vit": vit.ENTRY,
     "mask2former": mask2former.ENTRY,
+    "eomt": eomt.ENTRY,
 }
 
 

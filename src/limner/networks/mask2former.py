@@ -28,6 +28,7 @@ from limner.layers.convolution import ConvNormAct
 from limner.layers.deformable_attention import DeformableAttention
 from limner.layers.norm import PixelNorm, freeze_batch_norms
 from limner.layers.resize import resize
+from limner.layers.segment_head import SegmentHead
 from limner.layers.sine_position import sine_position
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
@@ -210,14 +211,7 @@ class QueryDecoder(nn.Module):
         self.level_embed = nn.Parameter(torch.randn(LEVELS, channels))
         self.layers = nn.ModuleList(QueryLayer(options) for _ in range(options.decoder_layers))
         self.decoder_norm = nn.LayerNorm(channels)
-        self.class_embed = nn.Linear(channels, num_classes + 1)
-        self.mask_embed = nn.Sequential(
-            nn.Linear(channels, channels),
-            nn.ReLU(inplace=True),
-            nn.Linear(channels, channels),
-            nn.ReLU(inplace=True),
-            nn.Linear(channels, channels),
-        )
+        self.head = SegmentHead(channels, num_classes)
 
     def forward(self, levels: Sequence[Tensor], features: Tensor) -> QueryMasks:
         """Decode.
@@ -240,16 +234,16 @@ class QueryDecoder(nn.Module):
         scaled = [resize(features.detach(), level.shape[2:]).flatten(2) for level in levels]
         queries = self.query_feat.expand(len(features), -1, -1)
         normed = self.decoder_norm(queries)
-        outputs = []
+        earlier: list[QueryMasks] = []
         for index, layer in enumerate(self.layers):
-            embeddings = self.mask_embed(normed)
-            if self.training:
-                outputs.append(QueryMasks(self.class_embed(normed), embeddings, features))
+            predicted = self.head(normed, features)
+            earlier += [predicted] if self.training else []
             level = index % len(levels)
-            seen = areas_in_sight(embeddings.detach(), scaled[level])
+            seen = areas_in_sight(predicted.embeddings.detach(), scaled[level])
             queries = layer(queries, self.query_embed, keys[level], values[level], seen)
             normed = self.decoder_norm(queries)
-        return QueryMasks(self.class_embed(normed), self.mask_embed(normed), features, tuple(outputs))
+        outputs: QueryMasks = self.head(normed, features, tuple(earlier))
+        return outputs
 
 
 class QueryLayer(nn.Module):
