@@ -102,7 +102,7 @@ class EoMT(FollowsTraining):
         self.register_buffer("mask_shares", shares)  # saved: it says how the weights are to be used
         self._looks_through = (options.masked,) * self._joint
         self._anneals = options.masked
-        self.register_load_state_dict_post_hook(_read_shares)
+        self.register_load_state_dict_post_hook(_read_shares)  # type: ignore[no-untyped-call]
 
     def follow(self, progress: float) -> None:
         """Give masks up, block by block, as training goes on."""
@@ -137,7 +137,7 @@ class EoMT(FollowsTraining):
         """Split tokens (B, N, C) into queries (B, Q, C) and the mask features (B, C, 4 h, 4 w)."""
         assert self.backbone.norm is not None, "it was asked for"
         tokens = self.backbone.norm(tokens)
-        patches = tokens[:, -grid[0] * grid[1] :].transpose(1, 2).unflatten(2, grid)
+        patches = tokens[:, -grid[0] * grid[1] :].transpose(1, 2).reshape(*tokens.shape[::2], *grid)
         return tokens[:, : len(self.queries)], self.upscale(patches)
 
     def _seen(self, predicted: QueryMasks, features: Tensor, index: int) -> Tensor:

@@ -164,7 +164,7 @@ def _resize_patches(weight: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Turn the weights of patches of another size into some that answer alike (FlexiViT, CVPR 2023)."""
     if weight.shape[2:] == torch.Size(size):
         return weight
-    from timm.layers import resample_patch_embed  # slow to import, and seldom needed
+    from timm.layers.patch_embed import resample_patch_embed  # slow to import, and seldom needed
 
     resized: torch.Tensor = resample_patch_embed(weight, list(size))
     return resized

@@ -67,11 +67,10 @@ VITS = {
 }
 """Name -> shape."""
 
-_REGISTERS = {"image_size": 518, "num_registers": 4, "class_position": False, "layer_scale": 1.0}
 DINOV2S = {
-    "vit_small_patch14_reg4_dinov2": ViTShape(384, 12, 6, **_REGISTERS),
-    "vit_base_patch14_reg4_dinov2": ViTShape(768, 12, 12, **_REGISTERS),
-    "vit_large_patch14_reg4_dinov2": ViTShape(1024, 24, 16, **_REGISTERS),
+    "vit_small_patch14_reg4_dinov2": ViTShape(384, 12, 6, 518, 4, class_position=False, layer_scale=1.0),
+    "vit_base_patch14_reg4_dinov2": ViTShape(768, 12, 12, 518, 4, class_position=False, layer_scale=1.0),
+    "vit_large_patch14_reg4_dinov2": ViTShape(1024, 24, 16, 518, 4, class_position=False, layer_scale=1.0),
 }
 """Those of Vision Transformers Need Registers (Darcet et al., ICLR 2024), https://arxiv.org/abs/2309.16588.
 
@@ -117,7 +116,7 @@ class ViT(nn.Module):
             interpolation: How positions are resized.
             patch_bias: Give the patches' embedding a bias.
             relative_positions: Score pairs of tokens also by the way from one to the other, in each block.
-            layer_scale: First value of a learned scale on each branch; None takes the shape's, or leaves it out.
+            layer_scale: First value of a learned scale on each branch; None takes what the shape has.
             dropout: Part of the channels dropped in the blocks' small networks, and of the first tokens.
             drop_path: Probability that the last block is left out in training.
 
@@ -207,9 +206,8 @@ class ViT(nn.Module):
     def join(self, patches: torch.Tensor) -> torch.Tensor:
         """Put the class token and the registers before the embedded patches (B, C, h, w): (B, N, C)."""
         tokens = patches.flatten(2).transpose(1, 2) + self._positions(patches.shape[2:])
-        first = self.cls_token
-        if first is not None and self.class_position:
-            first = first + self.pos_embed[:, :1]
+        placed = [self.pos_embed[:, :1]] if self.class_position else []
+        first = None if self.cls_token is None else sum(placed, self.cls_token)
         prefixes = [part.expand(len(tokens), -1, -1) for part in (first, self.reg_token) if part is not None]
         joined: torch.Tensor = self.dropout(torch.cat([*prefixes, tokens], dim=1))
         return joined
