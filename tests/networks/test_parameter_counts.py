@@ -34,6 +34,7 @@ MAE = {
     "channels": 768,
     "auxiliary_level": 2,
 }
+FROZEN = {"backbone_norm": "frozen"}
 EOMT_L = {"backbone": "vit_large_patch14_reg4_dinov2", "num_queries": 100}
 # The reference's name and variant -> (network, classes, channels, options, parameters, hash of the shapes).
 ROWS = {
@@ -405,6 +406,38 @@ ROWS = {
     ): (
         *("eomt", 80, 3, {"backbone": "vit_large_patch14_reg4_dinov2"}, 316641361),
         "b9268feb57e568085e9ea8253243a3d3eb4f03d82241bd0a325cd5c12157cd18",
+    ),
+    ("MaskFormer", "ade20k-150-panoptic/maskformer_panoptic_R50_bs16_720k (official)"): (
+        *("maskformer", 150, 3, FROZEN | {"pixel_layers": 6}, 45016407),
+        "a15535dfa7ca74197f779968ffd73637b3312ac43f4c2d2e3a37442fe763e872",
+    ),
+    ("MaskFormer", "ade20k-full-847/per_pixel_baseline_plus_R50_bs16_200k (official)"): (
+        *("per-pixel", 847, 3, FROZEN, 41407168),
+        "5876072f35137d8d2e3fc3da27fbc370ede24fe9151e7d0f599e4b15c5895cf2",
+    ),
+    ("MaskFormer", "mmdet R50 COCO panoptic"): (
+        *("maskformer", 133, 3, {"pixel_layers": 6}, 45065158),
+        "e19ef18b057559c6e81096ffcb21935e7ce5b7fb37e9db582d7d40a3b6352ebf",
+    ),
+    ("MaskFormer", "ade20k-150/per_pixel_baseline_R50_bs16_160k (official)"): (
+        *("per-pixel", 150, 3, FROZEN | {"decoder_layers": 0}, 31033942),
+        "d9e4640f54374f6710cf25e50c1fd23813780b6b0618493598851eaf9ee38f4f",
+    ),
+    ("MaskFormer", "coco-stuff-10k-171/per_pixel_baseline_R50_bs32_60k (official)"): (
+        *("per-pixel", 171, 3, FROZEN | {"decoder_layers": 0}, 31039339),
+        "b35d8519cc64fee6a2123a2384270da45c8c1a0b6d047087f65a103982ddf1d7",
+    ),
+    ("MaskFormer", "mapillary-vistas-65/maskformer_R50_bs16_300k (official)"): (
+        *("maskformer", 65, 3, FROZEN, 41232898),
+        "00cdb83595cad659dcb94969bb249d11c66c58fabce09f15812235b6ebd83a00",
+    ),
+    ("MaskFormer", "coco-stuff-10k-171/maskformer_R50_bs32_60k (official)"): (
+        *("maskformer", 171, 3, FROZEN, 41260140),
+        "c801527531e27e70621e690a3896f0f962343a97aeffdaffe6b341bc2030ffbf",
+    ),
+    ("MaskFormer", "coco-stuff-10k-171/per_pixel_baseline_plus_R50_bs32_60k (official)"): (
+        *("per-pixel", 171, 3, FROZEN, 41234112),
+        "4adb1d07585a2a8b8cec7e1b1f83cfc9efc18fe4347b7f7bab16c3abe0fda654",
     ),
     ("PSANet", "PSANet-r101-d8"): (
         *("psanet", 19, 3, {"backbone": "resnet101c"}, 78130822),

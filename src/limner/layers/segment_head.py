@@ -8,6 +8,17 @@ from torch import Tensor, nn
 from limner.core.outputs import QueryMasks
 
 
+def mask_embedding(channels: int, *, activation: type[nn.ReLU] | type[nn.GELU] = nn.ReLU) -> nn.Sequential:
+    """Build the three layers from a query (B, Q, C) to what its mask is the product of with the features."""
+    return nn.Sequential(
+        nn.Linear(channels, channels),
+        activation(),
+        nn.Linear(channels, channels),
+        activation(),
+        nn.Linear(channels, channels),
+    )
+
+
 class SegmentHead(nn.Module):
     """A class for each query by one layer, and what its mask is the product with by three."""
 
@@ -16,13 +27,7 @@ class SegmentHead(nn.Module):
     ) -> None:
         super().__init__()
         self.class_embed = nn.Linear(channels, num_classes + 1)
-        self.mask_embed = nn.Sequential(
-            nn.Linear(channels, channels),
-            activation(),
-            nn.Linear(channels, channels),
-            activation(),
-            nn.Linear(channels, channels),
-        )
+        self.mask_embed = mask_embedding(channels, activation=activation)
 
     def forward(
         self, queries: Tensor, features: Tensor, auxiliary: tuple[QueryMasks, ...] = ()

@@ -26,7 +26,9 @@ from limner.networks import (
     gff,
     infnet,
     mask2former,
+    maskformer,
     ocnet,
+    per_pixel,
     pranet,
     psanet,
     pspnet,
@@ -82,6 +84,8 @@ NETWORKS: dict[str, NetworkEntry] = {
     "segformer": segformer.ENTRY,
     "transunet": transunet.ENTRY,
     "vit": vit.ENTRY,
+    "per-pixel": per_pixel.ENTRY,
+    "maskformer": maskformer.ENTRY,
     "mask2former": mask2former.ENTRY,
     "eomt": eomt.ENTRY,
 }
