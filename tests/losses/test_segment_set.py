@@ -208,7 +208,14 @@ def test_one_transfer_to_the_host(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "options", [{"class_weight": -1.0}, {"num_points": 0}, {"importance": 1.5}, {"oversample": 0.5}]
+    "options",
+    [
+        {"mask_loss": "dice"},
+        {"class_weight": -1.0},
+        {"num_points": 0},
+        {"importance": 1.5},
+        {"oversample": 0.5},
+    ],
 )
 def test_settings_out_of_range(options):
     with pytest.raises(ConfigError, match=next(iter(options))):
