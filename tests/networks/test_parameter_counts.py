@@ -35,6 +35,12 @@ MAE = {
     "auxiliary_level": 2,
 }
 FROZEN = {"backbone_norm": "frozen"}
+WOLNY_DECONV = {
+    "widths": (32, 64, 128, 256),
+    "upsampling": "overlapping",
+    "upsampling_bias": False,
+    "conv_bias": False,
+}
 EOMT_L = {"backbone": "vit_large_patch14_reg4_dinov2", "num_queries": 100}
 # The reference's name and variant -> (network, classes, channels, options, parameters, hash of the shapes).
 ROWS = {
@@ -518,6 +524,10 @@ ROWS = {
         {"norm": "group", "norm_first": True, "upsampling": "nearest", "conv_bias": False},
         16318756,
         "9c52fd038b399ba571bae78e4113b3c0d2047778b2f02941a5b73e06c7b612ff",
+    ),
+    ("3D U-Net", "wolny UNet3D f_maps 32, cbr, upsample=deconv, 3 in, 3 out"): (
+        *("unet3d", 3, 3, WOLNY_DECONV, 4662419),
+        "4c68fef4ded60c656183b8326ce243ad302512b92c6b1821e7ad1052615e5fb1",
     ),
 }
 

@@ -60,10 +60,10 @@ RENAME = [
     (r"^(backbone\.layer\d\.\d+)\.layer\.2\.normalization\.", r"\1.bn3."),
     # Swin
     (r"^backbone\.swin\.", "backbone."),
-    (r"^backbone\.embeddings\.patch_embeddings\.projection\.", "backbone.model.patch_embed.proj."),
-    (r"^backbone\.embeddings\.norm\.", "backbone.model.patch_embed.norm."),
+    (r"^backbone\.embeddings\.patch_embeddings\.projection\.", "backbone.patch_embed.proj."),
+    (r"^backbone\.embeddings\.norm\.", "backbone.patch_embed.norm."),
     (r"^backbone\.hidden_states_norms\.stage(\d)\.", r"norms.\1."),
-    (r"^backbone\.encoder\.layers\.(\d)\.", r"backbone.model.layers_\1."),
+    (r"^backbone\.encoder\.layers\.(\d)\.", r"backbone.layers.\1."),
     (r"\.layernorm_before\.", ".norm1."),
     (r"\.layernorm_after\.", ".norm2."),
     (r"\.attention\.relative_position_bias\.", ".attn."),
@@ -86,7 +86,11 @@ def _renamed(state):
             continue
         # They count Swin's norms from 1, and merge patches at the end of a stage instead of the beginning.
         key = re.sub(r"^norms\.(\d)", lambda match: f"norms.{int(match[1]) - 1}", key)
-        key = re.sub(r"layers_(\d)\.downsample", lambda match: f"layers_{int(match[1]) + 1}.downsample", key)
+        key = re.sub(
+            r"^backbone\.layers\.(\d)\.downsample",
+            lambda match: f"backbone.layers.{int(match[1]) + 1}.downsample",
+            key,
+        )
         renamed[key] = value
     return renamed | {key: torch.cat([letters[each] for each in "qkv"]) for key, letters in parts.items()}
 
