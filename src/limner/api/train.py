@@ -47,7 +47,8 @@ def train(
         data: A dataset folder, or a YAML file of settings that names one (a recipe, or a run's plan.yaml).
         run: The run's folder, or its name below ``runs/``; None finds a free name.
         task: ``semantic``, ``instance`` or ``panoptic``; None is semantic.
-        network: A name in `limner networks`, or a module of your own that returns `DenseLogits`.
+        network: A name in `limner networks`, or a module of your own that returns `DenseLogits` or
+            `QueryMasks`.
         minutes: Time budget of the training, validation included.
         settings: Parts of the plan to decide yourself, nested as in plan.yaml.
         accept: Accept what `check` proposes, by writing it to dataset.yaml.
