@@ -55,8 +55,8 @@ class SemanticTask(nn.Module):
             return self.segment_set.loss(outputs, batch)
         if not isinstance(outputs, DenseLogits):
             raise ConfigError(
-                f"Queries are trained with the loss {TERM!r}; found {', '.join(self.names)}. Plan the run of a "
-                "module of your own for a network of queries: network.name=mask2former."
+                f"Queries are trained with the loss {TERM!r}; found {', '.join(self.names)}. Plan the run of "
+                "a module of your own for a network of queries: network.name=mask2former."
             )
         if outputs.logits.shape[1] != self.num_classes:
             raise ConfigError(
