@@ -257,10 +257,12 @@ def test_cost_is_linear():
         weight_bytes=100,
         fixed_bytes=50.0,
         bytes_per_pixel=2.0,
-        seconds_per_pixel=1.0,
+        seconds_per_step=3.0,
+        seconds_per_pixel=0.5,
         forward_bytes_per_pixel=1.0,
     )
     # AdamW: weights, gradients, two moments and the average: 5 copies = 500; 50 fixed; 10 pixels = 20.
     assert cost.training_bytes(10, optimizer="adamw") == 570
     assert cost.pixels_that_fit(570, optimizer="adamw") == 10
+    assert cost.seconds(10) == 8.0
     assert cost.pixels_that_fit(10, optimizer="adamw") == 0

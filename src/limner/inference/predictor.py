@@ -62,8 +62,7 @@ class Predictor:
         dims = model.plan.input.spatial_dims
         if self.settings.window is not None and len(self.settings.window) != dims:
             raise ConfigError(f"A window needs {dims} sizes, one an axis; found {self.settings.window}.")
-        memory_format = torch.channels_last if dims == 2 else torch.channels_last_3d
-        self.model = model.to(self.device).to(memory_format=memory_format)
+        self.model = model.to(self.device)
 
     @property
     def labels(self) -> LabelTable:

@@ -203,7 +203,10 @@ class SegmentSetLoss(nn.Module):
             importance=self.importance,
             generator=generator,
         )
-        true = sample_masks_at(target.masks, points, matched.segments.flatten())
+        own = points.view(*shape, *points.shape[1:])
+        true = torch.cat(
+            [sample_masks_at(target.masks[n], at) for n, at in zip(matched.segments, own, strict=True)]
+        )
         logits = sample_at(maps.unsqueeze(1), points).squeeze(1)  # (M, P)
         probabilities = logits.sigmoid()
         overlap, size = 2 * (probabilities * true).sum(1), probabilities.sum(1) + true.sum(1)
