@@ -54,6 +54,16 @@ def test_the_size_table_answers_every_question():
     assert all(row.batch_size & (row.batch_size - 1) == 0 for row in PRESETS)  # halved where images are few
 
 
+def test_a_network_of_segments_brings_the_loss_of_its_paper(make_case, gpu):
+    usual, _ = settle(make_case(machine=gpu), task="panoptic")
+    assert usual["loss.terms"] == (LossTerm(name="segment_set"),)
+    settled, reasons = settle(make_case(), network__name="maskformer", task="panoptic")
+    (term,) = settled["loss.terms"]
+    assert (term.options["mask_loss"], term.options["mask_weight"]) == ("focal", 20)
+    assert term.options["num_points"] < 12544  # on a CPU
+    assert "focal" in reasons["loss.terms"]
+
+
 def test_three_minutes_of_cpu_get_a_small_unet(make_case):
     settled, reasons = settle(make_case(minutes=3))
     assert settled["network.name"] == "unet"

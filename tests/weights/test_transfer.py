@@ -65,8 +65,8 @@ def test_a_query_network_keeps_what_it_knows_of_no_object(make):
     start = make(["person", "car"], network="mask2former", options=QUERIES, seed=1)
     model = make(["car", "tree", "bird"], network="mask2former", options=QUERIES)
     done = transfer(start, model)
-    assert set(done.by_class) == {f"query_decoder.class_embed.{end}" for end in ("weight", "bias")}
-    after, given = model.network.query_decoder.class_embed, start.network.query_decoder.class_embed
+    assert set(done.by_class) == {f"query_decoder.head.class_embed.{end}" for end in ("weight", "bias")}
+    after, given = model.network.query_decoder.head.class_embed, start.network.query_decoder.head.class_embed
     assert torch.equal(after.weight[0], given.weight[1])  # car
     assert torch.equal(after.weight[-1], given.weight[-1])  # no object
     assert not torch.equal(after.weight[1], given.weight[0])
@@ -75,11 +75,11 @@ def test_a_query_network_keeps_what_it_knows_of_no_object(make):
 def test_other_classes_leave_a_fresh_head(make):
     start = make(["person", "car"], network="mask2former", options=QUERIES, seed=1)
     model = make(["cell", "background"], network="mask2former", options=QUERIES)
-    head = {f"query_decoder.class_embed.{end}" for end in ("weight", "bias")}
-    before = model.network.query_decoder.class_embed.weight.clone()
+    head = {f"query_decoder.head.class_embed.{end}" for end in ("weight", "bias")}
+    before = model.network.query_decoder.head.class_embed.weight.clone()
     done = transfer(start, model)
     assert set(done.new) == head == set(done.skipped) and not done.by_class
-    assert torch.equal(model.network.query_decoder.class_embed.weight, before)
+    assert torch.equal(model.network.query_decoder.head.class_embed.weight, before)
     assert len(done.loaded) == len(model.network.state_dict()) - 2
 
 

@@ -48,7 +48,8 @@ def train(
         data: A dataset folder, or a YAML file of settings that names one (a recipe, or a run's plan.yaml).
         run: The run's folder, or its name below ``runs/``; None finds a free name.
         task: ``semantic``, ``instance`` or ``panoptic``; None is semantic.
-        network: A name in `limner networks`, or a module of your own that returns `DenseLogits`.
+        network: A name in `limner networks`, or a module of your own that returns `DenseLogits` or
+            `QueryMasks`.
         weights: What the network starts from: a model folder, a run, or another project's checkpoint as
             `limner import` reads it. Classes of the same name keep their weights, the others begin anew.
         minutes: Time budget of the training, validation included.

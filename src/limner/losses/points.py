@@ -83,6 +83,8 @@ def uncertain_points(
     def draw(masks: int, count: int) -> Tensor:
         return torch.rand((masks, count, 2), device=maps.device, generator=generator)
 
+    if not num_uncertain:
+        return draw(len(maps), num_points)
     points = []
     for some in torch.split(maps, max(1, limit // many)):
         candidates = draw(len(some), many)

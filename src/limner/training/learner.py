@@ -12,6 +12,7 @@ from limner.core.errors import TrainingError, describe
 from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
 from limner.inference.device import choose_memory_format, is_out_of_memory
+from limner.layers.training_progress import tell_progress
 from limner.tasks.task import Task
 from limner.training.averaging import WeightAverage
 from limner.training.checkpoints import Checkpoint
@@ -77,6 +78,12 @@ class Learner:
         kept = self._average.module
         assert isinstance(kept, Model)
         return kept
+
+    def follow(self, progress: float) -> None:
+        """Tell the layers that change their ways as training goes on how far it is, in [0, 1]."""
+        tell_progress(self.model, progress)
+        if self._average is not None:
+            tell_progress(self._average.module, progress)
 
     def gradients(self, batch: Batch, *, step: int, factor: float) -> StepResult:
         """Compute the gradient of step number `step`, in more parts if memory runs out.

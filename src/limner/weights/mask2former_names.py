@@ -69,7 +69,7 @@ HUGGING_FACE = Naming(
         (r"^model\.transformer_module\.queries_features\.weight$", "query_decoder.query_feat"),
         (r"^model\.transformer_module\.queries_embedder\.weight$", "query_decoder.query_embed"),
         (r"^model\.transformer_module\.level_embed\.weight$", "query_decoder.level_embed"),
-        (r"^class_predictor\.", "query_decoder.class_embed."),
+        (r"^class_predictor\.", "query_decoder.head.class_embed."),
         *_QUERY_KEY_VALUE,
         *_HUGGING_FACE_BACKBONE,
         # Pixel decoder
@@ -86,9 +86,9 @@ HUGGING_FACE = Naming(
         (r"^(query_decoder\.layers\.\d+)\.self_attn_layer_norm\.", r"\1.self_norm."),
         (r"^(query_decoder\.layers\.\d+)\.cross_attn_layer_norm\.", r"\1.cross_norm."),
         (r"^query_decoder\.layernorm\.", "query_decoder.decoder_norm."),
-        (r"^query_decoder\.mask_predictor\.mask_embedder\.0\.0\.", "query_decoder.mask_embed.0."),
-        (r"^query_decoder\.mask_predictor\.mask_embedder\.1\.0\.", "query_decoder.mask_embed.2."),
-        (r"^query_decoder\.mask_predictor\.mask_embedder\.2\.0\.", "query_decoder.mask_embed.4."),
+        (r"^query_decoder\.mask_predictor\.mask_embedder\.0\.0\.", "query_decoder.head.mask_embed.0."),
+        (r"^query_decoder\.mask_predictor\.mask_embedder\.1\.0\.", "query_decoder.head.mask_embed.2."),
+        (r"^query_decoder\.mask_predictor\.mask_embedder\.2\.0\.", "query_decoder.head.mask_embed.4."),
         # Both decoders
         (r"^(\w+_decoder\.layers\.\d+)\.final_layer_norm\.", r"\1.feedforward.norm."),
         (r"^(\w+_decoder\.layers\.\d+)\.fc([12])\.", r"\1.feedforward.linear\2."),
@@ -150,9 +150,10 @@ DETECTRON2 = Naming(
         ),
         (r"^query_decoder\.transformer_ffn_layers\.(\d+)\.", r"query_decoder.layers.\1.feedforward."),
         (r"^query_decoder\.(query_feat|query_embed|level_embed)\.weight$", r"query_decoder.\1"),
-        (r"^query_decoder\.mask_embed\.layers\.0\.", "query_decoder.mask_embed.0."),
-        (r"^query_decoder\.mask_embed\.layers\.1\.", "query_decoder.mask_embed.2."),
-        (r"^query_decoder\.mask_embed\.layers\.2\.", "query_decoder.mask_embed.4."),
+        (r"^query_decoder\.class_embed\.", "query_decoder.head.class_embed."),
+        (r"^query_decoder\.mask_embed\.layers\.0\.", "query_decoder.head.mask_embed.0."),
+        (r"^query_decoder\.mask_embed\.layers\.1\.", "query_decoder.head.mask_embed.2."),
+        (r"^query_decoder\.mask_embed\.layers\.2\.", "query_decoder.head.mask_embed.4."),
     ),
 )
 

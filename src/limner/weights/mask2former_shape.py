@@ -76,7 +76,7 @@ def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -
     usual = Mask2FormerOptions().model_dump()
     options = {name: value for name, value in found.items() if name == "backbone" or value != usual[name]}
     first = sizes.get("backbone.conv1.weight") or sizes.get("backbone.patch_embed.proj.weight") or (0, 3)
-    classes = sizes.get("query_decoder.class_embed.bias", (0,))[0] - 1
+    classes = sizes.get("query_decoder.head.class_embed.bias", (0,))[0] - 1
     if classes < 1:
         raise ModelError(
             describe(

@@ -4,6 +4,7 @@ import _codecs
 import logging
 import re
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlparse
@@ -160,6 +161,8 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
     first = next(key for key, value in wanted.items() if value.ndim == 4)
     if first in weights:
         weights[first] = adapt_input_channels(weights[first], in_channels)
+    if isinstance(backbone, ViT) and first in weights:
+        weights[first] = _resize_patches(weights[first], wanted[first].shape[2:])
     if isinstance(backbone, ViT) and "pos_embed" in weights:
         weights["pos_embed"] = backbone.fit_positions(weights["pos_embed"])
     fresh = backbone.additions() if isinstance(backbone, ViT) else set()
@@ -179,6 +182,16 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
             )
         )
     backbone.load_state_dict({**wanted, **weights})
+
+
+def _resize_patches(weight: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Turn the weights of patches of another size into some that answer alike (FlexiViT, CVPR 2023)."""
+    if weight.shape[2:] == torch.Size(size):
+        return weight
+    from timm.layers.patch_embed import resample_patch_embed  # slow to import, and seldom needed
+
+    resized: torch.Tensor = resample_patch_embed(weight, list(size))
+    return resized
 
 
 def _plain(key: str) -> str:
