@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from limner.api.split import split
     from limner.api.stats import stats
     from limner.api.train import train
+    from limner.api.tune import tune
 
 __all__ = [
     "browse",
@@ -54,6 +55,7 @@ __all__ = [
     "split",
     "stats",
     "train",
+    "tune",
 ]
 
 

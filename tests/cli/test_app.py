@@ -24,6 +24,7 @@ def test_the_version_is_said():
         "predict",
         "report",
         "doctor",
+        "tune",
     ],
 )
 def test_the_help_names_every_verb(verb):

@@ -92,7 +92,7 @@ def make(
         ConfigError: As in `plan`.
     """
     wanted, data = read_settings(
-        path, _with_shorthands(settings or {}, task=task, network=network, minutes=minutes)
+        path, with_shorthands(settings or {}, task=task, network=network, minutes=minutes)
     )
     if Path(path).is_file() and not data.exists():
         raise ConfigError(
@@ -104,7 +104,7 @@ def make(
             )
         )
     checked = check(data, accept=accept, workers=workers, track=track)
-    return Planned(_plan_checked(checked, wanted, device), checked)
+    return Planned(plan_checked(checked, wanted, device), checked)
 
 
 def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], Path]:
@@ -137,7 +137,18 @@ def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -
     return merge(under, wanted) | {"reasons": reasons}, read.data
 
 
-def _plan_checked(checked: CheckResult, settings: Mapping[str, Any], device: str) -> Plan:
+def plan_checked(checked: CheckResult, settings: Mapping[str, Any], device: str) -> Plan:
+    """Decide every setting of a run on data that was checked.
+
+    Args:
+        checked: What check found.
+        settings: Nested, as `read_settings` returns them.
+        device: Where training will run.
+
+    Raises:
+        DataError: A check found an error.
+        ConfigError: A setting cannot be used.
+    """
     if checked.labels is None or checked.errors:
         raise _refusal(checked)
     return make_plan(
@@ -145,7 +156,7 @@ def _plan_checked(checked: CheckResult, settings: Mapping[str, Any], device: str
     )
 
 
-def _with_shorthands(
+def with_shorthands(
     settings: Mapping[str, Any], *, task: str | None, network: str | None, minutes: float | None
 ) -> dict[str, Any]:
     """Lay ``--task``, ``--network`` and ``--minutes`` over the settings they stand for."""

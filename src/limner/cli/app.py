@@ -23,6 +23,7 @@ from limner.cli.report import report
 from limner.cli.split import split
 from limner.cli.stats import stats
 from limner.cli.train import train
+from limner.cli.tune import tune
 from limner.core.errors import LimnerError
 
 app = typer.Typer(
@@ -35,7 +36,7 @@ app = typer.Typer(
 for verb in (
     *(check, browse, stats, split, convert),
     *(plan, train, evaluate, predict, report),
-    *(compare, explain, networks, measure, compare_networks, doctor, demo),
+    *(compare, explain, networks, measure, compare_networks, tune, doctor, demo),
 ):
     app.command()(verb)
 

@@ -109,7 +109,7 @@ def fit(
             plan=plan,
             run=run,
             accelerator=accelerator,
-            batches=_batches(plan, train, accelerator),
+            batches=build_batches(plan, train, accelerator),
             validator=None if val is None else Validation(val, accelerator=accelerator),
             watcher=watcher,
             budget=budget,
@@ -180,7 +180,8 @@ def _watchers(plan: Plan, run: RunFolder, extra: Sequence[Watcher], *, run_id: s
     return Watchers([MetricsFile(run.metrics), *trackers, *extra])
 
 
-def _batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Batches:
+def build_batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Batches:
+    """Return what gives this process's endless training batches from any step on."""
     pipeline = build_pipeline(plan.augment, plan.input, plan.data.label_table)
     return lambda first_step: training_batches(
         dataset,
