@@ -41,12 +41,12 @@ def moved(annotations, rng):
 
 @pytest.mark.skipif(not COCO.is_dir(), reason="needs the folder coco_instances in LIMNER_SHARED_DATA")
 def test_the_ap_of_a_results_file_is_pycocotools(tmp_path):
+    from pycocotools import coco
     from pycocotools import mask as coco_mask
-    from pycocotools.coco import COCO as Coco
     from pycocotools.cocoeval import COCOeval
 
     labels = COCO / "annotations.json"
-    truth = quietly(Coco, str(labels))
+    truth = quietly(coco.COCO, str(labels))
     rows = list(moved(truth.dataset["annotations"], np.random.default_rng(0)))
     for row in rows:  # polygons may be moved out of the image, which COCO's loader does not cut
         size = truth.imgs[row["image_id"]]

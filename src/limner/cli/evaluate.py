@@ -125,14 +125,21 @@ def _print_segment_scores(result: "EvaluateResult") -> None:
     images = f"{result.scores.num_images} image{'s' * (result.scores.num_images != 1)}"
     titles = [column.replace("_", " ") for column in columns]
     made = table("class", *titles, numbers=titles, title=f"{result.split}: {images}")
-    for row in classes:
+    there = [row for row in classes if any(row[column] for column in columns if _is_number(row[column]))]
+    for row in there:
         made.add_row(row["name"], *(_cell(row[column]) for column in columns))
     console().print(made)
+    if len(there) < len(classes):
+        console().print(f"{len(classes) - len(there)} classes are in neither truth nor prediction.")
     for name, value in found.items():
         if isinstance(value, float) and not math.isnan(value):
             words = SEGMENT_SCORES.get(name, name.replace("_", " "))
             console().print(f"{words:32s}{_score(value)}{_between(found['intervals'].get(name))}")
     console().print(_where(result))
+
+
+def _is_number(value: float | int) -> bool:
+    return not math.isnan(value)
 
 
 def _cell(value: float | int) -> str:

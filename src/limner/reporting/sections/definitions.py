@@ -30,12 +30,29 @@ NAMES |= {
     "best_threshold": "Best threshold",
     "best_dice": "Best Dice",
     "absent": "Without a score",
+    "f1_by_iou": "F1 by IoU",
+    "matched_iou": "IoU of matched pairs",
+    "count_error": "Error of the count",
+    "count_bias": "Bias of the count",
+    "ap_small": "Mask AP, small",
+    "ap_medium": "Mask AP, medium",
+    "ap_large": "Mask AP, large",
+    "box_ap50": "Box AP50",
+    "box_ap75": "Box AP75",
+    "box_ap_small": "Box AP, small",
+    "box_ap_medium": "Box AP, medium",
+    "box_ap_large": "Box AP, large",
+    "sq_things": "SQ of things",
+    "rq_things": "RQ of things",
+    "sq_stuff": "SQ of stuff",
+    "rq_stuff": "RQ of stuff",
 }
 
 
 def definitions(facts: RunFacts) -> Html:
     """Return a list of score names and meanings."""
-    written = facts.evaluation.definitions if facts.evaluation else {}
-    meanings = STANDARD | written
+    evaluation = facts.evaluation
+    written = evaluation.definitions if evaluation else {}
+    meanings = written if evaluation and evaluation.is_of_segments else STANDARD | written
     rows = [(tag("dt", NAMES.get(name, name)), tag("dd", prose(text))) for name, text in meanings.items()]
     return tag("dl", rows, class_="facts")
