@@ -126,6 +126,7 @@ class _Axes:
     y_ticks: tuple[float, ...]
     logarithmic: bool
     x_logarithmic: bool = False
+    x_whole: bool = False
 
     @classmethod
     def of(cls, chart: Chart) -> "_Axes":
@@ -141,7 +142,9 @@ class _Axes:
         if chart.x_logarithmic:
             return cls(first, last, ticks, chart.is_logarithmic, x_logarithmic=True)
         # A run that is followed from its beginning is drawn from zero.
-        return cls(0.0 if 0 < first <= 0.15 * last else first, last, ticks, chart.is_logarithmic)
+        low = 0.0 if 0 < first <= 0.15 * last else first
+        are_whole = last > 1 and all(float(x).is_integer() for x in xs)
+        return cls(low, last, ticks, chart.is_logarithmic, x_whole=are_whole)
 
     def x(self, value: float) -> float:
         low, high = self.x_low, self.x_high
@@ -164,6 +167,8 @@ class _Axes:
             every = [t for t in decades(self.x_low, self.x_high) if low <= t <= high]
             return every[:: 1 + len(every) // 7] if len(every) > 1 else [self.x_low, self.x_high]
         inside = [t for t in nice_ticks(self.x_low, self.x_high) if self.x_low <= t <= self.x_high]
+        if self.x_whole:
+            inside = [t for t in inside if t.is_integer()]
         return inside or [self.x_low, self.x_high]
 
     def words(self, chart: Chart) -> list[Html]:

@@ -32,6 +32,7 @@ class Section:
     heading: str
     render: Callable[[RunFacts], Html | None]
     """Its content, or None where it has no place on the page of such a run."""
+    link: str = ""
 
 
 SECTIONS = (
@@ -42,12 +43,12 @@ SECTIONS = (
     Section("thresholds", "Thresholds", thresholds),
     Section("examples", "Examples", examples),
     Section("training", "Training", curves),
-    Section("speed", "Speed and memory", speed),
+    Section("speed", "Speed and memory", speed, "Speed"),
     Section("data", "Data", audit),
     Section("plan", "Plan", settings),
     Section("reproduce", "Reproduce", reproduce),
-    Section("rights", "Licence and origin", rights),
-    Section("definitions", "What the scores mean", definitions),
+    Section("rights", "Licence and origin", rights, "Licence"),
+    Section("definitions", "What the scores mean", definitions, "Definitions"),
 )
 """The page from top to bottom; a new section is a file and a line here."""
 
@@ -75,7 +76,7 @@ def render_page(facts: RunFacts) -> str:
         heading=title(facts),
         subtitle=subtitle(facts),
         parts=[
-            Part(section.anchor, section.heading, content)
+            Part(section.anchor, section.heading, content, section.link)
             for section in SECTIONS
             if (content := section.render(facts)) is not None
         ],

@@ -232,7 +232,7 @@ def as_run(plan: Plan, state: RunState) -> Plan:
         reasons["train.accumulate"] = "more parts than planned, since memory ran out"
     if plan.train.minutes is not None:
         changes["steps"] = state.step
-        reasons["train.steps"] = f"what {plan.train.minutes:g} minutes were enough for"
+        reasons["train.steps"] = f"what a budget of {plan.train.minutes:g} min was enough for"
     return plan.model_copy(update={"train": plan.train.model_copy(update=changes), "reasons": reasons})
 
 

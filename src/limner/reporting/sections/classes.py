@@ -169,7 +169,7 @@ def _spread(evaluation: Evaluation) -> Html | None:
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="scores")
     return tag(
         "div",
-        tag("h3", "Image by image"),
+        tag("h3", "Image by image", class_="further"),
         tag("div", table, class_="scroll"),
         tag("p", note, class_="muted"),
     )
