@@ -163,7 +163,7 @@ def _spread(evaluation: Evaluation) -> Html | None:
     )
     larger = "images with many objects" if evaluation.is_of_segments else "large objects"
     note = (
-        f"Over {whole} {larger} count more; as mean of images each image counts the same. In "
+        f"Over {whole}, {larger} count more; as mean of images each image counts the same. In "
         "brackets 95 % bootstrap intervals over the images."
     )
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="scores")
