@@ -54,5 +54,23 @@ def definitions(facts: RunFacts) -> Html:
     evaluation = facts.evaluation
     written = evaluation.definitions if evaluation else {}
     meanings = written if evaluation and evaluation.is_of_segments else STANDARD | written
-    rows = [(tag("dt", NAMES.get(name, name)), tag("dd", prose(text))) for name, text in meanings.items()]
+    unmeasured = _unmeasured(facts)
+    rows = [
+        (tag("dt", NAMES.get(name, name)), tag("dd", prose(text)))
+        for name, text in meanings.items()
+        if not name.startswith(unmeasured)
+    ]
     return tag("dl", rows, class_="facts")
+
+
+def _unmeasured(facts: RunFacts) -> tuple[str, ...]:
+    """Return the beginnings of the names of scores of label maps that are measured only when asked for."""
+    evaluation = facts.evaluation
+    if evaluation is None or evaluation.is_of_segments:
+        return ()
+    without: tuple[str, ...] = ()
+    if all(row.boundary_iou is None for e in facts.evaluations for row in e.classes):
+        without += ("boundary_", "mean_boundary_")
+    if all(e.thresholds is None for e in facts.evaluations):
+        without += ("average_precision", "area_under_roc", "calibration_error", "best_")
+    return without
