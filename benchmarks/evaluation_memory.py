@@ -1,6 +1,6 @@
-"""Does evaluation's memory grow with the number of images? Peak of a fresh process for 100 and for 1000.
+"""Does evaluation's memory grow with the number of images? Peak of a fresh process for 100 and for 2000.
 
-    python benchmarks/evaluation_memory.py [--images 100 1000] [--side 512]
+    python benchmarks/evaluation_memory.py [--images 100 2000] [--side 512]
 
 Images are drawn at random, written as PNG, and evaluated through `limner.evaluate` with a tiny U-Net on
 the CPU, pictures and per-image scores included. Each number of images runs in a process of its own; the
@@ -21,7 +21,7 @@ RUNS = 3
 def main() -> None:
     """Measure each number of images and print the peaks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--images", type=int, nargs="+", default=[100, 1000])
+    parser.add_argument("--images", type=int, nargs="+", default=[100, 2000])
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

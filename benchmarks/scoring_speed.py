@@ -2,7 +2,9 @@
 
     python benchmarks/scoring_speed.py [--height 1024 --width 2048 --classes 19]
 
-Logits are at a quarter of the resolution, as DeepLab gives them. One thread; medians of 9.
+Logits are at a quarter of the resolution, as DeepLab gives them. One thread; medians of 9. Where
+mmsegmentation is installed, its IoUMetric counts the same image, as the int64 tensors that its own pipeline
+hands over; its scores must equal ours.
 """
 
 import argparse
@@ -19,7 +21,7 @@ from limner.core.outputs import DenseLogits
 from limner.core.prediction import Prediction
 from limner.decoding.semantic import semantic_labels
 from limner.evaluation.semantic import SemanticScorer
-from limner.metrics.confusion import count_pairs
+from limner.metrics.confusion import count_pairs, pixel_scores
 
 
 def median_ms(work: Callable[[], object], repeats: int = 9) -> float:
@@ -31,6 +33,27 @@ def median_ms(work: Callable[[], object], repeats: int = 9) -> float:
         work()
         times.append(1000 * (time.perf_counter() - began))
     return float(np.median(times))
+
+
+def mmseg_count(truth: torch.Tensor, predicted: torch.Tensor, classes: int) -> Callable[[], object] | None:
+    """Return what scores one image as mmsegmentation does, or None where it is not installed."""
+    from training_step import stand_in_for_compiled_operators
+
+    try:
+        stand_in_for_compiled_operators()
+        from mmseg.evaluation.metrics import IoUMetric
+    except ImportError:
+        return None
+    metric = IoUMetric()
+    metric.dataset_meta = {"classes": [f"class {i}" for i in range(classes)]}
+    sample = {"pred_sem_seg": {"data": predicted.long()[None]}, "gt_sem_seg": {"data": truth.long()[None]}}
+
+    def count() -> object:
+        metric.results.clear()
+        metric.process({}, [sample])
+        return metric.results[0]
+
+    return count
 
 
 def main() -> None:
@@ -70,6 +93,12 @@ def main() -> None:
     outlines = SemanticScorer(table, uncertainty=True, boundaries=True)
     same = (semantic_labels(outputs, size) == plain_decode()).float().mean()
     print(f"{height}x{width}, {classes} classes; labels agree in {100 * float(same):.4f} % of the pixels")
+    theirs = mmseg_count(truth_tensor, predicted_tensor, classes)
+    if theirs is not None:
+        shared, union, *_ = theirs()
+        iou = pixel_scores(count_pairs(truth, predicted, classes)).iou
+        np.testing.assert_allclose(iou, (shared / union).numpy(), rtol=1e-6, equal_nan=True)
+    times = {}
     for name, work in (
         ("decode: interpolate, argmax", plain_decode),
         ("decode: limner", lambda: semantic_labels(outputs, size)),
@@ -78,8 +107,15 @@ def main() -> None:
         ("count: limner", lambda: count_pairs(truth, predicted, classes)),
         ("scorer: as `limner evaluate`", lambda: scorer.update(prediction, truth)),
         ("scorer: with --boundaries", lambda: outlines.update(prediction, truth)),
+        ("scorer: mmsegmentation", theirs),
     ):
-        print(f"{name:32s}{median_ms(work):9.2f} ms")
+        if work is not None:
+            times[name] = median_ms(work)
+            print(f"{name:32s}{times[name]:9.2f} ms")
+    if theirs is not None:
+        for name in ("count: limner", "scorer: as `limner evaluate`"):
+            ratio = times["scorer: mmsegmentation"] / times[name]
+            print(f"{name}: equal to IoUMetric, {ratio:.1f} times as fast")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from limner.api.split import split
     from limner.api.stats import stats
     from limner.api.train import train
+    from limner.api.tune import tune
 
 __all__ = [
     "browse",
@@ -56,6 +57,7 @@ __all__ = [
     "split",
     "stats",
     "train",
+    "tune",
 ]
 
 

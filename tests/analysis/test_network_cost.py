@@ -1,3 +1,6 @@
+from math import prod
+
+import pytest
 import torch
 from torch import nn
 
@@ -57,3 +60,37 @@ def test_time_is_positive_and_the_mode_is_kept():
     network = nn.Conv2d(1, 1, 3).train()
     assert time_forward(network, torch.zeros(1, 1, 9, 9)) > 0
     assert network.training
+
+
+class Scores(nn.Module):
+    """The scores alone: a traced network gives nothing but tensors."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image):
+        return self.network(image).logits
+
+
+def attention_pairs(inputs, outputs):
+    """Multiply-adds of scores and of their use, for fvcore, which knows no fused attention."""
+    *batch, queries, channels = inputs[0].type().sizes()
+    keys, values = inputs[2].type().sizes()[-2:]
+    return prod(batch) * queries * keys * (channels + values)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("name", ["unet", "pspnet", "deeplabv3plus", "bisenetv2", "ccnet", "danet", "setr"])
+def test_multiply_adds_are_those_of_fvcore(name):
+    counting = pytest.importorskip("fvcore.nn", reason="fvcore is not installed")
+    network, image = build_network(name, num_classes=19).eval(), torch.zeros(1, 3, 64, 128)
+    theirs = counting.FlopCountAnalysis(Scores(network), image)
+    theirs.set_op_handle("aten::scaled_dot_product_attention", attention_pairs)
+    theirs.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+    ours = count_multiply_adds(network, image)
+    # fvcore also counts norms, pooling and resizing, by one or more for each value.
+    assert ours == pytest.approx(theirs.total(), rel=0.01)
+    by_operator = theirs.by_operator()
+    products = ("conv", "linear", "matmul", "bmm", "scaled_dot_product_attention")
+    assert ours == sum(by_operator[operator] for operator in products)

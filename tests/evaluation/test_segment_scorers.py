@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
-from limner.core.errors import ConfigError, DataError
+from limner.core.errors import ConfigError
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
 from limner.core.sample import Sample
@@ -9,7 +13,6 @@ from limner.core.segments import segments_of, segments_of_index
 from limner.drawing.predictions import compare_prediction
 from limner.evaluation.files import PerImageFile, scores_dict
 from limner.evaluation.pictures import WorstAndBest
-from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.scorer import Extent, build_scorer, selection_name
 
 LABELS = LabelTable(
@@ -98,18 +101,94 @@ def test_what_is_of_label_maps_is_refused(task: str, option: str) -> None:
         build_scorer(task, LABELS.things(), Extent(**{option: True}))
 
 
-def test_files_of_objects_are_refused_by_name(tmp_path) -> None:
-    folder = tmp_path / "predicted"
-    (folder / "instances").mkdir(parents=True)
-    (folder / "instances" / "a.png").write_bytes(b"numbers of objects")
-    (folder / "instances.json").write_text("{}", "utf-8")
-    for named in (folder, folder / "instances.json"):
-        with pytest.raises(DataError, match="objects or panoptic segments.*instances.json"):
-            PredictedMasks(named, LABELS)
-    # Panoptic predictions have the classes of all pixels beside: those are label maps.
-    (folder / "masks").mkdir()
-    (folder / "masks" / "a.png").write_bytes(b"")
-    assert PredictedMasks(folder, LABELS).folder == folder / "masks"
+def drawn(task: str, number: int) -> tuple:
+    """Boxes of two classes, some found, some beside, some twice."""
+    rng = np.random.default_rng(number)
+    truth, found, labels, scores = [], [], [], []
+    for _ in range(int(rng.integers(1, 5))):
+        top, left = int(rng.integers(0, 12)), int(rng.integers(0, 20))
+        truth.append(box(top, left, top + 8, left + 9))
+        labels.append(int(rng.integers(0, 2)))
+        shift = int(rng.integers(0, 4))
+        found.append(box(top + shift, left, top + 8 + shift, left + 9))
+        scores.append(rng.random())
+    name = f"image {number}"
+    order = np.argsort(-np.array(scores))
+    segments = segments_of(truth, labels, shape=(20, 30))
+    if task == "instance":
+        prediction = SegmentPrediction(
+            name, np.array(found)[order], np.array(labels)[order], np.array(scores, np.float32)[order]
+        )
+        return prediction, Sample(name, IMAGE, segments=segments)
+    flat = segments_of(found, labels, shape=(20, 30)).flat().astype(np.int32)
+    things = LABELS.is_thing[np.array(labels)]
+    prediction = PanopticPrediction(name, flat, np.array(labels), np.ones(len(labels), np.float32), things)
+    return prediction, Sample(name, IMAGE, segments=segments_of_index(segments.flat(), labels))
+
+
+@pytest.mark.parametrize("task", ["instance", "panoptic"])
+@given(shares=st.lists(st.booleans(), min_size=7, max_size=7), order=st.permutations(range(7)))
+@settings(max_examples=2, deadline=None, phases=[Phase.generate])
+def test_however_images_are_shared_among_workers_the_scores_are_the_same(task, shares, order) -> None:
+    pytest.importorskip("pycocotools")
+    whole, one, other = (build_scorer(task, LABELS, Extent(uncertainty=True)) for _ in range(3))
+    for number in range(7):
+        whole.score(*drawn(task, number))
+    for number in order:
+        (one if shares[number] else other).score(*drawn(task, number))
+    one.merge(other)
+    first, second = (scores_dict(scorer.compute(), split="val") for scorer in (whole, one))
+    assert first["intervals"].keys() == second["intervals"].keys() and first["intervals"]
+    for name, ends in first["intervals"].items():
+        assert second["intervals"][name] == pytest.approx(ends), name
+    for name, spread in first["per_image"].items():
+        assert second["per_image"][name]["mean"] == pytest.approx(spread["mean"]), name
+    for name, value in first.items():
+        if isinstance(value, float):
+            assert second[name] == pytest.approx(value), name
+    assert first["matched_iou"] == second["matched_iou"]
+    for row, other_row in zip(first["classes"], second["classes"], strict=True):
+        assert row == pytest.approx(other_row)
+
+
+@pytest.mark.parametrize("task", ["instance", "panoptic"])
+def test_permuting_the_classes_permutes_their_scores(task) -> None:
+    pytest.importorskip("pycocotools")
+    turned = LabelTable(LABELS.classes[::-1])
+    scorers = build_scorer(task, LABELS), build_scorer(task, turned)
+    for number in range(4):
+        prediction, sample = drawn(task, number)
+        scorers[0].score(prediction, sample)
+        other = replace(prediction, labels=1 - prediction.labels)
+        segments = replace(sample.segments, labels=1 - sample.segments.labels)
+        scorers[1].score(other, replace(sample, segments=segments))
+    one, two = (scores_dict(scorer.compute(), split="val") for scorer in scorers)
+    assert one["classes"] == two["classes"][::-1]
+    for name, value in one.items():
+        if isinstance(value, float):
+            assert two[name] == pytest.approx(value), name
+
+
+def test_f1_by_iou_the_histogram_and_the_count_agree() -> None:
+    pytest.importorskip("pycocotools")
+    scorer = build_scorer("instance", LABELS)
+    for number in range(6):
+        scorer.score(*drawn("instance", number))
+    found = scores_dict(scorer.compute(), split="val")
+    assert (found["f1"], found["f1_75"]) == (found["f1_by_iou"][0]["f1"], found["f1_by_iou"][5]["f1"])
+    falling = [row["f1"] for row in found["f1_by_iou"]]
+    assert falling == sorted(falling, reverse=True)
+    # Boxes of 8 x 9 that are moved down by 0 to 3 rows have an IoU of 1, 7/9, 6/10 and 5/11.
+    assert {row["low"] for row in found["matched_iou"] if row["pairs"]} <= {0.6, 0.75, 0.95}
+
+
+def test_finds_in_a_crowd_are_not_counted_as_wrong() -> None:
+    pytest.importorskip("pycocotools")
+    truth = segments_of([box(0, 0, 5, 5), box(8, 8, 20, 30)], [1, 1], [False, True], shape=(20, 30))
+    masks = np.array([box(0, 0, 5, 5), box(10, 10, 14, 14)])
+    found = SegmentPrediction("a", masks, np.ones(2, np.int64), np.array([0.9, 0.8], np.float32))
+    scores = build_scorer("instance", LABELS).score(found, Sample("a", IMAGE, segments=truth))
+    assert (scores.f1, scores.precision, scores.num_true, scores.num_found) == (1, 1, 1, 1)
 
 
 @pytest.mark.parametrize("task", ["instance", "panoptic"])

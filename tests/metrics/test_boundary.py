@@ -92,3 +92,32 @@ def test_many_classes_are_taken_in_turns_and_volumes_by_slices():
     np.testing.assert_array_equal(
         count_boundaries(far[few_truth], far[few_predicted], 150)[:, [0, 70, 140]], whole
     )
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("seed", range(4))
+def test_f1_is_made_of_the_surface_distances_of_monai(seed):
+    surfaces = pytest.importorskip("monai.metrics.utils", reason="MONAI is not installed")
+    rng = np.random.default_rng(seed)
+    truth, predicted = np.zeros((2, 60, 80), np.uint8)
+    for top, left in (
+        (5, 5),
+        (5, 45),
+        (35, 5),
+        (35, 45),
+    ):  # apart from each other and from the image's border
+        height, width = rng.integers(8, 18, 2)
+        truth[top : top + height, left : left + width] = 1
+        down, right, taller, wider = rng.integers(-3, 4, 4)
+        predicted[top + down : top + down + height + taller, left + right : left + right + width + wider] = 1
+    tolerance = max(1, round(boundary.TOLERANCE * np.hypot(60, 80)))
+    # Outlines of rectangles are the same with four neighbours, as MONAI has them, and with eight.
+    edges = surfaces.get_mask_edges(predicted == 1, truth == 1, crop=False)
+    near = [
+        surfaces.get_surface_distance(*pair, distance_metric="chessboard") <= tolerance
+        for pair in (edges, edges[::-1])
+    ]
+    precision, recall = (float(part.mean()) for part in near)
+    found = boundary_scores(count_boundaries(truth, predicted, 2))
+    assert found.f1[1] == pytest.approx(2 * precision * recall / (precision + recall))
+    assert 0 < found.f1[1] < 1 or seed

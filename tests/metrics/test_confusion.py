@@ -118,3 +118,27 @@ def test_nothing_counted_has_no_scores_rather_than_zero():
     scores = pixel_scores(np.zeros((2, 2), np.int64))
     assert np.isnan([scores.mean_iou, scores.mean_dice, scores.pixel_accuracy, scores.pooled_dice()]).all()
     assert np.isnan(scores.frequency_weighted_iou)
+
+
+@pytest.mark.peer
+def test_equals_torchmetrics():
+    functional = pytest.importorskip("torchmetrics.functional.classification", reason="no torchmetrics")
+    import torch
+
+    draw = np.random.default_rng(0)
+    truth, predicted = draw.integers(0, K, (2, 3, 20, 30)).astype(np.uint8)
+    truth[draw.random(truth.shape) < 0.1] = 255
+    matrix = ConfusionMatrix(K)
+    for t, p in zip(truth, predicted, strict=True):
+        matrix.update(t, p)
+    scores = matrix.compute()
+    pair = torch.from_numpy(predicted).long(), torch.from_numpy(truth).long()
+    options = {"num_classes": K, "average": "none", "ignore_index": 255}
+    for ours, name in (
+        (scores.iou, "multiclass_jaccard_index"),
+        (scores.dice, "multiclass_f1_score"),
+        (scores.precision, "multiclass_precision"),
+        (scores.recall, "multiclass_recall"),
+    ):
+        theirs = getattr(functional, name)(*pair, **options)
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-6, err_msg=name)

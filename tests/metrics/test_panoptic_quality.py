@@ -30,7 +30,7 @@ def test_the_arithmetic_by_hand() -> None:
     truth = segments_of_index(strip((1, 10), (2, 4), (3, 6), (0, 4)), [0, 0, 2])
     # Found: 8 of object 1; 2 + 4 pixels over object 2 called class 1; the sky and 3 void ones.
     found = predicted(strip((1, 8), (2, 6), (3, 9), (0, 1)), [0, 1, 2])
-    scores = PanopticQuality(THINGS).update(truth, found)
+    scores = PanopticQuality(THINGS).update(truth, found).compute()
     # Class 0: one pair, IoU 8 / 10; object 2 missed. RQ = 1 / 1.5. Class 1: one false positive. Class 2: the
     # union leaves void out, so IoU 6 / 6.
     np.testing.assert_allclose(scores.sq, [0.8, 0, 1])
@@ -47,7 +47,7 @@ def test_crowds_and_void_excuse_what_is_predicted_on_them() -> None:
     truth = segments_of_index(strip((1, 10), (0, 10), (2, 10)), [0, 1], [True, False])
     # Found: 6 pixels on the crowd, which is excused; all of the object as another class, which is not.
     found = predicted(strip((1, 6), (0, 4), (0, 4), (2, 10), (3, 6)), [0, 0, 0])
-    scores = PanopticQuality(THINGS).update(truth, found)
+    scores = PanopticQuality(THINGS).update(truth, found).compute()
     assert scores.false_positives.tolist() == [1, 0, 0]
     assert scores.false_negatives.tolist() == [0, 1, 0]
 

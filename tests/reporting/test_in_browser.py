@@ -7,7 +7,9 @@ import subprocess
 import pytest
 from PIL import Image
 
+from limner.core.tuning import RateTest, Trial, Tuning
 from limner.reporting import write_report
+from limner.reporting.tuning import write_tuning
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -33,6 +35,16 @@ def test_the_page_runs_without_a_word_on_the_console(run, tmp_path):
     assert console == []
     # The script made the headings of the tables into buttons; without it none has a tabindex.
     assert re.search(r'<th scope="col" tabindex="0">Class', document)
+
+
+def test_a_page_of_tuning_runs_without_a_word_too(tmp_path):
+    rates = tuple(10.0 ** (i - 7) for i in range(8))
+    test = RateTest(rates, (3.0, 2.0, 1.0, 1.0, 2.0, 5.0, 9.0, 30.0), (3.0,) * 8, planned=0.1, diverged=True)
+    trials = tuple(Trial(1, i, i, 1.0, {"optimizer.learning_rate": 0.1**i}, score=0.5) for i in (1, 2, 3))
+    tuning = Tuning(tmp_path, "cells", "mean_iou", test, trials)
+    write_tuning(tuning)
+    document, console = browse(tuning.page, tmp_path, "--dump-dom")
+    assert console == [] and "Score by setting" in document
 
 
 def test_an_error_would_be_seen(tmp_path):

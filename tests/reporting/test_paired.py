@@ -51,3 +51,17 @@ def test_files_without_pixels_or_common_images_have_no_difference(tmp_path):
     assert paired_differences(one, tmp_path / "none.csv", background=0) == {}
     (tmp_path / "old.csv").write_text("name,foreground_dice\nx,0.5\n")
     assert paired_differences(one, tmp_path / "old.csv", background=0) == {}
+
+
+@pytest.mark.parametrize(("column", "name"), [("f1", "mean_f1"), ("pq", "mean_pq")])
+def test_objects_are_compared_by_the_mean_of_their_images(tmp_path, column, name):
+    files = []
+    for number, gain in enumerate((0.0, 0.1)):
+        rows = [(f"i{i}", 0.2 + 0.01 * i + gain * (1 + i % 2), 3) for i in range(30)]
+        files.append(tmp_path / f"{number}.csv")
+        with files[-1].open("w", newline="") as file:
+            csv.writer(file).writerows([("name", column, "objects"), *rows, ("none", "", 0)])
+    found = paired_differences(*files, background=None)
+    assert found.keys() == {name}
+    assert found[name].value == pytest.approx(0.15)  # half of the images gain 0.1, half 0.2
+    assert found[name].is_clear and found[name].num_images == 30

@@ -33,7 +33,33 @@ def test_mmcv(tmp_path):
     path.write_text("\n".join(map(json.dumps, lines)), "utf-8")
     run = read_run(path)
     assert run.series["train/loss"].steps == (50,) and run.series["val/mean_iou"].steps == (50,)
+    assert run.series["val/mean_iou"].values == (0.5,)  # mmcv wrote parts of one
     assert "env_info" not in run.series and run.series["train/learning_rate"].values == (0.01,)
+
+
+def test_mmengine_that_counts_validations_in_epochs(tmp_path):
+    lines = [
+        {"lr": 0.01, "data_time": 0.1, "loss": 2.0, "loss_mask": 1.5, "time": 0.5, "epoch": 1, "step": 50},
+        {"lr": 0.01, "data_time": 0.1, "loss": 1.0, "loss_mask": 0.5, "time": 0.5, "epoch": 1, "step": 100},
+        {"coco/segm_mAP": 0.25, "coco/bbox_mAP": 0.3, "data_time": 9.0, "time": 9.0, "step": 1},
+        {"lr": 0.01, "data_time": 0.1, "loss": 0.5, "loss_mask": 0.2, "time": 0.5, "epoch": 2, "step": 150},
+        {"coco_panoptic/PQ": 40.0, "data_time": 9.0, "time": 9.0, "step": 2},
+    ]
+    (tmp_path / "scalars.json").write_text("\n".join(map(json.dumps, lines)))
+    run = read_run(tmp_path)
+    assert run.series["train/loss"].steps == (50, 100, 150)
+    assert run.series["train/loss"].seconds == pytest.approx((25, 50, 75))
+    assert run.series["val/ap"].steps == (100,) and run.series["val/ap"].values == (0.25,)
+    assert run.series["val/pq"].steps == (150,) and run.series["val/pq"].values == (0.4,)
+
+
+def test_tensorboard_of_a_run_that_was_resumed(tmp_path):
+    from torch.utils.tensorboard import SummaryWriter
+
+    for step in (1, 2):
+        with SummaryWriter(str(tmp_path), filename_suffix=f".{step}") as writer:
+            writer.add_scalar("train/loss", 1 / step, step, walltime=100.0 + step)
+    assert read_run(tmp_path).series["train/loss"].values == (1.0, 0.5)
 
 
 def test_lightning(tmp_path):
@@ -41,7 +67,7 @@ def test_lightning(tmp_path):
     (tmp_path / "metrics.csv").write_text(text)
     run = read_run(tmp_path)
     assert run.series["train/loss"].values == (0.8, 0.4) and run.series["val/loss"].steps == (9,)
-    assert run.series["lr-Adam"].values == (0.001,)
+    assert run.series["train/learning_rate"].values == (0.001,)
 
 
 def test_tensorboard(tmp_path):

@@ -190,4 +190,4 @@ def test_the_first_line_says_what_is_trained():
     }
     expected = "Training unet on 114 images and 28 to validate: batches of 8 crops of 256 x 256, bfloat16, "
     assert describe_run(settings) == expected + "500 steps"
-    assert describe_run(settings | {"train.minutes": 3.0}) == expected + "3 minutes"
+    assert describe_run(settings | {"train.minutes": 3.0}) == expected + "3 min"

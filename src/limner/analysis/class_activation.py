@@ -8,7 +8,7 @@ gradients only and stays sharp in early layers.
 Shape legend: C channels of the image, F features of the layer, K classes, H, W image size, h, w the layer's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,16 @@ import torch
 from torch import nn
 
 from limner.core.errors import ConfigError, UnknownNameError
-from limner.core.outputs import DenseLogits, resize_logits
+from limner.core.outputs import DenseLogits, Outputs, QueryMasks, resize_logits
+from limner.core.prediction import SURE
 
 Heat = npt.NDArray[np.float32]
 """(H, W) from 0 to 1."""
+
+NOTHING_PREDICTED = (
+    "No pixel is predicted as this class, so there is nothing to explain; name a place with --point or "
+    "--region to see what speaks for the class there."
+)
 
 
 def _grad_cam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
@@ -109,29 +115,47 @@ def activation_maps(
     hook = modules[layer].register_forward_hook(keep)
     try:
         with torch.enable_grad():
-            outputs: DenseLogits = network(images)
-            logits = resize_logits(outputs.logits.float(), images.shape[2:])[0]
-            pixels = _target(logits, class_index, target)
-            (gradient,) = torch.autograd.grad(logits[class_index][pixels].sum(), kept[0])
+            outputs: Outputs = network(images)
+            is_set = isinstance(outputs, QueryMasks)
+            scores = _pixel_scores(outputs, images.shape[2:])
+            pixels = _target(scores, class_index, target, least=SURE if is_set else None)
+            (gradient,) = torch.autograd.grad(scores[class_index][pixels].sum(), kept[0])
     finally:
         hook.remove()
     activation = kept[0].detach()[0].float()
     size = (int(images.shape[2]), int(images.shape[3]))
-    return {name: _heat(way(activation, gradient[0].float()), size) for name, way in METHODS.items()}
+    return {name: scaled_heat(way(activation, gradient[0].float()), size) for name, way in METHODS.items()}
 
 
-def _target(logits: torch.Tensor, class_index: int, target: npt.NDArray[np.bool_] | None) -> torch.Tensor:
-    pixels = logits.argmax(0) == class_index if target is None else torch.from_numpy(target).to(logits.device)
+def _pixel_scores(outputs: Outputs, size: Sequence[int]) -> torch.Tensor:
+    """Return (K, H, W) scores of the classes; of a set of masks, those that cover a pixel added up."""
+    if isinstance(outputs, DenseLogits):
+        return resize_logits(outputs.logits.float(), size)[0]
+    chances = outputs.class_logits[0].float().softmax(-1)[:, :-1]
+    covered = torch.einsum("qk,qhw->khw", chances, outputs.mask_logits[0].float().sigmoid())
+    return resize_logits(covered[None], size)[0]
+
+
+def _target(
+    scores: torch.Tensor, class_index: int, target: npt.NDArray[np.bool_] | None, *, least: float | None
+) -> torch.Tensor:
+    if target is not None:
+        pixels = torch.from_numpy(target).to(scores.device)
+    else:
+        pixels = scores.argmax(0) == class_index
+        pixels = pixels if least is None else pixels & (scores[class_index] >= least)
     if not bool(pixels.any()):
-        raise ConfigError(
-            "No pixel is predicted as this class, so there is nothing to explain; name a place with "
-            "--point or --region to see what speaks for the class there."
-        )
+        raise ConfigError(NOTHING_PREDICTED)
     return pixels
 
 
-def _heat(values: torch.Tensor, size: tuple[int, int]) -> Heat:
-    """Keep what speaks for the class, scale it to 0..1 and resize it to the image."""
+def scaled_heat(values: torch.Tensor, size: tuple[int, int]) -> Heat:
+    """Keep what speaks for the class, scale it to 0..1 and resize it to the image.
+
+    Args:
+        values: (h, w).
+        size: H, W.
+    """
     positive = values.clamp(min=0)[None, None]
     heat = resize_logits(positive, size)[0, 0]
     return np.asarray((heat / heat.max().clamp(min=1e-12)).cpu().numpy(), np.float32)

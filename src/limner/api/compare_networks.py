@@ -1,19 +1,19 @@
 """`limner.compare_networks()`: several networks trained on the same images for the same time."""
 
-import json
 import shutil
-import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limner.api.claimed_folder import claim_folder
 from limner.api.compared_run import measure_run
 from limner.api.networks import network_settings
 from limner.api.plan import Planned, make
+from limner.api.problem import note_problem
 from limner.core.comparison import ComparedNetwork, Comparison
 from limner.core.config import merge
-from limner.core.errors import ConfigError, LimnerError, describe
+from limner.core.errors import ConfigError
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.evaluation.files import SCORES
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 SETUP = "comparison.json"
 """What was asked for, beside the runs: going on with something else would compare unlike things."""
-
-PROBLEM = "problem.txt"
-"""The traceback of a network that failed, in its run's folder."""
 
 
 def compare_networks(
@@ -70,7 +67,8 @@ def compare_networks(
     # Whatever is wrong with the data or the common settings is wrong for all of them.
     planned = make(data, minutes=minutes, settings=settings, accept=accept, device=device, track=track)
     comparison = _begin(planned, out)
-    _claim(comparison, minutes=minutes, settings=settings or {})
+    asked = {"data": comparison.data, "minutes": minutes, "settings": settings or {}}
+    claim_folder(comparison.root, SETUP, asked, what="comparison")
     for name, chosen in wanted.items():
         run = RunFolder(comparison.run_of(name))
         try:
@@ -87,7 +85,7 @@ def compare_networks(
             )
             row = measure_run(name, run, split=comparison.split, size=comparison.size, device=device)
         except Exception as error:  # one network's trouble must not cost the others
-            row = ComparedNetwork(name, problem=_note_problem(run, error))
+            row = ComparedNetwork(name, problem=note_problem(run, error))
         comparison = replace(comparison, networks=(*comparison.networks, row))
         write_comparison(comparison)
     return comparison
@@ -108,35 +106,6 @@ def _begin(planned: Planned, out: str | Path | None) -> Comparison:
         size=plan.input.crop_size,
         main_score=by_importance(plan.data.label_table.num_classes)[0],
     )
-
-
-def _claim(comparison: Comparison, **asked: object) -> None:
-    """Make the folder, or see that it holds the beginning of this very comparison."""
-    asked = json.loads(json.dumps({"data": comparison.data, **asked}))
-    file = comparison.root / SETUP
-    if file.is_file():
-        begun = json.loads(file.read_text(encoding="utf-8"))
-        if begun != asked:
-            raise ConfigError(
-                describe(
-                    "This folder holds another comparison",
-                    where=comparison.root,
-                    found=_in_words(begun),
-                    expected=_in_words(asked),
-                    mend="Ask for the same again to go on with it, or choose another --out.",
-                )
-            )
-    elif comparison.root.exists() and any(comparison.root.iterdir()):
-        mend = "Choose another --out."
-        raise ConfigError(
-            describe("The comparison's folder is already taken", where=comparison.root, mend=mend)
-        )
-    comparison.root.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
-
-
-def _in_words(asked: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in asked.items())
 
 
 def _train(
@@ -162,11 +131,3 @@ def _train(
         shutil.rmtree(run.root)  # nothing was learned in it yet
     folder = run.root.absolute()
     train(data, run=folder, minutes=minutes, settings=settings, device=device, track=track, watchers=watchers)
-
-
-def _note_problem(run: RunFolder, error: Exception) -> str:
-    """Keep the traceback beside the run, and return one line about it."""
-    run.root.mkdir(parents=True, exist_ok=True)
-    (run.root / PROBLEM).write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    said = str(error).strip().splitlines() or [""]
-    return said[0] if isinstance(error, LimnerError) else f"{type(error).__name__}: {said[0]}"

@@ -22,15 +22,18 @@ from limner.core.sample import Record, Sample
 from limner.evaluation.files import PICTURES, PerImageFile, Skipped, write_scores, write_speed
 from limner.evaluation.pictures import WorstAndBest, write_matrix
 from limner.evaluation.predicted_masks import PredictedMasks
+from limner.evaluation.predicted_objects import PredictedObjects, results_file
 from limner.evaluation.scorer import Extent, Scorer, Scores, build_scorer
 from limner.evaluation.semantic_scores import SemanticScores
 from limner.formats import open_source
+from limner.formats.coco_results import read_results
 from limner.formats.source import Source
 from limner.inference.device import peak_bytes
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.loading.dataset import Dataset, targets_of
 from limner.loading.splits import Splits, assign_splits
+from limner.planning.pairing import check_labels
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,7 +90,8 @@ def evaluate(
     Args:
         run_or_model: A run folder, or a model folder.
         predictions: Instead of a model: a folder of index masks in the values of the data's own masks, named
-            like the images. Needs `data`.
+            like the images; or COCO's JSON of objects or panoptic segments, or a folder with instances.json
+            or panoptic.json. Needs `data`.
         data: Labelled images; None takes those of the training.
         split: ``val``, ``test`` or ``train``: the same images as in the training, or of `data` those that its
             layout or its dataset.yaml says. None takes ``val``, and of `data` every labelled image.
@@ -110,7 +114,9 @@ def evaluate(
     extent = Extent(boundaries, thresholds, uncertainty=True)
     if predictions is not None:
         _refuse_mixture(run_or_model, data, thresholds=thresholds)
-        return _evaluate_files(Path(predictions), str(data), split=split, out=out, extent=extent, track=track)
+        return _evaluate_files(
+            Path(predictions).expanduser(), str(data), split=split, out=out, extent=extent, track=track
+        )
     if run_or_model is None:
         raise ConfigError("Name a run or a model to evaluate, or a folder of masks with --predictions.")
     predictor = load(run_or_model, device=device, precision=precision, settings=settings, network=network)
@@ -150,20 +156,30 @@ def _refuse_mixture(run_or_model: Path | str | None, data: Path | str | None, *,
 
 
 def _evaluate_files(
-    folder: Path, data: str, *, split: str | None, out: Path | str | None, extent: Extent, track: Track
+    given: Path, data: str, *, split: str | None, out: Path | str | None, extent: Extent, track: Track
 ) -> EvaluateResult:
-    """Score masks from disk against the data's own labels."""
+    """Score masks, objects or segments from disk against the data's own labels."""
     source = open_source(data)
     labels = source.declared_labels() or _settled_labels(data, track)
     records = _foreign_records(source, split)
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
     name = _foreign_name(source.root, split)
-    masks = PredictedMasks(folder.expanduser(), labels)
+    file = results_file(given)
+    predict: Predict
+    task: str
     out = Path("evaluation") / name if out is None else Path(out).expanduser()
-    dataset = Dataset(source, records, labels, cache=None)
-    scorer = build_scorer("semantic", labels, extent)
-    return _measure(masks.predict, scorer, dataset, split=name, out=out, track=track)
+    if file is None:
+        task, predict = "semantic", PredictedMasks(given, labels).predict
+    else:
+        results = read_results(file)
+        task = results.kind
+        check_labels(source, task)
+        labels = labels.things() if task == "instance" else labels
+        predict = PredictedObjects(results, labels, records).predict
+    scorer = build_scorer(task, labels, extent)
+    dataset = Dataset(source, records, labels, gives=targets_of(task), cache=None)
+    return _measure(predict, scorer, dataset, split=name, out=out, track=track)
 
 
 def _settled_labels(data: str, track: Track) -> LabelTable:

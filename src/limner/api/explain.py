@@ -8,12 +8,12 @@ import numpy.typing as npt
 import torch
 
 from limner.analysis.class_activation import (
-    METHODS,
     Heat,
     activation_maps,
     default_layer,
     explainable_layers,
 )
+from limner.analysis.query_attention import ATTENTION, attention_layers, attention_map
 from limner.api.load import load
 from limner.api.output_folder import make_output_folder
 from limner.core.errors import ConfigError, UnknownNameError
@@ -34,11 +34,13 @@ class Explanation:
         layer: Whose features were looked at.
         heats: Method -> (H, W) from 0 to 1.
         pictures: The overlays of each method, then all of them side by side; empty without an output folder.
+        attention_layer: Where the attention of a query network was looked at; None for other networks.
     """
 
     layer: str
     heats: dict[str, Heat]
     pictures: tuple[Path, ...]
+    attention_layer: str | None = None
 
 
 def explain(
@@ -52,13 +54,13 @@ def explain(
     out: Path | str | None = None,
     device: str = "auto",
 ) -> Explanation:
-    """Draw Grad-CAM, HiResCAM and LayerCAM of a class.
+    """Draw Grad-CAM, HiResCAM and LayerCAM of a class, and of query networks where the class's queries look.
 
     Args:
         model: A model folder, a run folder, or a loaded predictor.
         image: An image file.
         class_name: Whose score is explained.
-        layer: A name of `explain_layers`; None takes the last of the coarsest.
+        layer: A name of `explain_layers`; None takes the last of the coarsest, and of the attention the last.
         point: (x, y) of the one pixel whose score is explained.
         region: (left, top, right, bottom) of the pixels whose scores are explained, right and bottom not
             included. Without point and region, all pixels that are predicted as the class.
@@ -76,13 +78,20 @@ def explain(
     if class_name not in names:
         raise UnknownNameError("class of this model", class_name, names)
     network = predictor.model.network.eval()
-    chosen = layer or default_layer(explainable_layers(network, inputs))
+    features, looks = explainable_layers(network, inputs), attention_layers(network, inputs)
+    chosen = layer if layer and layer not in looks else default_layer(features)
+    index = names.index(class_name)
     target = _target((int(inputs.shape[2]), int(inputs.shape[3])), point, region)
-    heats = activation_maps(network, inputs, layer=chosen, class_index=names.index(class_name), target=target)
+    heats = activation_maps(network, inputs, layer=chosen, class_index=index, target=target)
+    where, look = chosen, None
+    if looks:
+        look = layer if layer in looks else list(looks)[-1]
+        heats[ATTENTION] = attention_map(network, inputs, layer=look, class_index=index, target=target)
+        where = f"{chosen}, attention at {look}"
     pictures: tuple[Path, ...] = ()
     if out is not None:
         overlays = {name: heat_overlay(shown, heat, target=target) for name, heat in heats.items()}
-        title = f"{Path(image).name}: what speaks for {class_name}, at {chosen}"
+        title = f"{Path(image).name}: what speaks for {class_name}, at {where}"
         panels = [Panel("image", shown), *(Panel(name, picture) for name, picture in overlays.items())]
         drawn = overlays | {"all": side_by_side(panels, title=title)}
         folder = Path(out).expanduser()
@@ -90,16 +99,16 @@ def explain(
         pictures = tuple(folder / f"{Path(image).stem}_{class_name}_{name}.png" for name in drawn)
         for path, picture in zip(pictures, drawn.values(), strict=True):
             path.write_bytes(encode_png(picture))
-    assert heats.keys() == METHODS.keys()
-    return Explanation(chosen, heats, pictures)
+    return Explanation(chosen, heats, pictures, look)
 
 
 def explain_layers(
     model: Path | str | Predictor, image: Path | str, *, device: str = "auto"
 ) -> dict[str, tuple[int, ...]]:
-    """Return the layers that `explain` can look at -> (features, height, width) for this image."""
+    """Return the layers that `explain` can look at -> (features or queries, height, width) for this image."""
     predictor, inputs, _ = _prepared(model, image, device)
-    return explainable_layers(predictor.model.network.eval(), inputs)
+    network = predictor.model.network.eval()
+    return explainable_layers(network, inputs) | attention_layers(network, inputs)
 
 
 def _prepared(
@@ -107,11 +116,6 @@ def _prepared(
 ) -> tuple[Predictor, torch.Tensor, npt.NDArray[np.uint8]]:
     """Return the predictor, the image as its network takes it, and the image to draw on."""
     predictor = model if isinstance(model, Predictor) else load(model, device=device, precision="float32")
-    if predictor.plan.task != "semantic":
-        raise ConfigError(
-            f"Class activation explains the classes of pixels; this model's task is {predictor.plan.task!r}. "
-            "Take a model of the semantic task."
-        )
     if predictor.plan.input.spatial_dims != 2:
         raise ConfigError("Class activation is drawn on 2D images; this model takes volumes.")
     pixels = read_image(Path(image))

@@ -101,9 +101,7 @@ def make(
         ConfigError: As in `plan`.
         ModelError: The weights cannot be read.
     """
-    shorthands = _with_shorthands(
-        settings or {}, task=task, network=network, weights=weights, minutes=minutes
-    )
+    shorthands = with_shorthands(settings or {}, task=task, network=network, weights=weights, minutes=minutes)
     wanted, data = read_settings(path, shorthands)
     if Path(path).is_file() and not data.exists():
         raise ConfigError(
@@ -114,9 +112,9 @@ def make(
                 mend="Write the path of your own dataset folder after `data:`.",
             )
         )
-    start = _starting_plan(wanted)
+    start = starting_plan(wanted)
     checked = check(data, accept=accept, workers=workers, track=track)
-    return Planned(_plan_checked(checked, wanted, device, start), checked)
+    return Planned(plan_checked(checked, wanted, device, start), checked)
 
 
 def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], Path]:
@@ -149,8 +147,12 @@ def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -
     return merge(under, wanted) | {"reasons": reasons}, read.data
 
 
-def _starting_plan(wanted: dict[str, Any]) -> Plan | None:
-    """Return the plan of the weights that are wanted, whose path becomes absolute in `wanted`."""
+def starting_plan(wanted: dict[str, Any]) -> Plan | None:
+    """Return the plan of the weights that are wanted, whose path becomes absolute in `wanted`.
+
+    Raises:
+        ModelError: The weights cannot be read.
+    """
     network = wanted.get("network")
     if not isinstance(network, dict) or network.get("weights", AUTO) in (None, AUTO):
         return None
@@ -160,7 +162,21 @@ def _starting_plan(wanted: dict[str, Any]) -> Plan | None:
     return read_starting_plan(path, task=wanted.get("task", "semantic"))
 
 
-def _plan_checked(checked: CheckResult, settings: Mapping[str, Any], device: str, start: Plan | None) -> Plan:
+def plan_checked(
+    checked: CheckResult, settings: Mapping[str, Any], device: str, start: Plan | None = None
+) -> Plan:
+    """Decide every setting of a run on data that was checked.
+
+    Args:
+        checked: What check found.
+        settings: Nested, as `read_settings` returns them.
+        device: Where training will run.
+        start: The plan of the weights to start from, as `starting_plan` returns it.
+
+    Raises:
+        DataError: A check found an error.
+        ConfigError: A setting cannot be used.
+    """
     if checked.labels is None or checked.errors:
         raise _refusal(checked)
     return make_plan(
@@ -174,13 +190,13 @@ def _plan_checked(checked: CheckResult, settings: Mapping[str, Any], device: str
     )
 
 
-def _with_shorthands(
+def with_shorthands(
     settings: Mapping[str, Any],
     *,
-    task: str | None,
-    network: str | None,
-    weights: Path | str | None,
-    minutes: float | None,
+    task: str | None = None,
+    network: str | None = None,
+    weights: Path | str | None = None,
+    minutes: float | None = None,
 ) -> dict[str, Any]:
     """Lay ``--task``, ``--network``, ``--weights`` and ``--minutes`` over the settings they stand for."""
     wanted = dict(settings)

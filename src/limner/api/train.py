@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -22,6 +22,8 @@ from limner.planning.files import read_plan, write_plan
 if TYPE_CHECKING:
     from torch import nn
 
+    from limner.loading.dataset import Dataset
+    from limner.training.fit import FitResult
     from limner.training.watchers import Watcher
 
 RUNS = Path("runs")
@@ -90,7 +92,7 @@ def train(
         )
         if module is not None:
             planned = replace(planned, plan=_with_own_network(planned.plan, module))
-        folder = _prepare(planned, run, device=device)
+        folder = prepare_run(planned, run, device=device)
     else:
         folder = _named_run(str(run))
         wait_for(folder.environment)
@@ -157,9 +159,24 @@ def _fit(
     """Train, then score and report; all is read from the run's folder, so a resume is the same."""
     from limner.api.evaluate import evaluate
     from limner.api.report import report
+
+    datasets = training_datasets(folder, plan)
+    fit_run(folder, plan, datasets, network=network, resume=resume, device=device, watchers=watchers)
+    if is_first_process():
+        for split in ("val", "test"):
+            if split in datasets:
+                evaluate(folder.root, split=split, device=device, network=network, track=track)
+        report(folder.root)
+
+
+def training_datasets(folder: RunFolder, plan: Plan) -> "dict[str, Dataset]":
+    """Return the images of each split of a run that was prepared.
+
+    Raises:
+        DataError: The data is no longer what it was, or nothing is there to learn from.
+    """
     from limner.formats import open_source
     from limner.loading.dataset import Dataset, targets_of
-    from limner.training.fit import fit
 
     source = open_source(Path(plan.data.path))
     datasets = {
@@ -168,7 +185,28 @@ def _fit(
     }
     if "train" not in datasets:
         raise DataError(describe("The run has no training images", where=folder.splits))
-    fit(
+    return datasets
+
+
+def fit_run(
+    folder: RunFolder,
+    plan: Plan,
+    datasets: "Mapping[str, Dataset]",
+    *,
+    network: "nn.Module | None" = None,
+    resume: bool = False,
+    device: str = "auto",
+    watchers: "Sequence[Watcher]" = (),
+) -> "FitResult":
+    """Train a run that was prepared, without scoring it.
+
+    Raises:
+        TrainingError: As `fit`.
+        ConfigError: As `fit`.
+    """
+    from limner.training.fit import fit
+
+    return fit(
         plan,
         train=datasets["train"],
         val=datasets.get("val"),
@@ -178,11 +216,6 @@ def _fit(
         device=device,
         watchers=watchers,
     )
-    if is_first_process():
-        for split in ("val", "test"):
-            if split in datasets:
-                evaluate(folder.root, split=split, device=device, network=network, track=track)
-        report(folder.root)
 
 
 def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
@@ -194,7 +227,7 @@ def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
     )
 
 
-def _prepare(planned: Planned, run: str | Path | None, *, device: str) -> RunFolder:
+def prepare_run(planned: Planned, run: str | Path | None, *, device: str) -> RunFolder:
     """Make the folder with all that training reads; environment.json is written last."""
     plan = planned.plan
     folder = _new_run(run, plan)

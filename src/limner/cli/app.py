@@ -25,6 +25,7 @@ from limner.cli.report import report
 from limner.cli.split import split
 from limner.cli.stats import stats
 from limner.cli.train import train
+from limner.cli.tune import tune
 from limner.core.errors import LimnerError
 
 NAMES: dict[Callable[..., None], str] = {import_checkpoint: "import"}
@@ -40,7 +41,7 @@ app = typer.Typer(
 for verb in (
     *(check, browse, stats, split, convert),
     *(plan, train, evaluate, predict, report),
-    *(compare, explain, networks, import_checkpoint, measure, compare_networks, doctor, demo),
+    *(compare, explain, networks, import_checkpoint, measure, compare_networks, tune, doctor, demo),
 ):
     app.command(NAMES.get(verb))(verb)
 

@@ -25,12 +25,28 @@ OVERALL = {
 }
 """Scores of the whole, and what they are called."""
 
+SEGMENT_SCORES = {
+    "ap": "mask AP",
+    "ap50": "mask AP at IoU 0.5",
+    "ap75": "mask AP at IoU 0.75",
+    "f1": "F1 at IoU 0.5",
+    "f1_75": "F1 at IoU 0.75",
+    "pq": "panoptic quality (PQ)",
+    "sq": "segmentation quality (SQ)",
+    "rq": "recognition quality (RQ)",
+    "count_error": "objects too many or too few",
+    "count_bias": "the same with its sign",
+}
+"""The same of objects and segments; what is not among them is called as in scores.json."""
+
 
 def evaluate(
     run: Annotated[Path | None, typer.Argument(help="A run folder, or a model folder with --data.")] = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(help="Instead of a model: a folder of masks named like the images of --data."),
+        typer.Option(
+            help="Instead of a model: a folder of masks named like the images of --data, or COCO's JSON."
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="val, test or train; empty takes val, or all of --data.")] = "",
     data: Annotated[Path | None, typer.Option(help="Other labelled images than the training's.")] = None,
@@ -113,14 +129,21 @@ def _print_segment_scores(result: "EvaluateResult") -> None:
     images = f"{result.scores.num_images} image{'s' * (result.scores.num_images != 1)}"
     titles = [column.replace("_", " ") for column in columns]
     made = table("class", *titles, numbers=titles, title=f"{result.split}: {images}")
-    for row in classes:
+    there = [row for row in classes if any(row[column] for column in columns if _is_number(row[column]))]
+    for row in there:
         made.add_row(row["name"], *(_cell(row[column]) for column in columns))
     console().print(made)
-    overall = {name: value for name, value in found.items() if isinstance(value, float)}
-    console().print(
-        "   ".join(f"{name.replace('_', ' ')} {_score(value)}" for name, value in overall.items())
-    )
+    if len(there) < len(classes):
+        console().print(f"{len(classes) - len(there)} classes are in neither truth nor prediction.")
+    for name, value in found.items():
+        if isinstance(value, float) and not math.isnan(value):
+            words = SEGMENT_SCORES.get(name, name.replace("_", " "))
+            console().print(f"{words:32s}{_score(value)}{_between(found['intervals'].get(name))}")
     console().print(_where(result))
+
+
+def _is_number(value: float | int) -> bool:
+    return not math.isnan(value)
 
 
 def _cell(value: float | int) -> str:

@@ -23,7 +23,7 @@ def explain(
 ) -> None:
     """Show what in an image made a model say a class.
 
-    By Grad-CAM, HiResCAM or LayerCAM.
+    By Grad-CAM, HiResCAM and LayerCAM, and the attention of query networks.
     """
     from limner.api.explain import explain as explain_class
     from limner.api.explain import explain_layers

@@ -64,13 +64,24 @@ class CurvePanel:
     curves: Sequence[Curve]
 
 
-def draw_curves(panels: Sequence[CurvePanel], labels: Sequence[str], *, x_label: str = "step") -> RGBImage:
+def _plain(x: float) -> str:
+    return f"{x:.4g}"
+
+
+def draw_curves(
+    panels: Sequence[CurvePanel],
+    labels: Sequence[str],
+    *,
+    x_label: str = "step",
+    show_x: Callable[[float], str] = _plain,
+) -> RGBImage:
     """Draw panels two in a row, with one legend for all.
 
     Args:
         panels: Each with at least one finite point.
         labels: The legend; a curve has the colour of its label's place.
         x_label: Under each panel.
+        show_x: How a position is written under a panel.
 
     Returns:
         (H, W, 3) uint8.
@@ -81,7 +92,7 @@ def draw_curves(panels: Sequence[CurvePanel], labels: Sequence[str], *, x_label:
     sheet = PILImage.new("RGB", (WIDTH * max(1, columns), HEIGHT * rows + legend), PAPER)
     for number, panel in enumerate(panels):
         at = (WIDTH * (number % columns), HEIGHT * (number // columns))
-        sheet.paste(_panel(panel, labels, x_label), at)
+        sheet.paste(_panel(panel, labels, x_label, show_x), at)
     draw = ImageDraw.Draw(sheet)
     for number, label in enumerate(labels):
         y = HEIGHT * rows + 10 + 30 * number
@@ -91,7 +102,9 @@ def draw_curves(panels: Sequence[CurvePanel], labels: Sequence[str], *, x_label:
     return np.asarray(sheet)
 
 
-def _panel(panel: CurvePanel, labels: Sequence[str], x_label: str) -> PILImage.Image:
+def _panel(
+    panel: CurvePanel, labels: Sequence[str], x_label: str, show_x: Callable[[float], str]
+) -> PILImage.Image:
     points = [(x, y) for c in panel.curves for x, y in zip(c.xs, c.ys, strict=True) if math.isfinite(y)]
     x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
     y_low, y_high = min(y for _, y in points), max(y for _, y in points)
@@ -117,7 +130,7 @@ def _panel(panel: CurvePanel, labels: Sequence[str], x_label: str) -> PILImage.I
     for part in (0, 0.5, 1):
         value, font = lettering(f"{y_low + (1 - part) * y_span:.3g}")
         draw.text((LEFT - 10 - font.getlength(value), TOP + part * height - 11), value, FAINT, font=font)
-        value, font = lettering(f"{x_low + part * x_span:.4g}")
+        value, font = lettering(show_x(x_low + part * x_span))
         draw.text((LEFT + part * (width - font.getlength(value)), TOP + height + 6), value, FAINT, font=font)
     word, font = lettering(x_label)
     draw.text((LEFT + width * 0.75 - font.getlength(word) / 2, TOP + height + 6), word, FAINT, font=font)

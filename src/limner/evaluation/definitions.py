@@ -81,6 +81,25 @@ SEMANTIC: dict[str, str] = {
     ),
 }
 
+_MATCHES = {
+    "count_error": (
+        "How many objects too many or too few are found in an image, on average; errors of several classes "
+        "are added up. A number of objects, not a part; a right count may hold wrong objects."
+    ),
+    "count_bias": "The same with its sign: above 0 where too many are found, below where too few.",
+    "f1_by_iou": "Precision, recall and F1 from an IoU of 0.50 to one of 0.95, all classes pooled.",
+    "matched_iou": "Of the pairs matched at an IoU of 0.5, how many have which IoU: how good borders are.",
+    "intervals": (
+        "95 % bootstrap intervals: images are drawn again, 1000 times (AP: 200), and of the scores that come "
+        "out the middle 95 % lie between the ends. They tell how far other images of the same kind may move "
+        "the score; not what another training or another kind of images would give."
+    ),
+    "per_image": (
+        "Each image scored alone, then the mean, the median and the 5th percentile over the images that have "
+        "the score, to a ten-thousandth; a small image counts as much as a large one."
+    ),
+}
+
 _AP = (
     "Average precision of {what} as COCO defines it: the precision averaged over 101 values of the recall, "
     "over the classes, and over IoU thresholds of 0.50, 0.55, ..., 0.95; {more}."
@@ -106,9 +125,13 @@ INSTANCE: dict[str, str] = {
     "box_ap_medium": _SMALL.format(what="the boxes", size="from 32 x 32 up to 96 x 96"),
     "box_ap_large": _SMALL.format(what="the boxes", size="above 96 x 96"),
     "f1": (
-        "Of one image: twice the matched objects over true plus found ones, found with a score of 0.5 or "
-        "more and matched at an IoU of 0.5; AP also looks at the less certain ones."
+        "Twice the matched objects over true plus found ones, of those found with a score of 0.5 or more and "
+        "matched at an IoU of 0.5; AP also looks at the less certain ones."
     ),
+    "f1_75": "The same F1 at an IoU of 0.75: found and outlined well.",
+    "precision": "Part of the objects found with a score of 0.5 or more that are true, at an IoU of 0.5.",
+    "recall": "Part of the true objects that are found with a score of 0.5 or more, at an IoU of 0.5.",
+    **_MATCHES,
     "absent": (
         "A class without a true object has no score (null), and no mean counts it; of each image and class "
         "the 100 surest objects count, and what is found in a crowd is neither right nor wrong."
@@ -132,6 +155,8 @@ PANOPTIC: dict[str, str] = {
     for suffix, group in _GROUPS.items()
     for name, text in _QUALITY.items()
 } | {
+    "f1_75": "The F1 score of the segments, all classes pooled, matched at an IoU of 0.75.",
+    **_MATCHES,
     "absent": (
         "A class in neither truth nor prediction has no score (null), and no mean counts it; pixels in no "
         "true segment are void, and what is predicted there or on a crowd of its class is not wrong."

@@ -4,7 +4,7 @@ Shape legend: K classes, N found objects, T true objects.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,19 @@ import numpy.typing as npt
 from limner.core.labels import LabelTable
 from limner.core.prediction import SURE, SegmentPrediction
 from limner.core.sample import Sample
-from limner.core.segments import Segments
+from limner.evaluation.matches import match_rows, named_matches
+from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics.average_precision import AveragePrecision, PrecisionScores
-
-MATCH = 0.5
-"""IoU from which a found object is the true one, in the F1 of an image."""
+from limner.metrics.confusion import Counts
+from limner.metrics.segment_matches import (
+    MISSED,
+    RIGHT,
+    WRONG,
+    MatchScores,
+    match_scores,
+    nothing_matched,
+)
+from limner.metrics.spread import Interval, Spread
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class InstanceImageScores:
         precision: Part of the found objects that are true.
         recall: Part of the true objects that were found.
         num_true: True objects, crowds left out.
-        num_found: Objects found with a score of 0.5 or more.
+        num_found: Objects found with a score of 0.5 or more, those in crowds left out.
     """
 
     name: str
@@ -63,6 +71,9 @@ class InstanceScores:
         boxes: Average precision of the boxes around them.
         num_true: (K) true objects, crowds left out.
         num_found: (K) found objects, whatever their score.
+        matches: How the surer ones match, those found with a score of 0.5 or more.
+        intervals: Score name -> its 95 % bootstrap interval over images.
+        per_image: Score name -> how it spreads over the images.
     """
 
     labels: LabelTable
@@ -71,6 +82,9 @@ class InstanceScores:
     boxes: PrecisionScores
     num_true: npt.NDArray[np.int64]
     num_found: npt.NDArray[np.int64]
+    matches: MatchScores
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    per_image: dict[str, Spread] = field(default_factory=dict)
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
@@ -81,7 +95,8 @@ class InstanceScores:
     def _overall(self) -> dict[str, float]:
         names = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
         masks = {name: float(getattr(self.masks, name)) for name in names}
-        return masks | {f"box_{name}": float(getattr(self.boxes, name)) for name in names}
+        boxes = {f"box_{name}": float(getattr(self.boxes, name)) for name in names}
+        return masks | boxes | named_matches(self.matches)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what scores.json holds beside the split."""
@@ -91,12 +106,21 @@ class InstanceScores:
                 "ap": float(self.masks.by_class[i]),
                 "ap50": float(self.masks.by_class_50[i]),
                 "box_ap": float(self.boxes.by_class[i]),
+                "f1": float(self.matches.f1_by_class[i]),
                 "objects": int(self.num_true[i]),
                 "found_objects": int(self.num_found[i]),
             }
             for i, name in enumerate(self.labels.names)
         ]
-        return {"task": "instance", "num_images": self.num_images, "classes": classes} | self._overall()
+        return {
+            "task": "instance",
+            "num_images": self.num_images,
+            "classes": classes,
+            **self._overall(),
+            **match_rows(self.matches),
+            "intervals": self.intervals,
+            "per_image": {name: asdict(spread) for name, spread in self.per_image.items()},
+        }
 
 
 class InstanceScorer:
@@ -104,14 +128,19 @@ class InstanceScorer:
 
     Args:
         labels: The countable classes.
+        uncertainty: Also say how scores spread over the images and how far chance may move them; keeps the
+            images' names.
     """
 
     rank_title = "F1"
     columns = ("f1", "precision", "recall", "objects", "found_objects")
 
-    def __init__(self, labels: LabelTable) -> None:
+    def __init__(self, labels: LabelTable, *, uncertainty: bool = False) -> None:
         self.labels = labels
         self.num_images = 0
+        self._matches = nothing_matched(labels.num_classes)
+        self._names: list[str] = []
+        self._uncertainty = Uncertainty(self._named, shape=self._matches.shape) if uncertainty else None
         self._masks = AveragePrecision(labels.num_classes, kind="masks")
         self._boxes = AveragePrecision(labels.num_classes, kind="boxes")
         self._counts = np.zeros((2, labels.num_classes), np.int64)
@@ -121,13 +150,23 @@ class InstanceScorer:
         assert sample.segments is not None, "objects are scored against objects"
         truth = sample.segments
         masks, labels, scores = prediction.masks, prediction.labels, prediction.scores
-        for metric in (self._masks, self._boxes):
-            metric.update(truth, masks=masks, labels=labels, scores=scores)
+        matches = self._masks.update(truth, masks=masks, labels=labels, scores=scores, least_score=SURE)
+        self._boxes.update(truth, masks=masks, labels=labels, scores=scores)
         self.num_images += 1
         single = truth.labels[~truth.is_crowd & (truth.areas > 0)]
         self._counts[0] += np.bincount(single, minlength=self.labels.num_classes)
         self._counts[1] += np.bincount(prediction.labels, minlength=self.labels.num_classes)
-        return image_scores(truth, prediction)
+        self._matches += matches
+        if self._uncertainty is not None:
+            self._names.append(prediction.name)
+            self._uncertainty.update(prediction.name, matches)
+        return _image_scores(prediction.name, matches)
+
+    def _named(self, counts: Counts) -> dict[str, float]:
+        """Return the scores of an image, or of images drawn anew, by name."""
+        found = match_scores(counts)
+        by_class = {f"f1/{n}": float(v) for n, v in zip(self.labels.names, found.f1_by_class, strict=True)}
+        return named_matches(found) | by_class
 
     def merge(self, other: "InstanceScorer") -> None:
         """Add what another scorer of the same classes has counted."""
@@ -135,36 +174,47 @@ class InstanceScorer:
         self._masks.merge(other._masks)
         self._boxes.merge(other._boxes)
         self._counts += other._counts
+        self._matches += other._matches
+        self._names += other._names
         self.num_images += other.num_images
+        if self._uncertainty is not None and other._uncertainty is not None:
+            self._uncertainty.merge(other._uncertainty)
 
     def compute(self) -> InstanceScores:
         """Return the scores of everything counted so far."""
         num_true, num_found = self._counts.copy()
         return InstanceScores(
-            self.labels, self.num_images, self._masks.compute(), self._boxes.compute(), num_true, num_found
+            self.labels,
+            self.num_images,
+            self._masks.compute(),
+            self._boxes.compute(),
+            num_true,
+            num_found,
+            match_scores(self._matches),
+            self._intervals(),
+            {} if self._uncertainty is None else self._uncertainty.spreads(),
         )
 
+    def _intervals(self) -> dict[str, Interval]:
+        if self._uncertainty is None:
+            return {}
+        of_matches = self._uncertainty.intervals()
+        if not of_matches:
+            return {}  # too few images, for AP too
+        names = {f"ap/{k}": f"ap/{name}" for k, name in enumerate(self.labels.names)}
+        masks = {names.get(key, key): ends for key, ends in self._masks.intervals(self._names).items()}
+        boxes = self._boxes.intervals(self._names)
+        return masks | {f"box_{name}": boxes[name] for name in ("ap", "ap50", "ap75")} | of_matches
 
-def image_scores(truth: Segments, prediction: SegmentPrediction) -> InstanceImageScores:
-    """Match the surer objects to the true ones of their class, the surest first; crowds are left out."""
-    truth = truth.kept(~truth.is_crowd & (truth.areas > 0))
-    sure = prediction.scores >= SURE
-    masks, labels = prediction.masks[sure], prediction.labels[sure]
-    open_ones, hits = np.ones(len(truth), bool), 0
-    true_masks, areas = truth.masks(), truth.areas
-    for mask, label in zip(masks, labels, strict=True):
-        shared = true_masks[:, mask].sum(1)
-        iou = shared / np.maximum(areas + mask.sum() - shared, 1)
-        iou[~open_ones | (truth.labels != label)] = 0
-        if len(iou) and iou.max() >= MATCH:
-            open_ones[iou.argmax()] = False
-            hits += 1
-    total = len(truth) + len(masks)
+
+def _image_scores(name: str, matches: Counts) -> InstanceImageScores:
+    found = match_scores(matches)
+    right, wrong, missed = (int(matches[rows.start].sum()) for rows in (RIGHT, WRONG, MISSED))
     return InstanceImageScores(
-        name=prediction.name,
-        f1=2 * hits / total if total else float("nan"),
-        precision=hits / len(masks) if len(masks) else float("nan"),
-        recall=hits / len(truth) if len(truth) else float("nan"),
-        num_true=len(truth),
-        num_found=len(masks),
+        name=name,
+        f1=float(found.f1[0]),
+        precision=float(found.precision[0]),
+        recall=float(found.recall[0]),
+        num_true=right + missed,
+        num_found=right + wrong,
     )

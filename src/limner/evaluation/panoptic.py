@@ -4,13 +4,23 @@ Shape legend: K classes.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from limner.core.labels import LabelTable
 from limner.core.prediction import PanopticPrediction
 from limner.core.sample import Sample
-from limner.metrics.panoptic_quality import PanopticQuality, QualityScores
+from limner.evaluation.matches import match_rows, named_matches
+from limner.evaluation.uncertainty import Uncertainty
+from limner.metrics.panoptic_quality import NUM_SUMS, PanopticQuality, QualityScores, quality_scores
+from limner.metrics.segment_matches import NUM_ROWS, MatchScores, match_scores
+from limner.metrics.spread import Interval, Spread
+
+OWN = ("f1_75", "count_")
+"""Scores of matched segments beside panoptic quality, whose RQ is the F1 at an IoU of 0.5 already."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,9 @@ class PanopticImageScores:
         """One number a column."""
         quality = self.quality
         means = (quality.mean("pq"), quality.mean("sq"), quality.mean("rq"))
-        return (*means, quality.mean("pq", things=True), quality.mean("pq", things=False))
+        groups = (quality.mean("pq", things=True), quality.mean("pq", things=False))
+        kinds = (quality.true_positives, quality.false_positives, quality.false_negatives)
+        return *means, *groups, *(int(count.sum()) for count in kinds)
 
 
 @dataclass(frozen=True)
@@ -41,25 +53,21 @@ class PanopticScores:
         labels: The classes.
         num_images: How many images were counted.
         quality: PQ, SQ and RQ by class.
+        matches: How the segments match at several IoUs, and whether the countable ones are as many.
+        intervals: Score name -> its 95 % bootstrap interval over images.
+        per_image: Score name -> how it spreads over the images.
     """
 
     labels: LabelTable
     num_images: int
     quality: QualityScores
+    matches: MatchScores
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    per_image: dict[str, Spread] = field(default_factory=dict)
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
-        yield from self._overall().items()
-        for index, name in enumerate(self.labels.names):
-            yield f"pq/{name}", float(self.quality.pq[index])
-
-    def _overall(self) -> dict[str, float]:
-        groups: dict[str, bool | None] = {"": None, "_things": True, "_stuff": False}
-        return {
-            f"{name}{suffix}": self.quality.mean(name, things=things)
-            for suffix, things in groups.items()
-            for name in ("pq", "sq", "rq")
-        }
+        yield from named_quality(self.labels, self.quality)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what scores.json holds beside the split."""
@@ -77,7 +85,28 @@ class PanopticScores:
             }
             for i, name in enumerate(self.labels.names)
         ]
-        return {"task": "panoptic", "num_images": self.num_images, "classes": classes} | self._overall()
+        overall = {name: v for name, v in named_quality(self.labels, quality) if "/" not in name}
+        matches = {name: v for name, v in named_matches(self.matches).items() if name.startswith(OWN)}
+        return {
+            "task": "panoptic",
+            "num_images": self.num_images,
+            "classes": classes,
+            **overall,
+            **matches,
+            **match_rows(self.matches),
+            "intervals": self.intervals,
+            "per_image": {name: asdict(spread) for name, spread in self.per_image.items()},
+        }
+
+
+def named_quality(labels: LabelTable, quality: QualityScores) -> Iterator[tuple[str, float]]:
+    """Yield score name -> value: those over groups of classes, then ``pq/CLASS``."""
+    groups: dict[str, bool | None] = {"": None, "_things": True, "_stuff": False}
+    for suffix, things in groups.items():
+        for name in ("pq", "sq", "rq"):
+            yield f"{name}{suffix}", quality.mean(name, things=things)
+    for index, name in enumerate(labels.names):
+        yield f"pq/{name}", float(quality.pq[index])
 
 
 class PanopticScorer:
@@ -85,28 +114,46 @@ class PanopticScorer:
 
     Args:
         labels: The classes, things and stuff.
+        uncertainty: Also say how scores spread over the images and how far chance may move them.
     """
 
     rank_title = "PQ"
-    columns = ("pq", "sq", "rq", "pq_things", "pq_stuff")
+    columns = ("pq", "sq", "rq", "pq_things", "pq_stuff", "right", "false_positives", "false_negatives")
 
-    def __init__(self, labels: LabelTable) -> None:
+    def __init__(self, labels: LabelTable, *, uncertainty: bool = False) -> None:
         self.labels = labels
         self.num_images = 0
         self._quality = PanopticQuality(labels.is_thing)
+        shape = (NUM_SUMS + NUM_ROWS, labels.num_classes)
+        self._uncertainty = Uncertainty(self._named, shape=shape, dtype=np.float64) if uncertainty else None
 
     def score(self, prediction: PanopticPrediction, sample: Sample) -> PanopticImageScores:
         """Count one image, and return its own scores."""
         assert sample.segments is not None, "segments are scored against segments"
         self.num_images += 1
-        return PanopticImageScores(prediction.name, self._quality.update(sample.segments, prediction))
+        single = self._quality.update(sample.segments, prediction)
+        if self._uncertainty is not None:
+            self._uncertainty.update(prediction.name, np.concatenate([single.sums, single.matches]))
+        return PanopticImageScores(prediction.name, single.compute())
+
+    def _named(self, sums: npt.NDArray[np.float64]) -> dict[str, float]:
+        """Return the scores of an image, or of images drawn anew, by name."""
+        quality = quality_scores(sums[:NUM_SUMS], self.labels.is_thing)
+        matches = match_scores(sums[NUM_SUMS:].astype(np.int64), self.labels.is_thing)
+        own = {name: value for name, value in named_matches(matches).items() if name.startswith(OWN)}
+        return dict(named_quality(self.labels, quality)) | own
 
     def merge(self, other: "PanopticScorer") -> None:
         """Add what another scorer of the same classes has counted."""
         assert self.labels.names == other.labels.names
         self._quality.merge(other._quality)
         self.num_images += other.num_images
+        if self._uncertainty is not None and other._uncertainty is not None:
+            self._uncertainty.merge(other._uncertainty)
 
     def compute(self) -> PanopticScores:
         """Return the scores of everything counted so far."""
-        return PanopticScores(self.labels, self.num_images, self._quality.compute())
+        matches = match_scores(self._quality.matches, self.labels.is_thing)
+        quality, follows = self._quality.compute(), self._uncertainty
+        intervals, spreads = ({}, {}) if follows is None else (follows.intervals(), follows.spreads())
+        return PanopticScores(self.labels, self.num_images, quality, matches, intervals, spreads)

@@ -12,9 +12,6 @@ from limner.formats.masks import read_values
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy")
 """Files that can be masks; JPEG would change the values."""
 
-OBJECTS = ("instances", "panoptic")
-"""Names of the JSON files of objects and segments, which `limner predict` writes beside numbered PNGs."""
-
 
 class PredictedMasks:
     """Finds and reads the mask of an image.
@@ -37,7 +34,6 @@ class PredictedMasks:
             if path.suffix.lower() in SUFFIXES and path.is_file():
                 self._by_path[path.relative_to(self.folder).with_suffix("").as_posix()] = path
                 self._by_stem[path.stem].append(path)
-        self._refuse_objects(folder)
         if not self._by_path:
             raise DataError(
                 describe(
@@ -45,21 +41,6 @@ class PredictedMasks:
                     where=folder,
                     found="a folder without them" if folder.is_dir() else "no such folder",
                     expected=f"index masks named like the images ({', '.join(SUFFIXES)})",
-                )
-            )
-
-    def _refuse_objects(self, folder: Path) -> None:
-        """Refuse objects and panoptic segments, whose scores need more than a class for each pixel."""
-        inside = [folder / f"{name}.json" for name in OBJECTS] if self.folder == folder else []
-        found = [path for path in (folder, *inside) if path.suffix.lower() == ".json" and path.is_file()]
-        if found:
-            raise DataError(
-                describe(
-                    "Predictions of objects or panoptic segments cannot be scored from files",
-                    where=found[0],
-                    found="a JSON file",
-                    expected=f"a folder of index masks named like the images ({', '.join(SUFFIXES)})",
-                    mend="Evaluate the model itself: limner evaluate RUN.",
                 )
             )
 

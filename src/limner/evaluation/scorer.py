@@ -79,11 +79,11 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class Extent:
-    """What is measured of label maps beyond the usual.
+    """What is measured beyond the usual.
 
     Attributes:
-        boundaries: Outlines too, which takes about forty times as long as counting pixels.
-        thresholds: The foreground at every threshold; needs probabilities and two classes.
+        boundaries: Outlines of label maps too, which takes about forty times as long as counting pixels.
+        thresholds: The foreground of label maps at every threshold; needs probabilities and two classes.
         uncertainty: How scores spread over the images, and how far chance may move them.
     """
 
@@ -119,7 +119,7 @@ def build_scorer(task: str, labels: LabelTable, extent: Extent = USUAL) -> Score
         "instance": InstanceScorer,
         "panoptic": PanopticScorer,
     }
-    return scorers[task](labels)
+    return scorers[task](labels, uncertainty=extent.uncertainty)
 
 
 def selection_name(task: str, labels: LabelTable) -> str:

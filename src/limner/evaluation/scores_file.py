@@ -13,7 +13,7 @@ def _null_for_nan(value: object) -> object:
 
 
 Score = Annotated[float | None, BeforeValidator(_null_for_nan)]
-"""From 0 to 1; null where it is not defined, since JSON has no NaN."""
+"""A number, from 0 to 1 unless said otherwise; null where it is not defined, since JSON has no NaN."""
 
 IntervalRow = tuple[Score, Score]
 """Lowest and highest end of a 95 % interval."""
@@ -150,6 +150,30 @@ class SemanticFile(SplitScores):
     """Images that could not be scored."""
 
 
+class MatchRow(Config):
+    """Segments matched from one IoU on."""
+
+    iou: float
+    """From which a found segment is the true one."""
+    f1: Score
+    """Twice the pairs over the found and the true ones."""
+    precision: Score
+    """Pairs over the found ones."""
+    recall: Score
+    """Pairs over the true ones."""
+
+
+class MatchedIoURow(Config):
+    """One bar of the histogram of the pairs that are matched at 0.5."""
+
+    low: float
+    """IoU from which the range goes."""
+    high: float
+    """Where the next begins; the last range holds 1."""
+    pairs: int
+    """How many."""
+
+
 class InstanceClassRow(Config):
     """Objects: the scores of one class."""
 
@@ -161,6 +185,8 @@ class InstanceClassRow(Config):
     """At an IoU of 0.5."""
     box_ap: Score
     """Of the boxes."""
+    f1: Score
+    """Of the surer objects, at an IoU of 0.5."""
     objects: int
     """True objects, crowds left out."""
     found_objects: int
@@ -168,7 +194,7 @@ class InstanceClassRow(Config):
 
 
 class InstanceFile(SplitScores):
-    """scores.json of objects. Every score is from 0 to 1, or null where it is not defined."""
+    """scores.json of objects. Scores are from 0 to 1 but for counts, or null where not defined."""
 
     task: Literal["instance"]
     """What was predicted."""
@@ -198,6 +224,26 @@ class InstanceFile(SplitScores):
     """The same of the boxes."""
     box_ap_large: Score
     """The same of the boxes."""
+    f1: Score
+    """Of the surer objects, at an IoU of 0.5."""
+    f1_75: Score
+    """Of the surer objects, at an IoU of 0.75."""
+    precision: Score
+    """Of the surer objects, at an IoU of 0.5."""
+    recall: Score
+    """Of the surer objects, at an IoU of 0.5."""
+    count_error: Score
+    """Objects too many or too few in an image."""
+    count_bias: Score
+    """Above 0 where too many are found."""
+    f1_by_iou: list[MatchRow] = []
+    """The same at each IoU from 0.50 to 0.95."""
+    matched_iou: list[MatchedIoURow] = []
+    """Histogram of the IoU of the matched pairs."""
+    intervals: dict[str, IntervalRow] = {}
+    """Score name -> 95 % bootstrap interval; from 5 images on."""
+    per_image: dict[str, SpreadRow] = {}
+    """Score name -> its spread over the images, each scored alone."""
     definitions: dict[str, str]
     """Score name -> what it means, and when it misleads."""
     skipped: list[SkippedRow] = []
@@ -226,7 +272,7 @@ class PanopticClassRow(Config):
 
 
 class PanopticFile(SplitScores):
-    """scores.json of panoptic segments. Every score is from 0 to 1, or null where it is not defined."""
+    """scores.json of panoptic segments. Scores are from 0 to 1 but for counts, or null where not defined."""
 
     task: Literal["panoptic"]
     """What was predicted."""
@@ -250,6 +296,20 @@ class PanopticFile(SplitScores):
     """Segmentation quality, over the classes of stuff."""
     rq_stuff: Score
     """Recognition quality, over the classes of stuff."""
+    f1_75: Score
+    """F1 of the segments at an IoU of 0.75."""
+    count_error: Score
+    """Objects too many or too few in an image; countable classes."""
+    count_bias: Score
+    """Above 0 where too many are found."""
+    f1_by_iou: list[MatchRow] = []
+    """The same at each IoU from 0.50 to 0.95."""
+    matched_iou: list[MatchedIoURow] = []
+    """Histogram of the IoU of the matched pairs."""
+    intervals: dict[str, IntervalRow] = {}
+    """Score name -> 95 % bootstrap interval; from 5 images on."""
+    per_image: dict[str, SpreadRow] = {}
+    """Score name -> its spread over the images, each scored alone."""
     definitions: dict[str, str]
     """Score name -> what it means, and when it misleads."""
     skipped: list[SkippedRow] = []

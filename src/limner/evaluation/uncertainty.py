@@ -1,18 +1,19 @@
 """How far to trust a score: its spread over the images, and the interval that the choice of images leaves."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from limner.metrics.bootstrap import REPLICATES, PoissonBootstrap
-from limner.metrics.confusion import Counts
 from limner.metrics.spread import Interval, Spread, SpreadOfScores, interval
 
 FEWEST_IMAGES = 5
 """Drawing from fewer images than this again and again says nothing about other images."""
 
-NOT_SPREAD = ("precision/", "recall/")
-"""Scores of one class of one image that say little and would fill the file."""
+NOT_SPREAD = ("precision/", "recall/", "count_")
+"""Scores of one class of one image that say little and would fill the file, and numbers above 1."""
 
 
 class Uncertainty:
@@ -21,20 +22,26 @@ class Uncertainty:
     Args:
         named: Counts -> score name -> value.
         shape: Of the counts of one image.
+        dtype: Of the counts.
         seed: Of the bootstrap.
     """
 
     def __init__(
-        self, named: Callable[[Counts], dict[str, float]], *, shape: tuple[int, ...], seed: int = 0
+        self,
+        named: Callable[[npt.NDArray[Any]], dict[str, float]],
+        *,
+        shape: tuple[int, ...],
+        dtype: npt.DTypeLike = np.int64,
+        seed: int = 0,
     ) -> None:
         self._named = named
-        self._names = [n for n in named(np.zeros(shape, np.int64)) if not n.startswith(NOT_SPREAD)]
-        self._bootstrap = PoissonBootstrap(shape, seed=seed)
+        self._names = [n for n in named(np.zeros(shape, dtype)) if not n.startswith(NOT_SPREAD)]
+        self._bootstrap = PoissonBootstrap(shape, dtype=dtype, seed=seed)
         self._spread = SpreadOfScores(len(self._names))
         self._seed = seed
         self._num_images = 0
 
-    def update(self, name: str, counts: Counts) -> None:
+    def update(self, name: str, counts: npt.NDArray[Any]) -> None:
         """Add one image."""
         self._bootstrap.update(name, counts)
         values = self._named(counts)

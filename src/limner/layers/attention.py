@@ -38,15 +38,34 @@ class MultiheadAttention(nn.Module):
         Returns:
             (B, N, C).
         """
-        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        q, k, v = (
-            F.linear(x, weight, bias)
-            .view(*x.shape[:2], self.heads, -1)
-            .transpose(1, 2)  # (B, h, N or M, C / h)
-            for x, weight, bias in zip((queries, keys, values), weights, biases, strict=True)
-        )
+        q, k, v = self._projected(queries, keys, values)
         mask = None if seen is None else seen.unsqueeze(1)
         dropped = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropped)
         projected: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
         return projected
+
+    def weights(self, queries: Tensor, keys: Tensor, *, seen: Tensor | None = None) -> Tensor:
+        """Return (B, N, M) how much each query takes from each key, the mean of the heads; rows add up to 1.
+
+        `forward` never holds them; they are for looking at.
+
+        Args:
+            queries: As in `forward`.
+            keys: As in `forward`.
+            seen: As in `forward`.
+        """
+        q, k = self._projected(queries, keys)
+        scores = q @ k.transpose(2, 3) / q.shape[-1] ** 0.5
+        if seen is not None:
+            scores = scores.masked_fill(~seen.unsqueeze(1), -torch.inf)
+        shares: Tensor = scores.softmax(-1).mean(1)
+        return shares
+
+    def _projected(self, *inputs: Tensor) -> list[Tensor]:
+        """Return queries, keys and values, as far as given, as (B, h, N or M, C / h)."""
+        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
+        return [
+            F.linear(x, weight, bias).view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+            for x, weight, bias in zip(inputs, weights, biases, strict=False)
+        ]

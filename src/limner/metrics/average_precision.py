@@ -7,6 +7,7 @@ image costs some dozen bytes a detection.
 Shape legend: K classes, N objects of one image, A area ranges.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +16,10 @@ import numpy.typing as npt
 
 from limner.core.errors import MissingPartError
 from limner.core.segments import Segments
+from limner.metrics.confusion import Counts
+from limner.metrics.precision_bootstrap import draw_weights, weighted_precision
+from limner.metrics.segment_matches import counts_of_coco
+from limner.metrics.spread import Interval, interval
 
 MOST_DETECTIONS = 100
 """Of one image the best 100 of each class count, as in COCO."""
@@ -72,14 +77,16 @@ class AveragePrecision:
         masks: npt.NDArray[np.bool_],
         labels: npt.NDArray[np.int64],
         scores: npt.NDArray[np.float32],
-    ) -> None:
-        """Count one image.
+        least_score: float = 0.5,
+    ) -> Counts:
+        """Count one image, and return how its surer objects match (see `segment_matches`).
 
         Args:
             truth: Its objects with trained labels, crowds among them.
             masks: (N, H, W) of the detections.
             labels: (N,) 0..K-1.
             scores: (N,) any order.
+            least_score: Objects found with less count in the AP, and not in what is returned.
         """
         number = len(self._images) + 1
         judge = _judge(self.kind, self.num_classes)
@@ -94,13 +101,13 @@ class AveragePrecision:
         classes = {row["category_id"] for row in (*true, *found)}
         judge.ious = {(number, k): judge.computeIoU(number, k) for k in classes}
         most = judge.params.maxDets[-1]
-        self._images.append(
-            [
-                judge.evaluateImg(number, k, area, most) if k in classes else None
-                for k in range(self.num_classes)
-                for area in judge.params.areaRng
-            ]
-        )
+        rows = [
+            judge.evaluateImg(number, k, area, most) if k in classes else None
+            for k in range(self.num_classes)
+            for area in judge.params.areaRng
+        ]
+        self._images.append(rows)
+        return counts_of_coco(judge, rows[:: len(judge.params.areaRng)], least_score=least_score)
 
     def merge(self, other: "AveragePrecision") -> None:
         """Add what another one of the same classes has counted."""
@@ -110,6 +117,20 @@ class AveragePrecision:
     def reset(self) -> None:
         """Forget everything."""
         self._images = []
+
+    def intervals(self, names: Sequence[str], *, seed: int = 0) -> dict[str, Interval]:
+        """Return ``ap``, ``ap50``, ``ap75`` and ``ap/k`` of class k -> 95 % bootstrap interval over images.
+
+        Args:
+            names: Of the images, in the order they were counted; each its own.
+            seed: Of the draws.
+        """
+        num_ranges = len(self._images[0]) // self.num_classes
+        whole = [rows[::num_ranges] for rows in self._images]
+        found = weighted_precision(whole, draw_weights(names, seed=seed))
+        values = {"ap": found, "ap50": found[..., :1], "ap75": found[..., 5:6]}
+        values |= {f"ap/{k}": found[:, k : k + 1] for k in range(self.num_classes)}
+        return {name: interval(np.array([_mean(one) for one in part])) for name, part in values.items()}
 
     def compute(self) -> PrecisionScores:
         """Return the scores of everything counted so far."""

@@ -6,10 +6,12 @@ same for more than a few images (Oza and Russell, 2001) and needs only running s
 depend on its name alone, so that workers can share the images in any way.
 """
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from limner.core.randomness import generator
-from limner.metrics.confusion import Counts
 
 REPLICATES = 1000
 """Repetitions: enough for two digits of an interval's ends."""
@@ -20,15 +22,23 @@ class PoissonBootstrap:
 
     Args:
         shape: Of the counts of one image.
+        dtype: Of the counts; those of panoptic quality hold sums of IoUs.
         replicates: Number of repetitions.
         seed: Of the draws.
     """
 
-    def __init__(self, shape: tuple[int, ...], *, replicates: int = REPLICATES, seed: int = 0) -> None:
-        self.sums: Counts = np.zeros((replicates, *shape), np.int64)
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        *,
+        dtype: npt.DTypeLike = np.int64,
+        replicates: int = REPLICATES,
+        seed: int = 0,
+    ) -> None:
+        self.sums: npt.NDArray[Any] = np.zeros((replicates, *shape), dtype)
         self._seed = seed
 
-    def update(self, name: str, counts: Counts) -> None:
+    def update(self, name: str, counts: npt.NDArray[Any]) -> None:
         """Add one image.
 
         Args:

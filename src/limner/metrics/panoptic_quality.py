@@ -10,11 +10,14 @@ import numpy.typing as npt
 
 from limner.core.prediction import PanopticPrediction
 from limner.core.segments import Segments
-
-PerClass = npt.NDArray[np.float64]
+from limner.metrics.confusion import Counts, PerClass
+from limner.metrics.segment_matches import IOUS, count_matches, nothing_matched
 
 MATCH = 0.5
 """Segments of one class with a larger IoU belong together; none can have two such partners."""
+
+NUM_SUMS = 4
+"""Rows of the sums: IoU of the matched pairs; matched pairs; found and true segments without a partner."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,10 @@ class PanopticQuality:
         self.iou: PerClass = np.zeros(len(self.is_thing))
         # Rows: true positives, false positives, false negatives.
         self.counts = np.zeros((3, len(self.is_thing)), np.int64)
+        self.matches = nothing_matched(len(self.is_thing))
 
-    def update(self, truth: Segments, prediction: PanopticPrediction) -> QualityScores:
-        """Count one image, and return its own scores.
+    def update(self, truth: Segments, prediction: PanopticPrediction) -> "PanopticQuality":
+        """Count one image, and return its own sums.
 
         Pixels in no true segment are void: nothing predicted there is wrong. Nor is a prediction of which
         more than half lies on void and on crowds of its own class.
@@ -78,23 +82,23 @@ class PanopticQuality:
         single = PanopticQuality(self.is_thing)
         single._count(truth, prediction)
         self.merge(single)
-        return single.compute()
+        return single
 
     def merge(self, other: "PanopticQuality") -> None:
         """Add what another one of the same classes has counted."""
         assert np.array_equal(self.is_thing, other.is_thing)
         self.iou += other.iou
         self.counts += other.counts
+        self.matches += other.matches
 
     def compute(self) -> QualityScores:
         """Return the scores of everything counted so far."""
-        matched, extra, missed = self.counts
-        there = self.counts.any(0)
-        rq = np.full(len(self.iou), np.nan)
-        np.divide(matched, matched + extra / 2 + missed / 2, out=rq, where=there)
-        sq = np.where(there, 0.0, np.nan)
-        np.divide(self.iou, matched, out=sq, where=matched > 0)
-        return QualityScores(rq * sq, sq, rq, matched.copy(), extra.copy(), missed.copy(), self.is_thing)
+        return quality_scores(self.sums, self.is_thing)
+
+    @property
+    def sums(self) -> PerClass:
+        """(4, K) all that the scores follow from, which adds up over images."""
+        return np.concatenate([self.iou[None], self.counts])
 
     def _count(self, truth: Segments, prediction: PanopticPrediction) -> None:
         shared = _shared_pixels(truth, prediction)
@@ -112,6 +116,34 @@ class PanopticQuality:
         missed = ~pairs.any(1) & ~truth.is_crowd & (true_area[1:] > 0)
         np.add.at(self.counts[1], prediction.labels[extra], 1)
         np.add.at(self.counts[2], truth.labels[missed], 1)
+        self.matches += self._matches(iou[pairs], prediction.labels[pairs.nonzero()[1]])
+
+    def _matches(self, ious: PerClass, labels: npt.NDArray[np.int64]) -> Counts:
+        """Return how the segments match at each IoU; above 0.5 none has two partners to choose from."""
+        of_class = {int(k): ious[labels == k] for k in np.unique(labels)}
+        enough = np.asarray(IOUS)[:, None] - 1e-9
+        return count_matches(
+            {k: (values[None] >= enough).sum(1) for k, values in of_class.items()},
+            of_class,
+            num_true=self.counts[0] + self.counts[2],
+            num_found=np.repeat((self.counts[0] + self.counts[1])[None], len(IOUS), 0),
+        )
+
+
+def quality_scores(sums: PerClass, is_thing: npt.NDArray[np.bool_]) -> QualityScores:
+    """Compute the scores of sums.
+
+    Args:
+        sums: (4, K) IoU of the matched pairs; matched pairs; found segments and true ones without a partner.
+        is_thing: (K) whether each class is of countable objects.
+    """
+    iou, (matched, extra, missed) = sums[0], sums[1:].astype(np.int64)
+    there = sums[1:].any(0)
+    rq = np.full(len(iou), np.nan)
+    np.divide(matched, matched + extra / 2 + missed / 2, out=rq, where=there)
+    sq = np.where(there, 0.0, np.nan)
+    np.divide(iou, matched, out=sq, where=matched > 0)
+    return QualityScores(rq * sq, sq, rq, matched, extra, missed, is_thing)
 
 
 def _shared_pixels(truth: Segments, prediction: PanopticPrediction) -> npt.NDArray[np.int64]:

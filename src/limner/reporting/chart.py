@@ -18,6 +18,9 @@ from limner.reporting.ticks import decades, nice_ticks, thin
 MOST_POINTS = 360
 """Points drawn of one line: one for about every two pixels of a wide screen."""
 
+ROUNDING = 1.000001
+"""A power of ten that misses the end of an axis by rounding alone is still written beside it."""
+
 SIZE = 1000.0
 """Width and height of the SVG's own coordinates, before they are stretched."""
 
@@ -33,6 +36,7 @@ class Line:
         color: Number of its colour, 1 to 8.
         is_faint: Drawn pale and thin, as the ground that a smoothed line stands on.
         has_marks: A dot on every point.
+        is_joined: The points are joined by a line; otherwise there are the dots alone.
     """
 
     label: str
@@ -41,6 +45,7 @@ class Line:
     color: int = 1
     is_faint: bool = False
     has_marks: bool = False
+    is_joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Chart:
         at_most: A bound of the y axis, such as 1 for scores.
         flag: A position that is marked, and its words.
         shows_last: The legend says the last value of each line; of a curve over time that is the result.
+        x_logarithmic: The x axis runs over powers of ten; every x is positive.
     """
 
     title: str
@@ -70,6 +76,7 @@ class Chart:
     at_most: float | None = None
     flag: tuple[float, str] | None = None
     shows_last: bool = True
+    x_logarithmic: bool = False
 
     @property
     def finite(self) -> list[float]:
@@ -118,6 +125,8 @@ class _Axes:
     x_high: float
     y_ticks: tuple[float, ...]
     logarithmic: bool
+    x_logarithmic: bool = False
+    x_whole: bool = False
 
     @classmethod
     def of(cls, chart: Chart) -> "_Axes":
@@ -130,11 +139,18 @@ class _Axes:
         if chart.at_most is not None and high <= chart.at_most:
             ticks = tuple(t for t in ticks if t <= chart.at_most + 1e-9)
         first, last = min(xs), max(xs)
+        if chart.x_logarithmic:
+            return cls(first, last, ticks, chart.is_logarithmic, x_logarithmic=True)
         # A run that is followed from its beginning is drawn from zero.
-        return cls(0.0 if 0 < first <= 0.15 * last else first, last, ticks, chart.is_logarithmic)
+        low = 0.0 if 0 < first <= 0.15 * last else first
+        are_whole = last > 1 and all(float(x).is_integer() for x in xs)
+        return cls(low, last, ticks, chart.is_logarithmic, x_whole=are_whole)
 
     def x(self, value: float) -> float:
-        return (value - self.x_low) / (self.x_high - self.x_low) if self.x_high > self.x_low else 0.5
+        low, high = self.x_low, self.x_high
+        if self.x_logarithmic:
+            value, low, high = math.log10(value), math.log10(low), math.log10(high)
+        return (value - low) / (high - low) if high > low else 0.5
 
     def y(self, value: float) -> float:
         low, high = self.y_ticks[0], self.y_ticks[-1]
@@ -146,7 +162,13 @@ class _Axes:
     def x_ticks(self) -> list[float]:
         if self.x_high <= self.x_low:
             return [self.x_low]
+        if self.x_logarithmic:
+            low, high = self.x_low / ROUNDING, self.x_high * ROUNDING
+            every = [t for t in decades(self.x_low, self.x_high) if low <= t <= high]
+            return every[:: 1 + len(every) // 7] if len(every) > 1 else [self.x_low, self.x_high]
         inside = [t for t in nice_ticks(self.x_low, self.x_high) if self.x_low <= t <= self.x_high]
+        if self.x_whole:
+            inside = [t for t in inside if t.is_integer()]
         return inside or [self.x_low, self.x_high]
 
     def words(self, chart: Chart) -> list[Html]:
@@ -177,6 +199,7 @@ def _svg(chart: Chart, axes: _Axes) -> Html:
     drawn = [
         tag("path", d=_path(line, px, py), class_=f"s{line.color}{' faint' if line.is_faint else ''}")
         for line in chart.lines
+        if line.is_joined
     ]
     # A line of no length with round ends is a dot that stays round when the picture is stretched.
     dots = [

@@ -20,11 +20,19 @@ LOGO = Html(
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a page, ready to show."""
+    """One part of a page, ready to show.
+
+    Attributes:
+        anchor: Where links lead.
+        heading: Above it.
+        content: What it shows.
+        link: What the navigation says, where the heading is too long for it.
+    """
 
     anchor: str
     heading: str
     content: Html
+    link: str = ""
 
 
 def render_document(*, title: str, heading: str, subtitle: str, parts: Sequence[Part], footer: str) -> str:
@@ -55,7 +63,7 @@ def _head(title: str) -> Html:
 
 
 def _body(heading: str, subtitle: str, parts: Sequence[Part], footer: str) -> Html:
-    links = [tag("a", part.heading, href=f"#{part.anchor}") for part in parts]
+    links = [tag("a", part.link or part.heading, href=f"#{part.anchor}") for part in parts]
     sections = [
         tag("section", tag("h2", part.heading), part.content, id=part.anchor, aria_label=part.heading)
         for part in parts

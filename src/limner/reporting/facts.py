@@ -28,6 +28,8 @@ OVERALL_NAMES = {
     "rq": "Recognition quality (RQ)",
     "pq_things": "PQ of things",
     "pq_stuff": "PQ of stuff",
+    "f1": "F1 at IoU 0.5",
+    "f1_75": "F1 at IoU 0.75",
 }
 """The scores over a whole split, in the order they are shown, and what they are called."""
 
@@ -35,7 +37,8 @@ OVERALL_NAMES = {
 def in_sentence(name: str) -> str:
     """Return what a score is called inside a sentence: ``mean IoU``."""
     words = OVERALL_NAMES[name]
-    return words[0].lower() + words[1:]
+    is_word = words[1].islower()  # and no abbreviation, such as PQ
+    return words[0].lower() + words[1:] if is_word else words
 
 
 def by_importance(num_classes: int) -> tuple[str, ...]:
@@ -127,6 +130,29 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Matches:
+    """How segments match true ones.
+
+    Attributes:
+        ious: From which a found segment is the true one.
+        f1: At each of them; the following two too.
+        precision: Part of the found ones that are true.
+        recall: Part of the true ones that were found.
+        pairs: Range of IoU, and how many pairs have it.
+        count_error: Segments too many or too few in an image, on average.
+        count_bias: The same with its sign.
+    """
+
+    ious: tuple[float, ...]
+    f1: tuple[float, ...]
+    precision: tuple[float, ...]
+    recall: tuple[float, ...]
+    pairs: tuple[tuple[float, float, int], ...]
+    count_error: float | None
+    count_bias: float | None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One split that was evaluated.
 
@@ -143,6 +169,7 @@ class Evaluation:
         spreads: Score name -> its spread over the images.
         thresholds: Curves and calibration, where they were evaluated.
         speed: What speed.json says.
+        matches: Of objects and panoptic segments, how they match.
     """
 
     split: str
@@ -157,6 +184,12 @@ class Evaluation:
     spreads: dict[str, Spread] = field(default_factory=dict)
     thresholds: Thresholds | None = None
     speed: dict[str, Any] = field(default_factory=dict)
+    matches: Matches | None = None
+
+    @property
+    def is_of_segments(self) -> bool:
+        """Whether objects or panoptic segments were scored, rather than label maps."""
+        return any(row.own for row in self.classes)
 
     @property
     def main(self) -> tuple[str, float] | None:

@@ -18,6 +18,7 @@ from limner.reporting.facts import (
     ClassScores,
     Evaluation,
     ImageScores,
+    Matches,
     RunFacts,
     Series,
     Spread,
@@ -150,6 +151,7 @@ def _read_evaluation(path: Path) -> Evaluation:
         intervals=_intervals(scores.get("intervals", {})),
         spreads={name: _spread(row) for name, row in scores.get("per_image", {}).items()},
         thresholds=_thresholds(scores.get("thresholds")),
+        matches=_matches(scores),
     )
 
 
@@ -171,6 +173,25 @@ def _thresholds(row: dict[str, Any] | None) -> Thresholds | None:
     numbers = {name: _number(row[name]) for name in row if name not in ("class_name", "reliability")}
     points = tuple((float(r["probability"]), float(r["fraction"])) for r in row["reliability"])
     return Thresholds(str(row["class_name"]), numbers, points, {})
+
+
+def _matches(scores: dict[str, Any]) -> Matches | None:
+    rows, bars = scores.get("f1_by_iou"), scores.get("matched_iou", ())
+    if not rows:
+        return None
+    f1, precision, recall = (
+        tuple(math.nan if (value := _number(row[name])) is None else value for row in rows)
+        for name in ("f1", "precision", "recall")
+    )
+    return Matches(
+        ious=tuple(float(row["iou"]) for row in rows),
+        f1=f1,
+        precision=precision,
+        recall=recall,
+        pairs=tuple((float(bar["low"]), float(bar["high"]), int(bar["pairs"])) for bar in bars),
+        count_error=_number(scores.get("count_error")),
+        count_bias=_number(scores.get("count_bias")),
+    )
 
 
 def _class_scores(row: dict[str, Any]) -> ClassScores:

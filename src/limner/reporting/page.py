@@ -17,6 +17,7 @@ from limner.reporting.sections.curves import curves
 from limner.reporting.sections.definitions import definitions
 from limner.reporting.sections.examples import examples
 from limner.reporting.sections.headline import headline, subtitle, title
+from limner.reporting.sections.objects import objects
 from limner.reporting.sections.origin import reproduce, rights
 from limner.reporting.sections.settings import settings
 from limner.reporting.sections.speed import speed
@@ -29,22 +30,25 @@ class Section:
 
     anchor: str
     heading: str
-    render: Callable[[RunFacts], Html]
+    render: Callable[[RunFacts], Html | None]
+    """Its content, or None where it has no place on the page of such a run."""
+    link: str = ""
 
 
 SECTIONS = (
     Section("summary", "Summary", headline),
     Section("classes", "Classes", classes),
+    Section("objects", "Objects", objects),
     Section("confusion", "Confusion", confusion),
     Section("thresholds", "Thresholds", thresholds),
     Section("examples", "Examples", examples),
     Section("training", "Training", curves),
-    Section("speed", "Speed and memory", speed),
+    Section("speed", "Speed and memory", speed, "Speed"),
     Section("data", "Data", audit),
     Section("plan", "Plan", settings),
     Section("reproduce", "Reproduce", reproduce),
-    Section("rights", "Licence and origin", rights),
-    Section("definitions", "What the scores mean", definitions),
+    Section("rights", "Licence and origin", rights, "Licence"),
+    Section("definitions", "What the scores mean", definitions, "Definitions"),
 )
 """The page from top to bottom; a new section is a file and a line here."""
 
@@ -71,6 +75,10 @@ def render_page(facts: RunFacts) -> str:
         title=f"{title(facts)} – {facts.root.name} – limner",
         heading=title(facts),
         subtitle=subtitle(facts),
-        parts=[Part(section.anchor, section.heading, section.render(facts)) for section in SECTIONS],
+        parts=[
+            Part(section.anchor, section.heading, content, section.link)
+            for section in SECTIONS
+            if (content := section.render(facts)) is not None
+        ],
         footer=f"Written by limner from the files in {facts.root.name}.",
     )

@@ -15,6 +15,9 @@ from limner.metrics.bootstrap import REPLICATES
 from limner.metrics.confusion import scores_of_sums
 from limner.metrics.spread import interval
 
+SEGMENT_SCORES = {"mean_f1": "f1", "mean_pq": "pq"}
+"""Differences of objects and of panoptic segments -> the first column of their files."""
+
 KINDS = ("right", "false_positives", "false_negatives")
 
 
@@ -52,8 +55,12 @@ def paired_differences(
         seed: Of the draws.
 
     Returns:
-        Score name -> the second's less the first's; empty where the files share no images or classes.
+        Score name -> the second's less the first's; empty where the files share no images or classes. Of
+        objects and segments, whose files hold no sums, it is the mean over the images that have the score.
     """
+    of_segments = _mean_gain(first, second, seed=seed)
+    if of_segments:
+        return of_segments
     one, other = _read(first), _read(second)
     shared = sorted(one.keys() & other.keys())
     if len(shared) < 2 or one[shared[0]].shape != other[shared[0]].shape:
@@ -67,6 +74,31 @@ def paired_differences(
         name: Difference(len(shared), value, *interval(np.array([gain[name] for gain in again])))
         for name, value in exact.items()
     }
+
+
+def _mean_gain(first: Path, second: Path, *, seed: int) -> dict[str, Difference]:
+    """Compare files of objects or segments by the score that ranks their images."""
+    for name, column in SEGMENT_SCORES.items():
+        one, other = _column(first, column), _column(second, column)
+        shared = sorted(one.keys() & other.keys())
+        if len(shared) < 2:
+            continue
+        gains = np.array([other[image] - one[image] for image in shared])
+        draw = generator(seed, "paired")
+        again = [gains[draw.integers(0, len(gains), len(gains))].mean() for _ in range(REPLICATES)]
+        return {name: Difference(len(shared), float(gains.mean()), *interval(np.array(again)))}
+    return {}
+
+
+def _column(path: Path, column: str) -> dict[str, float]:
+    """Return image -> score, where the file's images are ranked by it; images without one are left out."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        table = csv.DictReader(file)
+        if (table.fieldnames or [])[1:2] != [column]:
+            return {}
+        return {row["name"]: float(row[column]) for row in table if row[column]}
 
 
 def _gain(sums: npt.NDArray[np.int64], background: int | None) -> dict[str, float]:

@@ -102,16 +102,20 @@ def _scores(compared: ComparedRuns) -> Html:
     )
 
 
+DIFFERENCES = OVERALL_NAMES | {"mean_f1": "Mean F1 of the images", "mean_pq": "Mean PQ of the images"}
+"""What is called what in a sentence about two runs."""
+
+
 def differences_in_words(compared: ComparedRuns) -> Iterator[str]:
     """Yield a sentence for each run after the first: its difference, and whether that may be luck."""
     for name, found in zip(compared.names[1:], compared.differences, strict=True):
         if not found:
             pair = f"{name} and {compared.names[0]}"
-            yield f"{pair} share no images whose pixels were counted, so no interval is known."
+            yield f"{pair} share no images that were scored alike, so no interval is known."
         for key, d in found.items():
             verdict = "more than the choice of images explains" if d.is_clear else "which may be luck"
             yield (
-                f"{OVERALL_NAMES[key]} of {name} less that of {compared.names[0]}: {d.value:+.3f}, 95 % "
+                f"{DIFFERENCES[key]} of {name} less that of {compared.names[0]}: {d.value:+.3f}, 95 % "
                 f"interval {d.low:+.3f} to {d.high:+.3f} over {d.num_images} images; {verdict}."
             )
 

@@ -30,11 +30,20 @@ OUR_NAMES = {
     "mIoU": "val/mean_iou",
     "mDice": "val/mean_dice",
     "aAcc": "val/pixel_accuracy",
+    "train_loss_step": "train/loss",
+    "coco/segm_mAP": "val/ap",
+    "coco/segm_mAP_50": "val/ap50",
+    "coco/segm_mAP_75": "val/ap75",
+    "coco/bbox_mAP": "val/box_ap",
+    "coco_panoptic/PQ": "val/pq",
 }
 """What others call what we log too; other names are kept."""
 
-PERCENT = ("mIoU", "mDice", "aAcc")
-"""Scores that mmsegmentation writes from 0 to 100."""
+PERCENT = ("mIoU", "mDice", "aAcc", "coco_panoptic/PQ")
+"""Scores that mmengine's projects write from 0 to 100; under mmcv they were parts of one."""
+
+LIGHTNING_RATE = "lr-"
+"""What Lightning's monitor of the learning rate puts before the optimizer's name."""
 
 NOT_VALUES = {"step", "iter", "epoch", "mode", "seed", "seconds"}
 
@@ -62,7 +71,7 @@ def read_run(path: Path) -> RunFacts:
             )
         )
     try:
-        series = _series(_rows(log))
+        series = _series(_rows(log, whole_folder=path.is_dir()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         found = f"{type(error).__name__}: {error}"
         raise DataError(describe("A log cannot be read", where=log, found=found)) from error
@@ -88,9 +97,9 @@ def _find_log(path: Path) -> Path | None:
     return None
 
 
-def _rows(log: Path) -> Iterator[Row]:
+def _rows(log: Path, *, whole_folder: bool) -> Iterator[Row]:
     if "tfevents" in log.name:
-        return _tensorboard(log)
+        return _tensorboard(log.parent if whole_folder else log)  # a run that was resumed has several files
     return _wide_csv(log) if log.suffix == ".csv" else _json_lines(log)
 
 
@@ -102,7 +111,9 @@ def _json_lines(log: Path) -> Iterator[Row]:
             values = json.loads(line)
         except json.JSONDecodeError:
             continue  # the last line of a run that was killed
-        is_validation = values.get("mode") == "val" or any(name in values for name in PERCENT)
+        is_mmcv = "mode" in values
+        # Some projects count validations in epochs and write no mode: what trains has a learning rate.
+        is_validation = values["mode"] == "val" if is_mmcv else "lr" not in values and "loss" not in values
         now = values.get("step", values.get("iter"))
         if now is None:
             continue  # the line of settings that mmcv begins with
@@ -111,7 +122,7 @@ def _json_lines(log: Path) -> Iterator[Row]:
             step = float(now)
         for name, value in values.items():
             if name not in NOT_VALUES and not (is_validation and name in ("lr", "time", "data_time")):
-                yield from _row(step, seconds, name, value)
+                yield from _row(step, seconds, name, value, percent=not is_mmcv)
 
 
 def _wide_csv(log: Path) -> Iterator[Row]:
@@ -136,13 +147,14 @@ def _tensorboard(log: Path) -> Iterator[Row]:
             yield from _row(float(event.step), event.wall_time - first, name, event.value)
 
 
-def _row(step: float, seconds: float, name: str, value: object) -> Iterator[Row]:
-    """Yield a value under our name, if it is a number."""
+def _row(step: float, seconds: float, name: str, value: object, *, percent: bool = False) -> Iterator[Row]:
+    """Yield a value under our name, if it is a number; `percent` says how those of `PERCENT` are written."""
     try:
         number = float(str(value))
     except ValueError:
         return
-    yield step, seconds, OUR_NAMES.get(name, name), number / 100 if name in PERCENT else number
+    ours = "train/learning_rate" if name.startswith(LIGHTNING_RATE) else OUR_NAMES.get(name, name)
+    yield step, seconds, ours, number / 100 if percent and name in PERCENT else number
 
 
 def _series(rows: Iterable[Row]) -> dict[str, Series]:

@@ -114,7 +114,7 @@ def fit(
             plan=plan,
             run=run,
             accelerator=accelerator,
-            batches=_batches(plan, train, accelerator),
+            batches=build_batches(plan, train, accelerator),
             validator=None if val is None else Validation(val, accelerator=accelerator),
             watcher=watcher,
             budget=budget,
@@ -185,7 +185,8 @@ def _watchers(plan: Plan, run: RunFolder, extra: Sequence[Watcher], *, run_id: s
     return Watchers([MetricsFile(run.metrics), *trackers, *extra])
 
 
-def _batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Batches:
+def build_batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Batches:
+    """Return what gives this process's endless training batches from any step on."""
     pipeline = build_pipeline(plan.augment, plan.input, plan.data.label_table)
     return lambda first_step: training_batches(
         dataset,
@@ -238,7 +239,7 @@ def as_run(plan: Plan, state: RunState) -> Plan:
         reasons["train.accumulate"] = "more parts than planned, since memory ran out"
     if plan.train.minutes is not None:
         changes["steps"] = state.step
-        reasons["train.steps"] = f"what {plan.train.minutes:g} minutes were enough for"
+        reasons["train.steps"] = f"what a budget of {plan.train.minutes:g} min was enough for"
     return plan.model_copy(update={"train": plan.train.model_copy(update=changes), "reasons": reasons})
 
 

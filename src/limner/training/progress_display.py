@@ -107,7 +107,7 @@ def describe_run(settings: Mapping[str, object]) -> str:
     crop = settings.get("input.crop_size")
     size = " x ".join(map(str, crop)) if isinstance(crop, (list, tuple)) else str(crop)
     minutes = settings.get("train.minutes")
-    length = f"{minutes:g} minutes" if isinstance(minutes, float) else f"{settings.get('train.steps')} steps"
+    length = f"{minutes:g} min" if isinstance(minutes, float) else f"{settings.get('train.steps')} steps"
     return (
         f"Training {settings.get('network.name')} on {images}: batches of "
         f"{settings.get('train.batch_size')} crops of {size}, {settings.get('train.precision')}, {length}"

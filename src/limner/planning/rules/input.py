@@ -101,7 +101,7 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         else:
             place = "the CPU" if case.machine.is_cpu else "this accelerator"
             reason += f"; up to {number(preset.crop_pixels)} pixels a crop on {place}"
-            reason += f" with {case.minutes:g} minutes" if case.minutes else ""
+            reason += f" in {case.minutes:g} min" if case.minutes else ""
     covered = min(prod(crop) / prod(fingerprint.median), 1.0)
     yield Decision("input.crop_size", crop, f"{reason}; a crop covers {share(covered)} of it")
 

@@ -33,7 +33,7 @@ def choose_network(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]
         yield from _segment_network(case, settled)
         return
     preset = preset_of(case)
-    budget = f" with {case.minutes:g} minutes" if case.minutes else ""
+    budget = f" in {case.minutes:g} min" if case.minutes else ""
     place = "the CPU" if case.machine.is_cpu else case.machine.name
     yield Decision("network.name", preset.network, f"on {place}{budget}: {preset.why}")
     if settled.get("network.name", preset.network) == preset.network:

@@ -2,7 +2,7 @@
 
 from limner.reporting.facts import OVERALL_NAMES, ClassScores, Evaluation, RunFacts
 from limner.reporting.markup import Html, prose, tag
-from limner.reporting.numbers import count, percent, score
+from limner.reporting.numbers import count, percent, plural, score
 
 COLUMNS = {
     "iou": "IoU",
@@ -21,10 +21,15 @@ SPREAD = (
     "pixel_accuracy",
     "mean_boundary_iou",
     "mean_boundary_f1",
+    "pq",
+    "sq",
+    "rq",
+    "f1",
+    "f1_75",
 )
 """Scores whose spread over the images is shown."""
 
-NAMES = {"ap": "AP", "ap50": "AP50", "box_ap": "Box AP", "pq": "PQ", "sq": "SQ", "rq": "RQ"}
+NAMES = {"ap": "AP", "ap50": "AP50", "box_ap": "Box AP", "pq": "PQ", "sq": "SQ", "rq": "RQ", "f1": "F1"}
 """Columns of objects and segments; what is not among them is its own name."""
 
 COUNTS = ("objects", "found_objects", "true_positives", "false_positives", "false_negatives")
@@ -53,18 +58,31 @@ def _of_other_task(facts: RunFacts, evaluation: Evaluation) -> Html:
     columns = list(evaluation.classes[0].own)
     titles = [NAMES.get(column, column.replace("_", " ").capitalize()) for column in columns]
     heads = [tag("th", title, scope="col", class_="num") for title in titles]
+    there = [row for row in evaluation.classes if any(row.own.values())] or list(evaluation.classes)
+    absent = len(evaluation.classes) - len(there)
     rows = [
         tag(
             "tr",
             tag("th", swatch(facts, row.name), row.name, scope="row"),
-            [_count_cell(row.own[c]) if c in COUNTS else _bar_cell(row.own[c]) for c in columns],
+            [_count_cell(row.own[c]) if c in COUNTS else _own_cell(evaluation, row, c) for c in columns],
         )
-        for row in evaluation.classes
+        for row in there
     ]
     head = tag("tr", tag("th", "Class", scope="col"), heads)
     many = " many" if len(rows) > 8 else ""
     table = tag("table", tag("thead", head), tag("tbody", rows), class_=f"sortable scores{many}")
-    return tag("div", split_heading(facts, evaluation), tag("div", table, class_="scroll"))
+    note = f"{plural(absent, 'more class', 'more classes')}: in no image, and predicted in none."
+    return tag(
+        "div",
+        split_heading(facts, evaluation),
+        tag("div", table, class_="scroll"),
+        tag("p", note, class_="muted") if absent else None,
+        _spread(evaluation),
+    )
+
+
+def _own_cell(evaluation: Evaluation, row: ClassScores, column: str) -> Html:
+    return _bar_cell(row.own[column], evaluation.intervals.get(f"{column}/{row.name}"))
 
 
 def _count_cell(number: float | None) -> Html:
@@ -138,18 +156,20 @@ def _spread(evaluation: Evaluation) -> Html | None:
     ]
     if not rows:
         return None
-    heads = ("Over all pixels", "Mean of images", "Median", "5th percentile", "Images")
+    whole = "all objects" if evaluation.is_of_segments else "all pixels"
+    heads = (f"Over {whole}", "Mean of images", "Median", "5th percentile", "Images")
     head = tag(
         "tr", tag("th", "Score", scope="col"), [tag("th", h, scope="col", class_="num") for h in heads]
     )
+    larger = "images with many objects" if evaluation.is_of_segments else "large objects"
     note = (
-        "Over all pixels large objects count more; as mean of images each image counts the same. In "
+        f"Over {whole}, {larger} count more; as mean of images each image counts the same. In "
         "brackets 95 % bootstrap intervals over the images."
     )
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="scores")
     return tag(
         "div",
-        tag("h3", "Image by image"),
+        tag("h3", "Image by image", class_="further"),
         tag("div", table, class_="scroll"),
         tag("p", note, class_="muted"),
     )

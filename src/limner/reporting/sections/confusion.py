@@ -17,8 +17,10 @@ READING = (
 )
 
 
-def confusion(facts: RunFacts) -> Html:
-    """Return matrix and mistakes of each split."""
+def confusion(facts: RunFacts) -> Html | None:
+    """Return matrix and mistakes of each split; None where there are no label maps."""
+    if facts.evaluation is not None and facts.evaluation.is_of_segments:
+        return None
     shown = [e for e in facts.evaluations if e.confusion is not None]
     if not shown:
         return tag("p", "No confusion matrix was written for this run.", class_="empty")

@@ -30,12 +30,47 @@ NAMES |= {
     "best_threshold": "Best threshold",
     "best_dice": "Best Dice",
     "absent": "Without a score",
+    "f1_by_iou": "F1 by IoU",
+    "matched_iou": "IoU of matched pairs",
+    "count_error": "Error of the count",
+    "count_bias": "Bias of the count",
+    "ap_small": "Mask AP, small",
+    "ap_medium": "Mask AP, medium",
+    "ap_large": "Mask AP, large",
+    "box_ap50": "Box AP50",
+    "box_ap75": "Box AP75",
+    "box_ap_small": "Box AP, small",
+    "box_ap_medium": "Box AP, medium",
+    "box_ap_large": "Box AP, large",
+    "sq_things": "SQ of things",
+    "rq_things": "RQ of things",
+    "sq_stuff": "SQ of stuff",
+    "rq_stuff": "RQ of stuff",
 }
 
 
 def definitions(facts: RunFacts) -> Html:
     """Return a list of score names and meanings."""
-    written = facts.evaluation.definitions if facts.evaluation else {}
-    meanings = STANDARD | written
-    rows = [(tag("dt", NAMES.get(name, name)), tag("dd", prose(text))) for name, text in meanings.items()]
+    evaluation = facts.evaluation
+    written = evaluation.definitions if evaluation else {}
+    meanings = written if evaluation and evaluation.is_of_segments else STANDARD | written
+    unmeasured = _unmeasured(facts)
+    rows = [
+        (tag("dt", NAMES.get(name, name)), tag("dd", prose(text)))
+        for name, text in meanings.items()
+        if not name.startswith(unmeasured)
+    ]
     return tag("dl", rows, class_="facts")
+
+
+def _unmeasured(facts: RunFacts) -> tuple[str, ...]:
+    """Return the beginnings of the names of scores of label maps that are measured only when asked for."""
+    evaluation = facts.evaluation
+    if evaluation is None or evaluation.is_of_segments:
+        return ()
+    without: tuple[str, ...] = ()
+    if all(row.boundary_iou is None for e in facts.evaluations for row in e.classes):
+        without += ("boundary_", "mean_boundary_")
+    if all(e.thresholds is None for e in facts.evaluations):
+        without += ("average_precision", "area_under_roc", "calibration_error", "best_")
+    return without

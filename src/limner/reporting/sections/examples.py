@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from limner.reporting.facts import Evaluation, ImageScores, RunFacts
 from limner.reporting.histogram import histogram
 from limner.reporting.markup import Html, tag
@@ -60,9 +62,10 @@ def _choose(evaluation: Evaluation) -> list[tuple[str, list[tuple[Path, ImageSco
         loose = [(path, None) for path in evaluation.pictures[:MOST_OF_A_KIND]]
         return [("Pictures", list(loose))]
     ranked = [row for row in evaluation.images if row.rank is not None]
-    middle = ranked[len(ranked) // 2].rank or 0.0
-    low = [card for card in scored if (card[1].rank or 0.0) < middle]
-    high = [card for card in scored if (card[1].rank or 0.0) >= middle]
+    # By place rather than by score, of which half of the images may have the same.
+    lower = {row.name for row in ranked[: len(ranked) // 2]}
+    low = [card for card in scored if card[1].name in lower]
+    high = [card for card in scored if card[1].name not in lower]
     return [
         ("Lowest scores", list(low[:MOST_OF_A_KIND])),
         ("Highest scores", list(high[::-1][:MOST_OF_A_KIND])),
@@ -115,7 +118,7 @@ def _spread(evaluation: Evaluation) -> Html | None:
     name = "foreground Dice" if uses_dice else "mean IoU"
     if evaluation.images[0].own is not None:
         name = evaluation.images[0].own[0].upper()
-    quarter, median, upper = (ranks[int(q * (len(ranks) - 1))] for q in (0.25, 0.5, 0.75))
+    quarter, median, upper = np.percentile(ranks, (25, 50, 75)).tolist()
     text = (
         f"{plural(len(ranks), 'image')} by {name}: the lowest has {score(ranks[0])}, half of them "
         f"lie between {score(quarter)} and {score(upper)} around a median of {score(median)}, "

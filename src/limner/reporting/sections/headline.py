@@ -1,13 +1,14 @@
 """The top of the page: how good the model is, in one sentence and a few numbers."""
 
+import math
 from pathlib import PurePath
 
-from limner.reporting.facts import OVERALL_NAMES, Evaluation, RunFacts, in_sentence
+from limner.reporting.facts import OVERALL_NAMES, Evaluation, Matches, RunFacts, in_sentence
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import count, duration, percent, plural, score
 from limner.reporting.observations import Observation, observe
 
-OF_OBJECTS = ("ap", "ap50", "ap75", "box_ap", "pq", "sq", "rq", "pq_things", "pq_stuff")
+OF_OBJECTS = ("ap", "ap50", "box_ap", "pq", "sq", "rq", "pq_things", "pq_stuff", "f1", "f1_75")
 TILES = ("foreground_dice", "mean_iou", "mean_dice", "pixel_accuracy", *OF_OBJECTS)
 """Scores shown large; all of them stand under the table of classes."""
 
@@ -62,6 +63,8 @@ def _plainly(facts: RunFacts, evaluation: Evaluation) -> str:
     """Say the score as parts of pixels: what is found, and what of the found is right."""
     matrix = evaluation.confusion
     table = facts.label_table
+    if evaluation.matches is not None:
+        return _of_matches(evaluation.matches)
     if matrix is None:
         return ""
     background = None if table is None else table.background_index
@@ -78,6 +81,17 @@ def _plainly(facts: RunFacts, evaluation: Evaluation) -> str:
     return (
         f" It finds {percent(right / truth)} of the {what} pixels, and {percent(right / marked)} of the "
         f"pixels it marks are right."
+    )
+
+
+def _of_matches(matches: Matches) -> str:
+    """Say the F1 as parts of segments, at the lowest IoU."""
+    found, right = matches.recall[0], matches.precision[0]
+    if not found > 0 or not right > 0:
+        return "" if math.isnan(found) else " It finds none of the objects."
+    return (
+        f" It finds {percent(found)} of the objects, and {percent(right)} of those it finds are right, "
+        f"at an IoU of {matches.ious[0]:g}."
     )
 
 

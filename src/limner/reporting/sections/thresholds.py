@@ -7,8 +7,10 @@ from limner.reporting.numbers import score
 from limner.reporting.sections.classes import split_heading
 
 
-def thresholds(facts: RunFacts) -> Html:
-    """Return the curves of each split that has them."""
+def thresholds(facts: RunFacts) -> Html | None:
+    """Return the curves of each split that has them; None where there are no label maps."""
+    if facts.evaluation is not None and facts.evaluation.is_of_segments:
+        return None
     shown = [e for e in facts.evaluations if e.thresholds is not None]
     if not shown:
         if facts.evaluation is not None and len(facts.evaluation.classes) > 2:

@@ -1,0 +1,242 @@
+"""`limner.tune(...)`: a learning-rate range test, or a small search over settings."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limner.api.claimed_folder import claim_folder
+from limner.api.plan import Planned, make, plan_checked, read_settings, starting_plan, with_shorthands
+from limner.api.problem import note_problem
+from limner.core.config import merge
+from limner.core.errors import ConfigError
+from limner.core.progress import Track, silent
+from limner.core.run_folder import RunFolder
+from limner.core.tuning import RateTest, Trial, Tuning
+from limner.evaluation.scorer import selection_name
+from limner.formats.whole_files import write_json, write_whole
+from limner.planning.search.proposals import Proposer, best_proposer
+from limner.planning.search.rounds import plan_rounds, survivors
+from limner.planning.search.space import Space, own_values, read_space
+from limner.planning.settings import flatten, nest
+from limner.reporting.tuning import render_recipe, write_tuning
+
+if TYPE_CHECKING:
+    from limner.training.watchers import Watcher
+
+SETUP, TRIALS, RATES = "search.json", "trials.json", "rates.json"
+"""What was asked for, what was tried, and the range test; going on reads the first two."""
+
+NUM_TRIALS = 9
+"""Candidates of a search; the best three are trained again for three times as long."""
+
+
+def tune(
+    data: str | Path,
+    over: Sequence[str] = (),
+    *,
+    minutes: float | None = None,
+    trials: int = NUM_TRIALS,
+    out: str | Path | None = None,
+    task: str | None = None,
+    network: str | None = None,
+    settings: dict[str, Any] | None = None,
+    accept: bool = False,
+    device: str = "auto",
+    proposer: Proposer | None = None,
+    track: Track = silent,
+    watchers: "Sequence[Watcher]" = (),
+) -> Tuning:
+    """Test learning rates, or search over settings within a time.
+
+    A search that was interrupted goes on when it is asked for again.
+
+    Args:
+        data: A dataset folder, or a YAML file of settings that names one.
+        over: What is searched: ``KEY=LOW..HIGH``, ``KEY=A,B,C``, or ``KEY`` alone. Without any, learning
+            rates are tested in one short run.
+        minutes: Training time of the whole search, validation included.
+        trials: Candidates of its first round.
+        out: Where everything goes; None takes ``runs/tune-DATA``.
+        task: As in `train`.
+        network: As in `plan`.
+        settings: Parts of the plan that all trials share, nested as in plan.yaml.
+        accept: Accept what `check` proposes, by writing it to dataset.yaml.
+        device: ``auto``, or a device as PyTorch names it.
+        proposer: Says what is tried; None takes Optuna where it is installed, else points spread evenly.
+        track: Progress display.
+        watchers: Look on during the trainings.
+
+    Returns:
+        What was found; its `page`, `table`, `plot` and `recipe` are on disk.
+
+    Raises:
+        ConfigError: A setting is unknown, the time does not suffice, or the folder holds another search.
+        DataError: The data has errors that stop training, or no image to validate on.
+        TrainingError: The range test had to stop.
+    """
+    if over and minutes is None:
+        raise ConfigError("Say how long the whole search may train, such as --minutes 60.")
+    if minutes is not None and not over:
+        raise ConfigError(
+            "--minutes is the time of a search: name what is searched, such as "
+            "--over optimizer.learning_rate. Without --over learning rates are tested in 100 steps."
+        )
+    wanted, _ = read_settings(data, with_shorthands(settings or {}, task=task, network=network))
+    planned = make(
+        data, task=task, network=network, settings=settings, device=device, accept=accept, track=track
+    )
+    tuning = _begin(planned, out)
+    if minutes is None:
+        tuning = replace(tuning, rate_test=_test_rates(tuning, planned, device=device, track=track))
+        write_tuning(tuning)
+        return tuning
+    search = _Search(
+        tuning,
+        planned,
+        wanted=wanted,
+        space=read_space(over, flatten(planned.plan)),
+        proposer=proposer or best_proposer(planned.plan.train.seed),
+        device=device,
+        watchers=watchers,
+    )
+    return search.run(trials, minutes, asked={"over": list(over), "settings": wanted})
+
+
+def _begin(planned: Planned, out: str | Path | None) -> Tuning:
+    """Return what a folder of tuning holds so far."""
+    plan = planned.plan
+    root = Path("runs") / f"tune-{Path(plan.data.path).resolve().name}" if out is None else Path(out)
+    rates, trials = root / RATES, root / TRIALS
+    return Tuning(
+        root,
+        data=plan.data.path,
+        score_name=selection_name(plan.task, plan.data.label_table),
+        rate_test=RateTest(**_read(rates)) if rates.is_file() else None,
+        trials=tuple(Trial(**values) for values in _read(trials)) if trials.is_file() else (),
+        num_images=len(planned.checked.splits.get("val", ())),
+    )
+
+
+def _test_rates(tuning: Tuning, planned: Planned, *, device: str, track: Track) -> RateTest:
+    from limner.loading.dataset import Dataset, targets_of
+    from limner.training.rate_test import run_rate_test
+
+    plan, checked = planned.plan, planned.checked
+    records = checked.splits["train"]
+    dataset = Dataset(checked.source, records, plan.data.label_table, gives=targets_of(plan.task))
+    found = run_rate_test(plan, train=dataset, device=device, track=track)
+    write_json(tuning.root / RATES, asdict(found))
+    return found
+
+
+def _read(path: Path) -> Any:  # noqa: ANN401 - what JSON holds
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+class _Search:
+    """Trains candidates round by round; what is known is on the disk after each trial."""
+
+    def __init__(
+        self,
+        tuning: Tuning,
+        planned: Planned,
+        *,
+        wanted: dict[str, Any],
+        space: Space,
+        proposer: Proposer,
+        device: str,
+        watchers: "Sequence[Watcher]",
+    ) -> None:
+        self._tuning = tuning
+        self._planned = planned
+        self._wanted = wanted
+        self._space = space
+        self._proposer = proposer
+        self._device = device
+        self._watchers = watchers
+
+    def run(self, num_trials: int, minutes: float, *, asked: dict[str, Any]) -> Tuning:
+        rounds = plan_rounds(num_trials, minutes)
+        if not self._tuning.num_images:
+            raise ConfigError("A search compares validation scores, and this data has no validation images.")
+        asked = {"data": self._tuning.data, "minutes": minutes, "trials": num_trials, **asked}
+        claim_folder(
+            self._tuning.root,
+            SETUP,
+            asked,
+            what="search",
+            besides=(RATES, self._tuning.page.name, self._tuning.plot.name),
+        )
+        before: list[Trial] = []
+        for number, planned in enumerate(rounds, start=1):
+            candidates = survivors(before, planned.num_trials)
+            done: list[Trial] = []
+            for place in range(1, (len(candidates) if before else planned.num_trials) + 1):
+                known = candidates[place - 1] if before else None
+                candidate = place if known is None else known.candidate
+                settings = self._settings(place, done) if known is None else known.settings
+                done.append(self._trial(Trial(number, place, candidate, planned.minutes, settings)))
+            before = done
+        return self._tuning
+
+    def _settings(self, number: int, done: list[Trial]) -> dict[str, Any]:
+        """Return a new candidate; the first is the plan as it is, which the others have to beat."""
+        if number == 1:
+            return own_values(flatten(self._planned.plan), self._space)
+        return self._proposer.propose(self._space, number - 1, done)
+
+    def _trial(self, trial: Trial) -> Trial:
+        """Bring one trial to its end, from wherever it is."""
+        same = [t for t in self._tuning.trials if (t.round, t.number) == (trial.round, trial.number)]
+        if same and same[0].is_done:
+            return same[0]
+        trial = same[0] if same else trial
+        self._keep(trial)
+        run = RunFolder(self._tuning.run_of(trial))
+        try:
+            trial = self._train(trial, run)
+        except Exception as error:  # one trial's trouble must not cost the others
+            trial = replace(trial, problem=note_problem(run, error))
+        self._keep(trial)
+        _clear(run)
+        return trial
+
+    def _train(self, trial: Trial, run: RunFolder) -> Trial:
+        from limner.api.train import fit_run, prepare_run, training_datasets
+        from limner.planning.files import read_plan
+
+        begun = run.checkpoints.is_dir() and any(run.checkpoints.iterdir())
+        if not begun:
+            if run.root.exists():
+                shutil.rmtree(run.root)  # nothing was learned in it yet
+            own = merge(nest(trial.settings), {"train": {"minutes": trial.minutes}})
+            wanted = merge(self._wanted, own)
+            plan = plan_checked(self._planned.checked, wanted, self._device, starting_plan(wanted))
+            prepare_run(replace(self._planned, plan=plan), run.root.absolute(), device=self._device)
+        plan = read_plan(run.plan)
+        datasets = training_datasets(run, plan)
+        found = fit_run(run, plan, datasets, resume=begun, device=self._device, watchers=self._watchers)
+        if found.best_score is None:
+            return replace(trial, problem="no validation gave a score", steps=found.steps)
+        return replace(trial, score=found.best_score, steps=found.steps)
+
+    def _keep(self, trial: Trial) -> None:
+        """Write down what is known now."""
+        others = [t for t in self._tuning.trials if (t.round, t.number) != (trial.round, trial.number)]
+        trials = sorted([*others, trial], key=lambda t: (t.round, t.number))
+        self._tuning = replace(self._tuning, trials=tuple(trials))
+        write_json(self._tuning.root / TRIALS, [asdict(t) for t in trials])
+        if self._tuning.best is not None:
+            best = merge(self._wanted, nest(self._tuning.best.settings))
+            write_whole(self._tuning.recipe, render_recipe(self._tuning, best).encode())
+            write_tuning(self._tuning, method=self._proposer.name)
+
+
+def _clear(run: RunFolder) -> None:
+    """Give the disk back: the model stays, and a trial that is done is never resumed."""
+    from limner.training.checkpoints import Checkpoints
+
+    Checkpoints(run.checkpoints).remove()

@@ -1,0 +1,165 @@
+"""Objects and panoptic segments that another program predicted, found for each image by id or name."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from limner.core.errors import DataError, describe
+from limner.core.labels import LabelTable
+from limner.core.prediction import PanopticPrediction, SegmentPrediction
+from limner.core.sample import Record, Sample, size_text
+from limner.formats.coco_json import Id, ImageFinder, plain_id
+from limner.formats.coco_results import CocoResults
+
+FILES = ("instances.json", "panoptic.json")
+"""Names of the JSON files that `limner predict` writes; a folder with one of them stands for it."""
+
+
+def results_file(predictions: Path) -> Path | None:
+    """Return the JSON of objects or segments that a path is or holds, or None where it holds masks."""
+    if predictions.suffix.lower() == ".json":
+        return predictions
+    return next((predictions / name for name in FILES if (predictions / name).is_file()), None)
+
+
+class PredictedObjects:
+    """Gives each image what a file of COCO's JSON predicts for it.
+
+    Args:
+        results: The file's predictions.
+        labels: The classes of the data; ids without names are those of its own categories.
+        records: The images that are evaluated.
+
+    Raises:
+        DataError: A category is unknown, or not one image of the file is among the records.
+    """
+
+    def __init__(self, results: CocoResults, labels: LabelTable, records: Sequence[Record]) -> None:
+        self.results = results
+        self.labels = labels
+        self._ids = _ids_of(results, records)
+        self._label_of = _labels_by_category(results, labels)
+
+    def predict(self, sample: Sample) -> SegmentPrediction | PanopticPrediction:
+        """Return what was predicted for an image: objects, of which there may be none, or segments.
+
+        Raises:
+            DataError: There are no segments for it, or they do not fit it or the labels.
+        """
+        number = self._ids.get(sample.name)
+        if self.results.kind == "instance":
+            return self._objects(sample, number)
+        if number is None or number not in self.results.packed:
+            raise DataError(
+                describe(
+                    "There are no predicted segments for an image",
+                    where=self.results.path,
+                    found=f"no annotation of {sample.name}",
+                    expected="one with its image_id, or with its name",
+                )
+            )
+        return self._segments(sample, number)
+
+    def _objects(self, sample: Sample, number: Id | None) -> SegmentPrediction:
+        shape = sample.spatial_shape
+        found = ([], [], []) if number is None else self.results.objects(number, shape)
+        masks, categories, scores = found
+        order = np.argsort(-np.array(scores), kind="stable")
+        stacked = np.array(masks)[order] if masks else np.zeros((0, *shape), bool)
+        labels = np.array([self._label(categories[i]) for i in order], np.int64)
+        return SegmentPrediction(sample.name, stacked, labels, np.array(scores, np.float32)[order])
+
+    def _segments(self, sample: Sample, number: Id) -> PanopticPrediction:
+        ids, categories = self.results.segments(number)
+        if ids.shape != sample.spatial_shape:
+            raise DataError(
+                describe(
+                    "Predicted segments and their image differ in size",
+                    where=f"{self.results.path}, image {number}",
+                    found=f"{size_text(ids.shape)} pixels (width x height)",
+                    expected=size_text(sample.spatial_shape),
+                    mend="Scale predictions back to the image (nearest neighbour) before saving them.",
+                )
+            )
+        labels = np.array([self._label(category) for category in categories], np.int64)
+        things = self.labels.is_thing[labels]
+        return PanopticPrediction(
+            sample.name, ids.astype(np.int32), labels, np.ones(len(labels), np.float32), things
+        )
+
+    def _label(self, category: Id) -> int:
+        if category in self._label_of:
+            return self._label_of[category]
+        raise DataError(
+            describe(
+                "A prediction is of a category that the data does not have",
+                where=self.results.path,
+                found=f"category_id {category}",
+                expected=f"one of {', '.join(map(str, self._label_of))}",
+                mend="Write the category ids of the data, or list `categories` with their names.",
+            )
+        )
+
+
+def _ids_of(results: CocoResults, records: Sequence[Record]) -> dict[str, Id]:
+    """Return record name -> the file's id of the image."""
+    named = {number: name for number, name in results.file_names.items() if name}
+    if named:
+        by_path = {PurePosixPath(record.image): record.name for record in records}
+        finder = ImageFinder(by_path)
+        ids: dict[str, Id] = {}
+        for number, name in named.items():
+            path = finder.find(name)
+            if path is not None and ids.setdefault(by_path[path], number) != number:
+                raise DataError(
+                    describe(
+                        "Two images of the predictions are one image of the data",
+                        where=results.path,
+                        found=f"{named[ids[by_path[path]]]} and {name} for {path}",
+                        expected="file names that tell the images apart, with their folders where needed",
+                    )
+                )
+    else:
+        wanted = set(results.packed)
+        ids = {r.name: number for r in records for number in _possible_ids(r) if number in wanted}
+    if records and not ids:
+        known = ", ".join(str(name) for name in list(named.values() or results.packed)[:3])
+        raise DataError(
+            describe(
+                "Not one image of the predictions is among those to be evaluated",
+                where=results.path,
+                found=known or "no prediction at all",
+                expected=f"images such as {records[0].image.name}",
+                mend="Evaluate on the data that was predicted, or name the images as the data does.",
+            )
+        )
+    return ids
+
+
+def _possible_ids(record: Record) -> tuple[Id | None, ...]:
+    """Return what an image_id of this image may be: the JSON's own id, its name, its file or its stem."""
+    own = record.entry.rpartition("#")[2] if record.entry else None
+    texts = (own, record.name, record.image.name, record.image.stem)
+    return tuple(plain_id(text) for text in texts)
+
+
+def _labels_by_category(results: CocoResults, labels: LabelTable) -> dict[Id, int]:
+    """Return category id -> trained label: by name where the file has names, else by the data's own ids."""
+    if not results.categories:
+        return {value: k for k, known in enumerate(labels.classes) for value in known.values}
+    places = {name.casefold(): k for k, name in enumerate(labels.names)}
+    found = {
+        i: places[name.casefold()] for i, name in results.categories.items() if name.casefold() in places
+    }
+    if not found:
+        raise DataError(
+            describe(
+                "The predictions and the data have no class in common",
+                where=results.path,
+                found=", ".join(list(results.categories.values())[:5]),
+                expected=f"classes of the data: {', '.join(labels.names[:5])}",
+                mend="Name the `categories` as the data names its classes.",
+            )
+        )
+    return found

@@ -1,0 +1,142 @@
+"""How well found segments match true ones: F1 at several IoUs, the IoUs of matches, errors of the count.
+
+Everything is read from whole numbers that add up over images, so that images can be shared among workers and
+drawn again for intervals.
+
+Shape legend: K classes, T thresholds, R rows of counts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.metrics.confusion import Counts, PerClass, ratio
+
+IOUS = tuple(float(f"{0.5 + 0.05 * i:.2f}") for i in range(10))
+"""IoU from which a found segment is the true one: 0.50, 0.55, ..., 0.95, as in COCO's AP."""
+
+RIGHT, WRONG, MISSED, BINS = (slice(len(IOUS) * i, len(IOUS) * (i + 1)) for i in range(4))
+"""Rows of the counts: at each IoU the matched pairs, the found ones without a partner, and the true ones
+without a partner; then the pairs matched at 0.5 by their IoU, in ranges that begin at `IOUS`."""
+
+OFF, IMAGES = 4 * len(IOUS), 4 * len(IOUS) + 1
+"""Rows of the images' errors of the count, without sign, and of the images themselves."""
+
+NUM_ROWS = 4 * len(IOUS) + 2
+
+
+@dataclass(frozen=True)
+class MatchScores:
+    """What the counts say; NaN where there is neither a true segment nor a found one.
+
+    Attributes:
+        f1: (T) twice the matched pairs over the found and the true ones, all classes pooled.
+        precision: (T) part of the found ones that are true.
+        recall: (T) part of the true ones that were found.
+        f1_by_class: (K) F1 at an IoU of 0.5.
+        pairs: (T) matched pairs with an IoU from that of `IOUS` up to the next.
+        count_error: Mean over the images of how many too many or too few were found, without sign; of several
+            classes their errors are added up.
+        count_bias: The same with sign: above 0 where too many are found.
+    """
+
+    f1: PerClass
+    precision: PerClass
+    recall: PerClass
+    f1_by_class: PerClass
+    pairs: Counts
+    count_error: float
+    count_bias: float
+
+
+def match_scores(counts: Counts, counted: npt.NDArray[np.bool_] | None = None) -> MatchScores:
+    """Compute the scores of counts.
+
+    Args:
+        counts: (R, K), of one image or added up over many.
+        counted: (K) classes whose count means something; None takes all.
+    """
+    right, wrong, missed = (counts[rows].sum(1) for rows in (RIGHT, WRONG, MISSED))
+    by_class = [counts[rows.start] for rows in (RIGHT, WRONG, MISSED)]
+    kept = np.ones(counts.shape[1], bool) if counted is None else counted
+    images = int(counts[IMAGES].max(initial=0))
+    bias = int((by_class[1] - by_class[2])[kept].sum())
+    there = images > 0 and bool(kept.any())
+    return MatchScores(
+        f1=ratio(2 * right, 2 * right + wrong + missed),
+        precision=ratio(right, right + wrong),
+        recall=ratio(right, right + missed),
+        f1_by_class=ratio(2 * by_class[0], 2 * by_class[0] + by_class[1] + by_class[2]),
+        pairs=counts[BINS].sum(1),
+        count_error=int(counts[OFF][kept].sum()) / images if there else float("nan"),
+        count_bias=bias / images if there else float("nan"),
+    )
+
+
+def nothing_matched(num_classes: int) -> Counts:
+    """Return the counts of no image."""
+    return np.zeros((NUM_ROWS, num_classes), np.int64)
+
+
+def count_matches(
+    matched: Mapping[int, Counts],
+    ious: Mapping[int, npt.NDArray[np.float64]],
+    *,
+    num_true: Counts,
+    num_found: npt.NDArray[np.int64],
+) -> Counts:
+    """Return the counts of one image.
+
+    Args:
+        matched: Class -> (T) matched pairs at each of `IOUS`.
+        ious: Class -> the IoU of each pair that is matched at 0.5.
+        num_true: (K) true segments, crowds left out.
+        num_found: (T, K) found segments, without those that lie in crowds or on void.
+    """
+    counts = nothing_matched(len(num_true))
+    for k, pairs in matched.items():
+        counts[RIGHT, k] = pairs
+    for k, values in ious.items():
+        # The edges are rounded numbers: an IoU of exactly 0.6 belongs to the range that begins there.
+        places = np.searchsorted(np.asarray(IOUS) - 1e-9, values, side="right") - 1
+        counts[BINS, k] = np.bincount(places, minlength=len(IOUS))
+    counts[WRONG] = num_found - counts[RIGHT]
+    counts[MISSED] = num_true - counts[RIGHT]
+    counts[OFF] = np.abs(counts[WRONG][0] - counts[MISSED][0])
+    counts[IMAGES] = 1
+    return counts
+
+
+def counts_of_coco(judge: Any, rows: list[dict[str, Any] | None], *, least_score: float) -> Counts:  # noqa: ANN401
+    """Return the counts of an image that pycocotools has matched.
+
+    Its matching goes from the surest object down, so that leaving out the unsure ones changes nothing for the
+    others.
+
+    Args:
+        judge: The COCOeval that matched, with the IoUs of this one image.
+        rows: Its result for each class, over objects of all sizes; None where there is nothing of the class.
+        least_score: Objects found with less are left out.
+    """
+    num_classes = len(rows)
+    num_true, num_found = np.zeros(num_classes, np.int64), np.zeros((len(IOUS), num_classes), np.int64)
+    matched, ious = {}, {}
+    for k, row in enumerate(rows):
+        if row is None:
+            continue
+        sure = np.asarray(row["dtScores"]) >= least_score
+        partner, excused = row["dtMatches"][:, sure], row["dtIgnore"][:, sure].astype(bool)
+        num_true[k] = int((np.asarray(row["gtIgnore"]) == 0).sum())
+        num_found[:, k] = (~excused).sum(1)
+        is_pair = (partner > 0) & ~excused
+        matched[k] = is_pair.sum(1)
+        columns = {true["id"]: i for i, true in enumerate(judge._gts[row["image_id"], k])}
+        table = np.asarray(judge.ious[row["image_id"], k])
+        found = np.flatnonzero(sure)[is_pair[0]]
+        ious[k] = np.array(
+            [table[d, columns[int(t)]] for d, t in zip(found, partner[0, is_pair[0]], strict=True)]
+        )
+    return count_matches(matched, ious, num_true=num_true, num_found=num_found)

@@ -1,0 +1,130 @@
+import csv
+import json
+from functools import partial
+
+import pytest
+import yaml
+
+from limner.api import train as train_module
+from limner.api.plan import plan as make_plan
+from limner.api.tune import tune
+from limner.core.errors import ConfigError
+from limner.core.tuning import Tuning
+from limner.planning.search import rounds
+from limner.planning.search.proposals import Spread
+from limner.training import rate_test
+
+SMALL = {
+    "network": {"name": "enet"},
+    "train": {"batch_size": 2, "trackers": []},
+    "input": {"crop_size": [33, 33]},
+}
+OVER = ["optimizer.learning_rate=1e-4..1e-2", "augment.quarter_turns"]
+
+
+@pytest.fixture
+def search(cells, tmp_path, monkeypatch):
+    monkeypatch.setattr(rounds, "SHORTEST", 0.0)
+
+    def run(over=OVER, **named):
+        named = {"trials": 4, "minutes": 0.02, "settings": SMALL, "proposer": Spread()} | named
+        return tune(cells, over, out=tmp_path / "tuned", device="cpu", **named)
+
+    return run
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The folders of runs that were trained, in order."""
+    folders = []
+    fit_run = train_module.fit_run
+
+    def spy(folder, *args, **named):
+        folders.append(folder.root.name)
+        return fit_run(folder, *args, **named)
+
+    monkeypatch.setattr(train_module, "fit_run", spy)
+    return folders
+
+
+def test_a_search_trains_round_by_round(search, trained, cells):
+    found = search()
+    assert trained == ["1-1", "1-2", "1-3", "1-4", "2-1", "2-2"]
+    assert all(trial.score is not None and trial.steps > 0 for trial in found.trials)
+    first, second = found.trials[:4], found.trials[4:]
+    ranked = sorted(first, key=lambda trial: -trial.score)
+    assert [t.candidate for t in second] == [t.candidate for t in ranked[:2]]
+    assert second[0].minutes == pytest.approx(2 * first[0].minutes)
+    assert found.best in second
+    with found.table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["foreground_dice"]) for row in rows] == [t.score for t in found.trials]
+    recipe = yaml.safe_load(found.recipe.read_text())
+    assert recipe["data"] == str(cells)
+    assert recipe["network"] == {"name": "enet"}
+    assert recipe["optimizer"]["learning_rate"] == found.best.settings["optimizer.learning_rate"]
+    page = found.page.read_text()
+    assert "Candidates are spread evenly" in page and "Score by setting" in page
+    again = make_plan(found.recipe, device="cpu")
+    assert again.optimizer.learning_rate == found.best.settings["optimizer.learning_rate"]
+    own = make_plan(cells, settings=SMALL, device="cpu")
+    assert found.trials[0].settings["optimizer.learning_rate"] == own.optimizer.learning_rate
+    run = found.run_of(found.best)
+    assert (run / "model" / "weights.safetensors").is_file()
+    assert not any((run / "checkpoints").glob("*"))
+
+
+def test_an_interrupted_search_goes_on_where_it_was(search, trained, monkeypatch):
+    whole = train_module.fit_run
+
+    def stops(folder, *args, **named):
+        if folder.root.name == "1-2":
+            raise KeyboardInterrupt
+        return whole(folder, *args, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module, "fit_run", stops)
+        with pytest.raises(KeyboardInterrupt):
+            search(trials=2)
+    assert trained == ["1-1"]
+    found = search(trials=2)
+    assert trained == ["1-1", "1-2"]
+    assert search(trials=2).trials == found.trials
+    assert len(trained) == 2
+    with pytest.raises(ConfigError, match="another search"):
+        search(trials=5)
+
+
+def test_a_trial_that_fails_costs_no_other(search, monkeypatch):
+    whole = train_module.fit_run
+
+    def fails(folder, *args, **named):
+        if folder.root.name == "1-2":
+            raise RuntimeError("the sky fell")
+        return whole(folder, *args, **named)
+
+    monkeypatch.setattr(train_module, "fit_run", fails)
+    found = search(trials=2)
+    assert [t.problem for t in found.trials] == ["", "RuntimeError: the sky fell"]
+    assert "the sky fell" in (found.run_of(found.trials[1]) / "problem.txt").read_text()
+    assert "the sky fell" in found.page.read_text()
+
+
+def test_learning_rates_are_tested_and_drawn(cells, tmp_path, monkeypatch):
+    short = partial(rate_test.run_rate_test, num_steps=12)
+    monkeypatch.setattr(rate_test, "run_rate_test", short)
+    found = tune(cells, out=tmp_path / "tuned", settings=SMALL, device="cpu")
+    assert isinstance(found, Tuning)
+    assert 0 < len(found.rate_test.rates) <= 12
+    assert json.loads((tmp_path / "tuned" / "rates.json").read_text())["losses"] == list(
+        found.rate_test.losses
+    )
+    assert "Loss by learning rate" in found.page.read_text()
+    assert found.plot.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_what_makes_no_sense_is_refused(search, cells):
+    with pytest.raises(ConfigError, match="--minutes 60"):
+        search(minutes=None)
+    with pytest.raises(ConfigError, match="name what is searched"):
+        search(over=[])
