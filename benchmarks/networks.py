@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from training_step import stand_in_for_compiled_operators
 
+from limner.inference.device import choose_memory_format
 from limner.networks import build_network
 
 NUM_CLASSES = 19
@@ -179,8 +180,9 @@ class Peer(nn.Module):
 
 def limner_step(name: str, options: Config, images: torch.Tensor) -> Callable[[], None]:
     network = build_network(name, num_classes=NUM_CLASSES, **options).train()
-    network.to(memory_format=torch.channels_last)
-    images = images.contiguous(memory_format=torch.channels_last)
+    layout = choose_memory_format(torch.device("cpu"), spatial_dims=2, training=True)
+    network.to(memory_format=layout)
+    images = images.contiguous(memory_format=layout)
 
     def step() -> None:
         outputs = network(images)

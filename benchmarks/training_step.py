@@ -9,9 +9,7 @@ so that a machine that drifts slows both; the ratio is the median over rounds of
 
 import argparse
 import statistics
-import subprocess
 import sys
-import time
 import types
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -19,6 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from turns import serve, take_turns
 
 from limner.core.batch import Batch
 from limner.core.plan import Plan
@@ -219,7 +218,7 @@ CONTESTANTS = ("peer", "float32", "bfloat16")
 
 
 def work(case: str, contestant: str, arguments: argparse.Namespace) -> None:
-    """Take one timed step for each line on stdin; each contestant has a process to itself."""
+    """Be one contestant."""
     torch.set_num_threads(arguments.threads)
     size, batch = arguments.size, arguments.batch
     torch.manual_seed(0)
@@ -238,40 +237,16 @@ def work(case: str, contestant: str, arguments: argparse.Namespace) -> None:
         model = getattr(smp, peer)("resnet18", encoder_weights=None, classes=NUM_CLASSES)
         step = plain_step(model, images, labels)
     with memory:
-        step()
-        print("ready", flush=True)
-        for _ in sys.stdin:
-            start = time.perf_counter()
-            step()
-            print(time.perf_counter() - start, flush=True)
+        serve(step)
 
 
 def measure(case: str, arguments: argparse.Namespace) -> list[list[float]]:
     """Return the seconds of each contestant's steps, which take turns."""
     options = [f"--{key}={getattr(arguments, key)}" for key in ("threads", "size", "batch")]
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", __file__, *options, f"--worker={case}/{contestant}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        for contestant in CONTESTANTS[: 3 if cpu_has_bfloat16() else 2]
-    ]
-    for worker in workers:
-        while (line := worker.stdout.readline()) and line != "ready\n":
-            pass  # libraries may print while they are imported
-    times: list[list[float]] = [[] for _ in workers]
-    for _ in range(arguments.rounds):
-        for worker, seconds in zip(workers, times, strict=True):
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-            seconds.append(float(worker.stdout.readline()))
-    for worker in workers:
-        worker.stdin.close()
-        worker.wait()
-    return times
+    contestants = CONTESTANTS[: 3 if cpu_has_bfloat16() else 2]
+    commands = [[__file__, *options, f"--worker={case}/{contestant}"] for contestant in contestants]
+    turns = take_turns(commands, rounds=arguments.rounds)
+    return [[turn.seconds for turn in taken] for taken in turns]
 
 
 def main() -> None:

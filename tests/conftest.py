@@ -1,6 +1,9 @@
 """Fixtures that several folders share."""
 
+import importlib.util
 import os
+import pickle
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,57 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; name it with LIMNER_SHARED_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def authors_names():
+    """Lists what Mask2Former's authors call the tensors of a network."""
+    path = Path(__file__).parent / "weights" / "authors_names.py"
+    spec = importlib.util.spec_from_file_location("authors_names", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.authors_names
+
+
+@pytest.fixture(scope="session")
+def authors_state(authors_names):
+    """Makes the tensors of a very small Mask2Former by the authors' names; the network is there too."""
+    from limner.networks import build_network
+    from limner.weights.mask2former_names import DETECTRON2
+    from limner.weights.renaming import our_name
+
+    @cache
+    def make(num_classes=3):
+        torch.manual_seed(0)
+        network = build_network(
+            "mask2former",
+            num_classes=num_classes,
+            backbone="resnet18",
+            backbone_norm="frozen",
+            channels=32,
+            pixel_layers=1,
+            decoder_layers=1,
+            num_queries=5,
+            pixel_feedforward=16,
+            decoder_feedforward=16,
+        ).eval()
+        ours = network.state_dict()
+        names = authors_names(resnet=((2, 2, 2, 2), 2), pixel_layers=1, decoder_layers=1)
+        return {name: ours[our_name(name, DETECTRON2)] for name in names}, network
+
+    return make
+
+
+@pytest.fixture
+def authors_file(authors_state, tmp_path):
+    """Makes a .pkl like those of the authors, with changed tensors."""
+
+    def make(name="model_final.pkl", num_classes=3, **changed):
+        state, _ = authors_state(num_classes)
+        state = {key: value for key, value in (state | changed).items() if value is not None}
+        path = tmp_path / name
+        arrays = {key: value.numpy() for key, value in state.items()}
+        path.write_bytes(pickle.dumps({"model": arrays, "__author__": "MaskFormer"}))
+        return path
+
+    return make

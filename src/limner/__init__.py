@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from limner.api.doctor import doctor
     from limner.api.evaluate import evaluate
     from limner.api.explain import explain
+    from limner.api.import_checkpoint import import_checkpoint
     from limner.api.load import load
     from limner.api.measure import measure
     from limner.api.plan import plan
@@ -47,6 +48,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "explain",
+    "import_checkpoint",
     "load",
     "measure",
     "plan",

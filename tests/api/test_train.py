@@ -7,11 +7,14 @@ import shlex
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from limner.api.load import load
 from limner.api.train import next_free, resume, train
-from limner.core.errors import ConfigError, DataError
+from limner.core.errors import ConfigError, DataError, ModelError
 from limner.core.run_folder import RunFolder
+from limner.planning.files import read_plan
+from limner.training.watchers import Watcher
 
 QUICK = {
     "network": {"name": "unet", "options": {"widths": [4, 6]}},
@@ -95,3 +98,69 @@ def test_a_run_says_where_and_how_it_was_made(cells, tmp_path, monkeypatch):
     # Pasted into a shell, the command has the same arguments again.
     assert shlex.split(environment["command"]) == ["limner", *command[1:]]
     assert "Device" in run.report.read_text("utf-8")
+
+
+STILL = {"optimizer": {"learning_rate": 1e-12, "name": "sgd"}}
+
+
+def test_a_training_starts_from_a_run_and_its_new_class_anew(trained, cells, tmp_path):
+    (cells / "dataset.yaml").write_text(
+        "classes:\n- {name: Background, value: 0}\n- {name: nucleus, value: 255}\n", "utf-8"
+    )
+    said = []
+    watcher = Watcher()
+    watcher.say = said.append
+    quick = {"train": QUICK["train"] | {"ema_decay": None}, "input": QUICK["input"]}
+    run = train(
+        cells,
+        run=tmp_path / "new" / "next",
+        weights=trained.root,
+        settings=quick | STILL,
+        device="cpu",
+        watchers=[watcher],
+    )
+    plan = read_plan(run.plan)
+    assert plan.network.name == "unet" and plan.network.options == {"widths": [4, 6]}
+    assert plan.network.weights == str(trained.root.resolve())
+    report = next(message for message in said if "starts from" in message)
+    assert "1 carried over by name (Background), 1 new (nucleus)" in report
+    before, after = (load_file(folder.model / "weights.safetensors") for folder in (trained, run))
+    head = [name for name, value in before.items() if value.shape[:1] == (2,) and "head" in name]
+    for name in before:
+        same = torch.isclose(before[name], after[name], atol=1e-6, rtol=0)
+        if name not in head and "running" not in name and "num_batches" not in name:
+            assert same.all(), name
+        if name in head and name.endswith("weight"):
+            assert same[0].all() and not same[1].any()
+    assert head
+    origin = json.loads((run.model / "model.json").read_text("utf-8"))["origin"]["started_from"]
+    assert origin["carried_over"] == ["Background"] and origin["tensors"]["by_class"] == len(head)
+
+
+def test_a_training_starts_from_a_checkpoint_and_keeps_its_licence(authors_file, cells, tmp_path):
+    checkpoint = authors_file("model_final_3c8ec9.pkl", 80)
+    run = train(
+        cells,
+        run=tmp_path / "tuned",
+        weights=checkpoint,
+        settings={"train": QUICK["train"], "input": {"crop_size": [64, 64]}},
+        device="cpu",
+    )
+    plan = read_plan(run.plan)
+    assert plan.network.name == "mask2former" and plan.network.options["num_queries"] == 5
+    assert plan.input.mean == pytest.approx((123.675, 116.28, 103.53))
+    assert plan.inference.resize.is_idle  # it is trained, and so predicted, at the images' own size
+    card = json.loads((run.model / "model.json").read_text("utf-8"))
+    assert card["licence"] == "CC-BY-NC-4.0"
+    assert card["origin"]["started_from"]["weights"] == str(checkpoint)
+    assert load(run.root, device="cpu").predict(cells / "images" / "cell_5.png").semantic.shape == (45, 50)
+
+
+def test_weights_that_do_not_go_with_the_network_are_refused_before_anything_runs(trained, cells, tmp_path):
+    with pytest.raises(ConfigError, match=r"another network[\s\S]*found: +unet[\s\S]*expected: enet"):
+        train(cells, run=tmp_path / "no", network="enet", weights=trained.root, device="cpu")
+    with pytest.raises(ModelError, match="no such checkpoint"):
+        train(cells, run=tmp_path / "no", weights=tmp_path / "nowhere", device="cpu")
+    with pytest.raises(ConfigError, match="brings its own weights"):
+        train(cells, run=tmp_path / "no", network=torch.nn.Identity(), weights=trained.root, device="cpu")
+    assert not (tmp_path / "no").exists()

@@ -25,6 +25,7 @@ def test_the_version_is_said():
         "report",
         "doctor",
         "tune",
+        "import",
     ],
 )
 def test_the_help_names_every_verb(verb):

@@ -7,11 +7,20 @@ from limner.cli.plan import _train_command
 def test_the_command_trains_what_was_planned():
     settings = ["network.options={widths: [8, 16]}", "train.steps=5"]
     command = _train_command(
-        Path("my data"), task=None, network="unet", minutes=2.5, settings=settings, device="cpu"
+        Path("my data"),
+        task=None,
+        network="unet",
+        weights=Path("a run"),
+        minutes=2.5,
+        settings=settings,
+        device="cpu",
     )
     assert shlex.split(command) == [
-        *("limner", "train", "my data", "--network", "unet", "--minutes", "2.5", "--device", "cpu"),
+        *("limner", "train", "my data", "--network", "unet", "--weights", "a run"),
+        *("--minutes", "2.5", "--device", "cpu"),
         *("--set", settings[0], "--set", settings[1]),
     ]
-    plain = _train_command(Path("data"), task=None, network=None, minutes=None, settings=(), device="auto")
+    plain = _train_command(
+        Path("data"), task=None, network=None, weights=None, minutes=None, settings=(), device="auto"
+    )
     assert plain == "limner train data"

@@ -5,8 +5,9 @@ from typer.testing import CliRunner
 
 from limner.cli import console
 from limner.cli.app import app
-from limner.cli.settings import parse_scales, parse_window
+from limner.cli.settings import parse_resize, parse_scales, parse_window
 from limner.core.errors import ConfigError
+from limner.core.plan import ResizePlan
 from limner.weights.bundle import save_model
 
 
@@ -70,3 +71,31 @@ def test_scales():
     for text in ("0", "1,,2", "x", "nan", "-1"):
         with pytest.raises(ConfigError, match="--scales expects"):
             parse_scales(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("800", {"shortest": 800, "multiple": 32}),
+        ("800,1333", {"shortest": 800, "longest": 1333, "multiple": 32}),
+        ("384x512", {"size": (384, 512), "multiple": 32}),
+        ("no", {}),
+    ],
+)
+def test_resizing_is_read(text, expected):
+    now = ResizePlan(shortest=5, multiple=32)
+    assert parse_resize(text, now) == ResizePlan(**expected)
+    assert parse_resize("", now) is None
+
+
+@pytest.mark.parametrize("text", ["yes", "800,", "800,300", "0", "3x4x5"])
+def test_resizing_that_is_none_is_refused(text):
+    with pytest.raises(ConfigError, match="--resize expects 800"):
+        parse_resize(text, ResizePlan())
+
+
+def test_images_can_be_resized_first(folder):
+    result = run(folder / "model", folder / "in", "--out", folder / "out", "--resize", "48")
+    assert result.exit_code == 0, result.output
+    mask = cv2.imdecode(np.fromfile(folder / "out" / "masks" / "ü.png", np.uint8), cv2.IMREAD_UNCHANGED)
+    assert mask.shape == (70, 90)

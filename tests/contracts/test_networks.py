@@ -75,6 +75,29 @@ TINY = {
         "decoder_layers": 3,
         "decoder_feedforward": 16,
     },
+    "per-pixel": {
+        "backbone": "resnet18",
+        "channels": 32,
+        "heads": 4,
+        "feedforward": 16,
+        "decoder_layers": 2,
+    },
+    "maskformer": {
+        "backbone": "resnet18",
+        "channels": 32,
+        "heads": 4,
+        "num_queries": 10,
+        "feedforward": 16,
+        "pixel_layers": 1,
+        "decoder_layers": 3,
+    },
+    "eomt": {
+        "backbone": "vit_tiny_patch16_224",
+        "num_blocks": 3,
+        "joint_blocks": 2,
+        "num_queries": 10,
+        "image_size": 64,
+    },
     "unet3d": {"widths": (4, 8, 12)},
 }
 # Parameters that the authors' training leaves as they were drawn.

@@ -78,6 +78,14 @@ def test_the_f1_of_an_image_counts_the_sure_ones() -> None:
     assert (scores.rank, scores.precision, scores.recall) == (2 * 1 / 4, 0.5, 0.5)
 
 
+def test_an_image_without_objects_counts_what_was_found_in_it() -> None:
+    prediction, _ = objects()
+    scorer = build_scorer("instance", LABELS.things())
+    nothing = Sample("a", IMAGE, segments=segments_of([], [], shape=(20, 30)))
+    scores = scorer.score(prediction, nothing)
+    assert (scores.num_true, scores.num_found, scores.f1) == (0, 2, 0)
+
+
 def test_panoptic_scores_of_things_and_stuff() -> None:
     prediction, sample = regions()
     found = dict(build_scorer("panoptic", LABELS).score(prediction, sample).__dict__)

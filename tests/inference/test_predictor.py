@@ -182,3 +182,19 @@ def test_bfloat16_is_close_to_float32(tiny_model):
     found = Predictor(model, device="cpu", precision="bfloat16").predict(picture, probabilities=True)
     assert found.probabilities.dtype == np.float32
     np.testing.assert_allclose(found.probabilities, whole(model, picture), atol=0.05)
+
+
+def test_a_resized_image_gives_results_of_its_own_size(tiny_model):
+    image = np.random.default_rng(3).integers(0, 256, (60, 91, 3), dtype=np.uint8)
+    model = tiny_model(resize={"shortest": 120, "multiple": 32})
+    prediction = Predictor(model, device="cpu").predict(image, probabilities=True)
+    assert prediction.semantic.shape == (60, 91) and prediction.probabilities.shape == (2, 60, 91)
+    # By hand: 120 / 60 = 2, so 120 x 182, stretched to 128 x 192.
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    seen = torch.nn.functional.interpolate(pixels, (128, 192), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        logits = model(seen).logits
+    back = torch.nn.functional.interpolate(logits, (60, 91), mode="bilinear")[0].softmax(0).numpy()
+    np.testing.assert_allclose(prediction.probabilities, back, atol=1e-5)
+    plain = Predictor(model, device="cpu").predict(image)
+    np.testing.assert_array_equal(plain.semantic, back.argmax(0))

@@ -19,10 +19,18 @@ def test_binary_masks_are_sampled_as_floats_are():
     masks = torch.rand(3, 7, 5, generator=generator()) > 0.5
     points = torch.rand(3, 40, 2, generator=generator(1))
     expected = F.grid_sample(masks[:, None].float(), 2 * points[:, None] - 1, align_corners=False)[:, 0, 0]
-    torch.testing.assert_close(sample_masks_at(masks, points, torch.arange(3)), expected)
+    torch.testing.assert_close(sample_masks_at(masks, points), expected)
     torch.testing.assert_close(sample_masks_at(masks, points[0])[0], expected[0])
-    turned = sample_masks_at(masks, points[:2], torch.tensor([2, 2]))
-    torch.testing.assert_close(turned[0], sample_masks_at(masks[2:], points[0])[0])
+    assert sample_masks_at(masks[:0], points[0]).shape == (0, 40)
+
+
+def test_masks_are_sampled_a_few_at_a_time(monkeypatch):
+    masks = torch.rand(5, 7, 5, generator=generator()) > 0.5
+    points = torch.rand(5, 40, 2, generator=generator(1))
+    whole, shared = sample_masks_at(masks, points), sample_masks_at(masks, points[0])
+    monkeypatch.setattr("limner.losses.points._CHUNK_PIXELS", 70)
+    torch.testing.assert_close(sample_masks_at(masks, points), whole)
+    torch.testing.assert_close(sample_masks_at(masks, points[0]), shared)
 
 
 def test_sampling_commutes_with_the_product_over_channels():

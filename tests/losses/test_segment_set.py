@@ -17,19 +17,23 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def outputs(*, batch=2, earlier=2, size=(9, 8), seed=0):
+def outputs(*, batch=2, earlier=2, size=(9, 8), seed=0, shares=True):
     draws = generator(seed)
-    features = torch.randn(batch, CHANNELS, *size, generator=draws).requires_grad_()
+
+    def draw_features():
+        return torch.randn(batch, CHANNELS, *size, generator=draws).requires_grad_()
+
+    features = draw_features()
     layers = [
         QueryMasks(
             torch.randn(batch, QUERIES, CLASSES + 1, generator=draws).requires_grad_(),
             torch.randn(batch, QUERIES, CHANNELS, generator=draws).requires_grad_(),
-            features,
+            features if shares else draw_features(),
         )
         for _ in range(earlier + 1)
     ]
     last = layers.pop()
-    return QueryMasks(last.class_logits, last.embeddings, features, tuple(layers))
+    return QueryMasks(last.class_logits, last.embeddings, last.features, tuple(layers))
 
 
 def target(count, *, size=(18, 16), seed=0):
@@ -43,7 +47,17 @@ def loss_of(found, targets, *, seed=0, **options):
     return loss(found, targets, generator=generator(seed))
 
 
-def naive(found, targets, seed=0):  # noqa: C901 - the whole paper at once
+def cross_entropy_of(scores, true):
+    return F.binary_cross_entropy_with_logits(scores, true)
+
+
+def focal_of(scores, true):
+    p = scores.sigmoid()
+    inside, outside = 0.25 * (1 - p) ** 2 * -p.log(), 0.75 * p**2 * -(1 - p).log()
+    return (true * inside + (1 - true) * outside).mean()
+
+
+def naive(found, targets, seed=0, mask_loss=cross_entropy_of):  # noqa: C901 - the whole paper at once
     """The paper's loss, with the maps of all queries, a query and an image at a time."""
     draws = generator(seed)
     layers = [*found.auxiliary, found]
@@ -67,7 +81,7 @@ def naive(found, targets, seed=0):  # noqa: C901 - the whole paper at once
                 [
                     [
                         -2 * chance.detach()[q, truth.labels[n]]
-                        + 5 * F.binary_cross_entropy_with_logits(scores[q], true[n])
+                        + 5 * mask_loss(scores[q], true[n])
                         + 5 * dice(scores[q].sigmoid(), true[n])
                         for n in range(count)
                     ]
@@ -89,8 +103,8 @@ def naive(found, targets, seed=0):  # noqa: C901 - the whole paper at once
         points = torch.cat((candidates.gather(1, order), rest), 1)
         scores, true = sample(maps, points), sample(truth.masks[[n for *_, n in matched]], points)
         for row, (i, _, _) in enumerate(matched):
-            cross_entropy = F.binary_cross_entropy_with_logits(scores[row], true[row])
-            totals[i] += 5 * (cross_entropy + dice(scores[row].sigmoid(), true[row])) / normalizer
+            own = mask_loss(scores[row], true[row])
+            totals[i] += 5 * (own + dice(scores[row].sigmoid(), true[row])) / normalizer
     for index, layer in enumerate(layers):
         wanted = torch.full((len(targets), QUERIES), CLASSES)
         for image, truth in enumerate(targets):
@@ -101,13 +115,17 @@ def naive(found, targets, seed=0):  # noqa: C901 - the whole paper at once
     return totals
 
 
+@pytest.mark.parametrize("mask_loss", ["cross_entropy", "focal"])
+@pytest.mark.parametrize("shares", [True, False])
 @pytest.mark.parametrize("counts", [(3, 5), (0, 2), (4, 12), (0, 0)])
-def test_equals_the_naive_form_and_so_do_the_gradients(counts):
+def test_equals_the_naive_form_and_so_do_the_gradients(counts, shares, mask_loss):
     targets = [target(count, seed=position) for position, count in enumerate(counts)]
-    found = outputs()
-    leaves = [found.features, *(t for o in (found, *found.auxiliary) for t in (o.class_logits, o.embeddings))]
-    parts = loss_of(found, targets)
-    *earlier, last = naive(found, targets)
+    found = outputs(shares=shares)
+    layers = (found, *found.auxiliary)
+    leaves = [t for o in layers for t in (o.class_logits, o.embeddings, o.features)]
+    parts = loss_of(found, targets, mask_loss=mask_loss)
+    formula = {"cross_entropy": cross_entropy_of, "focal": focal_of}[mask_loss]
+    *earlier, last = naive(found, targets, mask_loss=formula)
     torch.testing.assert_close(parts["class"] + parts["mask"] + parts["dice"], last)
     for index, expected in enumerate(earlier):
         torch.testing.assert_close(parts[f"auxiliary_{index}"], expected)
@@ -190,7 +208,14 @@ def test_one_transfer_to_the_host(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "options", [{"class_weight": -1.0}, {"num_points": 0}, {"importance": 1.5}, {"oversample": 0.5}]
+    "options",
+    [
+        {"mask_loss": "dice"},
+        {"class_weight": -1.0},
+        {"num_points": 0},
+        {"importance": 1.5},
+        {"oversample": 0.5},
+    ],
 )
 def test_settings_out_of_range(options):
     with pytest.raises(ConfigError, match=next(iter(options))):

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.networks import NETWORKS, build_network
@@ -73,3 +74,20 @@ def test_timm_is_not_imported_for_our_own_backbones():
         "build_network('encoder-unet', num_classes=2, backbone='resnet18'); sys.exit('timm' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "channels", "dropout"),
+    [
+        ({}, 128, 0.1),  # a quarter of ResNet-18's
+        ({"layout": "segmentation-models-pytorch"}, 256, 0.0),
+        ({"layout": "segmentation-models-pytorch", "channels": 32, "dropout": 0.3}, 32, 0.3),
+        ({"layout": "paper", "channels": None}, 256, 0.1),
+    ],
+)
+def test_a_layout_of_deeplabv3plus_decides_what_is_not_set(options, channels, dropout):
+    with torch.device("meta"):
+        network = build_network("deeplabv3plus", num_classes=3, backbone="resnet18c", **options)
+    assert network.head.conv.in_channels == channels
+    found = [module.p for module in network.head if isinstance(module, torch.nn.Dropout2d)]
+    assert found == ([dropout] if dropout else [])

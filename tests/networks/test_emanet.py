@@ -1,4 +1,8 @@
 import copy
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -83,3 +87,38 @@ def test_a_resumed_run_goes_on_as_one_that_never_stopped():
     module(images(3))
     resumed(images(3))
     assert torch.equal(module.bases, resumed.bases)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch was built without it")
+def test_two_processes_with_parts_of_their_halves_keep_the_bases_of_the_whole(tmp_path, emanet_process):
+    emanet_process.train(0, 1, tmp_path)
+    command = [sys.executable, emanet_process.__file__]
+    both = [
+        subprocess.Popen([*command, str(rank), "2", str(tmp_path)], stderr=subprocess.PIPE, text=True)
+        for rank in (0, 1)
+    ]
+    try:
+        for process in both:
+            _, problem = process.communicate(timeout=120)
+            assert process.returncode == 0, problem[-3000:]
+    finally:
+        for process in both:
+            process.kill()
+    before = emanet_process.build()[1].bases
+    for step in range(emanet_process.STEPS):
+        whole, *halves = (torch.load(tmp_path / f"{name}-{step}.pt") for name in ("1-0", "2-0", "2-1"))
+        assert torch.equal(*halves)
+        torch.testing.assert_close(halves[0], whole)
+        assert (whole - before).abs().max() > 1e-2  # or it would prove little
+        before = whole
+
+
+@pytest.fixture
+def emanet_process():
+    spec = importlib.util.spec_from_file_location(
+        "emanet_process", Path(__file__).with_name("emanet_process.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -34,6 +34,14 @@ MAE = {
     "channels": 768,
     "auxiliary_level": 2,
 }
+FROZEN = {"backbone_norm": "frozen"}
+WOLNY_DECONV = {
+    "widths": (32, 64, 128, 256),
+    "upsampling": "overlapping",
+    "upsampling_bias": False,
+    "conv_bias": False,
+}
+EOMT_L = {"backbone": "vit_large_patch14_reg4_dinov2", "num_queries": 100}
 # The reference's name and variant -> (network, classes, channels, options, parameters, hash of the shapes).
 ROWS = {
     ("UNet", "original 2015 (valid convs, no BN, 2x2 up-conv), 3 in, 19 out"): (
@@ -384,6 +392,59 @@ ROWS = {
         ),
         "566c92efd7c2662916ed2e5365ee677c34df712464273d3460d0dc24565c1a3f",
     ),
+    (
+        "EoMT",
+        "EoMT-L Cityscapes semantic, img 1024, patch 16, 100 queries, 4 joint blocks, 19 classes",
+    ): (
+        *("eomt", 19, 3, EOMT_L | {"image_size": 1024}, 319032340),
+        "7e37a0e1f0a77e13319a01a90adad0508b4ad30619cb6e566e45a840a0d78dcb",
+    ),
+    (
+        "EoMT",
+        "EoMT-L ADE20K semantic, img 512, patch 16, 100 queries, 4 joint blocks, 150 classes",
+    ): (
+        *("eomt", 150, 3, EOMT_L | {"image_size": 512}, 316020887),
+        "707b4c365865f642e0e2cbf60d99cd831a17b36e108c0900e6594e25fab5acc5",
+    ),
+    (
+        "EoMT",
+        "EoMT-L COCO instance, img 640, patch 16, 200 queries, 4 joint blocks, 80 classes",
+    ): (
+        *("eomt", 80, 3, {"backbone": "vit_large_patch14_reg4_dinov2"}, 316641361),
+        "b9268feb57e568085e9ea8253243a3d3eb4f03d82241bd0a325cd5c12157cd18",
+    ),
+    ("MaskFormer", "ade20k-150-panoptic/maskformer_panoptic_R50_bs16_720k (official)"): (
+        *("maskformer", 150, 3, FROZEN | {"pixel_layers": 6}, 45016407),
+        "a15535dfa7ca74197f779968ffd73637b3312ac43f4c2d2e3a37442fe763e872",
+    ),
+    ("MaskFormer", "ade20k-full-847/per_pixel_baseline_plus_R50_bs16_200k (official)"): (
+        *("per-pixel", 847, 3, FROZEN, 41407168),
+        "5876072f35137d8d2e3fc3da27fbc370ede24fe9151e7d0f599e4b15c5895cf2",
+    ),
+    ("MaskFormer", "mmdet R50 COCO panoptic"): (
+        *("maskformer", 133, 3, {"pixel_layers": 6}, 45065158),
+        "e19ef18b057559c6e81096ffcb21935e7ce5b7fb37e9db582d7d40a3b6352ebf",
+    ),
+    ("MaskFormer", "ade20k-150/per_pixel_baseline_R50_bs16_160k (official)"): (
+        *("per-pixel", 150, 3, FROZEN | {"decoder_layers": 0}, 31033942),
+        "d9e4640f54374f6710cf25e50c1fd23813780b6b0618493598851eaf9ee38f4f",
+    ),
+    ("MaskFormer", "coco-stuff-10k-171/per_pixel_baseline_R50_bs32_60k (official)"): (
+        *("per-pixel", 171, 3, FROZEN | {"decoder_layers": 0}, 31039339),
+        "b35d8519cc64fee6a2123a2384270da45c8c1a0b6d047087f65a103982ddf1d7",
+    ),
+    ("MaskFormer", "mapillary-vistas-65/maskformer_R50_bs16_300k (official)"): (
+        *("maskformer", 65, 3, FROZEN, 41232898),
+        "00cdb83595cad659dcb94969bb249d11c66c58fabce09f15812235b6ebd83a00",
+    ),
+    ("MaskFormer", "coco-stuff-10k-171/maskformer_R50_bs32_60k (official)"): (
+        *("maskformer", 171, 3, FROZEN, 41260140),
+        "c801527531e27e70621e690a3896f0f962343a97aeffdaffe6b341bc2030ffbf",
+    ),
+    ("MaskFormer", "coco-stuff-10k-171/per_pixel_baseline_plus_R50_bs32_60k (official)"): (
+        *("per-pixel", 171, 3, FROZEN, 41234112),
+        "4adb1d07585a2a8b8cec7e1b1f83cfc9efc18fe4347b7f7bab16c3abe0fda654",
+    ),
     ("PSANet", "PSANet-r101-d8"): (
         *("psanet", 19, 3, {"backbone": "resnet101c"}, 78130822),
         "6cd2ad714544536d048807185c94ae1bf9ae389dfcbecb83380eb3638ba8caf1",
@@ -463,6 +524,10 @@ ROWS = {
         {"norm": "group", "norm_first": True, "upsampling": "nearest", "conv_bias": False},
         16318756,
         "9c52fd038b399ba571bae78e4113b3c0d2047778b2f02941a5b73e06c7b612ff",
+    ),
+    ("3D U-Net", "wolny UNet3D f_maps 32, cbr, upsample=deconv, 3 in, 3 out"): (
+        *("unet3d", 3, 3, WOLNY_DECONV, 4662419),
+        "4c68fef4ded60c656183b8326ce243ad302512b92c6b1821e7ad1052615e5fb1",
     ),
 }
 

@@ -22,7 +22,7 @@ BACKBONE = {
 RENAME = [
     (r"^backbone\.stem\.7\.", "backbone.bn1."),
     (r"^backbone\.stem\.", "backbone.conv1."),
-    (r"^decode_head\.psp_modules\.(\d)\.1\.", r"pyramid.branches.\1."),
+    (r"^decode_head\.psp_modules\.(\d)\.1\.", r"context.branches.\1."),
     (r"^decode_head\.image_pool\.1\.", "context.image_branch."),
     (r"^decode_head\.aspp_modules\.", "context.branches."),
     (r"^decode_head\.c1_bottleneck\.", "low_level."),
@@ -94,7 +94,7 @@ def _mmseg(models, name, depth):
 
 
 def _rename(state, name):
-    bottleneck = "pyramid.fusion." if name == "pspnet" else "context.projection."
+    bottleneck = "context.fusion." if name == "pspnet" else "context.projection."
     renamed = {}
     for key, value in state.items():
         for pattern, replacement in [(r"^decode_head\.bottleneck\.", bottleneck), *RENAME]:

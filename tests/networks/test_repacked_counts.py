@@ -65,6 +65,18 @@ ROWS = {
         *("segformer", 19, 3, {"backbone": "mit_b2", "decoder": "mmsegmentation", "channels": 256}, 24728019),
         "18fd8d9cb3c84e1870a599418a99a14bdfde854a45a012e17bac1edabfcb450f",
     ),
+    ("Mask2Former", "HF R50, 19 labels, 100 queries"): (
+        *("mask2former", 19, 3, {}, 44007700),
+        "0bae52583b46fae106b0047ccbc45086817e8bba28d8df63eae4a4687d9e0f08",
+    ),
+    ("Mask2Former", "HF Swin-T, 150 labels, 100 queries"): (
+        *("mask2former", 150, 3, {"backbone": "swin_tiny_patch4_window7_224"}, 47441169),
+        "5fe170670638c7097ef9e8f1bfa1c81389a5467cd7d54955be2ee0da82474ade",
+    ),
+    ("Mask2Former", "HF Swin-T, 80 labels (COCO instance), 100 queries"): (
+        *("mask2former", 80, 3, {"backbone": "swin_tiny_patch4_window7_224"}, 47423179),
+        "03845a50a27f3df545950f17f4fd3b2f99121b433df95b31fec1ec0d9169fdb4",
+    ),
     ("TransUNet", "R50+ViT-B/16, img 224, 9 classes"): (
         *("transunet", 9, 3, {"image_size": 224}, 105277081),
         "d4b8073d52280a7b729f62fe95b7e238fa64bd6c598dc76df5d899ebec8ed36d",
@@ -100,6 +112,8 @@ def _layout(row):
     name, variant = row
     if name == "TransUNet":
         return _as_transunet
+    if name == "Mask2Former":
+        return _as_transformers_mask2former
     return _as_transformers if variant.startswith("HF ") else _as_mmsegmentation
 
 
@@ -119,6 +133,17 @@ def _as_transformers(ours):
             yield from [(shape[0] // 2, *shape[1:])] * 2
         else:
             yield shape
+
+
+def _as_transformers_mask2former(ours):
+    """Queries, keys and values apart, but for the cross-attention; on Swin, a norm that is never used."""
+    for key, shape in ours.items():
+        if ".attn.qkv." in key or ".self_attn.in_proj_" in key:
+            yield from [(shape[0] // 3, *shape[1:])] * 3
+        else:
+            yield shape
+    if any("relative_position_bias_table" in key for key in ours):
+        yield from [(768,), (768,)]
 
 
 def _as_mmsegmentation(ours):

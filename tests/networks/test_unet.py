@@ -116,3 +116,16 @@ def test_a_small_3d_unet_learns_a_ball():
     dice = 2 * (found * truth).sum() / (found.sum() + truth.sum())
     # Thresholding the noisy volume itself at one half reaches a Dice of about 0.55.
     assert dice > 0.95
+
+
+def test_overlapping_steps_reach_twice_the_size_and_the_next_width():
+    # Kernels of ones: pixels 1 and 10 become 1, 1 + 10, 10, of which the first is repeated.
+    network = build_network("unet", num_classes=1, in_channels=1, widths=(2, 4), upsampling="overlapping")
+    up = network.decoder[0].up
+    assert up.conv.weight.shape == (4, 2, 3, 3)
+    with torch.no_grad():
+        up.conv.weight.fill_(1)
+        up.conv.bias.zero_()
+        found = up(torch.tensor([[1.0, 10.0]]).expand(1, 4, 1, 2))
+    assert found.shape == (1, 2, 2, 4)
+    assert found[0, 0, 0].tolist() == [4, 4, 44, 40]

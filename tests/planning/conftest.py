@@ -79,7 +79,7 @@ def make_case(make_facts, make_labels, cpu):
     def make(facts=None, *, num_classes=2, machine=cpu, minutes=None, cost=None):
         facts = facts or make_facts()
         labels = make_labels(num_classes)
-        cost = cost or Cost(1_000_000, 0.0, 1000.0, 1e-6, 300.0)
+        cost = cost or Cost(1_000_000, 0.0, 1000.0, 0.0, 1e-6, 300.0)
         names = [image.name for image in facts.images]
         splits = {"train": names, "val": []}
         return Case(take_fingerprint(facts, labels, splits), labels, machine, minutes, lambda settled: cost)

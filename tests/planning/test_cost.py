@@ -1,5 +1,7 @@
 """The measured cost of networks whose cost is known."""
 
+import time
+
 import pytest
 import torch
 from torch import nn
@@ -47,6 +49,17 @@ def test_bfloat16_keeps_less():
     short = measure_cost(Squares(), total, channels=3, precision="bfloat16")
     kept = short.bytes_per_pixel / WORKSPACE["bfloat16"]
     assert kept < full.bytes_per_pixel / WORKSPACE["float32"]
+
+
+def test_time_that_does_not_grow_with_the_image_is_told_apart():
+    class Waiting(Squares):
+        def forward(self, images):
+            time.sleep(0.2)
+            return super().forward(images)
+
+    cost = measure_cost(Waiting(), total, channels=3)
+    # 18432 pixels of the larger input; at least 0.3 of its time is taken to grow with the pixels.
+    assert cost.seconds_per_step == pytest.approx(0.7 * cost.seconds(18432), rel=0.3)
 
 
 def test_volumes_are_measured_too():

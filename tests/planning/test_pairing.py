@@ -7,7 +7,7 @@ import pytest
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.networks import NETWORKS
 from limner.planning import pairing
-from limner.planning.pairing import check_options, check_pairing
+from limner.planning.pairing import check_options, check_pairing, check_start
 
 
 @dataclass(frozen=True)
@@ -41,3 +41,12 @@ def test_options_are_tried_without_memory_for_weights():
     check_options("unet", {"widths": [1024, 2048, 4096, 8192]})  # four gigabytes, were they allocated
     with pytest.raises(ConfigError, match="did you mean 'widths'"):
         check_options("unet", {"width": [4, 8]})
+
+
+def test_weights_of_another_network_or_of_other_dimensions_are_refused(tiny_plan):
+    plan = tiny_plan()
+    check_start(plan, {"network.name": "unet"}, 2)
+    with pytest.raises(ConfigError, match=r"another network: m[\s\S]*found: +unet, 2 classes[\s\S]*enet"):
+        check_start(plan, {"network.name": "enet", "network.weights": "m"}, 2)
+    with pytest.raises(ConfigError, match="other dimensions"):
+        check_start(plan, {}, 3)

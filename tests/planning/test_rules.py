@@ -1,5 +1,6 @@
 """Each rule on cases whose answer is plain; the numbers in comments are worked out by hand."""
 
+from dataclasses import replace
 from math import prod
 
 import pytest
@@ -51,6 +52,16 @@ def test_the_size_table_answers_every_question():
                 row = find_preset(on_cpu=on_cpu, spatial_dims=dims, minutes=minutes)
                 assert (row.on_cpu, row.spatial_dims) == (on_cpu, dims)
     assert all(row.batch_size & (row.batch_size - 1) == 0 for row in PRESETS)  # halved where images are few
+
+
+def test_a_network_of_segments_brings_the_loss_of_its_paper(make_case, gpu):
+    usual, _ = settle(make_case(machine=gpu), task="panoptic")
+    assert usual["loss.terms"] == (LossTerm(name="segment_set"),)
+    settled, reasons = settle(make_case(), network__name="maskformer", task="panoptic")
+    (term,) = settled["loss.terms"]
+    assert (term.options["mask_loss"], term.options["mask_weight"]) == ("focal", 20)
+    assert term.options["num_points"] < 12544  # on a CPU
+    assert "focal" in reasons["loss.terms"]
 
 
 def test_three_minutes_of_cpu_get_a_small_unet(make_case):
@@ -247,10 +258,48 @@ def test_cost_is_linear():
         weight_bytes=100,
         fixed_bytes=50.0,
         bytes_per_pixel=2.0,
-        seconds_per_pixel=1.0,
+        seconds_per_step=3.0,
+        seconds_per_pixel=0.5,
         forward_bytes_per_pixel=1.0,
     )
     # AdamW: weights, gradients, two moments and the average: 5 copies = 500; 50 fixed; 10 pixels = 20.
     assert cost.training_bytes(10, optimizer="adamw") == 570
     assert cost.pixels_that_fit(570, optimizer="adamw") == 10
+    assert cost.seconds(10) == 8.0
     assert cost.pixels_that_fit(10, optimizer="adamw") == 0
+
+
+MEAN_OF_WEIGHTS = (111.0, 112.0, 113.0)
+
+
+@pytest.fixture
+def start(tiny_plan):
+    """The plan of weights: a U-Net on RGB of 8 bits."""
+    plan = tiny_plan()
+    return plan.model_copy(update={"input": plan.input.model_copy(update={"mean": MEAN_OF_WEIGHTS})})
+
+
+def test_weights_settle_network_input_and_pretraining(make_case, make_facts, start):
+    case = replace(make_case(make_facts(4)), start=start)
+    settled, reasons = settle(case)
+    assert settled["network.name"] == "unet" and settled["network.options"] == {"widths": [4, 6]}
+    assert settled["network.pretrained"] == "no"
+    assert settled["input.mean"] == MEAN_OF_WEIGHTS and "weights it starts from" in reasons["input.mean"]
+    assert "weights it starts from" in reasons["network.name"]
+
+
+def test_weights_for_colour_take_grey_images(make_case, make_facts, start):
+    case = replace(make_case(make_facts(4, channels=1)), start=start)
+    assert settle(case)[0]["input.channels"] == 3
+
+
+def test_weights_for_8_bits_do_not_tell_the_mean_of_16(make_case, make_facts, start):
+    case = replace(make_case(make_facts(4, dtype="uint16")), start=start)
+    assert settle(case)[0]["input.mean"] != MEAN_OF_WEIGHTS
+
+
+def test_the_encoder_of_weights_moves_slowly(make_case, make_facts, start):
+    network = start.network.model_copy(update={"name": "mask2former", "options": {}})
+    case = replace(make_case(make_facts(4)), start=start.model_copy(update={"network": network}))
+    assert settle(case)[0]["optimizer.multipliers"] == {"backbone": 0.1}
+    assert settle(replace(case, start=start))[0]["optimizer.multipliers"] == {}

@@ -10,6 +10,7 @@ import yaml
 from limner.core.config import merge, parse_assignment
 from limner.core.errors import ConfigError, ModelError
 from limner.core.run_folder import RunFolder
+from limner.networks import build_network
 from limner.training.checkpoints import Checkpoints
 from limner.training.watchers import Watcher
 
@@ -166,3 +167,22 @@ def test_a_fresh_run_takes_nothing_from_the_folder(tmp_path, tiny):
     assert result.steps == 2
     assert max(int(step) for step, _, _ in rows(tmp_path)) == 2
     assert yaml.safe_load((tmp_path / "plan.yaml").read_text())["train"]["steps"] == 2
+
+
+def test_a_network_of_queries_draws_the_same_points_after_a_stop(tmp_path, tiny):
+    sizes = {"channels": 32, "num_queries": 4, "pixel_layers": 1, "decoder_layers": 1}
+    plan = plan_of(tiny, ["loss.terms=[{name: segment_set, options: {num_points: 50}}]"], steps=6)
+
+    def run(folder, **options):
+        torch.manual_seed(0)
+        network = build_network(
+            "mask2former", num_classes=2, pretrained="no", backbone="resnet18", heads=2, **sizes
+        )
+        return tiny.run_tiny(folder, plan, network=network, **options)
+
+    run(tmp_path / "whole")
+    with pytest.raises(InterruptedError):
+        run(tmp_path / "broken", watchers=[StopAt(5)])
+    run(tmp_path / "broken", resume=True)
+    assert weights(tmp_path / "broken") == weights(tmp_path / "whole")
+    assert rows(tmp_path / "broken") == rows(tmp_path / "whole")

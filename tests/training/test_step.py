@@ -4,9 +4,10 @@ from accelerate import Accelerator
 from torch import nn
 
 from limner.core.batch import Batch
-from limner.core.outputs import DenseLogits
+from limner.core.outputs import DenseLogits, QueryMasks
 from limner.core.plan import LossPlan
 from limner.tasks.semantic import SemanticTask
+from limner.tasks.task import LossValue
 from limner.training.devices import build_accelerator
 from limner.training.step import compute_gradients, split_batch
 
@@ -30,6 +31,38 @@ def a_batch(size=6):
     images = torch.randint(0, 256, (size, 3, 5, 5), generator=numbers, dtype=torch.uint8)
     masks = torch.randint(0, 2, (size, 5, 5), generator=numbers, dtype=torch.uint8)
     return Batch(images, masks, tuple(f"image {i}" for i in range(size)))
+
+
+class Queries(nn.Module):
+    """Two layers that share their features, as every network of queries may."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.queries = nn.Conv2d(3, 4, 1), nn.Linear(4, 4)
+
+    def forward(self, images):
+        features, queries = (
+            self.conv(images.float()),
+            self.queries(images.new_ones(len(images), 3, 4).float()),
+        )
+        first = QueryMasks(queries, queries, features)
+        return QueryMasks(queries, queries, features, (first,))
+
+
+class Spy:
+    """A task that only looks at its outputs."""
+
+    def loss(self, outputs, batch):
+        self.seen = outputs
+        return LossValue(outputs.mask_logits.square().mean())
+
+
+def test_layers_that_share_features_share_them_in_full_precision_too():
+    spy = Spy()
+    accelerator = build_accelerator("cpu", precision="bfloat16")
+    compute_gradients(Queries(), a_batch(), task=spy, accelerator=accelerator)
+    assert spy.seen.features.dtype == torch.float32
+    assert spy.seen.auxiliary[0].features is spy.seen.features
 
 
 @pytest.mark.parametrize("parts", [2, 3, 6])

@@ -22,6 +22,7 @@ from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record
 from limner.formats.source import Source
+from limner.layers.training_progress import FollowsTraining
 from limner.loading.dataset import Dataset
 from limner.training.fit import FitResult, fit
 from limner.training.watchers import Moment, Watcher
@@ -58,6 +59,20 @@ class DrawnSource(Source):
         return np.where(self._disc(record), 255, 0)
 
 
+class Fading(FollowsTraining):
+    """A gain that falls to one as training goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("gain", torch.tensor(1.5))
+
+    def follow(self, progress: float) -> None:
+        self.gain.fill_(1.5 - 0.5 * progress)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.gain
+
+
 class TinyNetwork(nn.Module):
     """Two convolutions with what makes resuming hard between them, unless `plain`."""
 
@@ -66,10 +81,11 @@ class TinyNetwork(nn.Module):
         norm = nn.Identity() if plain else nn.BatchNorm2d(8)
         self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), norm, nn.ReLU())
         self.dropout = nn.Dropout2d(0.0 if plain else 0.3)
+        self.fading = nn.Identity() if plain else Fading()
         self.head = nn.Conv2d(8, 2, 3, padding=1)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
-        return DenseLogits(self.head(self.dropout(self.backbone(images))))
+        return DenseLogits(self.head(self.dropout(self.fading(self.backbone(images)))))
 
 
 def tiny_plan(**settings: Any) -> Plan:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,16 @@ import numpy as np
 from limner.api.check import CheckResult, check
 from limner.api.gallery import as_proposed
 from limner.core.errors import DataError, UnknownNameError, describe
-from limner.core.labels import LabelTable
+from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
 from limner.formats import WRITERS
 from limner.formats.class_tables import renumbered
+from limner.formats.drawn import Drawn, Shape, runs_of_mask
+from limner.formats.images import image_header
 from limner.formats.masks import read_valid_region
+from limner.formats.object_source import BOXES
+from limner.formats.object_traits import OBJECT_TRAITS, traits_of
 from limner.formats.source import Source
 from limner.formats.writers import TRAITS, Outgoing, Writer
 
@@ -70,8 +74,9 @@ def convert(
 ) -> Converted:
     """Write a labelled folder in another format; the source is only read.
 
-    Masks are written as trained labels, 0 to K-1, and 255 where nothing is scored; images are copied byte for
-    byte; classes with their colours, and splits that the source lays down, go with them.
+    Label maps are written as trained labels, 0 to K-1, and 255 where nothing is scored; objects as they were
+    drawn, wherever the format has such shapes. Images are copied byte for byte; classes with their colours,
+    and splits that the source lays down, go with them.
 
     Args:
         source: The dataset folder.
@@ -93,13 +98,14 @@ def convert(
     checked = check(source, workers=workers, track=track)
     opened, table = _settled(checked, mend=mend)
     writer = WRITERS[to]()
-    losses = _losses(checked, opened, writer)
+    _refuse_boxes(opened, writer)
+    losses = _losses(checked, opened, writer, table)
     serious = [loss for loss in losses if not (mend and loss.trait == "unreadable")]
     if serious and not lossy:
         raise _would_lose(serious, to)
     left_out = {file for loss in losses if loss.becomes == "left out" for file in loss.files}
     records = [r for r in opened.records if _relative(r, opened) not in left_out]
-    outgoing = _outgoing(opened, records, table, _laid_out(checked))
+    outgoing = _outgoing(opened, records, table, _laid_out(checked), objects=writer.takes_objects)
     try:
         root.mkdir(parents=True, exist_ok=True)
         writer.write(root, track(outgoing, "writing images", len(records)), renumbered(table))
@@ -143,7 +149,22 @@ def _settled(checked: CheckResult, *, mend: bool) -> tuple[Source, LabelTable]:
     )
 
 
-def _losses(checked: CheckResult, source: Source, writer: Writer) -> list[Loss]:
+def _refuse_boxes(source: Source, writer: Writer) -> None:
+    """Refuse to make masks out of boxes, which `--lossy` does not mean either."""
+    if source.tasks != BOXES or (writer.takes_objects and "boxes" not in writer.cannot_hold):
+        return
+    able = [n for n, w in WRITERS.items() if w.takes_objects and "boxes" not in w.cannot_hold]
+    raise DataError(
+        describe(
+            f"The format {writer.name} holds masks, and the labels are boxes",
+            where=source.root,
+            expected="polygons or masks",
+            mend=f"Write boxes as one of: {', '.join(able)}.",
+        )
+    )
+
+
+def _losses(checked: CheckResult, source: Source, writer: Writer, table: LabelTable) -> list[Loss]:
     facts = {image.name: image for image in checked.facts.images}
 
     def files(records: Sequence[Record]) -> tuple[str, ...]:
@@ -155,14 +176,41 @@ def _losses(checked: CheckResult, source: Source, writer: Writer) -> list[Loss]:
 
     sound = [record for record in source.records if not broken(record)]
     having = {
-        "instances": files([r for r in sound if len(r.labels) > 1]),
+        "instances": files([r for r in sound if r.labels and "detection" in source.tasks]),
         "field-of-view": files([r for r in sound if r.labels and r.valid_region is not None]),
         "unlabelled": files([r for r in sound if not r.labels]),
         "unreadable": files([r for r in source.records if broken(r)]),
     }
+    if OBJECT_TRAITS & writer.cannot_hold.keys():
+        traits = {r.name: traits_of(*_objects(source, r, table)) for r in sound if r.labels}
+        having |= {
+            trait: files([r for r in sound if trait in traits.get(r.name, ())]) for trait in OBJECT_TRAITS
+        }
     return [
         Loss(trait, becomes, having[trait]) for trait, becomes in writer.cannot_hold.items() if having[trait]
     ]
+
+
+def _objects(source: Source, record: Record, table: LabelTable) -> tuple[list[Drawn], tuple[int, int]]:
+    """Return the objects with trained labels, and the size; without objects, each class of an image is one.
+
+    Where there is no background, what no object covers is ignored, so that ignored regions need not be drawn.
+    """
+    if "detection" not in source.tasks:
+        labels = table.encode(source.read_values(record), where=str(record.labels[0]))
+        drawn = [
+            Drawn(int(label), (Shape("runs", runs_of_mask(labels == label)),)) for label in np.unique(labels)
+        ]
+    else:
+        trained = table.trained_as
+        drawn = [
+            replace(one, value=trained[one.value])
+            for one in source.read_objects(record)
+            if one.value in trained
+        ]
+    background = table.background_index
+    unsaid = {IGNORE_INDEX if background is None else background}
+    return [one for one in drawn if one.value not in unsaid], _size(record)
 
 
 def _would_lose(losses: Sequence[Loss], to: str) -> DataError:
@@ -183,19 +231,32 @@ def _laid_out(checked: CheckResult) -> Mapping[str, str]:
 
 
 def _outgoing(
-    source: Source, records: Sequence[Record], table: LabelTable, splits: Mapping[str, str]
+    source: Source,
+    records: Sequence[Record],
+    table: LabelTable,
+    splits: Mapping[str, str],
+    *,
+    objects: bool,
 ) -> Iterator[Outgoing]:
     taken: set[str] = set()
     for record in records:
         stem = _stem(record.name, taken)
+        split = splits.get(record.name, record.split)
+        if objects:
+            drawn, size = _objects(source, record, table) if record.labels else (None, _size(record))
+            yield Outgoing(stem, record.image, split, None, objects=drawn, size=size)
+            continue
         labels = region = None
         if record.labels:
             values = source.read_values(record)
             labels = table.encode(values, where=str(record.labels[0]))
             if record.valid_region is not None:
                 region = read_valid_region(record.valid_region, labels.shape)
-        split = splits.get(record.name, record.split)
         yield Outgoing(stem, record.image, split, None if labels is None else np.asarray(labels), region)
+
+
+def _size(record: Record) -> tuple[int, int]:
+    return image_header(record.image).shape
 
 
 def _stem(name: str, taken: set[str]) -> str:

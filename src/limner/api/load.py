@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from limner.core.errors import ModelError, describe
 from limner.core.plan import InferencePlan
 from limner.core.run_folder import RunFolder
+from limner.inference.device import choose_memory_format
 from limner.inference.predictor import Predictor
 from limner.weights.bundle import load_model
 from limner.weights.card import CARD
@@ -39,7 +40,10 @@ def load(
         ModelError: It is no model folder, or it was changed, or a newer limner wrote it.
     """
     loaded = load_model(model_folder(model), network)
-    return Predictor(loaded, device=device, precision=precision, settings=settings)
+    predictor = Predictor(loaded, device=device, precision=precision, settings=settings)
+    layout = choose_memory_format(predictor.device, spatial_dims=loaded.plan.input.spatial_dims)
+    predictor.model.to(memory_format=layout)
+    return predictor
 
 
 def model_folder(path: Path | str) -> Path:

@@ -14,7 +14,9 @@ from limner.planning.files import SUFFIXES, read_experiment
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.make_plan import make_plan
 from limner.planning.pairing import check_options, check_pairing
+from limner.planning.settings import AUTO
 from limner.planning.settings import read_settings as check_settings
+from limner.weights.starting import read_starting_plan
 
 SHOWN = 5
 """Errors of the data that a refusal repeats; `limner check` shows them all."""
@@ -40,6 +42,7 @@ def plan(
     *,
     task: str | None = None,
     network: str | None = None,
+    weights: Path | str | None = None,
     minutes: float | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
@@ -50,6 +53,8 @@ def plan(
         path: A dataset folder; or a recipe (YAML with ``data:`` and some settings); or a finished plan.
         task: ``semantic``, ``instance`` or ``panoptic``; None is semantic.
         network: A row of `limner networks`; None lets limner choose.
+        weights: What the network starts from: a model folder, a run, or another project's checkpoint, as
+            `import_checkpoint` reads it. The network is then that of the weights.
         minutes: A time budget for training; None trains as long as the number of images suggests.
         settings: Part of a plan, nested, such as ``{"train": {"steps": 2000}}``; any value may be ``auto``.
             It wins over a recipe's own.
@@ -59,7 +64,9 @@ def plan(
         DataError: The data cannot be read, or a check found an error in it.
         ConfigError: A setting cannot be used; every problem is named.
     """
-    return make(path, task=task, network=network, minutes=minutes, settings=settings, device=device).plan
+    return make(
+        path, task=task, network=network, weights=weights, minutes=minutes, settings=settings, device=device
+    ).plan
 
 
 def make(
@@ -67,6 +74,7 @@ def make(
     *,
     task: str | None = None,
     network: str | None = None,
+    weights: Path | str | None = None,
     minutes: float | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
@@ -80,6 +88,7 @@ def make(
         path: As in `plan`.
         task: As in `plan`.
         network: As in `plan`.
+        weights: As in `plan`.
         minutes: As in `plan`.
         settings: As in `plan`.
         device: As in `plan`.
@@ -90,10 +99,10 @@ def make(
     Raises:
         DataError: As in `plan`.
         ConfigError: As in `plan`.
+        ModelError: The weights cannot be read.
     """
-    wanted, data = read_settings(
-        path, with_shorthands(settings or {}, task=task, network=network, minutes=minutes)
-    )
+    shorthands = with_shorthands(settings or {}, task=task, network=network, weights=weights, minutes=minutes)
+    wanted, data = read_settings(path, shorthands)
     if Path(path).is_file() and not data.exists():
         raise ConfigError(
             describe(
@@ -103,8 +112,9 @@ def make(
                 mend="Write the path of your own dataset folder after `data:`.",
             )
         )
+    start = starting_plan(wanted)
     checked = check(data, accept=accept, workers=workers, track=track)
-    return Planned(plan_checked(checked, wanted, device), checked)
+    return Planned(plan_checked(checked, wanted, device, start), checked)
 
 
 def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], Path]:
@@ -137,13 +147,27 @@ def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -
     return merge(under, wanted) | {"reasons": reasons}, read.data
 
 
-def plan_checked(checked: CheckResult, settings: Mapping[str, Any], device: str) -> Plan:
+def starting_plan(wanted: dict[str, Any]) -> Plan | None:
+    """Return the plan of the weights that are wanted, whose path becomes absolute in `wanted`."""
+    network = wanted.get("network")
+    if not isinstance(network, dict) or network.get("weights", AUTO) in (None, AUTO):
+        return None
+    weights = network["weights"]
+    path = Path(str(weights)).expanduser().resolve()
+    wanted["network"] = network | {"weights": str(path)}
+    return read_starting_plan(path, task=wanted.get("task", "semantic"))
+
+
+def plan_checked(
+    checked: CheckResult, settings: Mapping[str, Any], device: str, start: Plan | None = None
+) -> Plan:
     """Decide every setting of a run on data that was checked.
 
     Args:
         checked: What check found.
         settings: Nested, as `read_settings` returns them.
         device: Where training will run.
+        start: As `starting_plan` returns it.
 
     Raises:
         DataError: A check found an error.
@@ -152,19 +176,32 @@ def plan_checked(checked: CheckResult, settings: Mapping[str, Any], device: str)
     if checked.labels is None or checked.errors:
         raise _refusal(checked)
     return make_plan(
-        checked.source, checked.facts, checked.labels, checked.splits, settings=settings, device=device
+        checked.source,
+        checked.facts,
+        checked.labels,
+        checked.splits,
+        settings=settings,
+        device=device,
+        start=start,
     )
 
 
 def with_shorthands(
-    settings: Mapping[str, Any], *, task: str | None, network: str | None, minutes: float | None
+    settings: Mapping[str, Any],
+    *,
+    task: str | None,
+    network: str | None,
+    weights: Path | str | None = None,
+    minutes: float | None,
 ) -> dict[str, Any]:
-    """Lay ``--task``, ``--network`` and ``--minutes`` over the settings they stand for."""
+    """Lay ``--task``, ``--network``, ``--weights`` and ``--minutes`` over the settings they stand for."""
     wanted = dict(settings)
     if task is not None:
         wanted = merge(wanted, {"task": task})
     if network is not None:
         wanted = merge(wanted, {"network": {"name": network}})
+    if weights is not None:
+        wanted = merge(wanted, {"network": {"weights": str(weights)}})
     if minutes is not None:
         wanted = merge(wanted, {"train": {"minutes": minutes}})
     return wanted

@@ -13,7 +13,7 @@ from limner.api.truth import Truth
 from limner.core.config import parse_config
 from limner.core.errors import DataError
 from limner.core.labels import IGNORE_INDEX, LabelTable
-from limner.core.plan import InferencePlan
+from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.prediction import SURE, AnyPrediction, Prediction, SegmentPrediction
 from limner.core.progress import Track, silent
 from limner.core.sample import Image
@@ -149,13 +149,14 @@ def inference_settings(
     overlap: float | None = None,
     flips: bool | None = None,
     scales: Sequence[float] | None = None,
+    resize: ResizePlan | None = None,
 ) -> InferencePlan:
     """Return a plan's settings with those changed that are not None.
 
     Raises:
         ConfigError: A setting is out of range.
     """
-    changes = {"window": window, "overlap": overlap, "flips": flips, "scales": scales}
+    changes = {"window": window, "overlap": overlap, "flips": flips, "scales": scales, "resize": resize}
     values = plan.model_dump() | {key: value for key, value in changes.items() if value is not None}
     return parse_config(InferencePlan, values, where="the command")
 

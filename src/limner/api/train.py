@@ -36,6 +36,7 @@ def train(
     run: str | Path | None = None,
     task: str | None = None,
     network: "str | nn.Module | None" = None,
+    weights: str | Path | None = None,
     minutes: float | None = None,
     settings: dict[str, Any] | None = None,
     accept: bool = False,
@@ -49,7 +50,10 @@ def train(
         data: A dataset folder, or a YAML file of settings that names one (a recipe, or a run's plan.yaml).
         run: The run's folder, or its name below ``runs/``; None finds a free name.
         task: ``semantic``, ``instance`` or ``panoptic``; None is semantic.
-        network: A name in `limner networks`, or a module of your own that returns `DenseLogits`.
+        network: A name in `limner networks`, or a module of your own that returns `DenseLogits` or
+            `QueryMasks`.
+        weights: What the network starts from: a model folder, a run, or another project's checkpoint as
+            `limner import` reads it. Classes of the same name keep their weights, the others begin anew.
         minutes: Time budget of the training, validation included.
         settings: Parts of the plan to decide yourself, nested as in plan.yaml.
         accept: Accept what `check` proposes, by writing it to dataset.yaml.
@@ -63,10 +67,13 @@ def train(
     Raises:
         DataError: The data has errors that stop training; each finding is in the message.
         ConfigError: A setting is unknown or out of range, or the run's folder is already taken.
+        ModelError: The weights to start from cannot be read.
         TrainingError: Training had to stop; `resume` goes on.
     """
     name = network if isinstance(network, str) else None
     module = None if isinstance(network, str) else network
+    if module is not None and weights is not None:
+        raise ConfigError("A network of your own brings its own weights: leave out `weights`.")
     if num_processes() > 1 and run is None:
         raise ConfigError("Several processes train together: name the run that they share with --run.")
     if is_first_process():
@@ -76,6 +83,7 @@ def train(
             data,
             task=task,
             network=name,
+            weights=weights,
             minutes=minutes,
             settings=settings,
             device=device,

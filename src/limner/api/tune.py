@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.api.claimed_folder import claim_folder
-from limner.api.plan import Planned, make, plan_checked, read_settings, with_shorthands
+from limner.api.plan import (
+    Planned,
+    make,
+    plan_checked,
+    read_settings,
+    starting_plan,
+    with_shorthands,
+)
 from limner.api.problem import note_problem
 from limner.core.config import merge
 from limner.core.errors import ConfigError
@@ -153,6 +160,7 @@ class _Search:
         self._tuning = tuning
         self._planned = planned
         self._wanted = wanted
+        self._start = starting_plan(self._wanted)
         self._space = space
         self._proposer = proposer
         self._device = device
@@ -213,7 +221,7 @@ class _Search:
             if run.root.exists():
                 shutil.rmtree(run.root)  # nothing was learned in it yet
             own = merge(nest(trial.settings), {"train": {"minutes": trial.minutes}})
-            plan = plan_checked(self._planned.checked, merge(self._wanted, own), self._device)
+            plan = plan_checked(self._planned.checked, merge(self._wanted, own), self._device, self._start)
             prepare_run(replace(self._planned, plan=plan), run.root.absolute(), device=self._device)
         plan = read_plan(run.plan)
         datasets = training_datasets(run, plan)

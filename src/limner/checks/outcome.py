@@ -8,10 +8,12 @@ from limner.checks.facts import DatasetFacts
 from limner.checks.files import file_findings
 from limner.checks.label_rows import LabelRow
 from limner.checks.labels import judge_labels
+from limner.checks.objects import ObjectRow, object_rows
 from limner.checks.splits import split_findings
 from limner.core.config import merge
 from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
+from limner.formats.problems import Problems
 from limner.formats.source import Source
 
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
@@ -27,6 +29,7 @@ class CheckOutcome:
         proposal: The part of `dataset.yaml` that would settle all that can be settled, or None.
         proposed_labels: The table as it would be with the proposal accepted; `labels` where it is settled.
         rows: Mask value -> name -> trained as -> pixels -> images by `proposed_labels`.
+        objects: Objects of each countable class; empty for label maps.
     """
 
     findings: tuple[Finding, ...]
@@ -34,6 +37,7 @@ class CheckOutcome:
     proposal: dict[str, Any] | None
     proposed_labels: LabelTable | None
     rows: tuple[LabelRow, ...]
+    objects: tuple[ObjectRow, ...] = ()
 
 
 def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
@@ -46,6 +50,7 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
     verdict = judge_labels(source, facts)
     findings = [
         *source.findings,
+        *_of_annotations(facts),
         *file_findings(facts),
         *verdict.findings,
         *class_findings(verdict.rows),
@@ -55,4 +60,14 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
     proposal: dict[str, Any] = {}
     for finding in findings:
         proposal = merge(proposal, finding.proposal or {})
-    return CheckOutcome(tuple(findings), verdict.labels, proposal or None, verdict.proposed, verdict.rows)
+    table = verdict.proposed
+    objects = object_rows(facts, table) if table else ()
+    return CheckOutcome(tuple(findings), verdict.labels, proposal or None, table, verdict.rows, objects)
+
+
+def _of_annotations(facts: DatasetFacts) -> tuple[Finding, ...]:
+    """Return what reading found wrong with single annotations, one finding a code."""
+    problems = Problems()
+    for image in facts.images:
+        problems.add_cases(image.label_problems, file=image.image_file)
+    return problems.findings()

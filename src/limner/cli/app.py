@@ -1,6 +1,7 @@
 """The command line: `limner VERB ...`; each verb is one file beside this one."""
 
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 
 import typer
@@ -15,6 +16,7 @@ from limner.cli.demo import demo
 from limner.cli.doctor import doctor
 from limner.cli.evaluate import evaluate
 from limner.cli.explain import explain
+from limner.cli.import_checkpoint import import_checkpoint
 from limner.cli.measure import measure
 from limner.cli.networks import networks
 from limner.cli.plan import plan
@@ -26,6 +28,9 @@ from limner.cli.train import train
 from limner.cli.tune import tune
 from limner.core.errors import LimnerError
 
+NAMES: dict[Callable[..., None], str] = {import_checkpoint: "import"}
+"""Verbs that Python keeps for itself."""
+
 app = typer.Typer(
     name="limner",
     no_args_is_help=True,
@@ -36,9 +41,9 @@ app = typer.Typer(
 for verb in (
     *(check, browse, stats, split, convert),
     *(plan, train, evaluate, predict, report),
-    *(compare, explain, networks, measure, compare_networks, tune, doctor, demo),
+    *(compare, explain, networks, import_checkpoint, measure, compare_networks, tune, doctor, demo),
 ):
-    app.command()(verb)
+    app.command(NAMES.get(verb))(verb)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it

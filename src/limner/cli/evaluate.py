@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.settings import parse_scales, parse_window
+from limner.cli.settings import parse_resize, parse_scales, parse_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +63,9 @@ def evaluate(
         bool | None, typer.Option("--flips/--no-flips", help="Average over mirrored images.")
     ] = None,
     scales: Annotated[str, typer.Option(help="Average over these zooms, such as 0.75,1,1.25.")] = "",
+    resize: Annotated[
+        str, typer.Option(help="Resize images first: 800 (shorter side), 800,1333, 384x512, or no.")
+    ] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; empty chooses.")] = "",
 ) -> None:
@@ -85,6 +88,7 @@ def evaluate(
             overlap=overlap,
             flips=flips,
             scales=parse_scales(scales),
+            resize=parse_resize(resize, plan.inference.resize),
         )
     result = evaluate_model(
         run,

@@ -20,6 +20,9 @@ def plan(
         str | None, typer.Option(help="semantic, instance or panoptic; semantic if left out.")
     ] = None,
     network: Annotated[str | None, typer.Option(help="A network of `limner networks`.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Start from a model, a run, or another project's checkpoint.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as train.steps=2000.")
     ] = None,
@@ -43,6 +46,7 @@ def plan(
         data,
         task=task,
         network=network,
+        weights=weights,
         minutes=minutes,
         settings=merge_assignments(settings or ()),
         device=device,
@@ -61,7 +65,13 @@ def plan(
         console().print(f"Written to {out}. Train with it: limner train {shlex.quote(str(out))}")
     else:
         same = _train_command(
-            data, task=task, network=network, minutes=minutes, settings=settings or (), device=device
+            data,
+            task=task,
+            network=network,
+            weights=weights,
+            minutes=minutes,
+            settings=settings or (),
+            device=device,
         )
         console().print(f"Train with this: {same}\nKeep it to edit: --out plan.yaml", soft_wrap=True)
 
@@ -71,6 +81,7 @@ def _train_command(
     *,
     task: str | None,
     network: str | None,
+    weights: Path | None,
     minutes: float | None,
     settings: Sequence[str],
     device: str,
@@ -79,6 +90,7 @@ def _train_command(
     parts = ["limner", "train", str(data)]
     parts += ["--task", task] if task else []
     parts += ["--network", network] if network else []
+    parts += ["--weights", str(weights)] if weights else []
     parts += ["--minutes", f"{minutes:g}"] if minutes is not None else []
     parts += ["--device", device] if device != "auto" else []
     for assignment in settings:

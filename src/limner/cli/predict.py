@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from limner.cli.settings import parse_scales, parse_window
+from limner.cli.settings import parse_resize, parse_scales, parse_window
 
 
 def predict(
@@ -28,6 +28,9 @@ def predict(
         bool | None, typer.Option("--flips/--no-flips", help="Average over mirrored images.")
     ] = None,
     scales: Annotated[str, typer.Option(help="Average over these zooms, such as 0.75,1,1.25.")] = "",
+    resize: Annotated[
+        str, typer.Option(help="Resize images first: 800 (shorter side), 800,1333, 384x512, or no.")
+    ] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; empty chooses.")] = "",
 ) -> None:
@@ -47,6 +50,7 @@ def predict(
         overlap=overlap,
         flips=flips,
         scales=parse_scales(scales),
+        resize=parse_resize(resize, predictor.settings.resize),
     )
     result = predict_images(
         predictor,

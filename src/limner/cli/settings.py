@@ -1,6 +1,11 @@
 """Options that hold several numbers in one word."""
 
+from typing import TYPE_CHECKING
+
 from limner.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from limner.core.plan import ResizePlan
 
 
 def parse_window(text: str, spatial_dims: int) -> tuple[int, ...] | None:
@@ -56,6 +61,36 @@ def parse_whole_numbers(text: str, count: int, *, option: str) -> tuple[int, ...
         example = ",".join(("120", "80", "200", "160")[:count])
         raise ConfigError(f"{option} expects {count} whole numbers such as {example}; found {text!r}.")
     return numbers
+
+
+def parse_resize(text: str, now: "ResizePlan") -> "ResizePlan | None":
+    """Turn ``800`` (shorter side), ``800,1333`` (longer one at most), ``384x512`` or ``no`` into a setting.
+
+    Args:
+        text: An empty one gives None.
+        now: Says what sides are stretched to multiples of.
+
+    Raises:
+        ConfigError: It is none of these.
+    """
+    from limner.core.config import parse_config
+    from limner.core.plan import ResizePlan
+
+    if not text:
+        return None
+    if text == "no":
+        return ResizePlan()
+    try:
+        if "," in text:
+            shortest, longest = (int(side) for side in text.split(","))
+            sides: dict[str, object] = {"shortest": shortest, "longest": longest}
+        elif "x" in text.lower():
+            sides = {"size": parse_window(text, 2)}
+        else:
+            sides = {"shortest": int(text)}
+        return parse_config(ResizePlan, sides | {"multiple": now.multiple}, where="--resize")
+    except ValueError as error:
+        raise ConfigError(f"--resize expects 800, 800,1333, 384x512 or no; found {text!r}. {error}") from None
 
 
 def parse_scales(text: str) -> tuple[float, ...] | None:

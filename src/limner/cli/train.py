@@ -16,6 +16,10 @@ def train(
         str | None, typer.Option(help="semantic, instance or panoptic; semantic if left out.")
     ] = None,
     network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Start from a model, a run, or another project's checkpoint (`limner import`)."),
+    ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget of the training.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Decide a setting of the plan.")
@@ -38,7 +42,7 @@ def train(
 
     watchers = [ProgressDisplay()]
     if resume is not None:
-        if data is not None or settings or task or network or minutes:
+        if data is not None or settings or task or network or weights or minutes:
             raise ConfigError("--resume goes on with the run's own plan: give it the run and nothing else.")
         folder = resume_run(resume, device=device, track=tracker(), watchers=watchers)
     elif data is None:
@@ -49,6 +53,7 @@ def train(
             run=run,
             task=task,
             network=network,
+            weights=weights,
             minutes=minutes,
             settings=merge_assignments(settings or []),
             accept=accept,

@@ -58,6 +58,8 @@ class NetworkPlan(Config):
     """Keyword arguments of the network beyond classes, channels and dimensions."""
     pretrained: Pretraining = "auto"
     """Pretrained encoder weights: `auto` starts from scratch, and says so, where they cannot be had."""
+    weights: str | None = None
+    """What the whole network starts from: a model folder, a run, or another project's checkpoint; or null."""
 
 
 class InputPlan(Config):
@@ -212,8 +214,40 @@ class TrainPlan(Config):
         return self
 
 
+class ResizePlan(Config):
+    """To which size images are resized before they are predicted; results have the image's own size.
+
+    limner trains at the images' own scale, so it needs none of this; weights of other projects may.
+    """
+
+    shortest: Positive | None = None
+    """Length of the shorter side, or null to leave images as they are."""
+    longest: Positive | None = None
+    """The most that the longer side may have; where it would have more, both become smaller."""
+    size: tuple[Positive, ...] | None = None
+    """Instead of the two: one size (height, width) for every image, whatever its shape."""
+    multiple: Positive = 1
+    """Each side is then stretched to a multiple of this."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "ResizePlan":
+        if self.size is not None and (self.shortest is not None or len(self.size) != 2):
+            raise ValueError("give either `shortest` or `size`, which is two numbers (height, width)")
+        if self.longest is not None and (self.shortest is None or self.longest < self.shortest):
+            raise ValueError("`longest` needs a `shortest` that is not larger")
+        return self
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every image stays as it is."""
+        return self.shortest is None and self.size is None and self.multiple == 1
+
+
 class InferencePlan(Config):
     """How an image of any size is predicted."""
+
+    resize: ResizePlan = ResizePlan()
+    """To which size images are resized first."""
 
     window: tuple[Positive, ...] | None = None
     """Size of a sliding window, or null for whole images."""
@@ -223,6 +257,14 @@ class InferencePlan(Config):
     """Average over mirrored images too."""
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     """Average over these zooms of the image."""
+
+    @model_validator(mode="after")
+    def _whole_or_windows(self) -> "InferencePlan":
+        if self.window is not None and not self.resize.is_idle:
+            raise ValueError(
+                "a window slides over images as they are: inference.resize must be idle (--resize no)"
+            )
+        return self
 
 
 class Plan(Config):
@@ -255,4 +297,6 @@ class Plan(Config):
         window, dims = self.inference.window, self.input.spatial_dims
         if window is not None and len(window) != dims:
             raise ValueError(f"inference.window needs {dims} numbers; found {list(window)}")
+        if not self.inference.resize.is_idle and dims != 2:
+            raise ValueError("inference.resize is for images in 2 dimensions")
         return self

@@ -41,6 +41,11 @@ class RunFolder:
         return self.root / "environment.json"
 
     @property
+    def started_from(self) -> Path:
+        """The weights that the training started from and what became of them, as JSON; not in every run."""
+        return self.root / "started_from.json"
+
+    @property
     def checkpoints(self) -> Path:
         """`last` and `best`, complete for resuming."""
         return self.root / "checkpoints"

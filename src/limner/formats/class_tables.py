@@ -2,7 +2,8 @@
 
 They lie in `tables/` as CSV. The names and colours are those of the datasets' own documentation: Cityscapes
 (cityscapesScripts), ADE20K scene parsing (objectInfo150, names shortened to the first word or two, colours of
-its color150 map), and COCO-Stuff (labels.txt of the authors; the values in the PNG files are one less).
+its color150 map), COCO-Stuff (labels.txt of the authors; the values in the PNG files are one less), and COCO
+panoptic (panoptic_coco_categories.json; the values are its category ids).
 """
 
 import csv
@@ -15,7 +16,7 @@ from limner.core.labels import IGNORE_INDEX, RGB, LabelClass, LabelTable
 
 _FOLDER = Path(__file__).parent / "tables"
 
-TABLES = ("ade20k", "cityscapes", "coco-stuff")
+TABLES = ("ade20k", "cityscapes", "coco-panoptic", "coco-stuff")
 """Names of the tables that `published` knows."""
 
 
@@ -48,6 +49,12 @@ def published(name: str) -> tuple[Published, ...]:
 def ade20k() -> LabelTable:
     """Return the 150 classes of ADE20K scene parsing: values 1 to 150; 0 is everything else."""
     return _table(published("ade20k"), ignored=(0,))
+
+
+@cache
+def coco_panoptic() -> LabelTable:
+    """Return the 80 things and 53 kinds of stuff of COCO panoptic by their category ids."""
+    return _table(published("coco-panoptic"), ignored=())
 
 
 @cache

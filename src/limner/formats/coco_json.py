@@ -1,23 +1,21 @@
 """COCO's JSON files: recognised without being parsed, read once, and its images found on disk."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlparse
 
 from limner.core.errors import ConfigError, DataError, describe
-from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import LabelClass, distinct_color
 from limner.formats.file_tree import FileTree
+from limner.formats.json_files import ends, parse, unreadable
+from limner.formats.problems import Problems
 
 Id = int | str
 """COCO's ids are numbers; other tools also write text."""
-
-SNIFFED_BYTES = 65536
-"""Looked at from either end of a JSON file: the lists at the ends name the rest."""
 
 MOST_SNIFFED = 50
 """Of more JSON files than this only the largest are looked at: a file an image is another layout."""
@@ -63,78 +61,17 @@ class CocoFile:
         return None
 
 
-class Problems:
-    """Collects what is wrong, so that a thousand annotations of one kind make one finding."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-
-    def add(self, code: str, where: str, found: str) -> None:
-        """Note one thing; `where` names file and annotation."""
-        self._found[code].append((where, found))
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return one finding a code, the first case in words and the others by name."""
-        return tuple(self._finding(code, cases) for code, cases in self._found.items())
-
-    def _finding(self, code: str, cases: list[tuple[str, str]]) -> Finding:
-        severity, expected, mend = KINDS[code]
-        (where, found), count = cases[0], len(cases)
-        names = tuple(name for name, _ in cases)
-        more = f"; {count - 1} more like it" if count > 1 else ""
-        return Finding(
-            code, severity, where, found + more, expected, mend, files=names[:MOST_FILES], count=count
-        )
-
-
-_E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
-_EXPORT = "Correct it in the tool that drew it and export again."
-KINDS: dict[str, tuple[Severity, str, str]] = {
-    "category-unknown": (
-        _E,
-        "an id that `categories` lists",
-        "Add the category to the JSON, or remove the annotation.",
-    ),
-    "category-listed-twice": (_E, "each id and each name once", "Rename or remove one of the two."),
-    "image-listed-twice": (_E, "each image id once", "Number the images anew when joining JSON files."),
-    "image-missing": (_W, "each listed image on disk", "Put the file there, or remove it from the JSON."),
-    "image-not-listed": (_N, "an entry under `images`", "Left out; list it if it shows no object at all."),
-    "image-in-two-files": (_W, "each image in one JSON file", "Remove it from one of them."),
-    "annotation-image-unknown": (_W, "an id that `images` lists", "Left out. " + _EXPORT),
-    "annotation-listed-twice": (_W, "each annotation id once", "Both are taken: look whether one is a copy."),
-    "annotation-malformed": (_W, "`image_id`, `category_id` and `segmentation`", "Left out. " + _EXPORT),
-    "annotation-without-mask": (_W, "a polygon or an RLE", "Left out; a box alone draws no mask."),
-    "no-masks": (_E, "polygons or RLE under `segmentation`", "Export with masks; boxes alone give none."),
-    "polygon-too-short": (_W, "3 points or more", "The polygon is left out. " + _EXPORT),
-    "polygon-outside-image": (_W, "points inside the image", "It is cut at the border. " + _EXPORT),
-    "annotation-empty": (_W, "an area of a pixel or more", "Left out. " + _EXPORT),
-    "rle-wrong-length": (_W, "runs that add up to height x width", "Left out. " + _EXPORT),
-    "ids-are-text": (_N, "numbers", "Nothing need be done: text is compared as the number that it spells."),
-    "other-annotations-not-used": (_N, "one set of annotations", "Name another folder to use them."),
-}
-"""Code -> severity, what was expected, how to mend it."""
-
-
 def sniff(root: Path, tree: FileTree) -> Iterator[tuple[PurePosixPath, bytes]]:
     """Yield the JSON files that look like COCO's, with the bytes of both ends."""
     files = [path for path in tree.others if path.suffix.casefold() == ".json"]
     if len(files) > MOST_SNIFFED:
         files = sorted(files, key=lambda path: -(root / path).stat().st_size)[:MOST_SNIFFED]
     for path in sorted(files):
-        ends = _ends(root / path)
-        listed = b'"images"' in ends or b'"annotations"' in ends
-        if b'"categories"' in ends and listed and (b'"file_name"' in ends or b'"image_id"' in ends):
-            yield path, ends
-
-
-def _ends(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            head = file.read(SNIFFED_BYTES)
-            file.seek(max(len(head), path.stat().st_size - SNIFFED_BYTES))
-            return head + b"\n" + file.read(SNIFFED_BYTES)
-    except OSError:
-        return b""
+        both = ends(root / path)
+        listed = b'"images"' in both or b'"annotations"' in both
+        named = b'"file_name"' in both or b'"image_id"' in both or b'"coco_url"' in both
+        if b'"categories"' in both and listed and named:
+            yield path, both
 
 
 def nothing_listed(root: Path, tree: FileTree, wanted: str) -> DataError:
@@ -145,7 +82,7 @@ def nothing_listed(root: Path, tree: FileTree, wanted: str) -> DataError:
             f"No JSON file here lists {wanted}",
             where=files[0] if files else root,
             found=f"{len(files)} JSON files" if files else "no JSON file",
-            expected="JSON with the lists `images`, `annotations` and `categories`",
+            expected=EXPECTED,
             mend="Export it again, or take `format` out of dataset.yaml.",
         )
     )
@@ -168,9 +105,15 @@ def read_coco(root: Path, path: PurePosixPath, problems: Problems) -> CocoFile:
             other = images[image.id].file_name
             problems.add("image-listed-twice", f"{path}, image {image.id}", f"{other} and {image.file_name}")
         images.setdefault(image.id, image)
+        if row.get("not_exhaustive_category_ids"):
+            problems.add(
+                "not-exhaustive", f"{path}, image {image.id}", f"not all objects of {image.file_name}"
+            )
     return CocoFile(path, images, _categories(rows["categories"], path, problems), rows["annotations"])
 
 
+WHAT = "The COCO annotations"
+EXPECTED = "JSON with the lists `images`, `annotations` and `categories`"
 ID_KEYS = ("id", "image_id", "category_id")
 
 
@@ -184,10 +127,7 @@ def plain_id(value: object) -> Id | None:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    try:
-        whole = json.loads(path.read_bytes())
-    except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
-        raise _unreadable(path, str(error)) from None
+    whole = parse(path, what=WHAT, expected=EXPECTED)
     if not isinstance(whole, dict):
         raise _unreadable(path, f"a {type(whole).__name__} rather than an object")
     return whole
@@ -202,24 +142,21 @@ def _rows(whole: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
 
 
 def _unreadable(path: Path, found: str) -> DataError:
-    return DataError(
-        describe(
-            "The COCO annotations cannot be read",
-            where=path,
-            found=found,
-            expected="JSON with the lists `images`, `annotations` and `categories`",
-            mend="Export or download it again.",
-        )
-    )
+    return unreadable(path, what=WHAT, found=found, expected=EXPECTED)
 
 
 def _image(row: dict[str, Any], path: Path) -> CocoImage:
-    number, name = plain_id(row.get("id")), row.get("file_name")
+    number, name = plain_id(row.get("id")), row.get("file_name") or _of_url(row.get("coco_url"))
     if number is None or not isinstance(name, str) or not name:
         raise _unreadable(path, f"an image without `id` or `file_name`: {str(row)[:80]}")
     sides = [plain_id(row.get(side)) for side in ("height", "width")]
     height, width = (side if isinstance(side, int) and side > 0 else None for side in sides)
     return CocoImage(number, name.replace("\\", "/"), height, width)
+
+
+def _of_url(url: object) -> str:
+    """Return folder and name of an image that LVIS names by its address alone."""
+    return "/".join(urlparse(url).path.split("/")[-2:]) if isinstance(url, str) else ""
 
 
 def _categories(

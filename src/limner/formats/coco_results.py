@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from limner.core.errors import DataError, describe
 from limner.core.segments import Mask
-from limner.formats.coco_annotations import Drawn, read_runs
+from limner.formats.coco_annotations import read_runs
 from limner.formats.coco_json import Id, plain_id
 from limner.formats.coco_panoptic import COLOR, VOID, segment_numbers
+from limner.formats.drawn import Drawn, Shape
 from limner.formats.masks import read_values
 
 Kind = Literal["instance", "panoptic"]
@@ -104,8 +105,9 @@ class CocoResults:
                 runs = read_runs(counts) if isinstance(counts, str) else [int(n) for n in counts]
                 if sum(runs) != height * width or min(runs, default=0) < 0:
                     raise ValueError(f"run lengths of {sum(runs)} pixels, size {drawn.get('size')}")
-                return Drawn(0, False, runs).mask(height, width)
-            return Drawn(0, False, drawn if isinstance(drawn[0], list) else [drawn]).mask(height, width)
+                return Drawn(0, (Shape("runs", runs),)).mask(height, width)
+            polygons = drawn if isinstance(drawn[0], list) else [drawn]
+            return Drawn(0, tuple(Shape("polygon", p) for p in polygons)).mask(height, width)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise DataError(
                 describe(

@@ -1,4 +1,4 @@
-"""Where a model runs, in which number format, and how running out of memory there is recognised."""
+"""Where a model runs, in which number format and layout, and how running out of memory is recognised."""
 
 import sys
 
@@ -20,6 +20,25 @@ def choose_precision(device: torch.device, trained: str) -> str:
     machine = examine(str(device))
     fast = {"bfloat16": machine.fast_bfloat16, "float16": machine.fast_float16}
     return trained if fast.get(trained, False) else "float32"
+
+
+def choose_memory_format(
+    device: torch.device, *, spatial_dims: int, training: bool = False
+) -> torch.memory_format:
+    """Return how a network's tensors are best laid out in memory.
+
+    Channels last, which tensor cores and CPUs convolve faster. Only the gradients of weights are up to five
+    times slower so on CPUs without AVX-512 (oneDNN 3.11), and with them whole training steps: 1.7 times for a
+    U-Net.
+
+    Args:
+        device: Where the network will run.
+        spatial_dims: 2 or 3.
+        training: Gradients will be needed.
+    """
+    if training and device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        return torch.contiguous_format
+    return torch.channels_last if spatial_dims == 2 else torch.channels_last_3d
 
 
 def is_out_of_memory(error: BaseException) -> bool:

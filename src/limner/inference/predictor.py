@@ -25,6 +25,7 @@ from limner.decoding.semantic import semantic_labels, semantic_logits, semantic_
 from limner.formats.images import read_image
 from limner.inference.augmentation import View, views
 from limner.inference.device import choose_precision, is_out_of_memory
+from limner.inference.fitted_size import fit_images
 from limner.inference.sliding_window import pad_by_reflection, sliding_window
 from limner.planning.machine import choose_device
 from limner.transforms.fit_channels import fit_channels
@@ -62,8 +63,7 @@ class Predictor:
         dims = model.plan.input.spatial_dims
         if self.settings.window is not None and len(self.settings.window) != dims:
             raise ConfigError(f"A window needs {dims} sizes, one an axis; found {self.settings.window}.")
-        memory_format = torch.channels_last if dims == 2 else torch.channels_last_3d
-        self.model = model.to(self.device).to(memory_format=memory_format)
+        self.model = model.to(self.device)
 
     @property
     def labels(self) -> LabelTable:
@@ -98,14 +98,16 @@ class Predictor:
         else:
             array, where, name = np.asarray(image), name or "the image", name or "image"
         images = self._tensor(fit_channels(array, self.plan.input, where=where))
+        size = tuple(images.shape[2:])
         was_training = self.model.training
         self.model.eval()
         try:
             with torch.inference_mode(), precision_context(self.device, self.precision):
+                images = fit_images(images, self.settings.resize)
                 if self.plan.task != "semantic":
                     self._refuse_views(probabilities)
-                    return self._predict_segments(images, name, where)
-                return self._predict(images, name, probabilities)
+                    return self._predict_segments(images, size, name, where)
+                return self._predict(images, size, name, probabilities)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -113,8 +115,9 @@ class Predictor:
         finally:
             self.model.train(was_training)
 
-    def _predict(self, images: torch.Tensor, name: str, probabilities: bool) -> Prediction:
-        size = tuple(images.shape[2:])
+    def _predict(
+        self, images: torch.Tensor, size: tuple[int, ...], name: str, probabilities: bool
+    ) -> Prediction:
         looks = list(
             views(
                 scales=self.settings.scales,
@@ -122,13 +125,16 @@ class Predictor:
                 flip_axes=self.plan.augment.flip_axes,
             )
         )
-        if not probabilities and len(looks) == 1 and looks[0].is_plain:
+        seen = tuple(images.shape[2:])
+        is_plain = not probabilities and len(looks) == 1 and looks[0].is_plain
+        if is_plain and (seen == size or self._window(seen) is None):
             labels = torch.empty(size, dtype=torch.uint8)
-            for rows, outputs in self._bands(images):
+            for band, outputs in self._bands(images):
+                rows = band if seen == size else slice(0, size[0])  # a resized image is one band
                 extent = (rows.stop - rows.start, *size[1:])
                 labels[rows] = semantic_labels(outputs, extent)[0].cpu()
             return Prediction(name, labels.numpy())
-        mean = self._mean_probabilities(images, looks)
+        mean = self._mean_probabilities(images, size, looks)
         semantic = mean.argmax(0).astype(np.uint8)
         return Prediction(name, semantic, mean if probabilities else None)
 
@@ -143,24 +149,27 @@ class Predictor:
         )
 
     def _predict_segments(
-        self, images: torch.Tensor, name: str, where: str
+        self, images: torch.Tensor, size: tuple[int, ...], name: str, where: str
     ) -> SegmentPrediction | PanopticPrediction:
-        size = tuple(images.shape[2:])
-        if math.prod(size) > WHOLE_IMAGE_PIXELS:
+        seen = tuple(images.shape[2:])
+        if math.prod(seen) > WHOLE_IMAGE_PIXELS:
             raise DataError(_too_large(images, where, self.device, mend="Cut the image into tiles."))
-        padded = pad_by_reflection(images, [SMALLEST_INPUT] * len(size))
+        padded = pad_by_reflection(images, [SMALLEST_INPUT] * len(seen))
         outputs = self.model(padded)
         assert isinstance(outputs, QueryMasks), "planning pairs this task with queries alone"
+        # Results are made at the size of the image, with what was padded around it, which is then cut off.
+        extent = tuple(p * n // s for p, n, s in zip(padded.shape[2:], size, seen, strict=True))
         if self.plan.task == "instance":
-            found = find_objects(outputs, padded.shape[2:], name=name)
+            found = find_objects(outputs, extent, name=name)
             return replace(found, masks=_middle_of(found.masks, size))
         things = self.labels.is_thing.tolist()
-        regions = find_segments(outputs, padded.shape[2:], is_thing=things, name=name)
+        regions = find_segments(outputs, extent, is_thing=things, name=name)
         return replace(regions, segment_ids=_middle_of(regions.segment_ids, size))
 
-    def _mean_probabilities(self, images: torch.Tensor, looks: list[View]) -> np.ndarray:
+    def _mean_probabilities(
+        self, images: torch.Tensor, size: tuple[int, ...], looks: list[View]
+    ) -> np.ndarray:
         """Average the probabilities (K, *S) over the views."""
-        size = tuple(images.shape[2:])
         total = torch.zeros((self.labels.num_classes, *size))
         for look in looks:
             seen = look.apply(images, smallest=SMALLEST_INPUT)

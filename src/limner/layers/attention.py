@@ -15,10 +15,11 @@ class MultiheadAttention(nn.Module):
     one bit a pair instead of becoming a number for each head.
     """
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, channels: int, heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         assert channels % heads == 0, f"{channels} channels cannot be shared by {heads} heads"
         self.heads = heads
+        self.dropout = dropout
         self.in_proj_weight = nn.Parameter(torch.empty(3 * channels, channels))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * channels))
         self.out_proj = nn.Linear(channels, channels)
@@ -39,7 +40,8 @@ class MultiheadAttention(nn.Module):
         """
         q, k, v = self._projected(queries, keys, values)
         mask = None if seen is None else seen.unsqueeze(1)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        dropped = self.dropout if self.training else 0.0
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropped)
         projected: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
         return projected
 

@@ -29,6 +29,16 @@ def initialize(*parts: nn.Module | None) -> None:
                 start_even(module.conv.weight, inputs=module.conv.weight[0].numel())
 
 
+def fill_evenly(*parts: nn.Module) -> None:
+    """Draw convolutions evenly, with a variance of one over their inputs, as detectron2's networks begin."""
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight, a=1)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
 def start_even(weight: torch.Tensor, *, inputs: float) -> None:
     """Draw the weights of a classifier, of any shape, each of whose scores sums over so many `inputs`."""
     nn.init.normal_(weight, std=(CLASSIFIER_GAIN / inputs) ** 0.5)

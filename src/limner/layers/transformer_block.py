@@ -7,7 +7,7 @@ al., ICCV 2021), https://arxiv.org/abs/2103.17239.
 
 Parameters are named as in timm, whose weight files then load.
 
-Shape legend: B batch, N tokens, C channels.
+Shape legend: B batch, N tokens, the first Q of them special, C channels.
 """
 
 import torch
@@ -52,9 +52,11 @@ class TransformerBlock(nn.Module):
         self._scales = layer_scale is not None
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, tokens: torch.Tensor, scores: torch.Tensor | None = None) -> torch.Tensor:
-        """Map (B, N, C) to (B, N, C); `scores`: (heads, N, N), is added to the scores of pairs of tokens."""
-        branch = self.attn(self.norm1(tokens), scores)
+    def forward(
+        self, tokens: torch.Tensor, scores: torch.Tensor | None = None, *, seen: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Map (B, N, C) to (B, N, C); the arguments are those of `SelfAttention`."""
+        branch = self.attn(self.norm1(tokens), scores, seen=seen)
         tokens = tokens + self.drop_path(self.ls1(branch) if self._scales else branch)
         branch = self.mlp(self.norm2(tokens))
         out: torch.Tensor = tokens + self.drop_path(self.ls2(branch) if self._scales else branch)
@@ -70,13 +72,30 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, tokens: torch.Tensor, scores: torch.Tensor | None = None) -> torch.Tensor:
-        """Map (B, N, C) to (B, N, C); `scores`: (heads, N, N), is added to the scores of pairs of tokens."""
+    def forward(
+        self, tokens: torch.Tensor, scores: torch.Tensor | None = None, *, seen: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Let every token look at every other.
+
+        Args:
+            tokens: (B, N, C).
+            scores: (heads, N, N), added to the scores of pairs of tokens.
+            seen: (B, Q, N) bool, which tokens the first Q see; all others see all.
+
+        Returns:
+            (B, N, C).
+        """
         batch, length, width = tokens.shape
         parts = self.qkv(tokens).view(batch, length, 3, self.num_heads, width // self.num_heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N, C / heads)
         added = None if scores is None else scores.to(query.dtype)
-        mixed = F.scaled_dot_product_attention(query, key, value, added)
+        if seen is None:
+            mixed = F.scaled_dot_product_attention(query, key, value, added)
+        else:  # only the rows that need a mask bear its cost
+            assert scores is None, "a mask and scores have not been needed together"
+            few, others = query.split([seen.shape[1], length - seen.shape[1]], dim=2)
+            masked = F.scaled_dot_product_attention(few, key, value, seen.unsqueeze(1))
+            mixed = torch.cat([masked, F.scaled_dot_product_attention(others, key, value)], dim=2)
         out: torch.Tensor = self.proj(mixed.transpose(1, 2).reshape(batch, length, width))
         return out
 

@@ -1,4 +1,4 @@
-"""Focal loss (Lin et al., ICCV 2017) for exclusive classes."""
+"""Focal loss (Lin et al., ICCV 2017), https://arxiv.org/abs/1708.02002, of exclusive classes and of masks."""
 
 from collections.abc import Sequence
 
@@ -48,3 +48,15 @@ class FocalLoss(nn.Module):
         if self.class_weights is not None:
             of_pixel = of_pixel * self.class_weights[labels.where(valid, 0)]
         return (of_pixel * valid).sum() / valid.sum().clamp(min=1)
+
+
+ALPHA = 0.25
+"""Weight of what is inside a mask, against 1 - ALPHA outside; with gamma 2 the paper's best."""
+
+
+def binary_focal_costs(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what each score before sigmoid costs where the truth is one, and where it is zero."""
+    probabilities = scores.sigmoid()
+    one = ALPHA * (1 - probabilities) ** 2 * F.softplus(-scores)
+    zero = (1 - ALPHA) * probabilities**2 * F.softplus(scores)
+    return one, zero

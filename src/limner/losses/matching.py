@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from limner.losses.focal import binary_focal_costs
+
 _CHUNK_ELEMENTS = 2**21
 """Mask scores held at once: 8 MiB each for them, their probabilities and their losses."""
 
@@ -33,13 +35,15 @@ class Weights:
 
     Attributes:
         class_: Of the class.
-        mask: Of the binary cross-entropy of the mask.
+        mask: Of the binary cross-entropy of the mask, or of its focal loss.
         dice: Of the Dice loss of the mask.
+        focal: Whether it is the focal loss.
     """
 
     class_: float
     mask: float
     dice: float
+    focal: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,12 @@ def pairwise_costs(
 def _mask_costs(embeddings: Tensor, features: Tensor, true_points: Tensor, weights: Weights) -> Tensor:
     """Return the costs (R, N) of R masks against true ones (P, N), whatever their class."""
     logits = embeddings @ features  # (R, P)
-    # Cross-entropy is softplus(x) - x where the truth is 1, softplus(x) where it is 0: one sum, one product.
-    both = (logits @ true_points).neg_().add_(F.softplus(logits).sum(1, keepdim=True))
+    if weights.focal:
+        one, zero = binary_focal_costs(logits)
+        both = ((one - zero) @ true_points).add_(zero.sum(1, keepdim=True))
+    else:
+        # Softplus(x) - x where the truth is 1, softplus(x) where it is 0: one sum, one product.
+        both = (logits @ true_points).neg_().add_(F.softplus(logits).sum(1, keepdim=True))
     probabilities = logits.sigmoid_()
     overlap = 2 * (probabilities @ true_points)
     size = probabilities.sum(1, keepdim=True) + true_points.sum(0)

@@ -15,6 +15,11 @@ _CHUNK_POINTS = 2**21
 
 _CHUNK_POINTS_ACCELERATOR = 2**26
 
+_CHUNK_PIXELS = 2**22
+"""Pixels of true masks that are floats at once: 16 MiB."""
+
+_CHUNK_PIXELS_ACCELERATOR = 2**26
+
 
 def sample_at(maps: Tensor, points: Tensor) -> Tensor:
     """Sample maps bilinearly; zeros lie outside.
@@ -29,34 +34,27 @@ def sample_at(maps: Tensor, points: Tensor) -> Tensor:
     return F.grid_sample(maps, 2 * points.unsqueeze(1) - 1, align_corners=False).squeeze(2)
 
 
-def sample_masks_at(masks: Tensor, points: Tensor, which: Tensor | None = None) -> Tensor:
-    """Sample binary masks as `sample_at` does, without making floats of their pixels, or copies of masks.
+def sample_masks_at(masks: Tensor, points: Tensor) -> Tensor:
+    """Sample binary masks as `sample_at` does, with floats of a few masks at a time.
 
     Args:
         masks: (N, H, W) bool.
-        points: (P, 2), the same for all masks; or (M, P, 2), with `which`.
-        which: (M,) int64, the mask that each row of points is for.
+        points: (P, 2), the same for all masks; or (N, P, 2), of each its own.
 
     Returns:
-        (N, P) or (M, P) float32.
+        (N, P) float32.
     """
-    height, width = masks.shape[1:]
-    x, y = (points * points.new_tensor((width, height)) - 0.5).unbind(-1)
-    left, above = x.floor(), y.floor()
-    total: Tensor | None = None
-    for column in (left, left + 1):
-        for row in (above, above + 1):
-            weight = (1 - (x - column).abs()) * (1 - (y - row).abs())
-            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            place = row.clamp(0, height - 1).long() * width + column.clamp(0, width - 1).long()
-            if which is None:
-                values = masks.flatten(1)[:, place]
-            else:
-                values = masks.flatten()[which.unsqueeze(1) * (height * width) + place]
-            part = values * (weight * inside)
-            total = part if total is None else total.add_(part)
-    assert total is not None
-    return total
+    if not len(masks):
+        return points.new_zeros(0, points.shape[-2])
+    limit = _CHUNK_PIXELS_ACCELERATOR if masks.is_cuda else _CHUNK_PIXELS
+    some = torch.split(masks, max(1, limit // masks[0].numel()))
+    if points.ndim == 2:
+        shared = points.unsqueeze(0)
+        return torch.cat([sample_at(part.unsqueeze(0).float(), shared)[0] for part in some])
+    own = torch.split(points, len(some[0]))
+    return torch.cat(
+        [sample_at(part.unsqueeze(1).float(), there)[:, 0] for part, there in zip(some, own, strict=True)]
+    )
 
 
 def uncertain_points(
@@ -85,6 +83,8 @@ def uncertain_points(
     def draw(masks: int, count: int) -> Tensor:
         return torch.rand((masks, count, 2), device=maps.device, generator=generator)
 
+    if not num_uncertain:
+        return draw(len(maps), num_points)
     points = []
     for some in torch.split(maps, max(1, limit // many)):
         candidates = draw(len(some), many)

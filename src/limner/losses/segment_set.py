@@ -20,12 +20,16 @@ from torch import Tensor, distributed, nn
 from limner.core.batch import SegmentTargets
 from limner.core.errors import ConfigError
 from limner.core.outputs import QueryMasks
+from limner.losses.focal import binary_focal_costs
+from limner.losses.layer_features import LayerFeatures, at_points, features_of
 from limner.losses.matching import Matches, Weights, assign, pairwise_costs
 from limner.losses.points import sample_at, sample_masks_at, uncertain_points
 
+MASK_LOSSES = ("cross_entropy", "focal")
+
 
 class SegmentSetLoss(nn.Module):
-    """Cross-entropy of every query's class, and cross-entropy and Dice of the matched queries' masks.
+    """Cross-entropy of every query's class; cross-entropy, or focal, and Dice of the matched queries' masks.
 
     Raises:
         ConfigError: A setting is out of range.
@@ -37,6 +41,7 @@ class SegmentSetLoss(nn.Module):
         class_weight: float = 2.0,
         mask_weight: float = 5.0,
         dice_weight: float = 5.0,
+        mask_loss: str = "cross_entropy",
         no_object_weight: float = 0.1,
         num_points: int = 12544,
         oversample: float = 3.0,
@@ -46,8 +51,9 @@ class SegmentSetLoss(nn.Module):
 
         Args:
             class_weight: Factor of the class, in the loss and in the costs of the assignment.
-            mask_weight: Factor of the masks' binary cross-entropy, likewise.
+            mask_weight: Factor of the masks' own loss, likewise.
             dice_weight: Factor of the masks' Dice loss, likewise.
+            mask_loss: ``cross_entropy``, or ``focal``, as MaskFormer has it.
             no_object_weight: Weight of the queries that answer for nothing, against 1 of the others.
             num_points: Points at which a mask is compared with the true one.
             oversample: So many times as many points are drawn as are kept.
@@ -63,7 +69,9 @@ class SegmentSetLoss(nn.Module):
                 "segment_set: num_points and oversample are 1 or more, and importance is in [0, 1]; found "
                 f"{num_points}, {oversample} and {importance}."
             )
-        self.weights = Weights(class_weight, mask_weight, dice_weight)
+        if mask_loss not in MASK_LOSSES:
+            raise ConfigError(f"segment_set: mask_loss is {' or '.join(MASK_LOSSES)}; found {mask_loss}.")
+        self.weights = Weights(class_weight, mask_weight, dice_weight, focal=mask_loss == "focal")
         self.no_object_weight = no_object_weight
         self.num_points = num_points
         self.oversample = oversample
@@ -80,7 +88,7 @@ class SegmentSetLoss(nn.Module):
 
         Args:
             outputs: Class logits (B, Q, K + 1), embeddings (B, Q, C), features (B, C, *s), and the same of
-                each earlier layer, which share the features.
+                each earlier layer; less is computed where they share the features.
             targets: B of them, on the same device; the masks (N, *S) of any one size.
             generator: Of that device, for the points; None takes PyTorch's own, which training seeds anew
                 at every step.
@@ -90,17 +98,16 @@ class SegmentSetLoss(nn.Module):
             sum of an earlier layer's three.
         """
         layers = (*outputs.auxiliary, outputs)
-        features = outputs.features
-        assert all(layer.features is features for layer in layers), "the layers share their features"
+        features = features_of(layers)
         class_logits = torch.stack([layer.class_logits for layer in layers]).float()  # (L, B, Q, K + 1)
         embeddings = torch.stack([layer.embeddings for layer in layers])  # (L, B, Q, C)
         matches = self.match(class_logits, embeddings, features, targets, generator=generator)
         of_class = self._class_losses(class_logits, targets, matches) * self.weights.class_
         sums = [
-            self._mask_losses(embeddings[:, image], features[image], target, matched, generator)
+            self._mask_losses(embeddings[:, image], features.of(image), target, matched, generator)
             for image, (target, matched) in enumerate(zip(targets, matches, strict=True))
         ]
-        share = 1 / _masks_per_worker(targets, device=features.device)
+        share = 1 / _masks_per_worker(targets, device=embeddings.device)
         of_mask = torch.stack([mask for mask, _ in sums]).sum(0) * (self.weights.mask * share)
         of_dice = torch.stack([dice for _, dice in sums]).sum(0) * (self.weights.dice * share)
         earlier = (of_class + of_mask + of_dice)[:-1]
@@ -112,7 +119,7 @@ class SegmentSetLoss(nn.Module):
         self,
         class_logits: Tensor,
         embeddings: Tensor,
-        features: Tensor,
+        features: LayerFeatures,
         targets: Sequence[SegmentTargets],
         *,
         generator: torch.Generator | None = None,
@@ -122,26 +129,30 @@ class SegmentSetLoss(nn.Module):
         Args:
             class_logits: (L, B, Q, K + 1).
             embeddings: (L, B, Q, C).
-            features: (B, C, *s).
+            features: Of the L layers, (B, C, *s).
             targets: B of them.
             generator: For the points.
 
         Returns:
             B of them.
         """
-        points = torch.rand((len(targets), self.num_points, 2), device=features.device, generator=generator)
-        costs = [
-            pairwise_costs(
-                class_logits[:, image],
-                embeddings[:, image],
-                sample_at(features[image : image + 1].float(), points[image : image + 1])[0],
-                target.labels,
-                sample_masks_at(target.masks, points[image]),
-                self.weights,
+        device = embeddings.device
+        points = torch.rand((len(targets), self.num_points, 2), device=device, generator=generator)
+        costs, weights = [], self.weights
+        for image, target in enumerate(targets):
+            truth = sample_masks_at(target.masks, points[image])
+            parts = zip(
+                features.split(class_logits[:, image]),
+                features.split(embeddings[:, image]),
+                features.of(image).maps,
+                strict=True,
             )
-            for image, target in enumerate(targets)
-        ]
-        return assign(costs, device=features.device)
+            of_layers = [
+                pairwise_costs(scores, vectors, at_points(maps, points[image]), target.labels, truth, weights)
+                for scores, vectors, maps in parts
+            ]
+            costs.append(torch.cat(of_layers))
+        return assign(costs, device=device)
 
     def _class_losses(
         self, logits: Tensor, targets: Sequence[SegmentTargets], matches: Sequence[Matches]
@@ -158,7 +169,7 @@ class SegmentSetLoss(nn.Module):
     def _mask_losses(
         self,
         embeddings: Tensor,
-        features: Tensor,
+        features: LayerFeatures,
         target: SegmentTargets,
         matched: Matches,
         generator: torch.Generator | None,
@@ -167,7 +178,7 @@ class SegmentSetLoss(nn.Module):
 
         Args:
             embeddings: (L, Q, C).
-            features: (C, *s).
+            features: Of the L layers, (C, *s).
             target: Of the image.
             matched: Of the image.
             generator: For the points.
@@ -175,11 +186,16 @@ class SegmentSetLoss(nn.Module):
         shape = matched.queries.shape
         if not shape[1]:
             # Every parameter gets a gradient all the same, which training on several devices relies on.
-            nothing = embeddings.float().sum((1, 2)) * 0 + features.float().sum() * 0
+            nothing = (
+                embeddings.float().sum((1, 2)) * 0 + sum(maps.float().sum() for maps in features.maps) * 0
+            )
             return nothing, nothing
         chosen = embeddings.gather(1, matched.queries.unsqueeze(-1).expand(-1, -1, embeddings.shape[-1]))
-        maps = chosen.flatten(0, 1).float() @ features.float().flatten(1)
-        maps = maps.view(-1, *features.shape[1:])  # (M, *s), of the matched queries only
+        products = [
+            rows.flatten(0, 1).float() @ own.float().flatten(1)
+            for rows, own in zip(features.split(chosen), features.maps, strict=True)
+        ]
+        maps = torch.cat(products).view(-1, *features.maps[0].shape[1:])  # (M, *s), of the matched only
         points = uncertain_points(
             maps.detach(),
             num_points=self.num_points,
@@ -187,13 +203,22 @@ class SegmentSetLoss(nn.Module):
             importance=self.importance,
             generator=generator,
         )
-        true = sample_masks_at(target.masks, points, matched.segments.flatten())
+        own = points.view(*shape, *points.shape[1:])
+        true = torch.cat(
+            [sample_masks_at(target.masks[n], at) for n, at in zip(matched.segments, own, strict=True)]
+        )
         logits = sample_at(maps.unsqueeze(1), points).squeeze(1)  # (M, P)
-        cross_entropy = F.binary_cross_entropy_with_logits(logits, true, reduction="none").mean(1)
         probabilities = logits.sigmoid()
         overlap, size = 2 * (probabilities * true).sum(1), probabilities.sum(1) + true.sum(1)
         dice = 1 - (overlap + 1) / (size + 1)
-        return cross_entropy.view(shape).sum(1), dice.view(shape).sum(1)
+        return self._of_points(logits, true).mean(1).view(shape).sum(1), dice.view(shape).sum(1)
+
+    def _of_points(self, logits: Tensor, true: Tensor) -> Tensor:
+        """Return the masks' own loss at each point; all are (M, P)."""
+        if not self.weights.focal:
+            return F.binary_cross_entropy_with_logits(logits, true, reduction="none")
+        one, zero = binary_focal_costs(logits)
+        return torch.lerp(zero, one, true)
 
 
 def _masks_per_worker(targets: Sequence[SegmentTargets], *, device: torch.device) -> Tensor:

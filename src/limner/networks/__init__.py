@@ -19,13 +19,16 @@ from limner.networks import (
     emanet,
     encoder_unet,
     enet,
+    eomt,
     espnet,
     fcn,
     gcn,
     gff,
     infnet,
     mask2former,
+    maskformer,
     ocnet,
+    per_pixel,
     pranet,
     psanet,
     pspnet,
@@ -81,7 +84,10 @@ NETWORKS: dict[str, NetworkEntry] = {
     "segformer": segformer.ENTRY,
     "transunet": transunet.ENTRY,
     "vit": vit.ENTRY,
+    "per-pixel": per_pixel.ENTRY,
+    "maskformer": maskformer.ENTRY,
     "mask2former": mask2former.ENTRY,
+    "eomt": eomt.ENTRY,
 }
 
 

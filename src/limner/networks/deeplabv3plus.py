@@ -11,23 +11,21 @@ Shape legend: B batch, C channels, K classes, H and W the input's height and wid
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 from torch import nn
 
-from limner.core.config import Config
-from limner.core.outputs import AuxiliaryLogits, DenseLogits
+from limner.core.outputs import DenseLogits
 from limner.layers.atrous_pyramid import AtrousPyramid
 from limner.layers.convolution import ConvNormAct, SeparableConvNormAct
-from limner.layers.fcn_head import FCNHead, PixelClassifier
 from limner.layers.initialization import initialize
 from limner.layers.resize import resize
-from limner.networks.backbones import Dilation, OutputStride, Pretrained, build_backbone
+from limner.networks.backbones import Pretrained
+from limner.networks.context_network import ContextNetwork, ContextOptions
 from limner.networks.entry import NetworkEntry
-
-Width = Annotated[int, Field(gt=0)]
+from limner.networks.option_types import Width
 
 
 @dataclass(frozen=True)
@@ -103,30 +101,18 @@ LAYOUTS: dict[LayoutName, Layout] = {
 }
 
 
-class DeepLabV3PlusOptions(Config):
-    """Options of `DeepLabV3Plus`."""
+class DeepLabV3PlusOptions(ContextOptions):
+    """Options of `DeepLabV3Plus`; what is not set of `channels` and `dropout` is the layout's."""
 
-    backbone: str = "resnet50c"
-    """Any of our ResNets, or a timm model that can be dilated."""
-    output_stride: OutputStride = 8
-    """Stride of the context: 8 sees finer, 16 is faster."""
-    dilation: Dilation = "contracted"
-    """How the backbone reaches that stride."""
-    multi_grid: Annotated[tuple[Width, ...], Field(min_length=1)] = (1,)
-    """Factors on the dilation in the backbone's last stage; (1, 2, 4) in the DeepLabV3 paper."""
     layout: LayoutName = "mmsegmentation"
     """Whose head."""
     atrous_rates: Annotated[tuple[Width, ...], Field(min_length=1)] | None = None
     """Dilations of the context; null takes the paper's: 6, 12, 18 at stride 16, doubled at stride 8."""
-    channels: Width | None = None
-    """Channels of the head; null takes the layout's."""
     low_level_channels: Width | None = None
     """Channels of the fine map that the decoder joins; null takes the layout's."""
-    auxiliary: bool = True
-    """Train a side head on the last map but one."""
 
 
-class DeepLabV3Plus(nn.Module):
+class DeepLabV3Plus(ContextNetwork):
     """Dilated backbone, atrous pyramid, decoder at stride 4, classifier."""
 
     def __init__(
@@ -137,32 +123,19 @@ class DeepLabV3Plus(nn.Module):
         in_channels: int = 3,
         pretrained: Pretrained = False,
     ) -> None:
-        super().__init__()
         layout = LAYOUTS[options.layout]
+        options = _with_defaults_of(layout, options)
+        super().__init__(options, num_classes=num_classes, in_channels=in_channels, pretrained=pretrained)
         self.align_corners = layout.align_corners
-        self.backbone = build_backbone(
-            options.backbone,
-            in_channels=in_channels,
-            output_stride=options.output_stride,
-            dilation=options.dilation,
-            multi_grid=options.multi_grid,
-            pretrained=pretrained,
-        )
-        *_, middle, deep = self.backbone.channels
         # Some backbones begin at stride 4, others at 2.
         self._low_level = self.backbone.strides.index(4)
         fine = self.backbone.channels[self._low_level]
-        scales = layout.scales_with_backbone
-        channels = options.channels or (deep // 4 if scales else 256)
-        low_level = options.low_level_channels or (max(fine * 48 // 256, 1) if scales else 48)
-        self.context = _context(deep, channels, options=options, layout=layout)
+        published = max(fine * 48 // 256, 1) if layout.scales_with_backbone else 48
+        low_level = options.low_level_channels or published
+        self.context = _context(self.deep, self.channels, options=options, layout=layout)
         self.low_level = ConvNormAct(fine, low_level, 1)
-        self.decoder = _decoder(channels + low_level, channels, layout=layout)
-        self.head = PixelClassifier(channels, num_classes, dropout=layout.dropout)
-        self.auxiliary_head = (
-            FCNHead(middle, middle // 4, num_classes=num_classes) if options.auxiliary else None
-        )
-        initialize(self.context, self.low_level, self.decoder, self.head, self.auxiliary_head)
+        self.decoder = _decoder(self.channels + low_level, self.channels, layout=layout)
+        initialize(self.context, self.low_level, self.decoder)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 4, W / 4)."""
@@ -170,9 +143,20 @@ class DeepLabV3Plus(nn.Module):
         fine = self.low_level(pyramid[self._low_level])
         context = resize(self.context(pyramid[-1]), fine.shape[2:], align_corners=self.align_corners)
         logits = self.head(self.decoder(torch.cat((context, fine), dim=1)))
-        if not self.training or self.auxiliary_head is None:
-            return DenseLogits(logits)
-        return DenseLogits(logits, (AuxiliaryLogits(self.auxiliary_head(pyramid[-2]), 0.4),))
+        return DenseLogits(logits, self.side_logits(pyramid[-2]))
+
+
+def _with_defaults_of(layout: Layout, options: DeepLabV3PlusOptions) -> DeepLabV3PlusOptions:
+    published: dict[str, Any] = {"dropout": layout.dropout}
+    if not layout.scales_with_backbone:
+        published["channels"] = 256
+    return options.model_copy(
+        update={
+            name: value
+            for name, value in published.items()
+            if name not in options.model_fields_set or getattr(options, name) is None
+        }
+    )
 
 
 def _context(in_channels: int, channels: int, *, options: DeepLabV3PlusOptions, layout: Layout) -> nn.Module:

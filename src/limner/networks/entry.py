@@ -29,6 +29,7 @@ class NetworkEntry:
         url: Where the paper is.
         output: The output kind it emits.
         tasks: Names in `TASKS` it can be trained for.
+        loss: Options of the loss of sets of segments, where the paper's are not the usual ones.
         spatial_dims: The dimensions it can be built in.
         pretrained: Whether it stands on an encoder that has published weights.
         code: The authors' code, or the reference implementation, or an empty string.
@@ -47,6 +48,7 @@ class NetworkEntry:
     url: str
     output: OutputKind
     tasks: tuple[str, ...] = ("semantic",)
+    loss: Mapping[str, Any] = field(default_factory=dict)
     spatial_dims: tuple[int, ...] = (2,)
     pretrained: bool = False
     code: str = ""

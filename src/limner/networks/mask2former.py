@@ -13,25 +13,25 @@ height and width, h and w those of a level.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from limner.core.config import Config
 from limner.core.errors import ConfigError
 from limner.core.outputs import QueryMasks
-from limner.layers.attention import MultiheadAttention
 from limner.layers.convolution import ConvNormAct
 from limner.layers.deformable_attention import DeformableAttention
-from limner.layers.norm import PixelNorm, freeze_batch_norms
+from limner.layers.initialization import fill_evenly
+from limner.layers.query_layer import FeedForward, QueryLayer
 from limner.layers.resize import resize
+from limner.layers.segment_head import SegmentHead
 from limner.layers.sine_position import sine_position
-from limner.networks.backbones import Pretrained, build_backbone
+from limner.networks.backbones import Pretrained
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
+from limner.networks.pyramid_network import PyramidNetwork, PyramidOptions
 
 LEVELS = 3
 """Strides 8, 16 and 32, which both decoders look at."""
@@ -40,15 +40,9 @@ GROUPS = 32
 """Of every group normalisation."""
 
 
-class Mask2FormerOptions(Config):
+class Mask2FormerOptions(PyramidOptions):
     """Options of `Mask2Former`."""
 
-    backbone: str = "resnet50"
-    """Any of our ResNets, or a timm model that gives maps at strides 4, 8, 16 and 32, such as a Swin."""
-    backbone_norm: Literal["trained", "frozen"] = "trained"
-    """`frozen` keeps the encoder's batch normalisation as it was pretrained, as the paper does on COCO."""
-    norm_features: bool | None = None
-    """Normalise the channels of each pixel of the backbone's maps; null does so for Swin, as its authors."""
     channels: Annotated[int, Field(gt=0, multiple_of=4)] = 256
     """Channels of both decoders and of the masks."""
     num_queries: Width = 100
@@ -67,7 +61,7 @@ class Mask2FormerOptions(Config):
     """Channels inside those layers' perceptrons."""
 
 
-class Mask2Former(nn.Module):
+class Mask2Former(PyramidNetwork):
     """Backbone, pixel decoder, query decoder."""
 
     def __init__(
@@ -83,41 +77,30 @@ class Mask2Former(nn.Module):
         Raises:
             ConfigError: The backbone lacks one of the four strides, or the heads cannot share the channels.
         """
-        super().__init__()
-        if options.channels % options.heads:
-            raise ConfigError(
-                f"mask2former: {options.heads} heads cannot share {options.channels} channels evenly."
-            )
-        self.backbone = build_backbone(options.backbone, in_channels=in_channels, pretrained=pretrained)
-        self._first = _first_map(self.backbone.strides, options.backbone)
-        if options.backbone_norm == "frozen":
-            freeze_batch_norms(self.backbone)
-        widths = self.backbone.channels[self._first :]
-        is_swin = options.backbone.startswith("swin")
-        norm_features = is_swin if options.norm_features is None else options.norm_features
-        self.norms = nn.ModuleList(PixelNorm(width) for width in widths) if norm_features else None
-        self.pixel_decoder = PixelDecoder(widths, options)
+        super().__init__(options, in_channels=in_channels, pretrained=pretrained)
+        _check(self.strides, options)
+        self.pixel_decoder = PixelDecoder(self.widths, options)
         self.query_decoder = QueryDecoder(options, num_classes=num_classes)
 
     def forward(self, images: Tensor) -> QueryMasks:
         """Find segments: (B, C, H, W) float -> their classes, and masks at (H / 4, W / 4)."""
-        maps = self.backbone(images)[self._first :]
-        if self.norms is not None:
-            maps = tuple(norm(features) for norm, features in zip(self.norms, maps, strict=True))
-        levels, features = self.pixel_decoder(maps)
+        levels, features = self.pixel_decoder(self.maps(images))
         outputs: QueryMasks = self.query_decoder(levels, features)
         return outputs
 
 
-def _first_map(strides: Sequence[int], backbone: str) -> int:
-    """Return where stride 4 is among the strides, which end with 8, 16 and 32."""
-    if tuple(strides[-LEVELS - 1 :]) != (4, 8, 16, 32):
+def _check(strides: Sequence[int], options: Mask2FormerOptions) -> None:
+    """Refuse a backbone whose strides are not the four, and heads that cannot share the channels."""
+    if options.channels % options.heads:
+        raise ConfigError(
+            f"mask2former: {options.heads} heads cannot share {options.channels} channels evenly."
+        )
+    if tuple(strides) != (4, 8, 16, 32):
         found = ", ".join(str(stride) for stride in strides)
         raise ConfigError(
-            f"mask2former needs a backbone with maps at strides 4, 8, 16 and 32; {backbone} has {found}. "
-            "Take resnet50, swin_tiny_patch4_window7_224 or another pyramid."
+            f"mask2former needs a backbone with maps at strides 4, 8, 16 and 32; {options.backbone} has "
+            f"{found}. Take resnet50, swin_tiny_patch4_window7_224 or another pyramid."
         )
-    return len(strides) - LEVELS - 1
 
 
 class PixelDecoder(nn.Module):
@@ -141,11 +124,7 @@ class PixelDecoder(nn.Module):
             if isinstance(convolution, nn.Conv2d) and convolution.bias is not None:
                 nn.init.xavier_uniform_(convolution.weight)
                 nn.init.zeros_(convolution.bias)
-        nn.init.kaiming_uniform_(self.lateral.conv.weight, a=1)
-        nn.init.kaiming_uniform_(self.smoothing.conv.weight, a=1)
-        nn.init.kaiming_uniform_(self.mask_features.weight, a=1)
-        assert self.mask_features.bias is not None, "it has one"
-        nn.init.zeros_(self.mask_features.bias)
+        fill_evenly(self.lateral, self.smoothing, self.mask_features)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Decode.
@@ -208,16 +187,12 @@ class QueryDecoder(nn.Module):
         self.query_feat = nn.Parameter(torch.randn(options.num_queries, channels))
         self.query_embed = nn.Parameter(torch.randn(options.num_queries, channels))
         self.level_embed = nn.Parameter(torch.randn(LEVELS, channels))
-        self.layers = nn.ModuleList(QueryLayer(options) for _ in range(options.decoder_layers))
-        self.decoder_norm = nn.LayerNorm(channels)
-        self.class_embed = nn.Linear(channels, num_classes + 1)
-        self.mask_embed = nn.Sequential(
-            nn.Linear(channels, channels),
-            nn.ReLU(inplace=True),
-            nn.Linear(channels, channels),
-            nn.ReLU(inplace=True),
-            nn.Linear(channels, channels),
+        self.layers = nn.ModuleList(
+            QueryLayer(channels, heads=options.heads, feedforward=options.decoder_feedforward)
+            for _ in range(options.decoder_layers)
         )
+        self.decoder_norm = nn.LayerNorm(channels)
+        self.head = SegmentHead(channels, num_classes)
 
     def forward(self, levels: Sequence[Tensor], features: Tensor) -> QueryMasks:
         """Decode.
@@ -240,64 +215,16 @@ class QueryDecoder(nn.Module):
         scaled = [resize(features.detach(), level.shape[2:]).flatten(2) for level in levels]
         queries = self.query_feat.expand(len(features), -1, -1)
         normed = self.decoder_norm(queries)
-        outputs = []
+        earlier: list[QueryMasks] = []
         for index, layer in enumerate(self.layers):
-            embeddings = self.mask_embed(normed)
-            if self.training:
-                outputs.append(QueryMasks(self.class_embed(normed), embeddings, features))
+            predicted = self.head(normed, features)
+            earlier += [predicted] if self.training else []
             level = index % len(levels)
-            seen = areas_in_sight(embeddings.detach(), scaled[level])
+            seen = areas_in_sight(predicted.embeddings.detach(), scaled[level])
             queries = layer(queries, self.query_embed, keys[level], values[level], seen)
             normed = self.decoder_norm(queries)
-        return QueryMasks(self.class_embed(normed), self.mask_embed(normed), features, tuple(outputs))
-
-
-class QueryLayer(nn.Module):
-    """Queries look at pixels within their masks, then at each other, then a perceptron."""
-
-    def __init__(self, options: Mask2FormerOptions) -> None:
-        super().__init__()
-        channels = options.channels
-        self.cross_attn = MultiheadAttention(channels, options.heads)
-        self.cross_norm = nn.LayerNorm(channels)
-        self.self_attn = MultiheadAttention(channels, options.heads)
-        self.self_norm = nn.LayerNorm(channels)
-        self.feedforward = FeedForward(channels, options.decoder_feedforward)
-
-    def forward(
-        self, queries: Tensor, position: Tensor, keys: Tensor, values: Tensor, seen: Tensor
-    ) -> Tensor:
-        """Map queries (B, Q, C) to (B, Q, C).
-
-        Args:
-            queries: (B, Q, C).
-            position: (Q, C), added wherever queries ask or are asked.
-            keys: (B, h * w, C) pixels of one level with their positions.
-            values: (B, h * w, C) the pixels without.
-            seen: (B, Q, h * w) bool.
-        """
-        queries = self.cross_norm(queries + self.cross_attn(queries + position, keys, values, seen=seen))
-        placed = queries + position
-        queries = self.self_norm(queries + self.self_attn(placed, placed, queries))
-        result: Tensor = self.feedforward(queries)
-        return result
-
-
-class FeedForward(nn.Module):
-    """Two linear layers, a shortcut, a norm."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        self.linear1 = nn.Linear(channels, width)
-        self.linear2 = nn.Linear(width, channels)
-        self.norm = nn.LayerNorm(channels)
-        for linear in (self.linear1, self.linear2):
-            nn.init.xavier_uniform_(linear.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., C) to (..., C)."""
-        result: Tensor = self.norm(x + self.linear2(F.relu(self.linear1(x), inplace=True)))
-        return result
+        outputs: QueryMasks = self.head(normed, features, tuple(earlier))
+        return outputs
 
 
 def areas_in_sight(embeddings: Tensor, features: Tensor) -> Tensor:

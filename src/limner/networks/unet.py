@@ -54,8 +54,9 @@ class UNetOptions(Config):
     """Bias of the convolutions; null gives them one only without normalisation."""
     activation: ActivationName = "relu"
     """Activation of each block."""
-    upsampling: Literal["transposed", "bilinear", "nearest"] = "transposed"
-    """2x2 transposed convolution; or linear interpolation and a 1x1 block; or repetition without weights."""
+    upsampling: Literal["transposed", "overlapping", "bilinear", "nearest"] = "transposed"
+    """2x2 transposed convolution; or a 3x3 one, whose kernels overlap; or linear interpolation and a 1x1
+    block; or repetition without weights."""
     upsampling_bias: bool = True
     """Bias of the transposed convolutions."""
     double_before_pool: bool = False
@@ -178,11 +179,15 @@ class _UpBlock(nn.Module):
     ) -> None:
         super().__init__()
         keeps_width = options.double_before_pool or options.upsampling == "nearest"
-        up_channels = in_channels if keeps_width else out_channels
+        up_channels = in_channels if keeps_width and options.upsampling != "overlapping" else out_channels
         self.up: nn.Module
         if options.upsampling == "transposed":
             self.up = TRANSPOSED_CONVOLUTION[spatial_dims](
                 in_channels, up_channels, 2, stride=2, bias=options.upsampling_bias
+            )
+        elif options.upsampling == "overlapping":
+            self.up = _OverlappingSteps(
+                in_channels, up_channels, bias=options.upsampling_bias, spatial_dims=spatial_dims
             )
         elif options.upsampling == "bilinear":
             self.up = nn.Sequential(
@@ -208,6 +213,24 @@ class _UpBlock(nn.Module):
         skip = crop_centre(skip, features.shape[2:])
         joined: torch.Tensor = self.convs(torch.cat((skip, features), dim=1))
         return joined
+
+
+class _OverlappingSteps(nn.Module):
+    """A 3x3 transposed convolution, whose first pixel on each axis is repeated to reach twice the size.
+
+    So does wolny's pytorch-3dunet (MIT licence), https://github.com/wolny/pytorch-3dunet.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, bias: bool, spatial_dims: int) -> None:
+        super().__init__()
+        self.conv = TRANSPOSED_CONVOLUTION[spatial_dims](
+            in_channels, out_channels, 3, stride=2, padding=1, bias=bias
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map (B, C, *S) to (B, D, *(2 S))."""
+        size = [2 * length for length in features.shape[2:]]
+        return F.interpolate(self.conv(features), size=size, mode="nearest")
 
 
 ENTRY = NetworkEntry(

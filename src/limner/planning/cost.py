@@ -27,6 +27,10 @@ SIDES_3D = (32, 48)
 FEWEST_PASSES, MOST_PASSES, CLOCK_SECONDS = 2, 10, 0.5
 """How often a pass is timed: at least, at most, and no more once that many seconds went by."""
 
+LEAST_BY_PIXEL = 0.3
+"""Part of the larger input's time that is taken to grow with its area, at least. Measured on 2 cores: nearly
+all of it for U-Nets, 0.3 for a small Mask2Former, whose queries cost the same at any size."""
+
 COPIES_OF_WEIGHTS = {"sgd": 3, "adam": 4, "adamw": 4}
 """Weights, gradients and the optimizer's own state, in copies of the weights."""
 
@@ -44,13 +48,15 @@ class Cost:
         weight_bytes: The weights, float32.
         fixed_bytes: Needed for the backward pass whatever the size of the input.
         bytes_per_pixel: Needed for each pixel of each sample.
-        seconds_per_pixel: Forward and backward, on the machine that measured; 0.0 where nobody did.
+        seconds_per_step: Forward and backward, whatever the size of the input, on the machine that measured.
+        seconds_per_pixel: And for each pixel of each sample.
         forward_bytes_per_pixel: Largest maps alive at once in prediction, for each pixel.
     """
 
     weight_bytes: int
     fixed_bytes: float
     bytes_per_pixel: float
+    seconds_per_step: float
     seconds_per_pixel: float
     forward_bytes_per_pixel: float
 
@@ -70,6 +76,10 @@ class Cost:
         """Return how many pixels a step can hold in `num_bytes`; 0 where not even the weights fit."""
         left = num_bytes - self.training_bytes(0, optimizer=optimizer)
         return max(int(left / self.bytes_per_pixel), 0)
+
+    def seconds(self, num_pixels: int) -> float:
+        """Return the estimated time of forward and backward on so many pixels, of all samples together."""
+        return self.seconds_per_step + num_pixels * self.seconds_per_pixel
 
 
 Step = Callable[[nn.Module, torch.Tensor], torch.Tensor]
@@ -103,11 +113,16 @@ def measure_cost(
     meters = [_weigh(network, step, images, precision) for images in inputs]
     by_pixel = max((meters[1].kept_bytes - meters[0].kept_bytes) / (pixels[1] - pixels[0]), 1.0)
     workspace = WORKSPACE[precision]
+    small, large = (_clock(network, step, images, precision) for images in inputs)
+    # Clocks are noisy: no more falls to the fixed part than leaves a plausible one for the pixels.
+    pixel_seconds = max((large - small) / (pixels[1] - pixels[0]), LEAST_BY_PIXEL * large / pixels[1])
+    pixel_seconds = min(pixel_seconds, large / pixels[1])
     return Cost(
         weight_bytes=sum(p.numel() * 4 for p in network.parameters()),
         fixed_bytes=max(meters[1].kept_bytes - by_pixel * pixels[1], 0.0) * workspace,
         bytes_per_pixel=by_pixel * workspace,
-        seconds_per_pixel=_clock(network, step, inputs[1], precision) / pixels[1],
+        seconds_per_step=large - pixel_seconds * pixels[1],
+        seconds_per_pixel=pixel_seconds,
         # Prediction keeps nothing for later: the largest map, what it is made from, and what is made of it.
         forward_bytes_per_pixel=3 * meters[1].largest_bytes / pixels[1],
     )

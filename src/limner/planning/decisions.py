@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from limner.core.labels import LabelTable
+from limner.core.plan import Plan
 from limner.planning.cost import Cost
 from limner.planning.fingerprint import Fingerprint
 from limner.planning.machine import Machine
@@ -24,6 +25,7 @@ class Case:
         machine: What the device offers.
         minutes: The time budget, or None.
         measure: Measures what a pixel costs the network that is settled, in memory and in time.
+        start: The plan of the weights that the network starts from, or None.
     """
 
     fingerprint: Fingerprint
@@ -31,6 +33,7 @@ class Case:
     machine: Machine
     minutes: float | None
     measure: Callable[[Mapping[str, Any]], Cost]
+    start: Plan | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from limner.planning.decisions import Case, decide
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.machine import Machine, examine
 from limner.planning.measurer import Measurer
-from limner.planning.pairing import check_labels, check_pairing
+from limner.planning.pairing import check_labels, check_pairing, check_start
 from limner.planning.rules import RULES
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
 
@@ -29,6 +29,7 @@ def make_plan(
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
     machine: Machine | None = None,
+    start: Plan | None = None,
 ) -> Plan:
     """Decide every setting of a run.
 
@@ -41,6 +42,7 @@ def make_plan(
             may stand why, by dotted key.
         device: Where the run will be.
         machine: What that device offers; examined where it is None.
+        start: The plan of the weights that ``network.weights`` names.
 
     Raises:
         ConfigError: A setting is unknown, of the wrong type, out of range, or contradicts another; or
@@ -55,8 +57,10 @@ def make_plan(
     labels = labels.things() if task == "instance" else labels
     fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
     _stretch_sizes(user, fingerprint)
-    if "network.name" in user:
-        check_pairing(user["network.name"], task)
+    if start is not None:
+        check_start(start, user, fingerprint.spatial_dims)
+    if start is not None or "network.name" in user:
+        check_pairing(user.get("network.name", "") if start is None else start.network.name, task)
     machine = machine or examine(device)
     case = Case(
         fingerprint=fingerprint,
@@ -64,6 +68,7 @@ def make_plan(
         machine=machine,
         minutes=user.get("train.minutes"),
         measure=Measurer(labels.num_classes, device=machine.device),
+        start=start,
     )
     settled, reasons = decide(case, RULES, user, notes)
     data = {

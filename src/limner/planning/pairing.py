@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from limner.core.errors import ConfigError, UnknownNameError, describe
+from limner.core.plan import Plan
 from limner.formats import FORMATS
 from limner.formats.source import Source
 from limner.networks import NETWORKS, build_network
@@ -37,6 +38,39 @@ def check_pairing(network: str, task: str) -> None:
     )
 
 
+def check_start(start: Plan, user: Mapping[str, Any], spatial_dims: int) -> None:
+    """Refuse weights of another network than the user names, or of other dimensions than the images have.
+
+    Args:
+        start: The plan of the weights.
+        user: What the user set, by dotted key.
+        spatial_dims: Of the images.
+
+    Raises:
+        ConfigError: They do not go together.
+    """
+    named, weights = user.get("network.name", start.network.name), user.get("network.weights")
+    if named != start.network.name:
+        raise ConfigError(
+            describe(
+                "The weights are those of another network",
+                where=weights,
+                found=f"{start.network.name}, {start.data.label_table.num_classes} classes",
+                expected=f"{named}, as you named it",
+                mend="Leave out the network: it is that of the weights.",
+            )
+        )
+    if spatial_dims != start.input.spatial_dims:
+        raise ConfigError(
+            describe(
+                "The weights are for images of other dimensions",
+                where=weights,
+                found=f"{start.input.spatial_dims} dimensions",
+                expected=f"{spatial_dims}, as the images have",
+            )
+        )
+
+
 def check_labels(source: Source, task: str) -> None:
     """Refuse a task whose targets the data's format does not hold, before any compute is spent.
 
@@ -48,6 +82,16 @@ def check_labels(source: Source, task: str) -> None:
         raise UnknownNameError("task", task, TASKS)
     if task in source.tasks:
         return
+    if source.tasks == ("detection",):
+        raise ConfigError(
+            describe(
+                "The labels are boxes",
+                where=source.root,
+                found=f"{source.name} without a mask, good for detection",
+                expected=f"masks, of which limner trains {', '.join(TASKS)}",
+                mend="Export the labels with polygons or masks; check, browse and convert take boxes too.",
+            )
+        )
     formats = ", ".join(name for name, known in FORMATS.items() if task in known.tasks)
     raise ConfigError(
         describe(

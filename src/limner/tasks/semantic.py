@@ -54,7 +54,10 @@ class SemanticTask(nn.Module):
         if self.segment_set is not None:
             return self.segment_set.loss(outputs, batch)
         if not isinstance(outputs, DenseLogits):
-            raise ConfigError(f"Queries are trained with the loss {TERM!r}; found {', '.join(self.names)}.")
+            raise ConfigError(
+                f"Queries are trained with the loss {TERM!r}; found {', '.join(self.names)}. Plan the run of "
+                "a module of your own for a network of queries: network.name=mask2former."
+            )
         if outputs.logits.shape[1] != self.num_classes:
             raise ConfigError(
                 f"The network scores {outputs.logits.shape[1]} classes and the data has {self.num_classes}; "

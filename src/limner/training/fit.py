@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -19,6 +20,7 @@ from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_pipeline
 from limner.tasks import TASKS
+from limner.training.beginning import begin_with, begun_with
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoint, Checkpoints, read_checkpoint
 from limner.training.devices import build_accelerator
@@ -99,6 +101,9 @@ def fit(
     with closing(watcher), memory, torch.random.fork_rng(devices=[]):
         model = build_model(plan, network, is_fresh=checkpoint is None, say=watcher.say)
         plan = model.plan
+        if checkpoint is None and network is None and plan.network.weights is not None:
+            writes = run if accelerator.is_main_process else None
+            begin_with(Path(plan.network.weights), model, writes, say=watcher.say)
         if accelerator.is_main_process:
             _write_plan(run, plan)
         task = TASKS[plan.task].from_plan(plan).to(accelerator.device)
@@ -221,7 +226,9 @@ def _deliver(
         "pretrained": plan.network.pretrained,
         "peak_bytes": peak_bytes(learner.device),
     }
-    save_model(run.model, kept, origin=origin)
+    begun = begun_with(run)
+    licence = begun.pop("licence", None)  # of the weights it began with; it binds what is made of them
+    save_model(run.model, kept, origin=origin | begun, licence=licence)
 
 
 def as_run(plan: Plan, state: RunState) -> Plan:

@@ -1,6 +1,7 @@
 """What learns: a model with its optimizer and its average, one step at a time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
@@ -10,7 +11,8 @@ from limner.core.batch import Batch
 from limner.core.errors import TrainingError, describe
 from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
-from limner.inference.device import is_out_of_memory
+from limner.inference.device import choose_memory_format, is_out_of_memory
+from limner.layers.training_progress import tell_progress
 from limner.tasks.task import Task
 from limner.training.averaging import WeightAverage
 from limner.training.checkpoints import Checkpoint
@@ -49,7 +51,10 @@ class Learner:
         self._accelerator = accelerator
         self._say = say
         self.accumulate = plan.train.accumulate
-        self.model = _on_device(model, accelerator).train()
+        self._layout = choose_memory_format(
+            accelerator.device, spatial_dims=plan.input.spatial_dims, training=True
+        )
+        self.model = _on_device(model, accelerator, self._layout).train()
         decay = plan.train.ema_decay
         self._average = None if decay is None else WeightAverage(self.model, decay=decay)
         self._optimizer = build_optimizer(self.model, plan.optimizer)
@@ -74,6 +79,12 @@ class Learner:
         assert isinstance(kept, Model)
         return kept
 
+    def follow(self, progress: float) -> None:
+        """Tell the layers that change their ways as training goes on how far it is, in [0, 1]."""
+        tell_progress(self.model, progress)
+        if self._average is not None:
+            tell_progress(self._average.module, progress)
+
     def gradients(self, batch: Batch, *, step: int, factor: float) -> StepResult:
         """Compute the gradient of step number `step`, in more parts if memory runs out.
 
@@ -86,6 +97,8 @@ class Learner:
             TrainingError: Memory runs out even for single samples, or in one of several processes.
         """
         set_learning_rate(self._optimizer, factor)
+        # On the way to an accelerator this is the layout they have; on a CPU bytes are moved, not floats.
+        batch = replace(batch, images=batch.images.contiguous(memory_format=self._layout))
         while True:
             torch.manual_seed(
                 torch_seed(self._plan.train.seed, "step", step, self._accelerator.process_index)
@@ -179,11 +192,8 @@ class Learner:
         )
 
 
-def _on_device(model: Model, accelerator: Accelerator) -> Model:
-    """Move a model, channels-last in memory, which convolutions read faster on CPUs and tensor cores."""
+def _on_device(model: Model, accelerator: Accelerator, layout: torch.memory_format) -> Model:
     if accelerator.num_processes > 1 and accelerator.device.type != "cpu":
         convert: Callable[[Model], Model] = nn.SyncBatchNorm.convert_sync_batchnorm
         model = convert(model)
-    is_flat = model.plan.input.spatial_dims == 2
-    layout = torch.channels_last if is_flat else torch.channels_last_3d
     return model.to(accelerator.device).to(memory_format=layout)

@@ -125,7 +125,7 @@ class Loop:
             if self.state.best_step == self.state.step and self._accelerator.is_main_process:
                 # The run may have been killed between writing `last` and making it `best`.
                 self._checkpoints.repair_best(self.state.step)
-        self._progress = self._agree(self._budget.progress(self.state.step))
+        self._advance()
         self._watcher.start(self._moment(), flat_settings(self._plan))
         if remark:
             self._watcher.say(remark)
@@ -136,7 +136,8 @@ class Loop:
             self._mark = time.perf_counter()
             while not self._is_over():
                 self._step(next(batches), waited=batches.wait_seconds)
-                before, self._progress = self._progress, self._agree(self._budget.progress(self.state.step))
+                before = self._progress
+                self._advance()
                 self._watcher.step(self._moment())
                 self._tend(before)
                 if interruption.requested and self._accelerator.num_processes == 1:
@@ -155,6 +156,11 @@ class Loop:
         now = time.perf_counter()
         self._log.add_times(data_seconds=waited, step_seconds=now - self._mark)
         self._mark = now
+
+    def _advance(self) -> None:
+        """Find out how far the run is, and tell the layers that change their ways with it."""
+        self._progress = self._agree(self._budget.progress(self.state.step))
+        self._learner.follow(self._progress)
 
     def _tend(self, before: float) -> None:
         """Log, validate and save where it is due after a step."""

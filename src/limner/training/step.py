@@ -63,7 +63,7 @@ def compute_gradients(
                 outputs = model(piece.images)
             # Losses are computed in float32 whatever the network's precision: sums over a million
             # pixels lose too much in 8 bits of mantissa.
-            value = task.loss(tree_map(_in_float32, outputs), piece)
+            value = task.loss(_in_float32(outputs), piece)
             accelerator.backward(value.total * share)
         for name, loss in {"total": value.total, **value.parts}.items():
             losses[name] = losses.get(name, 0) + loss.detach() * share
@@ -98,6 +98,15 @@ def _clip(model: nn.Module, accelerator: Accelerator, clip: float | None) -> tor
     return get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).detach()
 
 
-def _in_float32(value: Any) -> Any:  # noqa: ANN401 - a leaf of a pytree
-    is_short = isinstance(value, torch.Tensor) and value.dtype in (torch.bfloat16, torch.float16)
-    return value.float() if is_short else value
+def _in_float32(outputs: Any) -> Any:  # noqa: ANN401 - a pytree
+    """Convert the tensors of short precision; what was one tensor in several places stays one."""
+    converted: dict[int, torch.Tensor] = {}
+
+    def convert(leaf: Any) -> Any:  # noqa: ANN401
+        if not isinstance(leaf, torch.Tensor) or leaf.dtype not in (torch.bfloat16, torch.float16):
+            return leaf
+        if id(leaf) not in converted:
+            converted[id(leaf)] = leaf.float()
+        return converted[id(leaf)]
+
+    return tree_map(convert, outputs)

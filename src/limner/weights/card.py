@@ -110,7 +110,7 @@ def _refuse_pickles(path: Path) -> None:
                 where=pickles[0],
                 found="a pickle, as torch.save writes it",
                 expected=f"a model folder with {WEIGHTS}, {PLAN}, {LABELS} and {CARD}",
-                mend="Use the model/ folder of a limner run.",
+                mend=f"Use the model/ folder of a limner run, or make one: limner import {path} --out MODEL",
             )
         )
 
@@ -136,6 +136,8 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
         return describe("This is not a model folder", where=folder, found="a file", expected=expected)
     inside = folder / "model"
     hint = f"Did you mean {inside}?" if (inside / CARD).is_file() else ""
+    if (folder / "config.json").is_file():
+        hint = f"If it is a Hugging Face Mask2Former, make it one: limner import {folder} --out MODEL"
     found = f"{', '.join(missing)} missing"
     return describe(
         "This is not a whole model folder", where=folder, found=found, expected=expected, mend=hint

@@ -42,7 +42,7 @@ def test_a_pickle_is_refused_and_never_opened(predict, tmp_path, name, save):
     path.parent.mkdir(exist_ok=True)
     save(path)
     answer = predict(name.partition("/")[0], "data/images")
-    answer.refuses("does not open pickled checkpoints", name, "mend: Use the model/ folder of a limner run.")
+    answer.refuses("does not open pickled checkpoints", name, "mend: Use the model/ folder", "limner import")
     assert "code ran" not in answer.out
 
 

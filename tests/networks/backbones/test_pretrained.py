@@ -115,7 +115,7 @@ def test_a_file_that_is_no_table_of_tensors_is_refused(tmp_path, name, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ModelError, match=r"no file of encoder weights.*nowhere\.pth"):
+    with pytest.raises(ModelError, match=r"no such file of weights.*nowhere\.pth"):
         build_backbone("resnet18", pretrained=tmp_path / "nowhere.pth")
 
 

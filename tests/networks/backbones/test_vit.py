@@ -4,7 +4,7 @@ import torch
 
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.networks import build_network
-from limner.networks.backbones import build_backbone, build_hybrid_vit, build_vit
+from limner.networks.backbones import build_backbone, build_hybrid_vit, build_vit, vit
 
 TINY = "vit_tiny_patch16_224"
 
@@ -30,6 +30,32 @@ def test_timms_weights_give_timms_tokens(tmp_path):
         expected = theirs.forward_features(image)[:, 1:]  # without the class token
         found = ours(image)[-1].flatten(2).transpose(1, 2)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_dinov2s_weights_have_their_patches_resized_as_timm_does(tmp_path, monkeypatch):
+    from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
+
+    shape = vit.ViTShape(24, 4, 3, 70, num_registers=4, class_position=False, layer_scale=1.0)
+    monkeypatch.setitem(vit.DINOV2S, "vit_drawn_patch14_reg4_dinov2", shape)
+    form = {"embed_dim": 24, "depth": 4, "num_heads": 3, "num_classes": 0, "reg_tokens": 4}
+    form |= {"no_embed_class": True, "init_values": 0.5, "class_token": True}
+    torch.manual_seed(0)
+    published = VisionTransformer(img_size=70, patch_size=14, **form)
+    torch.save(published.state_dict(), tmp_path / "weights.pth")
+    theirs = VisionTransformer(img_size=80, patch_size=16, **form).eval()
+    theirs.load_state_dict(checkpoint_filter_fn(published.state_dict(), theirs))
+    name = "vit_drawn_patch14_reg4_dinov2"
+    ours = build_vit(name, image_size=80, final_norm=True, pretrained=tmp_path / "weights.pth").eval()
+    image = torch.randn(1, 3, 80, 80)
+    with torch.no_grad():
+        expected = theirs.forward_features(image)[:, 5:]  # without the class token and the registers
+        found = ours(image)[-1].flatten(2).transpose(1, 2)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_registers_have_no_relative_position():
+    with pytest.raises(ConfigError, match="registers"):
+        build_vit("vit_small_patch14_reg4_dinov2", relative_positions=True)
 
 
 def test_weights_for_another_image_size_have_their_positions_resized(tmp_path):

@@ -13,7 +13,7 @@ from limner.networks.backbones.mpvit import MPVITS, MPViT
 from limner.networks.backbones.pretrained import Pretrained, load_pretrained
 from limner.networks.backbones.resnet import RESNETS, Dilation, OutputStride, ResNet
 from limner.networks.backbones.swin import SWINS, Swin
-from limner.networks.backbones.vit import VITS, ViT, ViTShape
+from limner.networks.backbones.vit import DINOV2S, VITS, ViT, ViTShape
 
 if TYPE_CHECKING:
     from limner.networks.backbones.timm_backbone import TimmBackbone
@@ -142,7 +142,7 @@ def build_vit(
         UnknownNameError: We have no ViT of that name.
         ConfigError: A tap lies beyond the last block, or weights are insisted on and cannot be had.
     """
-    shape = _shape(name, VITS, num_blocks)
+    shape = _shape(name, VITS | DINOV2S, num_blocks)
     last = max(arguments.get("taps") or [0])
     if last >= shape.num_blocks:
         raise ConfigError(

@@ -1,12 +1,16 @@
 """Published encoder weights: from the hub, or from a file on disk."""
 
+import _codecs
 import logging
+import re
 import socket
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlparse
 from urllib.request import getproxies
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -91,23 +95,44 @@ def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
         ModelError: There is no such file, or it is damaged, or it holds more than tensors.
     """
     if not path.is_file():
-        raise ModelError(describe("There is no file of encoder weights", where=path))
+        raise ModelError(describe("There is no such file of weights", where=path))
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_numpy_values()):
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
         raise _unreadable(path, error) from error
     except Exception as error:  # noqa: BLE001 - the pickle module's own errors share no base
         raise _unreadable(path, error) from error
-    for key in ("state_dict", "model"):  # how training scripts commonly wrap them
+    return named_tensors(state, path)
+
+
+def _numpy_values() -> list[Any]:
+    """Return what a pickle needs for the numpy values that training scripts keep beside their weights."""
+    makers = {"scalar": np.float64(0).__reduce__()[0], "_reconstruct": np.zeros(1).__reduce__()[0]}
+    names = [
+        (maker, f"numpy.{core}.multiarray.{name}")
+        for name, maker in makers.items()
+        for core in ("core", "_core")  # numpy 1 and numpy 2
+    ]
+    kinds = {type(np.dtype(code)) for code in "?bhilqBHILQefd"}
+    return [*names, np.dtype, np.ndarray, _codecs.encode, *kinds]
+
+
+def named_tensors(state: object, path: Path) -> dict[str, torch.Tensor]:
+    """Return the table of tensors that a training script wrote, taken out of what it wrapped it in.
+
+    Raises:
+        ModelError: There is no such table.
+    """
+    for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ModelError(
-            describe("The file holds no table of named tensors", where=path, expected=".safetensors or .pth")
-        )
-    return state
+        expected = "a table of name -> tensor, alone or under the key state_dict or model"
+        raise ModelError(describe("The file holds no table of named tensors", where=path, expected=expected))
+    return {str(name): value for name, value in state.items()}
 
 
 def adapt_input_channels(weight: torch.Tensor, in_channels: int) -> torch.Tensor:
@@ -136,6 +161,8 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
     first = next(key for key, value in wanted.items() if value.ndim == 4)
     if first in weights:
         weights[first] = adapt_input_channels(weights[first], in_channels)
+    if isinstance(backbone, ViT) and first in weights:
+        weights[first] = _resize_patches(weights[first], wanted[first].shape[2:])
     if isinstance(backbone, ViT) and "pos_embed" in weights:
         weights["pos_embed"] = backbone.fit_positions(weights["pos_embed"])
     fresh = backbone.additions() if isinstance(backbone, ViT) else set()
@@ -155,6 +182,16 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
             )
         )
     backbone.load_state_dict({**wanted, **weights})
+
+
+def _resize_patches(weight: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Turn the weights of patches of another size into some that answer alike (FlexiViT, CVPR 2023)."""
+    if weight.shape[2:] == torch.Size(size):
+        return weight
+    from timm.layers.patch_embed import resample_patch_embed  # slow to import, and seldom needed
+
+    resized: torch.Tensor = resample_patch_embed(weight, list(size))
+    return resized
 
 
 def _plain(key: str) -> str:
@@ -183,11 +220,15 @@ def _explain(name: str, error: Exception, *, insists: bool) -> None:
 
 
 def _unreadable(path: Path, error: Exception) -> ModelError:
+    refused = re.search(r"GLOBAL (\S+)", str(error))
+    found = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     return ModelError(
         describe(
-            "The file of encoder weights cannot be read",
+            "The file of weights cannot be read" if refused is None else "The pickle was refused",
             where=path,
-            found=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}",
+            found=found
+            if refused is None
+            else f"it asks for {refused[1]}, which could run code; nothing was run",
             expected="a .safetensors or .pth file that holds nothing but tensors",
         )
     )

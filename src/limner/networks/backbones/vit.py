@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from limner.core.errors import ConfigError
 from limner.layers.drop_path import rising_rates
 from limner.layers.transformer_block import LayerScale, TransformerBlock, initialize_tokens
 
@@ -36,12 +37,18 @@ class ViTShape:
         num_blocks: Transformer blocks.
         num_heads: Attention heads.
         image_size: Side of the images that its published weights were trained on.
+        num_registers: Tokens beside the class token that stand for nothing and take part.
+        class_position: Whether the class token has a learned position of its own.
+        layer_scale: First value of a learned scale on each branch, or None; published weights bring theirs.
     """
 
     width: int
     num_blocks: int
     num_heads: int
     image_size: int = 224
+    num_registers: int = 0
+    class_position: bool = True
+    layer_scale: float | None = None
 
 
 VITS = {
@@ -60,6 +67,16 @@ VITS = {
 }
 """Name -> shape."""
 
+DINOV2S = {
+    "vit_small_patch14_reg4_dinov2": ViTShape(384, 12, 6, 518, 4, class_position=False, layer_scale=1.0),
+    "vit_base_patch14_reg4_dinov2": ViTShape(768, 12, 12, 518, 4, class_position=False, layer_scale=1.0),
+    "vit_large_patch14_reg4_dinov2": ViTShape(1024, 24, 16, 518, 4, class_position=False, layer_scale=1.0),
+}
+"""Those of Vision Transformers Need Registers (Darcet et al., ICLR 2024), https://arxiv.org/abs/2309.16588.
+
+Their published patches of 14 pixels are resized to `PATCH`.
+"""
+
 
 class ViT(nn.Module):
     """The tokens after some of the blocks of a Vision Transformer, as maps.
@@ -67,6 +84,7 @@ class ViT(nn.Module):
     Attributes:
         channels: Channels of each map that `forward` returns.
         strides: Pixels of the input that one pixel of each map stands for.
+        num_prefixes: Tokens before those of the patches.
     """
 
     def __init__(
@@ -98,11 +116,18 @@ class ViT(nn.Module):
             interpolation: How positions are resized.
             patch_bias: Give the patches' embedding a bias.
             relative_positions: Score pairs of tokens also by the way from one to the other, in each block.
-            layer_scale: First value of a learned scale on each branch; None leaves it out.
+            layer_scale: First value of a learned scale on each branch; None takes what the shape has.
             dropout: Part of the channels dropped in the blocks' small networks, and of the first tokens.
             drop_path: Probability that the last block is left out in training.
+
+        Raises:
+            ConfigError: Relative positions are asked for, and the ViT has registers, which have no place.
         """
         super().__init__()
+        if relative_positions and shape.num_registers:
+            raise ConfigError(
+                "A ViT with registers cannot have relative positions: set relative_positions no."
+            )
         depth, width = shape.num_blocks, shape.width
         self._taps = tuple(taps or (depth * quarter // 4 - 1 for quarter in (1, 2, 3, 4)))
         self.channels: tuple[int, ...] = (width,) * len(self._taps)
@@ -111,14 +136,18 @@ class ViT(nn.Module):
         side = (image_size or shape.image_size) // PATCH
         self.patch_embed: nn.Module = _PatchEmbedding(in_channels, width, bias=patch_bias)
         self.cls_token = nn.Parameter(torch.empty(1, 1, width)) if class_token else None
-        self.pos_embed = nn.Parameter(torch.empty(1, side**2 + class_token, width))
+        registers = shape.num_registers
+        self.reg_token = nn.Parameter(torch.empty(1, registers, width)) if registers else None
+        self.class_position = class_token and shape.class_position
+        self.num_prefixes = class_token + registers
+        self.pos_embed = nn.Parameter(torch.empty(1, side**2 + self.class_position, width))
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
             TransformerBlock(
                 width,
                 num_heads=shape.num_heads,
                 hidden=EXPANSION * width,
-                layer_scale=layer_scale,
+                layer_scale=shape.layer_scale if layer_scale is None else layer_scale,
                 dropout=dropout,
                 drop_path=rate,
             )
@@ -131,7 +160,7 @@ class ViT(nn.Module):
         )
         self.norm = nn.LayerNorm(width, eps=1e-6) if final_norm else None
         initialize_tokens(self)
-        for tokens in (self.cls_token, self.pos_embed):
+        for tokens in (self.cls_token, self.reg_token, self.pos_embed):
             if tokens is not None:
                 nn.init.trunc_normal_(tokens, std=0.02)
 
@@ -163,11 +192,7 @@ class ViT(nn.Module):
     def transform(self, patches: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Map the embedded patches (B, C, h, w) to the maps of the tapped blocks."""
         batch, width, *grid = patches.shape
-        tokens = patches.flatten(2).transpose(1, 2) + self._positions(grid)  # (B, N, C)
-        if self.cls_token is not None:
-            first = (self.cls_token + self.pos_embed[:, :1]).expand(batch, -1, -1)
-            tokens = torch.cat([first, tokens], dim=1)
-        tokens = self.dropout(tokens)
+        tokens = self.join(patches)
         maps = []
         for index, block in enumerate(self.blocks):
             relative = self.relative_positions
@@ -177,6 +202,15 @@ class ViT(nn.Module):
                 tapped = self.norm(tokens) if self.norm is not None and is_last else tokens
                 maps.append(tapped[:, -grid[0] * grid[1] :].transpose(1, 2).view(batch, width, *grid))
         return tuple(maps)
+
+    def join(self, patches: torch.Tensor) -> torch.Tensor:
+        """Put the class token and the registers before the embedded patches (B, C, h, w): (B, N, C)."""
+        tokens = patches.flatten(2).transpose(1, 2) + self._positions(patches.shape[2:])
+        placed = [self.pos_embed[:, :1]] if self.class_position else []
+        first = None if self.cls_token is None else sum(placed, self.cls_token)
+        prefixes = [part.expand(len(tokens), -1, -1) for part in (first, self.reg_token) if part is not None]
+        joined: torch.Tensor = self.dropout(torch.cat([*prefixes, tokens], dim=1))
+        return joined
 
     def _positions(self, grid: Sequence[int]) -> torch.Tensor:
         """Return a position for each patch of the grid (h, w): (1, N, C)."""

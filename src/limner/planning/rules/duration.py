@@ -44,9 +44,10 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
 
 
 def seconds_per_step(case: Case, settled: Mapping[str, Any]) -> float:
-    """Return how long an optimizer step takes, from the measured time of a pixel."""
+    """Return how long an optimizer step takes, from what was measured on small inputs."""
     pixels: int = settled["train.batch_size"] * prod(settled["input.crop_size"])
-    return case.measure(settled).seconds_per_pixel * pixels
+    parts: int = settled["train.accumulate"]
+    return parts * case.measure(settled).seconds(pixels // parts)
 
 
 def choose_averaging(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
@@ -61,9 +62,8 @@ def choose_checkpoints(case: Case, settled: Mapping[str, Any]) -> Iterator[Decis
     """Validate as often as a small part of the time allows, and save as often."""
     steps, images = settled["train.steps"], case.fingerprint.num_images.get("val", 0)
     training = steps * seconds_per_step(case, settled)
-    pixels = images * prod(case.fingerprint.median)
     # A forward pass is about a third of a training step.
-    once = pixels * case.measure(settled).seconds_per_pixel / 3
+    once = images * case.measure(settled).seconds(prod(case.fingerprint.median)) / 3
     times = MOST_VALIDATIONS if once == 0 else min(int(training * VALIDATION_PART / once), MOST_VALIDATIONS)
     every = max(ceil(steps / max(times, 1)), 1)
     reason = f"{images} validation images take about {duration(once)}: {max(times, 1)} times in the run"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
+from limner.core.plan import InputPlan
 from limner.planning.decisions import Case, Decision
 from limner.planning.rules.network import preset_of
 from limner.planning.wording import channel_words, memory, number, share, size
@@ -17,6 +18,9 @@ HOST_SHARE, ACCELERATOR_SHARE = 0.5, 0.85
 SMALLEST_SIDE = 48
 """Networks take no less than 33; smaller images are padded."""
 
+FITTING_CHANNELS = {(1, 3), (2, 3), (4, 3), (2, 1)}
+"""(of the images, of the network): grey is repeated, alpha is dropped."""
+
 FEWEST_SAMPLES = 2
 """A crop is cut so small that this many fit: batch normalisation needs two."""
 
@@ -27,6 +31,11 @@ def choose_channels(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     yield Decision(
         "input.spatial_dims", fingerprint.spatial_dims, f"the median image is {size(fingerprint.median)}"
     )
+    start = None if case.start is None else case.start.input.channels
+    if start is not None and (fingerprint.channels, start) in FITTING_CHANNELS:
+        reason = f"as in the weights it starts from; images have {channel_words(fingerprint.channels)}"
+        yield Decision("input.channels", start, reason)
+        return
     counts = fingerprint.channel_counts
     if len(counts) == 1:
         reason = f"all training images have {channel_words(fingerprint.channels)}"
@@ -40,6 +49,15 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
     """Take ImageNet's statistics for pretrained weights on ordinary RGB, else those of the data."""
     fingerprint = case.fingerprint
     channels = settled["input.channels"]
+    start = None if case.start is None else case.start.input
+    if (
+        start is not None
+        and start.channels == channels
+        and _is_bytes(start) == (fingerprint.dtype == "uint8")
+    ):
+        yield Decision("input.mean", start.mean, "what the weights it starts from were trained with")
+        yield Decision("input.std", start.std, "what the weights it starts from were trained with")
+        return
     if settled["network.pretrained"] != "no" and channels == 3 and fingerprint.dtype == "uint8":
         reason = "ImageNet's statistics, which the pretrained encoder expects"
         yield Decision("input.mean", IMAGENET_MEAN, reason)
@@ -49,6 +67,11 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
     if channels == fingerprint.channels:
         yield Decision("input.mean", fingerprint.mean, reason)
         yield Decision("input.std", fingerprint.std, reason)
+
+
+def _is_bytes(plan: InputPlan) -> bool:
+    """Tell by the mean whether images had 8 bits."""
+    return max(plan.mean) < 256
 
 
 def memory_budget(case: Case) -> int:

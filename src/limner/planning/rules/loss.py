@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from limner.core.plan import LossTerm
+from limner.networks import NETWORKS
 from limner.planning.decisions import Case, Decision
 from limner.planning.rules.network import gives_queries
 from limner.planning.wording import share, times
@@ -30,8 +31,10 @@ HEAVIEST = 10.0
 def choose_loss(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Cross-entropy, with Dice where classes are few or unbalanced."""
     if gives_queries(settled):
-        options = {"num_points": FEW_POINTS} if case.machine.is_cpu else {}
-        reason = "the network predicts a set of segments: class, cross-entropy and Dice of matched queries"
+        own = NETWORKS[settled["network.name"]].loss
+        options = {**own, **({"num_points": FEW_POINTS} if case.machine.is_cpu else {})}
+        mask = "focal loss" if own.get("mask_loss") == "focal" else "cross-entropy"
+        reason = f"the network predicts a set of segments: class, {mask} and Dice of matched queries"
         yield Decision("loss.terms", (LossTerm(name="segment_set", options=options),), reason)
         return
     num_classes, ratio = case.labels.num_classes, case.fingerprint.imbalance

@@ -20,7 +20,15 @@ def preset_of(case: Case) -> Preset:
 
 
 def choose_network(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Take the network of the size table; its options only where the network is the table's own."""
+    """Take the network of the size table; its options only where the network is the table's own.
+
+    Weights to start from settle both.
+    """
+    if case.start is not None:
+        network = case.start.network
+        yield Decision("network.name", network.name, "the network of the weights it starts from")
+        yield Decision("network.options", dict(network.options), "as in the weights it starts from")
+        return
     if settled["task"] != "semantic" or gives_queries(settled):
         yield from _segment_network(case, settled)
         return
@@ -53,7 +61,9 @@ def _segment_network(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisio
 def choose_pretraining(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Ask for pretrained encoder weights where the network has an encoder."""
     name = settled["network.name"]
-    if name in NETWORKS and NETWORKS[name].pretrained:
+    if case.start is not None:
+        yield Decision("network.pretrained", "no", "the weights it starts from hold the encoder's too")
+    elif name in NETWORKS and NETWORKS[name].pretrained:
         reason = "pretrained encoder weights help most with few images; from scratch if they cannot be had"
         yield Decision("network.pretrained", "auto", reason)
     else:

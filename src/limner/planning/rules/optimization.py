@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from limner.networks import NETWORKS
 from limner.planning.decisions import Case, Decision
 from limner.planning.rules.network import gives_queries
 
@@ -49,7 +50,7 @@ def choose_optimizer(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisio
         yield Decision("optimizer.weight_decay", WEIGHT_DECAY[name], f"usual with {name}")
         reason = "well above usual gradients; one odd batch cannot throw the weights"
         yield Decision("train.gradient_clip", GRADIENT_NORM, reason)
-    if settled["network.pretrained"] == "yes":
+    if settled["network.pretrained"] == "yes" or _has_trained_encoder(case):
         reason = "a pretrained encoder needs smaller steps than a fresh decoder"
         yield Decision("optimizer.multipliers", {"backbone": BACKBONE_RATE}, reason)
 
@@ -61,14 +62,18 @@ def choose_learning_rate(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
         rate = SGD_RATE * batch / SGD_BATCH
         reason = f"{SGD_RATE:g} for a batch of {SGD_BATCH}, in proportion to this one of {batch}"
     else:
-        base, remark = (QUERY_RATE, "") if gives_queries(settled) else _adam_rate(settled)
+        base, remark = (QUERY_RATE, "") if gives_queries(settled) else _adam_rate(case, settled)
         rate = base * (batch / ADAM_BATCH) ** 0.5
         reason = f"{base:g}{remark} for a batch of {ADAM_BATCH}, by the root of this one of {batch}"
     yield Decision("optimizer.learning_rate", float(f"{rate:.3g}"), reason)
 
 
-def _adam_rate(settled: Mapping[str, Any]) -> tuple[float, str]:
-    if settled["network.pretrained"] != "no":
+def _has_trained_encoder(case: Case) -> bool:
+    return case.start is not None and NETWORKS[case.start.network.name].pretrained
+
+
+def _adam_rate(case: Case, settled: Mapping[str, Any]) -> tuple[float, str]:
+    if settled["network.pretrained"] != "no" or case.start is not None:
         return ADAM_PRETRAINED_RATE, ""
     steps = settled["train.steps"]
     if steps < SHORT_RUN and settled["network.options"].get("norm") == "instance":

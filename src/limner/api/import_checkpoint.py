@@ -1,0 +1,65 @@
+"""`limner import`: another project's checkpoint as a model folder that every verb of limner takes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from limner.core.config import parse_config, parse_yaml
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import ConfigError, describe
+from limner.core.labels import LabelClass, LabelTable, distinct_color
+from limner.weights.bundle import save_model
+from limner.weights.importing import Imported
+from limner.weights.importing import import_checkpoint as read
+
+YAML = (".yaml", ".yml")
+
+
+def import_checkpoint(
+    checkpoint: Path | str,
+    *,
+    out: Path | str,
+    task: str | None = None,
+    classes: Path | str | Sequence[str] | None = None,
+    licence: str | None = None,
+) -> Imported:
+    """Read somebody else's Mask2Former and write it as a model folder.
+
+    Args:
+        checkpoint: A Hugging Face folder (`config.json`, `model.safetensors`), or a .pkl or .pth file of
+            Detectron2's. Nothing that a pickle holds is run.
+        out: The model folder to write.
+        task: ``semantic``, ``instance`` or ``panoptic``; None takes what the checkpoint tells.
+        classes: Names in trained order, or a file: text with a name a line, or YAML like dataset.yaml. None
+            takes what the checkpoint tells, or the classes of a public dataset that has as many.
+        licence: Of the weights; None takes what the checkpoint tells.
+
+    Returns:
+        The model, and what was found out about it.
+
+    Raises:
+        ModelError: The checkpoint cannot be read or is another network's, or `out` holds something else.
+        ConfigError: The task cannot be told, or `classes` cannot be read.
+    """
+    table = None if classes is None else _label_table(classes)
+    imported = read(checkpoint, task=task, classes=table, licence=licence)
+    save_model(Path(out).expanduser(), imported.model, origin=imported.origin, licence=imported.licence)
+    return imported
+
+
+def _label_table(classes: Path | str | Sequence[str]) -> LabelTable:
+    if isinstance(classes, (str, Path)):
+        return _read_classes(Path(classes).expanduser())
+    return LabelTable(tuple(LabelClass(name, (i,), distinct_color(i)) for i, name in enumerate(classes)))
+
+
+def _read_classes(path: Path) -> LabelTable:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(describe("The classes cannot be read", where=path, found=str(error))) from None
+    if path.suffix.lower() not in YAML:
+        return _label_table([line.strip() for line in text.splitlines() if line.strip()])
+    table = parse_config(DatasetFile, parse_yaml(text, where=str(path)), where=str(path)).label_table()
+    if table is None:
+        raise ConfigError(describe("The file names no classes", where=path, expected="`classes:`"))
+    return table

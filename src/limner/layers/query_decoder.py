@@ -1,0 +1,63 @@
+"""DETR's decoder: learned queries look at each other and at one map, layer by layer.
+
+Paper: End-to-End Object Detection with Transformers (Carion et al., ECCV 2020),
+https://arxiv.org/abs/2005.12872.
+
+Shape legend: B batch, Q queries, C channels, h and w the map's height and width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from limner.layers.initialization import fill_evenly
+from limner.layers.query_layer import QueryLayer
+from limner.layers.sine_position import sine_position
+
+
+class QueryDecoder(nn.Module):
+    """Queries that begin empty and differ by their learned positions alone."""
+
+    def __init__(
+        self,
+        width: int,
+        channels: int,
+        *,
+        num_queries: int,
+        num_layers: int,
+        heads: int,
+        feedforward: int,
+        dropout: float,
+    ) -> None:
+        """Build the decoder.
+
+        Args:
+            width: Channels of the map; a 1x1 convolution makes them C where they are not.
+            channels: C.
+            num_queries: Q.
+            num_layers: Layers.
+            heads: Of every attention.
+            feedforward: Channels inside the perceptrons.
+            dropout: As `QueryLayer` has it.
+        """
+        super().__init__()
+        self.input_proj = nn.Identity() if width == channels else nn.Conv2d(width, channels, 1)
+        self.query_embed = nn.Parameter(torch.randn(num_queries, channels))
+        self.layers = nn.ModuleList(
+            QueryLayer(channels, heads=heads, feedforward=feedforward, dropout=dropout, queries_first=True)
+            for _ in range(num_layers)
+        )
+        self.norm = nn.LayerNorm(channels)
+        fill_evenly(self.input_proj)
+
+    def forward(self, features: Tensor) -> list[Tensor]:
+        """Map (B, width, h, w) to the queries (B, Q, C) after each layer, first to last."""
+        features = self.input_proj(features)
+        values = features.flatten(2).transpose(1, 2)
+        size = (features.shape[2], features.shape[3])
+        keys = values + sine_position(size, values.shape[-1], like=values)
+        queries = self.query_embed.new_zeros(len(values), *self.query_embed.shape)
+        decoded = []
+        for layer in self.layers:
+            queries = layer(queries, self.query_embed, keys, values)
+            decoded.append(self.norm(queries))
+        return decoded

@@ -1,0 +1,98 @@
+"""A feature pyramid with group normalisation, from which the finest level is taken.
+
+Papers: Feature Pyramid Networks for Object Detection (Lin et al., CVPR 2017),
+https://arxiv.org/abs/1612.03144, in the form of MaskFormer (Cheng et al., NeurIPS 2021),
+https://arxiv.org/abs/2107.06278, and with its layers in which the pixels of the coarsest level look at each
+other.
+
+Shape legend: B batch, C_i channels of level i, C channels of the pyramid, h_i and w_i a level's size.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from limner.layers.attention import MultiheadAttention
+from limner.layers.convolution import ConvNormAct
+from limner.layers.initialization import fill_evenly
+from limner.layers.query_layer import FeedForward
+from limner.layers.sine_position import sine_position
+
+GROUPS = 32
+"""Of every group normalisation."""
+
+
+class TopDownPyramid(nn.Module):
+    """Coarser levels are enlarged and added to finer ones."""
+
+    def __init__(self, widths: Sequence[int], channels: int) -> None:
+        """Build the pyramid.
+
+        Args:
+            widths: C_i, from the finest level to the coarsest.
+            channels: C.
+        """
+        super().__init__()
+        *finer, coarsest = widths
+        self.laterals = nn.ModuleList(
+            ConvNormAct(width, channels, 1, norm="group", norm_groups=GROUPS, activation="none")
+            for width in finer
+        )
+        self.smoothing = nn.ModuleList(
+            ConvNormAct(width, channels, norm="group", norm_groups=GROUPS)
+            for width in (*(channels for _ in finer), coarsest)
+        )
+        self.mask_features = nn.Conv2d(channels, channels, 3, padding=1)
+        fill_evenly(self)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Map the levels (B, C_i, h_i, w_i), finest first, to (B, C, h_0, w_0)."""
+        *finer, coarsest = maps
+        *smoothing, first = self.smoothing
+        top = first(coarsest)
+        steps = zip(finer, self.laterals, smoothing, strict=True)
+        for features, lateral, smooth in reversed(list(steps)):
+            side = lateral(features)
+            top = smooth(side + F.interpolate(top, size=side.shape[2:], mode="nearest"))
+        result: Tensor = self.mask_features(top)
+        return result
+
+
+class PixelEncoder(nn.Module):
+    """The pixels of one map look at each other, in some layers."""
+
+    def __init__(
+        self, width: int, channels: int, *, num_layers: int, heads: int, feedforward: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.input_proj = nn.Conv2d(width, channels, 1)
+        self.layers = nn.ModuleList(
+            _PixelLayer(channels, heads=heads, feedforward=feedforward, dropout=dropout)
+            for _ in range(num_layers)
+        )
+        fill_evenly(self.input_proj)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, width, h, w) to (B, C, h, w)."""
+        features = self.input_proj(features)
+        pixels = features.flatten(2).transpose(1, 2)
+        position = sine_position((features.shape[2], features.shape[3]), pixels.shape[-1], like=pixels)
+        for layer in self.layers:
+            pixels = layer(pixels, position)
+        return pixels.transpose(1, 2).reshape(features.shape)
+
+
+class _PixelLayer(nn.Module):
+    def __init__(self, channels: int, *, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.self_attn = MultiheadAttention(channels, heads, dropout=dropout)
+        self.norm = nn.LayerNorm(channels)
+        self.dropout = nn.Dropout(dropout)
+        self.feedforward = FeedForward(channels, feedforward, dropout=dropout)
+
+    def forward(self, pixels: Tensor, position: Tensor) -> Tensor:
+        placed = pixels + position
+        normed = self.norm(pixels + self.dropout(self.self_attn(placed, placed, pixels)))
+        result: Tensor = self.feedforward(normed)
+        return result

@@ -1,0 +1,133 @@
+"""MaskFormer: queries become segments, each a class and a mask, instead of a class for each pixel.
+
+Paper: Per-Pixel Classification is Not All You Need for Semantic Segmentation (Cheng et al., NeurIPS 2021),
+https://arxiv.org/abs/2107.06278. Authors' code: https://github.com/facebookresearch/MaskFormer (CC BY-NC 4.0
+licence).
+
+What differs, and why: the focal and the Dice loss of the masks are taken at points drawn evenly instead of at
+all pixels, which gives the same on average for a small part of the memory (`segment_set` takes them so).
+
+Shape legend: B batch, C channels, Q queries, K classes, H and W the input's height and width.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from limner.core.errors import ConfigError
+from limner.core.outputs import QueryMasks
+from limner.layers.query_decoder import QueryDecoder
+from limner.layers.segment_head import SegmentHead
+from limner.layers.top_down_pyramid import PixelEncoder, TopDownPyramid
+from limner.networks.backbones import Pretrained
+from limner.networks.entry import NetworkEntry
+from limner.networks.option_types import Width
+from limner.networks.pyramid_network import PyramidNetwork, PyramidOptions
+
+
+class MaskFormerOptions(PyramidOptions):
+    """Options of `MaskFormer`."""
+
+    channels: Annotated[int, Field(gt=0, multiple_of=4)] = 256
+    """Channels of both decoders and of the masks."""
+    num_queries: Width = 100
+    """Segments that are predicted, most of them empty; more than there ever are in one image."""
+    heads: Width = 8
+    """Heads of every attention."""
+    feedforward: Width = 2048
+    """Channels inside the perceptrons."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Part dropped in every layer of attention."""
+    pixel_layers: Annotated[int, Field(ge=0)] = 0
+    """Layers in which the coarsest map's pixels look at each other; 6 in the paper's panoptic form."""
+    decoder_layers: Width = 6
+    """Layers in which queries look at each other and at the coarsest map."""
+
+
+class MaskFormer(PyramidNetwork):
+    """Backbone, pixel decoder, query decoder, head."""
+
+    def __init__(
+        self,
+        options: MaskFormerOptions,
+        *,
+        num_classes: int,
+        in_channels: int = 3,
+        pretrained: Pretrained = False,
+    ) -> None:
+        """Build the network.
+
+        Raises:
+            ConfigError: The heads cannot share the channels.
+        """
+        super().__init__(options, in_channels=in_channels, pretrained=pretrained)
+        channels = options.channels
+        if channels % options.heads:
+            raise ConfigError(f"maskformer: {options.heads} heads cannot share {channels} channels evenly.")
+        *finer, top = self.widths
+        self.pixel_encoder = None
+        if options.pixel_layers:
+            self.pixel_encoder = PixelEncoder(
+                top,
+                channels,
+                num_layers=options.pixel_layers,
+                heads=options.heads,
+                feedforward=options.feedforward,
+                dropout=options.dropout,
+            )
+            top = channels
+        self.pixel_decoder = TopDownPyramid((*finer, top), channels)
+        self.query_decoder = QueryDecoder(
+            top,
+            channels,
+            num_queries=options.num_queries,
+            num_layers=options.decoder_layers,
+            heads=options.heads,
+            feedforward=options.feedforward,
+            dropout=options.dropout,
+        )
+        self.head = SegmentHead(channels, num_classes)
+
+    def forward(self, images: Tensor) -> QueryMasks:
+        """Find segments: (B, C, H, W) float -> their classes, and masks at (H / 4, W / 4)."""
+        *finer, top = self.maps(images)
+        if self.pixel_encoder is not None:
+            top = self.pixel_encoder(top)
+        features = self.pixel_decoder((*finer, top))
+        *earlier, last = self.query_decoder(top)
+        auxiliary = tuple(self.head(queries, features) for queries in earlier) if self.training else ()
+        outputs: QueryMasks = self.head(last, features, auxiliary)
+        return outputs
+
+
+ENTRY = NetworkEntry(
+    build=MaskFormer,
+    options=MaskFormerOptions,
+    title="MaskFormer",
+    paper="Per-Pixel Classification is Not All You Need for Semantic Segmentation",
+    year=2021,
+    family="transformer",
+    url="https://arxiv.org/abs/2107.06278",
+    output=QueryMasks,
+    tasks=("semantic", "instance", "panoptic"),
+    loss={
+        "class_weight": 1.0,
+        "mask_weight": 20.0,
+        "dice_weight": 1.0,
+        "mask_loss": "focal",
+        "oversample": 1.0,
+        "importance": 0.0,
+    },
+    pretrained=True,
+    code="https://github.com/facebookresearch/MaskFormer",
+    licence="CC BY-NC 4.0",
+    good_for="Comparisons with Mask2Former, which came after it and learns sooner.",
+    variants={
+        "resnet50": {},
+        "resnet18": {"backbone": "resnet18"},
+        "resnet101": {"backbone": "resnet101"},
+        "resnet50, panoptic": {"pixel_layers": 6},
+        "swin-tiny": {"backbone": "swin_tiny_patch4_window7_224"},
+    },
+)

@@ -1,0 +1,184 @@
+"""What a Mask2Former checkpoint is for, in its own words or by conclusion: task, classes, licence.
+
+Every answer carries the reason for it, which is shown and kept.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from limner.core.errors import ConfigError, ModelError, describe
+from limner.core.labels import LabelClass, LabelTable, distinct_color
+from limner.weights.checkpoint_files import CONFIG, Checkpoint
+from limner.weights.known_data import AUTHORS_FILES, AUTHORS_LICENCE, KNOWN_DATA, KnownData
+
+T = TypeVar("T")
+
+TASKS = ("semantic", "instance", "panoptic")
+PARTS_READ = 4
+"""Last parts of a path that may tell the task: the authors' is coco/instance/CONFIGURATION/FILE."""
+
+_SAME_NAMES = 0.9
+"""Part of the class names that must agree with those of a dataset for its mask values to be taken over."""
+
+
+@dataclass(frozen=True)
+class Told(Generic[T]):
+    """An answer and where it is from."""
+
+    value: T
+    why: str
+
+
+def tell_heads(checkpoint: Checkpoint) -> int:
+    """Return the number of attention heads, which no tensor tells.
+
+    Raises:
+        ModelError: The settings are those of another architecture, or of a variant that limner has not.
+    """
+    config = checkpoint.config
+    kind = config.get("model_type", "mask2former")
+    if kind != "mask2former":
+        raise ModelError(
+            describe(
+                "The checkpoint is of another architecture",
+                where=checkpoint.path / CONFIG,
+                found=f"model_type {kind!r}",
+                expected="model_type 'mask2former'",
+            )
+        )
+    fixed = {"pre_norm": False, "common_stride": 4, "activation_function": "relu"}
+    other = [f"{key} {config[key]!r}" for key, value in fixed.items() if config.get(key, value) != value]
+    if other:
+        raise ModelError(
+            describe(
+                "The checkpoint is a variant of Mask2Former that limner has not",
+                where=checkpoint.path / CONFIG,
+                found=", ".join(other),
+                expected=", ".join(f"{key} {value!r}" for key, value in fixed.items()),
+            )
+        )
+    return int(config.get("num_attention_heads", 8))
+
+
+def tell_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> Told[str]:
+    """Return what the weights were trained for.
+
+    Raises:
+        ConfigError: Nothing tells, so that the user has to.
+    """
+    if wanted is not None:
+        if wanted not in TASKS:
+            raise ConfigError(f"There is no task {wanted!r}. Known: {', '.join(TASKS)}.")
+        return Told(wanted, "you said so")
+    task, classes = AUTHORS_FILES.get(checkpoint.path.name, ("", 0))
+    if classes == num_classes:
+        return Told(task, "the file's name is in the authors' list of models")
+    said = str(checkpoint.config.get("_name_or_path") or "")
+    path = "/".join(checkpoint.path.resolve().parts[-PARTS_READ:])
+    for words, where in ((path, "path"), (said, "name")):
+        named = [task for task in TASKS if task in re.split(r"[^a-z]+", words.casefold())]
+        if len(named) == 1:
+            return Told(named[0], f"its {where} says so")
+    known = KNOWN_DATA.get(num_classes, ())
+    if len(known) == 1:
+        return Told(known[0].task, f"{known[0].name} has {num_classes} classes")
+    both = " and ".join(row.task for row in known)
+    raise ConfigError(
+        describe(
+            "Nothing in the checkpoint tells what it was trained for",
+            where=checkpoint.path,
+            found=f"{num_classes} classes" + (f", which is {known[0].name}, {both}" if known else ""),
+            expected=", ".join(TASKS),
+            mend="Say it: --task semantic, instance or panoptic.",
+        )
+    )
+
+
+def tell_labels(
+    checkpoint: Checkpoint, num_classes: int, task: str, wanted: LabelTable | None
+) -> Told[LabelTable]:
+    """Return the classes in trained order.
+
+    Raises:
+        ModelError: There are more or fewer names than classes.
+    """
+    if wanted is not None:
+        _refuse_other_number(wanted.names, num_classes, checkpoint)
+        return Told(wanted, "you named them")
+    known = known_data(num_classes, task)
+    id2label = checkpoint.config.get("id2label")
+    if isinstance(id2label, Mapping) and not all(
+        re.fullmatch(r"LABEL_\d+", str(v)) for v in id2label.values()
+    ):
+        names = _names(id2label)
+        _refuse_other_number(names, num_classes, checkpoint)
+        if known is not None and _are_same(names, known.labels().names):
+            table = known.labels()
+            classes = tuple(replace(c, name=name) for c, name in zip(table.classes, names, strict=True))
+            return Told(replace(table, classes=classes), f"id2label of {CONFIG}; mask values of {known.name}")
+        return Told(
+            _numbered(names), f"id2label of {CONFIG}; mask values 0 to {num_classes - 1}{_things(task)}"
+        )
+    if known is not None:
+        return Told(known.labels(), f"taken to be those of {known.name}, since there are {num_classes}")
+    names = [f"class_{index}" for index in range(num_classes)]
+    return Told(_numbered(names), f"nothing names them; name them with --classes{_things(task)}")
+
+
+def known_data(num_classes: int, task: str) -> KnownData | None:
+    """Return the public dataset that has so many classes for a task, or None."""
+    return next((row for row in KNOWN_DATA.get(num_classes, ()) if row.task == task), None)
+
+
+def tell_licence(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> Told[str | None]:
+    """Return the licence of the weights, or None where nobody states one."""
+    if wanted is not None:
+        return Told(wanted, "you said so")
+    names = f"{checkpoint.path.resolve()} {checkpoint.config.get('_name_or_path') or ''}"
+    is_authors = AUTHORS_FILES.get(checkpoint.path.name, ("", 0))[1] == num_classes
+    if is_authors or re.search(r"facebook(/|--)mask2former", names):
+        return Told(AUTHORS_LICENCE, "the authors' for all weights they publish: no commercial use")
+    stated = re.search(r"\A---\s.*?^license:\s*(\S+)", checkpoint.card, re.DOTALL | re.MULTILINE)
+    if stated and stated[1] != "other":
+        return Told(stated[1], "README.md of the checkpoint")
+    return Told(
+        None,
+        f"not stated: ask its maker. Weights of Mask2Former's authors are {AUTHORS_LICENCE}, not commercial",
+    )
+
+
+def _names(id2label: Mapping[Any, Any]) -> list[str]:
+    """Return the names in the order of their numbers; a name that stands twice gets its number."""
+    names = [str(id2label[key]).strip() for key in sorted(id2label, key=int)]
+    return [f"{name} ({index})" if names.count(name) > 1 else name for index, name in enumerate(names)]
+
+
+def _are_same(names: Sequence[str], known: Sequence[str]) -> bool:
+    """Whether names are those of a dataset; synonyms after a comma do not count."""
+    first = [[name.split(",")[0].strip().casefold() for name in some] for some in (names, known)]
+    same = sum(ours == theirs for ours, theirs in zip(*first, strict=True))
+    return bool(same >= _SAME_NAMES * len(names))
+
+
+def _numbered(names: Sequence[str]) -> LabelTable:
+    return LabelTable(tuple(LabelClass(name, (i,), distinct_color(i)) for i, name in enumerate(names)))
+
+
+def _things(task: str) -> str:
+    """Return what is to be said where nobody tells objects from regions."""
+    return "; all are taken to be countable: say is_thing with --classes" if task == "panoptic" else ""
+
+
+def _refuse_other_number(names: Sequence[str], num_classes: int, checkpoint: Checkpoint) -> None:
+    if len(names) != num_classes:
+        raise ModelError(
+            describe(
+                "The classes do not fit the checkpoint",
+                where=checkpoint.path,
+                found=f"{len(names)} names: {', '.join(names[:5])}{', ...' * (len(names) > 5)}",
+                expected=f"{num_classes}, as its class head scores",
+                mend="Name every class, in the order of the training.",
+            )
+        )

@@ -1,0 +1,149 @@
+"""A checkpoint of another project on disk: its named tensors, and the JSON files that lie beside them.
+
+What a file is, is told by its first bytes, not by its name. Nothing that is read can run code.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from limner.core.errors import ModelError, describe
+from limner.networks.backbones.pretrained import named_tensors, read_weight_file
+from limner.weights.restricted_pickle import read_restricted_pickle
+
+CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+WHOLE, SHARDED, PICKLED = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
+SUFFIXES = (".safetensors", ".index.json", ".pkl", ".pth", ".pt", ".bin")
+
+_ZIP = b"PK\x03\x04"
+_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the magic number that torch.save wrote before zip
+_ARRAY_KINDS = "fiub"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was read.
+
+    Attributes:
+        path: The folder or file that was named.
+        tensors: Name -> tensor, as its maker names them.
+        config: `config.json`, or empty.
+        preprocessor: `preprocessor_config.json`, or empty.
+        card: The text of `README.md`, or empty.
+    """
+
+    path: Path
+    tensors: dict[str, torch.Tensor]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    preprocessor: Mapping[str, Any] = field(default_factory=dict)
+    card: str = ""
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a folder as Hugging Face saves it, or a file of named tensors.
+
+    Args:
+        path: A folder with `model.safetensors` (or its shards, or `pytorch_model.bin`) and `config.json`; or
+            a file: .safetensors, .pkl with numpy arrays, .pth or .pt.
+
+    Raises:
+        ModelError: There is nothing like that, it is damaged, or it is a pickle of more than tensors.
+    """
+    if not path.is_dir():
+        return Checkpoint(path, _read_file(path))
+    found = next((path / name for name in (WHOLE, SHARDED, PICKLED) if (path / name).is_file()), None)
+    if found is None:
+        raise ModelError(_nothing_there(path))
+    card = path / "README.md"
+    return Checkpoint(
+        path,
+        _read_file(found),
+        config=_json_object(path / CONFIG),
+        preprocessor=_json_object(path / PREPROCESSOR),
+        card=card.read_text("utf-8", errors="replace") if card.is_file() else "",
+    )
+
+
+def _read_file(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise ModelError(describe("There is no such checkpoint", where=path, expected=_expected()))
+    if path.name.endswith(".index.json"):
+        return _read_shards(path)
+    with path.open("rb") as file:
+        start = file.read(len(_OLD_TORCH))
+    is_torch = start.startswith((_ZIP, _OLD_TORCH))
+    if path.suffix == ".safetensors" or is_torch:
+        return read_weight_file(path)
+    if start[:1] == b"\x80" or path.suffix in (".pkl", ".pickle"):
+        state = read_restricted_pickle(path)
+        return named_tensors(_as_tensors(state, path), path)
+    raise ModelError(
+        describe(
+            "The file is no checkpoint",
+            where=path,
+            found=f"a file that begins with {start[:8]!r}",
+            expected=_expected(),
+        )
+    )
+
+
+def _as_tensors(value: Any, path: Path) -> Any:  # noqa: ANN401 - any plain value of a pickle
+    """Turn the arrays inside dicts into tensors; other values stay."""
+    if isinstance(value, dict):
+        return {key: _as_tensors(item, path) for key, item in value.items()}
+    if not isinstance(value, np.ndarray | np.generic):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in _ARRAY_KINDS:
+        raise ModelError(
+            describe("The pickle holds an array that is not of numbers", where=path, found=str(array.dtype))
+        )
+    return torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C"))
+
+
+def _read_shards(index: Path) -> dict[str, torch.Tensor]:
+    """Read the files that an index names; they lie beside it."""
+    places = _json_object(index).get("weight_map")
+    if not isinstance(places, dict):
+        raise ModelError(describe("The index names no files", where=index, expected="`weight_map`"))
+    tensors: dict[str, torch.Tensor] = {}
+    for name in sorted({str(place) for place in places.values()}):
+        if Path(name).name != name:
+            raise ModelError(describe("The index names a file elsewhere", where=index, found=name))
+        tensors |= _read_file(index.parent / name)
+    lost = sorted(places.keys() - tensors.keys())
+    if lost:
+        found = f"{len(lost)} tensors are in none of the files, such as {', '.join(lost[:3])}"
+        raise ModelError(describe("The index and its files differ", where=index, found=found))
+    return tensors
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # not JSON, or not text
+        raise ModelError(describe("The file cannot be read", where=path, found=str(error))) from error
+    if not isinstance(values, dict):
+        raise ModelError(describe("The file holds no JSON object", where=path, found=type(values).__name__))
+    return values
+
+
+def _nothing_there(folder: Path) -> str:
+    files = sorted(file.name for file in folder.iterdir())
+    known = [name for name in files if name.endswith(SUFFIXES)]
+    mend = f"Name the file: {folder / known[0]}" if known else ""
+    found = ", ".join(files[:5]) or "an empty folder"
+    return describe(
+        "The folder holds no checkpoint", where=folder, found=found, expected=_expected(), mend=mend
+    )
+
+
+def _expected() -> str:
+    return f"a folder with {CONFIG} and {WHOLE}, or a file: .safetensors, .pkl or .pth"

@@ -1,0 +1,75 @@
+"""How a Mask2Former checkpoint wants its images: their size and their normalisation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from limner.core.errors import ModelError, describe
+from limner.core.plan import ResizePlan
+from limner.weights.checkpoint_facts import Told, known_data
+from limner.weights.checkpoint_files import PREPROCESSOR, Checkpoint
+from limner.weights.known_data import SMALLEST
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of RGB in 0..1, in all configuration files of the authors and by default in transformers."""
+
+_HUGGING_FACE_SIZE = {"shortest_edge": 800, "longest_edge": 1333}
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """In the values of image files, 0 to 255, in the order red, green, blue."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def tell_normalization(checkpoint: Checkpoint) -> Told[Normalization]:
+    """Return mean and standard deviation in the values of image files."""
+    said = checkpoint.preprocessor
+    factor = float(said.get("rescale_factor", 1 / 255)) if said.get("do_rescale", True) else 1.0
+    mean = said.get("image_mean") or IMAGENET_MEAN
+    std = said.get("image_std") or IMAGENET_STD
+    if not said.get("do_normalize", True):
+        mean, std = (0.0,) * 3, (1.0,) * 3
+    value = Normalization(*(tuple(round(float(n) / factor, 6) for n in numbers) for numbers in (mean, std)))
+    return Told(value, PREPROCESSOR if said else "ImageNet's, as in all configurations of the authors")
+
+
+def tell_resize(checkpoint: Checkpoint, num_classes: int, task: str, backbone: str) -> Told[ResizePlan]:
+    """Return to which size images are resized.
+
+    Raises:
+        ModelError: The size is written in a way that limner does not know.
+    """
+    if checkpoint.config or checkpoint.preprocessor:
+        why = PREPROCESSOR if checkpoint.preprocessor else f"no {PREPROCESSOR}: transformers' own default"
+        return Told(_hugging_face_resize(checkpoint), why)
+    known = known_data(num_classes, task)
+    if known is None:
+        return Told(ResizePlan(multiple=SMALLEST), "nothing tells another size: images as they are")
+    return Told(known.resize(backbone=backbone), f"as the authors predict {known.name}")
+
+
+def _hugging_face_resize(checkpoint: Checkpoint) -> ResizePlan:
+    said = checkpoint.preprocessor
+    if not said.get("do_resize", True):
+        return ResizePlan()
+    size = said.get("size", _HUGGING_FACE_SIZE)
+    longest = said.get("max_size")
+    if isinstance(size, int):
+        size = {"shortest_edge": size}
+    keys = {key for key, value in size.items() if value is not None} if isinstance(size, Mapping) else set()
+    multiple = int(said.get("size_divisor", said.get("size_divisibility", SMALLEST)) or 1)
+    if keys == {"height", "width"}:
+        return ResizePlan(size=(size["height"], size["width"]), multiple=multiple)
+    if "shortest_edge" in keys and keys <= {"shortest_edge", "longest_edge"}:
+        longest = size.get("longest_edge") or longest
+        return ResizePlan(shortest=size["shortest_edge"], longest=longest, multiple=multiple)
+    raise ModelError(
+        describe(
+            "The size of the images is written in a way that limner does not know",
+            where=checkpoint.path / PREPROCESSOR,
+            found=f"size {size}",
+            expected="shortest_edge and longest_edge, or height and width",
+        )
+    )

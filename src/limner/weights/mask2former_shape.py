@@ -1,0 +1,143 @@
+"""Which Mask2Former a table of tensors is: everything that the shapes tell.
+
+Only the number of attention heads is not in them.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any
+
+import torch
+
+from limner.core.errors import ModelError, describe
+from limner.networks.backbones.resnet import RESNETS
+from limner.networks.backbones.swin import SWINS
+from limner.networks.mask2former import LEVELS, Mask2FormerOptions
+
+_SWIN = re.compile(r"^backbone\.layers\.(\d)\.blocks\.(\d+)\.")
+_RESNET = re.compile(r"^backbone\.layer([1-4])\.(\d+)\.")
+
+
+@dataclass(frozen=True)
+class Mask2FormerShape:
+    """What the shapes tell.
+
+    Attributes:
+        options: Those of `Mask2Former` that differ from its defaults.
+        num_classes: Without "no object".
+        in_channels: Of the image.
+    """
+
+    options: dict[str, Any]
+    num_classes: int
+    in_channels: int
+
+
+def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -> Mask2FormerShape:
+    """Find out which Mask2Former tensors are, by our names.
+
+    What is not told, because a tensor is missing, is taken to be as in the paper, so that the comparison with
+    the network's own tensors can say everything that is missing at once.
+
+    Args:
+        tensors: Of the whole network.
+        heads: Of every attention.
+        where: The checkpoint, for the error message.
+
+    Raises:
+        ModelError: The backbone is none of ours, or the numbers contradict each other.
+    """
+    sizes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    backbone = _backbone(sizes, where)
+    queries = sizes.get("query_decoder.query_feat", (100, 256))
+    offsets = sizes.get("pixel_decoder.layers.0.self_attn.sampling_offsets.bias", (2 * LEVELS * 4 * heads,))[
+        0
+    ]
+    points = offsets // (2 * LEVELS * heads)
+    if points * 2 * LEVELS * heads != offsets or queries[1] % heads:
+        numbers = f"{offsets} sampling offsets, {queries[1]} channels"
+        raise ModelError(
+            describe(f"{heads} attention heads do not fit the tensors", where=where, found=numbers)
+        )
+    found = {
+        "backbone": backbone,
+        "backbone_norm": _backbone_norm(sizes),
+        "num_queries": queries[0],
+        "channels": queries[1],
+        "heads": heads,
+        "points": points,
+        "pixel_layers": _count(sizes, r"pixel_decoder\.layers\.(\d+)\."),
+        "pixel_feedforward": sizes.get("pixel_decoder.layers.0.feedforward.linear1.bias", (1024,))[0],
+        "decoder_layers": _count(sizes, r"query_decoder\.layers\.(\d+)\."),
+        "decoder_feedforward": sizes.get("query_decoder.layers.0.feedforward.linear1.bias", (2048,))[0],
+    }
+    usual = Mask2FormerOptions().model_dump()
+    options = {name: value for name, value in found.items() if name == "backbone" or value != usual[name]}
+    first = sizes.get("backbone.conv1.weight") or sizes.get("backbone.patch_embed.proj.weight") or (0, 3)
+    classes = sizes.get("query_decoder.head.class_embed.bias", (0,))[0] - 1
+    if classes < 1:
+        raise ModelError(
+            describe(
+                "The checkpoint has no class head, so its classes are unknown",
+                where=where,
+                expected="its head: class_predictor, or sem_seg_head.predictor.class_embed",
+                mend="Save the whole network (Mask2FormerForUniversalSegmentation), not only its body.",
+            )
+        )
+    return Mask2FormerShape(options, classes, first[1])
+
+
+def _backbone(sizes: Mapping[str, tuple[int, ...]], where: str) -> str:
+    blocks = _blocks(sizes, _SWIN)
+    if blocks:
+        tables = [
+            sizes.get(f"backbone.layers.{stage}.blocks.0.attn.relative_position_bias_table", (0, 0))
+            for stage in range(len(blocks))
+        ]
+        width = sizes.get("backbone.patch_embed.proj.weight", (0,))[0]
+        window = (isqrt(tables[0][0]) + 1) // 2
+        heads = tuple(table[1] for table in tables)
+        for name, swin in SWINS.items():
+            if (swin.width, swin.blocks, swin.heads, swin.window) == (width, blocks, heads, window):
+                return name
+        found = f"a Swin of width {width}, blocks {blocks}, heads {heads}, window {window}"
+        raise _unknown_backbone(found, SWINS, where)
+    blocks = _blocks(sizes, _RESNET)
+    bottleneck = "backbone.layer1.0.conv3.weight" in sizes
+    stem = sizes.get("backbone.conv1.weight", (0,))[:1]
+    for name, resnet in RESNETS.items():
+        if (resnet.blocks, resnet.bottleneck, resnet.stem) == (blocks, bottleneck, stem):
+            return name
+    found = f"a ResNet of blocks {blocks} with a stem of {stem[0]} channels" if blocks else "another one"
+    raise _unknown_backbone(found, (name for name in RESNETS if name[-1].isdigit()), where)
+
+
+def _blocks(sizes: Iterable[str], pattern: re.Pattern[str]) -> tuple[int, ...]:
+    """Return how many blocks each stage has."""
+    found = [match for name in sizes if (match := pattern.match(name))]
+    stages = sorted({match[1] for match in found})
+    return tuple(1 + max(int(match[2]) for match in found if match[1] == stage) for stage in stages)
+
+
+def _backbone_norm(sizes: Iterable[str]) -> str:
+    """Tell frozen batch norms, which count no batches, from trained ones."""
+    norms = [name for name in sizes if re.match(r"backbone\..*\.running_var$", name)]
+    counted = any(name.endswith("num_batches_tracked") for name in sizes)
+    return "frozen" if norms and not counted else "trained"
+
+
+def _count(sizes: Iterable[str], pattern: str) -> int:
+    return 1 + max((int(match[1]) for name in sizes if (match := re.match(pattern, name))), default=-1)
+
+
+def _unknown_backbone(found: str, known: Iterable[str], where: str) -> ModelError:
+    return ModelError(
+        describe(
+            "The checkpoint's backbone is none that limner has",
+            where=where,
+            found=found,
+            expected=", ".join(known),
+        )
+    )

@@ -1,0 +1,97 @@
+"""Unpickling that admits numpy arrays, plain values and plain containers, and nothing else.
+
+A pickle is a program. `pickle.load` runs it with every function that can be imported; here the only names
+that it can look up are the few below, none of which does more than build an array, a string or a mapping.
+"""
+
+import _codecs
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from limner.core.errors import ModelError, describe
+
+_ARRAY = np.zeros(1, np.float32)
+
+
+def _admitted() -> dict[tuple[str, str], Any]:
+    """Return (module, name) -> what it means, under the names of numpy 1 and of numpy 2."""
+    names: dict[tuple[str, str], Any] = {
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("collections", "OrderedDict"): OrderedDict,
+        ("_codecs", "encode"): _codecs.encode,
+    }
+    for core in ("numpy.core", "numpy._core"):
+        names[f"{core}.multiarray", "_reconstruct"] = _ARRAY.__reduce__()[0]
+        names[f"{core}.multiarray", "scalar"] = np.float32(0).__reduce__()[0]
+        names[f"{core}.numeric", "_frombuffer"] = _ARRAY.__reduce_ex__(5)[0]
+    return names
+
+
+ADMITTED = _admitted()
+"""Everything that a pickle may look up."""
+
+
+class Refused(pickle.UnpicklingError):
+    """The pickle asks for something that is not admitted; `name` says for what."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the pickle asks for {name}")
+        self.name = name
+
+
+class RestrictedUnpickler(pickle.Unpickler):
+    """Looks up only what is in `ADMITTED`."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:  # noqa: ANN401 - whatever is admitted
+        """Return what is admitted under a name.
+
+        Raises:
+            Refused: It is not.
+        """
+        try:
+            return ADMITTED[module_name, global_name]
+        except KeyError:
+            raise Refused(f"{module_name}.{global_name}") from None
+
+
+def read_restricted_pickle(path: Path) -> Any:  # noqa: ANN401 - any plain value
+    """Read a pickle that holds arrays, plain values and plain containers; nothing in it is run.
+
+    Raises:
+        ModelError: It holds anything else, which the message names, or is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            return _load(file)
+    except Refused as error:
+        raise ModelError(refusal(path, error.name)) from None
+    except Exception as error:  # noqa: BLE001 - a damaged pickle fails in any way whatever
+        raise ModelError(
+            describe(
+                "The pickle cannot be read",
+                where=path,
+                found=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}",
+                mend="It is probably damaged: download or copy it again.",
+            )
+        ) from error
+
+
+def refusal(path: Path, name: str) -> str:
+    """Return the message for a pickle that asks for `name`."""
+    return describe(
+        "The pickle was refused, and nothing of it was run",
+        where=path,
+        found=f"it asks for {name}",
+        expected="arrays or tensors, numbers, text, lists and dicts; anything else could be made to run code",
+        mend="If you trust its maker, ask for it as .safetensors, or save its table of tensors alone.",
+    )
+
+
+def _load(file: BinaryIO) -> Any:  # noqa: ANN401
+    # Files of the authors were pickled by Python 2 too, whose strings are bytes.
+    return RestrictedUnpickler(file, encoding="latin1").load()

@@ -1,0 +1,168 @@
+"""Filling a network with the weights of another of its kind, which may score other classes.
+
+Tensors of the same name and shape are copied. Those whose shape depends on the number of classes are found
+by building the network for one class more; of them only the rows of classes of the same name are copied, and
+with them that of "no object" where there is one.
+
+Shape legend: K classes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from limner.core.errors import ModelError, describe
+from limner.core.outputs import QueryMasks
+from limner.core.plan import Plan
+from limner.networks import NETWORKS, build_network
+from limner.weights.model import Model
+
+SHOWN = 3
+"""Names that the report gives as examples."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What became of the weights.
+
+    Attributes:
+        loaded: Tensors that were copied whole.
+        by_class: Tensors of which the rows of some classes were copied.
+        carried: Classes whose rows were.
+        fresh: Classes that begin anew.
+        new: Tensors of the network that keep their random numbers.
+        skipped: Tensors of the weights that were not used.
+    """
+
+    loaded: tuple[str, ...]
+    by_class: tuple[str, ...]
+    carried: tuple[str, ...]
+    fresh: tuple[str, ...]
+    new: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the report."""
+        yield f"  loaded   {len(self.loaded)} tensors, as they were"
+        if self.by_class:
+            yield (
+                f"  classes  {_counted(self.by_class)}: {len(self.carried)} carried over by name"
+                f"{_examples(self.carried)}, {len(self.fresh)} new{_examples(self.fresh)}"
+            )
+        yield f"  new      {_counted(self.new)}"
+        yield f"  skipped  {_counted(self.skipped)}"
+
+
+def transfer(start: Model, model: Model) -> Transfer:
+    """Copy what fits of the weights of `start` into `model`.
+
+    Raises:
+        ModelError: Nothing fits but the classes.
+    """
+    given, wanted = start.network.state_dict(), model.network.state_dict()
+    same_classes = _names(start) == _names(model)
+    rows = {} if same_classes else class_rows(model.plan)
+    pairs = _same_names(_names(start), _names(model))
+    loaded, by_class, new = [], [], []
+    for name, tensor in wanted.items():
+        source = given.get(name)
+        if source is not None and name not in rows and source.shape == tensor.shape:
+            tensor.copy_(source)
+            loaded.append(name)
+        elif pairs and source is not None and _copy_rows(source, tensor, rows.get(name), pairs, start):
+            by_class.append(name)
+        else:
+            new.append(name)
+    if not loaded:
+        raise ModelError(
+            describe(
+                "None of the weights fits the network",
+                found=f"{start.plan.network.name} {start.plan.network.options}",
+                expected=f"{model.plan.network.name} {model.plan.network.options}",
+            )
+        )
+    model.network.load_state_dict(wanted)
+    carried = {ours for _, ours in pairs} if by_class else set()
+    names = model.labels.names
+    return Transfer(
+        tuple(loaded),
+        tuple(by_class),
+        tuple(name for index, name in enumerate(names) if index in carried),
+        () if same_classes else tuple(name for index, name in enumerate(names) if index not in carried),
+        tuple(new),
+        tuple(sorted(given.keys() - set(loaded) - set(by_class))),
+    )
+
+
+def class_rows(plan: Plan) -> dict[str, int | None]:
+    """Return the tensors of a network whose shapes depend on the number of classes.
+
+    Returns:
+        Name -> the axis that holds one row a class (and one more for "no object" in networks that predict
+        queries), or None where the classes are spread in another way.
+    """
+    count = plan.data.label_table.num_classes
+    extra = int(NETWORKS[plan.network.name].output is QueryMasks)
+    ours, more = _shapes(plan, count), _shapes(plan, count + 1)
+    found: dict[str, int | None] = {}
+    for name, shape in ours.items():
+        axes = [axis for axis, side in enumerate(shape) if side != more[name][axis]]
+        if axes:
+            (axis, *others) = axes
+            has_rows = not others and shape[axis] == count + extra
+            found[name] = axis if has_rows else None
+    return found
+
+
+def _copy_rows(
+    source: torch.Tensor,
+    tensor: torch.Tensor,
+    axis: int | None,
+    pairs: Sequence[tuple[int, int]],
+    start: Model,
+) -> bool:
+    """Copy the rows of the same classes, and those after the last class; tell whether it could be done."""
+    if axis is None or source.ndim != tensor.ndim:
+        return False
+    theirs = source.movedim(axis, 0)
+    ours = tensor.movedim(axis, 0)
+    extra = len(theirs) - start.labels.num_classes
+    if theirs.shape[1:] != ours.shape[1:] or extra < 0:
+        return False
+    for index, place in pairs:
+        ours[place] = theirs[index]
+    if extra:
+        ours[-extra:] = theirs[-extra:]
+    return True
+
+
+def _shapes(plan: Plan, num_classes: int) -> dict[str, torch.Size]:
+    with torch.device("meta"):
+        network = build_network(
+            plan.network.name,
+            num_classes=num_classes,
+            in_channels=plan.input.channels,
+            spatial_dims=plan.input.spatial_dims,
+            **plan.network.options,
+        )
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}
+
+
+def _names(model: Model) -> list[str]:
+    return [name.casefold() for name in model.labels.names]
+
+
+def _same_names(theirs: Sequence[str], ours: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the pairs of places where the same name stands."""
+    return [(theirs.index(name), place) for place, name in enumerate(ours) if name in theirs]
+
+
+def _counted(names: Sequence[str]) -> str:
+    return f"{len(names)} tensors{_examples(names)}"
+
+
+def _examples(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return f" ({', '.join(names[:SHOWN])}{', ...' * (len(names) > SHOWN)})"

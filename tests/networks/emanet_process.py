@@ -1,0 +1,53 @@
+"""One of some processes that train bases together: ``python emanet_process.py RANK COUNT FOLDER``.
+
+A convolution and the attention, a few optimizer steps, each in parts; the bases after every step are left in
+FOLDER. Without batch statistics, which each process has for itself, so that any division of the images gives
+the same.
+"""
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from limner.networks.emanet import EMAttention
+
+IMAGES, STEPS = 8, 3
+PARTS = {1: (8,), 2: (3, 1)}
+"""Processes -> images of each part of a step, in each of them."""
+
+
+def build() -> nn.Sequential:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 6, 1), EMAttention(6, bases=4, iterations=2, momentum=0.9)).train()
+    network[1].restore.eval()
+    return network
+
+
+def train(rank: int, count: int, folder: Path) -> None:
+    network = build()
+    wrapped = DistributedDataParallel(network) if count > 1 else network
+    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
+    for step in range(STEPS):
+        images = torch.randn(IMAGES, 3, 5, 4, generator=torch.Generator().manual_seed(step))
+        own = images[rank::count]
+        optimizer.zero_grad()
+        parts = own.split(PARTS[count])
+        for index, part in enumerate(parts):
+            is_last = index == len(parts) - 1
+            with nullcontext() if is_last or count == 1 else wrapped.no_sync():
+                (wrapped(part).square().mean((1, 2, 3)).sum() / len(own)).backward()
+        optimizer.step()
+        torch.save(network[1].bases, folder / f"{count}-{rank}-{step}.pt")
+
+
+if __name__ == "__main__":
+    rank, count, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=count
+    )
+    train(rank, count, folder)
+    distributed.destroy_process_group()

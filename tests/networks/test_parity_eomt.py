@@ -1,0 +1,85 @@
+"""The same weights give the same scores as Hugging Face transformers' EoMT, with masks and without."""
+
+import re
+
+import pytest
+import torch
+
+from limner.networks import build_network
+from limner.networks.backbones import vit
+
+pytestmark = pytest.mark.peer
+
+CLASSES, SIZE = 7, 64
+SHAPE = vit.ViTShape(48, 5, 4, num_registers=4, class_position=False, layer_scale=1.0)
+# From transformers' names to ours: (pattern, replacement), applied in turn.
+RENAME = [
+    (r"^embeddings\.cls_token$", "backbone.cls_token"),
+    (r"^embeddings\.register_tokens$", "backbone.reg_token"),
+    (r"^embeddings\.position_embeddings\.weight$", "backbone.pos_embed"),
+    (r"^embeddings\.patch_embeddings\.projection\.", "backbone.patch_embed.proj."),
+    (r"^layernorm\.", "backbone.norm."),
+    (r"^layers\.", "backbone.blocks."),
+    (r"\.attention\.out_proj\.", ".attn.proj."),
+    (r"\.layer_scale(\d)\.lambda1$", r".ls\1.gamma"),
+    (r"^query\.weight$", "queries"),
+    (r"^upscale_block\.block\.(\d)\.", r"upscale.\1."),
+    (r"\.layernorm2d\.", ".norm."),
+    (r"^mask_head\.fc1\.", "head.mask_embed.0."),
+    (r"^mask_head\.fc2\.", "head.mask_embed.2."),
+    (r"^mask_head\.fc3\.", "head.mask_embed.4."),
+    (r"^class_predictor\.", "head.class_embed."),
+    (r"^attn_mask_probs$", "mask_shares"),
+]
+
+
+def _renamed(state):
+    """Return their tensors by our names; their queries, keys and values are three matrices, ours one."""
+    renamed, parts = {}, {}
+    for key, value in state.items():
+        for pattern, replacement in RENAME:
+            key = re.sub(pattern, replacement, key)
+        letter = re.search(r"\.attention\.([qkv])_proj\.", key)
+        if letter:
+            parts.setdefault(re.sub(r"\.attention\.[qkv]_proj\.", ".attn.qkv.", key), {})[letter[1]] = value
+        elif not key.startswith("criterion."):
+            renamed[key] = value[None] if key == "backbone.pos_embed" else value
+    return renamed | {key: torch.cat([letters[each] for each in "qkv"]) for key, letters in parts.items()}
+
+
+@pytest.fixture
+def pair(monkeypatch):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    monkeypatch.setitem(vit.DINOV2S, "small", SHAPE)
+    torch.manual_seed(0)
+    settings = transformers.EomtConfig(
+        hidden_size=SHAPE.width,
+        num_hidden_layers=SHAPE.num_blocks,
+        num_attention_heads=SHAPE.num_heads,
+        image_size=SIZE,
+        num_blocks=3,
+        num_queries=9,
+        num_labels=CLASSES,
+    )
+    theirs = transformers.EomtForUniversalSegmentation(settings).eval()
+    ours = build_network(
+        "eomt", num_classes=CLASSES, backbone="small", joint_blocks=3, num_queries=9, image_size=SIZE
+    )
+    return theirs, ours.eval()
+
+
+@pytest.mark.parametrize("shares", [(1.0, 1.0, 1.0), (0.0, 1.0, 1.0), (0.0, 0.0, 0.0)])
+def test_scores_equal_transformers(pair, randomize, shares):
+    theirs, ours = pair
+    randomize(theirs)
+    theirs.attn_mask_probs.copy_(torch.tensor(shares))
+    ours.load_state_dict(_renamed(theirs.state_dict()))
+    images = torch.randn(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected, found = theirs(images), ours(images)
+    torch.testing.assert_close(found.class_logits, expected.class_queries_logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found.mask_logits, expected.masks_queries_logits, atol=1e-4, rtol=1e-4)
+    ours.follow(0.0 if shares[-1] == 0 else 1.0)
+    with torch.no_grad():
+        other = ours(images)  # the masks matter here
+    assert (other.mask_logits - found.mask_logits).abs().max() > 1e-2
