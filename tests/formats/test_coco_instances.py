@@ -9,6 +9,7 @@ import pytest
 from limner.core.errors import DataError
 from limner.formats import open_source
 from limner.formats.coco_annotations import read_runs, runs_to_mask
+from limner.formats.problems import Problems
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 SQUARE = [2, 1, 5, 1, 5, 3, 2, 3]  # x from 2 to 5, y from 1 to 3: 3 x 2 pixels
@@ -118,7 +119,11 @@ BAD = {
 @pytest.mark.parametrize("code", BAD)
 def test_each_defect_is_a_finding_that_names_file_and_annotation(make_tree, code: str) -> None:
     text, where, found = BAD[code]
-    findings = {finding.code: finding for finding in opened(make_tree, text).findings}
+    source = opened(make_tree, text)
+    problems = Problems()
+    for record in source.records:
+        problems.take(source.label_problems(record))
+    findings = {finding.code: finding for finding in (*source.findings, *problems.findings())}
     assert code in findings
     assert "annotations.json" in findings[code].where
     assert where in findings[code].where

@@ -90,6 +90,22 @@ def test_can_cross_to_another_process(make_tree, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
+def test_a_kept_index_is_the_index(make_tree, name: str, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("LIMNER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("limner.formats.index_cache.MIN_FILES", 0)
+    monkeypatch.setattr("limner.formats.index_cache.SETTLED_NS", -(10**18))
+    root = make_tree(EXAMPLES[name])
+    first = open_source(root)
+    if first.kept() is None:
+        pytest.skip("is indexed each time")
+    monkeypatch.setattr(FORMATS[name], "index", None)
+    again = open_source(root)
+    assert (again.records, again.findings) == (first.records, first.findings)
+    assert again.declared_labels() == first.declared_labels()
+    np.testing.assert_array_equal(again.read_values(again.records[0]), MASK)
+
+
+@pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("damage", [b"", b"some text", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"])
 def test_a_damaged_mask_is_named(make_tree, name: str, damage: bytes) -> None:
     root = make_tree(EXAMPLES[name])

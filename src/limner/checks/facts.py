@@ -87,6 +87,7 @@ class ImageFacts:
         is_grey: All channels are equal (or there is one).
         label_is_lossy: The mask is stored with lossy compression (JPEG, lossy WebP).
         intensities: C statistics.
+        label_problems: What is wrong with single annotations: code, where, found, and how many of a kind.
         components: Mask value -> its connected pieces; empty for volumes and for masks of very many values.
         occupancy: (8, 8) float32 in [0, 1], or None without labels: the share of each cell's pixels that
             are not of the value that is commonest in the whole dataset.
@@ -116,6 +117,7 @@ class ImageFacts:
     is_exif_rotated: bool = False
     is_grey: bool = False
     label_is_lossy: bool = False
+    label_problems: tuple[tuple[str, str, str, int], ...] = ()
     intensities: tuple[Intensity, ...] = ()
     components: dict[int, Components] = field(default_factory=dict)
     occupancy: Grid | None = field(default=None, compare=False)

@@ -12,6 +12,7 @@ from limner.checks.splits import split_findings
 from limner.core.config import merge
 from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
+from limner.formats.problems import Problems
 from limner.formats.source import Source
 
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
@@ -46,6 +47,7 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
     verdict = judge_labels(source, facts)
     findings = [
         *source.findings,
+        *_of_annotations(facts),
         *file_findings(facts),
         *verdict.findings,
         *class_findings(verdict.rows),
@@ -56,3 +58,11 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
     for finding in findings:
         proposal = merge(proposal, finding.proposal or {})
     return CheckOutcome(tuple(findings), verdict.labels, proposal or None, verdict.proposed, verdict.rows)
+
+
+def _of_annotations(facts: DatasetFacts) -> tuple[Finding, ...]:
+    """Return what reading found wrong with single annotations, one finding a code."""
+    problems = Problems()
+    for image in facts.images:
+        problems.add_cases(image.label_problems, file=image.image_file)
+    return problems.findings()

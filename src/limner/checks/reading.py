@@ -93,6 +93,7 @@ def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts
 def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
     try:
         values, kind, header = _read_values(source, record)
+        problems = source.label_problems(record).cases()
         counted = values
         if record.valid_region is not None:  # training ignores the other pixels, so they are not counted
             counted = values[read_valid_region(record.valid_region, values.shape)]
@@ -107,6 +108,7 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
         label_is_lossy=header is not None and header.is_lossy,
         value_counts=counts,
         num_values=num_values,
+        label_problems=problems,
         components=measuring.components(values, counts),
     )
     return Reading(facts, measuring.value_grids(values, counts))

@@ -1,7 +1,9 @@
 """From disk to samples and back, one file a format; `FORMATS` is the table of contents."""
 
+import gc
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from limner.core.dataset_file import DatasetFile
@@ -14,6 +16,7 @@ from limner.formats.coco_stuff import CocoStuff
 from limner.formats.coloured_masks import ColouredMasks
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.file_tree import FileTree, list_files, listed_once
+from limner.formats.index_cache import Dates, keep, recall
 from limner.formats.instance_masks import InstanceMasks
 from limner.formats.listed_pairs import ListedPairs
 from limner.formats.mapillary_vistas import MapillaryVistas, MapillaryVistas12
@@ -53,11 +56,27 @@ def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source
         ConfigError: `dataset.yaml` cannot be used.
         UnknownNameError: `dataset.yaml` names a format that does not exist.
     """
-    with listed_once():
+    with listed_once(), _without_collector():
         return _open(Path(path).expanduser(), settings)
 
 
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Spare Python its search for cycles, which looks at all of a million new paths again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _open(root: Path, settings: DatasetFile | None) -> Source:
+    if root.is_dir():
+        settings = read_dataset_file(root) if settings is None else settings
+        if known := recall(root, settings, FORMATS):
+            return known
     tree = list_files(root)
     if tree.is_empty:
         raise DataError(
@@ -68,13 +87,17 @@ def _open(root: Path, settings: DatasetFile | None) -> Source:
                 mend="Put them there, such as in images/ and masks/, or name the folder that holds them.",
             )
         )
-    settings = read_dataset_file(root) if settings is None else settings
+    assert settings is not None, "a folder that is listed is there"
     if settings.format is not None and settings.format not in FORMATS:
         raise UnknownNameError("format", settings.format, FORMATS)
     formats = [FORMATS[settings.format]] if settings.format else list(FORMATS.values())
+    dates = Dates.of(root, tree)
     for source in formats:
         if source.recognise(root, settings):
-            return source(root, settings)
+            opened = source(root, settings)
+            if dates is not None:
+                keep(opened, settings, dates)
+            return opened
     raise _unknown_layout(root, tree, settings, formats)
 
 

@@ -1,19 +1,20 @@
-"""The annotations of COCO's instance files: looked at one by one, kept compact, and drawn as masks.
+"""The annotations of COCO's instance files: told apart by image, looked at one by one, drawn as masks.
 
-Shape legend: H, W image size.
+Shape legend: H, W image size, M annotations of a file.
 """
 
-import json
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from limner.core.segments import Mask
-from limner.formats.coco_json import CocoFile, CocoImage, Id, Problems, plain_id
+from limner.formats.coco_annotation_list import Head
+from limner.formats.coco_json import CocoFile, CocoImage, Id, plain_id
+from limner.formats.problems import Problems
 
 FEWEST_NUMBERS = 6
 """Of a polygon: three points."""
@@ -77,56 +78,77 @@ def read_runs(counts: str) -> list[int]:
     return runs
 
 
-def pack(drawn: Sequence[Drawn]) -> bytes:
-    """Return the annotations of one image in a few hundred bytes: a dataset has hundreds of thousands."""
-    rows = [[d.value, int(d.is_crowd), d.shape] for d in drawn]
-    return zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), 1)
+def places_of_images(file: CocoFile, problems: Problems) -> npt.NDArray[np.int64]:
+    """Return (M,) the place of each annotation's image in ``file.images``, or -1 where it cannot be used.
+
+    Shapes are not looked at: `drawn_of` does that when the image is read.
+    """
+    heads = file.annotations.heads
+    _say_repeated([head.id for head in heads], file, problems)
+    images = _places([head.image_id for head in heads], list(file.images))
+    categories = _places([head.category_id for head in heads], list(file.categories))
+    usable = (images >= 0) & (categories >= 0)
+    for position in np.flatnonzero(~usable).tolist():
+        _say_unknown(file, heads[position], position, problems)
+    if heads and not any(head.has_mask for head in heads):
+        problems.add("no-masks", str(file.path), f"{len(heads)} annotations with boxes, and no mask at all")
+    return np.where(usable, images, -1)
 
 
-def unpack(packed: bytes) -> list[Drawn]:
-    """Take back what `pack` gave."""
-    return [Drawn(value, bool(crowd), shape) for value, crowd, shape in json.loads(zlib.decompress(packed))]
+def _places(ids: Sequence[object], known: Sequence[Id]) -> npt.NDArray[np.int64]:
+    """Return (M,) the place of each id among the known ones, or -1; a million numbers take half a second."""
+    if not known or {*map(type, ids), *map(type, known)} - {int}:
+        place_of: dict[object, int] = {number: place for place, number in enumerate(known)}
+        return np.array([place_of.get(plain_id(value), -1) for value in ids], np.int64)
+    table = np.array(known)
+    order = np.argsort(table)
+    wanted = np.array(ids)
+    found = order[np.searchsorted(table, wanted, sorter=order).clip(max=len(table) - 1)]
+    return np.where(table[found] == wanted, found, -1)
 
 
-def drawable(file: CocoFile, problems: Problems) -> Iterator[tuple[Id, Drawn]]:
-    """Yield image id and annotation of everything that can be drawn; what cannot goes into `problems`."""
+def _say_repeated(ids: Sequence[object], file: CocoFile, problems: Problems) -> None:
+    if len(set(ids)) == len(ids):
+        return
     seen: set[Id] = set()
-    boxes_only = 0
-    for position, row in enumerate(file.annotations):
-        number = plain_id(row.get("id"))
-        where = f"{file.path}, annotation {position if number is None else number}"
-        if number is not None and number in seen:
-            problems.add("annotation-listed-twice", where, "the id stands twice")
-        seen.add(position if number is None else number)
-        image = _image_of(row, file, where, problems)
-        value = _value_of(row, file, where, problems)
-        if image is None or value is None:
-            continue
-        shape = _shape_of(row, image, where, problems)
-        boxes_only += shape is None and not row.get("segmentation")
-        if shape is not None:
-            yield image.id, Drawn(value, bool(row.get("iscrowd")), shape)
-    if boxes_only and boxes_only == len(file.annotations):
-        problems.add("no-masks", str(file.path), f"{boxes_only} annotations with boxes, and no mask at all")
+    for number in map(plain_id, ids):
+        if number in seen:
+            problems.add("annotation-listed-twice", _where(file, number), "the id stands twice")
+        elif number is not None:
+            seen.add(number)
 
 
-def _image_of(row: dict[str, Any], file: CocoFile, where: str, problems: Problems) -> CocoImage | None:
-    number = plain_id(row.get("image_id"))
-    if number is None:
+def _where(file: CocoFile, number: Id) -> str:
+    return f"{file.path}, annotation {number}"
+
+
+def _say_unknown(file: CocoFile, head: Head, position: int, problems: Problems) -> None:
+    number, image, category = plain_id(head.id), plain_id(head.image_id), plain_id(head.category_id)
+    where = _where(file, position if number is None else number)
+    if image is None:
         problems.add("annotation-malformed", where, "no usable `image_id`")
-    elif number not in file.images:
-        problems.add("annotation-image-unknown", where, f"image id {number}")
-    return None if number is None else file.images.get(number)
-
-
-def _value_of(row: dict[str, Any], file: CocoFile, where: str, problems: Problems) -> int | None:
-    number = plain_id(row.get("category_id"))
-    if number is None:
+    elif image not in file.images:
+        problems.add("annotation-image-unknown", where, f"image id {image}")
+    if category is None:
         problems.add("annotation-malformed", where, "no usable `category_id`")
-    elif number not in file.categories:
-        problems.add("category-unknown", where, f"category id {number}, which nobody defined")
-    known = None if number is None else file.categories.get(number)
-    return None if known is None else known.values[0]
+    elif category not in file.categories:
+        problems.add("category-unknown", where, f"category id {category}, which nobody defined")
+
+
+def drawn_of(
+    row: dict[str, Any], value: int, image: CocoImage, where: str, problems: Problems
+) -> Drawn | None:
+    """Return what an annotation draws, or None where it draws nothing; why goes into `problems`.
+
+    Args:
+        row: As it is in the file.
+        value: The mask value of its category.
+        image: The image it belongs to, its size known.
+        where: Names file and annotation.
+        problems: Takes what is wrong with it.
+    """
+    shape = _shape_of(row, image, where, problems)
+    return None if shape is None else Drawn(value, bool(row.get("iscrowd")), shape)
 
 
 def _shape_of(
@@ -137,8 +159,7 @@ def _shape_of(
     if not shape:
         problems.add("annotation-without-mask", where, "a box only" if row.get("bbox") else "no mask")
         return None
-    assert image.height is not None, "sizes are filled in before annotations are read"
-    assert image.width is not None
+    assert image.height is not None and image.width is not None, "sizes are filled in before"
     if isinstance(shape, dict):
         return _runs(shape, image.height, image.width, where, problems)
     polygons = _polygons(shape, where, problems)

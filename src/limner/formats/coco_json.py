@@ -1,6 +1,5 @@
 """COCO's JSON files: recognised without being parsed, read once, and its images found on disk."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,9 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from limner.core.errors import ConfigError, DataError, describe
-from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import LabelClass, distinct_color
+from limner.formats.coco_annotation_list import AnnotationList, read_lists
 from limner.formats.file_tree import FileTree
+from limner.formats.problems import Problems
 
 Id = int | str
 """COCO's ids are numbers; other tools also write text."""
@@ -44,13 +44,13 @@ class CocoFile:
         path: Relative to the dataset folder.
         images: Id -> image.
         categories: Id -> class; ``values`` are the mask values that stand for it.
-        annotations: As they are in the file.
+        annotations: One after another as they are in the file; parsed when they are asked for.
     """
 
     path: PurePosixPath
     images: dict[Id, CocoImage]
     categories: dict[Id, LabelClass]
-    annotations: list[dict[str, Any]]
+    annotations: AnnotationList
 
     @property
     def split(self) -> str | None:
@@ -61,58 +61,6 @@ class CocoFile:
             if len(said) == 1:
                 return said.pop()
         return None
-
-
-class Problems:
-    """Collects what is wrong, so that a thousand annotations of one kind make one finding."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-
-    def add(self, code: str, where: str, found: str) -> None:
-        """Note one thing; `where` names file and annotation."""
-        self._found[code].append((where, found))
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Return one finding a code, the first case in words and the others by name."""
-        return tuple(self._finding(code, cases) for code, cases in self._found.items())
-
-    def _finding(self, code: str, cases: list[tuple[str, str]]) -> Finding:
-        severity, expected, mend = KINDS[code]
-        (where, found), count = cases[0], len(cases)
-        names = tuple(name for name, _ in cases)
-        more = f"; {count - 1} more like it" if count > 1 else ""
-        return Finding(
-            code, severity, where, found + more, expected, mend, files=names[:MOST_FILES], count=count
-        )
-
-
-_E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
-_EXPORT = "Correct it in the tool that drew it and export again."
-KINDS: dict[str, tuple[Severity, str, str]] = {
-    "category-unknown": (
-        _E,
-        "an id that `categories` lists",
-        "Add the category to the JSON, or remove the annotation.",
-    ),
-    "category-listed-twice": (_E, "each id and each name once", "Rename or remove one of the two."),
-    "image-listed-twice": (_E, "each image id once", "Number the images anew when joining JSON files."),
-    "image-missing": (_W, "each listed image on disk", "Put the file there, or remove it from the JSON."),
-    "image-not-listed": (_N, "an entry under `images`", "Left out; list it if it shows no object at all."),
-    "image-in-two-files": (_W, "each image in one JSON file", "Remove it from one of them."),
-    "annotation-image-unknown": (_W, "an id that `images` lists", "Left out. " + _EXPORT),
-    "annotation-listed-twice": (_W, "each annotation id once", "Both are taken: look whether one is a copy."),
-    "annotation-malformed": (_W, "`image_id`, `category_id` and `segmentation`", "Left out. " + _EXPORT),
-    "annotation-without-mask": (_W, "a polygon or an RLE", "Left out; a box alone draws no mask."),
-    "no-masks": (_E, "polygons or RLE under `segmentation`", "Export with masks; boxes alone give none."),
-    "polygon-too-short": (_W, "3 points or more", "The polygon is left out. " + _EXPORT),
-    "polygon-outside-image": (_W, "points inside the image", "It is cut at the border. " + _EXPORT),
-    "annotation-empty": (_W, "an area of a pixel or more", "Left out. " + _EXPORT),
-    "rle-wrong-length": (_W, "runs that add up to height x width", "Left out. " + _EXPORT),
-    "ids-are-text": (_N, "numbers", "Nothing need be done: text is compared as the number that it spells."),
-    "other-annotations-not-used": (_N, "one set of annotations", "Name another folder to use them."),
-}
-"""Code -> severity, what was expected, how to mend it."""
 
 
 def sniff(root: Path, tree: FileTree) -> Iterator[tuple[PurePosixPath, bytes]]:
@@ -157,9 +105,13 @@ def read_coco(root: Path, path: PurePosixPath, problems: Problems) -> CocoFile:
     Raises:
         DataError: It is no JSON, or lacks one of the three lists.
     """
-    whole = _parse(root / path)
-    rows = {name: _rows(whole, name, root / path) for name in ("images", "annotations", "categories")}
-    if any(isinstance(row.get(key), str) for group in rows.values() for row in group for key in ID_KEYS):
+    try:
+        whole, annotations = read_lists(root / path)
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(root / path, str(error)) from None
+    rows = {name: _rows(whole, name, root / path) for name in ("images", "categories")}
+    listed = (row.get(key) for group in rows.values() for row in group for key in ID_KEYS)
+    if annotations.has_text_ids or any(isinstance(value, str) for value in listed):
         problems.add("ids-are-text", str(path), "ids are written as text")
     images: dict[Id, CocoImage] = {}
     for row in rows["images"]:
@@ -168,7 +120,7 @@ def read_coco(root: Path, path: PurePosixPath, problems: Problems) -> CocoFile:
             other = images[image.id].file_name
             problems.add("image-listed-twice", f"{path}, image {image.id}", f"{other} and {image.file_name}")
         images.setdefault(image.id, image)
-    return CocoFile(path, images, _categories(rows["categories"], path, problems), rows["annotations"])
+    return CocoFile(path, images, _categories(rows["categories"], path, problems), annotations)
 
 
 ID_KEYS = ("id", "image_id", "category_id")
@@ -181,16 +133,6 @@ def plain_id(value: object) -> Id | None:
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        whole = json.loads(path.read_bytes())
-    except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
-        raise _unreadable(path, str(error)) from None
-    if not isinstance(whole, dict):
-        raise _unreadable(path, f"a {type(whole).__name__} rather than an object")
-    return whole
 
 
 def _rows(whole: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
@@ -267,8 +209,10 @@ class ImageFinder:
             file_name: As the JSON has it.
             near: Folder names and words that are preferred, such as the split, strongest first.
         """
+        same = self._by_name.get(file_name.rpartition("/")[2], [])
+        if len(same) == 1:
+            return same[0]
         wanted = PurePosixPath(file_name)
-        same = self._by_name.get(wanted.name, [])
         parts = [part for part in wanted.parts if part not in (".", "..", "/")]
         found = [path for path in same if list(path.parts[-len(parts) :]) == parts] or same
         words = [word.casefold() for word in near]

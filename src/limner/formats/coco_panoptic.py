@@ -18,7 +18,6 @@ from limner.formats.coco_json import (
     CocoFile,
     Id,
     ImageFinder,
-    Problems,
     nothing_listed,
     one_table,
     plain_id,
@@ -28,6 +27,7 @@ from limner.formats.coco_json import (
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.images import read_image
 from limner.formats.masks import read_values, write_values
+from limner.formats.problems import Problems
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
 

@@ -1,8 +1,11 @@
 """What every format gives: the records of a labelled folder and how to read each."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy.typing as npt
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
@@ -10,6 +13,7 @@ from limner.core.finding import Finding
 from limner.core.labels import LabelTable, ValueMap
 from limner.core.sample import Image, Record
 from limner.core.segments import Segments
+from limner.formats.problems import Problems
 
 
 class Source(ABC):
@@ -46,6 +50,28 @@ class Source(ABC):
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List the records, and what was found while pairing images with labels."""
 
+    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+        """Return what reading needs beyond the records, to be kept on disk; None where it cannot be kept."""
+        return None
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:  # noqa: B027
+        """Take back what `kept` gave."""
+
+    @classmethod
+    def restored(
+        cls,
+        root: Path,
+        settings: DatasetFile,
+        records: tuple[Record, ...],
+        findings: tuple[Finding, ...],
+        state: Mapping[str, npt.NDArray[Any]],
+    ) -> "Source":
+        """Return the source as `index` left it, without indexing."""
+        source = cls.__new__(cls)
+        source.root, source.settings, source.records, source.findings = root, settings, records, findings
+        source.restore(state)
+        return source
+
     @abstractmethod
     def read_image(self, record: Record) -> Image:
         """Decode one image: (*spatial, C) in the values of the file, EXIF rotation applied.
@@ -76,6 +102,14 @@ class Source(ABC):
                 mend="Train the semantic task on it, or export the labels with their objects.",
             )
         )
+
+    def label_problems(self, record: Record) -> Problems:
+        """Return what is wrong with the labels of one image, beyond what indexing could see.
+
+        Raises:
+            DataError: A file cannot be read.
+        """
+        return Problems()
 
     def declared_labels(self) -> LabelTable | None:
         """Return the label table that `dataset.yaml` or the format itself spells out, or None."""
