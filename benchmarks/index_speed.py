@@ -135,8 +135,8 @@ def report(name: str, root: Path, runs: int, scratch: Path) -> None:
     for label, rows in (("first", first), ("again", again)):
         middle = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
         print(
-            f"| {name} | {label} | {middle['records']:,} | {middle['seconds']:.2f} | {middle['cpu']:.2f} | {middle['gb']:.2f} | "
-            f"{1000 * middle['sample']:.0f} |",
+            f"| {name} | {label} | {middle['records']:,} | {middle['seconds']:.2f} | {middle['cpu']:.2f} "
+            f"| {middle['gb']:.2f} | {1000 * middle['sample']:.0f} |",
             flush=True,
         )
 
@@ -156,7 +156,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.folder or Path(scratch)
         print(
-            "| folder | time | records | s | cpu s | GB | first sample, ms |\n| --- | --- | --- | --- | --- | --- | --- |"
+            "| folder | time | records | s | cpu s | GB | first sample, ms |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+            sep="\n",
         )
         for name, make in (("coco", make_coco), ("pairs", make_pairs)):
             root = folder / f"{name}-{arguments.images}"

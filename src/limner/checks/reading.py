@@ -8,6 +8,7 @@ import cv2
 
 from limner.checks import measuring
 from limner.checks.facts import GRID, Grid, ImageFacts
+from limner.checks.runs import Runs
 from limner.core.errors import DataError
 from limner.core.labels import MaskEncoding, ValueMap
 from limner.core.sample import Record
@@ -100,6 +101,7 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
     except _FAILURES as error:
         return Reading(replace(facts, label_error=reason(error)))
     counts, num_values = measuring.count_values(counted)
+    runs = Runs.of(values) if values.ndim == 2 else None
     facts = replace(
         facts,
         label_shape=tuple(values.shape),
@@ -109,9 +111,9 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
         value_counts=counts,
         num_values=num_values,
         label_problems=problems,
-        components=measuring.components(values, counts),
+        components=measuring.components(runs, counts),
     )
-    return Reading(facts, measuring.value_grids(values, counts))
+    return Reading(facts, measuring.value_grids(values, runs, counts))
 
 
 def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, ImageHeader | None]:

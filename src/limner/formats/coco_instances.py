@@ -118,7 +118,7 @@ class CocoInstances(Source):
                 entry = f"{file.path}#{image.id}"
                 size = image.height or 0, image.width or 0
                 self._places[entry] = len(self._files) - 1, bounds[place], bounds[place + 1], *size
-                name = path.with_suffix("").as_posix()
+                name = str(path).removesuffix(path.suffix)
                 yield path, Record(name, self.root / path, label, split, entry=entry)
 
     def kept(self) -> dict[str, npt.NDArray[Any]] | None:

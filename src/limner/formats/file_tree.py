@@ -51,6 +51,11 @@ class FileTree:
             folders[folder_of(path)].append(path)
         return {PurePosixPath(folder): tuple(paths) for folder, paths in folders.items()}
 
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """The names of the images without suffix."""
+        return tuple(path.stem for path in self.images)
+
     @property
     def is_empty(self) -> bool:
         """There is no file at all."""

@@ -1,9 +1,9 @@
 """What indexing a large folder gave, kept in the user's cache folder: the next time only dates are compared.
 
 It is taken up where nothing can have changed: the same limner, the same settings, no folder with another date
-(adding, removing and renaming change a folder's date), and no file but images with another size or
-date: that of its content, or that of its entry, which no copying tool can set. Images are looked at only when they are
-read. Whatever is wrong with a kept index costs an indexing.
+(adding, removing and renaming change a folder's date), and no file but images with another size or date; a
+file's dates are that of its content and that of its entry, which no copying tool can set. Images are looked
+at only when they are read. Whatever is wrong with a kept index costs an indexing.
 """
 
 import os
