@@ -1,6 +1,7 @@
 """`limner.convert()`: a labelled folder in one format, written in another."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 
 from limner.api.check import CheckResult, check
 from limner.api.gallery import as_proposed
+from limner.checks.facts import ImageFacts
 from limner.core.errors import DataError, UnknownNameError, describe
-from limner.core.labels import LabelTable
+from limner.core.labels import LabelTable, ValueMap
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
 from limner.formats import WRITERS
@@ -18,6 +20,12 @@ from limner.formats.class_tables import renumbered
 from limner.formats.masks import read_valid_region
 from limner.formats.source import Source
 from limner.formats.writers import TRAITS, Outgoing, Writer
+
+MENDED = ("unreadable", "duplicates")
+"""Traits that nobody misses in a clean copy."""
+
+_KEPT_FIRST = ("test", "val", "train")
+"""Of equal pictures in two splits the one that measures is kept: its score was flattered by the other."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ def convert(
         target: A folder that is not there yet, or empty.
         to: A name in `WRITERS`.
         lossy: Convert although something cannot be carried over.
-        mend: Take the proposals of `check` for settled, and leave out what cannot be read.
+        mend: Take the proposals of `check` for settled, and leave out what cannot be read and exact copies.
         workers: Reading threads.
         track: Shows the progress.
 
@@ -93,8 +101,8 @@ def convert(
     checked = check(source, workers=workers, track=track)
     opened, table = _settled(checked, mend=mend)
     writer = WRITERS[to]()
-    losses = _losses(checked, opened, writer)
-    serious = [loss for loss in losses if not (mend and loss.trait == "unreadable")]
+    losses = [*_losses(checked, opened, writer), *(_duplicates(checked) if mend else [])]
+    serious = [loss for loss in losses if not (mend and loss.trait in MENDED)]
     if serious and not lossy:
         raise _would_lose(serious, to)
     left_out = {file for loss in losses if loss.becomes == "left out" for file in loss.files}
@@ -163,6 +171,29 @@ def _losses(checked: CheckResult, source: Source, writer: Writer) -> list[Loss]:
     return [
         Loss(trait, becomes, having[trait]) for trait, becomes in writer.cannot_hold.items() if having[trait]
     ]
+
+
+def _duplicates(checked: CheckResult) -> list[Loss]:
+    """Return the copies of pictures; where their labels differ, nobody knows which is right: all stay."""
+    records = {record.name: record for record in checked.source.records}
+    by_picture: dict[str, list[ImageFacts]] = defaultdict(list)
+    for image in checked.facts.usable:
+        by_picture[image.content_hash].append(image)
+    copies: list[str] = []
+    for group in by_picture.values():
+        kept: list[ValueMap] = []
+        for image in sorted(group, key=_kept_first) if len(group) > 1 else ():
+            values = checked.source.read_values(records[image.name])
+            if any(np.array_equal(values, other) for other in kept):
+                copies.append(image.image_file)
+            else:
+                kept.append(values)
+    return [Loss("duplicates", "left out", tuple(sorted(copies)))] if copies else []
+
+
+def _kept_first(image: ImageFacts) -> tuple[int, str]:
+    place = _KEPT_FIRST.index(image.split) if image.split in _KEPT_FIRST else len(_KEPT_FIRST)
+    return place, image.image_file
 
 
 def _would_lose(losses: Sequence[Loss], to: str) -> DataError:

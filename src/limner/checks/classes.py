@@ -11,11 +11,19 @@ FEW_IMAGES = 3
 RARE_SHARE = 0.001
 MOST_SHOWN = 12
 
+DIFFERS = 4.0
+"""Times the share in another split."""
+
+MIN_SHARE = 0.01
+"""Of the pixels of a split, below which shares differ by chance."""
+
+ENOUGH_IMAGES = 5
+
 
 def class_findings(rows: Sequence[LabelRow]) -> list[Finding]:
     """Return what the table of classes brings to light; a class in no mask at all is a finding of labels."""
     classes = [row for row in rows if row.trained_as not in (None, IGNORE_INDEX) and row.images]
-    return [*_absent(classes), *_few(classes), *_rare(classes, rows)]
+    return [*_absent(classes), *_few(classes), *_differing(classes), *_rare(classes, rows)]
 
 
 def _absent(classes: Sequence[LabelRow]) -> Iterator[Finding]:
@@ -43,6 +51,27 @@ def _few(classes: Sequence[LabelRow]) -> Iterator[Finding]:
             listed(counts),
             expected=f"each class in at least {FEW_IMAGES} images, better in dozens",
             mend="Label more images that show it, or give its values to another class.",
+        )
+
+
+def _differing(classes: Sequence[LabelRow]) -> Iterator[Finding]:
+    """A class of weight whose share differs by a factor between two splits that both hold it often enough."""
+    different = []
+    for row in classes:
+        counts = {s: c for s, c in row.splits.items() if c.images >= ENOUGH_IMAGES}
+        if len(counts) < 2:
+            continue
+        low, high = (pick(counts, key=lambda s: counts[s].share) for pick in (min, max))
+        if counts[high].share >= MIN_SHARE and counts[high].share > DIFFERS * counts[low].share:
+            shares = f"{percent(counts[high].share)} of {high}, {percent(counts[low].share)} of {low}"
+            different.append(f"{row.name} ({shares})")
+    if different:
+        yield make(
+            "class-differs-between-splits",
+            "the classes",
+            listed(different),
+            expected="splits that are alike: scores of one say little of the other",
+            mend="Spread the classes evenly with `limner split DATA --stratify`, if the choice is yours.",
         )
 
 

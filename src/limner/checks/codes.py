@@ -107,6 +107,9 @@ FAMILIES: dict[str, dict[str, Code]] = {
     "classes": {
         "class-absent-from-split": Code(_W, "A class is in no mask of a split."),
         "class-in-few-images": Code(_W, "A class is in fewer than 3 masks of the whole dataset."),
+        "class-differs-between-splits": Code(
+            _W, "A class covers several times as much of one split as of another."
+        ),
         "class-rare": Code(_N, "A class has fewer than 0.1 % of the pixels."),
     },
     "splits": {
@@ -115,6 +118,20 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "near-duplicate-in-two-splits": Code(_W, "Almost the same picture is in two splits."),
         "same-image-twice": Code(_N, "The same pixels stand twice in one split."),
         "near-duplicate": Code(_N, "Almost the same picture stands twice in one split."),
+    },
+    "names": {
+        "augmented-copies-in-two-splits": Code(
+            _W, "By their names, augmented copies of one original are in several splits."
+        ),
+        "augmented-copies": Code(_N, "By their names, some images are augmented copies of others."),
+        "group-in-two-splits": Code(
+            _W, "By their names, images of one patient, video or slide are in several splits."
+        ),
+    },
+    "outliers": {
+        "outlier-size": Code(_N, "An image is far larger or smaller than nearly all others."),
+        "outlier-intensity": Code(_N, "An image is far darker or brighter than nearly all others."),
+        "outlier-label-area": Code(_N, "Far more or less of an image is labelled than of nearly all others."),
     },
 }
 """Family -> code -> what it means; a family is the file of that name, pairs excepted."""

@@ -8,6 +8,8 @@ from limner.checks.facts import DatasetFacts
 from limner.checks.files import file_findings
 from limner.checks.label_rows import LabelRow
 from limner.checks.labels import judge_labels
+from limner.checks.names import name_findings
+from limner.checks.outliers import outlier_findings
 from limner.checks.splits import split_findings
 from limner.core.config import merge
 from limner.core.finding import Finding, Severity
@@ -52,6 +54,8 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
         *verdict.findings,
         *class_findings(verdict.rows),
         *split_findings(facts),
+        *name_findings(facts),
+        *outlier_findings(facts, verdict.proposed),
     ]
     findings.sort(key=lambda finding: _ORDER[finding.severity])
     proposal: dict[str, Any] = {}

@@ -14,7 +14,8 @@ def convert(
         bool, typer.Option("--lossy", help="Convert although something cannot be carried over.")
     ] = False,
     mend: Annotated[
-        bool, typer.Option("--mend", help="Accept what check proposes, and leave out what cannot be read.")
+        bool,
+        typer.Option("--mend", help="Accept what check proposes; leave out copies and what cannot be read."),
     ] = False,
 ) -> None:
     """Write a dataset in another format.
