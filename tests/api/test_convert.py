@@ -193,4 +193,4 @@ def test_on_the_command_line(cells, tmp_path):
     done = CliRunner().invoke(app, ["convert", str(cells), str(tmp_path / "out"), "--to", "voc", "--lossy"])
     assert done.exit_code == 0, done.output
     assert "Not carried over: images that have no mask" in done.output
-    assert "5 images, 5 masks, as voc" in done.output
+    assert "5 images, 5 labelled, as voc" in done.output

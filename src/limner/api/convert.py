@@ -101,6 +101,7 @@ def convert(
     checked = check(source, workers=workers, track=track)
     opened, table = _settled(checked, mend=mend)
     writer = WRITERS[to]()
+    _require_kind(checked, writer)
     losses = [*_losses(checked, opened, writer), *(_duplicates(checked) if mend else [])]
     serious = [loss for loss in losses if not (mend and loss.trait in MENDED)]
     if serious and not lossy:
@@ -116,6 +117,22 @@ def convert(
             describe("The folder cannot be written", where=root, found=error.strerror or str(error))
         ) from None
     return Converted(root, to, len(records), sum(bool(r.labels) for r in records), tuple(losses))
+
+
+def _require_kind(checked: CheckResult, writer: Writer) -> None:
+    found = "classes" if checked.facts.are_classes else "masks"
+    if writer.holds == found:
+        return
+    fitting = ", ".join(name for name, other in WRITERS.items() if other.holds == found)
+    raise DataError(
+        describe(
+            f"The format {writer.name} holds no {found}",
+            where=checked.source.root,
+            found=f"{checked.source.name}: {checked.source.title}",
+            expected=f"one of {fitting}",
+            mend="Name one of these with --to.",
+        )
+    )
 
 
 def _free(target: Path, source: Path) -> Path:
@@ -183,12 +200,17 @@ def _duplicates(checked: CheckResult) -> list[Loss]:
     for group in by_picture.values():
         kept: list[ValueMap] = []
         for image in sorted(group, key=_kept_first) if len(group) > 1 else ():
-            values = checked.source.read_values(records[image.name])
+            values = _compared(checked.source, records[image.name])
             if any(np.array_equal(values, other) for other in kept):
                 copies.append(image.image_file)
             else:
                 kept.append(values)
     return [Loss("duplicates", "left out", tuple(sorted(copies)))] if copies else []
+
+
+def _compared(source: Source, record: Record) -> ValueMap:
+    """Return what says whether the labels of two copies are equal."""
+    return source.read_values(record) if record.label is None else np.array([source.read_class(record)])
 
 
 def _kept_first(image: ImageFacts) -> tuple[int, str]:
@@ -218,15 +240,21 @@ def _outgoing(
 ) -> Iterator[Outgoing]:
     taken: set[str] = set()
     for record in records:
-        stem = _stem(record.name, taken)
-        labels = region = None
-        if record.labels:
+        # The names of images with classes hold the suffix: their folders come from many sources.
+        name = record.name if record.label is None else record.name.removesuffix(record.image.suffix)
+        stem = _stem(name, taken)
+        labels = region = label = None
+        if record.label is not None:
+            label = table.trained_as[source.read_class(record)]
+        elif record.labels:
             values = source.read_values(record)
             labels = table.encode(values, where=str(record.labels[0]))
             if record.valid_region is not None:
                 region = read_valid_region(record.valid_region, labels.shape)
         split = splits.get(record.name, record.split)
-        yield Outgoing(stem, record.image, split, None if labels is None else np.asarray(labels), region)
+        yield Outgoing(
+            stem, record.image, split, None if labels is None else np.asarray(labels), region, label=label
+        )
 
 
 def _stem(name: str, taken: set[str]) -> str:

@@ -44,7 +44,7 @@ class Gallery:
         """Draw one image with its labels; what cannot be drawn becomes the image alone, and says so."""
         index = self._places[record.name]
         try:
-            sample = self.dataset[index] if record.labels else Sample(record.name, self._image(record))
+            sample = self._sample(record, index)
         except DataError as error:
             why = str(error).splitlines()[0]
             try:
@@ -53,7 +53,14 @@ class Gallery:
                 return Panel(f"{record.name}: {why}", _blank(self.side)), None
             return Panel(f"{record.name}: {why}", picture), None
         picture = labelled(sample.image, sample.semantic, self.table, side=self.side)
-        return Panel(title or record.name, picture), sample
+        shown = "" if sample.label is None else f"{self.table.names[sample.label]}: "
+        return Panel(title or f"{shown}{record.name}", picture), sample
+
+    def _sample(self, record: Record, index: int) -> Sample:
+        if record.label is not None:
+            label = self.table.trained_as[self.checked.source.read_class(record)]
+            return Sample(record.name, self._image(record), label=label)
+        return self.dataset[index] if record.labels else Sample(record.name, self._image(record))
 
     def _image(self, record: Record) -> Image:
         return self.dataset.source.read_image(record)

@@ -52,7 +52,7 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
         *_of_annotations(facts),
         *file_findings(facts),
         *verdict.findings,
-        *class_findings(verdict.rows),
+        *class_findings(verdict.rows, of_images=facts.are_classes),
         *split_findings(facts),
         *name_findings(facts),
         *outlier_findings(facts, verdict.proposed),

@@ -47,7 +47,14 @@ def read_record(source: Source, record: Record) -> Reading:
         label_file=_label_name(source, record),
     )
     facts = _with_image(facts, source, record)
+    if record.label is not None:
+        return Reading(_with_class(facts, source.read_class(record)))
     return _with_labels(facts, source, record) if record.labels else Reading(facts)
+
+
+def _with_class(facts: ImageFacts, label: int) -> ImageFacts:
+    shape = facts.shape or None
+    return replace(facts, label_kind="class", label_shape=shape, value_counts={label: 1}, num_values=1)
 
 
 def relative(path: Path, root: Path) -> str:

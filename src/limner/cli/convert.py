@@ -28,5 +28,5 @@ def convert(
     done = write(source, target, to=to, lossy=lossy, mend=mend, track=tracker())
     for loss in done.losses:
         console().print(f"Not carried over: {loss}", style="warning")
-    console().print(f"{done.num_images} images, {done.num_masks} masks, as {done.format}")
+    console().print(f"{done.num_images} images, {done.num_masks} labelled, as {done.format}")
     console().print(f"Written: {done.path}", style="good")

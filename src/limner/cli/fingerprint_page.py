@@ -17,7 +17,7 @@ def show_fingerprint(found: Fingerprint) -> None:
     for index, row in enumerate(zip(found.mean, found.std, found.low, found.high, strict=True)):
         channels.add_row(str(index), *(f"{value:.4g}" for value in row))
     console().print(channels)
-    numbers = ("pixels", "images", "pieces in an image", "pixels in a piece")
+    numbers = ("share", "images", "pieces in an image", "pixels in a piece")
     classes = table("class", *numbers, numbers=numbers)
     for c in found.classes:
         pieces = "" if c.num_components is None else f"{c.num_components:.0f}"

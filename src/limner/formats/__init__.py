@@ -10,6 +10,8 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, UnknownNameError, describe
 from limner.formats.ade20k import Ade20k
 from limner.formats.cityscapes import Cityscapes
+from limner.formats.class_folders import ClassFolders
+from limner.formats.class_lists import ClassLists
 from limner.formats.coco_instances import CocoInstances
 from limner.formats.coco_panoptic import CocoPanoptic
 from limner.formats.coco_stuff import CocoStuff
@@ -25,6 +27,8 @@ from limner.formats.polyps import Polyps
 from limner.formats.retinal_vessels import RetinalVessels
 from limner.formats.source import Source
 from limner.formats.voc import Voc
+from limner.formats.write_class_folders import WriteClassFolders
+from limner.formats.write_class_list import WriteClassList
 from limner.formats.write_paired_folders import WritePairedFolders
 from limner.formats.write_voc import WriteVoc
 from limner.formats.writers import Writer
@@ -36,11 +40,18 @@ FORMATS: dict[str, type[Source]] = {
         *(Cityscapes, MapillaryVistas, MapillaryVistas12, Ade20k, CocoStuff, RetinalVessels, Polyps),
         *(CocoPanoptic, CocoInstances),
         *(Voc, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
+        *(ClassLists, ClassFolders),
     )
 }
 
 
-WRITERS: dict[str, type[Writer]] = {writer.name: writer for writer in (WritePairedFolders, WriteVoc)}
+WRITERS: dict[str, type[Writer]] = {
+    writer.name: writer
+    for writer in (
+        *(WritePairedFolders, WriteVoc),
+        *(WriteClassFolders, WriteClassList),
+    )
+}
 """The formats that `limner convert` writes; each is read back by the row of the same name in `FORMATS`."""
 
 

@@ -41,6 +41,10 @@ SETTLED_NS = 2_000_000_000
 _META = "meta"
 
 
+_Row = tuple[str, str, list[str], str | None, str | None, str | None, int | None]
+"""Name, image, labels, split, valid region, entry, label of a record."""
+
+
 class _Kept(msgspec.Struct):
     """The part that is no array; paths are relative to the dataset folder."""
 
@@ -50,7 +54,7 @@ class _Kept(msgspec.Struct):
     files: list[tuple[str, int, int, int]]
     format: str
     own_settings: str
-    records: list[tuple[str, str, list[str], str | None, str | None, str | None]]
+    records: list[_Row]
     findings: list[dict[str, Any]]
 
 
@@ -140,10 +144,10 @@ def _dated(root: Path, name: str) -> tuple[str, int, int, int]:
     return name, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _row(record: Record, cut: int) -> tuple[str, str, list[str], str | None, str | None, str | None]:
+def _row(record: Record, cut: int) -> _Row:
     region = None if record.valid_region is None else str(record.valid_region)[cut:]
     labels = [str(path)[cut:] for path in record.labels]
-    return record.name, str(record.image)[cut:], labels, record.split, region, record.entry
+    return record.name, str(record.image)[cut:], labels, record.split, region, record.entry, record.label
 
 
 def _records(root: Path, kept: _Kept) -> tuple[Record, ...]:
@@ -160,8 +164,9 @@ def _records(root: Path, kept: _Kept) -> tuple[Record, ...]:
             split,
             None if region is None else under(region),
             entry,
+            label,
         )
-        for name, image, labels, split, region, entry in kept.records
+        for name, image, labels, split, region, entry, label in kept.records
     )
 
 

@@ -103,6 +103,20 @@ class Source(ABC):
             )
         )
 
+    def read_class(self, record: Record) -> int:
+        """Return the class of the whole image, as a value of the label table.
+
+        Raises:
+            DataError: The format says more than that, or nothing, of this image.
+        """
+        raise DataError(
+            describe(
+                f"The format {self.name} gives no class for a whole image",
+                where=record.image,
+                expected="one folder a class, or a list of images and classes",
+            )
+        )
+
     def label_problems(self, record: Record) -> Problems:
         """Return what is wrong with the labels of one image, beyond what indexing could see.
 
