@@ -17,6 +17,7 @@ from limner.drawing.display import RGBImage
 from limner.drawing.labelled import labelled
 from limner.drawing.panels import Panel
 from limner.drawing.png import encode_png
+from limner.drawing.words import draw_words
 from limner.formats import open_source
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.source import Source
@@ -53,6 +54,9 @@ class Gallery:
                 return Panel(f"{record.name}: {why}", _blank(self.side)), None
             return Panel(f"{record.name}: {why}", picture), None
         picture = labelled(sample.image, sample.semantic, self.table, side=self.side)
+        if "text-detection" in self.checked.source.tasks and record.labels:
+            words = self.dataset.source.read_words(record)
+            picture = draw_words(picture, words, size=(sample.image.shape[0], sample.image.shape[1]))
         shown = "" if sample.label is None else f"{self.table.names[sample.label]}: "
         return Panel(title or f"{shown}{record.name}", picture), sample
 

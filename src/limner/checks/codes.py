@@ -65,6 +65,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "polygon-outside-image": Code(_W, "A polygon leaves the image; it is cut at the border."),
         "annotation-empty": Code(_W, "An annotation covers nothing of the image; it is left out."),
         "rle-wrong-length": Code(_W, "Run lengths do not add up to the image; the annotation is left out."),
+        "text-ignored": Code(_N, "Words are marked as unreadable (`###` or `ignore`); they are ignored."),
         "ids-are-text": Code(_N, "Ids are written as text; they are compared as the numbers they spell."),
         "other-annotations-not-used": Code(_N, "Another JSON of the same images was passed over."),
     },

@@ -18,10 +18,12 @@ from limner.formats.coco_stuff import CocoStuff
 from limner.formats.coloured_masks import ColouredMasks
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.file_tree import FileTree, list_files, listed_once
+from limner.formats.icdar_text import IcdarText
 from limner.formats.index_cache import Dates, keep, recall
 from limner.formats.instance_masks import InstanceMasks
 from limner.formats.listed_pairs import ListedPairs
 from limner.formats.mapillary_vistas import MapillaryVistas, MapillaryVistas12
+from limner.formats.mmocr_text import MmocrText
 from limner.formats.paired_folders import PairedFolders, explain_no_pairs
 from limner.formats.polyps import Polyps
 from limner.formats.retinal_vessels import RetinalVessels
@@ -39,6 +41,7 @@ FORMATS: dict[str, type[Source]] = {
     for source in (
         *(Cityscapes, MapillaryVistas, MapillaryVistas12, Ade20k, CocoStuff, RetinalVessels, Polyps),
         *(CocoPanoptic, CocoInstances),
+        *(MmocrText, IcdarText),
         *(Voc, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
         *(ClassLists, ClassFolders),
     )

@@ -13,6 +13,7 @@ from limner.core.finding import Finding
 from limner.core.labels import LabelTable, ValueMap
 from limner.core.sample import Image, Record
 from limner.core.segments import Segments
+from limner.core.words import Words
 from limner.formats.problems import Problems
 
 
@@ -116,6 +117,14 @@ class Source(ABC):
                 expected="one folder a class, or a list of images and classes",
             )
         )
+
+    def read_words(self, record: Record) -> Words:
+        """Return the words of one image, where the format is one of text.
+
+        Raises:
+            DataError: A file cannot be read, or the format knows no words.
+        """
+        raise DataError(describe(f"The format {self.name} knows no words", where=record.image))
 
     def label_problems(self, record: Record) -> Problems:
         """Return what is wrong with the labels of one image, beyond what indexing could see.
