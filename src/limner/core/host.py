@@ -1,6 +1,7 @@
 """What the host lets this process have: processor cores, memory that is still free, a folder for caches."""
 
 import os
+import sys
 from pathlib import Path
 
 FALLBACK_BYTES = 2 << 30
@@ -24,6 +25,13 @@ def cache_folder() -> Path:
     if os.name == "nt":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "limner" / "cache"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "limner"
+
+
+def has_screen() -> bool:
+    """Return whether a window could be seen: there is a display, and nobody looks on from another machine."""
+    if sys.platform in ("win32", "darwin"):
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def num_cores() -> int:
