@@ -77,6 +77,8 @@ def _summary(data: CheckedData) -> Html:
     tallies = {s: sum(f.severity is s for f in data.findings) for s in Severity}
     errors, warnings = tallies[Severity.ERROR], tallies[Severity.WARNING]
     verdict = "Nothing stands in the way of training."
+    if data.facts.are_classes:
+        verdict = "Nothing was found to be wrong; training on classes of images is not yet a task."
     if errors:
         verdict = f"{plural(errors, 'error')} to be settled before training."
     elif warnings:
