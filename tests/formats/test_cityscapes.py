@@ -106,3 +106,28 @@ def test_blank_labels_of_the_test_images_count_as_none(make_tree) -> None:
 def test_labels_of_test_images_that_hold_classes_are_kept(make_tree) -> None:
     root = make_tree({**files("labelIds", IDS), **files("labelIds", IDS, split="test")})
     assert all(r.labels for r in open_source(root).records)
+
+
+@pytest.mark.parametrize("kind", ["labelIds", "labelTrainIds"])
+def test_instance_ids_give_objects(make_tree, kind: str) -> None:
+    # Road, two cars told apart, cars not told apart, and void.
+    numbers = np.array([[7, 7, 26000, 26001], [7, 26, 26000, 0]], np.uint16)
+    ids = np.array([[7, 7, 26, 26], [7, 26, 26, 0]], np.uint8)
+    trained = np.vectorize(lambda v: TRAIN_IDS.get(v, 255))(ids).astype(np.uint8)
+    stem = "aachen/aachen_000000_000019_gtFine"
+    root = make_tree(
+        {
+            "leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png": PHOTO[:2, :4],
+            f"gtFine/train/{stem}_{kind}.png": ids if kind == "labelIds" else trained,
+            f"gtFine/train/{stem}_instanceIds.png": numbers,
+        }
+    )
+    source = open_source(root)
+    assert "instance" in source.tasks
+    table = source.declared_labels()
+    segments = table.encode_segments(source.read_segments(source.records[0]))
+    assert [table.names[label] for label in segments.labels] == ["road", "car", "car", "car"]
+    assert segments.is_crowd.tolist() == [False, True, False, False]
+    assert segments.areas.tolist() == [3, 1, 2, 1]
+    (root / f"gtFine/train/{stem}_instanceIds.png").unlink()
+    assert open_source(root).tasks == ("semantic",)

@@ -8,7 +8,8 @@ import pytest
 
 from limner.core.errors import DataError
 from limner.formats import open_source
-from limner.formats.coco_annotations import read_runs, runs_to_mask
+from limner.formats.coco_annotations import read_runs
+from limner.formats.drawn import runs_to_mask
 from limner.formats.problems import Problems
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -91,10 +92,20 @@ BAD = {
         "annotation 9",
         "a box only",
     ),
-    "no-masks": (
+    "boxes-only": (
         coco(annotation(9, segmentation=[], bbox=[1, 1, 2, 2])),
-        "annotations.json",
-        "no mask at all",
+        "coco-instances",
+        "1 boxes, and no mask at all",
+    ),
+    "box-zero-size": (
+        coco(annotation(9, segmentation=[], bbox=[1, 1, 0, 2])),
+        "annotation 9",
+        "0 x 2 pixels",
+    ),
+    "box-outside-image": (
+        coco(annotation(9, bbox=[1, 1, 20, 2])),
+        "annotation 9",
+        "x from 1 to 21, y from 1 to 3 in 9 x 6",
     ),
     "annotation-image-unknown": (coco(annotation(9, image_id=5)), "annotation 9", "image id 5"),
     "annotation-malformed": (
@@ -125,7 +136,7 @@ def test_each_defect_is_a_finding_that_names_file_and_annotation(make_tree, code
         problems.take(source.label_problems(record))
     findings = {finding.code: finding for finding in (*source.findings, *problems.findings())}
     assert code in findings
-    assert "annotations.json" in findings[code].where
+    assert "annotations.json" in findings[code].where or code == "boxes-only"
     assert where in findings[code].where
     assert found in findings[code].found
 
@@ -175,14 +186,65 @@ def test_broken_json_is_named(make_tree, rest: str) -> None:
         opened(make_tree, '{"categories": [], "images": [{"file_name": "a.png"' + rest)
 
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "coco_instances"
+def test_boxes_of_what_was_drawn_and_of_boxes_alone(make_tree) -> None:
+    both = [annotation(1, bbox=[2, 1, 3, 2]), annotation(2, segmentation=None, bbox=[0, 0, 9, 6], iscrowd=1)]
+    source = opened(make_tree, coco(*both))
+    boxes = source.read_boxes(source.records[0])
+    assert (boxes.xyxy.tolist(), boxes.is_crowd.tolist()) == ([[2, 1, 5, 3], [0, 0, 9, 6]], [False, True])
+    assert source.read_segments(source.records[0]).labels.tolist() == [3, 0]  # a box is no mask
+    assert "detection" in source.tasks
+    source = opened(make_tree, coco(both[1]))
+    assert source.tasks == ("detection",)
+    with pytest.raises(DataError, match="boxes"):
+        source.read_segments(source.records[0])
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="needs the shared data folder")
-def test_areas_are_those_that_coco_wrote() -> None:
-    rows = json.loads((DATA / "annotations.json").read_text())["annotations"]
-    source = open_source(DATA)
+def test_lvis_names_images_by_address_and_what_was_not_drawn_in_them(make_tree) -> None:
+    image = {
+        "id": 1,
+        "coco_url": "http://images.cocodataset.org/train2017/000000000009.jpg",
+        "height": 6,
+        "width": 9,
+    }
+    image |= {"neg_category_ids": [7], "not_exhaustive_category_ids": [3]}
+    root = make_tree(
+        {
+            "train2017/000000000009.png": PICTURE,
+            "lvis_v1_train.json": coco(annotation(1), images=[image]),
+        }
+    )
+    (root / "train2017/000000000009.png").rename(root / "train2017/000000000009.jpg")
+    source = open_source(root)
+    assert [(r.name, r.split) for r in source.records] == [("train2017/000000000009", "train")]
+    assert [f.code for f in source.findings] == ["not-exhaustive"]
+
+
+def test_dataset_yaml_picks_among_more_classes_than_there_can_be(make_tree) -> None:
+    many = [{"id": n, "name": f"kind {n}"} for n in range(1, 400)]
+    root = make_tree({"images/a.png": PICTURE, "annotations.json": coco(annotation(1), categories=many)})
+    with pytest.raises(DataError, match=r"399 classes(.|\n)*`classes` in dataset\.yaml"):
+        open_source(root).declared_labels()
+    (root / "dataset.yaml").write_text("classes: [{name: kind 5, value: 5}]")
+    source = open_source(root)
+    assert source.declared_labels().names == ("background", "kind 5")
+    assert not (source.read_values(source.records[0]) == 3).any()
+    assert next(f for f in source.findings if f.code == "class-not-named").count == 398
+
+
+def test_areas_are_those_that_coco_wrote(shared_data: Path) -> None:
+    coco_mask = pytest.importorskip("pycocotools.mask")
+    rows = json.loads((shared_data / "coco_instances" / "annotations.json").read_text())["annotations"]
+    source = open_source(shared_data / "coco_instances")
+
+    def area(row: dict[str, Any], height: int, width: int) -> float:
+        if isinstance(row["segmentation"], list):
+            return row["area"]
+        # The file states another area of its one crowd than its runs have.
+        return float(coco_mask.area(coco_mask.frPyObjects(row["segmentation"], height, width)))
+
     for record in source.records:
-        wanted = [row["area"] for row in rows if f"#{row['image_id']}" in str(record.entry)]
+        segments = source.read_segments(record)
+        mine = [row for row in rows if f"#{row['image_id']}" in str(record.entry)]
+        wanted = [area(row, *segments.spatial_shape) for row in mine]
         # COCO wrote the area of the polygon, which differs from the pixels inside by its border.
-        np.testing.assert_allclose(source.read_segments(record).areas[:-1], wanted, rtol=0.05, atol=8)
+        np.testing.assert_allclose(segments.areas[:-1], wanted, rtol=0.05, atol=8)

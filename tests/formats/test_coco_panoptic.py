@@ -83,3 +83,20 @@ def test_written_pngs_are_read_back(make_tree, tmp_path) -> None:
     pixels = np.asarray(Image.open(tmp_path / "x.png").convert("RGB")).astype(int)
     np.testing.assert_array_equal(pixels @ [1, 256, 65536], ids)
     assert root.is_dir()
+
+
+def test_segments_without_a_pixel_and_crowds_are_named(make_tree) -> None:
+    infos = [{"id": 1, "category_id": 5, "iscrowd": 1}, {"id": 9, "category_id": 5}]
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 4, "width": 6}],
+        "annotations": [{"image_id": 1, "file_name": "a.png", "segments_info": infos}],
+        "categories": [{"id": 5, "name": "cat", "isthing": 1}],
+    }
+    png = np.zeros((4, 6, 3), np.uint8)
+    png[:2, :, 0] = 1
+    root = make_tree({"images/a.png": 0 * png, "panoptic/a.png": png, "panoptic.json": json.dumps(content)})
+    source = open_source(root)
+    found = {f.code: f for f in source.label_problems(source.records[0]).findings()}
+    assert found.keys() == {"segment-not-in-png", "crowd"}
+    assert found["segment-not-in-png"].where == "panoptic.json#1, segment 9"
+    assert found["segment-not-in-png"].files == ("images/a.png",)

@@ -21,6 +21,13 @@ def test_labels_without_objects_are_refused_for_tasks_of_objects() -> None:
         check_labels(opened(PairedFolders), "instanc")
 
 
+def test_boxes_alone_are_refused_in_words_of_boxes() -> None:
+    source = opened(CocoInstances)
+    source.tasks = ("detection",)
+    with pytest.raises(ConfigError, match=r"(?s)labels are boxes.*masks, of which limner trains semantic"):
+        check_labels(source, "semantic")
+
+
 def test_networks_of_label_maps_are_refused_for_objects_and_mask2former_fits_all() -> None:
     for task in ("semantic", "instance", "panoptic"):
         check_pairing("mask2former", task)

@@ -78,9 +78,8 @@ def browse(
     for heading, members in chosen:
         drawn = [gallery.panel(record, title) for record, title in members]
         rows.append(Row(heading, tuple(panel for panel, _ in drawn)))
-        shown += [sample for _, sample in drawn if sample is not None]
-    maps = [sample.semantic for sample in shown if sample.semantic is not None]
-    legend = class_keys(gallery.table, *maps)
+        shown += [labels for _, labels in drawn if labels is not None]
+    legend = class_keys(gallery.table, *shown)
     columns = max(1, min(columns, max(len(row.panels) for row in rows)))
     picture = sheet(rows, columns=columns, side=side, title=str(gallery.checked.source.root), legend=legend)
     names = tuple(record.name for _, members in chosen for record, _ in members)

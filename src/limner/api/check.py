@@ -7,6 +7,7 @@ from typing import Any
 from limner.checks.codes import make
 from limner.checks.facts import DatasetFacts
 from limner.checks.label_rows import LabelRow
+from limner.checks.objects import ObjectRow
 from limner.checks.outcome import run_checks
 from limner.checks.scan import scan
 from limner.core.errors import DataError, LimnerError, describe
@@ -32,6 +33,7 @@ class CheckResult:
         splits: Split -> records; empty where the splits cannot be used.
         rows: Mask value -> name -> trained as -> pixels -> images, per split. While a question is open
             they show what the proposal would make of the masks.
+        objects: How many objects there are of each countable class, and how large; empty for label maps.
         proposed_labels: The label table behind `rows`, or None where nothing can be proposed.
         proposal: What `accept` would write into dataset.yaml, or None.
         accepted: What this check has written into dataset.yaml, or None.
@@ -43,6 +45,7 @@ class CheckResult:
     findings: tuple[Finding, ...]
     splits: dict[str, tuple[Record, ...]]
     rows: tuple[LabelRow, ...] = ()
+    objects: tuple[ObjectRow, ...] = ()
     proposed_labels: LabelTable | None = None
     proposal: dict[str, Any] | None = None
     accepted: dict[str, Any] | None = None
@@ -83,6 +86,7 @@ class CheckResult:
             "splits": {name: [r.name for r in records] for name, records in self.splits.items()},
             "labels": self.labels.to_dict() if self.labels else None,
             "rows": [row.to_dict() for row in self.rows],
+            "objects": [row.to_dict() for row in self.objects],
             "findings": [finding.to_dict() for finding in self.findings],
             "proposal": self.proposal,
             "accepted": self.accepted,
@@ -130,6 +134,7 @@ def _check(
         findings=(*problem, *outcome.findings),
         splits=splits,
         rows=outcome.rows,
+        objects=outcome.objects,
         proposed_labels=outcome.proposed_labels,
         proposal=outcome.proposal,
         accepted=accepted,

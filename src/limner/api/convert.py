@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,16 @@ from limner.api.check import CheckResult, check
 from limner.api.gallery import as_proposed
 from limner.checks.facts import ImageFacts
 from limner.core.errors import DataError, UnknownNameError, describe
-from limner.core.labels import LabelTable, ValueMap
+from limner.core.labels import IGNORE_INDEX, LabelTable, ValueMap
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
 from limner.formats import WRITERS
 from limner.formats.class_tables import renumbered
+from limner.formats.drawn import Drawn, Shape, runs_of_mask
+from limner.formats.images import image_header
 from limner.formats.masks import read_valid_region
+from limner.formats.object_source import BOXES
+from limner.formats.object_traits import OBJECT_TRAITS, traits_of
 from limner.formats.source import Source
 from limner.formats.writers import TRAITS, Outgoing, Writer
 
@@ -78,8 +82,9 @@ def convert(
 ) -> Converted:
     """Write a labelled folder in another format; the source is only read.
 
-    Masks are written as trained labels, 0 to K-1, and 255 where nothing is scored; images are copied byte for
-    byte; classes with their colours, and splits that the source lays down, go with them.
+    Label maps are written as trained labels, 0 to K-1, and 255 where nothing is scored; objects as they were
+    drawn, wherever the format has such shapes. Images are copied byte for byte; classes with their colours,
+    and splits that the source lays down, go with them.
 
     Args:
         source: The dataset folder.
@@ -102,13 +107,14 @@ def convert(
     opened, table = _settled(checked, mend=mend)
     writer = WRITERS[to]()
     _require_kind(checked, writer)
-    losses = [*_losses(checked, opened, writer), *(_duplicates(checked) if mend else [])]
+    _refuse_boxes(opened, writer)
+    losses = [*_losses(checked, opened, writer, table), *(_duplicates(checked) if mend else [])]
     serious = [loss for loss in losses if not (mend and loss.trait in MENDED)]
     if serious and not lossy:
         raise _would_lose(serious, to)
     left_out = {file for loss in losses if loss.becomes == "left out" for file in loss.files}
     records = [r for r in opened.records if _relative(r, opened) not in left_out]
-    outgoing = _outgoing(opened, records, table, _laid_out(checked))
+    outgoing = _outgoing(opened, records, table, _laid_out(checked), objects=writer.takes_objects)
     try:
         root.mkdir(parents=True, exist_ok=True)
         writer.write(root, track(outgoing, "writing images", len(records)), renumbered(table))
@@ -168,7 +174,22 @@ def _settled(checked: CheckResult, *, mend: bool) -> tuple[Source, LabelTable]:
     )
 
 
-def _losses(checked: CheckResult, source: Source, writer: Writer) -> list[Loss]:
+def _refuse_boxes(source: Source, writer: Writer) -> None:
+    """Refuse to make masks out of boxes, which `--lossy` does not mean either."""
+    if source.tasks != BOXES or (writer.takes_objects and "boxes" not in writer.cannot_hold):
+        return
+    able = [n for n, w in WRITERS.items() if w.takes_objects and "boxes" not in w.cannot_hold]
+    raise DataError(
+        describe(
+            f"The format {writer.name} holds masks, and the labels are boxes",
+            where=source.root,
+            expected="polygons or masks",
+            mend=f"Write boxes as one of: {', '.join(able)}.",
+        )
+    )
+
+
+def _losses(checked: CheckResult, source: Source, writer: Writer, table: LabelTable) -> list[Loss]:
     facts = {image.name: image for image in checked.facts.images}
 
     def files(records: Sequence[Record]) -> tuple[str, ...]:
@@ -180,11 +201,16 @@ def _losses(checked: CheckResult, source: Source, writer: Writer) -> list[Loss]:
 
     sound = [record for record in source.records if not broken(record)]
     having = {
-        "instances": files([r for r in sound if len(r.labels) > 1]),
+        "instances": files([r for r in sound if r.labels and "detection" in source.tasks]),
         "field-of-view": files([r for r in sound if r.labels and r.valid_region is not None]),
         "unlabelled": files([r for r in sound if not r.labels]),
         "unreadable": files([r for r in source.records if broken(r)]),
     }
+    if OBJECT_TRAITS & writer.cannot_hold.keys():
+        traits = {r.name: traits_of(*_objects(source, r, table)) for r in sound if r.labels}
+        having |= {
+            trait: files([r for r in sound if trait in traits.get(r.name, ())]) for trait in OBJECT_TRAITS
+        }
     return [
         Loss(trait, becomes, having[trait]) for trait, becomes in writer.cannot_hold.items() if having[trait]
     ]
@@ -218,6 +244,28 @@ def _kept_first(image: ImageFacts) -> tuple[int, str]:
     return place, image.image_file
 
 
+def _objects(source: Source, record: Record, table: LabelTable) -> tuple[list[Drawn], tuple[int, int]]:
+    """Return the objects with trained labels, and the size; without objects, each class of an image is one.
+
+    Where there is no background, what no object covers is ignored, so that ignored regions need not be drawn.
+    """
+    if "detection" not in source.tasks:
+        labels = table.encode(source.read_values(record), where=str(record.labels[0]))
+        drawn = [
+            Drawn(int(label), (Shape("runs", runs_of_mask(labels == label)),)) for label in np.unique(labels)
+        ]
+    else:
+        trained = table.trained_as
+        drawn = [
+            replace(one, value=trained[one.value])
+            for one in source.read_objects(record)
+            if one.value in trained
+        ]
+    background = table.background_index
+    unsaid = {IGNORE_INDEX if background is None else background}
+    return [one for one in drawn if one.value not in unsaid], _size(record)
+
+
 def _would_lose(losses: Sequence[Loss], to: str) -> DataError:
     return DataError(
         describe(
@@ -236,13 +284,23 @@ def _laid_out(checked: CheckResult) -> Mapping[str, str]:
 
 
 def _outgoing(
-    source: Source, records: Sequence[Record], table: LabelTable, splits: Mapping[str, str]
+    source: Source,
+    records: Sequence[Record],
+    table: LabelTable,
+    splits: Mapping[str, str],
+    *,
+    objects: bool,
 ) -> Iterator[Outgoing]:
     taken: set[str] = set()
     for record in records:
         # The names of images with classes hold the suffix: their folders come from many sources.
         name = record.name if record.label is None else record.name.removesuffix(record.image.suffix)
         stem = _stem(name, taken)
+        split = splits.get(record.name, record.split)
+        if objects:
+            drawn, size = _objects(source, record, table) if record.labels else (None, _size(record))
+            yield Outgoing(stem, record.image, split, None, objects=drawn, size=size)
+            continue
         labels = region = label = None
         if record.label is not None:
             label = table.trained_as[source.read_class(record)]
@@ -251,10 +309,13 @@ def _outgoing(
             labels = table.encode(values, where=str(record.labels[0]))
             if record.valid_region is not None:
                 region = read_valid_region(record.valid_region, labels.shape)
-        split = splits.get(record.name, record.split)
         yield Outgoing(
             stem, record.image, split, None if labels is None else np.asarray(labels), region, label=label
         )
+
+
+def _size(record: Record) -> tuple[int, int]:
+    return image_header(record.image).shape
 
 
 def _stem(name: str, taken: set[str]) -> str:

@@ -11,18 +11,20 @@ from limner.api.palettes import repainted
 from limner.core.config import merge
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.labels import LabelTable
-from limner.core.sample import Image, Record, Sample
+from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.sample import Image, LabelMap, Record
 from limner.drawing.display import RGBImage
 from limner.drawing.labelled import labelled
+from limner.drawing.objects import has_class_colors, labelled_boxes, labelled_segments
 from limner.drawing.panels import Panel
 from limner.drawing.png import encode_png
 from limner.drawing.words import draw_words
 from limner.formats import open_source
 from limner.formats.dataset_yaml import read_dataset_file
+from limner.formats.object_source import BOXES
 from limner.formats.source import Source
 from limner.formats.whole_files import write_whole
-from limner.loading.dataset import Dataset
+from limner.loading.dataset import Dataset, Target
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,14 @@ class Gallery:
     table: LabelTable
     side: int
 
-    def panel(self, record: Record, title: str = "") -> tuple[Panel, Sample | None]:
-        """Draw one image with its labels; what cannot be drawn becomes the image alone, and says so."""
-        index = self._places[record.name]
+    def panel(self, record: Record, title: str = "") -> tuple[Panel, LabelMap | None]:
+        """Draw one image with its labels; what cannot be drawn becomes the image alone, and says so.
+
+        Returns:
+            The picture, and the trained labels on it, of which the legend tells the colours.
+        """
         try:
-            sample = self._sample(record, index)
+            picture, shown = self._drawn(record)
         except DataError as error:
             why = str(error).splitlines()[0]
             try:
@@ -53,18 +58,33 @@ class Gallery:
             except DataError:
                 return Panel(f"{record.name}: {why}", _blank(self.side)), None
             return Panel(f"{record.name}: {why}", picture), None
-        picture = labelled(sample.image, sample.semantic, self.table, side=self.side)
-        if "text-detection" in self.checked.source.tasks and record.labels:
-            words = self.dataset.source.read_words(record)
-            picture = draw_words(picture, words, size=(sample.image.shape[0], sample.image.shape[1]))
-        shown = "" if sample.label is None else f"{self.table.names[sample.label]}: "
-        return Panel(title or f"{shown}{record.name}", picture), sample
+        named = "" if record.label is None else f"{self._class_of(record)}: "
+        return Panel(title or f"{named}{record.name}", picture), shown
 
-    def _sample(self, record: Record, index: int) -> Sample:
-        if record.label is not None:
-            label = self.table.trained_as[self.checked.source.read_class(record)]
-            return Sample(record.name, self._image(record), label=label)
-        return self.dataset[index] if record.labels else Sample(record.name, self._image(record))
+    def _class_of(self, record: Record) -> str:
+        return self.table.names[self.table.trained_as[self.checked.source.read_class(record)]]
+
+    def _drawn(self, record: Record) -> tuple[RGBImage, LabelMap | None]:
+        """Draw segments where objects are told apart, boxes where there are only these, else label maps."""
+        if not record.labels or record.label is not None:
+            return labelled(self._image(record), None, self.table, side=self.side), None
+        if self.dataset.source.tasks == BOXES:
+            boxes = self.table.encode_boxes(
+                self.dataset.source.read_boxes(record), where=str(record.labels[0])
+            )
+            picture = labelled_boxes(self._image(record), boxes, self.table, side=self.side)
+            return picture, boxes.labels.astype(np.uint8)
+        sample = self.dataset[self._places[record.name]]
+        if sample.segments is None:
+            picture = labelled(sample.image, sample.semantic, self.table, side=self.side)
+            if "text-detection" in self.dataset.source.tasks:
+                words = self.dataset.source.read_words(record)
+                picture = draw_words(picture, words, size=(sample.image.shape[0], sample.image.shape[1]))
+            return picture, sample.semantic
+        picture = labelled_segments(sample.image, sample.segments, self.table, side=self.side)
+        labels = sample.segments.painted(IGNORE_INDEX).astype(np.uint8)
+        own_colors = self.table.is_thing & (not has_class_colors(self.table))
+        return picture, labels[~np.isin(labels, np.flatnonzero(own_colors))]
 
     def _image(self, record: Record) -> Image:
         return self.dataset.source.read_image(record)
@@ -105,7 +125,8 @@ def gallery_of(checked: CheckResult, *, palette: str = "own", side: int) -> Gall
     table = checked.proposed_labels if checked.labels is None else None
     table = table or checked.settled_labels("the labels cannot be drawn")
     source = checked.source if checked.labels else as_proposed(checked)
-    dataset = Dataset(source, source.records, table, cache=None)
+    gives: Target = "segments" if "instance" in source.tasks else "semantic"
+    dataset = Dataset(source, source.records, table, gives=gives, cache=None)
     return Gallery(checked, dataset, repainted(table, palette), side)
 
 

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from limner.checks.facts import Components, ImageFacts, Intensity
+from limner.checks.facts import Components, ImageFacts, Intensity, ObjectFacts
 from limner.checks.reading import Reading
 from limner.core.host import cache_folder
 from limner.core.sample import Record
 from limner.formats.source import Source
 
-VERSION = 4
+VERSION = 6
 """Raise it whenever a measurement changes: older entries are then read anew."""
 
 _ARRAYS: dict[str, npt.DTypeLike] = {"thumbnail_means": np.float32, "thumbnail": np.uint8}
@@ -87,6 +87,7 @@ def _to_json(key: str, reading: Reading) -> dict[str, Any]:
     facts = reading.facts
     row = {f.name: getattr(facts, f.name) for f in fields(facts) if f.name not in (*_ARRAYS, "occupancy")}
     row["intensities"] = [list(asdict(i).values()) for i in facts.intensities]
+    row["objects"] = {v: list(asdict(o).values()) for v, o in facts.objects.items()}
     row["components"] = {v: [c.count, c.median_area] for v, c in facts.components.items()}
     row |= {name: _pack(getattr(facts, name)) for name in _ARRAYS}
     return {"key": key, "facts": row, "grids": {v: _pack(grid) for v, grid in reading.grids.items()}}
@@ -96,9 +97,11 @@ def _from_json(entry: dict[str, Any]) -> Reading:
     row = dict(entry["facts"])
     row["intensities"] = tuple(Intensity(*values) for values in row["intensities"])
     row["components"] = {int(v): Components(*c) for v, c in row["components"].items()}
+    row["objects"] = {int(v): ObjectFacts(*o) for v, o in row["objects"].items()}
     row["value_counts"] = {int(v): n for v, n in row["value_counts"].items()}
     row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])
     row["shape"] = tuple(row["shape"])
+    row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])
     row["label_shape"] = None if row["label_shape"] is None else tuple(row["label_shape"])
     row |= {name: _unpack(row[name], dtype) for name, dtype in _ARRAYS.items()}
     return Reading(

@@ -56,6 +56,25 @@ class Components:
 
 
 @dataclass(frozen=True)
+class ObjectFacts:
+    """The objects of one class in one image.
+
+    Attributes:
+        count: How many.
+        crowds: How many of them are crowds.
+        smallest: Pixels of the smallest; of boxes, of the box.
+        median: Median of their pixels.
+        largest: Pixels of the largest.
+    """
+
+    count: int
+    crowds: int
+    smallest: float
+    median: float
+    largest: float
+
+
+@dataclass(frozen=True)
 class ImageFacts:
     """One image and its labels, read once.
 
@@ -88,6 +107,7 @@ class ImageFacts:
         is_grey: All channels are equal (or there is one).
         label_is_lossy: The mask is stored with lossy compression (JPEG, lossy WebP).
         intensities: C statistics.
+        objects: Mask value -> its objects; empty where the labels tell no objects apart.
         label_problems: What is wrong with single annotations: code, where, found, and how many of a kind.
         components: Mask value -> its connected pieces; empty for volumes and for masks of very many values.
         occupancy: (8, 8) float32 in [0, 1], or None without labels: the share of each cell's pixels that
@@ -118,6 +138,7 @@ class ImageFacts:
     is_exif_rotated: bool = False
     is_grey: bool = False
     label_is_lossy: bool = False
+    objects: dict[int, ObjectFacts] = field(default_factory=dict)
     label_problems: tuple[tuple[str, str, str, int], ...] = ()
     intensities: tuple[Intensity, ...] = ()
     components: dict[int, Components] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from limner.checks.files import file_findings
 from limner.checks.label_rows import LabelRow
 from limner.checks.labels import judge_labels
 from limner.checks.names import name_findings
+from limner.checks.objects import ObjectRow, object_rows
 from limner.checks.outliers import outlier_findings
 from limner.checks.splits import split_findings
 from limner.core.config import merge
@@ -30,6 +31,7 @@ class CheckOutcome:
         proposal: The part of `dataset.yaml` that would settle all that can be settled, or None.
         proposed_labels: The table as it would be with the proposal accepted; `labels` where it is settled.
         rows: Mask value -> name -> trained as -> pixels -> images by `proposed_labels`.
+        objects: Objects of each countable class; empty for label maps.
     """
 
     findings: tuple[Finding, ...]
@@ -37,6 +39,7 @@ class CheckOutcome:
     proposal: dict[str, Any] | None
     proposed_labels: LabelTable | None
     rows: tuple[LabelRow, ...]
+    objects: tuple[ObjectRow, ...] = ()
 
 
 def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
@@ -61,7 +64,9 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
     proposal: dict[str, Any] = {}
     for finding in findings:
         proposal = merge(proposal, finding.proposal or {})
-    return CheckOutcome(tuple(findings), verdict.labels, proposal or None, verdict.proposed, verdict.rows)
+    table = verdict.proposed
+    objects = object_rows(facts, table) if table else ()
+    return CheckOutcome(tuple(findings), verdict.labels, proposal or None, table, verdict.rows, objects)
 
 
 def _of_annotations(facts: DatasetFacts) -> tuple[Finding, ...]:

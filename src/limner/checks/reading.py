@@ -7,7 +7,8 @@ from typing import Literal
 import cv2
 
 from limner.checks import measuring
-from limner.checks.facts import GRID, Grid, ImageFacts
+from limner.checks.facts import GRID, Grid, ImageFacts, ObjectFacts
+from limner.checks.objects import measure_objects
 from limner.checks.runs import Runs
 from limner.core.errors import DataError
 from limner.core.labels import MaskEncoding, ValueMap
@@ -100,7 +101,7 @@ def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts
 
 def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
     try:
-        values, kind, header = _read_values(source, record)
+        values, kind, header, objects = _read_labels(source, record)
         problems = source.label_problems(record).cases()
         counted = values
         if record.valid_region is not None:  # training ignores the other pixels, so they are not counted
@@ -117,10 +118,36 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
         label_is_lossy=header is not None and header.is_lossy,
         value_counts=counts,
         num_values=num_values,
+        objects=objects,
         label_problems=problems,
         components=measuring.components(runs, counts),
     )
     return Reading(facts, measuring.value_grids(values, runs, counts))
+
+
+def _read_labels(
+    source: Source, record: Record
+) -> tuple[ValueMap, Kind, ImageHeader | None, dict[int, ObjectFacts]]:
+    """Read the label map and the objects; files that hold both are decoded once."""
+    kind = source.settings.encoding.kind
+    if "instance" in source.tasks:
+        segments = source.read_segments(record)
+        found = measure_objects(segments.labels, segments.areas, segments.is_crowd)
+        header = image_header(record.labels[0]) if _is_single_image(record) else None
+        return segments.painted(source.uncovered), kind, header, found
+    if "detection" in source.tasks:
+        boxes = source.read_boxes(record)
+        return (
+            source.read_values(record),
+            kind,
+            None,
+            measure_objects(boxes.labels, boxes.areas, boxes.is_crowd),
+        )
+    return (*_read_values(source, record), {})
+
+
+def _is_single_image(record: Record) -> bool:
+    return len(record.labels) == 1 and _is_image(record.labels[0])
 
 
 def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, ImageHeader | None]:
@@ -130,7 +157,7 @@ def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, ImageH
     is no image (polygons, COCO's JSON).
     """
     encoding = source.settings.encoding
-    if len(record.labels) > 1 or not _is_image(record.labels[0]):
+    if not _is_single_image(record):
         return source.read_values(record), encoding.kind, None
     header = image_header(record.labels[0])
     try:

@@ -18,6 +18,7 @@ from limner.cli.console import console, mark, table
 from limner.core.dataset_file import FILE_NAME
 from limner.core.finding import Finding, Severity
 from limner.core.labels import IGNORE_INDEX
+from limner.formats.object_source import BOXES
 
 MOST_ALIKE = 5
 """Findings of one code that are shown in full; the others are counted."""
@@ -35,6 +36,7 @@ def show(result: CheckResult, data: Path) -> None:
     """
     _show_dataset(result)
     _show_labels(result)
+    _show_objects(result)
     for finding, hidden in _shortened(result.findings):
         _show_finding(finding)
         if hidden:
@@ -53,7 +55,8 @@ def _show_dataset(result: CheckResult) -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_row(Text("data", style="muted"), str(result.source.root))
     grid.add_row(Text("format", style="muted"), f"{result.source.name}: {result.source.title}")
-    kind = "classes" if result.facts.are_classes else "masks"
+    kind = "boxes" if result.source.tasks == BOXES else "masks"
+    kind = "classes" if result.facts.are_classes else kind
     grid.add_row(Text("images", style="muted"), f"{len(result.facts.images)}, {labelled} with {kind}")
     if splits:
         grid.add_row(Text("splits", style="muted"), splits)
@@ -69,7 +72,10 @@ def _show_labels(result: CheckResult) -> None:
         _show_classes(result.rows, splits)
         return
     settled = result.labels is not None or result.proposed_labels == result.source.declared_labels()
-    title = "What the mask values mean" if settled else "What the mask values would mean (proposed)"
+    if result.source.tasks == BOXES:
+        title = "What the boxes are called, and the pixels under them"
+    else:
+        title = "What the mask values mean" if settled else "What the mask values would mean (proposed)"
     values = [_values(row, result) for row in result.rows]
     needed = max(map(len, values)) + max(len(row.name) for row in result.rows) + 22 + 19 * len(splits)
     # In a narrow window each split gets a table of its own.
@@ -85,6 +91,22 @@ def _show_classes(rows: Sequence[LabelRow], splits: list[str]) -> None:
     for row in rows:
         counts = [str(row.splits[split].images) for split in splits]
         shown.add_row(*([_swatch(row)] if swatches else []), _name(row), _role(row), *counts)
+    console().print(shown)
+
+
+def _show_objects(result: CheckResult) -> None:
+    if not result.objects:
+        return
+    kind = "boxes" if result.source.tasks == BOXES else "objects"
+    splits = list(result.objects[0].counts)
+    sizes = ("smallest", "median", "largest")
+    crowds = ["crowds"] if any(row.crowds for row in result.objects) else []
+    numbers = [*splits, "images", *sizes, *crowds]
+    shown = table("name", *numbers, numbers=numbers, title=f"How many {kind}, and how many pixels in one")
+    for row in result.objects:
+        cells = [*(row.counts[split] for split in splits), row.images]
+        areas = [f"{area:,.0f}" for area in (row.smallest, row.median, row.largest)]
+        shown.add_row(row.name, *map(str, cells), *areas, *([str(row.crowds)] if crowds else []))
     console().print(shown)
 
 
@@ -179,7 +201,9 @@ def _show_next(result: CheckResult, data: str) -> None:
     words = [f"{n} {s.value}{'' if n == 1 else 's'}" for s, n in counts.items() if n]
     console().print(", ".join(words) if words else "nothing to report", style="heading")
     unsettled = [finding for finding in result.errors if not finding.proposal]
-    if not result.errors:
+    if not result.errors and result.source.tasks == BOXES:
+        console().print(f"Next: limner browse {data} (training needs masks)", style="good")
+    elif not result.errors:
         verb = "browse" if result.facts.are_classes else "train"
         console().print(f"Next: limner {verb} {data}", style="good")
     elif unsettled:

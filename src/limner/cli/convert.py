@@ -9,7 +9,7 @@ import typer
 def convert(
     source: Annotated[Path, typer.Argument(help="The folder of labelled images; it is only read.")],
     target: Annotated[Path, typer.Argument(help="The folder to write; new, or empty.")],
-    to: Annotated[str, typer.Option(help="The format to write: paired-folders or voc.")],
+    to: Annotated[str, typer.Option(help="The format to write; a wrong name lists them all.")],
     lossy: Annotated[
         bool, typer.Option("--lossy", help="Convert although something cannot be carried over.")
     ] = False,

@@ -17,12 +17,17 @@ def show_fingerprint(found: Fingerprint) -> None:
     for index, row in enumerate(zip(found.mean, found.std, found.low, found.high, strict=True)):
         channels.add_row(str(index), *(f"{value:.4g}" for value in row))
     console().print(channels)
-    numbers = ("share", "images", "pieces in an image", "pixels in a piece")
-    classes = table("class", *numbers, numbers=numbers)
+    has_objects = any(c.num_objects is not None for c in found.classes)
+    of_objects = ["objects", "pixels in an object"] if has_objects else []
+    columns = ["share", "images", "pieces in an image", "pixels in a piece", *of_objects]
+    classes = table("class", *columns, numbers=columns)
     for c in found.classes:
         pieces = "" if c.num_components is None else f"{c.num_components:.0f}"
         area = "" if c.component_area is None else f"{c.component_area:,.0f}"
-        classes.add_row(c.name, share(c.pixel_share), str(c.num_images), pieces, area)
+        objects = (
+            ["" if n is None else f"{n:,.0f}" for n in (c.num_objects, c.object_area)] if has_objects else []
+        )
+        classes.add_row(c.name, share(c.pixel_share), str(c.num_images), pieces, area, *objects)
     console().print(classes)
     if found.ignored_share:
         console().print(f"Ignored: {share(found.ignored_share)} of all pixels")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.boxes import Boxes
 from limner.core.errors import ConfigError, DataError
 from limner.core.segments import Segments
 
@@ -191,6 +192,21 @@ class LabelTable:
             self._refuse_unknown(segments.labels, where)
         trained = np.array([self.trained_as[int(v)] for v in segments.labels], np.int64)
         return replace(segments, labels=trained).kept(trained != IGNORE_INDEX)
+
+    def encode_boxes(self, boxes: Boxes, *, where: str = "the labels") -> Boxes:
+        """Translate the mask values of boxes into trained labels; those of ignored values are dropped.
+
+        Args:
+            boxes: As a format reads them, with mask values as labels.
+            where: The file, for the error message.
+
+        Raises:
+            DataError: A value is in no class and not ignored.
+        """
+        if self.unknown_values(boxes.labels.tolist()):
+            self._refuse_unknown(boxes.labels, where)
+        trained = np.array([self.trained_as[int(v)] for v in boxes.labels], np.int64)
+        return replace(boxes, labels=trained).kept(trained != IGNORE_INDEX)
 
     def decode(self, labels: npt.NDArray[np.uint8]) -> ValueMap:
         """Translate trained labels back into the mask values of the user's own files.

@@ -3,7 +3,7 @@
 Shape legend: N segments, L layers, *S spatial axes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,6 +64,14 @@ class Segments:
                 np.equal(layer, number + 1, out=masks[number])
         return masks
 
+    def each_mask(self) -> Iterator[Mask]:
+        """Yield one mask (*S) a segment; only one is held at a time."""
+        home = np.zeros(len(self) + 1, np.int64)
+        for place, layer in enumerate(self.layers):
+            home[np.unique(layer)] = place
+        for number in range(1, len(self) + 1):
+            yield np.equal(self.layers[home[number]], number)
+
     def moved(self, move: Callable[[Layer], Layer]) -> "Segments":
         """Return the segments with `move` applied to each layer, as to a label map."""
         return replace(self, layers=np.stack([move(layer) for layer in self.layers]))
@@ -90,6 +98,13 @@ class Segments:
             over = (layer != 0) & (areas[layer] < areas[top])
             top[over] = layer[over]
         return top
+
+    def painted(self, elsewhere: int) -> npt.NDArray[Any]:
+        """Return (*S) the label of each pixel, the smaller segment's on top; `elsewhere` in no segment."""
+        labels = np.concatenate([[elsewhere], self.labels])
+        smallest = np.min_scalar_type(int(labels.max())) if labels.min() >= 0 else np.dtype(np.int32)
+        painted: npt.NDArray[Any] = labels.astype(smallest)[self.flat()]
+        return painted
 
 
 def segments_of(

@@ -66,7 +66,7 @@ def overlay(
     assert image.shape[:2] == labels.shape, (image.shape, labels.shape)
     colors = _visible(_lookup(table), table)
     painted = labels != (-1 if table.background_index is None else table.background_index)
-    painted &= (labels != IGNORE_INDEX) | _hatch(labels.shape)
+    painted &= (labels != IGNORE_INDEX) | hatch(labels.shape)
     tint = colors[labels]
     drawn = np.where(painted[..., None], _blend(image, tint, opacity), image)
     edge = outlines(labels, outline_width(labels.shape) if outline is None else outline)
@@ -103,7 +103,7 @@ def outcome_map(image: RGBImage, truth: LabelMap, predicted: LabelMap, table: La
         drawn[said & ~there] = FALSE_POSITIVE
         drawn[there & ~said] = FALSE_NEGATIVE
         drawn[there & said & ~right] = CONFUSED
-    drawn[~counted & _hatch(truth.shape)] = IGNORED_COLOR
+    drawn[~counted & hatch(truth.shape)] = IGNORED_COLOR
     return drawn
 
 
@@ -166,8 +166,8 @@ def outlines(labels: npt.NDArray[Any], width: int) -> npt.NDArray[np.bool_]:
     return np.asarray((cv2.dilate(labels, kernel) != labels) | (cv2.erode(labels, kernel) != labels))
 
 
-def _hatch(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Return diagonal stripes, as wide as suits the size."""
+def hatch(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Return diagonal stripes, as wide as suits the size: what is ignored lies under them."""
     stripe = max(2, round(min(shape) / 120))
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     return np.asarray((rows + columns) // stripe % 3 == 0)

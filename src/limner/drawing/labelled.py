@@ -3,6 +3,9 @@
 Shape legend: H, W image size.
 """
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from PIL import Image as PILImage
@@ -58,20 +61,36 @@ def write_names(picture: RGBImage, labels: LabelMap, table: LabelTable) -> RGBIm
         labels: (H, W) uint8 of the same size.
         table: The classes.
     """
-    canvas = PILImage.fromarray(picture)
-    draw = ImageDraw.Draw(canvas)
     counts = np.bincount(labels.ravel(), minlength=256)
     silent = {IGNORE_INDEX, table.background_index}
-    written: list[tuple[float, float, float]] = []
     by_size = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i] and int(i) not in silent]
+    names = []
     for index in by_size[:MOST_NAMES]:
         region = _largest_region((labels == index).view(np.uint8))
-        if region.sum() < MIN_NAMED_SHARE * labels.size:
-            continue
-        text, font = lettering(table.names[index], instead=f"class {index}")
+        if region.sum() >= MIN_NAMED_SHARE * labels.size:
+            names.append(Name(table.names[index], *middle(region), f"class {index}"))
+    return write_at(picture, names)
+
+
+class Name(NamedTuple):
+    """A text and the point in whose middle it stands; `instead` where no font has its letters."""
+
+    text: str
+    x: float
+    y: float
+    instead: str = ""
+
+
+def write_at(picture: RGBImage, names: Iterable[Name]) -> RGBImage:
+    """Write names on a copy of a picture; one that would cover an earlier one is left out."""
+    canvas = PILImage.fromarray(picture)
+    draw = ImageDraw.Draw(canvas)
+    written: list[tuple[float, float, float]] = []
+    for name in names:
+        text, font = lettering(name.text, instead=name.instead)
         width = font.getlength(text)
-        x, y = _middle(region)
-        left, top = min(max(2.0, x - width / 2), max(2.0, labels.shape[1] - width - 2)), max(0, y - 9)
+        left = min(max(2.0, name.x - width / 2), max(2.0, picture.shape[1] - width - 2))
+        top = min(max(0.0, name.y - 9), max(0.0, picture.shape[0] - FONT_SIZE - 3))
         if any(left < end and start < left + width and abs(top - t) < FONT_SIZE for start, end, t in written):
             continue
         written.append((left, left + width, top))
@@ -85,7 +104,7 @@ def _largest_region(mask: LabelMap) -> LabelMap:
     return np.asarray(regions == largest, np.uint8)
 
 
-def _middle(region: LabelMap) -> tuple[int, int]:
+def middle(region: LabelMap) -> tuple[int, int]:
     """Return (x, y) of the pixel farthest from the region's border; the border of the picture counts."""
     padded = cv2.copyMakeBorder(region, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     distances = cv2.distanceTransform(padded, cv2.DIST_L2, 3)

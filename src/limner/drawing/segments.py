@@ -40,6 +40,7 @@ def segment_overlay(
     *,
     opacity: float = 0.45,
     outline: int | None = None,
+    by_class: bool = False,
 ) -> RGBImage:
     """Tint a picture with its segments: objects each in a colour of its own, stuff in that of its class.
 
@@ -49,9 +50,10 @@ def segment_overlay(
         table: The classes.
         opacity: Of the tint; outlines are opaque.
         outline: Width in pixels; None takes one that suits the size.
+        by_class: Objects get the colour of their class too, and only outlines tell them apart.
     """
     numbers: npt.NDArray[np.uint16] = segments.flat().astype(np.uint16)
-    colors = _colors(segments, table)
+    colors = _colors(segments, table, by_class=by_class)
     painted = (numbers > 0) & ~_is_background(segments, table)[numbers]
     tint = colors[numbers]
     drawn: RGBImage = image.copy()
@@ -115,14 +117,14 @@ def _resized(segments: Segments, size: tuple[int, int]) -> Segments:
     return segments.moved(lambda layer: resize_labels(layer, size))
 
 
-def _colors(segments: Segments, table: LabelTable) -> RGBImage:
+def _colors(segments: Segments, table: LabelTable, *, by_class: bool) -> RGBImage:
     """Return (N + 1, 3): of nothing, then of each segment."""
     of_class = list(class_colors(table).values())
     colors = np.zeros((len(segments) + 1, 3), np.uint8)
     for number, label in enumerate(segments.labels):
         hue, bright = number * GOLDEN % 1, (1.0, 0.8)[number // 7 % 2]
         own = [round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.75, bright)]
-        colors[number + 1] = own if table.is_thing[label] else of_class[label]
+        colors[number + 1] = own if table.is_thing[label] and not by_class else of_class[label]
     return colors
 
 

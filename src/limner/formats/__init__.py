@@ -16,11 +16,14 @@ from limner.formats.coco_instances import CocoInstances
 from limner.formats.coco_panoptic import CocoPanoptic
 from limner.formats.coco_stuff import CocoStuff
 from limner.formats.coloured_masks import ColouredMasks
+from limner.formats.cvat import Cvat
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.file_tree import FileTree, list_files, listed_once
 from limner.formats.icdar_text import IcdarText
 from limner.formats.index_cache import Dates, keep, recall
 from limner.formats.instance_masks import InstanceMasks
+from limner.formats.label_studio import LabelStudio
+from limner.formats.labelme import Labelme
 from limner.formats.listed_pairs import ListedPairs
 from limner.formats.mapillary_vistas import MapillaryVistas, MapillaryVistas12
 from limner.formats.mmocr_text import MmocrText
@@ -29,11 +32,18 @@ from limner.formats.polyps import Polyps
 from limner.formats.retinal_vessels import RetinalVessels
 from limner.formats.source import Source
 from limner.formats.voc import Voc
+from limner.formats.voc_boxes import VocBoxes
 from limner.formats.write_class_folders import WriteClassFolders
 from limner.formats.write_class_list import WriteClassList
+from limner.formats.write_coco_instances import WriteCocoInstances
+from limner.formats.write_coco_panoptic import WriteCocoPanoptic
+from limner.formats.write_labelme import WriteLabelme
 from limner.formats.write_paired_folders import WritePairedFolders
 from limner.formats.write_voc import WriteVoc
+from limner.formats.write_voc_boxes import WriteVocBoxes
+from limner.formats.write_yolo import WriteYolo
 from limner.formats.writers import Writer
+from limner.formats.yolo import Yolo
 
 # The most specific first: of several formats that recognise a folder, the first is taken.
 FORMATS: dict[str, type[Source]] = {
@@ -43,6 +53,8 @@ FORMATS: dict[str, type[Source]] = {
         *(CocoPanoptic, CocoInstances),
         *(MmocrText, IcdarText),
         *(Voc, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
+        # Where masks lie beside drawings, the masks are what somebody exported to be trained on.
+        *(Cvat, Labelme, LabelStudio, VocBoxes, Yolo),
         *(ClassLists, ClassFolders),
     )
 }
@@ -52,6 +64,7 @@ WRITERS: dict[str, type[Writer]] = {
     writer.name: writer
     for writer in (
         *(WritePairedFolders, WriteVoc),
+        *(WriteCocoInstances, WriteCocoPanoptic, WriteLabelme, WriteYolo, WriteVocBoxes),
         *(WriteClassFolders, WriteClassList),
     )
 }
@@ -143,8 +156,8 @@ def _contents(tree: FileTree) -> str:
 
 
 _NOT_MASKS = {
-    ".json": "JSON files (polygons or boxes perhaps; these are not read yet)",
-    ".xml": "XML files (boxes perhaps; these are not read yet)",
+    ".json": "JSON files (in none of the shapes that are read)",
+    ".xml": "XML files (neither VOC's boxes nor CVAT's images)",
     ".nii.gz": "NIfTI volumes (these are not read yet)",
     ".nii": "NIfTI volumes (these are not read yet)",
     ".dcm": "DICOM files (these are not read yet)",

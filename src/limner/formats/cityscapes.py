@@ -14,15 +14,20 @@ from PIL import ImageDraw
 
 from limner.core.errors import DataError, describe
 from limner.core.finding import MOST_FILES, Finding, Severity
-from limner.core.labels import ValueMap
+from limner.core.labels import IGNORE_INDEX, ValueMap
 from limner.core.sample import Record
+from limner.core.segments import Segments, segments_of_index
 from limner.formats import class_tables
-from limner.formats.file_tree import FileTree
+from limner.formats.file_tree import FileTree, list_files
 from limner.formats.known_layout import Known, KnownLayout
+from limner.formats.masks import read_values
 
 _IMAGE = "_leftImg8bit"
 _POLYGONS = "polygons"
 _KINDS = ("labelIds", "labelTrainIds", _POLYGONS)
+OBJECTS_FROM = 1000
+"""In instanceIds, smaller values are classes."""
+
 _LOOKED_AT = 3
 """Masks of the test images that tell whether their labels were published."""
 
@@ -32,6 +37,9 @@ class Cityscapes(KnownLayout):
 
     name = "cityscapes"
     title = "Cityscapes: leftImg8bit/ and gtFine/ (or gtCoarse/), by labelIds, labelTrainIds or polygons"
+
+    tasks: tuple[str, ...] = ("semantic", "instance", "panoptic", "detection")
+    """Objects come out of instanceIds; a folder without them says ``semantic`` alone."""
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
@@ -59,6 +67,9 @@ class Cityscapes(KnownLayout):
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List one record for each image; test images whose labels are blank count as unlabelled."""
         records, findings = super().index()
+        there = {self.root / path for path in list_files(self.root).images}
+        if not all(_instance_ids(label) in there for record in records for label in record.labels):
+            self.tasks = ("semantic",)
         test = [record for record in records if record.split == "test" and record.labels]
         if not test or not all(self._is_blank(record) for record in test[:_LOOKED_AT]):
             return records, findings
@@ -82,6 +93,24 @@ class Cityscapes(KnownLayout):
         except DataError:  # a damaged file is a finding of its own
             return False
         return not {int(v) for v in values} & {v for c in table.classes for v in c.values}
+
+    def read_segments(self, record: Record) -> Segments:
+        """Read instanceIds: a class alone, or 1000 times the class and the number of an object of it.
+
+        Raises:
+            DataError: There are no instanceIds, or they cannot be read.
+        """
+        if self.tasks == ("semantic",) or not record.labels:
+            return super().read_segments(record)
+        numbers = read_values(_instance_ids(record.labels[0]))
+        found, index = np.unique(numbers, return_inverse=True)
+        ids = np.where(found >= OBJECTS_FROM, found // OBJECTS_FROM, found)
+        # Where many objects of a class are not told apart, its pixels have the class alone.
+        crowd = [number < OBJECTS_FROM and number in _countable() for number in found.tolist()]
+        if record.labels[0].stem.endswith("labelTrainIds"):
+            trained = class_tables.cityscapes().trained_as
+            ids = np.array([trained.get(number, IGNORE_INDEX) for number in ids.tolist()])
+        return segments_of_index(index.reshape(numbers.shape) + 1, ids.tolist(), crowd)
 
     def read_values(self, record: Record) -> ValueMap:
         """Read the mask, or draw the polygons with their labelIds."""
@@ -120,6 +149,16 @@ def draw_polygons(path: Path) -> ValueMap:
             )
         ) from None
     return np.asarray(canvas)
+
+
+def _instance_ids(label: Path) -> Path:
+    """Return the instanceIds that belong to any label file."""
+    return label.with_name(f"{label.stem.rsplit('_', 1)[0]}_instanceIds.png")
+
+
+def _countable() -> set[int]:
+    table = class_tables.cityscapes()
+    return {value for c in table.classes if c.is_thing for value in c.values}
 
 
 def _kind(path: PurePosixPath) -> tuple[str, str] | None:

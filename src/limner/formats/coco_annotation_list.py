@@ -38,6 +38,13 @@ class Head(msgspec.Struct, gc=False):
     category_id: Any = None
     shape: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="segmentation")
 
+    box: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="bbox")
+
+    @property
+    def has_box(self) -> bool:
+        """There is a box, sound or not."""
+        return bytes(self.box) not in NO_MASK
+
     @property
     def has_mask(self) -> bool:
         """There is a polygon or a run length, sound or not."""

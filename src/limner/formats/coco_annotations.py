@@ -1,57 +1,20 @@
-"""The annotations of COCO's instance files: told apart by image, looked at one by one, drawn as masks.
+"""The annotations of COCO's instance files: told apart by image, and looked at one by one.
 
-Shape legend: H, W image size, M annotations of a file.
+Shape legend: M annotations of a file.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.segments import Mask
 from limner.formats.coco_annotation_list import Head
 from limner.formats.coco_json import CocoFile, CocoImage, Id, plain_id
-from limner.formats.problems import Problems
-
-FEWEST_NUMBERS = 6
-"""Of a polygon: three points."""
-
-BORDER = 1.0
-"""Pixels that a polygon may stick out without a word: drawing tools round."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One annotation that can be drawn.
-
-    Attributes:
-        value: The mask value of its category.
-        is_crowd: A region of many objects that nobody told apart.
-        shape: Polygons [x, y, x, y, ...] in pixels, or the lengths of runs down the columns.
-    """
-
-    value: int
-    is_crowd: bool
-    shape: list[list[float]] | list[int]
-
-    def mask(self, height: int, width: int) -> Mask:
-        """Return (H, W), filled as COCO's own tools fill it."""
-        if self.shape and isinstance(self.shape[0], list):
-            # A dependency with a compiled part, so it is loaded when a polygon is drawn.
-            from pycocotools import mask as coco_mask
-
-            runs = coco_mask.merge(coco_mask.frPyObjects(self.shape, height, width))
-            return np.asarray(np.array(coco_mask.decode(runs)) != 0)
-        return runs_to_mask([int(run) for run in self.shape if not isinstance(run, list)], height, width)
-
-
-def runs_to_mask(runs: Sequence[int], height: int, width: int) -> Mask:
-    """Return (H, W) of run lengths, which go down the columns and begin with pixels outside."""
-    inside = np.arange(len(runs)) % 2 == 1
-    return np.asarray(np.repeat(inside, runs).reshape(width, height).T)
+from limner.formats.drawn import Box, Drawn, Shape
+from limner.formats.problems import Problems, Report
+from limner.formats.sound_shapes import box_of, is_number, sound
 
 
 def read_runs(counts: str) -> list[int]:
@@ -90,8 +53,6 @@ def places_of_images(file: CocoFile, problems: Problems) -> npt.NDArray[np.int64
     usable = (images >= 0) & (categories >= 0)
     for position in np.flatnonzero(~usable).tolist():
         _say_unknown(file, heads[position], position, problems)
-    if heads and not any(head.has_mask for head in heads):
-        problems.add("no-masks", str(file.path), f"{len(heads)} annotations with boxes, and no mask at all")
     return np.where(usable, images, -1)
 
 
@@ -108,7 +69,7 @@ def _places(ids: Sequence[object], known: Sequence[Id]) -> npt.NDArray[np.int64]
 
 
 def _say_repeated(ids: Sequence[object], file: CocoFile, problems: Problems) -> None:
-    if len(set(ids)) == len(ids):
+    if {*map(type, ids)} <= {int} and len(set(ids)) == len(ids):
         return
     seen: set[Id] = set()
     for number in map(plain_id, ids):
@@ -147,81 +108,68 @@ def drawn_of(
         where: Names file and annotation.
         problems: Takes what is wrong with it.
     """
-    shape = _shape_of(row, image, where, problems)
-    return None if shape is None else Drawn(value, bool(row.get("iscrowd")), shape)
+    report = problems.at(f"{where} ({image.file_name})")
+    box = _box(row, image, report)
+    shapes = _shapes(row, image, box, report)
+    name = f"annotation {row.get('id', 'without id')}"
+    return Drawn(value, shapes, bool(row.get("iscrowd")), box=box, name=name) if shapes else None
 
 
-def _shape_of(
-    row: dict[str, Any], image: CocoImage, where: str, problems: Problems
-) -> list[list[float]] | list[int] | None:
+def _box(row: dict[str, Any], image: CocoImage, report: Report) -> Box | None:
+    """Return the stated box, cut at the border, or None where it cannot be used."""
+    stated = row.get("bbox")
+    if not stated:
+        return None
+    if not isinstance(stated, list) or len(stated) != 4 or not all(map(is_number, stated)):
+        report("annotation-malformed", "`bbox` is not [left, top, width, height]")
+        return None
+    left, top, width, height = stated
+    found = sound([Shape("box", [left, top, left + width, top + height])], _size(image), report)
+    return box_of(found[0]) if found else None
+
+
+def _shapes(row: dict[str, Any], image: CocoImage, box: Box | None, report: Report) -> tuple[Shape, ...]:
     shape = row.get("segmentation")
-    where = f"{where} ({image.file_name})"
-    if not shape:
-        problems.add("annotation-without-mask", where, "a box only" if row.get("bbox") else "no mask")
-        return None
-    assert image.height is not None and image.width is not None, "sizes are filled in before"
     if isinstance(shape, dict):
-        return _runs(shape, image.height, image.width, where, problems)
-    polygons = _polygons(shape, where, problems)
-    if not polygons:
-        return None
-    return _inside(polygons, image.height, image.width, where, problems)
+        return _runs(shape, *_size(image), report)
+    if shape:
+        return _polygons(shape, _size(image), report)
+    if not row.get("bbox"):
+        report("annotation-without-mask", "no mask")
+    return () if box is None else (Shape("box", box),)
 
 
-def _polygons(shape: object, where: str, problems: Problems) -> list[list[float]]:
+def _size(image: CocoImage) -> tuple[int, int]:
+    assert image.height is not None, "sizes are filled in before annotations are read"
+    assert image.width is not None
+    return image.height, image.width
+
+
+def _polygons(shape: object, size: tuple[int, int], report: Report) -> tuple[Shape, ...]:
     if not isinstance(shape, list):
-        problems.add("annotation-malformed", where, f"`segmentation` is a {type(shape).__name__}")
-        return []
+        report("annotation-malformed", f"`segmentation` is a {type(shape).__name__}")
+        return ()
     flat = shape if isinstance(shape[0], list) else [shape]
-    polygons: list[list[float]] = []
-    for polygon in flat:
-        if not isinstance(polygon, list) or len(polygon) % 2 or not all(map(_is_number, polygon)):
-            problems.add("annotation-malformed", where, "a polygon that is not [x, y, x, y, ...]")
-        elif len(polygon) < FEWEST_NUMBERS:
-            problems.add("polygon-too-short", where, f"a polygon of {len(polygon) // 2} points")
-        else:
-            polygons.append(polygon)
-    return polygons
+    listed = [polygon for polygon in flat if isinstance(polygon, list) and len(polygon) % 2 == 0]
+    if len(listed) < len(flat):
+        report("annotation-malformed", "a polygon that is not [x, y, x, y, ...]")
+    return sound([Shape("polygon", polygon) for polygon in listed], size, report)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
-
-
-def _inside(
-    polygons: list[list[float]], height: int, width: int, where: str, problems: Problems
-) -> list[list[float]] | None:
-    points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in polygons])
-    low, high = points.min(0), points.max(0)
-    if (low < -BORDER).any() or (high > (width + BORDER, height + BORDER)).any():
-        found = f"x from {low[0]:g} to {high[0]:g}, y from {low[1]:g} to {high[1]:g} in {width} x {height}"
-        problems.add("polygon-outside-image", where, found)
-        polygons = [np.clip(np.reshape(p, (-1, 2)), 0, (width, height)).ravel().tolist() for p in polygons]
-    if sum(map(_area, polygons)) <= 0:
-        problems.add("annotation-empty", where, "polygons of area 0 inside the image")
-        return None
-    return polygons
-
-
-def _area(polygon: list[float]) -> float:
-    x, y = np.reshape(polygon, (-1, 2)).T
-    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
-
-
-def _runs(shape: dict[str, Any], height: int, width: int, where: str, problems: Problems) -> list[int] | None:
+def _runs(shape: dict[str, Any], height: int, width: int, report: Report) -> tuple[Shape, ...]:
     counts, size = shape.get("counts"), shape.get("size")
     try:
         runs = read_runs(counts) if isinstance(counts, str) else [int(c) for c in counts or ()]
     except (TypeError, ValueError):
-        problems.add("rle-wrong-length", where, "run lengths that cannot be read")
-        return None
+        report("rle-wrong-length", "run lengths that cannot be read")
+        return ()
     total, wanted = sum(runs), height * width
     wrong_size = size is not None and [plain_id(s) for s in size] != [height, width]
     if total != wanted or min(runs, default=0) < 0 or wrong_size:
         found = f"{total} pixels" if not wrong_size else f"{total} pixels of size (height, width) {size}"
-        problems.add("rle-wrong-length", where, f"{found}, the image has {height} x {width} = {wanted}")
-        return None
+        report("rle-wrong-length", f"{found}, the image has {height} x {width} = {wanted}")
+        return ()
     if not any(length for _, length in zip_longest(runs[::2], runs[1::2], fillvalue=0)):
-        problems.add("annotation-empty", where, "run lengths with no pixel inside")
-        return None
-    return runs
+        report("annotation-empty", "run lengths with no pixel inside")
+        return ()
+    return (Shape("runs", runs),)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -11,12 +10,10 @@ import numpy.typing as npt
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.finding import Finding
-from limner.core.labels import LabelClass, LabelTable, ValueMap
-from limner.core.sample import Image, Record
-from limner.core.segments import Segments, segments_of
+from limner.core.labels import LabelClass
+from limner.core.sample import Record
 from limner.formats.coco_annotation_list import AnnotationList
-from limner.formats.coco_annotations import Drawn, drawn_of, places_of_images
+from limner.formats.coco_annotations import drawn_of, places_of_images
 from limner.formats.coco_json import (
     CocoFile,
     CocoImage,
@@ -28,11 +25,11 @@ from limner.formats.coco_json import (
     read_coco,
     sniff,
 )
+from limner.formats.drawn import Drawn
 from limner.formats.file_tree import FileTree, list_files
-from limner.formats.images import image_header, read_image
+from limner.formats.images import image_header
+from limner.formats.object_source import BOXES, ObjectSource
 from limner.formats.problems import Problems
-from limner.formats.source import Source
-from limner.formats.split_lists import apply_split_lists, lists_beside
 
 
 class _File(NamedTuple):
@@ -43,19 +40,17 @@ class _File(NamedTuple):
     values: dict[Id, int]
 
 
-class CocoInstances(Source):
+class CocoInstances(ObjectSource):
     """Objects as polygons or run lengths; a pixel that no object covers is background."""
 
     name = "coco-instances"
     title = "COCO's JSON of instances (images, annotations, categories), with the images beside it"
-    tasks = ("semantic", "instance", "panoptic")
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         # Filled by `index`: the annotations of each file in the order of its images; and a record's entry ->
         # the file's number, the first and last place there, height and width (0 where the JSON is silent).
         self._files: list[_File] = []
         self._places: dict[str, tuple[int, int, int, int, int]] = {}
-        self._categories: tuple[LabelClass, ...] = ()
         super().__init__(root, settings)
 
     @classmethod
@@ -66,10 +61,8 @@ class CocoInstances(Source):
         found = instance_files(root, list_files(root))[0]
         return f"{', '.join(map(str, found))} in the shape of COCO's instances" if found else None
 
-    def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
-        """List one record for each listed image that is on disk."""
-        tree = list_files(self.root)
-        problems = Problems()
+    def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
+        """Yield one record for each listed image that is on disk."""
         paths, passed_over = instance_files(self.root, tree)
         for path in passed_over:
             problems.add("other-annotations-not-used", str(path), "annotations of another kind")
@@ -78,20 +71,19 @@ class CocoInstances(Source):
         if not files:
             raise nothing_listed(self.root, tree, "instances")
         self._categories = one_table(files)
-        records: dict[str, Record] = {}
+        taken: set[str] = set()
         listed: set[PurePosixPath] = set()
         for file in files:
             for path, record in self._records(file, finder, problems):
-                if record.name in records:
-                    problems.add("image-in-two-files", str(file.path), f"{record.name} stands in another too")
-                records.setdefault(record.name, record)
                 listed.add(path)
+                if record.name in taken:
+                    problems.add("image-in-two-files", str(file.path), f"{record.name} stands in another too")
+                else:
+                    taken.add(record.name)
+                    yield record
         for image in tree.images:
             if image not in listed:
                 problems.add("image-not-listed", str(image), "an image that no JSON lists")
-        by_name = tuple(sorted(records.values(), key=lambda record: record.name))
-        by_name, findings = apply_split_lists(by_name, self.root, self.settings, lists_beside(tree, by_name))
-        return by_name, (*problems.findings(), *findings)
 
     def _records(
         self, file: CocoFile, finder: ImageFinder, problems: Problems
@@ -110,6 +102,7 @@ class CocoInstances(Source):
         places = places_of_images(file, problems)
         order = np.argsort(places, kind="stable")
         bounds = np.searchsorted(places[order], np.arange(len(file.images) + 1)).tolist()
+        self._count_masks(file, places)
         values = {number: known.values[0] for number, known in file.categories.items()}
         self._files.append(_File(file.path, file.annotations.chosen(order), values))
         label, split = (self.root / file.path,), file.split
@@ -125,11 +118,11 @@ class CocoInstances(Source):
         """Return where the annotations of each image stand; None where a file had to be kept as text."""
         if any(file.annotations.text is not None for file in self._files):
             return None
-        categories = [[c.name, c.values[0], c.color, c.is_thing] for c in self._categories]
+        classes = [[c.name, c.values[0], c.color, c.is_thing] for c in self._categories]
         files = [[str(f.path), f.annotations.stamp, list(f.values.items())] for f in self._files]
         state: dict[str, npt.NDArray[Any]] = {
             "places": np.array([self._places[str(r.entry)] for r in self.records], np.int64).reshape(-1, 5),
-            "meta_coco": np.frombuffer(json.dumps([categories, files]).encode(), np.uint8),
+            "meta_coco": np.frombuffer(json.dumps([classes, files, self.tasks == BOXES]).encode(), np.uint8),
         }
         for number, file in enumerate(self._files):
             state[f"bounds_{number}"] = np.stack([file.annotations.starts, file.annotations.stops])
@@ -137,11 +130,15 @@ class CocoInstances(Source):
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take back what `kept` gave."""
-        self._files = []
-        categories, files = json.loads(state["meta_coco"].tobytes())
+        classes, files, only_boxes = json.loads(state["meta_coco"].tobytes())
+        self._files, self._entries, self._numbers = [], {}, {}
+        table = self.settings.label_table()
+        self._value_of = None if table is None else {value: value for value in table.trained_as}
+        if only_boxes:
+            self.tasks = BOXES
         self._categories = tuple(
             LabelClass(name, (value,), (color[0], color[1], color[2]), is_thing)
-            for name, value, color, is_thing in categories
+            for name, value, color, is_thing in classes
         )
         for number, (path, stamp, values) in enumerate(files):
             starts, stops = state[f"bounds_{number}"]
@@ -150,40 +147,40 @@ class CocoInstances(Source):
         rows = map(tuple, state["places"].tolist())
         self._places = {str(r.entry): row for r, row in zip(self.records, rows, strict=True)}
 
-    def read_image(self, record: Record) -> Image:
-        """Read the image upright, alpha dropped."""
-        return read_image(record.image)
-
-    def read_values(self, record: Record) -> ValueMap:
-        """Paint the category of each object, smaller ones over larger ones, on background."""
-        segments = self.read_segments(record)
-        values = np.concatenate([[0], segments.labels])
-        painted: ValueMap = values[segments.flat()].astype(np.int32)
-        return painted
-
-    def read_segments(self, record: Record) -> Segments:
-        """Draw each object as a segment; what none covers is one of the background's value."""
-        drawn, height, width = self._drawn(record, Problems())
-        masks = [one.mask(height, width) for one in drawn]
-        rest = ~np.any(masks, axis=0) if masks else np.ones((height, width), bool)
-        labels = [one.value for one in drawn] + [self._background]
-        crowd = [one.is_crowd for one in drawn] + [False]
-        return segments_of([*masks, rest], labels, crowd, shape=(height, width))
+    def _count_masks(self, file: CocoFile, places: npt.NDArray[np.int64]) -> None:
+        """Tell annotations with a mask from those of a box alone."""
+        names = [image.file_name for image in file.images.values()]
+        for head, place in zip(file.annotations.heads, places.tolist(), strict=True):
+            if place < 0:
+                continue
+            if head.has_mask:
+                self._num_masks += 1
+            elif head.has_box:
+                where = f"{file.path}#{plain_id(head.image_id)}, annotation {head.id}"
+                self._boxes.add("annotation-without-mask", where, "a box only", file=names[place])
 
     def label_problems(self, record: Record) -> Problems:
         """Return what is wrong with the image's annotations; those that draw nothing are left out."""
         problems = Problems()
         self._drawn(record, problems)
+        problems.take(super().label_problems(record))
         return problems
 
-    def _drawn(self, record: Record, problems: Problems) -> tuple[list[Drawn], int, int]:
-        """Return the annotations of an image that can be drawn, and its height and width."""
-        if record.entry not in self._places:
-            raise DataError(describe("The COCO annotations do not list the image", where=record.image))
-        number, first, last, height, width = self._places[record.entry]
-        file = self._files[number]
+    def listed_objects(self, record: Record) -> list[Drawn]:
+        """Parse the annotations of the image."""
+        return self._drawn(record, Problems())
+
+    def size_of(self, record: Record) -> tuple[int, int]:
+        """Return height and width as the JSON states them, else those of the stored image."""
+        *_, height, width = self._place(record)
         if not (height and width):
             height, width = image_header(record.image).stored_shape
+        return height, width
+
+    def _drawn(self, record: Record, problems: Problems) -> list[Drawn]:
+        """Return the annotations of an image that can be drawn."""
+        number, first, last, *_ = self._place(record)
+        file, (height, width) = self._files[number], self.size_of(record)
         image = CocoImage(0, record.image.name, height, width)
         drawn = []
         for row in file.annotations.rows(range(first, last)):
@@ -191,27 +188,12 @@ class CocoInstances(Source):
             category = plain_id(row.get("category_id"))
             assert category is not None, "annotations of no category are left out when the file is indexed"
             drawn.append(drawn_of(row, file.values[category], image, where, problems))
-        return [one for one in drawn if one], height, width
+        return [one for one in drawn if one]
 
-    @property
-    def _background(self) -> int:
-        """Return the value of what no object covers: the category of that name, else 0, else a free one."""
-        named = [c for c in self._categories if c.name.casefold() == "background"]
-        values = {c.values[0] for c in self._categories}
-        return named[0].values[0] if named else 0 if 0 not in values else max(values) + 1
-
-    def declared_labels(self) -> LabelTable | None:
-        """Return what `dataset.yaml` names, or the background and the categories."""
-        declared = self.settings.label_table()
-        if declared is not None:
-            return declared
-        background = LabelClass("background", (self._background,), (0, 0, 0), is_thing=False)
-        things = [
-            replace(c, is_thing=True if c.is_thing is None else c.is_thing)
-            for c in self._categories
-            if c.values != background.values
-        ]
-        return LabelTable((background, *things))
+    def _place(self, record: Record) -> tuple[int, int, int, int, int]:
+        if record.entry not in self._places:
+            raise DataError(describe("The COCO annotations do not list the image", where=record.image))
+        return self._places[record.entry]
 
 
 def instance_files(root: Path, tree: FileTree) -> tuple[Sequence[PurePosixPath], Sequence[PurePosixPath]]:

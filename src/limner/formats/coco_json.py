@@ -6,18 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlparse
 
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelClass, distinct_color
 from limner.formats.coco_annotation_list import AnnotationList, read_lists
 from limner.formats.file_tree import FileTree
+from limner.formats.json_files import ends, unreadable
 from limner.formats.problems import Problems
 
 Id = int | str
 """COCO's ids are numbers; other tools also write text."""
-
-SNIFFED_BYTES = 65536
-"""Looked at from either end of a JSON file: the lists at the ends name the rest."""
 
 MOST_SNIFFED = 50
 """Of more JSON files than this only the largest are looked at: a file an image is another layout."""
@@ -69,20 +68,11 @@ def sniff(root: Path, tree: FileTree) -> Iterator[tuple[PurePosixPath, bytes]]:
     if len(files) > MOST_SNIFFED:
         files = sorted(files, key=lambda path: -(root / path).stat().st_size)[:MOST_SNIFFED]
     for path in sorted(files):
-        ends = _ends(root / path)
-        listed = b'"images"' in ends or b'"annotations"' in ends
-        if b'"categories"' in ends and listed and (b'"file_name"' in ends or b'"image_id"' in ends):
-            yield path, ends
-
-
-def _ends(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            head = file.read(SNIFFED_BYTES)
-            file.seek(max(len(head), path.stat().st_size - SNIFFED_BYTES))
-            return head + b"\n" + file.read(SNIFFED_BYTES)
-    except OSError:
-        return b""
+        both = ends(root / path)
+        listed = b'"images"' in both or b'"annotations"' in both
+        named = b'"file_name"' in both or b'"image_id"' in both or b'"coco_url"' in both
+        if b'"categories"' in both and listed and named:
+            yield path, both
 
 
 def nothing_listed(root: Path, tree: FileTree, wanted: str) -> DataError:
@@ -93,7 +83,7 @@ def nothing_listed(root: Path, tree: FileTree, wanted: str) -> DataError:
             f"No JSON file here lists {wanted}",
             where=files[0] if files else root,
             found=f"{len(files)} JSON files" if files else "no JSON file",
-            expected="JSON with the lists `images`, `annotations` and `categories`",
+            expected=EXPECTED,
             mend="Export it again, or take `format` out of dataset.yaml.",
         )
     )
@@ -120,9 +110,15 @@ def read_coco(root: Path, path: PurePosixPath, problems: Problems) -> CocoFile:
             other = images[image.id].file_name
             problems.add("image-listed-twice", f"{path}, image {image.id}", f"{other} and {image.file_name}")
         images.setdefault(image.id, image)
+        if row.get("not_exhaustive_category_ids"):
+            problems.add(
+                "not-exhaustive", f"{path}, image {image.id}", f"not all objects of {image.file_name}"
+            )
     return CocoFile(path, images, _categories(rows["categories"], path, problems), annotations)
 
 
+WHAT = "The COCO annotations"
+EXPECTED = "JSON with the lists `images`, `annotations` and `categories`"
 ID_KEYS = ("id", "image_id", "category_id")
 
 
@@ -144,24 +140,21 @@ def _rows(whole: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
 
 
 def _unreadable(path: Path, found: str) -> DataError:
-    return DataError(
-        describe(
-            "The COCO annotations cannot be read",
-            where=path,
-            found=found,
-            expected="JSON with the lists `images`, `annotations` and `categories`",
-            mend="Export or download it again.",
-        )
-    )
+    return unreadable(path, what=WHAT, found=found, expected=EXPECTED)
 
 
 def _image(row: dict[str, Any], path: Path) -> CocoImage:
-    number, name = plain_id(row.get("id")), row.get("file_name")
+    number, name = plain_id(row.get("id")), row.get("file_name") or _of_url(row.get("coco_url"))
     if number is None or not isinstance(name, str) or not name:
         raise _unreadable(path, f"an image without `id` or `file_name`: {str(row)[:80]}")
     sides = [plain_id(row.get(side)) for side in ("height", "width")]
     height, width = (side if isinstance(side, int) and side > 0 else None for side in sides)
     return CocoImage(number, name.replace("\\", "/"), height, width)
+
+
+def _of_url(url: object) -> str:
+    """Return folder and name of an image that LVIS names by its address alone."""
+    return "/".join(urlparse(url).path.split("/")[-2:]) if isinstance(url, str) else ""
 
 
 def _categories(

@@ -42,7 +42,7 @@ class CocoPanoptic(Source):
 
     name = "coco-panoptic"
     title = "COCO's panoptic JSON, with its PNGs in a folder of the JSON's name and the images beside"
-    tasks = ("semantic", "instance", "panoptic")
+    tasks = ("semantic", "instance", "panoptic", "detection")
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         # Filled by `index`: a record's entry -> [segment number, mask value, is crowd] of each, packed.
@@ -134,10 +134,7 @@ class CocoPanoptic(Source):
 
     def read_values(self, record: Record) -> ValueMap:
         """Return the category of each pixel, 0 where nobody labelled it."""
-        segments = self.read_segments(record)
-        values = np.concatenate([[VOID], segments.labels])
-        painted: ValueMap = values[segments.layers[0]].astype(np.int32)
-        return painted
+        return self.read_segments(record).painted(VOID)
 
     def read_segments(self, record: Record) -> Segments:
         """Read the PNG and what the JSON says of its segments.
@@ -157,6 +154,19 @@ class CocoPanoptic(Source):
         table = np.array([order[int(n)] for n in found])
         index = table[places].reshape(numbers.shape)
         return segments_of_index(index, [row[1] for row in rows], [bool(row[2]) for row in rows])
+
+    def label_problems(self, record: Record) -> Problems:
+        """Return which segments are crowds, and which the PNG does not hold."""
+        problems = Problems()
+        rows = json.loads(zlib.decompress(self._packed[str(record.entry)]))
+        file = record.image.relative_to(self.root).as_posix()
+        for row, area in zip(rows, self.read_segments(record).areas, strict=True):
+            report = problems.at(f"{record.entry}, segment {row[0]}", file=file)
+            if not area:
+                report("segment-not-in-png", "no pixel of its colour")
+            if row[2]:
+                report("crowd", "a region of many objects")
+        return problems
 
     @property
     def ignored_values(self) -> tuple[int, ...]:

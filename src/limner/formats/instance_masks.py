@@ -30,7 +30,7 @@ class InstanceMasks(Source):
     """
 
     name = "instance-masks"
-    tasks = ("semantic", "instance", "panoptic")
+    tasks = ("semantic", "instance", "panoptic", "detection")
     title = "one folder an image, holding images/ with the image and masks/ with one mask an instance"
 
     @classmethod

@@ -10,9 +10,10 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import Finding
 from limner.core.sample import Record
-from limner.formats.coco_json import SNIFFED_BYTES, ImageFinder
+from limner.formats.coco_json import ImageFinder
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import split_of_folder
+from limner.formats.json_files import ends
 from limner.formats.pairing_findings import tree_findings
 from limner.formats.problems import Problems
 from limner.formats.split_lists import apply_split_lists, lists_beside
@@ -93,12 +94,8 @@ def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
 
 
 def _looks_right(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            head = file.read(SNIFFED_BYTES)
-    except OSError:
-        return False
-    return b'"data_list"' in head and b'"instances"' in head and (b'"polygon"' in head or b'"TextDet' in head)
+    both = ends(path)
+    return b'"data_list"' in both and b'"instances"' in both and (b'"polygon"' in both or b'"TextDet' in both)
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

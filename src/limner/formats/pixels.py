@@ -19,6 +19,7 @@ from PIL import UnidentifiedImageError
 
 from limner.core.errors import DataError, describe
 from limner.formats import image_headers as headers
+from limner.formats.embedded_images import embedded
 from limner.formats.image_headers import MAX_PIXELS, DamagedFileError, ImageHeader
 from limner.formats.netpbm import netpbm_header
 from limner.formats.npy import decode_npy, npy_header
@@ -155,7 +156,7 @@ def _read_bytes(path: Path) -> bytes:
         raise _unreadable(path, error.strerror or str(error)) from None
     if not data:
         raise _unreadable(path, "an empty file (0 bytes)")
-    return data
+    return embedded(data) if path.suffix.lower() == ".json" else data
 
 
 def _header(data: bytes, path: Path) -> ImageHeader:

@@ -126,9 +126,9 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
         "single objects",
         "Nothing need be done: a crowd is not trained on, and what is found inside one is not counted wrong.",
     ),
+    "image-without-mask": (_W, "a label file of its name", "Left out; label it, or move it away."),
     "annotation-without-image": (_W, "an image of the same name", "Add the image, or remove the file."),
     "size-not-stated": (_W, "width and height", "Taken from the image instead. " + _EXPORT),
-    "size-differs": (_W, "the size of the image file", "Resize the image back, or export again."),
     "value-outside-0-1": (_W, "parts of width and height, 0 to 1", "It is cut at the border. " + _EXPORT),
     "class-beyond-names": (_E, "a number that `names` lists", "Add its name, or correct the number."),
     "class-not-named": (_W, "a name under `classes` in dataset.yaml", "Left out; name it to train it."),
@@ -136,7 +136,7 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     "drawn-by-width": (
         _N,
         "shapes with an area",
-        "Lines are taken as 10 pixels wide and points as 10 across, as labelme does; polygons say more.",
+        "Lines are taken as 10 pixels wide and points as 11 across, as labelme does; polygons say more.",
     ),
     "not-exhaustive": (
         _N,
@@ -144,7 +144,6 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
         "What is not drawn counts as background; keep that in mind when reading scores.",
     ),
     "segment-not-in-png": (_W, "each listed segment in the PNG", "Nothing is trained on it. " + _EXPORT),
-    "no-masks": (_E, "polygons or RLE under `segmentation`", "Export with masks; boxes alone give none."),
     "polygon-too-short": (_W, "3 points or more", "The polygon is left out. " + _EXPORT),
     "polygon-outside-image": (_W, "points inside the image", "It is cut at the border. " + _EXPORT),
     "annotation-empty": (_W, "an area of a pixel or more", "Left out. " + _EXPORT),

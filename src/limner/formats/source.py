@@ -1,12 +1,13 @@
 """What every format gives: the records of a labelled folder and how to read each."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy.typing as npt
 
+from limner.core.boxes import Boxes, boxes_of
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import Finding
@@ -14,6 +15,7 @@ from limner.core.labels import LabelTable, ValueMap
 from limner.core.sample import Image, Record
 from limner.core.segments import Segments
 from limner.core.words import Words
+from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
 from limner.formats.problems import Problems
 
 
@@ -34,8 +36,13 @@ class Source(ABC):
     ignored_by_format: ClassVar[tuple[int, ...]] = ()
     """Mask values that the format itself leaves out of training and scoring, such as VOC's 255."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
-    """The tasks that its labels are good for, as `TASKS` names them."""
+    tasks: tuple[str, ...] = ("semantic",)
+    """What its labels are good for: names of `TASKS`, and ``detection`` where they give boxes."""
+
+    @property
+    def uncovered(self) -> int:
+        """The mask value of a pixel in no segment."""
+        return 0
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         self.root = root
@@ -125,6 +132,34 @@ class Source(ABC):
             DataError: A file cannot be read, or the format knows no words.
         """
         raise DataError(describe(f"The format {self.name} knows no words", where=record.image))
+
+    def read_objects(self, record: Record) -> Sequence[Drawn]:
+        """Return the objects and regions of one image as they were drawn, labelled with mask values.
+
+        Raises:
+            DataError: A file cannot be read, or the format tells no objects apart.
+        """
+        segments = self.read_segments(record)
+        masks = segments.each_mask()
+        rows = zip(masks, segments.labels.tolist(), segments.is_crowd.tolist(), strict=True)
+        return [
+            Drawn(label, (Shape("runs", runs_of_mask(mask)),), crowd)
+            for mask, label, crowd in rows
+            if mask.any()
+        ]
+
+    def read_boxes(self, record: Record) -> Boxes:
+        """Return the boxes of one image, labelled with mask values; here those around its segments.
+
+        Raises:
+            DataError: A file cannot be read, or the format tells no objects apart.
+        """
+        segments = self.read_segments(record)
+        boxes = [box_of_mask(mask) for mask in segments.each_mask()]
+        found = boxes_of(
+            boxes, segments.labels.tolist(), segments.is_crowd.tolist(), shape=segments.spatial_shape
+        )
+        return found.kept(found.areas > 0)
 
     def label_problems(self, record: Record) -> Problems:
         """Return what is wrong with the labels of one image, beyond what indexing could see.

@@ -28,7 +28,7 @@ class WritePairedFolders(Writer):
         members: list[tuple[str, str | None]] = []
         has_region = False
         for image in images:
-            write_whole(root / "images" / f"{image.stem}{image.image.suffix}", image.image.read_bytes())
+            image.copy_into(root / "images")
             if image.labels is not None:
                 write_values(root / "masks" / f"{image.stem}.png", image.labels)
             if image.region is not None:

@@ -40,7 +40,7 @@ class WriteVoc(Writer):
             values = image.labels
             if image.region is not None:
                 values = np.where(image.region, values, np.uint8(IGNORE_INDEX))
-            write_whole(root / "JPEGImages" / f"{image.stem}{image.image.suffix}", image.image.read_bytes())
+            image.copy_into(root / "JPEGImages")
             write_whole(root / "SegmentationClass" / f"{image.stem}.png", _palette_png(values, labels))
             members.append((image.stem, image.split))
         lists = lists_of(members)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from limner.core.labels import LabelTable
 from limner.core.sample import LabelMap
+from limner.formats.drawn import Drawn
+from limner.formats.embedded_images import image_file
+from limner.formats.whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class Outgoing:
             the field of view they are what was drawn, which no score looks at.
         region: (H, W) True inside the field of view, or None where there is none.
         label: Trained label of the whole image, where labels are classes of images.
+        objects: The objects with trained labels, without those of the background; ignored regions have
+            `IGNORE_INDEX`. None for an unlabelled image, and for writers of label maps.
+        size: (H, W) of the labels.
     """
 
     stem: str
@@ -33,10 +39,21 @@ class Outgoing:
     labels: LabelMap | None
     region: npt.NDArray[np.bool_] | None = None
     label: int | None = None
+    objects: Sequence[Drawn] | None = None
+    size: tuple[int, int] = (0, 0)
+
+    def copy_into(self, folder: Path) -> str:
+        """Write the image, byte for byte, and return its name there."""
+        suffix, data = image_file(self.image)
+        write_whole(folder / f"{self.stem}{suffix}", data)
+        return f"{self.stem}{suffix}"
 
 
 class Writer(ABC):
     """A format that labelled images can be written in."""
+
+    takes_objects: ClassVar[bool] = False
+    """It is given objects rather than label maps."""
 
     name: ClassVar[str]
     """As in `FORMATS`, which reads it back."""
@@ -58,6 +75,14 @@ class Writer(ABC):
 
 TRAITS = {
     "instances": "which pixels belong to which object",
+    "masks": "outlines and masks of objects",
+    "boxes": "boxes without a mask",
+    "holes": "holes in objects",
+    "several-parts": "objects of several parts",
+    "overlaps": "objects that overlap",
+    "crowd": "crowds, regions of many objects",
+    "difficult": "the mark that an object is difficult",
+    "ignored": "regions that are ignored",
     "field-of-view": "labels drawn outside the field of view",
     "unlabelled": "images that have no mask",
     "unreadable": "images or masks that cannot be read, or whose sizes differ",
@@ -75,6 +100,19 @@ def one_class(image: Outgoing) -> int:
 def class_settings(name: str) -> dict[str, Any]:
     """Return `dataset.yaml` of images with classes: their names are in the folders or beside the lists."""
     return {"format": name}
+
+
+def numbered_from_1(labels: LabelTable) -> LabelTable:
+    """Return the classes with the values that formats of objects give them: 1 and up, the background 0.
+
+    Where there is no background, what no object covers is ignored, and so is 0.
+    """
+    free = iter(range(1, len(labels.classes) + 1))
+    classes = tuple(
+        replace(c, values=(0 if index == labels.background_index else next(free),))
+        for index, c in enumerate(labels.classes)
+    )
+    return LabelTable(classes, () if labels.background_index is not None else (0,))
 
 
 def settings_of(labels: LabelTable, *, name: str, splits: Mapping[str, str]) -> dict[str, Any]:

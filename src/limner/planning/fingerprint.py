@@ -29,6 +29,8 @@ class ClassFingerprint:
         num_images: Images that hold it.
         num_components: Median number of connected pieces in an image that holds it, or None if unknown.
         component_area: Median area of a piece in pixels, or None if unknown.
+        num_objects: How many objects of it there are, or None where the labels tell none apart.
+        object_area: Median over the images of the median pixels of its objects (or of their boxes), or None.
     """
 
     name: str
@@ -36,6 +38,8 @@ class ClassFingerprint:
     num_images: int
     num_components: float | None
     component_area: float | None
+    num_objects: int | None = None
+    object_area: float | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,7 @@ def _classes(images: Sequence[ImageFacts], labels: LabelTable) -> tuple[tuple[Cl
     pixels: Counter[int] = Counter()
     holders: Counter[int] = Counter()
     pieces: dict[int, list[tuple[int, float]]] = {}
+    objects: dict[int, list[tuple[int, float]]] = {}
     for image in images:
         present = Counter[int]()
         for value, count in image.value_counts.items():
@@ -189,6 +194,10 @@ def _classes(images: Sequence[ImageFacts], labels: LabelTable) -> tuple[tuple[Cl
         for value, found in image.components.items():
             trained = labels.trained_as.get(value, IGNORE_INDEX)
             pieces.setdefault(trained, []).append((found.count, found.median_area))
+        for value, drawn in image.objects.items():
+            trained = labels.trained_as.get(value, IGNORE_INDEX)
+            if trained != IGNORE_INDEX and labels.is_thing[trained]:
+                objects.setdefault(trained, []).append((drawn.count, drawn.median))
     labelled = sum(count for trained, count in pixels.items() if trained != IGNORE_INDEX)
     classes = tuple(
         ClassFingerprint(
@@ -197,6 +206,8 @@ def _classes(images: Sequence[ImageFacts], labels: LabelTable) -> tuple[tuple[Cl
             holders[index],
             float(median(n for n, _ in pieces[index])) if index in pieces else None,
             float(median(area for _, area in pieces[index])) if index in pieces else None,
+            sum(n for n, _ in objects[index]) if index in objects else None,
+            float(median(area for _, area in objects[index])) if index in objects else None,
         )
         for index, name in enumerate(labels.names)
     )

@@ -50,6 +50,16 @@ def check_labels(source: Source, task: str) -> None:
         return
     if source.tasks == ("classification",):
         raise _no_classification(source)
+    if source.tasks == ("detection",):
+        raise ConfigError(
+            describe(
+                "The labels are boxes",
+                where=source.root,
+                found=f"{source.name} without a mask, good for detection",
+                expected=f"masks, of which limner trains {', '.join(TASKS)}",
+                mend="Export the labels with polygons or masks; check, browse and convert take boxes too.",
+            )
+        )
     formats = ", ".join(name for name, known in FORMATS.items() if task in known.tasks)
     raise ConfigError(
         describe(

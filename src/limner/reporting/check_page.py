@@ -173,7 +173,7 @@ def _sizes(data: CheckedData) -> Html:
             "Object sizes",
             _object_areas(data),
             "object",
-            "pixels in a connected piece, by the median of its class and image",
+            "pixels in an object (or connected piece), by the median of its class and image",
         ),
         _class_histogram(data),
     ]
@@ -184,15 +184,17 @@ def _sizes(data: CheckedData) -> Html:
 
 
 def _object_areas(data: CheckedData) -> list[int]:
-    """Return the median piece of each class in each image, once for every piece; background is no object."""
+    """Return the median object (else piece) of each class and image, once for each; background is none."""
     if data.labels is None:
         return []
     silent = {IGNORE_INDEX, data.labels.background_index, None}
     areas: list[int] = []
     for image in data.facts.labelled:
-        for value, pieces in image.components.items():
+        sizes = {value: (drawn.count, drawn.median) for value, drawn in image.objects.items()}
+        pieces = {value: (found.count, found.median_area) for value, found in image.components.items()}
+        for value, (number, area) in (sizes or pieces).items():
             if data.labels.trained_as.get(value) not in silent:
-                areas += [max(1, round(pieces.median_area))] * pieces.count
+                areas += [max(1, round(area))] * number
     return areas
 
 

@@ -1,0 +1,95 @@
+"""How many objects there are of each class, and how large: counted per image, then summed up per split."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.checks.facts import DatasetFacts, ImageFacts, ObjectFacts
+from limner.core.labels import LabelTable
+
+
+@dataclass(frozen=True)
+class ObjectRow:
+    """The objects of one class.
+
+    Attributes:
+        name: The class.
+        trained_as: 0..K-1.
+        counts: Split -> objects; ``all`` where there are no splits.
+        images: Images with an object of the class.
+        crowds: How many of them are crowds.
+        smallest: Pixels of the smallest, in boxes of the box.
+        median: Median over the images of the median in each.
+        largest: Pixels of the largest.
+    """
+
+    name: str
+    trained_as: int
+    counts: dict[str, int] = field(default_factory=dict)
+    images: int = 0
+    crowds: int = 0
+    smallest: float = 0.0
+    median: float = 0.0
+    largest: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as JSON-ready values."""
+        return asdict(self)
+
+
+def measure_objects(
+    labels: npt.NDArray[np.int64], areas: npt.NDArray[Any], is_crowd: npt.NDArray[np.bool_]
+) -> dict[int, ObjectFacts]:
+    """Return mask value -> what its objects in one image are like; those without a pixel are left out.
+
+    Args:
+        labels: (N,) mask values.
+        areas: (N,) pixels.
+        is_crowd: (N,).
+    """
+    there = areas > 0
+    found = {}
+    for value in np.unique(labels[there]).tolist():
+        chosen = there & (labels == value)
+        sizes = areas[chosen].astype(float)
+        found[value] = ObjectFacts(
+            int(chosen.sum()), int(is_crowd[chosen].sum()), sizes.min(), float(np.median(sizes)), sizes.max()
+        )
+    return found
+
+
+def object_rows(facts: DatasetFacts, labels: LabelTable) -> tuple[ObjectRow, ...]:
+    """Return a row for each countable class that has objects, in trained order; none for label maps."""
+    found: dict[int, list[tuple[ImageFacts, ObjectFacts]]] = {}
+    for image in facts.labelled:
+        for value, objects in image.objects.items():
+            found.setdefault(labels.trained_as.get(value, -1), []).append((image, objects))
+    splits = {image.split or "all": 0 for image in facts.labelled}
+    return tuple(
+        _row(name, index, found[index], splits)
+        for index, name in enumerate(labels.names)
+        if labels.is_thing[index] and index in found
+    )
+
+
+def _row(
+    name: str, index: int, found: Iterable[tuple[ImageFacts, ObjectFacts]], splits: dict[str, int]
+) -> ObjectRow:
+    counts, rows = dict(splits), []
+    for image, objects in found:
+        counts[image.split or "all"] += objects.count
+        rows.append(objects)
+    return ObjectRow(
+        name,
+        index,
+        counts,
+        len(rows),
+        sum(row.crowds for row in rows),
+        min(row.smallest for row in rows),
+        median(row.median for row in rows),
+        max(row.largest for row in rows),
+    )

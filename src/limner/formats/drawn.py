@@ -1,0 +1,188 @@
+"""One drawn object of one image, as every format of objects gives it: shapes, kept compact, drawn as a mask.
+
+Shape legend: H, W image size.
+"""
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageDraw
+
+from limner.core.segments import Mask
+
+Kind = Literal["polygon", "hole", "runs", "box", "ellipse", "line", "point"]
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels."""
+
+LINE_WIDTH = 10
+"""Pixels: lines have no area of their own, and labelme's own converters draw them so."""
+POINT_RADIUS = 5
+CORNERS_OF_AN_ELLIPSE = 72
+
+
+class Shape(NamedTuple):
+    """One stroke of an object.
+
+    Attributes:
+        kind: What the numbers are.
+        numbers: In pixels, x before y. ``polygon``, ``hole`` (cut out of what stands before it), ``line``: x,
+            y, x, y, ...; ``box``: left, top, right, bottom; ``ellipse``: middle, then half its width and
+            height; ``point``: x, y; ``runs``: lengths that go down the columns of the whole image and begin
+            with pixels outside.
+    """
+
+    kind: Kind
+    numbers: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One object: what its shapes cover together, its holes left out.
+
+    Attributes:
+        value: The mask value of its class.
+        shapes: One or more.
+        is_crowd: A region of many objects that nobody told apart.
+        is_difficult: Its annotators would not count it against anybody who misses it.
+        box: The box that the file states beside the shapes, or None.
+        name: What its file calls it, for messages; may be empty.
+    """
+
+    value: int
+    shapes: tuple[Shape, ...]
+    is_crowd: bool = False
+    is_difficult: bool = False
+    box: Box | None = None
+    name: str = ""
+
+    @property
+    def is_box_only(self) -> bool:
+        """Nothing but a box is known of it."""
+        return all(shape.kind == "box" for shape in self.shapes)
+
+    def mask(self, height: int, width: int) -> Mask:
+        """Return (H, W). Outlines are filled as COCO's tools do; a hole cuts what stands before it."""
+        mask = np.zeros((height, width), bool)
+        for is_hole, shapes in groupby(self.shapes, key=lambda shape: shape.kind == "hole"):
+            if is_hole:
+                mask &= ~_covered(list(shapes), height, width)
+            else:
+                mask |= _covered(list(shapes), height, width)
+        return mask
+
+    def bounds(self, height: int, width: int) -> Box:
+        """Return the box that its file states, else the smallest one around its shapes."""
+        return self.drawn_bounds(height, width) if self.box is None else self.box
+
+    def drawn_bounds(self, height: int, width: int) -> Box:
+        """Return the smallest box around its shapes."""
+        if any(shape.kind == "runs" for shape in self.shapes):
+            return box_of_mask(self.mask(height, width))
+        points = np.concatenate([np.reshape(corners(s), (-1, 2)) for s in self.shapes if s.kind != "hole"])
+        return (*points.min(0).tolist(), *points.max(0).tolist())
+
+    def outlined(self) -> "Drawn":
+        """Return it with boxes as polygons: an object of that outline, rather than the box of one."""
+        if not any(shape.kind == "box" for shape in self.shapes):
+            return self
+        turned = (Shape("polygon", corners(s)) if s.kind == "box" else s for s in self.shapes)
+        return replace(self, shapes=tuple(turned))
+
+    def scaled(self, across: float, down: float) -> "Drawn":
+        """Return it with each x times `across` and each y times `down`; runs cannot be scaled.
+
+        Numbers are rounded to a millionth, so that parts of a side give back the pixels they were made of.
+        """
+        factors = (across, down)
+        shapes = [
+            Shape(s.kind, [round(n * factors[i % 2], 6) for i, n in enumerate(s.numbers)])
+            for s in self.shapes
+        ]
+        return replace(self, shapes=tuple(shapes))
+
+
+def corners(shape: Shape) -> list[float]:
+    """Return the outline of a shape as x, y, x, y, ...; of lines and points their own points."""
+    numbers = list(shape.numbers)
+    if shape.kind == "box":
+        left, top, right, bottom = numbers
+        return [left, top, right, top, right, bottom, left, bottom]
+    if shape.kind == "ellipse":
+        x, y, half_width, half_height = numbers
+        turns = np.arange(CORNERS_OF_AN_ELLIPSE) * 2 * np.pi / CORNERS_OF_AN_ELLIPSE
+        points = np.stack([x + half_width * np.cos(turns), y + half_height * np.sin(turns)], 1)
+        numbers = points.ravel().tolist()
+    return numbers
+
+
+def box_of_mask(mask: Mask) -> Box:
+    """Return the box around the pixels of a mask; zeros of an empty one."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not rows.size:
+        return 0.0, 0.0, 0.0, 0.0
+    return float(columns[0]), float(rows[0]), float(columns[-1]) + 1, float(rows[-1]) + 1
+
+
+def runs_to_mask(runs: Sequence[int], height: int, width: int) -> Mask:
+    """Return (H, W) of run lengths, which go down the columns and begin with pixels outside."""
+    inside = np.arange(len(runs)) % 2 == 1
+    return np.asarray(np.repeat(inside, runs).reshape(width, height).T)
+
+
+def runs_of_mask(mask: Mask) -> list[int]:
+    """Return the run lengths that `runs_to_mask` turns back into (H, W)."""
+    pixels = mask.T.ravel()
+    changes = np.flatnonzero(np.diff(pixels)) + 1
+    runs: list[int] = np.diff(np.concatenate([[0], changes, [pixels.size]])).tolist()
+    return [0, *runs] if pixels.size and pixels[0] else runs
+
+
+def pack(drawn: Sequence[Drawn]) -> bytes:
+    """Return the objects of one image in a few hundred bytes: a dataset has hundreds of thousands."""
+    rows = [[d.value, d.shapes, int(d.is_crowd), int(d.is_difficult), d.box, d.name] for d in drawn]
+    return zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), 1)
+
+
+def unpack(packed: bytes) -> list[Drawn]:
+    """Take back what `pack` gave."""
+    return [
+        Drawn(value, tuple(Shape(*s) for s in shapes), bool(crowd), bool(difficult), box and (*box,), name)
+        for value, shapes, crowd, difficult, box, name in json.loads(zlib.decompress(packed))
+    ]
+
+
+def _covered(shapes: list[Shape], height: int, width: int) -> Mask:
+    mask = _filled([corners(s) for s in shapes if s.kind not in ("runs", "line", "point")], height, width)
+    for shape in shapes:
+        if shape.kind == "runs":
+            mask |= runs_to_mask([int(run) for run in shape.numbers], height, width)
+        elif shape.kind in ("line", "point"):
+            mask |= _stroked(shape, height, width)
+    return mask
+
+
+def _filled(polygons: list[list[float]], height: int, width: int) -> Mask:
+    if not polygons:
+        return np.zeros((height, width), bool)
+    # A dependency with a compiled part, so it is loaded when a polygon is drawn.
+    from pycocotools import mask as coco_mask
+
+    runs = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    return np.asarray(np.array(coco_mask.decode(runs)) != 0)
+
+
+def _stroked(shape: Shape, height: int, width: int) -> Mask:
+    canvas = PillowImage.new("1", (width, height))
+    pen = ImageDraw.Draw(canvas)
+    if shape.kind == "line":
+        pen.line(list(shape.numbers), fill=1, width=LINE_WIDTH, joint="curve")
+    else:
+        x, y = shape.numbers
+        pen.ellipse([x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS], fill=1)
+    return np.array(canvas, bool)

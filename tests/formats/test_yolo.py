@@ -1,0 +1,99 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from limner.core.errors import DataError
+from limner.formats import open_source
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+NAMES = "path: /another/machine/data\ntrain: images/train\nval: images/val\nnames: {0: cat, 1: dog}\n"
+BOX = "1 0.5 0.5 0.5 0.25"  # of 60 x 40: x 15 to 45, y 15 to 25
+POLYGON = "0 0.5 0.25 1 0.25 1 0.75 0.5 0.75"
+
+
+def opened(make_tree, lines: str, **files: object) -> Any:
+    files = {"images/train/a.png": PICTURE, "labels/train/a.txt": lines, "data.yaml": NAMES} | files
+    return open_source(make_tree(files))
+
+
+def test_polygons_and_boxes_in_pixels(make_tree) -> None:
+    source = opened(make_tree, f"{POLYGON}\n\n{BOX}\n")
+    assert source.name == "yolo"
+    (record,) = source.records
+    assert record.split == "train"
+    assert source.read_boxes(record).xyxy.tolist() == [[30, 10, 60, 30], [15, 15, 45, 25]]
+    segments = source.read_segments(record)
+    assert (segments.labels.tolist(), segments.areas[0]) == ([1, 0], 30 * 20)
+    # Beside polygons a box has no mask.
+    assert {f.code for f in source.findings} == {"annotation-without-mask"}
+    assert source.declared_labels().names == ("background", "cat", "dog")
+
+
+def test_boxes_alone_with_or_without_confidence(make_tree) -> None:
+    source = opened(make_tree, f"{BOX}\n{BOX} 0.9\n")
+    assert source.tasks == ("detection",)
+    boxes = source.read_boxes(source.records[0])
+    assert (boxes.labels.tolist(), boxes.xyxy[1].tolist()) == ([2, 2], [15, 15, 45, 25])
+
+
+def test_images_without_a_file_show_nothing(make_tree) -> None:
+    source = opened(make_tree, BOX, **{"images/train/b.png": PICTURE, "labels/val/c.txt": ""})
+    record = next(r for r in source.records if r.name.endswith("b"))
+    assert not source.read_values(record).any()
+    assert len(source.read_boxes(record)) == 0
+
+
+@pytest.mark.parametrize("beside", ["classes.txt", "obj.names"])
+def test_names_beside_the_labels(make_tree, beside: str) -> None:
+    source = open_source(make_tree({"a.png": PICTURE, "a.txt": BOX, beside: "cat\ndog\n"}))
+    assert source.declared_labels().names == ("background", "cat", "dog")
+    assert source.read_boxes(source.records[0]).labels.tolist() == [2]
+
+
+def test_without_names_numbers_stand_for_them(make_tree) -> None:
+    source = open_source(make_tree({"a.png": PICTURE, "a.txt": f"10{BOX[1:]}\n{BOX}"}))
+    assert source.declared_labels().names == ("background", "class 1", "class 10")
+
+
+def test_splits_of_data_yaml(make_tree) -> None:
+    text = "names: [cat, dog]\ntrain: ../sets/one/images\nval: ../sets/two/images\n"
+    files = {f"sets/{s}/images/{s}.png": PICTURE for s in ("one", "two")}
+    files |= {f"sets/{s}/labels/{s}.txt": BOX for s in ("one", "two")}
+    source = open_source(make_tree(files | {"data.yaml": text}))
+    assert {r.name.split("/")[1]: r.split for r in source.records} == {"one": "train", "two": "val"}
+
+
+DEFECTS = {
+    "class-beyond-names": ("7 0.5 0.5 0.5 0.25", "class 7, and names for 0 to 1"),
+    "value-outside-0-1": ("1 0.9 0.5 0.5 0.25", "from 0.375 to 1.15"),
+    "box-zero-size": ("1 0.5 0.5 0 0.25", "0 x 0.25"),
+    "annotation-malformed": ("1 0.5 0.5 half 0.25", "no class number"),
+}
+
+
+@pytest.mark.parametrize("code", DEFECTS)
+def test_defects_name_file_and_line(make_tree, code: str) -> None:
+    line, said = DEFECTS[code]
+    found = {f.code: f for f in opened(make_tree, f"{BOX}\n{line}\n").findings}[code]
+    assert (found.where, found.files) == ("labels/train/a.txt, line 2", ("labels/train/a.txt",))
+    assert said in found.found
+    assert found.mend
+
+
+def test_a_polygon_of_an_odd_number(make_tree) -> None:
+    assert "odd" in opened(make_tree, f"{BOX}\n{POLYGON} 0.5").findings[0].found
+
+
+def test_a_file_that_is_no_text_is_named(make_tree) -> None:
+    more = {"images/train/b.png": PICTURE, "labels/train/b.txt": b"\xff\xfe\x00\x81"}
+    source = opened(make_tree, BOX, **more)
+    with pytest.raises(DataError, match=r"b\.txt"):
+        source.read_boxes(source.records[1])
+
+
+def test_other_text_files_are_no_labels(make_tree) -> None:
+    with pytest.raises(DataError, match="No images with masks"):
+        open_source(
+            make_tree({"a.png": PICTURE, "a.txt": "a photo of a cat by the sea", "b.txt": "1 2 3 4 5"})
+        )
