@@ -18,8 +18,10 @@ BLOCK = 512
 
 def area(polygon: Sequence[float]) -> float:
     """Return the area of x, y, x, y, ... in square pixels."""
-    x, y = np.reshape(polygon, (-1, 2)).T
-    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
+    # Plain Python: for a few dozen corners it is five times faster than numpy, and there are millions.
+    x, y = list(polygon[::2]), list(polygon[1::2])
+    around = zip(x, y, [*x[1:], *x[:1]], [*y[1:], *y[:1]], strict=True)
+    return abs(sum(a * d - c * b for a, b, c, d in around)) / 2
 
 
 def is_inside(inner: Sequence[float], outer: Sequence[float]) -> bool:
