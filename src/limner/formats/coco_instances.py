@@ -149,13 +149,11 @@ class CocoInstances(ObjectSource):
 
     def _count_masks(self, file: CocoFile, places: npt.NDArray[np.int64]) -> None:
         """Tell annotations with a mask from those of a box alone."""
-        names = [image.file_name for image in file.images.values()]
-        for head, place in zip(file.annotations.heads, places.tolist(), strict=True):
-            if place < 0:
-                continue
-            if head.has_mask:
-                self._num_masks += 1
-            elif head.has_box:
+        heads, names = file.annotations.heads, [image.file_name for image in file.images.values()]
+        bare = {position for position, head in enumerate(heads) if not head.has_mask}
+        self._num_masks += int((places >= 0).sum()) - sum(places[i] >= 0 for i in bare)
+        for head, place in ((heads[i], int(places[i])) for i in sorted(bare)):
+            if place >= 0 and head.has_box:
                 where = f"{file.path}#{plain_id(head.image_id)}, annotation {head.id}"
                 self._boxes.add("annotation-without-mask", where, "a box only", file=names[place])
 
