@@ -5,6 +5,7 @@ import pytest
 
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.checks.names import name_findings, original_of
+from limner.formats import open_source
 
 
 def facts(*files: str) -> DatasetFacts:
@@ -76,3 +77,18 @@ def test_nothing_is_said_of_hexadecimal_names():
     rng = np.random.default_rng(0)
     files = [f"{'train' if k % 3 else 'val'}/{rng.bytes(8).hex()}.png" for k in range(60)]
     assert name_findings(facts(*files)) == []
+
+
+def test_frames_of_one_drive_are_in_both_splits_of_the_street_scenes(shared_data):
+    source = open_source(shared_data / "camvid")
+    images = [r.image.relative_to(source.root).as_posix() for r in source.records]
+    (finding,) = name_findings(facts(*images))
+    assert (finding.code, finding.where) == ("group-in-two-splits", "0016E5")
+
+
+def test_public_sets_without_groups_are_left_in_peace(shared_data):
+    for name in ("drive", "polyps", "nuclei", "insects", "coco_instances"):
+        source = open_source(shared_data / name)
+        rows = [(r.image.relative_to(source.root).as_posix(), r.split) for r in source.records]
+        images = tuple(ImageFacts(file, split, image_file=file, label_file=file) for file, split in rows)
+        assert name_findings(DatasetFacts(images)) == [], name
