@@ -61,7 +61,11 @@ class ClassFolders(ImageClasses):
         records, findings = apply_split_lists(records, self.root, self.settings, lists_beside(tree, records))
         shown = ", ".join(f"{name} ({counts[name]})" for name in self.class_names[:8])
         said = f"The folders are the classes: {shown}{', ...' if len(counts) > 8 else ''}."
-        return records, (Finding("layout", Severity.NOTE, "the dataset", said), *tree_findings(tree), *findings)
+        return records, (
+            Finding("layout", Severity.NOTE, "the dataset", said),
+            *tree_findings(tree),
+            *findings,
+        )
 
 
 def _places(tree: FileTree) -> list[_Place]:

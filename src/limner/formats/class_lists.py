@@ -95,7 +95,9 @@ class ClassLists(ImageClasses):
         listed = tuple(sorted(records.values(), key=lambda record: record.name))
         listed, findings = apply_split_lists(listed, self.root, self.settings, {})
         counts = ", ".join(f"{len(found.rows)} in {found.path}" for found in lists)
-        layout = Finding("layout", Severity.NOTE, str(lists[0].path) if lists else "the dataset", f"{counts}. {said}")
+        layout = Finding(
+            "layout", Severity.NOTE, str(lists[0].path) if lists else "the dataset", f"{counts}. {said}"
+        )
         return listed, (layout, *_missing(missing), *findings)
 
     def _numbering(self, labels: Sequence[str], tree: FileTree) -> tuple[dict[str, int], str]:

@@ -108,7 +108,7 @@ def _places(ids: Sequence[object], known: Sequence[Id]) -> npt.NDArray[np.int64]
 
 
 def _say_repeated(ids: Sequence[object], file: CocoFile, problems: Problems) -> None:
-    if len(set(ids)) == len(ids):
+    if {*map(type, ids)} <= {int} and len(set(ids)) == len(ids):
         return
     seen: set[Id] = set()
     for number in map(plain_id, ids):

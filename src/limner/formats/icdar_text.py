@@ -60,7 +60,11 @@ class IcdarText(WordsSource):
         records, findings = apply_split_lists(records, self.root, self.settings, lists_beside(tree, records))
         paired = sum(text is not None for text in pairs.values())
         said = f"{paired} of {len(pairs)} images have a text file with words."
-        return records, (Finding("layout", Severity.NOTE, "the dataset", said), *tree_findings(tree), *findings)
+        return records, (
+            Finding("layout", Severity.NOTE, "the dataset", said),
+            *tree_findings(tree),
+            *findings,
+        )
 
     def raw_words(self, record: Record) -> Iterator[RawWord]:
         """Read the file of an image; commas belong to the transcription where they follow the corners."""
