@@ -153,6 +153,13 @@ def test_ids_as_text_mean_the_same(make_tree) -> None:
     assert source.read_segments(source.records[0]).labels.tolist() == [3, 0]
 
 
+def test_ids_that_are_no_ids_do_not_stop_the_others(make_tree) -> None:
+    rows = [annotation([1]), annotation({}, image_id=[2]), annotation(3, category_id={}), annotation(4)]
+    source = opened(make_tree, coco(*rows))
+    assert len(source.read_segments(source.records[0])) == 3  # the first, the last, the background
+    assert {f.code: f.count for f in source.findings} == {"annotation-malformed": 2}
+
+
 def test_a_category_of_id_0_is_no_background(make_tree) -> None:
     source = opened(make_tree, coco(annotation(1, category_id=0), categories=[{"id": 0, "name": "cell"}]))
     table = source.declared_labels()
