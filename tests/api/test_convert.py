@@ -153,6 +153,23 @@ def test_open_questions_and_broken_files_are_mended(cells, tmp_path):
     assert again.labels.names == ("background", "foreground")
 
 
+def test_copies_are_left_out_unless_their_labels_differ(streets, tmp_path):
+    def copy(number, split, name):
+        for kind in ("images", "masks"):
+            found = next(streets.glob(f"*/{kind}/s{number}.png"))
+            (streets / split / kind / f"{name}.png").write_bytes(found.read_bytes())
+
+    copy(0, "val", "again")  # s0 is in train: the one that validates stays
+    copy(1, "train", "other")
+    write(streets / "train" / "masks" / "other.png", np.zeros((9, 12), np.uint8))  # which label is right?
+    before = {path: path.read_bytes() for path in streets.rglob("*.png")}
+    done = limner.convert(streets, tmp_path / "out", to="paired-folders", mend=True)
+    assert [(loss.trait, loss.files) for loss in done.losses] == [("duplicates", ("train/images/s0.png",))]
+    assert done.num_images == 5
+    assert {path: path.read_bytes() for path in streets.rglob("*.png")} == before
+    assert limner.convert(streets, tmp_path / "all", to="paired-folders").num_images == 6
+
+
 def test_names_without_folders_stay_apart(tmp_path):
     for site, name in (("p", "q_1"), ("p_q", "1")):
         write(tmp_path / "data" / "images" / site / f"{name}.png", np.zeros((5, 5, 3), np.uint8))
@@ -176,4 +193,4 @@ def test_on_the_command_line(cells, tmp_path):
     done = CliRunner().invoke(app, ["convert", str(cells), str(tmp_path / "out"), "--to", "voc", "--lossy"])
     assert done.exit_code == 0, done.output
     assert "Not carried over: images that have no mask" in done.output
-    assert "5 images, 5 masks, as voc" in done.output
+    assert "5 images, 5 labelled, as voc" in done.output

@@ -99,6 +99,18 @@ def test_nothing_is_overwritten_in_silence(frames):
     assert len((frames / "splits" / "val.txt").read_text().splitlines()) == 15
 
 
+def test_old_folds_are_moved_aside_and_nothing_is_lost(frames):
+    first = limner.split(frames, folds=4)
+    old = {path.name + path.parent.name: path.read_bytes() for path in first.written[:-1]}
+    (frames / "splits" / "notes.md").write_text("mine")
+    again = limner.split(frames, folds=2, overwrite=True)
+    assert again.aside == frames / "splits-before"
+    kept = {p.name + p.parent.name: p.read_bytes() for p in again.aside.rglob("*.txt")}
+    assert kept == old
+    assert {p.name for p in (frames / "splits").iterdir()} == {"fold_1", "fold_2", "notes.md"}
+    assert limner.split(frames, overwrite=True).aside == frames / "splits-before-2"
+
+
 def test_fractions_of_the_user_give_way_and_his_other_lines_stay(frames):
     (frames / "dataset.yaml").write_text("# mine\nclasses: [a, b, c]  # three\nsplits: {val: 0.3}\n")
     with pytest.raises(DataError, match=r"`splits` in dataset\.yaml"):

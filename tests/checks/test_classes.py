@@ -83,3 +83,14 @@ def test_percent_keeps_the_digits_that_matter():
         "15.3 %",
         "100.0 %",
     ]
+
+
+def test_a_class_that_differs_between_splits_is_named():
+    train = [image(f"t{n}", "train", v0=950, v1=50) for n in range(6)]
+    val = [image(f"v{n}", "val", v0=600, v1=400) for n in range(6)]
+    found = class_findings(label_rows(DatasetFacts((*train, *val)), TABLE))
+    (differs,) = [f for f in found if f.code == "class-differs-between-splits"]
+    assert differs.found == "c1 (40.0 % of val, 5.0 % of train)"
+    # In four images only, it may be chance.
+    found = class_findings(label_rows(DatasetFacts((*train, *val[:4])), TABLE))
+    assert "class-differs-between-splits" not in {f.code for f in found}

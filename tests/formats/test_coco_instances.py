@@ -10,6 +10,7 @@ from limner.core.errors import DataError
 from limner.formats import open_source
 from limner.formats.coco_annotations import read_runs
 from limner.formats.drawn import runs_to_mask
+from limner.formats.problems import Problems
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 SQUARE = [2, 1, 5, 1, 5, 3, 2, 3]  # x from 2 to 5, y from 1 to 3: 3 x 2 pixels
@@ -129,7 +130,11 @@ BAD = {
 @pytest.mark.parametrize("code", BAD)
 def test_each_defect_is_a_finding_that_names_file_and_annotation(make_tree, code: str) -> None:
     text, where, found = BAD[code]
-    findings = {finding.code: finding for finding in opened(make_tree, text).findings}
+    source = opened(make_tree, text)
+    problems = Problems()
+    for record in source.records:
+        problems.take(source.label_problems(record))
+    findings = {finding.code: finding for finding in (*source.findings, *problems.findings())}
     assert code in findings
     assert "annotations.json" in findings[code].where or code == "boxes-only"
     assert where in findings[code].where
@@ -146,6 +151,13 @@ def test_what_is_sound_beside_a_defect_is_kept(make_tree) -> None:
 def test_ids_as_text_mean_the_same(make_tree) -> None:
     source = opened(make_tree, coco(annotation("9", image_id="1", category_id="3")))
     assert source.read_segments(source.records[0]).labels.tolist() == [3, 0]
+
+
+def test_ids_that_are_no_ids_do_not_stop_the_others(make_tree) -> None:
+    rows = [annotation([1]), annotation({}, image_id=[2]), annotation(3, category_id={}), annotation(4)]
+    source = opened(make_tree, coco(*rows))
+    assert len(source.read_segments(source.records[0])) == 3  # the first, the last, the background
+    assert {f.code: f.count for f in source.findings} == {"annotation-malformed": 2}
 
 
 def test_a_category_of_id_0_is_no_background(make_tree) -> None:

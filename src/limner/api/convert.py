@@ -1,6 +1,7 @@
 """`limner.convert()`: a labelled folder in one format, written in another."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 
 from limner.api.check import CheckResult, check
 from limner.api.gallery import as_proposed
+from limner.checks.facts import ImageFacts
 from limner.core.errors import DataError, UnknownNameError, describe
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import IGNORE_INDEX, LabelTable, ValueMap
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
 from limner.formats import WRITERS
@@ -22,6 +24,12 @@ from limner.formats.object_source import BOXES
 from limner.formats.object_traits import OBJECT_TRAITS, traits_of
 from limner.formats.source import Source
 from limner.formats.writers import TRAITS, Outgoing, Writer
+
+MENDED = ("unreadable", "duplicates")
+"""Traits that nobody misses in a clean copy."""
+
+_KEPT_FIRST = ("test", "val", "train")
+"""Of equal pictures in two splits the one that measures is kept: its score was flattered by the other."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ def convert(
         target: A folder that is not there yet, or empty.
         to: A name in `WRITERS`.
         lossy: Convert although something cannot be carried over.
-        mend: Take the proposals of `check` for settled, and leave out what cannot be read.
+        mend: Take the proposals of `check` for settled, and leave out what cannot be read and exact copies.
         workers: Reading threads.
         track: Shows the progress.
 
@@ -98,9 +106,10 @@ def convert(
     checked = check(source, workers=workers, track=track)
     opened, table = _settled(checked, mend=mend)
     writer = WRITERS[to]()
+    _require_kind(checked, writer)
     _refuse_boxes(opened, writer)
-    losses = _losses(checked, opened, writer, table)
-    serious = [loss for loss in losses if not (mend and loss.trait == "unreadable")]
+    losses = [*_losses(checked, opened, writer, table), *(_duplicates(checked) if mend else [])]
+    serious = [loss for loss in losses if not (mend and loss.trait in MENDED)]
     if serious and not lossy:
         raise _would_lose(serious, to)
     left_out = {file for loss in losses if loss.becomes == "left out" for file in loss.files}
@@ -114,6 +123,22 @@ def convert(
             describe("The folder cannot be written", where=root, found=error.strerror or str(error))
         ) from None
     return Converted(root, to, len(records), sum(bool(r.labels) for r in records), tuple(losses))
+
+
+def _require_kind(checked: CheckResult, writer: Writer) -> None:
+    found = "classes" if checked.facts.are_classes else "masks"
+    if writer.holds == found:
+        return
+    fitting = ", ".join(name for name, other in WRITERS.items() if other.holds == found)
+    raise DataError(
+        describe(
+            f"The format {writer.name} holds no {found}",
+            where=checked.source.root,
+            found=f"{checked.source.name}: {checked.source.title}",
+            expected=f"one of {fitting}",
+            mend="Name one of these with --to.",
+        )
+    )
 
 
 def _free(target: Path, source: Path) -> Path:
@@ -191,6 +216,34 @@ def _losses(checked: CheckResult, source: Source, writer: Writer, table: LabelTa
     ]
 
 
+def _duplicates(checked: CheckResult) -> list[Loss]:
+    """Return the copies of pictures; where their labels differ, nobody knows which is right: all stay."""
+    records = {record.name: record for record in checked.source.records}
+    by_picture: dict[str, list[ImageFacts]] = defaultdict(list)
+    for image in checked.facts.usable:
+        by_picture[image.content_hash].append(image)
+    copies: list[str] = []
+    for group in by_picture.values():
+        kept: list[ValueMap] = []
+        for image in sorted(group, key=_kept_first) if len(group) > 1 else ():
+            values = _compared(checked.source, records[image.name])
+            if any(np.array_equal(values, other) for other in kept):
+                copies.append(image.image_file)
+            else:
+                kept.append(values)
+    return [Loss("duplicates", "left out", tuple(sorted(copies)))] if copies else []
+
+
+def _compared(source: Source, record: Record) -> ValueMap:
+    """Return what says whether the labels of two copies are equal."""
+    return source.read_values(record) if record.label is None else np.array([source.read_class(record)])
+
+
+def _kept_first(image: ImageFacts) -> tuple[int, str]:
+    place = _KEPT_FIRST.index(image.split) if image.split in _KEPT_FIRST else len(_KEPT_FIRST)
+    return place, image.image_file
+
+
 def _objects(source: Source, record: Record, table: LabelTable) -> tuple[list[Drawn], tuple[int, int]]:
     """Return the objects with trained labels, and the size; without objects, each class of an image is one.
 
@@ -240,19 +293,25 @@ def _outgoing(
 ) -> Iterator[Outgoing]:
     taken: set[str] = set()
     for record in records:
-        stem = _stem(record.name, taken)
+        # The names of images with classes hold the suffix: their folders come from many sources.
+        name = record.name if record.label is None else record.name.removesuffix(record.image.suffix)
+        stem = _stem(name, taken)
         split = splits.get(record.name, record.split)
         if objects:
             drawn, size = _objects(source, record, table) if record.labels else (None, _size(record))
             yield Outgoing(stem, record.image, split, None, objects=drawn, size=size)
             continue
-        labels = region = None
-        if record.labels:
+        labels = region = label = None
+        if record.label is not None:
+            label = table.trained_as[source.read_class(record)]
+        elif record.labels:
             values = source.read_values(record)
             labels = table.encode(values, where=str(record.labels[0]))
             if record.valid_region is not None:
                 region = read_valid_region(record.valid_region, labels.shape)
-        yield Outgoing(stem, record.image, split, None if labels is None else np.asarray(labels), region)
+        yield Outgoing(
+            stem, record.image, split, None if labels is None else np.asarray(labels), region, label=label
+        )
 
 
 def _size(record: Record) -> tuple[int, int]:

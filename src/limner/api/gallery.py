@@ -18,6 +18,7 @@ from limner.drawing.labelled import labelled
 from limner.drawing.objects import has_class_colors, labelled_boxes, labelled_segments
 from limner.drawing.panels import Panel
 from limner.drawing.png import encode_png
+from limner.drawing.words import draw_words
 from limner.formats import open_source
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.object_source import BOXES
@@ -57,11 +58,15 @@ class Gallery:
             except DataError:
                 return Panel(f"{record.name}: {why}", _blank(self.side)), None
             return Panel(f"{record.name}: {why}", picture), None
-        return Panel(title or record.name, picture), shown
+        named = "" if record.label is None else f"{self._class_of(record)}: "
+        return Panel(title or f"{named}{record.name}", picture), shown
+
+    def _class_of(self, record: Record) -> str:
+        return self.table.names[self.table.trained_as[self.checked.source.read_class(record)]]
 
     def _drawn(self, record: Record) -> tuple[RGBImage, LabelMap | None]:
         """Draw segments where objects are told apart, boxes where there are only these, else label maps."""
-        if not record.labels:
+        if not record.labels or record.label is not None:
             return labelled(self._image(record), None, self.table, side=self.side), None
         if self.dataset.source.tasks == BOXES:
             boxes = self.table.encode_boxes(
@@ -71,7 +76,11 @@ class Gallery:
             return picture, boxes.labels.astype(np.uint8)
         sample = self.dataset[self._places[record.name]]
         if sample.segments is None:
-            return labelled(sample.image, sample.semantic, self.table, side=self.side), sample.semantic
+            picture = labelled(sample.image, sample.semantic, self.table, side=self.side)
+            if "text-detection" in self.dataset.source.tasks:
+                words = self.dataset.source.read_words(record)
+                picture = draw_words(picture, words, size=(sample.image.shape[0], sample.image.shape[1]))
+            return picture, sample.semantic
         picture = labelled_segments(sample.image, sample.segments, self.table, side=self.side)
         labels = sample.segments.painted(IGNORE_INDEX).astype(np.uint8)
         own_colors = self.table.is_thing & (not has_class_colors(self.table))

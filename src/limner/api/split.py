@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.api.check import check
-from limner.api.split_files import refuse_overwriting, write_lists
+from limner.api.split_files import kept_aside, refuse_overwriting, write_lists
 from limner.core.dataset_file import SplitFractions
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import IGNORE_INDEX
@@ -32,12 +32,14 @@ class SplitResult:
         groups: How many groups there are; the number of images where none were named.
         classes: Split of the first fold -> class -> images that hold it; empty where masks were not read.
         written: The files that were written.
+        aside: Where the lists of an earlier division were moved to, or None.
     """
 
     folds: tuple[dict[str, tuple[str, ...]], ...]
     groups: int
     classes: dict[str, dict[str, int]]
     written: tuple[Path, ...]
+    aside: Path | None = None
 
 
 def split(
@@ -69,7 +71,7 @@ def split(
         stratify: Spread the classes evenly; reads every mask.
         folds: Number of parts for cross-validation, each of which validates once; 0 makes one division.
         out: Another folder for the lists; `dataset.yaml` is then left alone.
-        overwrite: Replace lists and splits that are already there.
+        overwrite: Write although there are splits; the old lists are moved to ``splits-before``.
         write: False only says what the division would be.
         workers: Reading threads, for `stratify`.
         track: Shows the progress.
@@ -92,9 +94,10 @@ def split(
         {name: tuple(sorted(file_of[m] for m in members)) for name, members in fold.items()}
         for fold in divided
     )
+    aside = kept_aside(target) if write and overwrite else None
     written = write_lists(source.root, target, listed, in_dataset=out is None) if write else ()
     classes = _class_counts(divided[0], holders, names)
-    return SplitResult(listed, len(units), classes, written)
+    return SplitResult(listed, len(units), classes, written, aside)
 
 
 def _fractions(val: float, test: float, seed: int, folds: int) -> SplitFractions:

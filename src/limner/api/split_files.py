@@ -25,6 +25,36 @@ def refuse_overwriting(root: Path, target: Path, *, in_dataset: bool) -> None:
     )
 
 
+def kept_aside(target: Path) -> Path | None:
+    """Move the lists that are there into ``splits-before`` (or ``-2``, ...) beside the folder, and return it.
+
+    Only what `write_lists` writes is moved: the lists of the splits, and those of folds.
+
+    Raises:
+        DataError: They cannot be moved.
+    """
+    patterns = [f"{folder}{name}.txt" for folder in ("", "fold_*/") for name in ("train", "val", "test")]
+    old = [path for pattern in patterns for path in sorted(target.glob(pattern))]
+    if not old:
+        return None
+    aside, count = target.with_name(f"{target.name}-before"), 1
+    while aside.exists():
+        count += 1
+        aside = target.with_name(f"{target.name}-before-{count}")
+    try:
+        for path in old:
+            place = aside / path.relative_to(target)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(place)
+            if path.parent != target and not any(path.parent.iterdir()):
+                path.parent.rmdir()
+    except OSError as error:
+        raise DataError(
+            describe("The old splits cannot be moved aside", where=target, found=error.strerror or str(error))
+        ) from None
+    return aside
+
+
 def write_lists(
     root: Path, target: Path, folds: Sequence[Mapping[str, Sequence[str]]], *, in_dataset: bool
 ) -> tuple[Path, ...]:

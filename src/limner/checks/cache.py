@@ -17,27 +17,19 @@ import numpy.typing as npt
 
 from limner.checks.facts import Components, ImageFacts, Intensity, ObjectFacts
 from limner.checks.reading import Reading
+from limner.core.host import cache_folder
 from limner.core.sample import Record
 from limner.formats.source import Source
 
-VERSION = 5
+VERSION = 6
 """Raise it whenever a measurement changes: older entries are then read anew."""
 
 _ARRAYS: dict[str, npt.DTypeLike] = {"thumbnail_means": np.float32, "thumbnail": np.uint8}
 
 
-def cache_folder() -> Path:
-    """Return limner's folder for what can be computed again; ``LIMNER_CACHE`` overrules the system's."""
-    if own := os.environ.get("LIMNER_CACHE"):
-        return Path(own)
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "limner" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "limner"
-
-
 def fingerprint(source: Source, record: Record) -> str:
     """Return a text that changes when a file of the record does, or the way it is read."""
-    parts = [str(VERSION), source.name, repr(source.settings.encoding), record.name]
+    parts = [str(VERSION), source.name, repr(source.settings.encoding), record.name, str(record.label)]
     for path in (record.image, *record.labels, *([record.valid_region] if record.valid_region else [])):
         try:
             status = path.stat()
@@ -107,6 +99,7 @@ def _from_json(entry: dict[str, Any]) -> Reading:
     row["components"] = {int(v): Components(*c) for v, c in row["components"].items()}
     row["objects"] = {int(v): ObjectFacts(*o) for v, o in row["objects"].items()}
     row["value_counts"] = {int(v): n for v, n in row["value_counts"].items()}
+    row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])
     row["shape"] = tuple(row["shape"])
     row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])
     row["label_shape"] = None if row["label_shape"] is None else tuple(row["label_shape"])

@@ -11,14 +11,29 @@ FEW_IMAGES = 3
 RARE_SHARE = 0.001
 MOST_SHOWN = 12
 
+DIFFERS = 4.0
+"""Times the share in another split."""
 
-def class_findings(rows: Sequence[LabelRow]) -> list[Finding]:
-    """Return what the table of classes brings to light; a class in no mask at all is a finding of labels."""
+MIN_SHARE = 0.01
+"""Of the pixels of a split, below which shares differ by chance."""
+
+ENOUGH_IMAGES = 5
+
+
+def class_findings(rows: Sequence[LabelRow], *, of_images: bool = False) -> list[Finding]:
+    """Return what the table of classes brings to light; a class in no mask at all is a finding of labels.
+
+    Args:
+        rows: The table.
+        of_images: Labels say what whole images show: there are no masks to speak of.
+    """
     classes = [row for row in rows if row.trained_as not in (None, IGNORE_INDEX) and row.images]
-    return [*_absent(classes), *_few(classes), *_rare(classes, rows)]
+    holder = "image" if of_images else "mask"
+    rare = () if of_images else _rare(classes, rows)
+    return [*_absent(classes, holder), *_few(classes, holder), *_differing(classes), *rare]
 
 
-def _absent(classes: Sequence[LabelRow]) -> Iterator[Finding]:
+def _absent(classes: Sequence[LabelRow], holder: str) -> Iterator[Finding]:
     for split in classes[0].splits if classes else ():
         absent = [row for row in classes if not row.splits[split].images]
         if not absent:
@@ -27,22 +42,43 @@ def _absent(classes: Sequence[LabelRow]) -> Iterator[Finding]:
         yield make(
             "class-absent-from-split",
             f"split {split!r}",
-            f"no mask holds {listed(row.name for row in absent)}",
+            f"no {holder} {'holds' if holder == 'mask' else 'shows'} {listed(row.name for row in absent)}",
             expected=f"each class in each split, {why}",
             mend="Move some images that show it, or set other `splits` in dataset.yaml.",
         )
 
 
-def _few(classes: Sequence[LabelRow]) -> Iterator[Finding]:
+def _few(classes: Sequence[LabelRow], holder: str) -> Iterator[Finding]:
     few = [row for row in classes if row.images < FEW_IMAGES]
     if few:
-        counts = (f"{row.name} (in {row.images} {'mask' if row.images == 1 else 'masks'})" for row in few)
+        counts = (f"{row.name} (in {row.images} {holder}{'' if row.images == 1 else 's'})" for row in few)
         yield make(
             "class-in-few-images",
             "the classes",
             listed(counts),
             expected=f"each class in at least {FEW_IMAGES} images, better in dozens",
             mend="Label more images that show it, or give its values to another class.",
+        )
+
+
+def _differing(classes: Sequence[LabelRow]) -> Iterator[Finding]:
+    """A class of weight whose share differs by a factor between two splits that both hold it often enough."""
+    different = []
+    for row in classes:
+        counts = {s: c for s, c in row.splits.items() if c.images >= ENOUGH_IMAGES}
+        if len(counts) < 2:
+            continue
+        low, high = (pick(counts, key=lambda s: counts[s].share) for pick in (min, max))
+        if counts[high].share >= MIN_SHARE and counts[high].share > DIFFERS * counts[low].share:
+            shares = f"{percent(counts[high].share)} of {high}, {percent(counts[low].share)} of {low}"
+            different.append(f"{row.name} ({shares})")
+    if different:
+        yield make(
+            "class-differs-between-splits",
+            "the classes",
+            listed(different),
+            expected="splits that are alike: scores of one say little of the other",
+            mend="Spread the classes evenly with `limner split DATA --stratify`, if the choice is yours.",
         )
 
 

@@ -80,6 +80,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "polygon-outside-image": Code(_W, "A polygon leaves the image; it is cut at the border."),
         "annotation-empty": Code(_W, "An annotation covers nothing of the image; it is left out."),
         "rle-wrong-length": Code(_W, "Run lengths do not add up to the image; the annotation is left out."),
+        "text-ignored": Code(_N, "Words are marked as unreadable (`###` or `ignore`); they are ignored."),
         "ids-are-text": Code(_N, "Ids are written as text; they are compared as the numbers they spell."),
         "other-annotations-not-used": Code(_N, "Another JSON of the same images was passed over."),
     },
@@ -122,6 +123,9 @@ FAMILIES: dict[str, dict[str, Code]] = {
     "classes": {
         "class-absent-from-split": Code(_W, "A class is in no mask of a split."),
         "class-in-few-images": Code(_W, "A class is in fewer than 3 masks of the whole dataset."),
+        "class-differs-between-splits": Code(
+            _W, "A class covers several times as much of one split as of another."
+        ),
         "class-rare": Code(_N, "A class has fewer than 0.1 % of the pixels."),
     },
     "splits": {
@@ -130,6 +134,20 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "near-duplicate-in-two-splits": Code(_W, "Almost the same picture is in two splits."),
         "same-image-twice": Code(_N, "The same pixels stand twice in one split."),
         "near-duplicate": Code(_N, "Almost the same picture stands twice in one split."),
+    },
+    "names": {
+        "augmented-copies-in-two-splits": Code(
+            _W, "By their names, augmented copies of one original are in several splits."
+        ),
+        "augmented-copies": Code(_N, "By their names, some images are augmented copies of others."),
+        "group-in-two-splits": Code(
+            _W, "By their names, images of one patient, video or slide are in several splits."
+        ),
+    },
+    "outliers": {
+        "outlier-size": Code(_N, "An image is far larger or smaller than nearly all others."),
+        "outlier-intensity": Code(_N, "An image is far darker or brighter than nearly all others."),
+        "outlier-label-area": Code(_N, "Far more or less of an image is labelled than of nearly all others."),
     },
 }
 """Family -> code -> what it means; a family is the file of that name, pairs excepted."""

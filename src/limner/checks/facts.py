@@ -91,7 +91,8 @@ class ImageFacts:
         channels: C, as training sees them (alpha dropped).
         dtype: numpy name of the pixel type, such as ``uint8``; empty where it cannot be read.
         label_shape: Spatial shape of the labels, or None for an unlabelled or unreadable one.
-        label_kind: How `value_counts` were read: as the file's own index, by colour, or by threshold.
+        label_kind: How `value_counts` were read: as the file's own index, by colour, or by threshold; or that
+            they are a single ``class`` of the whole image, counted as 1.
         label_channels: Channels of the label file; 1 for palette files.
         value_counts: Mask value -> pixels, before any translation; pixels outside the field of view, where
             there is one, are not counted. Of a mask with very many values (a
@@ -126,7 +127,7 @@ class ImageFacts:
     channels: int = 0
     dtype: str = ""
     label_shape: tuple[int, ...] | None = None
-    label_kind: Literal["index", "color", "threshold"] = "index"
+    label_kind: Literal["index", "color", "threshold", "class"] = "index"
     label_channels: int = 1
     value_counts: dict[int, int] = field(default_factory=dict)
     num_values: int = 0
@@ -161,6 +162,11 @@ class DatasetFacts:
     """What one reading of every file tells, in the order of the source's records."""
 
     images: tuple[ImageFacts, ...]
+
+    @property
+    def are_classes(self) -> bool:
+        """The labels say what whole images show."""
+        return any(image.label_kind == "class" for image in self.images)
 
     @cached_property
     def labelled(self) -> tuple[ImageFacts, ...]:

@@ -46,6 +46,9 @@ def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
     declared = source.declared_labels()
     if not facts.labelled:
         return LabelVerdict((), declared, declared, ())
+    if facts.are_classes and declared is not None:
+        rows = label_rows(facts, declared)
+        return LabelVerdict(tuple(_absent(rows)), declared, declared, rows)
     question = open_question(source.settings, declared, facts, ignored=source.ignored_by_format)
     findings = [question] if question else []
     if question is None:

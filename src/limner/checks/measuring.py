@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.checks.facts import GRID, THUMBNAIL, Components, Grid, Intensity
+from limner.checks.runs import Runs, cell_shares, cell_weights, pieces
 from limner.core.labels import ValueMap
 from limner.core.sample import Image
 
@@ -20,8 +21,8 @@ MAX_VALUES_KEPT = 512
 MAX_COMPONENT_VALUES = 64
 """Masks with more values are noise or instance numbers: their pieces say nothing."""
 
-MAX_COMPONENT_PIXELS = 4_000_000
-"""Larger masks are thinned to about this size before their pieces are counted."""
+MAX_RESIZED_CHANNELS = 4
+"""OpenCV reduces so many at once."""
 
 MIN_GRID_SHARE = 0.02
 """A value below this share of an image needs no grid of its own: its cells are taken as empty."""
@@ -59,18 +60,23 @@ def small_grey(image: Image, statistics: tuple[Intensity, ...]) -> npt.NDArray[n
     while image.ndim > 3:
         image = image[image.shape[0] // 2]
     scales = [(0.0, 255.0)] if image.dtype == np.uint8 else [(s.low, s.high) for s in statistics]
-    small = np.zeros((THUMBNAIL, THUMBNAIL), np.float64)
-    for c in range(image.shape[-1]):
-        low, high = scales[min(c, len(scales) - 1)]
-        channel = image[..., c]
-        if channel.dtype not in (np.uint8, np.uint16, np.float32):
-            channel = channel.astype(np.float32)
-        reduced = _reduce(channel)
-        small += np.clip((reduced - low) / (high - low or 1.0), 0, 1)
-    return np.asarray(small / image.shape[-1], np.float32)
+    low, high = np.array([scales[min(c, len(scales) - 1)] for c in range(image.shape[-1])]).T
+    spread = np.where(high > low, high - low, 1.0)
+    return np.asarray(np.clip((_reduced(image) - low) / spread, 0, 1).mean(-1), np.float32)
 
 
-def _reduce(channel: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def _reduced(image: Image) -> npt.NDArray[np.float32]:
+    """Return (32, 32, C) means of equal cells."""
+    if image.dtype not in (np.uint8, np.uint16, np.float32):
+        image = image.astype(np.float32)
+    if min(image.shape[:2]) < THUMBNAIL or image.shape[-1] > MAX_RESIZED_CHANNELS:
+        return np.stack([_reduced_plane(image[..., c]) for c in range(image.shape[-1])], -1)
+    # All channels at once: taking them apart costs more than reducing them.
+    small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32).reshape(THUMBNAIL, THUMBNAIL, -1)
+
+
+def _reduced_plane(channel: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     if min(channel.shape) < THUMBNAIL:
         return area_means(channel, THUMBNAIL)
     small = cv2.resize(channel, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
@@ -79,8 +85,7 @@ def _reduce(channel: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 def area_means(plane: npt.NDArray[Any], side: int) -> npt.NDArray[np.float32]:
     """Return the (side, side) means of equal cells of a (H, W) plane; cells may cut through pixels."""
-    rows = _cell_weights(plane.shape[0], side)
-    columns = _cell_weights(plane.shape[1], side)
+    rows, columns = (cell_weights(length, side).astype(np.float32) for length in plane.shape)
     return np.asarray(rows @ plane.astype(np.float32, copy=False) @ columns.T, np.float32)
 
 
@@ -123,42 +128,18 @@ def count_values(values: ValueMap) -> tuple[dict[int, int], int]:
     return {int(found[i]): int(counts[i]) for i in kept}, len(found)
 
 
-def components(values: ValueMap, counts: dict[int, int]) -> dict[int, Components]:
-    """Return the connected pieces of each value of a (H, W) mask; empty where that says nothing."""
-    if values.ndim != 2 or len(counts) > MAX_COMPONENT_VALUES:
-        return {}
-    step = max(1, int(np.ceil(np.sqrt(values.size / MAX_COMPONENT_PIXELS))))
-    thin = values[::step, ::step]
-    return {value: _pieces(thin == value, step) for value in counts}
+def components(runs: Runs | None, counts: dict[int, int]) -> dict[int, Components]:
+    """Return the connected pieces of each value of a mask; empty where that says nothing, and of volumes."""
+    return {} if runs is None or len(counts) > MAX_COMPONENT_VALUES else pieces(runs)
 
 
-def value_grids(values: ValueMap, counts: dict[int, int]) -> dict[int, Grid]:
+def value_grids(values: ValueMap, runs: Runs | None, counts: dict[int, int]) -> dict[int, Grid]:
     """Return value -> (8, 8) share of each cell's pixels, for the values that matter in this image."""
     while values.ndim > 2:
         values = values[values.shape[0] // 2]
     floor = MIN_GRID_SHARE * sum(counts.values())
     common = [v for v, n in counts.items() if n >= floor]
-    return {v: area_means((values == v).view(np.uint8), GRID) for v in common}
-
-
-def _pieces(mask: npt.NDArray[np.bool_], step: int) -> Components:
-    binary = mask.view(np.uint8)
-    # Most values cover a small part of the mask: only that part is labelled.
-    x, y, width, height = cv2.boundingRect(binary)
-    binary = binary[y : y + height, x : x + width]
-    if not binary.size:
-        return Components(0, 0.0)  # thinning lost the value altogether
-    count, _, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    return Components(count - 1, float(np.median(areas)) * step * step)
-
-
-def _cell_weights(length: int, side: int) -> npt.NDArray[np.float32]:
-    """Return (side, length) weights, each row the mean over its part of the axis."""
-    edges = np.linspace(0, length, side + 1)
-    pixels = np.arange(length)
-    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return np.asarray(np.clip(overlap, 0, None) * (side / length), np.float32)
+    return cell_shares(runs or Runs.of(values), common, GRID)
 
 
 def _histogram(image: Image, channel: int) -> npt.NDArray[np.int64]:

@@ -8,7 +8,9 @@ from limner.checks.facts import DatasetFacts
 from limner.checks.files import file_findings
 from limner.checks.label_rows import LabelRow
 from limner.checks.labels import judge_labels
+from limner.checks.names import name_findings
 from limner.checks.objects import ObjectRow, object_rows
+from limner.checks.outliers import outlier_findings
 from limner.checks.splits import split_findings
 from limner.core.config import merge
 from limner.core.finding import Finding, Severity
@@ -53,8 +55,10 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
         *_of_annotations(facts),
         *file_findings(facts),
         *verdict.findings,
-        *class_findings(verdict.rows),
+        *class_findings(verdict.rows, of_images=facts.are_classes),
         *split_findings(facts),
+        *name_findings(facts),
+        *outlier_findings(facts, verdict.proposed),
     ]
     findings.sort(key=lambda finding: _ORDER[finding.severity])
     proposal: dict[str, Any] = {}

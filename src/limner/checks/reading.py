@@ -9,6 +9,7 @@ import cv2
 from limner.checks import measuring
 from limner.checks.facts import GRID, Grid, ImageFacts, ObjectFacts
 from limner.checks.objects import measure_objects
+from limner.checks.runs import Runs
 from limner.core.errors import DataError
 from limner.core.labels import MaskEncoding, ValueMap
 from limner.core.sample import Record
@@ -47,7 +48,14 @@ def read_record(source: Source, record: Record) -> Reading:
         label_file=_label_name(source, record),
     )
     facts = _with_image(facts, source, record)
+    if record.label is not None:
+        return Reading(_with_class(facts, source.read_class(record)))
     return _with_labels(facts, source, record) if record.labels else Reading(facts)
+
+
+def _with_class(facts: ImageFacts, label: int) -> ImageFacts:
+    shape = facts.shape or None
+    return replace(facts, label_kind="class", label_shape=shape, value_counts={label: 1}, num_values=1)
 
 
 def relative(path: Path, root: Path) -> str:
@@ -101,6 +109,7 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
     except _FAILURES as error:
         return Reading(replace(facts, label_error=reason(error)))
     counts, num_values = measuring.count_values(counted)
+    runs = Runs.of(values) if values.ndim == 2 else None
     facts = replace(
         facts,
         label_shape=tuple(values.shape),
@@ -111,9 +120,9 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
         num_values=num_values,
         objects=objects,
         label_problems=problems,
-        components=measuring.components(values, counts),
+        components=measuring.components(runs, counts),
     )
-    return Reading(facts, measuring.value_grids(values, counts))
+    return Reading(facts, measuring.value_grids(values, runs, counts))
 
 
 def _read_labels(

@@ -88,7 +88,7 @@ def ordered_map(work: Callable[[T], R], items: Sequence[T], workers: int) -> Ite
 
 
 def _with_occupancy(reading: Reading, commonest: int) -> ImageFacts:
-    if reading.facts.label_shape is None:
+    if reading.facts.label_shape is None or reading.facts.label_kind == "class":
         return reading.facts
     empty: Grid = np.zeros((GRID, GRID), np.float32)
     return replace(reading.facts, occupancy=np.clip(1 - reading.grids.get(commonest, empty), 0, 1))

@@ -51,6 +51,9 @@ def browse(
     ] = "own",
     side: Annotated[int, typer.Option(min=32, help="Pixels of the longer side of each picture.")] = 300,
     columns: Annotated[int, typer.Option(min=1, help="Pictures beside each other.")] = 4,
+    show: Annotated[
+        bool, typer.Option("--show", help="Open the picture in a window, where there is a screen.")
+    ] = False,
     augment: Annotated[
         bool, typer.Option("--augment", help="What training will see: each step of its augmentation.")
     ] = False,
@@ -100,3 +103,18 @@ def browse(
         )
     console().print(f"{len(done.images)} images, {done.picture.shape[1]} x {done.picture.shape[0]} pixels")
     console().print(f"Written: {done.path}", style="good")
+    if show:
+        _show(target)
+
+
+def _show(picture: Path) -> None:
+    """Open the picture in the viewer that this system opens pictures with."""
+    from limner.cli.console import console
+    from limner.core.host import has_screen
+
+    if not has_screen():
+        console().print(
+            "There is no screen here to open a window on; the file holds the picture.", style="warning"
+        )
+    elif typer.launch(str(picture)) != 0:
+        console().print("This system names no program that opens PNG files.", style="warning")

@@ -55,10 +55,9 @@ def _show_dataset(result: CheckResult) -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_row(Text("data", style="muted"), str(result.source.root))
     grid.add_row(Text("format", style="muted"), f"{result.source.name}: {result.source.title}")
-    grid.add_row(
-        Text("images", style="muted"),
-        f"{len(result.facts.images)}, {labelled} with {'boxes' if result.source.tasks == BOXES else 'masks'}",
-    )
+    kind = "boxes" if result.source.tasks == BOXES else "masks"
+    kind = "classes" if result.facts.are_classes else kind
+    grid.add_row(Text("images", style="muted"), f"{len(result.facts.images)}, {labelled} with {kind}")
     if splits:
         grid.add_row(Text("splits", style="muted"), splits)
     console().print(grid)
@@ -69,6 +68,9 @@ def _show_labels(result: CheckResult) -> None:
     if not result.rows:
         return
     splits = list(result.rows[0].splits)
+    if result.facts.are_classes:
+        _show_classes(result.rows, splits)
+        return
     settled = result.labels is not None or result.proposed_labels == result.source.declared_labels()
     if result.source.tasks == BOXES:
         title = "What the boxes are called, and the pixels under them"
@@ -80,6 +82,16 @@ def _show_labels(result: CheckResult) -> None:
     groups = [splits] if needed <= console().width else [[split] for split in splits]
     for number, group in enumerate(groups):
         console().print(_labels_table(result.rows, values, group, "" if number else title))
+
+
+def _show_classes(rows: Sequence[LabelRow], splits: list[str]) -> None:
+    swatches = [""] if console().color_system else []
+    numbers = ["trained\nas", *splits]
+    shown = table(*swatches, "class", *numbers, numbers=numbers, title="Images of each class")
+    for row in rows:
+        counts = [str(row.splits[split].images) for split in splits]
+        shown.add_row(*([_swatch(row)] if swatches else []), _name(row), _role(row), *counts)
+    console().print(shown)
 
 
 def _show_objects(result: CheckResult) -> None:
@@ -192,7 +204,8 @@ def _show_next(result: CheckResult, data: str) -> None:
     if not result.errors and result.source.tasks == BOXES:
         console().print(f"Next: limner browse {data} (training needs masks)", style="good")
     elif not result.errors:
-        console().print(f"Next: limner train {data}", style="good")
+        verb = "browse" if result.facts.are_classes else "train"
+        console().print(f"Next: limner {verb} {data}", style="good")
     elif unsettled:
         first = f"Mend {'this error' if len(unsettled) == 1 else f'these {len(unsettled)} errors'}, then run"
         console().print(

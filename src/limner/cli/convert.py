@@ -14,7 +14,8 @@ def convert(
         bool, typer.Option("--lossy", help="Convert although something cannot be carried over.")
     ] = False,
     mend: Annotated[
-        bool, typer.Option("--mend", help="Accept what check proposes, and leave out what cannot be read.")
+        bool,
+        typer.Option("--mend", help="Accept what check proposes; leave out copies and what cannot be read."),
     ] = False,
 ) -> None:
     """Write a dataset in another format.
@@ -27,5 +28,5 @@ def convert(
     done = write(source, target, to=to, lossy=lossy, mend=mend, track=tracker())
     for loss in done.losses:
         console().print(f"Not carried over: {loss}", style="warning")
-    console().print(f"{done.num_images} images, {done.num_masks} masks, as {done.format}")
+    console().print(f"{done.num_images} images, {done.num_masks} labelled, as {done.format}")
     console().print(f"Written: {done.path}", style="good")

@@ -19,7 +19,7 @@ def show_fingerprint(found: Fingerprint) -> None:
     console().print(channels)
     has_objects = any(c.num_objects is not None for c in found.classes)
     of_objects = ["objects", "pixels in an object"] if has_objects else []
-    columns = ["pixels", "images", "pieces in an image", "pixels in a piece", *of_objects]
+    columns = ["share", "images", "pieces in an image", "pixels in a piece", *of_objects]
     classes = table("class", *columns, numbers=columns)
     for c in found.classes:
         pieces = "" if c.num_components is None else f"{c.num_components:.0f}"

@@ -24,7 +24,9 @@ def split(
     out: Annotated[
         Path | None, typer.Option(help="Another folder for the lists; dataset.yaml is left alone.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace splits that are there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write though splits are there; these move aside.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would be; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -79,6 +81,8 @@ def _show(result: "SplitResult", *, grouped: bool) -> None:
         for label in result.classes[names[0]]:
             classes.add_row(label, *(str(result.classes[name][label]) for name in names))
         console().print(classes)
+    if result.aside is not None:
+        console().print(f"The old splits were moved to {result.aside}", style="warning")
     for path in result.written:
         console().print(f"Written: {path}", style="good")
     if len(result.folds) > 1 and result.written:

@@ -1,6 +1,7 @@
-"""What the host lets this process have: processor cores, and memory that is still free."""
+"""What the host lets this process have: processor cores, memory that is still free, a folder for caches."""
 
 import os
+import sys
 from pathlib import Path
 
 FALLBACK_BYTES = 2 << 30
@@ -15,6 +16,22 @@ CGROUP_FILES = (
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
 )
 """Limit, use and its parts of a container, as control groups version 2 and 1 say them."""
+
+
+def cache_folder() -> Path:
+    """Return limner's folder for what can be computed again; ``LIMNER_CACHE`` overrules the system's."""
+    if own := os.environ.get("LIMNER_CACHE"):
+        return Path(own)
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "limner" / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "limner"
+
+
+def has_screen() -> bool:
+    """Return whether a window could be seen: there is a display, and nobody looks on from another machine."""
+    if sys.platform in ("win32", "darwin"):
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def num_cores() -> int:

@@ -32,6 +32,8 @@ class Record:
         valid_region: A mask file whose zero pixels are to be ignored (a field of view), or None.
         entry: What the image is called inside label files that serve many images, such as its COCO id; its
             source has read them once and finds the image's part by it.
+        label: What the whole image shows, as its source numbers the classes, or None where labels say more
+            than that (or nothing).
     """
 
     name: str
@@ -40,6 +42,7 @@ class Record:
     split: str | None = None
     valid_region: Path | None = None
     entry: str | None = None
+    label: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Sample:
         spacing_mm: Distance between neighbouring pixels along each spatial axis, in the order of the
             array's axes, or None where it is unknown or meaningless.
         segments: The objects and regions with trained labels, or None where the task has no use for them.
+        label: The trained label of the whole image, or None where labels are not of that kind.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Sample:
     semantic: LabelMap | None = None
     spacing_mm: tuple[float, ...] | None = None
     segments: Segments | None = None
+    label: int | None = None
 
     def __post_init__(self) -> None:
         assert self.image.ndim >= 3, f"an image is (*spatial, C), found shape {self.image.shape}"
@@ -71,7 +76,7 @@ class Sample:
     @property
     def is_labelled(self) -> bool:
         """There is something to compare a prediction with."""
-        return self.semantic is not None or self.segments is not None
+        return self.semantic is not None or self.segments is not None or self.label is not None
 
     @property
     def spatial_shape(self) -> tuple[int, ...]:

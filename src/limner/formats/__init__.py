@@ -1,13 +1,17 @@
 """From disk to samples and back, one file a format; `FORMATS` is the table of contents."""
 
+import gc
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, UnknownNameError, describe
 from limner.formats.ade20k import Ade20k
 from limner.formats.cityscapes import Cityscapes
+from limner.formats.class_folders import ClassFolders
+from limner.formats.class_lists import ClassLists
 from limner.formats.coco_instances import CocoInstances
 from limner.formats.coco_panoptic import CocoPanoptic
 from limner.formats.coco_stuff import CocoStuff
@@ -15,17 +19,22 @@ from limner.formats.coloured_masks import ColouredMasks
 from limner.formats.cvat import Cvat
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.file_tree import FileTree, list_files, listed_once
+from limner.formats.icdar_text import IcdarText
+from limner.formats.index_cache import Dates, keep, recall
 from limner.formats.instance_masks import InstanceMasks
 from limner.formats.label_studio import LabelStudio
 from limner.formats.labelme import Labelme
 from limner.formats.listed_pairs import ListedPairs
 from limner.formats.mapillary_vistas import MapillaryVistas, MapillaryVistas12
+from limner.formats.mmocr_text import MmocrText
 from limner.formats.paired_folders import PairedFolders, explain_no_pairs
 from limner.formats.polyps import Polyps
 from limner.formats.retinal_vessels import RetinalVessels
 from limner.formats.source import Source
 from limner.formats.voc import Voc
 from limner.formats.voc_boxes import VocBoxes
+from limner.formats.write_class_folders import WriteClassFolders
+from limner.formats.write_class_list import WriteClassList
 from limner.formats.write_coco_instances import WriteCocoInstances
 from limner.formats.write_coco_panoptic import WriteCocoPanoptic
 from limner.formats.write_labelme import WriteLabelme
@@ -42,9 +51,11 @@ FORMATS: dict[str, type[Source]] = {
     for source in (
         *(Cityscapes, MapillaryVistas, MapillaryVistas12, Ade20k, CocoStuff, RetinalVessels, Polyps),
         *(CocoPanoptic, CocoInstances),
+        *(MmocrText, IcdarText),
         *(Voc, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
         # Where masks lie beside drawings, the masks are what somebody exported to be trained on.
         *(Cvat, Labelme, LabelStudio, VocBoxes, Yolo),
+        *(ClassLists, ClassFolders),
     )
 }
 
@@ -54,6 +65,7 @@ WRITERS: dict[str, type[Writer]] = {
     for writer in (
         *(WritePairedFolders, WriteVoc),
         *(WriteCocoInstances, WriteCocoPanoptic, WriteLabelme, WriteYolo, WriteVocBoxes),
+        *(WriteClassFolders, WriteClassList),
     )
 }
 """The formats that `limner convert` writes; each is read back by the row of the same name in `FORMATS`."""
@@ -71,11 +83,27 @@ def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source
         ConfigError: `dataset.yaml` cannot be used.
         UnknownNameError: `dataset.yaml` names a format that does not exist.
     """
-    with listed_once():
+    with listed_once(), _without_collector():
         return _open(Path(path).expanduser(), settings)
 
 
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Spare Python its search for cycles, which looks at all of a million new paths again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _open(root: Path, settings: DatasetFile | None) -> Source:
+    if root.is_dir():
+        settings = read_dataset_file(root) if settings is None else settings
+        if known := recall(root, settings, FORMATS):
+            return known
     tree = list_files(root)
     if tree.is_empty:
         raise DataError(
@@ -86,13 +114,17 @@ def _open(root: Path, settings: DatasetFile | None) -> Source:
                 mend="Put them there, such as in images/ and masks/, or name the folder that holds them.",
             )
         )
-    settings = read_dataset_file(root) if settings is None else settings
+    assert settings is not None, "a folder that is listed is there"
     if settings.format is not None and settings.format not in FORMATS:
         raise UnknownNameError("format", settings.format, FORMATS)
     formats = [FORMATS[settings.format]] if settings.format else list(FORMATS.values())
+    dates = Dates.of(root, tree)
     for source in formats:
         if source.recognise(root, settings):
-            return source(root, settings)
+            opened = source(root, settings)
+            if dates is not None:
+                keep(opened, settings, dates)
+            return opened
     raise _unknown_layout(root, tree, settings, formats)
 
 

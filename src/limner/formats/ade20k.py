@@ -20,7 +20,7 @@ class Ade20k(KnownLayout):
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
         """Recognise it by objectInfo150, or by names such as ADE_train_00000001."""
-        images, masks = names_of(tree.images, "images"), names_of(tree.images, "annotations")
+        images, masks = names_of(tree, "images"), names_of(tree, "annotations")
         if not (images and masks):
             return None
         listed = next((p for p in tree.others if p.name.casefold() in _NAME_LISTS), None)

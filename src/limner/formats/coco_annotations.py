@@ -1,9 +1,16 @@
-"""The annotations of COCO's instance files, looked at one by one."""
+"""The annotations of COCO's instance files: told apart by image, and looked at one by one.
 
-from collections.abc import Iterator
+Shape legend: M annotations of a file.
+"""
+
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from limner.formats.coco_annotation_list import Head
 from limner.formats.coco_json import CocoFile, CocoImage, Id, plain_id
 from limner.formats.drawn import Box, Drawn, Shape
 from limner.formats.problems import Problems, Report
@@ -34,44 +41,78 @@ def read_runs(counts: str) -> list[int]:
     return runs
 
 
-def drawable(file: CocoFile, problems: Problems) -> Iterator[tuple[Id, Drawn]]:
-    """Yield image id and annotation of everything that can be drawn; what cannot goes into `problems`."""
+def places_of_images(file: CocoFile, problems: Problems) -> npt.NDArray[np.int64]:
+    """Return (M,) the place of each annotation's image in ``file.images``, or -1 where it cannot be used.
+
+    Shapes are not looked at: `drawn_of` does that when the image is read.
+    """
+    heads = file.annotations.heads
+    _say_repeated([head.id for head in heads], file, problems)
+    images = _places([head.image_id for head in heads], list(file.images))
+    categories = _places([head.category_id for head in heads], list(file.categories))
+    usable = (images >= 0) & (categories >= 0)
+    for position in np.flatnonzero(~usable).tolist():
+        _say_unknown(file, heads[position], position, problems)
+    return np.where(usable, images, -1)
+
+
+def _places(ids: Sequence[object], known: Sequence[Id]) -> npt.NDArray[np.int64]:
+    """Return (M,) the place of each id among the known ones, or -1; a million numbers take half a second."""
+    if not known or {*map(type, ids), *map(type, known)} - {int}:
+        place_of: dict[object, int] = {number: place for place, number in enumerate(known)}
+        return np.array([place_of.get(plain_id(value), -1) for value in ids], np.int64)
+    table = np.array(known)
+    order = np.argsort(table)
+    wanted = np.array(ids)
+    found = order[np.searchsorted(table, wanted, sorter=order).clip(max=len(table) - 1)]
+    return np.where(table[found] == wanted, found, -1)
+
+
+def _say_repeated(ids: Sequence[object], file: CocoFile, problems: Problems) -> None:
+    if {*map(type, ids)} <= {int} and len(set(ids)) == len(ids):
+        return
     seen: set[Id] = set()
-    for position, row in enumerate(file.annotations):
-        number = plain_id(row.get("id"))
-        name = position if number is None else number
-        where = f"{file.path}, annotation {name}"
-        if number is not None and number in seen:
-            problems.add("annotation-listed-twice", where, "the id stands twice")
-        seen.add(name)
-        image = _image_of(row, file, where, problems)
-        value = _value_of(row, file, where, problems)
-        if image is None or value is None:
-            continue
-        report = problems.at(f"{where} ({image.file_name})")
-        box = _box(row, image, report)
-        shapes = _shapes(row, image, box, report)
-        if shapes:
-            yield image.id, Drawn(value, shapes, bool(row.get("iscrowd")), box=box, name=f"annotation {name}")
+    for number in map(plain_id, ids):
+        if number in seen:
+            problems.add("annotation-listed-twice", _where(file, number), "the id stands twice")
+        elif number is not None:
+            seen.add(number)
 
 
-def _image_of(row: dict[str, Any], file: CocoFile, where: str, problems: Problems) -> CocoImage | None:
-    number = plain_id(row.get("image_id"))
-    if number is None:
+def _where(file: CocoFile, number: Id) -> str:
+    return f"{file.path}, annotation {number}"
+
+
+def _say_unknown(file: CocoFile, head: Head, position: int, problems: Problems) -> None:
+    number, image, category = plain_id(head.id), plain_id(head.image_id), plain_id(head.category_id)
+    where = _where(file, position if number is None else number)
+    if image is None:
         problems.add("annotation-malformed", where, "no usable `image_id`")
-    elif number not in file.images:
-        problems.add("annotation-image-unknown", where, f"image id {number}")
-    return None if number is None else file.images.get(number)
-
-
-def _value_of(row: dict[str, Any], file: CocoFile, where: str, problems: Problems) -> int | None:
-    number = plain_id(row.get("category_id"))
-    if number is None:
+    elif image not in file.images:
+        problems.add("annotation-image-unknown", where, f"image id {image}")
+    if category is None:
         problems.add("annotation-malformed", where, "no usable `category_id`")
-    elif number not in file.categories:
-        problems.add("category-unknown", where, f"category id {number}, which nobody defined")
-    known = None if number is None else file.categories.get(number)
-    return None if known is None else known.values[0]
+    elif category not in file.categories:
+        problems.add("category-unknown", where, f"category id {category}, which nobody defined")
+
+
+def drawn_of(
+    row: dict[str, Any], value: int, image: CocoImage, where: str, problems: Problems
+) -> Drawn | None:
+    """Return what an annotation draws, or None where it draws nothing; why goes into `problems`.
+
+    Args:
+        row: As it is in the file.
+        value: The mask value of its category.
+        image: The image it belongs to, its size known.
+        where: Names file and annotation.
+        problems: Takes what is wrong with it.
+    """
+    report = problems.at(f"{where} ({image.file_name})")
+    box = _box(row, image, report)
+    shapes = _shapes(row, image, box, report)
+    name = f"annotation {row.get('id', 'without id')}"
+    return Drawn(value, shapes, bool(row.get("iscrowd")), box=box, name=name) if shapes else None
 
 
 def _box(row: dict[str, Any], image: CocoImage, report: Report) -> Box | None:

@@ -1,15 +1,19 @@
 """COCO's instance JSON: polygons, run lengths and crowds, with the images anywhere beside it."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import replace
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from limner.core.dataset_file import DatasetFile
-from limner.core.errors import DataError
+from limner.core.errors import DataError, describe
+from limner.core.labels import LabelClass
 from limner.core.sample import Record
-from limner.formats.coco_annotations import drawable
+from limner.formats.coco_annotation_list import AnnotationList
+from limner.formats.coco_annotations import drawn_of, places_of_images
 from limner.formats.coco_json import (
     CocoFile,
     CocoImage,
@@ -17,14 +21,23 @@ from limner.formats.coco_json import (
     ImageFinder,
     nothing_listed,
     one_table,
+    plain_id,
     read_coco,
     sniff,
 )
 from limner.formats.drawn import Drawn
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.images import image_header
-from limner.formats.object_source import ObjectSource
+from limner.formats.object_source import BOXES, ObjectSource
 from limner.formats.problems import Problems
+
+
+class _File(NamedTuple):
+    """One JSON: its path in the dataset, its annotations sorted by image, category -> mask value."""
+
+    path: PurePosixPath
+    annotations: AnnotationList
+    values: dict[Id, int]
 
 
 class CocoInstances(ObjectSource):
@@ -32,6 +45,13 @@ class CocoInstances(ObjectSource):
 
     name = "coco-instances"
     title = "COCO's JSON of instances (images, annotations, categories), with the images beside it"
+
+    def __init__(self, root: Path, settings: DatasetFile) -> None:
+        # Filled by `index`: the annotations of each file in the order of its images; and a record's entry ->
+        # the file's number, the first and last place there, height and width (0 where the JSON is silent).
+        self._files: list[_File] = []
+        self._places: dict[str, tuple[int, int, int, int, int]] = {}
+        super().__init__(root, settings)
 
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
@@ -51,21 +71,24 @@ class CocoInstances(ObjectSource):
         if not files:
             raise nothing_listed(self.root, tree, "instances")
         self._categories = one_table(files)
-        taken: dict[str, Record] = {}
+        taken: set[str] = set()
+        listed: set[PurePosixPath] = set()
         for file in files:
-            for record in self._records(file, finder, problems):
+            for path, record in self._records(file, finder, problems):
+                listed.add(path)
                 if record.name in taken:
                     problems.add("image-in-two-files", str(file.path), f"{record.name} stands in another too")
                 else:
-                    taken[record.name] = record
+                    taken.add(record.name)
                     yield record
-        listed = {record.image for record in taken.values()}
         for image in tree.images:
-            if self.root / image not in listed:
+            if image not in listed:
                 problems.add("image-not-listed", str(image), "an image that no JSON lists")
 
-    def _records(self, file: CocoFile, finder: ImageFinder, problems: Problems) -> Iterator[Record]:
-        """Pack the annotations of each image of a file, and yield its record."""
+    def _records(
+        self, file: CocoFile, finder: ImageFinder, problems: Problems
+    ) -> Iterator[tuple[PurePosixPath, Record]]:
+        """Note where the annotations of each image of a file stand; yield its path and its record."""
         there: dict[Id, PurePosixPath] = {}
         near = [*reversed(file.path.parts[:-1]), *([file.split] if file.split else [])]
         for image in file.images.values():
@@ -76,32 +99,99 @@ class CocoInstances(ObjectSource):
                 )
             else:
                 there[image.id] = path
-        file = replace(file, images={i: self._sized(image, there) for i, image in file.images.items()})
-        drawn: dict[Id, list[Drawn]] = defaultdict(list)
-        for number, one in drawable(file, problems):
-            drawn[number].append(one)
-        for number, path in there.items():
-            image, entry = file.images[number], f"{file.path}#{number}"
-            size = image.height or 0, image.width or 0
-            self.keep(entry, drawn[number], size, where=str(file.path), file=str(path))
-            yield Record(
-                path.with_suffix("").as_posix(),
-                self.root / path,
-                (self.root / file.path,),
-                file.split,
-                entry=entry,
-            )
+        places = places_of_images(file, problems)
+        order = np.argsort(places, kind="stable")
+        bounds = np.searchsorted(places[order], np.arange(len(file.images) + 1)).tolist()
+        self._count_masks(file, places)
+        values = {number: known.values[0] for number, known in file.categories.items()}
+        self._files.append(_File(file.path, file.annotations.chosen(order), values))
+        label, split = (self.root / file.path,), file.split
+        for place, image in enumerate(file.images.values()):
+            if path := there.get(image.id):
+                entry = f"{file.path}#{image.id}"
+                size = image.height or 0, image.width or 0
+                self._places[entry] = len(self._files) - 1, bounds[place], bounds[place + 1], *size
+                name = str(path).removesuffix(path.suffix)
+                yield path, Record(name, self.root / path, label, split, entry=entry)
 
-    def _sized(self, image: CocoImage, there: dict[Id, PurePosixPath]) -> CocoImage:
-        """Take the size from the image file where the JSON leaves it out."""
-        if image.height is not None and image.width is not None:
-            return image
-        height, width = 1, 1
-        if image.id in there:
-            # An image that cannot be read is reported when it is read.
-            with suppress(DataError):
-                height, width = image_header(self.root / there[image.id]).stored_shape
-        return replace(image, height=height, width=width)
+    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+        """Return where the annotations of each image stand; None where a file had to be kept as text."""
+        if any(file.annotations.text is not None for file in self._files):
+            return None
+        classes = [[c.name, c.values[0], c.color, c.is_thing] for c in self._categories]
+        files = [[str(f.path), f.annotations.stamp, list(f.values.items())] for f in self._files]
+        state: dict[str, npt.NDArray[Any]] = {
+            "places": np.array([self._places[str(r.entry)] for r in self.records], np.int64).reshape(-1, 5),
+            "meta_coco": np.frombuffer(json.dumps([classes, files, self.tasks == BOXES]).encode(), np.uint8),
+        }
+        for number, file in enumerate(self._files):
+            state[f"bounds_{number}"] = np.stack([file.annotations.starts, file.annotations.stops])
+        return state
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take back what `kept` gave."""
+        classes, files, only_boxes = json.loads(state["meta_coco"].tobytes())
+        self._files, self._entries, self._numbers = [], {}, {}
+        table = self.settings.label_table()
+        self._value_of = None if table is None else {value: value for value in table.trained_as}
+        if only_boxes:
+            self.tasks = BOXES
+        self._categories = tuple(
+            LabelClass(name, (value,), (color[0], color[1], color[2]), is_thing)
+            for name, value, color, is_thing in classes
+        )
+        for number, (path, stamp, values) in enumerate(files):
+            starts, stops = state[f"bounds_{number}"]
+            listed = AnnotationList(self.root / path, starts, stops, (stamp[0], stamp[1]))
+            self._files.append(_File(PurePosixPath(path), listed, dict(map(tuple, values))))
+        rows = map(tuple, state["places"].tolist())
+        self._places = {str(r.entry): row for r, row in zip(self.records, rows, strict=True)}
+
+    def _count_masks(self, file: CocoFile, places: npt.NDArray[np.int64]) -> None:
+        """Tell annotations with a mask from those of a box alone."""
+        heads, names = file.annotations.heads, [image.file_name for image in file.images.values()]
+        bare = {position for position, head in enumerate(heads) if not head.has_mask}
+        self._num_masks += int((places >= 0).sum()) - sum(places[i] >= 0 for i in bare)
+        for head, place in ((heads[i], int(places[i])) for i in sorted(bare)):
+            if place >= 0 and head.has_box:
+                where = f"{file.path}#{plain_id(head.image_id)}, annotation {head.id}"
+                self._boxes.add("annotation-without-mask", where, "a box only", file=names[place])
+
+    def label_problems(self, record: Record) -> Problems:
+        """Return what is wrong with the image's annotations; those that draw nothing are left out."""
+        problems = Problems()
+        self._drawn(record, problems)
+        problems.take(super().label_problems(record))
+        return problems
+
+    def listed_objects(self, record: Record) -> list[Drawn]:
+        """Parse the annotations of the image."""
+        return self._drawn(record, Problems())
+
+    def size_of(self, record: Record) -> tuple[int, int]:
+        """Return height and width as the JSON states them, else those of the stored image."""
+        *_, height, width = self._place(record)
+        if not (height and width):
+            height, width = image_header(record.image).stored_shape
+        return height, width
+
+    def _drawn(self, record: Record, problems: Problems) -> list[Drawn]:
+        """Return the annotations of an image that can be drawn."""
+        number, first, last, *_ = self._place(record)
+        file, (height, width) = self._files[number], self.size_of(record)
+        image = CocoImage(0, record.image.name, height, width)
+        drawn = []
+        for row in file.annotations.rows(range(first, last)):
+            where = f"{file.path}, annotation {row.get('id', 'without id')}"
+            category = plain_id(row.get("category_id"))
+            assert category is not None, "annotations of no category are left out when the file is indexed"
+            drawn.append(drawn_of(row, file.values[category], image, where, problems))
+        return [one for one in drawn if one]
+
+    def _place(self, record: Record) -> tuple[int, int, int, int, int]:
+        if record.entry not in self._places:
+            raise DataError(describe("The COCO annotations do not list the image", where=record.image))
+        return self._places[record.entry]
 
 
 def instance_files(root: Path, tree: FileTree) -> tuple[Sequence[PurePosixPath], Sequence[PurePosixPath]]:

@@ -10,8 +10,9 @@ from urllib.parse import urlparse
 
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelClass, distinct_color
+from limner.formats.coco_annotation_list import AnnotationList, read_lists
 from limner.formats.file_tree import FileTree
-from limner.formats.json_files import ends, parse, unreadable
+from limner.formats.json_files import ends, unreadable
 from limner.formats.problems import Problems
 
 Id = int | str
@@ -42,13 +43,13 @@ class CocoFile:
         path: Relative to the dataset folder.
         images: Id -> image.
         categories: Id -> class; ``values`` are the mask values that stand for it.
-        annotations: As they are in the file.
+        annotations: One after another as they are in the file; parsed when they are asked for.
     """
 
     path: PurePosixPath
     images: dict[Id, CocoImage]
     categories: dict[Id, LabelClass]
-    annotations: list[dict[str, Any]]
+    annotations: AnnotationList
 
     @property
     def split(self) -> str | None:
@@ -94,9 +95,13 @@ def read_coco(root: Path, path: PurePosixPath, problems: Problems) -> CocoFile:
     Raises:
         DataError: It is no JSON, or lacks one of the three lists.
     """
-    whole = _parse(root / path)
-    rows = {name: _rows(whole, name, root / path) for name in ("images", "annotations", "categories")}
-    if any(isinstance(row.get(key), str) for group in rows.values() for row in group for key in ID_KEYS):
+    try:
+        whole, annotations = read_lists(root / path)
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(root / path, str(error)) from None
+    rows = {name: _rows(whole, name, root / path) for name in ("images", "categories")}
+    listed = (row.get(key) for group in rows.values() for row in group for key in ID_KEYS)
+    if annotations.has_text_ids or any(isinstance(value, str) for value in listed):
         problems.add("ids-are-text", str(path), "ids are written as text")
     images: dict[Id, CocoImage] = {}
     for row in rows["images"]:
@@ -109,7 +114,7 @@ def read_coco(root: Path, path: PurePosixPath, problems: Problems) -> CocoFile:
             problems.add(
                 "not-exhaustive", f"{path}, image {image.id}", f"not all objects of {image.file_name}"
             )
-    return CocoFile(path, images, _categories(rows["categories"], path, problems), rows["annotations"])
+    return CocoFile(path, images, _categories(rows["categories"], path, problems), annotations)
 
 
 WHAT = "The COCO annotations"
@@ -124,13 +129,6 @@ def plain_id(value: object) -> Id | None:
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    whole = parse(path, what=WHAT, expected=EXPECTED)
-    if not isinstance(whole, dict):
-        raise _unreadable(path, f"a {type(whole).__name__} rather than an object")
-    return whole
 
 
 def _rows(whole: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
@@ -204,8 +202,10 @@ class ImageFinder:
             file_name: As the JSON has it.
             near: Folder names and words that are preferred, such as the split, strongest first.
         """
+        same = self._by_name.get(file_name.rpartition("/")[2], [])
+        if len(same) == 1:
+            return same[0]
         wanted = PurePosixPath(file_name)
-        same = self._by_name.get(wanted.name, [])
         parts = [part for part in wanted.parts if part not in (".", "..", "/")]
         found = [path for path in same if list(path.parts[-len(parts) :]) == parts] or same
         words = [word.casefold() for word in near]

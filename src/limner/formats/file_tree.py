@@ -1,11 +1,14 @@
 """Which image files lie under a folder: hidden files and litter left out, link loops survived."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from limner.core.errors import DataError, describe
 from limner.formats.pixels import IMAGE_SUFFIXES
@@ -24,6 +27,7 @@ class FileTree:
         linked_again: Links to a folder that is already listed (a loop, or a second way in).
         unreadable: Folders that may not be listed.
         garbled: What has a name that is no text, written with its bytes as ``\xff``; it is passed over.
+        folder_dates: Every folder, and its time of change in nanoseconds before it was listed.
     """
 
     images: tuple[PurePosixPath, ...]
@@ -32,11 +36,35 @@ class FileTree:
     linked_again: tuple[PurePosixPath, ...]
     unreadable: tuple[PurePosixPath, ...]
     garbled: tuple[PurePosixPath, ...] = ()
+    folder_dates: tuple[tuple[str, int], ...] = ()
+
+    @cached_property
+    def remembered(self) -> dict[object, Any]:
+        """What formats worked out from the names, and need again while the folder is opened."""
+        return {}
+
+    @cached_property
+    def images_in(self) -> dict[PurePosixPath, tuple[PurePosixPath, ...]]:
+        """Folder -> the images directly in it."""
+        folders: dict[str, list[PurePosixPath]] = defaultdict(list)
+        for path in self.images:
+            folders[folder_of(path)].append(path)
+        return {PurePosixPath(folder): tuple(paths) for folder, paths in folders.items()}
+
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """The names of the images without suffix."""
+        return tuple(path.stem for path in self.images)
 
     @property
     def is_empty(self) -> bool:
         """There is no file at all."""
         return not (self.images or self.others)
+
+
+def folder_of(path: PurePosixPath) -> str:
+    """Return the folder of a path as text, empty for the dataset folder; much faster than ``path.parent``."""
+    return str(path).rpartition("/")[0]
 
 
 _LISTED: ContextVar[dict[Path, FileTree] | None] = ContextVar("listed", default=None)
@@ -70,7 +98,8 @@ def _list(root: Path) -> FileTree:
     if not root.is_dir():
         raise _not_a_folder(root)
     # Plain strings until the end: paths as objects are the slow part of listing 100,000 files.
-    found: dict[str, list[str]] = {f.name: [] for f in fields(FileTree)}
+    found: dict[str, list[str]] = {f.name: [] for f in fields(FileTree) if f.name != "folder_dates"}
+    dates: list[tuple[str, int]] = []
     visited: set[tuple[int, int]] = set()
     pending = [""]
     while pending:
@@ -81,6 +110,7 @@ def _list(root: Path) -> FileTree:
                 found["linked_again"].append(folder.rstrip("/"))
                 continue
             visited.add((status.st_dev, status.st_ino))
+            dates.append((folder.rstrip("/"), status.st_mtime_ns))
             entries = list(_entries(root / folder))
         except OSError:
             if not folder:
@@ -102,7 +132,8 @@ def _list(root: Path) -> FileTree:
             pending.insert(0 if entry.is_symlink() else len(pending), path + "/")
             if is_image:
                 found["image_named_folders"].append(path)
-    return FileTree(**{kind: tuple(map(PurePosixPath, sorted(paths))) for kind, paths in found.items()})
+    listed = {kind: tuple(map(PurePosixPath, sorted(paths))) for kind, paths in found.items()}
+    return FileTree(**listed, folder_dates=tuple(dates))
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

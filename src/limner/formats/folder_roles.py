@@ -13,6 +13,7 @@ from limner.formats.affixes import (
     has_other_affix,
     without_count,
 )
+from limner.formats.file_tree import folder_of
 from limner.formats.folder_words import FolderName, Role, read_folder_name
 from limner.formats.pairing import Item
 
@@ -36,11 +37,11 @@ class Roles:
 def assign_roles(paths: Iterable[PurePosixPath]) -> Roles:
     """Sort files into images, labels, fields of view and labels that are not used."""
     sites: dict[Site, list[tuple[Item, Role | None]]] = defaultdict(list)
-    names: dict[PurePosixPath, tuple[FolderName, ...]] = {}
+    names: dict[str, tuple[FolderName, ...]] = {}
     for path in paths:
-        folder = path.parent
+        folder = folder_of(path)
         if folder not in names:
-            names[folder] = tuple(read_folder_name(part) for part in folder.parts)
+            names[folder] = tuple(read_folder_name(part) for part in path.parts[:-1])
         item, role = _item(path, names[folder])
         sites[item.site].append((item, role))
     sorted_out: dict[Role, list[Item]] = defaultdict(list)
@@ -59,9 +60,10 @@ def _item(path: PurePosixPath, names: tuple[FolderName, ...]) -> tuple[Item, Rol
             role, folder = name.role, part
     site = tuple(word for name in names for word in name.words)
     split = next((name.split for name in names if name.split), None)
-    if role == "label" and has_other_affix(path.stem):
+    stem = path.stem
+    if role == "label" and has_other_affix(stem):
         role = "other_label"
-    return Item(path, unicodedata.normalize("NFC", path.stem), site, split, folder), role
+    return Item(path, unicodedata.normalize("NFC", stem), site, split, folder), role
 
 
 def _settle(members: list[tuple[Item, Role | None]]) -> list[tuple[Item, Role]]:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Role = Literal["image", "label", "other_label", "valid_region"]
@@ -67,6 +68,7 @@ class FolderName:
     is_manual: bool = False
 
 
+@lru_cache(maxsize=10_000)
 def read_folder_name(name: str) -> FolderName:
     """Take a folder's name apart: ``train_masks``, ``imagesTr``, ``trainannot``, ``1st_manual``, ...
 

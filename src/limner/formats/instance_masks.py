@@ -122,11 +122,8 @@ def _image_folders(
     tree: FileTree,
 ) -> dict[PurePosixPath, tuple[list[PurePosixPath], list[PurePosixPath]]]:
     """Return image folder -> (images, masks) for every folder that has both subfolders, or one of them."""
-    in_folder: dict[PurePosixPath, list[PurePosixPath]] = defaultdict(list)
-    for path in tree.images:
-        in_folder[path.parent].append(path)
     folders: dict[PurePosixPath, tuple[list[PurePosixPath], list[PurePosixPath]]] = {}
-    for folder, paths in in_folder.items():
+    for folder, paths in tree.images_in.items():
         kind = folder.name.casefold()
         if kind in (_IMAGES, _MASKS) and len(folder.parts) >= 2:
             folders.setdefault(folder.parent, ([], []))[kind == _MASKS].extend(paths)

@@ -1,9 +1,8 @@
 """Layouts of public datasets: pairs by name, whose folders also settle what the mask values mean."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from limner.core.dataset_file import DatasetFile
@@ -95,7 +94,8 @@ def _ignored(settings: DatasetFile, labels: LabelTable | None) -> dict[str, Any]
     return {"ignored": [*own, *(v for v in labels.ignored_values if v not in taken and v not in own)]}
 
 
-def names_of(paths: Sequence[PurePosixPath], folder: str) -> list[str]:
-    """Return the stems of the files that have a folder of this name above them, capitals or not."""
+def names_of(tree: FileTree, folder: str) -> list[str]:
+    """Return the stems of the images that have a folder of this name above them, capitals or not."""
     wanted = folder.casefold()
-    return [p.stem for p in paths if wanted in (part.casefold() for part in p.parts[:-1])]
+    inside = (paths for f, paths in tree.images_in.items() if wanted in str(f).casefold().split("/"))
+    return [path.stem for paths in inside for path in paths]

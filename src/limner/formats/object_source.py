@@ -156,8 +156,7 @@ class ObjectSource(Source):
         Raises:
             DataError: The label file of this image could not be read.
         """
-        entry = self._entry(record)
-        drawn: Iterator[Drawn] = iter(unpack(entry.packed))
+        drawn: Iterator[Drawn] = iter(self.listed_objects(record))
         if self._value_of is not None:
             values = self._value_of
             drawn = (replace(one, value=values[one.value]) for one in drawn if one.value in values)
@@ -167,6 +166,10 @@ class ObjectSource(Source):
         if self.boxes_are_masks and self.tasks != BOXES:
             drawn = (one.outlined() for one in drawn)
         return list(drawn)
+
+    def listed_objects(self, record: Record) -> list[Drawn]:
+        """Return the objects of an image as they were listed."""
+        return unpack(self._entry(record).packed)
 
     def size_of(self, record: Record) -> tuple[int, int]:
         """Return height and width of the labels: as their file states, else those of the image."""

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy.typing as npt
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
@@ -29,13 +32,14 @@ class PairedFolders(Source):
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
         """Return the evidence that `root` has this layout, or None."""
-        layout = _Layout.read(list_files(root).images, settings)
+        layout = _layout(list_files(root), settings)
         return layout.evidence if layout.pairing.label_of or layout.pairing.ambiguous else None
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List one record for each image."""
         tree = list_files(self.root)
-        layout = _Layout.read(self.paths(tree), self.settings)
+        paths = self.paths(tree)
+        layout = _layout(tree, self.settings) if paths is tree.images else _Layout.read(paths, self.settings)
         records = layout.records(self.root)
         lists = lists_beside(tree, records)
         records, split_findings = apply_split_lists(records, self.root, self.settings, lists)
@@ -50,6 +54,10 @@ class PairedFolders(Source):
         """Return the files that take part in pairing: those named like images."""
         return tree.images
 
+    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+        """Return nothing: the records and settings are all there is."""
+        return {}
+
     def read_image(self, record: Record) -> Image:
         """Read the image upright, alpha dropped."""
         return read_image(record.image)
@@ -63,7 +71,7 @@ class PairedFolders(Source):
 
 def explain_no_pairs(tree: FileTree, settings: DatasetFile) -> str:
     """Return why images and masks that seem to be there were not paired, one sentence, or an empty string."""
-    roles = _Layout.read(tree.images, settings).roles
+    roles = _layout(tree, settings).roles
     if not (roles.images and roles.labels):
         return ""
     return (
@@ -74,7 +82,7 @@ def explain_no_pairs(tree: FileTree, settings: DatasetFile) -> str:
 
 def masks_by_name(tree: FileTree, settings: DatasetFile) -> tuple[PurePosixPath, ...]:
     """Return the masks that pairing by name gives to images, sorted."""
-    labels = _Layout.read(tree.images, settings).pairing.label_of.values()
+    labels = _layout(tree, settings).pairing.label_of.values()
     return tuple(sorted(label.path for label in labels))
 
 
@@ -114,6 +122,15 @@ class _Layout:
                 Record(name, root / image.path, labels, split, root / region.path if region else None)
             )
         return tuple(sorted(records, key=lambda record: record.name))
+
+
+def _layout(tree: FileTree, settings: DatasetFile) -> _Layout:
+    """Pair all files once, though several formats ask."""
+    key = ("layout", settings.images, settings.masks, settings.valid_region)
+    if key not in tree.remembered:
+        tree.remembered[key] = _Layout.read(tree.images, settings)
+    layout: _Layout = tree.remembered[key]
+    return layout
 
 
 def _unique_names(images: tuple[Item, ...]) -> dict[Item, str]:

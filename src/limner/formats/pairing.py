@@ -86,6 +86,8 @@ def pair(images: Sequence[Item], labels: Sequence[Item]) -> Pairing:
 
 
 def _find_candidates(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
+    if not labels:
+        return {}, "by the same name"
     candidates, way = _by_name(images, labels)
     for search in (_by_affixes, _by_shared_affix):
         if len(candidates) == len(images):

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from limner.core.finding import MOST_FILES, Finding, Severity
-from limner.formats.file_tree import FileTree
+from limner.formats.file_tree import FileTree, folder_of
 from limner.formats.pairing import Item, Pairing
 
 
@@ -45,8 +45,8 @@ def tree_findings(tree: FileTree) -> list[Finding]:
 
 def folders_of(items: Iterable[Item]) -> str:
     """Return the folders that files lie in, the fullest first."""
-    counts = Counter(str(item.path.parent) for item in items)
-    names = ["the dataset folder" if f == "." else f"{f}/" for f, _ in counts.most_common(4)]
+    counts = Counter(folder_of(item.path) for item in items)
+    names = ["the dataset folder" if not f else f"{f}/" for f, _ in counts.most_common(4)]
     return ", ".join(names) + (f" and {len(counts) - 4} more folders" if len(counts) > 4 else "")
 
 

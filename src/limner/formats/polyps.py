@@ -32,8 +32,8 @@ class Polyps(KnownLayout):
 
 
 def _kvasir(tree: FileTree) -> Known | None:
-    masks = [path for path in tree.images if path.parent.name.casefold() == "masks"]
-    names = names_of(tree.images, "images") + [path.stem for path in masks]
+    masks = [p for f, paths in tree.images_in.items() if f.name.casefold() == "masks" for p in paths]
+    names = names_of(tree, "images") + [path.stem for path in masks]
     matching = sum(_KVASIR_NAME.fullmatch(name) is not None for name in names)
     if not masks or matching < 0.9 * len(names):
         return None
@@ -42,7 +42,7 @@ def _kvasir(tree: FileTree) -> Known | None:
 
 
 def _clinic(tree: FileTree) -> Known | None:
-    folders = {path.parent for path in tree.images}
+    folders = tree.images_in
     places = sorted(
         {f.parent for f in folders if f.name == "Original" and f.parent / "Ground Truth" in folders}
     )
@@ -50,7 +50,7 @@ def _clinic(tree: FileTree) -> Known | None:
         return None
     # The download holds everything twice, as TIFF and as PNG.
     place = next((p for p in places if p.name.upper() == "PNG"), places[0])
-    masks = [path for path in tree.images if path.parent == place / "Ground Truth"]
+    masks = list(tree.images_in[place / "Ground Truth"])
     if not all(path.stem.isdigit() for path in masks):
         return None
     labels, said = _labels(masks)

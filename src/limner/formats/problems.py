@@ -148,6 +148,7 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     "polygon-outside-image": (_W, "points inside the image", "It is cut at the border. " + _EXPORT),
     "annotation-empty": (_W, "an area of a pixel or more", "Left out. " + _EXPORT),
     "rle-wrong-length": (_W, "runs that add up to height x width", "Left out. " + _EXPORT),
+    "text-ignored": (_N, "", "Nothing need be done: no loss and no score looks at these words."),
     "ids-are-text": (_N, "numbers", "Nothing need be done: text is compared as the number that it spells."),
     "other-annotations-not-used": (_N, "one set of annotations", "Name another folder to use them."),
 }

@@ -37,7 +37,7 @@ class RetinalVessels(KnownLayout):
                 masks="**/{stem}_1stHO.*",
             )
         first = _first(tree, _STARE)
-        if not first or "stare-images" not in {path.parent.name for path in tree.images}:
+        if not first or "stare-images" not in {folder.name for folder in tree.images_in}:
             return None
         return Known(
             f"STARE, by {first}: the masks of Adam Hoover (ah) are used, 255 is a vessel",
@@ -48,4 +48,4 @@ class RetinalVessels(KnownLayout):
 
 
 def _first(tree: FileTree, names: re.Pattern[str]) -> PurePosixPath | None:
-    return next((path for path in tree.images if names.fullmatch(path.stem)), None)
+    return next((p for p, stem in zip(tree.images, tree.stems, strict=True) if names.fullmatch(stem)), None)

@@ -1,9 +1,11 @@
 """What every format gives: the records of a labelled folder and how to read each."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy.typing as npt
 
 from limner.core.boxes import Boxes, boxes_of
 from limner.core.dataset_file import DatasetFile
@@ -12,6 +14,7 @@ from limner.core.finding import Finding
 from limner.core.labels import LabelTable, ValueMap
 from limner.core.sample import Image, Record
 from limner.core.segments import Segments
+from limner.core.words import Words
 from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
 from limner.formats.problems import Problems
 
@@ -55,6 +58,28 @@ class Source(ABC):
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List the records, and what was found while pairing images with labels."""
 
+    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+        """Return what reading needs beyond the records, to be kept on disk; None where it cannot be kept."""
+        return None
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:  # noqa: B027
+        """Take back what `kept` gave."""
+
+    @classmethod
+    def restored(
+        cls,
+        root: Path,
+        settings: DatasetFile,
+        records: tuple[Record, ...],
+        findings: tuple[Finding, ...],
+        state: Mapping[str, npt.NDArray[Any]],
+    ) -> "Source":
+        """Return the source as `index` left it, without indexing."""
+        source = cls.__new__(cls)
+        source.root, source.settings, source.records, source.findings = root, settings, records, findings
+        source.restore(state)
+        return source
+
     @abstractmethod
     def read_image(self, record: Record) -> Image:
         """Decode one image: (*spatial, C) in the values of the file, EXIF rotation applied.
@@ -85,6 +110,28 @@ class Source(ABC):
                 mend="Train the semantic task on it, or export the labels with their objects.",
             )
         )
+
+    def read_class(self, record: Record) -> int:
+        """Return the class of the whole image, as a value of the label table.
+
+        Raises:
+            DataError: The format says more than that, or nothing, of this image.
+        """
+        raise DataError(
+            describe(
+                f"The format {self.name} gives no class for a whole image",
+                where=record.image,
+                expected="one folder a class, or a list of images and classes",
+            )
+        )
+
+    def read_words(self, record: Record) -> Words:
+        """Return the words of one image, where the format is one of text.
+
+        Raises:
+            DataError: A file cannot be read, or the format knows no words.
+        """
+        raise DataError(describe(f"The format {self.name} knows no words", where=record.image))
 
     def read_objects(self, record: Record) -> Sequence[Drawn]:
         """Return the objects and regions of one image as they were drawn, labelled with mask values.

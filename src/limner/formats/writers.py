@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ class Outgoing:
         labels: (H, W) uint8 trained labels with `IGNORE_INDEX`, or None for an unlabelled image. Outside
             the field of view they are what was drawn, which no score looks at.
         region: (H, W) True inside the field of view, or None where there is none.
+        label: Trained label of the whole image, where labels are classes of images.
         objects: The objects with trained labels, without those of the background; ignored regions have
             `IGNORE_INDEX`. None for an unlabelled image, and for writers of label maps.
         size: (H, W) of the labels.
@@ -37,6 +38,7 @@ class Outgoing:
     split: str | None
     labels: LabelMap | None
     region: npt.NDArray[np.bool_] | None = None
+    label: int | None = None
     objects: Sequence[Drawn] | None = None
     size: tuple[int, int] = (0, 0)
 
@@ -55,6 +57,8 @@ class Writer(ABC):
 
     name: ClassVar[str]
     """As in `FORMATS`, which reads it back."""
+    holds: ClassVar[Literal["masks", "classes"]] = "masks"
+    """A class for each pixel, or one for the whole image."""
     cannot_hold: ClassVar[Mapping[str, str]]
     """Trait of a dataset (`TRAITS`) -> what becomes of it."""
 
@@ -82,8 +86,20 @@ TRAITS = {
     "field-of-view": "labels drawn outside the field of view",
     "unlabelled": "images that have no mask",
     "unreadable": "images or masks that cannot be read, or whose sizes differ",
+    "duplicates": "copies of a picture, to the last pixel, with equal labels",
 }
 """What a dataset may have that a format may not hold."""
+
+
+def one_class(image: Outgoing) -> int:
+    """Return the class of an image; `convert` gives unlabelled ones to no writer of classes."""
+    assert image.label is not None, image.stem
+    return image.label
+
+
+def class_settings(name: str) -> dict[str, Any]:
+    """Return `dataset.yaml` of images with classes: their names are in the folders or beside the lists."""
+    return {"format": name}
 
 
 def numbered_from_1(labels: LabelTable) -> LabelTable:

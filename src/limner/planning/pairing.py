@@ -82,6 +82,8 @@ def check_labels(source: Source, task: str) -> None:
         raise UnknownNameError("task", task, TASKS)
     if task in source.tasks:
         return
+    if source.tasks == ("classification",):
+        raise _no_classification(source)
     if source.tasks == ("detection",):
         raise ConfigError(
             describe(
@@ -100,6 +102,18 @@ def check_labels(source: Source, task: str) -> None:
             found=f"{source.name}: {source.title}, good for {' and '.join(source.tasks)}",
             expected=f"labels that tell objects apart, in one of these formats: {formats}",
             mend="Export the labels with their objects, or train --task semantic.",
+        )
+    )
+
+
+def _no_classification(source: Source) -> ConfigError:
+    return ConfigError(
+        describe(
+            "Classifying whole images is not yet a task of limner",
+            where=source.root,
+            found=f"{source.name}: {source.title}",
+            expected=f"masks or objects, for one of {', '.join(TASKS)}",
+            mend="check, browse, stats, split and convert work on these images; training needs masks.",
         )
     )
 

@@ -77,6 +77,8 @@ def _summary(data: CheckedData) -> Html:
     tallies = {s: sum(f.severity is s for f in data.findings) for s in Severity}
     errors, warnings = tallies[Severity.ERROR], tallies[Severity.WARNING]
     verdict = "Nothing stands in the way of training."
+    if data.facts.are_classes:
+        verdict = "Nothing was found to be wrong; training on classes of images is not yet a task."
     if errors:
         verdict = f"{plural(errors, 'error')} to be settled before training."
     elif warnings:
@@ -109,14 +111,15 @@ def _classes(data: CheckedData) -> Html:
     if not data.rows:
         return tag("p", "What the mask values mean is not settled; see the findings.", class_="empty")
     splits = list(data.rows[0].splits)
+    of_images = data.facts.are_classes
     head = tag(
         "tr",
         tag("th", "Class", scope="col"),
-        tag("th", "In the mask", scope="col"),
+        None if of_images else tag("th", "In the mask", scope="col"),
         tag("th", "Trained as", scope="col", class_="num"),
         [
             (
-                tag("th", f"{split} pixels", scope="col", class_="num"),
+                tag("th", f"{split}{'' if of_images else ' pixels'}", scope="col", class_="num"),
                 tag("th", "images", scope="col", class_="num"),
             )
             for split in splits
@@ -146,7 +149,7 @@ def _class_row(data: CheckedData, row: LabelRow, splits: Sequence[str]) -> Html:
     return tag(
         "tr",
         tag("th", swatch, row.name or "not named", scope="row"),
-        tag("td", _values(data, row)),
+        None if data.facts.are_classes else tag("td", _values(data, row)),
         tag("td", trained, class_="num"),
         cells,
         class_="muted" if row.trained_as in (None, IGNORE_INDEX) else None,
@@ -237,14 +240,19 @@ def _class_histogram(data: CheckedData) -> Html | None:
         for row in rows
     ]
     rarest = min(rows, key=lambda row: row.pixels)
+    what = "images" if data.facts.are_classes else "pixels"
     text = (
-        "Part of all labelled pixels in per cent, on a logarithmic scale, in trained order; "
+        f"Part of all labelled {what} in per cent, on a logarithmic scale, in trained order; "
         f"the rarest is {rarest.name}."
     )
     marks = [rows[0].name, rows[-1].name]
     return tag(
         "figure",
-        tag("figcaption", tag("h3", "Class pixels"), tag("p", text, class_="muted")),
+        tag(
+            "figcaption",
+            tag("h3", "Classes" if data.facts.are_classes else "Class pixels"),
+            tag("p", text, class_="muted"),
+        ),
         tag("div", bars, class_="histogram"),
         tag("div", [tag("span", mark) for mark in marks], class_="scale"),
     )

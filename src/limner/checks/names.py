@@ -1,0 +1,133 @@
+"""Findings about file names: copies made by augmentation, and frames or slices of one thing in two splits."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+from limner.checks.codes import make
+from limner.checks.facts import DatasetFacts, ImageFacts
+from limner.core.finding import Finding
+
+_WORDS = (
+    r"aug(?:mented|mentation)?|h?flip(?:ped)?|vflip(?:ped)?|flip(?:lr|ud)|mirror(?:ed)?|rot(?:ate|ated|ation)?"
+    r"|bright(?:ness|er)?|dark(?:er)?|contrast|blur(?:red)?|noise|noisy|crop(?:ped)?|elastic|gamma|hue|jitter"
+    r"|shear|zoom(?:ed)?|copy|kopie|copie|transformed"
+)
+# Roboflow names each copy NAME.rf.HEX; others append what was done, perhaps with a number.
+_AUGMENTED = re.compile(
+    rf"(?:\.rf\.[0-9a-f]{{6,}}|(?:[_\-. ]+(?:{_WORDS})[_\-]?\d*(?:deg)?)+(?:[_\-]\d+)?"
+    r"|[_ ]?\(\d+\)| - copy)$",
+    re.IGNORECASE,
+)
+_LEADING = re.compile(rf"^(?:aug|augmented|{_WORDS})[_\-. ]+\d*[_\-]?", re.IGNORECASE)
+
+_OWNER = re.compile(
+    r"(?:^|[_\-./ ])((?:patient|pat|subject|subj|sub|case|video|vid|clip|seq|sequence|scan|volume|vol|slide"
+    r"|series|study|scene|donor|animal|mouse|person|session)[_\-]?(?:id)?[_\-]?[a-z]{0,2}\d+)(?![0-9])",
+    re.IGNORECASE,
+)
+# What stands before the last number: `0001TP` of `0001TP_006690`. Digits alone may be a year.
+_SEQUENCE = re.compile(
+    r"^((?=.*[a-z])(?=.*\d).*?)[_\-. ]+(?:frame|slice|img|image|z|t)?[_\-]?\d+$", re.IGNORECASE
+)
+MIN_NAMED = 0.6
+"""So many of the names must tell a group, or the pattern is none."""
+
+MIN_PER_GROUP = 2.0
+
+
+def name_findings(facts: DatasetFacts) -> list[Finding]:
+    """Return what the names of the images bring to light."""
+    images = [image for image in facts.images if image.is_labelled]
+    return [*_augmented(images), *_groups(images)]
+
+
+def original_of(stem: str) -> str | None:
+    """Return the name of which this one seems to be an augmented copy, or None."""
+    bare = _LEADING.sub("", _AUGMENTED.sub("", stem))
+    return bare if bare and bare != stem else None
+
+
+def _augmented(images: Sequence[ImageFacts]) -> Iterator[Finding]:
+    by_original: dict[str, list[ImageFacts]] = defaultdict(list)
+    copies = 0
+    for image in images:
+        original = original_of(_stem(image))
+        by_original[original or _stem(image)].append(image)
+        copies += original is not None
+    families = [family for family in by_original.values() if len(family) > 1]
+    marked = [family for family in families if any(original_of(_stem(image)) for image in family)]
+    across = [family for family in marked if len({image.split for image in family}) > 1]
+    for code, found, said in (
+        ("augmented-copies-in-two-splits", across, "stand in different splits"),
+        ("augmented-copies", [family for family in marked if family not in across], "stand in one split"),
+    ):
+        if not found:
+            continue
+        files = [image.image_file for family in found for image in family]
+        yield make(
+            code,
+            " and ".join(image.image_file for image in found[0][:2]),
+            f"{len(files)} images of {len(found)} originals, by their names ({copies} names say flip, rot, "
+            f"aug, copy or the like); copies of one original {said}",
+            expected="originals only: limner augments while it trains, differently each time",
+            mend="Remove the copies, or split by original: `limner split DATA --group` with an expression "
+            "for the original's name.",
+            files=files,
+        )
+
+
+def _groups(images: Sequence[ImageFacts]) -> Iterator[Finding]:
+    if len({image.split for image in images}) < 2:
+        return
+    for key_of, expression in ((_owner, _OWNER), (_sequence, _SEQUENCE)):
+        groups = _grouped(images, key_of)
+        named = sum(map(len, groups.values()))
+        if named < MIN_NAMED * len(images) or len(groups) < 2 or named < MIN_PER_GROUP * len(groups):
+            continue
+        torn = {key: rows for key, rows in groups.items() if len({image.split for image in rows}) > 1}
+        if torn:
+            key, rows = max(torn.items(), key=lambda item: len(item[1]))
+            splits = sorted({str(image.split) for image in rows})
+            yield make(
+                "group-in-two-splits",
+                key,
+                f"{len(torn)} of {len(groups)} groups, by the names of their files, have images in several "
+                f"splits; {key} in {' and '.join(splits)}",
+                expected="all images of one patient, video or slide in one split, or scores look better than "
+                "they are",
+                mend=f"If the names mean that, run `limner split DATA --group '{_simple(expression)}'`.",
+                files=[image.image_file for group in torn.values() for image in group],
+            )
+        return
+
+
+def _grouped(
+    images: Sequence[ImageFacts], key_of: Callable[[ImageFacts], str | None]
+) -> dict[str, list[ImageFacts]]:
+    groups: dict[str, list[ImageFacts]] = defaultdict(list)
+    for image in images:
+        if key := key_of(image):
+            groups[key].append(image)
+    return groups
+
+
+def _owner(image: ImageFacts) -> str | None:
+    found = _OWNER.search(image.image_file.rpartition(".")[0])
+    return found.group(1) if found else None
+
+
+def _sequence(image: ImageFacts) -> str | None:
+    found = _SEQUENCE.match(_stem(image))
+    return found.group(1) if found else None
+
+
+def _simple(expression: re.Pattern[str]) -> str:
+    """Return an expression for ``limner split --group`` that finds the same groups in a path."""
+    if expression is _SEQUENCE:
+        return r"([^/]*?)[_-][^_/-]*$"
+    return r"([A-Za-z]+[_-]?\d+)"
+
+
+def _stem(image: ImageFacts) -> str:
+    return image.image_file.rpartition("/")[2].rpartition(".")[0]

@@ -1,0 +1,206 @@
+"""The annotations of a COCO JSON: where each of a million stands in the file, without keeping them parsed.
+
+Shape legend: M annotations.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.errors import DataError, describe
+
+Offsets = npt.NDArray[np.int64]
+
+NO_MASK = (b"", b"[]", b"{}", b"null")
+
+
+class _Lists(msgspec.Struct):
+    images: Any = None
+    categories: Any = None
+    annotations: list[msgspec.Raw] | None = None
+
+
+class Head(msgspec.Struct, gc=False):
+    """What indexing looks at of an annotation; `shape` is text that nobody has parsed."""
+
+    id: Any = None
+    image_id: Any = None
+    category_id: Any = None
+    shape: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="segmentation")
+
+    box: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="bbox")
+
+    @property
+    def has_box(self) -> bool:
+        """There is a box, sound or not."""
+        return bytes(self.box) not in NO_MASK
+
+    @property
+    def has_mask(self) -> bool:
+        """There is a polygon or a run length, sound or not."""
+        size = len(memoryview(self.shape))
+        return size > 4 or bytes(self.shape) not in NO_MASK
+
+
+@dataclass(frozen=True)
+class AnnotationList:
+    """Annotations as slices of a file; one is parsed when it is asked for.
+
+    Attributes:
+        path: The JSON file.
+        starts: (M,) the first byte of each.
+        stops: (M,) the byte after its last.
+        stamp: Size and time of the file, by which a later change is noticed; None where `text` is kept.
+        text: The text, where the file is not in UTF-8 or holds what JSON has not; None reads the file.
+        heads: Of each, while the file is indexed; dropped afterwards.
+    """
+
+    path: Path
+    starts: Offsets
+    stops: Offsets
+    stamp: tuple[int, int] | None
+    text: bytes | None = None
+    heads: Sequence[Head] = field(default=(), repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows(range(len(self))))
+
+    @cached_property
+    def has_text_ids(self) -> bool:
+        """An id is written as text."""
+        kinds = {kind for h in self.heads for kind in (type(h.id), type(h.image_id), type(h.category_id))}
+        return str in kinds
+
+    def rows(self, places: Iterable[int]) -> Iterator[dict[str, Any]]:
+        """Parse the annotations at these places of the list.
+
+        Raises:
+            DataError: The file is gone, or has changed since it was indexed.
+        """
+        if self.text is not None:
+            for place in places:
+                yield msgspec.json.decode(self.text[self.starts[place] : self.stops[place]])
+            return
+        with _opened(self.path, self.stamp) as file:
+            for place in places:
+                file.seek(int(self.starts[place]))
+                yield msgspec.json.decode(file.read(int(self.stops[place] - self.starts[place])))
+
+    def chosen(self, places: npt.NDArray[np.int64]) -> "AnnotationList":
+        """Return the annotations at these places alone, in their order, heads dropped."""
+        return replace(self, starts=self.starts[places], stops=self.stops[places], heads=())
+
+
+def read_lists(path: Path) -> tuple[dict[str, Any], AnnotationList]:
+    """Read a file once: `images` and `categories` as they are, and where each annotation stands.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no JSON, or no object with a list of annotations; the message says what it is.
+    """
+    stamp = _stamp(path)
+    content = path.read_bytes()
+    try:
+        lists = msgspec.json.decode(content, type=_Lists)
+        heads = [] if lists.annotations is None else _heads(lists.annotations)
+    except (msgspec.MsgspecError, RecursionError):
+        return _read_anyhow(content, path)
+    if lists.annotations is None:
+        raise ValueError("no list `annotations`")
+    starts, stops = _offsets(content, lists.annotations)
+    whole = {name: rows for name in ("images", "categories") if (rows := getattr(lists, name)) is not None}
+    return whole, AnnotationList(path, starts, stops, stamp, heads=heads)
+
+
+def _heads(annotations: Sequence[msgspec.Raw]) -> list[Head]:
+    return list(map(msgspec.json.Decoder(Head).decode, annotations))
+
+
+def _offsets(content: bytes, annotations: Sequence[msgspec.Raw]) -> tuple[Offsets, Offsets]:
+    """Return where slices of `content` begin and end: from their lengths, since asking a million is slow."""
+    if not annotations:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    base, first = _address(content), _address(annotations[0])
+    lengths = np.array([len(memoryview(text)) for text in annotations], np.int64)
+    gap = 0 if len(annotations) == 1 else _address(annotations[1]) - first - int(lengths[0])
+    starts = first - base + np.concatenate([[0], np.cumsum(lengths[:-1] + gap)])
+    if not _fits(content, starts, starts + lengths, gap):  # gaps that differ, as people leave them
+        starts = np.fromiter(map(_address, annotations), np.int64, len(annotations)) - base
+    return starts, starts + lengths
+
+
+def _fits(content: bytes, starts: Offsets, stops: Offsets, gap: int) -> bool:
+    """Tell whether there is an object in each place, with the same bytes between all of them."""
+    text = np.frombuffer(content, np.uint8)
+    if stops[-1] > len(text) or (text[starts] != ord("{")).any() or (text[stops - 1] != ord("}")).any():
+        return False
+    return all(bool((text[stops[:-1] + i] == text[stops[0] + i]).all()) for i in range(gap))
+
+
+def _address(slice_of_bytes: bytes | msgspec.Raw) -> int:
+    address: int = np.frombuffer(memoryview(slice_of_bytes), np.uint8).__array_interface__["data"][0]
+    return address
+
+
+def _read_anyhow(content: bytes, path: Path) -> tuple[dict[str, Any], AnnotationList]:
+    """Read what Python's own reader takes too: other encodings, NaN; the annotations are kept as text."""
+    whole = json.loads(content)
+    if not isinstance(whole, dict):
+        raise ValueError(f"a {type(whole).__name__} rather than an object")
+    rows = whole.pop("annotations", None)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("no list `annotations`" if rows is None else "`annotations` is no list of objects")
+    texts = [json.dumps(_finite(row)).encode() for row in rows]
+    lengths = np.array([len(text) for text in texts], np.int64)
+    stops = np.cumsum(lengths)
+    starts = stops - lengths
+    heads = [msgspec.json.decode(text, type=Head) for text in texts]
+    return whole, AnnotationList(path, starts, stops, None, b"".join(texts), heads)
+
+
+def _finite(value: object) -> object:
+    """Return a JSON value with null for what is no number."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+@contextmanager
+def _opened(path: Path, stamp: tuple[int, int] | None) -> Iterator[BinaryIO]:
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if (status.st_size, status.st_mtime_ns) != stamp:
+                raise DataError(
+                    describe(
+                        "The annotations have changed since the folder was opened",
+                        where=path,
+                        found="a file of another size or time",
+                        mend="Start again, so that it is read anew.",
+                    )
+                )
+            yield file
+    except OSError as error:
+        raise DataError(
+            describe("The annotations cannot be read", where=path, found=error.strerror or str(error))
+        ) from None

@@ -1,0 +1,119 @@
+"""What the formats of words in images share: polygons that are checked, and drawn as a mask of text.
+
+Shape legend: H, W image size.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable, ValueMap, distinct_color
+from limner.core.sample import Image, Record
+from limner.core.words import Polygon, Words
+from limner.formats.images import image_header, read_image
+from limner.formats.problems import Problems
+from limner.formats.source import Source
+
+BORDER = 2.0
+"""Pixels that a word may stick out without a finding: annotators draw over the edge."""
+
+TEXT = 1
+
+
+class RawWord(NamedTuple):
+    """A word as its file has it: x, y, x, y, ...; where it stands; what it says; whether it is ignored."""
+
+    numbers: object
+    where: str
+    text: str | None
+    is_ignored: bool
+
+
+class WordsSource(Source):
+    """Words as polygons. For the semantic task a pixel is text, ignored, or background."""
+
+    tasks = ("semantic", "text-detection")
+
+    @abstractmethod
+    def raw_words(self, record: Record) -> Iterable[RawWord]:
+        """Yield the words of an image as its file has them.
+
+        Raises:
+            DataError: The file cannot be read.
+        """
+
+    def read_image(self, record: Record) -> Image:
+        """Read the image upright, alpha dropped."""
+        return read_image(record.image)
+
+    def read_words(self, record: Record) -> Words:
+        """Return the words that can be drawn."""
+        return self._words(record, Problems())
+
+    def label_problems(self, record: Record) -> Problems:
+        """Return what is wrong with single words, and how many are to be ignored."""
+        problems = Problems()
+        self._words(record, problems)
+        return problems
+
+    def read_values(self, record: Record) -> ValueMap:
+        """Fill the words: 1 is text, 255 a word to be ignored, 0 all else."""
+        values = np.zeros(image_header(record.image).shape, np.uint8)
+        words = self.read_words(record)
+        order = np.argsort(~words.is_ignored, kind="stable")  # legible words on top
+        for i in order:
+            corners = np.rint(words.polygons[i]).astype(np.int32)
+            cv2.fillPoly(values, [corners], IGNORE_INDEX if words.is_ignored[i] else TEXT)
+        return values
+
+    def declared_labels(self) -> LabelTable:
+        """Return what `dataset.yaml` names, or background and text."""
+        return self.settings.label_table() or LabelTable(
+            (
+                LabelClass("background", (0,), distinct_color(0), is_thing=False),
+                LabelClass("text", (TEXT,), distinct_color(1), is_thing=True),
+            ),
+            (IGNORE_INDEX,),
+        )
+
+    def _words(self, record: Record, problems: Problems) -> Words:
+        height, width = image_header(record.image).shape
+        kept: list[tuple[Polygon, str | None, bool]] = []
+        for raw in self.raw_words(record):
+            polygon = _polygon(raw, width, height, problems)
+            if polygon is not None:
+                kept.append((polygon, raw.text, raw.is_ignored))
+                if raw.is_ignored:
+                    problems.add("text-ignored", raw.where, "a word that nobody could read")
+        ignored = np.array([is_ignored for *_, is_ignored in kept], bool)
+        return Words(tuple(p for p, *_ in kept), tuple(text for _, text, _ in kept), ignored)
+
+
+def _polygon(raw: RawWord, width: int, height: int, problems: Problems) -> Polygon | None:
+    try:
+        numbers = np.array(raw.numbers, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
+    if numbers.ndim != 1 or numbers.size % 2 or not np.isfinite(numbers).all():
+        problems.add("annotation-malformed", raw.where, "a polygon that is not x, y, x, y, ...")
+        return None
+    points = numbers.reshape(-1, 2)
+    if len(points) == 2:  # two corners of a box
+        (left, top), (right, bottom) = points
+        points = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    if len(points) < 3:
+        problems.add("polygon-too-short", raw.where, f"a polygon of {len(points)} points")
+        return None
+    low, high = points.min(0), points.max(0)
+    if (low < -BORDER).any() or (high > (width + BORDER, height + BORDER)).any():
+        found = f"x from {low[0]:g} to {high[0]:g}, y from {low[1]:g} to {high[1]:g} in {width} x {height}"
+        problems.add("polygon-outside-image", raw.where, found)
+        points = np.clip(points, 0, (width, height))
+    x, y = points.T
+    if not abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) > 0:
+        problems.add("annotation-empty", raw.where, "a polygon of area 0")
+        return None
+    return points

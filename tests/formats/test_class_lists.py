@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from limner.core.errors import DataError
+from limner.formats import open_source
+
+PICTURE = np.zeros((6, 9, 3), np.uint8)
+IMAGES = {f"jpg/image_{n}.png": PICTURE for n in (1, 2, 3)}
+
+
+def classes(source) -> dict[str, str]:
+    names = source.declared_labels().names
+    return {record.image.stem: names[source.read_class(record)] for record in source.records}
+
+
+WORDS = {"image_1": "rose", "image_2": "tulip", "image_3": "rose"}
+LISTS = {
+    "spaces": "jpg/image_1.png rose\njpg/image_2.png tulip\njpg/image_3.png rose\n",
+    "commas, other folders": "/home/x/jpg/image_1.png,rose\nC:\\d\\image_2.png,tulip\nimage_3.png,rose",
+    "a heading": "id;filename;label\n7;image_1.png;rose\n8;image_2.png;tulip\n9;image_3.png;rose",
+    "no suffix": "image,diagnosis\nimage_1,rose\nimage_2,tulip\nimage_3,rose",
+    "a column a class": "image,rose,tulip\nimage_1,1.0,0.0\nimage_2,0.0,1.0\nimage_3,1.0,0.0",
+    "comments and empty lines": "# mine\n\nimage_1.png rose\nimage_2.png tulip\n\nimage_3.png rose\n",
+    "a byte order mark": "\ufeffimage_1.png\trose\nimage_2.png\ttulip\nimage_3.png\trose",
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_lists_of_words(make_tree, kind):
+    source = open_source(make_tree(IMAGES | {"labels.csv": LISTS[kind]}))
+    assert source.name == "class-list"
+    assert classes(source) == WORDS
+
+
+@pytest.mark.parametrize("base", [0, 1])
+def test_numbers_from_0_or_1_are_found_out_and_said(make_tree, base):
+    text = "".join(f"image_{n}.png {base + n % 2}\n" for n in (1, 2, 3))
+    source = open_source(make_tree(IMAGES | {"train.txt": text, "classes.txt": "daisy\nlily\n"}))
+    assert classes(source) == {"image_1": "lily", "image_2": "daisy", "image_3": "lily"}
+    (note,) = [f for f in source.findings if f.code == "layout"]
+    assert f"numbered from {base} to {base + 1}: {base} is the first class, 'daisy'" in note.found
+
+
+def test_splits_by_the_names_of_the_lists(make_tree):
+    lists = {"train.txt": "image_1.png 0\nimage_2.png 1", "val.txt": "image_3.png 1"}
+    source = open_source(make_tree(IMAGES | lists))
+    assert {r.image.stem: r.split for r in source.records} == {
+        "image_1": "train",
+        "image_2": "train",
+        "image_3": "val",
+    }
+    assert classes(source) == {"image_1": "class 0", "image_2": "class 1", "image_3": "class 1"}
+
+
+def test_lines_without_an_image_are_named(make_tree):
+    source = open_source(make_tree(IMAGES | {"a.txt": "image_1.png x\nimage_2.png y\ngone.png x\n"}))
+    (finding,) = [f for f in source.findings if f.code == "listed-file-missing"]
+    assert finding.files == ("a.txt: gone.png",)
+    assert len(source.records) == 2
+
+
+def test_an_image_of_two_classes_is_refused(make_tree):
+    with pytest.raises(DataError, match=r"two classes(.|\n)*image_1"):
+        open_source(make_tree(IMAGES | {"a.txt": "image_1.png x\nimage_1.png y\n"}))
+
+
+def test_lists_of_pairs_and_of_names_are_no_lists_of_classes(make_tree):
+    mask = np.zeros((6, 9), np.uint8)
+    root = make_tree(IMAGES | {"m/1.png": mask, "all.txt": "jpg/image_1.png m/1.png\n"})
+    assert open_source(root).name == "listed-pairs"
+    with pytest.raises(DataError, match="No images with masks"):
+        open_source(make_tree({"all.txt": "image_1\nimage_2\n", "m/1.png": mask}))
