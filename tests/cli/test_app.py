@@ -24,8 +24,8 @@ def test_the_version_is_said():
         "predict",
         "report",
         "doctor",
-        "tune",
         "import",
+        "tune",
     ],
 )
 def test_the_help_names_every_verb(verb):

@@ -1,4 +1,4 @@
-"""A small Mask2Former learns four images of nuclei by heart, as objects and as segments."""
+"""Small networks of queries learn four images of nuclei by heart, as objects and as segments."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -16,11 +16,30 @@ from limner.decoding.query_masks import find_objects, find_segments
 from limner.evaluation.scorer import build_scorer
 from limner.formats.images import read_image
 from limner.formats.masks import read_values
+from limner.layers.training_progress import tell_progress
 from limner.loading.collate import collate
 from limner.networks import build_network
 from limner.tasks import TASKS
 
 TABLE = LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("nucleus", (1,), (9, 200, 9))))
+SMALL = {
+    "mask2former": {
+        "backbone": "resnet18",
+        "channels": 64,
+        "num_queries": 40,
+        "pixel_layers": 2,
+        "pixel_feedforward": 128,
+        "decoder_layers": 3,
+        "decoder_feedforward": 128,
+    },
+    "eomt": {
+        "backbone": "vit_tiny_patch16_224",
+        "num_blocks": 4,
+        "joint_blocks": 2,
+        "num_queries": 40,
+        "image_size": 128,
+    },
+}
 NAMES = ("0532c64c2fd0", "12f89395ad5d", "16c3d5935ba9", "1740b0a67ca3")
 
 
@@ -38,38 +57,34 @@ def nuclei(labels: LabelTable) -> list[Sample]:
     return samples
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("task", "score"), [("instance", "ap50"), ("panoptic", "pq")])
-def test_four_images_are_learned_by_heart(task: str, score: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "task", "score"),
+    [
+        pytest.param("mask2former", "instance", "ap50", marks=pytest.mark.slow),
+        pytest.param("mask2former", "panoptic", "pq", marks=pytest.mark.slow),
+        pytest.param("eomt", "instance", "ap50", marks=pytest.mark.long),
+    ],
+)
+def test_four_images_are_learned_by_heart(name: str, task: str, score: str) -> None:
     torch.manual_seed(0)
     labels = TABLE.things() if task == "instance" else TABLE
     samples = nuclei(labels)
     batch = collate(samples)
-    network = build_network(
-        "mask2former",
-        num_classes=labels.num_classes,
-        pretrained="no",
-        backbone="resnet18",
-        channels=64,
-        num_queries=40,
-        pixel_layers=2,
-        pixel_feedforward=128,
-        decoder_layers=3,
-        decoder_feedforward=128,
-    )
+    network = build_network(name, num_classes=labels.num_classes, pretrained="no", **SMALL[name])
     term = LossTerm(name="segment_set", options={"num_points": 512})
     loss_of = TASKS[task](LossPlan(terms=(term,)), num_classes=labels.num_classes)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
     images = batch.images.float() / 64 - 1
     steps = 160
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
-    for _ in range(steps):
+    for step in range(steps):
+        tell_progress(network, step / steps)
         optimizer.zero_grad()
         loss_of.loss(network(images), batch).total.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-    network.eval()
+    tell_progress(network.eval(), 1.0)
     scorer = build_scorer(task, labels)
     with torch.inference_mode():
         outputs = network(images)

@@ -148,7 +148,11 @@ def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -
 
 
 def starting_plan(wanted: dict[str, Any]) -> Plan | None:
-    """Return the plan of the weights that are wanted, whose path becomes absolute in `wanted`."""
+    """Return the plan of the weights that are wanted, whose path becomes absolute in `wanted`.
+
+    Raises:
+        ModelError: The weights cannot be read.
+    """
     network = wanted.get("network")
     if not isinstance(network, dict) or network.get("weights", AUTO) in (None, AUTO):
         return None
@@ -167,7 +171,7 @@ def plan_checked(
         checked: What check found.
         settings: Nested, as `read_settings` returns them.
         device: Where training will run.
-        start: As `starting_plan` returns it.
+        start: The plan of the weights to start from, as `starting_plan` returns it.
 
     Raises:
         DataError: A check found an error.
@@ -189,10 +193,10 @@ def plan_checked(
 def with_shorthands(
     settings: Mapping[str, Any],
     *,
-    task: str | None,
-    network: str | None,
+    task: str | None = None,
+    network: str | None = None,
     weights: Path | str | None = None,
-    minutes: float | None,
+    minutes: float | None = None,
 ) -> dict[str, Any]:
     """Lay ``--task``, ``--network``, ``--weights`` and ``--minutes`` over the settings they stand for."""
     wanted = dict(settings)

@@ -8,14 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.api.claimed_folder import claim_folder
-from limner.api.plan import (
-    Planned,
-    make,
-    plan_checked,
-    read_settings,
-    starting_plan,
-    with_shorthands,
-)
+from limner.api.plan import Planned, make, plan_checked, read_settings, starting_plan, with_shorthands
 from limner.api.problem import note_problem
 from limner.core.config import merge
 from limner.core.errors import ConfigError
@@ -91,7 +84,7 @@ def tune(
             "--minutes is the time of a search: name what is searched, such as "
             "--over optimizer.learning_rate. Without --over learning rates are tested in 100 steps."
         )
-    wanted, _ = read_settings(data, with_shorthands(settings or {}, task=task, network=network, minutes=None))
+    wanted, _ = read_settings(data, with_shorthands(settings or {}, task=task, network=network))
     planned = make(
         data, task=task, network=network, settings=settings, device=device, accept=accept, track=track
     )
@@ -160,7 +153,6 @@ class _Search:
         self._tuning = tuning
         self._planned = planned
         self._wanted = wanted
-        self._start = starting_plan(self._wanted)
         self._space = space
         self._proposer = proposer
         self._device = device
@@ -221,7 +213,8 @@ class _Search:
             if run.root.exists():
                 shutil.rmtree(run.root)  # nothing was learned in it yet
             own = merge(nest(trial.settings), {"train": {"minutes": trial.minutes}})
-            plan = plan_checked(self._planned.checked, merge(self._wanted, own), self._device, self._start)
+            wanted = merge(self._wanted, own)
+            plan = plan_checked(self._planned.checked, wanted, self._device, starting_plan(wanted))
             prepare_run(replace(self._planned, plan=plan), run.root.absolute(), device=self._device)
         plan = read_plan(run.plan)
         datasets = training_datasets(run, plan)

@@ -20,7 +20,7 @@ from limner.core.segments import Mask
 from limner.formats.coco_annotations import read_runs
 from limner.formats.coco_json import Id, plain_id
 from limner.formats.coco_panoptic import COLOR, VOID, segment_numbers
-from limner.formats.drawn import Drawn, Shape
+from limner.formats.drawn import Drawn, Shape, runs_to_mask
 from limner.formats.masks import read_values
 
 Kind = Literal["instance", "panoptic"]
@@ -105,9 +105,9 @@ class CocoResults:
                 runs = read_runs(counts) if isinstance(counts, str) else [int(n) for n in counts]
                 if sum(runs) != height * width or min(runs, default=0) < 0:
                     raise ValueError(f"run lengths of {sum(runs)} pixels, size {drawn.get('size')}")
-                return Drawn(0, (Shape("runs", runs),)).mask(height, width)
+                return runs_to_mask(runs, height, width)
             polygons = drawn if isinstance(drawn[0], list) else [drawn]
-            return Drawn(0, tuple(Shape("polygon", p) for p in polygons)).mask(height, width)
+            return Drawn(0, tuple(Shape("polygon", polygon) for polygon in polygons)).mask(height, width)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise DataError(
                 describe(

@@ -94,6 +94,9 @@ ENTRY = NetworkEntry(
     code="https://github.com/lxtGH/DecoupleSegNets",
     licence="MIT",
     good_for="Street scenes with thin objects: fine scores at stride 4 that know the whole image.",
+    remark="The authors' released network, of 141,103,808 parameters, is another one: WideResNet38 and "
+    "DeepLabV3+'s atrous pyramid in front, three levels instead of four, and dilated bottlenecks in the "
+    "dense pyramid; ours is the paper's, which has no released code to count.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},
