@@ -135,7 +135,7 @@ def test_a_missing_part_is_said_and_the_rest_is_there(run, part, sentence):
         target.unlink()
     page = Page(read(run))
     assert sentence in page.words
-    assert all(section.anchor in page.ids for section in SECTIONS)
+    assert {section.anchor for section in SECTIONS} - set(page.ids) == {"objects"}  # the run is of label maps
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_missing_part_is_said_and_the_rest_is_there(run, part, sentence):
 def test_a_damaged_part_costs_only_its_section(run, part, content):
     (run.root / part).write_text(content)
     page = Page(read(run))
-    assert all(section.anchor in page.ids for section in SECTIONS)
+    assert {section.anchor for section in SECTIONS} - set(page.ids) == {"objects"}  # the run is of label maps
     if part != "metrics.csv":  # that one simply holds no row
         assert f"{part} could not be read" in page.words
 
