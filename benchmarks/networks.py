@@ -163,7 +163,9 @@ class Peer(nn.Module):
     def __init__(self, backbone: Config, *heads: Config) -> None:
         from mmseg.models import BACKBONES, HEADS
         from mmseg.models.builder import NECKS
+        from mmseg.utils import register_all_modules
 
+        register_all_modules()
         super().__init__()
         self.backbone = BACKBONES.build({"norm_cfg": NORM, **backbone})
         pyramid = {"type": "FPN", "in_channels": WIDTHS, "out_channels": 256, "num_outs": 4}
