@@ -1,6 +1,6 @@
 """Small networks of queries learn four images of nuclei by heart: objects, segments, classes of pixels.
 
-Each takes about a minute on 2 cores: run them with `pytest -m long`.
+Each takes one to two minutes on 2 cores: run them with `pytest -m long`.
 """
 
 from dataclasses import replace
@@ -90,7 +90,7 @@ def learn_by_heart(name: str, task: str, labels: LabelTable, batch: Batch, *, st
     return outputs
 
 
-@pytest.mark.parametrize(("name", "steps"), [("mask2former", 130), ("eomt", 160)])
+@pytest.mark.parametrize(("name", "steps"), [("mask2former", 160), ("eomt", 160)])
 def test_objects_are_learned_by_heart(name: str, steps: int) -> None:
     labels = TABLE.things()
     samples = nuclei(labels)
