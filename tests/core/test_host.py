@@ -46,3 +46,22 @@ def test_a_system_that_says_nothing(machine, monkeypatch):
 
     monkeypatch.setattr(host.os, "sysconf", unknown)
     assert host.available_bytes() == host.FALLBACK_BYTES
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "expected"),
+    [
+        ("linux", {}, False),
+        ("linux", {"DISPLAY": ":0"}, True),
+        ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, True),
+        ("darwin", {}, True),
+        ("win32", {"SSH_CONNECTION": "a 1 b 2"}, False),
+    ],
+)
+def test_where_a_window_could_be_seen(monkeypatch, platform, environment, expected):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.platform", platform)
+    assert host.has_screen() is expected
