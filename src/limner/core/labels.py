@@ -188,9 +188,7 @@ class LabelTable:
         Raises:
             DataError: A value is in no class and not ignored.
         """
-        if self.unknown_values(segments.labels.tolist()):
-            self._refuse_unknown(segments.labels, where)
-        trained = np.array([self.trained_as[int(v)] for v in segments.labels], np.int64)
+        trained = self._trained(segments.labels, where)
         return replace(segments, labels=trained).kept(trained != IGNORE_INDEX)
 
     def encode_boxes(self, boxes: Boxes, *, where: str = "the labels") -> Boxes:
@@ -203,10 +201,14 @@ class LabelTable:
         Raises:
             DataError: A value is in no class and not ignored.
         """
-        if self.unknown_values(boxes.labels.tolist()):
-            self._refuse_unknown(boxes.labels, where)
-        trained = np.array([self.trained_as[int(v)] for v in boxes.labels], np.int64)
+        trained = self._trained(boxes.labels, where)
         return replace(boxes, labels=trained).kept(trained != IGNORE_INDEX)
+
+    def _trained(self, values: npt.NDArray[np.int64], where: str) -> npt.NDArray[np.int64]:
+        """Translate the values of a list of objects, `IGNORE_INDEX` for those that are left out."""
+        if self.unknown_values(values.tolist()):
+            self._refuse_unknown(values, where)
+        return np.array([self.trained_as[int(v)] for v in values], np.int64)
 
     def decode(self, labels: npt.NDArray[np.uint8]) -> ValueMap:
         """Translate trained labels back into the mask values of the user's own files.

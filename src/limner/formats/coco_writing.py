@@ -5,6 +5,7 @@ Predictions have the shape of labels with a ``score`` more, so that limner and o
 
 import json
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO, TypeVar
@@ -75,6 +76,31 @@ class CocoStream:
         )
         self._file.close()
         self._aside.replace(self.path)
+
+
+class CocoStreams(ExitStack):
+    """One JSON file a split, in ``annotations/``; all are closed at the end of the block.
+
+    Args:
+        root: The dataset folder.
+        kind: What the files' names begin with, such as ``instances``.
+        labels: As in `CocoStream`.
+        without: As in `CocoStream`.
+    """
+
+    def __init__(self, root: Path, kind: str, labels: LabelTable, *, without: Collection[int] = ()) -> None:
+        super().__init__()
+        self._folder, self._kind = root / "annotations", kind
+        self._labels, self._without = labels, without
+        self._files: dict[str | None, CocoStream] = {}
+
+    def of(self, split: str | None) -> CocoStream:
+        """Return the file of a split, begun where it is the first time; None is of images in no split."""
+        if split not in self._files:
+            stem = self._kind if split is None else f"{self._kind}_{split}"
+            file = CocoStream(self._folder / f"{stem}.json", self._labels, without=self._without)
+            self._files[split] = self.enter_context(file)
+        return self._files[split]
 
 
 class CocoPredictions(CocoStream):

@@ -1,13 +1,12 @@
 """Write COCO's JSON of instances: images/ and annotations/instances_SPLIT.json."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.formats.coco_instances import CocoInstances
-from limner.formats.coco_writing import CocoStream, runs_row
+from limner.formats.coco_writing import CocoStream, CocoStreams, runs_row
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.drawn import Drawn, corners
 from limner.formats.writers import Outgoing, Writer, numbered_from_1, settings_of
@@ -31,21 +30,11 @@ class WriteCocoInstances(Writer):
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
         """Write each image and its annotations as they come; the files are closed at the end."""
         numbered = numbered_from_1(labels)
-        with ExitStack() as stack:
-            files: dict[str | None, CocoStream] = {}
+        with CocoStreams(root, "instances", numbered, without=(0,)) as files:
             for image in images:
-                if image.objects is None:
-                    continue
-                if image.split not in files:
-                    path = root / "annotations" / f"{file_stem('instances', image.split)}.json"
-                    files[image.split] = stack.enter_context(CocoStream(path, numbered, without=(0,)))
-                _write_image(files[image.split], image, image.copy_into(root / "images"))
+                if image.objects is not None:
+                    _write_image(files.of(image.split), image, image.copy_into(root / "images"))
         write_dataset_file(root, settings_of(numbered, name=self.name, splits={}))
-
-
-def file_stem(kind: str, split: str | None) -> str:
-    """Return the name of a JSON file, which says the split."""
-    return kind if split is None else f"{kind}_{split}"
 
 
 def _write_image(file: CocoStream, image: Outgoing, name: str) -> None:

@@ -1,7 +1,6 @@
 """Write COCO's panoptic format: images/, annotations/panoptic_SPLIT.json and PNGs in a folder of its name."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,9 +9,8 @@ import numpy as np
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.segments import Segments, segments_of
 from limner.formats.coco_panoptic import CocoPanoptic, write_panoptic_png
-from limner.formats.coco_writing import CocoStream, whole_box
+from limner.formats.coco_writing import CocoStream, CocoStreams, whole_box
 from limner.formats.dataset_yaml import write_dataset_file
-from limner.formats.write_coco_instances import file_stem
 from limner.formats.writers import Outgoing, Writer, settings_of
 
 
@@ -32,13 +30,9 @@ class WriteCocoPanoptic(Writer):
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
         """Write each image, its PNG and its annotation as they come; the files are closed at the end."""
         numbered = _all_from_1(labels)
-        with ExitStack() as stack:
-            files: dict[str | None, CocoStream] = {}
+        with CocoStreams(root, "panoptic", numbered) as files:
             for image in images:
-                if image.split not in files:
-                    path = root / "annotations" / f"{file_stem('panoptic', image.split)}.json"
-                    files[image.split] = stack.enter_context(CocoStream(path, numbered))
-                _write_image(files[image.split], image, image.copy_into(root / "images"), labels)
+                _write_image(files.of(image.split), image, image.copy_into(root / "images"), labels)
         write_dataset_file(root, settings_of(numbered, name=self.name, splits={}))
 
 

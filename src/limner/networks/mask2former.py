@@ -31,7 +31,7 @@ from limner.layers.sine_position import sine_position
 from limner.networks.backbones import Pretrained
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
-from limner.networks.pyramid_network import PyramidNetwork, PyramidOptions
+from limner.networks.pyramid_network import PyramidNetwork, PyramidOptions, check_heads
 
 LEVELS = 3
 """Strides 8, 16 and 32, which both decoders look at."""
@@ -91,10 +91,7 @@ class Mask2Former(PyramidNetwork):
 
 def _check(strides: Sequence[int], options: Mask2FormerOptions) -> None:
     """Refuse a backbone whose strides are not the four, and heads that cannot share the channels."""
-    if options.channels % options.heads:
-        raise ConfigError(
-            f"mask2former: {options.heads} heads cannot share {options.channels} channels evenly."
-        )
+    check_heads("mask2former", options.heads, options.channels)
     if tuple(strides) != (4, 8, 16, 32):
         found = ", ".join(str(stride) for stride in strides)
         raise ConfigError(

@@ -15,7 +15,6 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from limner.core.errors import ConfigError
 from limner.core.outputs import QueryMasks
 from limner.layers.query_decoder import QueryDecoder
 from limner.layers.segment_head import SegmentHead
@@ -23,7 +22,7 @@ from limner.layers.top_down_pyramid import PixelEncoder, TopDownPyramid
 from limner.networks.backbones import Pretrained
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
-from limner.networks.pyramid_network import PyramidNetwork, PyramidOptions
+from limner.networks.pyramid_network import PyramidNetwork, PyramidOptions, check_heads
 
 
 class MaskFormerOptions(PyramidOptions):
@@ -63,8 +62,7 @@ class MaskFormer(PyramidNetwork):
         """
         super().__init__(options, in_channels=in_channels, pretrained=pretrained)
         channels = options.channels
-        if channels % options.heads:
-            raise ConfigError(f"maskformer: {options.heads} heads cannot share {channels} channels evenly.")
+        check_heads("maskformer", options.heads, channels)
         *finer, top = self.widths
         self.pixel_encoder = None
         if options.pixel_layers:

@@ -16,7 +16,6 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from limner.core.errors import ConfigError
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
 from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import initialize
@@ -26,7 +25,7 @@ from limner.layers.top_down_pyramid import TopDownPyramid
 from limner.networks.backbones import Pretrained
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
-from limner.networks.pyramid_network import PyramidNetwork, PyramidOptions
+from limner.networks.pyramid_network import PyramidNetwork, PyramidOptions, check_heads
 
 
 class PerPixelOptions(PyramidOptions):
@@ -62,8 +61,7 @@ class PerPixel(PyramidNetwork):
         """
         super().__init__(options, in_channels=in_channels, pretrained=pretrained)
         channels = options.channels
-        if channels % options.heads:
-            raise ConfigError(f"per-pixel: {options.heads} heads cannot share {channels} channels evenly.")
+        check_heads("per-pixel", options.heads, channels)
         self.pixel_decoder = TopDownPyramid(self.widths, channels)
         self.head = _ByQueries(self.widths[-1], options, num_classes) if options.decoder_layers else None
         self.classifier = None if options.decoder_layers else PixelClassifier(channels, num_classes)

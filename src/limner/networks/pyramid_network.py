@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from limner.core.config import Config
+from limner.core.errors import ConfigError
 from limner.layers.norm import PixelNorm, freeze_batch_norms
 from limner.networks.backbones import Pretrained, build_backbone
 
@@ -23,6 +24,16 @@ class PyramidOptions(Config):
     """`frozen` keeps the encoder's batch normalisation as it was pretrained, as the paper does on COCO."""
     norm_features: bool | None = None
     """Normalise the channels of each pixel of the backbone's maps; null does so for Swin, as its authors."""
+
+
+def check_heads(network: str, heads: int, channels: int) -> None:
+    """Refuse heads of attention that cannot share the channels.
+
+    Raises:
+        ConfigError: They cannot.
+    """
+    if channels % heads:
+        raise ConfigError(f"{network}: {heads} heads cannot share {channels} channels evenly.")
 
 
 class PyramidNetwork(nn.Module):

@@ -14,6 +14,7 @@ import torch
 
 from limner.core.errors import ModelError, describe
 from limner.core.labels import LabelTable
+from limner.core.plan import Plan
 from limner.networks import build_network
 from limner.weights.checkpoint_facts import (
     tell_heads,
@@ -82,6 +83,56 @@ def import_checkpoint(
             or is a pickle that could run code.
         ConfigError: Nothing tells the task.
     """
+    found = _read(path, task=task, classes=classes, licence=licence)
+    model = Model.from_plan(found.plan)
+    model.network.load_state_dict(found.state)
+    model.eval()
+    facts = facts_of(found.told, found.shape, sum(p.numel() for p in model.network.parameters()))
+    return Imported(
+        model,
+        found.naming.title,
+        found.checkpoint.path,
+        found.told.licence.value,
+        facts,
+        len(found.state),
+        found.renamed.idle,
+    )
+
+
+def read_checkpoint_plan(path: Path | str, *, task: str | None = None) -> Plan:
+    """Return the plan that `import_checkpoint` gives its model, without building that.
+
+    Args:
+        path: As there.
+        task: As there.
+
+    Raises:
+        ModelError: As there.
+        ConfigError: Nothing tells the task.
+    """
+    return _read(path, task=task).plan
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A checkpoint in our names, and what was concluded of it."""
+
+    checkpoint: Checkpoint
+    naming: Naming
+    renamed: Renamed
+    shape: Mask2FormerShape
+    state: dict[str, torch.Tensor]
+    told: Conclusions
+    plan: Plan
+
+
+def _read(
+    path: Path | str,
+    *,
+    task: str | None = None,
+    classes: LabelTable | None = None,
+    licence: str | None = None,
+) -> _Read:
     checkpoint = read_checkpoint(Path(path).expanduser())
     naming = _naming(checkpoint)
     renamed = rename(checkpoint.tensors, naming)
@@ -96,11 +147,8 @@ def import_checkpoint(
         tell_resize(checkpoint, shape.num_classes, said_task.value, backbone),
         tell_licence(checkpoint, shape.num_classes, licence),
     )
-    model = Model.from_plan(plan_of(checkpoint, naming.title, shape, told))
-    model.network.load_state_dict(state)
-    model.eval()
-    facts = facts_of(told, shape, sum(p.numel() for p in model.network.parameters()))
-    return Imported(model, naming.title, checkpoint.path, told.licence.value, facts, len(state), renamed.idle)
+    plan = plan_of(checkpoint, naming.title, shape, told)
+    return _Read(checkpoint, naming, renamed, shape, state, told, plan)
 
 
 def _naming(checkpoint: Checkpoint) -> Naming:

@@ -1,15 +1,19 @@
 """The weights that a training starts from: a model of ours, or another project's checkpoint."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from limner.core.errors import ConfigError
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.weights.bundle import load_model, read_plan
 from limner.weights.card import CARD, read_card
-from limner.weights.importing import Imported, import_checkpoint
+from limner.weights.importing import import_checkpoint, read_checkpoint_plan
 from limner.weights.model import Model
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ def read_starting_plan(path: Path, *, task: str) -> Plan:
         ModelError: There is nothing that can be read.
     """
     folder = _model_folder(path)
-    return read_plan(folder) if folder is not None else _import(path, task).model.plan
+    return read_plan(folder) if folder is not None else _telling_task(read_checkpoint_plan, path, task)
 
 
 def read_start(path: Path, *, task: str) -> Start:
@@ -50,7 +54,7 @@ def read_start(path: Path, *, task: str) -> Start:
     folder = _model_folder(path)
     if folder is not None:
         return Start(load_model(folder), path, read_card(folder).licence)
-    imported = _import(path, task)
+    imported = _telling_task(import_checkpoint, path, task)
     return Start(imported.model, path, imported.licence)
 
 
@@ -58,8 +62,9 @@ def _model_folder(path: Path) -> Path | None:
     return next((f for f in (path, RunFolder(path).model) if (f / CARD).is_file()), None)
 
 
-def _import(path: Path, task: str) -> Imported:
+def _telling_task(read: Callable[..., Read], path: Path, task: str) -> Read:
+    """Read a checkpoint; one that does not tell its task gets it, for the names of its classes."""
     try:
-        return import_checkpoint(path)
-    except ConfigError:  # it does not tell its task, which matters only for the names of its classes
-        return import_checkpoint(path, task=task)
+        return read(path)
+    except ConfigError:
+        return read(path, task=task)
