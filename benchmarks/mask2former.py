@@ -21,7 +21,8 @@ from turns import Turn, serve, take_turns
 
 from limner.core.batch import SegmentTargets
 from limner.decoding.query_masks import find_objects
-from limner.inference.device import choose_memory_format
+from limner.inference.device import choose_memory_format, prefers_winograd
+from limner.layers.winograd import use_winograd
 from limner.losses.segment_set import SegmentSetLoss
 from limner.networks import build_network
 from limner.training.kept_memory import freed_memory_kept
@@ -50,6 +51,8 @@ def objects(batch: int, size: int) -> list[SegmentTargets]:
 def train_limner(images: torch.Tensor, targets: Sequence[SegmentTargets]) -> Step:
     layout = choose_memory_format(torch.device("cpu"), spatial_dims=2, training=True)
     network, images = _ours().train().to(memory_format=layout), images.contiguous(memory_format=layout)
+    if prefers_winograd(torch.device("cpu")):
+        use_winograd(network)
     loss_of = SegmentSetLoss()
 
     def step() -> None:

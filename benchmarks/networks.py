@@ -1,9 +1,9 @@
 """Forward and backward of limner's networks against mmsegmentation's, taking turns in one run.
 
 Each pair has the same layers, side heads included, in float32 and training mode on a ResNet-18 (or on what
-the network brings itself). limner's runs in the memory layout that `limner train` gives it. The two take
-turns, so that a machine that drifts slows both; the ratio is the median over rounds of limner's time by
-mmsegmentation's.
+the network brings itself). limner's runs with the memory layout and the convolutions that `limner train`
+gives it. The two take turns, so that a machine that drifts slows both; the ratio is the median over rounds of
+limner's time by mmsegmentation's.
 
     python benchmarks/networks.py            # in the environment of benchmarks/requirements.txt
 """
@@ -18,7 +18,8 @@ import torch
 from torch import nn
 from training_step import stand_in_for_compiled_operators
 
-from limner.inference.device import choose_memory_format
+from limner.inference.device import choose_memory_format, prefers_winograd
+from limner.layers.winograd import use_winograd
 from limner.networks import build_network
 
 NUM_CLASSES = 19
@@ -184,6 +185,8 @@ def limner_step(name: str, options: Config, images: torch.Tensor) -> Callable[[]
     network = build_network(name, num_classes=NUM_CLASSES, **options).train()
     layout = choose_memory_format(torch.device("cpu"), spatial_dims=2, training=True)
     network.to(memory_format=layout)
+    if prefers_winograd(torch.device("cpu")):
+        use_winograd(network)
     images = images.contiguous(memory_format=layout)
 
     def step() -> None:

@@ -41,6 +41,11 @@ def choose_memory_format(
     return torch.channels_last if spatial_dims == 2 else torch.channels_last_3d
 
 
+def prefers_winograd(device: torch.device) -> bool:
+    """Say whether convolutions train faster by `limner.layers.winograd`: measured on CPUs with AVX2."""
+    return device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Say whether an exception means that memory ran out; of the processor's, PyTorch has no class."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):

@@ -11,8 +11,9 @@ from limner.core.batch import Batch
 from limner.core.errors import TrainingError, describe
 from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
-from limner.inference.device import choose_memory_format, is_out_of_memory
+from limner.inference.device import choose_memory_format, is_out_of_memory, prefers_winograd
 from limner.layers.training_progress import tell_progress
+from limner.layers.winograd import use_winograd
 from limner.tasks.task import Task
 from limner.training.averaging import WeightAverage
 from limner.training.checkpoints import Checkpoint
@@ -55,6 +56,8 @@ class Learner:
             accelerator.device, spatial_dims=plan.input.spatial_dims, training=True
         )
         self.model = _on_device(model, accelerator, self._layout).train()
+        if prefers_winograd(accelerator.device) and not plan.train.compile:
+            use_winograd(self.model)
         decay = plan.train.ema_decay
         self._average = None if decay is None else WeightAverage(self.model, decay=decay)
         self._optimizer = build_optimizer(self.model, plan.optimizer)
