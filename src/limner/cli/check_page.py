@@ -176,7 +176,7 @@ def _show_finding(finding: Finding) -> None:
     for label, text in (("found", finding.found), ("expected", finding.expected), ("mend", finding.mend)):
         if text:
             grid.add_row(Text(label, style="muted"), Text(text))
-    if finding.count > 1 and finding.files:
+    if finding.files and (finding.count > 1 or finding.files[0] not in finding.where):
         more = f" and {finding.count - MOST_FILES} more" if finding.count > MOST_FILES else ""
         grid.add_row(
             Text("files", style="muted"), Text(", ".join(finding.files[:MOST_FILES]) + more, style="muted")
