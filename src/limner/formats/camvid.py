@@ -1,4 +1,4 @@
-"""CamVid with 11 classes: frames of driving, ``train/`` beside ``trainannot/`` as the SegNet tutorial has them.
+"""CamVid with 11 classes: frames of driving, ``train/`` beside ``trainannot/`` as in the SegNet tutorial.
 
 The full release, with its 32 colours, is read as coloured masks.
 """

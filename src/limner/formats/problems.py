@@ -164,7 +164,7 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     "other-annotations-not-used": (
         _N,
         "one set of annotations",
-        "Nothing need be done if it draws the same objects; to use it, move it to a folder without the others.",
+        "Nothing need be done if it draws the same objects; to use it, move it away from the others.",
     ),
 }
 """Code -> severity, what was expected, how to mend it."""
