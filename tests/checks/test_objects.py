@@ -36,6 +36,12 @@ def test_objects_are_counted_by_class_and_split() -> None:
     assert (row.smallest, row.median, row.largest) == (10, 30, 60)
 
 
+def test_splits_stand_in_the_usual_order() -> None:
+    images = (image("a", "val", [7], [1], [False]), image("b", "extra", [7], [1], [False]))
+    (row,) = object_rows(DatasetFacts((*images, image("c", "train", [7], [1], [False]))), TABLE)
+    assert [*row.counts] == ["train", "val", "extra"]
+
+
 def test_label_maps_have_no_objects() -> None:
     assert object_rows(DatasetFacts((ImageFacts(name="a", label_shape=(9, 9)),)), TABLE) == ()
 
