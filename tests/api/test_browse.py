@@ -38,6 +38,12 @@ def test_the_worst_are_those_that_findings_name(cells):
     assert {*shown.images} == {"cell_2", "cell_3"}
 
 
+def test_where_nothing_stands_out_there_is_no_worst(cells):
+    (cells / "images" / "cell_5.png").unlink()  # it has no mask
+    with pytest.raises(DataError, match=r"no finding names an image(.|\n)*--by random"):
+        limner.browse(cells, by="worst", side=32)
+
+
 def test_what_is_only_proposed_is_shown_as_proposed(cells):
     (cells / "dataset.yaml").unlink()
     assert limner.check(cells).labels is None

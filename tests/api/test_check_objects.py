@@ -43,6 +43,19 @@ def test_check_counts_boxes_and_says_what_they_are_good_for(boxes) -> None:
     assert result.to_dict()["objects"][0]["name"] == "cell"
 
 
+def test_a_finding_of_one_image_names_it(boxes) -> None:
+    shown = CliRunner().invoke(app, ["check", str(boxes)]).output
+    finding = shown[shown.index("annotation-repeated") :].split("\n\n")[0]
+    assert "images/0.png" in finding
+
+
+def test_browse_by_class_shows_objects_and_not_what_lies_around(boxes) -> None:
+    # Five images hold cells, one of them a spot.
+    assert len(limner.browse(boxes, by="class", side=32).images) == 5 + 1
+    around = limner.browse(boxes, by="class", classes=["background"], side=32)
+    assert len(around.images) == 5
+
+
 def test_what_was_read_is_remembered(boxes) -> None:
     first, second = limner.check(boxes), limner.check(boxes)
     assert first.objects == second.objects

@@ -3,8 +3,10 @@
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import limner
+from limner.cli.app import app
 from limner.core.errors import ConfigError, DataError
 from limner.formats import open_source
 
@@ -94,3 +96,9 @@ def test_browse_split_and_stats(insects):
     assert divided.classes["train"]["bees"] in (4, 5)
     found = limner.stats(insects)
     assert [(c.name, c.num_images) for c in found.classes] == [("ants", 8), ("bees", 4)]
+
+
+def test_stats_have_no_columns_for_pieces(insects):
+    told = CliRunner().invoke(app, ["stats", str(insects)]).output
+    assert "ants" in told and "images" in told
+    assert "pieces" not in told

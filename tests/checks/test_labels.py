@@ -124,6 +124,19 @@ def test_class_numbers_beside_255_propose_to_ignore_it(judge):
     assert verdict.proposed.num_classes == 3
 
 
+def test_numbers_below_0_propose_to_ignore_them(judge):
+    masks = [mask.astype(np.int32) for mask in blobs(0, 5, 15)]
+    for mask in masks:
+        mask[-4:] = -1
+    verdict, findings = judge(masks, mask_suffix=".tif")
+    assert findings["mask-has-negative"].proposal == {"ignored": [-1]}
+    assert "-1 on 6.2 %" in findings["mask-has-negative"].found  # 4 of 64 rows
+    assert verdict.labels is None
+    verdict, findings = judge(masks, {"ignored": [-1]}, ".tif")
+    assert "mask-has-negative" not in findings
+    assert verdict.labels.trained_as == {-1: 255, 0: 0, 5: 1, 15: 2}
+
+
 def test_twenty_classes_beside_255_are_not_taken_for_soft_edges(judge):
     _, findings = judge(blobs(*range(21), 255))
     assert findings["mask-ignores-255"].proposal == {"ignored": [255]}

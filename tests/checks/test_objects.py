@@ -1,8 +1,12 @@
+import cv2
 import numpy as np
+import pytest
 
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.checks.objects import measure_objects, object_rows
+from limner.checks.reading import read_record
 from limner.core.labels import LabelClass, LabelTable
+from limner.formats import open_source
 
 TABLE = LabelTable(
     (
@@ -32,5 +36,25 @@ def test_objects_are_counted_by_class_and_split() -> None:
     assert (row.smallest, row.median, row.largest) == (10, 30, 60)
 
 
+def test_splits_stand_in_the_usual_order() -> None:
+    images = (image("a", "val", [7], [1], [False]), image("b", "extra", [7], [1], [False]))
+    (row,) = object_rows(DatasetFacts((*images, image("c", "train", [7], [1], [False]))), TABLE)
+    assert [*row.counts] == ["train", "val", "extra"]
+
+
 def test_label_maps_have_no_objects() -> None:
     assert object_rows(DatasetFacts((ImageFacts(name="a", label_shape=(9, 9)),)), TABLE) == ()
+
+
+@pytest.mark.parametrize(("column", "told"), [(1, "1 pixel in two objects or more"), (3, "")])
+def test_single_masks_that_share_a_pixel(tmp_path, column: int, told: str) -> None:
+    for folder in ("a/images", "a/masks"):
+        (tmp_path / folder).mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "a/images/a.png"), np.zeros((4, 5, 3), np.uint8))
+    for name, left in (("0", 0), ("1", column)):
+        mask = np.zeros((4, 5), np.uint8)
+        mask[1, left : left + 2] = 255
+        cv2.imwrite(str(tmp_path / f"a/masks/{name}.png"), mask)
+    source = open_source(tmp_path)
+    cases = read_record(source, source.records[0]).facts.label_problems
+    assert [(code, found) for code, _, found, _ in cases] == ([("objects-overlap", told)] if told else [])

@@ -25,6 +25,13 @@ def test_overlapping_masks_come_back_whole_from_few_layers() -> None:
     assert segments.areas.tolist() == [16, 16, 6, 0]
 
 
+def test_pixels_of_several_segments() -> None:
+    # The first two share 2 x 2 pixels, and the third lies in one of these.
+    masks = boxes((0, 0, 4, 4), (2, 2, 6, 6), (3, 3, 4, 4), (6, 0, 8, 2))
+    assert segments_of(masks, [0] * 4, shape=(8, 9)).shared_pixels == 4
+    assert segments_of(masks[2:], [0] * 2, shape=(8, 9)).shared_pixels == 0
+
+
 def test_the_smaller_one_lies_on_top() -> None:
     segments = segments_of(boxes((0, 0, 6, 6), (2, 2, 4, 4)), [0, 0], shape=(8, 9))
     flat = segments.flat()

@@ -235,7 +235,7 @@ def test_dataset_yaml_picks_among_more_classes_than_there_can_be(make_tree) -> N
     source = open_source(root)
     assert source.declared_labels().names == ("background", "kind 5")
     assert not (source.read_values(source.records[0]) == 3).any()
-    assert next(f for f in source.findings if f.code == "class-not-named").count == 398
+    assert "397 more like it" in next(f for f in source.findings if f.code == "class-not-named").found
 
 
 def test_areas_are_those_that_coco_wrote(shared_data: Path) -> None:

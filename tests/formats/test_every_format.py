@@ -58,6 +58,7 @@ EXAMPLES: dict[str, Mapping[str, object]] = {
         "é 1/train2017/000000000009.jpg": PICTURE,
         "stuffthingmaps/train2017/000000000009.png": MASK,
     },
+    "camvid": {"train/0016E5_00390.png": PICTURE, "trainannot/0016E5_00390.png": MASK},
     "retinal-vessels": {"images/01_test.png": PICTURE, "1st_manual/01_manual1.png": MASK},
     "polyps": {"Original/1.png": PICTURE, "Ground Truth/1.png": MASK},
     "listed-pairs": {"é 1/a.png": PICTURE, "é 1/b.png": MASK, "pairs.txt": "é 1/a.png, é 1/b.png"},

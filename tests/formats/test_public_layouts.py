@@ -125,6 +125,36 @@ def test_coco_stuff_without_gaps(make_tree) -> None:
     assert labels(source).classes[-1].values == (170,)
 
 
+def test_camvid_ignores_void(make_tree) -> None:
+    tree: dict[str, object] = {}
+    for split, name in (("train", "0001TP_006690"), ("train", "0006R0_f00930"), ("test", "Seq05VD_f05100")):
+        tree[f"{split}/{name}.png"] = PHOTO
+        tree[f"{split}annot/{name}.png"] = np.where(VALUES > 11, 11, VALUES).astype(np.uint8)
+    source = open_source(make_tree(tree))
+    assert source.name == "camvid"
+    assert sorted(map(str, splits(source).values())) == ["test", "train", "train"]
+    table = labels(source)
+    assert (table.num_classes, table.names[3], table.trained_as[11]) == (11, "road", 255)
+    # CamVid's own label_colors.txt: "128 64 128 Road", "0 128 192 Bicyclist".
+    assert (table.classes[3].color, table.classes[10].color) == ((128, 64, 128), (0, 128, 192))
+
+
+@pytest.mark.parametrize("settings", ["classes: [void, car]", "ignored: []"])
+def test_what_is_written_comes_before_what_camvid_says(make_tree, settings: str) -> None:
+    tree: dict[str, object] = {"dataset.yaml": settings}
+    for name in ("0016E5_00390", "0016E5_00420"):
+        tree |= {f"train/{name}.png": PHOTO, f"trainannot/{name}.png": TWO // 255}
+    table = labels(open_source(make_tree(tree)))
+    assert table.names == (("void", "car") if "void" in settings else table.names)
+    assert table.trained_as[11] == 255
+
+
+def test_frames_of_camvid_in_other_folders_are_no_camvid(make_tree) -> None:
+    tree: dict[str, object] = {f"images/0016E5_0039{n}.png": PHOTO for n in range(2)}
+    tree |= {f"masks/0016E5_0039{n}.png": TWO // 255 for n in range(2)}
+    assert open_source(make_tree(tree)).name == "paired-folders"
+
+
 def test_kvasir_by_names_and_noise(make_tree) -> None:
     stems = ("cju0qkwl35piu0993l0dewei2", "cju0qoxqj9q6s0835b43399p4")
     grey = np.full((16, 16), 130, np.uint8)

@@ -90,6 +90,45 @@ def test_findings_with_pictures_stand_in_their_order() -> None:
     assert "<code>x</code>" in page
 
 
+def test_classes_in_no_mask_are_folded_where_they_are_many() -> None:
+    facts = DatasetFacts((image(0, (10, 10), 2, 3.0),))
+    few, many = (
+        LabelTable(
+            (*TABLE.classes, *(LabelClass(f"absent {i}", (20 + i,), (9, 9, i)) for i in range(number)))
+        )
+        for number in (10, 11)
+    )
+    names = {f"absent {i}": (9, 9, i) for i in range(11)} | {"cell <x>": (1, 2, 3)}
+    page = render_check_page(data(facts=facts, labels=few, rows=label_rows(facts, few)))
+    assert page.count('scope="row"') == 13  # with the value 9, which no class covers
+    page = render_check_page(
+        data(facts=facts, labels=many, rows=label_rows(facts, many), colors=names, samples=[("i0", GREY)])
+    )
+    assert page.count('scope="row"') == 3
+    folded = page[page.index("<details>") : page.index("</details>")]
+    assert "11 more classes are in no mask" in folded
+    assert "absent 0 (20), absent 1 (21)" in folded
+    legend = page[page.index('class="legend"') :].split("</ul>")[0]
+    assert "absent" not in legend and "cell" in legend
+
+
+def test_boxes_alone_are_not_ready_to_train() -> None:
+    warning = Finding("box-zero-size", Severity.WARNING, "a.xml", "0 x 0")
+    assert "Ready to train; 1 warning" in render_check_page(data(findings=(warning,)))
+    page = render_check_page(data(findings=(warning,), only_boxes=True))
+    assert "1 warning to look at; training on boxes alone is not yet a task." in page
+
+
+def test_captions_leave_folders_out_where_names_stay_different() -> None:
+    def captions(*names: str) -> list[str]:
+        page = render_check_page(data(samples=[(name, GREY) for name in names]))
+        return re.findall(r'class="name">([^<]*)<', page)
+
+    assert captions("JPEGImages/a 1", "bees: train/bees/b.jpg") == ["a 1", "bees: b.jpg"]
+    assert captions("train/1", "val/1") == ["train/1", "val/1"]
+    assert captions("images/a: The mask x/y.png is damaged") == ["a: The mask x/y.png is damaged"]
+
+
 def test_nothing_settled_and_nothing_drawn() -> None:
     page = render_check_page(data(labels=None, rows=(), is_settled=False, facts=DatasetFacts(())))
     assert page.count('class="empty"') == 3

@@ -17,7 +17,7 @@ from limner.drawing.grid import Row, sheet
 
 By = Literal["random", "class", "split", "worst"]
 
-PER_FINDING = 3
+PER_FINDING = 4
 """Images that one finding shows among the worst."""
 
 
@@ -104,7 +104,13 @@ def _chosen(
         rows = _worst(gallery, records, images)
     elif by == "class":
         holding = gallery.holders
-        names = [name for name in gallery.table.names if not classes or name in classes]
+        # Where objects are told apart, what lies around them is no class that one looks for.
+        around = gallery.table.background_index if gallery.checked.objects else None
+        names = [
+            name
+            for index, name in enumerate(gallery.table.names)
+            if (name in classes if classes else index != around)
+        ]
         rows = [(n, drawn([r for r in records if n in holding.get(r.name, ())], n)) for n in names]
     elif by == "split":
         split_of = {image.name: image.split for image in gallery.checked.facts.images}
@@ -118,7 +124,8 @@ def _chosen(
             describe(
                 "There is no image to show",
                 where=gallery.checked.source.root,
-                found="no finding names a file" if by == "worst" else "no image of this class and split",
+                found="no finding names an image" if by == "worst" else "no image of this class and split",
+                mend="Nothing stands out; look at any of them with `--by random`." if by == "worst" else "",
             )
         )
     return rows

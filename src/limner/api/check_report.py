@@ -9,6 +9,7 @@ from limner.core.randomness import generator
 from limner.core.sample import Record
 from limner.drawing.colors import class_colors
 from limner.drawing.display import RGBImage
+from limner.formats.object_source import BOXES
 from limner.formats.whole_files import write_whole
 from limner.reporting.check_page import CheckedData, Picture, render_check_page
 
@@ -56,6 +57,7 @@ def _gathered(checked: CheckResult) -> CheckedData:
         rows=checked.rows,
         colors=class_colors(table) if table else {},
         findings=checked.findings,
+        only_boxes=checked.source.tasks == BOXES,
         samples=_samples(checked),
         named=_named(checked),
     )

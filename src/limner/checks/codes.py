@@ -55,6 +55,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "image-listed-twice": Code(_E, "An image id stands twice, so its annotations could be of either."),
         "image-missing": Code(_W, "A listed image is not on disk; it is left out."),
         "image-not-listed": Code(_N, "An image on disk is in no JSON; it is left out."),
+        "folder-not-listed": Code(_N, "A folder holds images and no JSON lists any of them; it is left out."),
         "image-in-two-files": Code(_W, "An image stands in two JSON files; the first is taken."),
         "annotation-image-unknown": Code(_W, "An annotation belongs to an image that is not listed."),
         "annotation-listed-twice": Code(_W, "An annotation id stands twice; both are taken."),
@@ -73,6 +74,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "polygon-crosses-itself": Code(_W, "An outline crosses itself."),
         "box-and-mask-disagree": Code(_W, "A stated box is more than 2 pixels from its mask."),
         "annotation-repeated": Code(_W, "An object is drawn twice; both are taken."),
+        "objects-overlap": Code(_N, "Objects that should lie side by side share pixels."),
         "segment-not-in-png": Code(_W, "A panoptic segment is listed and has no pixel in the PNG."),
         "crowd": Code(_N, "Some annotations are crowds, which are neither trained on nor scored."),
         "not-exhaustive": Code(_N, "LVIS: not all objects of some classes are drawn in these images."),
@@ -107,6 +109,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "mask-ignores-255": Code(
             _E, "Class numbers stand beside 255, which usually means: ignore this pixel."
         ),
+        "mask-has-negative": Code(_E, "Masks hold numbers below 0, which usually mean: ignore this pixel."),
         "mask-encodings-mixed": Code(_E, "Some masks say foreground with 1 and others with 255."),
         "mask-is-coloured": Code(_E, "Masks show classes as colours."),
         "mask-kinds-mixed": Code(_E, "Some masks are in colour, and others hold one channel."),

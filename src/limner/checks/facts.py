@@ -193,6 +193,12 @@ class DatasetFacts:
         return DatasetFacts(tuple(replace(i, split=names.get(i.name, i.split)) for i in self.images))
 
 
+def in_order(splits: Iterable[str]) -> list[str]:
+    """Return names of splits as people list them: train, val, test, then any others."""
+    order = {"train": 0, "val": 1, "test": 2}
+    return sorted(set(splits), key=lambda split: (order.get(split, 3), split))
+
+
 def count_values(images: Iterable[ImageFacts]) -> Counter[int]:
     """Return mask value -> pixels over `images`."""
     total: Counter[int] = Counter()

@@ -147,15 +147,22 @@ def _kinds(facts: DatasetFacts) -> Iterator[Finding]:
             mend="Remove them if they are there by mistake; otherwise they are padded.",
             files=[image.image_file for image in tiny],
         )
-    for code, belongs, found in (
-        ("alpha-channel", lambda i: i.has_alpha, "a transparency channel, which is left out"),
-        ("sixteen-bit", lambda i: i.dtype not in ("uint8", ""), "more than 8 bits a channel"),
-        ("palette-image", lambda i: i.has_palette, "palette numbers, read as the colours they show"),
-        ("exif-rotated", lambda i: i.is_exif_rotated, "a rotation asked for in EXIF, which is carried out"),
+    odd = "Look at it: among photographs it may be a drawing, or a placeholder that a web page sent instead."
+    for code, belongs, found, mend in (
+        ("alpha-channel", lambda i: i.has_alpha, "a transparency channel, which is left out", ""),
+        ("sixteen-bit", lambda i: i.dtype not in ("uint8", ""), "more than 8 bits a channel", ""),
+        ("palette-image", lambda i: i.has_palette, "palette numbers, read as the colours they show", odd),
+        (
+            "exif-rotated",
+            lambda i: i.is_exif_rotated,
+            "a rotation asked for in EXIF, which is carried out",
+            "",
+        ),
     ):
         files = [image.image_file for image in readable if belongs(image)]
         if files:
-            yield make(code, place(files), f"{len(files)} of {len(readable)} images: {found}", files=files)
+            told = f"{len(files)} of {len(readable)} images: {found}"
+            yield make(code, place(files), told, mend=mend if len(files) < len(readable) else "", files=files)
 
 
 def _grouped(

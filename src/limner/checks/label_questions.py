@@ -81,7 +81,7 @@ def open_question(
         return nothing
     if declared is not None and not declared.unknown_values(case.values) and not _misread(case):
         return None
-    questions = (_colors, _noise, _large_value, _void, _outside, _too_many)
+    questions = (_colors, _negative, _noise, _large_value, _void, _outside, _too_many)
     return next((finding for ask in questions if (finding := ask(case))), None)
 
 
@@ -152,6 +152,24 @@ def _specks(case: Case) -> list[int]:
     return [
         v for v in case.values if pieces[v] and pixels[v] < min(SPECK_AREA * pieces[v], SPECK_SHARE * total)
     ]
+
+
+def _negative(case: Case) -> Finding | None:
+    """Numbers below 0, as labelme's NPY files hold where its PNG files hold 255: nobody's class."""
+    below = [v for v in case.values if v < 0]
+    if not below or len(below) == len(case.values):
+        return None
+    files = case.files(lambda image: not image.value_counts.keys().isdisjoint(below))
+    share = percent(sum(case.counts[v] for v in below) / sum(case.counts.values()))
+    return make(
+        "mask-has-negative",
+        place(files),
+        f"{number_list(below)} on {share} of the pixels; masks that hold it: {len(files)}",
+        expected="class numbers from 0 on",
+        mend="Accept that negative pixels are ignored: no loss and no score looks at them.",
+        files=files,
+        proposal={"ignored": [*case.settings.model_dump(mode="json")["ignored"], *below]},
+    )
 
 
 def _noise(case: Case) -> Finding | None:

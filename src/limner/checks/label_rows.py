@@ -1,12 +1,15 @@
 """The one table everybody should look at: mask value -> name -> trained as -> pixels -> images, per split."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from limner.checks.facts import DatasetFacts, ImageFacts
+from limner.checks.facts import DatasetFacts, ImageFacts, in_order
 from limner.core.labels import IGNORE_INDEX, RGB, LabelTable
+
+MOST_ABSENT = 10
+"""Classes in no mask that a table shows: more of them, as of COCO's 80 in a few images, would hide others."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,14 @@ class LabelRow:
             "color": color,
             "splits": splits,
         }
+
+
+def without_absent(rows: Sequence[LabelRow]) -> tuple[tuple[LabelRow, ...], tuple[LabelRow, ...]]:
+    """Return the rows to show, and those of classes in no mask where these are too many to show."""
+    absent = tuple(r for r in rows if r.trained_as not in (None, IGNORE_INDEX) and not r.images)
+    if len(absent) <= MOST_ABSENT:
+        return tuple(rows), ()
+    return tuple(row for row in rows if row not in absent), absent
 
 
 def label_rows(facts: DatasetFacts, labels: LabelTable) -> tuple[LabelRow, ...]:
@@ -127,8 +138,7 @@ def _role(value: int, image: ImageFacts, labels: LabelTable) -> object:
 
 
 def _by_split(images: Iterable[ImageFacts]) -> dict[str, list[ImageFacts]]:
-    order = {"train": 0, "val": 1, "test": 2}
     groups: dict[str, list[ImageFacts]] = {}
     for image in images:
         groups.setdefault(image.split or "all", []).append(image)
-    return dict(sorted(groups.items(), key=lambda item: (order.get(item[0], 3), item[0])))
+    return {split: groups[split] for split in in_order(groups)}

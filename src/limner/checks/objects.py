@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from limner.checks.facts import DatasetFacts, ImageFacts, ObjectFacts
+from limner.checks.facts import DatasetFacts, ImageFacts, ObjectFacts, in_order
 from limner.core.labels import LabelTable
 
 
@@ -68,7 +68,7 @@ def object_rows(facts: DatasetFacts, labels: LabelTable) -> tuple[ObjectRow, ...
     for image in facts.labelled:
         for value, objects in image.objects.items():
             found.setdefault(labels.trained_as.get(value, -1), []).append((image, objects))
-    splits = {image.split or "all": 0 for image in facts.labelled}
+    splits = dict.fromkeys(in_order(image.split or "all" for image in facts.labelled), 0)
     return tuple(
         _row(name, index, found[index], splits)
         for index, name in enumerate(labels.names)

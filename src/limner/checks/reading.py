@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 
@@ -37,6 +37,16 @@ class Reading:
 
     facts: ImageFacts
     grids: dict[int, Grid] = field(default_factory=dict)
+
+
+class _Labels(NamedTuple):
+    """The labels of one image: its map, how it was read, the file it is from, and its objects."""
+
+    values: ValueMap
+    kind: Kind
+    header: ImageHeader | None
+    objects: dict[int, ObjectFacts]
+    shared_pixels: int = 0
 
 
 def read_record(source: Source, record: Record) -> Reading:
@@ -101,13 +111,19 @@ def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts
 
 def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
     try:
-        values, kind, header, objects = _read_labels(source, record)
-        problems = source.label_problems(record).cases()
+        values, kind, header, objects, shared_pixels = _read_labels(source, record)
+        problems = source.label_problems(record)
         counted = values
         if record.valid_region is not None:  # training ignores the other pixels, so they are not counted
             counted = values[read_valid_region(record.valid_region, values.shape)]
     except _FAILURES as error:
         return Reading(replace(facts, label_error=reason(error)))
+    if shared_pixels and not source.overlaps_are_usual:
+        problems.add(
+            "objects-overlap",
+            record.name,
+            f"{shared_pixels} pixel{'' if shared_pixels == 1 else 's'} in two objects or more",
+        )
     counts, num_values = measuring.count_values(counted)
     runs = Runs.of(values) if values.ndim == 2 else None
     facts = replace(
@@ -119,31 +135,26 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
         value_counts=counts,
         num_values=num_values,
         objects=objects,
-        label_problems=problems,
+        label_problems=problems.cases(),
         components=measuring.components(runs, counts),
     )
     return Reading(facts, measuring.value_grids(values, runs, counts))
 
 
-def _read_labels(
-    source: Source, record: Record
-) -> tuple[ValueMap, Kind, ImageHeader | None, dict[int, ObjectFacts]]:
+def _read_labels(source: Source, record: Record) -> _Labels:
     """Read the label map and the objects; files that hold both are decoded once."""
     kind = source.settings.encoding.kind
     if "instance" in source.tasks:
         segments = source.read_segments(record)
         found = measure_objects(segments.labels, segments.areas, segments.is_crowd)
         header = image_header(record.labels[0]) if _is_single_image(record) else None
-        return segments.painted(source.uncovered), kind, header, found
+        painted = segments.painted(source.uncovered)
+        return _Labels(painted, kind, header, found, segments.shared_pixels)
     if "detection" in source.tasks:
         boxes = source.read_boxes(record)
-        return (
-            source.read_values(record),
-            kind,
-            None,
-            measure_objects(boxes.labels, boxes.areas, boxes.is_crowd),
-        )
-    return (*_read_values(source, record), {})
+        found = measure_objects(boxes.labels, boxes.areas, boxes.is_crowd)
+        return _Labels(source.read_values(record), kind, None, found)
+    return _Labels(*_read_values(source, record), {})
 
 
 def _is_single_image(record: Record) -> bool:

@@ -13,7 +13,7 @@ from rich.text import Text
 from limner.api.check import CheckResult
 from limner.checks.classes import percent
 from limner.checks.label_questions import number_list
-from limner.checks.label_rows import LabelRow
+from limner.checks.label_rows import LabelRow, without_absent
 from limner.cli.console import console, mark, table
 from limner.core.dataset_file import FILE_NAME
 from limner.core.finding import Finding, Severity
@@ -76,12 +76,17 @@ def _show_labels(result: CheckResult) -> None:
         title = "What the boxes are called, and the pixels under them"
     else:
         title = "What the mask values mean" if settled else "What the mask values would mean (proposed)"
-    values = [_values(row, result) for row in result.rows]
-    needed = max(map(len, values)) + max(len(row.name) for row in result.rows) + 22 + 19 * len(splits)
+    rows, absent = without_absent(result.rows)
+    values = [_values(row, result) for row in rows]
+    needed = max(map(len, values)) + max(len(row.name) for row in rows) + 22 + 19 * len(splits)
     # In a narrow window each split gets a table of its own.
     groups = [splits] if needed <= console().width else [[split] for split in splits]
     for number, group in enumerate(groups):
-        console().print(_labels_table(result.rows, values, group, "" if number else title))
+        console().print(_labels_table(rows, values, group, "" if number else title))
+    if absent:
+        console().print(
+            Padding(f"and {len(absent)} classes in no mask; --json lists all", (0, 0, 1, 2)), style="muted"
+        )
 
 
 def _show_classes(rows: Sequence[LabelRow], splits: list[str]) -> None:
@@ -176,7 +181,7 @@ def _show_finding(finding: Finding) -> None:
     for label, text in (("found", finding.found), ("expected", finding.expected), ("mend", finding.mend)):
         if text:
             grid.add_row(Text(label, style="muted"), Text(text))
-    if finding.count > 1 and finding.files:
+    if finding.files and (finding.count > 1 or finding.files[0] not in finding.where):
         more = f" and {finding.count - MOST_FILES} more" if finding.count > MOST_FILES else ""
         grid.add_row(
             Text("files", style="muted"), Text(", ".join(finding.files[:MOST_FILES]) + more, style="muted")

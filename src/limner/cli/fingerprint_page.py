@@ -1,5 +1,6 @@
 """The fingerprint of a dataset as tables, for `limner plan` and `limner stats`."""
 
+from limner.checks.label_rows import MOST_ABSENT
 from limner.cli.console import console, table
 from limner.planning.fingerprint import Fingerprint
 from limner.planning.wording import channel_words, share, size
@@ -19,16 +20,23 @@ def show_fingerprint(found: Fingerprint) -> None:
     console().print(channels)
     has_objects = any(c.num_objects is not None for c in found.classes)
     of_objects = ["objects", "pixels in an object"] if has_objects else []
-    columns = ["share", "images", "pieces in an image", "pixels in a piece", *of_objects]
+    has_pieces = any(c.num_components is not None for c in found.classes)
+    of_pieces = ["pieces in an image", "pixels in a piece"] if has_pieces else []
+    columns = ["share", "images", *of_pieces, *of_objects]
     classes = table("class", *columns, numbers=columns)
-    for c in found.classes:
+    absent = [c for c in found.classes if not c.num_images]
+    shown = found.classes if len(absent) <= MOST_ABSENT else [c for c in found.classes if c.num_images]
+    for c in shown:
         pieces = "" if c.num_components is None else f"{c.num_components:.0f}"
         area = "" if c.component_area is None else f"{c.component_area:,.0f}"
         objects = (
             ["" if n is None else f"{n:,.0f}" for n in (c.num_objects, c.object_area)] if has_objects else []
         )
-        classes.add_row(c.name, share(c.pixel_share), str(c.num_images), pieces, area, *objects)
+        measured = [pieces, area] if has_pieces else []
+        classes.add_row(c.name, share(c.pixel_share), str(c.num_images), *measured, *objects)
     console().print(classes)
+    if len(shown) < len(found.classes):
+        console().print(f"and {len(absent)} classes in no image; --json lists all", style="muted")
     if found.ignored_share:
         console().print(f"Ignored: {share(found.ignored_share)} of all pixels")
 

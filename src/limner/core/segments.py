@@ -56,6 +56,11 @@ class Segments:
         """(N,) pixels of each segment; 0 where a crop has left nothing of it."""
         return np.asarray(np.bincount(self.layers.ravel(), minlength=len(self) + 1)[1:])
 
+    @property
+    def shared_pixels(self) -> int:
+        """Pixels that two segments or more cover."""
+        return int((np.count_nonzero(self.layers, axis=0) > 1).sum()) if len(self.layers) > 1 else 0
+
     def masks(self) -> npt.NDArray[np.bool_]:
         """Return (N, *S) one mask a segment: N times the memory of a layer."""
         masks: npt.NDArray[np.bool_] = np.zeros((len(self), *self.spatial_shape), bool)

@@ -1,14 +1,14 @@
 """From disk to samples and back, one file a format; `FORMATS` is the table of contents."""
 
 import gc
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, UnknownNameError, describe
 from limner.formats.ade20k import Ade20k
+from limner.formats.camvid import CamVid
 from limner.formats.cityscapes import Cityscapes
 from limner.formats.class_folders import ClassFolders
 from limner.formats.class_lists import ClassLists
@@ -18,7 +18,7 @@ from limner.formats.coco_stuff import CocoStuff
 from limner.formats.coloured_masks import ColouredMasks
 from limner.formats.cvat import Cvat
 from limner.formats.dataset_yaml import read_dataset_file
-from limner.formats.file_tree import FileTree, list_files, listed_once
+from limner.formats.file_tree import list_files, listed_once
 from limner.formats.icdar_text import IcdarText
 from limner.formats.index_cache import Dates, keep, recall
 from limner.formats.instance_masks import InstanceMasks
@@ -27,10 +27,11 @@ from limner.formats.labelme import Labelme
 from limner.formats.listed_pairs import ListedPairs
 from limner.formats.mapillary_vistas import MapillaryVistas, MapillaryVistas12
 from limner.formats.mmocr_text import MmocrText
-from limner.formats.paired_folders import PairedFolders, explain_no_pairs
+from limner.formats.paired_folders import PairedFolders
 from limner.formats.polyps import Polyps
 from limner.formats.retinal_vessels import RetinalVessels
 from limner.formats.source import Source
+from limner.formats.unknown_layout import unknown_layout
 from limner.formats.voc import Voc
 from limner.formats.voc_boxes import VocBoxes
 from limner.formats.write_class_folders import WriteClassFolders
@@ -49,7 +50,7 @@ from limner.formats.yolo import Yolo
 FORMATS: dict[str, type[Source]] = {
     source.name: source
     for source in (
-        *(Cityscapes, MapillaryVistas, MapillaryVistas12, Ade20k, CocoStuff, RetinalVessels, Polyps),
+        *(Cityscapes, MapillaryVistas, MapillaryVistas12, Ade20k, CocoStuff, CamVid, RetinalVessels, Polyps),
         *(CocoPanoptic, CocoInstances),
         *(MmocrText, IcdarText),
         *(Voc, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
@@ -125,42 +126,4 @@ def _open(root: Path, settings: DatasetFile | None) -> Source:
             if dates is not None:
                 keep(opened, settings, dates)
             return opened
-    raise _unknown_layout(root, tree, settings, formats)
-
-
-def _unknown_layout(
-    root: Path, tree: FileTree, settings: DatasetFile, formats: Sequence[type[Source]]
-) -> DataError:
-    known = "".join(f"\n              {source.name}: {source.title}" for source in formats)
-    found = explain_no_pairs(tree, settings) or _contents(tree)
-    return DataError(
-        describe(
-            "No images with masks were found",
-            where=root,
-            found=found,
-            expected=f"one of these layouts:{known}" if len(formats) > 1 else f"this layout:{known}",
-            mend="Say which files belong together in dataset.yaml beside them, such as "
-            "`images: photos/*.jpg` and `masks: drawn/{stem}.png`.",
-        )
-    )
-
-
-def _contents(tree: FileTree) -> str:
-    counts = Counter(file.parent for file in tree.images)
-    some = ", ".join(f"{count} in {folder}" for folder, count in counts.most_common(6))
-    found = f"{len(tree.images)} image files ({some})" if counts else "no image files"
-    kinds = Counter("".join(file.suffixes[-2:]).casefold() for file in tree.others)
-    hints = [f"{kinds[suffix]} {name}" for suffix, name in _NOT_MASKS.items() if kinds[suffix]]
-    hints += [f"the folder {folder}/, named like an image file" for folder in tree.image_named_folders[:3]]
-    return found + (f"; and {', '.join(hints)}" if hints else "")
-
-
-_NOT_MASKS = {
-    ".json": "JSON files (in none of the shapes that are read)",
-    ".xml": "XML files (neither VOC's boxes nor CVAT's images)",
-    ".nii.gz": "NIfTI volumes (these are not read yet)",
-    ".nii": "NIfTI volumes (these are not read yet)",
-    ".dcm": "DICOM files (these are not read yet)",
-    ".ppm.gz": "images packed with gzip (unpack them first: gunzip *.gz)",
-    ".zip": "ZIP archives (unpack them first)",
-}
+    raise unknown_layout(root, tree, settings, formats)

@@ -1,7 +1,8 @@
 """COCO's instance JSON: polygons, run lengths and crowds, with the images anywhere beside it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -65,7 +66,9 @@ class CocoInstances(ObjectSource):
         """Yield one record for each listed image that is on disk."""
         paths, passed_over = instance_files(self.root, tree)
         for path in passed_over:
-            problems.add("other-annotations-not-used", str(path), "annotations of another kind")
+            problems.add(
+                "other-annotations-not-used", str(path), "another JSON of annotations, such as keypoints"
+            )
         finder = ImageFinder(tree.images)
         files = [read_coco(self.root, path, problems) for path in paths]
         if not files:
@@ -81,9 +84,7 @@ class CocoInstances(ObjectSource):
                 else:
                     taken.add(record.name)
                     yield record
-        for image in tree.images:
-            if image not in listed:
-                problems.add("image-not-listed", str(image), "an image that no JSON lists")
+        _say_not_listed(tree, listed, problems)
 
     def _records(
         self, file: CocoFile, finder: ImageFinder, problems: Problems
@@ -201,6 +202,22 @@ def instance_files(root: Path, tree: FileTree) -> tuple[Sequence[PurePosixPath],
     named = [path for path in found if "instance" in path.stem.casefold()]
     taken = named or [path for path in found if path not in others] or others
     return taken, [path for path in found if path not in taken]
+
+
+def _say_not_listed(tree: FileTree, listed: Set[PurePosixPath], problems: Problems) -> None:
+    """Name the images that no JSON lists; of a folder in which none is listed, the folder."""
+    homes = {path.parent for path in listed}
+    strange: Counter[PurePosixPath] = Counter()
+    for image in tree.images:
+        if image in listed:
+            continue
+        if image.parent in homes:
+            problems.add("image-not-listed", str(image), "an image that no JSON lists")
+        else:
+            strange[image.parent] += 1
+    for folder, number in sorted(strange.items()):
+        found = f"{number} images in {folder}/, none of which a JSON lists"
+        problems.add("folder-not-listed", f"{folder}/", found)
 
 
 def _draws(ends: bytes) -> bool:

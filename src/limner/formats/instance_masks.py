@@ -31,6 +31,7 @@ class InstanceMasks(Source):
 
     name = "instance-masks"
     tasks = ("semantic", "instance", "panoptic", "detection")
+    overlaps_are_usual = False
     title = "one folder an image, holding images/ with the image and masks/ with one mask an instance"
 
     @classmethod

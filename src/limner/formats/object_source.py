@@ -79,7 +79,7 @@ class ObjectSource(Source):
             self._settle_names(problems)
         elif (table := self.settings.label_table()) is not None:
             self._settle_values(table, problems)
-        if not self._num_masks and (boxes := sum(f.count for f in self._boxes.findings())):
+        if not self._num_masks and (boxes := sum(number for *_, number in self._boxes.cases())):
             self.tasks = BOXES
             problems.add("boxes-only", self.name, f"{boxes} boxes, and no mask at all")
         elif not self.boxes_are_masks:
@@ -249,7 +249,7 @@ class ObjectSource(Source):
         if table is not None and table.background_index is None and 0 in table.ignored_values:
             return 0
         classes = self._categories if table is None else table.classes
-        named = [c for c in classes if c.name.casefold() == "background"]
+        named = [c for c in classes if c.name.casefold() in BACKGROUND_NAMES]
         values = {value for c in classes for value in c.values}
         return named[0].values[0] if named else 0 if 0 not in values else max(values) + 1
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from limner.core.finding import MOST_FILES, Finding, Severity
 
@@ -15,12 +16,12 @@ Case = tuple[str, str, str, int]
 
 @dataclass
 class _Cases:
-    """How often one kind was met, and the first few places."""
+    """How often one kind was met, what the first one was, and in which files (keys, each once)."""
 
     count: int = 0
     found: str = ""
     where: str = ""
-    files: list[str] = field(default_factory=list)
+    files: dict[str, None] = field(default_factory=dict)
 
 
 class Problems:
@@ -41,8 +42,7 @@ class Problems:
         assert code in KINDS, code
         cases = self._cases.setdefault(code, _Cases(0, found, where))
         cases.count += 1
-        if len(cases.files) < MOST_FILES:
-            cases.files.append(file or where)
+        cases.files[file or where] = None
 
     def at(self, where: str, *, file: str = "") -> Report:
         """Return what notes things at one place."""
@@ -53,7 +53,7 @@ class Problems:
         for code, cases in others._cases.items():
             mine = self._cases.setdefault(code, _Cases(0, cases.found, cases.where))
             mine.count += cases.count
-            mine.files = [*mine.files, *cases.files][:MOST_FILES]
+            mine.files |= cases.files
 
     def cases(self) -> tuple[Case, ...]:
         """Return code, where and found of the first, and how many, of each kind."""
@@ -64,7 +64,7 @@ class Problems:
         for code, where, found, count in cases:
             mine = self._cases.setdefault(code, _Cases(0, found, where))
             mine.count += count
-            mine.files = [*mine.files, file][:MOST_FILES]
+            mine.files[file] = None
 
     def findings(self) -> tuple[Finding, ...]:
         """Return one finding a code, the first case in words and the others by name."""
@@ -81,8 +81,8 @@ def _finding(code: str, cases: _Cases) -> Finding:
         cases.found + more,
         expected,
         mend,
-        files=tuple(dict.fromkeys(cases.files)),
-        count=cases.count,
+        files=tuple(islice(cases.files, MOST_FILES)),
+        count=len(cases.files),
     )
 
 
@@ -98,6 +98,11 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     "image-listed-twice": (_E, "each image id once", "Number the images anew when joining JSON files."),
     "image-missing": (_W, "each listed image on disk", "Put the file there, or remove it from the JSON."),
     "image-not-listed": (_N, "an entry under `images`", "Left out; list it if it shows no object at all."),
+    "folder-not-listed": (
+        _N,
+        "a folder of images of which some are listed",
+        "Left out. If it is another dataset, name it instead: `limner check FOLDER`; else list its images.",
+    ),
     "image-in-two-files": (_W, "each image in one JSON file", "Remove it from one of them."),
     "annotation-image-unknown": (_W, "an id that `images` lists", "Left out. " + _EXPORT),
     "annotation-listed-twice": (_W, "each annotation id once", "Both are taken: look whether one is a copy."),
@@ -121,6 +126,12 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
         "The mask is trained on; for boxes the stated box is taken. Draw one of them anew.",
     ),
     "annotation-repeated": (_W, "each object drawn once", "Both are taken: remove the copy."),
+    "objects-overlap": (
+        _N,
+        "each pixel in one object",
+        "Nothing need be done for a few pixels: in label maps the smaller object has them, and else both. "
+        "Where it is more, look whether an object is drawn twice.",
+    ),
     "crowd": (
         _N,
         "single objects",
@@ -150,6 +161,10 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     "rle-wrong-length": (_W, "runs that add up to height x width", "Left out. " + _EXPORT),
     "text-ignored": (_N, "", "Nothing need be done: no loss and no score looks at these words."),
     "ids-are-text": (_N, "numbers", "Nothing need be done: text is compared as the number that it spells."),
-    "other-annotations-not-used": (_N, "one set of annotations", "Name another folder to use them."),
+    "other-annotations-not-used": (
+        _N,
+        "one set of annotations",
+        "Nothing need be done if it draws the same objects; to use it, move it away from the others.",
+    ),
 }
 """Code -> severity, what was expected, how to mend it."""

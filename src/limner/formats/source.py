@@ -36,6 +36,9 @@ class Source(ABC):
     ignored_by_format: ClassVar[tuple[int, ...]] = ()
     """Mask values that the format itself leaves out of training and scoring, such as VOC's 255."""
 
+    overlaps_are_usual: ClassVar[bool] = True
+    """Objects may share pixels, as drawn ones do where one stands before another."""
+
     tasks: tuple[str, ...] = ("semantic",)
     """What its labels are good for: names of `TASKS`, and ``detection`` where they give boxes."""
 

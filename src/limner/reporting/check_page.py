@@ -1,12 +1,13 @@
 """The page of `limner check --report`: the labels, how large things are, samples, and the findings."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, log2
 from statistics import median
 
 from limner.checks.facts import DatasetFacts
-from limner.checks.label_rows import LabelRow
+from limner.checks.label_rows import LabelRow, without_absent
 from limner.core.finding import Finding, Severity
 from limner.core.labels import IGNORE_INDEX, RGB, LabelTable
 from limner.drawing.display import RGBImage
@@ -21,6 +22,8 @@ Picture = tuple[str, RGBImage]
 """What stands under a picture, and the picture."""
 
 MANY_CLASSES = 8
+_WITHOUT_FOLDERS = re.compile(r"\S*/(?=\S)")
+"""What a caption has no room for: the end of a file's name tells it from the others."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class CheckedData:
         rows: Pixels and images of each class, in each split.
         colors: Class -> colour, as the samples are painted.
         findings: Errors first.
+        only_boxes: There are boxes, and no mask at all.
         samples: Some images with their labels.
         named: For each finding, in their order, pictures of some images that it names; empty draws none.
     """
@@ -52,6 +56,7 @@ class CheckedData:
     rows: Sequence[LabelRow]
     colors: Mapping[str, RGB]
     findings: Sequence[Finding]
+    only_boxes: bool = False
     samples: Sequence[Picture] = ()
     named: Sequence[Sequence[Picture]] = ()
 
@@ -76,11 +81,13 @@ def render_check_page(data: CheckedData) -> str:
 def _summary(data: CheckedData) -> Html:
     tallies = {s: sum(f.severity is s for f in data.findings) for s in Severity}
     errors, warnings = tallies[Severity.ERROR], tallies[Severity.WARNING]
+    waiting = "classes of images" if data.facts.are_classes else "boxes alone" if data.only_boxes else ""
     verdict = "Nothing stands in the way of training."
-    if data.facts.are_classes:
-        verdict = "Nothing was found to be wrong; training on classes of images is not yet a task."
     if errors:
-        verdict = f"{plural(errors, 'error')} to be settled before training."
+        verdict = f"{plural(errors, 'error')} to be settled {'first' if waiting else 'before training'}."
+    elif waiting:
+        found = f"{plural(warnings, 'warning')} to look at" if warnings else "Nothing was found to be wrong"
+        verdict = f"{found}; training on {waiting} is not yet a task."
     elif warnings:
         verdict = f"Ready to train; {plural(warnings, 'warning')} to look at first."
     images, labelled = len(data.facts.images), sum(i.is_labelled for i in data.facts.images)
@@ -125,15 +132,27 @@ def _classes(data: CheckedData) -> Html:
             for split in splits
         ],
     )
-    many = " many" if len(data.rows) > MANY_CLASSES else ""
+    rows, absent = without_absent(data.rows)
+    many = " many" if len(rows) > MANY_CLASSES else ""
     table = tag(
         "table",
         tag("thead", head),
-        tag("tbody", [_class_row(data, row, splits) for row in data.rows]),
+        tag("tbody", [_class_row(data, row, splits) for row in rows]),
         class_=f"sortable scores{many}",
     )
     note = None if data.is_settled else "As proposed: nothing of this is settled before you accept it."
-    return tag("div", tag("div", table, class_="scroll"), tag("p", note, class_="muted") if note else None)
+    return tag(
+        "div",
+        tag("div", table, class_="scroll"),
+        _absent(data, absent) if absent else None,
+        tag("p", note, class_="muted") if note else None,
+    )
+
+
+def _absent(data: CheckedData, rows: Sequence[LabelRow]) -> Html:
+    """Name the classes that are in no mask, folded away."""
+    named = ", ".join(f"{row.name} ({_values(data, row)})" for row in rows)
+    return tag("details", tag("summary", f"{len(rows)} more classes are in no mask"), tag("p", named))
 
 
 def _class_row(data: CheckedData, row: LabelRow, splits: Sequence[str]) -> Html:
@@ -261,9 +280,11 @@ def _class_histogram(data: CheckedData) -> Html | None:
 def _samples(data: CheckedData) -> Html:
     if not data.samples:
         return tag("p", "No image could be drawn with its labels; see the findings.", class_="empty")
+    absent = {row.name for row in without_absent(data.rows)[1]}
     legend = [
         tag("li", tag("i", class_="swatch", style=f"background:rgb{color}"), name)
         for name, color in data.colors.items()
+        if name not in absent
     ]
     return tag(
         "div",
@@ -274,13 +295,16 @@ def _samples(data: CheckedData) -> Html:
 
 def _cards(pictures: Sequence[Picture], budget: int) -> Html:
     embedded = embed_pictures([picture for _, picture in pictures], budget=budget)
-    cards = [_card(name, picture) for (name, _), picture in zip(pictures, embedded, strict=True)]
+    names = [name for name, _ in pictures]
+    short = [_WITHOUT_FOLDERS.sub("", name, count=1) for name in names]
+    shown = short if len({*short}) == len(short) else names
+    cards = [_card(*row) for row in zip(names, shown, embedded, strict=True)]
     return tag("div", cards, class_="cards")
 
 
-def _card(name: str, picture: Embedded) -> Html:
+def _card(name: str, shown: str, picture: Embedded) -> Html:
     image = tag("img", src=picture.uri, width=picture.width, height=picture.height, alt=f"Picture of {name}")
-    return tag("figure", image, tag("figcaption", tag("span", name, title=name, class_="name")))
+    return tag("figure", image, tag("figcaption", tag("span", shown, title=name, class_="name")))
 
 
 def _findings(data: CheckedData) -> Html:

@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import compact, plural
 
+CHARACTERS = 44
+"""Characters of a tally that fit beside each other over all bars, in the narrowest of the pages' columns."""
+
+LINE = 0.1
+"""Height of a tally, where the highest bar is 1."""
+
 
 def histogram(
     heading: str, text: str, bins: Sequence[tuple[str, int]], noun: str, scale: Sequence[str]
@@ -19,14 +25,15 @@ def histogram(
         scale: Numbers under the bars, evenly spread.
     """
     highest = max(tally for _, tally in bins)
+    legible = _legible([tally for _, tally in bins])
     bars = [
         tag(
             "span",
             style=f"--part:{tally / highest:.3f}",
-            data_tally=compact(tally) if tally else "",
+            data_tally=compact(tally) if place in legible else "",
             title=f"{range_}: {plural(tally, noun)}",
         )
-        for range_, tally in bins
+        for place, (range_, tally) in enumerate(bins)
     ]
     return tag(
         "figure",
@@ -34,3 +41,18 @@ def histogram(
         tag("div", bars, class_="histogram"),
         tag("div", [tag("span", mark) for mark in scale], class_="scale"),
     )
+
+
+def _legible(tallies: Sequence[int]) -> set[int]:
+    """Return the bars whose tallies can be read, the highest first: others would be written over them."""
+    pitch, highest = CHARACTERS / len(tallies), max(tallies)
+    taken: list[tuple[float, float, float]] = []
+    legible = set()
+    for place in sorted(range(len(tallies)), key=lambda i: -tallies[i]):
+        half, height = (len(compact(tallies[place])) + 1) / 2, tallies[place] / highest
+        left, right = place * pitch - half, place * pitch + half
+        hidden = any(left < r and lf < right and abs(height - h) < LINE for lf, r, h in taken)
+        if tallies[place] and not hidden:
+            taken.append((left, right, height))
+            legible.add(place)
+    return legible

@@ -1,0 +1,113 @@
+"""What to say of a folder that no format recognises: what lies there instead, and what to do about it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import DataError, describe
+from limner.formats.file_tree import FileTree
+from limner.formats.paired_folders import explain_no_pairs
+from limner.formats.source import Source
+
+_NAMED = 3
+"""Files that a message names."""
+
+
+class _Kind(NamedTuple):
+    """Files that are no images: what they are called, by which suffixes, and what can be done with them."""
+
+    what: str
+    suffixes: tuple[str, ...]
+    expected: str
+    mend: str
+
+
+_KINDS = (
+    _Kind(
+        "model weights",
+        (".pth", ".pt", ".ckpt", ".safetensors", ".onnx"),
+        "a folder of images with labels: weights are no data",
+        "Name the folder of images. `limner import FILE --out MODEL` tells whether the weights can be used.",
+    ),
+    _Kind(
+        "NIfTI volumes",
+        (".nii", ".nii.gz"),
+        "images in two dimensions: volumes are not read yet",
+        "Save the slices as TIFF or NPY (these keep the intensities) and those of the labels as PNG of the "
+        "same names, in two folders images/ and masks/, with a volume's slices in one split: "
+        "`limner split DATA --group`.",
+    ),
+    _Kind(
+        "DICOM files",
+        (".dcm",),
+        "images as PNG, TIFF, JPEG or NPY: DICOM is not read yet",
+        "Save them as TIFF or NPY, which keep the intensities, and their labels as PNG of the same names.",
+    ),
+)
+
+_NOT_MASKS = {
+    ".json": "JSON files (in none of the shapes that are read)",
+    ".xml": "XML files (neither VOC's boxes nor CVAT's images)",
+    ".ppm.gz": "images packed with gzip (unpack them first: gunzip *.gz)",
+    ".zip": "ZIP archives (unpack them first)",
+    **{suffix: f"{kind.what} (these are not read as data)" for kind in _KINDS for suffix in kind.suffixes},
+}
+
+
+def unknown_layout(
+    root: Path, tree: FileTree, settings: DatasetFile, formats: Sequence[type[Source]]
+) -> DataError:
+    """Return the error for a folder that none of `formats` recognises."""
+    if not tree.images:
+        for kind in _KINDS:
+            if files := [file for file in tree.others if _suffix(file) in kind.suffixes]:
+                return _other_kind(root, kind, files)
+    known = "".join(f"\n              {source.name}: {source.title}" for source in formats)
+    return DataError(
+        describe(
+            "No images with masks were found",
+            where=root,
+            found=explain_no_pairs(tree, settings) or _contents(tree),
+            expected=f"one of these layouts:{known}" if len(formats) > 1 else f"this layout:{known}",
+            mend="Say which files belong together in dataset.yaml beside them, such as "
+            "`images: photos/*.jpg` and `masks: drawn/{stem}.png`.",
+        )
+    )
+
+
+def _other_kind(root: Path, kind: _Kind, files: Sequence[PurePosixPath]) -> DataError:
+    folders = Counter(str(file.parent) for file in files)
+    where = "" if folders.keys() == {"."} else f" in {_listed([f'{folder}/' for folder in folders])}"
+    names = _listed([file.name for file in sorted(files)])
+    return DataError(
+        describe(
+            f"The folder holds {kind.what}, and no image",
+            where=root,
+            found=f"{len(files)} file{'' if len(files) == 1 else 's'}{where}: {names}",
+            expected=kind.expected,
+            mend=kind.mend,
+        )
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _suffix(file: PurePosixPath) -> str:
+    """Return the suffix as people see it: both of .nii.gz, and the last one of net.v2.pth."""
+    both = "".join(file.suffixes[-2:]).casefold()
+    return both if both.endswith(".gz") else file.suffix.casefold()
+
+
+def _contents(tree: FileTree) -> str:
+    counts = Counter(file.parent for file in tree.images)
+    some = ", ".join(f"{count} in {folder}" for folder, count in counts.most_common(6))
+    found = f"{len(tree.images)} image files ({some})" if counts else "no image files"
+    kinds = Counter(map(_suffix, tree.others))
+    hints = [f"{kinds[suffix]} {name}" for suffix, name in _NOT_MASKS.items() if kinds[suffix]]
+    hints += [f"the folder {folder}/, named like an image file" for folder in tree.image_named_folders[:3]]
+    return found + (f"; and {', '.join(hints)}" if hints else "")

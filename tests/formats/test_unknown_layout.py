@@ -1,0 +1,43 @@
+"""What is said of folders that hold something else than images."""
+
+import numpy as np
+import pytest
+
+from limner.core.errors import DataError
+from limner.formats import open_source
+
+PHOTO = np.zeros((8, 8, 3), np.uint8)
+
+
+def refusal(root) -> str:
+    with pytest.raises(DataError) as error:
+        open_source(root)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["net.v2.pth"], ["model weights, and no image", "1 file: net.v2.pth", "limner import FILE"]),
+        (["a.SAFETENSORS", "b.onnx"], ["model weights", "2 files: a.SAFETENSORS, b.onnx"]),
+        (
+            [f"{kind}/{n}.nii.gz" for kind in ("images", "labels") for n in range(4)],
+            [
+                "NIfTI volumes",
+                "8 files in images/, labels/: 0.nii.gz, 1.nii.gz, 2.nii.gz and 5 more",
+                "slices",
+            ],
+        ),
+        (["scan/1.dcm"], ["DICOM files", "1 file in scan/: 1.dcm", "TIFF or NPY"]),
+    ],
+)
+def test_other_kinds_of_file_are_called_by_their_names(make_tree, files, words) -> None:
+    said = refusal(make_tree(dict.fromkeys(files, b"x")))
+    assert not [word for word in words if word not in said], said
+    assert "paired-folders" not in said  # what they are not needs no list
+
+
+def test_images_beside_them_are_named_with_the_layouts_that_are_known(make_tree) -> None:
+    said = refusal(make_tree({"a.png": PHOTO, "b.png": PHOTO, "b.nii": b"x", "labels.zip": b"x"}))
+    assert "2 image files" in said and "1 NIfTI volumes" in said and "1 ZIP archives" in said
+    assert "paired-folders: a folder of images" in said
