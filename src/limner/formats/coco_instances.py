@@ -72,17 +72,17 @@ class CocoInstances(ObjectSource):
             raise nothing_listed(self.root, tree, "instances")
         self._categories = one_table(files)
         taken: set[str] = set()
-        listed: set[PurePosixPath] = set()
+        listed: set[str] = set()  # as text, since a path takes long to be hashed
         for file in files:
             for path, record in self._records(file, finder, problems):
-                listed.add(path)
+                listed.add(str(path))
                 if record.name in taken:
                     problems.add("image-in-two-files", str(file.path), f"{record.name} stands in another too")
                 else:
                     taken.add(record.name)
                     yield record
         for image in tree.images:
-            if image not in listed:
+            if str(image) not in listed:
                 problems.add("image-not-listed", str(image), "an image that no JSON lists")
 
     def _records(
@@ -150,9 +150,9 @@ class CocoInstances(ObjectSource):
     def _count_masks(self, file: CocoFile, places: npt.NDArray[np.int64]) -> None:
         """Tell annotations with a mask from those of a box alone."""
         heads, names = file.annotations.heads, [image.file_name for image in file.images.values()]
-        bare = {position for position, head in enumerate(heads) if not head.has_mask}
-        self._num_masks += int((places >= 0).sum()) - sum(places[i] >= 0 for i in bare)
-        for head, place in ((heads[i], int(places[i])) for i in sorted(bare)):
+        bare = file.annotations.without_mask
+        self._num_masks += int((places >= 0).sum() - (places[bare] >= 0).sum())
+        for head, place in ((heads[i], int(places[i])) for i in bare):
             if place >= 0 and head.has_box:
                 where = f"{file.path}#{plain_id(head.image_id)}, annotation {head.id}"
                 self._boxes.add("annotation-without-mask", where, "a box only", file=names[place])
