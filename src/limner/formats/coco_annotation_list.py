@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from limner.core.errors import DataError, describe
 
+T = TypeVar("T", bound=msgspec.Struct)
 Offsets = npt.NDArray[np.int64]
 
 NO_MASK = (b"", b"[]", b"{}", b"null")
@@ -101,14 +102,25 @@ class AnnotationList:
         Raises:
             DataError: The file is gone, or has changed since it was indexed.
         """
+        return map(msgspec.json.decode, self._texts(places))
+
+    def read_as(self, kind: type[T]) -> Iterator[T]:
+        """Parse each annotation, and of it what a msgspec struct has fields for.
+
+        Raises:
+            DataError: The file is gone, or has changed since it was indexed.
+        """
+        return map(msgspec.json.Decoder(kind).decode, self._texts(range(len(self))))
+
+    def _texts(self, places: Iterable[int]) -> Iterator[bytes]:
         if self.text is not None:
             for place in places:
-                yield msgspec.json.decode(self.text[self.starts[place] : self.stops[place]])
+                yield self.text[self.starts[place] : self.stops[place]]
             return
         with _opened(self.path, self.stamp) as file:
             for place in places:
                 file.seek(int(self.starts[place]))
-                yield msgspec.json.decode(file.read(int(self.stops[place] - self.starts[place])))
+                yield file.read(int(self.stops[place] - self.starts[place]))
 
     def chosen(self, places: npt.NDArray[np.int64]) -> "AnnotationList":
         """Return the annotations at these places alone, in their order, heads dropped."""

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.labels import LabelClass
 from limner.core.sample import Record
 from limner.formats.coco_annotation_list import AnnotationList
 from limner.formats.coco_annotations import drawn_of, places_of_images
@@ -19,10 +18,12 @@ from limner.formats.coco_json import (
     CocoImage,
     Id,
     ImageFinder,
+    classes_of_rows,
     nothing_listed,
     one_table,
     plain_id,
     read_coco,
+    rows_of_classes,
     sniff,
 )
 from limner.formats.drawn import Drawn
@@ -118,7 +119,7 @@ class CocoInstances(ObjectSource):
         """Return where the annotations of each image stand; None where a file had to be kept as text."""
         if any(file.annotations.text is not None for file in self._files):
             return None
-        classes = [[c.name, c.values[0], c.color, c.is_thing] for c in self._categories]
+        classes = rows_of_classes(self._categories)
         files = [[str(f.path), f.annotations.stamp, list(f.values.items())] for f in self._files]
         state: dict[str, npt.NDArray[Any]] = {
             "places": np.array([self._places[str(r.entry)] for r in self.records], np.int64).reshape(-1, 5),
@@ -136,10 +137,7 @@ class CocoInstances(ObjectSource):
         self._value_of = None if table is None else {value: value for value in table.trained_as}
         if only_boxes:
             self.tasks = BOXES
-        self._categories = tuple(
-            LabelClass(name, (value,), (color[0], color[1], color[2]), is_thing)
-            for name, value, color, is_thing in classes
-        )
+        self._categories = classes_of_rows(classes)
         for number, (path, stamp, values) in enumerate(files):
             starts, stops = state[f"bounds_{number}"]
             listed = AnnotationList(self.root / path, starts, stops, (stamp[0], stamp[1]))

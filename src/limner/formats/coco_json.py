@@ -242,3 +242,16 @@ def one_table(files: Sequence[CocoFile]) -> tuple[LabelClass, ...]:
     if not table:
         raise ConfigError(f"{files[0].path} lists no category.")
     return tuple(table[value] for value in sorted(table))
+
+
+def rows_of_classes(classes: Iterable[LabelClass]) -> list[list[Any]]:
+    """Return a table of categories as what JSON can hold."""
+    return [[c.name, c.values[0], c.color, c.is_thing] for c in classes]
+
+
+def classes_of_rows(rows: Iterable[Sequence[Any]]) -> tuple[LabelClass, ...]:
+    """Return the table that `rows_of_classes` wrote down."""
+    return tuple(
+        LabelClass(name, (value,), (color[0], color[1], color[2]), is_thing)
+        for name, value, color, is_thing in rows
+    )
