@@ -2,8 +2,9 @@
 
     python benchmarks/index_speed.py [--images 118000] [--runs 3] [--folder /tmp/large]
 
-Two folders are made: COCO's layout, with a JSON of the size of train2017 (118 000 images, 860 000 polygons,
-about 450 MB), and the same number of images and masks paired by name. Image files are links to a few tiny
+Three folders are made: COCO's layout, with a JSON of the size of train2017 (118 000 images, 860 000 polygons,
+about 450 MB); its panoptic layout (as many images and PNGs, 1.3 million segments); and the same number of
+images and masks paired by name. Image files are links to a few tiny
 ones: indexing reads names, not pixels. Each row is a process of its own, from the import on; ``first`` has an
 empty cache of its own, ``again`` finds what it left. Medians over the runs; ``cpu`` is what a busy machine
 takes away less from; memory is the peak of the process, torch not loaded.
@@ -67,10 +68,45 @@ def annotations(num_images: int) -> Iterator[str]:
         )
 
 
+def segments(num_images: int) -> Iterator[str]:
+    """Yield the annotations of COCO's panoptic JSON as text."""
+    rng = np.random.default_rng(0)
+    for image in range(num_images):
+        infos = [
+            {
+                "id": int(rng.integers(1, 256**3)),
+                "category_id": 1 + int(rng.integers(NUM_CATEGORIES)),
+                "iscrowd": int(rng.integers(100) == 0),
+                "bbox": rng.integers(1, 300, 4).tolist(),
+                "area": int(rng.integers(1, 90_000)),
+            }
+            for _ in range(int(rng.integers(5, 18)))
+        ]
+        name = f"{image:012}.png"
+        yield json.dumps({"segments_info": infos, "file_name": name, "image_id": image})
+
+
 def make_coco(root: Path, num_images: int) -> None:
     """Write COCO's layout, JSON as large as the real one."""
-    tiny = (Path(__file__).parents[1] / "src/limner/example/nuclei").rglob("*.png")
-    link_files(root / "train2017", num_images, ".jpg", next(tiny).read_bytes())
+    link_files(root / "train2017", num_images, ".jpg", tiny_image())
+    (root / "annotations").mkdir()
+    write_json(root / "annotations/instances_train2017.json", num_images, annotations(num_images))
+
+
+def make_panoptic(root: Path, num_images: int) -> None:
+    """Write COCO's panoptic layout."""
+    link_files(root / "train2017", num_images, ".jpg", tiny_image())
+    link_files(root / "annotations/panoptic_train2017", num_images, ".png", tiny_image())
+    write_json(root / "annotations/panoptic_train2017.json", num_images, segments(num_images))
+
+
+def tiny_image() -> bytes:
+    """Return the bytes of an image file."""
+    return next((Path(__file__).parents[1] / "src/limner/example/nuclei").rglob("*.png")).read_bytes()
+
+
+def write_json(path: Path, num_images: int, rows: Iterator[str]) -> None:
+    """Write a COCO file with these annotations."""
     images = (
         {"license": 1, "file_name": f"{i:012}.jpg", "coco_url": f"http://images.cocodataset.org/{i:012}.jpg"}
         | {"height": 480, "width": 640, "date_captured": "2013-11-14 17:02:52", "id": i}
@@ -79,20 +115,18 @@ def make_coco(root: Path, num_images: int) -> None:
     categories = [
         {"supercategory": "thing", "id": i + 1, "name": f"thing {i}"} for i in range(NUM_CATEGORIES)
     ]
-    (root / "annotations").mkdir()
-    with (root / "annotations/instances_train2017.json").open("w") as file:
+    with path.open("w") as file:
         file.write('{"info": {"year": 2017}, "licenses": [], "images": [')
         file.writelines(("" if i == 0 else ", ") + json.dumps(row) for i, row in enumerate(images))
         file.write('], "annotations": [')
-        file.writelines(("" if i == 0 else ", ") + row for i, row in enumerate(annotations(num_images)))
+        file.writelines(("" if i == 0 else ", ") + row for i, row in enumerate(rows))
         file.write(f'], "categories": {json.dumps(categories)}}}')
 
 
 def make_pairs(root: Path, num_images: int) -> None:
     """Write images/ and masks/ with the same names."""
-    tiny = next((Path(__file__).parents[1] / "src/limner/example/nuclei").rglob("*.png")).read_bytes()
-    link_files(root / "images", num_images, ".jpg", tiny)
-    link_files(root / "masks", num_images, ".png", tiny)
+    link_files(root / "images", num_images, ".jpg", tiny_image())
+    link_files(root / "masks", num_images, ".png", tiny_image())
 
 
 def index_once(root: Path) -> None:
@@ -160,7 +194,7 @@ def main() -> None:
             "| --- | --- | --- | --- | --- | --- | --- |",
             sep="\n",
         )
-        for name, make in (("coco", make_coco), ("pairs", make_pairs)):
+        for name, make in (("coco", make_coco), ("panoptic", make_panoptic), ("pairs", make_pairs)):
             root = folder / f"{name}-{arguments.images}"
             if not root.exists():
                 root.mkdir(parents=True)

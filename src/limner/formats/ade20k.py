@@ -5,7 +5,7 @@ from pathlib import Path
 
 from limner.formats import class_tables
 from limner.formats.file_tree import FileTree
-from limner.formats.known_layout import Known, KnownLayout, names_of
+from limner.formats.known_layout import Known, KnownLayout, images_below
 
 _NAME = re.compile(r"ADE_(train|val|test|frame)_\d+", re.IGNORECASE)
 _NAME_LISTS = ("objectinfo150.txt", "objectinfo150.csv")
@@ -20,13 +20,13 @@ class Ade20k(KnownLayout):
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
         """Recognise it by objectInfo150, or by names such as ADE_train_00000001."""
-        images, masks = names_of(tree, "images"), names_of(tree, "annotations")
+        images, masks = images_below(tree, "images"), images_below(tree, "annotations")
         if not (images and masks):
             return None
         listed = next((p for p in tree.others if p.name.casefold() in _NAME_LISTS), None)
-        if listed is None and not (_NAME.fullmatch(images[0]) and _NAME.fullmatch(masks[0])):
+        if listed is None and not (_NAME.fullmatch(images[0].stem) and _NAME.fullmatch(masks[0].stem)):
             return None
-        by = f"{listed.name} beside images/ and annotations/" if listed else f"names such as {images[0]}"
+        by = f"{listed.name} beside images/ and annotations/" if listed else f"names such as {images[0].stem}"
         return Known(
             f"ADE20K scene parsing, by {by}: values 1 to 150 have its names, 0 is ignored",
             class_tables.ade20k(),

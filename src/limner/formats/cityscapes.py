@@ -44,7 +44,7 @@ class Cityscapes(KnownLayout):
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
         """Recognise it by the ends of the names, fine labels before coarse ones."""
-        if not any(path.stem.endswith(_IMAGE) for path in tree.images):
+        if not any(stem.endswith(_IMAGE) for stem in tree.stems):
             return None
         found = {pair for path in (*tree.images, *tree.others) if (pair := _kind(path))}
         order = [(labels, kind) for labels in ("gtFine", "gtCoarse") for kind in _KINDS]

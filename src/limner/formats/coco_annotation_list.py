@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from limner.core.errors import DataError, describe
 
+T = TypeVar("T", bound=msgspec.Struct)
 Offsets = npt.NDArray[np.int64]
 
 NO_MASK = (b"", b"[]", b"{}", b"null")
@@ -48,8 +50,7 @@ class Head(msgspec.Struct, gc=False):
     @property
     def has_mask(self) -> bool:
         """There is a polygon or a run length, sound or not."""
-        size = len(memoryview(self.shape))
-        return size > 4 or bytes(self.shape) not in NO_MASK
+        return bytes(self.shape) not in NO_MASK
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,21 @@ class AnnotationList:
         return iter(self.rows(range(len(self))))
 
     @cached_property
+    def ids(self) -> dict[str, list[object]]:
+        """The ids of each as they are written, all of one kind together."""
+        return {key: list(map(attrgetter(key), self.heads)) for key in ("id", "image_id", "category_id")}
+
+    @cached_property
     def has_text_ids(self) -> bool:
         """An id is written as text."""
-        kinds = {kind for h in self.heads for kind in (type(h.id), type(h.image_id), type(h.category_id))}
-        return str in kinds
+        return any(str in {*map(type, column)} for column in self.ids.values())
+
+    @cached_property
+    def without_mask(self) -> list[int]:
+        """The places of those with neither polygon nor run length, in their order."""
+        sizes = _lengths([head.shape for head in self.heads])
+        few = np.flatnonzero(sizes <= max(map(len, NO_MASK))).tolist()
+        return [place for place in few if not self.heads[place].has_mask]
 
     def rows(self, places: Iterable[int]) -> Iterator[dict[str, Any]]:
         """Parse the annotations at these places of the list.
@@ -90,14 +102,25 @@ class AnnotationList:
         Raises:
             DataError: The file is gone, or has changed since it was indexed.
         """
+        return map(msgspec.json.decode, self._texts(places))
+
+    def read_as(self, kind: type[T]) -> Iterator[T]:
+        """Parse each annotation, and of it what a msgspec struct has fields for.
+
+        Raises:
+            DataError: The file is gone, or has changed since it was indexed.
+        """
+        return map(msgspec.json.Decoder(kind).decode, self._texts(range(len(self))))
+
+    def _texts(self, places: Iterable[int]) -> Iterator[bytes]:
         if self.text is not None:
             for place in places:
-                yield msgspec.json.decode(self.text[self.starts[place] : self.stops[place]])
+                yield self.text[self.starts[place] : self.stops[place]]
             return
         with _opened(self.path, self.stamp) as file:
             for place in places:
                 file.seek(int(self.starts[place]))
-                yield msgspec.json.decode(file.read(int(self.stops[place] - self.starts[place])))
+                yield file.read(int(self.stops[place] - self.starts[place]))
 
     def chosen(self, places: npt.NDArray[np.int64]) -> "AnnotationList":
         """Return the annotations at these places alone, in their order, heads dropped."""
@@ -134,12 +157,16 @@ def _offsets(content: bytes, annotations: Sequence[msgspec.Raw]) -> tuple[Offset
     if not annotations:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     base, first = _address(content), _address(annotations[0])
-    lengths = np.array([len(memoryview(text)) for text in annotations], np.int64)
+    lengths = _lengths(annotations)
     gap = 0 if len(annotations) == 1 else _address(annotations[1]) - first - int(lengths[0])
     starts = first - base + np.concatenate([[0], np.cumsum(lengths[:-1] + gap)])
     if not _fits(content, starts, starts + lengths, gap):  # gaps that differ, as people leave them
         starts = np.fromiter(map(_address, annotations), np.int64, len(annotations)) - base
     return starts, starts + lengths
+
+
+def _lengths(texts: Sequence[msgspec.Raw]) -> Offsets:
+    return np.fromiter((len(memoryview(text)) for text in texts), np.int64, len(texts))
 
 
 def _fits(content: bytes, starts: Offsets, stops: Offsets, gap: int) -> bool:

@@ -46,13 +46,13 @@ def places_of_images(file: CocoFile, problems: Problems) -> npt.NDArray[np.int64
 
     Shapes are not looked at: `drawn_of` does that when the image is read.
     """
-    heads = file.annotations.heads
-    _say_repeated([head.id for head in heads], file, problems)
-    images = _places([head.image_id for head in heads], list(file.images))
-    categories = _places([head.category_id for head in heads], list(file.categories))
+    ids = file.annotations.ids
+    _say_repeated(ids["id"], file, problems)
+    images = _places(ids["image_id"], list(file.images))
+    categories = _places(ids["category_id"], list(file.categories))
     usable = (images >= 0) & (categories >= 0)
     for position in np.flatnonzero(~usable).tolist():
-        _say_unknown(file, heads[position], position, problems)
+        _say_unknown(file, file.annotations.heads[position], position, problems)
     return np.where(usable, images, -1)
 
 

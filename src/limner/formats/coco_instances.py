@@ -1,6 +1,7 @@
 """COCO's instance JSON: polygons, run lengths and crowds, with the images anywhere beside it."""
 
 import json
+import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,6 @@ import numpy.typing as npt
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.core.labels import LabelClass
 from limner.core.sample import Record
 from limner.formats.coco_annotation_list import AnnotationList
 from limner.formats.coco_annotations import drawn_of, places_of_images
@@ -20,10 +20,12 @@ from limner.formats.coco_json import (
     CocoImage,
     Id,
     ImageFinder,
+    classes_of_rows,
     nothing_listed,
     one_table,
     plain_id,
     read_coco,
+    rows_of_classes,
     sniff,
 )
 from limner.formats.drawn import Drawn
@@ -75,10 +77,10 @@ class CocoInstances(ObjectSource):
             raise nothing_listed(self.root, tree, "instances")
         self._categories = one_table(files)
         taken: set[str] = set()
-        listed: set[PurePosixPath] = set()
+        listed: set[str] = set()  # as text, since a path takes long to be hashed
         for file in files:
             for path, record in self._records(file, finder, problems):
-                listed.add(path)
+                listed.add(str(path))
                 if record.name in taken:
                     problems.add("image-in-two-files", str(file.path), f"{record.name} stands in another too")
                 else:
@@ -119,7 +121,7 @@ class CocoInstances(ObjectSource):
         """Return where the annotations of each image stand; None where a file had to be kept as text."""
         if any(file.annotations.text is not None for file in self._files):
             return None
-        classes = [[c.name, c.values[0], c.color, c.is_thing] for c in self._categories]
+        classes = rows_of_classes(self._categories)
         files = [[str(f.path), f.annotations.stamp, list(f.values.items())] for f in self._files]
         state: dict[str, npt.NDArray[Any]] = {
             "places": np.array([self._places[str(r.entry)] for r in self.records], np.int64).reshape(-1, 5),
@@ -137,10 +139,7 @@ class CocoInstances(ObjectSource):
         self._value_of = None if table is None else {value: value for value in table.trained_as}
         if only_boxes:
             self.tasks = BOXES
-        self._categories = tuple(
-            LabelClass(name, (value,), (color[0], color[1], color[2]), is_thing)
-            for name, value, color, is_thing in classes
-        )
+        self._categories = classes_of_rows(classes)
         for number, (path, stamp, values) in enumerate(files):
             starts, stops = state[f"bounds_{number}"]
             listed = AnnotationList(self.root / path, starts, stops, (stamp[0], stamp[1]))
@@ -151,9 +150,9 @@ class CocoInstances(ObjectSource):
     def _count_masks(self, file: CocoFile, places: npt.NDArray[np.int64]) -> None:
         """Tell annotations with a mask from those of a box alone."""
         heads, names = file.annotations.heads, [image.file_name for image in file.images.values()]
-        bare = {position for position, head in enumerate(heads) if not head.has_mask}
-        self._num_masks += int((places >= 0).sum()) - sum(places[i] >= 0 for i in bare)
-        for head, place in ((heads[i], int(places[i])) for i in sorted(bare)):
+        bare = file.annotations.without_mask
+        self._num_masks += int((places >= 0).sum() - (places[bare] >= 0).sum())
+        for head, place in ((heads[i], int(places[i])) for i in bare):
             if place >= 0 and head.has_box:
                 where = f"{file.path}#{plain_id(head.image_id)}, annotation {head.id}"
                 self._boxes.add("annotation-without-mask", where, "a box only", file=names[place])
@@ -204,17 +203,18 @@ def instance_files(root: Path, tree: FileTree) -> tuple[Sequence[PurePosixPath],
     return taken, [path for path in found if path not in taken]
 
 
-def _say_not_listed(tree: FileTree, listed: Set[PurePosixPath], problems: Problems) -> None:
+def _say_not_listed(tree: FileTree, listed: Set[str], problems: Problems) -> None:
     """Name the images that no JSON lists; of a folder in which none is listed, the folder."""
-    homes = {path.parent for path in listed}
-    strange: Counter[PurePosixPath] = Counter()
+    homes = {posixpath.dirname(path) for path in listed}
+    strange: Counter[str] = Counter()
     for image in tree.images:
-        if image in listed:
+        path = str(image)
+        if path in listed:
             continue
-        if image.parent in homes:
-            problems.add("image-not-listed", str(image), "an image that no JSON lists")
+        if posixpath.dirname(path) in homes:
+            problems.add("image-not-listed", path, "an image that no JSON lists")
         else:
-            strange[image.parent] += 1
+            strange[posixpath.dirname(path) or "."] += 1
     for folder, number in sorted(strange.items()):
         found = f"{number} images in {folder}/, none of which a JSON lists"
         problems.add("folder-not-listed", f"{folder}/", found)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
 from limner.core.errors import ConfigError, DataError, describe
@@ -25,8 +25,7 @@ _SPLIT_WORDS = {"train": "train", "training": "train", "test": "test", "testing"
 _SPLIT_WORDS |= {"val": "val", "valid": "val", "validation": "val"}
 
 
-@dataclass(frozen=True)
-class CocoImage:
+class CocoImage(NamedTuple):
     """One image as the JSON lists it; height and width are None where it does not say."""
 
     id: Id
@@ -124,7 +123,9 @@ ID_KEYS = ("id", "image_id", "category_id")
 
 def plain_id(value: object) -> Id | None:
     """Return an id as a number where it spells one, as text else, None where it is neither."""
-    if isinstance(value, bool) or not isinstance(value, int | str | float):
+    if type(value) is int:  # nearly all of a million
+        return value
+    if isinstance(value, bool) or not isinstance(value, str | float):
         return None
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
@@ -241,3 +242,16 @@ def one_table(files: Sequence[CocoFile]) -> tuple[LabelClass, ...]:
     if not table:
         raise ConfigError(f"{files[0].path} lists no category.")
     return tuple(table[value] for value in sorted(table))
+
+
+def rows_of_classes(classes: Iterable[LabelClass]) -> list[list[Any]]:
+    """Return a table of categories as what JSON can hold."""
+    return [[c.name, c.values[0], c.color, c.is_thing] for c in classes]
+
+
+def classes_of_rows(rows: Iterable[Sequence[Any]]) -> tuple[LabelClass, ...]:
+    """Return the table that `rows_of_classes` wrote down."""
+    return tuple(
+        LabelClass(name, (value,), (color[0], color[1], color[2]), is_thing)
+        for name, value, color, is_thing in rows
+    )

@@ -1,12 +1,12 @@
 """COCO's panoptic format: a PNG whose colours number the segments, and a JSON that says what each is."""
 
 import json
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
@@ -18,15 +18,18 @@ from limner.formats.coco_json import (
     CocoFile,
     Id,
     ImageFinder,
+    classes_of_rows,
     nothing_listed,
     one_table,
     plain_id,
     read_coco,
+    rows_of_classes,
     sniff,
 )
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.images import read_image
 from limner.formats.masks import read_values, write_values
+from limner.formats.panoptic_segments import PanopticAnnotation, SegmentTable
 from limner.formats.problems import Problems
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
@@ -45,8 +48,7 @@ class CocoPanoptic(Source):
     tasks = ("semantic", "instance", "panoptic", "detection")
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
-        # Filled by `index`: a record's entry -> [segment number, mask value, is crowd] of each, packed.
-        self._packed: dict[str, bytes] = {}
+        self._segments = SegmentTable()
         self._categories: tuple[LabelClass, ...] = ()
         super().__init__(root, settings)
 
@@ -72,20 +74,23 @@ class CocoPanoptic(Source):
         by_name, findings = apply_split_lists(by_name, self.root, self.settings, lists_beside(tree, by_name))
         return by_name, (*problems.findings(), *findings)
 
+    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+        """Return the segments of all images and the classes."""
+        classes = json.dumps(rows_of_classes(self._categories)).encode()
+        segments = self._segments.kept([str(record.entry) for record in self.records])
+        return {**segments, "meta_coco": np.frombuffer(classes, np.uint8)}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take back what `kept` gave."""
+        self._segments = SegmentTable.restored([str(record.entry) for record in self.records], state)
+        self._categories = classes_of_rows(json.loads(state["meta_coco"].tobytes()))
+
     def _records(self, file: CocoFile, finder: ImageFinder, problems: Problems) -> Iterator[Record]:
-        labels = {}
-        for position, row in enumerate(file.annotations):
-            number = plain_id(row.get("image_id"))
-            where = f"{file.path}, annotation {position} (image {number})"
-            if number is None or number not in file.images:
-                problems.add("annotation-image-unknown", where, f"image id {row.get('image_id')!r}")
-            elif number in labels:
-                problems.add("annotation-listed-twice", where, "the image has two annotations")
-            else:
-                labels[number] = self._label(row, file, number, finder, where, problems)
-        pngs = {path for path in labels.values() if path}
-        near = [file.split] if file.split else []
-        images = ImageFinder(path for paths in finder.all() for path in paths if path not in pngs)
+        labels = self._labels(file, finder, problems)
+        pngs = {str(path) for path in labels.values() if path}  # as text: a path takes long to be hashed
+        split = file.split
+        near = [split] if split else []
+        images = ImageFinder(path for paths in finder.all() for path in paths if str(path) not in pngs)
         for image in file.images.values():
             path = images.find(image.file_name, near=near)
             if path is None:
@@ -94,39 +99,30 @@ class CocoPanoptic(Source):
                 )
                 continue
             label = labels.get(image.id)
-            name, files = path.with_suffix("").as_posix(), (self.root / label,) if label else ()
-            yield Record(name, self.root / path, files, file.split, entry=f"{file.path}#{image.id}")
+            name, files = str(path).removesuffix(path.suffix), (self.root / label,) if label else ()
+            yield Record(name, self.root / path, files, split, entry=f"{file.path}#{image.id}")
 
-    def _label(
-        self,
-        row: dict[str, Any],
-        file: CocoFile,
-        image: Id,
-        finder: ImageFinder,
-        where: str,
-        problems: Problems,
-    ) -> PurePosixPath | None:
-        """Pack the segments of one image; return its PNG, or None where it is not there."""
-        name = str(row.get("file_name") or PurePosixPath(file.images[image].file_name).with_suffix(".png"))
-        segments: dict[int, tuple[int, bool]] = {}
-        for info in _list(row.get("segments_info")):
-            number, category = plain_id(info.get("id")), plain_id(info.get("category_id"))
-            known = file.categories.get(category) if category is not None else None
-            here = f"{where}, segment {number}"
-            if known is None:
-                problems.add("category-unknown", here, f"category id {category}, which nobody defined")
-            elif not isinstance(number, int):
-                problems.add("annotation-malformed", here, "no usable `id`")
-            elif number in segments:
-                problems.add("annotation-listed-twice", here, "the segment id stands twice")
+    def _labels(
+        self, file: CocoFile, finder: ImageFinder, problems: Problems
+    ) -> dict[Id, PurePosixPath | None]:
+        """Note the segments of each annotated image; return its PNG, None where that is not on disk."""
+        labels: dict[Id, PurePosixPath | None] = {}
+        values = {number: known.values[0] for number, known in file.categories.items()}
+        near = [file.path.stem, "panoptic"]
+        for position, row in enumerate(file.annotations.read_as(PanopticAnnotation)):
+            number = plain_id(row.image_id)
+            where = f"{file.path}, annotation {position} (image {number})"
+            if number is None or number not in file.images:
+                problems.add("annotation-image-unknown", where, f"image id {row.image_id!r}")
+            elif number in labels:
+                problems.add("annotation-listed-twice", where, "the image has two annotations")
             else:
-                segments[number] = known.values[0], bool(info.get("iscrowd"))
-        rows = [[number, value, int(crowd)] for number, (value, crowd) in segments.items()]
-        self._packed[f"{file.path}#{image}"] = zlib.compress(json.dumps(rows).encode(), 1)
-        path = finder.find(name, near=[file.path.stem, "panoptic"])
-        if path is None:
-            problems.add("annotation-without-mask", where, f"no {name} on disk")
-        return path
+                self._segments.note(f"{file.path}#{number}", row.segments, values, where, problems)
+                name = row.file_name or PurePosixPath(file.images[number].file_name).with_suffix(".png")
+                labels[number] = finder.find(str(name), near=near)
+                if labels[number] is None:
+                    problems.add("annotation-without-mask", where, f"no {name} on disk")
+        return labels
 
     def read_image(self, record: Record) -> Image:
         """Read the image upright, alpha dropped."""
@@ -142,9 +138,9 @@ class CocoPanoptic(Source):
         Raises:
             DataError: The PNG cannot be read, or holds a segment that the JSON does not list.
         """
-        if not record.labels or record.entry not in self._packed:
+        if not record.labels or record.entry not in self._segments:
             raise DataError(describe("The image has no panoptic labels", where=record.image))
-        rows = json.loads(zlib.decompress(self._packed[record.entry]))
+        rows = self._segments.rows(str(record.entry))
         numbers = segment_numbers(read_values(record.labels[0], COLOR))
         found, places = np.unique(numbers, return_inverse=True)
         order = {number: place for place, (number, _, _) in enumerate(rows, start=1)} | {VOID: 0}
@@ -158,7 +154,7 @@ class CocoPanoptic(Source):
     def label_problems(self, record: Record) -> Problems:
         """Return which segments are crowds, and which the PNG does not hold."""
         problems = Problems()
-        rows = json.loads(zlib.decompress(self._packed[str(record.entry)]))
+        rows = self._segments.rows(str(record.entry))
         file = record.image.relative_to(self.root).as_posix()
         for row, area in zip(rows, self.read_segments(record).areas, strict=True):
             report = problems.at(f"{record.entry}, segment {row[0]}", file=file)
@@ -196,10 +192,6 @@ def write_panoptic_png(path: Path, segment_ids: ValueMap) -> None:
 def panoptic_files(root: Path, tree: FileTree) -> Sequence[PurePosixPath]:
     """Return the JSON files that list segments."""
     return [path for path, ends in sniff(root, tree) if b'"segments_info"' in ends]
-
-
-def _list(value: object) -> Iterable[dict[str, Any]]:
-    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 def _not_in_json(record: Record, numbers: ValueMap, unknown: list[int]) -> DataError:

@@ -22,8 +22,10 @@ class CocoStuff(KnownLayout):
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
         """Recognise it by PNG maps with COCO's 12-digit names in a folder for labels."""
-        maps = [path for path in tree.images if _is_map(path)]
-        if not maps or not any(_is_photo(path) for path in tree.images):
+        splits = [folder for folder in tree.images_in if _SPLIT_FOLDER.fullmatch(folder.name)]
+        inside = [path for folder in splits for path in tree.images_in[folder]]
+        maps = [path for path in inside if _is_map(path)]
+        if not maps or not any(path.suffix == ".jpg" for path in inside):
             return None
         renumbered = any(path.stem.endswith(_TRAIN_IDS) for path in maps)
         values = "0 to 170 without gaps" if renumbered else "0 to 181 (its ids less one)"
@@ -37,14 +39,10 @@ class CocoStuff(KnownLayout):
 
 
 def _is_map(path: PurePosixPath) -> bool:
+    """Tell whether an image in a folder of a split is a map of classes."""
     return (
         path.suffix == ".png"
         and len(path.parts) >= 3
         and path.parts[-3].casefold() in _LABEL_FOLDERS
-        and _SPLIT_FOLDER.fullmatch(path.parts[-2]) is not None
         and _NAME.fullmatch(path.stem) is not None
     )
-
-
-def _is_photo(path: PurePosixPath) -> bool:
-    return path.suffix == ".jpg" and _SPLIT_FOLDER.fullmatch(path.parent.name) is not None

@@ -111,7 +111,7 @@ def _list(root: Path) -> FileTree:
                 continue
             visited.add((status.st_dev, status.st_ino))
             dates.append((folder.rstrip("/"), status.st_mtime_ns))
-            entries = list(_entries(root / folder))
+            entries = _entries(root / folder)
         except OSError:
             if not folder:
                 raise DataError(
@@ -121,7 +121,7 @@ def _list(root: Path) -> FileTree:
             continue
         for entry in entries:
             path = folder + entry.name
-            if not _is_text(path):
+            if not (path.isascii() or _is_text(path)):
                 found["garbled"].append(os.fsencode(path).decode("utf-8", "backslashreplace"))
                 continue
             is_image = os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
@@ -136,11 +136,9 @@ def _list(root: Path) -> FileTree:
     return FileTree(**listed, folder_dates=tuple(dates))
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith(".") and entry.name.casefold() not in _LITTER:
-                yield entry
+        return [e for e in entries if e.name[0] != "." and e.name.casefold() not in _LITTER]
 
 
 def _is_text(name: str) -> bool:

@@ -2,9 +2,10 @@
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from limner.formats.affixes import (
     bare_image_name,
@@ -14,7 +15,7 @@ from limner.formats.affixes import (
     without_count,
 )
 from limner.formats.file_tree import folder_of
-from limner.formats.folder_words import FolderName, Role, read_folder_name
+from limner.formats.folder_words import Role, read_folder_name
 from limner.formats.pairing import Item
 
 Site = tuple[str, ...]
@@ -37,13 +38,11 @@ class Roles:
 def assign_roles(paths: Iterable[PurePosixPath]) -> Roles:
     """Sort files into images, labels, fields of view and labels that are not used."""
     sites: dict[Site, list[tuple[Item, Role | None]]] = defaultdict(list)
-    names: dict[str, tuple[FolderName, ...]] = {}
+    folders: dict[str, _Folder] = {}
     for path in paths:
-        folder = folder_of(path)
-        if folder not in names:
-            names[folder] = tuple(read_folder_name(part) for part in path.parts[:-1])
-        item, role = _item(path, names[folder])
-        sites[item.site].append((item, role))
+        name = folder_of(path)
+        folder = folders[name] if name in folders else folders.setdefault(name, _Folder.read(path.parts[:-1]))
+        sites[folder.site].append(folder.item(path))
     sorted_out: dict[Role, list[Item]] = defaultdict(list)
     for members in sites.values():
         for item, role in _settle(members):
@@ -52,18 +51,27 @@ def assign_roles(paths: Iterable[PurePosixPath]) -> Roles:
     return Roles(*(tuple(sorted_out[role]) for role in groups))
 
 
-def _item(path: PurePosixPath, names: tuple[FolderName, ...]) -> tuple[Item, Role | None]:
-    # The innermost folder that says a role decides: `masks/images/` would be an odd name for masks.
-    role, folder = None, ""
-    for part, name in zip(path.parts, names, strict=False):
-        if name.role is not None:
-            role, folder = name.role, part
-    site = tuple(word for name in names for word in name.words)
-    split = next((name.split for name in names if name.split), None)
-    stem = path.stem
-    if role == "label" and has_other_affix(stem):
-        role = "other_label"
-    return Item(path, unicodedata.normalize("NFC", stem), site, split, folder), role
+class _Folder(NamedTuple):
+    """What a folder and those above it say of the files in it."""
+
+    site: Site
+    split: str | None
+    role: Role | None
+    name: str
+
+    @classmethod
+    def read(cls, parts: Sequence[str]) -> "_Folder":
+        # The innermost folder that says a role decides: `masks/images/` would be an odd name for masks.
+        names = [read_folder_name(part) for part in parts]
+        site = tuple(word for name in names for word in name.words)
+        split = next((name.split for name in names if name.split), None)
+        said = [(name.role, part) for part, name in zip(parts, names, strict=True) if name.role]
+        return cls(site, split, *(said[-1] if said else (None, "")))
+
+    def item(self, path: PurePosixPath) -> tuple[Item, Role | None]:
+        stem = path.stem
+        role: Role | None = "other_label" if self.role == "label" and has_other_affix(stem) else self.role
+        return Item(path, unicodedata.normalize("NFC", stem), self.site, self.split, self.name), role
 
 
 def _settle(members: list[tuple[Item, Role | None]]) -> list[tuple[Item, Role]]:

@@ -34,6 +34,8 @@ class IcdarText(WordsSource):
         if settings.images or settings.masks:
             return None
         tree = list_files(root)
+        if not any(path.suffix.lower() == ".txt" for path in tree.others):
+            return None  # before a hundred thousand images are looked at
         pairs = _pairs(tree)
         texts = [text for text in pairs.values() if text][:_TRIED]
         if len([text for text in pairs.values() if text]) < _MIN_PAIRED * len(pairs) or not texts:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from limner.core.dataset_file import DatasetFile
@@ -94,8 +94,8 @@ def _ignored(settings: DatasetFile, labels: LabelTable | None) -> dict[str, Any]
     return {"ignored": [*own, *(v for v in labels.ignored_values if v not in taken and v not in own)]}
 
 
-def names_of(tree: FileTree, folder: str) -> list[str]:
-    """Return the stems of the images that have a folder of this name above them, capitals or not."""
+def images_below(tree: FileTree, folder: str) -> list[PurePosixPath]:
+    """Return the images that have a folder of this name above them, capitals or not."""
     wanted = folder.casefold()
     inside = (paths for f, paths in tree.images_in.items() if wanted in str(f).casefold().split("/"))
-    return [path.stem for paths in inside for path in paths]
+    return [path for paths in inside for path in paths]

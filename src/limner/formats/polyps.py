@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.labels import LabelClass, LabelTable, MaskEncoding, distinct_color
 from limner.formats.file_tree import FileTree
-from limner.formats.known_layout import Known, KnownLayout, names_of
+from limner.formats.known_layout import Known, KnownLayout, images_below
 
 _KVASIR_NAME = re.compile(r"c[a-z0-9]{24}")
 _LOSSY = (".jpg", ".jpeg")
@@ -33,9 +33,11 @@ class Polyps(KnownLayout):
 
 def _kvasir(tree: FileTree) -> Known | None:
     masks = [p for f, paths in tree.images_in.items() if f.name.casefold() == "masks" for p in paths]
-    names = names_of(tree, "images") + [path.stem for path in masks]
-    matching = sum(_KVASIR_NAME.fullmatch(name) is not None for name in names)
-    if not masks or matching < 0.9 * len(names):
+    if not masks:
+        return None
+    names = [path.stem for path in (*images_below(tree, "images"), *masks)]
+    matching = sum(map(bool, map(_KVASIR_NAME.fullmatch, names)))
+    if matching < 0.9 * len(names):
         return None
     labels, said = _labels(masks)
     return Known(f"Kvasir-SEG, by names such as {masks[0].stem}: {said}", labels)

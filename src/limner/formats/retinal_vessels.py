@@ -36,8 +36,9 @@ class RetinalVessels(KnownLayout):
                 images="**/{stem}.jpg",
                 masks="**/{stem}_1stHO.*",
             )
-        first = _first(tree, _STARE)
-        if not first or "stare-images" not in {folder.name for folder in tree.images_in}:
+        has_images = "stare-images" in {folder.name for folder in tree.images_in}
+        first = _first(tree, _STARE) if has_images else None
+        if not first:
             return None
         return Known(
             f"STARE, by {first}: the masks of Adam Hoover (ah) are used, 255 is a vessel",
@@ -48,4 +49,5 @@ class RetinalVessels(KnownLayout):
 
 
 def _first(tree: FileTree, names: re.Pattern[str]) -> PurePosixPath | None:
-    return next((p for p, stem in zip(tree.images, tree.stems, strict=True) if names.fullmatch(stem)), None)
+    matches = zip(tree.images, map(names.fullmatch, tree.stems), strict=True)
+    return next((path for path, match in matches if match), None)

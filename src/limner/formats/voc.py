@@ -127,7 +127,7 @@ class Voc(Source):
 
 def _places(tree: FileTree) -> dict[PurePosixPath, str]:
     """Return folders that hold both images and masks -> the name of the masks' folder."""
-    folders = {path.parent for path in tree.images}
+    folders = tree.images_in
     places: dict[PurePosixPath, str] = {}
     for folder in sorted(folders):
         if folder.name != _IMAGES:
