@@ -97,3 +97,12 @@ def test_other_text_files_are_no_labels(make_tree) -> None:
         open_source(
             make_tree({"a.png": PICTURE, "a.txt": "a photo of a cat by the sea", "b.txt": "1 2 3 4 5"})
         )
+
+
+def test_a_polygon_that_leaves_the_image_is_cut(make_tree) -> None:
+    # From its corner at x = -30 it opens to all 40 pixels at x = 30, and so to 20 at the border. With the
+    # corner moved to the border it would open from 0 there.
+    source = opened(make_tree, "0 -0.5 0.5 0.5 0.0 0.5 1.0")
+    drawn = source.read_values(source.records[0]) == 1
+    assert drawn.sum() == pytest.approx(30 * (20 + 40) / 2, rel=0.03)
+    assert [f.code for f in source.findings] == ["value-outside-0-1"]

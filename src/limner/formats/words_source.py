@@ -14,6 +14,7 @@ from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable, ValueMap, d
 from limner.core.sample import Image, Record
 from limner.core.words import Polygon, Words
 from limner.formats.images import image_header, read_image
+from limner.formats.polygons import cut_to
 from limner.formats.problems import Problems
 from limner.formats.source import Source
 
@@ -111,7 +112,7 @@ def _polygon(raw: RawWord, width: int, height: int, problems: Problems) -> Polyg
     if (low < -BORDER).any() or (high > (width + BORDER, height + BORDER)).any():
         found = f"x from {low[0]:g} to {high[0]:g}, y from {low[1]:g} to {high[1]:g} in {width} x {height}"
         problems.add("polygon-outside-image", raw.where, found)
-        points = np.clip(points, 0, (width, height))
+        points = np.reshape(cut_to(points.ravel().tolist(), width, height), (-1, 2))
     x, y = points.T
     if not abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) > 0:
         problems.add("annotation-empty", raw.where, "a polygon of area 0")

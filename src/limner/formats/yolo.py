@@ -14,6 +14,7 @@ from limner.core.sample import Record
 from limner.formats.annotation_files import AnnotationFiles, LabelFile
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.polygons import cut_to
 from limner.formats.problems import Problems, Report
 from limner.formats.sound_shapes import sound
 from limner.formats.split_lists import lists_beside
@@ -175,5 +176,6 @@ def _shape(numbers: list[float], report: Report) -> Shape | None:
     kind = "box" if len(numbers) <= 5 else "polygon"
     if min(corners) < -BORDER or max(corners) > 1 + BORDER:
         report("value-outside-0-1", f"a {kind} from {min(corners):g} to {max(corners):g}")
-    inside = [min(1.0, max(0.0, corner)) for corner in corners]
-    return Shape("box", inside) if kind == "box" else Shape("polygon", inside)
+    if kind == "polygon":
+        return Shape("polygon", cut_to(corners, 1.0, 1.0))
+    return Shape("box", [min(1.0, max(0.0, corner)) for corner in corners])
