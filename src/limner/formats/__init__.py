@@ -132,7 +132,7 @@ def _unknown_layout(
     root: Path, tree: FileTree, settings: DatasetFile, formats: Sequence[type[Source]]
 ) -> DataError:
     known = "".join(f"\n              {source.name}: {source.title}" for source in formats)
-    found = explain_no_pairs(tree, settings) or _contents(tree)
+    found = explain_no_pairs(root, tree, settings) or _contents(tree)
     return DataError(
         describe(
             "No images with masks were found",
