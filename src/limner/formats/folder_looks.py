@@ -1,4 +1,4 @@
-"""Which folders hold masks, told by looking into a few files, where names say too little: Masken/ beside Bilder/."""
+"""Which folders hold masks, told by looking into a few files where names say too little: Masken/, Bilder/."""
 
 import re
 from collections.abc import Sequence
@@ -50,13 +50,13 @@ def roles_by_looking(root: Path, tree: FileTree) -> Roles | None:
 
 
 def _share_names(folders: Sequence[Sequence[PurePosixPath]]) -> bool:
-    """Tell whether the number in the first name of some folder stands in another one too: no file is opened."""
+    """Tell whether a number in the names of one folder stands in another one too: no file is opened."""
     keys = [{re.sub(r"\D", "", path.stem) for path in paths} for paths in folders]
     return any(a & b for n, a in enumerate(keys) for b in keys[n + 1 :])
 
 
 def _looks_like(root: Path, paths: Sequence[PurePosixPath]) -> Role | None:
-    """Return ``label`` where the files have few colours, ``image`` where they have many; None for a mixture."""
+    """Return ``label`` where the files have few colours, ``image`` where many, None for a mixture."""
     looks = {_is_mask(root / path) for path in paths[:_LOOKED_AT]}
     return None if len(looks) != 1 or None in looks else "label" if True in looks else "image"
 

@@ -36,7 +36,7 @@ def is_inside(inner: Sequence[float], outer: Sequence[float]) -> bool:
 
 
 def cut_to(polygon: Sequence[float], width: float, height: float) -> list[float]:
-    """Cut x, y, x, y, ... at the borders of an image (Sutherland and Hodgman, 1974); empty where it is outside.
+    """Cut x, y, x, y, ... at the borders of an image (Sutherland and Hodgman, 1974); empty if outside.
 
     Moving the corners that stick out to the border would bend the sides that lead there.
     """
