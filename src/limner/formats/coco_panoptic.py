@@ -85,7 +85,7 @@ class CocoPanoptic(Source):
                 labels[number] = self._label(row, file, number, finder, where, problems)
         pngs = {path for path in labels.values() if path}
         near = [file.split] if file.split else []
-        images = ImageFinder(path for paths in finder.all() for path in paths if path not in pngs)
+        images = ImageFinder(path for path in finder.all() if path not in pngs)
         for image in file.images.values():
             path = images.find(image.file_name, near=near)
             if path is None:
