@@ -13,6 +13,7 @@ from limner.formats.cityscapes import Cityscapes
 from limner.formats.class_folders import ClassFolders
 from limner.formats.class_lists import ClassLists
 from limner.formats.coco_instances import CocoInstances
+from limner.formats.coco_json import MOST_SNIFFED
 from limner.formats.coco_panoptic import CocoPanoptic
 from limner.formats.coco_stuff import CocoStuff
 from limner.formats.coloured_masks import ColouredMasks
@@ -22,6 +23,7 @@ from limner.formats.file_tree import FileTree, list_files, listed_once
 from limner.formats.icdar_text import IcdarText
 from limner.formats.index_cache import Dates, keep, recall
 from limner.formats.instance_masks import InstanceMasks
+from limner.formats.json_files import ends
 from limner.formats.label_studio import LabelStudio
 from limner.formats.labelme import Labelme
 from limner.formats.listed_pairs import ListedPairs
@@ -132,7 +134,7 @@ def _unknown_layout(
     root: Path, tree: FileTree, settings: DatasetFile, formats: Sequence[type[Source]]
 ) -> DataError:
     known = "".join(f"\n              {source.name}: {source.title}" for source in formats)
-    found = explain_no_pairs(root, tree, settings) or _contents(tree)
+    found = explain_no_pairs(root, tree, settings) or _contents(root, tree)
     return DataError(
         describe(
             "No images with masks were found",
@@ -145,15 +147,35 @@ def _unknown_layout(
     )
 
 
-def _contents(tree: FileTree) -> str:
+def _contents(root: Path, tree: FileTree) -> str:
     counts = Counter(file.parent for file in tree.images)
     some = ", ".join(f"{count} in {folder}" for folder, count in counts.most_common(6))
     found = f"{len(tree.images)} image files ({some})" if counts else "no image files"
     kinds = Counter("".join(file.suffixes[-2:]).casefold() for file in tree.others)
     hints = [f"{kinds[suffix]} {name}" for suffix, name in _NOT_MASKS.items() if kinds[suffix]]
+    hints += _other_exports(root, tree)
     hints += [f"the folder {folder}/, named like an image file" for folder in tree.image_named_folders[:3]]
     return found + (f"; and {', '.join(hints)}" if hints else "")
 
+
+def _other_exports(root: Path, tree: FileTree) -> list[str]:
+    """Say which of a tool's several exports lies here where limner reads another one."""
+    found = []
+    for suffix, (marks, said) in _OTHER_EXPORTS.items():
+        files = [path for path in tree.others if path.suffix.lower() == suffix][:MOST_SNIFFED]
+        path = next((p for p in files if all(mark in ends(root / p) for mark in marks)), None)
+        found += [f"{path}, {said}"] if path else []
+    return found
+
+
+_OTHER_EXPORTS = {
+    ".json": (
+        (b'"annotation_id"', b'"original_width"'),
+        "Label Studio's JSON-MIN (export `JSON` instead)",
+    ),
+    ".xml": ((b"<annotations>", b"<track "), "CVAT's XML of a video (export `CVAT for images 1.1` instead)"),
+}
+"""Suffix -> what its ends hold, and what it is."""
 
 _NOT_MASKS = {
     ".json": "JSON files (in none of the shapes that are read)",
