@@ -201,7 +201,8 @@ def _losses(checked: CheckResult, source: Source, writer: Writer, table: LabelTa
 
     sound = [record for record in source.records if not broken(record)]
     having = {
-        "instances": files([r for r in sound if r.labels and "detection" in source.tasks]),
+        "instances": files([r for r in sound if r.labels and _tells_objects(source)]),
+        "transcriptions": files([r for r in sound if r.labels and "text-detection" in source.tasks]),
         "field-of-view": files([r for r in sound if r.labels and r.valid_region is not None]),
         "unlabelled": files([r for r in sound if not r.labels]),
         "unreadable": files([r for r in source.records if broken(r)]),
@@ -249,7 +250,7 @@ def _objects(source: Source, record: Record, table: LabelTable) -> tuple[list[Dr
 
     Where there is no background, what no object covers is ignored, so that ignored regions need not be drawn.
     """
-    if "detection" not in source.tasks:
+    if not _tells_objects(source):
         labels = table.encode(source.read_values(record), where=str(record.labels[0]))
         drawn = [
             Drawn(int(label), (Shape("runs", runs_of_mask(labels == label)),)) for label in np.unique(labels)
@@ -264,6 +265,11 @@ def _objects(source: Source, record: Record, table: LabelTable) -> tuple[list[Dr
     background = table.background_index
     unsaid = {IGNORE_INDEX if background is None else background}
     return [one for one in drawn if one.value not in unsaid], _size(record)
+
+
+def _tells_objects(source: Source) -> bool:
+    """Tell whether objects, or words, are told apart."""
+    return not {"detection", "text-detection"}.isdisjoint(source.tasks)
 
 
 def _would_lose(losses: Sequence[Loss], to: str) -> DataError:

@@ -83,6 +83,7 @@ TRAITS = {
     "crowd": "crowds, regions of many objects",
     "difficult": "the mark that an object is difficult",
     "ignored": "regions that are ignored",
+    "transcriptions": "what words say",
     "field-of-view": "labels drawn outside the field of view",
     "unlabelled": "images that have no mask",
     "unreadable": "images or masks that cannot be read, or whose sizes differ",
