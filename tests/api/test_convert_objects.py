@@ -311,3 +311,39 @@ def test_an_image_that_the_panoptic_json_lists_without_an_annotation(tmp_path: P
         ("a", True),
         ("b", False),
     ]
+
+
+SQUARE = [10, 10, 30, 10, 30, 20, 10, 20]
+
+
+def test_what_reading_leaves_out_is_said_and_objects_of_no_class_need_a_word(tmp_path: Path) -> None:
+    good = {"segmentation": [SQUARE]}
+    thin = {"segmentation": [[1, 1, 9, 9]]}
+    root = coco(tmp_path / "thin", good, thin, thin)
+    (loss,) = limner.convert(root, tmp_path / "a", to="labelme").losses
+    assert (loss.trait, loss.count) == ("defects", 2)
+    assert "(2, such as annotations/instances_train.json, annotation 1" in str(loss)
+    root = coco(tmp_path / "unknown", good, {**good, "category_id": 99})
+    with pytest.raises(DataError, match=r"nobody defined \(1, such as .*\n.*--mend"):
+        limner.convert(root, tmp_path / "b", to="labelme")
+    assert not (tmp_path / "b").exists()
+    (loss,) = limner.convert(root, tmp_path / "b", to="labelme", mend=True).losses
+    assert loss.trait == "unknown-classes"
+    assert len(objects_of(tmp_path / "b")["a"]) == 1
+
+
+@pytest.mark.parametrize("to", ["coco-instances", "labelme", "yolo", "voc-boxes"])
+def test_mending_writes_an_object_once(tmp_path: Path, to: str) -> None:
+    box = {"segmentation": [], "bbox": [10, 10, 20, 10]}
+    near = {"segmentation": [], "bbox": [10, 10.4, 20, 10]}
+    other = {"segmentation": [], "bbox": [40, 10, 20, 10]}
+    root = coco(tmp_path / "boxes", box, near, other, {**box, "category_id": 7})
+    plain = limner.convert(root, tmp_path / "plain", to=to)
+    mended = limner.convert(root, tmp_path / "mended", to=to, mend=True)
+    assert [(loss.trait, loss.count) for loss in mended.losses] == [("repeated", 1)]
+    assert plain.losses == ()
+    counts = []
+    for folder in ("plain", "mended"):
+        source = open_source(tmp_path / folder)
+        counts.append(sum(len(source.read_boxes(record)) for record in source.records if record.labels))
+    assert counts == [4, 3]

@@ -6,7 +6,7 @@ from math import isfinite
 import numpy as np
 
 from limner.formats.drawn import Box, Shape, corners
-from limner.formats.polygons import area, cut_to
+from limner.formats.polygons import area, crosses_itself, cut_to
 from limner.formats.problems import Report
 
 FEWEST_NUMBERS = {"polygon": 6, "hole": 6, "box": 4, "ellipse": 4, "line": 4, "point": 2}
@@ -27,7 +27,8 @@ def sound(shapes: Iterable[Shape], size: tuple[int, int] | None, report: Report)
     kept = [one for shape in shapes if (one := _whole(shape, report))]
     if size is not None and kept:
         kept = _inside(kept, *size, report)
-    if any(shape.kind != "polygon" for shape in kept) or sum(area(shape.numbers) for shape in kept) > 0:
+    # Of an outline that crosses itself the two sides may cancel out, though both are filled.
+    if any(s.kind != "polygon" or area(s.numbers) > 0 or crosses_itself(s.numbers) for s in kept):
         return tuple(kept)
     if kept:
         report("annotation-empty", "polygons of area 0 inside the image")

@@ -87,6 +87,9 @@ TRAITS = {
     "field-of-view": "labels drawn outside the field of view",
     "unlabelled": "images that have no mask",
     "unreadable": "images or masks that cannot be read, or whose sizes differ",
+    "unknown-classes": "objects of a class that nobody defined",
+    "defects": "annotations that draw nothing",
+    "repeated": "objects that are drawn twice",
     "duplicates": "copies of a picture, to the last pixel, with equal labels",
 }
 """What a dataset may have that a format may not hold."""
