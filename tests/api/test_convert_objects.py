@@ -281,3 +281,69 @@ def test_real_boxes_through_yolo(shared_data: Path, tmp_path) -> None:
     first, last = open_source(small), open_source(tmp_path / "back")
     for one, other in zip(first.records, last.records, strict=True):
         np.testing.assert_allclose(last.read_boxes(other).xyxy, first.read_boxes(one).xyxy, atol=0.01)
+
+
+def test_words_become_objects_and_what_they_say_is_counted(tmp_path: Path) -> None:
+    source = tmp_path / "words"
+    write_images(source, ["a", "b"])
+    # Side by side, so that a map of text could not tell them apart: 10 x 20 and 10 x 20 pixels.
+    words = ["10,10,30,10,30,20,10,20,one", "30,10,50,10,50,20,30,20,two", "5,40,25,40,25,50,5,50,###"]
+    for name in "ab":
+        (source / f"gt_{name}.txt").write_text("\n".join(words))
+    with pytest.raises(DataError, match=r"what words say \(2 images, such as a.png\)"):
+        limner.convert(source, tmp_path / "none", to="labelme")
+    limner.convert(source, tmp_path / "labelme", to="labelme", lossy=True)
+    opened = open_source(tmp_path / "labelme")
+    (before, *_), (after, *_) = open_source(source).records, opened.records
+    np.testing.assert_array_equal(open_source(source).read_values(before), opened.read_values(after))
+    texts = [row for row in objects_of(tmp_path / "labelme")["a"] if row[0] == "text"]
+    assert [np.unpackbits(np.frombuffer(pixels, np.uint8)).sum() for _, _, pixels in texts] == [200, 200]
+
+
+def test_an_image_that_the_panoptic_json_lists_without_an_annotation(tmp_path: Path) -> None:
+    source = tmp_path / "masks"
+    write_images(source / "images", ["a", "b"])
+    (source / "masks").mkdir()
+    Image.fromarray(np.eye(HEIGHT, WIDTH, dtype=np.uint8)).save(source / "masks" / "a.png")
+    limner.convert(source, tmp_path / "panoptic", to="coco-panoptic")
+    checked = limner.check(tmp_path / "panoptic")
+    assert [(image.name[-1], image.is_labelled) for image in checked.facts.images] == [
+        ("a", True),
+        ("b", False),
+    ]
+
+
+SQUARE = [10, 10, 30, 10, 30, 20, 10, 20]
+
+
+def test_what_reading_leaves_out_is_said_and_objects_of_no_class_need_a_word(tmp_path: Path) -> None:
+    good = {"segmentation": [SQUARE]}
+    thin = {"segmentation": [[1, 1, 9, 9]]}
+    root = coco(tmp_path / "thin", good, thin, thin)
+    (loss,) = limner.convert(root, tmp_path / "a", to="labelme").losses
+    assert (loss.trait, loss.count) == ("defects", 2)
+    assert "(2, such as annotations/instances_train.json, annotation 1" in str(loss)
+    root = coco(tmp_path / "unknown", good, {**good, "category_id": 99})
+    with pytest.raises(DataError, match=r"nobody defined \(1, such as .*\n.*--mend"):
+        limner.convert(root, tmp_path / "b", to="labelme")
+    assert not (tmp_path / "b").exists()
+    (loss,) = limner.convert(root, tmp_path / "b", to="labelme", mend=True).losses
+    assert loss.trait == "unknown-classes"
+    assert len(objects_of(tmp_path / "b")["a"]) == 1
+
+
+@pytest.mark.parametrize("to", ["coco-instances", "labelme", "yolo", "voc-boxes"])
+def test_mending_writes_an_object_once(tmp_path: Path, to: str) -> None:
+    box = {"segmentation": [], "bbox": [10, 10, 20, 10]}
+    near = {"segmentation": [], "bbox": [10, 10.4, 20, 10]}
+    other = {"segmentation": [], "bbox": [40, 10, 20, 10]}
+    root = coco(tmp_path / "boxes", box, near, other, {**box, "category_id": 7})
+    plain = limner.convert(root, tmp_path / "plain", to=to)
+    mended = limner.convert(root, tmp_path / "mended", to=to, mend=True)
+    assert [(loss.trait, loss.count) for loss in mended.losses] == [("repeated", 1)]
+    assert plain.losses == ()
+    counts = []
+    for folder in ("plain", "mended"):
+        source = open_source(tmp_path / folder)
+        counts.append(sum(len(source.read_boxes(record)) for record in source.records if record.labels))
+    assert counts == [4, 3]

@@ -47,6 +47,13 @@ def test_a_name_that_says_flip_alone_is_nobodys_copy():
     assert name_findings(facts("train/burger_flip.png", "val/dog.png")) == []
 
 
+def test_files_that_a_file_manager_numbered_are_no_copies():
+    numbered = [f"train/benign ({n}).png" for n in range(1, 5)] + ["val/benign (5).png"]
+    assert name_findings(facts(*numbered)) == []
+    (finding,) = name_findings(facts("train/cat.png", "train/cat (2).png", "train/dog.png"))
+    assert finding.files == ("train/cat.png", "train/cat (2).png")
+
+
 @pytest.mark.parametrize("name", ["patient{}_{}", "subj-{}/slice_{}", "0{}TP_00{}", "video{}.frame{}"])
 def test_groups_in_two_splits(name):
     files = [f"train/{name.format(n, k)}.png" for n in (1, 2, 3) for k in range(4)]

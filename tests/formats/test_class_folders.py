@@ -28,6 +28,8 @@ def said(source) -> list[tuple[str, str | None, str]]:
             [("ants", "train", "ants"), ("ants", "val", "ants"), ("bees", "train", "bees")],
         ),
         (("images/test/fox", "images/train/yak"), [("fox", "test", "fox"), ("yak", "train", "yak")]),
+        (("xray/train/ill", "xray/val/well"), [("ill", "train", "ill"), ("well", "val", "well")]),
+        (("zoo/fox/den", "zoo/yak"), [("fox", None, "den"), ("yak", None, "yak")]),
         (("a/one", "a/two", "b/one"), [("a", None, "one"), ("a", None, "two"), ("b", None, "one")]),
     ],
 )

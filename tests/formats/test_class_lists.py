@@ -32,6 +32,22 @@ def test_lists_of_words(make_tree, kind):
     assert classes(source) == WORDS
 
 
+def test_a_list_beside_its_images_means_those_and_its_folder_is_the_split(make_tree):
+    files = {f"{split}/{n}.png": PICTURE for split in ("train", "valid") for n in (1, 2)}
+    text = "filename, rose, tulip\n1.png, 1, 0\n2.png, 0, 1\n"
+    other = "filename, rose, tulip\n1.png, 0, 1\n2.png, 1, 0\n"
+    source = open_source(make_tree(files | {"train/_classes.csv": text, "valid/_classes.csv": other}))
+    names = source.declared_labels().names
+    assert {
+        (r.image.parent.name, r.image.stem): (r.split, names[source.read_class(r)]) for r in source.records
+    } == {
+        ("train", "1"): ("train", "rose"),
+        ("train", "2"): ("train", "tulip"),
+        ("valid", "1"): ("val", "tulip"),
+        ("valid", "2"): ("val", "rose"),
+    }
+
+
 @pytest.mark.parametrize("base", [0, 1])
 def test_numbers_from_0_or_1_are_found_out_and_said(make_tree, base):
     text = "".join(f"image_{n}.png {base + n % 2}\n" for n in (1, 2, 3))

@@ -72,6 +72,18 @@ def test_every_kind_of_result(make_tree) -> None:
     assert source.read_boxes(source.records[0]).xyxy[0].tolist() == [30, 10, 45, 30]
 
 
+def test_shapes_and_labels_of_two_tags_are_one_object(make_tree) -> None:
+    square = {"points": [[0, 0], [50, 0], [50, 50], [0, 50]]}
+    shape = {**result("polygon", **square), "id": "s"}
+    label = {**result("labels", "dog", **square), "id": "s"}
+    unlabelled = {**result("rectangle", x=50, y=25, width=25, height=50), "id": "u"}
+    source = opened(make_tree, task(shape, label, unlabelled))
+    segments = source.read_segments(source.records[0])
+    assert (segments.labels.tolist(), segments.areas[0]) == ([1, 0], 30 * 20)
+    assert source.declared_labels().names == ("background", "dog")
+    assert [(f.code, f.count) for f in source.findings] == [("annotation-malformed", 1)]
+
+
 def test_a_turned_rectangle_turns_about_its_first_corner(make_tree) -> None:
     turned = result("rectanglelabels", x=50, y=25, width=25, height=50, rotation=90)
     source = opened(make_tree, task(turned))

@@ -121,6 +121,21 @@ def test_defects_name_file_and_shape(make_tree, code: str) -> None:
     assert source.read_segments(source.records[0]).areas[0] > 300  # the sound one, perhaps covered a little
 
 
+def test_a_shape_without_a_label(make_tree) -> None:
+    square = shape([[10, 10], [20, 10], [20, 20], [10, 20]])
+    for label in ("", " ", None):
+        source = opened(make_tree, square, {**square, "label": label})
+        assert [(f.code, f.where) for f in source.findings] == [("annotation-malformed", "a.json, shape 1")]
+        assert source.declared_labels().names == ("background", square["label"])
+
+
+def test_a_bow_tie_is_drawn_though_its_two_sides_cancel_out(make_tree) -> None:
+    source = opened(make_tree, shape([[10, 10], [30, 30], [30, 10], [10, 30]]))
+    # Two triangles of 20 x 10 / 2 pixels.
+    assert (source.read_values(source.records[0]) == 1).sum() == pytest.approx(200, abs=25)
+    assert source.findings == ()
+
+
 def test_files_that_fit_no_image_and_images_that_fit_no_file(make_tree) -> None:
     files = {"a.png": PICTURE, "a.json": labelme(shape(SQUARE)), "b.json": labelme(imagePath="b.png")}
     source = open_source(make_tree(files | {"c.png": PICTURE}))

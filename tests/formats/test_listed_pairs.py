@@ -69,3 +69,14 @@ def test_dataset_yaml_draws_other_splits(make_tree) -> None:
     (root / "val.lst").write_text("p/a.png\n")
     (root / "dataset.yaml").write_text("splits: {train: mine.txt, val: val.lst}\n")
     assert {r.name: r.split for r in open_source(root).records} == {"p/a": "val", "p/b": "train"}
+
+
+def test_names_with_blanks_parted_by_a_blank(make_tree) -> None:
+    files = {"my p/a 1.png": PHOTO, "my q/a 1.png": MASK, "my p/b.png": PHOTO, "my q/b.png": MASK}
+    lines = "my p/a 1.png my q/a 1.png\nmy p/b.png my q/b.png\n"
+    source = open_source(make_tree({**files, "train.txt": lines}))
+    assert source.name == "listed-pairs"
+    assert {r.name: r.labels[0].relative_to(source.root).as_posix() for r in source.records} == {
+        "my p/a 1": "my q/a 1.png",
+        "my p/b": "my q/b.png",
+    }

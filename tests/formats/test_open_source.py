@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from limner.core.config import parse_config
@@ -82,3 +83,23 @@ def test_a_format_that_was_asked_for_and_is_not_there(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     message = refusal(tmp_path, parse_config(DatasetFile, {"format": "voc"}, where="test"))
     assert "JPEGImages" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "x.json",
+            '[{"image": "a.png", "label": [{"original_width": 9}], "annotation_id": 1}]',
+            "JSON-MIN",
+        ),
+        (
+            "x.xml",
+            '<annotations><version>1.1</version><track id="0" label="cat"/></annotations>',
+            "CVAT for images 1.1",
+        ),
+    ],
+)
+def test_an_export_of_another_kind_is_named(make_tree, name: str, text: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        open_source(make_tree({"a.png": np.zeros((4, 6, 3), np.uint8), name: text}))

@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
+from PIL import Image, ImageDraw
 
 from limner.formats.drawn import Drawn, Shape
-from limner.formats.polygons import area, crosses_itself, is_inside, outlines_of
+from limner.formats.polygons import area, crosses_itself, cut_to, is_inside, outlines_of
 
 
 def test_traced_outlines_fill_to_the_same_pixels() -> None:
@@ -41,3 +43,33 @@ def test_long_outlines_are_compared_in_blocks() -> None:
     assert not crosses_itself(circle.ravel().tolist())
     circle[[200, 1300]] = circle[[1300, 200]]
     assert crosses_itself(circle.ravel().tolist())
+
+
+OUTSIDE = {
+    "diamond": [-60, 48, 0, -12, 60, 48, 0, 108],
+    "all around": [-10, -10, 200, -10, 200, 200, -10, 200],
+    "prongs of a fork": [-40, 10, 90, 10, 90, 20, -40, 20, -40, 60, 90, 60, 90, 70, -50, 70],
+    "corner to corner": [100, -30, 160, 50, 60, 120, 40, 60],
+}
+
+
+@pytest.mark.parametrize("polygon", OUTSIDE.values(), ids=OUTSIDE)
+def test_a_polygon_is_cut_and_not_bent(polygon: list[float]) -> None:
+    height, width, margin, fine = 96, 128, 120, 4
+    size = ((width + 2 * margin) * fine, (height + 2 * margin) * fine)
+    canvas = Image.new("L", size)  # drawn whole on a larger canvas, of which the middle is the image
+    ImageDraw.Draw(canvas).polygon([(n + margin) * fine for n in polygon], fill=255)
+    middle = np.asarray(canvas)[margin * fine : -margin * fine, margin * fine : -margin * fine]
+    expected = middle.reshape(height, fine, width, fine).mean((1, 3)) > 127
+    cut = cut_to(polygon, width, height)
+    assert min(cut) >= 0
+    assert max(cut[::2]) <= width
+    assert max(cut[1::2]) <= height
+    drawn = Drawn(1, (Shape("polygon", cut),)).mask(height, width)
+    assert (drawn & expected).sum() / (drawn | expected).sum() > 0.97
+    assert not crosses_itself(cut)
+
+
+def test_what_lies_outside_or_inside() -> None:
+    assert cut_to([-9, -9, -1, -9, -1, 90], 50, 40) == []
+    assert cut_to([0, 0, 50, 0, 50, 40, 0, 40], 50, 40) == [0, 0, 50, 0, 50, 40, 0, 40]

@@ -38,6 +38,11 @@ def test_pixels_are_counted_from_1_unless_a_0_says_otherwise(make_tree) -> None:
     assert source.read_boxes(source.records[0]).xyxy.tolist() == [[0, 0, 3, 2], [11, 21, 30, 40]]
 
 
+def test_files_that_labelimg_marked_as_verified(make_tree) -> None:
+    text = f'<annotation verified="yes"><filename>a.png</filename>{SIZE}{item(1, 1, 3, 2)}</annotation>'
+    assert open_source(make_tree({"a.png": PICTURE, "a.xml": text})).name == "voc-boxes"
+
+
 DEFECTS = {
     "box-zero-size": (item(5, 5, 5, 5), "0 x 0 pixels at x 5, y 5"),
     "box-outside-image": (item(5, 5, 70, 9), "x from 5 to 70, y from 5 to 9 in 60 x 40"),

@@ -81,6 +81,13 @@ def test_defects_are_named_by_file_and_line(make_tree, code):
     assert len(source.read_words(source.records[0])) == 5 + (code == "polygon-outside-image")
 
 
+def test_a_word_that_leaves_the_image_is_cut_and_not_bent(make_tree):
+    source = icdar(make_tree, "-30,20,30,0,30,40,a", "-30,20,30,0,30,40,b")
+    (word, _) = source.read_words(source.records[0]).polygons
+    x, y = word.T
+    assert abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2 == 30 * (20 + 40) / 2
+
+
 def test_the_same_name_in_two_splits(make_tree):
     files = {}
     for split, task in (("ch4_training", "Challenge4_Train_GT"), ("ch4_test", "Challenge4_Test_GT")):

@@ -97,3 +97,43 @@ def test_other_text_files_are_no_labels(make_tree) -> None:
         open_source(
             make_tree({"a.png": PICTURE, "a.txt": "a photo of a cat by the sea", "b.txt": "1 2 3 4 5"})
         )
+
+
+def test_a_polygon_that_leaves_the_image_is_cut(make_tree) -> None:
+    # From its corner at x = -30 it opens to all 40 pixels at x = 30, and so to 20 at the border. With the
+    # corner moved to the border it would open from 0 there.
+    source = opened(make_tree, "0 -0.5 0.5 0.5 0.0 0.5 1.0")
+    drawn = source.read_values(source.records[0]) == 1
+    assert drawn.sum() == pytest.approx(30 * (20 + 40) / 2, rel=0.03)
+    assert [f.code for f in source.findings] == ["value-outside-0-1"]
+
+
+def test_several_folders_of_a_split(make_tree) -> None:
+    text = "names: [cat, dog]\ntrain: [sets/one, sets/two]\nval: [sets/three/]\n"
+    files = {
+        f"sets/{s}/{s}.{e}": c for s in ("one", "two", "three") for e, c in (("png", PICTURE), ("txt", BOX))
+    }
+    source = open_source(make_tree(files | {"data.yaml": text}))
+    splits = {r.image.stem: r.split for r in source.records}
+    assert splits == {"one": "train", "two": "train", "three": "val"}
+
+
+def test_one_folder_for_training_and_validation_is_no_division(make_tree) -> None:
+    text = "names: [cat, dog]\ntrain: images\nval: images\n"
+    source = open_source(make_tree({"images/a.png": PICTURE, "labels/a.txt": BOX, "data.yaml": text}))
+    assert [r.split for r in source.records] == [None]
+
+
+def test_images_without_an_object_may_come_first(make_tree) -> None:
+    files: dict[str, object] = {f"images/a{n}.png": PICTURE for n in range(30)}
+    files |= {f"labels/a{n}.txt": "" for n in range(30)}
+    source = open_source(make_tree(files | {"images/b.png": PICTURE, "labels/b.txt": BOX}))
+    assert source.name == "yolo"
+    assert len(source.records) == 31
+
+
+@pytest.mark.parametrize("points", ["0.1 0.1 0.9 0.8 0.3 0.5", "0.1 0.1 2 0.9 0.8 1 0.3 0.5 0"])
+def test_key_points_of_a_pose_are_no_polygon(make_tree, points: str) -> None:
+    source = opened(make_tree, f"{BOX} {points}", **{"data.yaml": f"{NAMES}kpt_shape: [3, 2]\n"})
+    assert source.tasks == ("detection",)
+    assert source.read_boxes(source.records[0]).xyxy.tolist() == [[15, 15, 45, 25]]

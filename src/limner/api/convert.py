@@ -1,7 +1,6 @@
 """`limner.convert()`: a labelled folder in one format, written in another."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from limner.api.check import CheckResult, check
+from limner.api.conversion_losses import Loss, broken, duplicates, repeated_objects
 from limner.api.gallery import as_proposed
-from limner.checks.facts import ImageFacts
 from limner.core.errors import DataError, UnknownNameError, describe
-from limner.core.labels import IGNORE_INDEX, LabelTable, ValueMap
+from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
 from limner.formats import WRITERS
@@ -20,35 +19,17 @@ from limner.formats.class_tables import renumbered
 from limner.formats.drawn import Drawn, Shape, runs_of_mask
 from limner.formats.images import image_header
 from limner.formats.masks import read_valid_region
+from limner.formats.object_problems import repeated
 from limner.formats.object_source import BOXES
 from limner.formats.object_traits import OBJECT_TRAITS, traits_of
 from limner.formats.source import Source
-from limner.formats.writers import TRAITS, Outgoing, Writer
+from limner.formats.writers import Outgoing, Writer
 
-MENDED = ("unreadable", "duplicates")
+MENDED = ("unreadable", "duplicates", "unknown-classes", "repeated")
 """Traits that nobody misses in a clean copy."""
 
-_KEPT_FIRST = ("test", "val", "train")
-"""Of equal pictures in two splits the one that measures is kept: its score was flattered by the other."""
-
-
-@dataclass(frozen=True)
-class Loss:
-    """Something that the other format cannot hold.
-
-    Attributes:
-        trait: One of `TRAITS`.
-        becomes: What happens to it.
-        files: The images concerned, relative to the dataset folder.
-    """
-
-    trait: str
-    becomes: str
-    files: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """Say it in a line."""
-        return f"{TRAITS[self.trait]} ({len(self.files)} images, such as {self.files[0]}): {self.becomes}"
+NO_LOSS = ("defects",)
+"""Traits that are said and counted, and that no format could hold."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +72,8 @@ def convert(
         target: A folder that is not there yet, or empty.
         to: A name in `WRITERS`.
         lossy: Convert although something cannot be carried over.
-        mend: Take the proposals of `check` for settled, and leave out what cannot be read and exact copies.
+        mend: Take the proposals of `check` for settled, and leave out what cannot be read and exact copies,
+            of pictures and of objects.
         workers: Reading threads.
         track: Shows the progress.
 
@@ -108,13 +90,14 @@ def convert(
     writer = WRITERS[to]()
     _require_kind(checked, writer)
     _refuse_boxes(opened, writer)
-    losses = [*_losses(checked, opened, writer, table), *(_duplicates(checked) if mend else [])]
-    serious = [loss for loss in losses if not (mend and loss.trait in MENDED)]
+    losses = [*_losses(checked, opened, writer, table), *broken(checked)]
+    losses += [*duplicates(checked), *repeated_objects(checked)] if mend else []
+    serious = [loss for loss in losses if loss.trait not in (*NO_LOSS, *(MENDED if mend else ()))]
     if serious and not lossy:
         raise _would_lose(serious, to)
     left_out = {file for loss in losses if loss.becomes == "left out" for file in loss.files}
     records = [r for r in opened.records if _relative(r, opened) not in left_out]
-    outgoing = _outgoing(opened, records, table, _laid_out(checked), objects=writer.takes_objects)
+    outgoing = _outgoing(opened, records, table, _laid_out(checked), objects=writer.takes_objects, once=mend)
     try:
         root.mkdir(parents=True, exist_ok=True)
         writer.write(root, track(outgoing, "writing images", len(records)), renumbered(table))
@@ -195,16 +178,17 @@ def _losses(checked: CheckResult, source: Source, writer: Writer, table: LabelTa
     def files(records: Sequence[Record]) -> tuple[str, ...]:
         return tuple(_relative(record, source) for record in records)
 
-    def broken(record: Record) -> bool:
+    def is_broken(record: Record) -> bool:
         image = facts[record.name]
         return image.image_error is not None or (image.is_labelled and not image.is_usable)
 
-    sound = [record for record in source.records if not broken(record)]
+    sound = [record for record in source.records if not is_broken(record)]
     having = {
-        "instances": files([r for r in sound if r.labels and "detection" in source.tasks]),
+        "instances": files([r for r in sound if r.labels and _tells_objects(source)]),
+        "transcriptions": files([r for r in sound if r.labels and "text-detection" in source.tasks]),
         "field-of-view": files([r for r in sound if r.labels and r.valid_region is not None]),
         "unlabelled": files([r for r in sound if not r.labels]),
-        "unreadable": files([r for r in source.records if broken(r)]),
+        "unreadable": files([r for r in source.records if is_broken(r)]),
     }
     if OBJECT_TRAITS & writer.cannot_hold.keys():
         traits = {r.name: traits_of(*_objects(source, r, table)) for r in sound if r.labels}
@@ -216,40 +200,12 @@ def _losses(checked: CheckResult, source: Source, writer: Writer, table: LabelTa
     ]
 
 
-def _duplicates(checked: CheckResult) -> list[Loss]:
-    """Return the copies of pictures; where their labels differ, nobody knows which is right: all stay."""
-    records = {record.name: record for record in checked.source.records}
-    by_picture: dict[str, list[ImageFacts]] = defaultdict(list)
-    for image in checked.facts.usable:
-        by_picture[image.content_hash].append(image)
-    copies: list[str] = []
-    for group in by_picture.values():
-        kept: list[ValueMap] = []
-        for image in sorted(group, key=_kept_first) if len(group) > 1 else ():
-            values = _compared(checked.source, records[image.name])
-            if any(np.array_equal(values, other) for other in kept):
-                copies.append(image.image_file)
-            else:
-                kept.append(values)
-    return [Loss("duplicates", "left out", tuple(sorted(copies)))] if copies else []
-
-
-def _compared(source: Source, record: Record) -> ValueMap:
-    """Return what says whether the labels of two copies are equal."""
-    return source.read_values(record) if record.label is None else np.array([source.read_class(record)])
-
-
-def _kept_first(image: ImageFacts) -> tuple[int, str]:
-    place = _KEPT_FIRST.index(image.split) if image.split in _KEPT_FIRST else len(_KEPT_FIRST)
-    return place, image.image_file
-
-
 def _objects(source: Source, record: Record, table: LabelTable) -> tuple[list[Drawn], tuple[int, int]]:
     """Return the objects with trained labels, and the size; without objects, each class of an image is one.
 
     Where there is no background, what no object covers is ignored, so that ignored regions need not be drawn.
     """
-    if "detection" not in source.tasks:
+    if not _tells_objects(source):
         labels = table.encode(source.read_values(record), where=str(record.labels[0]))
         drawn = [
             Drawn(int(label), (Shape("runs", runs_of_mask(labels == label)),)) for label in np.unique(labels)
@@ -266,12 +222,19 @@ def _objects(source: Source, record: Record, table: LabelTable) -> tuple[list[Dr
     return [one for one in drawn if one.value not in unsaid], _size(record)
 
 
+def _tells_objects(source: Source) -> bool:
+    """Tell whether objects, or words, are told apart."""
+    return not {"detection", "text-detection"}.isdisjoint(source.tasks)
+
+
 def _would_lose(losses: Sequence[Loss], to: str) -> DataError:
     return DataError(
         describe(
             f"The format {to} cannot hold everything",
             found="; ".join(map(str, losses)),
-            mend="Add --lossy to convert the rest; nothing was written.",
+            mend="Add --lossy to convert the rest; nothing was written."
+            if not {loss.trait for loss in losses} <= {*MENDED}
+            else "Add --mend for a clean copy without them; nothing was written.",
         )
     )
 
@@ -290,6 +253,7 @@ def _outgoing(
     splits: Mapping[str, str],
     *,
     objects: bool,
+    once: bool,
 ) -> Iterator[Outgoing]:
     taken: set[str] = set()
     for record in records:
@@ -299,6 +263,9 @@ def _outgoing(
         split = splits.get(record.name, record.split)
         if objects:
             drawn, size = _objects(source, record, table) if record.labels else (None, _size(record))
+            if drawn and once:
+                copies = {id(copy) for _, copy in repeated(drawn, size)}
+                drawn = [one for one in drawn if id(one) not in copies]
             yield Outgoing(stem, record.image, split, None, objects=drawn, size=size)
             continue
         labels = region = label = None

@@ -19,6 +19,8 @@ _AUGMENTED = re.compile(
     r"|[_ ]?\(\d+\)| - copy)$",
     re.IGNORECASE,
 )
+# What a file manager calls copies, and also what it calls files that were renamed all at once.
+_COUNTED = re.compile(r"\(\d+\)$")
 _LEADING = re.compile(rf"^(?:aug|augmented|{_WORDS})[_\-. ]+\d*[_\-]?", re.IGNORECASE)
 
 _OWNER = re.compile(
@@ -50,12 +52,14 @@ def original_of(stem: str) -> str | None:
 
 def _augmented(images: Sequence[ImageFacts]) -> Iterator[Finding]:
     by_original: dict[str, list[ImageFacts]] = defaultdict(list)
-    copies = 0
     for image in images:
-        original = original_of(_stem(image))
-        by_original[original or _stem(image)].append(image)
-        copies += original is not None
-    families = [family for family in by_original.values() if len(family) > 1]
+        by_original[original_of(_stem(image)) or _stem(image)].append(image)
+    families = [
+        family
+        for family in by_original.values()
+        if len(family) > 1 and not all(_COUNTED.search(_stem(image)) for image in family)
+    ]
+    copies = sum(original_of(_stem(image)) is not None for family in families for image in family)
     marked = [family for family in families if any(original_of(_stem(image)) for image in family)]
     across = [family for family in marked if len({image.split for image in family}) > 1]
     for code, found, said in (

@@ -1,7 +1,7 @@
 """Formats of objects with one label file an image: which image belongs to which, and what is read of each."""
 
 from abc import abstractmethod
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,6 +12,7 @@ from limner.core.sample import Record
 from limner.formats.drawn import Drawn
 from limner.formats.file_tree import FileTree
 from limner.formats.folder_words import split_of_folder
+from limner.formats.name_index import NameIndex
 from limner.formats.object_source import ObjectSource
 from limner.formats.problems import Problems
 
@@ -126,13 +127,11 @@ class _Stems:
     """Finds the image of a label file: of its name or the stated one, with most folders in common."""
 
     def __init__(self, images: Iterable[PurePosixPath]) -> None:
-        self._by_stem: dict[str, list[PurePosixPath]] = defaultdict(list)
-        for image in images:
-            self._by_stem[image.stem].append(image)
+        self._by_stem = NameIndex((image.stem, image) for image in images)
 
     def find(self, label: PurePosixPath, stated: str) -> PurePosixPath | None:
         name = PurePosixPath(stated.replace("\\", "/"))
-        found = self._by_stem.get(label.stem) or self._by_stem.get(name.stem, [])
+        found = self._by_stem.find(label.stem, name.stem)
         folders = Counter(label.parts[:-1])
         return min(
             found,

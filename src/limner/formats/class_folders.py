@@ -1,7 +1,8 @@
 """One folder a class: ``ants/1.jpg``, or ``train/ants/1.jpg`` where there are splits."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
@@ -19,11 +20,18 @@ FEWEST_IN_A_CLASS = 2.0
 
 @dataclass(frozen=True)
 class _Place:
-    """What the folders of an image say."""
+    """What the folders of an image say: those that are neither a role nor a split, the outermost first."""
 
     path: PurePosixPath
-    name: str
+    own: tuple[str, ...]
     split: str | None
+    depth: int = 0
+    """So many of `own` are around all images, such as the dataset's own name."""
+
+    @property
+    def name(self) -> str:
+        """The class."""
+        return self.own[self.depth]
 
 
 class ClassFolders(ImageClasses):
@@ -82,6 +90,16 @@ def _places(tree: FileTree) -> list[_Place]:
                 own.append(part)
         if not own:
             return []
-        places += [_Place(path, own[0], split) for path in paths]
+        places += [_Place(path, tuple(own), split) for path in paths]
+    depth = _depth([place.own for place in places])
+    places = [replace(place, depth=depth) for place in places]
     names = {place.name for place in places}
     return places if 2 <= len(names) <= len(places) / FEWEST_IN_A_CLASS else []
+
+
+def _depth(owns: Sequence[tuple[str, ...]]) -> int:
+    """Return how many folders stand around all images, the class left to each."""
+    shared = 0
+    while owns and all(len(own) > shared + 1 and own[shared] == owns[0][shared] for own in owns):
+        shared += 1
+    return shared

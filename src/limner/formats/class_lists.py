@@ -2,8 +2,8 @@
 
 import csv
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,8 +11,10 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.sample import Record
+from limner.formats.annotation_files import split_of
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.image_classes import ImageClasses
+from limner.formats.name_index import NameIndex
 from limner.formats.split_lists import apply_split_lists, split_of_list
 
 _SUFFIXES = frozenset({".txt", ".lst", ".csv", ".tsv"})
@@ -32,6 +34,7 @@ _LABEL_COLUMNS = (
     "target",
     "species",
     "diagnosis",
+    "dx",
 )
 _NAME_FILES = (
     "classes",
@@ -78,7 +81,7 @@ class ClassLists(ImageClasses):
         missing: list[str] = []
         for found in lists:
             for name, label in found.rows:
-                path = finder.find(name)
+                path = finder.find(name, found.path)
                 if path is None:
                     missing.append(f"{found.path}: {name}")
                     continue
@@ -122,14 +125,14 @@ class _Finder:
     """Finds the images that lists name: by the end of their path, with or without suffix."""
 
     def __init__(self, tree: FileTree) -> None:
-        self._by_name: dict[str, list[PurePosixPath]] = defaultdict(list)
-        for path, stem in zip(tree.images, tree.stems, strict=True):
-            self._by_name[path.name].append(path)
-            self._by_name[stem].append(path)
+        both = zip(tree.images, tree.stems, strict=True)
+        self._by_name = NameIndex((name, path) for path, stem in both for name in (path.name, stem))
 
-    def find(self, text: str) -> PurePosixPath | None:
+    def find(self, text: str, listed_in: PurePosixPath) -> PurePosixPath | None:
+        """Return the image that a name means; of several the one in the folder of the list."""
         wanted = PurePosixPath(text.replace("\\", "/"))
-        same = self._by_name.get(wanted.name, [])
+        same = self._by_name.find(wanted.name)
+        same = [path for path in same if path.is_relative_to(listed_in.parent)] or same
         if len(same) <= 1:
             return same[0] if same else None
         parts = [part for part in wanted.parts if part not in (".", "/")]
@@ -157,16 +160,20 @@ def _read(root: Path, path: PurePosixPath, finder: _Finder) -> _List | None:
         text = (root / path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None
-    rows = list(_rows(text, finder))
-    known = sum(finder.find(name) is not None for name, _ in rows[:_TRIED])
+
+    def is_image(name: str) -> bool:
+        return finder.find(name, path) is not None
+
+    rows = list(_rows(text, is_image))
+    known = sum(is_image(name) for name, _ in rows[:_TRIED])
     # A second column of other images is a list of pairs.
-    images = sum(finder.find(label) is not None for _, label in rows[:_TRIED])
+    images = sum(is_image(label) for _, label in rows[:_TRIED])
     if not rows or known < _KNOWN_SHARE * len(rows[:_TRIED]) or images:
         return None
-    return _List(path, split_of_list(path), rows)
+    return _List(path, split_of_list(path) or split_of(path), rows)
 
 
-def _rows(text: str, finder: _Finder) -> Iterator[tuple[str, str]]:
+def _rows(text: str, is_image: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
         return
@@ -180,10 +187,8 @@ def _rows(text: str, finder: _Finder) -> Iterator[tuple[str, str]]:
     table = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
     width = len(table[0])
     whole = [row for row in table if len(row) == width]
-    image = max(
-        range(width), key=lambda column: sum(finder.find(row[column]) is not None for row in whole[:_TRIED])
-    )
-    heading = whole[0] if finder.find(whole[0][image]) is None else []
+    image = max(range(width), key=lambda column: sum(is_image(row[column]) for row in whole[:_TRIED]))
+    heading = [] if is_image(whole[0][image]) else whole[0]
     body = whole[1:] if heading else whole
     flags = [
         c

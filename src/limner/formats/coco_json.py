@@ -1,7 +1,6 @@
 """COCO's JSON files: recognised without being parsed, read once, and its images found on disk."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,6 +12,7 @@ from limner.core.labels import LabelClass, distinct_color
 from limner.formats.coco_annotation_list import AnnotationList, read_lists
 from limner.formats.file_tree import FileTree
 from limner.formats.json_files import ends, unreadable
+from limner.formats.name_index import NameIndex
 from limner.formats.problems import Problems
 
 Id = int | str
@@ -188,13 +188,11 @@ class ImageFinder:
     """Finds listed files on disk: names may be relative to the JSON, to the dataset, or bare."""
 
     def __init__(self, paths: Iterable[PurePosixPath]) -> None:
-        self._by_name: dict[str, list[PurePosixPath]] = defaultdict(list)
-        for path in paths:
-            self._by_name[path.name].append(path)
+        self._by_name = NameIndex((path.name, path) for path in paths)
 
-    def all(self) -> Iterable[list[PurePosixPath]]:
+    def all(self) -> Iterator[PurePosixPath]:
         """Return every path, those of one name together."""
-        return self._by_name.values()
+        return self._by_name.files()
 
     def find(self, file_name: str, *, near: Iterable[str] = ()) -> PurePosixPath | None:
         """Return the file whose path ends like `file_name`, or bears its bare name; None without one.
@@ -203,7 +201,7 @@ class ImageFinder:
             file_name: As the JSON has it.
             near: Folder names and words that are preferred, such as the split, strongest first.
         """
-        same = self._by_name.get(file_name.rpartition("/")[2], [])
+        same = self._by_name.find(file_name.rpartition("/")[2])
         if len(same) == 1:
             return same[0]
         wanted = PurePosixPath(file_name)

@@ -90,7 +90,7 @@ class CocoPanoptic(Source):
         pngs = {str(path) for path in labels.values() if path}  # as text: a path takes long to be hashed
         split = file.split
         near = [split] if split else []
-        images = ImageFinder(path for paths in finder.all() for path in paths if str(path) not in pngs)
+        images = ImageFinder(path for path in finder.all() if str(path) not in pngs)
         for image in file.images.values():
             path = images.find(image.file_name, near=near)
             if path is None:

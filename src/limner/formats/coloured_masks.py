@@ -21,7 +21,7 @@ class ColouredMasks(KnownLayout):
     def known(cls, root: Path, tree: FileTree) -> Known | None:
         """Recognise it by a table of at least two classes beside images that have masks."""
         found = find_table(root, tree)
-        masks = masks_by_name(tree, DatasetFile()) if found else ()
+        masks = masks_by_name(root, tree, DatasetFile()) if found else ()
         if found is None or not masks:
             return None
         path, rows = found

@@ -81,10 +81,11 @@ class Drawn:
         return self.drawn_bounds(height, width) if self.box is None else self.box
 
     def drawn_bounds(self, height: int, width: int) -> Box:
-        """Return the smallest box around its shapes."""
+        """Return the smallest box around its shapes, inside the image."""
         if any(shape.kind == "runs" for shape in self.shapes):
             return box_of_mask(self.mask(height, width))
         points = np.concatenate([np.reshape(corners(s), (-1, 2)) for s in self.shapes if s.kind != "hole"])
+        points = points.clip(0, (width, height))
         return (*points.min(0).tolist(), *points.max(0).tolist())
 
     def outlined(self) -> "Drawn":

@@ -29,7 +29,7 @@ from limner.core.sample import Record
 from limner.formats.file_tree import FileTree
 from limner.formats.source import Source
 
-VERSION = 1
+VERSION = 2
 """Raise it whenever a format finds other records, or keeps something else."""
 
 MIN_FILES = 5000

@@ -23,6 +23,9 @@ from limner.formats.sound_shapes import is_number, sound
 WHAT = "The Label Studio annotations"
 EXPECTED = "the export `JSON`: a list of tasks with `data` and `annotations`"
 _KINDS = ("rectanglelabels", "polygonlabels", "brushlabels", "ellipselabels", "keypointlabels")
+_BARE_KINDS = ("rectangle", "polygon", "brush", "ellipse", "keypoint")
+"""Of projects with the tags <Polygon> and <Labels>: the shape, which a result of kind `labels` repeats."""
+_NOT_DRAWN = ("choices", "textarea", "rating", "None")
 
 
 class LabelStudio(ObjectSource):
@@ -66,7 +69,7 @@ class LabelStudio(ObjectSource):
     def _record(
         self, task: dict[str, Any], image: PurePosixPath, file: PurePosixPath, where: str, problems: Problems
     ) -> Record:
-        results = _results(task)
+        results = _with_labels(_results(task))
         size = next((s for result in results if (s := _size(result))), None)
         drawn = []
         for position, result in enumerate(results):
@@ -86,10 +89,10 @@ class LabelStudio(ObjectSource):
     def _object(self, result: dict[str, Any], name: str, report: Report) -> Drawn | None:
         kind, value, size = str(result.get("type")), result.get("value"), _size(result)
         if kind not in _KINDS:
-            if kind not in ("choices", "labels", "textarea", "rating", "None"):
+            if kind not in _NOT_DRAWN:
                 report("shape-unknown", f"a result of type {kind!r}")
             return None
-        names = value.get(kind) if isinstance(value, dict) else None
+        names = _names(result, kind)
         if not isinstance(value, dict) or not names or size is None:
             report(
                 "annotation-malformed", f"{kind} without a label or `original_width` and `original_height`"
@@ -150,6 +153,26 @@ def _results(task: dict[str, Any]) -> list[dict[str, Any]]:
     found = _annotations(task)
     results = found[-1].get("result") if found else []
     return [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
+
+
+def _with_labels(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join the two results of a shape that was drawn with one tag and labelled with another."""
+    label_of = {row.get("id"): _names(row, "labels") for row in results if row.get("type") == "labels"}
+    joined = []
+    for row in results:
+        kind = str(row.get("type"))
+        if kind in _BARE_KINDS and isinstance(row.get("value"), dict):
+            kind += "labels"
+            row = {**row, "type": kind, "value": {**row["value"], kind: label_of.get(row.get("id"), [])}}
+        if kind != "labels":
+            joined.append(row)
+    return joined
+
+
+def _names(result: dict[str, Any], kind: str) -> list[Any]:
+    value = result.get("value")
+    names = value.get(kind) if isinstance(value, dict) else None
+    return names if isinstance(names, list) else []
 
 
 def _size(result: dict[str, Any]) -> tuple[int, int] | None:

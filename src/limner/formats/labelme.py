@@ -102,6 +102,9 @@ class Labelme(AnnotationFiles):
         problems: Problems,
     ) -> Drawn | None:
         report = problems.at(f"{path}, {name}", file=str(path))
+        if not str(group[0]["label"]).strip():
+            report("annotation-malformed", "a shape without a label")
+            return None
         found = [shape for row in group for shape in _shapes(row, size, report)]
         runs = [shape for shape in found if shape.kind == "runs"]
         kept = (*sound([s for s in found if s.kind != "runs"], size, report), *runs)
@@ -149,7 +152,7 @@ def _grouped(rows: Sequence[object]) -> list[tuple[int, list[dict[str, Any]]]]:
     for position, row in enumerate(rows):
         if not isinstance(row, dict):
             row = {}
-        row = {**row, "label": row.get("label", "")}
+        row = {**row, "label": row.get("label") or ""}
         group = row.get("group_id")
         key = position if group is None else ("group", str(group), str(row["label"]))
         groups.setdefault(key, (position, []))[1].append(row)

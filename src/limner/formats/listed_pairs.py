@@ -1,7 +1,6 @@
 """List files that name each image with its mask: ``train.txt`` with two paths a line."""
 
 import re
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +9,7 @@ from limner.core.errors import DataError, describe
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.name_index import NameIndex
 from limner.formats.paired_folders import PairedFolders
 from limner.formats.pixels import IMAGE_SUFFIXES
 from limner.formats.split_lists import apply_split_lists, split_of_list
@@ -68,14 +68,12 @@ def _candidates(root: Path, tree: FileTree, *, head_only: bool) -> list[_List]:
     named = [p for p in tree.others if p.suffix.lower() in _SUFFIXES and len(p.parts) <= _DEEPEST]
     if not named or len(named) > _MOST_LISTS:
         return []
-    ends = _by_end(tree)
+    ends = NameIndex((path.name, path) for path in tree.images)
     read = [found for path in named if (found := _read(root, path, ends, head_only=head_only))]
     return [found for found in read if found.split] or read
 
 
-def _read(
-    root: Path, path: PurePosixPath, ends: dict[str, list[PurePosixPath]], *, head_only: bool
-) -> _List | None:
+def _read(root: Path, path: PurePosixPath, ends: NameIndex, *, head_only: bool) -> _List | None:
     try:
         with (root / path).open(encoding="utf-8-sig") as file:
             lines = [file.readline() for _ in range(_LINES_TRIED)]
@@ -94,15 +92,21 @@ def _read(
     return _List(path, split_of_list(path), tuple(pairs), tuple(missing))
 
 
-def _pair(line: str, ends: dict[str, list[PurePosixPath]]) -> tuple[PurePosixPath, PurePosixPath] | None:
+def _pair(line: str, ends: NameIndex) -> tuple[PurePosixPath, PurePosixPath] | None:
     """Return the image and the mask that a line names, or None."""
     columns = [c.strip().strip('"') for c in re.split(r"[,;\t]", line.strip()) if c.strip()]
-    if len(columns) < 2:
-        columns = line.split()
-    if len(columns) < 2:
-        return None
-    image, mask = (_look_up(column, ends) for column in columns[:2])
-    return (image, mask) if image and mask and image != mask else None
+    ways = [tuple(columns[:2])] if len(columns) >= 2 else _halves(line.split())
+    for one, other in ways:
+        image, mask = _look_up(one, ends), _look_up(other, ends)
+        if image and mask and image != mask:
+            return image, mask
+    return None
+
+
+def _halves(words: list[str]) -> list[tuple[str, str]]:
+    """Return the ways to take a line for two names: names may hold blanks, and more columns may follow."""
+    two = [(" ".join(words[:cut]), " ".join(words[cut:])) for cut in range(1, len(words))]
+    return [*([(words[0], words[1])] if len(words) > 1 else []), *two]
 
 
 def _is_heading(line: str) -> bool:
@@ -112,22 +116,15 @@ def _is_heading(line: str) -> bool:
     )
 
 
-def _look_up(text: str, ends: dict[str, list[PurePosixPath]]) -> PurePosixPath | None:
+def _look_up(text: str, ends: NameIndex) -> PurePosixPath | None:
     """Find the file whose path ends like the one written; lists often carry another machine's folders."""
     wanted = PurePosixPath(text.replace("\\", "/"))
-    fitting = [(_shared_end(path, wanted), path) for path in ends.get(wanted.name, ())]
+    fitting = [(_shared_end(path, wanted), path) for path in ends.find(wanted.name)]
     if not fitting:
         return None
     longest = max(length for length, _ in fitting)
     best = [path for length, path in fitting if length == longest]
     return best[0] if len(best) == 1 else None
-
-
-def _by_end(tree: FileTree) -> dict[str, list[PurePosixPath]]:
-    ends: dict[str, list[PurePosixPath]] = defaultdict(list)
-    for path in tree.images:
-        ends[path.name].append(path)
-    return ends
 
 
 def _shared_end(path: PurePosixPath, other: PurePosixPath) -> int:

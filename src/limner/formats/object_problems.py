@@ -30,7 +30,7 @@ def object_problems(objects: Sequence[Drawn], size: tuple[int, int], where: str,
         if any(shape.kind in ("polygon", "hole") and crosses_itself(shape.numbers) for shape in one.shapes):
             report("polygon-crosses-itself", "two sides of its outline cross")
         _compare_box(one, size, report)
-    for one, other in _repeated(objects, size):
+    for one, other in repeated(objects, size):
         problems.add("annotation-repeated", f"{where}, {other.name}", f"the same as {one.name}", file=file)
     return problems
 
@@ -45,7 +45,7 @@ def _compare_box(one: Drawn, size: tuple[int, int], report: Report) -> None:
         report("box-and-mask-disagree", f"the box is {said}, around the mask it would be {drawn}")
 
 
-def _repeated(objects: Sequence[Drawn], size: tuple[int, int]) -> list[tuple[Drawn, Drawn]]:
+def repeated(objects: Sequence[Drawn], size: tuple[int, int]) -> list[tuple[Drawn, Drawn]]:
     """Return each object that was drawn before, after the first of its kind."""
     seen: dict[object, Drawn] = {}
     boxes: dict[int, list[tuple[Box, Drawn]]] = {}

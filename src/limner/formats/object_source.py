@@ -28,7 +28,7 @@ from limner.formats.images import image_header, read_image
 from limner.formats.object_problems import object_problems
 from limner.formats.problems import Problems
 from limner.formats.source import Source
-from limner.formats.split_lists import apply_split_lists, lists_beside
+from limner.formats.split_lists import SplitPlaces, apply_split_lists, lists_beside
 
 BOXES = ("detection",)
 BACKGROUND_NAMES = frozenset({"background", "_background_", "__background__"})
@@ -66,8 +66,8 @@ class ObjectSource(Source):
     def gather(self, tree: FileTree, problems: Problems) -> Iterable[Record]:
         """Yield a record for each image, its objects given to `keep`."""
 
-    def split_lists(self, tree: FileTree, records: tuple[Record, ...]) -> dict[str, str]:
-        """Return split -> list file."""
+    def split_lists(self, tree: FileTree, records: tuple[Record, ...]) -> SplitPlaces:
+        """Return where splits are listed."""
         return lists_beside(tree, records)
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:

@@ -13,6 +13,7 @@ from limner.core.finding import Finding, Severity
 from limner.core.labels import ValueMap
 from limner.core.sample import Image, Record
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.folder_looks import roles_by_looking
 from limner.formats.folder_roles import Roles, assign_roles
 from limner.formats.images import read_image
 from limner.formats.masks import read_values
@@ -32,14 +33,17 @@ class PairedFolders(Source):
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
         """Return the evidence that `root` has this layout, or None."""
-        layout = _layout(list_files(root), settings)
+        layout = _layout(root, list_files(root), settings)
         return layout.evidence if layout.pairing.label_of or layout.pairing.ambiguous else None
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List one record for each image."""
         tree = list_files(self.root)
         paths = self.paths(tree)
-        layout = _layout(tree, self.settings) if paths is tree.images else _Layout.read(paths, self.settings)
+        if paths is tree.images:
+            layout = _layout(self.root, tree, self.settings)
+        else:
+            layout = _Layout.read(paths, self.settings)
         records = layout.records(self.root)
         lists = lists_beside(tree, records)
         records, split_findings = apply_split_lists(records, self.root, self.settings, lists)
@@ -69,9 +73,9 @@ class PairedFolders(Source):
         return read_values(record.labels[0], self.settings.encoding)
 
 
-def explain_no_pairs(tree: FileTree, settings: DatasetFile) -> str:
+def explain_no_pairs(root: Path, tree: FileTree, settings: DatasetFile) -> str:
     """Return why images and masks that seem to be there were not paired, one sentence, or an empty string."""
-    roles = _layout(tree, settings).roles
+    roles = _layout(root, tree, settings).roles
     if not (roles.images and roles.labels):
         return ""
     return (
@@ -80,9 +84,9 @@ def explain_no_pairs(tree: FileTree, settings: DatasetFile) -> str:
     )
 
 
-def masks_by_name(tree: FileTree, settings: DatasetFile) -> tuple[PurePosixPath, ...]:
+def masks_by_name(root: Path, tree: FileTree, settings: DatasetFile) -> tuple[PurePosixPath, ...]:
     """Return the masks that pairing by name gives to images, sorted."""
-    labels = _layout(tree, settings).pairing.label_of.values()
+    labels = _layout(root, tree, settings).pairing.label_of.values()
     return tuple(sorted(label.path for label in labels))
 
 
@@ -93,13 +97,19 @@ class _Layout:
     roles: Roles
     pairing: Pairing
     regions: dict[Item, Item]
+    is_by_looking: bool = False
+
+    @classmethod
+    def of(cls, roles: Roles, *, is_by_looking: bool = False) -> "_Layout":
+        regions = pair(roles.images, roles.valid_regions).label_of
+        return cls(roles, pair(roles.images, roles.labels), regions, is_by_looking)
 
     @classmethod
     def read(cls, paths: Sequence[PurePosixPath], settings: DatasetFile) -> "_Layout":
         roles = assign_roles(paths)
         if settings.images or settings.masks or settings.valid_region:
             roles = roles_by_pattern(paths, settings, roles)
-        return cls(roles, pair(roles.images, roles.labels), pair(roles.images, roles.valid_regions).label_of)
+        return cls.of(roles)
 
     @property
     def evidence(self) -> str:
@@ -108,6 +118,8 @@ class _Layout:
             f"{paired} of {total} images in {folders_of(self.roles.images)} have a mask in "
             f"{folders_of(self.pairing.label_of.values())}, paired {self.pairing.way}"
         )
+        if self.is_by_looking:
+            sentence += "; which folder holds the masks was told by looking at their few colours"
         if self.regions:
             sentence += f"; {folders_of(self.regions.values())} taken as the field of view, not as labels"
         return sentence
@@ -124,13 +136,22 @@ class _Layout:
         return tuple(sorted(records, key=lambda record: record.name))
 
 
-def _layout(tree: FileTree, settings: DatasetFile) -> _Layout:
+def _layout(root: Path, tree: FileTree, settings: DatasetFile) -> _Layout:
     """Pair all files once, though several formats ask."""
     key = ("layout", settings.images, settings.masks, settings.valid_region)
     if key not in tree.remembered:
-        tree.remembered[key] = _Layout.read(tree.images, settings)
+        tree.remembered[key] = _read_or_look(root, tree, settings)
     layout: _Layout = tree.remembered[key]
     return layout
+
+
+def _read_or_look(root: Path, tree: FileTree, settings: DatasetFile) -> _Layout:
+    """Pair by the names of folders; where that pairs nothing, look into those whose names say nothing."""
+    layout = _Layout.read(tree.images, settings)
+    if layout.pairing.label_of or layout.pairing.ambiguous or settings.images or settings.masks:
+        return layout
+    roles = roles_by_looking(root, tree)
+    return _Layout.of(roles, is_by_looking=True) if roles else layout
 
 
 def _unique_names(images: tuple[Item, ...]) -> dict[Item, str]:

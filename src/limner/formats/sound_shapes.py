@@ -6,7 +6,7 @@ from math import isfinite
 import numpy as np
 
 from limner.formats.drawn import Box, Shape, corners
-from limner.formats.polygons import area
+from limner.formats.polygons import area, crosses_itself, cut_to
 from limner.formats.problems import Report
 
 FEWEST_NUMBERS = {"polygon": 6, "hole": 6, "box": 4, "ellipse": 4, "line": 4, "point": 2}
@@ -27,7 +27,8 @@ def sound(shapes: Iterable[Shape], size: tuple[int, int] | None, report: Report)
     kept = [one for shape in shapes if (one := _whole(shape, report))]
     if size is not None and kept:
         kept = _inside(kept, *size, report)
-    if any(shape.kind != "polygon" for shape in kept) or sum(area(shape.numbers) for shape in kept) > 0:
+    # Of an outline that crosses itself the two sides may cancel out, though both are filled.
+    if any(s.kind != "polygon" or area(s.numbers) > 0 or crosses_itself(s.numbers) for s in kept):
         return tuple(kept)
     if kept:
         report("annotation-empty", "polygons of area 0 inside the image")
@@ -78,15 +79,17 @@ def _inside(shapes: list[Shape], height: int, width: int, report: Report) -> lis
     kind = "box" if all(shape.kind == "box" for shape in shapes) else "polygon"
     found = f"x from {left:g} to {right:g}, y from {top:g} to {bottom:g} in {width} x {height}"
     report(f"{kind}-outside-image", found)
-    cut = [_cut(shape, height, width) for shape in shapes]
+    cut = [one for shape in shapes if (one := _cut(shape, height, width)).numbers]
     if kind == "polygon" or area(corners(cut[0])) > 0:
-        return cut
+        return cut or [Shape("polygon", ())]
     report("annotation-empty", "a box that lies outside the image")
     return []
 
 
 def _cut(shape: Shape, height: int, width: int) -> Shape:
-    if shape.kind == "ellipse":
+    if shape.kind in ("polygon", "hole"):
+        return Shape(shape.kind, cut_to(shape.numbers, width, height))
+    if shape.kind in ("ellipse", "line"):  # what is drawn of them ends at the border by itself
         return shape
     inside = np.clip(np.reshape(shape.numbers, (-1, 2)), 0, (width, height))
     return Shape(shape.kind, inside.ravel().tolist())

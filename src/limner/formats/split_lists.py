@@ -1,6 +1,7 @@
 """Splits named one by one: list files (one image name a line) or folders."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +14,10 @@ from limner.formats.folder_words import split_of_folder, vocabulary
 
 _LIST_SUFFIXES = frozenset({".txt", ".lst", ".csv"})
 _NOISE = vocabulary("list lists set split splits images image files file names ids id filenames")
+
+
+SplitPlaces = Mapping[str, str | tuple[str, ...]]
+"""Split -> the list file or folder of its images, or several of them, relative to the dataset folder."""
 
 
 def lists_beside(tree: FileTree, records: tuple[Record, ...]) -> dict[str, str]:
@@ -38,7 +43,7 @@ def split_of_list(path: PurePosixPath) -> str | None:
 
 
 def apply_split_lists(
-    records: tuple[Record, ...], root: Path, settings: DatasetFile, lists: dict[str, str]
+    records: tuple[Record, ...], root: Path, settings: DatasetFile, lists: SplitPlaces
 ) -> tuple[tuple[Record, ...], list[Finding]]:
     """Set the records' splits from `dataset.yaml`, or from list files where it says nothing of splits.
 
@@ -46,7 +51,7 @@ def apply_split_lists(
         records: The records, with the split that their folders say.
         root: The dataset folder.
         settings: Whose `splits` come first.
-        lists: Split -> list file found on the disk, relative to `root`.
+        lists: What the disk or the format's own files say.
 
     Returns:
         The records, those in no list with the split None, and what was found in the lists.
@@ -63,7 +68,12 @@ def apply_split_lists(
     index = _index(records, root)
     list_of: dict[str, tuple[str, str]] = {}
     unknown: list[str] = []
-    for split, value in lists.items():
+    places = [
+        (split, value)
+        for split, values in lists.items()
+        for value in ([values] if isinstance(values, str) else values)
+    ]
+    for split, value in places:
         members, missing = _members(root, value, index)
         unknown += [f"{value}: {name}" for name in missing]
         if not members and spelled:
@@ -77,7 +87,7 @@ def apply_split_lists(
     split_of = {name: split for name, (split, _) in list_of.items()}
     return (
         tuple(replace(record, split=split_of.get(record.name)) for record in records),
-        _findings(lists, unknown, left, root),
+        _findings([value for _, value in places], unknown, left, root),
     )
 
 
@@ -158,7 +168,7 @@ def _overlap(name: str, first: str, second: str) -> DataError:
     )
 
 
-def _findings(lists: dict[str, str], unknown: list[str], left: list[Record], root: Path) -> list[Finding]:
+def _findings(lists: Sequence[str], unknown: list[str], left: list[Record], root: Path) -> list[Finding]:
     findings = []
     if unknown:
         findings.append(
@@ -179,7 +189,7 @@ def _findings(lists: dict[str, str], unknown: list[str], left: list[Record], roo
                 "image-in-no-split",
                 Severity.NOTE,
                 str(left[0].image.relative_to(root)),
-                f"{len(left)} images stand in none of {', '.join(lists.values())}; they are left out.",
+                f"{len(left)} images stand in none of {', '.join(lists)}; they are left out.",
                 files=tuple(str(r.image.relative_to(root)) for r in left[:MOST_FILES]),
                 count=len(left),
             )

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
+from limner.formats.coco_json import MOST_SNIFFED
 from limner.formats.file_tree import FileTree
+from limner.formats.json_files import ends
 from limner.formats.paired_folders import explain_no_pairs
 from limner.formats.source import Source
 
@@ -55,6 +57,15 @@ _NOT_MASKS = {
     **{suffix: f"{kind.what} (these are not read as data)" for kind in _KINDS for suffix in kind.suffixes},
 }
 
+_OTHER_EXPORTS = {
+    ".json": (
+        (b'"annotation_id"', b'"original_width"'),
+        "Label Studio's JSON-MIN (export `JSON` instead)",
+    ),
+    ".xml": ((b"<annotations>", b"<track "), "CVAT's XML of a video (export `CVAT for images 1.1` instead)"),
+}
+"""Suffix -> what its ends hold, and what it is."""
+
 
 def unknown_layout(
     root: Path, tree: FileTree, settings: DatasetFile, formats: Sequence[type[Source]]
@@ -69,7 +80,7 @@ def unknown_layout(
         describe(
             "No images with masks were found",
             where=root,
-            found=explain_no_pairs(tree, settings) or _contents(tree),
+            found=explain_no_pairs(root, tree, settings) or _contents(root, tree),
             expected=f"one of these layouts:{known}" if len(formats) > 1 else f"this layout:{known}",
             mend="Say which files belong together in dataset.yaml beside them, such as "
             "`images: photos/*.jpg` and `masks: drawn/{stem}.png`.",
@@ -103,11 +114,22 @@ def _suffix(file: PurePosixPath) -> str:
     return both if both.endswith(".gz") else file.suffix.casefold()
 
 
-def _contents(tree: FileTree) -> str:
+def _contents(root: Path, tree: FileTree) -> str:
     counts = Counter(file.parent for file in tree.images)
     some = ", ".join(f"{count} in {folder}" for folder, count in counts.most_common(6))
     found = f"{len(tree.images)} image files ({some})" if counts else "no image files"
     kinds = Counter(map(_suffix, tree.others))
     hints = [f"{kinds[suffix]} {name}" for suffix, name in _NOT_MASKS.items() if kinds[suffix]]
+    hints += _other_exports(root, tree)
     hints += [f"the folder {folder}/, named like an image file" for folder in tree.image_named_folders[:3]]
     return found + (f"; and {', '.join(hints)}" if hints else "")
+
+
+def _other_exports(root: Path, tree: FileTree) -> list[str]:
+    """Say which of a tool's several exports lies here where limner reads another one."""
+    found = []
+    for suffix, (marks, said) in _OTHER_EXPORTS.items():
+        files = [path for path in tree.others if path.suffix.lower() == suffix][:MOST_SNIFFED]
+        path = next((p for p in files if all(mark in ends(root / p) for mark in marks)), None)
+        found += [f"{path}, {said}"] if path else []
+    return found

@@ -4,6 +4,7 @@ VOC counts pixels from 1 and includes the last one: xmin 1 and xmax 3 are the fi
 count from 0 are told by a 0 in any of the files: their numbers are taken as they are.
 """
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from limner.formats.xml_files import number_in, read_xml, text_in
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 LOOKED_AT = 20
+_ROOT = re.compile(rb"<annotation[\s>]")
 
 
 class VocBoxes(AnnotationFiles):
@@ -44,7 +46,8 @@ class VocBoxes(AnnotationFiles):
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:
         """Return the XML files, if the first of them are VOC's."""
         files = [path for path in tree.others if path.suffix.casefold() == cls.suffix]
-        return files if any(b"<annotation>" in ends(root / path) for path in files[:LOOKED_AT]) else ()
+        # LabelImg writes `<annotation verified="yes">` of what somebody looked at again.
+        return files if any(_ROOT.search(ends(root / path)) for path in files[:LOOKED_AT]) else ()
 
     def split_lists(self, tree: FileTree, records: tuple[Record, ...]) -> dict[str, str]:
         """Return the lists of ImageSets/Main, else those beside the data."""

@@ -4,16 +4,17 @@ Shape legend: H, W image size.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Image, Record
 from limner.core.words import Polygon, Words
+from limner.formats.drawn import Drawn, Shape
 from limner.formats.images import image_header, read_image
+from limner.formats.polygons import cut_to
 from limner.formats.problems import Problems
 from limner.formats.source import Source
 
@@ -61,13 +62,22 @@ class WordsSource(Source):
 
     def read_values(self, record: Record) -> ValueMap:
         """Fill the words: 1 is text, 255 a word to be ignored, 0 all else."""
-        values = np.zeros(image_header(record.image).shape, np.uint8)
-        words = self.read_words(record)
-        order = np.argsort(~words.is_ignored, kind="stable")  # legible words on top
-        for i in order:
-            corners = np.rint(words.polygons[i]).astype(np.int32)
-            cv2.fillPoly(values, [corners], IGNORE_INDEX if words.is_ignored[i] else TEXT)
+        height, width = image_header(record.image).shape
+        values = np.zeros((height, width), np.uint8)
+        objects = self.read_objects(record)
+        for value in (IGNORE_INDEX, TEXT):  # legible words on top
+            shapes = tuple(shape for one in objects if one.value == value for shape in one.shapes)
+            values[Drawn(value, shapes).mask(height, width)] = value
         return values
+
+    def read_objects(self, record: Record) -> Sequence[Drawn]:
+        """Return each word as an object of its outline, without what it says; those to be ignored too."""
+        words = self.read_words(record)
+        both = zip(words.polygons, words.is_ignored.tolist(), strict=True)
+        return [
+            Drawn(IGNORE_INDEX if ignored else TEXT, (Shape("polygon", polygon.ravel().tolist()),))
+            for polygon, ignored in both
+        ]
 
     def declared_labels(self) -> LabelTable:
         """Return what `dataset.yaml` names, or background and text."""
@@ -111,7 +121,7 @@ def _polygon(raw: RawWord, width: int, height: int, problems: Problems) -> Polyg
     if (low < -BORDER).any() or (high > (width + BORDER, height + BORDER)).any():
         found = f"x from {low[0]:g} to {high[0]:g}, y from {low[1]:g} to {high[1]:g} in {width} x {height}"
         problems.add("polygon-outside-image", raw.where, found)
-        points = np.clip(points, 0, (width, height))
+        points = np.reshape(cut_to(points.ravel().tolist(), width, height), (-1, 2))
     x, y = points.T
     if not abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) > 0:
         problems.add("annotation-empty", raw.where, "a polygon of area 0")

@@ -25,6 +25,7 @@ class WriteCocoInstances(Writer):
         "field-of-view": "are kept, and its border is lost",
         "unlabelled": "left out",
         "unreadable": "left out",
+        "transcriptions": "is dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:

@@ -25,6 +25,7 @@ class WriteCocoPanoptic(Writer):
         "difficult": "the mark is dropped",
         "field-of-view": "are kept, and its border is lost",
         "unreadable": "left out",
+        "transcriptions": "is dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:

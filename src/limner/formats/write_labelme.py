@@ -33,6 +33,7 @@ class WriteLabelme(Writer):
     cannot_hold: ClassVar[Mapping[str, str]] = {
         "field-of-view": "are kept, and its border is lost",
         "unreadable": "left out",
+        "transcriptions": "is dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:

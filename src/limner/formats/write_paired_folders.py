@@ -21,6 +21,7 @@ class WritePairedFolders(Writer):
     cannot_hold: ClassVar[Mapping[str, str]] = {
         "instances": "objects of a class are united",
         "unreadable": "left out",
+        "transcriptions": "is dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:

@@ -29,6 +29,7 @@ class WriteVoc(Writer):
         "field-of-view": "becomes 255, ignored",
         "unlabelled": "left out",
         "unreadable": "left out",
+        "transcriptions": "is dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:

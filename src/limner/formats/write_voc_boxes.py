@@ -28,6 +28,7 @@ class WriteVocBoxes(Writer):
         "ignored": "are not written",
         "field-of-view": "are kept, and its border is lost",
         "unreadable": "left out",
+        "transcriptions": "is dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:

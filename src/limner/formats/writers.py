@@ -83,9 +83,13 @@ TRAITS = {
     "crowd": "crowds, regions of many objects",
     "difficult": "the mark that an object is difficult",
     "ignored": "regions that are ignored",
+    "transcriptions": "what words say",
     "field-of-view": "labels drawn outside the field of view",
     "unlabelled": "images that have no mask",
     "unreadable": "images or masks that cannot be read, or whose sizes differ",
+    "unknown-classes": "objects of a class that nobody defined",
+    "defects": "annotations that draw nothing",
+    "repeated": "objects that are drawn twice",
     "duplicates": "copies of a picture, to the last pixel, with equal labels",
 }
 """What a dataset may have that a format may not hold."""

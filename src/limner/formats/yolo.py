@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
@@ -14,9 +15,10 @@ from limner.core.sample import Record
 from limner.formats.annotation_files import AnnotationFiles, LabelFile
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.polygons import cut_to
 from limner.formats.problems import Problems, Report
 from limner.formats.sound_shapes import sound
-from limner.formats.split_lists import lists_beside
+from limner.formats.split_lists import SplitPlaces, lists_beside
 from limner.formats.xml_files import as_number
 
 BORDER = 0.002
@@ -49,7 +51,9 @@ class Yolo(AnnotationFiles):
         """Return the text files that have the name of an image, if one of the first holds YOLO's lines."""
         stems = {path.stem for path in tree.images}
         files = [p for p in tree.others if p.suffix.casefold() == cls.suffix and p.stem in stems]
-        return files if any(_is_yolo(root / path) for path in files[:LOOKED_AT]) else ()
+        # Images without an object have empty files, and may come first by the hundred.
+        filled = islice((path for path in files if (root / path).stat().st_size), LOOKED_AT)
+        return files if any(_is_yolo(root / path) for path in filled) else ()
 
     def read_file(self, path: PurePosixPath, problems: Problems) -> LabelFile:
         """Parse one file.
@@ -81,7 +85,9 @@ class Yolo(AnnotationFiles):
             )
             return None
         label = self._label(int(known[0]), report)
-        shape = _shape(known[1:], report)
+        # Of a pose the box stands first; read on, its key points would pass for a polygon.
+        numbers_of_shape = known[1:5] if "kpt_shape" in self._data else known[1:]
+        shape = _shape(numbers_of_shape, report)
         if label is None or shape is None:
             return None
         shapes = sound([shape], None, report)
@@ -127,16 +133,21 @@ class Yolo(AnnotationFiles):
                 return {index: name.strip() for index, name in enumerate(lines) if name.strip()}
         return {}
 
-    def split_lists(self, tree: FileTree, records: tuple[Record, ...]) -> dict[str, str]:
-        """Return the folders or lists of data.yaml, unless folders say the splits already."""
+    def split_lists(self, tree: FileTree, records: tuple[Record, ...]) -> SplitPlaces:
+        """Return the folders or lists of data.yaml, unless folders say the splits already.
+
+        Small sets name one folder for training and validation; that divides nothing.
+        """
         if any(record.split for record in records):
             return {}
-        said: dict[str, str] = {}
+        said: dict[str, tuple[str, ...]] = {}
         for key, split in _SPLITS.items():
-            place = self._data.get(key)
-            if isinstance(place, str) and (found := self._place(place)):
+            named = self._data.get(key)
+            places = [place for place in (named if isinstance(named, list) else [named]) if place]
+            if found := tuple(filter(None, (self._place(str(place)) for place in places))):
                 said.setdefault(split, found)
-        return said if "train" in said else lists_beside(tree, records)
+        divides = "train" in said and said["train"] != said.get("val")
+        return said if divides else lists_beside(tree, records)
 
     def _place(self, place: str) -> str:
         """Return a folder or list of data.yaml that is here; its path may begin as on another machine."""
@@ -175,5 +186,6 @@ def _shape(numbers: list[float], report: Report) -> Shape | None:
     kind = "box" if len(numbers) <= 5 else "polygon"
     if min(corners) < -BORDER or max(corners) > 1 + BORDER:
         report("value-outside-0-1", f"a {kind} from {min(corners):g} to {max(corners):g}")
-    inside = [min(1.0, max(0.0, corner)) for corner in corners]
-    return Shape("box", inside) if kind == "box" else Shape("polygon", inside)
+    if kind == "polygon":
+        return Shape("polygon", cut_to(corners, 1.0, 1.0))
+    return Shape("box", [min(1.0, max(0.0, corner)) for corner in corners])
