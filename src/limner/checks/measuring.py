@@ -3,7 +3,7 @@
 Shape legend: H, W spatial sizes, C channels.
 """
 
-from hashlib import blake2b
+from hashlib import sha1
 from typing import Any
 
 import cv2
@@ -28,12 +28,18 @@ MIN_GRID_SHARE = 0.02
 """A value below this share of an image needs no grid of its own: its cells are taken as empty."""
 
 _SAMPLE = 1_000_000
+_FEW = 1000
 
 
 def digest(image: Image) -> str:
-    """Return a digest of pixels, shape and type."""
-    header = f"{image.shape}{image.dtype}".encode()
-    return blake2b(np.ascontiguousarray(image).data, digest_size=16, key=header[:64]).hexdigest()
+    """Return a digest of pixels, shape and type.
+
+    SHA-1, since nobody forges pictures here and processors have instructions for it: of the digests that
+    Python has it costs least.
+    """
+    whole = sha1(f"{image.shape}{image.dtype}".encode(), usedforsecurity=False)
+    whole.update(np.ascontiguousarray(image).data)
+    return whole.hexdigest()
 
 
 def intensities(image: Image) -> tuple[Intensity, ...]:
@@ -48,6 +54,9 @@ def is_grey(image: Image) -> bool:
     """Return whether all channels are equal, judged on at most about a million pixels."""
     flat = image.reshape(-1, image.shape[-1])
     flat = flat[:: max(1, len(flat) // _SAMPLE)]
+    few = flat[:: max(1, len(flat) // _FEW)]  # enough to tell most colour images
+    if (few != few[:, :1]).any():
+        return False
     return all(bool((flat[:, c] == flat[:, 0]).all()) for c in range(1, flat.shape[1]))
 
 
@@ -112,9 +121,16 @@ def thumbnail(small: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return np.rint(small * 255).astype(np.uint8)
 
 
-def count_values(values: ValueMap) -> tuple[dict[int, int], int]:
-    """Return value -> pixels of the commonest values, and how many values there are in all."""
-    if values.dtype == np.uint8:
+def count_values(values: ValueMap, runs: Runs | None = None) -> tuple[dict[int, int], int]:
+    """Return value -> pixels of the commonest values, and how many values there are in all.
+
+    Args:
+        values: Of any shape; nothing may be left of it.
+        runs: Of the same values, where they were taken apart: then these are counted.
+    """
+    if runs is not None:
+        found, counts = runs.pixels_of_values()
+    elif values.dtype == np.uint8:
         counts = _histogram(values.reshape(len(values), -1, 1), 0) if values.size else np.zeros(256, np.int64)
         found = np.flatnonzero(counts)
         counts = counts[found]

@@ -1,7 +1,9 @@
 """One record, read once: decode, measure, and turn any failure into a fact."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import cv2
@@ -13,10 +15,11 @@ from limner.checks.runs import Runs
 from limner.core.errors import DataError
 from limner.core.labels import MaskEncoding, ValueMap
 from limner.core.sample import Record
+from limner.core.segments import Segments
 from limner.formats.image_headers import ImageHeader
 from limner.formats.images import image_header
 from limner.formats.masks import read_valid_region, read_values
-from limner.formats.pixels import IMAGE_SUFFIXES
+from limner.formats.pixels import IMAGE_SUFFIXES, headers_noted
 from limner.formats.source import Source
 
 Kind = Literal["index", "color", "threshold"]
@@ -39,18 +42,13 @@ class Reading:
     grids: dict[int, Grid] = field(default_factory=dict)
 
 
-class _Labels(NamedTuple):
-    """The labels of one image: its map, how it was read, the file it is from, and its objects."""
-
-    values: ValueMap
-    kind: Kind
-    header: ImageHeader | None
-    objects: dict[int, ObjectFacts]
-    shared_pixels: int = 0
-
-
 def read_record(source: Source, record: Record) -> Reading:
-    """Read one record's files and measure them; a file that cannot be read becomes an error text."""
+    """Read one record's files, each once, and measure them; one that cannot be read becomes an error text."""
+    with headers_noted():
+        return _read_record(source, record)
+
+
+def _read_record(source: Source, record: Record) -> Reading:
     facts = ImageFacts(
         name=record.name,
         split=record.split,
@@ -75,11 +73,9 @@ def relative(path: Path, root: Path) -> str:
 
 def _label_name(source: Source, record: Record) -> str:
     """Return the first label file, or what a JSON of many images calls this one."""
-    if not record.labels:
-        return ""
     if record.entry and not _is_image(record.labels[0]):
         return record.entry
-    return relative(record.labels[0], source.root)
+    return relative(record.labels[0], source.root) if record.labels else ""
 
 
 def _is_image(label: Path) -> bool:
@@ -113,34 +109,46 @@ def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts
 
 def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
     try:
-        values, kind, header, objects, shared_pixels = _read_labels(source, record)
-        problems = source.label_problems(record)
-        counted = values
-        if record.valid_region is not None:  # training ignores the other pixels, so they are not counted
-            counted = values[read_valid_region(record.valid_region, values.shape)]
+        labels = _read_labels(source, record)
+        problems = source.label_problems(record, labels.segments)
+        region = None
+        if record.valid_region is not None:
+            region = read_valid_region(record.valid_region, labels.values.shape)
     except _FAILURES as error:
         return Reading(replace(facts, label_error=reason(error)))
-    if shared_pixels and not source.overlaps_are_usual:
-        problems.add(
-            "objects-overlap",
-            record.name,
-            f"{shared_pixels} pixel{'' if shared_pixels == 1 else 's'} in two objects or more",
-        )
-    counts, num_values = measuring.count_values(counted)
+    if labels.segments is not None and labels.segments.shared_pixels and not source.overlaps_are_usual:
+        shared = labels.segments.shared_pixels
+        found = f"{shared} pixel{'' if shared == 1 else 's'} in two objects or more"
+        problems.add("objects-overlap", record.name, found)
+    values, header = labels.values, labels.header
     runs = Runs.of(values) if values.ndim == 2 else None
+    if region is None:
+        counts, num_values = measuring.count_values(values, runs)
+    else:  # training ignores the other pixels, so they are not counted
+        counts, num_values = measuring.count_values(values[region])
     facts = replace(
         facts,
         label_shape=tuple(values.shape),
-        label_kind=kind,
+        label_kind=labels.kind,
         label_channels=header.channels if header and not header.has_palette else 1,
         label_is_lossy=header is not None and header.is_lossy,
         value_counts=counts,
         num_values=num_values,
-        objects=objects,
+        objects=dict(labels.objects),
         label_problems=problems.cases(),
         components=measuring.components(runs, counts),
     )
     return Reading(facts, measuring.value_grids(values, runs, counts))
+
+
+class _Labels(NamedTuple):
+    """The labels of one image; the header is that of a single label image."""
+
+    values: ValueMap
+    kind: Kind
+    header: ImageHeader | None = None
+    objects: Mapping[int, ObjectFacts] = MappingProxyType({})
+    segments: Segments | None = None
 
 
 def _read_labels(source: Source, record: Record) -> _Labels:
@@ -150,35 +158,35 @@ def _read_labels(source: Source, record: Record) -> _Labels:
         segments = source.read_segments(record)
         found = measure_objects(segments.labels, segments.areas, segments.is_crowd)
         header = image_header(record.labels[0]) if _is_single_image(record) else None
-        painted = segments.painted(source.uncovered)
-        return _Labels(painted, kind, header, found, segments.shared_pixels)
+        return _Labels(segments.painted(source.uncovered), kind, header, found, segments)
     if "detection" in source.tasks:
         boxes = source.read_boxes(record)
         found = measure_objects(boxes.labels, boxes.areas, boxes.is_crowd)
-        return _Labels(source.read_values(record), kind, None, found)
-    return _Labels(*_read_values(source, record), {})
+        return _Labels(source.read_values(record), kind, objects=found)
+    return _read_values(source, record)
 
 
 def _is_single_image(record: Record) -> bool:
     return len(record.labels) == 1 and _is_image(record.labels[0])
 
 
-def _read_values(source: Source, record: Record) -> tuple[ValueMap, Kind, ImageHeader | None]:
+def _read_values(source: Source, record: Record) -> _Labels:
     """Read the labels as `dataset.yaml` says; where it says nothing and they are coloured, by colour.
 
-    The header is that of a single label image, and None where there is a file for each instance, or one that
-    is no image (polygons, COCO's JSON).
+    There is no header where there is a file for each instance, or one that is no image (polygons, COCO's
+    JSON).
     """
     encoding = source.settings.encoding
     if not _is_single_image(record):
-        return source.read_values(record), encoding.kind, None
-    header = image_header(record.labels[0])
+        return _Labels(source.read_values(record), encoding.kind)
+    label = record.labels[0]
     try:
-        return source.read_values(record), encoding.kind, header
+        return _Labels(source.read_values(record), encoding.kind, image_header(label))
     except DataError:
+        header = image_header(label)
         if encoding.kind != "index" or header.channels < 3 or header.has_palette:
             raise
-        return read_values(record.labels[0], MaskEncoding("color")), "color", header
+        return _Labels(read_values(label, MaskEncoding("color")), "color", header)
 
 
 def reason(error: Exception) -> str:

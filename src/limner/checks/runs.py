@@ -45,16 +45,23 @@ class Runs:
         """(R,) pixels of each."""
         return np.diff(self.starts, append=self.shape[0] * self.shape[1])
 
+    def pixels_of_values(self) -> tuple[npt.NDArray[np.integer], Numbers]:
+        """Return (V,) the values, sorted, and (V,) the pixels of each."""
+        found, place = np.unique(self.values, return_inverse=True)
+        return found, np.bincount(place, weights=self.lengths).astype(np.int64)
+
 
 def pieces(runs: Runs) -> dict[int, Components]:
     """Return value -> its 8-connected pieces."""
     # A compiled part of a dependency that takes long to load.
-    from scipy.sparse import coo_matrix
+    from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components
 
-    one, two = _touching(runs)
     size = len(runs.starts)
-    links = coo_matrix((np.ones(len(one), np.int8), (one, two)), (size, size))
+    upper, lower = _touching(runs)
+    first = np.concatenate([[0], np.cumsum(np.bincount(upper, minlength=size))])
+    # As float64, sorted and without repeats, as scipy would make it otherwise.
+    links = csr_matrix((np.ones(len(lower)), lower, first), (size, size))
     count, piece = connected_components(links, directed=False)
     areas = np.bincount(piece, weights=runs.lengths, minlength=count)
     value_of = np.empty(count, np.int64)
@@ -73,36 +80,38 @@ def pieces(runs: Runs) -> dict[int, Components]:
 def _touching(runs: Runs) -> tuple[Numbers, Numbers]:
     """Return the pairs of runs of one value that touch, corners included.
 
-    Two runs in neighbouring rows meet first where the later of them begins: so it is enough to look up, down
-    and to the left of those from where each run begins.
+    Upper and lower run of each, sorted by the upper. What lies below a run are those from the one under the
+    pixel before it to the one under the pixel after it.
     """
     height, width = runs.shape
-    rows, columns = np.divmod(runs.starts, width)
-    number = np.arange(len(runs.starts))
-    pairs = []
-    for row_step, column_step in ((-1, 0), (1, 0), (-1, -1), (1, -1)):
-        there = (rows + row_step >= 0) & (rows + row_step < height) & (columns + column_step >= 0)
-        place = runs.starts[there] + row_step * width + column_step
-        other = np.searchsorted(runs.starts, place, side="right") - 1
-        same = runs.values[other] == runs.values[there]
-        pairs.append((number[there][same], other[same]))
-    return np.concatenate([one for one, _ in pairs]), np.concatenate([two for _, two in pairs])
+    size, starts = len(runs.starts), runs.starts
+    under = np.searchsorted(starts, starts + width, side="right") - 1
+    under[starts >= (height - 1) * width] = size  # nothing is below the last row
+    is_left = starts % width == 0
+    is_left_of_next = np.append(is_left[1:], True)
+    # The run under the pixel before this one is another where one begins right below its own beginning.
+    begins = starts[np.minimum(under, size - 1)] == starts + width
+    first = under - (begins & ~is_left)
+    last = np.append(under[1:], size) - is_left_of_next
+    counts = np.where(under < size, last - first + 1, 0)
+    upper = np.repeat(np.arange(size), counts)
+    lower = np.arange(len(upper)) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+    same = runs.values[upper] == runs.values[lower]
+    return upper[same], lower[same]
 
 
 def cell_shares(runs: Runs, values: list[int], side: int) -> dict[int, Grid]:
     """Return value -> (S, S) the share of each cell's pixels; cells may cut through pixels."""
     height, width = runs.shape
     rows, first = np.divmod(runs.starts, width)
-    last = first + runs.lengths
     # (W + 1, S): how much of each column cell lies before each pixel.
     before = np.concatenate([np.zeros((1, side)), np.cumsum(cell_weights(width, side).T, axis=0)])
-    of_rows = cell_weights(height, side)
+    of_columns = before[first + runs.lengths] - before[first]  # (R, S)
+    of_rows = np.ascontiguousarray(cell_weights(height, side).T)  # (H, S)
     shares: dict[int, Grid] = {}
     for value in values:
         mine = np.flatnonzero(runs.values == value)
-        covered = np.zeros((height, side))
-        np.add.at(covered, rows[mine], before[last[mine]] - before[first[mine]])
-        shares[value] = np.asarray(of_rows @ covered, np.float32)
+        shares[value] = np.asarray(of_rows[rows[mine]].T @ of_columns[mine], np.float32)
     return shares
 
 

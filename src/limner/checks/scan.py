@@ -3,9 +3,11 @@
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
+import cv2
 import numpy as np
 
 from limner.checks.cache import FactsCache, fingerprint
@@ -47,8 +49,11 @@ def scan(
     try:
         if missing:
             results = ordered_map(lambda record: read_record(source, record), missing, workers or num_cores())
-            for record, reading in zip(missing, track(results, "reading files", len(missing)), strict=False):
-                known[record.name] = reading
+            with _opencv_on_one_core():
+                for record, reading in zip(
+                    missing, track(results, "reading files", len(missing)), strict=False
+                ):
+                    known[record.name] = reading
     finally:
         # Also after Ctrl-C: what was read so far need not be read again.
         store.replace({k: r for k, rec in zip(keys, source.records, strict=True) if (r := known[rec.name])})
@@ -69,6 +74,17 @@ def assemble(records: Sequence[Record], readings: Sequence[Reading | None]) -> D
         return DatasetFacts(tuple(reading.facts for reading in found))
     commonest = total.most_common(1)[0][0]
     return DatasetFacts(tuple(_with_occupancy(reading, commonest) for reading in found))
+
+
+@contextmanager
+def _opencv_on_one_core() -> Iterator[None]:
+    """Keep OpenCV from starting threads within each of ours: on a busy machine they wait for one another."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def ordered_map(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:

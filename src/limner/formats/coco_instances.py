@@ -13,6 +13,7 @@ import numpy.typing as npt
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.sample import Record
+from limner.core.segments import Segments
 from limner.formats.coco_annotation_list import AnnotationList
 from limner.formats.coco_annotations import drawn_of, places_of_images
 from limner.formats.coco_json import (
@@ -157,7 +158,7 @@ class CocoInstances(ObjectSource):
                 where = f"{file.path}#{plain_id(head.image_id)}, annotation {head.id}"
                 self._boxes.add("annotation-without-mask", where, "a box only", file=names[place])
 
-    def label_problems(self, record: Record) -> Problems:
+    def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return what is wrong with the image's annotations; those that draw nothing are left out."""
         problems = Problems()
         self._drawn(record, problems)

@@ -151,12 +151,13 @@ class CocoPanoptic(Source):
         index = table[places].reshape(numbers.shape)
         return segments_of_index(index, [row[1] for row in rows], [bool(row[2]) for row in rows])
 
-    def label_problems(self, record: Record) -> Problems:
+    def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return which segments are crowds, and which the PNG does not hold."""
         problems = Problems()
         rows = self._segments.rows(str(record.entry))
         file = record.image.relative_to(self.root).as_posix()
-        for row, area in zip(rows, self.read_segments(record).areas, strict=True):
+        segments = self.read_segments(record) if segments is None else segments
+        for row, area in zip(rows, segments.areas, strict=True):
             report = problems.at(f"{record.entry}, segment {row[0]}", file=file)
             if not area:
                 report("segment-not-in-png", "no pixel of its colour")

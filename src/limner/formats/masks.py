@@ -130,10 +130,9 @@ def _one_channel(pixels: Pixels, header: ImageHeader, path: Path) -> npt.NDArray
     first = pixels[..., 0]
     if pixels.shape[2] == 1:
         return first
-    spread = int((pixels.max(axis=2).astype(np.int64) - pixels.min(axis=2)).max())
-    if spread == 0:
+    if all(np.array_equal(first, pixels[..., c]) for c in range(1, pixels.shape[2])):
         return first
-    if header.is_lossy and spread <= _LOSSY_TOLERANCE and pixels.shape[2] == 3:
+    if header.is_lossy and pixels.shape[2] == 3 and _spread(pixels) <= _LOSSY_TOLERANCE:
         return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     if pixels.shape[2] != 3:
         raise DataError(
@@ -145,7 +144,7 @@ def _one_channel(pixels: Pixels, header: ImageHeader, path: Path) -> npt.NDArray
                 mend="Save the masks with one channel.",
             )
         )
-    colors = np.unique(pixels.reshape(-1, 3), axis=0)
+    colors = _colors(pixels)
     some = ", ".join(str(tuple(int(v) for v in color)) for color in colors[:6])
     raise DataError(
         describe(
@@ -157,6 +156,19 @@ def _one_channel(pixels: Pixels, header: ImageHeader, path: Path) -> npt.NDArray
             "into dataset.yaml.",
         )
     )
+
+
+def _spread(pixels: Pixels) -> int:
+    """Return by how much the channels of a pixel differ at most."""
+    return int((pixels.max(axis=2).astype(np.int64) - pixels.min(axis=2)).max())
+
+
+def _colors(pixels: Pixels) -> Pixels:
+    """Return (N, 3) the colours of a (H, W, 3) picture, sorted; a stretch of one colour is looked at once."""
+    flat = pixels.reshape(-1, 3)
+    is_new = np.ones(len(flat), bool)
+    is_new[1:] = (flat[1:] != flat[:-1]).any(axis=1)
+    return np.unique(flat[is_new], axis=0)
 
 
 def _packed(pixels: Pixels, path: Path) -> npt.NDArray[np.int32]:

@@ -216,7 +216,7 @@ class ObjectSource(Source):
         crowd = [one.is_crowd for one in drawn] + [False]
         return segments_of([*masks, rest], labels, crowd, shape=(height, width))
 
-    def label_problems(self, record: Record) -> Problems:
+    def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return what is wrong with the objects of one image, which listing had no time to look at."""
         where = record.entry or record.labels[0].relative_to(self.root).as_posix()
         file = record.image.relative_to(self.root).as_posix()

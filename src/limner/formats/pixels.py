@@ -7,7 +7,9 @@ anything is decoded, and every failure is a `DataError` that names the file.
 import io
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +82,29 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
 )
 
 
+_NOTED: ContextVar[dict[Path, ImageHeader] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def headers_noted() -> Iterator[None]:
+    """Within the block, a file is not read again for its header once its pixels or its header were read."""
+    token = _NOTED.set({})
+    try:
+        yield
+    finally:
+        _NOTED.reset(token)
+
+
 def read_header(path: Path) -> ImageHeader:
     """Read what an image file says about itself, and check that the file is complete.
 
     Raises:
         DataError: The file is missing, unreadable, not an image, cut off, empty or too large.
     """
-    return _header(_read_bytes(path), path)
+    noted = _NOTED.get()
+    if noted is None:
+        return _header(_read_bytes(path), path)
+    return noted[path] if path in noted else noted.setdefault(path, _header(_read_bytes(path), path))
 
 
 def read_pixels(
@@ -120,6 +138,8 @@ def read_pixels(
     if pixels.shape[:2] != header.stored_shape:
         sizes = [f"{shape[1]} x {shape[0]}" for shape in (pixels.shape, header.stored_shape)]
         raise _unreadable(path, f"{sizes[0]} pixels (width x height) were decoded of {sizes[1]}")
+    if (noted := _NOTED.get()) is not None:
+        noted[path] = header
     return _upright(pixels, header.orientation), header
 
 

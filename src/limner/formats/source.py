@@ -164,8 +164,12 @@ class Source(ABC):
         )
         return found.kept(found.areas > 0)
 
-    def label_problems(self, record: Record) -> Problems:
+    def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return what is wrong with the labels of one image, beyond what indexing could see.
+
+        Args:
+            record: The image.
+            segments: What `read_segments` gave, where that was asked before: nothing is decoded again.
 
         Raises:
             DataError: A file cannot be read.

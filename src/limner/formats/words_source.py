@@ -11,6 +11,7 @@ import numpy as np
 
 from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Image, Record
+from limner.core.segments import Segments
 from limner.core.words import Polygon, Words
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.images import image_header, read_image
@@ -54,7 +55,7 @@ class WordsSource(Source):
         """Return the words that can be drawn."""
         return self._words(record, Problems())
 
-    def label_problems(self, record: Record) -> Problems:
+    def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return what is wrong with single words, and how many are to be ignored."""
         problems = Problems()
         self._words(record, problems)
