@@ -22,7 +22,8 @@ _OTHER_LABEL_AFFIXES = vocabulary(
     "2ndho manual2 gtfine_color gtfine_instanceids gtcoarse_color gtcoarse_instanceids instanceids"
 )
 _SHORT = frozenset({"m", "l", "p", "im", "0000"})
-"""Too short (or a number: nnU-Net's first channel) to be taken off without a separator, from the front, or to tell a mask from an image."""
+"""Too short (or a number: nnU-Net's first channel) to be taken off without a separator, from the front, or to
+tell a mask from an image."""
 
 _SEPARATOR = r"[\s_.\-]+"
 
