@@ -86,3 +86,18 @@ def test_lists_of_pairs_and_of_names_are_no_lists_of_classes(make_tree):
     assert open_source(root).name == "listed-pairs"
     with pytest.raises(DataError, match="No images with masks"):
         open_source(make_tree({"all.txt": "image_1\nimage_2\n", "m/1.png": mask}))
+
+
+UNCLEAR = {
+    "a column a class": "image,rose,tulip\nimage_1,1,0\nimage_2,1,1\nimage_3,0,0\n",
+    "a gap": "image,label\nimage_1,rose\nimage_2,\nimage_3,\n",
+}
+
+
+@pytest.mark.parametrize("kind", UNCLEAR)
+def test_lines_without_one_class_are_said(make_tree, kind):
+    source = open_source(make_tree(IMAGES | {"labels.csv": UNCLEAR[kind]}))
+    assert classes(source) == {"image_1": "rose"}
+    (finding,) = [f for f in source.findings if f.code == "listed-class-unclear"]
+    assert (finding.where, finding.count) == ("labels.csv: image_2", 2)
+    assert "2 lines of labels.csv" in finding.found

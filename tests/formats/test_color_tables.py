@@ -17,6 +17,8 @@ BY_VALUE = (TableRow("Road", None, 0), TableRow("Traffic Cone", None, 2))
     ("name", "text", "rows"),
     [
         ("class_dict.csv", "name,r,g,b\nRoad,128,64,128\nTraffic Cone,0,0,64\n", BY_COLOR),
+        ("label_class_dict.csv", "name,r,g,b\nRoad,128,64,128\nTraffic Cone,0,0,64\n", BY_COLOR),
+        ("class_dict_seg.csv", "name, r, g, b\nRoad, 128, 64, 128\nTraffic Cone, 0, 0, 64\n", BY_COLOR),
         ("class_dict.csv", 'name;"color"\nRoad;128 64 128\nTraffic Cone;(0 0 64)\n', BY_COLOR),
         ("label_colors.txt", "128 64 128\tRoad\n0 0 64\t\tTraffic Cone\n", BY_COLOR),
         ("label_colors.txt", "128 64 128 Road\r\n0 0 64 Traffic Cone\r\n", BY_COLOR),

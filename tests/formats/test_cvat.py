@@ -56,6 +56,29 @@ def test_turned_boxes_and_groups(make_tree) -> None:
     assert boxes.xyxy[1].tolist() == [1, 10, 30, 30]
 
 
+def test_tracks_of_a_video(make_tree) -> None:
+    def track(label: str, *boxes: tuple[int, int, int]) -> str:
+        sides = 'ytl="5" xbr="50" ybr="10"'
+        rows = (f'<box frame="{f}" outside="{o}" keyframe="1" xtl="{x}" {sides}/>' for f, o, x in boxes)
+        return f'<track id="0" label="{label}">{"".join(rows)}</track>'
+
+    size = "<meta><task><original_size><width>60</width><height>40</height></original_size></task></meta>"
+    both = track("cat", (0, 0, 40), (1, 0, 42), (2, 1, 44)) + track("dog", (1, 0, 10))
+    text = f"<annotations><version>1.1</version>{size}{both}</annotations>"
+    frames = {f"images/frame_00000{n}.PNG": PICTURE for n in range(3)}
+    source = open_source(make_tree({**frames, "annotations.xml": text}))
+    names = source.declared_labels().names
+    found = {}
+    for record in source.records:
+        boxes = source.read_boxes(record)
+        found[record.image.stem[-1]] = [
+            (names[i], b[0]) for i, b in zip(boxes.labels, boxes.xyxy, strict=True)
+        ]
+    # The last frame shows neither, and so is not in the file at all.
+    assert found == {"0": [("cat", 40)], "1": [("cat", 42), ("dog", 10)]}
+    assert "image-not-listed" in {f.code for f in source.findings}
+
+
 def test_boxes_alone(make_tree) -> None:
     assert opened(make_tree, '<box label="dog" xtl="40" ytl="5" xbr="50" ybr="10"/>').tasks == ("detection",)
 

@@ -70,14 +70,14 @@ EXAMPLES: dict[str, Mapping[str, object]] = {
     "voc": {"JPEGImages/é 1.png": PICTURE, "SegmentationClass/é 1.png": MASK},
     "instance-masks": {"é 1/images/a.png": PICTURE, "é 1/masks/a.png": MASK, "é 1/masks/b.png": 0 * MASK},
     # Corners are filled with their border: x from 2 to 4 is three pixels.
-    "icdar-text": {"é 1.png": PICTURE, "gt_é 1.txt": "\ufeff2,1,4,1,4,2,2,2,é,1\n"},
+    "icdar-text": {"é 1.png": PICTURE, "gt_é 1.txt": "\ufeff2,1,5,1,5,3,2,3,é,1\n"},
     "mmocr-text": {
         "imgs/é 1.png": PICTURE,
         "words.json": json.dumps(
             {
                 "metainfo": {"dataset_type": "TextDetDataset"},
                 "data_list": [
-                    {"img_path": "imgs/é 1.png", "instances": [{"polygon": [2, 1, 4, 1, 4, 2, 2, 2]}]}
+                    {"img_path": "imgs/é 1.png", "instances": [{"polygon": [2, 1, 5, 1, 5, 3, 2, 3]}]}
                 ],
             }
         ),

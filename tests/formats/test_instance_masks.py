@@ -69,3 +69,26 @@ def test_paired_folders_of_several_images_are_not_taken_for_it(tmp_path: Path) -
         for n in range(3):
             Image.fromarray(spot(0, n)).save(tmp_path / "set" / kind / f"{n}.png")
     assert isinstance(open_source(tmp_path), PairedFolders)
+
+
+@pytest.mark.parametrize("mask", ["masks/{x}/{n}.png", "masks/{x}_{n}.png", "labels/{x}-mask-{n}.png"])
+@pytest.mark.parametrize("around", ["", "train/"])
+def test_masks_named_after_their_image(make_tree, mask: str, around: str) -> None:
+    files: dict[str, object] = {}
+    for number, x in enumerate(("scan_1", "scan_12", "b")):  # one name begins like another one
+        files[f"{around}images/{x}.jpg"] = np.full((4, 5, 3), number, np.uint8)
+        for n in range(number + 1):
+            files[around + mask.format(x=x, n=n)] = spot(n, number)
+    source = open_source(make_tree(files))
+    assert isinstance(source, InstanceMasks)
+    found = {r.image.stem: [(s.split or "") + str(len(s.labels)) for s in (r,)][0] for r in source.records}
+    split = around.removesuffix("/")
+    assert found == {"scan_1": f"{split}1", "scan_12": f"{split}2", "b": f"{split}3"}
+    third = next(r for r in source.records if r.image.stem == "b")
+    assert np.argwhere(source.read_values(third)).tolist() == [[0, 2], [1, 2], [2, 2]]
+
+
+def test_numbered_pairs_are_pairs(make_tree) -> None:
+    files: dict[str, object] = {f"images/seq_{n}.png": np.full((4, 5, 3), n, np.uint8) for n in range(4)}
+    files |= {f"masks/seq_{n}.png": spot(n, 0) for n in range(4)}
+    assert isinstance(open_source(make_tree(files)), PairedFolders)

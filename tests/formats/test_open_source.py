@@ -93,11 +93,6 @@ def test_a_format_that_was_asked_for_and_is_not_there(tmp_path: Path) -> None:
             '[{"image": "a.png", "label": [{"original_width": 9}], "annotation_id": 1}]',
             "JSON-MIN",
         ),
-        (
-            "x.xml",
-            '<annotations><version>1.1</version><track id="0" label="cat"/></annotations>',
-            "CVAT for images 1.1",
-        ),
     ],
 )
 def test_an_export_of_another_kind_is_named(make_tree, name: str, text: str, said: str) -> None:

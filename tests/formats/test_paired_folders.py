@@ -38,6 +38,7 @@ LAYOUTS = {
     "split inside": ("images/train/{n}.png", "masks/train/{n}.png"),
     "split in the name": ("train_images/{n}.png", "train_labels/{n}.png"),
     "medical decathlon names": ("imagesTr/{n}.png", "labelsTr/{n}.png"),
+    "nnU-Net's first channel": ("imagesTr/case_{n}_0000.png", "labelsTr/case_{n}.png"),
     "mmsegmentation": ("img_dir/train/{n}.jpg", "ann_dir/train/{n}.png"),
     "Cityscapes": (
         "leftImg8bit/train/aachen/aachen_{n}_leftImg8bit.png",
@@ -54,6 +55,7 @@ SPLIT_TRAIN = {
     "split inside",
     "split in the name",
     "medical decathlon names",
+    "nnU-Net's first channel",
     "mmsegmentation",
     "Cityscapes",
 }
@@ -95,6 +97,11 @@ def test_layouts(tmp_path: Path, layout: str) -> None:
     assert codes(source) == {}
     assert {record.split for record in source.records} == {"train" if layout in SPLIT_TRAIN else None}
     assert len({record.name for record in source.records}) == 3
+
+
+def test_a_frame_0000_is_no_channel(tmp_path: Path) -> None:
+    expected = {f"images/seq_000{n}.png": f"masks/seq_000{n}_mask.png" for n in range(4)}
+    assert pairs(open_source(touch(tmp_path, *expected, *expected.values()))) == expected
 
 
 @pytest.mark.parametrize(

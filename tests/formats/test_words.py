@@ -81,6 +81,14 @@ def test_defects_are_named_by_file_and_line(make_tree, code):
     assert len(source.read_words(source.records[0])) == 5 + (code == "polygon-outside-image")
 
 
+@pytest.mark.parametrize("line", ['5 6 25 16 "Foot, ball"', '5, 6, 25, 16, "Foot, ball"'])
+def test_boxes_of_icdar_2013(make_tree, line):
+    source = icdar(make_tree, line)
+    words = source.read_words(source.records[0])
+    assert words.texts == ("Foot, ball",)
+    assert words.polygons[0].tolist() == [[5, 6], [25, 6], [25, 16], [5, 16]]
+
+
 def test_a_word_that_leaves_the_image_is_cut_and_not_bent(make_tree):
     source = icdar(make_tree, "-30,20,30,0,30,40,a", "-30,20,30,0,30,40,b")
     (word, _) = source.read_words(source.records[0]).polygons

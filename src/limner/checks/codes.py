@@ -29,7 +29,8 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "known-dataset": Code(
             _N, "The layout is that of a public dataset, or a table lies beside the masks: values have names."
         ),
-        "listed-file-missing": Code(_W, "A list of pairs names files that are not there."),
+        "listed-file-missing": Code(_W, "A list names files that are not there."),
+        "listed-class-unclear": Code(_W, "A list gives an image no class, or several; it is left out."),
         "image-without-mask": Code(_W, "Images have no mask; they are left out of training and scoring."),
         "image-not-segmented": Code(_N, "Images without a mask that stand in no list of a VOC folder."),
         "mask-without-image": Code(_W, "Masks belong to no image; they are not used."),

@@ -8,7 +8,7 @@ from limner.formats.folder_words import vocabulary
 _IMAGE_AFFIXES = vocabulary(
     """
     images image imgs img im input rgb photo orig original sat leftimg8bit training train testing test
-    validation valid val
+    validation valid val 0000
     """
 )
 _LABEL_AFFIXES = vocabulary(
@@ -21,8 +21,9 @@ _LABEL_AFFIXES = vocabulary(
 _OTHER_LABEL_AFFIXES = vocabulary(
     "2ndho manual2 gtfine_color gtfine_instanceids gtcoarse_color gtcoarse_instanceids instanceids"
 )
-_SHORT = frozenset({"m", "l", "p", "im"})
-"""Too short to be taken off without a separator, from the front, or to tell a mask from an image."""
+_SHORT = frozenset({"m", "l", "p", "im", "0000"})
+"""Too short (or a number: nnU-Net's first channel) to be taken off without a separator, from the front, or to
+tell a mask from an image."""
 
 _SEPARATOR = r"[\s_.\-]+"
 

@@ -48,7 +48,7 @@ _NAME_FILES = (
 )
 
 Rows = list[tuple[str, str]]
-"""(image as it is written, class as it is written)."""
+"""(image as it is written, class as it is written, empty where there is none or there are several)."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,15 @@ class ClassLists(ImageClasses):
         """List one record for each line whose image is there."""
         tree = list_files(self.root)
         lists, finder = _lists(self.root, tree), _Finder(tree)
-        numbers, said = self._numbering([label for found in lists for _, label in found.rows], tree)
+        numbers, said = self._numbering([label for found in lists for _, label in found.rows if label], tree)
         records: dict[PurePosixPath, Record] = {}
         missing: list[str] = []
+        unclear: list[str] = []
         for found in lists:
             for name, label in found.rows:
                 path = finder.find(name, found.path)
-                if path is None:
-                    missing.append(f"{found.path}: {name}")
+                if path is None or not label:
+                    (unclear if path else missing).append(f"{found.path}: {name}")
                     continue
                 record = Record(
                     path.as_posix(),
@@ -101,7 +102,7 @@ class ClassLists(ImageClasses):
         layout = Finding(
             "layout", Severity.NOTE, str(lists[0].path) if lists else "the dataset", f"{counts}. {said}"
         )
-        return listed, (layout, *_missing(missing), *findings)
+        return listed, (layout, *_missing(missing), *_unclear(unclear), *findings)
 
     def _numbering(self, labels: Sequence[str], tree: FileTree) -> tuple[dict[str, int], str]:
         """Return class as written -> number from 0, and what was found out, in words."""
@@ -198,12 +199,11 @@ def _rows(text: str, is_image: Callable[[str], bool]) -> Iterator[tuple[str, str
     if len(flags) >= 2:  # a column a class, 1 in one of them
         for row in body:
             chosen = [heading[c] for c in flags if float(row[c]) == 1]
-            if len(chosen) == 1:
-                yield row[image], chosen[0]
+            yield row[image], chosen[0] if len(chosen) == 1 else ""
         return
     column = _label_column(heading, image, width)
     for row in body:
-        if column is not None and row[column]:
+        if column is not None:
             yield row[image], row[column]
 
 
@@ -245,18 +245,29 @@ def _contradiction(path: PurePosixPath, first: Record, second: Record) -> DataEr
 
 
 def _missing(lines: Sequence[str]) -> list[Finding]:
+    return _left_out(
+        "listed-file-missing",
+        lines,
+        "name an image that is not there",
+        "an image in the dataset folder",
+        "Add the files, or remove the lines.",
+    )
+
+
+def _unclear(lines: Sequence[str]) -> list[Finding]:
+    return _left_out(
+        "listed-class-unclear",
+        lines,
+        "give an image no class, or several",
+        "one class an image",
+        "Fill in the class, or keep the one that matters.",
+    )
+
+
+def _left_out(code: str, lines: Sequence[str], said: str, expected: str, mend: str) -> list[Finding]:
     if not lines:
         return []
     lists = Counter(line.partition(":")[0] for line in lines)
-    return [
-        Finding(
-            "listed-file-missing",
-            Severity.WARNING,
-            lines[0],
-            f"{len(lines)} lines of {', '.join(lists)} name an image that is not there; they are left out.",
-            "an image in the dataset folder",
-            "Add the files, or remove the lines.",
-            files=tuple(lines[:MOST_FILES]),
-            count=len(lines),
-        )
-    ]
+    found = f"{len(lines)} lines of {', '.join(lists)} {said}; they are left out."
+    files = tuple(lines[:MOST_FILES])
+    return [Finding(code, Severity.WARNING, lines[0], found, expected, mend, files=files, count=len(lines))]

@@ -27,7 +27,8 @@ from limner.formats.images import image_header
 from limner.formats.pixels import IMAGE_SUFFIXES
 
 _STEM = re.compile(
-    r"_?(class(es)?|label(s)?)_?-?(dict|dictionary|colou?rs?|map|palette|table)?|_?(palette|colou?r_?map)",
+    r"_?(?=.*(class|label|palette|colou?r_?map))"
+    r"((class(es)?|labels?|dict(ionary)?|colou?rs?|map|palette|table|seg|info)[_\-]?)+",
     re.IGNORECASE,
 )
 _SUFFIXES = (".csv", ".txt", ".tsv", ".json")

@@ -1,4 +1,4 @@
-"""CVAT's XML of images (version 1.1): polygons, boxes, polylines, points, ellipses and masks."""
+"""CVAT's XML (version 1.1) of images or a video: polygons, boxes, polylines, points, ellipses and masks."""
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,9 @@ class Cvat(ObjectSource):
     """Objects drawn with CVAT; shapes of one group and one label are one object."""
 
     name = "cvat"
-    title = "CVAT's XML of images (`CVAT for images 1.1`), with the images beside it"
+    title = (
+        "CVAT's XML (`CVAT for images 1.1`, or `for video` with frame_000000.PNG), with the images beside it"
+    )
     boxes_are_masks: ClassVar[bool] = True
 
     @classmethod
@@ -52,7 +54,7 @@ class Cvat(ObjectSource):
         taken: set[PurePosixPath] = set()
         for file in files:
             whole = read_xml(self.root / file, root="annotations", what="The CVAT annotations")
-            for item in whole.iterfind("image"):
+            for item in (*whole.iterfind("image"), *_frames(whole)):
                 name = item.get("name", "")
                 image = finder.find(name, near=[item.get("subset", ""), *reversed(file.parts[:-1])])
                 where = f"{file}, image {item.get('id')}"
@@ -93,7 +95,28 @@ class Cvat(ObjectSource):
 def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
     """Return the XML files that look like CVAT's; VOC's have another root."""
     files = [path for path in tree.others if path.suffix.casefold() == ".xml"][:MOST_SNIFFED]
-    return [path for path in files if b"<annotations>" in (both := ends(root / path)) and b"<image" in both]
+    return [path for path in files if _is_cvat(ends(root / path))]
+
+
+def _is_cvat(both: bytes) -> bool:
+    return b"<annotations>" in both and (b"<image" in both or b"<track " in both)
+
+
+def _frames(whole: ElementTree.Element) -> list[ElementTree.Element]:
+    """Return the frames of a video as images; where a track is `outside`, its object is not seen."""
+    size = next(whole.iter("original_size"), None)
+    sides = {side: size.findtext(side, "") for side in ("width", "height")} if size is not None else {}
+    frames: dict[int, ElementTree.Element] = {}
+    for track in whole.iterfind("track"):
+        for shape in track:
+            frame = as_number(shape.get("frame"))
+            if shape.tag not in _SHAPES or frame is None or shape.get("outside") == "1":
+                continue
+            name = f"frame_{int(frame):06d}.PNG"
+            image = ElementTree.Element("image", {"id": str(int(frame)), "name": name, **sides})
+            shape.set("label", track.get("label", ""))
+            frames.setdefault(int(frame), image).append(shape)
+    return [frames[number] for number in sorted(frames)]
 
 
 def _grouped(item: ElementTree.Element) -> Sequence[tuple[str, list[ElementTree.Element]]]:

@@ -19,6 +19,8 @@ ILLEGIBLE = "###"
 _TRIED = 5
 _MIN_PAIRED = 0.5
 _NUMBER = re.compile(r"\s*-?\d+(\.\d+)?\s*")
+_SPACED = re.compile(r'\s*((?:-?\d+\s+){4,})(".*")\s*')
+"""A line of ICDAR 2013: ``38 43 920 215 "Tiredness"``."""
 _MARK = re.compile(r"^(?:poly_)?gt_|_gt$", re.IGNORECASE)
 
 
@@ -84,7 +86,10 @@ class IcdarText(WordsSource):
             where = f"{path.relative_to(self.root).as_posix()}, line {number}"
             ignored = text is not None and text.strip().strip('"') == ILLEGIBLE
             corners = [float(field) for field in fields[:count]] if count >= 4 else fields[:8]
-            yield RawWord(corners, where, None if ignored or text is None else text.strip(), ignored)
+            said = None if ignored or text is None else text.strip()
+            if said and count == 4:  # ICDAR 2013 puts its words into quotes
+                said = re.sub(r'^"(.*)"$', r"\1", said)
+            yield RawWord(corners, where, said, ignored)
 
 
 def _usual_numbers(lines: list[str]) -> int | None:
@@ -115,7 +120,12 @@ def _lines(path: Path, *, strict: bool) -> list[str]:
         if not strict:
             return []
         raise _no_words(path, str(error)) from None
-    return [line for line in text.splitlines() if line.strip()]
+    return [_with_commas(line) for line in text.splitlines() if line.strip()]
+
+
+def _with_commas(line: str) -> str:
+    spaced = _SPACED.fullmatch(line)
+    return ",".join((*spaced[1].split(), spaced[2])) if spaced else line
 
 
 def _no_words(path: Path, found: str) -> DataError:

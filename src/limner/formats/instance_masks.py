@@ -1,5 +1,9 @@
-"""One folder an image, with one mask file an instance: ``ID/images/*.png`` and ``ID/masks/*.png``."""
+"""One mask file an instance: in a folder for each image, or named after its image.
 
+``ID/images/*.png`` with ``ID/masks/*.png``; ``images/ID.jpg`` with ``masks/ID/*.png`` or ``masks/ID_7.png``.
+"""
+
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -13,13 +17,15 @@ from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Image, Record, size_text
 from limner.core.segments import Mask, Segments, segments_of
 from limner.formats.file_tree import FileTree, list_files
-from limner.formats.folder_words import split_of_folder
+from limner.formats.folder_words import read_folder_name, split_of_folder
 from limner.formats.images import read_image
 from limner.formats.masks import read_values
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
 
 _IMAGES, _MASKS = "images", "masks"
+_NUMBER = re.compile(r"[_\-. ](?:(?:mask|inst|instance|obj|object)[_\-. ]?)?\d+$", re.IGNORECASE)
+_TRIED = 20
 
 
 class InstanceMasks(Source):
@@ -32,27 +38,26 @@ class InstanceMasks(Source):
     name = "instance-masks"
     tasks = ("semantic", "instance", "panoptic", "detection")
     overlaps_are_usual = False
-    title = "one folder an image, holding images/ with the image and masks/ with one mask an instance"
+    title = (
+        "one mask an instance: ID/images/ with ID/masks/, or images/ID.jpg with masks/ID/ or masks/ID_7.png"
+    )
 
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
         """Return the evidence that `root` has this layout, or None."""
         if settings.images or settings.masks:
             return None
-        folders = _image_folders(list_files(root))
-        single = sum(len(images) == 1 for images, _ in folders.values())
-        several = sum(len(masks) > 1 for _, masks in folders.values())
-        # Paired folders called images and masks hold many images, and as many masks.
-        if not several or single < 0.9 * len(folders):
+        groups = _groups(list_files(root))
+        if not _are_instances(groups):
             return None
-        return f"{len(folders)} folders that each hold {_IMAGES}/ with one image and {_MASKS}/ with its masks"
+        return f"{len(groups)} images with a mask for each instance, such as {next(iter(groups))}"
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List one record for each image folder."""
         records: list[Record] = []
         odd: dict[str, list[str]] = defaultdict(list)
         tree = list_files(self.root)
-        for folder, (images, masks) in _image_folders(tree).items():
+        for folder, (images, masks) in _groups(tree).items():
             if len(images) != 1:
                 odd["several-images" if images else "mask-without-image"].append(folder.as_posix())
                 continue
@@ -119,11 +124,48 @@ def _masks(record: Record) -> Iterator[Mask]:
         yield mask
 
 
-def _image_folders(
-    tree: FileTree,
-) -> dict[PurePosixPath, tuple[list[PurePosixPath], list[PurePosixPath]]]:
+Groups = dict[PurePosixPath, tuple[list[PurePosixPath], list[PurePosixPath]]]
+"""Folder, or image without suffix -> its images, of which there should be one, and its masks."""
+
+
+def _groups(tree: FileTree) -> Groups:
+    folders = _image_folders(tree)
+    named = {} if _are_instances(folders) else _by_name(tree)
+    return named if _are_instances(named) else folders
+
+
+def _are_instances(groups: Groups) -> bool:
+    """Tell several masks an image from paired folders, which hold many images and as many masks."""
+    single = sum(len(images) == 1 for images, _ in groups.values())
+    return any(len(masks) > 1 for _, masks in groups.values()) and single >= 0.9 * len(groups)
+
+
+def _by_name(tree: FileTree) -> Groups:
+    """Return the masks that lie in a folder of their image's name, or bear it with a number behind it."""
+    images: dict[tuple[str | None, str], PurePosixPath] = {}
+    masks: list[tuple[tuple[str | None, str], PurePosixPath]] = []
+    for folder, paths in tree.images_in.items():
+        said = [read_folder_name(part) for part in folder.parts]
+        split = next((name.split for name in said if name.split), None)
+        roles = [None, None, *(name.role for name in said)]
+        if roles[-2] == "label" and said[-1].split is None:
+            masks += [((split, folder.name), path) for path in paths]
+        elif roles[-1] == "label" or "label" in roles and said[-1].split:
+            masks += [((split, _NUMBER.sub("", path.stem)), path) for path in paths]
+        elif "image" in roles:
+            images |= {(split, path.stem): path for path in paths}
+    if any(path.stem in {stem for _, stem in images} for _, path in masks[:_TRIED]):
+        return {}  # pairs
+    groups: Groups = {image.with_suffix(""): ([image], []) for image in images.values()}
+    for key, mask in masks:
+        image = images.get(key)
+        groups.setdefault(image.with_suffix("") if image else mask, ([], []))[1].append(mask)
+    return groups
+
+
+def _image_folders(tree: FileTree) -> Groups:
     """Return image folder -> (images, masks) for every folder that has both subfolders, or one of them."""
-    folders: dict[PurePosixPath, tuple[list[PurePosixPath], list[PurePosixPath]]] = {}
+    folders: Groups = {}
     for folder, paths in tree.images_in.items():
         kind = folder.name.casefold()
         if kind in (_IMAGES, _MASKS) and len(folder.parts) >= 2:

@@ -62,7 +62,6 @@ _OTHER_EXPORTS = {
         (b'"annotation_id"', b'"original_width"'),
         "Label Studio's JSON-MIN (export `JSON` instead)",
     ),
-    ".xml": ((b"<annotations>", b"<track "), "CVAT's XML of a video (export `CVAT for images 1.1` instead)"),
 }
 """Suffix -> what its ends hold, and what it is."""
 
