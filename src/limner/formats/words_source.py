@@ -15,7 +15,7 @@ from limner.core.sample import Image, Record
 from limner.core.words import Polygon, Words
 from limner.formats.images import image_header, read_image
 from limner.formats.problems import Problems
-from limner.formats.source import Source
+from limner.formats.source import TEXT_TASK, Source
 
 BORDER = 2.0
 """Pixels that a word may stick out without a finding: annotators draw over the edge."""
@@ -35,7 +35,7 @@ class RawWord(NamedTuple):
 class WordsSource(Source):
     """Words as polygons. For the semantic task a pixel is text, ignored, or background."""
 
-    tasks = ("semantic", "text-detection")
+    tasks = ("semantic", TEXT_TASK)
 
     @abstractmethod
     def raw_words(self, record: Record) -> Iterable[RawWord]:
