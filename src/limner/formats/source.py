@@ -18,7 +18,6 @@ from limner.core.words import Words
 from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
 from limner.formats.problems import Problems
 
-
 TEXT_TASK = "text-detection"
 """The task of formats that give words."""
 
