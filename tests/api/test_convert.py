@@ -89,7 +89,7 @@ def test_colours_and_thresholds_become_class_numbers(tmp_path):
 
 
 def test_what_voc_cannot_hold_is_counted_first(cells, tmp_path):
-    with pytest.raises(DataError, match=r"no mask \(1 images, such as images/cell_5\.png\)(.|\n)*--lossy"):
+    with pytest.raises(DataError, match=r"no mask \(images/cell_5\.png\)(.|\n)*--lossy"):
         limner.convert(cells, tmp_path / "voc", to="voc")
     assert not (tmp_path / "voc").exists()
     done = limner.convert(cells, tmp_path / "voc", to="voc", lossy=True)
@@ -194,3 +194,17 @@ def test_on_the_command_line(cells, tmp_path):
     assert done.exit_code == 0, done.output
     assert "Not carried over: images that have no mask" in done.output
     assert "5 images, 5 labelled, as voc" in done.output
+
+
+@pytest.mark.parametrize(("other", "written"), [("night/b", ["a", "b"]), ("night/A", ["day_a", "night_A"])])
+def test_folders_go_into_names_only_to_tell_images_apart(tmp_path, other, written):
+    for name in ("day/a", other):
+        for kind, depth in (("images", 3), ("masks", 1)):
+            path = tmp_path / "data" / kind / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), (np.arange(64 * depth).reshape(8, 8, depth) % 2).astype(np.uint8))
+    limner.convert(tmp_path / "data", tmp_path / "voc", to="voc")
+    assert sorted(path.stem for path in (tmp_path / "voc/JPEGImages").iterdir()) == written
+    limner.convert(tmp_path / "voc", tmp_path / "back", to="paired-folders")
+    # There and back they grow no longer.
+    assert sorted(path.stem for path in (tmp_path / "back/images").iterdir()) == written

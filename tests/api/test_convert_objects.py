@@ -231,7 +231,7 @@ def test_boxes_are_not_made_into_masks(boxes, tmp_path, to: str) -> None:
 def areas_and_overlap(root: Path, other: Path) -> list[tuple[int, float]]:
     """Of each true object: its area, and the best overlap (IoU) with an object of the other folder."""
     here, there = open_source(root), open_source(other)
-    by_name = {r.image.stem.removeprefix("images_").removeprefix("input_images_"): r for r in there.records}
+    by_name = {r.image.stem: r for r in there.records}
     found = []
     for record in here.records:
         masks = [m for m, v in _masks(here, record) if v]

@@ -41,3 +41,12 @@ def test_images_beside_them_are_named_with_the_layouts_that_are_known(make_tree)
     said = refusal(make_tree({"a.png": PHOTO, "b.png": PHOTO, "b.nii": b"x", "labels.zip": b"x"}))
     assert "2 image files" in said and "1 NIfTI volumes" in said and "1 ZIP archives" in said
     assert "paired-folders: a folder of images" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("net.pth", "model weights"), ("brain.nii.gz", "NIfTI volumes"), ("notes.txt", "a single file")],
+)
+def test_a_single_file_is_called_what_it_is(tmp_path, name, what) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    assert what in refusal(tmp_path / name)

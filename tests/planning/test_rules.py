@@ -253,6 +253,14 @@ def test_volumes_get_a_3d_unet_without_mirrors(make_case, make_facts):
     assert settled["inference.window"] == settled["input.crop_size"]
 
 
+def test_text_is_not_mirrored(make_case, make_facts):
+    noise = make_case(make_facts(20, grids="random"))
+    assert settle(noise)[0]["augment.flip_axes"]
+    settled, reasons = settle(replace(noise, shows_text=True))
+    assert (settled["augment.flip_axes"], settled["augment.quarter_turns"]) == ((), False)
+    assert "text" in reasons["augment.flip_axes"]
+
+
 def test_cost_is_linear():
     cost = Cost(
         weight_bytes=100,

@@ -72,6 +72,8 @@ def test_images_that_score_low(tmp_path):
     assert any("2 of 4 images score below 0.5" in t for t in texts(tmp_path, evaluations=(low,)))
     all_low = evaluated(*GOOD.classes, images=images[:2])
     assert any(t.startswith("All 2 images score below") for t in texts(tmp_path, evaluations=(all_low,)))
+    one_low = evaluated(*GOOD.classes, images=images[:1])
+    assert any("The one image scores below 0.5" in t for t in texts(tmp_path, evaluations=(one_low,)))
 
 
 def test_a_score_that_fell(tmp_path):

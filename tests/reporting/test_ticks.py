@@ -16,6 +16,7 @@ NUMBERS = st.floats(-1e6, 1e6, allow_nan=False)
         (0.23, 0.95, (0.2, 0.4, 0.6, 0.8, 1)),
         (0, 620, (0, 200, 400, 600, 800)),
         (0, 0.27, (0, 0.1, 0.2, 0.3)),
+        (0, 0, (0, 0.2, 0.4, 0.6, 0.8, 1)),
     ],
 )
 def test_ticks_are_the_round_numbers_one_would_choose(low, high, ticks):

@@ -43,8 +43,12 @@ class Loss:
 
     def __str__(self) -> str:
         """Say it in a line."""
-        number = f"{len(self.files)} images" if self.count is None else str(self.count)
-        return f"{TRAITS[self.trait]} ({number}, such as {self.files[0]}): {self.becomes}"
+        if self.count is None and len(self.files) == 1:
+            where = self.files[0]
+        else:
+            number = f"{len(self.files)} images" if self.count is None else str(self.count)
+            where = f"{number}, such as {self.files[0]}"
+        return f"{TRAITS[self.trait]} ({where}): {self.becomes}"
 
 
 def broken(checked: CheckResult) -> list[Loss]:

@@ -255,11 +255,7 @@ def _outgoing(
     objects: bool,
     once: bool,
 ) -> Iterator[Outgoing]:
-    taken: set[str] = set()
-    for record in records:
-        # The names of images with classes hold the suffix: their folders come from many sources.
-        name = record.name if record.label is None else record.name.removesuffix(record.image.suffix)
-        stem = _stem(name, taken)
+    for record, stem in zip(records, _stems(records), strict=True):
         split = splits.get(record.name, record.split)
         if objects:
             drawn, size = _objects(source, record, table) if record.labels else (None, _size(record))
@@ -285,13 +281,25 @@ def _size(record: Record) -> tuple[int, int]:
     return image_header(record.image).shape
 
 
-def _stem(name: str, taken: set[str]) -> str:
-    """Return a name without folders that no other image has, capitals or not."""
-    stem = flat = re.sub(r"[\\/]+", "_", name)
-    count = 1
+def _stems(records: Sequence[Record]) -> list[str]:
+    """Return a name for each image, once, capitals or not; folders go into it where nothing else tells apart.
+
+    The names of images with classes hold the suffix: their folders come from many sources.
+    """
+    names = [r.name if r.label is None else r.name.removesuffix(r.image.suffix) for r in records]
+    bare = [re.split(r"[\\/]+", name)[-1] for name in names]
+    if len({name.casefold() for name in bare}) == len(bare):
+        return bare
+    taken: set[str] = set()
+    return [_untaken(re.sub(r"[\\/]+", "_", name), taken) for name in names]
+
+
+def _untaken(name: str, taken: set[str]) -> str:
+    """Return the name, numbered where it is taken."""
+    stem, count = name, 1
     while stem.casefold() in taken:
         count += 1
-        stem = f"{flat}_{count}"
+        stem = f"{name}_{count}"
     taken.add(stem.casefold())
     return stem
 

@@ -22,7 +22,7 @@ from limner.drawing.words import draw_words
 from limner.formats import open_source
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.object_source import BOXES
-from limner.formats.source import Source
+from limner.formats.source import TEXT_TASK, Source
 from limner.formats.whole_files import write_whole
 from limner.loading.dataset import Dataset, Target
 
@@ -77,7 +77,7 @@ class Gallery:
         sample = self.dataset[self._places[record.name]]
         if sample.segments is None:
             picture = labelled(sample.image, sample.semantic, self.table, side=self.side)
-            if "text-detection" in self.dataset.source.tasks:
+            if TEXT_TASK in self.dataset.source.tasks:
                 words = self.dataset.source.read_words(record)
                 picture = draw_words(picture, words, size=(sample.image.shape[0], sample.image.shape[1]))
             return picture, sample.semantic

@@ -84,9 +84,8 @@ def _show_labels(result: CheckResult) -> None:
     for number, group in enumerate(groups):
         console().print(_labels_table(rows, values, group, "" if number else title))
     if absent:
-        console().print(
-            Padding(f"and {len(absent)} classes in no mask; --json lists all", (0, 0, 1, 2)), style="muted"
-        )
+        more = f"and {len(absent)} classes in no mask; --json lists all"
+        console().print(Padding(more, (0, 0, 1, 2), expand=False), style="muted")
 
 
 def _show_classes(rows: Sequence[LabelRow], splits: list[str]) -> None:

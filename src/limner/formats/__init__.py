@@ -31,7 +31,7 @@ from limner.formats.paired_folders import PairedFolders
 from limner.formats.polyps import Polyps
 from limner.formats.retinal_vessels import RetinalVessels
 from limner.formats.source import Source
-from limner.formats.unknown_layout import unknown_layout
+from limner.formats.unknown_layout import other_file, unknown_layout
 from limner.formats.voc import Voc
 from limner.formats.voc_boxes import VocBoxes
 from limner.formats.write_class_folders import WriteClassFolders
@@ -105,6 +105,8 @@ def _open(root: Path, settings: DatasetFile | None) -> Source:
         settings = read_dataset_file(root) if settings is None else settings
         if known := recall(root, settings, FORMATS):
             return known
+    elif other := other_file(root):
+        raise other
     tree = list_files(root)
     if tree.is_empty:
         raise DataError(

@@ -18,6 +18,9 @@ from limner.core.words import Words
 from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
 from limner.formats.problems import Problems
 
+TEXT_TASK = "text-detection"
+"""The task of formats that give words."""
+
 
 class Source(ABC):
     """A labelled folder, opened through one format; nothing but names is held in memory.

@@ -87,6 +87,21 @@ def unknown_layout(
     )
 
 
+def other_file(path: Path) -> DataError | None:
+    """Return the error for a file of weights or a volume in place of a folder; None for other files."""
+    for kind in _KINDS:
+        if path.is_file() and _suffix(PurePosixPath(path.name)) in kind.suffixes:
+            return DataError(
+                describe(
+                    f"The file is one of {kind.what}, and no folder of images",
+                    where=path,
+                    expected=kind.expected,
+                    mend=kind.mend,
+                )
+            )
+    return None
+
+
 def _other_kind(root: Path, kind: _Kind, files: Sequence[PurePosixPath]) -> DataError:
     folders = Counter(str(file.parent) for file in files)
     where = "" if folders.keys() == {"."} else f" in {_listed([f'{folder}/' for folder in folders])}"

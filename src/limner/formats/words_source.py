@@ -17,7 +17,7 @@ from limner.formats.drawn import Drawn, Shape
 from limner.formats.images import image_header, read_image
 from limner.formats.polygons import cut_to
 from limner.formats.problems import Problems
-from limner.formats.source import Source
+from limner.formats.source import TEXT_TASK, Source
 
 BORDER = 2.0
 """Pixels that a word may stick out without a finding: annotators draw over the edge."""
@@ -37,7 +37,7 @@ class RawWord(NamedTuple):
 class WordsSource(Source):
     """Words as polygons. For the semantic task a pixel is text, ignored, or background."""
 
-    tasks = ("semantic", "text-detection")
+    tasks = ("semantic", TEXT_TASK)
 
     @abstractmethod
     def raw_words(self, record: Record) -> Iterable[RawWord]:

@@ -26,7 +26,7 @@ class WriteVoc(Writer):
     name = Voc.name
     cannot_hold: ClassVar[Mapping[str, str]] = {
         "instances": "objects of a class are united",
-        "field-of-view": "becomes 255, ignored",
+        "field-of-view": "become 255, ignored",
         "unlabelled": "left out",
         "unreadable": "left out",
         "transcriptions": "is dropped",

@@ -26,6 +26,7 @@ class Case:
         minutes: The time budget, or None.
         measure: Measures what a pixel costs the network that is settled, in memory and in time.
         start: The plan of the weights that the network starts from, or None.
+        shows_text: The labels are words, which nobody writes mirrored.
     """
 
     fingerprint: Fingerprint
@@ -34,6 +35,7 @@ class Case:
     minutes: float | None
     measure: Callable[[Mapping[str, Any]], Cost]
     start: Plan | None = None
+    shows_text: bool = False
 
 
 @dataclass(frozen=True)

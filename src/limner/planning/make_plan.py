@@ -10,7 +10,7 @@ from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.plan import LossTerm, Plan
 from limner.core.sample import Record
-from limner.formats.source import Source
+from limner.formats.source import TEXT_TASK, Source
 from limner.planning.decisions import Case, decide
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.machine import Machine, examine
@@ -69,6 +69,7 @@ def make_plan(
         minutes=user.get("train.minutes"),
         measure=Measurer(labels.num_classes, device=machine.device),
         start=start,
+        shows_text=TEXT_TASK in source.tasks,
     )
     settled, reasons = decide(case, RULES, user, notes)
     data = {

@@ -119,8 +119,10 @@ def _poor_images(facts: RunFacts) -> Iterator[Observation]:
     ranks = [i.rank for i in facts.evaluation.images if i.rank is not None] if facts.evaluation else []
     poor = sum(rank < 0.5 for rank in ranks)
     if poor:
-        which = f"{poor} of" if poor < len(ranks) else "All"
-        text = f"{which} {plural(len(ranks), 'image')} score below 0.5; they are worth a look."
+        which = f"{poor} of {plural(len(ranks), 'image')}" if poor < len(ranks) else f"All {poor} images"
+        text = f"{which} score below 0.5; they are worth a look."
+        if len(ranks) == 1:
+            text = "The one image scores below 0.5; it is worth a look."
         yield Observation(text, "warning", "examples")
 
 

@@ -11,7 +11,8 @@ def nice_ticks(low: float, high: float, most: int = 5) -> tuple[float, ...]:
     """Return at most `most` + 1 round numbers, evenly apart, that enclose `low` to `high`."""
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-30):
         pad = abs(low) * 0.1 or 1.0
-        low, high = low - pad, high + pad
+        # Scores of nothing but 0 are at the bottom: there are none below.
+        low, high = (low - pad if low else 0.0), high + pad
     power = 10.0 ** math.floor(math.log10((high - low) / most))
     for step in (power * s for s in STEPS):
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

@@ -38,7 +38,12 @@ def choose_geometry(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     """Mirror and turn only where the images say that it means nothing."""
     fingerprint = case.fingerprint
     if fingerprint.spatial_dims == 3:
-        yield from _volume_geometry()
+        yield from _kept_upright(
+            "left and right mean something in most volumes; mirror them only on your own word"
+        )
+        return
+    if case.shows_text:
+        yield from _kept_upright("the images show text, which is never mirrored and seldom turned")
         return
     found = fingerprint.orientation
     axes = tuple(axis for axis, yes in ((0, found.mirrors_up_down), (1, found.mirrors_left_right)) if yes)
@@ -52,8 +57,7 @@ def choose_geometry(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     yield Decision("augment.quarter_turns", turns, reason)
 
 
-def _volume_geometry() -> Iterator[Decision]:
-    reason = "left and right mean something in most volumes; mirror them only on your own word"
+def _kept_upright(reason: str) -> Iterator[Decision]:
     yield Decision("augment.flip_axes", (), reason)
     yield Decision("augment.quarter_turns", False, reason)
 

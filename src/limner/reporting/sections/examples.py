@@ -9,7 +9,7 @@ import numpy as np
 from limner.reporting.facts import Evaluation, ImageScores, RunFacts
 from limner.reporting.histogram import histogram
 from limner.reporting.markup import Html, tag
-from limner.reporting.numbers import count, plural, score
+from limner.reporting.numbers import plural, score
 from limner.reporting.pictures import BUDGET_BYTES, Embedded, embed
 from limner.reporting.sections.classes import split_heading
 
@@ -156,6 +156,6 @@ def _table(images: Sequence[ImageScores]) -> Html | None:
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="sortable")
     return tag(
         "details",
-        tag("summary", f"{what} {count(len(images))} images by score"),
+        tag("summary", f"{what} {plural(len(images), 'image')} by score"),
         tag("div", table, class_="scroll"),
     )
