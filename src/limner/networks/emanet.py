@@ -12,8 +12,9 @@ neither is the authors'.
 Shape legend: B batch, C channels, h and w the map's height and width, N = h * w pixels, J bases.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import torch
 from pydantic import Field
@@ -27,6 +28,14 @@ from limner.networks.backbones import Pretrained
 from limner.networks.context_network import ContextNetwork, ContextOptions, JoinedWithInput
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _not_compiled(method: Method) -> Method:
+    """Keep a method out of compiled graphs: the mark of torch.compiler.disable, which is slow to import."""
+    method._torchdynamo_disable = True  # type: ignore[attr-defined]
+    return method
 
 
 class EMANetOptions(ContextOptions):
@@ -118,7 +127,7 @@ class EMAttention(nn.Module):
         rebuilt: torch.Tensor = bases @ belonging.to(pixels.dtype).transpose(1, 2)  # (B, C, N)
         return rebuilt.view_as(x).relu_()
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @_not_compiled
     def _begin_step(self) -> torch.Tensor:
         """Return the bases as the step began, which it does where the weights changed since the last pass.
 
@@ -131,7 +140,7 @@ class EMAttention(nn.Module):
             self._step = _Step(state, self.bases.clone(), self.bases.new_zeros(1, channels + 1, bases))
         return self._step.first_bases
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @_not_compiled
     def _move_average(self, bases: torch.Tensor) -> None:
         """Put the average where the images of this step, seen so far on all devices, take it."""
         step = self._step
