@@ -55,7 +55,7 @@ def broken(checked: CheckResult) -> list[Loss]:
     """Return the annotations that were left out when they were read."""
     found = {trait: [f for f in checked.findings if f.code in codes] for trait, codes in _BROKEN.items()}
     return [
-        Loss(trait, "are left out", tuple(f.where for f in findings), sum(f.count for f in findings))
+        Loss(trait, "are left out", tuple(f.where for f in findings), sum(f.cases or 0 for f in findings))
         for trait, findings in found.items()
         if findings
     ]
@@ -64,7 +64,7 @@ def broken(checked: CheckResult) -> list[Loss]:
 def repeated_objects(checked: CheckResult) -> list[Loss]:
     """Return what is written once though it is drawn twice."""
     found = [finding for finding in checked.findings if finding.code == "annotation-repeated"]
-    return [Loss("repeated", "are written once", (f.where,), f.count) for f in found]
+    return [Loss("repeated", "are written once", (f.where,), f.cases) for f in found]
 
 
 def duplicates(checked: CheckResult) -> list[Loss]:

@@ -73,9 +73,11 @@ def relative(path: Path, root: Path) -> str:
 
 def _label_name(source: Source, record: Record) -> str:
     """Return the first label file, or what a JSON of many images calls this one."""
+    if not record.labels:
+        return ""
     if record.entry and not _is_image(record.labels[0]):
         return record.entry
-    return relative(record.labels[0], source.root) if record.labels else ""
+    return relative(record.labels[0], source.root)
 
 
 def _is_image(label: Path) -> bool:

@@ -30,6 +30,7 @@ class Finding:
         proposal: The part of `dataset.yaml` that would settle it; ``limner check --accept`` writes it.
         files: Up to `MOST_FILES` files concerned, relative to the dataset folder.
         count: How many files are concerned in all.
+        cases: How often it was met, where a file can have it several times; else None.
     """
 
     code: str
@@ -41,6 +42,7 @@ class Finding:
     proposal: dict[str, Any] | None = None
     files: tuple[str, ...] = ()
     count: int = 1
+    cases: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as plain JSON-ready values."""

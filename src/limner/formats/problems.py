@@ -83,6 +83,7 @@ def _finding(code: str, cases: _Cases) -> Finding:
         mend,
         files=tuple(islice(cases.files, MOST_FILES)),
         count=len(cases.files),
+        cases=cases.count,
     )
 
 
