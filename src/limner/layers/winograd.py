@@ -108,8 +108,8 @@ class _Convolution(torch.autograd.Function):
         seen, out = tiles.spread(maps, margin=dilation), tiles.empty(channels=len(kernels))
         at_points = _kernels_to_points(kernels)
         for strip in tiles.strips(widest=max(kernels.shape[:2])):
-            windows = (IMAGE @ strip.cut(seen, IN)).view(IN * IN, -1, maps.shape[1])
-            tiles_out = TILE @ torch.bmm(windows, at_points.transpose(1, 2)).flatten(1)
+            points = torch.bmm(_pixels_to_points(seen, strip), at_points.transpose(1, 2))
+            tiles_out = TILE @ points.flatten(1)
             strip.view(out, OUT, OUT).copy_(tiles_out.view(strip.shape(OUT, OUT, len(kernels))))
         return _to_maps(tiles.crop(out, margin=0), like=maps)
 
@@ -122,19 +122,26 @@ class _Convolution(torch.autograd.Function):
         out_channels, in_channels = kernels.shape[:2]
         tiles = _Tiles.of(maps, ctx.dilation)
         seen, of_out = tiles.spread(maps, margin=ctx.dilation), tiles.spread(gradient, margin=0)
-        at_points, of_seen = _kernels_to_points(kernels), torch.zeros_like(seen)
-        of_kernels = torch.zeros_like(at_points)
+        at_points = _kernels_to_points(kernels)
+        of_seen = torch.zeros_like(seen) if wants_maps else None
+        of_kernels = torch.zeros_like(at_points) if wants_kernels else None
         for strip in tiles.strips(widest=max(in_channels, out_channels)):
             of_points = (TILE.t() @ strip.cut(of_out, OUT)).view(IN * IN, -1, out_channels)
-            if wants_kernels:
-                windows = (IMAGE @ strip.cut(seen, IN)).view(IN * IN, -1, in_channels)
-                of_kernels.baddbmm_(of_points.transpose(1, 2), windows)
-            if wants_maps:
+            if of_kernels is not None:
+                of_kernels.baddbmm_(of_points.transpose(1, 2), _pixels_to_points(seen, strip))
+            if of_seen is not None:
                 of_windows = IMAGE.t() @ torch.bmm(of_points, at_points).flatten(1)
                 strip.add(of_seen, of_windows.view(strip.shape(IN, IN, in_channels)))
-        by_axes = (KERNEL.t() @ of_kernels.flatten(1)).view(3, 3, out_channels, in_channels)
-        of_maps = _to_maps(tiles.crop(of_seen, margin=ctx.dilation), like=maps)
-        return of_maps if wants_maps else None, by_axes.permute(2, 3, 0, 1) if wants_kernels else None, None
+        return (
+            None if of_seen is None else _to_maps(tiles.crop(of_seen, margin=ctx.dilation), like=maps),
+            None if of_kernels is None else _kernels_from_points(of_kernels),
+            None,
+        )
+
+
+def _pixels_to_points(pixels: Tensor, strip: "_Strip") -> Tensor:
+    """Take what the tiles of a strip see of (N, rows, columns, C) to (36, tiles, C)."""
+    return (IMAGE @ strip.cut(pixels, IN)).view(IN * IN, -1, pixels.shape[3])
 
 
 def _kernels_to_points(kernels: Tensor) -> Tensor:
@@ -142,15 +149,24 @@ def _kernels_to_points(kernels: Tensor) -> Tensor:
     return (KERNEL @ kernels.permute(2, 3, 0, 1).reshape(9, -1)).view(IN * IN, *kernels.shape[:2])
 
 
+def _kernels_from_points(points: Tensor) -> Tensor:
+    """Take gradients (36, K, C) to those of kernels: the transpose of `_kernels_to_points`."""
+    return (KERNEL.t() @ points.flatten(1)).view(3, 3, *points.shape[1:]).permute(2, 3, 0, 1)
+
+
 def _to_maps(pixels: Tensor, *, like: Tensor) -> Tensor:
     """Return (N, H, W, C) as (N, C, H, W) in the layout of other maps."""
     if like.is_contiguous(memory_format=torch.channels_last):
         return pixels.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
     maps = pixels.new_empty(pixels.shape[0], pixels.shape[3], *pixels.shape[1:3])
-    # Image by image: transposing a matrix is twice as fast as permuting four axes.
-    for source, target in zip(pixels, maps, strict=True):
-        target.flatten(1).copy_(source.flatten(0, 1).t())
+    _transpose(pixels.flatten(1, 2), maps.flatten(2))
     return maps
+
+
+def _transpose(sources: Tensor, targets: Tensor) -> None:
+    """Write (N, A, B) into (N, B, A); matrix by matrix, twice as fast as permuting the whole."""
+    for source, target in zip(sources, targets, strict=True):
+        target.copy_(source.t())
 
 
 @dataclass(frozen=True)
@@ -187,8 +203,7 @@ class _Tiles:
         pixels = maps.permute(0, 2, 3, 1)
         if not maps.is_contiguous(memory_format=torch.channels_last):
             pixels = torch.empty_like(pixels, memory_format=torch.contiguous_format)
-            for source, target in zip(maps, pixels, strict=True):
-                target.flatten(0, 1).copy_(source.flatten(1).t())
+            _transpose(maps.flatten(2), pixels.flatten(1, 2))
         right, below = columns - margin - self.width, rows - margin - self.height
         return F.pad(pixels, (0, 0, margin, right, margin, below)).contiguous()
 
