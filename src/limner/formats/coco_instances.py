@@ -4,6 +4,7 @@ import json
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -110,12 +111,12 @@ class CocoInstances(ObjectSource):
         values = {number: known.values[0] for number, known in file.categories.items()}
         self._files.append(_File(file.path, file.annotations.chosen(order), values))
         label, split = (self.root / file.path,), file.split
-        for place, image in enumerate(file.images.values()):
+        number, json_path = len(self._files) - 1, str(file.path)
+        for image, (first, last) in zip(file.images.values(), pairwise(bounds), strict=True):
             if path := there.get(image.id):
-                entry = f"{file.path}#{image.id}"
-                size = image.height or 0, image.width or 0
-                self._places[entry] = len(self._files) - 1, bounds[place], bounds[place + 1], *size
-                name = str(path).removesuffix(path.suffix)
+                entry = f"{json_path}#{image.id}"
+                self._places[entry] = number, first, last, image.height or 0, image.width or 0
+                name = posixpath.splitext(str(path))[0]
                 yield path, Record(name, self.root / path, label, split, entry=entry)
 
     def kept(self) -> dict[str, npt.NDArray[Any]] | None:

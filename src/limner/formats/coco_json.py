@@ -148,9 +148,12 @@ def _image(row: dict[str, Any], path: Path) -> CocoImage:
     number, name = plain_id(row.get("id")), row.get("file_name") or _of_url(row.get("coco_url"))
     if number is None or not isinstance(name, str) or not name:
         raise _unreadable(path, f"an image without `id` or `file_name`: {str(row)[:80]}")
-    sides = [plain_id(row.get(side)) for side in ("height", "width")]
-    height, width = (side if isinstance(side, int) and side > 0 else None for side in sides)
-    return CocoImage(number, name.replace("\\", "/"), height, width)
+    return CocoImage(number, name.replace("\\", "/"), _side(row.get("height")), _side(row.get("width")))
+
+
+def _side(value: object) -> int | None:
+    side = plain_id(value)
+    return side if isinstance(side, int) and side > 0 else None
 
 
 def _of_url(url: object) -> str:
