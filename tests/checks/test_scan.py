@@ -59,6 +59,16 @@ def test_thumbnail_means_are_the_mean_grey_of_each_cell(make_source):
     np.testing.assert_allclose(facts.thumbnail_means, expected, atol=1e-5)
 
 
+def test_the_cells_of_a_large_image_are_those_of_its_pixels(make_source, rng):
+    image = rng.integers(256, size=(1040, 1300, 3), dtype=np.uint8)  # halved once on the way
+    image[:, :650] //= 4
+    (facts,) = scan(make_source({"a": (image, None)})).images
+    columns = np.linspace(0, 1300, 9)
+    for x in (0, 2, 5, 7):  # cells of 162.5 columns: their inner pixels are nearly all of them
+        cell = image[130:260, int(np.ceil(columns[x])) : int(columns[x + 1])]
+        assert abs(facts.thumbnail_means[1, x] * 255 - cell.mean()) < 1
+
+
 def test_thumbnail_means_of_sixteen_bits_are_stretched(make_source):
     image = np.full((64, 64), 1000, np.uint16)
     image[:, 32:] = 3000

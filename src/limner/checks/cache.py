@@ -21,7 +21,7 @@ from limner.core.host import cache_folder
 from limner.core.sample import Record
 from limner.formats.source import Source
 
-VERSION = 7
+VERSION = 8
 """Raise it whenever a measurement changes: older entries are then read anew."""
 
 _ARRAYS: dict[str, npt.DTypeLike] = {"thumbnail_means": np.float32, "thumbnail": np.uint8}

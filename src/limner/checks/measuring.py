@@ -29,6 +29,7 @@ MIN_GRID_SHARE = 0.02
 
 _SAMPLE = 1_000_000
 _FEW = 1000
+_HALVED_ABOVE = 16 * THUMBNAIL
 
 
 def digest(image: Image) -> str:
@@ -80,9 +81,18 @@ def _reduced(image: Image) -> npt.NDArray[np.float32]:
         image = image.astype(np.float32)
     if min(image.shape[:2]) < THUMBNAIL or image.shape[-1] > MAX_RESIZED_CHANNELS:
         return np.stack([_reduced_plane(image[..., c]) for c in range(image.shape[-1])], -1)
+    while _can_be_halved(image):  # four times as fast; each rounds up, by an eighth of a grey level
+        image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     # All channels at once: taking them apart costs more than reducing them.
     small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32).reshape(THUMBNAIL, THUMBNAIL, -1)
+
+
+def _can_be_halved(image: Image) -> bool:
+    """Tell whether the means of 2 x 2 pixels leave enough of them for the cells."""
+    height, width = image.shape[:2]
+    is_even = height % 2 == width % 2 == 0
+    return image.dtype == np.uint8 and is_even and min(height, width) >= _HALVED_ABOVE
 
 
 def _reduced_plane(channel: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -166,7 +166,7 @@ def _offsets(content: bytes, annotations: Sequence[msgspec.Raw]) -> tuple[Offset
 
 
 def _lengths(texts: Sequence[msgspec.Raw]) -> Offsets:
-    return np.fromiter(map(len, map(memoryview, texts)), np.int64, len(texts))
+    return np.array([len(memoryview(text)) for text in texts], np.int64)
 
 
 def _fits(content: bytes, starts: Offsets, stops: Offsets, gap: int) -> bool:
