@@ -31,11 +31,13 @@ class Key:
         name: What the colour means.
         color: As painted.
         instead: Latin text for machines without a font for `name`.
+        is_hatched: It is painted as stripes.
     """
 
     name: str
     color: RGB
     instead: str = ""
+    is_hatched: bool = False
 
 
 def color_map(labels: LabelMap, table: LabelTable) -> RGBImage:
@@ -121,7 +123,7 @@ def class_keys(table: LabelTable, *maps: LabelMap) -> list[Key]:
         for index, name in enumerate(table.names)
         if present[index] and index != table.background_index
     ]
-    return keys + ([Key("ignored", IGNORED_COLOR)] if present[IGNORE_INDEX] else [])
+    return keys + ([Key("ignored", IGNORED_COLOR, is_hatched=True)] if present[IGNORE_INDEX] else [])
 
 
 def outcome_keys(table: LabelTable) -> list[Key]:

@@ -8,7 +8,7 @@ from PIL import Image as PILImage
 from PIL import ImageDraw
 
 from limner.core.labels import RGB
-from limner.drawing.colors import Key
+from limner.drawing.colors import Key, hatch
 from limner.drawing.display import RGBImage
 from limner.drawing.fonts import FONT_SIZE, Font, lettering
 
@@ -62,7 +62,11 @@ def draw_keys(draw: ImageDraw.ImageDraw, keys: Sequence[Key], y: int) -> None:
     """Draw one row of a legend, its top at `y`."""
     x = GAP
     for key in keys:
-        draw.rounded_rectangle((x, y + 3, x + FONT_SIZE, y + 3 + FONT_SIZE), 3, fill=key.color, outline=FAINT)
+        box = x, y + 3, x + FONT_SIZE, y + 3 + FONT_SIZE
+        draw.rounded_rectangle(box, 3, fill=PAPER if key.is_hatched else key.color, outline=FAINT)
+        if key.is_hatched:
+            stripes = hatch((FONT_SIZE - 3, FONT_SIZE - 3)).astype(np.uint8) * 255
+            draw.bitmap((x + 2, y + 5), PILImage.fromarray(stripes), fill=key.color)
         name, font = _written(key)
         draw.text((x + FONT_SIZE + 7, y), name, fill=INK, font=font)
         x += _key_width(key)
