@@ -189,6 +189,16 @@ def test_refusals(cells, tmp_path):
         limner.convert(cells, tmp_path / "full", to="paired-folders")
 
 
+def test_labels_whose_images_are_gone_are_no_dataset(cells, tmp_path):
+    labels = tmp_path / "labels"
+    limner.convert(cells, labels, to="labelme")
+    for image in [p for p in labels.rglob("*") if p.suffix in (".png", ".jpg")]:
+        image.unlink()
+    with pytest.raises(DataError, match=r"no image to limner.convert(.|\n)*images are not there"):
+        limner.convert(labels, tmp_path / "there", to="yolo")
+    assert not (tmp_path / "there").exists()
+
+
 def test_on_the_command_line(cells, tmp_path):
     done = CliRunner().invoke(app, ["convert", str(cells), str(tmp_path / "out"), "--to", "voc", "--lossy"])
     assert done.exit_code == 0, done.output

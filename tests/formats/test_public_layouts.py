@@ -195,6 +195,13 @@ def test_drive_ignores_what_the_camera_did_not_see(make_tree) -> None:
     assert all("mask" in r.valid_region.parent.name for r in source.records)
 
 
+def test_drive_without_drawings_does_not_take_the_field_of_view_for_them(make_tree) -> None:
+    """The test set is handed out so: its masks are where the camera saw anything."""
+    tree = {"images/01_test.tif": PHOTO, "mask/01_test_mask.gif": TWO}
+    with pytest.raises(DataError, match=r"01_test_mask\.gif(.|\n)*field of view(.|\n)*1st_manual"):
+        open_source(make_tree(tree))
+
+
 def test_stare_takes_the_first_observer(make_tree) -> None:
     root = make_tree({})
     for folder, name, pixels in (

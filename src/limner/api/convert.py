@@ -141,6 +141,15 @@ def _free(target: Path, source: Path) -> Path:
 
 def _settled(checked: CheckResult, *, mend: bool) -> tuple[Source, LabelTable]:
     """Return the source and its classes, as proposed where that is wanted."""
+    if not checked.source.records:
+        raise DataError(
+            describe(
+                "There is no image to convert",
+                where=checked.source.root,
+                found="label files whose images are not there" if checked.findings else "no image",
+                mend="Run `limner check`, which names what is missing.",
+            )
+        )
     if checked.labels is not None:
         return checked.source, checked.labels
     if mend and checked.proposed_labels is not None:

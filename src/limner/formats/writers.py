@@ -88,7 +88,7 @@ TRAITS = {
     "unlabelled": "images that have no mask",
     "unreadable": "images or masks that cannot be read, or whose sizes differ",
     "unknown-classes": "objects of a class that nobody defined",
-    "defects": "annotations that draw nothing",
+    "defects": "annotations that cannot be used",
     "repeated": "objects that are drawn twice",
     "duplicates": "copies of a picture, to the last pixel, with equal labels",
 }
