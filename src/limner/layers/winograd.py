@@ -6,6 +6,8 @@ a matrix product a point, and the points back to tiles of 4x4. The same sums in 
 result is within 1e-4 of its standard deviation. Dilated kernels see d x d interleaved images.
 """
 
+import math
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +96,22 @@ class WinogradConv2d(nn.Conv2d):
         return pixels >= MIN_PIXELS and maps.shape[0] * rows * columns <= MAX_WASTE * pixels
 
 
+class _Scratch(threading.local):
+    """Memory for what no call leaves behind: fresh pages would cost three times the arithmetic on them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Tensor] = {}
+
+    def of(self, purpose: str, *shape: int) -> Tensor:
+        """Return a float32 tensor of any content; the last one for this purpose loses its own."""
+        size = math.prod(shape)
+        if purpose not in self._kept or self._kept[purpose].numel() < size:
+            self._kept[purpose] = torch.empty(size)
+        return self._kept[purpose][:size].view(shape)
+
+
+_SCRATCH = _Scratch()
+
 _Gradients = tuple[Tensor | None, Tensor | None, None]
 
 
@@ -124,7 +142,7 @@ class _Convolution(torch.autograd.Function):
         seen, of_out = tiles.spread(maps, margin=ctx.dilation), tiles.spread(gradient, margin=0)
         at_points = _kernels_to_points(kernels)
         of_seen = torch.zeros_like(seen) if wants_maps else None
-        of_kernels = torch.zeros_like(at_points) if wants_kernels else None
+        of_kernels = _SCRATCH.of("gradients of kernels", *at_points.shape).zero_() if wants_kernels else None
         for strip in tiles.strips(widest=max(in_channels, out_channels)):
             of_points = (TILE.t() @ strip.cut(of_out, OUT)).view(IN * IN, -1, out_channels)
             if of_kernels is not None:
@@ -145,8 +163,10 @@ def _pixels_to_points(pixels: Tensor, strip: "_Strip") -> Tensor:
 
 
 def _kernels_to_points(kernels: Tensor) -> Tensor:
-    """Take kernels (K, C, 3, 3) to (36, K, C)."""
-    return (KERNEL @ kernels.permute(2, 3, 0, 1).reshape(9, -1)).view(IN * IN, *kernels.shape[:2])
+    """Take kernels (K, C, 3, 3) to (36, K, C), which stand until the next ones are taken there."""
+    points = _SCRATCH.of("kernels", IN * IN, *kernels.shape[:2])
+    torch.mm(KERNEL, kernels.permute(2, 3, 0, 1).reshape(9, -1), out=points.view(IN * IN, -1))
+    return points
 
 
 def _kernels_from_points(points: Tensor) -> Tensor:
