@@ -115,6 +115,10 @@ EXAMPLES: dict[str, Mapping[str, object]] = {
 }
 CLASSES: dict[str, Mapping[str, object]] = {
     "class-folders": {f"train/{kind}/{n}.png": PICTURE for kind in ("ñ 1", "b") for n in (1, 2)},
+    "labelme-flags": {
+        "é 1.png": PICTURE,
+        "é 1.json": '{"flags": {"ñ": true, "b": false}, "shapes": [], "imagePath": "é 1.png"}',
+    },
     "class-list": {"é 1.png": PICTURE, "all.txt": "é 1.png ñ\n"},
 }
 """Formats that give a class for the whole image."""

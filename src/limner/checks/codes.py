@@ -61,6 +61,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "annotation-image-unknown": Code(_W, "An annotation belongs to an image that is not listed."),
         "annotation-listed-twice": Code(_W, "An annotation id stands twice; both are taken."),
         "annotation-malformed": Code(_W, "An annotation lacks a key or holds no numbers; it is left out."),
+        "flags-unclear": Code(_W, "labelme: an image has no flag set, or several; it is left out."),
         "annotation-without-mask": Code(_W, "An annotation has a box and no mask; it is left out."),
         "boxes-only": Code(_N, "Not one annotation has a mask: these are labels for detection."),
         "box-zero-size": Code(_W, "A box has no width or no height; it is left out."),

@@ -24,6 +24,7 @@ from limner.formats.index_cache import Dates, keep, recall
 from limner.formats.instance_masks import InstanceMasks
 from limner.formats.label_studio import LabelStudio
 from limner.formats.labelme import Labelme
+from limner.formats.labelme_flags import LabelmeFlags
 from limner.formats.listed_pairs import ListedPairs
 from limner.formats.mapillary_vistas import MapillaryVistas, MapillaryVistas12
 from limner.formats.mmocr_text import MmocrText
@@ -55,7 +56,7 @@ FORMATS: dict[str, type[Source]] = {
         *(MmocrText, IcdarText),
         *(Voc, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
         # Where masks lie beside drawings, the masks are what somebody exported to be trained on.
-        *(Cvat, Labelme, LabelStudio, VocBoxes, Yolo),
+        *(Cvat, LabelmeFlags, Labelme, LabelStudio, VocBoxes, Yolo),
         *(ClassLists, ClassFolders),
     )
 }

@@ -57,7 +57,7 @@ class AnnotationFiles(ObjectSource):
 
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
         """Yield a record for each image with a label file, and for those beside it without one."""
-        finder = _Stems(tree.images)
+        finder = StemFinder(tree.images)
         names = _Names()
         taken: set[PurePosixPath] = set()
         files = self.label_files(self.root, tree)
@@ -123,13 +123,14 @@ def split_of(path: PurePosixPath) -> str | None:
     return next((s for part in reversed(path.parts[:-1]) if (s := split_of_folder(part))), None)
 
 
-class _Stems:
+class StemFinder:
     """Finds the image of a label file: of its name or the stated one, with most folders in common."""
 
     def __init__(self, images: Iterable[PurePosixPath]) -> None:
         self._by_stem = NameIndex((image.stem, image) for image in images)
 
     def find(self, label: PurePosixPath, stated: str) -> PurePosixPath | None:
+        """Return the image of a label file that calls it `stated` (or nothing); None where there is none."""
         name = PurePosixPath(stated.replace("\\", "/"))
         found = self._by_stem.find(label.stem, name.stem)
         folders = Counter(label.parts[:-1])

@@ -108,6 +108,7 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     "annotation-image-unknown": (_W, "an id that `images` lists", "Left out. " + _EXPORT),
     "annotation-listed-twice": (_W, "each annotation id once", "Both are taken: look whether one is a copy."),
     "annotation-malformed": (_W, "`image_id`, `category_id` and `segmentation`", "Left out. " + _EXPORT),
+    "flags-unclear": (_W, "one flag that is set", "Left out. Set the one flag that matters in labelme."),
     "annotation-without-mask": (_W, "a polygon or an RLE", "Left out; a box alone draws no mask."),
     "boxes-only": (
         _N,
