@@ -19,7 +19,7 @@ from limner.formats.split_lists import apply_split_lists, lists_beside
 
 @dataclass(frozen=True)
 class _File:
-    """What one JSON says: the flags that are set, its image, and whether it has shapes or the image itself."""
+    """What one JSON says: its flags that are set, its image, whether it has shapes or holds the image."""
 
     path: PurePosixPath
     flags: tuple[str, ...] = ()
