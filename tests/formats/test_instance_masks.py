@@ -92,3 +92,29 @@ def test_numbered_pairs_are_pairs(make_tree) -> None:
     files: dict[str, object] = {f"images/seq_{n}.png": np.full((4, 5, 3), n, np.uint8) for n in range(4)}
     files |= {f"masks/seq_{n}.png": spot(n, 0) for n in range(4)}
     assert isinstance(open_source(make_tree(files)), PairedFolders)
+
+
+def test_masks_beside_the_image_as_in_busi(make_tree) -> None:
+    """One lesion a file; the second of an image is ``_mask_1``, and a healthy image has an empty mask."""
+    photo = np.full((4, 5, 3), 90, np.uint8)
+    tree = {f"{kind}/{kind} ({n}).png": photo for kind in ("benign", "normal") for n in (1, 2)}
+    tree |= {f"benign/benign ({n})_mask.png": spot(0, n) for n in (1, 2)}
+    tree |= {f"normal/normal ({n})_mask.png": 0 * spot(0, 0) for n in (1, 2)}
+    source = open_source(make_tree({**tree, "benign/benign (2)_mask_1.png": spot(3, 3)}))
+    assert source.name == "instance-masks"
+    both = {r.name: source.read_segments(r) for r in source.records}
+    assert [r.split for r in source.records] == [None] * 4
+    assert {name: (s.labels == 1).sum() for name, s in both.items()} == {
+        "benign/benign (1)": 1,
+        "benign/benign (2)": 2,
+        "normal/normal (1)": 0,
+        "normal/normal (2)": 0,
+    }
+    values = source.read_values(source.records[1])
+    assert np.argwhere(values).tolist() == [[0, 2], [3, 3]]
+
+
+def test_one_mask_beside_each_image_is_a_pair(make_tree) -> None:
+    photo = np.full((4, 5, 3), 90, np.uint8)
+    tree = {"a_1.png": photo, "a_1_mask.png": spot(0, 0), "a_2.png": photo, "a_2_mask.png": spot(0, 1)}
+    assert open_source(make_tree(tree)).name == "paired-folders"

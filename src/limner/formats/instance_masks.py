@@ -1,6 +1,7 @@
 """One mask file an instance: in a folder for each image, or named after its image.
 
-``ID/images/*.png`` with ``ID/masks/*.png``; ``images/ID.jpg`` with ``masks/ID/*.png`` or ``masks/ID_7.png``.
+``ID/images/*.png`` with ``ID/masks/*.png``; ``images/ID.jpg`` with ``masks/ID/*.png`` or ``masks/ID_7.png``;
+and, as in BUSI's ultrasound images, ``ID.png`` with ``ID_mask.png``, ``ID_mask_1.png``, ... beside it.
 """
 
 import re
@@ -25,6 +26,7 @@ from limner.formats.split_lists import apply_split_lists, lists_beside
 
 _IMAGES, _MASKS = "images", "masks"
 _NUMBER = re.compile(r"[_\-. ](?:(?:mask|inst|instance|obj|object)[_\-. ]?)?\d+$", re.IGNORECASE)
+_BESIDE = re.compile(r"(?P<image>.+)_mask(_\d+)?", re.IGNORECASE)
 _TRIED = 20
 
 
@@ -39,7 +41,8 @@ class InstanceMasks(Source):
     tasks = ("semantic", "instance", "panoptic", "detection")
     overlaps_are_usual = False
     title = (
-        "one mask an instance: ID/images/ with ID/masks/, or images/ID.jpg with masks/ID/ or masks/ID_7.png"
+        "one mask an instance: ID/images/ with ID/masks/, or images/ID.jpg with masks/ID/ or masks/ID_7.png, "
+        "or ID.png with ID_mask.png, ID_mask_1.png"
     )
 
     @classmethod
@@ -90,11 +93,13 @@ class InstanceMasks(Source):
     def read_segments(self, record: Record) -> Segments:
         """Read every instance as a segment of value 1, and what none covers as one of value 0.
 
+        A mask without a pixel is no instance: so images that show nothing are labelled.
+
         Raises:
             DataError: A mask cannot be read, or its size differs from the others'.
         """
-        masks = list(_masks(record))
-        rest = ~np.any(masks, axis=0)
+        found = list(_masks(record))
+        masks, rest = [mask for mask in found if mask.any()], ~np.any(found, axis=0)
         return segments_of([*masks, rest], [1] * len(masks) + [0], shape=rest.shape)
 
     def declared_labels(self) -> LabelTable | None:
@@ -130,8 +135,9 @@ Groups = dict[PurePosixPath, tuple[list[PurePosixPath], list[PurePosixPath]]]
 
 def _groups(tree: FileTree) -> Groups:
     folders = _image_folders(tree)
-    named = {} if _are_instances(folders) else _by_name(tree)
-    return named if _are_instances(named) else folders
+    if _are_instances(folders):
+        return folders
+    return next((groups for groups in (_by_name(tree), _beside(tree)) if _are_instances(groups)), folders)
 
 
 def _are_instances(groups: Groups) -> bool:
@@ -160,6 +166,22 @@ def _by_name(tree: FileTree) -> Groups:
     for key, mask in masks:
         image = images.get(key)
         groups.setdefault(image.with_suffix("") if image else mask, ([], []))[1].append(mask)
+    return groups
+
+
+def _beside(tree: FileTree) -> Groups:
+    """Return image without suffix -> the image and the masks beside it; nothing where none has several."""
+    if not any("_mask_" in stem.casefold() for stem in tree.stems):
+        return {}
+    known = {path.with_suffix("") for path in tree.images}
+    groups: Groups = {}
+    for path in tree.images:
+        named = _BESIDE.fullmatch(path.stem)
+        image = path.with_name(named["image"]) if named else path
+        if image in known:
+            groups.setdefault(image, ([], []))[1].append(path)
+        else:
+            groups.setdefault(path.with_suffix(""), ([], []))[0].append(path)
     return groups
 
 
