@@ -187,10 +187,11 @@ def test_a_test_set_without_masks_is_a_note(tmp_path: Path) -> None:
 
 def test_several_masks_of_one_image_are_ambiguous(tmp_path: Path) -> None:
     files = ["benign (1).png", "benign (1)_mask.png", "benign (2).png", "benign (2)_mask.png"]
-    source = open_source(touch(tmp_path, *files, "benign (2)_seg.png"))
+    root = touch(tmp_path, *files, "benign (2)_mask_1.png")
+    source = open_source(root, settings(format="paired-folders"))  # else they are taken for instances
     assert pairs(source) == {"benign (1).png": "benign (1)_mask.png", "benign (2).png": None}
     finding = next(f for f in source.findings if f.code == "ambiguous-pairing")
-    assert "benign (2)_mask.png or benign (2)_seg.png" in finding.found
+    assert "benign (2)_mask.png or benign (2)_mask_1.png" in finding.found
 
 
 def test_two_complete_label_folders_are_told(tmp_path: Path) -> None:
