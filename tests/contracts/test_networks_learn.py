@@ -1,4 +1,4 @@
-"""Every network learns: four images of CamVid are overfitted in the number of steps that stands here.
+"""Every network learns: four images of CamVid are overfitted in about the number of steps that stands here.
 
 Images at a third of their size (160x120), AdamW at 1e-3 without weight decay, batches of all four, the
 losses as training has them, side heads included. Takes some minutes: run it with `pytest -m long`.
@@ -15,8 +15,6 @@ from limner.core.plan import LossPlan, LossTerm
 from limner.decoding.semantic import semantic_labels
 from limner.networks import NETWORKS, build_network
 from limner.tasks.semantic import SemanticTask
-
-pytestmark = pytest.mark.long
 
 NUM_CLASSES, VOID, IGNORED = 11, 11, 255
 # Small ones of each: the smallest backbone where there is a choice, narrow where the widths are.
@@ -47,24 +45,48 @@ OPTIONS = {
         "image_size": 160,
     },
 }
-# The first multiple of 20 steps after which more than 95 % of the pixels were right, and a half more; of the
-# networks that have been measured so far.
+# The first multiple of 20 steps after which more than 95 % of the pixels were right.
 STEPS = {
-    "fcn": 150,
-    "unet": 360,
-    "segnet": 330,
-    "resunet": 180,
-    "encoder-unet": 180,
-    "semantic-fpn": 150,
-    "segformer": 210,
-    "vit": 420,
-    "per-pixel": 210,
-    "maskformer": 390,
-    "mask2former": 150,
-    "eomt": 150,
-    "resunetplusplus": 120,
-    "transunet": 120,
+    "fcn": 100,
+    "unet": 240,
+    "segnet": 220,
+    "resunet": 120,
+    "unetplusplus": 180,
+    "resunetplusplus": 80,
+    "encoder-unet": 120,
+    "semantic-fpn": 100,
+    "gcn": 100,
+    "pspnet": 140,
+    "deeplabv3": 140,
+    "deeplabv3plus": 80,
+    "denseaspp": 40,
+    "psanet": 160,
+    "upernet": 120,
+    "ocnet": 140,
+    "danet": 120,
+    "ccnet": 140,
+    "ann": 160,
+    "emanet": 200,
+    "gff": 120,
+    "enet": 520,
+    "espnet": 420,
+    "bisenetv1": 160,
+    "bisenetv2": 80,
+    "pranet": 0,
+    "infnet": 400,
+    "caranet": 0,
+    "setr": 240,
+    "segformer": 140,
+    "transunet": 80,
+    "vit": 280,
+    "per-pixel": 140,
+    "maskformer": 260,
+    "mask2former": 100,
+    "eomt": 100,
 }
+MARGIN = 1.5
+"""Other machines add up in another order, so that learning takes another way."""
+EVERY = 20
 
 
 @pytest.fixture(scope="module")
@@ -80,16 +102,24 @@ def four_images(shared_data):
     return Batch((pixels - 110) / 70, truth, tuple(p.stem for p in paths))
 
 
+def test_every_network_has_its_number() -> None:
+    assert list(STEPS) == [name for name, entry in NETWORKS.items() if 2 in entry.spatial_dims]
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("name", STEPS)
 def test_four_images_are_learned_by_heart(four_images, name):
     torch.manual_seed(0)
     network, task = build(name)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.0)
-    for _ in range(STEPS[name]):
+    right = 0.0
+    for step in range(1, round(MARGIN * STEPS[name]) + 1):
         optimizer.zero_grad()
         task.loss(network.train()(four_images.images), four_images).total.backward()
         optimizer.step()
-    assert pixel_accuracy(network, four_images) > 0.95
+        if step % EVERY == 0 and (right := pixel_accuracy(network, four_images)) > 0.95:
+            return
+    pytest.fail(f"{right:.1%} of the pixels are right after {step} steps")
 
 
 def build(name):

@@ -17,6 +17,7 @@ TOLERANCE = 2e-4
 @pytest.fixture(autouse=True)
 def _small_layers_take_part(monkeypatch):
     monkeypatch.setattr(winograd, "MIN_CHANNELS", 2)
+    monkeypatch.setattr(winograd, "MIN_OUT_CHANNELS", 2)
     monkeypatch.setattr(winograd, "MIN_PIXELS", 1)
 
 
@@ -93,6 +94,10 @@ def test_other_convolutions_are_left_alone(options):
 def test_narrow_layers_and_small_maps_go_the_direct_way(monkeypatch):
     monkeypatch.setattr(winograd, "MIN_CHANNELS", 80)
     assert use_winograd(nn.Conv2d(128, 128, 3, padding=1)) == 0
+    monkeypatch.setattr(winograd, "MIN_OUT_CHANNELS", 160)
+    assert use_winograd(nn.Conv2d(1024, 128, 3, padding=1)) == 0
+    assert use_winograd(nn.Conv2d(128, 1024, 3, padding=1)) == 1
+    monkeypatch.setattr(winograd, "MIN_OUT_CHANNELS", 2)
     monkeypatch.setattr(winograd, "MIN_CHANNELS", 2)
     monkeypatch.setattr(winograd, "MIN_PIXELS", 2048)
     direct, fast = direct_and_fast()

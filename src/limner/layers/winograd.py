@@ -21,6 +21,8 @@ OUT, IN = 4, 6
 """Pixels a side of a tile, and of the part of the image that it sees."""
 MIN_CHANNELS = 80
 """Of in * out / (in + out): narrower layers lose more on the way to the points and back than they save."""
+MIN_OUT_CHANNELS = 160
+"""What a layer reads is taken to the points three times a step, and that pays by how much it writes of it."""
 MIN_PIXELS = 2048
 """Of all maps of a batch: fewer cost less than taking the kernels to the points."""
 MAX_WASTE = 1.5
@@ -75,6 +77,7 @@ def _fits(layer: nn.Conv2d) -> bool:
         and layer.padding == layer.dilation
         and layer.padding_mode == "zeros"
         and wide >= MIN_CHANNELS
+        and layer.out_channels >= MIN_OUT_CHANNELS
     )
 
 
