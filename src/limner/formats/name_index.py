@@ -28,8 +28,10 @@ class NameIndex:
 
     def find(self, *names: str) -> list[PurePosixPath]:
         """Return the files of the first name that has any, as it is written or else loosely."""
-        exact = next((found for name in names if (found := self._exact.get(name))), None)
-        return exact or next((found for name in names if (found := self._by_loose_name(name))), [])
+        for name in names:  # nearly always the first
+            if found := self._exact.get(name):
+                return found
+        return next((found for name in names if (found := self._by_loose_name(name))), [])
 
     def _by_loose_name(self, name: str) -> list[PurePosixPath]:
         written = self._loose.get(_loose(name), [])
