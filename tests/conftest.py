@@ -110,7 +110,11 @@ def authors_state(authors_names):
         names = authors_names(resnet=((2, 2, 2, 2), 2), pixel_layers=1, decoder_layers=1)
         return {name: ours[our_name(name, DETECTRON2)] for name in names}, network
 
-    return make
+    def fresh(num_classes=3):  # a table of its own for each test, which may take tensors out
+        state, network = make(num_classes)
+        return dict(state), network
+
+    return fresh
 
 
 @pytest.fixture
