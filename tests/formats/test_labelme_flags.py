@@ -61,6 +61,25 @@ def test_shapes_are_objects_though_there_are_flags(make_tree):
     assert open_source(make_tree(tree)).name == "labelme"
 
 
+def test_one_shape_after_many_empty_images_makes_them_objects(make_tree):
+    """Projects with flags such as "checked" may begin with images that show nothing."""
+    shape = {"label": "ear", "points": [[1, 1], [5, 1], [5, 4]], "shape_type": "polygon", "group_id": None}
+    names = [f"{n:02}" for n in range(30)]
+    tree: dict[str, object] = {f"{name}.jpg": PHOTO for name in names}
+    tree |= {f"{name}.json": written(f"{name}.jpg", "cat") for name in names}
+    source = open_source(make_tree({**tree, "29.json": written("29.jpg", "cat", shapes=(shape,))}))
+    assert (source.name, len(source.records)) == ("labelme", 30)
+
+
+def test_an_image_of_two_files_is_said(make_tree):
+    tree = {"a/x.jpg": PHOTO, "a/x.json": written("x.jpg", "cat"), "b/x.json": written("x.jpg", "dog")}
+    source = open_source(make_tree(tree))
+    assert [(r.name, source.class_names[source.read_class(r)]) for r in source.records] == [
+        ("a/x.jpg", "cat")
+    ]
+    assert [f.where for f in source.findings if f.code == "image-in-two-files"] == ["b/x.json"]
+
+
 def test_images_inside_the_json(make_tree):
     stored = BytesIO()
     Image.fromarray(PHOTO).save(stored, "PNG")

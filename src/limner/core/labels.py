@@ -311,6 +311,11 @@ DISTINCT_COLORS: tuple[RGB, ...] = (
 """Black for a background, then colours that stand out on tissue, on dark fluorescence and on streets."""
 
 
+def alphabetical(names: Iterable[str]) -> tuple[str, ...]:
+    """Return class names in the order that numbers them where nothing else does; capitals do not count."""
+    return tuple(sorted(names, key=lambda name: (name.casefold(), name)))
+
+
 def distinct_color(index: int) -> RGB:
     """Return the drawing colour of class number `index` where nobody named one.
 

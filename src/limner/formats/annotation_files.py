@@ -57,9 +57,8 @@ class AnnotationFiles(ObjectSource):
 
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
         """Yield a record for each image with a label file, and for those beside it without one."""
-        finder = StemFinder(tree.images)
+        finder = ImagesOfFiles(tree.images)
         names = _Names()
-        taken: set[PurePosixPath] = set()
         files = self.label_files(self.root, tree)
         if not files:
             raise self._no_files(tree)
@@ -69,25 +68,17 @@ class AnnotationFiles(ObjectSource):
                 found = self.read_file(path, problems)
             except DataError as refused:
                 error = refused
-            image = finder.find(path, found.image_name if found else "")
-            image = path if image is None and found and found.holds_image else image
+            stated, holds_image = (found.image_name, found.holds_image) if found else ("", False)
+            image = finder.claim(path, stated, holds_image=holds_image, problems=problems)
             if image is None:
-                stated = found.image_name if found else ""
-                problems.add(
-                    "annotation-without-image", str(path), f"no {stated or f'image {path.stem}'} on disk"
-                )
                 continue
-            if image in taken:
-                problems.add("image-in-two-files", str(path), f"{image} has another label file too")
-                continue
-            taken.add(image)
             name = names.of(image)
             if error is not None:
                 self.keep_error(name, error)
             elif found is not None:
                 self.keep(name, found.drawn, found.size, where=str(path), file=str(path))
             yield Record(name, self.root / image, (self.root / path,), split_of(image) or split_of(path))
-        yield from self._without_file(tree, taken, names, problems)
+        yield from self._without_file(tree, finder.taken, names, problems)
 
     def _no_files(self, tree: FileTree) -> DataError:
         others = [str(self.root / path) for path in tree.others if path.suffix.lower() == self.suffix]
@@ -123,14 +114,40 @@ def split_of(path: PurePosixPath) -> str | None:
     return next((s for part in reversed(path.parts[:-1]) if (s := split_of_folder(part))), None)
 
 
-class StemFinder:
-    """Finds the image of a label file: of its name or the stated one, with most folders in common."""
+class ImagesOfFiles:
+    """Finds the image of each label file: of its name or the stated one, with most folders in common.
+
+    Attributes:
+        taken: Those that have been found.
+    """
 
     def __init__(self, images: Iterable[PurePosixPath]) -> None:
+        self.taken: set[PurePosixPath] = set()
         self._by_stem = NameIndex((image.stem, image) for image in images)
 
-    def find(self, label: PurePosixPath, stated: str) -> PurePosixPath | None:
-        """Return the image of a label file that calls it `stated` (or nothing); None where there is none."""
+    def claim(
+        self, label: PurePosixPath, stated: str, *, holds_image: bool, problems: Problems
+    ) -> PurePosixPath | None:
+        """Return the image of a label file; None, which is said, where it has none or another file has it.
+
+        Args:
+            label: The label file.
+            stated: What it calls its image, or nothing.
+            holds_image: It carries the image itself, should there be none beside it.
+            problems: Takes what is wrong.
+        """
+        image = self._find(label, stated) or (label if holds_image else None)
+        if image is None:
+            found = f"no {stated or f'image {label.stem}'} on disk"
+            problems.add("annotation-without-image", str(label), found)
+        elif image in self.taken:
+            problems.add("image-in-two-files", str(label), f"{image} has another label file too")
+        else:
+            self.taken.add(image)
+            return image
+        return None
+
+    def _find(self, label: PurePosixPath, stated: str) -> PurePosixPath | None:
         name = PurePosixPath(stated.replace("\\", "/"))
         found = self._by_stem.find(label.stem, name.stem)
         folders = Counter(label.parts[:-1])

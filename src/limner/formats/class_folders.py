@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding, Severity
+from limner.core.labels import alphabetical
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import read_folder_name
@@ -54,7 +55,7 @@ class ClassFolders(ImageClasses):
         tree = list_files(self.root)
         places = _places(tree)
         counts = Counter(place.name for place in places)
-        self.class_names = tuple(sorted(counts, key=lambda name: (name.casefold(), name)))
+        self.class_names = alphabetical(counts)
         number = {name: i for i, name in enumerate(self.class_names)}
         records = tuple(
             Record(

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.labels import alphabetical
 from limner.core.sample import Record
 from limner.formats.annotation_files import split_of
 from limner.formats.file_tree import FileTree, list_files
@@ -108,7 +109,7 @@ class ClassLists(ImageClasses):
         """Return class as written -> number from 0, and what was found out, in words."""
         found = sorted(set(labels))
         if not all(re.fullmatch(r"\d+(\.0+)?", label) for label in found):
-            self.class_names = tuple(sorted(found, key=lambda name: (name.casefold(), name)))
+            self.class_names = alphabetical(found)
             return {
                 name: i for i, name in enumerate(self.class_names)
             }, "Classes are words, numbered by the alphabet."

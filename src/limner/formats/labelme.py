@@ -50,17 +50,10 @@ class Labelme(AnnotationFiles):
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:
         """Return the JSON files of folders in which one of the first is labelme's."""
-        by_folder: dict[PurePosixPath, list[PurePosixPath]] = {}
-        for path in tree.others:
-            if path.suffix.casefold() == ".json":
-                by_folder.setdefault(path.parent, []).append(path)
-        return [
-            path
-            for paths in by_folder.values()
-            if any(_is_labelme(root / path) for path in paths[:LOOKED_AT])
-            for path in paths
-            if len(paths) > LOOKED_AT or _is_labelme(root / path) or not _is_json(root / path)
-        ]
+        if "labelme" not in tree.remembered:
+            tree.remembered["labelme"] = _label_files(root, tree)
+        found: Sequence[PurePosixPath] = tree.remembered["labelme"]
+        return found
 
     def class_order(self, names: Iterable[str]) -> list[str]:
         """Take the order of labelme's own list where it has all the names."""
@@ -124,6 +117,20 @@ class Labelme(AnnotationFiles):
             is_difficult="difficult" in flags,
             name=name,
         )
+
+
+def _label_files(root: Path, tree: FileTree) -> list[PurePosixPath]:
+    by_folder: dict[PurePosixPath, list[PurePosixPath]] = {}
+    for path in tree.others:
+        if path.suffix.casefold() == ".json":
+            by_folder.setdefault(path.parent, []).append(path)
+    return [
+        path
+        for paths in by_folder.values()
+        if any(_is_labelme(root / path) for path in paths[:LOOKED_AT])
+        for path in paths
+        if len(paths) > LOOKED_AT or _is_labelme(root / path) or not _is_json(root / path)
+    ]
 
 
 def _size(height: Any, width: Any) -> tuple[int, int] | None:  # noqa: ANN401 - whatever the JSON holds

@@ -7,12 +7,13 @@ from pathlib import Path, PurePosixPath
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError
 from limner.core.finding import Finding, Severity
+from limner.core.labels import alphabetical
 from limner.core.sample import Record
-from limner.formats.annotation_files import StemFinder, split_of
+from limner.formats.annotation_files import ImagesOfFiles, split_of
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.image_classes import ImageClasses
 from limner.formats.json_files import parse
-from limner.formats.labelme import EXPECTED, LOOKED_AT, WHAT, Labelme
+from limner.formats.labelme import EXPECTED, WHAT, Labelme
 from limner.formats.problems import Problems
 from limner.formats.split_lists import apply_split_lists, lists_beside
 
@@ -36,42 +37,53 @@ class LabelmeFlags(ImageClasses):
 
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None; the first files are read."""
+        """Return the evidence that `root` has this layout, or None; it is read up to the first shape."""
         if settings.images or settings.masks:
             return None
-        paths = Labelme.label_files(root, list_files(root))
-        first = [_read(root, path) for path in paths[:LOOKED_AT]]
-        if any(file.has_shapes for file in first) or not any(file.flags for file in first):
+        files = _files_without_shapes(root, list_files(root))
+        if not any(file.flags for file in files):
             return None
-        return f"{len(paths)} JSON files of labelme with flags and no shapes, such as {paths[0]}"
+        return f"{len(files)} JSON files of labelme with flags and no shapes, such as {files[0].path}"
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List one record for each image with a single flag; classes are numbered by their names."""
         tree, problems = list_files(self.root), Problems()
-        files = [_read(self.root, path) for path in Labelme.label_files(self.root, tree)]
+        files = _files_without_shapes(self.root, tree)
         names = {file.flags[0] for file in files if len(file.flags) == 1}
-        self.class_names = tuple(sorted(names, key=lambda name: (name.casefold(), name)))
-        by_name = {record.name: record for record in self._records(files, tree, problems)}
-        records = tuple(by_name[name] for name in sorted(by_name))
+        self.class_names = alphabetical(names)
+        records = tuple(sorted(self._records(files, tree, problems), key=lambda record: record.name))
         records, more = apply_split_lists(records, self.root, self.settings, lists_beside(tree, records))
         said = f"The flags are the classes: {', '.join(self.class_names)}."
         layout = Finding("layout", Severity.NOTE, "the dataset", said)
         return records, (layout, *problems.findings(), *more)
 
     def _records(self, files: Sequence[_File], tree: FileTree, problems: Problems) -> Iterator[Record]:
-        finder, number = StemFinder(tree.images), {name: i for i, name in enumerate(self.class_names)}
+        images, number = ImagesOfFiles(tree.images), {name: i for i, name in enumerate(self.class_names)}
         for file in files:
-            image = finder.find(file.path, file.image_name) or (file.path if file.holds_image else None)
+            image = images.claim(file.path, file.image_name, holds_image=file.holds_image, problems=problems)
             if image is None:
-                found = f"no {file.image_name or f'image {file.path.stem}'} on disk"
-                problems.add("annotation-without-image", str(file.path), found)
-            elif len(file.flags) != 1:
+                continue
+            if len(file.flags) != 1:
                 found = f"the flags {', '.join(file.flags)} are set" if file.flags else "no flag is set"
                 problems.add("flags-unclear", str(file.path), found)
             else:
                 split, label = split_of(image) or split_of(file.path), number[file.flags[0]]
                 labels = (self.root / file.path,)
                 yield Record(image.as_posix(), self.root / image, labels, split, label=label)
+
+
+def _files_without_shapes(root: Path, tree: FileTree) -> list[_File]:
+    """Return what each of labelme's files says; nothing where one has a shape, for then they show objects."""
+    if "labelme-flags" not in tree.remembered:
+        files: list[_File] = []
+        for path in Labelme.label_files(root, tree):
+            files.append(_read(root, path))
+            if files[-1].has_shapes:
+                files = []
+                break
+        tree.remembered["labelme-flags"] = files
+    found: list[_File] = tree.remembered["labelme-flags"]
+    return found
 
 
 def _read(root: Path, path: PurePosixPath) -> _File:

@@ -18,6 +18,7 @@ from limner.core.labels import (
     LabelClass,
     LabelTable,
     ValueMap,
+    alphabetical,
     distinct_color,
 )
 from limner.core.sample import Image, Record
@@ -118,7 +119,7 @@ class ObjectSource(Source):
 
     def class_order(self, names: Iterable[str]) -> list[str]:
         """Return the classes in the order of their numbers, 1 to K, where `dataset.yaml` names none."""
-        return sorted(names, key=lambda name: (name.casefold(), name))
+        return list(alphabetical(names))
 
     def _settle_names(self, problems: Problems) -> None:
         """Give each name its value: as `dataset.yaml` says, else 1 to K; 0 is background, 255 ignored."""
