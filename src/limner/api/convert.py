@@ -86,6 +86,7 @@ def convert(
         raise UnknownNameError("format to write", to, WRITERS)
     root = _free(Path(target), Path(source))
     checked = check(source, workers=workers, track=track)
+    _require_images(checked)
     opened, table = _settled(checked, mend=mend)
     writer = WRITERS[to]()
     _require_kind(checked, writer)
@@ -106,6 +107,20 @@ def convert(
             describe("The folder cannot be written", where=root, found=error.strerror or str(error))
         ) from None
     return Converted(root, to, len(records), sum(bool(r.labels) for r in records), tuple(losses))
+
+
+def _require_images(checked: CheckResult) -> None:
+    if checked.source.records:
+        return
+    are_gone = any(f.code in ("annotation-without-image", "image-missing") for f in checked.findings)
+    raise DataError(
+        describe(
+            "There is no image to convert",
+            where=checked.source.root,
+            found="label files whose images are not there" if are_gone else "no labelled image",
+            mend="Run `limner check`, which names what is missing.",
+        )
+    )
 
 
 def _require_kind(checked: CheckResult, writer: Writer) -> None:
@@ -141,15 +156,6 @@ def _free(target: Path, source: Path) -> Path:
 
 def _settled(checked: CheckResult, *, mend: bool) -> tuple[Source, LabelTable]:
     """Return the source and its classes, as proposed where that is wanted."""
-    if not checked.source.records:
-        raise DataError(
-            describe(
-                "There is no image to convert",
-                where=checked.source.root,
-                found="label files whose images are not there" if checked.findings else "no image",
-                mend="Run `limner check`, which names what is missing.",
-            )
-        )
     if checked.labels is not None:
         return checked.source, checked.labels
     if mend and checked.proposed_labels is not None:
