@@ -86,8 +86,8 @@ class Ours:
         self._pass(self.warm)
 
     def _dataset(self):
-        from limner.loading.cache import MemoryCache
         from limner.loading.dataset import Dataset
+        from limner.loading.image_cache import MemoryCache
 
         return Dataset(self.source, self.source.records, self.labels, cache=MemoryCache(8 << 30))
 

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.outputs import DenseLogits
 from limner.core.prediction import Prediction
-from limner.decoding.semantic import semantic_labels
-from limner.evaluation.semantic import SemanticScorer
+from limner.decoding.label_maps import semantic_labels
+from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.metrics.confusion import count_pairs, pixel_scores
 
 

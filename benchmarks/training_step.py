@@ -21,9 +21,9 @@ from turns import serve, take_turns
 
 from limner.core.batch import Batch
 from limner.core.plan import Plan
-from limner.planning.machine import cpu_has_bfloat16
+from limner.devices.machine import cpu_has_bfloat16
+from limner.devices.retained_memory import freed_memory_kept
 from limner.tasks import TASKS
-from limner.training.kept_memory import freed_memory_kept
 from limner.training.learner import Learner
 from limner.weights.model import Model
 

@@ -72,7 +72,7 @@ def test_a_recipe_whose_data_is_elsewhere_says_where_to_write_it(tmp_path):
 
 
 def test_a_plan_written_and_read_again_is_the_same(cells, tmp_path):
-    from limner.planning.files import write_plan
+    from limner.planning.plan_files import write_plan
 
     made = plan(cells, settings=TINY, minutes=2, device="cpu")
     write_plan(tmp_path / "plan.yaml", made)

@@ -13,7 +13,7 @@ from limner.api.load import load
 from limner.api.train import next_free, resume, train
 from limner.core.errors import ConfigError, DataError, ModelError
 from limner.core.run_folder import RunFolder
-from limner.planning.files import read_plan
+from limner.planning.plan_files import read_plan
 from limner.training.watchers import Watcher
 
 QUICK = {

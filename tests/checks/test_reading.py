@@ -7,8 +7,9 @@ import pytest
 from limner.checks.measuring import count_values, is_grey
 from limner.checks.runs import Runs
 from limner.checks.scan import scan
-from limner.formats import open_source, pixels
-from limner.formats.coco_panoptic import write_panoptic_png
+from limner.formats import open_source
+from limner.formats.coco.coco_panoptic import write_panoptic_png
+from limner.images import pixels
 
 PANOPTIC = """{"images": [{"id": 1, "file_name": "a.png"}],
  "annotations": [{"image_id": 1, "file_name": "a.png", "segments_info": [{"id": 3, "category_id": 5}]}],

@@ -31,7 +31,7 @@ def test_show_opens_the_picture_where_there_is_a_screen(
 ):
     launched = []
     monkeypatch.setattr("typer.launch", lambda path: launched.append(path) or viewer)
-    monkeypatch.setattr("limner.core.host.has_screen", lambda: screen)
+    monkeypatch.setattr("limner.devices.host.has_screen", lambda: screen)
     out = tmp_path / "sheet.png"
     done = CliRunner().invoke(app, ["browse", str(cells), "--out", str(out), "--side", "64", "--show"])
     assert done.exit_code == 0, done.output

@@ -4,7 +4,7 @@ from typer.testing import CliRunner
 
 from limner.api import compare_networks as api
 from limner.cli.app import app
-from limner.core.comparison import ComparedNetwork, Comparison
+from limner.core.network_comparison import ComparedNetwork, Comparison
 
 
 def test_the_table_is_shown_best_first_and_failures_are_named(tmp_path, monkeypatch):

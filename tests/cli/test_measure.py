@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from limner.analysis import network_speed
 from limner.cli.app import app
-from limner.cli.settings import parse_size
+from limner.cli.number_options import parse_size
 from limner.core.errors import ConfigError
 
 

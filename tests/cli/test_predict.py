@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from limner.cli import console
 from limner.cli.app import app
-from limner.cli.settings import parse_resize, parse_scales, parse_window
+from limner.cli.number_options import parse_resize, parse_scales, parse_window
 from limner.core.errors import ConfigError
 from limner.core.plan import ResizePlan
 from limner.weights.bundle import save_model

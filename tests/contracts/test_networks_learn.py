@@ -12,7 +12,7 @@ from PIL import Image
 from limner.core.batch import Batch
 from limner.core.outputs import QueryMasks
 from limner.core.plan import LossPlan, LossTerm
-from limner.decoding.semantic import semantic_labels
+from limner.decoding.label_maps import semantic_labels
 from limner.networks import NETWORKS, build_network
 from limner.tasks.semantic import SemanticTask
 

@@ -11,10 +11,10 @@ import torch
 from limner.api.plan import plan
 from limner.networks import build_network
 from limner.planning.cost import Cost
-from limner.planning.files import read_experiment
 from limner.planning.measurer import Measurer
-from limner.planning.pairing import check_pairing
+from limner.planning.plan_files import read_experiment
 from limner.planning.settings import flatten, read_settings
+from limner.planning.task_choice import check_pairing
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 
 from limner.core.outputs import QueryMasks
 from limner.decoding import query_masks
+from limner.decoding.label_maps import semantic_labels, semantic_logits, semantic_probabilities
 from limner.decoding.query_masks import find_objects, find_segments
-from limner.decoding.semantic import semantic_labels, semantic_logits, semantic_probabilities
 
 QUERIES, CLASSES, CHANNELS = 9, 3, 4
 

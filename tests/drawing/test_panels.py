@@ -3,9 +3,9 @@ import pytest
 
 from limner.core.labels import LabelClass, LabelTable
 from limner.drawing.colors import Key
-from limner.drawing.comparison import comparison, telling_slice
 from limner.drawing.panels import GAP, Panel, side_by_side
 from limner.drawing.png import encode_png
+from limner.drawing.truth_and_prediction import comparison, telling_slice
 
 TABLE = LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("a", (1,), (200, 0, 0))))
 

@@ -5,7 +5,7 @@ import pytest
 from limner.core.prediction import Prediction
 from limner.core.sample import Sample
 from limner.evaluation.pictures import WorstAndBest
-from limner.evaluation.semantic import SemanticScorer
+from limner.evaluation.semantic_scorer import SemanticScorer
 
 
 def offer(keeper, labels, name, right):

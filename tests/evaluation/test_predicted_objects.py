@@ -8,8 +8,8 @@ from limner.core.errors import DataError
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.sample import Record, Sample
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
-from limner.formats.coco_panoptic import write_panoptic_png
-from limner.formats.coco_results import read_results
+from limner.formats.coco.coco_panoptic import write_panoptic_png
+from limner.formats.coco.coco_results import read_results
 
 LABELS = LabelTable(
     (

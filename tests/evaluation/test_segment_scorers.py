@@ -11,9 +11,9 @@ from limner.core.prediction import PanopticPrediction, SegmentPrediction
 from limner.core.sample import Sample
 from limner.core.segments import segments_of, segments_of_index
 from limner.drawing.predictions import compare_prediction
-from limner.evaluation.files import PerImageFile, scores_dict
 from limner.evaluation.pictures import WorstAndBest
 from limner.evaluation.scorer import Extent, build_scorer, selection_name
+from limner.evaluation.write_scores import PerImageFile, scores_dict
 
 LABELS = LabelTable(
     (

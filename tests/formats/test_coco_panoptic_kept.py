@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from limner.formats import open_source
-from limner.formats.coco_panoptic import CocoPanoptic, write_panoptic_png
+from limner.formats.coco.coco_panoptic import CocoPanoptic, write_panoptic_png
 
 PICTURE = np.zeros((4, 6, 3), np.uint8)
 CATEGORIES = [{"id": 5, "name": "car", "isthing": 1}, {"id": 9, "name": "sky", "isthing": 0}]

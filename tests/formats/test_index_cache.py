@@ -8,7 +8,7 @@ import pytest
 
 from limner.core.errors import DataError
 from limner.formats import open_source
-from limner.formats.paired_folders import PairedFolders
+from limner.formats.pairs.paired_folders import PairedFolders
 
 PICTURE = np.zeros((6, 9, 3), np.uint8)
 MASK = np.zeros((6, 9), np.uint8)
@@ -120,7 +120,7 @@ def test_annotations_are_found_in_any_text(make_tree, encoding: str, spread: str
     files = {"images/1.png": PICTURE, "images/2.png": PICTURE, "a.json": text.encode(encoding)}
     root = make_tree(files | {"dataset.yaml": "format: coco-instances"} if encoding == "utf-16" else files)
     if encoding == "utf-16":  # its ends hold no word that could be recognised
-        from limner.formats.coco_annotation_list import read_lists
+        from limner.formats.coco.coco_annotation_list import read_lists
 
         _, annotations = read_lists(root / "a.json")
         assert [r["id"] for r in annotations] == [1, 2, 3]

@@ -7,8 +7,8 @@ import pytest
 
 from limner.core.errors import DataError
 from limner.core.sample import Record
-from limner.loading.cache import MemoryCache
 from limner.loading.dataset import Dataset
+from limner.loading.image_cache import MemoryCache
 
 
 def test_a_sample_holds_the_image_and_the_trained_labels(memory_source, labels):

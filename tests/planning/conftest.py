@@ -5,10 +5,10 @@ import pytest
 
 from limner.checks.facts import Components, DatasetFacts, ImageFacts, Intensity
 from limner.core.labels import LabelClass, LabelTable, distinct_color
+from limner.devices.machine import Machine, Memory
 from limner.planning.cost import Cost
 from limner.planning.decisions import Case
 from limner.planning.fingerprint import take_fingerprint
-from limner.planning.machine import Machine, Memory
 
 GIB = 2**30
 

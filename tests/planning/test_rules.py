@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.core.plan import LossTerm
+from limner.devices.machine import Machine, Memory
 from limner.planning.cost import Cost
 from limner.planning.decisions import YOU_SET_IT, Decision, decide
-from limner.planning.machine import Machine, Memory
 from limner.planning.presets import PRESETS, find_preset
 from limner.planning.rules import RULES
 from limner.planning.rules.input import fit_crop

@@ -1,9 +1,9 @@
 import pytest
 
 from limner.core.errors import ConfigError, UnknownNameError
-from limner.formats.coco_instances import CocoInstances
-from limner.formats.paired_folders import PairedFolders
-from limner.planning.pairing import check_labels, check_pairing
+from limner.formats.coco.coco_instances import CocoInstances
+from limner.formats.pairs.paired_folders import PairedFolders
+from limner.planning.task_choice import check_labels, check_pairing
 
 
 def opened(kind: type, root: str = "data"):

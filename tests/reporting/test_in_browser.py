@@ -9,7 +9,7 @@ from PIL import Image
 
 from limner.core.tuning import RateTest, Trial, Tuning
 from limner.reporting import write_report
-from limner.reporting.tuning import write_tuning
+from limner.reporting.tuning_page import write_tuning
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from limner.core.finding import Finding, Severity
-from limner.reporting.facts import ClassScores, Evaluation, ImageScores, RunFacts, Series
 from limner.reporting.gather import gather
 from limner.reporting.observations import baseline, observe
+from limner.reporting.run_facts import ClassScores, Evaluation, ImageScores, RunFacts, Series
 
 
 def class_scores(name, iou, pixels):

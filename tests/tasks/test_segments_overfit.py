@@ -18,11 +18,11 @@ from limner.core.outputs import QueryMasks
 from limner.core.plan import LossPlan, LossTerm
 from limner.core.sample import Sample
 from limner.core.segments import segments_of
+from limner.decoding.label_maps import semantic_labels
 from limner.decoding.query_masks import find_objects, find_segments
-from limner.decoding.semantic import semantic_labels
 from limner.evaluation.scorer import build_scorer
-from limner.formats.images import read_image
-from limner.formats.masks import read_values
+from limner.images.masks import read_values
+from limner.images.read_image import read_image
 from limner.layers.training_progress import tell_progress
 from limner.loading.collate import collate
 from limner.networks import build_network

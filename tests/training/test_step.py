@@ -8,7 +8,7 @@ from limner.core.outputs import DenseLogits, QueryMasks
 from limner.core.plan import LossPlan
 from limner.tasks.semantic import SemanticTask
 from limner.tasks.task import LossValue
-from limner.training.devices import build_accelerator
+from limner.training.accelerator import build_accelerator
 from limner.training.step import compute_gradients, split_batch
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from limner.core.errors import ConfigError, ModelError
 from limner.core.labels import LabelClass, LabelTable
-from limner.formats import class_tables
+from limner.formats.public import class_tables
 from limner.weights import import_checkpoint
 from limner.weights.checkpoint_facts import (
     tell_heads,

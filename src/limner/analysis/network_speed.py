@@ -12,9 +12,9 @@ from torch import nn
 
 from limner.analysis.network_cost import synchronize
 from limner.core.outputs import DenseLogits
-from limner.core.precision import precision_context
-from limner.decoding.semantic import semantic_labels
-from limner.inference.device import peak_bytes
+from limner.decoding.label_maps import semantic_labels
+from limner.devices.device import peak_bytes
+from limner.devices.precision import precision_context
 
 STAGES = ("pre-processing", "network", "post-processing")
 """Copying and normalising; the forward pass; labels at the input's size."""

@@ -7,7 +7,7 @@ from typing import Any
 from limner.checks.codes import make
 from limner.checks.facts import DatasetFacts
 from limner.checks.label_rows import LabelRow
-from limner.checks.objects import ObjectRow
+from limner.checks.object_counts import ObjectRow
 from limner.checks.outcome import run_checks
 from limner.checks.scan import scan
 from limner.core.errors import DataError, LimnerError, describe

@@ -9,9 +9,9 @@ from limner.core.randomness import generator
 from limner.core.sample import Record
 from limner.drawing.colors import class_colors
 from limner.drawing.display import RGBImage
-from limner.formats.object_source import BOXES
-from limner.formats.whole_files import write_whole
+from limner.formats.shapes.object_source import BOXES
 from limner.reporting.check_page import CheckedData, Picture, render_check_page
+from limner.storage.whole_files import write_whole
 
 NUM_SAMPLES = 12
 MOST_NAMED = 30

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from limner.api.output_folder import make_output_folder
 from limner.core.errors import ConfigError, did_you_mean
-from limner.evaluation.files import PER_IMAGE
+from limner.evaluation.write_scores import PER_IMAGE
 
 if TYPE_CHECKING:
-    from limner.reporting.facts import RunFacts
     from limner.reporting.paired import Difference
     from limner.reporting.run_comparison import ComparedRuns
+    from limner.reporting.run_facts import RunFacts
 
 
 @dataclass(frozen=True)

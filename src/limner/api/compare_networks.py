@@ -11,13 +11,13 @@ from limner.api.compared_run import measure_run
 from limner.api.networks import network_settings
 from limner.api.plan import Planned, make
 from limner.api.problem import note_problem
-from limner.core.comparison import ComparedNetwork, Comparison
 from limner.core.config import merge
 from limner.core.errors import ConfigError
+from limner.core.network_comparison import ComparedNetwork, Comparison
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
-from limner.evaluation.files import SCORES
-from limner.reporting.comparison import write_comparison
+from limner.evaluation.write_scores import SCORES
+from limner.reporting.network_comparison_page import write_comparison
 
 if TYPE_CHECKING:
     from limner.training.watchers import Watcher
@@ -93,7 +93,7 @@ def compare_networks(
 
 def _begin(planned: Planned, out: str | Path | None) -> Comparison:
     """Return a comparison of no network yet: what all of them have in common."""
-    from limner.reporting.facts import by_importance
+    from limner.reporting.run_facts import by_importance
 
     plan, splits = planned.plan, planned.checked.splits
     root = Path("runs") / f"compare-{Path(plan.data.path).resolve().name}" if out is None else Path(out)

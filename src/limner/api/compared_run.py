@@ -6,7 +6,7 @@ import torch
 
 from limner.analysis.network_cost import count_multiply_adds, count_parameters, time_forward
 from limner.api.load import load
-from limner.core.comparison import ComparedNetwork
+from limner.core.network_comparison import ComparedNetwork
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.planning.measurer import measure_plan

@@ -15,15 +15,15 @@ from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
 from limner.formats import WRITERS
-from limner.formats.class_tables import renumbered
 from limner.formats.drawn import Drawn, Shape, runs_of_mask
-from limner.formats.images import image_header
-from limner.formats.masks import read_valid_region
-from limner.formats.object_problems import repeated
-from limner.formats.object_source import BOXES
-from limner.formats.object_traits import OBJECT_TRAITS, traits_of
+from limner.formats.public.class_tables import renumbered
+from limner.formats.shapes.object_problems import repeated
+from limner.formats.shapes.object_source import BOXES
+from limner.formats.shapes.object_traits import OBJECT_TRAITS, traits_of
 from limner.formats.source import Source
 from limner.formats.writers import Outgoing, Writer
+from limner.images.masks import read_valid_region
+from limner.images.read_image import image_header
 
 MENDED = ("unreadable", "duplicates", "unknown-classes", "repeated")
 """Traits that nobody misses in a clean copy."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import limner
 
 if TYPE_CHECKING:
-    from limner.planning.machine import Machine, Memory
+    from limner.devices.machine import Machine, Memory
 
 State = Literal["good", "note", "warning", "broken"]
 
@@ -140,7 +140,7 @@ def _required_part(requirement: str) -> Exam:
 
 
 def _accelerator() -> Iterator[Exam]:
-    from limner.planning.machine import examine
+    from limner.devices.machine import examine
 
     machine = examine("auto")
     if machine.is_cpu:
@@ -173,7 +173,7 @@ def _cuda_build() -> Exam:
     """Check that PyTorch holds compiled code for this GPU: a new card on an old build has none."""
     import torch
 
-    from limner.planning.machine import runs_on
+    from limner.devices.machine import runs_on
 
     if torch.version.hip:
         return Exam("accelerator", "ROCm", str(torch.version.hip))
@@ -208,8 +208,8 @@ def _trial(machine: "Machine") -> Exam:
 def _processor() -> Iterator[Exam]:
     import torch
 
-    from limner.core.host import num_cores
-    from limner.planning.machine import cpu_has_bfloat16, cpu_name
+    from limner.devices.host import num_cores
+    from limner.devices.machine import cpu_has_bfloat16, cpu_name
 
     cores, threads = num_cores(), torch.get_num_threads()
     bfloat16 = "bfloat16 built in" if cpu_has_bfloat16() else "no bfloat16, so float32 is used"
@@ -224,7 +224,7 @@ def _processor() -> Iterator[Exam]:
 
 
 def _memory() -> Iterator[Exam]:
-    from limner.planning.machine import host_memory
+    from limner.devices.machine import host_memory
 
     memory = host_memory()
     found = _memory_words(memory)
@@ -302,7 +302,7 @@ def _broken_verdict(exams: list[Exam]) -> str:
 
 
 def _verdict(exams: list[Exam]) -> str:
-    from limner.planning.machine import examine
+    from limner.devices.machine import examine
 
     if any(exam.state == "broken" for exam in exams):
         return _broken_verdict(exams)

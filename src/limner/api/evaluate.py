@@ -19,21 +19,21 @@ from limner.core.prediction import AnyPrediction
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
-from limner.evaluation.files import PICTURES, PerImageFile, Skipped, write_scores, write_speed
+from limner.devices.device import peak_bytes
 from limner.evaluation.pictures import WorstAndBest, write_matrix
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
 from limner.evaluation.scorer import Extent, Scorer, Scores, build_scorer
 from limner.evaluation.semantic_scores import SemanticScores
+from limner.evaluation.write_scores import PICTURES, PerImageFile, Skipped, write_scores, write_speed
 from limner.formats import open_source
-from limner.formats.coco_results import read_results
+from limner.formats.coco.coco_results import read_results
 from limner.formats.source import Source
-from limner.inference.device import peak_bytes
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.loading.dataset import Dataset, targets_of
 from limner.loading.splits import Splits, assign_splits
-from limner.planning.pairing import check_labels
+from limner.planning.task_choice import check_labels
 
 if TYPE_CHECKING:
     from torch import nn

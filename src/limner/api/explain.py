@@ -21,7 +21,7 @@ from limner.drawing.display import display_image
 from limner.drawing.heat import heat_overlay
 from limner.drawing.panels import Panel, side_by_side
 from limner.drawing.png import encode_png
-from limner.formats.images import read_image
+from limner.images.read_image import read_image
 from limner.inference.predictor import Predictor
 from limner.transforms.fit_channels import fit_channels
 

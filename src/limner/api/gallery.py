@@ -14,17 +14,17 @@ from limner.core.errors import DataError, describe
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.sample import Image, LabelMap, Record
 from limner.drawing.display import RGBImage
+from limner.drawing.drawn_words import draw_words
 from limner.drawing.labelled import labelled
-from limner.drawing.objects import has_class_colors, labelled_boxes, labelled_segments
+from limner.drawing.named_objects import has_class_colors, labelled_boxes, labelled_segments
 from limner.drawing.panels import Panel
 from limner.drawing.png import encode_png
-from limner.drawing.words import draw_words
 from limner.formats import open_source
 from limner.formats.dataset_yaml import read_dataset_file
-from limner.formats.object_source import BOXES
+from limner.formats.shapes.object_source import BOXES
 from limner.formats.source import TEXT_TASK, Source
-from limner.formats.whole_files import write_whole
 from limner.loading.dataset import Dataset, Target
+from limner.storage.whole_files import write_whole
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import RGB, LabelTable, distinct_color, voc_color
-from limner.formats import class_tables
-from limner.formats.color_tables import read_table
+from limner.formats.pairs.color_tables import read_table
+from limner.formats.public import class_tables
 
 PALETTES: dict[str, Callable[[LabelTable], list[RGB]]] = {
     "own": lambda table: [c.color for c in table.classes],

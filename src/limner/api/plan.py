@@ -10,12 +10,12 @@ from limner.core.config import merge
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
-from limner.planning.files import SUFFIXES, read_experiment
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.make_plan import make_plan
-from limner.planning.pairing import check_options, check_pairing
+from limner.planning.plan_files import SUFFIXES, read_experiment
 from limner.planning.settings import AUTO
 from limner.planning.settings import read_settings as check_settings
+from limner.planning.task_choice import check_options, check_pairing
 from limner.weights.starting import read_starting_plan
 
 SHOWN = 5

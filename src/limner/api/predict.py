@@ -21,10 +21,10 @@ from limner.drawing.colors import overlay as draw_overlay
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.png import encode_png
 from limner.drawing.predictions import compare_prediction
-from limner.drawing.segments import segment_overlay
-from limner.formats.coco_writing import CocoPredictions
-from limner.formats.images import read_image
-from limner.formats.masks import write_values
+from limner.drawing.segment_colors import segment_overlay
+from limner.formats.coco.coco_writing import CocoPredictions
+from limner.images.masks import write_values
+from limner.images.read_image import read_image
 from limner.inference.image_paths import ImagePath, list_images
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead

@@ -6,8 +6,8 @@ from limner.core.errors import DataError, describe
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record
 from limner.formats.source import Source
-from limner.formats.whole_files import write_json
 from limner.loading.splits import Splits
+from limner.storage.whole_files import write_json
 
 
 def write_splits(run: RunFolder, splits: Splits) -> None:

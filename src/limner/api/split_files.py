@@ -6,7 +6,7 @@ from pathlib import Path
 from limner.core.dataset_file import FILE_NAME
 from limner.core.errors import DataError, describe
 from limner.formats.dataset_yaml import read_dataset_file, write_dataset_file
-from limner.formats.whole_files import write_whole
+from limner.storage.whole_files import write_whole
 
 
 def refuse_overwriting(root: Path, target: Path, *, in_dataset: bool) -> None:

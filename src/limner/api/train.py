@@ -16,8 +16,8 @@ from limner.core.errors import ConfigError, DataError, describe
 from limner.core.plan import NetworkPlan, Plan
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
-from limner.formats.whole_files import write_json
-from limner.planning.files import read_plan, write_plan
+from limner.planning.plan_files import read_plan, write_plan
+from limner.storage.whole_files import write_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -287,7 +287,7 @@ def _environment(device: str) -> dict[str, Any]:
     import torch
 
     import limner
-    from limner.planning.machine import examine
+    from limner.devices.machine import examine
 
     machine = examine(device)
     return {

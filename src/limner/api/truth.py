@@ -9,7 +9,7 @@ from limner.formats import open_source
 from limner.formats.source import Source
 from limner.inference.predictor import Predictor
 from limner.loading.dataset import Dataset, targets_of
-from limner.planning.pairing import check_labels
+from limner.planning.task_choice import check_labels
 
 
 def labels_for(source: Source, predictor: Predictor) -> LabelTable:

@@ -16,12 +16,12 @@ from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.tuning import RateTest, Trial, Tuning
 from limner.evaluation.scorer import selection_name
-from limner.formats.whole_files import write_json, write_whole
 from limner.planning.search.proposals import Proposer, best_proposer
 from limner.planning.search.rounds import plan_rounds, survivors
 from limner.planning.search.space import Space, own_values, read_space
 from limner.planning.settings import flatten, nest
-from limner.reporting.tuning import render_recipe, write_tuning
+from limner.reporting.tuning_page import render_recipe, write_tuning
+from limner.storage.whole_files import write_json, write_whole
 
 if TYPE_CHECKING:
     from limner.training.watchers import Watcher
@@ -206,7 +206,7 @@ class _Search:
 
     def _train(self, trial: Trial, run: RunFolder) -> Trial:
         from limner.api.train import fit_run, prepare_run, training_datasets
-        from limner.planning.files import read_plan
+        from limner.planning.plan_files import read_plan
 
         begun = run.checkpoints.is_dir() and any(run.checkpoints.iterdir())
         if not begun:

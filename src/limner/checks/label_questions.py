@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from limner.checks.classes import percent
+from limner.checks.class_findings import percent
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.checks.naming import color_proposal, two_classes

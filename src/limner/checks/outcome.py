@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-from limner.checks.classes import class_findings
+from limner.checks.class_findings import class_findings
 from limner.checks.facts import DatasetFacts
-from limner.checks.files import file_findings
+from limner.checks.file_findings import file_findings
+from limner.checks.label_findings import judge_labels
 from limner.checks.label_rows import LabelRow
-from limner.checks.labels import judge_labels
-from limner.checks.names import name_findings
-from limner.checks.objects import ObjectRow, object_rows
-from limner.checks.outliers import outlier_findings
-from limner.checks.splits import split_findings
+from limner.checks.name_findings import name_findings
+from limner.checks.object_counts import ObjectRow, object_rows
+from limner.checks.outlier_findings import outlier_findings
+from limner.checks.split_findings import split_findings
 from limner.core.config import merge
 from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable

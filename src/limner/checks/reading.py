@@ -10,17 +10,17 @@ import cv2
 
 from limner.checks import measuring
 from limner.checks.facts import GRID, Grid, ImageFacts, ObjectFacts
-from limner.checks.objects import measure_objects
+from limner.checks.object_counts import measure_objects
 from limner.checks.runs import Runs
 from limner.core.errors import DataError
 from limner.core.labels import MaskEncoding, ValueMap
 from limner.core.sample import Record
 from limner.core.segments import Segments
-from limner.formats.image_headers import ImageHeader
-from limner.formats.images import image_header
-from limner.formats.masks import read_valid_region, read_values
-from limner.formats.pixels import IMAGE_SUFFIXES, headers_noted
 from limner.formats.source import Source
+from limner.images.headers import ImageHeader
+from limner.images.masks import read_valid_region, read_values
+from limner.images.pixels import IMAGE_SUFFIXES, headers_noted
+from limner.images.read_image import image_header
 
 Kind = Literal["index", "color", "threshold"]
 

@@ -10,12 +10,12 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from limner.checks.cache import FactsCache, fingerprint
 from limner.checks.facts import GRID, DatasetFacts, Grid, ImageFacts
+from limner.checks.facts_cache import FactsCache, fingerprint
 from limner.checks.reading import Reading, read_record
-from limner.core.host import num_cores
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
+from limner.devices.host import num_cores
 from limner.formats.source import Source
 
 T = TypeVar("T")

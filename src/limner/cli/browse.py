@@ -110,7 +110,7 @@ def browse(
 def _show(picture: Path) -> None:
     """Open the picture in the viewer that this system opens pictures with."""
     from limner.cli.console import console
-    from limner.core.host import has_screen
+    from limner.devices.host import has_screen
 
     if not has_screen():
         console().print(

@@ -47,7 +47,7 @@ def check(
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
     else:
-        from limner.cli.check_page import show
+        from limner.cli.check_output import show
 
         show(result, data)
         if report is not None:

@@ -30,9 +30,9 @@ def compare(
 
 def _show(result: "CompareResult") -> None:
     from limner.cli.console import console, table
-    from limner.reporting.facts import OVERALL_NAMES
     from limner.reporting.numbers import MISSING, score
     from limner.reporting.run_comparison import differences_in_words, time_of
+    from limner.reporting.run_facts import OVERALL_NAMES
 
     compared = result.compared
     made = table("", *compared.names, numbers=compared.names)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from limner.core.comparison import Comparison
+    from limner.core.network_comparison import Comparison
 
 
 def compare_networks(

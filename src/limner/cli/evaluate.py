@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.settings import parse_resize, parse_scales, parse_window
+from limner.cli.number_options import parse_resize, parse_scales, parse_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

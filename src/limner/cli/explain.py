@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from limner.cli.settings import parse_whole_numbers
+from limner.cli.number_options import parse_whole_numbers
 
 
 def explain(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limner.cli.settings import parse_size
+from limner.cli.number_options import parse_size
 
 if TYPE_CHECKING:
     from limner.api.measure import Measured

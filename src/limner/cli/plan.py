@@ -40,7 +40,7 @@ def plan(
     from limner.cli.console import console, tracker
     from limner.cli.fingerprint_page import show_fingerprint
     from limner.core.config import merge_assignments
-    from limner.planning.files import write_plan
+    from limner.planning.plan_files import write_plan
 
     planned = make(
         data,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from limner.cli.settings import parse_resize, parse_scales, parse_window
+from limner.cli.number_options import parse_resize, parse_scales, parse_window
 
 
 def predict(

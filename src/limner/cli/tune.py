@@ -56,7 +56,7 @@ def tune(
 
 def _show(found: "Tuning", *, searched: bool) -> None:
     from limner.cli.console import console, table
-    from limner.reporting.tuning import verdict_on_rates
+    from limner.reporting.tuning_page import verdict_on_rates
 
     if not searched:
         assert found.rate_test is not None

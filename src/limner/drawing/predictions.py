@@ -3,9 +3,9 @@
 from limner.core.labels import LabelTable
 from limner.core.prediction import SURE, AnyPrediction, Prediction, SegmentPrediction
 from limner.core.sample import Image, Sample
-from limner.drawing.comparison import comparison, telling_slice
 from limner.drawing.display import RGBImage
-from limner.drawing.segments import segment_comparison
+from limner.drawing.segment_colors import segment_comparison
+from limner.drawing.truth_and_prediction import comparison, telling_slice
 
 
 def compare_prediction(

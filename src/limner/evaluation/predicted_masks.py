@@ -7,7 +7,7 @@ from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.prediction import Prediction
 from limner.core.sample import Sample, size_text
-from limner.formats.masks import read_values
+from limner.images.masks import read_values
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy")
 """Files that can be masks; JPEG would change the values."""

@@ -9,8 +9,8 @@ from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
 from limner.core.sample import Record, Sample, size_text
-from limner.formats.coco_json import Id, ImageFinder, plain_id
-from limner.formats.coco_results import CocoResults
+from limner.formats.coco.coco_json import Id, ImageFinder, plain_id
+from limner.formats.coco.coco_results import CocoResults
 
 FILES = ("instances.json", "panoptic.json")
 """Names of the JSON files that `limner predict` writes; a folder with one of them stands for it."""

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.sample import Sample
-from limner.evaluation.instance import InstanceScorer
-from limner.evaluation.panoptic import PanopticScorer
-from limner.evaluation.semantic import SemanticScorer
+from limner.evaluation.instance_scorer import InstanceScorer
+from limner.evaluation.panoptic_scorer import PanopticScorer
+from limner.evaluation.semantic_scorer import SemanticScorer
 
 
 class ImageScores(Protocol):

@@ -7,45 +7,45 @@ from pathlib import Path
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, UnknownNameError, describe
-from limner.formats.ade20k import Ade20k
-from limner.formats.camvid import CamVid
-from limner.formats.cityscapes import Cityscapes
-from limner.formats.class_folders import ClassFolders
-from limner.formats.class_lists import ClassLists
-from limner.formats.coco_instances import CocoInstances
-from limner.formats.coco_panoptic import CocoPanoptic
-from limner.formats.coco_stuff import CocoStuff
-from limner.formats.coloured_masks import ColouredMasks
-from limner.formats.cvat import Cvat
+from limner.formats.classes.class_folders import ClassFolders
+from limner.formats.classes.class_lists import ClassLists
+from limner.formats.classes.write_class_folders import WriteClassFolders
+from limner.formats.classes.write_class_list import WriteClassList
+from limner.formats.coco.coco_instances import CocoInstances
+from limner.formats.coco.coco_panoptic import CocoPanoptic
+from limner.formats.coco.write_coco_instances import WriteCocoInstances
+from limner.formats.coco.write_coco_panoptic import WriteCocoPanoptic
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.file_tree import list_files, listed_once
-from limner.formats.icdar_text import IcdarText
 from limner.formats.index_cache import Dates, keep, recall
-from limner.formats.instance_masks import InstanceMasks
-from limner.formats.label_studio import LabelStudio
-from limner.formats.labelme import Labelme
-from limner.formats.labelme_flags import LabelmeFlags
-from limner.formats.listed_pairs import ListedPairs
-from limner.formats.mapillary_vistas import MapillaryVistas, MapillaryVistas12
-from limner.formats.mmocr_text import MmocrText
-from limner.formats.paired_folders import PairedFolders
-from limner.formats.polyps import Polyps
-from limner.formats.retinal_vessels import RetinalVessels
+from limner.formats.pairs.coloured_masks import ColouredMasks
+from limner.formats.pairs.instance_masks import InstanceMasks
+from limner.formats.pairs.listed_pairs import ListedPairs
+from limner.formats.pairs.paired_folders import PairedFolders
+from limner.formats.pairs.write_paired_folders import WritePairedFolders
+from limner.formats.public.ade20k import Ade20k
+from limner.formats.public.camvid import CamVid
+from limner.formats.public.cityscapes import Cityscapes
+from limner.formats.public.coco_stuff import CocoStuff
+from limner.formats.public.mapillary_vistas import MapillaryVistas, MapillaryVistas12
+from limner.formats.public.polyps import Polyps
+from limner.formats.public.retinal_vessels import RetinalVessels
 from limner.formats.source import Source
+from limner.formats.tools.cvat import Cvat
+from limner.formats.tools.label_studio import LabelStudio
+from limner.formats.tools.labelme import Labelme
+from limner.formats.tools.labelme_flags import LabelmeFlags
+from limner.formats.tools.voc import Voc
+from limner.formats.tools.voc_boxes import VocBoxes
+from limner.formats.tools.write_labelme import WriteLabelme
+from limner.formats.tools.write_voc import WriteVoc
+from limner.formats.tools.write_voc_boxes import WriteVocBoxes
+from limner.formats.tools.write_yolo import WriteYolo
+from limner.formats.tools.yolo import Yolo
 from limner.formats.unknown_layout import other_file, unknown_layout
-from limner.formats.voc import Voc
-from limner.formats.voc_boxes import VocBoxes
-from limner.formats.write_class_folders import WriteClassFolders
-from limner.formats.write_class_list import WriteClassList
-from limner.formats.write_coco_instances import WriteCocoInstances
-from limner.formats.write_coco_panoptic import WriteCocoPanoptic
-from limner.formats.write_labelme import WriteLabelme
-from limner.formats.write_paired_folders import WritePairedFolders
-from limner.formats.write_voc import WriteVoc
-from limner.formats.write_voc_boxes import WriteVocBoxes
-from limner.formats.write_yolo import WriteYolo
+from limner.formats.words.icdar_text import IcdarText
+from limner.formats.words.mmocr_text import MmocrText
 from limner.formats.writers import Writer
-from limner.formats.yolo import Yolo
 
 # The most specific first: of several formats that recognise a folder, the first is taken.
 FORMATS: dict[str, type[Source]] = {

@@ -11,7 +11,7 @@ from yaml.representer import SafeRepresenter
 from limner.core.config import merge, parse_config, parse_yaml
 from limner.core.dataset_file import FILE_NAME, DatasetFile, json_schema
 from limner.core.errors import DataError, describe
-from limner.formats.whole_files import write_json, write_whole
+from limner.storage.whole_files import write_json, write_whole
 
 
 def read_dataset_file(root: Path) -> DatasetFile:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from limner.core.errors import DataError, describe
-from limner.formats.pixels import IMAGE_SUFFIXES
+from limner.images.pixels import IMAGE_SUFFIXES
 
 _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"})
 

@@ -24,8 +24,8 @@ import numpy.typing as npt
 from limner import __version__
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding, Severity
-from limner.core.host import cache_folder
 from limner.core.sample import Record
+from limner.devices.host import cache_folder
 from limner.formats.file_tree import FileTree
 from limner.formats.source import Source
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.formats.coco_json import MOST_SNIFFED
+from limner.formats.coco.coco_json import MOST_SNIFFED
 from limner.formats.file_tree import FileTree
-from limner.formats.json_files import ends
-from limner.formats.paired_folders import explain_no_pairs
+from limner.formats.pairs.paired_folders import explain_no_pairs
 from limner.formats.source import Source
+from limner.storage.json_files import ends
 
 _NAMED = 3
 """Files that a message names."""

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from limner.core.labels import LabelTable
 from limner.core.sample import LabelMap
 from limner.formats.drawn import Drawn
-from limner.formats.embedded_images import image_file
-from limner.formats.whole_files import write_whole
+from limner.images.embedded_images import image_file
+from limner.storage.whole_files import write_whole
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from limner.core.errors import DataError, describe
-from limner.formats.pixels import IMAGE_SUFFIXES
+from limner.images.pixels import IMAGE_SUFFIXES
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
 

@@ -17,17 +17,17 @@ from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.outputs import DenseLogits, Outputs, QueryMasks
 from limner.core.plan import InferencePlan, Plan
-from limner.core.precision import precision_context
 from limner.core.prediction import AnyPrediction, PanopticPrediction, Prediction, SegmentPrediction
 from limner.core.sample import Image
+from limner.decoding.label_maps import semantic_labels, semantic_logits, semantic_probabilities
 from limner.decoding.query_masks import find_objects, find_segments
-from limner.decoding.semantic import semantic_labels, semantic_logits, semantic_probabilities
-from limner.formats.images import read_image
-from limner.inference.augmentation import View, views
-from limner.inference.device import choose_precision, is_out_of_memory
+from limner.devices.device import choose_precision, is_out_of_memory
+from limner.devices.machine import choose_device
+from limner.devices.precision import precision_context
+from limner.images.read_image import read_image
 from limner.inference.fitted_size import fit_images
 from limner.inference.sliding_window import pad_by_reflection, sliding_window
-from limner.planning.machine import choose_device
+from limner.inference.test_time_augmentation import View, views
 from limner.transforms.fit_channels import fit_channels
 from limner.weights.model import Model
 

@@ -9,9 +9,9 @@ from limner.core.errors import DataError, describe
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.sample import LabelMap, Record, Sample, size_text
 from limner.core.segments import Segments
-from limner.formats.masks import read_valid_region
 from limner.formats.source import Source
-from limner.loading.cache import Decoded, MemoryCache, SampleCache
+from limner.images.masks import read_valid_region
+from limner.loading.image_cache import Decoded, MemoryCache, SampleCache
 
 Target = Literal["semantic", "segments"]
 

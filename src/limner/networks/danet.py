@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
-from limner.core.precision import without_autocast
+from limner.devices.precision import without_autocast
 from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import initialize

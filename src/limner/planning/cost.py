@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from limner.core.precision import precision_context
+from limner.devices.precision import precision_context
 
 BATCH = 2
 """Samples of the measured inputs: batch normalisation needs two."""

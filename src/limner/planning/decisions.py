@@ -6,9 +6,9 @@ from typing import Any
 
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
+from limner.devices.machine import Machine
 from limner.planning.cost import Cost
 from limner.planning.fingerprint import Fingerprint
-from limner.planning.machine import Machine
 from limner.planning.settings import Flat, default_values
 
 YOU_SET_IT = "you set it"

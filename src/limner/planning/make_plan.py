@@ -10,14 +10,14 @@ from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.plan import LossTerm, Plan
 from limner.core.sample import Record
+from limner.devices.machine import Machine, examine
 from limner.formats.source import TEXT_TASK, Source
 from limner.planning.decisions import Case, decide
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
-from limner.planning.machine import Machine, examine
 from limner.planning.measurer import Measurer
-from limner.planning.pairing import check_labels, check_pairing, check_start
 from limner.planning.rules import RULES
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
+from limner.planning.task_choice import check_labels, check_pairing, check_start
 
 
 def make_plan(

@@ -12,10 +12,10 @@ from limner.core.finding import Finding, Severity
 from limner.core.labels import IGNORE_INDEX, RGB, LabelTable
 from limner.drawing.display import RGBImage
 from limner.reporting.document import Part, render_document
+from limner.reporting.embedded_pictures import BUDGET_BYTES, Embedded, embed_pictures
 from limner.reporting.histogram import histogram
 from limner.reporting.markup import Child, Html, tag
 from limner.reporting.numbers import compact, count, percent, plural
-from limner.reporting.pictures import BUDGET_BYTES, Embedded, embed_pictures
 from limner.reporting.sections.audit import finding_list
 
 Picture = tuple[str, RGBImage]

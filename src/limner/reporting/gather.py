@@ -13,7 +13,7 @@ from limner.core.finding import Finding, Severity
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml
 from limner.core.run_folder import RunFolder
-from limner.reporting.facts import (
+from limner.reporting.run_facts import (
     OVERALL_NAMES,
     ClassScores,
     Evaluation,

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from limner.core.finding import Severity
-from limner.reporting.facts import Evaluation, RunFacts, in_sentence
 from limner.reporting.numbers import percent, plural, score
+from limner.reporting.run_facts import Evaluation, RunFacts, in_sentence
 
 FEW_IMAGES = 10
 """Fewer evaluated images than this make a score an anecdote."""

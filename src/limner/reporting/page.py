@@ -5,23 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.core.run_folder import RunFolder
-from limner.formats.whole_files import write_whole
 from limner.reporting.document import Part, render_document
-from limner.reporting.facts import RunFacts
 from limner.reporting.gather import gather
 from limner.reporting.markup import Html
+from limner.reporting.run_facts import RunFacts
 from limner.reporting.sections.audit import audit
-from limner.reporting.sections.classes import classes
-from limner.reporting.sections.confusion import confusion
-from limner.reporting.sections.curves import curves
-from limner.reporting.sections.definitions import definitions
+from limner.reporting.sections.class_scores import classes
+from limner.reporting.sections.confusion_matrix import confusion
 from limner.reporting.sections.examples import examples
 from limner.reporting.sections.headline import headline, subtitle, title
-from limner.reporting.sections.objects import objects
+from limner.reporting.sections.object_matches import objects
 from limner.reporting.sections.origin import reproduce, rights
-from limner.reporting.sections.settings import settings
+from limner.reporting.sections.plan_settings import settings
+from limner.reporting.sections.score_definitions import definitions
 from limner.reporting.sections.speed import speed
-from limner.reporting.sections.thresholds import thresholds
+from limner.reporting.sections.threshold_curves import thresholds
+from limner.reporting.sections.training_curves import curves
+from limner.storage.whole_files import write_whole
 
 
 @dataclass(frozen=True)

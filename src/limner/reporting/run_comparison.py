@@ -8,14 +8,14 @@ from pathlib import Path
 from limner.drawing.curves import Curve, CurvePanel, draw_curves
 from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
-from limner.formats.whole_files import write_whole
 from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
-from limner.reporting.facts import OVERALL_NAMES, RunFacts, Series
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import MISSING, duration, percent, score, significant, time_span
 from limner.reporting.paired import Difference
-from limner.reporting.sections.settings import flat_settings
+from limner.reporting.run_facts import OVERALL_NAMES, RunFacts, Series
+from limner.reporting.sections.plan_settings import flat_settings
+from limner.storage.whole_files import write_whole
 
 FIRST_CURVES = ("val/foreground_dice", "val/mean_iou", "train/loss", "val/loss", "train/learning_rate")
 """Values that are drawn where nobody named any, with the time of a step."""

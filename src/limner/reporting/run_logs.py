@@ -13,8 +13,8 @@ from pathlib import Path
 
 from limner.core.errors import DataError, describe
 from limner.core.run_folder import RunFolder
-from limner.reporting.facts import RunFacts, Series
 from limner.reporting.gather import gather
+from limner.reporting.run_facts import RunFacts, Series
 
 Row = tuple[float, float, str, float]
 """Step, seconds since the beginning (NaN where unknown), name, value."""

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.plan import Plan
-from limner.training.durable_files import flush_folder, write_durably
+from limner.storage.durable_files import flush_folder, write_durably
 from limner.training.run_state import RunState
 from limner.weights.tensors import separate_tensors
 

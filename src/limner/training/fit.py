@@ -15,17 +15,17 @@ from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
 from limner.core.run_folder import RunFolder
-from limner.inference.device import peak_bytes
+from limner.devices.device import peak_bytes
+from limner.devices.retained_memory import freed_memory_kept
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_pipeline
+from limner.storage.durable_files import write_text_durably
 from limner.tasks import TASKS
-from limner.training.beginning import begin_with, begun_with
+from limner.training.accelerator import build_accelerator
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoint, Checkpoints, read_checkpoint
-from limner.training.devices import build_accelerator
-from limner.training.durable_files import write_text_durably
-from limner.training.kept_memory import freed_memory_kept
+from limner.training.initial_weights import begin_with, begun_with
 from limner.training.learner import Learner
 from limner.training.loop import Batches, Loop, Outcome
 from limner.training.metrics_file import MetricsFile

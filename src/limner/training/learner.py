@@ -11,13 +11,13 @@ from limner.core.batch import Batch
 from limner.core.errors import TrainingError, describe
 from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
-from limner.inference.device import choose_memory_format, is_out_of_memory, prefers_winograd
+from limner.devices.device import choose_memory_format, is_out_of_memory, prefers_winograd
+from limner.devices.memory import more_parts, release_memory
 from limner.layers.training_progress import tell_progress
 from limner.layers.winograd import use_winograd
 from limner.tasks.task import Task
 from limner.training.averaging import WeightAverage
 from limner.training.checkpoints import Checkpoint
-from limner.training.memory import more_parts, release_memory
 from limner.training.optimizers import build_optimizer, load_named_state, named_state, set_learning_rate
 from limner.training.step import StepResult, compute_gradients
 from limner.weights.model import Model

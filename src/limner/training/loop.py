@@ -14,9 +14,9 @@ from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.evaluation.scorer import selection_name
 from limner.loading.loader import BatchStream
+from limner.storage.durable_files import disk_problem
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoint, Checkpoints, flatten, refuse_another_plan
-from limner.training.durable_files import disk_problem
 from limner.training.finite import bad_batch_path, non_finite_error, save_batch
 from limner.training.interruption import Interruption
 from limner.training.learner import Learner

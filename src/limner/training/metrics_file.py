@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 from limner.core.errors import TrainingError, describe
-from limner.training.durable_files import disk_problem, write_text_durably
+from limner.storage.durable_files import disk_problem, write_text_durably
 from limner.training.watchers import Moment, Watcher
 
 HEADER = ("step", "seconds", "name", "value")

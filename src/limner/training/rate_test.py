@@ -11,7 +11,7 @@ from limner.core.progress import Track, silent
 from limner.core.tuning import RateTest
 from limner.loading.dataset import Dataset
 from limner.tasks import TASKS
-from limner.training.devices import build_accelerator
+from limner.training.accelerator import build_accelerator
 from limner.training.fit import build_batches, build_model
 from limner.training.learner import Learner
 

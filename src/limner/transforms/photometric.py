@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.sample import Image, Sample
-from limner.transforms.resize import as_dtype
+from limner.transforms.resize_array import as_dtype
 
 LUMA = np.array([0.299, 0.587, 0.114])
 """How bright red, green and blue look (ITU-R BT.601)."""

@@ -15,7 +15,7 @@ import numpy as np
 from limner.core.labels import IGNORE_INDEX
 from limner.core.sample import Image, LabelMap, Sample
 from limner.core.segments import Layer, Segments
-from limner.transforms.resize import as_dtype, resize_image, resize_labels
+from limner.transforms.resize_array import as_dtype, resize_image, resize_labels
 
 CROP_DRAWS = 10
 """Crops drawn before one with too much of a single class is taken after all, as in mmsegmentation."""

@@ -6,7 +6,7 @@ from functools import cache
 
 from limner.core.labels import LabelTable
 from limner.core.plan import ResizePlan
-from limner.formats import class_tables
+from limner.formats.public import class_tables
 
 ADE20K_STUFF = frozenset(
     (1, 2, 3, 4, 5, 6, 7, 10, 12, 14, 17, 18, 22, 26, 27, 29, 30, 35, 41, 47, 49, 52, 53, 55, 60)

@@ -66,7 +66,7 @@ def test_a_file_without_read_permission(limner, cells, monkeypatch, part, code):
                 raise PermissionError(13, "Permission denied", str(path))
             return read(path)
 
-        monkeypatch.setattr("limner.formats.pixels.Path.read_bytes", refusing)
+        monkeypatch.setattr("limner.images.pixels.Path.read_bytes", refusing)
     answer = limner("check", "data")
     assert answer.code == 1
     answer.says(f"{code} {part}/cell_03.png", "no read permission", "chmod u+r", "images 12, 12 with masks")

@@ -10,9 +10,9 @@ import tifffile
 from limner.core.errors import LimnerError
 from limner.core.plan_text import plan_from_yaml
 from limner.formats.dataset_yaml import read_dataset_file
-from limner.formats.images import read_image
-from limner.formats.masks import read_values
-from limner.planning.files import read_experiment
+from limner.images.masks import read_values
+from limner.images.read_image import read_image
+from limner.planning.plan_files import read_experiment
 from limner.training.checkpoints import read_checkpoint
 from limner.weights.bundle import load_model
 

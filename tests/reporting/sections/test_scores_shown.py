@@ -7,14 +7,14 @@ import pytest
 
 from limner.reporting.gather import gather
 from limner.reporting.sections.audit import audit
-from limner.reporting.sections.classes import classes
-from limner.reporting.sections.confusion import confusion
+from limner.reporting.sections.class_scores import classes
+from limner.reporting.sections.confusion_matrix import confusion
 from limner.reporting.sections.examples import examples
 from limner.reporting.sections.headline import headline, verdict
 from limner.reporting.sections.origin import reproduce
-from limner.reporting.sections.settings import settings
+from limner.reporting.sections.plan_settings import settings
 from limner.reporting.sections.speed import speed
-from limner.reporting.sections.thresholds import thresholds
+from limner.reporting.sections.threshold_curves import thresholds
 
 
 def words(html):

@@ -6,7 +6,7 @@ read, printed or trained here.
 
 from limner.planning.decisions import Rule
 from limner.planning.rules.augmentation import choose_colour, choose_geometry, choose_sampling, choose_zoom
-from limner.planning.rules.batch import choose_batch, choose_precision, choose_workers
+from limner.planning.rules.batch_size import choose_batch, choose_precision, choose_workers
 from limner.planning.rules.duration import choose_averaging, choose_checkpoints, choose_steps
 from limner.planning.rules.inference import choose_window
 from limner.planning.rules.input import choose_channels, choose_crop, choose_normalization

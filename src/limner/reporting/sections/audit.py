@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from limner.core.finding import Finding, Severity
-from limner.reporting.facts import RunFacts
 from limner.reporting.markup import Child, Html, prose, tag
 from limner.reporting.numbers import count, percent, plural, shortened
-from limner.reporting.sections.classes import swatch
+from limner.reporting.run_facts import RunFacts
+from limner.reporting.sections.class_scores import swatch
 
 MOST_FINDINGS = 100
 """Findings that are written out; more are only counted."""

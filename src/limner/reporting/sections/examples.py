@@ -6,12 +6,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from limner.reporting.facts import Evaluation, ImageScores, RunFacts
+from limner.reporting.embedded_pictures import BUDGET_BYTES, Embedded, embed
 from limner.reporting.histogram import histogram
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import plural, score
-from limner.reporting.pictures import BUDGET_BYTES, Embedded, embed
-from limner.reporting.sections.classes import split_heading
+from limner.reporting.run_facts import Evaluation, ImageScores, RunFacts
+from limner.reporting.sections.class_scores import split_heading
 
 MOST_OF_A_KIND = 12
 """Pictures of the lowest scores, and as many of the highest."""

@@ -3,10 +3,10 @@
 import math
 from pathlib import PurePath
 
-from limner.reporting.facts import OVERALL_NAMES, Evaluation, Matches, RunFacts, in_sentence
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import count, duration, percent, plural, score
 from limner.reporting.observations import Observation, observe
+from limner.reporting.run_facts import OVERALL_NAMES, Evaluation, Matches, RunFacts, in_sentence
 
 OF_OBJECTS = ("ap", "ap50", "box_ap", "pq", "sq", "rq", "pq_things", "pq_stuff", "f1", "f1_75")
 TILES = ("foreground_dice", "mean_iou", "mean_dice", "pixel_accuracy", *OF_OBJECTS)

@@ -3,9 +3,9 @@
 import shlex
 from collections.abc import Iterator, Mapping
 
-from limner.reporting.facts import RunFacts
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import count
+from limner.reporting.run_facts import RunFacts
 
 COMMAND_KEYS = ("command", "command_line", "argv")
 LICENCE_KEYS = ("licence", "license")

@@ -2,9 +2,9 @@
 
 import math
 
-from limner.reporting.facts import Evaluation, RunFacts, Series
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import count, duration, percent, significant, time_span
+from limner.reporting.run_facts import Evaluation, RunFacts, Series
 
 
 def speed(facts: RunFacts) -> Html:

@@ -1,0 +1,124 @@
+"""Facts kept on disk, so that training after a check does not read every file again."""
+
+import gzip
+import json
+import os
+import tempfile
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, fields
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.checks.facts import Components, ImageFacts, Intensity, ObjectFacts
+from limner.checks.reading import Reading
+from limner.core.sample import Record
+from limner.devices.host import cache_folder
+from limner.formats.source import Source
+
+VERSION = 8
+"""Raise it whenever a measurement changes: older entries are then read anew."""
+
+_ARRAYS: dict[str, npt.DTypeLike] = {"thumbnail_means": np.float32, "thumbnail": np.uint8}
+
+
+def fingerprint(source: Source, record: Record) -> str:
+    """Return a text that changes when a file of the record does, or the way it is read."""
+    parts = [str(VERSION), source.name, repr(source.settings.encoding), record.name, str(record.label)]
+    for path in (record.image, *record.labels, *([record.valid_region] if record.valid_region else [])):
+        try:
+            status = path.stat()
+            parts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+        except OSError as error:
+            parts.append(f"{path} {error.errno}")
+    return blake2b("\n".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+class FactsCache:
+    """The readings of one dataset: one compressed file, a JSON line each, written aside and renamed.
+
+    Whatever is wrong with it (no space, no permission, a damaged file) only costs a fresh reading.
+    """
+
+    def __init__(self, path: Path | None, readings: Mapping[str, Reading] | None = None) -> None:
+        self.path = path
+        self._readings = dict(readings or {})
+
+    @classmethod
+    def open(cls, root: Path) -> "FactsCache":
+        """Open the cache of the dataset at `root`."""
+        name = blake2b(str(root.resolve()).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+        path = cache_folder() / "facts" / f"{root.resolve().name}-{name}.jsonl.gz"
+        try:
+            with gzip.open(path, "rt", encoding="utf-8") as lines:
+                entries = [json.loads(line) for line in lines]
+            return cls(path, {entry["key"]: _from_json(entry) for entry in entries})
+        except (OSError, EOFError, ValueError, KeyError, TypeError):
+            return cls(path)
+
+    def get(self, key: str) -> Reading | None:
+        """Return what is known under `key`, or None."""
+        return self._readings.get(key)
+
+    def replace(self, readings: Mapping[str, Reading]) -> None:
+        """Keep `readings` and nothing else; a reading that failed is not kept, since access may be mended."""
+        kept = {k: r for k, r in readings.items() if not (r.facts.image_error or r.facts.label_error)}
+        if self.path is None or kept.keys() == self._readings.keys():
+            return
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle, aside = tempfile.mkstemp(dir=self.path.parent, prefix=".facts-")
+            try:
+                with os.fdopen(handle, "wb") as raw, gzip.open(raw, "wt", 1, encoding="utf-8") as lines:
+                    for key, reading in kept.items():
+                        lines.write(json.dumps(_to_json(key, reading)) + "\n")
+                Path(aside).replace(self.path)
+            except BaseException:
+                Path(aside).unlink(missing_ok=True)
+                raise
+
+
+def _to_json(key: str, reading: Reading) -> dict[str, Any]:
+    facts = reading.facts
+    row = {f.name: getattr(facts, f.name) for f in fields(facts) if f.name not in (*_ARRAYS, "occupancy")}
+    row["intensities"] = [list(asdict(i).values()) for i in facts.intensities]
+    row["objects"] = {v: list(asdict(o).values()) for v, o in facts.objects.items()}
+    row["components"] = {v: [c.count, c.median_area] for v, c in facts.components.items()}
+    row |= {name: _pack(getattr(facts, name)) for name in _ARRAYS}
+    return {"key": key, "facts": row, "grids": {v: _pack(grid) for v, grid in reading.grids.items()}}
+
+
+def _from_json(entry: dict[str, Any]) -> Reading:
+    row = dict(entry["facts"])
+    row["intensities"] = tuple(Intensity(*values) for values in row["intensities"])
+    row["components"] = {int(v): Components(*c) for v, c in row["components"].items()}
+    row["objects"] = {int(v): ObjectFacts(*o) for v, o in row["objects"].items()}
+    row["value_counts"] = {int(v): n for v, n in row["value_counts"].items()}
+    row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])
+    row["shape"] = tuple(row["shape"])
+    row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])
+    row["label_shape"] = None if row["label_shape"] is None else tuple(row["label_shape"])
+    row |= {name: _unpack(row[name], dtype) for name, dtype in _ARRAYS.items()}
+    return Reading(
+        ImageFacts(**row), {int(v): _require(_unpack(g, np.float32)) for v, g in entry["grids"].items()}
+    )
+
+
+def _pack(array: npt.NDArray[Any] | None) -> list[Any] | None:
+    """Return an array as shape and base64 text: cached facts equal fresh ones bit for bit."""
+    return None if array is None else [list(array.shape), b64encode(array.tobytes()).decode()]
+
+
+def _unpack(packed: list[Any] | None, dtype: npt.DTypeLike) -> npt.NDArray[Any] | None:
+    return None if packed is None else np.frombuffer(b64decode(packed[1]), dtype).reshape(packed[0])
+
+
+def _require(array: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    if array is None:
+        raise ValueError("a grid is missing")
+    return array

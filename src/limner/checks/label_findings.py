@@ -1,0 +1,167 @@
+"""Findings about label values: what they are, what they probably mean, and what is not settled yet.
+
+Nothing is remapped silently: plain class numbers are shown in the table as they are, and everything that
+could mean two things is an error with a proposal, until `dataset.yaml` says which.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from limner.checks.class_findings import listed
+from limner.checks.codes import make, place
+from limner.checks.facts import DatasetFacts
+from limner.checks.label_questions import number_list, open_question
+from limner.checks.label_rows import LabelRow, label_rows, roles_of
+from limner.checks.naming import plain_table
+from limner.core.config import merge
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import ConfigError
+from limner.core.finding import Finding, Severity
+from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.formats.source import Source
+
+MIN_INSTANCE_VALUES = 8
+
+
+@dataclass(frozen=True)
+class LabelVerdict:
+    """What the label values amount to.
+
+    Attributes:
+        findings: What they bring to light.
+        labels: The settled table, or None where a question is open.
+        proposed: The table as it is or would be once the proposals are accepted; None where nothing can
+            be proposed.
+        rows: The counts by class of `proposed`, empty without one.
+    """
+
+    findings: tuple[Finding, ...]
+    labels: LabelTable | None
+    proposed: LabelTable | None
+    rows: tuple[LabelRow, ...]
+
+
+def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
+    """Settle what each mask value means, or say what is open."""
+    declared = source.declared_labels()
+    if not facts.labelled:
+        return LabelVerdict((), declared, declared, ())
+    if facts.are_classes and declared is not None:
+        rows = label_rows(facts, declared)
+        return LabelVerdict(tuple(_absent(rows)), declared, declared, rows)
+    question = open_question(source.settings, declared, facts, ignored=source.ignored_by_format)
+    findings = [question] if question else []
+    if question is None:
+        table: LabelTable | None = declared or plain_table(
+            facts.value_counts, source.settings, ignored=source.ignored_by_format
+        )
+    else:
+        table = _after(source, declared, question.proposal, facts)
+    rows = label_rows(facts, table) if table else ()
+    if table:
+        findings += _about(rows, table, facts, named=declared is not None, settled=question is None)
+    blocked = any(finding.severity is Severity.ERROR for finding in findings)
+    return LabelVerdict(tuple(findings), None if blocked else table, table, rows)
+
+
+def _after(
+    source: Source, declared: LabelTable | None, proposal: dict[str, Any] | None, facts: DatasetFacts
+) -> LabelTable | None:
+    """Return the table as it would be with the proposal accepted, or None where there is none."""
+    if proposal is None:
+        return declared
+    wanted = merge(source.settings.model_dump(mode="json", exclude_unset=True), proposal)
+    try:
+        future = DatasetFile.model_validate(wanted)
+        return future.label_table() or plain_table(
+            facts.value_counts, future, ignored=source.ignored_by_format
+        )
+    except (ConfigError, ValueError):
+        return None
+
+
+def _about(
+    rows: tuple[LabelRow, ...], table: LabelTable, facts: DatasetFacts, *, named: bool, settled: bool
+) -> list[Finding]:
+    findings = [*_instances(facts, named=named), *_absent(rows), *_one_value(facts, table)]
+    if not named and settled and table.num_classes > 2:
+        findings.append(_unnamed(table))
+    return findings
+
+
+def _absent(rows: tuple[LabelRow, ...]) -> list[Finding]:
+    absent = [r for r in rows if r.trained_as not in (None, IGNORE_INDEX) and not r.images]
+    if not absent:
+        return []
+    named = [f"{row.name} ({_values(row.values)})" for row in absent]
+    return [
+        make(
+            "class-never-occurs",
+            "the classes",
+            f"in no mask: {listed(named)}",
+            expected="each named class in some masks",
+            mend="Correct the values under `classes` in dataset.yaml, or take these classes out.",
+        )
+    ]
+
+
+def _one_value(facts: DatasetFacts, table: LabelTable) -> list[Finding]:
+    single: dict[object, list[str]] = {}
+    for image in facts.labelled:
+        roles = roles_of(image, table)
+        if len(roles) == 1:
+            single.setdefault(next(iter(roles)), []).append(image.label_file)
+    findings = []
+    for role, files in sorted(single.items(), key=lambda item: str(item[0])):
+        name = "ignored pixels" if role == IGNORE_INDEX else ""
+        name = name or (repr(table.names[role]) if isinstance(role, int) else f"value {role}")
+        findings.append(
+            make(
+                "mask-is-one-value",
+                place(files),
+                f"{len(files)} of {len(facts.labelled)} masks hold nothing but {name}",
+                mend="Right where an image shows nothing else; otherwise the mask is empty by mistake.",
+                files=files,
+            )
+        )
+    return findings
+
+
+def _unnamed(table: LabelTable) -> Finding:
+    value = table.classes[-1].values[0]
+    return make(
+        "classes-unnamed",
+        "the classes",
+        f"{table.num_classes} classes without names; called {', '.join(table.names[:3])}, ... for now",
+        mend="Name them in dataset.yaml: "
+        f"`classes: [{{name: ..., value: 0}}, ..., {{name: ..., value: {value}}}]`. A value that "
+        "means void or unlabelled goes under `ignored` instead.",
+    )
+
+
+def _instances(facts: DatasetFacts, *, named: bool) -> list[Finding]:
+    """Each image numbers its values 1, 2, 3, ... and each value is one piece: these are objects."""
+    if named or len(facts.value_counts) <= MIN_INSTANCE_VALUES or len(facts.labelled) < 2:
+        return []
+    runs = [sorted(v for v in image.value_counts if v) for image in facts.labelled]
+    in_order = sum(run == list(range(1, len(run) + 1)) for run in runs)
+    pieces = [c.count for image in facts.labelled for v, c in image.components.items() if v]
+    whole = sum(count == 1 for count in pieces)
+    different = len({len(run) for run in runs}) > 1
+    if not different or in_order < 0.9 * len(runs) or not pieces or whole < 0.95 * len(pieces):
+        return []
+    return [
+        make(
+            "values-look-like-instances",
+            "the masks",
+            f"each mask counts 1, 2, 3, ... up to {max(map(len, runs))}, and "
+            f"{100 * whole // len(pieces)} % of the values form a single piece",
+            expected="one value for each class",
+            mend="If the numbers count objects of one class, give them to it: "
+            "`classes: [{name: background, value: 0}, {name: object, values: [1, 2, ...]}]`.",
+        )
+    ]
+
+
+def _values(values: tuple[int, ...]) -> str:
+    return f"value {values[0]}" if len(values) == 1 else f"values {number_list(list(values))}"

@@ -1,0 +1,1 @@
+"""What a machine offers: processors, accelerators, number formats, memory."""

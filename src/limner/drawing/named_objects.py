@@ -1,0 +1,119 @@
+"""One image with its objects: tinted, outlined one by one, or boxed, and named.
+
+Shape legend: H, W image size, N objects.
+"""
+
+import cv2
+import numpy as np
+
+from limner.core.boxes import Boxes
+from limner.core.labels import LabelTable
+from limner.core.sample import Image
+from limner.core.segments import Segments
+from limner.drawing.colors import IGNORED_COLOR, class_colors, hatch
+from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
+from limner.drawing.labelled import Name, middle, write_at
+from limner.drawing.segment_colors import segment_overlay
+
+MOST_NAMES = 24
+MIN_NAMED_SHARE = 0.001
+"""Smaller objects get no name: it would hide them."""
+DASH, GAP = 5, 9
+"""Pixels of a line that is drawn and left out; its width makes the dash longer."""
+
+
+def labelled_segments(image: Image, segments: Segments, table: LabelTable, *, side: int) -> RGBImage:
+    """Draw an image with its objects and regions, the longer side `side` pixels long.
+
+    Objects of one class alone get a colour each, since nothing else tells them apart; of several classes
+    they get that of their class, an outline each and their names.
+
+    Args:
+        image: (H, W, C) of any number type.
+        segments: Of the same size, with trained labels.
+        table: The classes.
+        side: Pixels of the longer side.
+    """
+    picture, size, factor = _scaled(image, side)
+    if factor > 1:
+        segments = segments.moved(lambda layer: resize_labels(layer, size))
+    by_class = has_class_colors(table)
+    outline = max(1, round(1.5 / factor)) if factor < 1 else None
+    drawn = segment_overlay(picture, segments, table, outline=outline, by_class=by_class)
+    ignored = (segments.flat() == 0) & hatch(segments.spatial_shape)
+    drawn[ignored] = (0.4 * drawn[ignored] + 0.6 * np.array(IGNORED_COLOR)).astype(np.uint8)
+    drawn = resize_image(drawn, size)
+    return write_at(drawn, _names_of_segments(segments, table, size)) if by_class else drawn
+
+
+def has_class_colors(table: LabelTable) -> bool:
+    """Tell whether objects are drawn in the colours of their classes, rather than each in its own."""
+    return int(table.is_thing.sum()) > 1
+
+
+def labelled_boxes(image: Image, boxes: Boxes, table: LabelTable, *, side: int) -> RGBImage:
+    """Draw an image with its boxes, in the colours of their classes; crowds and difficult ones dashed.
+
+    Args:
+        image: (H, W, C) of any number type.
+        boxes: With trained labels.
+        table: The classes.
+        side: Pixels of the longer side.
+    """
+    picture, size, factor = _scaled(image, side)
+    drawn: RGBImage = resize_image(picture, size).copy()
+    colors = list(class_colors(table).values())
+    names = []
+    # The smallest last, so that no larger one hides it; the largest first to be named.
+    for number in np.argsort(-boxes.areas, kind="stable"):
+        left, top, right, bottom = (int(round(float(v) * factor)) for v in boxes.xyxy[number])
+        label = int(boxes.labels[number])
+        _outline(
+            drawn,
+            (left, top, max(left, right - 1), max(top, bottom - 1)),
+            colors[label],
+            is_dashed=bool(boxes.is_crowd[number] | boxes.is_difficult[number]),
+        )
+        names.append(Name(table.names[label], (left + right) / 2, top + 10, f"class {label}"))
+    return write_at(drawn, names[:MOST_NAMES])
+
+
+def _scaled(image: Image, side: int) -> tuple[RGBImage, tuple[int, int], float]:
+    """Return the picture, enlarged where it is small; the final size; and the factor to it."""
+    picture = display_image(image)
+    height, width = picture.shape[:2]
+    factor = side / max(height, width)
+    size = (max(1, round(height * factor)), max(1, round(width * factor)))
+    return resize_image(picture, size) if factor > 1 else picture, size, factor
+
+
+def _names_of_segments(segments: Segments, table: LabelTable, size: tuple[int, int]) -> list[Name]:
+    """Return the names of the larger segments, the largest first, each in the middle of its own."""
+    small = segments.moved(lambda layer: resize_labels(layer, size))
+    areas = small.areas
+    names = []
+    for number in np.argsort(-areas, kind="stable")[:MOST_NAMES]:
+        label = int(small.labels[number])
+        if areas[number] < MIN_NAMED_SHARE * size[0] * size[1]:
+            break
+        if label == table.background_index:
+            continue
+        mask = np.any(small.layers == number + 1, axis=0).astype(np.uint8)
+        crowd = " (crowd)" if small.is_crowd[number] else ""
+        names.append(Name(table.names[label] + crowd, *middle(mask), f"class {label}"))
+    return names
+
+
+def _outline(
+    picture: RGBImage, box: tuple[int, int, int, int], color: tuple[int, int, int], *, is_dashed: bool
+) -> None:
+    left, top, right, bottom = box
+    if not is_dashed:
+        cv2.rectangle(picture, (left, top), (right, bottom), color, 2)
+        return
+    for x in range(left, right, DASH + GAP):
+        for y in (top, bottom):
+            cv2.line(picture, (x, y), (min(x + DASH, right), y), color, 2)
+    for y in range(top, bottom, DASH + GAP):
+        for x in (left, right):
+            cv2.line(picture, (x, y), (x, min(y + DASH, bottom)), color, 2)

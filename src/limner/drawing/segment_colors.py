@@ -1,0 +1,144 @@
+"""Objects and regions as colours: each object in a colour of its own, and which were found and missed.
+
+Shape legend: H, W image size, N segments.
+"""
+
+import colorsys
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.labels import LabelTable
+from limner.core.sample import Image
+from limner.core.segments import Segments
+from limner.drawing.colors import (
+    FALSE_NEGATIVE,
+    FALSE_POSITIVE,
+    HIT,
+    Key,
+    class_colors,
+    darkened,
+    outline_width,
+    outlines,
+)
+from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
+from limner.drawing.panels import Panel, side_by_side
+from limner.drawing.truth_and_prediction import PANEL_SIDE
+
+GOLDEN = 0.6180339887
+"""Steps of this part of the hue circle never come close to an earlier one soon."""
+
+MATCH = 0.5
+"""IoU above which a found segment counts as the true one."""
+
+
+def segment_overlay(
+    image: RGBImage,
+    segments: Segments,
+    table: LabelTable,
+    *,
+    opacity: float = 0.45,
+    outline: int | None = None,
+    by_class: bool = False,
+) -> RGBImage:
+    """Tint a picture with its segments: objects each in a colour of its own, stuff in that of its class.
+
+    Args:
+        image: (H, W, 3) uint8.
+        segments: With trained labels; where they overlap, the smaller one is on top.
+        table: The classes.
+        opacity: Of the tint; outlines are opaque.
+        outline: Width in pixels; None takes one that suits the size.
+        by_class: Objects get the colour of their class too, and only outlines tell them apart.
+    """
+    numbers: npt.NDArray[np.uint16] = segments.flat().astype(np.uint16)
+    colors = _colors(segments, table, by_class=by_class)
+    painted = (numbers > 0) & ~_is_background(segments, table)[numbers]
+    tint = colors[numbers]
+    drawn: RGBImage = image.copy()
+    blended = cv2.addWeighted(image, 1 - opacity, tint, opacity, 0)
+    drawn[painted] = np.asarray(blended)[painted]
+    edge = painted & outlines(numbers, outline_width(numbers.shape) if outline is None else outline)
+    drawn[edge] = tint[edge]
+    return drawn
+
+
+def found_and_missed(image: RGBImage, truth: Segments, predicted: Segments, table: LabelTable) -> RGBImage:
+    """Show which segments were found, on the darkened picture.
+
+    White: a true segment and one of its class that overlap by more than half (IoU). Orange: found where no
+    such segment is. Blue: missed. The background and crowds are left dark.
+    """
+    matched_true, matched_found = _matched(truth, predicted)
+    true_seen = ~_is_background(truth, table)[1:] & ~truth.is_crowd
+    found_seen = ~_is_background(predicted, table)[1:]
+    drawn = darkened(image)
+    for segments, chosen, color in (
+        (truth, matched_true & true_seen, HIT),
+        (predicted, ~matched_found & found_seen, FALSE_POSITIVE),
+        (truth, ~matched_true & true_seen, FALSE_NEGATIVE),
+    ):
+        drawn[segments.kept(chosen).flat() > 0] = color
+    return drawn
+
+
+def segment_comparison(
+    image: Image, predicted: Segments, table: LabelTable, *, truth: Segments | None = None, title: str = ""
+) -> RGBImage:
+    """Draw image, truth, prediction, and what was found and missed, side by side.
+
+    Args:
+        image: (H, W, C) of any number type.
+        predicted: With trained labels, those worth showing.
+        table: The classes.
+        truth: With trained labels; None draws image and prediction only.
+        title: A line above.
+    """
+    height, width = predicted.spatial_shape
+    factor = PANEL_SIDE / max(height, width)
+    size = (max(1, round(height * factor)), max(1, round(width * factor)))
+    picture = display_image(image)
+    if factor > 1:
+        picture, predicted = resize_image(picture, size), _resized(predicted, size)
+        truth = None if truth is None else _resized(truth, size)
+    outline = max(1, round(1.5 / factor)) if factor < 1 else None
+    shown = segment_overlay(picture, predicted, table, outline=outline)
+    panels, legend = [Panel("image", picture), Panel("prediction", shown)], []
+    if truth is not None:
+        panels.insert(1, Panel("truth", segment_overlay(picture, truth, table, outline=outline)))
+        panels.append(Panel("found and missed", found_and_missed(picture, truth, predicted, table)))
+        legend = [Key("found", HIT), Key("not there", FALSE_POSITIVE), Key("missed", FALSE_NEGATIVE)]
+    shrunk = [Panel(panel.title, resize_image(panel.picture, size)) for panel in panels]
+    return side_by_side(shrunk, title=title, legend=legend)
+
+
+def _resized(segments: Segments, size: tuple[int, int]) -> Segments:
+    return segments.moved(lambda layer: resize_labels(layer, size))
+
+
+def _colors(segments: Segments, table: LabelTable, *, by_class: bool) -> RGBImage:
+    """Return (N + 1, 3): of nothing, then of each segment."""
+    of_class = list(class_colors(table).values())
+    colors = np.zeros((len(segments) + 1, 3), np.uint8)
+    for number, label in enumerate(segments.labels):
+        hue, bright = number * GOLDEN % 1, (1.0, 0.8)[number // 7 % 2]
+        own = [round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.75, bright)]
+        colors[number + 1] = own if table.is_thing[label] and not by_class else of_class[label]
+    return colors
+
+
+def _is_background(segments: Segments, table: LabelTable) -> npt.NDArray[np.bool_]:
+    """Return (N + 1,): of nothing, then of each segment."""
+    background = -1 if table.background_index is None else table.background_index
+    return np.concatenate([[False], segments.labels == background])
+
+
+def _matched(truth: Segments, predicted: Segments) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return which true and which predicted segments have a partner of their class."""
+    width = len(predicted) + 1
+    pairs = truth.flat().astype(np.int64) * width + predicted.flat()
+    shared = np.bincount(pairs.ravel(), minlength=(len(truth) + 1) * width).reshape(-1, width)
+    union = shared.sum(1, keepdims=True) + shared.sum(0, keepdims=True) - shared
+    iou = (shared / np.maximum(union, 1))[1:, 1:] * (truth.labels[:, None] == predicted.labels)
+    return (iou > MATCH).any(1), (iou > MATCH).any(0)

@@ -1,0 +1,117 @@
+"""Scores on disk: `scores.json` for the whole split and `per_image.csv`, written as images come."""
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from limner.evaluation.definitions import DEFINITIONS
+from limner.evaluation.scorer import ImageScores, Scores
+from limner.evaluation.scores_file import scores_file
+from limner.evaluation.semantic_scores import SemanticScores
+from limner.metrics.thresholds import ThresholdScores
+from limner.storage.whole_files import write_json
+
+SCORES, PER_IMAGE, PICTURES = "scores.json", "per_image.csv", "pictures"
+THRESHOLDS, SPEED = "thresholds.csv", "speed.json"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An image that could not be scored, and why."""
+
+    name: str
+    reason: str
+
+
+def scores_dict(scores: Scores, *, split: str, skipped: Sequence[Skipped] = ()) -> dict[str, Any]:
+    """Return scores as JSON-ready values; what does not exist is None, since JSON has no NaN."""
+    found = scores.to_dict()
+    found |= {
+        "split": split,
+        "definitions": DEFINITIONS[found["task"]],
+        "skipped": [asdict(image) for image in skipped],
+    }
+    return scores_file(found).model_dump(mode="json")
+
+
+def write_scores(folder: Path, scores: Scores, *, split: str, skipped: Sequence[Skipped] = ()) -> Path:
+    """Write `scores.json` into a folder, whole or not at all, and return its path.
+
+    The curves of every threshold go to `thresholds.csv` beside it, where there are any.
+    """
+    path = folder / SCORES
+    (folder / THRESHOLDS).unlink(missing_ok=True)
+    if isinstance(scores, SemanticScores) and scores.thresholds is not None:
+        _write_thresholds(folder / THRESHOLDS, scores.thresholds)
+    write_json(path, scores_dict(scores, split=split, skipped=skipped))
+    return path
+
+
+def _write_thresholds(path: Path, found: ThresholdScores) -> None:
+    columns = ("thresholds", "precision", "recall", "false_positive_rate", "dice")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["threshold", *columns[1:]])
+        for values in zip(*(getattr(found, name) for name in columns), strict=True):
+            rows.writerow(_cell(float(value)) for value in values)
+
+
+def write_speed(folder: Path, seconds: Sequence[float], *, device: str, peak_bytes: int | None) -> None:
+    """Write `speed.json`: how long images took to predict, and the most memory that was held.
+
+    Args:
+        folder: Where.
+        seconds: Of each image that is counted.
+        device: What predicted.
+        peak_bytes: Of the device, or of the process on a processor; None where it is not known.
+    """
+    if not seconds:
+        return
+    ordered = sorted(seconds)
+    values = {
+        "num_images": len(ordered),
+        "median_seconds": ordered[len(ordered) // 2],
+        "percentile_95_seconds": ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],
+        "images_per_second": len(ordered) / sum(ordered),
+        "device": device,
+        "peak_bytes": peak_bytes,
+    }
+    write_json(folder / SPEED, values)
+
+
+class PerImageFile:
+    """Writes `per_image.csv`: the name, then one number a column.
+
+    A cell is empty where there is no score. Rows are written as images come, so memory does not grow.
+
+    Args:
+        folder: Where; it exists.
+        columns: What the numbers are, as a scorer says.
+    """
+
+    def __init__(self, folder: Path, columns: Sequence[str]) -> None:
+        self.path = folder / PER_IMAGE
+        self._file: TextIO = self.path.open("w", newline="", encoding="utf-8")
+        self._rows = csv.writer(self._file)
+        self._rows.writerow(["name", *columns])
+
+    def write(self, scores: ImageScores) -> None:
+        """Add one image."""
+        self._rows.writerow([scores.name, *(_cell(n) for n in scores.numbers)])
+
+    def __enter__(self) -> "PerImageFile":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def _cell(value: float) -> str:
+    """Write whole numbers, which are counts, as such."""
+    return str(value) if isinstance(value, int) else "" if math.isnan(value) else f"{value:.6f}"

@@ -1,0 +1,106 @@
+"""One folder a class: ``ants/1.jpg``, or ``train/ants/1.jpg`` where there are splits."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.finding import Finding, Severity
+from limner.core.labels import alphabetical
+from limner.core.sample import Record
+from limner.formats.classes.image_classes import ImageClasses
+from limner.formats.file_tree import FileTree, list_files
+from limner.formats.folder_words import read_folder_name
+from limner.formats.pairs.pairing_findings import tree_findings
+from limner.formats.split_lists import apply_split_lists, lists_beside
+
+FEWEST_IN_A_CLASS = 2.0
+"""Images of a class, on average: folders of one image each are patients or scenes."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What the folders of an image say: those that are neither a role nor a split, the outermost first."""
+
+    path: PurePosixPath
+    own: tuple[str, ...]
+    split: str | None
+    depth: int = 0
+    """So many of `own` are around all images, such as the dataset's own name."""
+
+    @property
+    def name(self) -> str:
+        """The class."""
+        return self.own[self.depth]
+
+
+class ClassFolders(ImageClasses):
+    """Images in folders that are named after what they show."""
+
+    name = "class-folders"
+    title = "one folder a class, with or without train/ and val/ around them: train/ants/1.jpg"
+
+    @classmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        """Return the evidence that `root` has this layout, or None."""
+        if settings.images or settings.masks:
+            return None
+        places = _places(list_files(root))
+        names = {place.name for place in places}
+        return f"{len(places)} images in folders of {len(names)} classes" if names else None
+
+    def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
+        """List one record for each image; classes are numbered in the order of their names."""
+        tree = list_files(self.root)
+        places = _places(tree)
+        counts = Counter(place.name for place in places)
+        self.class_names = alphabetical(counts)
+        number = {name: i for i, name in enumerate(self.class_names)}
+        records = tuple(
+            Record(
+                place.path.as_posix(),
+                self.root / place.path,
+                (self.root / place.path.parent,),
+                place.split,
+                label=number[place.name],
+            )
+            for place in sorted(places, key=lambda place: place.path)
+        )
+        records, findings = apply_split_lists(records, self.root, self.settings, lists_beside(tree, records))
+        shown = ", ".join(f"{name} ({counts[name]})" for name in self.class_names[:8])
+        said = f"The folders are the classes: {shown}{', ...' if len(counts) > 8 else ''}."
+        return records, (
+            Finding("layout", Severity.NOTE, "the dataset", said),
+            *tree_findings(tree),
+            *findings,
+        )
+
+
+def _places(tree: FileTree) -> list[_Place]:
+    """Return the class of each image, or nothing where some folder says another role or names no class."""
+    places: list[_Place] = []
+    for folder, paths in tree.images_in.items():
+        own, split = [], None
+        for part in folder.parts:
+            said = read_folder_name(part)
+            if said.role not in (None, "image"):
+                return []
+            split = split or said.split
+            if said.role is None and said.split is None and said.words:
+                own.append(part)
+        if not own:
+            return []
+        places += [_Place(path, tuple(own), split) for path in paths]
+    depth = _depth([place.own for place in places])
+    places = [replace(place, depth=depth) for place in places]
+    names = {place.name for place in places}
+    return places if 2 <= len(names) <= len(places) / FEWEST_IN_A_CLASS else []
+
+
+def _depth(owns: Sequence[tuple[str, ...]]) -> int:
+    """Return how many folders stand around all images, the class left to each."""
+    shared = 0
+    while owns and all(len(own) > shared + 1 and own[shared] == owns[0][shared] for own in owns):
+        shared += 1
+    return shared

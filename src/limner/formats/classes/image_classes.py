@@ -1,0 +1,69 @@
+"""Labels that say what a whole image shows: what the formats of classes share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.errors import ConfigError, DataError, describe
+from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
+from limner.core.sample import Image, Record
+from limner.formats.source import Source
+from limner.images.read_image import read_image
+
+
+class ImageClasses(Source):
+    """Images of classes; `index` numbers the classes from 0 and names them in `class_names`."""
+
+    tasks = ("classification",)
+    class_names: Sequence[str] = ()
+
+    def read_image(self, record: Record) -> Image:
+        """Read the image upright, alpha dropped; of a palette the colours."""
+        return read_image(record.image)
+
+    def read_class(self, record: Record) -> int:
+        """Return the number of the image's class, from 0."""
+        if record.label is None:
+            return super().read_class(record)
+        return record.label
+
+    def read_values(self, record: Record) -> ValueMap:
+        """Refuse: there is no class for each pixel."""
+        raise DataError(
+            describe(
+                f"The format {self.name} gives a class for each image, and none for each pixel",
+                where=record.image,
+                expected="masks, polygons or boxes",
+            )
+        )
+
+    def declared_labels(self) -> LabelTable:
+        """Return the classes in the order of their numbers, named by `dataset.yaml` if it names as many.
+
+        Raises:
+            ConfigError: `dataset.yaml` names another number of classes.
+        """
+        named = self.settings.classes
+        if named and len(named) != len(self.class_names):
+            raise ConfigError(
+                f"dataset.yaml names {len(named)} classes, and the images have {len(self.class_names)}: "
+                f"{', '.join(self.class_names[:5])}{', ...' if len(self.class_names) > 5 else ''}."
+            )
+        table = self.settings.label_table()
+        colors = [distinct_color(i) for i in range(len(self.class_names))]
+        kinds = (
+            [(c.name, c.color) for c in table.classes]
+            if table
+            else zip(self.class_names, colors, strict=True)
+        )
+        return LabelTable(tuple(LabelClass(name, (i,), color) for i, (name, color) in enumerate(kinds)))
+
+    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+        """Return the names of the classes."""
+        return {"class_names": np.array(list(self.class_names), np.str_)}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take the names back."""
+        self.class_names = tuple(state["class_names"].tolist())

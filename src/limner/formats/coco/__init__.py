@@ -1,0 +1,1 @@
+"""COCO's JSON: instances, panoptic segments and predictions, read and written."""

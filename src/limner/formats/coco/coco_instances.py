@@ -1,0 +1,227 @@
+"""COCO's instance JSON: polygons, run lengths and crowds, with the images anywhere beside it."""
+
+import json
+import posixpath
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import DataError, describe
+from limner.core.sample import Record
+from limner.core.segments import Segments
+from limner.formats.coco.coco_annotation_list import AnnotationList
+from limner.formats.coco.coco_annotations import drawn_of, places_of_images
+from limner.formats.coco.coco_json import (
+    CocoFile,
+    CocoImage,
+    Id,
+    ImageFinder,
+    classes_of_rows,
+    nothing_listed,
+    one_table,
+    plain_id,
+    read_coco,
+    rows_of_classes,
+    sniff,
+)
+from limner.formats.drawn import Drawn
+from limner.formats.file_tree import FileTree, list_files
+from limner.formats.problems import Problems
+from limner.formats.shapes.object_source import BOXES, ObjectSource
+from limner.images.read_image import image_header
+
+
+class _File(NamedTuple):
+    """One JSON: its path in the dataset, its annotations sorted by image, category -> mask value."""
+
+    path: PurePosixPath
+    annotations: AnnotationList
+    values: dict[Id, int]
+
+
+class CocoInstances(ObjectSource):
+    """Objects as polygons or run lengths; a pixel that no object covers is background."""
+
+    name = "coco-instances"
+    title = "COCO's JSON of instances (images, annotations, categories), with the images beside it"
+
+    def __init__(self, root: Path, settings: DatasetFile) -> None:
+        # Filled by `index`: the annotations of each file in the order of its images; and a record's entry ->
+        # the file's number, the first and last place there, height and width (0 where the JSON is silent).
+        self._files: list[_File] = []
+        self._places: dict[str, tuple[int, int, int, int, int]] = {}
+        super().__init__(root, settings)
+
+    @classmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        """Return the evidence that `root` has this layout, or None."""
+        if settings.masks:
+            return None
+        found = instance_files(root, list_files(root))[0]
+        return f"{', '.join(map(str, found))} in the shape of COCO's instances" if found else None
+
+    def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
+        """Yield one record for each listed image that is on disk."""
+        paths, passed_over = instance_files(self.root, tree)
+        for path in passed_over:
+            problems.add(
+                "other-annotations-not-used", str(path), "another JSON of annotations, such as keypoints"
+            )
+        finder = ImageFinder(tree.images)
+        files = [read_coco(self.root, path, problems) for path in paths]
+        if not files:
+            raise nothing_listed(self.root, tree, "instances")
+        self._categories = one_table(files)
+        taken: set[str] = set()
+        listed: set[str] = set()  # as text, since a path takes long to be hashed
+        for file in files:
+            for path, record in self._records(file, finder, problems):
+                listed.add(str(path))
+                if record.name in taken:
+                    problems.add("image-in-two-files", str(file.path), f"{record.name} stands in another too")
+                else:
+                    taken.add(record.name)
+                    yield record
+        _say_not_listed(tree, listed, problems)
+
+    def _records(
+        self, file: CocoFile, finder: ImageFinder, problems: Problems
+    ) -> Iterator[tuple[PurePosixPath, Record]]:
+        """Note where the annotations of each image of a file stand; yield its path and its record."""
+        there: dict[Id, PurePosixPath] = {}
+        near = [*reversed(file.path.parts[:-1]), *([file.split] if file.split else [])]
+        for image in file.images.values():
+            path = finder.find(image.file_name, near=near)
+            if path is None:
+                problems.add(
+                    "image-missing", f"{file.path}, image {image.id}", f"no {image.file_name} on disk"
+                )
+            else:
+                there[image.id] = path
+        places = places_of_images(file, problems)
+        order = np.argsort(places, kind="stable")
+        bounds = np.searchsorted(places[order], np.arange(len(file.images) + 1)).tolist()
+        self._count_masks(file, places)
+        values = {number: known.values[0] for number, known in file.categories.items()}
+        self._files.append(_File(file.path, file.annotations.chosen(order), values))
+        label, split = (self.root / file.path,), file.split
+        number, json_path = len(self._files) - 1, str(file.path)
+        for image, (first, last) in zip(file.images.values(), pairwise(bounds), strict=True):
+            if path := there.get(image.id):
+                entry = f"{json_path}#{image.id}"
+                self._places[entry] = number, first, last, image.height or 0, image.width or 0
+                name = posixpath.splitext(str(path))[0]
+                yield path, Record(name, self.root / path, label, split, entry=entry)
+
+    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+        """Return where the annotations of each image stand; None where a file had to be kept as text."""
+        if any(file.annotations.text is not None for file in self._files):
+            return None
+        classes = rows_of_classes(self._categories)
+        files = [[str(f.path), f.annotations.stamp, list(f.values.items())] for f in self._files]
+        state: dict[str, npt.NDArray[Any]] = {
+            "places": np.array([self._places[str(r.entry)] for r in self.records], np.int64).reshape(-1, 5),
+            "meta_coco": np.frombuffer(json.dumps([classes, files, self.tasks == BOXES]).encode(), np.uint8),
+        }
+        for number, file in enumerate(self._files):
+            state[f"bounds_{number}"] = np.stack([file.annotations.starts, file.annotations.stops])
+        return state
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take back what `kept` gave."""
+        classes, files, only_boxes = json.loads(state["meta_coco"].tobytes())
+        self._files, self._entries, self._numbers = [], {}, {}
+        table = self.settings.label_table()
+        self._value_of = None if table is None else {value: value for value in table.trained_as}
+        if only_boxes:
+            self.tasks = BOXES
+        self._categories = classes_of_rows(classes)
+        for number, (path, stamp, values) in enumerate(files):
+            starts, stops = state[f"bounds_{number}"]
+            listed = AnnotationList(self.root / path, starts, stops, (stamp[0], stamp[1]))
+            self._files.append(_File(PurePosixPath(path), listed, dict(map(tuple, values))))
+        rows = map(tuple, state["places"].tolist())
+        self._places = {str(r.entry): row for r, row in zip(self.records, rows, strict=True)}
+
+    def _count_masks(self, file: CocoFile, places: npt.NDArray[np.int64]) -> None:
+        """Tell annotations with a mask from those of a box alone."""
+        heads, names = file.annotations.heads, [image.file_name for image in file.images.values()]
+        bare = file.annotations.without_mask
+        self._num_masks += int((places >= 0).sum() - (places[bare] >= 0).sum())
+        for head, place in ((heads[i], int(places[i])) for i in bare):
+            if place >= 0 and head.has_box:
+                where = f"{file.path}#{plain_id(head.image_id)}, annotation {head.id}"
+                self._boxes.add("annotation-without-mask", where, "a box only", file=names[place])
+
+    def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
+        """Return what is wrong with the image's annotations; those that draw nothing are left out."""
+        problems = Problems()
+        self._drawn(record, problems)
+        problems.take(super().label_problems(record))
+        return problems
+
+    def listed_objects(self, record: Record) -> list[Drawn]:
+        """Parse the annotations of the image."""
+        return self._drawn(record, Problems())
+
+    def size_of(self, record: Record) -> tuple[int, int]:
+        """Return height and width as the JSON states them, else those of the stored image."""
+        *_, height, width = self._place(record)
+        if not (height and width):
+            height, width = image_header(record.image).stored_shape
+        return height, width
+
+    def _drawn(self, record: Record, problems: Problems) -> list[Drawn]:
+        """Return the annotations of an image that can be drawn."""
+        number, first, last, *_ = self._place(record)
+        file, (height, width) = self._files[number], self.size_of(record)
+        image = CocoImage(0, record.image.name, height, width)
+        drawn = []
+        for row in file.annotations.rows(range(first, last)):
+            where = f"{file.path}, annotation {row.get('id', 'without id')}"
+            category = plain_id(row.get("category_id"))
+            assert category is not None, "annotations of no category are left out when the file is indexed"
+            drawn.append(drawn_of(row, file.values[category], image, where, problems))
+        return [one for one in drawn if one]
+
+    def _place(self, record: Record) -> tuple[int, int, int, int, int]:
+        if record.entry not in self._places:
+            raise DataError(describe("The COCO annotations do not list the image", where=record.image))
+        return self._places[record.entry]
+
+
+def instance_files(root: Path, tree: FileTree) -> tuple[Sequence[PurePosixPath], Sequence[PurePosixPath]]:
+    """Return the JSON files of instances, and those passed over: keypoints repeat the same objects."""
+    found = [path for path, ends in sniff(root, tree) if b'"segments_info"' not in ends and _draws(ends)]
+    others = [path for path in found if "keypoint" in path.stem.casefold()]
+    named = [path for path in found if "instance" in path.stem.casefold()]
+    taken = named or [path for path in found if path not in others] or others
+    return taken, [path for path in found if path not in taken]
+
+
+def _say_not_listed(tree: FileTree, listed: Set[str], problems: Problems) -> None:
+    """Name the images that no JSON lists; of a folder in which none is listed, the folder."""
+    homes = {posixpath.dirname(path) for path in listed}
+    strange: Counter[str] = Counter()
+    for image in tree.images:
+        path = str(image)
+        if path in listed:
+            continue
+        if posixpath.dirname(path) in homes:
+            problems.add("image-not-listed", path, "an image that no JSON lists")
+        else:
+            strange[posixpath.dirname(path) or "."] += 1
+    for folder, number in sorted(strange.items()):
+        found = f"{number} images in {folder}/, none of which a JSON lists"
+        problems.add("folder-not-listed", f"{folder}/", found)
+
+
+def _draws(ends: bytes) -> bool:
+    """Tell whether the file has annotations with something to draw, rather than captions or none."""
+    return b'"annotations"' in ends or b'"segmentation"' in ends or b'"bbox"' in ends

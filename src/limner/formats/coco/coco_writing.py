@@ -1,0 +1,158 @@
+"""COCO's JSON of labels and predictions, written as images come: memory does not grow with their number.
+
+Predictions have the shape of labels with a ``score`` more, so that limner and other tools read them.
+"""
+
+import json
+from collections.abc import Collection
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO, TypeVar
+
+import numpy as np
+
+from limner.core.labels import LabelTable
+from limner.core.prediction import PanopticPrediction, SegmentPrediction
+from limner.core.segments import Mask
+from limner.formats.coco.coco_panoptic import write_panoptic_png
+from limner.formats.drawn import box_of_mask
+
+Stream = TypeVar("Stream", bound="CocoStream")
+
+
+class CocoStream:
+    """A JSON file of `images`, `annotations` and `categories`; the file appears whole when it is closed.
+
+    Args:
+        path: The JSON file.
+        labels: The classes; their first mask values are the category ids.
+        without: Values of classes that get no category, such as a background.
+    """
+
+    def __init__(self, path: Path, labels: LabelTable, *, without: Collection[int] = ()) -> None:
+        self.path = path
+        self.labels = labels
+        self._without = without
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._aside = path.with_name(f".{path.name}.part")
+        self._file: TextIO = self._aside.open("w", encoding="utf-8")
+        self._file.write('{"annotations": [')
+        self._images: list[dict[str, Any]] = []
+        self._num_rows = 0
+
+    def image(self, file_name: str, shape: tuple[int, ...]) -> int:
+        """List an image and return its id."""
+        number = len(self._images) + 1
+        self._images.append({"id": number, "file_name": file_name, "height": shape[0], "width": shape[1]})
+        return number
+
+    def category(self, label: int) -> int:
+        """Return the category id of a trained label."""
+        return self.labels.classes[label].values[0]
+
+    def row(self, row: dict[str, Any]) -> None:
+        """Write one annotation; one without an `id` of an object is that of a whole image."""
+        self._file.write((",\n" if self._num_rows else "\n") + json.dumps(row))
+        self._num_rows += 1
+
+    def object_row(self, image: int, label: int, row: dict[str, Any]) -> None:
+        """Write the annotation of one object, numbered in the order of writing."""
+        self.row({"id": self._num_rows + 1, "image_id": image, "category_id": self.category(label)} | row)
+
+    def __enter__(self: Stream) -> Stream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        categories = [
+            {"id": c.values[0], "name": c.name, "isthing": int(thing), "color": list(c.color)}
+            for c, thing in zip(self.labels.classes, self.labels.is_thing, strict=True)
+            if c.values[0] not in self._without
+        ]
+        self._file.write(
+            f'], "images": {json.dumps(self._images)}, "categories": {json.dumps(categories)}}}\n'
+        )
+        self._file.close()
+        self._aside.replace(self.path)
+
+
+class CocoStreams(ExitStack):
+    """One JSON file a split, in ``annotations/``; all are closed at the end of the block.
+
+    Args:
+        root: The dataset folder.
+        kind: What the files' names begin with, such as ``instances``.
+        labels: As in `CocoStream`.
+        without: As in `CocoStream`.
+    """
+
+    def __init__(self, root: Path, kind: str, labels: LabelTable, *, without: Collection[int] = ()) -> None:
+        super().__init__()
+        self._folder, self._kind = root / "annotations", kind
+        self._labels, self._without = labels, without
+        self._files: dict[str | None, CocoStream] = {}
+
+    def of(self, split: str | None) -> CocoStream:
+        """Return the file of a split, begun where it is the first time; None is of images in no split."""
+        if split not in self._files:
+            stem = self._kind if split is None else f"{self._kind}_{split}"
+            file = CocoStream(self._folder / f"{stem}.json", self._labels, without=self._without)
+            self._files[split] = self.enter_context(file)
+        return self._files[split]
+
+
+class CocoPredictions(CocoStream):
+    """Predictions in the shape of COCO's labels, with a score each."""
+
+    def add(self, prediction: SegmentPrediction, *, file_name: str) -> None:
+        """Write the objects of one image; its id is its number in the file.
+
+        Args:
+            prediction: (H, W) masks.
+            file_name: Of the image, as other tools should find it.
+        """
+        image = self.image(file_name, prediction.masks.shape[1:])
+        for mask, label, score in zip(prediction.masks, prediction.labels, prediction.scores, strict=True):
+            row = runs_row(mask) | {"iscrowd": 0, "score": round(float(score), 5)}
+            self.object_row(image, int(label), row)
+
+    def add_panoptic(self, prediction: PanopticPrediction, *, file_name: str, png: Path) -> None:
+        """Write the segments of one image, and the PNG whose colours are their numbers."""
+        ids = prediction.segment_ids
+        image = self.image(file_name, ids.shape)
+        write_panoptic_png(png, ids)
+        areas = np.bincount(ids.ravel(), minlength=len(prediction.labels) + 1)
+        infos = [
+            {
+                "id": i + 1,
+                "category_id": self.category(int(label)),
+                "area": int(areas[i + 1]),
+                "bbox": whole_box(ids == i + 1),
+                "iscrowd": 0,
+                "score": round(float(prediction.scores[i]), 5),
+            }
+            for i, label in enumerate(prediction.labels)
+            if areas[i + 1]
+        ]
+        self.row({"image_id": image, "file_name": png.name, "segments_info": infos})
+
+
+def runs_row(mask: Mask) -> dict[str, Any]:
+    """Return a mask as COCO's compressed run lengths, with its box and area."""
+    from pycocotools import mask as coco_mask
+
+    runs = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+    counts, size = runs["counts"].decode(), [int(side) for side in runs["size"]]
+    return {
+        "segmentation": {"counts": counts, "size": size},
+        "bbox": whole_box(mask),
+        "area": int(mask.sum()),
+    }
+
+
+def whole_box(mask: Mask) -> list[int]:
+    """Return left, top, width and height; zeros of an empty mask."""
+    left, top, right, bottom = map(int, box_of_mask(mask))
+    return [left, top, right - left, bottom - top]

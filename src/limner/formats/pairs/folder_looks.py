@@ -1,0 +1,78 @@
+"""Which folders hold masks, told by looking into a few files where names say too little: Masken/, Bilder/."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from limner.core.errors import DataError
+from limner.formats.file_tree import FileTree
+from limner.formats.folder_words import Role, read_folder_name, split_of_folder
+from limner.formats.pairs.folder_roles import Roles, assign_roles
+from limner.formats.pairs.pairing import Item, pair
+from limner.images.pixels import read_pixels
+
+MOST_FOLDERS = 12
+"""More folders than this are classes or patients, and looking into them would take its time."""
+
+MOST_COLOURS = 64
+"""A mask has few colours or grey values; a photograph of more than a few pixels has hundreds."""
+
+MIN_PAIRED = 0.9
+"""So many of the files on both sides must find each other by name."""
+
+_LOOKED_AT = 2
+
+
+def roles_by_looking(root: Path, tree: FileTree) -> Roles | None:
+    """Return images and masks of folders whose names do not tell, or None where looking does not tell either.
+
+    Folders whose names do tell are taken by their word. Where everything is named, nothing is opened.
+    """
+    said = {folder: read_folder_name(folder.name).role for folder in tree.images_in}
+    if not 2 <= len(said) <= MOST_FOLDERS or None not in said.values():
+        return None
+    if not _share_names(list(tree.images_in.values())):
+        return None
+    roles = {folder: role or _looks_like(root, tree.images_in[folder]) for folder, role in said.items()}
+    items = {item.path: item for item in assign_roles(tree.images).everything()}
+    found: dict[Role | None, list[Item]] = {"image": [], "label": []}
+    for folder, role in roles.items():
+        found.setdefault(role, []).extend(_placed(items[path], folder) for path in tree.images_in[folder])
+    images, labels = found["image"], found["label"]
+    paired = len(pair(images, labels).label_of)
+    if not labels or paired < max(2, MIN_PAIRED * max(len(images), len(labels))):
+        return None
+    regions, others = found.get("valid_region", []), found.get("other_label", [])
+    return Roles(tuple(images), tuple(labels), tuple(regions), tuple(others))
+
+
+def _share_names(folders: Sequence[Sequence[PurePosixPath]]) -> bool:
+    """Tell whether a number in the names of one folder stands in another one too: no file is opened."""
+    keys = [{re.sub(r"\D", "", path.stem) for path in paths} for paths in folders]
+    return any(a & b for n, a in enumerate(keys) for b in keys[n + 1 :])
+
+
+def _looks_like(root: Path, paths: Sequence[PurePosixPath]) -> Role | None:
+    """Return ``label`` where the files have few colours, ``image`` where many, None for a mixture."""
+    looks = {_is_mask(root / path) for path in paths[:_LOOKED_AT]}
+    return None if len(looks) != 1 or None in looks else "label" if True in looks else "image"
+
+
+def _is_mask(path: Path) -> bool | None:
+    try:
+        pixels, _ = read_pixels(path)
+    except DataError:  # a damaged file is a finding of its own
+        return None
+    colours = np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)
+    return len(colours) <= MOST_COLOURS
+
+
+def _placed(item: Item, folder: PurePosixPath) -> Item:
+    """Give a file the site and split of its folder: the innermost one names the role, so it is no site."""
+    site = tuple(word for part in folder.parts[:-1] for word in read_folder_name(part).words)
+    words = re.findall(r"[a-z]+", folder.name.casefold())
+    split = item.split or next((split for word in words if (split := split_of_folder(word))), None)
+    return replace(item, site=site, split=split, folder=folder.name)

@@ -1,0 +1,109 @@
+"""Which files of a folder tree are images, which are labels, which are neither, by folder and file names."""
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from limner.formats.file_tree import folder_of
+from limner.formats.folder_words import Role, read_folder_name
+from limner.formats.pairs.affixes import (
+    bare_image_name,
+    bare_label_name,
+    has_label_affix,
+    has_other_affix,
+    without_count,
+)
+from limner.formats.pairs.pairing import Item
+
+Site = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The files of a dataset by what they are."""
+
+    images: tuple[Item, ...]
+    labels: tuple[Item, ...]
+    valid_regions: tuple[Item, ...]
+    other_labels: tuple[Item, ...]
+
+    def everything(self) -> tuple[Item, ...]:
+        """Return all files."""
+        return (*self.images, *self.labels, *self.valid_regions, *self.other_labels)
+
+
+def assign_roles(paths: Iterable[PurePosixPath]) -> Roles:
+    """Sort files into images, labels, fields of view and labels that are not used."""
+    sites: dict[Site, list[tuple[Item, Role | None]]] = defaultdict(list)
+    folders: dict[str, _Folder] = {}
+    for path in paths:
+        name = folder_of(path)
+        folder = folders[name] if name in folders else folders.setdefault(name, _Folder.read(path.parts[:-1]))
+        sites[folder.site].append(folder.item(path))
+    sorted_out: dict[Role, list[Item]] = defaultdict(list)
+    for members in sites.values():
+        for item, role in _settle(members):
+            sorted_out[role].append(item)
+    groups: tuple[Role, ...] = ("image", "label", "valid_region", "other_label")
+    return Roles(*(tuple(sorted_out[role]) for role in groups))
+
+
+class _Folder(NamedTuple):
+    """What a folder and those above it say of the files in it."""
+
+    site: Site
+    split: str | None
+    role: Role | None
+    name: str
+
+    @classmethod
+    def read(cls, parts: Sequence[str]) -> "_Folder":
+        # The innermost folder that says a role decides: `masks/images/` would be an odd name for masks.
+        names = [read_folder_name(part) for part in parts]
+        site = tuple(word for name in names for word in name.words)
+        split = next((name.split for name in names if name.split), None)
+        said = [(name.role, part) for part, name in zip(parts, names, strict=True) if name.role]
+        return cls(site, split, *(said[-1] if said else (None, "")))
+
+    def item(self, path: PurePosixPath) -> tuple[Item, Role | None]:
+        stem = path.stem
+        role: Role | None = "other_label" if self.role == "label" and has_other_affix(stem) else self.role
+        return Item(path, unicodedata.normalize("NFC", stem), self.site, self.split, self.name), role
+
+
+def _settle(members: list[tuple[Item, Role | None]]) -> list[tuple[Item, Role]]:
+    """Decide about the files whose folders say nothing, and about `mask` beside `manual`."""
+    roles = Counter(role for _, role in members)
+    manual = any(role == "label" and read_folder_name(item.folder).is_manual for item, role in members)
+    settled: list[tuple[Item, Role]] = []
+    silent: list[Item] = []
+    for item, role in members:
+        if role is None or (role == "image" and not roles["label"]):
+            silent.append(item)
+        elif manual and role == "label" and not read_folder_name(item.folder).is_manual:
+            # Retinal sets (DRIVE, HRF): the person's drawing is the label, `mask` the camera's field of view.
+            settled.append((item, "valid_region"))
+        else:
+            settled.append((item, role))
+    if roles["label"]:
+        # `train/` beside `trainannot/`: images, unless folders named for images are there too.
+        return settled if roles["image"] else settled + [(item, "image") for item in silent]
+    return settled + _settle_one_folder(silent)
+
+
+def _settle_one_folder(items: list[Item]) -> list[tuple[Item, Role]]:
+    """Images and masks in one folder: ``cat.jpg`` with ``cat_mask.png``, or with ``cat.png``."""
+    marked = {item for item in items if has_label_affix(item.name)}
+    keys = {(i.path.parent, bare_image_name(i.name)) for i in items if i not in marked}
+    partners = sum((i.path.parent, bare_label_name(without_count(i.name))) in keys for i in marked)
+    if marked and partners >= 0.5 * len(marked):
+        return [(item, "label" if item in marked else "image") for item in items]
+    photos = {(i.path.parent, i.name) for i in items if i.path.suffix.lower() in (".jpg", ".jpeg")}
+    twins = {i for i in items if i.path.suffix.lower() in (".png", ".gif", ".bmp", ".npy", ".tif", ".tiff")}
+    twins = {i for i in twins if (i.path.parent, i.name) in photos}
+    if photos and len(twins) >= 0.5 * len(photos):
+        return [(item, "label" if item in twins else "image") for item in items]
+    return [(item, "image") for item in items]

@@ -1,0 +1,101 @@
+"""Layouts of public datasets: pairs by name, whose folders also settle what the mask values mean."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.finding import Finding, Severity
+from limner.core.labels import LabelTable
+from limner.core.sample import Record
+from limner.formats.file_tree import FileTree, list_files
+from limner.formats.pairs.paired_folders import PairedFolders
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a layout settles; `dataset.yaml` wins over each part.
+
+    Attributes:
+        evidence: One sentence: by what it was recognised, and what that settles.
+        labels: The classes, their values and how they are encoded, or None.
+        images: Pattern of the images, in the language of `dataset.yaml`; None pairs as paired folders do.
+        masks: Pattern of the masks, or None.
+    """
+
+    evidence: str
+    labels: LabelTable | None = None
+    images: str | None = None
+    masks: str | None = None
+
+
+class KnownLayout(PairedFolders):
+    """Paired folders of a public dataset: `dataset.yaml` need not say what its documentation says."""
+
+    def __init__(self, root: Path, settings: DatasetFile) -> None:
+        self.recognised_by = self.known(root, list_files(root))
+        super().__init__(root, completed(settings, self.recognised_by))
+
+    @classmethod
+    @abstractmethod
+    def known(cls, root: Path, tree: FileTree) -> Known | None:
+        """Return what the names under `root` settle, or None where it is another layout."""
+
+    @classmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        """Return the evidence that `root` has this layout, or None."""
+        if settings.images or settings.masks:
+            return None
+        known = cls.known(root, list_files(root))
+        return known.evidence if known else None
+
+    def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
+        """List one record for each image, and say what the layout settles."""
+        records, findings = super().index()
+        if self.recognised_by is None:  # the user named the format, and the files are paired by name alone
+            return records, findings
+        said = Finding("known-dataset", Severity.NOTE, self.name, f"{self.recognised_by.evidence}.")
+        return records, (said, *findings)
+
+
+def completed(settings: DatasetFile, known: Known | None) -> DatasetFile:
+    """Return the settings with what the layout settles wherever the user says nothing.
+
+    Values that the user ignores are taken out of the known classes. Classes that the user names replace the
+    known ones and their encoding; what the layout ignores stays ignored unless the user gives it to a class.
+    """
+    if known is None:
+        return settings
+    given = settings.model_dump(mode="json", exclude_unset=True)
+    filled: dict[str, Any] = {"images": known.images, "masks": known.masks}
+    if known.labels is not None:
+        filled |= _labels(settings, known.labels)
+    wanted = {key: value for key, value in filled.items() if value is not None}
+    return DatasetFile.model_validate({**wanted, **given, **_ignored(settings, known.labels)})
+
+
+def _labels(settings: DatasetFile, labels: LabelTable) -> dict[str, Any]:
+    if settings.classes:  # their values are meant as the user says, or as the pixels are
+        return {}
+    table = labels.to_dict()
+    dropped = set(settings.ignored_values)
+    table["classes"] = [row for row in table["classes"] if not dropped & {*row["values"]}]
+    return {key: table[key] for key in ("mask_encoding", "classes")}
+
+
+def _ignored(settings: DatasetFile, labels: LabelTable | None) -> dict[str, Any]:
+    named = settings.label_table()
+    # A packed colour says nothing about masks of numbers, nor the other way round.
+    if labels is None or (named and named.encoding.kind != labels.encoding.kind):
+        return {}
+    taken = {value for c in named.classes for value in c.values} if named else set()
+    own = settings.ignored_values
+    return {"ignored": [*own, *(v for v in labels.ignored_values if v not in taken and v not in own)]}
+
+
+def images_below(tree: FileTree, folder: str) -> list[PurePosixPath]:
+    """Return the images that have a folder of this name above them, capitals or not."""
+    wanted = folder.casefold()
+    inside = (paths for f, paths in tree.images_in.items() if wanted in str(f).casefold().split("/"))
+    return [path for paths in inside for path in paths]

@@ -1,0 +1,164 @@
+"""Two folders (or one) of images and masks that are paired by name: the layout most people have."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy.typing as npt
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import DataError, describe
+from limner.core.finding import Finding, Severity
+from limner.core.labels import ValueMap
+from limner.core.sample import Image, Record
+from limner.formats.file_tree import FileTree, list_files
+from limner.formats.pairs.folder_looks import roles_by_looking
+from limner.formats.pairs.folder_roles import Roles, assign_roles
+from limner.formats.pairs.pairing import Item, Pairing, pair
+from limner.formats.pairs.pairing_findings import folders_of, pairing_findings, tree_findings
+from limner.formats.pairs.patterns import roles_by_pattern
+from limner.formats.source import Source
+from limner.formats.split_lists import apply_split_lists, lists_beside
+from limner.images.masks import read_values
+from limner.images.read_image import read_image
+
+
+class PairedFolders(Source):
+    """Images and index masks paired by name, whatever the folders and affixes are called."""
+
+    name = "paired-folders"
+    title = "a folder of images and a folder of masks (or one folder of both), paired by name"
+
+    @classmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        """Return the evidence that `root` has this layout, or None."""
+        layout = _layout(root, list_files(root), settings)
+        return layout.evidence if layout.pairing.label_of or layout.pairing.ambiguous else None
+
+    def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
+        """List one record for each image."""
+        tree = list_files(self.root)
+        paths = self.paths(tree)
+        if paths is tree.images:
+            layout = _layout(self.root, tree, self.settings)
+        else:
+            layout = _Layout.read(paths, self.settings)
+        records = layout.records(self.root)
+        lists = lists_beside(tree, records)
+        records, split_findings = apply_split_lists(records, self.root, self.settings, lists)
+        roles, pairing = layout.roles, layout.pairing
+        findings = pairing_findings(roles.images, pairing, roles.other_labels)
+        if pairing.label_of:
+            places = folders_of(pairing.label_of.values())
+            findings.insert(0, Finding("layout", Severity.NOTE, places, f"{layout.evidence}."))
+        return records, (*findings, *tree_findings(tree), *split_findings)
+
+    def paths(self, tree: FileTree) -> Sequence[PurePosixPath]:
+        """Return the files that take part in pairing: those named like images."""
+        return tree.images
+
+    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+        """Return nothing: the records and settings are all there is."""
+        return {}
+
+    def read_image(self, record: Record) -> Image:
+        """Read the image upright, alpha dropped."""
+        return read_image(record.image)
+
+    def read_values(self, record: Record) -> ValueMap:
+        """Read the mask by the encoding that `dataset.yaml` says."""
+        if not record.labels:
+            raise DataError(describe("The image has no mask", where=record.image))
+        return read_values(record.labels[0], self.settings.encoding)
+
+
+def explain_no_pairs(root: Path, tree: FileTree, settings: DatasetFile) -> str:
+    """Return why images and masks that seem to be there were not paired, one sentence, or an empty string."""
+    roles = _layout(root, tree, settings).roles
+    if not (roles.images and roles.labels):
+        return ""
+    return (
+        f"images in {folders_of(roles.images)} (such as {roles.images[0].path.name}) and masks in "
+        f"{folders_of(roles.labels)} (such as {roles.labels[0].path.name}), but no two names fit together"
+    )
+
+
+def masks_by_name(root: Path, tree: FileTree, settings: DatasetFile) -> tuple[PurePosixPath, ...]:
+    """Return the masks that pairing by name gives to images, sorted."""
+    labels = _layout(root, tree, settings).pairing.label_of.values()
+    return tuple(sorted(label.path for label in labels))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What was read out of the names."""
+
+    roles: Roles
+    pairing: Pairing
+    regions: dict[Item, Item]
+    is_by_looking: bool = False
+
+    @classmethod
+    def of(cls, roles: Roles, *, is_by_looking: bool = False) -> "_Layout":
+        regions = pair(roles.images, roles.valid_regions).label_of
+        return cls(roles, pair(roles.images, roles.labels), regions, is_by_looking)
+
+    @classmethod
+    def read(cls, paths: Sequence[PurePosixPath], settings: DatasetFile) -> "_Layout":
+        roles = assign_roles(paths)
+        if settings.images or settings.masks or settings.valid_region:
+            roles = roles_by_pattern(paths, settings, roles)
+        return cls.of(roles)
+
+    @property
+    def evidence(self) -> str:
+        paired, total = len(self.pairing.label_of), len(self.roles.images)
+        sentence = (
+            f"{paired} of {total} images in {folders_of(self.roles.images)} have a mask in "
+            f"{folders_of(self.pairing.label_of.values())}, paired {self.pairing.way}"
+        )
+        if self.is_by_looking:
+            sentence += "; which folder holds the masks was told by looking at their few colours"
+        if self.regions:
+            sentence += f"; {folders_of(self.regions.values())} taken as the field of view, not as labels"
+        return sentence
+
+    def records(self, root: Path) -> tuple[Record, ...]:
+        records = []
+        for image, name in _unique_names(self.roles.images).items():
+            label, region = self.pairing.label_of.get(image), self.regions.get(image)
+            labels = (root / label.path,) if label else ()
+            split = image.split or (label.split if label else None)
+            records.append(
+                Record(name, root / image.path, labels, split, root / region.path if region else None)
+            )
+        return tuple(sorted(records, key=lambda record: record.name))
+
+
+def _layout(root: Path, tree: FileTree, settings: DatasetFile) -> _Layout:
+    """Pair all files once, though several formats ask."""
+    key = ("layout", settings.images, settings.masks, settings.valid_region)
+    if key not in tree.remembered:
+        tree.remembered[key] = _read_or_look(root, tree, settings)
+    layout: _Layout = tree.remembered[key]
+    return layout
+
+
+def _read_or_look(root: Path, tree: FileTree, settings: DatasetFile) -> _Layout:
+    """Pair by the names of folders; where that pairs nothing, look into those whose names say nothing."""
+    layout = _Layout.read(tree.images, settings)
+    if layout.pairing.label_of or layout.pairing.ambiguous or settings.images or settings.masks:
+        return layout
+    roles = roles_by_looking(root, tree)
+    return _Layout.of(roles, is_by_looking=True) if roles else layout
+
+
+def _unique_names(images: tuple[Item, ...]) -> dict[Item, str]:
+    """Name each image by site and file name; where that is not unique, by its path."""
+    names = {image: "/".join((*image.site, image.path.stem)) for image in images}
+    if len(set(names.values())) < len(names):
+        names = {image: image.path.with_suffix("").as_posix() for image in images}
+    if len(set(names.values())) < len(names):
+        names = {image: image.path.as_posix() for image in images}
+    return names

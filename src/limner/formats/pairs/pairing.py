@@ -1,0 +1,223 @@
+"""Which label file belongs to which image, by their names.
+
+Three ways are tried on all files, and the one that pairs most wins: the same name; the usual affixes taken
+off (`_mask`, `mask_`, `_training`, ...); one affix that all labels share, whatever it is. Only where these
+pair nothing do the numbers in the names decide: beside names that fit, they would fill the gap of a missing
+mask with a stranger's.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from limner.formats.pairs.affixes import bare_image_name, bare_label_name, without_count
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A file that takes part in pairing; equal only to itself, which makes it a cheap key.
+
+    Attributes:
+        path: Relative to the dataset folder.
+        name: What is compared: the file's name without suffix, or what stands for ``{stem}`` in a pattern.
+            Accents are composed, since macOS and Linux write them differently.
+        site: What remains of its folders without the words for role and split.
+        split: ``train``, ``val``, ``test`` or None.
+        folder: The name of the folder that gives it its role: ``masks`` or ``1st_manual``.
+    """
+
+    path: PurePosixPath
+    name: str
+    site: tuple[str, ...]
+    split: str | None
+    folder: str
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Who belongs to whom.
+
+    Attributes:
+        label_of: Image -> its label.
+        ambiguous: Image -> several labels among which the names do not decide.
+        passed_over: Labels that fit an image that has a better one.
+        unpaired: Labels that fit no image.
+        way: How it was found, in words.
+    """
+
+    label_of: dict[Item, Item]
+    ambiguous: dict[Item, tuple[Item, ...]]
+    passed_over: tuple[Item, ...]
+    unpaired: tuple[Item, ...]
+    way: str
+
+
+Candidates = dict[Item, list[Item]]
+Key = tuple[object, ...]
+KeyOf = Callable[[Item], Key | None]
+
+
+def pair(images: Sequence[Item], labels: Sequence[Item]) -> Pairing:
+    """Pair labels with images of the same site and split, in the way that pairs most images."""
+    candidates, way = _find_candidates(images, labels)
+    votes: Counter[tuple[str, str]] = Counter()
+    if any(len(found) > 1 for found in candidates.values()):
+        for image, found in candidates.items():
+            votes.update({_marks(image, label) for label in found})
+    label_of: dict[Item, Item] = {}
+    ambiguous: dict[Item, tuple[Item, ...]] = {}
+    for image, found in candidates.items():
+        best = found if len(found) == 1 else _best(image, found, votes)
+        if len(best) == 1:
+            label_of[image] = best[0]
+        else:
+            ambiguous[image] = tuple(best)
+    taken = {*label_of.values(), *(label for group in ambiguous.values() for label in group)}
+    fitting = {label for found in candidates.values() for label in found}
+    return Pairing(
+        label_of,
+        ambiguous,
+        tuple(label for label in labels if label in fitting and label not in taken),
+        tuple(label for label in labels if label not in fitting),
+        way,
+    )
+
+
+def _find_candidates(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
+    if not labels:
+        return {}, "by the same name"
+    candidates, way = _by_name(images, labels)
+    for search in (_by_affixes, _by_shared_affix):
+        if len(candidates) == len(images):
+            break
+        more = search(images, labels)
+        if len(more[0]) > len(candidates):  # of equals the first is the surest
+            candidates, way = more
+    return (candidates, way) if candidates else _by_numbers(images, labels)
+
+
+def _marks(image: Item, label: Item) -> tuple[str, str]:
+    """Return how a label is marked as one: its folder, and what its name has beside the image's."""
+    name = without_count(label.name).casefold()
+    return label.folder, name.replace(bare_image_name(image.name), "", 1)
+
+
+def _best(image: Item, found: list[Item], votes: Counter[tuple[str, str]]) -> list[Item]:
+    """Narrow candidates down: the marks that most images have, then the plainest name."""
+    most = max(votes[_marks(image, label)] for label in found)
+    found = [label for label in found if votes[_marks(image, label)] == most]
+    shortest = min(len(_marks(image, label)[1]) for label in found)
+    found = [label for label in found if len(_marks(image, label)[1]) == shortest]
+    folders = sorted({label.folder for label in found})
+    if len(folders) > 1:  # such as `gt` and `masks`, both complete: one has to be taken, and is told
+        found = [label for label in found if label.folder == folders[0]]
+    return found
+
+
+def _match(images: Sequence[Item], labels: Sequence[Item], keys: Sequence[tuple[KeyOf, KeyOf]]) -> Candidates:
+    """Pair by the first of several keys under which an image finds labels."""
+    tables: list[dict[Key, list[Item]]] = []
+    for _, label_key in keys:
+        table: dict[Key, list[Item]] = defaultdict(list)
+        for label in labels:
+            if (key := label_key(label)) is not None:
+                table[key].append(label)
+        tables.append(table)
+    candidates: Candidates = {}
+    for image in images:
+        for (image_key, _), table in zip(keys, tables, strict=True):
+            key = image_key(image)
+            fitting = [c for c in table.get(key, ()) if _same_split(image, c)] if key is not None else []
+            if fitting:
+                candidates[image] = fitting
+                break
+    return candidates
+
+
+def _same_split(image: Item, label: Item) -> bool:
+    return image.split is None or label.split is None or image.split == label.split
+
+
+def _by_name(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
+    def same(item: Item) -> Key:
+        return item.site, item.name
+
+    return _match(images, labels, [(same, same)]), "by the same name"
+
+
+def _by_affixes(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
+    def whole(item: Item) -> Key:
+        return item.site, item.name.casefold()
+
+    def bare_image(item: Item) -> Key:
+        return item.site, bare_image_name(item.name)
+
+    def bare_label(item: Item) -> Key:
+        return item.site, bare_label_name(item.name)
+
+    def marked_label(item: Item) -> Key | None:
+        return _without_affix(item, item.name)
+
+    def counted_label(item: Item) -> Key | None:
+        return _without_affix(item, without_count(item.name))
+
+    # An image named like a label's bare name comes first; numbered masks (`cat_mask_1`) come last.
+    keys: list[tuple[KeyOf, KeyOf]] = [(whole, whole), (whole, marked_label), (bare_image, bare_label)]
+    found = _match(images, labels, keys)
+    counted = _match(images, labels, [(bare_image, counted_label)])
+    paired = {label for group in found.values() for label in group}
+    for image, more in counted.items():
+        fresh = [label for label in more if label not in paired]
+        if fresh:
+            found[image] = [*found.get(image, []), *fresh]
+    return found, "by name, the usual affixes taken off"
+
+
+def _without_affix(item: Item, name: str) -> Key | None:
+    """Return the key of a label whose name has an affix to take off, or None where it has not."""
+    bare = bare_label_name(name)
+    return (item.site, bare) if bare != name.casefold() else None
+
+
+def _by_shared_affix(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
+    """One prefix or suffix that every label has around its image's name, such as ``<name>_vessels``."""
+    names = {image.name for image in images}
+    votes: Counter[tuple[str, str]] = Counter()
+    for label in labels:
+        name = label.name
+        for cut in range(1, len(name)):
+            before, after = name[:cut], name[cut:]
+            if before in names and re.search(r"[^\W\d_]", after):
+                votes["", after] += 1
+            if after in names and re.search(r"[^\W\d_]", before):
+                votes[before, ""] += 1
+    (prefix, suffix), count = votes.most_common(1)[0] if votes else (("", ""), 0)
+    if count < max(2, 0.6 * len(labels)):
+        return {}, ""
+
+    def inside(item: Item) -> Key | None:
+        name = item.name
+        if not (name.startswith(prefix) and name.endswith(suffix)):
+            return None
+        return item.site, name[len(prefix) : len(name) - len(suffix)]
+
+    way = f"by name, each mask's being {prefix}NAME{suffix}"
+    return _match(images, labels, [(lambda item: (item.site, item.name), inside)]), way
+
+
+def _by_numbers(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
+    """The numbers in the names, where they name each file once and nearly all find a partner."""
+
+    def numbers(item: Item) -> Key | None:
+        found = tuple(int(n) for n in re.findall(r"\d+", item.name))
+        return (item.site, found) if found else None
+
+    for group in (images, labels):
+        counts = Counter((numbers(item), item.split, item.folder) for item in group)
+        if not counts or max(counts.values()) > 1 or any(key[0] is None for key in counts):
+            return {}, ""
+    found = _match(images, labels, [(numbers, numbers)])
+    enough = len(found) >= 0.8 * min(len(images), len(labels))
+    return (found, "by the numbers in their names") if enough else ({}, "")

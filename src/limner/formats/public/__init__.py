@@ -1,0 +1,1 @@
+"""Layouts of public datasets, with the meaning of their mask values."""

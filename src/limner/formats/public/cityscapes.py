@@ -1,0 +1,169 @@
+"""Cityscapes: leftImg8bit/ with gtFine/ (or gtCoarse/); the 19 trained classes come out of any of its files.
+
+labelIds are taken where they are there, else labelTrainIds, else the polygons are drawn, which gives
+labelIds. The published labels of the test images are blank: such a split counts as unlabelled.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageDraw
+
+from limner.core.errors import DataError, describe
+from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.labels import IGNORE_INDEX, ValueMap
+from limner.core.sample import Record
+from limner.core.segments import Segments, segments_of_index
+from limner.formats.file_tree import FileTree, list_files
+from limner.formats.pairs.known_layout import Known, KnownLayout
+from limner.formats.public import class_tables
+from limner.images.masks import read_values
+
+_IMAGE = "_leftImg8bit"
+_POLYGONS = "polygons"
+_KINDS = ("labelIds", "labelTrainIds", _POLYGONS)
+OBJECTS_FROM = 1000
+"""In instanceIds, smaller values are classes."""
+
+_LOOKED_AT = 3
+"""Masks of the test images that tell whether their labels were published."""
+
+
+class Cityscapes(KnownLayout):
+    """``leftImg8bit/train/CITY/NAME_leftImg8bit.png``, ``gtFine/train/CITY/NAME_gtFine_labelIds.png``."""
+
+    name = "cityscapes"
+    title = "Cityscapes: leftImg8bit/ and gtFine/ (or gtCoarse/), by labelIds, labelTrainIds or polygons"
+
+    tasks: tuple[str, ...] = ("semantic", "instance", "panoptic", "detection")
+    """Objects come out of instanceIds; a folder without them says ``semantic`` alone."""
+
+    @classmethod
+    def known(cls, root: Path, tree: FileTree) -> Known | None:
+        """Recognise it by the ends of the names, fine labels before coarse ones."""
+        if not any(stem.endswith(_IMAGE) for stem in tree.stems):
+            return None
+        found = {pair for path in (*tree.images, *tree.others) if (pair := _kind(path))}
+        order = [(labels, kind) for labels in ("gtFine", "gtCoarse") for kind in _KINDS]
+        best = next((pair for pair in order if pair in found), None)
+        if best is None:
+            return None
+        labels, kind = best
+        by_train_id = kind == "labelTrainIds"
+        return Known(
+            f"Cityscapes, by *{_IMAGE} and *_{labels}_{kind}: 19 classes are trained, all else is ignored",
+            class_tables.cityscapes_train_ids() if by_train_id else class_tables.cityscapes(),
+            images=f"**/{{stem}}{_IMAGE}.*",
+            masks=f"**/{{stem}}_{labels}_{kind}.{'json' if kind == _POLYGONS else 'png'}",
+        )
+
+    def paths(self, tree: FileTree) -> tuple[PurePosixPath, ...]:
+        """Let the polygon files take part in pairing."""
+        return (*tree.images, *(path for path in tree.others if _kind(path)))
+
+    def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
+        """List one record for each image; test images whose labels are blank count as unlabelled."""
+        records, findings = super().index()
+        there = {self.root / path for path in list_files(self.root).images}
+        if not all(_instance_ids(label) in there for record in records for label in record.labels):
+            self.tasks = ("semantic",)
+        test = [record for record in records if record.split == "test" and record.labels]
+        if not test or not all(self._is_blank(record) for record in test[:_LOOKED_AT]):
+            return records, findings
+        files = tuple(record.image.relative_to(self.root).as_posix() for record in test)
+        said = Finding(
+            "split-unlabelled",
+            Severity.NOTE,
+            files[0],
+            f"The labels of the {len(test)} test images are blank, as Cityscapes publishes them: left out.",
+            files=files[:MOST_FILES],
+            count=len(files),
+        )
+        bare = tuple(replace(r, labels=()) if r.split == "test" else r for r in records)
+        return bare, (*findings, said)
+
+    def _is_blank(self, record: Record) -> bool:
+        table = self.settings.label_table()
+        assert table is not None, "the layout settles the classes"
+        try:
+            values = np.unique(self.read_values(record))
+        except DataError:  # a damaged file is a finding of its own
+            return False
+        return not {int(v) for v in values} & {v for c in table.classes for v in c.values}
+
+    def read_segments(self, record: Record) -> Segments:
+        """Read instanceIds: a class alone, or 1000 times the class and the number of an object of it.
+
+        Raises:
+            DataError: There are no instanceIds, or they cannot be read.
+        """
+        if self.tasks == ("semantic",) or not record.labels:
+            return super().read_segments(record)
+        numbers = read_values(_instance_ids(record.labels[0]))
+        found, index = np.unique(numbers, return_inverse=True)
+        ids = np.where(found >= OBJECTS_FROM, found // OBJECTS_FROM, found)
+        # Where many objects of a class are not told apart, its pixels have the class alone.
+        crowd = [number < OBJECTS_FROM and number in _countable() for number in found.tolist()]
+        if record.labels[0].stem.endswith("labelTrainIds"):
+            trained = class_tables.cityscapes().trained_as
+            ids = np.array([trained.get(number, IGNORE_INDEX) for number in ids.tolist()])
+        return segments_of_index(index.reshape(numbers.shape) + 1, ids.tolist(), crowd)
+
+    def read_values(self, record: Record) -> ValueMap:
+        """Read the mask, or draw the polygons with their labelIds."""
+        if record.labels and record.labels[0].suffix == ".json":
+            return draw_polygons(record.labels[0])
+        return super().read_values(record)
+
+
+def draw_polygons(path: Path) -> ValueMap:
+    """Draw a polygons file: (H, W) uint8 of label ids, later objects over earlier ones.
+
+    A group, such as ``cargroup``, counts as its class. Objects that Cityscapes does not number (license
+    plates) and deleted ones are left out.
+
+    Raises:
+        DataError: It is not a polygons file of Cityscapes, or names an unknown label.
+    """
+    ids = class_tables.cityscapes_ids()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        canvas = PillowImage.new("L", (content["imgWidth"], content["imgHeight"]), ids["unlabeled"])
+        pen = ImageDraw.Draw(canvas)
+        for drawn in content["objects"]:
+            label = drawn["label"]
+            label = label.removesuffix("group") if label not in ids else label
+            if not drawn.get("deleted") and label != "license plate":
+                pen.polygon([tuple(point) for point in drawn["polygon"]], fill=ids[label])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            describe(
+                "The polygons cannot be read",
+                where=path,
+                found=f"{type(error).__name__}: {error}",
+                expected="imgWidth, imgHeight, and objects with a known label and a polygon",
+                mend="Replace it with the file of the download, or add the labelIds PNG beside it.",
+            )
+        ) from None
+    return np.asarray(canvas)
+
+
+def _instance_ids(label: Path) -> Path:
+    """Return the instanceIds that belong to any label file."""
+    return label.with_name(f"{label.stem.rsplit('_', 1)[0]}_instanceIds.png")
+
+
+def _countable() -> set[int]:
+    table = class_tables.cityscapes()
+    return {value for c in table.classes if c.is_thing for value in c.values}
+
+
+def _kind(path: PurePosixPath) -> tuple[str, str] | None:
+    """Return which labels a file holds, such as ``("gtFine", "labelIds")``, or None."""
+    parts = path.stem.rsplit("_", 2)
+    if len(parts) == 3 and parts[1] in ("gtFine", "gtCoarse") and parts[2] in _KINDS:
+        return parts[1], parts[2]
+    return None

@@ -1,0 +1,75 @@
+"""Mapillary Vistas, versions 1.2 and 2.0: palette PNG whose index is the position in config.json."""
+
+import json
+from pathlib import Path, PurePosixPath
+
+from limner.core.errors import DataError, describe
+from limner.core.labels import LabelClass, LabelTable
+from limner.formats.file_tree import FileTree
+from limner.formats.pairs.known_layout import Known, KnownLayout
+
+
+class MapillaryVistas(KnownLayout):
+    """``training/images/KEY.jpg`` with ``training/v2.0/labels/KEY.png`` and ``config_v2.0.json``."""
+
+    name = "mapillary-vistas"
+    title = "Mapillary Vistas 2.0: training/images/, training/v2.0/labels/, config_v2.0.json"
+
+    @classmethod
+    def known(cls, root: Path, tree: FileTree) -> Known | None:
+        """Recognise it by the configuration beside folders of images and of labels of version 2.0."""
+        return _known(root, tree, "2.0", "v2.0/labels")
+
+
+class MapillaryVistas12(KnownLayout):
+    """``training/images/KEY.jpg`` with ``training/labels/KEY.png`` and ``config.json``."""
+
+    name = "mapillary-vistas-1.2"
+    title = "Mapillary Vistas 1.2: training/images/, training/labels/ (or training/v1.2/labels/), config.json"
+
+    @classmethod
+    def known(cls, root: Path, tree: FileTree) -> Known | None:
+        """Look in the folders of the release of 2.0, which holds both versions, then in those of 1.2."""
+        return _known(root, tree, "1.2", "v1.2/labels") or _known(root, tree, "1.2", "labels")
+
+
+def _known(root: Path, tree: FileTree, version: str, folder: str) -> Known | None:
+    names = (f"config_v{version}.json", "config.json")
+    config = next((path for name in names for path in tree.others if path.name == name), None)
+    if config is None or not any(f"/{folder}/" in f"/{path}" for path in tree.images):
+        return None
+    table = read_config(root, config)
+    return Known(
+        f"Mapillary Vistas {version}, by {config}: {table.num_classes} classes, and "
+        f"{len(table.ignored_values)} that are not scored and so ignored",
+        table,
+        images="**/images/{stem}.jpg",
+        masks=f"**/{folder}/{{stem}}.png",
+    )
+
+
+def read_config(root: Path, config: PurePosixPath) -> LabelTable:
+    """Return the classes of a configuration: position -> name and colour; what is not scored is ignored.
+
+    Raises:
+        DataError: It is not Mapillary's.
+    """
+    try:
+        rows = json.loads((root / config).read_text(encoding="utf-8-sig"))["labels"]
+        classes = [
+            LabelClass(row["name"], (value,), (*row["color"],), bool(row["instances"]))
+            for value, row in enumerate(rows)
+        ]
+        scored = [c for c, row in zip(classes, rows, strict=True) if row.get("evaluate", True)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            describe(
+                "The configuration of Mapillary Vistas cannot be read",
+                where=root / config,
+                found=f"{type(error).__name__}: {error}",
+                expected='{"labels": [{"name": ..., "color": [r, g, b], "instances": ..., "evaluate": ...}]}',
+                mend="Replace it with the one of the download.",
+            )
+        ) from None
+    scored_values = {c.values[0] for c in scored}
+    return LabelTable(tuple(scored), tuple(v for v in range(len(classes)) if v not in scored_values))

@@ -1,0 +1,1 @@
+"""Drawn objects: polygons, boxes and other shapes, checked and drawn as masks."""

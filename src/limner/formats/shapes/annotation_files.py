@@ -1,0 +1,176 @@
+"""Formats of objects with one label file an image: which image belongs to which, and what is read of each."""
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from limner.core.errors import DataError, describe
+from limner.core.sample import Record
+from limner.formats.drawn import Drawn
+from limner.formats.file_tree import FileTree
+from limner.formats.folder_words import split_of_folder
+from limner.formats.name_index import NameIndex
+from limner.formats.problems import Problems
+from limner.formats.shapes.object_source import ObjectSource
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """What one label file says.
+
+    Attributes:
+        drawn: Its objects; their values are numbers that `number_of` gave.
+        image_name: The image as the file calls it, with or without folders, or empty.
+        size: Height and width, or None.
+        holds_image: The file carries the image itself.
+    """
+
+    drawn: Sequence[Drawn]
+    image_name: str = ""
+    size: tuple[int, int] | None = None
+    holds_image: bool = False
+
+
+class AnnotationFiles(ObjectSource):
+    """Objects in one label file an image."""
+
+    suffix: ClassVar[str]
+    """Of its label files, in lower case."""
+    bare_image_is_empty: ClassVar[bool] = False
+    """An image without a label file shows no object, rather than being unlabelled."""
+
+    @classmethod
+    @abstractmethod
+    def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:
+        """Return the label files, sorted."""
+
+    @abstractmethod
+    def read_file(self, path: PurePosixPath, problems: Problems) -> LabelFile:
+        """Parse one label file.
+
+        Raises:
+            DataError: It cannot be read at all.
+        """
+
+    def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
+        """Yield a record for each image with a label file, and for those beside it without one."""
+        finder = ImagesOfFiles(tree.images)
+        names = _Names()
+        files = self.label_files(self.root, tree)
+        if not files:
+            raise self._no_files(tree)
+        for path in files:
+            found, error = None, None
+            try:
+                found = self.read_file(path, problems)
+            except DataError as refused:
+                error = refused
+            stated, holds_image = (found.image_name, found.holds_image) if found else ("", False)
+            image = finder.claim(path, stated, holds_image=holds_image, problems=problems)
+            if image is None:
+                continue
+            name = names.of(image)
+            if error is not None:
+                self.keep_error(name, error)
+            elif found is not None:
+                self.keep(name, found.drawn, found.size, where=str(path), file=str(path))
+            yield Record(name, self.root / image, (self.root / path,), split_of(image) or split_of(path))
+        yield from self._without_file(tree, finder.taken, names, problems)
+
+    def _no_files(self, tree: FileTree) -> DataError:
+        others = [str(self.root / path) for path in tree.others if path.suffix.lower() == self.suffix]
+        return DataError(
+            describe(
+                "There is no label file of this format",
+                where=others[0] if others else self.root,
+                found=f"{len(others)} {self.suffix} files of another kind",
+                expected=self.title,
+                mend="Export it again, or take `format` out of dataset.yaml.",
+            )
+        )
+
+    def _without_file(
+        self, tree: FileTree, taken: set[PurePosixPath], names: "_Names", problems: Problems
+    ) -> Iterator[Record]:
+        """Yield the images that lie beside others with a label file, and have none themselves."""
+        folders = {image.parent for image in taken}
+        for image in tree.images:
+            if image in taken or image.parent not in folders:
+                continue
+            if not self.bare_image_is_empty:
+                problems.add("image-without-mask", str(image), "no label file of its name")
+            name = names.of(image)
+            if self.bare_image_is_empty:
+                self.keep(name, (), None, where=str(image))
+            labels = (self.root / image,) if self.bare_image_is_empty else ()
+            yield Record(name, self.root / image, labels, split_of(image))
+
+
+def split_of(path: PurePosixPath) -> str | None:
+    """Return the split that the folders of a file say, the nearest first."""
+    return next((s for part in reversed(path.parts[:-1]) if (s := split_of_folder(part))), None)
+
+
+class ImagesOfFiles:
+    """Finds the image of each label file: of its name or the stated one, with most folders in common.
+
+    Attributes:
+        taken: Those that have been found.
+    """
+
+    def __init__(self, images: Iterable[PurePosixPath]) -> None:
+        self.taken: set[PurePosixPath] = set()
+        self._by_stem = NameIndex((image.stem, image) for image in images)
+
+    def claim(
+        self, label: PurePosixPath, stated: str, *, holds_image: bool, problems: Problems
+    ) -> PurePosixPath | None:
+        """Return the image of a label file; None, which is said, where it has none or another file has it.
+
+        Args:
+            label: The label file.
+            stated: What it calls its image, or nothing.
+            holds_image: It carries the image itself, should there be none beside it.
+            problems: Takes what is wrong.
+        """
+        image = self._find(label, stated) or (label if holds_image else None)
+        if image is None:
+            found = f"no {stated or f'image {label.stem}'} on disk"
+            problems.add("annotation-without-image", str(label), found)
+        elif image in self.taken:
+            problems.add("image-in-two-files", str(label), f"{image} has another label file too")
+        else:
+            self.taken.add(image)
+            return image
+        return None
+
+    def _find(self, label: PurePosixPath, stated: str) -> PurePosixPath | None:
+        name = PurePosixPath(stated.replace("\\", "/"))
+        found = self._by_stem.find(label.stem, name.stem)
+        folders = Counter(label.parts[:-1])
+        return min(
+            found,
+            key=lambda image: (
+                -sum((folders & Counter(image.parts[:-1])).values()),
+                image.name != name.name,
+                len(image.parts),
+                image,
+            ),
+            default=None,
+        )
+
+
+class _Names:
+    """Gives each image the name of its path without suffix; with it where another image has that name."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, image: PurePosixPath) -> str:
+        name = image.with_suffix("").as_posix()
+        name = image.as_posix() if name in self._taken else name
+        self._taken.add(name)
+        return name

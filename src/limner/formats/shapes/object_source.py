@@ -1,0 +1,289 @@
+"""What the formats of drawn objects share: they are packed while they are listed, and drawn when read."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from limner.core.boxes import Boxes, boxes_of
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import DataError, describe
+from limner.core.finding import Finding
+from limner.core.labels import (
+    IGNORE_INDEX,
+    MAX_CLASSES,
+    LabelClass,
+    LabelTable,
+    ValueMap,
+    alphabetical,
+    distinct_color,
+)
+from limner.core.sample import Image, Record
+from limner.core.segments import Segments, segments_of
+from limner.formats.drawn import Drawn, pack, unpack
+from limner.formats.file_tree import FileTree, list_files
+from limner.formats.problems import Problems
+from limner.formats.shapes.object_problems import object_problems
+from limner.formats.source import Source
+from limner.formats.split_lists import SplitPlaces, apply_split_lists, lists_beside
+from limner.images.read_image import image_header, read_image
+
+BOXES = ("detection",)
+BACKGROUND_NAMES = frozenset({"background", "_background_", "__background__"})
+IGNORED_NAMES = frozenset({"__ignore__", "_ignore_", "ignore"})
+"""Labels, such as labelme's own, of regions that no loss and no metric looks at."""
+
+
+class Entry(NamedTuple):
+    """The objects of one image: packed, the size that their file states (0 where it does not), or why not."""
+
+    packed: bytes
+    height: int = 0
+    width: int = 0
+    error: str = ""
+
+
+class ObjectSource(Source):
+    """Objects in any shape; a pixel that no object covers is background."""
+
+    tasks: tuple[str, ...] = ("semantic", "instance", "panoptic", "detection")
+    boxes_are_masks: ClassVar[bool] = False
+    """Where some objects have masks, whether boxes beside them are filled or left out of masks."""
+    is_relative: ClassVar[bool] = False
+    """Numbers are parts of width and height."""
+
+    def __init__(self, root: Path, settings: DatasetFile) -> None:
+        # Filled by `index`: a record's entry or name -> its objects; class name -> the number in them.
+        self._entries: dict[str, Entry] = {}
+        self._numbers: dict[str, int] = {}
+        self._value_of: dict[int, int] | None = None
+        self._categories: tuple[LabelClass, ...] = ()
+        super().__init__(root, settings)
+
+    @abstractmethod
+    def gather(self, tree: FileTree, problems: Problems) -> Iterable[Record]:
+        """Yield a record for each image, its objects given to `keep`."""
+
+    def split_lists(self, tree: FileTree, records: tuple[Record, ...]) -> SplitPlaces:
+        """Return where splits are listed."""
+        return lists_beside(tree, records)
+
+    def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
+        """List one record for each image that is on disk."""
+        tree, problems = list_files(self.root), Problems()
+        self._boxes, self._num_masks = Problems(), 0
+        found = {record.name: record for record in self.gather(tree, problems)}
+        if self._numbers:
+            self._settle_names(problems)
+        elif (table := self.settings.label_table()) is not None:
+            self._settle_values(table, problems)
+        if not self._num_masks and (boxes := sum(number for *_, number in self._boxes.cases())):
+            self.tasks = BOXES
+            problems.add("boxes-only", self.name, f"{boxes} boxes, and no mask at all")
+        elif not self.boxes_are_masks:
+            problems.take(self._boxes)
+        del self._boxes
+        by_name = tuple(found[name] for name in sorted(found))
+        listed, more = apply_split_lists(by_name, self.root, self.settings, self.split_lists(tree, by_name))
+        return listed, (*problems.findings(), *more)
+
+    def keep(
+        self, key: str, drawn: Sequence[Drawn], size: tuple[int, int] | None, *, where: str, file: str = ""
+    ) -> None:
+        """Pack the objects of one image.
+
+        Args:
+            key: The entry of its record, or the name.
+            drawn: Their values are mask values, or numbers that `number_of` gave.
+            size: Height and width, or None where the file does not say.
+            where: The label file, for findings.
+            file: The image or label file, by which pictures of it are found.
+        """
+        for one in drawn:
+            if one.is_box_only:
+                self._boxes.add("annotation-without-mask", f"{where}, {one.name}", "a box only", file=file)
+            else:
+                self._num_masks += 1
+        self._entries[key] = Entry(pack(drawn), *(size or (0, 0)))
+
+    def keep_error(self, key: str, error: DataError) -> None:
+        """Keep why the labels of an image cannot be read; it is raised when they are."""
+        self._entries[key] = Entry(b"", error=str(error))
+
+    def number_of(self, name: str) -> int:
+        """Return the number that stands for a class name until all names are known."""
+        return self._numbers.setdefault(name, len(self._numbers))
+
+    def class_order(self, names: Iterable[str]) -> list[str]:
+        """Return the classes in the order of their numbers, 1 to K, where `dataset.yaml` names none."""
+        return list(alphabetical(names))
+
+    def _settle_names(self, problems: Problems) -> None:
+        """Give each name its value: as `dataset.yaml` says, else 1 to K; 0 is background, 255 ignored."""
+        special = {name: 0 for name in self._numbers if name.casefold() in BACKGROUND_NAMES}
+        special |= {name: IGNORE_INDEX for name in self._numbers if name.casefold() in IGNORED_NAMES}
+        table = self.settings.label_table()
+        if table is not None:
+            values = {c.name: c.values[0] for c in table.classes}
+            for name in self._numbers.keys() - values.keys() - special.keys():
+                problems.add("class-not-named", "the classes", f"objects are called {name!r}")
+            values = special | values
+        else:
+            names = self.class_order(name for name in self._numbers if name not in special)
+            values = {name: value for value, name in enumerate(names, start=1)}
+            self._categories = tuple(
+                LabelClass(name, (value,), distinct_color(value)) for name, value in values.items()
+            )
+            values |= special
+        self._value_of = {number: values[n] for n, number in self._numbers.items() if n in values}
+
+    def _settle_values(self, table: LabelTable, problems: Problems) -> None:
+        """Keep the values that `dataset.yaml` names or ignores."""
+        for known in self._categories:
+            if not {*known.values} & table.trained_as.keys():
+                problems.add("class-not-named", "the classes", f"objects are called {known.name!r}")
+        self._value_of = {value: value for value in table.trained_as}
+
+    def read_image(self, record: Record) -> Image:
+        """Read the image upright, alpha dropped."""
+        return read_image(record.image)
+
+    def read_objects(self, record: Record) -> Sequence[Drawn]:
+        """Return the objects as they were drawn, in pixels.
+
+        Raises:
+            DataError: The label file of this image could not be read.
+        """
+        drawn: Iterator[Drawn] = iter(self.listed_objects(record))
+        if self._value_of is not None:
+            values = self._value_of
+            drawn = (replace(one, value=values[one.value]) for one in drawn if one.value in values)
+        if self.is_relative:
+            height, width = self.size_of(record)
+            drawn = (one.scaled(width, height) for one in drawn)
+        if self.boxes_are_masks and self.tasks != BOXES:
+            drawn = (one.outlined() for one in drawn)
+        return list(drawn)
+
+    def listed_objects(self, record: Record) -> list[Drawn]:
+        """Return the objects of an image as they were listed."""
+        return unpack(self._entry(record).packed)
+
+    def size_of(self, record: Record) -> tuple[int, int]:
+        """Return height and width of the labels: as their file states, else those of the image."""
+        entry = self._entry(record)
+        if entry.height and entry.width:
+            return entry.height, entry.width
+        height, width = image_header(record.image).shape
+        return height, width
+
+    def read_values(self, record: Record) -> ValueMap:
+        """Paint the class of each object, smaller ones over larger ones, on background.
+
+        Where there are boxes alone, these are filled: for looking and counting, not to train masks.
+        """
+        return self._painted(record, self._shown(record)).painted(self.uncovered)
+
+    def read_segments(self, record: Record) -> Segments:
+        """Draw each object as a segment; what none covers is one of the background's value.
+
+        Raises:
+            DataError: The file cannot be read, or there is no mask in the whole dataset.
+        """
+        if self.tasks == BOXES:
+            raise DataError(
+                describe(
+                    "The labels are boxes, and no object has a mask",
+                    where=self.root,
+                    expected="polygons or masks",
+                    mend="Export the labels with masks.",
+                )
+            )
+        return self._painted(record, self._shown(record))
+
+    def _shown(self, record: Record) -> list[Drawn]:
+        """Return the objects that have a mask, or all where none has."""
+        drawn = self.read_objects(record)
+        return [one for one in drawn if self.tasks == BOXES or not one.is_box_only]
+
+    def _painted(self, record: Record, drawn: Sequence[Drawn]) -> Segments:
+        height, width = self.size_of(record)
+        masks = [one.mask(height, width) for one in drawn]
+        rest = ~np.any(masks, axis=0) if masks else np.ones((height, width), bool)
+        labels = [one.value for one in drawn] + [self.uncovered]
+        crowd = [one.is_crowd for one in drawn] + [False]
+        return segments_of([*masks, rest], labels, crowd, shape=(height, width))
+
+    def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
+        """Return what is wrong with the objects of one image, which listing had no time to look at."""
+        where = record.entry or record.labels[0].relative_to(self.root).as_posix()
+        file = record.image.relative_to(self.root).as_posix()
+        return object_problems(self.read_objects(record), self.size_of(record), where, file)
+
+    def read_boxes(self, record: Record) -> Boxes:
+        """Return the box of each object, as stated or else around what was drawn; points have none."""
+        height, width = self.size_of(record)
+        drawn = [one for one in self.read_objects(record) if any(s.kind != "point" for s in one.shapes)]
+        return boxes_of(
+            [one.bounds(height, width) for one in drawn],
+            [one.value for one in drawn],
+            [one.is_crowd for one in drawn],
+            [one.is_difficult for one in drawn],
+            shape=(height, width),
+        )
+
+    def _entry(self, record: Record) -> Entry:
+        entry = self._entries.get(record.entry or record.name)
+        if entry is None:
+            raise DataError(describe("The image has no labels", where=record.image))
+        if entry.error:
+            raise DataError(entry.error)
+        return entry
+
+    @property
+    def uncovered(self) -> int:
+        """Return the value of what no object covers: background, or 0 where `dataset.yaml` ignores 0."""
+        table = self.settings.label_table()
+        if table is not None and table.background_index is None and 0 in table.ignored_values:
+            return 0
+        classes = self._categories if table is None else table.classes
+        named = [c for c in classes if c.name.casefold() in BACKGROUND_NAMES]
+        values = {value for c in classes for value in c.values}
+        return named[0].values[0] if named else 0 if 0 not in values else max(values) + 1
+
+    def declared_labels(self) -> LabelTable | None:
+        """Return the background, and the classes that `dataset.yaml` or else the labels name."""
+        table = self.settings.label_table()
+        free = self.uncovered
+        if table is not None:
+            if table.background_index is not None or free in table.ignored_values:
+                return table
+            ignored = tuple({*table.ignored_values, *self._ignored_by_name()})
+            return LabelTable((_background(free), *table.classes), ignored)
+        things = [
+            replace(c, is_thing=True if c.is_thing is None else c.is_thing)
+            for c in self._categories
+            if c.values != (free,)
+        ]
+        if len(things) >= MAX_CLASSES:
+            raise DataError(
+                describe(
+                    "There are more classes than labels of 8 bits can hold",
+                    where=self.root,
+                    found=f"{len(things)} classes",
+                    expected=f"{MAX_CLASSES - 1} or fewer",
+                    mend="Name those that matter under `classes` in dataset.yaml; the others are left out.",
+                )
+            )
+        return LabelTable((_background(free), *things), self._ignored_by_name())
+
+    def _ignored_by_name(self) -> tuple[int, ...]:
+        values = (self._value_of or {}).values()
+        return (IGNORE_INDEX,) if IGNORE_INDEX in values else ()
+
+
+def _background(value: int) -> LabelClass:
+    return LabelClass("background", (value,), (0, 0, 0), is_thing=False)

@@ -1,0 +1,202 @@
+"""CVAT's XML (version 1.1) of images or a video: polygons, boxes, polylines, points, ellipses and masks."""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Sequence
+from math import cos, radians, sin
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+import numpy as np
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import DataError, describe
+from limner.core.sample import Record
+from limner.formats.coco.coco_json import ImageFinder
+from limner.formats.drawn import Drawn, Shape, corners, runs_of_mask
+from limner.formats.file_tree import FileTree, list_files
+from limner.formats.folder_words import split_of_folder
+from limner.formats.problems import Problems, Report
+from limner.formats.shapes.annotation_files import split_of
+from limner.formats.shapes.object_source import ObjectSource
+from limner.formats.shapes.valid_shapes import sound
+from limner.storage.json_files import ends
+from limner.storage.xml_files import as_number, read_xml
+
+MOST_SNIFFED = 50
+_SHAPES = ("polygon", "box", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
+
+
+class Cvat(ObjectSource):
+    """Objects drawn with CVAT; shapes of one group and one label are one object."""
+
+    name = "cvat"
+    title = (
+        "CVAT's XML (`CVAT for images 1.1`, or `for video` with frame_000000.PNG), with the images beside it"
+    )
+    boxes_are_masks: ClassVar[bool] = True
+
+    @classmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        """Return the evidence that `root` has this layout, or None."""
+        if settings.masks:
+            return None
+        found = _files(root, list_files(root))
+        return f"{', '.join(map(str, found))} in the shape of CVAT's XML" if found else None
+
+    def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
+        """Yield a record for each image of the XML files that is on disk."""
+        files = _files(self.root, tree)
+        if not files:
+            files = [path for path in tree.others if path.suffix.casefold() == ".xml"]
+        if not files:
+            raise DataError(describe("There is no XML file", where=self.root, expected=self.title))
+        finder = ImageFinder(tree.images)
+        taken: set[PurePosixPath] = set()
+        for file in files:
+            whole = read_xml(self.root / file, root="annotations", what="The CVAT annotations")
+            for item in (*whole.iterfind("image"), *_frames(whole)):
+                name = item.get("name", "")
+                image = finder.find(name, near=[item.get("subset", ""), *reversed(file.parts[:-1])])
+                where = f"{file}, image {item.get('id')}"
+                if image is None:
+                    problems.add("image-missing", where, f"no {name or 'name'} on disk")
+                elif image in taken:
+                    problems.add("image-in-two-files", where, f"{image} stands in another place too")
+                else:
+                    taken.add(image)
+                    yield self._record(item, image, file, problems)
+        for image in tree.images:
+            if image not in taken:
+                problems.add("image-not-listed", str(image), "an image that no XML lists")
+
+    def _record(
+        self, item: ElementTree.Element, image: PurePosixPath, file: PurePosixPath, problems: Problems
+    ) -> Record:
+        height, width = as_number(item.get("height")), as_number(item.get("width"))
+        size = (int(height), int(width)) if height and width else None
+        if size is None:
+            problems.add("size-not-stated", f"{file}, image {item.get('id')}", "no width and height")
+        drawn = []
+        for name, group in _grouped(item):
+            report = problems.at(f"{file}, image {item.get('id')}, {name} ({image.name})", file=str(image))
+            found = [shape for one in group if (shape := _shape(one, size, report))]
+            runs = [shape for shape in found if shape.kind == "runs"]
+            shapes = (*sound([s for s in found if s.kind != "runs"], size, report), *runs)
+            if shapes:
+                drawn.append(Drawn(self.number_of(group[0].get("label", "")), shapes, name=name))
+        entry = f"{file}#{item.get('id')} {image}"
+        self.keep(entry, drawn, size, where=str(file), file=str(image))
+        split = split_of_folder(item.get("subset") or "") or split_of(image) or split_of(file)
+        return Record(
+            image.with_suffix("").as_posix(), self.root / image, (self.root / file,), split, entry=entry
+        )
+
+
+def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
+    """Return the XML files that look like CVAT's; VOC's have another root."""
+    files = [path for path in tree.others if path.suffix.casefold() == ".xml"][:MOST_SNIFFED]
+    return [path for path in files if _is_cvat(ends(root / path))]
+
+
+def _is_cvat(both: bytes) -> bool:
+    return b"<annotations>" in both and (b"<image" in both or b"<track " in both)
+
+
+def _frames(whole: ElementTree.Element) -> list[ElementTree.Element]:
+    """Return the frames of a video as images; where a track is `outside`, its object is not seen."""
+    size = next(whole.iter("original_size"), None)
+    sides = {side: size.findtext(side, "") for side in ("width", "height")} if size is not None else {}
+    frames: dict[int, ElementTree.Element] = {}
+    for track in whole.iterfind("track"):
+        for shape in track:
+            frame = as_number(shape.get("frame"))
+            if shape.tag not in _SHAPES or frame is None or shape.get("outside") == "1":
+                continue
+            name = f"frame_{int(frame):06d}.PNG"
+            image = ElementTree.Element("image", {"id": str(int(frame)), "name": name, **sides})
+            shape.set("label", track.get("label", ""))
+            frames.setdefault(int(frame), image).append(shape)
+    return [frames[number] for number in sorted(frames)]
+
+
+def _grouped(item: ElementTree.Element) -> Sequence[tuple[str, list[ElementTree.Element]]]:
+    """Return the shapes of each object, with a name for messages."""
+    groups: dict[object, tuple[str, list[ElementTree.Element]]] = {}
+    for position, shape in enumerate(item):
+        if shape.tag not in _SHAPES:
+            continue
+        group = shape.get("group_id", "0")
+        key: object = position if group in ("", "0") else (group, shape.get("label"))
+        groups.setdefault(key, (f"{shape.tag} {position}", []))[1].append(shape)
+    return list(groups.values())
+
+
+def _shape(item: ElementTree.Element, size: tuple[int, int] | None, report: Report) -> Shape | None:
+    if item.tag == "mask":
+        return _mask(item, size, report)
+    if item.tag in ("box", "ellipse"):
+        keys = ("xtl", "ytl", "xbr", "ybr") if item.tag == "box" else ("cx", "cy", "rx", "ry")
+        numbers = [as_number(item.get(key)) for key in keys]
+    else:
+        words = item.get("points", "").replace(",", ";").split(";")
+        numbers = [as_number(word) for word in words if word.strip()]
+    known = [number for number in numbers if number is not None]
+    if not known or len(known) < len(numbers) or len(known) % 2:
+        report("annotation-malformed", f"a {item.tag} without its numbers")
+        return None
+    if item.tag == "box":
+        return _turned(Shape("box", known), as_number(item.get("rotation")) or 0)
+    if item.tag == "ellipse":
+        return _turned(Shape("ellipse", known), as_number(item.get("rotation")) or 0)
+    if item.tag == "polygon":
+        return Shape("polygon", known)
+    if item.tag == "polyline":
+        report("drawn-by-width", f"{item.get('label')!r} is a polyline")
+        return Shape("line", known)
+    if item.tag == "points" and len(known) == 2:
+        report("drawn-by-width", f"{item.get('label')!r} is a point")
+        return Shape("point", known)
+    report("shape-unknown", f"{item.get('label')!r} is a {item.tag} of {len(known) // 2} points")
+    return None
+
+
+def _turned(shape: Shape, degrees: float) -> Shape:
+    """Turn a box or an ellipse about its middle, clockwise as seen: then it is a polygon."""
+    if degrees % 360 == 0:
+        return shape
+    return Shape("polygon", turn(corners(shape), degrees))
+
+
+def turn(points: Sequence[float], degrees: float, middle: tuple[float, float] | None = None) -> list[float]:
+    """Turn x, y, x, y, ... clockwise as seen, about `middle` or else the middle of the points' bounds."""
+    x, y = np.asarray(points[::2], float), np.asarray(points[1::2], float)
+    across, down = middle or ((x.min() + x.max()) / 2, (y.min() + y.max()) / 2)
+    c, s = cos(radians(degrees)), sin(radians(degrees))
+    turned = np.stack(
+        [across + c * (x - across) - s * (y - down), down + s * (x - across) + c * (y - down)], 1
+    )
+    numbers: list[float] = turned.ravel().tolist()
+    return numbers
+
+
+def _mask(item: ElementTree.Element, size: tuple[int, int] | None, report: Report) -> Shape | None:
+    """Read run lengths, which go along the rows of the mask's own box and begin with pixels outside."""
+    sides = [as_number(item.get(key)) for key in ("left", "top", "width", "height")]
+    runs = [as_number(word) for word in item.get("rle", "").split(",")]
+    numbers = [int(side) for side in (*sides, *runs) if side is not None]
+    if len(numbers) < len(sides) + len(runs) or size is None or min(numbers) < 0:
+        report("rle-wrong-length", "a mask without its box or run lengths")
+        return None
+    left, top, width, height = numbers[:4]
+    lengths = numbers[4:]
+    if sum(lengths) != width * height:
+        report("rle-wrong-length", f"{sum(lengths)} pixels, its box has {height} x {width}")
+        return None
+    inside = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(height, width)
+    whole = np.zeros(size, bool)
+    part = whole[top : top + height, left : left + width]
+    part |= inside[: part.shape[0], : part.shape[1]]
+    if not whole.any():
+        report("annotation-empty", "a mask without a pixel inside the image")
+        return None
+    return Shape("runs", runs_of_mask(whole))

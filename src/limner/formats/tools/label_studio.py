@@ -1,0 +1,262 @@
+"""Label Studio's JSON: brush strokes, polygons, ellipses and rectangles in percents, one task an image."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, unquote, urlparse
+
+import numpy as np
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import DataError, describe
+from limner.core.sample import Record
+from limner.formats.coco.coco_json import MOST_SNIFFED, ImageFinder
+from limner.formats.drawn import Drawn, Shape, corners, runs_of_mask
+from limner.formats.file_tree import FileTree, list_files
+from limner.formats.problems import Problems, Report
+from limner.formats.shapes.annotation_files import split_of
+from limner.formats.shapes.object_source import ObjectSource
+from limner.formats.shapes.valid_shapes import is_number, sound
+from limner.formats.tools.cvat import turn
+from limner.storage.json_files import ends, parse, unreadable
+
+WHAT = "The Label Studio annotations"
+EXPECTED = "the export `JSON`: a list of tasks with `data` and `annotations`"
+_KINDS = ("rectanglelabels", "polygonlabels", "brushlabels", "ellipselabels", "keypointlabels")
+_BARE_KINDS = ("rectangle", "polygon", "brush", "ellipse", "keypoint")
+"""Of projects with the tags <Polygon> and <Labels>: the shape, which a result of kind `labels` repeats."""
+_NOT_DRAWN = ("choices", "textarea", "rating", "None")
+
+
+class LabelStudio(ObjectSource):
+    """Objects drawn with Label Studio, as its export `JSON` has them; the images are found by name."""
+
+    name = "label-studio"
+    title = "Label Studio's JSON (a list of tasks with annotations), with the images beside it"
+    boxes_are_masks: ClassVar[bool] = True
+
+    @classmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        """Return the evidence that `root` has this layout, or None."""
+        if settings.masks:
+            return None
+        found = _files(root, list_files(root))
+        return f"{', '.join(map(str, found))} in the shape of Label Studio's JSON" if found else None
+
+    def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
+        """Yield a record for each task whose image is on disk."""
+        files = _files(self.root, tree) or [p for p in tree.others if p.suffix.casefold() == ".json"]
+        if not files:
+            raise DataError(describe("There is no JSON file", where=self.root, expected=self.title))
+        finder = ImageFinder(tree.images)
+        taken: set[PurePosixPath] = set()
+        for file in files:
+            for position, task in enumerate(_tasks(self.root / file)):
+                where = f"{file}, task {task.get('id', position)}"
+                name = _image_name(task)
+                image = finder.find(name) or finder.find(_without_prefix(name))
+                if image is None:
+                    problems.add("image-missing", where, f"no {name or 'image'} on disk")
+                elif image in taken:
+                    problems.add("image-in-two-files", where, f"{image} stands in another task too")
+                else:
+                    taken.add(image)
+                    yield self._record(task, image, file, where, problems)
+        for image in tree.images:
+            if image not in taken:
+                problems.add("image-not-listed", str(image), "an image of no task")
+
+    def _record(
+        self, task: dict[str, Any], image: PurePosixPath, file: PurePosixPath, where: str, problems: Problems
+    ) -> Record:
+        results = _with_labels(_results(task))
+        size = next((s for result in results if (s := _size(result))), None)
+        drawn = []
+        for position, result in enumerate(results):
+            name = f"result {result.get('id', position)}"
+            report = problems.at(f"{where}, {name} ({image.name})", file=str(image))
+            if one := self._object(result, name, report):
+                drawn.append(one)
+        entry = f"{where} {image}"
+        self.keep(entry, drawn, size, where=where, file=str(image))
+        # A task that nobody has worked on is no image without objects.
+        labels = (self.root / file,) if _is_worked_on(task) else ()
+        if not labels:
+            problems.add("image-without-mask", str(image), "a task that nobody has annotated")
+        split = split_of(image) or split_of(file)
+        return Record(image.with_suffix("").as_posix(), self.root / image, labels, split, entry=entry)
+
+    def _object(self, result: dict[str, Any], name: str, report: Report) -> Drawn | None:
+        kind, value, size = str(result.get("type")), result.get("value"), _size(result)
+        if kind not in _KINDS:
+            if kind not in _NOT_DRAWN:
+                report("shape-unknown", f"a result of type {kind!r}")
+            return None
+        names = _names(result, kind)
+        if not isinstance(value, dict) or not names or size is None:
+            report(
+                "annotation-malformed", f"{kind} without a label or `original_width` and `original_height`"
+            )
+            return None
+        shape = _brush(value, size, report) if kind == "brushlabels" else _shape(kind, value, size, report)
+        if shape is None:
+            return None
+        shapes = (shape,) if shape.kind == "runs" else sound([shape], size, report)
+        return Drawn(self.number_of(str(names[0])), shapes, name=name) if shapes else None
+
+
+def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
+    files = [path for path in tree.others if path.suffix.casefold() == ".json"][:MOST_SNIFFED]
+    return [path for path in files if _is_label_studio(ends(root / path))]
+
+
+def _is_label_studio(both: bytes) -> bool:
+    tasks = b'"annotations"' in both or b'"completions"' in both
+    return both.lstrip()[:1] == b"[" and tasks and b'"data"' in both
+
+
+def _tasks(path: Path) -> list[dict[str, Any]]:
+    whole = parse(path, what=WHAT, expected=EXPECTED)
+    if not isinstance(whole, list) or not all(isinstance(task, dict) and "data" in task for task in whole):
+        raise unreadable(path, what=WHAT, found="no list of tasks with `data`", expected=EXPECTED)
+    return whole
+
+
+def _image_name(task: dict[str, Any]) -> str:
+    """Return the path of the image: the first text in `data` that looks like one, or the value of ``?d=``."""
+    data = task.get("data")
+    texts = [v for v in data.values() if isinstance(v, str)] if isinstance(data, dict) else []
+    for text in sorted(texts, key=lambda text: PurePosixPath(urlparse(text).path).suffix == ""):
+        parts = urlparse(text)
+        local = parse_qs(parts.query).get("d", [""])[0]
+        return unquote(local or parts.path).replace("\\", "/").lstrip("/")
+    return ""
+
+
+def _without_prefix(name: str) -> str:
+    """Return the name without the eight hexadecimal digits that an upload puts before it."""
+    return PurePosixPath(name).name.partition("-")[2] or name
+
+
+def _annotations(task: dict[str, Any]) -> list[dict[str, Any]]:
+    found = task.get("annotations") or task.get("completions") or []
+    listed = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [one for one in listed if not one.get("was_cancelled")]
+
+
+def _is_worked_on(task: dict[str, Any]) -> bool:
+    return bool(_annotations(task))
+
+
+def _results(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what the last annotator drew: others drew the same objects again."""
+    found = _annotations(task)
+    results = found[-1].get("result") if found else []
+    return [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
+
+
+def _with_labels(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join the two results of a shape that was drawn with one tag and labelled with another."""
+    label_of = {row.get("id"): _names(row, "labels") for row in results if row.get("type") == "labels"}
+    joined = []
+    for row in results:
+        kind = str(row.get("type"))
+        if kind in _BARE_KINDS and isinstance(row.get("value"), dict):
+            kind += "labels"
+            row = {**row, "type": kind, "value": {**row["value"], kind: label_of.get(row.get("id"), [])}}
+        if kind != "labels":
+            joined.append(row)
+    return joined
+
+
+def _names(result: dict[str, Any], kind: str) -> list[Any]:
+    value = result.get("value")
+    names = value.get(kind) if isinstance(value, dict) else None
+    return names if isinstance(names, list) else []
+
+
+def _size(result: dict[str, Any]) -> tuple[int, int] | None:
+    height, width = result.get("original_height"), result.get("original_width")
+    if is_number(height) and is_number(width) and height and width:
+        return int(height), int(width)
+    return None
+
+
+def _shape(kind: str, value: dict[str, Any], size: tuple[int, int], report: Report) -> Shape | None:
+    height, width = size
+    across, down = width / 100, height / 100
+    degrees = value.get("rotation") or 0
+    if kind == "polygonlabels":
+        points = value.get("points")
+        flat = [n for p in points for n in p] if isinstance(points, list) else []
+        return Shape("polygon", [n * (down if i % 2 else across) for i, n in enumerate(flat)])
+    keys = {
+        "rectanglelabels": ("x", "y", "width", "height"),
+        "ellipselabels": ("x", "y", "radiusX", "radiusY"),
+    }
+    numbers = [value.get(key) for key in keys.get(kind, ("x", "y"))]
+    if not all(map(is_number, numbers)):
+        report("annotation-malformed", f"{kind} without its numbers")
+        return None
+    x, y, *sides = (n * (down if i % 2 else across) for i, n in enumerate(numbers) if n is not None)
+    if kind == "keypointlabels":
+        report("drawn-by-width", "a key point")
+        return Shape("point", [x, y])
+    if kind == "ellipselabels":
+        shape = Shape("ellipse", [x, y, *sides])
+    else:
+        shape = Shape("box", [x, y, x + sides[0], y + sides[1]])
+    # Rectangles turn about their first corner, ellipses about their middle.
+    return Shape("polygon", turn(corners(shape), degrees, (x, y))) if degrees % 360 else shape
+
+
+def _brush(value: dict[str, Any], size: tuple[int, int], report: Report) -> Shape | None:
+    try:
+        pixels = unpack_brush(value.get("rle") or [])
+    except (ValueError, TypeError):
+        report("rle-wrong-length", "a brush stroke that cannot be read")
+        return None
+    height, width = size
+    if pixels.size != 4 * height * width:
+        found = f"{pixels.size} values, the image has {height} x {width} in 4 channels"
+        report("rle-wrong-length", found)
+        return None
+    mask = pixels.reshape(height, width, 4)[..., 3] > 0
+    if not mask.any():
+        report("annotation-empty", "a brush stroke without a pixel")
+        return None
+    return Shape("runs", runs_of_mask(mask))
+
+
+def unpack_brush(packed: Sequence[int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Unpack Label Studio's brush: (N,) uint8 of red, green, blue and alpha of each pixel.
+
+    A stream of bits: 32 for N, 5 for the bits of a value less 1, 4 times 4 for the bits of a length less 1.
+    Then blocks: 1 bit whether one value is repeated, 2 bits which length, the length less 1, and the values.
+
+    Raises:
+        ValueError: The stream ends too early.
+    """
+    bits = np.unpackbits(np.asarray(packed, np.uint8))
+    place = 0
+
+    def read(count: int) -> int:
+        nonlocal place
+        if place + count > bits.size:
+            raise ValueError("the stream ends too early")
+        taken = bits[place : place + count]
+        place += count
+        return int("".join(map(str, taken.tolist())), 2)
+
+    number, word = read(32), read(5) + 1
+    if number > 1 << 31 or word > 8:
+        raise ValueError("no brush")
+    lengths = [read(4) + 1 for _ in range(4)]
+    values = np.zeros(number, np.uint8)
+    done = 0
+    while done < number:
+        is_run = read(1)
+        length = 1 + read(lengths[read(2)])
+        values[done : done + length] = read(word) if is_run else [read(word) for _ in range(length)]
+        done += length
+    return values

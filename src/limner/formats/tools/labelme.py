@@ -1,0 +1,235 @@
+"""labelme's JSON, one file an image: polygons, rectangles, circles, lines, points and masks.
+
+Shapes of one label and `group_id` are one object; in it, a polygon inside another one is a hole.
+"""
+
+import base64
+import binascii
+import io
+from collections.abc import Iterable, Sequence
+from math import dist
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import DataError
+from limner.formats.drawn import Drawn, Shape, runs_of_mask
+from limner.formats.file_tree import FileTree, list_files
+from limner.formats.problems import Problems, Report
+from limner.formats.shapes.annotation_files import AnnotationFiles, LabelFile
+from limner.formats.shapes.polygons import area, is_inside
+from limner.formats.shapes.valid_shapes import is_number, sound
+from limner.storage.json_files import ends, parse, unreadable
+
+WHAT = "The labelme annotations"
+EXPECTED = "JSON with a list `shapes` and the name of the image, `imagePath`"
+NAME_LISTS = ("labels.txt", "class_names.txt")
+LOOKED_AT = 20
+"""JSON files of a folder that are opened to see whose they are."""
+
+
+class Labelme(AnnotationFiles):
+    """Objects drawn with labelme, or with one of the tools that write its JSON."""
+
+    name = "labelme"
+    title = "labelme: a JSON file for each image, beside it or with the image inside"
+    suffix: ClassVar[str] = ".json"
+    boxes_are_masks: ClassVar[bool] = True
+
+    @classmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        """Return the evidence that `root` has this layout, or None."""
+        if settings.masks:
+            return None
+        found = cls.label_files(root, list_files(root))
+        return f"{len(found)} JSON files of labelme, such as {found[0]}" if found else None
+
+    @classmethod
+    def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:
+        """Return the JSON files of folders in which one of the first is labelme's."""
+        if "labelme" not in tree.remembered:
+            tree.remembered["labelme"] = _label_files(root, tree)
+        found: Sequence[PurePosixPath] = tree.remembered["labelme"]
+        return found
+
+    def class_order(self, names: Iterable[str]) -> list[str]:
+        """Take the order of labelme's own list where it has all the names."""
+        found, tree = super().class_order(names), list_files(self.root)
+        for path in (path for path in tree.others if path.name in NAME_LISTS):
+            lines = (self.root / path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+            listed = [name for line in lines if (name := line.strip()) and not name.startswith("_")]
+            if {*found} <= {*listed} and len({*listed}) == len(listed):
+                return listed
+        return found
+
+    def read_file(self, path: PurePosixPath, problems: Problems) -> LabelFile:
+        """Parse one file.
+
+        Raises:
+            DataError: It is no JSON, or has no list of shapes.
+        """
+        whole = parse(self.root / path, what=WHAT, expected=EXPECTED)
+        shapes = whole.get("shapes") if isinstance(whole, dict) else None
+        if not isinstance(whole, dict) or not isinstance(shapes, list):
+            raise unreadable(self.root / path, what=WHAT, found="no list `shapes`", expected=EXPECTED)
+        size = _size(whole.get("imageHeight"), whole.get("imageWidth"))
+        if size is None:
+            problems.add("size-not-stated", str(path), "no `imageHeight` and `imageWidth`", file=str(path))
+        drawn = [
+            one
+            for position, group in _grouped(shapes)
+            if (one := self._object(group, f"shape {position}", size, path, problems))
+        ]
+        image = str(whole.get("imagePath") or "")
+        return LabelFile(drawn, image, size, holds_image=bool(whole.get("imageData")))
+
+    def _object(
+        self,
+        group: list[dict[str, Any]],
+        name: str,
+        size: tuple[int, int] | None,
+        path: PurePosixPath,
+        problems: Problems,
+    ) -> Drawn | None:
+        report = problems.at(f"{path}, {name}", file=str(path))
+        if not str(group[0]["label"]).strip():
+            report("annotation-malformed", "a shape without a label")
+            return None
+        found = [shape for row in group for shape in _shapes(row, size, report)]
+        runs = [shape for shape in found if shape.kind == "runs"]
+        kept = (*sound([s for s in found if s.kind != "runs"], size, report), *runs)
+        if not kept:
+            return None
+        flags = {
+            str(key).casefold()
+            for row in group
+            if isinstance(row.get("flags"), dict)
+            for key, value in row["flags"].items()
+            if value
+        }
+        return Drawn(
+            self.number_of(str(group[0]["label"])),
+            _with_holes(kept) if len(group) > 1 else kept,
+            is_crowd=bool(flags & {"crowd", "iscrowd"}),
+            is_difficult="difficult" in flags,
+            name=name,
+        )
+
+
+def _label_files(root: Path, tree: FileTree) -> list[PurePosixPath]:
+    by_folder: dict[PurePosixPath, list[PurePosixPath]] = {}
+    for path in tree.others:
+        if path.suffix.casefold() == ".json":
+            by_folder.setdefault(path.parent, []).append(path)
+    return [
+        path
+        for paths in by_folder.values()
+        if any(_is_labelme(root / path) for path in paths[:LOOKED_AT])
+        for path in paths
+        if len(paths) > LOOKED_AT or _is_labelme(root / path) or not _is_json(root / path)
+    ]
+
+
+def _size(height: Any, width: Any) -> tuple[int, int] | None:  # noqa: ANN401 - whatever the JSON holds
+    if is_number(height) and is_number(width) and min(height, width) >= 1:
+        return int(height), int(width)
+    return None
+
+
+def _is_labelme(path: Path) -> bool:
+    both = ends(path)
+    return b'"shapes"' in both and (b'"imagePath"' in both or b'"imageHeight"' in both)
+
+
+def _is_json(path: Path) -> bool:
+    """Tell whether a file can be parsed; a damaged one beside labelme's is taken for one of them."""
+    try:
+        parse(path, what=WHAT, expected=EXPECTED)
+    except DataError:
+        return False
+    return True
+
+
+def _grouped(rows: Sequence[object]) -> list[tuple[int, list[dict[str, Any]]]]:
+    """Return the shapes of each object, with the position of the first."""
+    groups: dict[object, tuple[int, list[dict[str, Any]]]] = {}
+    for position, row in enumerate(rows):
+        if not isinstance(row, dict):
+            row = {}
+        row = {**row, "label": row.get("label") or ""}
+        group = row.get("group_id")
+        key = position if group is None else ("group", str(group), str(row["label"]))
+        groups.setdefault(key, (position, []))[1].append(row)
+    return list(groups.values())
+
+
+def _shapes(row: dict[str, Any], size: tuple[int, int] | None, report: Report) -> list[Shape]:
+    kind, flat = row.get("shape_type") or "polygon", _flat(row.get("points"))
+    if flat is None or not all(map(is_number, flat)):
+        report("annotation-malformed", f"{row.get('label')!r}: `points` is no [[x, y], ...]")
+        return []
+    if kind == "mask":
+        return _mask(row, flat, size, report)
+    if kind in ("polygon", "rotation", "oriented_rectangle"):
+        return [Shape("polygon", flat)]
+    if kind == "rectangle" and len(flat) >= 4:
+        return [Shape("box", [min(flat[::2]), min(flat[1::2]), max(flat[::2]), max(flat[1::2])])]
+    if kind == "circle" and len(flat) == 4:
+        radius = dist(flat[:2], flat[2:])
+        return [Shape("ellipse", [*flat[:2], radius, radius])]
+    if kind in ("line", "linestrip"):
+        report("drawn-by-width", f"{row.get('label')!r} is a {kind}")
+        return [Shape("line", flat)]
+    if kind in ("point", "points"):
+        report("drawn-by-width", f"{row.get('label')!r} is a {kind}")
+        return [Shape("point", flat[i : i + 2]) for i in range(0, len(flat), 2)]
+    report("shape-unknown", f"a {kind} of {len(flat) // 2} points")
+    return []
+
+
+def _flat(points: object) -> list[float] | None:
+    if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 for p in points):
+        return None
+    return [number for point in points for number in point]
+
+
+def _mask(
+    row: dict[str, Any], corners: list[float], size: tuple[int, int] | None, report: Report
+) -> list[Shape]:
+    """Read a drawn mask: a PNG in base64 that covers its box, of which both corners are stated."""
+    try:
+        with PillowImage.open(io.BytesIO(base64.b64decode(str(row.get("mask")), validate=True))) as picture:
+            pixels = np.asarray(picture) > 0
+    except (OSError, ValueError, binascii.Error):
+        report("annotation-malformed", f"{row.get('label')!r}: `mask` is no PNG in base64")
+        return []
+    if size is None or len(corners) < 4 or pixels.ndim != 2:
+        report("annotation-malformed", f"{row.get('label')!r}: a mask without size or corners")
+        return []
+    left, top = max(0, round(corners[0])), max(0, round(corners[1]))
+    whole = np.zeros(size, bool)
+    part = whole[top : top + pixels.shape[0], left : left + pixels.shape[1]]
+    part |= pixels[: part.shape[0], : part.shape[1]]
+    if not whole.any():
+        report("annotation-empty", "a mask without a pixel inside the image")
+        return []
+    return [Shape("runs", runs_of_mask(whole))]
+
+
+def _with_holes(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+    """Take polygons that lie inside another one of the group as holes: united, they would change nothing."""
+    polygons = [shape for shape in shapes if shape.kind == "polygon"]
+
+    def is_hole(shape: Shape) -> bool:
+        size = area(shape.numbers)
+        return any(
+            other is not shape and area(other.numbers) > size and is_inside(shape.numbers, other.numbers)
+            for other in polygons
+        )
+
+    holes = [shape for shape in polygons if is_hole(shape)]
+    solid = [shape for shape in shapes if not any(shape is hole for hole in holes)]
+    return (*solid, *(Shape("hole", shape.numbers) for shape in holes))

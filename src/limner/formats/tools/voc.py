@@ -1,0 +1,193 @@
+"""The layout of PASCAL VOC: JPEGImages, SegmentationClass (or SegmentationClassPNG), ImageSets.
+
+Also what labelme's `labelme2voc.py` writes. 255 marks pixels that are not scored (object borders).
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import DataError, describe
+from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
+from limner.core.sample import Image, Record
+from limner.formats.file_tree import FileTree, list_files
+from limner.formats.pairs.color_tables import find_table, label_table, show_colors
+from limner.formats.pairs.known_layout import Known, completed
+from limner.formats.source import Source
+from limner.formats.split_lists import apply_split_lists, lists_in
+from limner.images.masks import read_values
+from limner.images.read_image import read_image
+
+_IMAGES = "JPEGImages"
+_MASKS = ("SegmentationClassPNG", "SegmentationClass")
+"""Where both exist, older labelme put NumPy arrays into SegmentationClass."""
+_NAME_FILES = ("class_names.txt", "labels.txt", "labelmap.txt")
+
+VOC_NAMES = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train"),
+    "tvmonitor",
+)
+"""Values 0 to 20 of the PASCAL VOC challenges from 2007 on."""
+_VOC_STEM = re.compile(r"(2007|2008|2009|2010|2011|2012)_\d{6}")
+
+
+class Voc(Source):
+    """PASCAL VOC's segmentation layout, at the folder itself or in folders below it."""
+
+    name = "voc"
+    title = "PASCAL VOC: JPEGImages/, SegmentationClass/ or SegmentationClassPNG/, and ImageSets/ lists"
+    ignored_by_format: ClassVar[tuple[int, ...]] = (255,)
+
+    def __init__(self, root: Path, settings: DatasetFile) -> None:
+        super().__init__(root, _with_color_table(root, settings))
+
+    @classmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        """Return the evidence that `root` has this layout, or None."""
+        if settings.images or settings.masks:
+            return None
+        places = _places(list_files(root))
+        if not places:
+            return None
+        return " and ".join(f"{_shown(place)}{_IMAGES}/ beside {masks}/" for place, masks in places.items())
+
+    def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
+        """List the images that have a mask or stand in a split list."""
+        tree = list_files(self.root)
+        self._name_file = _name_file(tree)
+        records: list[Record] = []
+        findings: list[Finding] = []
+        for place, masks in _places(tree).items():
+            found, notes = self._index_place(tree, place, masks, _shown(place) if place.parts else "")
+            records += found
+            findings += notes
+        return tuple(sorted(records, key=lambda r: r.name)), tuple(findings)
+
+    def _index_place(
+        self, tree: FileTree, place: PurePosixPath, masks: str, prefix: str
+    ) -> tuple[list[Record], list[Finding]]:
+        label_of = {path.stem: path for path in tree.images if path.parent == place / masks}
+        images = [path for path in tree.images if path.parent == place / _IMAGES]
+        records = []
+        for path in images:
+            label = label_of.get(path.stem)
+            labels = (self.root / label,) if label else ()
+            records.append(Record(prefix + path.stem, self.root / path, labels))
+        lists = lists_in(tree, place / "ImageSets" / "Segmentation") or lists_in(tree, place / "ImageSets")
+        listed, findings = apply_split_lists(tuple(records), self.root, self.settings, lists)
+        # VOC 2012 itself has 17125 images, of which 2913 are segmented: the others are no part of the task.
+        kept = [record for record in listed if record.labels or record.split]
+        stems = {path.stem for path in images}
+        return kept, [
+            *findings,
+            *_gap_findings([r for r in kept if not r.labels], len(listed) - len(kept), self.root),
+            *_orphan_findings([path for stem, path in label_of.items() if stem not in stems]),
+        ]
+
+    def read_image(self, record: Record) -> Image:
+        """Read the image upright."""
+        return read_image(record.image)
+
+    def read_values(self, record: Record) -> ValueMap:
+        """Read the mask: palette indices, 255 on object borders."""
+        if not record.labels:
+            raise DataError(describe("The image has no mask", where=record.image))
+        return read_values(record.labels[0], self.settings.encoding)
+
+    def declared_labels(self) -> LabelTable | None:
+        """Return the user's classes, those of labelme's class list, or VOC's own; 255 is ignored in each."""
+        table = self.settings.label_table()
+        if table is not None:
+            known = {*table.trained_as}
+            ignored = tuple(v for v in self.ignored_by_format if v not in known)
+            return replace(table, ignored_values=(*table.ignored_values, *ignored))
+        names = self._listed_names() or (VOC_NAMES if self._is_the_challenge() else ())
+        if not names:
+            return None
+        classes = tuple(LabelClass(name, (i,), distinct_color(i)) for i, name in enumerate(names))
+        return LabelTable(classes, (*self.settings.ignored_values, *self.ignored_by_format))
+
+    def _listed_names(self) -> tuple[str, ...]:
+        """Names of labelme's list, one a line in the order of the values; `__ignore__` has no value."""
+        if self._name_file is None:
+            return ()
+        lines = (self.root / self._name_file).read_text(encoding="utf-8-sig").splitlines()
+        names = [line.strip() for line in lines if line.strip() and line.strip() != "__ignore__"]
+        return tuple("background" if name == "_background_" else name for name in names)
+
+    def _is_the_challenge(self) -> bool:
+        """Whether these are PASCAL's own images, whose values have known names."""
+        stems = [PurePosixPath(record.name).name for record in self.records]
+        return bool(stems) and all(_VOC_STEM.fullmatch(stem) for stem in stems)
+
+
+def _places(tree: FileTree) -> dict[PurePosixPath, str]:
+    """Return folders that hold both images and masks -> the name of the masks' folder."""
+    folders = tree.images_in
+    places: dict[PurePosixPath, str] = {}
+    for folder in sorted(folders):
+        if folder.name != _IMAGES:
+            continue
+        masks = next((name for name in _MASKS if folder.parent / name in folders), None)
+        if masks:
+            places[folder.parent] = masks
+    return places
+
+
+def _with_color_table(root: Path, settings: DatasetFile) -> DatasetFile:
+    """Return the settings with the classes of CVAT's labelmap.txt, whose masks are in its colours."""
+    tree = list_files(root)
+    folders = [place / masks for place, masks in _places(tree).items()]
+    found = find_table(root, tree)
+    if found is None or not all(row.color for row in found[1]):
+        return settings
+    in_color = show_colors(root, (path for path in tree.images if path.parent in folders))
+    table = label_table(found[1], in_color=in_color)
+    return completed(settings, Known(f"{found[0]} names the classes", table)) if table else settings
+
+
+def _name_file(tree: FileTree) -> PurePosixPath | None:
+    for place in _places(tree):
+        for folder in (place, *place.parents):
+            found = next((folder / name for name in _NAME_FILES if folder / name in tree.others), None)
+            if found:
+                return found
+    return None
+
+
+def _shown(place: PurePosixPath) -> str:
+    return f"{place}/" if place.parts else ""
+
+
+def _gap_findings(listed: list[Record], num_others: int, root: Path) -> list[Finding]:
+    findings = []
+    if listed:
+        files = tuple(record.image.relative_to(root).as_posix() for record in listed[:MOST_FILES])
+        findings.append(
+            Finding(
+                "image-without-mask",
+                Severity.WARNING,
+                files[0],
+                f"{len(listed)} images of the split lists have no mask: left out of training and scoring.",
+                "a mask of the same name",
+                "Add the masks, or take the names out of the lists.",
+                files=files,
+                count=len(listed),
+            )
+        )
+    if num_others:
+        found = f"{num_others} images have no mask and stand in no list; they are no part of this dataset."
+        findings.append(Finding("image-not-segmented", Severity.NOTE, _IMAGES, found, count=num_others))
+    return findings
+
+
+def _orphan_findings(masks: list[PurePosixPath]) -> list[Finding]:
+    if not masks:
+        return []
+    files = tuple(path.as_posix() for path in masks[:MOST_FILES])
+    found = f"{len(masks)} masks have no image in {_IMAGES}; they are not used."
+    return [Finding("mask-without-image", Severity.WARNING, files[0], found, files=files, count=len(masks))]

@@ -1,0 +1,115 @@
+"""Write labelme's JSON: one file beside each image, which labelme opens and edits."""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.segments import Mask
+from limner.formats.dataset_yaml import write_dataset_file
+from limner.formats.drawn import Drawn, Shape, box_of_mask
+from limner.formats.shapes.polygons import is_inside, outlines_of
+from limner.formats.tools.labelme import Labelme
+from limner.formats.writers import Outgoing, Writer, lists_of, numbered_from_1, settings_of
+from limner.storage.whole_files import write_json, write_whole
+
+VERSION = "5.4.1"
+"""Of the labelme that first had all that is written here: masks among the shapes."""
+
+_KIND_OF = {"polygon": "polygon", "box": "rectangle", "line": "linestrip", "point": "point"}
+IGNORED = "__ignore__"
+
+
+class WriteLabelme(Writer):
+    """What was drawn stays as it was; masks become polygons, or masks where they have holes or parts."""
+
+    name = Labelme.name
+    takes_objects: ClassVar[bool] = True
+    cannot_hold: ClassVar[Mapping[str, str]] = {
+        "field-of-view": "are kept, and its border is lost",
+        "unreadable": "left out",
+        "transcriptions": "is dropped",
+    }
+
+    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
+        """Write each image with its JSON beside it, then lists and settings."""
+        members: list[tuple[str, str | None]] = []
+        for image in images:
+            name = image.copy_into(root)
+            if image.objects is not None:
+                write_json(root / f"{image.stem}.json", _content(image, name, labels))
+            members.append((image.stem, image.split))
+        lists = lists_of(members)
+        for split, stems in lists.items():
+            write_whole(root / f"{split}.txt", "".join(f"{stem}\n" for stem in stems).encode())
+        settings = settings_of(
+            numbered_from_1(labels), name=self.name, splits={split: f"{split}.txt" for split in lists}
+        )
+        write_dataset_file(root, settings | {"ignored": [*settings["ignored"], IGNORE_INDEX]})
+
+
+def _content(image: Outgoing, name: str, labels: LabelTable) -> dict[str, Any]:
+    height, width = image.size
+    shapes: list[dict[str, Any]] = []
+    for number, drawn in enumerate(image.objects or ()):
+        label = IGNORED if drawn.value == IGNORE_INDEX else labels.names[drawn.value]
+        flags = {
+            key: True for key, said in (("crowd", drawn.is_crowd), ("difficult", drawn.is_difficult)) if said
+        }
+        rows = _rows(drawn, height, width)
+        group = number if len(rows) > 1 else None
+        shapes += [{"label": label, **row, "group_id": group, "flags": flags} for row in rows]
+    return {
+        "version": VERSION,
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": name,
+        "imageData": None,
+        "imageHeight": height,
+        "imageWidth": width,
+    }
+
+
+def _rows(drawn: Drawn, height: int, width: int) -> list[dict[str, Any]]:
+    """Return the shapes of one object; each of several parts gets the same group."""
+    if all(shape.kind in (*_KIND_OF, "ellipse") for shape in drawn.shapes):
+        rows = [row for shape in drawn.shapes if (row := _row(shape))]
+        polygons = [shape.numbers for shape in drawn.shapes if shape.kind == "polygon"]
+        if len(rows) == len(drawn.shapes) and not _nested(polygons):
+            return rows
+    mask = drawn.mask(height, width)
+    outlines = outlines_of(mask)
+    if len(outlines) > 1:
+        return [_mask_row(mask)]
+    return [_points_row("polygon", outline) for _, outline in outlines]
+
+
+def _row(shape: Shape) -> dict[str, Any] | None:
+    """Return a shape as labelme has it, or None of an ellipse that is no circle."""
+    if shape.kind != "ellipse":
+        return _points_row(_KIND_OF[shape.kind], shape.numbers)
+    x, y, half_width, half_height = shape.numbers
+    return _points_row("circle", [x, y, x + half_width, y]) if half_width == half_height else None
+
+
+def _points_row(kind: str, numbers: Sequence[float]) -> dict[str, Any]:
+    return {"shape_type": kind, "points": np.reshape(numbers, (-1, 2)).tolist()}
+
+
+def _nested(polygons: list[Sequence[float]]) -> bool:
+    """Tell whether one lies inside another, which as a group would be a hole."""
+    return any(a is not b and is_inside(a, b) for a in polygons for b in polygons)
+
+
+def _mask_row(mask: Mask) -> dict[str, Any]:
+    left, top, right, bottom = map(int, box_of_mask(mask))
+    part = mask[top:bottom, left:right].astype(np.uint8) * np.uint8(255)
+    buffer = io.BytesIO()
+    PillowImage.fromarray(part).convert("1").save(buffer, "PNG")
+    text = base64.b64encode(buffer.getvalue()).decode()
+    return {"shape_type": "mask", "points": [[left, top], [right - 1, bottom - 1]], "mask": text}

@@ -1,0 +1,62 @@
+"""Write PASCAL VOC's segmentation layout: JPEGImages, SegmentationClass (palette PNG), ImageSets."""
+
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.sample import LabelMap
+from limner.formats.dataset_yaml import write_dataset_file
+from limner.formats.tools.voc import Voc
+from limner.formats.writers import Outgoing, Writer, lists_of, settings_of
+from limner.storage.whole_files import write_whole
+
+_LISTS = "ImageSets/Segmentation"
+BORDER = (224, 224, 192)
+"""The colour in which VOC draws what is ignored."""
+
+
+class WriteVoc(Writer):
+    """Masks hold 0 to K-1 in the classes' colours, and 255 where nothing is scored."""
+
+    name = Voc.name
+    cannot_hold: ClassVar[Mapping[str, str]] = {
+        "instances": "objects of a class are united",
+        "field-of-view": "become 255, ignored",
+        "unlabelled": "left out",
+        "unreadable": "left out",
+        "transcriptions": "is dropped",
+    }
+
+    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
+        """Write each image as it comes, then lists, names and settings."""
+        members: list[tuple[str, str | None]] = []
+        for image in images:
+            if image.labels is None:
+                continue
+            values = image.labels
+            if image.region is not None:
+                values = np.where(image.region, values, np.uint8(IGNORE_INDEX))
+            image.copy_into(root / "JPEGImages")
+            write_whole(root / "SegmentationClass" / f"{image.stem}.png", _palette_png(values, labels))
+            members.append((image.stem, image.split))
+        lists = lists_of(members)
+        for split, stems in (lists or {"trainval": [stem for stem, _ in members]}).items():
+            write_whole(root / _LISTS / f"{split}.txt", "".join(f"{stem}\n" for stem in stems).encode())
+        write_whole(root / "class_names.txt", "".join(f"{name}\n" for name in labels.names).encode())
+        splits = {split: f"{_LISTS}/{split}.txt" for split in lists}
+        write_dataset_file(root, settings_of(labels, name=self.name, splits=splits))
+
+
+def _palette_png(values: LabelMap, labels: LabelTable) -> bytes:
+    picture = PillowImage.fromarray(values, mode="P")
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: labels.num_classes], palette[IGNORE_INDEX] = labels.palette, BORDER
+    picture.putpalette(palette.tobytes())
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()

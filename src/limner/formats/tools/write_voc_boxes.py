@@ -1,0 +1,78 @@
+"""Write PASCAL VOC's boxes: JPEGImages, Annotations (XML) and ImageSets/Main."""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.formats.dataset_yaml import write_dataset_file
+from limner.formats.drawn import Drawn
+from limner.formats.tools.voc_boxes import SIDES, VocBoxes
+from limner.formats.writers import Outgoing, Writer, lists_of, numbered_from_1, settings_of
+from limner.storage.whole_files import write_whole
+
+_LISTS = "ImageSets/Main"
+LEAST = 0.001
+"""Pixels by which the last side of a box is beyond the first where the box is one pixel wide."""
+
+
+class WriteVocBoxes(Writer):
+    """The stated box of each object, else the one around it; pixels are counted from 1."""
+
+    name = VocBoxes.name
+    takes_objects: ClassVar[bool] = True
+    cannot_hold: ClassVar[Mapping[str, str]] = {
+        "masks": "become boxes",
+        "crowd": "become boxes of objects",
+        "ignored": "are not written",
+        "field-of-view": "are kept, and its border is lost",
+        "unreadable": "left out",
+        "transcriptions": "is dropped",
+    }
+
+    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
+        """Write each image with its XML, then lists and settings."""
+        members: list[tuple[str, str | None]] = []
+        for image in images:
+            name = image.copy_into(root / "JPEGImages")
+            if image.objects is not None:
+                write_whole(root / "Annotations" / f"{image.stem}.xml", _xml(image, name, labels))
+            members.append((image.stem, image.split))
+        lists = lists_of(members)
+        for split, stems in (lists or {"trainval": [stem for stem, _ in members]}).items():
+            write_whole(root / _LISTS / f"{split}.txt", "".join(f"{stem}\n" for stem in stems).encode())
+        splits = {split: f"{_LISTS}/{split}.txt" for split in lists}
+        write_dataset_file(root, settings_of(numbered_from_1(labels), name=self.name, splits=splits))
+
+
+def _xml(image: Outgoing, name: str, labels: LabelTable) -> bytes:
+    root = ElementTree.Element("annotation")
+    _add(root, "folder", "JPEGImages")
+    _add(root, "filename", name)
+    size = ElementTree.SubElement(root, "size")
+    for side, pixels in (("width", image.size[1]), ("height", image.size[0])):
+        _add(size, side, str(pixels))
+    for drawn in image.objects or ():
+        if drawn.value != IGNORE_INDEX:
+            _add_object(root, drawn, image.size, labels)
+    ElementTree.indent(root)
+    text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def _add_object(root: ElementTree.Element, drawn: Drawn, size: tuple[int, int], labels: LabelTable) -> None:
+    item = ElementTree.SubElement(root, "object")
+    _add(item, "name", labels.names[drawn.value])
+    _add(item, "difficult", str(int(drawn.is_difficult)))
+    box = ElementTree.SubElement(item, "bndbox")
+    left, top, right, bottom = drawn.bounds(*size)
+    # The first pixel is 1: a 0 would say that pixels are counted from 0; equal numbers, that there is no box.
+    first = max(1.0, left + 1), max(1.0, top + 1)
+    last = max(right, first[0] + LEAST), max(bottom, first[1] + LEAST)
+    for side, number in zip(SIDES, (*first, *last), strict=True):
+        _add(box, side, f"{number:.9g}")
+
+
+def _add(parent: ElementTree.Element, tag: str, text: str) -> None:
+    ElementTree.SubElement(parent, tag).text = text

@@ -1,0 +1,76 @@
+"""Write YOLO's text files: images/SPLIT, labels/SPLIT and data.yaml."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.formats.dataset_yaml import write_dataset_file
+from limner.formats.drawn import Drawn, corners
+from limner.formats.shapes.polygons import outlines_of
+from limner.formats.tools.yolo import Yolo
+from limner.formats.writers import Outgoing, Writer, numbered_from_1, settings_of
+from limner.storage.whole_files import write_whole
+
+NO_SPLIT = "other"
+"""The folder of images in no split, where others are in one."""
+
+
+class WriteYolo(Writer):
+    """A line an object: its polygon, or its box where it has nothing else."""
+
+    name = Yolo.name
+    takes_objects: ClassVar[bool] = True
+    cannot_hold: ClassVar[Mapping[str, str]] = {
+        "holes": "are filled",
+        "several-parts": "each part becomes an object",
+        "crowd": "become objects",
+        "difficult": "the mark is dropped",
+        "ignored": "become background",
+        "field-of-view": "are kept, and its border is lost",
+        "unlabelled": "left out",
+        "unreadable": "left out",
+        "transcriptions": "is dropped",
+    }
+
+    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
+        """Write each image with its text file, then the names and the splits."""
+        names = [name for i, name in enumerate(labels.names) if i != labels.background_index]
+        splits: set[str] = set()
+        for image in images:
+            if image.objects is None:
+                continue
+            folder = image.split or NO_SPLIT
+            splits |= {image.split} if image.split else set()
+            lines = [line for one in image.objects for line in _lines(one, image.size, labels)]
+            image.copy_into(root / "images" / folder)
+            write_whole(root / "labels" / folder / f"{image.stem}.txt", "".join(lines).encode())
+        content: dict[str, Any] = {"path": "."} | {
+            split: f"images/{split}" for split in ("train", "val", "test") if split in splits
+        }
+        content |= {"names": dict(enumerate(names))}
+        write_whole(root / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+        write_dataset_file(root, settings_of(numbered_from_1(labels), name=self.name, splits={}))
+
+
+def _lines(drawn: Drawn, size: tuple[int, int], labels: LabelTable) -> list[str]:
+    if drawn.value == IGNORE_INDEX:
+        return []
+    background = labels.background_index
+    number = drawn.value - (background is not None and background < drawn.value)
+    if drawn.is_box_only:
+        left, top, right, bottom = drawn.bounds(*size)
+        return [_line(number, [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], size)]
+    if all(shape.kind in ("polygon", "ellipse", "box", "hole") for shape in drawn.shapes):
+        solid = [corners(shape) for shape in drawn.shapes if shape.kind != "hole"]
+    else:
+        solid = [outline for is_hole, outline in outlines_of(drawn.mask(*size)) if not is_hole]
+    return [_line(number, polygon, size) for polygon in solid]
+
+
+def _line(number: int, numbers: Sequence[float], size: tuple[int, int]) -> str:
+    height, width = size
+    parts = (n / (height if i % 2 else width) for i, n in enumerate(numbers))
+    return " ".join([str(number), *(f"{part:.10g}" for part in parts)]) + "\n"

@@ -1,0 +1,1 @@
+"""Words in images: outlines with transcriptions."""

@@ -1,0 +1,127 @@
+"""MMOCR's JSON of words: a ``data_list`` of images, each with ``instances`` of polygons."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from limner.core.dataset_file import DatasetFile
+from limner.core.errors import DataError, describe
+from limner.core.finding import Finding
+from limner.core.sample import Record
+from limner.formats.coco.coco_json import ImageFinder
+from limner.formats.file_tree import FileTree, list_files
+from limner.formats.folder_words import split_of_folder
+from limner.formats.pairs.pairing_findings import tree_findings
+from limner.formats.problems import Problems
+from limner.formats.split_lists import apply_split_lists, lists_beside
+from limner.formats.words.words_source import RawWord, WordsSource
+from limner.storage.json_files import ends
+
+_MOST_SNIFFED = 50
+
+
+class MmocrText(WordsSource):
+    """Words with polygons of any length, or boxes where there are none; ``ignore`` is kept."""
+
+    name = "mmocr-text"
+    title = "MMOCR's JSON of words (data_list with img_path and instances), with the images beside it"
+
+    def __init__(self, root: Path, settings: DatasetFile) -> None:
+        self._instances: dict[str, Sequence[Mapping[str, Any]]] = {}
+        super().__init__(root, settings)
+
+    @classmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        """Return the evidence that `root` has this layout, or None."""
+        if settings.masks:
+            return None
+        found = _files(root, list_files(root))
+        return f"{', '.join(map(str, found))} in the shape of MMOCR's text detection" if found else None
+
+    def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
+        """List one record for each listed image that is on disk."""
+        tree, problems = list_files(self.root), Problems()
+        finder, records = ImageFinder(tree.images), dict[str, Record]()
+        files = _files(self.root, tree)
+        if not files:
+            raise _unreadable(
+                next((self.root / p for p in tree.others if p.suffix == ".json"), self.root), "none"
+            )
+        for file in files:
+            split = _split(file) if len(files) > 1 else None
+            for position, row in enumerate(_rows(self.root / file)):
+                name = str(row.get("img_path", "")).replace("\\", "/")
+                path = finder.find(name, near=[split] if split else [])
+                if path is None:
+                    problems.add("image-missing", f"{file}, image {position}", f"no {name} on disk")
+                    continue
+                record = Record(
+                    str(path).removesuffix(path.suffix),
+                    self.root / path,
+                    (self.root / file,),
+                    split,
+                    entry=f"{file}#{position}",
+                )
+                if records.setdefault(record.name, record) is not record:
+                    problems.add("image-in-two-files", f"{file}, image {position}", f"{name} stands twice")
+                instances = row.get("instances")
+                self._instances[str(record.entry)] = instances if isinstance(instances, list) else []
+        by_name = tuple(sorted(records.values(), key=lambda record: record.name))
+        by_name, findings = apply_split_lists(by_name, self.root, self.settings, lists_beside(tree, by_name))
+        return by_name, (*problems.findings(), *tree_findings(tree), *findings)
+
+    def raw_words(self, record: Record) -> Iterator[RawWord]:
+        """Return the instances of an image; they were read when the folder was opened."""
+        for number, row in enumerate(self._instances.get(str(record.entry), ())):
+            where = f"{record.entry}, word {number}"
+            if not isinstance(row, dict):
+                yield RawWord(None, where, None, is_ignored=False)
+                continue
+            text = row.get("text")
+            yield RawWord(
+                row.get("polygon") or row.get("bbox"),
+                where,
+                text if isinstance(text, str) else None,
+                bool(row.get("ignore")),
+            )
+
+
+def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
+    named = [path for path in tree.others if path.suffix.lower() == ".json"][:_MOST_SNIFFED]
+    return [path for path in named if _looks_right(root / path)]
+
+
+def _looks_right(path: Path) -> bool:
+    both = ends(path)
+    return b'"data_list"' in both and b'"instances"' in both and (b'"polygon"' in both or b'"TextDet' in both)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        whole = json.loads(path.read_bytes())
+        rows = whole["data_list"]
+        if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
+            return rows
+        found = "`data_list` is no list of objects"
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        found = str(error)
+    raise _unreadable(path, found) from None
+
+
+def _unreadable(path: Path, found: str) -> DataError:
+    return DataError(
+        describe(
+            "MMOCR's list of words cannot be read",
+            where=path,
+            found=found,
+            expected="JSON with `metainfo` and `data_list`, whose rows have `img_path` and `instances`",
+            mend="Convert or download it again.",
+        )
+    )
+
+
+def _split(path: PurePosixPath) -> str | None:
+    words = re.findall(r"[a-z]+", path.stem.casefold())
+    return next((split for word in words if (split := split_of_folder(word))), None)

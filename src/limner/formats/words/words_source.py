@@ -1,0 +1,130 @@
+"""What the formats of words in images share: polygons that are checked, and drawn as a mask of text.
+
+Shape legend: H, W image size.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable, ValueMap, distinct_color
+from limner.core.sample import Image, Record
+from limner.core.segments import Segments
+from limner.core.words import Polygon, Words
+from limner.formats.drawn import Drawn, Shape
+from limner.formats.problems import Problems
+from limner.formats.shapes.polygons import cut_to
+from limner.formats.source import TEXT_TASK, Source
+from limner.images.read_image import image_header, read_image
+
+BORDER = 2.0
+"""Pixels that a word may stick out without a finding: annotators draw over the edge."""
+
+TEXT = 1
+
+
+class RawWord(NamedTuple):
+    """A word as its file has it: x, y, x, y, ...; where it stands; what it says; whether it is ignored."""
+
+    numbers: object
+    where: str
+    text: str | None
+    is_ignored: bool
+
+
+class WordsSource(Source):
+    """Words as polygons. For the semantic task a pixel is text, ignored, or background."""
+
+    tasks = ("semantic", TEXT_TASK)
+
+    @abstractmethod
+    def raw_words(self, record: Record) -> Iterable[RawWord]:
+        """Yield the words of an image as its file has them.
+
+        Raises:
+            DataError: The file cannot be read.
+        """
+
+    def read_image(self, record: Record) -> Image:
+        """Read the image upright, alpha dropped."""
+        return read_image(record.image)
+
+    def read_words(self, record: Record) -> Words:
+        """Return the words that can be drawn."""
+        return self._words(record, Problems())
+
+    def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
+        """Return what is wrong with single words, and how many are to be ignored."""
+        problems = Problems()
+        self._words(record, problems)
+        return problems
+
+    def read_values(self, record: Record) -> ValueMap:
+        """Fill the words: 1 is text, 255 a word to be ignored, 0 all else."""
+        height, width = image_header(record.image).shape
+        values = np.zeros((height, width), np.uint8)
+        objects = self.read_objects(record)
+        for value in (IGNORE_INDEX, TEXT):  # legible words on top
+            shapes = tuple(shape for one in objects if one.value == value for shape in one.shapes)
+            values[Drawn(value, shapes).mask(height, width)] = value
+        return values
+
+    def read_objects(self, record: Record) -> Sequence[Drawn]:
+        """Return each word as an object of its outline, without what it says; those to be ignored too."""
+        words = self.read_words(record)
+        both = zip(words.polygons, words.is_ignored.tolist(), strict=True)
+        return [
+            Drawn(IGNORE_INDEX if ignored else TEXT, (Shape("polygon", polygon.ravel().tolist()),))
+            for polygon, ignored in both
+        ]
+
+    def declared_labels(self) -> LabelTable:
+        """Return what `dataset.yaml` names, or background and text."""
+        return self.settings.label_table() or LabelTable(
+            (
+                LabelClass("background", (0,), distinct_color(0), is_thing=False),
+                LabelClass("text", (TEXT,), distinct_color(1), is_thing=True),
+            ),
+            (IGNORE_INDEX,),
+        )
+
+    def _words(self, record: Record, problems: Problems) -> Words:
+        height, width = image_header(record.image).shape
+        kept: list[tuple[Polygon, str | None, bool]] = []
+        for raw in self.raw_words(record):
+            polygon = _polygon(raw, width, height, problems)
+            if polygon is not None:
+                kept.append((polygon, raw.text, raw.is_ignored))
+                if raw.is_ignored:
+                    problems.add("text-ignored", raw.where, "a word that nobody could read")
+        ignored = np.array([is_ignored for *_, is_ignored in kept], bool)
+        return Words(tuple(p for p, *_ in kept), tuple(text for _, text, _ in kept), ignored)
+
+
+def _polygon(raw: RawWord, width: int, height: int, problems: Problems) -> Polygon | None:
+    try:
+        numbers = np.array(raw.numbers, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
+    if numbers.ndim != 1 or numbers.size % 2 or not np.isfinite(numbers).all():
+        problems.add("annotation-malformed", raw.where, "a polygon that is not x, y, x, y, ...")
+        return None
+    points = numbers.reshape(-1, 2)
+    if len(points) == 2:  # two corners of a box
+        (left, top), (right, bottom) = points
+        points = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    if len(points) < 3:
+        problems.add("polygon-too-short", raw.where, f"a polygon of {len(points)} points")
+        return None
+    low, high = points.min(0), points.max(0)
+    if (low < -BORDER).any() or (high > (width + BORDER, height + BORDER)).any():
+        found = f"x from {low[0]:g} to {high[0]:g}, y from {low[1]:g} to {high[1]:g} in {width} x {height}"
+        problems.add("polygon-outside-image", raw.where, found)
+        points = np.reshape(cut_to(points.ravel().tolist(), width, height), (-1, 2))
+    x, y = points.T
+    if not abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) > 0:
+        problems.add("annotation-empty", raw.where, "a polygon of area 0")
+        return None
+    return points

@@ -1,0 +1,1 @@
+"""Image files and mask files to arrays and back, by suffix."""

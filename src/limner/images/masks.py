@@ -1,0 +1,204 @@
+"""Masks: a file <-> (H, W) integer values, before they are translated into trained labels."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.errors import DataError, describe
+from limner.core.labels import MaskEncoding, ValueMap
+from limner.core.sample import size_text
+from limner.images.headers import ImageHeader
+from limner.images.pixels import Pixels, read_pixels
+from limner.storage.whole_files import write_whole
+
+INDEX = MaskEncoding()
+
+_LOSSY_TOLERANCE = 24
+"""Channels of a lossy file that differ by no more are one grey channel plus compression noise."""
+
+
+def read_values(path: Path, encoding: MaskEncoding = INDEX) -> ValueMap:
+    """Read the values of a mask.
+
+    A palette PNG or TIFF gives its indices, not its colours. GIF and BMP store even grey through a palette,
+    so a palette of greys gives the greys. Fewer than 8 bits of grey are scaled as every viewer does: a
+    1-bit mask holds 0 and 255. A constant alpha channel is dropped.
+
+    Args:
+        path: A PNG, TIFF, GIF, BMP, WebP, JPEG or NPY file.
+        encoding: How pixels become values.
+
+    Returns:
+        (H, W) integers: for ``index`` in the file's own type, for ``color`` int32, for ``threshold`` uint8.
+
+    Raises:
+        DataError: The file cannot be read, or its pixels do not fit the encoding.
+    """
+    pixels, header = read_pixels(path, keep_palette=encoding.kind != "color", keep_alpha=True)
+    pixels = _without_alpha(pixels, header, path)
+    if encoding.kind == "color":
+        return _packed(pixels, path)
+    channel = _one_channel(pixels, header, path)
+    if encoding.threshold is not None:
+        return np.asarray(channel > encoding.threshold).astype(np.uint8)
+    return _integers(channel, path)
+
+
+def read_valid_region(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Read a field of view: (H, W), True where the image counts.
+
+    Args:
+        path: An image file that `read_values` could read.
+        shape: (H, W) of the labels it belongs to.
+
+    Raises:
+        DataError: The file cannot be read, is in colour, or has another size than the labels.
+    """
+    pixels, header = read_pixels(path, keep_palette=True, keep_alpha=True)
+    channel = _one_channel(_without_alpha(pixels, header, path), header, path)
+    if channel.shape != shape:
+        raise DataError(
+            describe(
+                "The field of view and its mask differ in size",
+                where=path,
+                found=f"{size_text(channel.shape)} pixels (width x height)",
+                expected=size_text(shape),
+                mend="Mend the file, or set `valid_region` in dataset.yaml.",
+            )
+        )
+    # Compression leaves small values where nothing was drawn.
+    return np.asarray(channel > (127 if header.is_lossy else 0))
+
+
+def write_values(path: Path, values: ValueMap, encoding: MaskEncoding = INDEX) -> None:
+    """Write a mask so that `read_values` gives `values` back: a PNG in the smallest type that holds them.
+
+    Args:
+        path: Where; the file appears whole or not at all.
+        values: (H, W) integers; for ``threshold`` 0 and 1, written as 0 and the largest grey.
+        encoding: How values become pixels.
+
+    Raises:
+        DataError: A value does not fit a PNG.
+    """
+    low, high = int(values.min()), int(values.max())
+    limit = {"index": 65535, "color": 0xFFFFFF, "threshold": 1}[encoding.kind]
+    if low < 0 or high > limit:
+        raise DataError(
+            describe(
+                "These values cannot be written as a PNG mask",
+                where=path,
+                found=f"values from {low} to {high}",
+                expected=f"0 to {limit} ({encoding.kind} encoding)",
+                mend="Give the classes other values in dataset.yaml; the first of `values` is written.",
+            )
+        )
+    if encoding.kind == "color":
+        packed = values.astype(np.uint32)
+        pixels = np.stack([packed & 255, packed >> 8 & 255, packed >> 16], axis=-1).astype(np.uint8)  # BGR
+    elif encoding.threshold is not None:
+        pixels = values.astype(np.uint8) * np.uint8(255)
+        if encoding.threshold >= 255:
+            pixels = values.astype(np.uint16) * np.uint16(65535)
+    else:
+        pixels = values.astype(np.uint8 if high < 256 else np.uint16)
+    _, encoded = cv2.imencode(".png", pixels)
+    write_whole(path, encoded.tobytes())
+
+
+def _without_alpha(pixels: Pixels, header: ImageHeader, path: Path) -> Pixels:
+    if not header.has_alpha or pixels.shape[2] not in (2, 4):
+        return pixels
+    colors, alpha = pixels[..., :-1], pixels[..., -1]
+    if (alpha != alpha[0, 0]).any() and (colors == colors[0, 0]).all():
+        raise DataError(
+            describe(
+                "The mask's labels are in its transparency",
+                where=path,
+                found="one colour everywhere, and an alpha channel that varies",
+                expected="labels in the grey values or colours",
+                mend="Save the alpha channel as a grey mask of its own.",
+            )
+        )
+    return colors
+
+
+def _one_channel(pixels: Pixels, header: ImageHeader, path: Path) -> npt.NDArray[Any]:
+    first = pixels[..., 0]
+    if pixels.shape[2] == 1:
+        return first
+    if all(np.array_equal(first, pixels[..., c]) for c in range(1, pixels.shape[2])):
+        return first
+    if header.is_lossy and pixels.shape[2] == 3 and _spread(pixels) <= _LOSSY_TOLERANCE:
+        return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    if pixels.shape[2] != 3:
+        raise DataError(
+            describe(
+                "The mask has several channels",
+                where=path,
+                found=f"{pixels.shape[2]} channels that differ",
+                expected="one channel",
+                mend="Save the masks with one channel.",
+            )
+        )
+    colors = _colors(pixels)
+    some = ", ".join(str(tuple(int(v) for v in color)) for color in colors[:6])
+    raise DataError(
+        describe(
+            "The mask is in colour",
+            where=path,
+            found=f"{len(colors)} colours, such as (red, green, blue) {some}",
+            expected="one channel whose values are the labels (mask_encoding: index)",
+            mend="If each colour means a class, write `mask_encoding: color` and a `color` for each class "
+            "into dataset.yaml.",
+        )
+    )
+
+
+def _spread(pixels: Pixels) -> int:
+    """Return by how much the channels of a pixel differ at most."""
+    return int((pixels.max(axis=2).astype(np.int64) - pixels.min(axis=2)).max())
+
+
+def _colors(pixels: Pixels) -> Pixels:
+    """Return (N, 3) the colours of a (H, W, 3) picture, sorted; a stretch of one colour is looked at once."""
+    flat = pixels.reshape(-1, 3)
+    is_new = np.ones(len(flat), bool)
+    is_new[1:] = (flat[1:] != flat[:-1]).any(axis=1)
+    return np.unique(flat[is_new], axis=0)
+
+
+def _packed(pixels: Pixels, path: Path) -> npt.NDArray[np.int32]:
+    if pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3):
+        raise DataError(
+            describe(
+                "The mask holds no colours",
+                where=path,
+                found=f"{pixels.shape[2]} channels of {pixels.dtype}",
+                expected="8-bit RGB (mask_encoding: color)",
+            )
+        )
+    red, green, blue = (pixels[..., min(i, pixels.shape[2] - 1)].astype(np.int32) for i in range(3))
+    return red << 16 | green << 8 | blue
+
+
+def _integers(channel: npt.NDArray[Any], path: Path) -> ValueMap:
+    if channel.dtype.kind in "ui":
+        return channel
+    whole = np.isfinite(channel) & (channel == np.rint(channel)) & (np.abs(channel) < 2**31)
+    if not whole.all():
+        row, column = np.argwhere(~whole)[0]
+        raise DataError(
+            describe(
+                "The mask holds values that are no whole numbers",
+                where=path,
+                found=f"{channel[row, column]} at row {row}, column {column}; "
+                f"{int((~whole).sum())} such pixels",
+                expected="whole numbers, one a class",
+                mend="Save labels rather than probabilities, as an 8-bit PNG for instance.",
+            )
+        )
+    return channel.astype(np.int32)

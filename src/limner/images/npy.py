@@ -1,0 +1,60 @@
+"""NPY: an array as NumPy saves it, (H, W), (H, W, C) or, where channels plainly come first, (C, H, W)."""
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.images.headers import DamagedFileError, ImageHeader
+
+_MOST_CHANNELS_FIRST = 16
+"""An array whose first axis is at most this long, and shorter than both others, has its channels first."""
+
+
+def npy_header(data: bytes) -> ImageHeader:
+    """Read the array's shape and type.
+
+    Raises:
+        DamagedFileError: The array is cut off, holds Python objects, or is not an image's shape.
+    """
+    file = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
+    except Exception as error:  # NumPy parses the header as Python text, which fails in many ways
+        raise DamagedFileError(f"the NPY header is damaged ({error})") from error
+    if dtype.kind not in "buif":
+        raise DamagedFileError(f"the array holds {dtype}; an image holds integers or floats")
+    if len(shape) not in (2, 3) or 0 in shape:
+        raise DamagedFileError(f"the array has shape {shape}; an image is (H, W) or (H, W, C)")
+    if file.tell() + math.prod(shape) * dtype.itemsize > len(data):
+        raise DamagedFileError(f"the NPY is cut off after {len(data)} bytes")
+    height, width, channels = _axes(shape)
+    name = "uint8" if dtype in (np.dtype(bool), np.dtype(np.uint8)) else "float32"
+    return ImageHeader("NPY", (height, width), channels, "uint16" if dtype == np.uint16 else name)
+
+
+def decode_npy(data: bytes) -> npt.NDArray[Any]:
+    """Return the array as (H, W, C) in its own type; booleans as 0 and 1."""
+    array = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.dtype == bool:
+        array = array.astype(np.uint8)
+    if array.ndim == 2:
+        return np.asarray(array[..., np.newaxis])
+    channels_first = _axes(array.shape)[2] == array.shape[0] != array.shape[2]
+    return np.ascontiguousarray(array.transpose(1, 2, 0)) if channels_first else np.asarray(array)
+
+
+def _axes(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return (H, W, C)."""
+    if len(shape) == 2:
+        return shape[0], shape[1], 1
+    first, second, third = shape
+    if first <= _MOST_CHANNELS_FIRST and first < second and first < third and third > _MOST_CHANNELS_FIRST:
+        return second, third, first
+    return first, second, third

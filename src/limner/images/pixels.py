@@ -1,0 +1,290 @@
+"""One image file -> its pixels, whatever the container; the one door through which image files are read.
+
+A file is recognised by its first bytes, not by its suffix. It is checked for completeness and size before
+anything is decoded, and every failure is a `DataError` that names the file.
+"""
+
+import io
+import stat
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
+
+from limner.core.errors import DataError, describe
+from limner.images import headers
+from limner.images.embedded_images import embedded
+from limner.images.headers import MAX_PIXELS, DamagedFileError, ImageHeader
+from limner.images.netpbm import netpbm_header
+from limner.images.npy import decode_npy, npy_header
+from limner.images.tiff import decode_tiff, tiff_header
+
+Pixels = npt.NDArray[Any]
+"""(H, W, C) in the file's own type; RGB or RGBA order."""
+
+IMAGE_SUFFIXES = frozenset(
+    {
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".webp",
+        ".gif",
+        ".npy",
+        ".ppm",
+        ".pgm",
+    }
+)
+"""Suffixes, in lower case, by which files are taken for images or masks when a folder is listed."""
+
+# OpenCV 4.11 and later decode to RGB order at once; earlier ones need a second pass over the pixels.
+_COLOR: int = getattr(cv2, "IMREAD_COLOR_RGB", cv2.IMREAD_COLOR)
+_KNOWN = "PNG, JPEG, TIFF, BMP, WebP, GIF, PPM, PGM or NPY"
+_SIGNATURES: tuple[tuple[bytes, Callable[[bytes], ImageHeader]], ...] = (
+    (b"\x89PNG\r\n\x1a\n", headers.png_header),
+    (b"\xff\xd8\xff", headers.jpeg_header),
+    (b"GIF8", headers.gif_header),
+    (b"BM", headers.bmp_header),
+    (b"II*\0", tiff_header),
+    (b"MM\0*", tiff_header),
+    (b"II+\0", tiff_header),
+    (b"MM\0+", tiff_header),
+    (b"\x93NUMPY", npy_header),
+    (b"P5", netpbm_header),
+    (b"P6", netpbm_header),
+)
+# What people put beside images; recognised only to say so.
+_OTHERS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"version https://git-lfs", "a Git LFS pointer rather than the image itself (run `git lfs pull`)"),
+    (0, b"%PDF", "a PDF"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"\x1f\x8b", "a gzip file (a NIfTI volume perhaps); volumes are not read here"),
+    (0, b"\x00\x00\x00\x0cjP", "a JPEG 2000 image"),
+    (4, b"ftypavif", "an AVIF image"),
+    (4, b"ftyphei", "a HEIC photo"),
+    (4, b"ftypmif1", "a HEIC photo"),
+    (4, b"ftyp", "an MP4 or QuickTime video; take its frames out first"),
+    (8, b"AVI ", "an AVI video; take its frames out first"),
+    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video; take its frames out first"),
+    (128, b"DICM", "a DICOM file"),
+)
+
+
+_NOTED: ContextVar[dict[Path, ImageHeader] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def headers_noted() -> Iterator[None]:
+    """Within the block, a file is not read again for its header once its pixels or its header were read."""
+    token = _NOTED.set({})
+    try:
+        yield
+    finally:
+        _NOTED.reset(token)
+
+
+def read_header(path: Path) -> ImageHeader:
+    """Read what an image file says about itself, and check that the file is complete.
+
+    Raises:
+        DataError: The file is missing, unreadable, not an image, cut off, empty or too large.
+    """
+    noted = _NOTED.get()
+    if noted is None:
+        return _header(_read_bytes(path), path)
+    return noted[path] if path in noted else noted.setdefault(path, _header(_read_bytes(path), path))
+
+
+def read_pixels(
+    path: Path, *, keep_palette: bool = False, keep_alpha: bool = False
+) -> tuple[Pixels, ImageHeader]:
+    """Decode an image file, upright.
+
+    Args:
+        path: The file.
+        keep_palette: Return palette indices, (H, W, 1), rather than the colours they stand for.
+        keep_alpha: Return alpha as the last channel.
+
+    Returns:
+        The pixels, (H, W, C) in the file's own type, and the header.
+
+    Raises:
+        DataError: The file is missing, unreadable, not an image, cut off, empty or too large.
+    """
+    data = _read_bytes(path)
+    header = _header(data, path)
+    try:
+        pixels = _decode(data, header, keep_palette=keep_palette, keep_alpha=keep_alpha)
+    except (DamagedFileError, OSError, ValueError, SyntaxError, cv2.error) as error:
+        raise _unreadable(path, str(error)) from None
+    except PillowImage.DecompressionBombError as error:
+        raise _unreadable(path, str(error), mend="Cut the image into tiles.") from None
+    except MemoryError:
+        height, width = header.stored_shape
+        found = f"no memory left for its {width} x {height} pixels (width x height)"
+        raise _unreadable(path, found, mend="Cut the image into tiles.") from None
+    if pixels.shape[:2] != header.stored_shape:
+        sizes = [f"{shape[1]} x {shape[0]}" for shape in (pixels.shape, header.stored_shape)]
+        raise _unreadable(path, f"{sizes[0]} pixels (width x height) were decoded of {sizes[1]}")
+    if (noted := _NOTED.get()) is not None:
+        noted[path] = header
+    return _upright(pixels, header.orientation), header
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading it might never end
+            raise _unreadable(path, "a pipe or a device rather than a file")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(
+            describe("There is no such image file", where=path, mend="Check the spelling of the path.")
+        ) from None
+    except IsADirectoryError:
+        raise DataError(
+            describe(
+                "An image was expected, but this is a folder",
+                where=path,
+                mend="Rename the folder so that it does not end like an image file, or move it away.",
+            )
+        ) from None
+    except PermissionError:
+        if path.is_dir():  # Windows says so of a folder
+            raise DataError(describe("An image was expected, but this is a folder", where=path)) from None
+        raise DataError(
+            describe(
+                "The image file may not be read",
+                where=path,
+                found="no read permission",
+                mend=f"Give yourself the right to read it, such as with: chmod u+r '{path}'",
+            )
+        ) from None
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from None
+    if not data:
+        raise _unreadable(path, "an empty file (0 bytes)")
+    return embedded(data) if path.suffix.lower() == ".json" else data
+
+
+def _header(data: bytes, path: Path) -> ImageHeader:
+    read = next((read for signature, read in _SIGNATURES if data.startswith(signature)), None)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        read = headers.webp_header
+    if read is None:
+        raise DataError(
+            describe(
+                "This is not an image that limner can read",
+                where=path,
+                found=_name_content(data),
+                expected=f"{_KNOWN}, by content",
+                mend="Convert it, replace it, or take it (and its mask) out of the folder.",
+            )
+        )
+    try:
+        header = read(data)
+    except (DamagedFileError, IndexError, OverflowError, struct.error) as error:
+        raise _unreadable(path, str(error)) from None
+    height, width = header.stored_shape
+    if not (height > 0 and width > 0):
+        raise _unreadable(path, f"an image of {width} x {height} pixels (width x height)")
+    if height * width * max(1, header.channels / 4) > MAX_PIXELS:
+        channels = f" of {header.channels} channels" if header.channels > 4 else ""
+        raise _unreadable(
+            path,
+            f"{width} x {height} pixels (width x height){channels}, {height * width / 1e6:.0f} million",
+            expected=f"at most {MAX_PIXELS / 1e6:.0f} million pixels of 4 channels in one image",
+            mend="Cut the image into tiles; if it is not really that large, its header is damaged.",
+        )
+    return header
+
+
+def _name_content(data: bytes) -> str:
+    for offset, signature, name in _OTHERS:
+        if data[offset : offset + len(signature)] == signature:
+            return name
+    start = data[:48]
+    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start):
+        text = start.decode().split("\n")[0].strip()
+        return f"text that begins with {text[:40]!r}"
+    if not any(data[:4096]):
+        return "nothing but zero bytes (an interrupted download or copy?)"
+    return f"{len(data)} bytes of an unknown kind, beginning with {data[:8].hex(' ')}"
+
+
+def _unreadable(path: Path, found: str, *, expected: str = "", mend: str = "") -> DataError:
+    mend = mend or "Replace it with a good copy, or take it (and its mask) out of the folder."
+    return DataError(
+        describe("The image cannot be read", where=path, found=found, expected=expected, mend=mend)
+    )
+
+
+def _decode(data: bytes, header: ImageHeader, *, keep_palette: bool, keep_alpha: bool) -> Pixels:
+    if header.container == "TIFF":
+        pixels = decode_tiff(data, keep_palette=keep_palette)
+        return pixels if keep_alpha else pixels[..., : header.channels]
+    if header.container == "NPY":
+        return decode_npy(data)
+    if header.container == "GIF" or (keep_palette and header.has_palette):
+        return _decode_palette(data, header, keep_palette=keep_palette)
+    return _decode_opencv(data, header, keep_alpha=keep_alpha and header.has_alpha)
+
+
+def _decode_opencv(data: bytes, header: ImageHeader, *, keep_alpha: bool) -> Pixels:
+    flags = cv2.IMREAD_GRAYSCALE if header.channels == 1 else _COLOR
+    # OpenCV's own handling of orientation differs between containers and versions, so it is switched off.
+    flags |= cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED if keep_alpha else flags)
+    if pixels is None:
+        raise DamagedFileError(f"the pixels of the {header.container} are damaged")
+    if pixels.ndim == 2:
+        return pixels[..., np.newaxis]
+    if pixels.shape[2] == 4:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA, dst=pixels)
+    if _COLOR == cv2.IMREAD_COLOR or keep_alpha:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+    return pixels
+
+
+def _decode_palette(data: bytes, header: ImageHeader, *, keep_palette: bool) -> Pixels:
+    """Decode with Pillow, which unlike OpenCV keeps the indices; of an animation, the first frame."""
+    try:
+        with PillowImage.open(io.BytesIO(data)) as image:
+            image.load()
+            if image.mode == "1":
+                image = image.convert("L")  # noqa: PLW2901 - 0 and 255
+            indices = np.asarray(image)
+            if image.mode == "P" and not (keep_palette and header.has_palette):
+                indices = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)[indices]
+    except UnidentifiedImageError:
+        raise DamagedFileError(f"the {header.container} is damaged") from None
+    if keep_palette and indices.ndim == 2:
+        return indices[..., np.newaxis]
+    if indices.ndim == 2:
+        return np.repeat(indices[..., np.newaxis], header.channels, axis=2)
+    return indices[..., : header.channels]
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo an EXIF orientation: 2..4 are mirrorings, 5..8 swap height and width."""
+    if orientation == 1:
+        return pixels
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):  # the last stored row (column, once transposed) comes first
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)

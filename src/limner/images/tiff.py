@@ -1,0 +1,135 @@
+"""TIFF: 8 and 16 bits and floats, any number of channels, palettes; pages of one size are channels.
+
+tifffile reads any number of channels but, on its own, only the simple compressions; the others (LZW, JPEG,
+fax) go to OpenCV's libtiff, which knows 1, 3 or 4 channels.
+"""
+
+import io
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from limner.images.headers import DamagedFileError, ImageHeader
+
+# None, LZMA, Deflate (two numbers for it) and PackBits: what tifffile decodes without further libraries.
+_PLAIN = {1, 34925, 8, 32946, 32773}
+_CHANNEL_AXES = "SCQI"
+_STACK_AXES = {"Z": "depth", "T": "time"}
+
+
+def tiff_header(data: bytes) -> ImageHeader:
+    """Read the first series of a TIFF and check that its strips lie inside the file.
+
+    Raises:
+        DamagedFileError: The file is cut off, or holds a stack rather than one image.
+    """
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            return _header(file, len(data))
+    except DamagedFileError:
+        raise
+    except Exception as error:  # a damaged directory makes tifffile fail in any way: TypeError, KeyError, ...
+        raise DamagedFileError(f"the TIFF's directory is damaged ({error})") from error
+
+
+def _header(file: tifffile.TiffFile, num_bytes: int) -> ImageHeader:
+    series, page = file.series[0], file.pages.first
+    sizes = dict(zip(series.axes, series.shape, strict=True))
+    stacks = [f"{sizes[axis]} {name} planes" for axis, name in _STACK_AXES.items() if sizes.get(axis, 1) > 1]
+    if stacks:
+        raise DamagedFileError(f"the TIFF is a stack of {' and '.join(stacks)}, not one image")
+    pages = [axis for axis in "CQI" if sizes.get(axis, 1) > 1]
+    if pages and sizes.get("S", 1) > 1:
+        raise DamagedFileError(f"the TIFF holds {sizes[pages[0]]} colour pages, not one image")
+    if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+        raise DamagedFileError("the TIFF is in printing colours (CMYK); save it as RGB")
+    for offset, length in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if offset + length > num_bytes:
+            raise DamagedFileError(f"the TIFF is cut off after {num_bytes} bytes")
+    channels = 1
+    for axis in _CHANNEL_AXES:
+        channels *= sizes.get(axis, 1)
+    palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE
+    # 1 and 2 are associated and plain alpha; 0 is just one more channel.
+    alpha = any(int(kind) in (1, 2) for kind in page.extrasamples)
+    orientation = page.tags.valueof(274, 1)
+    return ImageHeader(
+        "TIFF",
+        (sizes["Y"], sizes["X"]),
+        3 if palette else channels - (alpha and channels > 1),
+        _decoded_type(np.dtype(page.dtype) if page.dtype is not None else np.dtype(np.uint8)),
+        has_alpha=alpha,
+        has_palette=palette,
+        is_lossy=int(page.compression) in (6, 7, 34892),
+        orientation=int(orientation) if 1 <= int(orientation) <= 8 else 1,
+    )
+
+
+def _decoded_type(dtype: np.dtype[Any]) -> str:
+    if dtype in (np.dtype(bool), np.dtype(np.uint8)):
+        return "uint8"
+    return "uint16" if dtype == np.uint16 else "float32"
+
+
+def decode_tiff(data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
+    """Decode the first series of a TIFF.
+
+    Args:
+        data: The whole file.
+        keep_palette: Return palette indices rather than the colours they stand for.
+
+    Returns:
+        (H, W, C) in the file's own type (a bilevel image as 0 and 255), RGB or RGBA order, not yet rotated.
+
+    Raises:
+        DamagedFileError: Neither decoder can read it.
+    """
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            return _decode(file, data, keep_palette=keep_palette)
+    except (DamagedFileError, MemoryError):
+        raise
+    except Exception as error:  # zlib.error, TypeError, ...: see above
+        raise DamagedFileError(f"the pixels of the TIFF are damaged ({error})") from error
+
+
+def _decode(file: tifffile.TiffFile, data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
+    page, series = file.pages.first, file.series[0]
+    if int(page.compression) not in _PLAIN:
+        return _decode_compressed(data, page)
+    pixels = _channels_last(series.asarray(), series.axes)
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE and not keep_palette:
+        colors = np.asarray(page.colormap) >> 8  # (3, 2**bits) of 16 bits each
+        return np.asarray(colors.T.astype(np.uint8)[pixels[..., 0]])
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8) * np.uint8(255)
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
+        return np.asarray(np.iinfo(pixels.dtype).max - pixels)
+    return pixels
+
+
+def _channels_last(pixels: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
+    order = [i for i, a in enumerate(axes) if a not in "YX"] + [axes.index("Y"), axes.index("X")]
+    height, width = pixels.shape[axes.index("Y")], pixels.shape[axes.index("X")]
+    moved = pixels.transpose(order).reshape(-1, height, width)
+    return np.ascontiguousarray(moved.transpose(1, 2, 0))
+
+
+def _decode_compressed(data: bytes, page: tifffile.TiffPage) -> npt.NDArray[Any]:
+    name = getattr(page.compression, "name", str(page.compression))
+    samples = int(page.samplesperpixel)
+    pixels = None
+    if samples in (1, 3, 4) and page.photometric != tifffile.PHOTOMETRIC.PALETTE:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise DamagedFileError(
+            f"a TIFF with {name} compression and {samples} channels cannot be decoded; save it uncompressed, "
+            "with Deflate compression, or as NPY"
+        )
+    if pixels.ndim == 2:
+        return pixels[..., np.newaxis]
+    order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return np.asarray(cv2.cvtColor(pixels, order))

@@ -1,0 +1,118 @@
+"""Plans and experiments on disk.
+
+An experiment (a file of `recipes/`) is part of a plan plus where the data is::
+
+    data: data/cityscapes
+    network: {name: deeplabv3plus}
+    train: {steps: 80000}
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limner.core.config import parse_yaml
+from limner.core.errors import ConfigError, describe
+from limner.core.plan import Plan
+from limner.core.plan_text import plan_from_yaml, plan_to_yaml, reasons_in_comments
+from limner.planning.decisions import YOU_SET_IT
+from limner.planning.settings import flatten, nest, read_settings
+from limner.storage.whole_files import write_whole
+
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a recipe or a plan asks for.
+
+    Attributes:
+        data: The dataset folder.
+        settings: Nested settings, part of a plan or all of it.
+        reasons: Dotted key -> why, from the comments above the keys.
+    """
+
+    data: Path
+    settings: dict[str, Any]
+    reasons: dict[str, str]
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Read a YAML file that is a recipe, or a whole plan, which is a recipe that leaves nothing open.
+
+    Raises:
+        ConfigError: The file is missing or cannot be used; every problem is named.
+    """
+    text = _read(path)
+    values = parse_yaml(text, where=str(path))
+    if not isinstance(values, dict) or "data" not in values:
+        raise ConfigError(
+            describe(
+                "The file is neither a plan nor an experiment",
+                where=path,
+                found="no key `data`" if isinstance(values, dict) else type(values).__name__,
+                expected="`data:` with the dataset folder, and any settings of a plan",
+                mend="Add the line `data: path/to/my_images`.",
+            )
+        )
+    if isinstance(values["data"], dict) and "num_images" in values["data"]:
+        plan = plan_from_yaml(text, where=str(path))
+        return Experiment(Path(plan.data.path), nest(flatten(plan)), plan.reasons)
+    return _experiment(path, values, reasons_in_comments(text))
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan.
+
+    Raises:
+        ConfigError: The file is missing, or not a plan.
+    """
+    return plan_from_yaml(_read(path), where=str(path))
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write a plan; a file that stands there is replaced at once or not at all.
+
+    Raises:
+        ConfigError: It cannot be written there.
+    """
+    try:
+        write_whole(path, plan_to_yaml(plan).encode())
+    except OSError as error:
+        raise ConfigError(
+            describe(
+                "The plan cannot be written",
+                where=path,
+                found="a folder" if path.is_dir() else error.strerror or str(error),
+                expected="a file that may be made or replaced",
+                mend="Name a file such as plan.yaml.",
+            )
+        ) from None
+
+
+def _experiment(path: Path, values: Mapping[str, Any], comments: Mapping[str, str]) -> Experiment:
+    data = values["data"]
+    if isinstance(data, dict) and set(data) == {"path"}:
+        data = data["path"]
+    if not isinstance(data, str):
+        raise ConfigError(f"{path}: data: expected the dataset folder as text, found {data!r}.")
+    settings = {name: value for name, value in values.items() if name != "data"}
+    known = read_settings(settings, where=str(path))
+    reasons = {key: f"{YOU_SET_IT}: {comment}" for key, comment in comments.items() if key in known}
+    return Experiment(_find_data(data, beside=path.parent), settings, reasons)
+
+
+def _find_data(data: str, *, beside: Path) -> Path:
+    """Return the folder, sought from the current folder first and then beside the recipe."""
+    folder = Path(data).expanduser()
+    return beside / folder if not folder.exists() and (beside / folder).exists() else folder
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(describe("The file cannot be read", where=path, found=str(error))) from None
+    except UnicodeDecodeError:
+        raise ConfigError(describe("The file is not text", where=path, expected="YAML in UTF-8")) from None

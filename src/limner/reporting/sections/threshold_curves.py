@@ -1,0 +1,63 @@
+"""One class of two at every threshold: precision against recall, ROC, and whether probabilities come true."""
+
+from limner.reporting.chart import Chart, Line, draw
+from limner.reporting.markup import Html, prose, tag
+from limner.reporting.numbers import score
+from limner.reporting.run_facts import Evaluation, RunFacts
+from limner.reporting.sections.class_scores import split_heading
+
+
+def thresholds(facts: RunFacts) -> Html | None:
+    """Return the curves of each split that has them; None where there are no label maps."""
+    if facts.evaluation is not None and facts.evaluation.is_of_segments:
+        return None
+    shown = [e for e in facts.evaluations if e.thresholds is not None]
+    if not shown:
+        if facts.evaluation is not None and len(facts.evaluation.classes) > 2:
+            text = "Curves over thresholds are for two classes; this model has more."
+        else:
+            text = "Not measured: `limner evaluate RUN --thresholds` draws PR and ROC curves and calibration."
+        return tag("p", prose(text), class_="empty")
+    return Html("".join(_of_split(facts, evaluation) for evaluation in shown))
+
+
+def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
+    found = evaluation.thresholds
+    assert found is not None
+    numbers = {name: score(value) for name, value in found.numbers.items()}
+    text = (
+        f"“{found.class_name}”: average precision {numbers['average_precision']}, area under ROC "
+        f"{numbers['area_under_roc']}, calibration error {numbers['calibration_error']}. The Dice is "
+        f"highest, {numbers['best_dice']}, where the class is predicted from a probability of "
+        f"{numbers['best_threshold']} on; these very images chose that threshold."
+    )
+    return tag(
+        "div",
+        split_heading(facts, evaluation),
+        tag("p", text),
+        tag("div", [draw(chart) for chart in _charts(evaluation)], class_="charts"),
+    )
+
+
+def _charts(evaluation: Evaluation) -> list[Chart]:
+    found = evaluation.thresholds
+    assert found is not None
+    charts = []
+    if found.curves:
+        recall, precision = found.curves["recall"][::-1], found.curves["precision"][::-1]
+        rate, at = found.curves["false_positive_rate"][::-1], found.curves["threshold"]
+        charts = [
+            _chart("Precision by recall", Line("precision", recall, precision), x_label="recall"),
+            _chart("ROC", Line("recall", rate, recall), x_label="false positive rate"),
+            _chart("Dice by threshold", Line("Dice", at, found.curves["dice"]), x_label="probability"),
+        ]
+    if len(found.reliability) > 1:
+        sure, true = zip(*found.reliability, strict=True)
+        lines = (Line("comes true", sure, true, 1, has_marks=True), Line("ideal", (0.0, 1.0), (0.0, 1.0), 7))
+        note = "Above the ideal line the model is too timid, below it too sure."
+        charts.append(_chart("Reliability", *lines, x_label="probability", note=note))
+    return charts
+
+
+def _chart(title: str, *lines: Line, x_label: str, note: str = "") -> Chart:
+    return Chart(title, lines, note, x_label, show=score, from_zero=True, at_most=1.0, shows_last=False)

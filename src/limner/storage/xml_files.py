@@ -1,0 +1,55 @@
+"""XML files: parsed with an error that names the file, and numbers and text inside them."""
+
+import xml.etree.ElementTree as ElementTree
+from math import isfinite
+from pathlib import Path
+
+from limner.core.errors import DataError
+from limner.storage.json_files import unreadable
+
+
+def read_xml(path: Path, *, root: str, what: str) -> ElementTree.Element:
+    """Return the root of an XML file.
+
+    Args:
+        path: The file.
+        root: The name that the root has to have.
+        what: What the file holds, such as ``The VOC annotations``.
+
+    Raises:
+        DataError: It cannot be read, is no XML, or has another root.
+    """
+    try:
+        data = path.read_bytes()
+        # Entities may grow without end, and no annotation tool writes any.
+        if b"<!ENTITY" in data:
+            raise ValueError("it defines entities")
+        found = ElementTree.fromstring(data)  # noqa: S314
+    except (OSError, ValueError, ElementTree.ParseError) as error:
+        raise _refusal(path, root, what, str(error)) from None
+    if found.tag != root:
+        raise _refusal(path, root, what, f"<{found.tag}>")
+    return found
+
+
+def _refusal(path: Path, root: str, what: str, found: str) -> DataError:
+    return unreadable(path, what=what, found=found, expected=f"XML that begins with <{root}>")
+
+
+def text_in(element: ElementTree.Element, path: str) -> str:
+    """Return the text of a child, or nothing."""
+    return (element.findtext(path) or "").strip()
+
+
+def number_in(element: ElementTree.Element, path: str) -> float | None:
+    """Return the finite number that a child holds, or None."""
+    return as_number(element.findtext(path))
+
+
+def as_number(text: str | None) -> float | None:
+    """Return the finite number that a text spells, or None."""
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if isfinite(number) else None

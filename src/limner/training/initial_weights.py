@@ -1,0 +1,45 @@
+"""Training that goes on from weights: filling the network, and keeping note of where they are from."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from limner.core.run_folder import RunFolder
+from limner.storage.durable_files import write_text_durably
+from limner.weights.model import Model
+from limner.weights.starting import read_start
+from limner.weights.transfer import transfer
+
+
+def begin_with(path: Path, model: Model, run: RunFolder | None, *, say: Callable[[str], None]) -> None:
+    """Fill a network with weights, tell what was loaded, skipped and new, and write it down in the run.
+
+    Args:
+        path: A model folder, a run, or another project's checkpoint.
+        model: With random weights.
+        run: Where `started_from.json` goes; None where another process writes it.
+        say: Takes the report.
+
+    Raises:
+        ModelError: The weights cannot be read, or none of them fits.
+    """
+    start = read_start(path, task=model.plan.task)
+    done = transfer(start.model, model)
+    report = "\n".join(done.lines())
+    licence = start.licence or "none stated"
+    say(f"The network starts from {path} (licence: {licence}):\n{report}")
+    if run is None:
+        return
+    note = {"weights": str(path), "licence": start.licence, "carried_over": list(done.carried)}
+    counts = {name: len(getattr(done, name)) for name in ("loaded", "by_class", "new", "skipped")}
+    write_text_durably(run.started_from, json.dumps(note | {"tensors": counts}, indent=2) + "\n")
+
+
+def begun_with(run: RunFolder) -> dict[str, Any]:
+    """Return what `begin_with` wrote down; empty where the run started from nothing."""
+    if not run.started_from.is_file():
+        return {}
+    note = json.loads(run.started_from.read_text(encoding="utf-8"))
+    licence = {"licence": note.pop("licence", None)}
+    return licence | {"started_from": note}

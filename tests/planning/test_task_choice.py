@@ -1,0 +1,52 @@
+"""Networks and tasks that do not go together are refused, and it is said which would."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from limner.core.errors import ConfigError, UnknownNameError
+from limner.networks import NETWORKS
+from limner.planning import task_choice as pairing
+from limner.planning.task_choice import check_options, check_pairing, check_start
+
+
+@dataclass(frozen=True)
+class BoxSet:
+    """An output kind that semantic segmentation does not take."""
+
+
+def test_every_network_goes_with_its_tasks():
+    for name, entry in NETWORKS.items():
+        for task in entry.tasks:
+            check_pairing(name, task)
+
+
+def test_an_output_that_the_task_does_not_take_is_refused(monkeypatch):
+    boxes = {"detector": replace(NETWORKS["unet"], output=BoxSet), "unet": NETWORKS["unet"]}
+    monkeypatch.setattr(pairing, "NETWORKS", boxes)
+    with pytest.raises(ConfigError) as caught:
+        check_pairing("detector", "semantic")
+    assert "it gives BoxSet" in str(caught.value)
+    assert "Choose one of: unet." in str(caught.value)
+
+
+def test_unknown_names_get_the_nearest():
+    with pytest.raises(UnknownNameError, match="did you mean 'pspnet'"):
+        check_pairing("pspnett", "semantic")
+    with pytest.raises(UnknownNameError, match="did you mean 'semantic'"):
+        check_pairing("unet", "semantics")
+
+
+def test_options_are_tried_without_memory_for_weights():
+    check_options("unet", {"widths": [1024, 2048, 4096, 8192]})  # four gigabytes, were they allocated
+    with pytest.raises(ConfigError, match="did you mean 'widths'"):
+        check_options("unet", {"width": [4, 8]})
+
+
+def test_weights_of_another_network_or_of_other_dimensions_are_refused(tiny_plan):
+    plan = tiny_plan()
+    check_start(plan, {"network.name": "unet"}, 2)
+    with pytest.raises(ConfigError, match=r"another network: m[\s\S]*found: +unet, 2 classes[\s\S]*enet"):
+        check_start(plan, {"network.name": "enet", "network.weights": "m"}, 2)
+    with pytest.raises(ConfigError, match="other dimensions"):
+        check_start(plan, {}, 3)
