@@ -74,8 +74,8 @@ def test_a_network_that_fails_costs_no_other(cells, tmp_path, monkeypatch):
     assert fine.scores
     assert compared.best_first[0] is fine
     monkeypatch.undo()
-    mended = compare_networks(cells, NAMES, out=tmp_path / "out", settings=SMALL, device="cpu")
-    assert [row.problem for row in mended.networks] == ["", ""]
+    fixed = compare_networks(cells, NAMES, out=tmp_path / "out", settings=SMALL, device="cpu")
+    assert [row.problem for row in fixed.networks] == ["", ""]
 
 
 def test_another_comparison_is_not_mixed_in(cells, compared):

@@ -25,7 +25,7 @@ def test_a_sound_machine_gets_a_verdict_that_names_its_device():
 def test_an_absent_optional_part_comes_with_its_install_line(monkeypatch):
     monkeypatch.setattr(module, "OPTIONAL_PARTS", (("no_such_part", "no-such-part", "nothing"),))
     (exam,) = module._optional_parts()
-    assert (exam.state, exam.mend) == ("note", "pip install no-such-part")
+    assert (exam.state, exam.fix) == ("note", "pip install no-such-part")
 
 
 def test_only_parts_that_limner_can_use_are_offered():
@@ -59,7 +59,7 @@ def test_a_required_part_whose_import_fails_is_broken_and_says_why(monkeypatch):
     exam = _required_part("numpy>=1")
     assert exam.state == "broken"
     assert "libGL.so.1" in exam.found
-    assert "--force-reinstall" in exam.mend
+    assert "--force-reinstall" in exam.fix
 
 
 def test_something_broken_makes_the_diagnosis_unhealthy(monkeypatch):

@@ -116,7 +116,7 @@ def test_the_second_observer_with_3_and_253_is_asked_about(shared_data, tmp_path
 def test_two_boxes_of_zero_size_among_the_blood_cells(shared_data):
     source = open_source(shared_data / "blood_cells")
     zero = next(f for f in source.findings if f.code == "box-zero-size")
-    assert zero.count == 2 and zero.mend.startswith("Left out")
+    assert zero.count == 2 and zero.fix.startswith("Left out")
     assert {Path(name).stem for name in zero.files} == {"BloodImage_00338", "BloodImage_00343"}
     boxes = [source.read_boxes(r) for r in source.records if r.name.endswith(("00338", "00343"))]
     assert all((each.areas > 0).all() for each in boxes)
@@ -133,7 +133,7 @@ def test_a_palette_gif_among_the_insects(shared_data, tmp_path):
     ]
     finding = the("palette-image", limner.check(some(shared_data / "insects", [*files, str(gif)], folder)))
     assert (finding.where, finding.count) == (gif.as_posix(), 1)
-    assert "placeholder" in finding.mend
+    assert "placeholder" in finding.fix
 
 
 def test_labelme_ignores_255_in_png_and_minus_1_in_npy(shared_data, tmp_path):

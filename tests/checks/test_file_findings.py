@@ -30,19 +30,19 @@ def test_good_files_give_no_finding():
 def test_an_unreadable_image_is_named_with_what_was_found():
     error = (
         "The file is cut off: /data/images/b.png\n  found:    900 bytes\n  expected: an end mark\n"
-        "  mend:     Copy it again."
+        "  fix:      Copy it again."
     )
     broken = ImageFacts("b", image_file="images/b.png", label_file="masks/b.png", image_error=error)
     found = findings_of(broken)["image-unreadable"]
     assert found.severity.value == "error" and found.where == "images/b.png"
     assert found.found == "The file is cut off: 900 bytes"
-    assert (found.expected, found.mend) == ("an end mark", "Copy it again.")
+    assert (found.expected, found.fix) == ("an end mark", "Copy it again.")
 
 
 def test_a_broken_instance_mask_is_named_although_it_is_not_the_first():
     broken = replace(GOOD, label_shape=None, label_error="The file is empty: /data/masks/7.png")
     found = findings_of(broken)["mask-unreadable"]
-    assert "/data/masks/7.png" in found.found and found.mend
+    assert "/data/masks/7.png" in found.found and found.fix
 
 
 def test_sizes_that_differ_are_given_as_width_x_height():
@@ -54,7 +54,7 @@ def test_sizes_that_differ_are_given_as_width_x_height():
 @pytest.mark.parametrize(("exif", "word"), [(True, "EXIF"), (False, "transpose")])
 def test_a_turned_mask_is_recognised(exif, word):
     turned = replace(GOOD, label_shape=(60, 40), is_exif_rotated=exif)
-    assert word in findings_of(turned)["size-mismatch"].mend
+    assert word in findings_of(turned)["size-mismatch"].fix
 
 
 def test_fewer_than_ten_images():

@@ -63,8 +63,8 @@ def test_groups_in_two_splits(name):
     (finding,) = name_findings(facts(*files, *rest, leak))
     assert finding.code == "group-in-two-splits"
     assert leak in finding.files
-    expression = re.search(r"--group '(.+)'`", finding.mend)
-    assert expression, finding.mend
+    expression = re.search(r"--group '(.+)'`", finding.fix)
+    assert expression, finding.fix
     # What is proposed keeps the group together and the others apart.
     key = [re.search(expression.group(1), f).groups() for f in (leak, files[4], files[0], rest[0])]
     assert key[0] == key[1]

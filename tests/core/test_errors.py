@@ -3,13 +3,13 @@ from limner.core.errors import UnknownNameError, describe, did_you_mean
 
 def test_a_message_says_what_where_found_expected_and_mend():
     message = describe(
-        "The mask cannot be read", where="a.png", found="0 bytes", expected="a PNG", mend="Save it again."
+        "The mask cannot be read", where="a.png", found="0 bytes", expected="a PNG", fix="Save it again."
     )
     assert message.splitlines() == [
         "The mask cannot be read: a.png",
         "  found:    0 bytes",
         "  expected: a PNG",
-        "  mend:     Save it again.",
+        "  fix:      Save it again.",
     ]
 
 

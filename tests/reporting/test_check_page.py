@@ -83,7 +83,7 @@ def test_equal_sizes_are_said_in_words() -> None:
 
 def test_findings_with_pictures_stand_in_their_order() -> None:
     note = Finding("near-duplicate", Severity.NOTE, "i0", "alike", files=("i0.png",))
-    error = Finding("size-mismatch", Severity.ERROR, "i1", "too small", mend="Use `x`.", proposal={"a": 1})
+    error = Finding("size-mismatch", Severity.ERROR, "i1", "too small", fix="Use `x`.", proposal={"a": 1})
     page = render_check_page(data(findings=(note, error), named=([("shown", GREY)], [])))
     assert page.index("size-mismatch") < page.index("near-duplicate") < page.index("Picture of shown")
     assert "1 error to be settled" in page

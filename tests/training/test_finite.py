@@ -46,7 +46,7 @@ def test_a_step_that_is_not_finite_stops_and_keeps_its_batch(tmp_path, tiny, whe
     assert f"step 7, because its {where} is not a finite number" in message
     assert "bad_batch_7.npz" in message
     assert "learning rate" in message
-    assert "optimizer.learning_rate" in message  # how to mend it
+    assert "optimizer.learning_rate" in message  # how to fix it
 
     train, _ = tiny.datasets()
     with np.load(tmp_path / "bad_batch_7.npz") as kept:  # no pickle inside

@@ -125,7 +125,7 @@ def _chosen(
                 "There is no image to show",
                 where=gallery.checked.source.root,
                 found="no finding names an image" if by == "worst" else "no image of this class and split",
-                mend="Nothing stands out; look at any of them with `--by random`." if by == "worst" else "",
+                fix="Nothing stands out; look at any of them with `--by random`." if by == "worst" else "",
             )
         )
     return rows

@@ -72,7 +72,7 @@ class CheckResult:
                 f"What the mask values mean is not settled, so {otherwise}",
                 where=root,
                 found=self.errors[0].found if self.errors else "no mask",
-                mend=f"Run `limner check {root}`, which says how to settle it.",
+                fix=f"Run `limner check {root}`, which says how to settle it.",
             )
         )
 

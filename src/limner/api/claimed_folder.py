@@ -34,12 +34,12 @@ def claim_folder(
                     where=root,
                     found=_in_words(begun),
                     expected=_in_words(asked),
-                    mend="Ask for the same again to go on with it, or choose another --out.",
+                    fix="Ask for the same again to go on with it, or choose another --out.",
                 )
             )
     elif root.exists() and any(path.name not in besides for path in root.iterdir()):
         raise ConfigError(
-            describe(f"The folder of the {what} is already taken", where=root, mend="Choose another --out.")
+            describe(f"The folder of the {what} is already taken", where=root, fix="Choose another --out.")
         )
     root.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")

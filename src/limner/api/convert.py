@@ -118,7 +118,7 @@ def _require_images(checked: CheckResult) -> None:
             "There is no image to convert",
             where=checked.source.root,
             found="label files whose images are not there" if are_gone else "no labelled image",
-            mend="Run `limner check`, which names what is missing.",
+            fix="Run `limner check`, which names what is missing.",
         )
     )
 
@@ -134,7 +134,7 @@ def _require_kind(checked: CheckResult, writer: Writer) -> None:
             where=checked.source.root,
             found=f"{checked.source.name}: {checked.source.title}",
             expected=f"one of {fitting}",
-            mend="Name one of these with --to.",
+            fix="Name one of these with --to.",
         )
     )
 
@@ -149,7 +149,7 @@ def _free(target: Path, source: Path) -> Path:
             where=target,
             found="a folder inside the source" if inside else "something is there already",
             expected="a folder that does not exist yet, or an empty one",
-            mend="Name another folder; nothing is overwritten.",
+            fix="Name another folder; nothing is overwritten.",
         )
     )
 
@@ -165,7 +165,7 @@ def _settled(checked: CheckResult, *, mend: bool) -> tuple[Source, LabelTable]:
             "What the mask values mean is not settled, so they cannot be converted",
             where=checked.source.root,
             found=checked.errors[0].found if checked.errors else "no mask",
-            mend="Run `limner check`, then accept its proposal with --accept (or here with --mend)."
+            fix="Run `limner check`, then accept its proposal with --accept (or here with --mend)."
             if checked.proposal
             else "Run `limner check`, which says how to settle it.",
         )
@@ -182,7 +182,7 @@ def _refuse_boxes(source: Source, writer: Writer) -> None:
             f"The format {writer.name} holds masks, and the labels are boxes",
             where=source.root,
             expected="polygons or masks",
-            mend=f"Write boxes as one of: {', '.join(able)}.",
+            fix=f"Write boxes as one of: {', '.join(able)}.",
         )
     )
 
@@ -247,7 +247,7 @@ def _would_lose(losses: Sequence[Loss], to: str) -> DataError:
         describe(
             f"The format {to} cannot hold everything",
             found="; ".join(map(str, losses)),
-            mend="Add --lossy to convert the rest; nothing was written."
+            fix="Add --lossy to convert the rest; nothing was written."
             if not {loss.trait for loss in losses} <= {*MENDED}
             else "Add --mend for a clean copy without them; nothing was written.",
         )

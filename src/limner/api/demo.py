@@ -50,7 +50,7 @@ def demo(
         watchers: Look on during the training.
 
     Raises:
-        LimnerError: Something the user can mend, such as a device that is not there.
+        LimnerError: Something the user can fix, such as a device that is not there.
     """
     from limner.api.predict import predict
     from limner.api.run_splits import read_splits

@@ -49,14 +49,14 @@ class Exam:
         found: What is there.
         state: ``good``; ``note`` for what is absent and not needed; ``warning`` for what will slow or
             limit a run; ``broken`` for what will stop it.
-        mend: What to do about it; empty where nothing needs doing.
+        fix: What to do about it; empty where nothing needs doing.
     """
 
     group: str
     name: str
     found: str
     state: State = "good"
-    mend: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ def doctor() -> Diagnosis:
 def _python() -> Exam:
     found = f"{platform.python_version()} at {sys.executable}"
     if sys.version_info < OLDEST_PYTHON:
-        mend = "Install Python 3.10 or newer and make a new environment with it."
-        return Exam("python", "Python", found, "broken", mend)
+        fix = "Install Python 3.10 or newer and make a new environment with it."
+        return Exam("python", "Python", found, "broken", fix)
     if sys.version_info[:2] > NEWEST_TESTED_PYTHON:
         return Exam("python", "Python", f"{found}; limner is tested on 3.10 to 3.13", "warning")
     return Exam("python", "Python", found)
@@ -110,8 +110,8 @@ def _required_parts() -> Iterator[Exam]:
     try:
         requirements = metadata.requires("limner") or []
     except metadata.PackageNotFoundError:
-        mend = "Install it: pip install limner"
-        yield Exam("limner", "installation", "limner is not installed, only importable", "warning", mend)
+        fix = "Install it: pip install limner"
+        yield Exam("limner", "installation", "limner is not installed, only importable", "warning", fix)
         return
     for requirement in requirements:
         if ";" not in requirement:
@@ -123,19 +123,19 @@ def _required_part(requirement: str) -> Exam:
 
     wanted = Requirement(requirement)
     name = "PyTorch" if wanted.name == "torch" else wanted.name
-    mend = f"pip install '{requirement}'"
+    fix = f"pip install '{requirement}'"
     try:
         version = metadata.version(wanted.name)
     except metadata.PackageNotFoundError:
-        return Exam("limner", name, "not installed", "broken", mend)
+        return Exam("limner", name, "not installed", "broken", fix)
     if not wanted.specifier.contains(version, prereleases=True):
-        return Exam("limner", name, f"{version}; limner needs {wanted.specifier}", "broken", mend)
+        return Exam("limner", name, f"{version}; limner needs {wanted.specifier}", "broken", fix)
     try:
         importlib.import_module(IMPORTED_AS.get(wanted.name, wanted.name))
     except Exception as error:  # noqa: BLE001 - a broken binary raises anything: OSError, RuntimeError, ...
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        mend = f"pip install --force-reinstall '{requirement}'"
-        return Exam("limner", name, f"{version}, but importing it fails: {reason}", "broken", mend)
+        fix = f"pip install --force-reinstall '{requirement}'"
+        return Exam("limner", name, f"{version}, but importing it fails: {reason}", "broken", fix)
     return Exam("limner", name, version)
 
 
@@ -162,11 +162,11 @@ def _no_accelerator() -> Exam:
         return Exam("accelerator", "accelerator", "none; training and prediction run on the CPU", "note")
     if built_for:
         found = f"an NVIDIA GPU, which PyTorch {torch.__version__} (built for CUDA {built_for}) cannot use"
-        mend = "Update the NVIDIA driver, or install PyTorch for the CUDA version that nvidia-smi shows."
+        fix = "Update the NVIDIA driver, or install PyTorch for the CUDA version that nvidia-smi shows."
     else:
         found = f"an NVIDIA GPU, but this PyTorch ({torch.__version__}) is built for the CPU only"
-        mend = "Install a CUDA build of PyTorch: https://pytorch.org/get-started/locally"
-    return Exam("accelerator", "accelerator", found, "warning", mend)
+        fix = "Install a CUDA build of PyTorch: https://pytorch.org/get-started/locally"
+    return Exam("accelerator", "accelerator", found, "warning", fix)
 
 
 def _cuda_build() -> Exam:
@@ -182,8 +182,8 @@ def _cuda_build() -> Exam:
     found = f"{torch.version.cuda}; this GPU has compute capability {capability[0]}.{capability[1]}"
     if runs_on(capability, archs):
         return Exam("accelerator", "CUDA", found)
-    mend = "Install a PyTorch built for this GPU: https://pytorch.org/get-started/locally"
-    return Exam("accelerator", "CUDA", f"{found}, PyTorch has code for {' '.join(archs)}", "broken", mend)
+    fix = "Install a PyTorch built for this GPU: https://pytorch.org/get-started/locally"
+    return Exam("accelerator", "CUDA", f"{found}, PyTorch has code for {' '.join(archs)}", "broken", fix)
 
 
 def _trial(machine: "Machine") -> Exam:
@@ -196,8 +196,8 @@ def _trial(machine: "Machine") -> Exam:
         total = float(torch.nn.functional.conv2d(images, kernel).sum().cpu())
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        mend = "Update the driver, or install a PyTorch built for this device: https://pytorch.org"
-        return Exam("accelerator", "trial", f"a convolution fails: {reason}", "broken", mend)
+        fix = "Update the driver, or install a PyTorch built for this device: https://pytorch.org"
+        return Exam("accelerator", "trial", f"a convolution fails: {reason}", "broken", fix)
     if total != 3 * 3 * 3 * 6 * 6:
         return Exam(
             "accelerator", "trial", "a convolution gives a wrong result", "broken", "Update the driver."
@@ -217,8 +217,8 @@ def _processor() -> Iterator[Exam]:
     asked = os.environ.get("OMP_NUM_THREADS")
     found = f"{cores} usable, PyTorch uses {threads}"
     if asked and threads * 2 <= cores:
-        mend = f"Unset OMP_NUM_THREADS to use all {cores}."
-        yield Exam("processor", "cores", f"{found} because OMP_NUM_THREADS={asked}", "warning", mend)
+        fix = f"Unset OMP_NUM_THREADS to use all {cores}."
+        yield Exam("processor", "cores", f"{found} because OMP_NUM_THREADS={asked}", "warning", fix)
     else:
         yield Exam("processor", "cores", found)
 
@@ -247,8 +247,8 @@ def _disk() -> Iterator[Exam]:
         else:
             yield Exam("disk", name, found)
         if not os.access(folder, os.W_OK):
-            mend = "Start limner in a folder you may write to, or give --out."
-            yield Exam("disk", f"{name} is read-only", str(folder), "warning", mend)
+            fix = "Start limner in a folder you may write to, or give --out."
+            yield Exam("disk", f"{name} is read-only", str(folder), "warning", fix)
 
 
 def _weight_caches() -> Iterator[Exam]:
@@ -270,8 +270,8 @@ def _fonts() -> Exam:
     if not lacking:
         return Exam("pictures", "fonts", f"for Latin, {', '.join(SCRIPTS)}")
     found = f"none for {', '.join(lacking)}: pictures show such class names as numbers"
-    mend = "Install a font such as Noto Sans CJK (Debian, Ubuntu: apt install fonts-noto-cjk)."
-    return Exam("pictures", "fonts", found, "note", mend)
+    fix = "Install a font such as Noto Sans CJK (Debian, Ubuntu: apt install fonts-noto-cjk)."
+    return Exam("pictures", "fonts", found, "note", fix)
 
 
 def _optional_parts() -> Iterator[Exam]:
@@ -298,7 +298,7 @@ def _formats(machine: "Machine") -> str:
 
 def _broken_verdict(exams: list[Exam]) -> str:
     broken = [exam.name for exam in exams if exam.state == "broken"]
-    return f"Broken: {', '.join(broken)}. limner cannot run until this is mended."
+    return f"Broken: {', '.join(broken)}. limner cannot run until this is fixed."
 
 
 def _verdict(exams: list[Exam]) -> str:

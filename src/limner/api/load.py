@@ -61,7 +61,7 @@ def model_folder(path: Path | str) -> Path:
                 "This run has no model yet: its training was stopped, or still goes on",
                 where=path,
                 expected=f"{inside}, which is written when training ends",
-                mend=f"Let it end: limner train --resume {path}",
+                fix=f"Let it end: limner train --resume {path}",
             )
         )
     return inside if not (path / CARD).is_file() and (inside / CARD).is_file() else path

@@ -25,6 +25,6 @@ def cannot_write(folder: Path, error: OSError) -> DataError:
             where=folder,
             found="a file of that name" if folder.is_file() else error.strerror or str(error),
             expected="a folder that is there or may be made, with room on its disk",
-            mend="Name another folder.",
+            fix="Name another folder.",
         )
     )

@@ -109,7 +109,7 @@ def make(
                 "The data that this file names is not there",
                 where=path,
                 found=f"no {data} in {Path.cwd()}, nor beside the file",
-                mend="Write the path of your own dataset folder after `data:`.",
+                fix="Write the path of your own dataset folder after `data:`.",
             )
         )
     start = starting_plan(wanted)
@@ -217,6 +217,6 @@ def _refusal(checked: CheckResult) -> DataError:
         lines.append(f"  and {len(checked.errors) - SHOWN} more")
     path = checked.source.root
     accept = " --accept" if checked.proposal else ""
-    said = "accepts what is proposed" if checked.proposal else "shows each with how to mend it"
-    lines.append(f"  mend:     `limner check {path}{accept}` {said}.")
+    said = "accepts what is proposed" if checked.proposal else "shows each with how to fix it"
+    lines.append(f"  fix:      `limner check {path}{accept}` {said}.")
     return DataError("\n".join([f"The data has errors: {path}", *lines]))

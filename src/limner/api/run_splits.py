@@ -32,7 +32,7 @@ def read_splits(run: RunFolder, source: Source) -> Splits:
                 where=source.root,
                 found=f"{len(missing)} missing, such as {missing[0]}",
                 expected=f"all {sum(map(len, names.values()))} that {run.splits} names",
-                mend="Put the data back as it was, or start a new run. "
+                fix="Put the data back as it was, or start a new run. "
                 "Other data is scored with: limner evaluate --data",
             )
         )
@@ -51,6 +51,6 @@ def _names(run: RunFolder) -> dict[str, list[str]]:
                 where=run.splits,
                 found=detail,
                 expected='JSON such as {"train": ["one", "two"], "val": ["three"]}',
-                mend="Copy the file again from where the run was made, or start a new run.",
+                fix="Copy the file again from where the run was made, or start a new run.",
             )
         ) from None

@@ -143,7 +143,7 @@ def _require_labels(source: Source) -> None:
             describe(
                 "No image has a mask, so there is nothing to divide",
                 where=source.root,
-                mend="Run `limner check` to see how images and masks were paired.",
+                fix="Run `limner check` to see how images and masks were paired.",
             )
         )
 
@@ -177,7 +177,7 @@ def _group_of(record: Record, root: Path, expression: re.Pattern[str]) -> str:
                 where=file,
                 found=f"nothing that {expression.pattern!r} fits",
                 expected="an expression that finds the group in the path of each image",
-                mend=r"Try it on this path; `^(\w+?)_`, for instance, takes what stands before the first _.",
+                fix=r"Try it on this path; `^(\w+?)_`, for instance, takes what stands before the first _.",
             )
         )
     return "/".join(part or "" for part in found.groups()) if found.groups() else found.group()
@@ -196,7 +196,7 @@ def _divide(
                 "There are too few groups to divide",
                 found=f"{len(units)} groups",
                 expected=f"at least {num_parts}, one for each part",
-                mend="Ask for fewer parts, or for smaller groups.",
+                fix="Ask for fewer parts, or for smaller groups.",
             )
         )
     rest = 1 - fractions.val - fractions.test

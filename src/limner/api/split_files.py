@@ -20,7 +20,7 @@ def refuse_overwriting(root: Path, target: Path, *, in_dataset: bool) -> None:
             "There are splits already, and they were not touched",
             where=old[0] if old else root / FILE_NAME,
             found=f"{len(old)} lists in {target}" if old else "`splits` in dataset.yaml",
-            mend="Add --overwrite to replace them, or name another folder with --out.",
+            fix="Add --overwrite to replace them, or name another folder with --out.",
         )
     )
 
@@ -72,7 +72,7 @@ def write_lists(
                 "The lists cannot be written",
                 where=target,
                 found=error.strerror or str(error),
-                mend="Name a folder that you may write to with --out.",
+                fix="Name a folder that you may write to with --out.",
             )
         ) from None
     if in_dataset:

@@ -129,7 +129,7 @@ def resume(
                 "This is no run that could be resumed",
                 where=run,
                 expected="a folder with plan.yaml and splits.json, as `limner train` makes them",
-                mend="Name the run's folder, such as runs/nuclei-1.",
+                fix="Name the run's folder, such as runs/nuclei-1.",
             )
         )
     plan = read_plan(folder.plan)
@@ -139,7 +139,7 @@ def resume(
                 "The data of this run is no longer there",
                 where=plan.data.path,
                 expected="the folder that the run began with",
-                mend=f"Put it back, or write where it is now into {folder.plan}, under data: path:.",
+                fix=f"Put it back, or write where it is now into {folder.plan}, under data: path:.",
             )
         )
     _fit(folder, plan, network=network, resume=True, device=device, track=track, watchers=watchers)
@@ -263,7 +263,7 @@ def _refuse_taken(folder: Path) -> None:
             where=folder,
             found=found,
             expected="a name that is free",
-            mend=f"Choose another --run{other}",
+            fix=f"Choose another --run{other}",
         )
     )
 

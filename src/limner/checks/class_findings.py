@@ -44,7 +44,7 @@ def _absent(classes: Sequence[LabelRow], holder: str) -> Iterator[Finding]:
             f"split {split!r}",
             f"no {holder} {'holds' if holder == 'mask' else 'shows'} {listed(row.name for row in absent)}",
             expected=f"each class in each split, {why}",
-            mend="Move some images that show it, or set other `splits` in dataset.yaml.",
+            fix="Move some images that show it, or set other `splits` in dataset.yaml.",
         )
 
 
@@ -57,7 +57,7 @@ def _few(classes: Sequence[LabelRow], holder: str) -> Iterator[Finding]:
             "the classes",
             listed(counts),
             expected=f"each class in at least {FEW_IMAGES} images, better in dozens",
-            mend="Label more images that show it, or give its values to another class.",
+            fix="Label more images that show it, or give its values to another class.",
         )
 
 
@@ -78,7 +78,7 @@ def _differing(classes: Sequence[LabelRow]) -> Iterator[Finding]:
             "the classes",
             listed(different),
             expected="splits that are alike: scores of one say little of the other",
-            mend="Spread the classes evenly with `limner split DATA --stratify`, if the choice is yours.",
+            fix="Spread the classes evenly with `limner split DATA --stratify`, if the choice is yours.",
         )
 
 
@@ -90,7 +90,7 @@ def _rare(classes: Sequence[LabelRow], rows: Sequence[LabelRow]) -> Iterator[Fin
             "class-rare",
             "the classes",
             listed(f"{row.name} ({percent(row.pixels / total)} of the pixels)" for row in rare),
-            mend="Nothing need be done: planning weighs the loss and draws crops for it.",
+            fix="Nothing need be done: planning weighs the loss and draws crops for it.",
         )
 
 

@@ -167,7 +167,7 @@ def make(
     found: str,
     *,
     expected: str = "",
-    mend: str = "",
+    fix: str = "",
     files: Iterable[str] = (),
     proposal: dict[str, Any] | None = None,
 ) -> Finding:
@@ -179,7 +179,7 @@ def make(
         where=where,
         found=found,
         expected=expected,
-        mend=mend,
+        fix=fix,
         proposal=proposal,
         files=tuple(names[:MOST_FILES]),
         count=max(1, len(names)),

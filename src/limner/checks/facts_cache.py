@@ -66,7 +66,7 @@ class FactsCache:
         return self._readings.get(key)
 
     def replace(self, readings: Mapping[str, Reading]) -> None:
-        """Keep `readings` and nothing else; a reading that failed is not kept, since access may be mended."""
+        """Keep `readings` and nothing else; a reading that failed is not kept, since access may be fixed."""
         kept = {k: r for k, r in readings.items() if not (r.facts.image_error or r.facts.label_error)}
         if self.path is None or kept.keys() == self._readings.keys():
             return

@@ -40,7 +40,7 @@ def _broken(code: str, file: str, error: str, other: str) -> Finding:
         file,
         f"{found}: {detail}" if detail else found,
         expected=parts.get("expected", "").strip() or "a file that can be read to its end",
-        mend=parts.get("mend", "").strip()
+        fix=parts.get("fix", "").strip()
         or f"Restore it from its origin, or remove it together with {other}.",
         files=[file],
     )
@@ -64,7 +64,7 @@ def _sizes(facts: DatasetFacts) -> Iterator[Finding]:
             image.label_file,
             f"the mask is {size_text(image.label_shape)} (width x height)",
             expected=f"{size_text(image.shape)}, the size of {image.image_file}",
-            mend=hint,
+            fix=hint,
             files=[image.label_file, image.image_file],
         )
 
@@ -77,7 +77,7 @@ def _numbers(facts: DatasetFacts) -> Iterator[Finding]:
             "the dataset",
             f"{len(facts.images)} images and no mask that belongs to one of them",
             expected="a mask for each image that is to be learned from",
-            mend="Give masks the names of their images, or set the pattern `masks` in dataset.yaml, such as "
+            fix="Give masks the names of their images, or set the pattern `masks` in dataset.yaml, such as "
             "`masks: labels/{stem}_mask.png`.",
         )
     elif len(labelled) < FEW_IMAGES:
@@ -86,7 +86,7 @@ def _numbers(facts: DatasetFacts) -> Iterator[Finding]:
             "the dataset",
             f"{len(labelled)} {'image has' if len(labelled) == 1 else 'images have'} a mask",
             expected=f"{FEW_IMAGES} or more; some dozens give scores that one can rely on",
-            mend="Label more images before trusting any score.",
+            fix="Label more images before trusting any score.",
         )
 
 
@@ -107,19 +107,19 @@ def _mixtures(facts: DatasetFacts) -> Iterator[Finding]:
         )
     elif len(channels) > 1:
         counts = ", ".join(f"{len(group)} with {key}" for key, group in sorted(channels.items(), key=str))
-        mend = "Give all images the same channels; nothing is left out or made up silently."
-        yield _mixture("channels-differ", f"numbers of channels: {counts}", channels, mend)
+        fix = "Give all images the same channels; nothing is left out or made up silently."
+        yield _mixture("channels-differ", f"numbers of channels: {counts}", channels, fix)
     depths = _grouped(images, lambda image: image.dtype)
     if len(depths) > 1:
         counts = ", ".join(f"{len(group)} {key}" for key, group in sorted(depths.items(), key=str))
-        mend = "Save all images with the same range of values; nothing is rescaled silently."
-        yield _mixture("depth-differs", f"pixel types: {counts}", depths, mend)
+        fix = "Save all images with the same range of values; nothing is rescaled silently."
+        yield _mixture("depth-differs", f"pixel types: {counts}", depths, fix)
     yield from _size_range(facts)
 
 
-def _mixture(code: str, found: str, groups: dict[int | str, list[ImageFacts]], mend: str) -> Finding:
+def _mixture(code: str, found: str, groups: dict[int | str, list[ImageFacts]], fix: str) -> Finding:
     rare = [image.image_file for image in min(groups.values(), key=len)]
-    return make(code, place(rare), found, expected="all images of one kind", mend=mend, files=rare)
+    return make(code, place(rare), found, expected="all images of one kind", fix=fix, files=rare)
 
 
 def _size_range(facts: DatasetFacts) -> Iterator[Finding]:
@@ -131,7 +131,7 @@ def _size_range(facts: DatasetFacts) -> Iterator[Finding]:
             "sizes-vary",
             "the images",
             f"from {smallest} to {largest} pixels (width x height), {num_sizes} different sizes",
-            mend="Nothing need be done: training takes crops of one size.",
+            fix="Nothing need be done: training takes crops of one size.",
         )
 
 
@@ -144,11 +144,11 @@ def _kinds(facts: DatasetFacts) -> Iterator[Finding]:
             place([image.image_file for image in tiny]),
             f"the smallest is {size_text(min(tiny, key=lambda i: min(i.shape[-2:])).shape)} pixels",
             expected=f"at least {TINY_SIDE} pixels each way",
-            mend="Remove them if they are there by mistake; otherwise they are padded.",
+            fix="Remove them if they are there by mistake; otherwise they are padded.",
             files=[image.image_file for image in tiny],
         )
     odd = "Look at it: among photographs it may be a drawing, or a placeholder that a web page sent instead."
-    for code, belongs, found, mend in (
+    for code, belongs, found, fix in (
         ("alpha-channel", lambda i: i.has_alpha, "a transparency channel, which is left out", ""),
         ("sixteen-bit", lambda i: i.dtype not in ("uint8", ""), "more than 8 bits a channel", ""),
         ("palette-image", lambda i: i.has_palette, "palette numbers, read as the colours they show", odd),
@@ -162,7 +162,7 @@ def _kinds(facts: DatasetFacts) -> Iterator[Finding]:
         files = [image.image_file for image in readable if belongs(image)]
         if files:
             told = f"{len(files)} of {len(readable)} images: {found}"
-            yield make(code, place(files), told, mend=mend if len(files) < len(readable) else "", files=files)
+            yield make(code, place(files), told, fix=fix if len(files) < len(readable) else "", files=files)
 
 
 def _grouped(

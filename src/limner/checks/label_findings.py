@@ -100,7 +100,7 @@ def _absent(rows: tuple[LabelRow, ...]) -> list[Finding]:
             "the classes",
             f"in no mask: {listed(named)}",
             expected="each named class in some masks",
-            mend="Correct the values under `classes` in dataset.yaml, or take these classes out.",
+            fix="Correct the values under `classes` in dataset.yaml, or take these classes out.",
         )
     ]
 
@@ -120,7 +120,7 @@ def _one_value(facts: DatasetFacts, table: LabelTable) -> list[Finding]:
                 "mask-is-one-value",
                 place(files),
                 f"{len(files)} of {len(facts.labelled)} masks hold nothing but {name}",
-                mend="Right where an image shows nothing else; otherwise the mask is empty by mistake.",
+                fix="Right where an image shows nothing else; otherwise the mask is empty by mistake.",
                 files=files,
             )
         )
@@ -133,7 +133,7 @@ def _unnamed(table: LabelTable) -> Finding:
         "classes-unnamed",
         "the classes",
         f"{table.num_classes} classes without names; called {', '.join(table.names[:3])}, ... for now",
-        mend="Name them in dataset.yaml: "
+        fix="Name them in dataset.yaml: "
         f"`classes: [{{name: ..., value: 0}}, ..., {{name: ..., value: {value}}}]`. A value that "
         "means void or unlabelled goes under `ignored` instead.",
     )
@@ -157,7 +157,7 @@ def _instances(facts: DatasetFacts, *, named: bool) -> list[Finding]:
             f"each mask counts 1, 2, 3, ... up to {max(map(len, runs))}, and "
             f"{100 * whole // len(pieces)} % of the values form a single piece",
             expected="one value for each class",
-            mend="If the numbers count objects of one class, give them to it: "
+            fix="If the numbers count objects of one class, give them to it: "
             "`classes: [{name: background, value: 0}, {name: object, values: [1, 2, ...]}]`.",
         )
     ]

@@ -105,7 +105,7 @@ def _colors(case: Case) -> Finding | None:
             place(files),
             f"{case.num_values} colours, {len(specks)} of them only in specks; {color_list(case.counts)}",
             expected="one exact colour for each class",
-            mend=f"The cause is probably {cause}: export the masks again as PNG without smoothing.",
+            fix=f"The cause is probably {cause}: export the masks again as PNG without smoothing.",
             files=files,
         )
     if mixed := _mixed_kinds(case, files):
@@ -117,7 +117,7 @@ def _colors(case: Case) -> Finding | None:
         place(files),
         f"masks show classes as {len(case.values)} colours: {color_list(case.counts)}",
         expected="class numbers, or a table of colours in dataset.yaml",
-        mend="Accept one class for each colour, then name the classes in dataset.yaml.",
+        fix="Accept one class for each colour, then name the classes in dataset.yaml.",
         files=files,
         proposal=proposal,
     )
@@ -137,7 +137,7 @@ def _mixed_kinds(case: Case, coloured: list[str]) -> Finding | None:
         f"{len(odd)} of {len(odd) + len(others)} masks {'is' if len(odd) == 1 else 'are'} {kind}, unlike "
         f"{place(others)}",
         expected="all masks with one channel of class numbers, or all in the same colours",
-        mend=f"Save {place(odd)} like the others.",
+        fix=f"Save {place(odd)} like the others.",
         files=odd,
     )
 
@@ -166,7 +166,7 @@ def _negative(case: Case) -> Finding | None:
         place(files),
         f"{number_list(below)} on {share} of the pixels; masks that hold it: {len(files)}",
         expected="class numbers from 0 on",
-        mend="Accept that negative pixels are ignored: no loss and no score looks at them.",
+        fix="Accept that negative pixels are ignored: no loss and no score looks at them.",
         files=files,
         proposal={"ignored": [*case.settings.model_dump(mode="json")["ignored"], *below]},
     )
@@ -186,7 +186,7 @@ def _noise(case: Case) -> Finding | None:
             place(lossy),
             f"{found}, and no two levels among them",
             expected="the class numbers that were drawn",
-            mend="JPEG has changed the numbers beyond repair: export the masks again as PNG.",
+            fix="JPEG has changed the numbers beyond repair: export the masks again as PNG.",
             files=lossy,
         )
     above = sum(n for v, n in case.counts.items() if v > threshold)
@@ -198,7 +198,7 @@ def _noise(case: Case) -> Finding | None:
         place(files),
         f"{found}: black and white, with {'compression noise' if lossy else 'soft edges or variants'}",
         expected="two values, background and foreground",
-        mend=f"Accept the threshold: pixels greater than {threshold} become foreground, {share} of all.",
+        fix=f"Accept the threshold: pixels greater than {threshold} become foreground, {share} of all.",
         files=files,
         proposal={
             "mask_encoding": {"threshold": threshold},
@@ -220,7 +220,7 @@ def _large_value(case: Case) -> Finding | None:
             place(files),
             f"masks hold {low} and {white}; {white} covers {share} of the pixels",
             expected=f"0 and 1; elsewhere {white} often means: ignore this pixel",
-            mend=f"Accept {white} as the foreground, trained as 1.",
+            fix=f"Accept {white} as the foreground, trained as 1.",
             files=files,
             proposal={"classes": two_classes(case.settings, (low,), (white,))},
         )
@@ -230,7 +230,7 @@ def _large_value(case: Case) -> Finding | None:
             place(files),
             f"{len(files)} masks say foreground with 255, the others with 1, and none holds both",
             expected="one value for the foreground",
-            mend="Accept both values as the foreground.",
+            fix="Accept both values as the foreground.",
             files=files,
             proposal={"classes": two_classes(case.settings, (0,), (1, VOID))},
         )
@@ -253,7 +253,7 @@ def _void(case: Case) -> Finding | None:
         place(files),
         f"class numbers {number_list(others)}, and 255 on {share} of the pixels, in {len(files)} masks",
         expected="to know whether 255 is a class",
-        mend="Accept that pixels of value 255 are ignored: no loss and no score looks at them.",
+        fix="Accept that pixels of value 255 are ignored: no loss and no score looks at them.",
         files=files,
         proposal={"ignored": [*case.settings.model_dump(mode="json")["ignored"], VOID]},
     )
@@ -279,7 +279,7 @@ def _outside(case: Case) -> Finding | None:
         place(files),
         f"the masks hold {len(case.values)} values; not named: {listed}",
         expected=f"only the {case.declared.num_classes} named classes: {known}",
-        mend="Add the missing ones under `classes` in dataset.yaml, or under `ignored`.",
+        fix="Add the missing ones under `classes` in dataset.yaml, or under `ignored`.",
         files=files,
     )
 
@@ -293,7 +293,7 @@ def _too_many(case: Case) -> Finding | None:
         place(files),
         f"{case.num_values} values between {case.values[0]} and {case.values[-1]}",
         expected=f"at most {MAX_CLASSES} classes",
-        mend="Are these the images instead of the masks, or numbers of objects? "
+        fix="Are these the images instead of the masks, or numbers of objects? "
         "Set the pattern `masks` in dataset.yaml.",
         files=files,
     )
@@ -311,7 +311,7 @@ def _single(case: Case) -> Finding | None:
         "the masks",
         f"all {len(case.facts.labelled)} masks {held}",
         expected="at least two classes",
-        mend="Look whether the right files are taken as masks, and whether the export wrote the labels.",
+        fix="Look whether the right files are taken as masks, and whether the export wrote the labels.",
         files=case.files(lambda _: True),
     )
 

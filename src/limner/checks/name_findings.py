@@ -75,7 +75,7 @@ def _augmented(images: Sequence[ImageFacts]) -> Iterator[Finding]:
             f"{len(files)} images of {len(found)} originals, by their names ({copies} names say flip, rot, "
             f"aug, copy or the like); copies of one original {said}",
             expected="originals only: limner augments while it trains, differently each time",
-            mend="Remove the copies, or split by original: `limner split DATA --group` with an expression "
+            fix="Remove the copies, or split by original: `limner split DATA --group` with an expression "
             "for the original's name.",
             files=files,
         )
@@ -100,7 +100,7 @@ def _groups(images: Sequence[ImageFacts]) -> Iterator[Finding]:
                 f"splits; {key} in {' and '.join(splits)}",
                 expected="all images of one patient, video or slide in one split, or scores look better than "
                 "they are",
-                mend=f"If the names mean that, run `limner split DATA --group '{_simple(expression)}'`.",
+                fix=f"If the names mean that, run `limner split DATA --group '{_simple(expression)}'`.",
                 files=[image.image_file for group in torn.values() for image in group],
             )
         return

@@ -94,7 +94,7 @@ def _outliers(
     found = [int(i) for i in np.argsort(-far, kind="stable") if far[i] > FAR]
     if not found or len(found) > max(1, MOST * len(images)):
         return
-    what, mend = _WORDS[code]
+    what, fix = _WORDS[code]
     usual = images[int(np.argmin(far))]
     worst = images[found[0]]
     yield make(
@@ -102,6 +102,6 @@ def _outliers(
         worst.image_file,
         f"{len(found)} of {len(images)} images stand out by their {what}: {say(worst)}, where {say(usual)} "
         "is usual",
-        mend=mend,
+        fix=fix,
         files=[images[i].image_file for i in found],
     )

@@ -104,7 +104,7 @@ def _exact(groups: list[list[ImageFacts]]) -> Iterator[Finding]:
             _names(across[0]),
             f"{_pictures(len(across))} in more than one split, to the last pixel",
             expected="each picture in one split only, or scores look better than they are",
-            mend="Remove the copies, or name the splits under `splits` in dataset.yaml.",
+            fix="Remove the copies, or name the splits under `splits` in dataset.yaml.",
             files=[image.image_file for group in across for image in group],
         )
     within = [group for group in groups if len({image.split for image in group}) == 1]
@@ -113,7 +113,7 @@ def _exact(groups: list[list[ImageFacts]]) -> Iterator[Finding]:
             "same-image-twice",
             _names(within[0]),
             f"{_pictures(len(within))} in more than one file, to the last pixel",
-            mend="Remove the copies; check whether their masks agree.",
+            fix="Remove the copies; check whether their masks agree.",
             files=[image.image_file for group in within for image in group],
         )
 
@@ -126,7 +126,7 @@ def _near(pairs: list[tuple[ImageFacts, ImageFacts]]) -> Iterator[Finding]:
             _names(across[0]),
             f"{_pairs(len(across))} of almost equal pictures in different splits",
             expected="pictures of one scene, patient or video in one split only",
-            mend="Look at the pairs; if they show the same thing, name the splits in dataset.yaml so that "
+            fix="Look at the pairs; if they show the same thing, name the splits in dataset.yaml so that "
             "they stay together.",
             files=[image.image_file for pair in across for image in pair],
         )
@@ -136,7 +136,7 @@ def _near(pairs: list[tuple[ImageFacts, ImageFacts]]) -> Iterator[Finding]:
             "near-duplicate",
             _names(within[0]),
             f"{_pairs(len(within))} of almost equal pictures",
-            mend="Look at the pairs: frames of one video should stay in one split.",
+            fix="Look at the pairs: frames of one video should stay in one split.",
             files=[image.image_file for pair in within for image in pair],
         )
 

@@ -62,7 +62,7 @@ def limner_command(
 
 
 def main() -> None:
-    """Run the command line; an error the user can mend is a message on stderr and exit code 2."""
+    """Run the command line; an error the user can fix is a message on stderr and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a file's name may hold what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")

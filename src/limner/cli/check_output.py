@@ -177,7 +177,7 @@ def _show_finding(finding: Finding) -> None:
     )
     console().print(line)
     grid = Table.grid(padding=(0, 2))
-    for label, text in (("found", finding.found), ("expected", finding.expected), ("mend", finding.mend)):
+    for label, text in (("found", finding.found), ("expected", finding.expected), ("fix", finding.fix)):
         if text:
             grid.add_row(Text(label, style="muted"), Text(text))
     if finding.files and (finding.count > 1 or finding.files[0] not in finding.where):

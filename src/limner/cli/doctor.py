@@ -35,13 +35,13 @@ def _show(diagnosis: "Diagnosis") -> None:
 
     from limner.cli.console import console, table
 
-    shown = table("", "part", "found", "to mend or install")
+    shown = table("", "part", "found", "to fix or install")
     group = diagnosis.exams[0].group
     for exam in diagnosis.exams:
         if exam.group != group:
             shown.add_section()
         group = exam.group
         sign = Text(SIGNS[exam.state], style=STYLE_NAMES[exam.state])
-        shown.add_row(sign, exam.name, exam.found, Text(exam.mend))
+        shown.add_row(sign, exam.name, exam.found, Text(exam.fix))
     console().print(shown)
     console().print(diagnosis.verdict, style="good" if diagnosis.is_healthy else "error")

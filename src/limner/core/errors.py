@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class LimnerError(Exception):
-    """Base of every error that a user can mend; its message needs no traceback beside it."""
+    """Base of every error that a user can fix; its message needs no traceback beside it."""
 
 
 class DataError(LimnerError, ValueError):
@@ -45,21 +45,21 @@ class MissingPartError(LimnerError, ImportError):
 
 
 def describe(
-    what: str, *, where: Path | str | None = None, found: str = "", expected: str = "", mend: str = ""
+    what: str, *, where: Path | str | None = None, found: str = "", expected: str = "", fix: str = ""
 ) -> str:
-    """Compose a message that says what is wrong, where, found against expected, and how to mend it.
+    """Compose a message that says what is wrong, where, found against expected, and how to fix it.
 
     Args:
         what: One sentence without its full stop, such as ``The mask cannot be read``.
         where: The file (or file and row) it is about.
         found: What is there.
         expected: What should be there.
-        mend: What the user can do, as a full sentence.
+        fix: What the user can do, as a full sentence.
     """
     lines = [f"{what}." if where is None else f"{what}: {where}"]
     lines += [f"  found:    {found}"] if found else []
     lines += [f"  expected: {expected}"] if expected else []
-    lines += [f"  mend:     {mend}"] if mend else []
+    lines += [f"  fix:      {fix}"] if fix else []
     return "\n".join(lines)
 
 

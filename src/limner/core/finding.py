@@ -26,7 +26,7 @@ class Finding:
         where: The file, folder or class it is about, as the user would write it.
         found: What is there, one sentence.
         expected: What should be there.
-        mend: What the user can do about it.
+        fix: What the user can do about it.
         proposal: The part of `dataset.yaml` that would settle it; ``limner check --accept`` writes it.
         files: Up to `MOST_FILES` files concerned, relative to the dataset folder.
         count: How many files are concerned in all.
@@ -38,7 +38,7 @@ class Finding:
     where: str
     found: str
     expected: str = ""
-    mend: str = ""
+    fix: str = ""
     proposal: dict[str, Any] | None = None
     files: tuple[str, ...] = ()
     count: int = 1

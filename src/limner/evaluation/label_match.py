@@ -29,7 +29,7 @@ def match_labels(model: LabelTable, data: LabelTable, *, where: str) -> LabelTab
                 where=where,
                 found=", ".join(unknown) + known,
                 expected=f"some of the model's: {', '.join(model.names)}",
-                mend="Rename the classes in dataset.yaml, or list the values of the others under `ignored`.",
+                fix="Rename the classes in dataset.yaml, or list the values of the others under `ignored`.",
             )
         )
     classes = []

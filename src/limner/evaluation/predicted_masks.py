@@ -59,7 +59,7 @@ class PredictedMasks:
                     where=path,
                     found=f"{size_text(values.shape)} pixels (width x height)",
                     expected=size_text(sample.spatial_shape),
-                    mend="Scale predictions back to the image (nearest neighbour) before saving them.",
+                    fix="Scale predictions back to the image (nearest neighbour) before saving them.",
                 )
             )
         labels = self.labels.encode(values, where=str(path))
@@ -88,6 +88,6 @@ class PredictedMasks:
                 where=self.folder,
                 found=found,
                 expected=f"{name}.png",
-                mend="Name each predicted mask like its image, in folders as the images are.",
+                fix="Name each predicted mask like its image, in folders as the images are.",
             )
         )

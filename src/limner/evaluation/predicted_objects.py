@@ -79,7 +79,7 @@ class PredictedObjects:
                     where=f"{self.results.path}, image {number}",
                     found=f"{size_text(ids.shape)} pixels (width x height)",
                     expected=size_text(sample.spatial_shape),
-                    mend="Scale predictions back to the image (nearest neighbour) before saving them.",
+                    fix="Scale predictions back to the image (nearest neighbour) before saving them.",
                 )
             )
         labels = np.array([self._label(category) for category in categories], np.int64)
@@ -97,7 +97,7 @@ class PredictedObjects:
                 where=self.results.path,
                 found=f"category_id {category}",
                 expected=f"one of {', '.join(map(str, self._label_of))}",
-                mend="Write the category ids of the data, or list `categories` with their names.",
+                fix="Write the category ids of the data, or list `categories` with their names.",
             )
         )
 
@@ -131,7 +131,7 @@ def _ids_of(results: CocoResults, records: Sequence[Record]) -> dict[str, Id]:
                 where=results.path,
                 found=known or "no prediction at all",
                 expected=f"images such as {records[0].image.name}",
-                mend="Evaluate on the data that was predicted, or name the images as the data does.",
+                fix="Evaluate on the data that was predicted, or name the images as the data does.",
             )
         )
     return ids
@@ -159,7 +159,7 @@ def _labels_by_category(results: CocoResults, labels: LabelTable) -> dict[Id, in
                 where=results.path,
                 found=", ".join(list(results.categories.values())[:5]),
                 expected=f"classes of the data: {', '.join(labels.names[:5])}",
-                mend="Name the `categories` as the data names its classes.",
+                fix="Name the `categories` as the data names its classes.",
             )
         )
     return found

@@ -115,7 +115,7 @@ def _open(root: Path, settings: DatasetFile | None) -> Source:
                 "The dataset folder is empty",
                 where=root,
                 expected="images and their masks",
-                mend="Put them there, such as in images/ and masks/, or name the folder that holds them.",
+                fix="Put them there, such as in images/ and masks/, or name the folder that holds them.",
             )
         )
     assert settings is not None, "a folder that is listed is there"

@@ -78,7 +78,7 @@ def _text(path: Path) -> str:
                 where=path,
                 found=str(error),
                 expected="a text file in UTF-8",
-                mend="Save it as UTF-8, or remove it: `limner check` looks at the data and proposes one.",
+                fix="Save it as UTF-8, or remove it: `limner check` looks at the data and proposes one.",
             )
         ) from None
 

@@ -115,7 +115,7 @@ def _list(root: Path) -> FileTree:
         except OSError:
             if not folder:
                 raise DataError(
-                    describe("The folder may not be listed", where=root, mend="Check its permissions.")
+                    describe("The folder may not be listed", where=root, fix="Check its permissions.")
                 ) from None
             found["unreadable"].append(folder.rstrip("/"))
             continue
@@ -165,7 +165,7 @@ def _not_a_folder(root: Path) -> DataError:
                 "There is no such dataset folder",
                 where=root,
                 found="" if near is None else f"the nearest folder that exists is {near}",
-                mend="Check the spelling of the path.",
+                fix="Check the spelling of the path.",
             )
         )
     return DataError(
@@ -173,6 +173,6 @@ def _not_a_folder(root: Path) -> DataError:
             "A dataset folder was expected",
             where=root,
             found="a single file",
-            mend=f"Give the folder that holds the images and masks, perhaps {root.parent}",
+            fix=f"Give the folder that holds the images and masks, perhaps {root.parent}",
         )
     )

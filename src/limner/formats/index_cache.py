@@ -29,7 +29,7 @@ from limner.devices.host import cache_folder
 from limner.formats.file_tree import FileTree
 from limner.formats.source import Source
 
-VERSION = 2
+VERSION = 3
 """Raise it whenever a format finds other records, or keeps something else."""
 
 MIN_FILES = 5000

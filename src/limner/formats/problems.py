@@ -1,4 +1,4 @@
-"""Findings of annotations, collected by kind; `KINDS` is the table of their severities and mends."""
+"""Findings of annotations, collected by kind; `KINDS` is the table of their severities and fixes."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -72,7 +72,7 @@ class Problems:
 
 
 def _finding(code: str, cases: _Cases) -> Finding:
-    severity, expected, mend = KINDS[code]
+    severity, expected, fix = KINDS[code]
     more = f"; {cases.count - 1} more like it" if cases.count > 1 else ""
     return Finding(
         code,
@@ -80,7 +80,7 @@ def _finding(code: str, cases: _Cases) -> Finding:
         cases.where,
         cases.found + more,
         expected,
-        mend,
+        fix,
         files=tuple(islice(cases.files, MOST_FILES)),
         count=len(cases.files),
         cases=cases.count,
@@ -169,4 +169,4 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
         "Nothing need be done if it draws the same objects; to use it, move it away from the others.",
     ),
 }
-"""Code -> severity, what was expected, how to mend it."""
+"""Code -> severity, what was expected, how to fix it."""

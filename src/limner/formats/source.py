@@ -113,7 +113,7 @@ class Source(ABC):
                 f"The format {self.name} gives a class for each pixel, and no objects",
                 where=self.root,
                 expected="a mask for each object, as in COCO's JSON or one file an object",
-                mend="Train the semantic task on it, or export the labels with their objects.",
+                fix="Train the semantic task on it, or export the labels with their objects.",
             )
         )
 

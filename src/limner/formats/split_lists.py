@@ -117,7 +117,7 @@ def _members(root: Path, value: str, index: dict[str, list[str]]) -> tuple[list[
                 "A split list is missing",
                 where=place,
                 expected="a text file with one image name a line, or a folder",
-                mend="Correct `splits` in dataset.yaml.",
+                fix="Correct `splits` in dataset.yaml.",
             )
         ) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -163,7 +163,7 @@ def _overlap(name: str, first: str, second: str) -> DataError:
             where=name,
             found=f"it stands in {first} and in {second}",
             expected="each image in one split: otherwise scores flatter the model",
-            mend=f"Remove it from {first} or {second}.",
+            fix=f"Remove it from {first} or {second}.",
         )
     )
 

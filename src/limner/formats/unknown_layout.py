@@ -23,7 +23,7 @@ class _Kind(NamedTuple):
     what: str
     suffixes: tuple[str, ...]
     expected: str
-    mend: str
+    fix: str
 
 
 _KINDS = (
@@ -81,7 +81,7 @@ def unknown_layout(
             where=root,
             found=explain_no_pairs(root, tree, settings) or _contents(root, tree),
             expected=f"one of these layouts:{known}" if len(formats) > 1 else f"this layout:{known}",
-            mend="Say which files belong together in dataset.yaml beside them, such as "
+            fix="Say which files belong together in dataset.yaml beside them, such as "
             "`images: photos/*.jpg` and `masks: drawn/{stem}.png`.",
         )
     )
@@ -96,7 +96,7 @@ def other_file(path: Path) -> DataError | None:
                     f"The file is one of {kind.what}, and no folder of images",
                     where=path,
                     expected=kind.expected,
-                    mend=kind.mend,
+                    fix=kind.fix,
                 )
             )
     return None
@@ -112,7 +112,7 @@ def _other_kind(root: Path, kind: _Kind, files: Sequence[PurePosixPath]) -> Data
             where=root,
             found=f"{len(files)} file{'' if len(files) == 1 else 's'}{where}: {names}",
             expected=kind.expected,
-            mend=kind.mend,
+            fix=kind.fix,
         )
     )
 

@@ -66,7 +66,7 @@ def read_valid_region(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.bool
                 where=path,
                 found=f"{size_text(channel.shape)} pixels (width x height)",
                 expected=size_text(shape),
-                mend="Mend the file, or set `valid_region` in dataset.yaml.",
+                fix="Mend the file, or set `valid_region` in dataset.yaml.",
             )
         )
     # Compression leaves small values where nothing was drawn.
@@ -93,7 +93,7 @@ def write_values(path: Path, values: ValueMap, encoding: MaskEncoding = INDEX) -
                 where=path,
                 found=f"values from {low} to {high}",
                 expected=f"0 to {limit} ({encoding.kind} encoding)",
-                mend="Give the classes other values in dataset.yaml; the first of `values` is written.",
+                fix="Give the classes other values in dataset.yaml; the first of `values` is written.",
             )
         )
     if encoding.kind == "color":
@@ -120,7 +120,7 @@ def _without_alpha(pixels: Pixels, header: ImageHeader, path: Path) -> Pixels:
                 where=path,
                 found="one colour everywhere, and an alpha channel that varies",
                 expected="labels in the grey values or colours",
-                mend="Save the alpha channel as a grey mask of its own.",
+                fix="Save the alpha channel as a grey mask of its own.",
             )
         )
     return colors
@@ -141,7 +141,7 @@ def _one_channel(pixels: Pixels, header: ImageHeader, path: Path) -> npt.NDArray
                 where=path,
                 found=f"{pixels.shape[2]} channels that differ",
                 expected="one channel",
-                mend="Save the masks with one channel.",
+                fix="Save the masks with one channel.",
             )
         )
     colors = _colors(pixels)
@@ -152,7 +152,7 @@ def _one_channel(pixels: Pixels, header: ImageHeader, path: Path) -> npt.NDArray
             where=path,
             found=f"{len(colors)} colours, such as (red, green, blue) {some}",
             expected="one channel whose values are the labels (mask_encoding: index)",
-            mend="If each colour means a class, write `mask_encoding: color` and a `color` for each class "
+            fix="If each colour means a class, write `mask_encoding: color` and a `color` for each class "
             "into dataset.yaml.",
         )
     )
@@ -198,7 +198,7 @@ def _integers(channel: npt.NDArray[Any], path: Path) -> ValueMap:
                 found=f"{channel[row, column]} at row {row}, column {column}; "
                 f"{int((~whole).sum())} such pixels",
                 expected="whole numbers, one a class",
-                mend="Save labels rather than probabilities, as an 8-bit PNG for instance.",
+                fix="Save labels rather than probabilities, as an 8-bit PNG for instance.",
             )
         )
     return channel.astype(np.int32)

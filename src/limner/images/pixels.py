@@ -130,11 +130,11 @@ def read_pixels(
     except (DamagedFileError, OSError, ValueError, SyntaxError, cv2.error) as error:
         raise _unreadable(path, str(error)) from None
     except PillowImage.DecompressionBombError as error:
-        raise _unreadable(path, str(error), mend="Cut the image into tiles.") from None
+        raise _unreadable(path, str(error), fix="Cut the image into tiles.") from None
     except MemoryError:
         height, width = header.stored_shape
         found = f"no memory left for its {width} x {height} pixels (width x height)"
-        raise _unreadable(path, found, mend="Cut the image into tiles.") from None
+        raise _unreadable(path, found, fix="Cut the image into tiles.") from None
     if pixels.shape[:2] != header.stored_shape:
         sizes = [f"{shape[1]} x {shape[0]}" for shape in (pixels.shape, header.stored_shape)]
         raise _unreadable(path, f"{sizes[0]} pixels (width x height) were decoded of {sizes[1]}")
@@ -151,14 +151,14 @@ def _read_bytes(path: Path) -> bytes:
         data = path.read_bytes()
     except FileNotFoundError:
         raise DataError(
-            describe("There is no such image file", where=path, mend="Check the spelling of the path.")
+            describe("There is no such image file", where=path, fix="Check the spelling of the path.")
         ) from None
     except IsADirectoryError:
         raise DataError(
             describe(
                 "An image was expected, but this is a folder",
                 where=path,
-                mend="Rename the folder so that it does not end like an image file, or move it away.",
+                fix="Rename the folder so that it does not end like an image file, or move it away.",
             )
         ) from None
     except PermissionError:
@@ -169,7 +169,7 @@ def _read_bytes(path: Path) -> bytes:
                 "The image file may not be read",
                 where=path,
                 found="no read permission",
-                mend=f"Give yourself the right to read it, such as with: chmod u+r '{path}'",
+                fix=f"Give yourself the right to read it, such as with: chmod u+r '{path}'",
             )
         ) from None
     except OSError as error:
@@ -190,7 +190,7 @@ def _header(data: bytes, path: Path) -> ImageHeader:
                 where=path,
                 found=_name_content(data),
                 expected=f"{_KNOWN}, by content",
-                mend="Convert it, replace it, or take it (and its mask) out of the folder.",
+                fix="Convert it, replace it, or take it (and its mask) out of the folder.",
             )
         )
     try:
@@ -206,7 +206,7 @@ def _header(data: bytes, path: Path) -> ImageHeader:
             path,
             f"{width} x {height} pixels (width x height){channels}, {height * width / 1e6:.0f} million",
             expected=f"at most {MAX_PIXELS / 1e6:.0f} million pixels of 4 channels in one image",
-            mend="Cut the image into tiles; if it is not really that large, its header is damaged.",
+            fix="Cut the image into tiles; if it is not really that large, its header is damaged.",
         )
     return header
 
@@ -224,10 +224,10 @@ def _name_content(data: bytes) -> str:
     return f"{len(data)} bytes of an unknown kind, beginning with {data[:8].hex(' ')}"
 
 
-def _unreadable(path: Path, found: str, *, expected: str = "", mend: str = "") -> DataError:
-    mend = mend or "Replace it with a good copy, or take it (and its mask) out of the folder."
+def _unreadable(path: Path, found: str, *, expected: str = "", fix: str = "") -> DataError:
+    fix = fix or "Replace it with a good copy, or take it (and its mask) out of the folder."
     return DataError(
-        describe("The image cannot be read", where=path, found=found, expected=expected, mend=mend)
+        describe("The image cannot be read", where=path, found=found, expected=expected, fix=fix)
     )
 
 

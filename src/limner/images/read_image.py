@@ -50,7 +50,7 @@ def _as_float32(pixels: Pixels, path: Path) -> Pixels:
                 found=f"{int(bad.any(axis=2).sum())} of {bad.shape[0] * bad.shape[1]} pixels are NaN or "
                 f"infinite, the first at row {row}, column {column}",
                 expected="finite numbers",
-                mend="Fill them in the file with a value that means 'nothing here', such as 0.",
+                fix="Fill them in the file with a value that means 'nothing here', such as 0.",
             )
         )
     return numbers

@@ -116,6 +116,6 @@ def _refuse_empty(named: Path, found: str) -> list[tuple[Path, PurePosixPath]]:
             where=named,
             found=found,
             expected=f"images ({', '.join(sorted(IMAGE_SUFFIXES))})",
-            mend="Name images, or a folder that holds some.",
+            fix="Name images, or a folder that holds some.",
         )
     )

@@ -153,7 +153,7 @@ class Predictor:
     ) -> SegmentPrediction | PanopticPrediction:
         seen = tuple(images.shape[2:])
         if math.prod(seen) > WHOLE_IMAGE_PIXELS:
-            raise DataError(_too_large(images, where, self.device, mend="Cut the image into tiles."))
+            raise DataError(_too_large(images, where, self.device, fix="Cut the image into tiles."))
         padded = pad_by_reflection(images, [SMALLEST_INPUT] * len(seen))
         outputs = self.model(padded)
         assert isinstance(outputs, QueryMasks), "planning pairs this task with queries alone"
@@ -247,12 +247,12 @@ def _too_large(
     images: torch.Tensor,
     where: str,
     device: torch.device,
-    mend: str = "Predict it in windows: --window 512x512, or inference.window in the plan.",
+    fix: str = "Predict it in windows: --window 512x512, or inference.window in the plan.",
 ) -> str:
     size = " x ".join(str(s) for s in images.shape[2:])
     return describe(
         f"The image does not fit in the memory of {device} at once",
         where=where,
         found=f"{size} pixels",
-        mend=mend,
+        fix=fix,
     )

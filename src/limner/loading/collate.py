@@ -69,7 +69,7 @@ def _kinds_differ(first: Sample, other: Sample) -> DataError:
             where=other.name,
             found=_kind(other),
             expected=f"{_kind(first)}, as {first.name}",
-            mend="Convert the images to one kind; `limner check` lists them.",
+            fix="Convert the images to one kind; `limner check` lists them.",
         )
     )
 

@@ -108,6 +108,6 @@ def _sizes_differ(record: Record, image: tuple[int, ...], labels: tuple[int, ...
             where=_label_files(record),
             found=f"labels of {size_text(labels)} (width x height)",
             expected=f"{size_text(image)}, as {record.image}",
-            mend="Export the mask at the image's size, or take the pair out.",
+            fix="Export the mask at the image's size, or take the pair out.",
         )
     )

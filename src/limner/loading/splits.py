@@ -42,7 +42,7 @@ def assign_splits(records: Sequence[Record], settings: DatasetFile, *, seed: int
             describe(
                 "No image has labels, so there is nothing to train on",
                 found=f"{len(records)} images, none of them with a mask",
-                mend="Run `limner check` to see how images and masks were paired.",
+                fix="Run `limner check` to see how images and masks were paired.",
             )
         )
     if isinstance(settings.splits, SplitLists) and not any(r.split for r in records):
@@ -98,7 +98,7 @@ def _nothing_to_train_on(splits: Splits) -> DataError:
             "No labelled image is left to train on",
             found=f"labelled images: {found}",
             expected="at least one labelled image in train",
-            mend="Add a train folder, or write `splits: {val: 0.2}` into dataset.yaml to draw splits.",
+            fix="Add a train folder, or write `splits: {val: 0.2}` into dataset.yaml to draw splits.",
         )
     )
 
@@ -110,6 +110,6 @@ def _lists_not_followed(lists: SplitLists) -> ConfigError:
             where="splits in dataset.yaml",
             found=f"train: {lists.train}",
             expected="list files or folders that name images of this layout",
-            mend="Write `splits: {val: 0.2}` to draw splits, or correct the lists.",
+            fix="Write `splits: {val: 0.2}` to draw splits, or correct the lists.",
         )
     )

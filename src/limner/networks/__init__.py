@@ -134,7 +134,7 @@ def build_network(
             describe(
                 f"The network {name!r} has no encoder with published weights",
                 found=f"pretrained = {pretrained}",
-                mend=f"Set pretrained to no, or choose a network on an encoder: {with_encoder}.",
+                fix=f"Set pretrained to no, or choose a network on an encoder: {with_encoder}.",
             )
         )
     settings = parse_config(entry.options, options, where=f"The network {name!r}")
@@ -153,6 +153,6 @@ def _check(
             describe(
                 f"The network {name!r} cannot be built in {spatial_dims} dimensions",
                 expected=" or ".join(f"spatial_dims = {dims}" for dims in entry.spatial_dims),
-                mend=f"Networks with {spatial_dims} spatial dimensions: {able or 'none'}.",
+                fix=f"Networks with {spatial_dims} spatial dimensions: {able or 'none'}.",
             )
         )

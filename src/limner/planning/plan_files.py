@@ -53,7 +53,7 @@ def read_experiment(path: Path) -> Experiment:
                 where=path,
                 found="no key `data`" if isinstance(values, dict) else type(values).__name__,
                 expected="`data:` with the dataset folder, and any settings of a plan",
-                mend="Add the line `data: path/to/my_images`.",
+                fix="Add the line `data: path/to/my_images`.",
             )
         )
     if isinstance(values["data"], dict) and "num_images" in values["data"]:
@@ -86,7 +86,7 @@ def write_plan(path: Path, plan: Plan) -> None:
                 where=path,
                 found="a folder" if path.is_dir() else error.strerror or str(error),
                 expected="a file that may be made or replaced",
-                mend="Name a file such as plan.yaml.",
+                fix="Name a file such as plan.yaml.",
             )
         ) from None
 

@@ -33,7 +33,7 @@ def check_pairing(network: str, task: str) -> None:
             f"The network {network!r} cannot be trained for the task {task!r}",
             found=f"it gives {entry.output.__name__}",
             expected=" or ".join(kind.__name__ for kind in accepted),
-            mend=f"Choose one of: {able or 'none yet'}.",
+            fix=f"Choose one of: {able or 'none yet'}.",
         )
     )
 
@@ -57,7 +57,7 @@ def check_start(start: Plan, user: Mapping[str, Any], spatial_dims: int) -> None
                 where=weights,
                 found=f"{start.network.name}, {start.data.label_table.num_classes} classes",
                 expected=f"{named}, as you named it",
-                mend="Leave out the network: it is that of the weights.",
+                fix="Leave out the network: it is that of the weights.",
             )
         )
     if spatial_dims != start.input.spatial_dims:
@@ -91,7 +91,7 @@ def check_labels(source: Source, task: str) -> None:
                 where=source.root,
                 found=f"{source.name} without a mask, good for detection",
                 expected=f"masks, of which limner trains {', '.join(TASKS)}",
-                mend="Export the labels with polygons or masks; check, browse and convert take boxes too.",
+                fix="Export the labels with polygons or masks; check, browse and convert take boxes too.",
             )
         )
     formats = ", ".join(name for name, known in FORMATS.items() if task in known.tasks)
@@ -101,7 +101,7 @@ def check_labels(source: Source, task: str) -> None:
             where=source.root,
             found=f"{source.name}: {source.title}, good for {' and '.join(source.tasks)}",
             expected=f"labels that tell objects apart, in one of these formats: {formats}",
-            mend="Export the labels with their objects, or train --task semantic.",
+            fix="Export the labels with their objects, or train --task semantic.",
         )
     )
 
@@ -113,7 +113,7 @@ def _no_classification(source: Source) -> ConfigError:
             where=source.root,
             found=f"{source.name}: {source.title}",
             expected=f"masks or objects, for one of {', '.join(TASKS)}",
-            mend="check, browse, stats, split and convert work on these images; training needs masks.",
+            fix="check, browse, stats, split and convert work on these images; training needs masks.",
         )
     )
 

@@ -77,14 +77,14 @@ def _refuse_other_folders(run: RunFolder) -> None:
         return
     inside = sorted(child.name for child in run.root.iterdir())[:8]
     nested = sorted(p.parent.name for p in run.root.glob("*/plan.yaml"))[:8]
-    mend = f"Name one of the runs inside it: {', '.join(nested)}." if nested else ""
+    fix = f"Name one of the runs inside it: {', '.join(nested)}." if nested else ""
     raise DataError(
         describe(
             "This is not a run folder",
             where=run.root,
             found=", ".join(inside) or "an empty folder",
             expected=expected,
-            mend=mend,
+            fix=fix,
         )
     )
 
@@ -114,7 +114,8 @@ def _read_findings(path: Path) -> tuple[Finding, ...]:
     known = Finding.__dataclass_fields__.keys()
     return tuple(
         Finding(
-            **{k: v for k, v in row.items() if k in known}
+            # Runs of version 0.1 say "mend".
+            **{k: v for k, v in {"fix": row.get("mend", ""), **row}.items() if k in known}
             | {"severity": Severity(row["severity"]), "files": tuple(row.get("files", ()))}
         )
         for row in rows

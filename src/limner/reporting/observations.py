@@ -26,7 +26,7 @@ class Observation:
 
     Attributes:
         text: One or two sentences.
-        tone: ``warning`` for what may mislead or be mended, ``note`` for what helps to read the scores.
+        tone: ``warning`` for what may mislead or be fixed, ``note`` for what helps to read the scores.
         section: Where on the page it can be seen.
     """
 

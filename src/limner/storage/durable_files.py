@@ -36,7 +36,7 @@ def write_durably(path: Path, write: Callable[[Path], None]) -> None:
                 where=path,
                 found=problem,
                 expected="room on the disk and leave to write there",
-                mend="Free some space or mend the folder, then go on with: limner train --resume "
+                fix="Free some space or fix the folder, then go on with: limner train --resume "
                 f"{path.parent.parent if path.parent.name == 'checkpoints' else path.parent}. "
                 "What was saved before is intact.",
             )

@@ -45,6 +45,6 @@ def unreadable(path: Path, *, what: str, found: str, expected: str) -> DataError
             where=path,
             found=found,
             expected=expected,
-            mend="Export or download it again.",
+            fix="Export or download it again.",
         )
     )

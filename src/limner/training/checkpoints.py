@@ -146,7 +146,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 where=path,
                 found=f"{type(error).__name__}: {error}",
                 expected="a whole limner checkpoint",
-                mend="Delete it and resume: the run goes on from its other checkpoint, if there is one.",
+                fix="Delete it and resume: the run goes on from its other checkpoint, if there is one.",
             )
         ) from error
     return Checkpoint(state, tensors, plan)
@@ -173,7 +173,7 @@ def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) ->
                 where=where,
                 found="; ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in changed),
                 expected="the same plan: a resumed run ends with the weights of an uninterrupted one",
-                mend="Put the settings back in plan.yaml, or start a new run with the new ones.",
+                fix="Put the settings back in plan.yaml, or start a new run with the new ones.",
             )
         )
 

@@ -53,7 +53,7 @@ def non_finite_error(batch: Batch, bad: BadStep, *, saved: Path | None, precisio
             where=f"images {', '.join(batch.names)}" + (f"; the batch is kept in {saved}" if saved else ""),
             found=found,
             expected="finite numbers; the last checkpoint was written before this step",
-            mend=_advice(images, precision),
+            fix=_advice(images, precision),
         )
     )
 

@@ -186,7 +186,7 @@ class Learner:
                 where=str(self._accelerator.device),
                 found=f"{problem}; crops of {size}, {plan.train.batch_size // self.accumulate} at a time",
                 expected="a training step that fits",
-                mend=(
+                fix=(
                     f"Start again with --set train.accumulate={2 * self.accumulate}, which only saves memory."
                     if several
                     else "Take smaller crops (--set input.crop_size=...) or a smaller network."

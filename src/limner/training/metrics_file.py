@@ -43,7 +43,7 @@ class MetricsFile(Watcher):
                     "Training stopped because its log could not be written",
                     where=self._path,
                     found=disk_problem(error) or str(error),
-                    mend="Free some space, then go on with: limner train --resume "
+                    fix="Free some space, then go on with: limner train --resume "
                     f"{self._path.parent}. The last checkpoint is intact.",
                 )
             ) from error

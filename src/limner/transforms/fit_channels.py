@@ -69,7 +69,7 @@ def fit_channels(image: Image, plan: InputPlan, *, where: str) -> Image:
                 "The image holds values that are not numbers",
                 where=where,
                 found=f"{bad} NaN or infinite values",
-                mend="Replace them before prediction.",
+                fix="Replace them before prediction.",
             )
         )
     return _fit(image, wanted, where)
@@ -87,15 +87,15 @@ def _fit(image: Image, wanted: int, where: str) -> Image:
         grey = image[..., :1]
         if (image[..., 1:3] == grey).all():
             return grey
-        mend = "Convert the picture to grey first, if grey is what the model was trained on."
+        fix = "Convert the picture to grey first, if grey is what the model was trained on."
     else:
-        mend = "Give the same channels, in the same order, as in the training images."
+        fix = "Give the same channels, in the same order, as in the training images."
     raise DataError(
         describe(
             "The image has other channels than the network takes",
             where=where,
             found=f"{found} channel{'s' * (found > 1)}",
             expected=f"{wanted} channel{'s' * (wanted > 1)}",
-            mend=mend,
+            fix=fix,
         )
     )

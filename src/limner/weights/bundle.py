@@ -93,9 +93,9 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
     try:
         model = Model.from_plan(plan, network)
     except UnknownNameError as error:
-        mend = "If the network is your own, give it: load_model(folder, network=MyNetwork(...))."
+        fix = "If the network is your own, give it: load_model(folder, network=MyNetwork(...))."
         raise ModelError(
-            describe("The model's network is unknown", where=folder, found=str(error), mend=mend)
+            describe("The model's network is unknown", where=folder, found=str(error), fix=fix)
         ) from error
     model.labels = labels
     _load_weights(model.network, folder / WEIGHTS)
@@ -158,7 +158,7 @@ def _refuse_to_replace_other_things(folder: Path) -> None:
                 "A folder that is not a model will not be replaced by one",
                 where=folder,
                 found=", ".join(sorted(p.name for p in folder.iterdir())[:5]),
-                mend="Name a folder that does not exist yet.",
+                fix="Name a folder that does not exist yet.",
             )
         )
 
@@ -170,7 +170,7 @@ def _read_settings(folder: Path) -> tuple[Plan, LabelTable]:
         labels = parse_config(DatasetFile, named, where=str(folder / LABELS)).label_table()
     except ConfigError as error:
         raise ModelError(
-            describe("The model's settings cannot be read", where=folder, found=str(error), mend=COPY_AGAIN)
+            describe("The model's settings cannot be read", where=folder, found=str(error), fix=COPY_AGAIN)
         ) from error
     if labels is None:
         raise ModelError(describe("The model's labels name no class", where=folder / LABELS))
@@ -187,7 +187,7 @@ def _load_weights(network: nn.Module, path: Path) -> None:
         missing, unexpected = network.load_state_dict(state, strict=False)
     except SafetensorError as error:
         raise ModelError(
-            describe("The weights cannot be read", where=path, found=str(error), mend=COPY_AGAIN)
+            describe("The weights cannot be read", where=path, found=str(error), fix=COPY_AGAIN)
         ) from error
     except RuntimeError as error:  # shapes that differ
         raise ModelError(

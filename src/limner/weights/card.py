@@ -52,7 +52,7 @@ def read_card(folder: Path | str) -> ModelCard:
         return parse_config(ModelCard, values, where=str(folder / CARD))
     except (json.JSONDecodeError, UnicodeDecodeError, ConfigError) as error:
         raise ModelError(
-            describe("The model's card is damaged", where=folder / CARD, found=str(error), mend=COPY_AGAIN)
+            describe("The model's card is damaged", where=folder / CARD, found=str(error), fix=COPY_AGAIN)
         ) from error
 
 
@@ -80,7 +80,7 @@ def verify(folder: Path, card: ModelCard, names: Sequence[str] = (WEIGHTS, PLAN,
                     where=folder / name,
                     found=f"SHA-256 {found[:16]}...",
                     expected=f"{(written or 'none recorded')[:16]}..., as {CARD} says",
-                    mend=COPY_AGAIN,
+                    fix=COPY_AGAIN,
                 )
             )
 
@@ -95,7 +95,7 @@ def _refuse_newer(card: object, folder: Path) -> None:
             where=folder,
             found=f"format {version}, limner {card.get('limner')}",
             expected=f"format {FORMAT_VERSION} or older (this is limner {__version__})",
-            mend="Upgrade: pip install --upgrade limner",
+            fix="Upgrade: pip install --upgrade limner",
         )
     )
 
@@ -110,7 +110,7 @@ def _refuse_pickles(path: Path) -> None:
                 where=pickles[0],
                 found="a pickle, as torch.save writes it",
                 expected=f"a model folder with {WEIGHTS}, {PLAN}, {LABELS} and {CARD}",
-                mend=f"Use the model/ folder of a limner run, or make one: limner import {path} --out MODEL",
+                fix=f"Use the model/ folder of a limner run, or make one: limner import {path} --out MODEL",
             )
         )
 
@@ -130,8 +130,8 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
     expected = f"a folder with {CARD}, {WEIGHTS}, {PLAN} and {LABELS}"
     if not folder.exists():
         old = folder.with_name(f".{folder.name}.old")
-        mend = f"Saving was interrupted; the model before it is whole: rename {old}." if old.exists() else ""
-        return describe("There is no such model", where=folder, expected=expected, mend=mend)
+        fix = f"Saving was interrupted; the model before it is whole: rename {old}." if old.exists() else ""
+        return describe("There is no such model", where=folder, expected=expected, fix=fix)
     if folder.is_file():
         return describe("This is not a model folder", where=folder, found="a file", expected=expected)
     inside = folder / "model"
@@ -140,5 +140,5 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
         hint = f"If it is a Hugging Face Mask2Former, make it one: limner import {folder} --out MODEL"
     found = f"{', '.join(missing)} missing"
     return describe(
-        "This is not a whole model folder", where=folder, found=found, expected=expected, mend=hint
+        "This is not a whole model folder", where=folder, found=found, expected=expected, fix=hint
     )

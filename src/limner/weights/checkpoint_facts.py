@@ -91,7 +91,7 @@ def tell_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> T
             where=checkpoint.path,
             found=f"{num_classes} classes" + (f", which is {known[0].name}, {both}" if known else ""),
             expected=", ".join(TASKS),
-            mend="Say it: --task semantic, instance or panoptic.",
+            fix="Say it: --task semantic, instance or panoptic.",
         )
     )
 
@@ -179,6 +179,6 @@ def _refuse_other_number(names: Sequence[str], num_classes: int, checkpoint: Che
                 where=checkpoint.path,
                 found=f"{len(names)} names: {', '.join(names[:5])}{', ...' * (len(names) > 5)}",
                 expected=f"{num_classes}, as its class head scores",
-                mend="Name every class, in the order of the training.",
+                fix="Name every class, in the order of the training.",
             )
         )

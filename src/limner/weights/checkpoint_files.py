@@ -138,10 +138,10 @@ def _json_object(path: Path) -> dict[str, Any]:
 def _nothing_there(folder: Path) -> str:
     files = sorted(file.name for file in folder.iterdir())
     known = [name for name in files if name.endswith(SUFFIXES)]
-    mend = f"Name the file: {folder / known[0]}" if known else ""
+    fix = f"Name the file: {folder / known[0]}" if known else ""
     found = ", ".join(files[:5]) or "an empty folder"
     return describe(
-        "The folder holds no checkpoint", where=folder, found=found, expected=_expected(), mend=mend
+        "The folder holds no checkpoint", where=folder, found=found, expected=_expected(), fix=fix
     )
 
 

@@ -165,7 +165,7 @@ def _naming(checkpoint: Checkpoint) -> Naming:
             found=f"{len(names)} tensors, such as {', '.join(names[:SHOWN])}",
             expected="a Mask2Former: model.transformer_module.queries_features.weight (Hugging Face) or "
             "sem_seg_head.predictor.query_feat.weight (the authors')",
-            mend="Other networks begin with encoder weights alone, or with a model folder of limner.",
+            fix="Other networks begin with encoder weights alone, or with a model folder of limner.",
         )
     )
 
@@ -202,7 +202,7 @@ def _fitting_state(
                     f"{len(names)} {what}: {_examples(names)}" for what, names in counts if names
                 ),
                 expected=f"the {len(wanted)} tensors of mask2former with {shape.options}",
-                mend="Take the whole file; if its maker changed the network, limner cannot read it.",
+                fix="Take the whole file; if its maker changed the network, limner cannot read it.",
             )
         )
     state = {name: tensor.float() for name, tensor in renamed.tensors.items()}

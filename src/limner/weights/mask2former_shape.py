@@ -83,7 +83,7 @@ def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -
                 "The checkpoint has no class head, so its classes are unknown",
                 where=where,
                 expected="its head: class_predictor, or sem_seg_head.predictor.class_embed",
-                mend="Save the whole network (Mask2FormerForUniversalSegmentation), not only its body.",
+                fix="Save the whole network (Mask2FormerForUniversalSegmentation), not only its body.",
             )
         )
     return Mask2FormerShape(options, classes, first[1])

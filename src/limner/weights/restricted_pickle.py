@@ -76,7 +76,7 @@ def read_restricted_pickle(path: Path) -> Any:  # noqa: ANN401 - any plain value
                 "The pickle cannot be read",
                 where=path,
                 found=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}",
-                mend="It is probably damaged: download or copy it again.",
+                fix="It is probably damaged: download or copy it again.",
             )
         ) from error
 
@@ -88,7 +88,7 @@ def refusal(path: Path, name: str) -> str:
         where=path,
         found=f"it asks for {name}",
         expected="arrays or tensors, numbers, text, lists and dicts; anything else could be made to run code",
-        mend="If you trust its maker, ask for it as .safetensors, or save its table of tensors alone.",
+        fix="If you trust its maker, ask for it as .safetensors, or save its table of tensors alone.",
     )
 
 

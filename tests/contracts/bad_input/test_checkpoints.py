@@ -48,7 +48,7 @@ def test_what_is_no_checkpoint(both, tmp_path):
         ("text.txt", "The file is no checkpoint"),
         ("empty.pth", "The file is no checkpoint"),
         ("cut.safetensors", "The file of weights cannot be read"),
-        ("folder", "mend: Name the file: "),
+        ("folder", "fix: Name the file: "),
         ("nowhere", "There is no such checkpoint"),
     ):
         for answer in both(name):
@@ -60,7 +60,7 @@ def test_other_architectures_and_other_tables(both, tmp_path):
     torch.save({"epoch": 3}, tmp_path / "numbers.pth")
     (tmp_path / "list.pkl").write_bytes(pickle.dumps([1, 2]))
     for answer in both("resnet.pth"):
-        answer.refuses("another architecture", "1 tensors, such as conv1.weight", "mend:")
+        answer.refuses("another architecture", "1 tensors, such as conv1.weight", "fix:")
     for name in ("numbers.pth", "list.pkl"):
         for answer in both(name):
             answer.refuses("no table of named tensors", name, "name -> tensor")
@@ -71,5 +71,5 @@ def test_weights_that_are_missing_are_named(limner, authors_state, tmp_path):
     del state["backbone.res3.1.conv2.weight"]
     torch.save(state, tmp_path / "half.pth")
     limner("import", "half.pth", "--out", "out/model", "--task", "semantic").refuses(
-        "does not fit the network", "1 missing: backbone.layer2.1.conv2.weight", "mend:"
+        "does not fit the network", "1 missing: backbone.layer2.1.conv2.weight", "fix:"
     )

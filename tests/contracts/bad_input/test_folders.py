@@ -9,12 +9,12 @@ def test_an_empty_folder(limner, tmp_path):
     (tmp_path / "data").mkdir()
     for verb in ("check", "plan", "train"):
         limner(verb, "data").refuses(
-            "The dataset folder is empty: data", "expected: images and their masks", "mend: Put them there"
+            "The dataset folder is empty: data", "expected: images and their masks", "fix: Put them there"
         )
 
 
 def test_a_missing_folder(limner):
-    limner("train", "nowhere").refuses("There is no such dataset folder: nowhere", "mend: Check the spelling")
+    limner("train", "nowhere").refuses("There is no such dataset folder: nowhere", "fix: Check the spelling")
 
 
 def test_a_file_instead_of_a_folder(limner, tmp_path):
@@ -26,14 +26,14 @@ def test_images_without_masks(limner, cells):
     for mask in (cells / "masks").iterdir():
         mask.unlink()
     (cells / "dataset.yaml").unlink()
-    limner("check", "data").refuses("No images with masks were found: data", "12 image", "mend:")
+    limner("check", "data").refuses("No images with masks were found: data", "12 image", "fix:")
 
 
 def test_a_folder_named_like_an_image(limner, cells):
     (cells / "images" / "cell_99.png").mkdir()
     answer = limner("check", "data")
     assert answer.code == 0
-    answer.says("folder-named-like-image images/cell_99.png", "mend Rename it.", "images 12, 12 with masks")
+    answer.says("folder-named-like-image images/cell_99.png", "fix Rename it.", "images 12, 12 with masks")
 
 
 def test_links_that_loop_or_lead_nowhere(limner, cells):
@@ -42,7 +42,7 @@ def test_links_that_loop_or_lead_nowhere(limner, cells):
     (cells / "images" / "itself.png").symlink_to("itself.png")
     (cells / "images" / "gone.png").symlink_to("nowhere.png")
     answer = limner("check", "data")
-    answer.says("folder-linked-twice images/loop", "images 14, 12 with masks", "mend Remove it.")
+    answer.says("folder-linked-twice images/loop", "images 14, 12 with masks", "fix Remove it.")
     answer.says("image-without-mask images/gone.png")
 
 
@@ -94,14 +94,14 @@ def test_a_name_in_another_encoding_is_passed_over(limner, cells, tiny):
             pytest.skip("this file system keeps names as text")
     answer = limner("check", "data")
     assert answer.code == 0
-    answer.says("name-garbled images/gr\\xfcn.png", "mend Rename", "images 12, 12 with masks")
+    answer.says("name-garbled images/gr\\xfcn.png", "fix Rename", "images 12, 12 with masks")
     assert limner("train", "data", *tiny).code == 0
 
 
 def test_dataset_yaml_that_is_a_folder_or_no_text(limner, cells):
     (cells / "dataset.yaml").write_bytes("classes: [bär, zelle]".encode("latin-1"))
     limner("check", "data").refuses(
-        "dataset.yaml cannot be read: data/dataset.yaml", "0xe4", "a text file in UTF-8", "mend:"
+        "dataset.yaml cannot be read: data/dataset.yaml", "0xe4", "a text file in UTF-8", "fix:"
     )
     (cells / "dataset.yaml").unlink()
     (cells / "dataset.yaml").mkdir()

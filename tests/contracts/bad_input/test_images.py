@@ -68,7 +68,7 @@ def test_one_bad_image(limner, cells, case):
     replace(cells, name, make(cells))
     answer = limner("check", "data")
     assert answer.code == 1
-    answer.says(f"image-unreadable images/{name}", found, "mend ", "1 error", "images 12, 12 with masks")
+    answer.says(f"image-unreadable images/{name}", found, "fix ", "1 error", "images 12, 12 with masks")
 
 
 def test_training_refuses_data_with_errors_and_names_the_file(limner, cells, tiny):
@@ -85,7 +85,7 @@ def test_a_float_image_with_nan(limner, cells):
     answer = limner("check", "data")
     assert answer.code == 1
     answer.says("images/cell_03.tif", "1 of 1920 pixels are NaN or infinite, the first at row 3, column 4")
-    answer.says("expected finite numbers", "mend Fill them in the file")
+    answer.says("expected finite numbers", "fix Fill them in the file")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 30000)])
@@ -109,4 +109,4 @@ def test_images_of_different_kinds(limner, cells):
     np.save(cells / "images" / "cell_03.npy", np.zeros((40, 48, 5), np.uint8))
     answer = limner("check", "data")
     assert answer.code == 1
-    answer.says("channels-differ", "images/cell_03.npy", "5", "mend ")
+    answer.says("channels-differ", "images/cell_03.npy", "5", "fix ")

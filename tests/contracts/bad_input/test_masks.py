@@ -9,7 +9,7 @@ def test_a_mask_of_zero_bytes(limner, cells):
     (cells / "masks" / "cell_03.png").write_bytes(b"")
     answer = limner("check", "data")
     assert answer.code == 1
-    answer.says("mask-unreadable masks/cell_03.png", "an empty file (0 bytes)", "mend Replace it", "1 error")
+    answer.says("mask-unreadable masks/cell_03.png", "an empty file (0 bytes)", "fix Replace it", "1 error")
 
 
 def test_one_mask_in_colour_among_grey_ones(limner, cells, picture):
@@ -18,7 +18,7 @@ def test_one_mask_in_colour_among_grey_ones(limner, cells, picture):
     picture(cells / "masks" / "cell_03.png", mask)
     answer = limner("check", "data")
     assert answer.code == 1
-    answer.says("mask-kinds-mixed masks/cell_03.png", "1 of 12 masks is in colour", "mend Save")
+    answer.says("mask-kinds-mixed masks/cell_03.png", "1 of 12 masks is in colour", "fix Save")
 
 
 def test_all_masks_in_colour_are_offered_a_table(limner, cells, picture):
@@ -45,7 +45,7 @@ def test_a_mask_of_another_size(limner, cells, picture):
     picture(cells / "masks" / "cell_03.png", np.zeros((30, 20), np.uint8))
     answer = limner("check", "data")
     assert answer.code == 1
-    answer.says("size-mismatch masks/cell_03.png", "20x30", "48x40", "mend ")
+    answer.says("size-mismatch masks/cell_03.png", "20x30", "48x40", "fix ")
 
 
 def test_a_mask_of_probabilities(limner, cells):
@@ -74,4 +74,4 @@ def test_masks_that_hold_one_value_only(limner, cells, picture, value):
         picture(path, np.full((40, 48), value, np.uint8))
     answer = limner("check", "data")
     assert answer.code == 1
-    answer.says("one-value-only", f"nothing but the value {value}", "mend Look whether")
+    answer.says("one-value-only", f"nothing but the value {value}", "fix Look whether")

@@ -24,7 +24,7 @@ def test_a_changed_file_is_not_loaded(limner, predict, finished, file):
     path.write_bytes(data)
     for answer in (predict("runs/one", "data/images"), limner("evaluate", "runs/one", "--device", "cpu")):
         answer.refuses(
-            f"changed or damaged after it was saved: runs/one/model/{file}", "SHA-256", "mend: Copy"
+            f"changed or damaged after it was saved: runs/one/model/{file}", "SHA-256", "fix: Copy"
         )
 
 
@@ -42,7 +42,7 @@ def test_a_pickle_is_refused_and_never_opened(predict, tmp_path, name, save):
     path.parent.mkdir(exist_ok=True)
     save(path)
     answer = predict(name.partition("/")[0], "data/images")
-    answer.refuses("does not open pickled checkpoints", name, "mend: Use the model/ folder", "limner import")
+    answer.refuses("does not open pickled checkpoints", name, "fix: Use the model/ folder", "limner import")
     assert "code ran" not in answer.out
 
 
@@ -53,7 +53,7 @@ def test_a_pickle_in_the_place_of_the_weights(predict, finished):
     said["sha256"][weights.name] = hashlib.sha256(weights.read_bytes()).hexdigest()
     card.write_text(json.dumps(said))
     answer = predict("runs/one", "data/images")
-    answer.refuses("The weights cannot be read: runs/one/model/weights.safetensors", "mend: Copy")
+    answer.refuses("The weights cannot be read: runs/one/model/weights.safetensors", "fix: Copy")
     assert "code ran" not in answer.out
 
 
@@ -61,7 +61,7 @@ def test_a_card_that_is_damaged_or_from_the_future(predict, finished):
     card = finished / "model" / "model.json"
     card.write_text("[1")
     predict("runs/one", "data/images").refuses(
-        "The model's card is damaged: runs/one/model/model.json", "mend:"
+        "The model's card is damaged: runs/one/model/model.json", "fix:"
     )
     card.write_text('{"format": 99}')
     predict("runs/one", "data/images").refuses(
@@ -78,7 +78,7 @@ def test_no_model_at_all(predict):
 
 def test_nothing_to_predict(predict, tmp_path):
     (tmp_path / "empty").mkdir()
-    predict("runs/one", "empty").refuses("nothing to predict: empty", "a folder without images", "mend: Name")
+    predict("runs/one", "empty").refuses("nothing to predict: empty", "a folder without images", "fix: Name")
     (tmp_path / "empty" / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
     predict("runs/one", "empty").refuses("a folder without images, with clip.mp4 in it")
     predict("runs/one", "empty/*.png").refuses("nothing to predict: empty/*.png", "no file matches")
@@ -124,7 +124,7 @@ def test_an_output_folder_that_is_a_file(limner, finished, tmp_path):
         for out in ("taken", "taken/below"):
             answer = limner(*words, "--out", out, "--device", "cpu")
             answer.refuses(
-                f"The output folder cannot be written: {out}", "found:", "mend: Name another folder"
+                f"The output folder cannot be written: {out}", "found:", "fix: Name another folder"
             )
 
 

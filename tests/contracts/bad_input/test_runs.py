@@ -27,7 +27,7 @@ def move_data(run, place):
 def test_a_folder_that_is_no_run(resume, finished):
     for other in ("runs/none", "data", "data/dataset.yaml", "runs/one/model"):
         resume(other).refuses(
-            f"no run that could be resumed: {other}", "plan.yaml and splits.json", "mend: Name"
+            f"no run that could be resumed: {other}", "plan.yaml and splits.json", "fix: Name"
         )
 
 
@@ -48,7 +48,7 @@ def test_a_run_whose_data_moved(resume, limner, finished, tmp_path):
     assert resume("runs/one").code == 0
     (tmp_path / "data/images/cell_03.png").unlink()
     resume("runs/one").refuses(
-        "no longer in its data", "1 missing, such as cell_03", "mend: Put the data back"
+        "no longer in its data", "1 missing, such as cell_03", "fix: Put the data back"
     )
 
 
@@ -86,7 +86,7 @@ def test_a_damaged_list_of_images(resume, limner, finished, text):
     resume("runs/one").refuses("runs/one/splits.json")
     if "val" not in text:
         limner("evaluate", "runs/one", "--device", "cpu").refuses(
-            "runs/one/splits.json", "expected: JSON", "mend:"
+            "runs/one/splits.json", "expected: JSON", "fix:"
         )
 
 
@@ -101,7 +101,7 @@ def test_damaged_checkpoints(resume, finished):
     last.write_bytes(b"x")
     best.write_bytes(b"y")
     resume("runs/one").refuses(
-        "checkpoints/last.safetensors", "checkpoints/best.safetensors", "mend: Delete it"
+        "checkpoints/last.safetensors", "checkpoints/best.safetensors", "fix: Delete it"
     )
 
 
@@ -113,9 +113,9 @@ def test_a_run_folder_that_is_taken(limner, finished, tiny, tmp_path):
     (tmp_path / "letter").write_text("mine", "utf-8")
     for name in ("letter", "letter/below"):
         answer = limner("train", "data", "--run", tmp_path / name, *tiny)
-        answer.refuses("already taken", "a file", "mend: Choose another --run.")
+        answer.refuses("already taken", "a file", "fix: Choose another --run.")
     answer = limner("train", "data", "--run", tmp_path / "data", *tiny)
-    answer.refuses("already taken", "found: a folder that is not empty", "mend: Choose another --run.")
+    answer.refuses("already taken", "found: a folder that is not empty", "fix: Choose another --run.")
 
 
 def test_a_report_on_a_half_written_run(limner, finished):
@@ -130,7 +130,7 @@ def test_a_report_on_a_half_written_run(limner, finished):
     for name in ("findings.json", "evaluation/val/scores.json", "environment.json"):
         assert name in page
     limner("report", "runs").refuses(
-        "This is not a run folder: runs", "mend: Name one of the runs inside it: one"
+        "This is not a run folder: runs", "fix: Name one of the runs inside it: one"
     )
     limner("report", "runs/none").refuses("There is no run folder: runs/none", "expected: the folder that")
 
@@ -141,7 +141,7 @@ def test_scoring_with_other_classes(limner, finished, tmp_path):
         "classes:\n- {name: background, value: 0}\n- {name: nucleus, value: 255}\n", "utf-8"
     )
     limner(*evaluate).refuses(
-        "classes that the model was not trained on: data", "nucleus", "the model's: background, cell", "mend:"
+        "classes that the model was not trained on: data", "nucleus", "the model's: background, cell", "fix:"
     )
     (tmp_path / "data/dataset.yaml").write_text(
         "classes:\n- {name: background, value: 0}\n- {name: cell, value: 1}\n", "utf-8"

@@ -39,13 +39,13 @@ def test_a_dataset_yaml_that_cannot_be_used(limner, cells, text, said):
 def test_splits_that_overlap_or_name_nothing(limner, cells):
     (cells / "dataset.yaml").write_text(TWO + "splits: {train: a.txt, val: b.txt}\n", "utf-8")
     (cells / "a.txt").write_text("cell_00\ncell_01\n", "utf-8")
-    limner("check", "data").refuses("A split list is missing: data/b.txt", "one image name a line", "mend:")
+    limner("check", "data").refuses("A split list is missing: data/b.txt", "one image name a line", "fix:")
     (cells / "b.txt").write_text("cell_01\ncell_02\n", "utf-8")
     limner("train", "data").refuses(
         "An image is in two splits: cell_01",
         "a.txt and in b.txt",
         "scores flatter the model",
-        "mend: Remove it",
+        "fix: Remove it",
     )
     (cells / "b.txt").write_text("nothing_1\n", "utf-8")
     limner("check", "data").refuses("The val split holds no image: data/b.txt", "such as 'nothing_1'")
@@ -149,4 +149,4 @@ def test_a_recipe_that_is_no_text_or_not_there(limner, tmp_path):
 
 def test_a_plan_that_cannot_be_written(limner, cells, tiny):
     answer = limner("plan", "data", *tiny, "--out", "data")
-    answer.refuses("The plan cannot be written: data", "found: a folder", "mend: Name a file")
+    answer.refuses("The plan cannot be written: data", "found: a folder", "fix: Name a file")

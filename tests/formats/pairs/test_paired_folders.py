@@ -200,7 +200,7 @@ def test_two_complete_label_folders_are_told(tmp_path: Path) -> None:
     assert pairs(source) == {"images/1.png": "gt/1.png", "images/2.png": "gt/2.png"}
     finding = next(f for f in source.findings if f.code == "several-label-sets")
     assert (finding.severity, finding.count) == (Severity.WARNING, 2)
-    assert "`masks: masks/{stem}.png`" in finding.mend
+    assert "`masks: masks/{stem}.png`" in finding.fix
     # ... and what it proposes works.
     assert pairs(open_source(root, settings(masks="masks/{stem}.png")))["images/1.png"] == "masks/1.png"
 

@@ -30,7 +30,7 @@ def test_each_defect_is_named_and_can_be_mended(code: str) -> None:
     assert (finding.code, finding.where, finding.files) == (code, f"a.json, {where}", ("a.png",))
     assert found in finding.found
     assert finding.expected
-    assert finding.mend
+    assert finding.fix
 
 
 def test_boxes_that_differ_by_a_pixel_are_one_object() -> None:

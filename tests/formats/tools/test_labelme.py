@@ -117,7 +117,7 @@ def test_defects_name_file_and_shape(make_tree, code: str) -> None:
     (found,) = source.findings
     assert (found.code, found.where) == (code, "a.json, shape 1")
     assert found.files == ("a.json",)
-    assert found.mend
+    assert found.fix
     assert source.read_segments(source.records[0]).areas[0] > 300  # the sound one, perhaps covered a little
 
 

@@ -57,7 +57,7 @@ def test_defects_name_file_and_object(make_tree, code: str) -> None:
     found = {f.code: f for f in source.findings}[code]
     assert (found.where, found.files) == ("Annotations/a.xml, object 1", ("Annotations/a.xml",))
     assert said in found.found
-    assert found.mend
+    assert found.fix
 
 
 def test_a_file_without_size_takes_that_of_the_image(make_tree) -> None:

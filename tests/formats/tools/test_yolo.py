@@ -78,7 +78,7 @@ def test_defects_name_file_and_line(make_tree, code: str) -> None:
     found = {f.code: f for f in opened(make_tree, f"{BOX}\n{line}\n").findings}[code]
     assert (found.where, found.files) == ("labels/train/a.txt, line 2", ("labels/train/a.txt",))
     assert said in found.found
-    assert found.mend
+    assert found.fix
 
 
 def test_a_polygon_of_an_odd_number(make_tree) -> None:

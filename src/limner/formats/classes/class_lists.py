@@ -240,7 +240,7 @@ def _contradiction(path: PurePosixPath, first: Record, second: Record) -> DataEr
             where=str(path),
             found=f"{first.labels[0].name} and {second.labels[0].name}",
             expected="each image once",
-            mend="Take it out of one of them.",
+            fix="Take it out of one of them.",
         )
     )
 
@@ -265,10 +265,10 @@ def _unclear(lines: Sequence[str]) -> list[Finding]:
     )
 
 
-def _left_out(code: str, lines: Sequence[str], said: str, expected: str, mend: str) -> list[Finding]:
+def _left_out(code: str, lines: Sequence[str], said: str, expected: str, fix: str) -> list[Finding]:
     if not lines:
         return []
     lists = Counter(line.partition(":")[0] for line in lines)
     found = f"{len(lines)} lines of {', '.join(lists)} {said}; they are left out."
     files = tuple(lines[:MOST_FILES])
-    return [Finding(code, Severity.WARNING, lines[0], found, expected, mend, files=files, count=len(lines))]
+    return [Finding(code, Severity.WARNING, lines[0], found, expected, fix, files=files, count=len(lines))]

@@ -83,7 +83,7 @@ def nothing_listed(root: Path, tree: FileTree, wanted: str) -> DataError:
             where=files[0] if files else root,
             found=f"{len(files)} JSON files" if files else "no JSON file",
             expected=EXPECTED,
-            mend="Export it again, or take `format` out of dataset.yaml.",
+            fix="Export it again, or take `format` out of dataset.yaml.",
         )
     )
 
@@ -237,7 +237,7 @@ def one_table(files: Sequence[CocoFile]) -> tuple[LabelClass, ...]:
                         "Two COCO files mean different classes by one id",
                         where=str(file.path),
                         found=f"category {known.values[0]} is {known.name!r} here and {other.name!r} before",
-                        mend="Number the categories alike in all files.",
+                        fix="Number the categories alike in all files.",
                     )
                 )
     if not table:

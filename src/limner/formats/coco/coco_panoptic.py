@@ -206,6 +206,6 @@ def _not_in_json(record: Record, numbers: ValueMap, unknown: list[int]) -> DataE
             where=record.labels[0],
             found=f"segment {number} (colour {color}) on {pixels} pixels{more}",
             expected=f"only the segments_info of {record.entry}",
-            mend="Export PNG and JSON together, or remove the image from the JSON.",
+            fix="Export PNG and JSON together, or remove the image from the JSON.",
         )
     )

@@ -75,7 +75,7 @@ class CocoResults:
                     where=path,
                     found=f"segment {unknown[0]}" + (f" and {len(unknown) - 1} more" if unknown[1:] else ""),
                     expected=f"only the segments_info of image {image} in {self.path}",
-                    mend="Write PNG and JSON together.",
+                    fix="Write PNG and JSON together.",
                 )
             )
         table = np.array([order[int(n)] for n in found], np.int64)
@@ -93,7 +93,7 @@ class CocoResults:
                 where=self.path,
                 found=f"no {name}",
                 expected=f"it in {folders[0]}",
-                mend="Put the PNGs into a folder of the JSON's name.",
+                fix="Put the PNGs into a folder of the JSON's name.",
             )
         )
 
@@ -115,7 +115,7 @@ class CocoResults:
                     where=f"{self.path}, image {image}",
                     found=str(error),
                     expected=f"polygons, or run lengths of height x width = {height} x {width}",
-                    mend="Scale predictions back to the image before saving them.",
+                    fix="Scale predictions back to the image before saving them.",
                 )
             ) from None
 

@@ -83,7 +83,7 @@ def read_table(path: Path) -> tuple[TableRow, ...]:
                 where=path,
                 found=", ".join(repeated[:5]),
                 expected="one line a class",
-                mend="Rename one of them, or take it out.",
+                fix="Rename one of them, or take it out.",
             )
         )
     return rows

@@ -155,7 +155,7 @@ def _named_twice(image: PurePosixPath, first: PurePosixPath, second: PurePosixPa
             where=str(image),
             found=f"{first} and {second}",
             expected="each image in one list: otherwise scores flatter the model",
-            mend="Take it out of one of them.",
+            fix="Take it out of one of them.",
         )
     )
 

@@ -36,7 +36,7 @@ def tree_findings(tree: FileTree) -> list[Finding]:
             Severity.WARNING,
             paths,
             what if len(paths) == 1 else f"{len(paths)} times {what}",
-            mend=f"{verb} {'it' if len(paths) == 1 else 'them'}.",
+            fix=f"{verb} {'it' if len(paths) == 1 else 'them'}.",
         )
         for code, paths, what, verb in rows
         if paths
@@ -68,7 +68,7 @@ def _without_mask(items: list[Item], *, labelled_splits: Collection[str | None])
                 _paths(gaps),
                 f"{_files(len(gaps), 'image')} without a mask: left out of training and scoring.",
                 expected="one mask for each image, with the same name",
-                mend="Add the masks, or take the images out.",
+                fix="Add the masks, or take the images out.",
             )
         )
     return findings
@@ -84,7 +84,7 @@ def _without_image(items: Sequence[Item]) -> list[Finding]:
             _paths(items),
             f"{_files(len(items), 'mask')} without an image: not used.",
             expected="one image for each mask, with the same name",
-            mend="Add or rename the images, or remove the masks.",
+            fix="Add or rename the images, or remove the masks.",
         )
     ]
 
@@ -101,7 +101,7 @@ def _ambiguous(ambiguous: Mapping[Item, tuple[Item, ...]]) -> list[Finding]:
             _paths(ambiguous),
             f"{_files(len(ambiguous), 'image')} with several masks: left out. {image.path} has {some}.",
             expected="one mask for each image",
-            mend="Unite the masks of an image into one file, or say which to take in dataset.yaml, such as "
+            fix="Unite the masks of an image into one file, or say which to take in dataset.yaml, such as "
             "`masks: masks/{stem}_mask.png`.",
         )
     ]
@@ -117,7 +117,7 @@ def _passed_over(items: Sequence[Item]) -> list[Finding]:
             _paths(items),
             f"{_files(len(items), 'file')} in {folders_of(items)} could be masks too and were not taken.",
             expected="one set of masks",
-            mend=_take_these(items[0]),
+            fix=_take_these(items[0]),
         )
     ]
 
@@ -132,7 +132,7 @@ def _unused(items: Sequence[Item]) -> list[Finding]:
             _paths(items),
             f"{_files(len(items), 'label file')} in {folders_of(items)} not taken: a second observer, "
             "instances, or pictures of the labels, by the names.",
-            mend=_take_these(items[0]),
+            fix=_take_these(items[0]),
         )
     ]
 
@@ -153,7 +153,7 @@ def _shared(label_of: Mapping[Item, Item]) -> list[Finding]:
             _paths(shared),
             f"{_files(len(shared), 'mask')} serving several images; {label.path} serves {users}.",
             expected="one image for each mask",
-            mend="Remove the copy of the image, or rename one of them.",
+            fix="Remove the copy of the image, or rename one of them.",
         )
     ]
 
@@ -165,10 +165,10 @@ def _finding(
     found: str,
     *,
     expected: str = "",
-    mend: str = "",
+    fix: str = "",
 ) -> Finding:
     files = tuple(path.as_posix() for path in paths[:MOST_FILES])
-    return Finding(code, severity, files[0], found, expected, mend, files=files, count=len(paths))
+    return Finding(code, severity, files[0], found, expected, fix, files=files, count=len(paths))
 
 
 def _paths(items: Iterable[Item]) -> list[PurePosixPath]:

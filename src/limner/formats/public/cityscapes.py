@@ -145,7 +145,7 @@ def draw_polygons(path: Path) -> ValueMap:
                 where=path,
                 found=f"{type(error).__name__}: {error}",
                 expected="imgWidth, imgHeight, and objects with a known label and a polygon",
-                mend="Replace it with the file of the download, or add the labelIds PNG beside it.",
+                fix="Replace it with the file of the download, or add the labelIds PNG beside it.",
             )
         ) from None
     return np.asarray(canvas)

@@ -68,7 +68,7 @@ def read_config(root: Path, config: PurePosixPath) -> LabelTable:
                 where=root / config,
                 found=f"{type(error).__name__}: {error}",
                 expected='{"labels": [{"name": ..., "color": [r, g, b], "instances": ..., "evaluate": ...}]}',
-                mend="Replace it with the one of the download.",
+                fix="Replace it with the one of the download.",
             )
         ) from None
     scored_values = {c.values[0] for c in scored}

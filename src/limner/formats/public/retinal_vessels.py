@@ -63,7 +63,7 @@ def _without_drawings(field: Path) -> DataError:
             where=field,
             found="the camera's field of view alone, as the test set is handed out",
             expected=f"a folder 1st_manual/ with {field.stem[:2]}_manual1.gif",
-            mend="Point at the training set, or at the folder that holds both.",
+            fix="Point at the training set, or at the folder that holds both.",
         )
     )
 

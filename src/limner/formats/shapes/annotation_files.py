@@ -88,7 +88,7 @@ class AnnotationFiles(ObjectSource):
                 where=others[0] if others else self.root,
                 found=f"{len(others)} {self.suffix} files of another kind",
                 expected=self.title,
-                mend="Export it again, or take `format` out of dataset.yaml.",
+                fix="Export it again, or take `format` out of dataset.yaml.",
             )
         )
 

@@ -199,7 +199,7 @@ class ObjectSource(Source):
                     "The labels are boxes, and no object has a mask",
                     where=self.root,
                     expected="polygons or masks",
-                    mend="Export the labels with masks.",
+                    fix="Export the labels with masks.",
                 )
             )
         return self._painted(record, self._shown(record))
@@ -275,7 +275,7 @@ class ObjectSource(Source):
                     where=self.root,
                     found=f"{len(things)} classes",
                     expected=f"{MAX_CLASSES - 1} or fewer",
-                    mend="Name those that matter under `classes` in dataset.yaml; the others are left out.",
+                    fix="Name those that matter under `classes` in dataset.yaml; the others are left out.",
                 )
             )
         return LabelTable((_background(free), *things), self._ignored_by_name())

@@ -135,7 +135,7 @@ def _no_words(path: Path, found: str) -> DataError:
             where=path,
             found=found,
             expected="text in UTF-8, `x1,y1,...,transcription` in each line; nothing where there is no word",
-            mend="Export it again, or save it as UTF-8.",
+            fix="Export it again, or save it as UTF-8.",
         )
     )
 

@@ -117,7 +117,7 @@ def _unreadable(path: Path, found: str) -> DataError:
             where=path,
             found=found,
             expected="JSON with `metainfo` and `data_list`, whose rows have `img_path` and `instances`",
-            mend="Convert or download it again.",
+            fix="Convert or download it again.",
         )
     )
 

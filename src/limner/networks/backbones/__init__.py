@@ -110,7 +110,7 @@ def _refuse_dilation(name: str, output_stride: int) -> None:
             describe(
                 f"The backbone {name!r} has one set of strides, which nothing can change",
                 found=f"output stride {output_stride}",
-                mend="Choose a network that takes the strides as they are, such as upernet, or a ResNet.",
+                fix="Choose a network that takes the strides as they are, such as upernet, or a ResNet.",
             )
         )
 

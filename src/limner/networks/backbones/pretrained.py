@@ -178,7 +178,7 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
                 where=where,
                 found=f"{len(missing)} parameters missing, {len(misshapen)} of another shape, first {wrong}",
                 expected=f"all {len(wanted)} parameters of the encoder",
-                mend="Name the backbone that these weights were made for.",
+                fix="Name the backbone that these weights were made for.",
             )
         )
     backbone.load_state_dict({**wanted, **weights})
@@ -208,7 +208,7 @@ def _explain(name: str, error: Exception, *, insists: bool) -> None:
             describe(
                 f"The published weights of {name} cannot be had",
                 found=f"{type(error).__name__}: {reason}",
-                mend="Connect to huggingface.co, give a weight file, or start from scratch: pretrained no.",
+                fix="Connect to huggingface.co, give a weight file, or start from scratch: pretrained no.",
             )
         ) from error
     logger.warning(

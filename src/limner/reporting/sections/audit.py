@@ -119,7 +119,7 @@ def finding_list(findings: Sequence[Finding], *, rest: str, pictures: Sequence[H
 def _finding(finding: Finding, pictures: Html | None) -> Html:
     details: list[tuple[str, Child]] = [
         ("Expected", prose(finding.expected) if finding.expected else None),
-        ("To mend", prose(finding.mend) if finding.mend else None),
+        ("To fix", prose(finding.fix) if finding.fix else None),
         ("Files", _files(finding)),
     ]
     is_named_below = bool(finding.files) and finding.where.startswith(finding.files[0])
