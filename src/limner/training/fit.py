@@ -21,7 +21,7 @@ from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_pipeline
 from limner.storage.durable_files import write_text_durably
-from limner.tasks import TASKS
+from limner.tasks import find_task
 from limner.training.accelerator import build_accelerator
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoint, Checkpoints, read_checkpoint
@@ -106,8 +106,8 @@ def fit(
             begin_with(Path(plan.network.weights), model, writes, say=watcher.say)
         if accelerator.is_main_process:
             _write_plan(run, plan)
-        task = TASKS[plan.task].from_plan(plan).to(accelerator.device)
-        learner = Learner(model, plan=plan, task=task, accelerator=accelerator, say=watcher.say)
+        criterion = find_task(plan.task).criterion(plan).to(accelerator.device)
+        learner = Learner(model, plan=plan, criterion=criterion, accelerator=accelerator, say=watcher.say)
         loop = Loop(
             learner,
             state=state,
