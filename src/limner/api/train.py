@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from limner.loading.dataset import Dataset
+    from limner.tracking.watchers import Watcher
     from limner.training.fit import FitResult
-    from limner.training.watchers import Watcher
 
 RUNS = Path("runs")
 """Where runs go that have no name of their own, below the working directory."""

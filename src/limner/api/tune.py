@@ -24,7 +24,7 @@ from limner.storage.whole_files import write_json, write_whole
 
 if TYPE_CHECKING:
     from limner.tasks import find_task
-from limner.training.watchers import Watcher
+from limner.tracking.watchers import Watcher
 
 SETUP, TRIALS, RATES = "search.json", "trials.json", "rates.json"
 """What was asked for, what was tried, and the range test; going on reads the first two."""

@@ -18,7 +18,7 @@ from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
 from limner.planning.task_choice import check_labels, check_pairing, check_start
-from limner.tasks import check_losses, find_task
+from limner.tasks import find_task
 
 
 def make_plan(
@@ -55,7 +55,6 @@ def make_plan(
     user = read_settings(settings)
     task = find_task(user.get("task", "semantic"))
     check_labels(source, task.name)
-    check_losses(user.get("loss.terms", ()))
     labels = task.labels(labels)
     fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
     _stretch_sizes(user, fingerprint)

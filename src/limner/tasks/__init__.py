@@ -1,9 +1,6 @@
 """One file a task, which says everything that is particular to it; `TASKS` is the table of contents."""
 
-from collections.abc import Iterable
-
 from limner.core.errors import UnknownNameError
-from limner.core.plan import LossTerm
 from limner.tasks.instance import InstanceTask
 from limner.tasks.panoptic import PanopticTask
 from limner.tasks.semantic import SemanticTask
@@ -23,14 +20,7 @@ def find_task(name: str) -> Task:
     return TASKS[name]
 
 
-def check_losses(terms: Iterable[LossTerm]) -> None:
-    """Refuse losses that no task is trained with.
-
-    Raises:
-        UnknownNameError: There is no such loss; the message names the nearest.
-    """
+def known_losses() -> frozenset[str]:
+    """Return the names of all losses that any task is trained with."""
     objectives = [objective for task in TASKS.values() for objective in task.objectives.values()]
-    known = {name for objective in objectives for name in objective.losses}
-    for term in terms:
-        if term.name not in known:
-            raise UnknownNameError("loss", term.name, known)
+    return frozenset(name for objective in objectives for name in objective.losses)

@@ -22,17 +22,17 @@ from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_pipeline
 from limner.storage.durable_files import write_text_durably
 from limner.tasks import find_task
+from limner.tracking.metrics_file import MetricsFile
+from limner.tracking.trackers import build_tracker
+from limner.tracking.watchers import Watcher, Watchers
 from limner.training.accelerator import build_accelerator
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoint, Checkpoints, read_checkpoint
 from limner.training.initial_weights import begin_with, begun_with
 from limner.training.learner import Learner
 from limner.training.loop import Batches, Loop, Outcome
-from limner.training.metrics_file import MetricsFile
 from limner.training.run_state import RunState
-from limner.training.trackers import build_tracker
 from limner.training.validation import Validation
-from limner.training.watchers import Watcher, Watchers
 from limner.weights.bundle import save_model
 from limner.weights.model import Model
 

@@ -15,6 +15,7 @@ from limner.core.run_folder import RunFolder
 from limner.loading.loader import BatchStream
 from limner.storage.durable_files import disk_problem
 from limner.tasks import find_task
+from limner.tracking.watchers import Moment, Watcher
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoint, Checkpoints, flatten, refuse_another_plan
 from limner.training.finite import bad_batch_path, non_finite_error, save_batch
@@ -23,7 +24,6 @@ from limner.training.learner import Learner
 from limner.training.run_state import RunState
 from limner.training.schedules import learning_rate_factor
 from limner.training.step_log import BadStep, StepLog
-from limner.training.watchers import Moment, Watcher
 from limner.weights.model import Model
 
 LOG_EVERY = 10
