@@ -33,6 +33,7 @@ class PanopticTask(Task):
     labels_of = "panoptic"
     gives = "segments"
     allowed = OBJECTS_ONLY_WHOLE
+    has_stuff = True
     large_scale_jitter = True
     shown_scores = ("pq", "sq", "rq", "pq_things", "pq_stuff")
 

@@ -67,6 +67,8 @@ class Task(ABC):
     gives: ClassVar[Target]
     """What its samples carry beside the image."""
     allowed: ClassVar[Allowed] = Allowed()
+    has_stuff: ClassVar[bool] = False
+    """Whether it treats countable things and regions of stuff differently."""
     large_scale_jitter: ClassVar[bool] = False
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as objects are."""
     shown_scores: ClassVar[tuple[str, ...]]
