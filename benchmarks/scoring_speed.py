@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.outputs import DenseLogits
-from limner.core.prediction import Prediction
+from limner.core.prediction import SemanticPrediction
 from limner.decoding.label_maps import semantic_labels
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.metrics.confusion import count_pairs, pixel_scores
@@ -88,7 +88,7 @@ def main() -> None:
         return torch.bincount(pairs, minlength=classes**2)
 
     table = LabelTable(tuple(LabelClass(f"class {i}", (i,), (i, i, i)) for i in range(classes)))
-    prediction = Prediction("scene", predicted)
+    prediction = SemanticPrediction("scene", predicted)
     scorer = SemanticScorer(table, uncertainty=True)
     outlines = SemanticScorer(table, uncertainty=True, boundaries=True)
     same = (semantic_labels(outputs, size) == plain_decode()).float().mean()

@@ -23,7 +23,7 @@ from limner.core.batch import Batch
 from limner.core.plan import Plan
 from limner.devices.machine import cpu_has_bfloat16
 from limner.devices.retained_memory import freed_memory_kept
-from limner.tasks import TASKS
+from limner.tasks import find_task
 from limner.training.learner import Learner
 from limner.weights.model import Model
 
@@ -60,7 +60,7 @@ def limner_step(plan: Plan, images: torch.Tensor, labels: torch.Tensor) -> Calla
     learner = Learner(
         Model.from_plan(plan),
         plan=plan,
-        task=TASKS["semantic"].from_plan(plan),
+        criterion=find_task("semantic").criterion(plan),
         accelerator=Accelerator(cpu=True, mixed_precision=half),
         say=print,
     )

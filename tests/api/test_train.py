@@ -14,7 +14,7 @@ from limner.api.train import next_free, resume, train
 from limner.core.errors import ConfigError, DataError, ModelError
 from limner.core.run_folder import RunFolder
 from limner.planning.plan_files import read_plan
-from limner.training.watchers import Watcher
+from limner.tracking.watchers import Watcher
 
 QUICK = {
     "network": {"name": "unet", "options": {"widths": [4, 6]}},

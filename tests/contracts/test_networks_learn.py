@@ -14,7 +14,7 @@ from limner.core.outputs import QueryMasks
 from limner.core.plan import LossPlan, LossTerm
 from limner.decoding.label_maps import semantic_labels
 from limner.networks import NETWORKS, build_network
-from limner.tasks.semantic import SemanticTask
+from limner.tasks.dense_objective import DenseCriterion
 
 NUM_CLASSES, VOID, IGNORED = 11, 11, 255
 # Small ones of each: the smallest backbone where there is a choice, narrow where the widths are.
@@ -126,7 +126,7 @@ def build(name):
     network = build_network(name, num_classes=NUM_CLASSES, **OPTIONS.get(name, {}))
     by_queries = LossPlan(terms=(LossTerm(name="segment_set", options={"num_points": 512}),))
     plan = by_queries if NETWORKS[name].output is QueryMasks else LossPlan()
-    return network, SemanticTask(plan, num_classes=NUM_CLASSES)
+    return network, DenseCriterion(plan, num_classes=NUM_CLASSES)
 
 
 def pixel_accuracy(network, batch):

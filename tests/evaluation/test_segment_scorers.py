@@ -10,10 +10,10 @@ from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
 from limner.core.sample import Sample
 from limner.core.segments import segments_of, segments_of_index
-from limner.drawing.predictions import compare_prediction
 from limner.evaluation.pictures import WorstAndBest
-from limner.evaluation.scorer import Extent, build_scorer, selection_name
+from limner.evaluation.scorer import Extent
 from limner.evaluation.write_scores import PerImageFile, scores_dict
+from limner.tasks import find_task
 
 LABELS = LabelTable(
     (
@@ -54,8 +54,10 @@ def test_scores_files_and_pictures(task: str, tmp_path) -> None:
     pytest.importorskip("pycocotools")
     labels = LABELS.things() if task == "instance" else LABELS
     prediction, sample = objects() if task == "instance" else regions()
-    scorer = build_scorer(task, labels)
-    pictures = WorstAndBest(tmp_path / "pictures", labels, rank_title=scorer.rank_title)
+    scorer = find_task(task).scorer(labels)
+    pictures = WorstAndBest(
+        tmp_path / "pictures", labels, draw=find_task(task).draw, rank_title=scorer.rank_title
+    )
     with PerImageFile(tmp_path, scorer.columns) as rows:
         scores = scorer.score(prediction, sample)
         rows.write(scores)
@@ -67,20 +69,20 @@ def test_scores_files_and_pictures(task: str, tmp_path) -> None:
     numbers = {key for key, value in found.items() if isinstance(value, float)}
     numbers |= {key for key, value in found["classes"][0].items() if isinstance(value, float)}
     assert numbers <= found["definitions"].keys()
-    assert selection_name(task, labels) in dict(scorer.compute().items())
+    assert find_task(task).main_score(labels) in dict(scorer.compute().items())
 
 
 def test_the_f1_of_an_image_counts_the_sure_ones() -> None:
     pytest.importorskip("pycocotools")
     prediction, sample = objects()
-    scores = build_scorer("instance", LABELS.things()).score(prediction, sample)
+    scores = find_task("instance").scorer(LABELS.things()).score(prediction, sample)
     # Two sure ones, one of them right; two true ones.
     assert (scores.rank, scores.precision, scores.recall) == (2 * 1 / 4, 0.5, 0.5)
 
 
 def test_an_image_without_objects_counts_what_was_found_in_it() -> None:
     prediction, _ = objects()
-    scorer = build_scorer("instance", LABELS.things())
+    scorer = find_task("instance").scorer(LABELS.things())
     nothing = Sample("a", IMAGE, segments=segments_of([], [], shape=(20, 30)))
     scores = scorer.score(prediction, nothing)
     assert (scores.num_true, scores.num_found, scores.f1) == (0, 2, 0)
@@ -88,7 +90,7 @@ def test_an_image_without_objects_counts_what_was_found_in_it() -> None:
 
 def test_panoptic_scores_of_things_and_stuff() -> None:
     prediction, sample = regions()
-    found = dict(build_scorer("panoptic", LABELS).score(prediction, sample).__dict__)
+    found = dict(find_task("panoptic").scorer(LABELS).score(prediction, sample).__dict__)
     quality = found["quality"]
     assert quality.mean("pq", things=False) == 1
     assert quality.mean("pq", things=True) == 0
@@ -98,7 +100,7 @@ def test_panoptic_scores_of_things_and_stuff() -> None:
 @pytest.mark.parametrize("option", ["boundaries", "thresholds"])
 def test_what_is_of_label_maps_is_refused(task: str, option: str) -> None:
     with pytest.raises(ConfigError, match=f"--{option} measures the label maps.*{task}"):
-        build_scorer(task, LABELS.things(), Extent(**{option: True}))
+        find_task(task).scorer(LABELS.things(), Extent(**{option: True}))
 
 
 def drawn(task: str, number: int) -> tuple:
@@ -131,7 +133,7 @@ def drawn(task: str, number: int) -> tuple:
 @settings(max_examples=2, deadline=None, phases=[Phase.generate])
 def test_however_images_are_shared_among_workers_the_scores_are_the_same(task, shares, order) -> None:
     pytest.importorskip("pycocotools")
-    whole, one, other = (build_scorer(task, LABELS, Extent(uncertainty=True)) for _ in range(3))
+    whole, one, other = (find_task(task).scorer(LABELS, Extent(uncertainty=True)) for _ in range(3))
     for number in range(7):
         whole.score(*drawn(task, number))
     for number in order:
@@ -155,7 +157,7 @@ def test_however_images_are_shared_among_workers_the_scores_are_the_same(task, s
 def test_permuting_the_classes_permutes_their_scores(task) -> None:
     pytest.importorskip("pycocotools")
     turned = LabelTable(LABELS.classes[::-1])
-    scorers = build_scorer(task, LABELS), build_scorer(task, turned)
+    scorers = find_task(task).scorer(LABELS), find_task(task).scorer(turned)
     for number in range(4):
         prediction, sample = drawn(task, number)
         scorers[0].score(prediction, sample)
@@ -171,7 +173,7 @@ def test_permuting_the_classes_permutes_their_scores(task) -> None:
 
 def test_f1_by_iou_the_histogram_and_the_count_agree() -> None:
     pytest.importorskip("pycocotools")
-    scorer = build_scorer("instance", LABELS)
+    scorer = find_task("instance").scorer(LABELS)
     for number in range(6):
         scorer.score(*drawn("instance", number))
     found = scores_dict(scorer.compute(), split="val")
@@ -187,7 +189,7 @@ def test_finds_in_a_crowd_are_not_counted_as_wrong() -> None:
     truth = segments_of([box(0, 0, 5, 5), box(8, 8, 20, 30)], [1, 1], [False, True], shape=(20, 30))
     masks = np.array([box(0, 0, 5, 5), box(10, 10, 14, 14)])
     found = SegmentPrediction("a", masks, np.ones(2, np.int64), np.array([0.9, 0.8], np.float32))
-    scores = build_scorer("instance", LABELS).score(found, Sample("a", IMAGE, segments=truth))
+    scores = find_task("instance").scorer(LABELS).score(found, Sample("a", IMAGE, segments=truth))
     assert (scores.f1, scores.precision, scores.num_true, scores.num_found) == (1, 1, 1, 1)
 
 
@@ -195,6 +197,6 @@ def test_finds_in_a_crowd_are_not_counted_as_wrong() -> None:
 def test_a_picture_without_truth_has_two_panels_instead_of_four(task: str) -> None:
     labels = LABELS.things() if task == "instance" else LABELS
     prediction, sample = objects() if task == "instance" else regions()
-    four = compare_prediction(sample.image, prediction, labels, truth=sample)
-    two = compare_prediction(sample.image, prediction, labels)
+    four = find_task(task).draw(sample.image, prediction, labels, truth=sample)
+    two = find_task(task).draw(sample.image, prediction, labels)
     assert two.shape[1] < 0.6 * four.shape[1]

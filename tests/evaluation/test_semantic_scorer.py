@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelClass, LabelTable
-from limner.core.prediction import Prediction
+from limner.core.prediction import SemanticPrediction
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.evaluation.semantic_scores import foreground_index
 
@@ -22,8 +22,8 @@ def row(*values):
 
 def test_scores_are_pooled_over_images_and_each_image_has_its_own():
     scorer = SemanticScorer(labels("background", "cell"))
-    one = scorer.update(Prediction("one", row(1, 1, 0, 0)), row(1, 0, 0, 0))
-    two = scorer.update(Prediction("two", row(0, 0, 0, 1)), row(1, 1, 1, 1))
+    one = scorer.update(SemanticPrediction("one", row(1, 1, 0, 0)), row(1, 0, 0, 0))
+    two = scorer.update(SemanticPrediction("two", row(0, 0, 0, 1)), row(1, 1, 1, 1))
     # Image one: TP 1, FP 1, so Dice 2 / 3. Image two: TP 1, FN 3, so Dice 2 / 5.
     assert one.foreground_dice == pytest.approx(2 / 3) and one.name == "one"
     assert two.foreground_dice == pytest.approx(2 / 5)
@@ -40,14 +40,14 @@ def test_scores_are_pooled_over_images_and_each_image_has_its_own():
 
 def test_foreground_dice_leaves_out_the_class_named_background_wherever_it_stands():
     scorer = SemanticScorer(labels("a", "Background", "b"))
-    scores = scorer.update(Prediction("x", row(0, 1, 1, 2, 2)), row(0, 1, 2, 2, 2))
+    scores = scorer.update(SemanticPrediction("x", row(0, 1, 1, 2, 2)), row(0, 1, 2, 2, 2))
     # a and b pooled: TP 1 + 2, FP 0, FN 1: 6 / 7
     assert scores.foreground_dice == pytest.approx(6 / 7)
 
 
 def test_an_image_of_background_alone_has_no_foreground_score():
     scorer = SemanticScorer(labels("background", "cell"))
-    empty = scorer.update(Prediction("x", row(0, 0)), row(0, 255))
+    empty = scorer.update(SemanticPrediction("x", row(0, 0)), row(0, 255))
     assert math.isnan(empty.foreground_dice)
     assert empty.pixel.mean_iou == 1 and empty.pixel.num_absent == 1
 
@@ -58,7 +58,7 @@ def test_merge_equals_one_scorer():
     whole, one, other = (SemanticScorer(labels("background", "a", "b")) for _ in range(3))
     for number, (truth, predicted) in enumerate(pairs):
         for scorer in (whole, one if number < 2 else other):
-            scorer.update(Prediction("x", predicted), truth)
+            scorer.update(SemanticPrediction("x", predicted), truth)
     one.merge(other)
     assert dict(one.compute().items()) == dict(whole.compute().items())
     assert one.compute().num_images == 4
@@ -67,7 +67,7 @@ def test_merge_equals_one_scorer():
 def drawn(number, num_classes=3):
     truth, predicted = np.random.default_rng(number).integers(0, num_classes, (2, 12, 15)).astype(np.uint8)
     sure = np.random.default_rng(number).random(truth.shape).astype(np.float32)
-    return Prediction(str(number), predicted, np.stack([1 - sure, sure])), truth
+    return SemanticPrediction(str(number), predicted, np.stack([1 - sure, sure])), truth
 
 
 @given(st.lists(st.booleans(), min_size=6, max_size=6), st.permutations(range(6)))
@@ -99,7 +99,7 @@ def test_naming_the_classes_otherwise_changes_no_score(order):
     for number in range(3):
         prediction, truth = drawn(number)
         straight.update(prediction, truth)
-        renamed.update(Prediction(prediction.name, lookup[prediction.semantic]), lookup[truth])
+        renamed.update(SemanticPrediction(prediction.name, lookup[prediction.semantic]), lookup[truth])
     one, other = dict(straight.compute().items()), dict(renamed.compute().items())
     assert one.keys() == other.keys()
     for name, value in one.items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from limner.core.labels import LabelClass, LabelTable
-from limner.core.prediction import Prediction
+from limner.core.prediction import SemanticPrediction
 from limner.evaluation.scores_file import scores_file, scores_schema
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.evaluation.write_scores import PerImageFile, Skipped, scores_dict, write_scores
@@ -24,7 +24,7 @@ def row(*values):
 
 def scorer():
     made = SemanticScorer(LABELS)
-    made.update(Prediction("x", row(0, 1, 1, 0)), row(0, 1, 0, 255))
+    made.update(SemanticPrediction("x", row(0, 1, 1, 0)), row(0, 1, 0, 255))
     return made
 
 
@@ -59,7 +59,9 @@ def detailed(num_images):
     for number in range(num_images):
         truth = np.kron(draw.integers(0, 2, (4, 5)), np.ones((6, 6))).astype(np.uint8)
         sure = np.clip(draw.normal(0.3 + 0.4 * truth, 0.2), 0, 1).astype(np.float32)
-        prediction = Prediction(str(number), (sure >= 0.5).astype(np.uint8), np.stack([1 - sure, sure]))
+        prediction = SemanticPrediction(
+            str(number), (sure >= 0.5).astype(np.uint8), np.stack([1 - sure, sure])
+        )
         made.update(prediction, truth)
     return made.compute()
 
@@ -112,8 +114,8 @@ def test_the_schema_in_the_docs_is_the_schema():
 def test_per_image_csv_is_written_as_images_come(tmp_path):
     made = SemanticScorer(LABELS)
     with PerImageFile(tmp_path, made.columns) as rows:
-        rows.write(made.update(Prediction("x, y", row(0, 1, 1, 0)), row(0, 1, 0, 255)))
-        rows.write(made.update(Prediction("empty", row(0, 0)), row(0, 0)))
+        rows.write(made.update(SemanticPrediction("x, y", row(0, 1, 1, 0)), row(0, 1, 0, 255)))
+        rows.write(made.update(SemanticPrediction("empty", row(0, 0)), row(0, 0)))
     found = list(csv.DictReader(rows.path.open(encoding="utf-8", newline="")))
     assert list(found[0]) == [
         "name",

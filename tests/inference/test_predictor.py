@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from limner.core.errors import ConfigError, DataError
 from limner.core.plan import InferencePlan
-from limner.inference import predictor as module
+from limner.inference import image_runs as module
 from limner.inference.predictor import Predictor
 
 
@@ -152,7 +152,7 @@ def test_memory_that_runs_out_is_a_message(tiny_model, monkeypatch, error):
     def run_out(*_):
         raise error
 
-    monkeypatch.setattr(model, "_predict", run_out)
+    monkeypatch.setattr(model.model, "forward", run_out)
     with pytest.raises(DataError, match=r"(?s)does not fit.*40 x 40.*--window"):
         model.predict(image(40, 40))
 
@@ -163,7 +163,7 @@ def test_an_error_of_the_network_is_not_hidden(tiny_model, monkeypatch):
     def fail(*_):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(model, "_predict", fail)
+    monkeypatch.setattr(model.model, "forward", fail)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         model.predict(image(40, 40))
 

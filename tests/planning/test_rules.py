@@ -11,10 +11,10 @@ from limner.core.plan import LossTerm
 from limner.devices.machine import Machine, Memory
 from limner.planning.cost import Cost
 from limner.planning.decisions import YOU_SET_IT, Decision, decide
-from limner.planning.presets import PRESETS, find_preset
 from limner.planning.rules import RULES
 from limner.planning.rules.input import fit_crop
 from limner.planning.settings import settable_fields
+from limner.tasks.presets import PRESETS, find_preset
 
 GIB = 2**30
 

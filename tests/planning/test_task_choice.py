@@ -16,8 +16,9 @@ class BoxSet:
 
 
 def test_every_network_goes_with_its_tasks():
-    for name, entry in NETWORKS.items():
-        for task in entry.tasks:
+    for name in NETWORKS:
+        finds_objects = name in {"maskformer", "mask2former", "eomt"}
+        for task in ("semantic", "instance", "panoptic") if finds_objects else ("semantic",):
             check_pairing(name, task)
 
 

@@ -20,13 +20,12 @@ from limner.core.sample import Sample
 from limner.core.segments import segments_of
 from limner.decoding.label_maps import semantic_labels
 from limner.decoding.query_masks import find_objects, find_segments
-from limner.evaluation.scorer import build_scorer
 from limner.images.masks import read_values
 from limner.images.read_image import read_image
 from limner.layers.training_progress import tell_progress
 from limner.loading.collate import collate
 from limner.networks import build_network
-from limner.tasks import TASKS
+from limner.tasks import find_task
 
 pytestmark = pytest.mark.long
 
@@ -72,7 +71,7 @@ def learn_by_heart(name: str, task: str, labels: LabelTable, batch: Batch, *, st
     torch.manual_seed(0)
     network = build_network(name, num_classes=labels.num_classes, pretrained="no", **SMALL[name])
     term = LossTerm(name="segment_set", options={"num_points": 512})
-    loss_of = TASKS[task](LossPlan(terms=(term,)), num_classes=labels.num_classes)
+    loss_of = find_task(task).build_criterion(LossPlan(terms=(term,)), num_classes=labels.num_classes)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
     images = batch.images.float() / 64 - 1
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
@@ -95,7 +94,7 @@ def test_objects_are_learned_by_heart(name: str, steps: int) -> None:
     labels = TABLE.things()
     samples = nuclei(labels)
     outputs = learn_by_heart(name, "instance", labels, collate(samples), steps=steps)
-    scorer = build_scorer("instance", labels)
+    scorer = find_task("instance").scorer(labels)
     for index, sample in enumerate(samples):
         scorer.score(find_objects(outputs, SIZE, name=sample.name, image=index), sample)
     assert dict(scorer.compute().items())["ap50"] > 0.9
@@ -104,7 +103,7 @@ def test_objects_are_learned_by_heart(name: str, steps: int) -> None:
 def test_panoptic_segments_are_learned_by_heart() -> None:
     samples = nuclei(TABLE)
     outputs = learn_by_heart("mask2former", "panoptic", TABLE, collate(samples), steps=130)
-    scorer = build_scorer("panoptic", TABLE)
+    scorer = find_task("panoptic").scorer(TABLE)
     things = TABLE.is_thing.tolist()
     for index, sample in enumerate(samples):
         scorer.score(find_segments(outputs, SIZE, is_thing=things, name=sample.name, image=index), sample)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from limner.core.errors import TrainingError
 from limner.devices.memory import more_parts
-from limner.training.watchers import Watcher
+from limner.tracking.watchers import Watcher
 
 
 @given(batch_size=st.integers(1, 200), data=st.data())

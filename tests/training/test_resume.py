@@ -11,8 +11,8 @@ from limner.core.config import merge, parse_assignment
 from limner.core.errors import ConfigError, ModelError
 from limner.core.run_folder import RunFolder
 from limner.networks import build_network
+from limner.tracking.watchers import Watcher
 from limner.training.checkpoints import Checkpoints
-from limner.training.watchers import Watcher
 
 EVERYTHING = (
     "train.accumulate=2",

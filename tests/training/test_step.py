@@ -6,8 +6,8 @@ from torch import nn
 from limner.core.batch import Batch
 from limner.core.outputs import DenseLogits, QueryMasks
 from limner.core.plan import LossPlan
-from limner.tasks.semantic import SemanticTask
-from limner.tasks.task import LossValue
+from limner.tasks.dense_objective import DenseCriterion
+from limner.tasks.objective import LossValue
 from limner.training.accelerator import build_accelerator
 from limner.training.step import compute_gradients, split_batch
 
@@ -60,7 +60,7 @@ class Spy:
 def test_layers_that_share_features_share_them_in_full_precision_too():
     spy = Spy()
     accelerator = build_accelerator("cpu", precision="bfloat16")
-    compute_gradients(Queries(), a_batch(), task=spy, accelerator=accelerator)
+    compute_gradients(Queries(), a_batch(), criterion=spy, accelerator=accelerator)
     assert spy.seen.features.dtype == torch.float32
     assert spy.seen.auxiliary[0].features is spy.seen.features
 
@@ -74,7 +74,7 @@ def test_parts_add_up_to_the_gradient_of_the_whole_batch(accelerator, parts):
         result = compute_gradients(
             model,
             a_batch(),
-            task=SemanticTask(LossPlan(), num_classes=2),
+            criterion=DenseCriterion(LossPlan(), num_classes=2),
             accelerator=accelerator,
             parts=number,
         )
@@ -87,12 +87,12 @@ def test_parts_add_up_to_the_gradient_of_the_whole_batch(accelerator, parts):
 def test_clipping_scales_the_whole_gradient(accelerator):
     torch.manual_seed(0)
     model = Linear()
-    task = SemanticTask(LossPlan(), num_classes=2)
-    before = compute_gradients(model, a_batch(), task=task, accelerator=accelerator)
+    task = DenseCriterion(LossPlan(), num_classes=2)
+    before = compute_gradients(model, a_batch(), criterion=task, accelerator=accelerator)
     whole = torch.cat([p.grad.flatten() for p in model.parameters()])
     assert torch.allclose(before.gradient_norm, whole.norm())
     model.zero_grad()
-    after = compute_gradients(model, a_batch(), task=task, accelerator=accelerator, clip=0.5)
+    after = compute_gradients(model, a_batch(), criterion=task, accelerator=accelerator, clip=0.5)
     clipped = torch.cat([p.grad.flatten() for p in model.parameters()])
     assert torch.allclose(after.gradient_norm, whole.norm())  # what is logged is the norm before
     assert torch.allclose(clipped, whole * 0.5 / whole.norm(), rtol=1e-4)
@@ -101,14 +101,14 @@ def test_clipping_scales_the_whole_gradient(accelerator):
 def test_losses_are_computed_in_float32_under_bfloat16():
     seen = []
 
-    class Spy(SemanticTask):
+    class Spy(DenseCriterion):
         def loss(self, outputs, batch):
             seen.append(outputs.logits.dtype)
             return super().loss(outputs, batch)
 
     accelerator = build_accelerator("cpu", precision="bfloat16")
     model = Linear()
-    compute_gradients(model, a_batch(), task=Spy(LossPlan(), num_classes=2), accelerator=accelerator)
+    compute_gradients(model, a_batch(), criterion=Spy(LossPlan(), num_classes=2), accelerator=accelerator)
     assert seen == [torch.float32]
     assert model.conv.weight.grad.dtype == torch.float32
 

@@ -24,8 +24,8 @@ from limner.core.sample import Record
 from limner.formats.source import Source
 from limner.layers.training_progress import FollowsTraining
 from limner.loading.dataset import Dataset
+from limner.tracking.watchers import Moment, Watcher
 from limner.training.fit import FitResult, fit
-from limner.training.watchers import Moment, Watcher
 
 SIZE = 40
 

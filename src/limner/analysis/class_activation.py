@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from limner.core.errors import ConfigError, UnknownNameError
-from limner.core.outputs import DenseLogits, Outputs, QueryMasks, resize_logits
+from limner.core.outputs import DenseLogits, PixelOutputs, QueryMasks, resize_logits
 from limner.core.prediction import SURE
 
 Heat = npt.NDArray[np.float32]
@@ -115,7 +115,7 @@ def activation_maps(
     hook = modules[layer].register_forward_hook(keep)
     try:
         with torch.enable_grad():
-            outputs: Outputs = network(images)
+            outputs: PixelOutputs = network(images)
             is_set = isinstance(outputs, QueryMasks)
             scores = _pixel_scores(outputs, images.shape[2:])
             pixels = _target(scores, class_index, target, least=SURE if is_set else None)
@@ -127,7 +127,7 @@ def activation_maps(
     return {name: scaled_heat(way(activation, gradient[0].float()), size) for name, way in METHODS.items()}
 
 
-def _pixel_scores(outputs: Outputs, size: Sequence[int]) -> torch.Tensor:
+def _pixel_scores(outputs: PixelOutputs, size: Sequence[int]) -> torch.Tensor:
     """Return (K, H, W) scores of the classes; of a set of masks, those that cover a pixel added up."""
     if isinstance(outputs, DenseLogits):
         return resize_logits(outputs.logits.float(), size)[0]

@@ -20,7 +20,7 @@ from limner.evaluation.write_scores import SCORES
 from limner.reporting.network_comparison_page import write_comparison
 
 if TYPE_CHECKING:
-    from limner.training.watchers import Watcher
+    from limner.tracking.watchers import Watcher
 
 SETUP = "comparison.json"
 """What was asked for, beside the runs: going on with something else would compare unlike things."""

@@ -11,7 +11,7 @@ from limner.core.run_folder import RunFolder
 from limner.example import NUCLEI
 
 if TYPE_CHECKING:
-    from limner.training.watchers import Watcher
+    from limner.tracking.watchers import Watcher
 
 NUM_PICTURES = 4
 """Validation images that the demo also predicts, as a user would predict new ones."""

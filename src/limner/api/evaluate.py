@@ -15,7 +15,7 @@ from limner.api.truth import labels_for
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.labels import LabelTable
 from limner.core.plan import InferencePlan
-from limner.core.prediction import AnyPrediction
+from limner.core.prediction import Prediction
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
@@ -23,7 +23,7 @@ from limner.devices.device import peak_bytes
 from limner.evaluation.pictures import WorstAndBest, write_matrix
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
-from limner.evaluation.scorer import Extent, Scorer, Scores, build_scorer
+from limner.evaluation.scorer import Extent, Scorer, Scores
 from limner.evaluation.semantic_scores import SemanticScores
 from limner.evaluation.write_scores import PICTURES, PerImageFile, Skipped, write_scores, write_speed
 from limner.formats import open_source
@@ -31,14 +31,16 @@ from limner.formats.coco.coco_results import read_results
 from limner.formats.source import Source
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
-from limner.loading.dataset import Dataset, targets_of
+from limner.loading.dataset import Dataset
 from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
+from limner.tasks import find_task
+from limner.tasks.task import Task
 
 if TYPE_CHECKING:
     from torch import nn
 
-Predict = Callable[[Sample], AnyPrediction]
+Predict = Callable[[Sample], Prediction]
 """A model, or the files that another program wrote."""
 
 NUM_PICTURES = 12
@@ -133,12 +135,10 @@ def evaluate(
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
-    task = predictor.plan.task
-    scorer = build_scorer(task, labels, extent)
-    dataset = Dataset(source, records, labels, gives=targets_of(task), cache=None)
     seconds: deque[float] = deque(maxlen=TIMED_IMAGES)
     predict = partial(_predict, predictor, probabilities=thresholds, seconds=seconds)
-    result = _measure(predict, scorer, dataset, split=name, out=Path(out).expanduser(), track=track)
+    measurement = _Measurement(predictor.task, source, records, labels, extent)
+    result = measurement.run(predict, split=name, out=Path(out).expanduser(), track=track)
     device = str(predictor.device)
     write_speed(result.out, seconds, device=device, peak_bytes=peak_bytes(predictor.device))
     return result
@@ -167,19 +167,16 @@ def _evaluate_files(
     name = _foreign_name(source.root, split)
     file = results_file(given)
     predict: Predict
-    task: str
     out = Path("evaluation") / name if out is None else Path(out).expanduser()
     if file is None:
-        task, predict = "semantic", PredictedMasks(given, labels).predict
+        task, predict = find_task("semantic"), PredictedMasks(given, labels).predict
     else:
         results = read_results(file)
-        task = results.kind
-        check_labels(source, task)
-        labels = labels.things() if task == "instance" else labels
+        check_labels(source, results.kind)
+        task = find_task(results.kind)
+        labels = task.labels(labels)
         predict = PredictedObjects(results, labels, records).predict
-    scorer = build_scorer(task, labels, extent)
-    dataset = Dataset(source, records, labels, gives=targets_of(task), cache=None)
-    return _measure(predict, scorer, dataset, split=name, out=out, track=track)
+    return _Measurement(task, source, records, labels, extent).run(predict, split=name, out=out, track=track)
 
 
 def _settled_labels(data: str, track: Track) -> LabelTable:
@@ -191,40 +188,57 @@ def _settled_labels(data: str, track: Track) -> LabelTable:
 
 def _predict(
     predictor: Predictor, sample: Sample, *, probabilities: bool, seconds: deque[float]
-) -> AnyPrediction:
+) -> Prediction:
     """Predict, and note how long it took; memory does not grow with the images."""
     began = time.perf_counter()
-    prediction = predictor.predict(sample.image, name=sample.name, probabilities=probabilities)
+    found: Prediction = predictor.predict(sample.image, name=sample.name, probabilities=probabilities)
     seconds.append(time.perf_counter() - began)
-    return prediction
+    return found
 
 
-def _measure(
-    predict: Predict, scorer: Scorer, dataset: Dataset, *, split: str, out: Path, track: Track
-) -> EvaluateResult:
-    """Score every image of a dataset and write scores.json, per_image.csv and pictures/ as they come.
+@dataclass(frozen=True)
+class _Measurement:
+    """Predictions of one task against the labels of some images."""
 
-    Raises:
-        DataError: Not one image could be scored.
-    """
-    labels = dataset.labels
-    make_output_folder(out)
-    pictures = WorstAndBest(out / PICTURES, labels, rank_title=scorer.rank_title, count=NUM_PICTURES)
-    skipped: list[Skipped] = []
-    samples = read_ahead(range(len(dataset)), dataset.__getitem__)
-    with PerImageFile(out, scorer.columns) as rows:
-        for index, sample in track(samples, "Evaluating", len(dataset)):
-            try:
-                _measure_one(predict, sample(), scorer, rows, pictures)
-            except DataError as error:
-                skipped.append(Skipped(dataset.records[index].name, str(error)))
-    if scorer.num_images == 0:
-        raise DataError(f"Not one of {len(dataset)} images could be scored. The first:\n{skipped[0].reason}")
-    scores = scorer.compute()
-    write_scores(out, scores, split=split, skipped=skipped)
-    if isinstance(scores, SemanticScores):
-        write_matrix(out, scores, split=split)
-    return EvaluateResult(out, split, scores, tuple(skipped), pictures.finish())
+    task: Task
+    source: Source
+    records: Sequence[Record]
+    labels: LabelTable
+    extent: Extent
+
+    def run(self, predict: Predict, *, split: str, out: Path, track: Track) -> EvaluateResult:
+        """Score every image and write scores.json, per_image.csv and pictures/ as they come.
+
+        Raises:
+            ConfigError: The task has no scores of the extent asked for.
+            DataError: Not one image could be scored.
+        """
+        scorer = self.task.scorer(self.labels, self.extent)
+        dataset = Dataset(self.source, self.records, self.labels, gives=self.task.gives, cache=None)
+        make_output_folder(out)
+        pictures = WorstAndBest(
+            out / PICTURES,
+            self.labels,
+            draw=self.task.draw,
+            rank_title=scorer.rank_title,
+            count=NUM_PICTURES,
+        )
+        skipped: list[Skipped] = []
+        samples = read_ahead(range(len(dataset)), dataset.__getitem__)
+        with PerImageFile(out, scorer.columns) as rows:
+            for index, sample in track(samples, "Evaluating", len(dataset)):
+                try:
+                    _measure_one(predict, sample(), scorer, rows, pictures)
+                except DataError as error:
+                    skipped.append(Skipped(dataset.records[index].name, str(error)))
+        if scorer.num_images == 0:
+            first = skipped[0].reason
+            raise DataError(f"Not one of {len(dataset)} images could be scored. The first:\n{first}")
+        scores = scorer.compute()
+        write_scores(out, scores, split=split, skipped=skipped)
+        if isinstance(scores, SemanticScores):
+            write_matrix(out, scores, split=split)
+        return EvaluateResult(out, split, scores, tuple(skipped), pictures.finish())
 
 
 def _measure_one(

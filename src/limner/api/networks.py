@@ -14,6 +14,7 @@ from limner.core.errors import UnknownNameError
 from limner.core.progress import Track, silent
 from limner.layers.training_progress import tell_progress
 from limner.networks import NETWORKS, NetworkEntry, build_network
+from limner.tasks import TASKS
 
 NUM_CLASSES = 19
 """Classes that parameters are stated for, those of Cityscapes."""
@@ -104,7 +105,7 @@ def _row(name: str, entry: NetworkEntry, variant: str, options: dict[str, Any], 
         url=entry.url,
         code=entry.code,
         licence=entry.licence,
-        tasks=entry.tasks,
+        tasks=tuple(name for name, task in TASKS.items() if task.accepts(entry.output)),
         spatial_dims=entry.spatial_dims,
         pretrained=entry.pretrained,
         good_for=entry.good_for,

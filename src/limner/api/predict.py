@@ -1,36 +1,21 @@
 """`limner.predict`: images into masks in the original label values, overlays and probabilities."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from limner.api.load import load
 from limner.api.output_folder import cannot_write, make_output_folder
 from limner.api.truth import Truth
 from limner.core.config import parse_config
 from limner.core.errors import DataError
-from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.plan import InferencePlan, ResizePlan
-from limner.core.prediction import SURE, AnyPrediction, Prediction, SegmentPrediction
 from limner.core.progress import Track, silent
-from limner.core.sample import Image
-from limner.drawing.colors import overlay as draw_overlay
-from limner.drawing.display import RGBImage, display_image
-from limner.drawing.png import encode_png
-from limner.drawing.predictions import compare_prediction
-from limner.drawing.segment_colors import segment_overlay
-from limner.formats.coco.coco_writing import CocoPredictions
-from limner.images.masks import write_values
 from limner.images.read_image import read_image
-from limner.inference.image_paths import ImagePath, list_images
+from limner.inference.image_paths import list_images
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
-
-MASKS, OVERLAYS, PROBABILITIES, COMPARISONS = "masks", "overlays", "probabilities", "comparisons"
-INSTANCES, PANOPTIC = "instances", "panoptic"
+from limner.tasks.prediction_folder import COMPARISONS, PredictionFolder
 
 
 @dataclass(frozen=True)
@@ -56,15 +41,6 @@ class PredictResult:
     masks: tuple[Path, ...]
     failures: tuple[Failure, ...]
     json: Path | None = None
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """What is written for each image, and where."""
-
-    out: Path
-    overlay: bool
-    probabilities: bool
 
 
 def predict(
@@ -116,12 +92,13 @@ def predict(
     else:
         predictor = load(model, device=device, precision=precision, settings=settings)
     truth = None if compare is None else Truth(compare, predictor)
-    wanted = _Wanted(Path(out).expanduser(), overlay, probabilities)
-    make_output_folder(wanted.out)
+    task, labels = predictor.task, predictor.labels
+    folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities)
+    make_output_folder(folder.root)
     masks: list[Path] = []
     failures: list[Failure] = []
     read = read_ahead(images, lambda image: read_image(image.path))
-    with _json_of(wanted, predictor) as rows:
+    with task.writer(folder, labels) as writer:
         for item, array in track(read, "Predicting", len(images)):
             try:
                 image = array()
@@ -131,15 +108,14 @@ def predict(
                 failures.append(Failure(item.path, str(error)))
                 continue
             try:
-                masks.append(_write(wanted, item, image, prediction, predictor.labels, rows))
+                file_name = str(item.path)
+                masks.append(writer.write(prediction, image, output=item.output, file_name=file_name))
                 if truth is not None:
-                    drawn = compare_prediction(
-                        image, prediction, predictor.labels, truth=true, title=item.path.name
-                    )
-                    _write_picture(wanted.out / COMPARISONS, item, drawn)
+                    drawn = task.draw(image, prediction, labels, truth=true, title=item.path.name)
+                    folder.write_picture(COMPARISONS, item.output, drawn)
             except OSError as error:
-                raise cannot_write(wanted.out, error) from error
-    return PredictResult(wanted.out, tuple(masks), tuple(failures), rows.path if rows else None)
+                raise cannot_write(folder.root, error) from error
+    return PredictResult(folder.root, tuple(masks), tuple(failures), writer.path)
 
 
 def inference_settings(
@@ -159,65 +135,3 @@ def inference_settings(
     changes = {"window": window, "overlap": overlap, "flips": flips, "scales": scales, "resize": resize}
     values = plan.model_dump() | {key: value for key, value in changes.items() if value is not None}
     return parse_config(InferencePlan, values, where="the command")
-
-
-def _json_of(wanted: _Wanted, predictor: Predictor) -> AbstractContextManager[CocoPredictions | None]:
-    """Return the JSON file that the model's task writes, or nothing to write."""
-    names = {"instance": INSTANCES, "panoptic": PANOPTIC}
-    if predictor.plan.task not in names:
-        return nullcontext()
-    return CocoPredictions(wanted.out / f"{names[predictor.plan.task]}.json", predictor.labels)
-
-
-def _write(
-    wanted: _Wanted,
-    item: ImagePath,
-    image: Image,
-    prediction: AnyPrediction,
-    labels: LabelTable,
-    rows: CocoPredictions | None,
-) -> Path:
-    """Write all that is wanted of one image; return the index mask's path."""
-    if isinstance(prediction, Prediction):
-        return _write_classes(wanted, item, image, prediction, labels)
-    assert rows is not None, "objects and segments go to a JSON file"
-    if isinstance(prediction, SegmentPrediction):
-        shown = prediction.segments(SURE)
-        rows.add(prediction, file_name=str(item.path))
-        mask = _place(wanted.out / INSTANCES, f"{item.output}.png")
-        write_values(mask, shown.flat())
-    else:
-        shown = prediction.segments()
-        png = _place(wanted.out / PANOPTIC, f"{item.output}.png")
-        rows.add_panoptic(prediction, file_name=str(item.path), png=png)
-        mask = _place(wanted.out / MASKS, f"{item.output}.png")
-        write_values(mask, labels.decode(prediction.semantic(nothing=IGNORE_INDEX)), labels.encoding)
-    if wanted.overlay:
-        drawn = segment_overlay(display_image(image), shown, labels)
-        _write_picture(wanted.out / OVERLAYS, item, drawn)
-    return mask
-
-
-def _write_classes(
-    wanted: _Wanted, item: ImagePath, image: Image, prediction: Prediction, labels: LabelTable
-) -> Path:
-    mask = _place(wanted.out / MASKS, f"{item.output}.png")
-    write_values(mask, labels.decode(prediction.semantic), labels.encoding)
-    if wanted.overlay:
-        drawn = draw_overlay(display_image(image), prediction.semantic, labels)
-        _write_picture(wanted.out / OVERLAYS, item, drawn)
-    if wanted.probabilities:
-        assert prediction.probabilities is not None
-        path = _place(wanted.out / PROBABILITIES, f"{item.output}.npy")
-        np.save(path, prediction.probabilities.astype(np.float16))
-    return mask
-
-
-def _write_picture(folder: Path, item: ImagePath, picture: RGBImage) -> None:
-    _place(folder, f"{item.output}.png").write_bytes(encode_png(picture))
-
-
-def _place(folder: Path, name: str) -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path

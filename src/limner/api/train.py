@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from limner.loading.dataset import Dataset
+    from limner.tracking.watchers import Watcher
     from limner.training.fit import FitResult
-    from limner.training.watchers import Watcher
 
 RUNS = Path("runs")
 """Where runs go that have no name of their own, below the working directory."""
@@ -176,11 +176,12 @@ def training_datasets(folder: RunFolder, plan: Plan) -> "dict[str, Dataset]":
         DataError: The data is no longer what it was, or nothing is there to learn from.
     """
     from limner.formats import open_source
-    from limner.loading.dataset import Dataset, targets_of
+    from limner.loading.dataset import Dataset
+    from limner.tasks import find_task
 
     source = open_source(Path(plan.data.path))
     datasets = {
-        split: Dataset(source, records, plan.data.label_table, gives=targets_of(plan.task))
+        split: Dataset(source, records, plan.data.label_table, gives=find_task(plan.task).gives)
         for split, records in read_splits(folder, source).items()
     }
     if "train" not in datasets:

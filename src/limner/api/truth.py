@@ -8,7 +8,7 @@ from limner.evaluation.label_match import match_labels
 from limner.formats import open_source
 from limner.formats.source import Source
 from limner.inference.predictor import Predictor
-from limner.loading.dataset import Dataset, targets_of
+from limner.loading.dataset import Dataset
 from limner.planning.task_choice import check_labels
 
 
@@ -19,12 +19,11 @@ def labels_for(source: Source, predictor: Predictor) -> LabelTable:
         ConfigError: The data's format does not hold what the model's task predicts.
         DataError: The data names a class that the model does not know.
     """
-    trained, task = predictor.labels, predictor.plan.task
-    check_labels(source, task)
+    check_labels(source, predictor.task.name)
     declared = source.declared_labels()
-    if declared is not None and task == "instance":
-        declared = declared.things()
-    return trained if declared is None else match_labels(trained, declared, where=str(source.root))
+    if declared is None:
+        return predictor.labels
+    return match_labels(predictor.labels, predictor.task.labels(declared), where=str(source.root))
 
 
 class Truth:
@@ -46,7 +45,7 @@ class Truth:
             source,
             records,
             labels_for(source, predictor),
-            gives=targets_of(predictor.plan.task),
+            gives=predictor.task.gives,
             cache=None,
         )
         self._places = {record.image.resolve(): place for place, record in enumerate(records)}

@@ -15,7 +15,6 @@ from limner.core.errors import ConfigError
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.tuning import RateTest, Trial, Tuning
-from limner.evaluation.scorer import selection_name
 from limner.planning.search.proposals import Proposer, best_proposer
 from limner.planning.search.rounds import plan_rounds, survivors
 from limner.planning.search.space import Space, own_values, read_space
@@ -24,7 +23,8 @@ from limner.reporting.tuning_page import render_recipe, write_tuning
 from limner.storage.whole_files import write_json, write_whole
 
 if TYPE_CHECKING:
-    from limner.training.watchers import Watcher
+    from limner.tasks import find_task
+from limner.tracking.watchers import Watcher
 
 SETUP, TRIALS, RATES = "search.json", "trials.json", "rates.json"
 """What was asked for, what was tried, and the range test; going on reads the first two."""
@@ -113,7 +113,7 @@ def _begin(planned: Planned, out: str | Path | None) -> Tuning:
     return Tuning(
         root,
         data=plan.data.path,
-        score_name=selection_name(plan.task, plan.data.label_table),
+        score_name=find_task(plan.task).main_score(plan.data.label_table),
         rate_test=RateTest(**_read(rates)) if rates.is_file() else None,
         trials=tuple(Trial(**values) for values in _read(trials)) if trials.is_file() else (),
         num_images=len(planned.checked.splits.get("val", ())),
@@ -121,12 +121,12 @@ def _begin(planned: Planned, out: str | Path | None) -> Tuning:
 
 
 def _test_rates(tuning: Tuning, planned: Planned, *, device: str, track: Track) -> RateTest:
-    from limner.loading.dataset import Dataset, targets_of
+    from limner.loading.dataset import Dataset
     from limner.training.rate_test import run_rate_test
 
     plan, checked = planned.plan, planned.checked
     records = checked.splits["train"]
-    dataset = Dataset(checked.source, records, plan.data.label_table, gives=targets_of(plan.task))
+    dataset = Dataset(checked.source, records, plan.data.label_table, gives=find_task(plan.task).gives)
     found = run_rate_test(plan, train=dataset, device=device, track=track)
     write_json(tuning.root / RATES, asdict(found))
     return found

@@ -30,7 +30,7 @@ def compare_networks(
     from limner.api.compare_networks import compare_networks as compare
     from limner.cli.console import tracker
     from limner.core.config import merge_assignments
-    from limner.training.progress_display import ProgressDisplay
+    from limner.tracking.progress_display import ProgressDisplay
 
     names = [name.strip() for name in networks.split(",") if name.strip()]
     comparison = compare(

@@ -18,7 +18,7 @@ def demo(
     from limner.api.demo import demo as run_demo
     from limner.cli.console import console, tracker
     from limner.cli.run_page import show_run
-    from limner.training.progress_display import ProgressDisplay
+    from limner.tracking.progress_display import ProgressDisplay
 
     made = run_demo(
         folder=folder, minutes=minutes, device=device, track=tracker(), watchers=[ProgressDisplay()]

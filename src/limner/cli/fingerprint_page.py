@@ -2,8 +2,8 @@
 
 from limner.checks.label_rows import MOST_ABSENT
 from limner.cli.console import console, table
+from limner.core.wording import channel_words, share, size
 from limner.planning.fingerprint import Fingerprint
-from limner.planning.wording import channel_words, share, size
 
 
 def show_fingerprint(found: Fingerprint) -> None:

@@ -4,13 +4,6 @@ import json
 
 from limner.core.run_folder import RunFolder
 
-SHOWN_SCORES: dict[str, list[str]] = {
-    "semantic": ["foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy"],
-    "instance": ["ap", "ap50", "ap75", "box_ap"],
-    "panoptic": ["pq", "sq", "rq", "pq_things", "pq_stuff"],
-}
-"""Task -> the scores of its runs that the terminal shows."""
-
 
 def show_run(run: RunFolder) -> None:
     """Print a table with the scores of each split, then the paths of the run."""
@@ -33,12 +26,13 @@ def show_run(run: RunFolder) -> None:
 def _show_scores(run: RunFolder) -> None:
     """Print a table of the splits; without a background class, foreground Dice is the pixel accuracy."""
     from limner.cli.console import console, table
+    from limner.tasks import find_task
 
     files = {split: run.evaluation(split) / "scores.json" for split in ("val", "test")}
     found = {split: json.loads(f.read_text(encoding="utf-8")) for split, f in files.items() if f.is_file()}
     if not found:
         return
-    keys = SHOWN_SCORES[next(iter(found.values())).get("task", "semantic")]
+    keys = find_task(next(iter(found.values())).get("task", "semantic")).shown_scores
     if keys[0] == "foreground_dice" and all(
         s["foreground_dice"] == s["pixel_accuracy"] != 1 for s in found.values()
     ):

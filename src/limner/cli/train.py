@@ -38,7 +38,7 @@ def train(
     from limner.cli.run_page import show_run
     from limner.core.config import merge_assignments
     from limner.core.errors import ConfigError
-    from limner.training.progress_display import ProgressDisplay
+    from limner.tracking.progress_display import ProgressDisplay
 
     watchers = [ProgressDisplay()]
     if resume is not None:

@@ -35,7 +35,7 @@ def tune(
     from limner.api.tune import tune as tune_settings
     from limner.cli.console import tracker
     from limner.core.config import merge_assignments
-    from limner.training.progress_display import ProgressDisplay
+    from limner.tracking.progress_display import ProgressDisplay
 
     found = tune_settings(
         data,

@@ -12,6 +12,14 @@ import torch.nn.functional as F
 from torch.utils._pytree import register_pytree_node
 
 
+class Outputs:
+    """What a network gives; each kind is a subclass, and a task accepts one or more of them."""
+
+
+OutputKind = type[Outputs]
+"""The kind that a network declares."""
+
+
 @dataclass(frozen=True)
 class AuxiliaryLogits:
     """The logits of a side head, trained with a weight and not used for prediction.
@@ -26,7 +34,7 @@ class AuxiliaryLogits:
 
 
 @dataclass(frozen=True)
-class DenseLogits:
+class DenseLogits(Outputs):
     """One score for each class at each pixel, 2D or 3D.
 
     Attributes:
@@ -40,7 +48,7 @@ class DenseLogits:
 
 
 @dataclass(frozen=True)
-class QueryMasks:
+class QueryMasks(Outputs):
     """A set of predicted segments, each a class and a mask; the masks as the two factors they come from.
 
     The mask logits are the dot products of both, ``einsum("bqc,bc...->bq...", embeddings, features)``. Kept
@@ -67,11 +75,8 @@ class QueryMasks:
         return maps.view(*maps.shape[:2], *self.features.shape[2:])
 
 
-Outputs = DenseLogits | QueryMasks
-"""What a network gives."""
-
-OutputKind = type[DenseLogits] | type[QueryMasks]
-"""The kinds a network can declare; a task accepts one or more of them."""
+PixelOutputs = DenseLogits | QueryMasks
+"""The kinds that tell the class of each pixel."""
 
 
 def resize_logits(logits: torch.Tensor, size: Sequence[int]) -> torch.Tensor:

@@ -4,6 +4,7 @@
 Sizes are in pixels, in the order of the array's axes: (H, W) or (D, H, W).
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -118,8 +119,8 @@ class AugmentPlan(Config):
 class LossTerm(Config):
     """One weighted loss of the sum."""
 
-    name: Literal["cross_entropy", "dice", "focal", "tversky", "lovasz", "segment_set"]
-    """Which loss."""
+    name: str
+    """Which loss, of those that the task and the network's kind of output have."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Its factor."""
     options: dict[str, Any] = {}
@@ -204,7 +205,7 @@ class TrainPlan(Config):
     """Threads that prepare samples; they change the speed, never the result."""
     compile: bool = False
     """Compile the network; pays on long runs."""
-    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
+    trackers: tuple[str, ...] = ("tensorboard",)
     """Where losses and scores go beside metrics.csv; W&B and MLflow need their libraries."""
 
     @model_validator(mode="after")
@@ -267,12 +268,27 @@ class InferencePlan(Config):
         return self
 
 
+@dataclass(frozen=True)
+class Decision:
+    """One setting and why it has its value.
+
+    Attributes:
+        key: Dotted, such as ``train.batch_size``.
+        value: What is decided.
+        reason: One sentence with the numbers it rests on.
+    """
+
+    key: str
+    value: object
+    reason: str
+
+
 class Plan(Config):
     """Every setting of a run."""
 
     version: Literal[1] = 1
     """Of this file's shape."""
-    task: Literal["semantic", "instance", "panoptic"] = "semantic"
+    task: str = "semantic"
     """A row of `TASKS`."""
     data: DataPlan
     network: NetworkPlan

@@ -1,6 +1,7 @@
 """Predictions: what a model says about one image, at the image's own size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +12,32 @@ from limner.core.segments import Segments, segments_of, segments_of_index
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says about one image.
+    """What a model says about one image; the base of what the tasks predict.
 
     Attributes:
         name: The record's or file's name.
-        semantic: (*spatial) uint8 trained labels 0..K-1 at the image's original size.
-        probabilities: (K, *spatial) float32 that sum to 1 over K, or None where nobody asked.
     """
 
     name: str
+
+    def cropped_to(self, size: tuple[int, ...]) -> "Prediction":
+        """Return the prediction without the padding around an image.
+
+        Args:
+            size: *spatial of the image, which is in the middle; a prediction without pixels stays as it is.
+        """
+        return self
+
+
+@dataclass(frozen=True)
+class SemanticPrediction(Prediction):
+    """The class of each pixel.
+
+    Attributes:
+        semantic: (*spatial) uint8 trained labels 0..K-1 at the image's original size.
+        probabilities: (K, *spatial) float32 that sum to 1 over K, or None if not requested.
+    """
+
     semantic: LabelMap
     probabilities: npt.NDArray[np.float32] | None = None
 
@@ -32,17 +50,15 @@ Masks = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class SegmentPrediction:
+class SegmentPrediction(Prediction):
     """The objects that a model finds in one image, the most certain first; N may be 0.
 
     Attributes:
-        name: The record's or file's name.
         masks: (N, *spatial) bool at the image's original size.
         labels: (N,) int64 trained labels 0..K-1.
         scores: (N,) float32 in [0, 1], descending.
     """
 
-    name: str
     masks: Masks
     labels: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
@@ -51,6 +67,10 @@ class SegmentPrediction:
         count = len(self.masks)
         assert self.labels.shape == self.scores.shape == (count,), (self.labels.shape, self.scores.shape)
 
+    def cropped_to(self, size: tuple[int, ...]) -> "SegmentPrediction":
+        """Return the prediction without the padding around an image of `size`."""
+        return replace(self, masks=middle_of(self.masks, size))
+
     def segments(self, least_score: float = 0.0) -> Segments:
         """Return the objects found with at least a score, as segments."""
         sure = self.scores >= least_score
@@ -58,11 +78,10 @@ class SegmentPrediction:
 
 
 @dataclass(frozen=True)
-class PanopticPrediction:
+class PanopticPrediction(Prediction):
     """Every pixel of one image in at most one segment: an object, or all there is of a kind of stuff.
 
     Attributes:
-        name: The record's or file's name.
         segment_ids: (*spatial) int32 at the image's original size; 0 is no segment, and segment number i
             of the following arrays has the id i + 1.
         labels: (N,) int64 trained labels 0..K-1.
@@ -70,7 +89,6 @@ class PanopticPrediction:
         is_thing: (N,) bool: an object that is counted, rather than stuff.
     """
 
-    name: str
     segment_ids: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
@@ -79,6 +97,10 @@ class PanopticPrediction:
     def __post_init__(self) -> None:
         count = len(self.labels)
         assert self.scores.shape == self.is_thing.shape == (count,), (self.scores.shape, self.is_thing.shape)
+
+    def cropped_to(self, size: tuple[int, ...]) -> "PanopticPrediction":
+        """Return the prediction without the padding around an image of `size`."""
+        return replace(self, segment_ids=middle_of(self.segment_ids, size))
 
     def segments(self) -> Segments:
         """Return objects and regions as segments."""
@@ -89,5 +111,10 @@ class PanopticPrediction:
         return np.concatenate([[nothing], self.labels]).astype(np.uint8)[self.segment_ids]
 
 
-AnyPrediction = Prediction | SegmentPrediction | PanopticPrediction
-"""What the task of a model makes of an image."""
+def middle_of(array: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Return the middle of an array along its last axes, which have the sizes `size` there."""
+    for axis, length in enumerate(size, start=array.ndim - len(size)):
+        start = (array.shape[axis] - length) // 2
+        if array.shape[axis] > length:
+            array = array.take(np.arange(start, start + length), axis)
+    return array

@@ -8,16 +8,70 @@ Shape legend: B batch, K classes, Q queries, *s network resolution, *S wanted re
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from limner.core.outputs import DenseLogits, QueryMasks, resize_logits
+from limner.core.outputs import DenseLogits, Outputs, PixelOutputs, resize_logits
+from limner.core.sample import LabelMap
+from limner.decoding.network_runs import NetworkRuns, View
 from limner.decoding.resizing import resized_in_chunks
 
 _LEAST = 1e-12
 """Added to what queries give each class, so that a pixel no query wants has a class too."""
 
 
-def semantic_labels(outputs: DenseLogits | QueryMasks, size: Sequence[int]) -> torch.Tensor:
+def predict_label_map(
+    runs: NetworkRuns, *, num_classes: int, probabilities: bool = False
+) -> tuple[LabelMap, npt.NDArray[np.float32] | None]:
+    """Return the class of each pixel of one image, averaged over its views.
+
+    Args:
+        runs: The image.
+        num_classes: K.
+        probabilities: Whether to return those of each class too.
+
+    Returns:
+        (*S) the classes, and (K, *S) float32 or None.
+    """
+    size = runs.size
+    if runs.fits_in_one_pass and not probabilities:
+        (view,) = runs.views()
+        labels = torch.empty(size, dtype=torch.uint8)
+        for band, outputs in view.bands():
+            rows = band if tuple(view.shape[2:]) == size else slice(0, size[0])  # a resized image is one band
+            extent = (rows.stop - rows.start, *size[1:])
+            labels[rows] = semantic_labels(as_pixel_outputs(outputs), extent)[0].cpu()
+        return labels.numpy(), None
+    mean = _mean_probabilities(runs, num_classes).numpy()
+    return mean.argmax(0).astype(np.uint8), mean if probabilities else None
+
+
+def _mean_probabilities(runs: NetworkRuns, num_classes: int) -> torch.Tensor:
+    """Average the probabilities (K, *S) over the views."""
+    total, num_views = torch.zeros((num_classes, *runs.size)), 0
+    for view in runs.views():
+        scores = torch.cat([_band_logits(outputs, rows, view) for rows, outputs in view.bands()], 2)
+        outputs = DenseLogits(view.undo_flip(scores))
+        total += semantic_probabilities(outputs, runs.size)[0].cpu()
+        num_views += 1
+    return total / num_views
+
+
+def _band_logits(outputs: Outputs, rows: slice, view: View) -> torch.Tensor:
+    """Return a band's logits (B, K, ...) as they are; those of queries at the size of the view."""
+    if isinstance(outputs, DenseLogits):
+        return outputs.logits.float()
+    return semantic_logits(as_pixel_outputs(outputs), (rows.stop - rows.start, *view.shape[3:]))
+
+
+def as_pixel_outputs(outputs: Outputs) -> PixelOutputs:
+    """Return outputs that tell the class of each pixel, as planning has made sure they do."""
+    assert isinstance(outputs, PixelOutputs), f"no classes of pixels: {type(outputs).__name__}"
+    return outputs
+
+
+def semantic_labels(outputs: PixelOutputs, size: Sequence[int]) -> torch.Tensor:
     """Return the most probable class of each pixel; cheaper than probabilities, and equal to their argmax.
 
     Args:
@@ -30,7 +84,7 @@ def semantic_labels(outputs: DenseLogits | QueryMasks, size: Sequence[int]) -> t
     return torch.cat([_argmax(scores) for scores in _scores_in_chunks(outputs, size)], 1)
 
 
-def semantic_probabilities(outputs: DenseLogits | QueryMasks, size: Sequence[int]) -> torch.Tensor:
+def semantic_probabilities(outputs: PixelOutputs, size: Sequence[int]) -> torch.Tensor:
     """Return the probability of each class at each pixel.
 
     Args:
@@ -52,7 +106,7 @@ def semantic_probabilities(outputs: DenseLogits | QueryMasks, size: Sequence[int
     return probabilities
 
 
-def semantic_logits(outputs: DenseLogits | QueryMasks, size: Sequence[int]) -> torch.Tensor:
+def semantic_logits(outputs: PixelOutputs, size: Sequence[int]) -> torch.Tensor:
     """Return scores whose softmax are the probabilities, so that those of several windows can be blended.
 
     Args:
@@ -67,7 +121,7 @@ def semantic_logits(outputs: DenseLogits | QueryMasks, size: Sequence[int]) -> t
     return semantic_probabilities(outputs, size).log_()
 
 
-def _scores_in_chunks(outputs: DenseLogits | QueryMasks, size: Sequence[int]) -> Iterator[torch.Tensor]:
+def _scores_in_chunks(outputs: PixelOutputs, size: Sequence[int]) -> Iterator[torch.Tensor]:
     """Yield the float32 scores (B, K, rows, ...) at size *S from the first row to the last.
 
     A query gives each class its probability of it times that of its mask: Mask2Former's semantic inference
@@ -83,7 +137,7 @@ def _scores_in_chunks(outputs: DenseLogits | QueryMasks, size: Sequence[int]) ->
         yield votes.view(*classes.shape[:2], *masks.shape[2:])
 
 
-def _normalized(outputs: DenseLogits | QueryMasks, scores: torch.Tensor) -> torch.Tensor:
+def _normalized(outputs: PixelOutputs, scores: torch.Tensor) -> torch.Tensor:
     if isinstance(outputs, DenseLogits):
         return scores.softmax(1)
     scores = scores + _LEAST

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 import torch
 
-from limner.core.outputs import QueryMasks, resize_logits
+from limner.core.outputs import Outputs, QueryMasks, resize_logits
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
 
 MOST_OBJECTS = 100
@@ -26,6 +26,12 @@ _CHUNK_ELEMENTS = 2**22
 """Mask scores held at full resolution at once: 16 MiB."""
 
 _CHUNK_ELEMENTS_ACCELERATOR = 2**27
+
+
+def as_queries(outputs: Outputs) -> QueryMasks:
+    """Return outputs that are queries, as planning has made sure they are."""
+    assert isinstance(outputs, QueryMasks), f"no queries: {type(outputs).__name__}"
+    return outputs
 
 
 def find_objects(

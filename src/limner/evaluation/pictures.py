@@ -3,16 +3,17 @@
 import bisect
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from limner.core.labels import LabelTable
-from limner.core.prediction import AnyPrediction
+from limner.core.prediction import Prediction
 from limner.core.sample import Sample
+from limner.drawing.display import RGBImage
 from limner.drawing.matrix import draw_matrix
 from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
-from limner.drawing.predictions import compare_prediction
 from limner.evaluation.scorer import ImageScores
 from limner.evaluation.semantic_scores import SemanticScores
 
@@ -21,6 +22,10 @@ OURS = re.compile(r"((worst|best)-\d+_.*|\.\d+)\.png")
 
 MATRIX = "confusion"
 """The confusion matrix as a picture, with `.png` and `.pdf`."""
+
+
+Draw = Callable[..., RGBImage]
+"""Draws an image, its prediction and its truth side by side."""
 
 
 @dataclass(frozen=True, order=True)
@@ -42,11 +47,19 @@ class WorstAndBest:
         labels: The classes.
         count: How many of the worst, and how many of the best.
         rank_title: What the score is called.
+        draw: Draws an image with its prediction and truth, as `Task.draw`.
     """
 
     def __init__(
-        self, folder: Path, labels: LabelTable, *, rank_title: str = "foreground Dice", count: int = 12
+        self,
+        folder: Path,
+        labels: LabelTable,
+        *,
+        draw: Draw,
+        rank_title: str = "foreground Dice",
+        count: int = 12,
     ) -> None:
+        self._draw_comparison = draw
         self.rank_title = rank_title
         self.folder = folder
         self.labels = labels
@@ -59,7 +72,7 @@ class WorstAndBest:
             if OURS.fullmatch(path.name):
                 path.unlink()
 
-    def offer(self, scores: ImageScores, sample: Sample, prediction: AnyPrediction) -> None:
+    def offer(self, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
         """Draw the image if it is among the worst or the best so far."""
         rank = scores.rank
         if math.isnan(rank):
@@ -94,9 +107,9 @@ class WorstAndBest:
             self._drawn(left.number).unlink(missing_ok=True)
         return True
 
-    def _draw(self, number: int, scores: ImageScores, sample: Sample, prediction: AnyPrediction) -> None:
+    def _draw(self, number: int, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
         title = f"{scores.name}    {self.rank_title} {scores.rank:.3f}"
-        picture = compare_prediction(sample.image, prediction, self.labels, truth=sample, title=title)
+        picture = self._draw_comparison(sample.image, prediction, self.labels, truth=sample, title=title)
         self._drawn(number).write_bytes(encode_png(picture))
 
     def _drawn(self, number: int) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
-from limner.core.prediction import Prediction
+from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample, size_text
 from limner.images.masks import read_values
 
@@ -44,7 +44,7 @@ class PredictedMasks:
                 )
             )
 
-    def predict(self, sample: Sample) -> Prediction:
+    def predict(self, sample: Sample) -> SemanticPrediction:
         """Read what was predicted for an image.
 
         Raises:
@@ -72,7 +72,7 @@ class PredictedMasks:
                     expected=f"one of {', '.join(self.labels.names)} at every pixel",
                 )
             )
-        return Prediction(sample.name, labels)
+        return SemanticPrediction(sample.name, labels)
 
     def _find(self, name: str) -> Path:
         """Return the file at the image's own path, or the only one with its last name."""

@@ -1,15 +1,10 @@
-"""What every scorer is, and which one a task has; validation and evaluation use the same."""
+"""What every scorer is; validation and evaluation use the same."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from limner.core.errors import ConfigError
-from limner.core.labels import LabelTable
 from limner.core.sample import Sample
-from limner.evaluation.instance_scorer import InstanceScorer
-from limner.evaluation.panoptic_scorer import PanopticScorer
-from limner.evaluation.semantic_scorer import SemanticScorer
 
 
 class ImageScores(Protocol):
@@ -93,43 +88,3 @@ class Extent:
 
 
 USUAL = Extent()
-
-
-def build_scorer(task: str, labels: LabelTable, extent: Extent = USUAL) -> Scorer:
-    """Return a fresh scorer of a task of `TASKS`.
-
-    Raises:
-        ConfigError: Outlines or thresholds are asked of another task than label maps, or thresholds of more
-            than two classes.
-    """
-    if task == "semantic":
-        return SemanticScorer(
-            labels,
-            boundaries=extent.boundaries,
-            thresholds=extent.thresholds,
-            uncertainty=extent.uncertainty,
-        )
-    for option, wanted in (("boundaries", extent.boundaries), ("thresholds", extent.thresholds)):
-        if wanted:
-            raise ConfigError(
-                f"--{option} measures the label maps of the semantic task; this model's task is {task!r}. "
-                f"Leave --{option} out."
-            )
-    scorers: dict[str, type[InstanceScorer] | type[PanopticScorer]] = {
-        "instance": InstanceScorer,
-        "panoptic": PanopticScorer,
-    }
-    return scorers[task](labels, uncertainty=extent.uncertainty)
-
-
-def selection_name(task: str, labels: LabelTable) -> str:
-    """Return the name of the score that says which weights are best.
-
-    For objects it is the AP of masks, for panoptic segmentation the PQ over all classes. For label maps with
-    one class beside the background it is the pooled foreground Dice, which the background cannot flatter;
-    with more classes the mean IoU, in which every class counts the same.
-    """
-    if task != "semantic":
-        return {"instance": "ap", "panoptic": "pq"}[task]
-    one_against_background = labels.num_classes == 2 and labels.background_index is not None
-    return "foreground_dice" if one_against_background else "mean_iou"

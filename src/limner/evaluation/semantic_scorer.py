@@ -6,7 +6,7 @@ Shape legend: K classes.
 import numpy as np
 
 from limner.core.labels import LabelTable
-from limner.core.prediction import Prediction
+from limner.core.prediction import SemanticPrediction
 from limner.core.sample import LabelMap, Sample
 from limner.evaluation.semantic_scores import (
     SemanticImageScores,
@@ -66,12 +66,12 @@ class SemanticScorer:
         names = self.labels.names
         return "foreground_dice", "mean_iou", *(f"{kind}/{name}" for kind in kinds for name in names)
 
-    def score(self, prediction: Prediction, sample: Sample) -> SemanticImageScores:
+    def score(self, prediction: SemanticPrediction, sample: Sample) -> SemanticImageScores:
         """Count one image, and return its own scores."""
         assert sample.semantic is not None, "label maps are scored against label maps"
         return self.update(prediction, sample.semantic)
 
-    def update(self, prediction: Prediction, truth: LabelMap) -> SemanticImageScores:
+    def update(self, prediction: SemanticPrediction, truth: LabelMap) -> SemanticImageScores:
         """Count one image and return its own scores.
 
         Args:

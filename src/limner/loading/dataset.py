@@ -16,11 +16,6 @@ from limner.loading.image_cache import Decoded, MemoryCache, SampleCache
 Target = Literal["semantic", "segments"]
 
 
-def targets_of(task: str) -> Target:
-    """Return what the samples of a task of `TASKS` carry."""
-    return "semantic" if task == "semantic" else "segments"
-
-
 class Dataset:
     """Samples of `records`, in their order; safe to read from several threads.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from limner.core.config import refuse_unknown_options
-from limner.core.errors import ConfigError
+from limner.core.errors import ConfigError, UnknownNameError
 from limner.core.plan import LossTerm
 from limner.losses.cross_entropy import CrossEntropyLoss
 from limner.losses.dice import DiceLoss
@@ -31,8 +31,11 @@ def build_loss(term: LossTerm, *, class_weights: Sequence[float] | None = None) 
         class_weights: Given to the losses that take them, unless the options name their own.
 
     Raises:
+        UnknownNameError: There is no such loss.
         ConfigError: The loss has no such option, or its value is out of range.
     """
+    if term.name not in LOSSES:
+        raise UnknownNameError("loss", term.name, LOSSES)
     loss = LOSSES[term.name]
     refuse_unknown_options(loss, term.options, where=f"loss {term.name!r}")
     options = dict(term.options)

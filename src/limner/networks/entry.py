@@ -28,7 +28,6 @@ class NetworkEntry:
         family: Its kind.
         url: Where the paper is.
         output: The output kind it emits.
-        tasks: Names in `TASKS` it can be trained for.
         loss: Options of the loss of sets of segments, where the paper's are not the usual ones.
         spatial_dims: The dimensions it can be built in.
         pretrained: Whether it stands on an encoder that has published weights.
@@ -47,7 +46,6 @@ class NetworkEntry:
     family: Family
     url: str
     output: OutputKind
-    tasks: tuple[str, ...] = ("semantic",)
     loss: Mapping[str, Any] = field(default_factory=dict)
     spatial_dims: tuple[int, ...] = (2,)
     pretrained: bool = False

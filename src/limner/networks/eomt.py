@@ -200,7 +200,6 @@ ENTRY = NetworkEntry(
     family="transformer",
     url="https://arxiv.org/abs/2503.19108",
     output=QueryMasks,
-    tasks=("semantic", "instance", "panoptic"),
     pretrained=True,
     code="https://github.com/tue-mps/eomt",
     licence="MIT",

@@ -261,7 +261,6 @@ ENTRY = NetworkEntry(
     family="transformer",
     url="https://arxiv.org/abs/2112.01527",
     output=QueryMasks,
-    tasks=("semantic", "instance", "panoptic"),
     pretrained=True,
     code="https://github.com/facebookresearch/Mask2Former",
     licence="MIT",

@@ -108,7 +108,6 @@ ENTRY = NetworkEntry(
     family="transformer",
     url="https://arxiv.org/abs/2107.06278",
     output=QueryMasks,
-    tasks=("semantic", "instance", "panoptic"),
     loss={
         "class_weight": 1.0,
         "mask_weight": 20.0,

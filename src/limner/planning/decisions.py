@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from limner.core.labels import LabelTable
-from limner.core.plan import Plan
+from limner.core.plan import Decision, Plan
 from limner.devices.machine import Machine
 from limner.planning.cost import Cost
 from limner.planning.fingerprint import Fingerprint
@@ -37,20 +37,20 @@ class Case:
     start: Plan | None = None
     shows_text: bool = False
 
+    @property
+    def spatial_dims(self) -> int:
+        """2 for images, 3 for volumes."""
+        return self.fingerprint.spatial_dims
 
-@dataclass(frozen=True)
-class Decision:
-    """One setting and why it has its value.
+    @property
+    def class_shares(self) -> tuple[tuple[str, float], ...]:
+        """Name of each class, and its part of all labelled training pixels."""
+        return tuple((c.name, c.pixel_share) for c in self.fingerprint.classes)
 
-    Attributes:
-        key: Dotted, such as ``train.batch_size``.
-        value: What is decided.
-        reason: One sentence with the numbers it rests on.
-    """
-
-    key: str
-    value: object
-    reason: str
+    @property
+    def imbalance(self) -> float:
+        """Pixels of the commonest class over those of the rarest one that occurs."""
+        return self.fingerprint.imbalance
 
 
 Rule = Callable[[Case, Mapping[str, Any]], Iterable[Decision]]

@@ -18,6 +18,7 @@ from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
 from limner.planning.task_choice import check_labels, check_pairing, check_start
+from limner.tasks import find_task
 
 
 def make_plan(
@@ -52,15 +53,15 @@ def make_plan(
     settings = dict(settings or {})
     notes = settings.pop("reasons", {})
     user = read_settings(settings)
-    task = user.get("task", "semantic")
-    check_labels(source, task)
-    labels = labels.things() if task == "instance" else labels
+    task = find_task(user.get("task", "semantic"))
+    check_labels(source, task.name)
+    labels = task.labels(labels)
     fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
     _stretch_sizes(user, fingerprint)
     if start is not None:
         check_start(start, user, fingerprint.spatial_dims)
     if start is not None or "network.name" in user:
-        check_pairing(user.get("network.name", "") if start is None else start.network.name, task)
+        check_pairing(user.get("network.name", "") if start is None else start.network.name, task.name)
     machine = machine or examine(device)
     case = Case(
         fingerprint=fingerprint,

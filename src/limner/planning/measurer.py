@@ -6,14 +6,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from limner.core.batch import Batch, SegmentTargets
 from limner.core.plan import LossPlan, Plan
 from limner.networks import build_network
 from limner.planning.cost import Cost, measure_cost
-from limner.tasks import TASKS
-
-NUM_OBJECTS = 20
-"""In each measured image."""
+from limner.planning.rules.network import objective_of
+from limner.tasks import find_task
 
 
 def measure_plan(plan: Plan, *, device: str) -> Cost:
@@ -28,13 +25,6 @@ def measure_plan(plan: Plan, *, device: str) -> Cost:
         "train.precision": plan.train.precision,
     }
     return Measurer(plan.data.label_table.num_classes, device=device)(settled)
-
-
-def _squares(images: torch.Tensor) -> SegmentTargets:
-    """Return some objects: what a set of segments costs hardly depends on which."""
-    masks = torch.zeros(NUM_OBJECTS, *images.shape[2:], dtype=torch.bool, device=images.device)
-    masks[:, :16, :16] = True
-    return SegmentTargets(masks, torch.zeros(NUM_OBJECTS, dtype=torch.long, device=images.device))
 
 
 class Measurer:
@@ -70,13 +60,11 @@ class Measurer:
                 **settled["network.options"],
             ).to(self._device)
             losses = LossPlan(terms=settled["loss.terms"])
-            task = TASKS[settled["task"]](losses, num_classes=self._num_classes).to(self._device)
+            task, objective = find_task(settled["task"]), objective_of(settled)
+            criterion = task.build_criterion(losses, num_classes=self._num_classes).to(self._device)
 
             def step(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-                target = torch.zeros(images.shape[0], *images.shape[2:], dtype=torch.uint8)
-                segments = (_squares(images),) * len(images)
-                batch = Batch(images, target.to(images.device), (), segments)
-                return task.loss(network(images), batch).total
+                return criterion.loss(network(images), objective.example(images)).total
 
             return measure_cost(
                 network,

@@ -1,6 +1,6 @@
 """What the user wrote: part of a Plan, any value of which may be ``auto``, checked before anything runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, get_args
 
@@ -62,6 +62,8 @@ def read_settings(settings: Mapping[str, Any], *, where: str = "The settings") -
                 flat[key] = _adapter(key).validate_python(_as_size(key, value))
             except ValidationError as error:
                 problems.append(_wrong(key, field, error, value))
+            else:
+                problems += _unknown_names(key, flat[key])
     if problems:
         lines = [f"{where} {'have' if where.endswith('s') else 'has'} values that limner cannot use:"]
         raise ConfigError("\n".join(lines + [f"  {problem}" for problem in problems]))
@@ -137,6 +139,26 @@ def _wrong(key: str, field: FieldInfo, error: ValidationError, value: object) ->
     known = [str(choice) for choice in get_args(field.annotation)]
     near = did_you_mean(value, known) if isinstance(value, str) else ""
     return f"{key}{place}: {plain_words(detail)}; found {detail['input']!r}{near}"
+
+
+def _unknown_names(key: str, value: Any) -> Iterator[str]:  # noqa: ANN401 - of any field of the plan
+    """Yield one line for each name in a value that stands in none of limner's tables."""
+    from limner.tasks import TASKS, known_losses  # PyTorch, which reading other settings does without
+    from limner.tracking.trackers import TRACKERS
+
+    if key == "task":
+        named: dict[str, str] = {"task": value}
+        known: Iterable[str] = TASKS
+    elif key == "loss.terms":
+        named, known = {f"{key}[{i}].name": term.name for i, term in enumerate(value)}, known_losses()
+    elif key == "train.trackers":
+        named, known = {f"{key}[{i}]": name for i, name in enumerate(value)}, TRACKERS
+    else:
+        return
+    for place, name in named.items():
+        if name not in known:
+            choices = ", ".join(sorted(known))
+            yield f"{place}: should be one of {choices}; found {name!r}{did_you_mean(name, known)}"
 
 
 def _as_size(key: str, value: object) -> object:

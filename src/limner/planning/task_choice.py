@@ -10,7 +10,7 @@ from limner.core.plan import Plan
 from limner.formats import FORMATS
 from limner.formats.source import Source
 from limner.networks import NETWORKS, build_network
-from limner.tasks import TASKS
+from limner.tasks import TASKS, find_task
 
 
 def check_pairing(network: str, task: str) -> None:
@@ -22,12 +22,10 @@ def check_pairing(network: str, task: str) -> None:
     """
     if network not in NETWORKS:
         raise UnknownNameError("network", network, NETWORKS)
-    if task not in TASKS:
-        raise UnknownNameError("task", task, TASKS)
-    entry, accepted = NETWORKS[network], TASKS[task].accepts
-    if entry.output in accepted and task in entry.tasks:
+    entry, accepted = NETWORKS[network], find_task(task).objectives
+    if entry.output in accepted:
         return
-    able = ", ".join(sorted(n for n, e in NETWORKS.items() if e.output in accepted and task in e.tasks))
+    able = ", ".join(sorted(name for name, row in NETWORKS.items() if row.output in accepted))
     raise ConfigError(
         describe(
             f"The network {network!r} cannot be trained for the task {task!r}",
@@ -78,9 +76,8 @@ def check_labels(source: Source, task: str) -> None:
         UnknownNameError: There is no such task.
         ConfigError: The labels are not good for it.
     """
-    if task not in TASKS:
-        raise UnknownNameError("task", task, TASKS)
-    if task in source.tasks:
+    needed = find_task(task).labels_of
+    if needed in source.tasks:
         return
     if source.tasks == ("classification",):
         raise _no_classification(source)
@@ -94,7 +91,7 @@ def check_labels(source: Source, task: str) -> None:
                 fix="Export the labels with polygons or masks; check, browse and convert take boxes too.",
             )
         )
-    formats = ", ".join(name for name, known in FORMATS.items() if task in known.tasks)
+    formats = ", ".join(name for name, known in FORMATS.items() if needed in known.tasks)
     raise ConfigError(
         describe(
             f"The labels are not good for the task {task!r}",

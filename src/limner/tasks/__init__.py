@@ -1,12 +1,26 @@
-"""One file a task; `TASKS` is the table of contents."""
+"""One file a task, which says everything that is particular to it; `TASKS` is the table of contents."""
 
+from limner.core.errors import UnknownNameError
 from limner.tasks.instance import InstanceTask
 from limner.tasks.panoptic import PanopticTask
-from limner.tasks.segment_set import SegmentSetTask
 from limner.tasks.semantic import SemanticTask
+from limner.tasks.task import Task
 
-TASKS: dict[str, type[SemanticTask] | type[SegmentSetTask]] = {
-    "semantic": SemanticTask,
-    "instance": InstanceTask,
-    "panoptic": PanopticTask,
-}
+TASKS: dict[str, Task] = {task.name: task for task in (SemanticTask(), InstanceTask(), PanopticTask())}
+
+
+def find_task(name: str) -> Task:
+    """Return the task of a name.
+
+    Raises:
+        UnknownNameError: There is no such task; the message names the nearest.
+    """
+    if name not in TASKS:
+        raise UnknownNameError("task", name, TASKS)
+    return TASKS[name]
+
+
+def known_losses() -> frozenset[str]:
+    """Return the names of all losses that any task is trained with."""
+    objectives = [objective for task in TASKS.values() for objective in task.objectives.values()]
+    return frozenset(name for objective in objectives for name in objective.losses)

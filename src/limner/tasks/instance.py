@@ -1,7 +1,115 @@
 """Instance segmentation: every countable object is found, with its mask; objects may overlap."""
 
-from limner.tasks.segment_set import SegmentSetTask
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limner.core.labels import LabelTable
+from limner.core.plan import Decision
+from limner.core.prediction import SURE, SegmentPrediction
+from limner.core.sample import Image, Sample
+from limner.drawing.display import RGBImage, display_image
+from limner.drawing.segment_colors import segment_comparison, segment_overlay
+from limner.evaluation.instance_scorer import InstanceScorer
+from limner.evaluation.scorer import USUAL, Extent
+from limner.formats.coco.coco_writing import CocoPredictions
+from limner.images.masks import write_values
+from limner.tasks.prediction_folder import INSTANCES, OVERLAYS, PredictionFolder
+from limner.tasks.query_networks import default_query_network
+from limner.tasks.situation import Situation
+from limner.tasks.task import OBJECTS_ONLY_WHOLE, Task
+
+if TYPE_CHECKING:
+    from limner.core.outputs import OutputKind
+    from limner.decoding.network_runs import NetworkRuns
+    from limner.tasks.objective import Objective
 
 
-class InstanceTask(SegmentSetTask):
+class InstanceTask(Task):
     """Trained on the objects of the countable classes alone; crowds are left out."""
+
+    name = "instance"
+    title = "instance segmentation"
+    labels_of = "instance"
+    gives = "segments"
+    allowed = OBJECTS_ONLY_WHOLE
+    large_scale_jitter = True
+    shown_scores = ("ap", "ap50", "ap75", "box_ap")
+
+    @property
+    def objectives(self) -> "Mapping[OutputKind, Objective]":
+        """Queries."""
+        from limner.core.outputs import QueryMasks
+        from limner.tasks.set_objective import SetObjective
+
+        return {QueryMasks: SetObjective()}
+
+    def labels(self, table: LabelTable) -> LabelTable:
+        """Return the countable classes alone.
+
+        Raises:
+            ConfigError: No class is countable.
+        """
+        return table.things()
+
+    def default_network(self, situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
+        """Take Mask2Former."""
+        return default_query_network(situation, settled)
+
+    def main_score(self, labels: LabelTable) -> str:
+        """Return the AP of masks."""
+        return "ap"
+
+    def scorer(self, labels: LabelTable, extent: Extent = USUAL) -> InstanceScorer:
+        """Return a scorer of objects.
+
+        Raises:
+            ConfigError: Outlines or thresholds of label maps are asked for.
+        """
+        self.refuse_extent(extent)
+        return InstanceScorer(labels, uncertainty=extent.uncertainty)
+
+    def predict(
+        self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> SegmentPrediction:
+        """Return the objects of an image, the most certain first."""
+        from limner.decoding.query_masks import as_queries, find_objects
+
+        outputs, extent = runs.whole()
+        return find_objects(as_queries(outputs), extent, name=name).cropped_to(runs.size)
+
+    def writer(self, folder: PredictionFolder, labels: LabelTable) -> "InstanceWriter":
+        """Return what writes COCO's JSON, maps of object numbers, and overlays."""
+        return InstanceWriter(folder, labels)
+
+    def draw(
+        self,
+        image: Image,
+        prediction: SegmentPrediction,
+        table: LabelTable,
+        *,
+        truth: Sample | None = None,
+        title: str = "",
+    ) -> RGBImage:
+        """Draw image, true objects, those found with a score of 0.5 or more, and which were missed."""
+        true = None if truth is None else truth.segments
+        return segment_comparison(image, prediction.segments(SURE), table, truth=true, title=title)
+
+
+class InstanceWriter(CocoPredictions):
+    """Writes ``instances.json`` in COCO's shape, and for each image the numbers of the surer objects."""
+
+    def __init__(self, folder: PredictionFolder, labels: LabelTable) -> None:
+        super().__init__(folder.root / f"{INSTANCES}.json", labels)
+        self._folder = folder
+
+    def write(self, prediction: SegmentPrediction, image: Image, *, output: str, file_name: str) -> Path:
+        """Write one image, and return the path of its map of numbers."""
+        folder, shown = self._folder, prediction.segments(SURE)
+        self.add(prediction, file_name=file_name)
+        numbers = folder.place(INSTANCES, f"{output}.png")
+        write_values(numbers, shown.flat())
+        if folder.overlay:
+            drawn = segment_overlay(display_image(image), shown, self.labels)
+            folder.write_picture(OVERLAYS, output, drawn)
+        return numbers

@@ -1,7 +1,110 @@
 """Panoptic segmentation: every pixel belongs to one object, or to one region of stuff."""
 
-from limner.tasks.segment_set import SegmentSetTask
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.plan import Decision
+from limner.core.prediction import PanopticPrediction
+from limner.core.sample import Image, Sample
+from limner.drawing.display import RGBImage, display_image
+from limner.drawing.segment_colors import segment_comparison, segment_overlay
+from limner.evaluation.panoptic_scorer import PanopticScorer
+from limner.evaluation.scorer import USUAL, Extent
+from limner.formats.coco.coco_writing import CocoPredictions
+from limner.images.masks import write_values
+from limner.tasks.prediction_folder import MASKS, OVERLAYS, PANOPTIC, PredictionFolder
+from limner.tasks.query_networks import default_query_network
+from limner.tasks.situation import Situation
+from limner.tasks.task import OBJECTS_ONLY_WHOLE, Task
+
+if TYPE_CHECKING:
+    from limner.core.outputs import OutputKind
+    from limner.decoding.network_runs import NetworkRuns
+    from limner.tasks.objective import Objective
 
 
-class PanopticTask(SegmentSetTask):
+class PanopticTask(Task):
     """Trained on objects and regions alike: all stuff of a class in an image is one segment."""
+
+    name = "panoptic"
+    title = "panoptic segmentation"
+    labels_of = "panoptic"
+    gives = "segments"
+    allowed = OBJECTS_ONLY_WHOLE
+    has_stuff = True
+    large_scale_jitter = True
+    shown_scores = ("pq", "sq", "rq", "pq_things", "pq_stuff")
+
+    @property
+    def objectives(self) -> "Mapping[OutputKind, Objective]":
+        """Queries."""
+        from limner.core.outputs import QueryMasks
+        from limner.tasks.set_objective import SetObjective
+
+        return {QueryMasks: SetObjective()}
+
+    def default_network(self, situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
+        """Take Mask2Former."""
+        return default_query_network(situation, settled)
+
+    def main_score(self, labels: LabelTable) -> str:
+        """Return the PQ over all classes."""
+        return "pq"
+
+    def scorer(self, labels: LabelTable, extent: Extent = USUAL) -> PanopticScorer:
+        """Return a scorer of segments.
+
+        Raises:
+            ConfigError: Outlines or thresholds of label maps are asked for.
+        """
+        self.refuse_extent(extent)
+        return PanopticScorer(labels, uncertainty=extent.uncertainty)
+
+    def predict(
+        self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> PanopticPrediction:
+        """Return the segments of an image, each pixel in at most one."""
+        from limner.decoding.query_masks import as_queries, find_segments
+
+        outputs, extent = runs.whole()
+        things = labels.is_thing.tolist()
+        found = find_segments(as_queries(outputs), extent, is_thing=things, name=name)
+        return found.cropped_to(runs.size)
+
+    def writer(self, folder: PredictionFolder, labels: LabelTable) -> "PanopticWriter":
+        """Return what writes COCO's panoptic JSON and PNG, masks, and overlays."""
+        return PanopticWriter(folder, labels)
+
+    def draw(
+        self,
+        image: Image,
+        prediction: PanopticPrediction,
+        table: LabelTable,
+        *,
+        truth: Sample | None = None,
+        title: str = "",
+    ) -> RGBImage:
+        """Draw image, true and predicted segments, and which were found and missed."""
+        true = None if truth is None else truth.segments
+        return segment_comparison(image, prediction.segments(), table, truth=true, title=title)
+
+
+class PanopticWriter(CocoPredictions):
+    """Writes ``panoptic.json`` and PNG in COCO's shape, and for each image a mask of its classes."""
+
+    def __init__(self, folder: PredictionFolder, labels: LabelTable) -> None:
+        super().__init__(folder.root / f"{PANOPTIC}.json", labels)
+        self._folder = folder
+
+    def write(self, prediction: PanopticPrediction, image: Image, *, output: str, file_name: str) -> Path:
+        """Write one image, and return the mask's path."""
+        folder, labels = self._folder, self.labels
+        self.add_panoptic(prediction, file_name=file_name, png=folder.place(PANOPTIC, f"{output}.png"))
+        mask = folder.place(MASKS, f"{output}.png")
+        write_values(mask, labels.decode(prediction.semantic(nothing=IGNORE_INDEX)), labels.encoding)
+        if folder.overlay:
+            drawn = segment_overlay(display_image(image), prediction.segments(), labels)
+            folder.write_picture(OVERLAYS, output, drawn)
+        return mask

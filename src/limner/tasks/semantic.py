@@ -1,82 +1,138 @@
-"""Semantic segmentation: every pixel has one class.
+"""Semantic segmentation: every pixel has one class."""
 
-Shape legend: B batch, K classes, *S spatial axes of the target, *s those of the network's output.
-"""
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+import numpy as np
 
-from limner.core.batch import Batch
-from limner.core.errors import ConfigError
-from limner.core.outputs import DenseLogits, OutputKind, Outputs, QueryMasks, resize_logits
-from limner.core.plan import LossPlan, Plan
-from limner.losses import build_loss
-from limner.tasks.segment_set import TERM, SegmentSetTask
-from limner.tasks.task import LossValue
+from limner.core.labels import LabelTable
+from limner.core.plan import Decision
+from limner.core.prediction import SemanticPrediction
+from limner.core.sample import Image, Sample
+from limner.drawing.colors import overlay
+from limner.drawing.display import RGBImage, display_image
+from limner.drawing.truth_and_prediction import comparison, telling_slice
+from limner.evaluation.scorer import USUAL, Extent
+from limner.evaluation.semantic_scorer import SemanticScorer
+from limner.images.masks import write_values
+from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, PredictionFolder
+from limner.tasks.presets import find_preset
+from limner.tasks.query_networks import default_query_options
+from limner.tasks.situation import Situation
+from limner.tasks.task import Task
+
+if TYPE_CHECKING:
+    from limner.core.outputs import OutputKind
+    from limner.decoding.network_runs import NetworkRuns
+    from limner.tasks.objective import Objective
 
 
-class SemanticTask(nn.Module):
-    """The weighted losses of a plan on the main logits, and again on each side head; or on queries."""
+class SemanticTask(Task):
+    """Trained on label maps, or on each class of an image as one segment."""
 
-    accepts: tuple[OutputKind, ...] = (DenseLogits, QueryMasks)
+    name = "semantic"
+    title = "semantic segmentation"
+    labels_of = "semantic"
+    gives = "semantic"
+    shown_scores = ("foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy")
 
-    def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        self.segment_set: SegmentSetTask | None = None
-        if any(term.name == TERM for term in plan.terms):
-            self.segment_set = SegmentSetTask(plan, num_classes=num_classes)
-            return
-        self.names = tuple(term.name for term in plan.terms)
-        self.weights = tuple(term.weight for term in plan.terms)
-        self.losses = nn.ModuleList(build_loss(t, class_weights=plan.class_weights) for t in plan.terms)
+    @property
+    def objectives(self) -> "Mapping[OutputKind, Objective]":
+        """Logits of each pixel, or queries."""
+        from limner.core.outputs import DenseLogits, QueryMasks
+        from limner.tasks.dense_objective import DenseObjective
+        from limner.tasks.set_objective import SetObjective
 
-    @classmethod
-    def from_plan(cls, plan: Plan) -> "SemanticTask":
-        """Build the task of a run.
+        return {DenseLogits: DenseObjective(), QueryMasks: SetObjective()}
+
+    def default_network(self, situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
+        """Take the network of the size table; its options only where the network is the table's own."""
+        machine, minutes = situation.machine, situation.minutes
+        preset = find_preset(on_cpu=machine.is_cpu, spatial_dims=situation.spatial_dims, minutes=minutes)
+        budget = f" in {minutes:g} min" if minutes else ""
+        place = "the CPU" if machine.is_cpu else machine.name
+        yield Decision("network.name", preset.network, f"on {place}{budget}: {preset.why}")
+        name = settled.get("network.name", preset.network)
+        if name == preset.network:
+            yield Decision("network.options", dict(preset.options), "the size that goes with this choice")
+        else:
+            yield from default_query_options(situation, name)
+
+    def main_score(self, labels: LabelTable) -> str:
+        """Return the pooled foreground Dice for one class on a background, else the mean IoU.
+
+        The background cannot flatter the first; in the second every class counts the same.
+        """
+        one_against_background = labels.num_classes == 2 and labels.background_index is not None
+        return "foreground_dice" if one_against_background else "mean_iou"
+
+    def scorer(self, labels: LabelTable, extent: Extent = USUAL) -> SemanticScorer:
+        """Return a scorer of label maps.
 
         Raises:
-            ConfigError: A loss has no such option.
+            ConfigError: Thresholds are asked of more than two classes.
         """
-        return cls(plan.loss, num_classes=plan.data.label_table.num_classes)
+        return SemanticScorer(
+            labels,
+            boundaries=extent.boundaries,
+            thresholds=extent.thresholds,
+            uncertainty=extent.uncertainty,
+        )
 
-    def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
-        """Compare logits with labels at the labels' own resolution.
+    def predict(
+        self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> SemanticPrediction:
+        """Return the most probable class of each pixel, over all windows and views."""
+        from limner.decoding.label_maps import predict_label_map
 
-        Args:
-            outputs: Logits (B, K, *s) and those of the side heads; or queries, which are trained with each
-                class of an image as one segment.
-            batch: With `semantic` (B, *S) on the same device.
+        found, mean = predict_label_map(runs, num_classes=labels.num_classes, probabilities=probabilities)
+        return SemanticPrediction(name, found, mean)
 
-        Raises:
-            ConfigError: The network scores another number of classes than the data has, or its outputs
-                are of a kind that the plan's losses are not for.
-        """
-        if self.segment_set is not None:
-            return self.segment_set.loss(outputs, batch)
-        if not isinstance(outputs, DenseLogits):
-            raise ConfigError(
-                f"Queries are trained with the loss {TERM!r}; found {', '.join(self.names)}. Plan the run of "
-                "a module of your own for a network of queries: network.name=mask2former."
-            )
-        if outputs.logits.shape[1] != self.num_classes:
-            raise ConfigError(
-                f"The network scores {outputs.logits.shape[1]} classes and the data has {self.num_classes}; "
-                f"build it with num_classes={self.num_classes}."
-            )
-        assert batch.semantic is not None, "semantic segmentation trains on labelled batches"
-        parts = self._terms(outputs.logits, batch.semantic)
-        total = sum(parts.values(), start=outputs.logits.new_zeros(()))
-        for position, side in enumerate(outputs.auxiliary):
-            terms = self._terms(side.logits, batch.semantic)
-            parts[f"auxiliary_{position}"] = side.weight * sum(terms.values(), start=total.new_zeros(()))
-            total = total + parts[f"auxiliary_{position}"]
-        return LossValue(total, {name: value.detach() for name, value in parts.items()})
+    def writer(
+        self, folder: PredictionFolder, labels: LabelTable
+    ) -> AbstractContextManager["SemanticWriter"]:
+        """Return what writes masks, overlays and probabilities."""
+        return nullcontext(SemanticWriter(folder, labels))
 
-    def _terms(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
-        # A softmax over classes is fastest where each class is a plane of its own: of channels-last logits
-        # it takes 1.7 times as long on a CPU (19 classes, 512x512).
-        full = resize_logits(logits.contiguous(), target.shape[1:])
-        return {
-            name: weight * loss(full, target)
-            for name, weight, loss in zip(self.names, self.weights, self.losses, strict=True)
-        }
+    def draw(
+        self,
+        image: Image,
+        prediction: SemanticPrediction,
+        table: LabelTable,
+        *,
+        truth: Sample | None = None,
+        title: str = "",
+    ) -> RGBImage:
+        """Draw image, true and predicted classes, and the map of hits and errors."""
+        labels, predicted = None if truth is None else truth.semantic, prediction.semantic
+        if predicted.ndim == 3:
+            middle = telling_slice(predicted if labels is None else labels, table)
+            image, predicted = image[middle], predicted[middle]
+            labels = None if labels is None else labels[middle]
+        return comparison(image, predicted, table, truth=labels, title=title)
+
+
+class SemanticWriter:
+    """Writes ``masks/NAME.png`` in the values of the training masks, and what else is wanted."""
+
+    path: Path | None = None
+
+    def __init__(self, folder: PredictionFolder, labels: LabelTable) -> None:
+        self._folder = folder
+        self._labels = labels
+
+    def write(self, prediction: SemanticPrediction, image: Image, *, output: str, file_name: str) -> Path:
+        """Write one image, and return the mask's path."""
+        folder, labels = self._folder, self._labels
+        mask = folder.place(MASKS, f"{output}.png")
+        write_values(mask, labels.decode(prediction.semantic), labels.encoding)
+        if folder.overlay:
+            drawn = overlay(display_image(image), prediction.semantic, labels)
+            folder.write_picture(OVERLAYS, output, drawn)
+        if folder.probabilities:
+            assert prediction.probabilities is not None
+            place = folder.place(PROBABILITIES, f"{output}.npy")
+            np.save(place, prediction.probabilities.astype(np.float16))
+        return mask

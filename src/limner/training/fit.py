@@ -21,18 +21,18 @@ from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_pipeline
 from limner.storage.durable_files import write_text_durably
-from limner.tasks import TASKS
+from limner.tasks import find_task
+from limner.tracking.metrics_file import MetricsFile
+from limner.tracking.trackers import build_tracker
+from limner.tracking.watchers import Watcher, Watchers
 from limner.training.accelerator import build_accelerator
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoint, Checkpoints, read_checkpoint
 from limner.training.initial_weights import begin_with, begun_with
 from limner.training.learner import Learner
 from limner.training.loop import Batches, Loop, Outcome
-from limner.training.metrics_file import MetricsFile
 from limner.training.run_state import RunState
-from limner.training.trackers import build_tracker
 from limner.training.validation import Validation
-from limner.training.watchers import Watcher, Watchers
 from limner.weights.bundle import save_model
 from limner.weights.model import Model
 
@@ -106,8 +106,8 @@ def fit(
             begin_with(Path(plan.network.weights), model, writes, say=watcher.say)
         if accelerator.is_main_process:
             _write_plan(run, plan)
-        task = TASKS[plan.task].from_plan(plan).to(accelerator.device)
-        learner = Learner(model, plan=plan, task=task, accelerator=accelerator, say=watcher.say)
+        criterion = find_task(plan.task).criterion(plan).to(accelerator.device)
+        learner = Learner(model, plan=plan, criterion=criterion, accelerator=accelerator, say=watcher.say)
         loop = Loop(
             learner,
             state=state,

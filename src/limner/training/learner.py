@@ -15,7 +15,7 @@ from limner.devices.device import choose_memory_format, is_out_of_memory, prefer
 from limner.devices.memory import more_parts, release_memory
 from limner.layers.training_progress import tell_progress
 from limner.layers.winograd import use_winograd
-from limner.tasks.task import Task
+from limner.tasks.objective import Criterion
 from limner.training.averaging import WeightAverage
 from limner.training.checkpoints import Checkpoint
 from limner.training.optimizers import build_optimizer, load_named_state, named_state, set_learning_rate
@@ -29,7 +29,7 @@ class Learner:
     Args:
         model: With its first weights; it is moved to the device and into training mode.
         plan: Optimizer, clipping, averaging, seed.
-        task: Its loss.
+        criterion: The losses.
         accelerator: Device, precision and the exchange between processes.
         say: Takes a message for the user.
 
@@ -43,12 +43,12 @@ class Learner:
         model: Model,
         *,
         plan: Plan,
-        task: Task,
+        criterion: Criterion,
         accelerator: Accelerator,
         say: Callable[[str], None],
     ) -> None:
         self._plan = plan
-        self._task = task
+        self._criterion = criterion
         self._accelerator = accelerator
         self._say = say
         self.accumulate = plan.train.accumulate
@@ -111,7 +111,7 @@ class Learner:
                 return compute_gradients(
                     self._prepared,
                     batch,
-                    task=self._task,
+                    criterion=self._criterion,
                     accelerator=self._accelerator,
                     parts=self.accumulate,
                     clip=self._plan.train.gradient_clip,

@@ -12,9 +12,10 @@ from accelerate.utils import broadcast_object_list
 from limner.core.batch import Batch
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
-from limner.evaluation.scorer import selection_name
 from limner.loading.loader import BatchStream
 from limner.storage.durable_files import disk_problem
+from limner.tasks import find_task
+from limner.tracking.watchers import Moment, Watcher
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoint, Checkpoints, flatten, refuse_another_plan
 from limner.training.finite import bad_batch_path, non_finite_error, save_batch
@@ -23,7 +24,6 @@ from limner.training.learner import Learner
 from limner.training.run_state import RunState
 from limner.training.schedules import learning_rate_factor
 from limner.training.step_log import BadStep, StepLog
-from limner.training.watchers import Moment, Watcher
 from limner.weights.model import Model
 
 LOG_EVERY = 10
@@ -195,7 +195,7 @@ class Loop:
             return False
         started = self._budget.seconds
         self._scores = self._validator.scores(self._learner.kept)
-        score = self._scores[selection_name(self._plan.task, self._learner.model.labels)]
+        score = self._scores[find_task(self._plan.task).main_score(self._learner.model.labels)]
         self._budget.validated(self._budget.seconds - started)
         shown = {f"val/{name}": value for name, value in self._scores.items()}
         self._watcher.log(self.state.step, self._budget.seconds, shown)

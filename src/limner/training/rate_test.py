@@ -10,7 +10,7 @@ from limner.core.plan import Plan
 from limner.core.progress import Track, silent
 from limner.core.tuning import RateTest
 from limner.loading.dataset import Dataset
-from limner.tasks import TASKS
+from limner.tasks import find_task
 from limner.training.accelerator import build_accelerator
 from limner.training.fit import build_batches, build_model
 from limner.training.learner import Learner
@@ -56,8 +56,8 @@ def run_rate_test(
     accelerator = build_accelerator(device, precision=plan.train.precision)
     with torch.random.fork_rng(devices=[]):
         model = build_model(plan, network, say=say)
-        task = TASKS[plan.task].from_plan(plan).to(accelerator.device)
-        learner = Learner(model, plan=plan, task=task, accelerator=accelerator, say=say)
+        criterion = find_task(plan.task).criterion(plan).to(accelerator.device)
+        learner = Learner(model, plan=plan, criterion=criterion, accelerator=accelerator, say=say)
         rates, losses, smoothed = [], [], Smoothed()
         with build_batches(plan, train, accelerator)(0) as batches:
             for step in track(range(1, num_steps + 1), "Testing learning rates", num_steps):

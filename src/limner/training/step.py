@@ -11,7 +11,7 @@ from torch.nn.utils import get_total_norm
 from torch.utils._pytree import tree_map
 
 from limner.core.batch import Batch
-from limner.tasks.task import Task
+from limner.tasks.objective import Criterion
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def compute_gradients(
     model: nn.Module,
     batch: Batch,
     *,
-    task: Task,
+    criterion: Criterion,
     accelerator: Accelerator,
     parts: int = 1,
     clip: float | None = None,
@@ -45,7 +45,7 @@ def compute_gradients(
     Args:
         model: Prepared by `accelerator`; takes images in file values.
         batch: Of this process, on any device.
-        task: Its loss.
+        criterion: The losses.
         accelerator: Device, precision and the exchange between processes.
         parts: How many parts the batch is cut into; their losses are averaged by their sizes, which for
             a mean over pixels is exact where all parts have the same number of counted pixels.
@@ -63,7 +63,7 @@ def compute_gradients(
                 outputs = model(piece.images)
             # Losses are computed in float32 whatever the network's precision: sums over a million
             # pixels lose too much in 8 bits of mantissa.
-            value = task.loss(_in_float32(outputs), piece)
+            value = criterion.loss(_in_float32(outputs), piece)
             accelerator.backward(value.total * share)
         for name, loss in {"total": value.total, **value.parts}.items():
             losses[name] = losses.get(name, 0) + loss.detach() * share

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from accelerate import Accelerator
 from accelerate.utils import broadcast, gather_object
 
-from limner.evaluation.scorer import Scorer, build_scorer
+from limner.evaluation.scorer import Scorer
 from limner.inference.predictor import Predictor
 from limner.loading.dataset import Dataset
+from limner.tasks import find_task
 from limner.weights.model import Model
 
 PROBES = 3
@@ -35,7 +36,7 @@ class Validation:
         if processes > 1:
             # Each process has its own statistics of batch norm; those of the first are what is kept.
             broadcast(list(model.buffers()), from_process=0)
-        scorer = build_scorer(model.plan.task, model.labels)
+        scorer = find_task(model.plan.task).scorer(model.labels)
         self._score(model, scorer, range(self._accelerator.process_index, len(self._dataset), processes))
         if processes > 1:
             first, *others = gather_object([scorer])
@@ -48,9 +49,9 @@ class Validation:
         """Return about how long `scores` takes, by the clock, from a few images spread over the split."""
         processes = int(self._accelerator.num_processes)
         probes = range(0, len(self._dataset), max(len(self._dataset) // PROBES, 1))[:PROBES]
-        self._score(model, build_scorer(model.plan.task, model.labels), probes[:1])  # warms caches up
+        self._score(model, find_task(model.plan.task).scorer(model.labels), probes[:1])  # warms caches up
         started = time.perf_counter()
-        self._score(model, build_scorer(model.plan.task, model.labels), probes)
+        self._score(model, find_task(model.plan.task).scorer(model.labels), probes)
         return (time.perf_counter() - started) / len(probes) * len(self._dataset) / processes
 
     def _score(self, model: Model, scorer: Scorer, indices: Iterable[int]) -> None:

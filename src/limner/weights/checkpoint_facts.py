@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.labels import LabelClass, LabelTable, distinct_color
+from limner.tasks import find_task
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
 from limner.weights.known_data import AUTHORS_FILES, AUTHORS_LICENCE, KNOWN_DATA, KnownData
 
@@ -168,7 +169,7 @@ def _numbered(names: Sequence[str]) -> LabelTable:
 
 def _things(task: str) -> str:
     """Return what is to be said where nobody tells objects from regions."""
-    return "; all are taken to be countable: say is_thing with --classes" if task == "panoptic" else ""
+    return "; all are taken to be countable: say is_thing with --classes" if find_task(task).has_stuff else ""
 
 
 def _refuse_other_number(names: Sequence[str], num_classes: int, checkpoint: Checkpoint) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from limner.core.labels import LabelTable
-from limner.core.outputs import DenseLogits, Outputs, QueryMasks
+from limner.core.outputs import Outputs
 from limner.core.plan import Plan
 from limner.layers.input_normalization import InputNormalization
 from limner.networks import Pretrained, build_network
@@ -63,5 +63,5 @@ class Model(nn.Module):
             images: (B, C, *S) of any number type, in the values of the image files.
         """
         outputs = self.network(self.normalization(images))
-        assert isinstance(outputs, DenseLogits | QueryMasks), f"no output kind: {type(outputs)}"
+        assert isinstance(outputs, Outputs), f"no output kind: {type(outputs)}"
         return outputs

@@ -10,7 +10,7 @@ from limner.planning.rules.batch_size import choose_batch, choose_precision, cho
 from limner.planning.rules.duration import choose_averaging, choose_checkpoints, choose_steps
 from limner.planning.rules.inference import choose_window
 from limner.planning.rules.input import choose_channels, choose_crop, choose_normalization
-from limner.planning.rules.loss import choose_class_weights, choose_loss
+from limner.planning.rules.loss import choose_loss
 from limner.planning.rules.network import choose_network, choose_pretraining
 from limner.planning.rules.optimization import choose_learning_rate, choose_optimizer, choose_schedule
 
@@ -19,7 +19,6 @@ RULES: tuple[Rule, ...] = (
     choose_network,
     choose_pretraining,
     choose_loss,
-    choose_class_weights,
     choose_normalization,
     choose_precision,
     choose_geometry,

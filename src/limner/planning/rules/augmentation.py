@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
-from limner.planning.decisions import Case, Decision
+from limner.core.plan import Decision
+from limner.core.wording import channel_words, share, size
+from limner.planning.decisions import Case
 from limner.planning.orientation import FEWEST_IMAGES, Orientation
-from limner.planning.wording import channel_words, share, size
+from limner.tasks import find_task
 
 ONE_MAGNIFICATION = (0.7, 1.4)
 """Zoom where all images are taken at one distance (a microscope, a satellite)."""
@@ -67,7 +69,8 @@ def choose_zoom(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if case.fingerprint.spatial_dims == 3:
         yield Decision("augment.scale", (1.0, 1.0), "voxels have a size; it is kept")
         return
-    if settled["task"] != "semantic" and not settled["augment.quarter_turns"] and not case.machine.is_cpu:
+    has_jitter = find_task(settled["task"]).large_scale_jitter
+    if has_jitter and not settled["augment.quarter_turns"] and not case.machine.is_cpu:
         crop, median = settled["input.crop_size"], case.fingerprint.median
         fit = min(side / of for side, of in zip(crop, median, strict=True))
         low, high = (round(fit * factor, 3) for factor in LARGE_SCALE_JITTER)

@@ -4,13 +4,11 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
-from limner.planning.decisions import Case, Decision
+from limner.core.plan import Decision
+from limner.core.wording import memory, size
+from limner.planning.decisions import Case
 from limner.planning.rules.input import memory_budget
-from limner.planning.rules.network import gives_queries, preset_of
-from limner.planning.wording import memory, size
-
-CPU_QUERY_BATCH = 4
-"""Samples of a step of a network that predicts sets, on a CPU: a step is slow, and many steps are needed."""
+from limner.planning.rules.network import objective_of, preset_of
 
 MOST_WORKERS = 8
 """Threads beyond which preparing samples gains nothing: decoding releases the GIL, Python does not."""
@@ -35,8 +33,9 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     budget = memory_budget(case)
     fitting = max(cost.pixels_that_fit(budget, optimizer=settled["optimizer.name"]) // prod(crop), 1)
     wanted = preset.batch_size
-    if case.machine.is_cpu and gives_queries(settled):
-        wanted = min(wanted, CPU_QUERY_BATCH)
+    own = objective_of(settled).optimizer
+    if case.machine.is_cpu and own is not None:
+        wanted = min(wanted, own.batch_on_cpu)
     while wanted > max(images, 2):
         wanted //= 2
     reason = f"{min(fitting, 9999)} crops of {size(crop)} fit {memory(budget)}"

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from math import ceil, prod
 from typing import Any
 
-from limner.planning.decisions import Case, Decision
-from limner.planning.wording import duration
+from limner.core.plan import Decision
+from limner.core.wording import duration
+from limner.planning.decisions import Case
 
 CPU_PASSES, ACCELERATOR_PASSES = 60, 150
 """Times each image is seen where nobody set a time."""

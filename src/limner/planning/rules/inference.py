@@ -4,14 +4,16 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
-from limner.planning.decisions import Case, Decision
+from limner.core.plan import Decision
+from limner.core.wording import memory, size
+from limner.planning.decisions import Case
 from limner.planning.rules.input import memory_budget
-from limner.planning.wording import memory, size
+from limner.tasks import find_task
 
 
 def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Predict whole images, or through a window where the largest does not fit."""
-    if settled["task"] != "semantic":
+    if not find_task(settled["task"]).allowed.windows:
         yield Decision("inference.window", None, "objects are not to be cut by the border of a window")
         return
     fingerprint, budget = case.fingerprint, memory_budget(case)

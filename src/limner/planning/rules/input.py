@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
-from limner.core.plan import InputPlan
-from limner.planning.decisions import Case, Decision
+from limner.core.plan import Decision, InputPlan
+from limner.core.wording import channel_words, memory, number, share, size
+from limner.planning.decisions import Case
 from limner.planning.rules.network import preset_of
-from limner.planning.wording import channel_words, memory, number, share, size
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 """Of RGB in 0..255, what published encoders were trained with (torchvision's documentation)."""

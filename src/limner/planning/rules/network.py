@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from limner.core.outputs import QueryMasks
+from limner.core.plan import Decision
 from limner.networks import NETWORKS
-from limner.planning.decisions import Case, Decision
-from limner.planning.presets import Preset, find_preset
-
-SEGMENT_NETWORK = "mask2former"
-SMALL_MASK2FORMER = {"backbone": "resnet18", "channels": 128, "pixel_layers": 2, "decoder_layers": 3}
+from limner.planning.decisions import Case
+from limner.tasks import find_task
+from limner.tasks.objective import Objective
+from limner.tasks.presets import Preset, find_preset
 
 
 def preset_of(case: Case) -> Preset:
@@ -20,42 +19,24 @@ def preset_of(case: Case) -> Preset:
 
 
 def choose_network(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Take the network of the size table; its options only where the network is the table's own.
-
-    Weights to start from settle both.
-    """
+    """Take the task's own network for this machine and time; weights to start from settle it."""
     if case.start is not None:
         network = case.start.network
         yield Decision("network.name", network.name, "the network of the weights it starts from")
         yield Decision("network.options", dict(network.options), "as in the weights it starts from")
         return
-    if settled["task"] != "semantic" or gives_queries(settled):
-        yield from _segment_network(case, settled)
-        return
-    preset = preset_of(case)
-    budget = f" in {case.minutes:g} min" if case.minutes else ""
-    place = "the CPU" if case.machine.is_cpu else case.machine.name
-    yield Decision("network.name", preset.network, f"on {place}{budget}: {preset.why}")
-    if settled.get("network.name", preset.network) == preset.network:
-        yield Decision("network.options", dict(preset.options), "the size that goes with this choice")
+    yield from find_task(settled["task"]).default_network(case, settled)
 
 
-def gives_queries(settled: Mapping[str, Any]) -> bool:
-    """Whether the settled network predicts a set of segments."""
-    name = settled.get("network.name")
-    return name in NETWORKS and NETWORKS[name].output is QueryMasks
+def objective_of(settled: Mapping[str, Any]) -> Objective:
+    """Return how the settled network is trained for the settled task.
 
-
-def _segment_network(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Take Mask2Former; a small one on the CPU."""
-    reason = f"the network for {settled['task']} segmentation; the others give one class for each pixel"
-    yield Decision("network.name", SEGMENT_NETWORK, reason)
-    if settled.get("network.name", SEGMENT_NETWORK) != SEGMENT_NETWORK:
-        return
-    if case.machine.is_cpu:
-        yield Decision("network.options", dict(SMALL_MASK2FORMER), "a small variant, bearable on a CPU")
-    else:
-        yield Decision("network.options", {}, "the paper's ResNet-50 variant")
+    A module of the user's own is taken for one with the kind of output that the task prefers.
+    """
+    objectives = find_task(settled["task"]).objectives
+    entry = NETWORKS.get(settled.get("network.name", ""))
+    first = next(iter(objectives.values()))
+    return first if entry is None else objectives.get(entry.output, first)
 
 
 def choose_pretraining(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from limner.core.plan import Decision
 from limner.networks import NETWORKS
-from limner.planning.decisions import Case, Decision
-from limner.planning.rules.network import gives_queries
+from limner.planning.decisions import Case
+from limner.planning.rules.network import objective_of
 
 ADAM_RATE, ADAM_BATCH = 1e-3, 8
 """Rate for weights from scratch at this batch; scaled by the root of the batch, as its noise is."""
@@ -32,9 +33,6 @@ BACKBONE_RATE = 0.1
 WARMUP_PART, LONGEST_WARMUP = 0.05, 1500
 """Warm-up as a part of the run, and its longest in steps."""
 
-QUERY_RATE, QUERY_DECAY, QUERY_GRADIENT_NORM = 2e-4, 0.05, 0.01
-"""For sets of segments: decay and norm of Mask2Former's paper, whose rate is 1e-4 at a batch of 16."""
-
 GRADIENT_NORM = 5.0
 """Well above the usual norm; keeps one odd batch from throwing the weights."""
 
@@ -43,9 +41,10 @@ def choose_optimizer(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisio
     """AdamW, with what goes with the optimizer that is settled."""
     yield Decision("optimizer.name", "adamw", "it forgives a learning rate that is not quite right")
     name = settled["optimizer.name"]
-    if gives_queries(settled) and name == "adamw":
-        yield Decision("optimizer.weight_decay", QUERY_DECAY, "as Mask2Former's paper")
-        yield Decision("train.gradient_clip", QUERY_GRADIENT_NORM, "as Mask2Former's paper: every step alike")
+    own = objective_of(settled).optimizer
+    if own is not None and name == "adamw":
+        yield Decision("optimizer.weight_decay", own.weight_decay, f"as {own.source}")
+        yield Decision("train.gradient_clip", own.gradient_norm, f"as {own.source}: every step alike")
     else:
         yield Decision("optimizer.weight_decay", WEIGHT_DECAY[name], f"usual with {name}")
         reason = "well above usual gradients; one odd batch cannot throw the weights"
@@ -62,7 +61,8 @@ def choose_learning_rate(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
         rate = SGD_RATE * batch / SGD_BATCH
         reason = f"{SGD_RATE:g} for a batch of {SGD_BATCH}, in proportion to this one of {batch}"
     else:
-        base, remark = (QUERY_RATE, "") if gives_queries(settled) else _adam_rate(case, settled)
+        own = objective_of(settled).optimizer
+        base, remark = _adam_rate(case, settled) if own is None else (own.learning_rate, "")
         rate = base * (batch / ADAM_BATCH) ** 0.5
         reason = f"{base:g}{remark} for a batch of {ADAM_BATCH}, by the root of this one of {batch}"
     yield Decision("optimizer.learning_rate", float(f"{rate:.3g}"), reason)

@@ -5,14 +5,14 @@ from limner.core.batch import Batch
 from limner.core.errors import ConfigError
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
 from limner.core.plan import LossPlan, LossTerm
-from limner.tasks.semantic import SemanticTask
+from limner.tasks.dense_objective import DenseCriterion
 
 TARGET = torch.randint(0, 3, (2, 8, 8), dtype=torch.uint8)
 BATCH = Batch(torch.zeros(2, 1, 8, 8), TARGET, ("a", "b"))
 
 
 def test_the_total_is_the_weighted_sum_and_side_heads_count_with_their_weight():
-    task = SemanticTask(
+    task = DenseCriterion(
         LossPlan(terms=(LossTerm(name="cross_entropy"), LossTerm(name="dice", weight=3))), num_classes=3
     )
     main, side = torch.randn(2, 3, 8, 8), torch.randn(2, 3, 8, 8)
@@ -26,7 +26,7 @@ def test_the_total_is_the_weighted_sum_and_side_heads_count_with_their_weight():
 
 
 def test_coarse_logits_are_compared_at_the_labels_resolution():
-    task = SemanticTask(LossPlan(), num_classes=3)
+    task = DenseCriterion(LossPlan(), num_classes=3)
     coarse = torch.randn(2, 3, 2, 2, requires_grad=True)
     value = task.loss(DenseLogits(coarse), BATCH).total
     value.backward()
@@ -37,6 +37,6 @@ def test_coarse_logits_are_compared_at_the_labels_resolution():
 
 
 def test_a_head_that_does_not_fit_the_data_is_refused():
-    task = SemanticTask(LossPlan(), num_classes=4)
+    task = DenseCriterion(LossPlan(), num_classes=4)
     with pytest.raises(ConfigError, match="scores 3 classes and the data has 4; build it with num_classes=4"):
         task.loss(DenseLogits(torch.zeros(2, 3, 8, 8)), BATCH)

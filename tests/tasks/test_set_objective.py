@@ -6,8 +6,8 @@ from limner.core.errors import ConfigError
 from limner.core.labels import IGNORE_INDEX
 from limner.core.outputs import DenseLogits, QueryMasks
 from limner.core.plan import LossPlan, LossTerm
-from limner.tasks import TASKS
-from limner.tasks.segment_set import regions_of
+from limner.tasks import find_task
+from limner.tasks.set_objective import regions_of
 
 PLAN = LossPlan(terms=(LossTerm(name="segment_set", options={"num_points": 64}),))
 
@@ -37,7 +37,7 @@ def test_the_loss_has_a_gradient_also_where_an_image_is_empty(task: str) -> None
     if task == "semantic":
         batch = Batch(batch.images, torch.full((2, 16, 16), 1, dtype=torch.uint8), ("a", "b"))
     made = outputs(3)
-    value = TASKS[task](PLAN, num_classes=3).loss(made, batch)
+    value = find_task(task).build_criterion(PLAN, num_classes=3).loss(made, batch)
     value.total.backward()
     assert torch.isfinite(value.total)
     assert made.features.grad is not None
@@ -45,13 +45,13 @@ def test_the_loss_has_a_gradient_also_where_an_image_is_empty(task: str) -> None
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    task = TASKS["instance"](PLAN, num_classes=4)
+    task = find_task("instance").build_criterion(PLAN, num_classes=4)
     batch = Batch(torch.zeros(2, 3, 8, 8), torch.zeros(2, 8, 8, dtype=torch.uint8), ("a", "b"))
     with pytest.raises(ConfigError, match="scores? 4 classes"):
         task.loss(outputs(3), batch)
     with pytest.raises(ConfigError, match="DenseLogits"):
         task.loss(DenseLogits(torch.zeros(2, 4, 8, 8)), batch)
     with pytest.raises(ConfigError, match="segment_set"):
-        TASKS["instance"](LossPlan(), num_classes=4)
+        find_task("instance").build_criterion(LossPlan(), num_classes=4)
     with pytest.raises(ConfigError, match="segment_set"):
-        TASKS["semantic"](LossPlan(), num_classes=3).loss(outputs(3), batch)
+        find_task("semantic").build_criterion(LossPlan(), num_classes=3).loss(outputs(3), batch)

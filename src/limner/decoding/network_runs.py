@@ -1,0 +1,54 @@
+"""The runs of a network on one image, as `inference/` offers them to whatever decodes their outputs."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+
+from limner.core.outputs import Outputs
+
+
+class View(Protocol):
+    """One way to look at an image: as it is, mirrored or zoomed."""
+
+    @property
+    def shape(self) -> torch.Size:
+        """(1, C, *S) of what the network sees."""
+        ...
+
+    def bands(self) -> Iterator[tuple[slice, Outputs]]:
+        """Yield rows of the first axis and the outputs there, of any resolution; one band if whole."""
+        ...
+
+    def undo_flip(self, scores: torch.Tensor) -> torch.Tensor:
+        """Mirror scores (1, K, *S) back; the zoom is undone when they are resized."""
+        ...
+
+
+class NetworkRuns(Protocol):
+    """One image, ready for the network."""
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """*S of the image itself, and so of its prediction."""
+        ...
+
+    @property
+    def fits_in_one_pass(self) -> bool:
+        """Whether there is one view only, whose bands have the image's rows or are one."""
+        ...
+
+    def views(self) -> Iterator[View]:
+        """Yield the views whose scores are averaged."""
+        ...
+
+    def whole(self) -> tuple[Outputs, tuple[int, ...]]:
+        """Run the network on the whole image.
+
+        Returns:
+            Its outputs, and the size *S that they stand for: that of the image with the padding around it.
+
+        Raises:
+            DataError: The image is too large.
+        """
+        ...

@@ -1,0 +1,155 @@
+"""Training on label maps: one score for each class at each pixel.
+
+Shape legend: B batch, K classes, *S spatial axes of the target, *s those of the network's output.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from limner.core.batch import Batch
+from limner.core.errors import ConfigError
+from limner.core.outputs import DenseLogits, Outputs, resize_logits
+from limner.core.plan import Decision, LossPlan, LossTerm
+from limner.core.wording import share, times
+from limner.losses import LOSSES, build_loss
+from limner.tasks.objective import Criterion, LossValue, Objective
+from limner.tasks.set_objective import TERM as SET_TERM
+from limner.tasks.situation import Situation
+
+FEW_CLASSES = 8
+"""Up to this many classes, Dice costs little and helps thin and small ones."""
+
+IMBALANCED = 20
+"""Commonest over rarest class, in pixels, from which Dice is added whatever the number of classes."""
+
+STRONGLY_IMBALANCED = 50
+"""From here on a loss without an overlap term needs class weights."""
+
+OVERLAP_LOSSES = ("dice", "tversky", "lovasz")
+"""Losses that count each class as much as any other."""
+
+HEAVIEST = 10.0
+"""Largest class weight: beyond it, the few pixels of a rare class drown in noise."""
+
+
+class DenseObjective(Objective):
+    """Losses of `LOSSES` on the logits of each pixel."""
+
+    losses = frozenset(LOSSES)
+
+    def default_loss(
+        self, situation: Situation, settled: Mapping[str, Any], network_loss: Mapping[str, Any]
+    ) -> Iterator[Decision]:
+        """Take cross-entropy, with Dice where classes are few or unbalanced."""
+        num_classes = situation.labels.num_classes
+        both: tuple[LossTerm, ...] = (LossTerm(name="cross_entropy"), LossTerm(name="dice"))
+        said = _imbalance_words(situation.class_shares)
+        if num_classes <= FEW_CLASSES:
+            terms, reason = both, f"Dice helps with {num_classes} classes; {said}"
+        elif situation.imbalance >= IMBALANCED:
+            terms, reason = both, f"Dice counts rare classes as much as common ones: {said}"
+        else:
+            terms = both[:1]
+            reason = f"{num_classes} classes of similar size ({said}): cross-entropy alone is enough"
+        yield Decision("loss.terms", terms, reason)
+        yield self._class_weights(situation, settled["loss.terms"])
+
+    def _class_weights(self, situation: Situation, terms: tuple[LossTerm, ...]) -> Decision:
+        """Weight the classes only where they are strongly unbalanced and no loss makes up for it."""
+        said = _imbalance_words(situation.class_shares)
+        if situation.imbalance < STRONGLY_IMBALANCED:
+            return Decision("loss.class_weights", None, f"not needed: {said}")
+        if any(term.name in OVERLAP_LOSSES for term in terms):
+            reason = "not needed: the overlap loss makes up for rare classes"
+            return Decision("loss.class_weights", None, reason)
+        reason = f"{said}, and no overlap loss makes up for it"
+        return Decision("loss.class_weights", _weights([part for _, part in situation.class_shares]), reason)
+
+    def criterion(self, plan: LossPlan, *, num_classes: int) -> "DenseCriterion":
+        """Build the losses of a plan.
+
+        Raises:
+            ConfigError: A loss has no such option.
+        """
+        return DenseCriterion(plan, num_classes=num_classes)
+
+    def example(self, images: Tensor) -> Batch:
+        """Return images of one class."""
+        target = torch.zeros(images.shape[0], *images.shape[2:], dtype=torch.uint8)
+        return Batch(images, target.to(images.device), ())
+
+
+class DenseCriterion(Criterion):
+    """The weighted losses of a plan on the main logits, and again on each side head.
+
+    Raises:
+        ConfigError: A loss has no such option.
+    """
+
+    def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.names = tuple(term.name for term in plan.terms)
+        self.weights = tuple(term.weight for term in plan.terms)
+        self.losses = nn.ModuleList(build_loss(t, class_weights=plan.class_weights) for t in plan.terms)
+
+    def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
+        """Compare logits with labels at the labels' own resolution.
+
+        Args:
+            outputs: `DenseLogits` (B, K, *s) and those of the side heads.
+            batch: With `semantic` (B, *S) on the same device.
+
+        Raises:
+            ConfigError: The network scores another number of classes than the data has, or its outputs
+                are of another kind.
+        """
+        if not isinstance(outputs, DenseLogits):
+            raise ConfigError(
+                f"Queries are trained with the loss {SET_TERM!r}; found {', '.join(self.names)}. Plan the "
+                "run of a module of your own for a network of queries: network.name=mask2former."
+            )
+        if outputs.logits.shape[1] != self.num_classes:
+            raise ConfigError(
+                f"The network scores {outputs.logits.shape[1]} classes and the data has {self.num_classes}; "
+                f"build it with num_classes={self.num_classes}."
+            )
+        assert batch.semantic is not None, "semantic segmentation trains on labelled batches"
+        parts = self._terms(outputs.logits, batch.semantic)
+        total = sum(parts.values(), start=outputs.logits.new_zeros(()))
+        for position, side in enumerate(outputs.auxiliary):
+            terms = self._terms(side.logits, batch.semantic)
+            parts[f"auxiliary_{position}"] = side.weight * sum(terms.values(), start=total.new_zeros(()))
+            total = total + parts[f"auxiliary_{position}"]
+        return LossValue(total, {name: value.detach() for name, value in parts.items()})
+
+    def _terms(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+        # A softmax over classes is fastest where each class is a plane of its own: of channels-last logits
+        # it takes 1.7 times as long on a CPU (19 classes, 512x512).
+        full = resize_logits(logits.contiguous(), target.shape[1:])
+        return {
+            name: weight * loss(full, target)
+            for name, weight, loss in zip(self.names, self.weights, self.losses, strict=True)
+        }
+
+
+def _weights(shares: list[float]) -> tuple[float, ...]:
+    """Return the inverse root of each class's share, with mean 1 over the classes and a cap."""
+    present = [s**-0.5 for s in shares if s > 0]
+    mean = sum(present) / len(present)
+    return tuple(round(min(s**-0.5 / mean, HEAVIEST), 3) if s > 0 else 1.0 for s in shares)
+
+
+def _imbalance_words(shares: tuple[tuple[str, float], ...]) -> str:
+    present = [(name, part) for name, part in shares if part > 0]
+    if len(present) < 2:
+        return "only one class occurs"
+    (rare, smallest), (common, largest) = min(present, key=_part), max(present, key=_part)
+    return f"{rare} is {share(smallest)} of the pixels, {common} {times(largest / smallest)} as much"
+
+
+def _part(row: tuple[str, float]) -> float:
+    return row[1]

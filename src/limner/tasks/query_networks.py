@@ -1,0 +1,27 @@
+"""Which network finds objects and regions where the user names none: Mask2Former."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from limner.core.plan import Decision
+from limner.tasks.situation import Situation
+
+QUERY_NETWORK = "mask2former"
+SMALL_QUERY_NETWORK = {"backbone": "resnet18", "channels": 128, "pixel_layers": 2, "decoder_layers": 3}
+
+
+def default_query_network(situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Decide for Mask2Former, a small one on a CPU."""
+    reason = f"the network for {settled['task']} segmentation; the others give one class for each pixel"
+    yield Decision("network.name", QUERY_NETWORK, reason)
+    yield from default_query_options(situation, settled.get("network.name", QUERY_NETWORK))
+
+
+def default_query_options(situation: Situation, network: str) -> Iterator[Decision]:
+    """Decide the size of Mask2Former; other networks keep their own defaults."""
+    if network != QUERY_NETWORK:
+        return
+    if situation.machine.is_cpu:
+        yield Decision("network.options", dict(SMALL_QUERY_NETWORK), "a small variant, bearable on a CPU")
+    else:
+        yield Decision("network.options", {}, "the paper's ResNet-50 variant")
