@@ -12,7 +12,7 @@ from torch import nn
 from limner.analysis.network_cost import count_multiply_adds, count_parameters, time_forward
 from limner.core.errors import UnknownNameError
 from limner.core.progress import Track, silent
-from limner.layers.training_progress import tell_progress
+from limner.layers.training_progress import notify_progress
 from limner.networks import NETWORKS, NetworkEntry, build_network
 
 NUM_CLASSES = 19
@@ -159,5 +159,5 @@ def _key(name: str, variant: str) -> str:
 
 def _build(name: str, options: dict[str, Any]) -> nn.Module:
     network = build_network(name, num_classes=NUM_CLASSES, in_channels=IN_CHANNELS, **options)
-    tell_progress(network, 1.0)  # costs are those of the trained network
+    notify_progress(network, 1.0)  # costs are those of the trained network
     return network

@@ -14,7 +14,7 @@ from limner.core.config import parse_config
 from limner.core.errors import DataError
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.plan import InferencePlan, ResizePlan
-from limner.core.prediction import SURE, AnyPrediction, Prediction, SegmentPrediction
+from limner.core.prediction import SCORE_THRESHOLD, AnyPrediction, Prediction, SegmentPrediction
 from limner.core.progress import Track, silent
 from limner.core.sample import Image
 from limner.drawing.colors import overlay as draw_overlay
@@ -182,7 +182,7 @@ def _write(
         return _write_classes(wanted, item, image, prediction, labels)
     assert rows is not None, "objects and segments go to a JSON file"
     if isinstance(prediction, SegmentPrediction):
-        shown = prediction.segments(SURE)
+        shown = prediction.segments(SCORE_THRESHOLD)
         rows.add(prediction, file_name=str(item.path))
         mask = _place(wanted.out / INSTANCES, f"{item.output}.png")
         write_values(mask, shown.flat())

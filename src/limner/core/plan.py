@@ -238,7 +238,7 @@ class ResizePlan(Config):
         return self
 
     @property
-    def is_idle(self) -> bool:
+    def is_noop(self) -> bool:
         """Whether every image stays as it is."""
         return self.shortest is None and self.size is None and self.multiple == 1
 
@@ -260,7 +260,7 @@ class InferencePlan(Config):
 
     @model_validator(mode="after")
     def _whole_or_windows(self) -> "InferencePlan":
-        if self.window is not None and not self.resize.is_idle:
+        if self.window is not None and not self.resize.is_noop:
             raise ValueError(
                 "a window slides over images as they are: inference.resize must be idle (--resize no)"
             )
@@ -297,6 +297,6 @@ class Plan(Config):
         window, dims = self.inference.window, self.input.spatial_dims
         if window is not None and len(window) != dims:
             raise ValueError(f"inference.window needs {dims} numbers; found {list(window)}")
-        if not self.inference.resize.is_idle and dims != 2:
+        if not self.inference.resize.is_noop and dims != 2:
             raise ValueError("inference.resize is for images in 2 dimensions")
         return self

@@ -1,11 +1,11 @@
 """The picture of one image, its truth and its prediction, whatever the task."""
 
 from limner.core.labels import LabelTable
-from limner.core.prediction import SURE, AnyPrediction, Prediction, SegmentPrediction
+from limner.core.prediction import SCORE_THRESHOLD, AnyPrediction, Prediction, SegmentPrediction
 from limner.core.sample import Image, Sample
 from limner.drawing.display import RGBImage
 from limner.drawing.segment_colors import segment_comparison
-from limner.drawing.truth_and_prediction import comparison, telling_slice
+from limner.drawing.truth_and_prediction import comparison, slice_with_most_foreground
 
 
 def compare_prediction(
@@ -27,14 +27,14 @@ def compare_prediction(
     """
     if not isinstance(prediction, Prediction):
         if isinstance(prediction, SegmentPrediction):
-            shown = prediction.segments(SURE)
+            shown = prediction.segments(SCORE_THRESHOLD)
         else:
             shown = prediction.segments()
         true = None if truth is None else truth.segments
         return segment_comparison(image, shown, table, truth=true, title=title)
     labels, predicted = None if truth is None else truth.semantic, prediction.semantic
     if predicted.ndim == 3:
-        middle = telling_slice(predicted if labels is None else labels, table)
+        middle = slice_with_most_foreground(predicted if labels is None else labels, table)
         image, predicted = image[middle], predicted[middle]
         labels = None if labels is None else labels[middle]
     return comparison(image, predicted, table, truth=labels, title=title)

@@ -29,6 +29,6 @@ class DropPath(nn.Module):
         return f"rate={self.rate}"
 
 
-def rising_rates(rate: float, num_blocks: int) -> list[float]:
+def drop_path_rates(rate: float, num_blocks: int) -> list[float]:
     """Return one rate a block, from 0 at the first to `rate` at the last, as in the paper's section 3."""
     return [rate * index / max(num_blocks - 1, 1) for index in range(num_blocks)]

@@ -26,10 +26,10 @@ def initialize(*parts: nn.Module | None) -> None:
                     nn.init.zeros_(module.bias)
         for module in part.modules():
             if isinstance(module, PixelClassifier):
-                start_even(module.conv.weight, inputs=module.conv.weight[0].numel())
+                init_classifier(module.conv.weight, inputs=module.conv.weight[0].numel())
 
 
-def fill_evenly(*parts: nn.Module) -> None:
+def init_uniform(*parts: nn.Module) -> None:
     """Draw convolutions evenly, with a variance of one over their inputs, as detectron2's networks begin."""
     for part in parts:
         for module in part.modules():
@@ -39,6 +39,6 @@ def fill_evenly(*parts: nn.Module) -> None:
                     nn.init.zeros_(module.bias)
 
 
-def start_even(weight: torch.Tensor, *, inputs: float) -> None:
+def init_classifier(weight: torch.Tensor, *, inputs: float) -> None:
     """Draw the weights of a classifier, of any shape, each of whose scores sums over so many `inputs`."""
     nn.init.normal_(weight, std=(CLASSIFIER_GAIN / inputs) ** 0.5)

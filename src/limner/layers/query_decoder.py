@@ -9,7 +9,7 @@ Shape legend: B batch, Q queries, C channels, h and w the map's height and width
 import torch
 from torch import Tensor, nn
 
-from limner.layers.initialization import fill_evenly
+from limner.layers.initialization import init_uniform
 from limner.layers.query_layer import QueryLayer
 from limner.layers.sine_position import sine_position
 
@@ -47,7 +47,7 @@ class QueryDecoder(nn.Module):
             for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(channels)
-        fill_evenly(self.input_proj)
+        init_uniform(self.input_proj)
 
     def forward(self, features: Tensor) -> list[Tensor]:
         """Map (B, width, h, w) to the queries (B, Q, C) after each layer, first to last."""

@@ -11,7 +11,7 @@ _FEWEST_PIXELS = 512
 """Below this many coarse pixels in the batch, making the kernel costs more than it saves: measured."""
 
 
-def pays_to_spread(features: torch.Tensor) -> bool:
+def is_faster_fused(features: torch.Tensor) -> bool:
     """Tell whether `convolve_repeated` is faster than repeating the pixels of `features`: (B, C, h, w).
 
     Measured on CPU only; graphs that are traced keep the plain form, which every runtime knows.

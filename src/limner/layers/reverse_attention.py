@@ -13,7 +13,7 @@ from limner.layers.convolution import ConvNormAct
 from limner.layers.resize import resize
 
 
-def not_found_yet(logits: torch.Tensor) -> torch.Tensor:
+def background_probability(logits: torch.Tensor) -> torch.Tensor:
     """Return how likely each pixel still is background: (B, K, h, w) -> (B, 1, h, w) in [0, 1].
 
     With one class, which the papers have, it is one less the class's probability; with more, the probability
@@ -58,7 +58,7 @@ class ReverseAttentionBranch(nn.Module):
             )
         )
         self.last = ConvNormAct(channels, num_classes, last_kernel_size, activation="none")
-        start_small(self.last.norm)
+        init_small_scale(self.last.norm)
 
     def forward(
         self, features: torch.Tensor, logits: torch.Tensor, guide: torch.Tensor | None = None
@@ -67,14 +67,14 @@ class ReverseAttentionBranch(nn.Module):
         size = features.shape[2:]
         logits = resize(logits, size)
         # A factor a pixel passes through a 1x1 convolution: cheaper behind it, where channels are fewer.
-        attended = self.narrow.norm(not_found_yet(logits) * self.narrow.conv(features))
+        attended = self.narrow.norm(background_probability(logits) * self.narrow.conv(features))
         if guide is not None:
             attended = torch.cat((attended, resize(guide, size)), dim=1)
         correction: torch.Tensor = self.last(self.convs(attended))
         return correction + logits
 
 
-def start_small(norm: nn.Module) -> None:
+def init_small_scale(norm: nn.Module) -> None:
     """Scale a normalisation that ends in scores, so that the first corrections change them little."""
     assert isinstance(norm.weight, torch.Tensor)
     nn.init.constant_(norm.weight, 0.1)

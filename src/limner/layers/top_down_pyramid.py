@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from limner.layers.attention import MultiheadAttention
 from limner.layers.convolution import ConvNormAct
-from limner.layers.initialization import fill_evenly
+from limner.layers.initialization import init_uniform
 from limner.layers.query_layer import FeedForward
 from limner.layers.sine_position import sine_position
 
@@ -44,7 +44,7 @@ class TopDownPyramid(nn.Module):
             for width in (*(channels for _ in finer), coarsest)
         )
         self.mask_features = nn.Conv2d(channels, channels, 3, padding=1)
-        fill_evenly(self)
+        init_uniform(self)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Map the levels (B, C_i, h_i, w_i), finest first, to (B, C, h_0, w_0)."""
@@ -71,7 +71,7 @@ class PixelEncoder(nn.Module):
             _PixelLayer(channels, heads=heads, feedforward=feedforward, dropout=dropout)
             for _ in range(num_layers)
         )
-        fill_evenly(self.input_proj)
+        init_uniform(self.input_proj)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (B, width, h, w) to (B, C, h, w)."""

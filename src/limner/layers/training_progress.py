@@ -10,16 +10,16 @@ from abc import abstractmethod
 from torch import nn
 
 
-class FollowsTraining(nn.Module):
+class ProgressAware(nn.Module):
     """Base of layers that are told how far training is."""
 
     @abstractmethod
-    def follow(self, progress: float) -> None:
+    def set_progress(self, progress: float) -> None:
         """Take note of the part of the training that is done, in [0, 1]."""
 
 
-def tell_progress(module: nn.Module, progress: float) -> None:
+def notify_progress(module: nn.Module, progress: float) -> None:
     """Tell every layer inside `module` that follows; `progress` is in [0, 1]."""
     for layer in module.modules():
-        if isinstance(layer, FollowsTraining):
-            layer.follow(progress)
+        if isinstance(layer, ProgressAware):
+            layer.set_progress(progress)

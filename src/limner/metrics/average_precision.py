@@ -18,7 +18,7 @@ from limner.core.errors import MissingPartError
 from limner.core.segments import Segments
 from limner.metrics.confusion import Counts
 from limner.metrics.precision_bootstrap import draw_weights, weighted_precision
-from limner.metrics.segment_matches import counts_of_coco
+from limner.metrics.segment_matches import coco_match_counts
 from limner.metrics.spread import Interval, interval
 
 MOST_DETECTIONS = 100
@@ -91,7 +91,7 @@ class AveragePrecision:
         number = len(self._images) + 1
         judge = _judge(self.kind, self.num_classes)
         judge.params.imgIds = [number]
-        truth = truth.kept(truth.areas > 0)
+        truth = truth.select(truth.areas > 0)
         true = _described(truth.masks(), truth.labels, np.ones(len(truth)), truth.is_crowd, number)
         found = _described(masks, labels, scores, np.zeros(len(labels), bool), number)
         for row in true:
@@ -107,7 +107,7 @@ class AveragePrecision:
             for area in judge.params.areaRng
         ]
         self._images.append(rows)
-        return counts_of_coco(judge, rows[:: len(judge.params.areaRng)], least_score=least_score)
+        return coco_match_counts(judge, rows[:: len(judge.params.areaRng)], least_score=least_score)
 
     def merge(self, other: "AveragePrecision") -> None:
         """Add what another one of the same classes has counted."""

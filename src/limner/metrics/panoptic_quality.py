@@ -11,7 +11,7 @@ import numpy.typing as npt
 from limner.core.prediction import PanopticPrediction
 from limner.core.segments import Segments
 from limner.metrics.confusion import Counts, PerClass
-from limner.metrics.segment_matches import IOUS, count_matches, nothing_matched
+from limner.metrics.segment_matches import IOUS, count_matches, empty_counts
 
 MATCH = 0.5
 """Segments of one class with a larger IoU belong together; none can have two such partners."""
@@ -67,7 +67,7 @@ class PanopticQuality:
         self.iou: PerClass = np.zeros(len(self.is_thing))
         # Rows: true positives, false positives, false negatives.
         self.counts = np.zeros((3, len(self.is_thing)), np.int64)
-        self.matches = nothing_matched(len(self.is_thing))
+        self.matches = empty_counts(len(self.is_thing))
 
     def update(self, truth: Segments, prediction: PanopticPrediction) -> "PanopticQuality":
         """Count one image, and return its own sums.

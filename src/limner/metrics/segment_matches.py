@@ -76,7 +76,7 @@ def match_scores(counts: Counts, counted: npt.NDArray[np.bool_] | None = None) -
     )
 
 
-def nothing_matched(num_classes: int) -> Counts:
+def empty_counts(num_classes: int) -> Counts:
     """Return the counts of no image."""
     return np.zeros((NUM_ROWS, num_classes), np.int64)
 
@@ -96,7 +96,7 @@ def count_matches(
         num_true: (K) true segments, crowds left out.
         num_found: (T, K) found segments, without those that lie in crowds or on void.
     """
-    counts = nothing_matched(len(num_true))
+    counts = empty_counts(len(num_true))
     for k, pairs in matched.items():
         counts[RIGHT, k] = pairs
     for k, values in ious.items():
@@ -110,7 +110,7 @@ def count_matches(
     return counts
 
 
-def counts_of_coco(judge: Any, rows: list[dict[str, Any] | None], *, least_score: float) -> Counts:  # noqa: ANN401
+def coco_match_counts(judge: Any, rows: list[dict[str, Any] | None], *, least_score: float) -> Counts:  # noqa: ANN401
     """Return the counts of an image that pycocotools has matched.
 
     Its matching goes from the surest object down, so that leaving out the unsure ones changes nothing for the

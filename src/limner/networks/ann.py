@@ -58,7 +58,7 @@ class ANN(ContextNetwork):
         parts = (self.fusion, self.fusion_bottleneck, self.context, self.attention, self.bottleneck)
         initialize(*parts)
         for part in (self.fusion, self.attention):
-            part.start_with_nothing()
+            part.init_as_identity()
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / s, W / s)."""
@@ -90,7 +90,7 @@ class AsymmetricAttention(nn.Module):
         self.value = nn.Conv2d(key_channels or channels, compared, 1)
         self.out = nn.Conv2d(compared, channels, 1)
 
-    def start_with_nothing(self) -> None:
+    def init_as_identity(self) -> None:
         """Let the attention add nothing at first, as the authors do."""
         nn.init.zeros_(self.out.weight)
 

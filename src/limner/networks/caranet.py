@@ -25,7 +25,7 @@ from limner.layers.initialization import initialize
 from limner.layers.norm import TolerantBatchNorm2d
 from limner.layers.partial_decoder import PartialDecoder
 from limner.layers.resize import resize
-from limner.layers.reverse_attention import not_found_yet, start_small
+from limner.layers.reverse_attention import background_probability, init_small_scale
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
 
@@ -100,12 +100,14 @@ class _Branch(nn.Module):
         )
         last = _conv_norm_act(width, num_classes)
         self.convs = nn.Sequential(_conv_norm_act(width, width), _conv_norm_act(width, width), last)
-        start_small(last[1])
+        init_small_scale(last[1])
 
     def forward(self, features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) and coarse scores (B, K, ...) to scores (B, K, h, w)."""
         logits = resize(logits, features.shape[2:])
-        correction: torch.Tensor = self.convs(not_found_yet(logits) * self.attention(self.context(features)))
+        correction: torch.Tensor = self.convs(
+            background_probability(logits) * self.attention(self.context(features))
+        )
         return correction + logits
 
 

@@ -71,11 +71,11 @@ class CrissCrossAttention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) to (B, C, h, w)."""
         for _ in range(self.recurrence):
-            x = x + self.gamma * look_along_axes(self.query(x), self.key(x), self.value(x))
+            x = x + self.gamma * criss_cross_attention(self.query(x), self.key(x), self.value(x))
         return x
 
 
-def look_along_axes(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+def criss_cross_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Mix the values of each pixel's row and column by one softmax over both.
 
     Args:

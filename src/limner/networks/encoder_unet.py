@@ -22,7 +22,7 @@ from limner.core.outputs import DenseLogits
 from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import initialize
-from limner.layers.repeated_convolution import convolve_repeated, pays_to_spread
+from limner.layers.repeated_convolution import convolve_repeated, is_faster_fused
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
 
@@ -91,7 +91,7 @@ class _UpBlock(nn.Module):
 
     def forward(self, features: torch.Tensor, skip: torch.Tensor | None, size: torch.Size) -> torch.Tensor:
         """Map (B, C, h, w) and the skip connection of `size` to (B, width, *size)."""
-        if pays_to_spread(features) and size == (2 * features.shape[2], 2 * features.shape[3]):
+        if is_faster_fused(features) and size == (2 * features.shape[2], 2 * features.shape[3]):
             out = self._first_in_one_step(features, skip)
         else:
             features = F.interpolate(features, size=size, mode="nearest")

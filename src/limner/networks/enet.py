@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from limner.core.config import Config
 from limner.core.outputs import DenseLogits
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.norm import TolerantBatchNorm2d
 from limner.networks.entry import NetworkEntry
 
@@ -115,7 +115,7 @@ class ENet(nn.Module):
         self.head = nn.ConvTranspose2d(stem, num_classes, 3, stride=2, padding=1, bias=False)
         initialize(self)
         # A 3x3 kernel of stride 2 reaches a pixel 9 / 4 times; a sum of blocks has some 4 times the variance.
-        start_even(self.head.weight, inputs=4 * stem * 9 / 4)
+        init_classifier(self.head.weight, inputs=4 * stem * 9 / 4)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H, W)."""

@@ -26,7 +26,7 @@ from limner.core.outputs import QueryMasks
 from limner.layers.norm import PixelNorm
 from limner.layers.resize import cut, resize
 from limner.layers.segment_head import SegmentHead
-from limner.layers.training_progress import FollowsTraining
+from limner.layers.training_progress import ProgressAware
 from limner.networks.backbones import Pretrained, build_vit
 from limner.networks.backbones.vit import pad_to_patches
 from limner.networks.entry import NetworkEntry
@@ -57,7 +57,7 @@ class EoMTOptions(Config):
     """Begin training with queries that see the inside of their masks only."""
 
 
-class EoMT(FollowsTraining):
+class EoMT(ProgressAware):
     """Patches, blocks, joint blocks, head."""
 
     mask_shares: Tensor
@@ -104,7 +104,7 @@ class EoMT(FollowsTraining):
         self._anneals = options.masked
         self.register_load_state_dict_post_hook(_read_shares)  # type: ignore[no-untyped-call]
 
-    def follow(self, progress: float) -> None:
+    def set_progress(self, progress: float) -> None:
         """Give masks up, block by block, as training goes on."""
         if self._anneals:
             shares = [mask_share(index, self._joint, progress) for index in range(self._joint)]

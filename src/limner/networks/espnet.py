@@ -18,7 +18,7 @@ from torch import nn
 
 from limner.core.config import Config
 from limner.core.outputs import DenseLogits
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.norm import TolerantBatchNorm2d
 from limner.layers.resize import cut
 from limner.networks.entry import NetworkEntry
@@ -72,9 +72,9 @@ class ESPNet(nn.Module):
         )
         initialize(self)
         if self.decoder is None:
-            start_even(self.classifier.weight, inputs=2 * coarse)
+            init_classifier(self.classifier.weight, inputs=2 * coarse)
         else:
-            start_even(self.decoder.classifier.weight, inputs=num_classes)  # each pixel is reached once
+            init_classifier(self.decoder.classifier.weight, inputs=num_classes)  # each pixel is reached once
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H, W), or (B, K, H / 8, W / 8)."""

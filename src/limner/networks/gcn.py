@@ -15,7 +15,7 @@ from torch import nn
 
 from limner.core.config import Config
 from limner.core.outputs import DenseLogits
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.resize import resize
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
@@ -55,9 +55,9 @@ class GCN(nn.Module):
         initialize(self.kernels, self.refinements, self.joint_refinements)
         for module in self.modules():
             if isinstance(module, LargeKernel):
-                module.start_even(len(widths))
+                module.init_as_classifier(len(widths))
             elif isinstance(module, BoundaryRefinement):
-                module.start_as_identity()
+                module.init_as_identity()
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H, W)."""
@@ -92,11 +92,11 @@ class LargeKernel(nn.Module):
             nn.Conv2d(channels, channels, second, padding=(second[0] // 2, second[1] // 2)),
         )
 
-    def start_even(self, levels: int) -> None:
+    def init_as_classifier(self, levels: int) -> None:
         """Draw the last weights as a classifier's, since the sums of so many levels are scores already."""
         for path in (self.column_first, self.row_first):
             weight = path.get_parameter("1.weight")
-            start_even(weight, inputs=2 * levels * weight[0].numel())
+            init_classifier(weight, inputs=2 * levels * weight[0].numel())
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) to (B, channels, h, w)."""
@@ -114,7 +114,7 @@ class BoundaryRefinement(nn.Sequential):
             nn.Conv2d(channels, channels, 3, padding=1),
         )
 
-    def start_as_identity(self) -> None:
+    def init_as_identity(self) -> None:
         """Refine nothing at first: seven of these in a row would multiply the scores otherwise."""
         nn.init.zeros_(self.get_parameter("2.weight"))
 

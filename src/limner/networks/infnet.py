@@ -20,10 +20,10 @@ from torch import nn
 from limner.core.config import Config
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
 from limner.layers.convolution import ConvNormAct
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.partial_decoder import PartialDecoder
 from limner.layers.receptive_field import ReceptiveFieldBlock
-from limner.layers.reverse_attention import start_small
+from limner.layers.reverse_attention import init_small_scale
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
 from limner.networks.pranet import reverse_attention_branches
@@ -78,9 +78,9 @@ class InfNet(nn.Module):
         self.guide_head = ConvNormAct(guide, num_classes, activation="none") if options.auxiliary else None
         initialize(self.fields, self.decoder, self.branches, self.guide, self.guide_head)
         # Its input, which nothing rectifies, has twice the variance of a rectified map.
-        start_even(self.decoder.head.conv.weight, inputs=2 * 3 * options.channels)
+        init_classifier(self.decoder.head.conv.weight, inputs=2 * 3 * options.channels)
         if self.guide_head is not None:
-            start_small(self.guide_head.norm)
+            init_small_scale(self.guide_head.norm)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 2s, W / 2s)."""

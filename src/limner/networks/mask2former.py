@@ -23,7 +23,7 @@ from limner.core.errors import ConfigError
 from limner.core.outputs import QueryMasks
 from limner.layers.convolution import ConvNormAct
 from limner.layers.deformable_attention import DeformableAttention
-from limner.layers.initialization import fill_evenly
+from limner.layers.initialization import init_uniform
 from limner.layers.query_layer import FeedForward, QueryLayer
 from limner.layers.resize import resize
 from limner.layers.segment_head import SegmentHead
@@ -121,7 +121,7 @@ class PixelDecoder(nn.Module):
             if isinstance(convolution, nn.Conv2d) and convolution.bias is not None:
                 nn.init.xavier_uniform_(convolution.weight)
                 nn.init.zeros_(convolution.bias)
-        fill_evenly(self.lateral, self.smoothing, self.mask_features)
+        init_uniform(self.lateral, self.smoothing, self.mask_features)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Decode.
@@ -217,14 +217,14 @@ class QueryDecoder(nn.Module):
             predicted = self.head(normed, features)
             earlier += [predicted] if self.training else []
             level = index % len(levels)
-            seen = areas_in_sight(predicted.embeddings.detach(), scaled[level])
+            seen = attention_mask(predicted.embeddings.detach(), scaled[level])
             queries = layer(queries, self.query_embed, keys[level], values[level], seen)
             normed = self.decoder_norm(queries)
         outputs: QueryMasks = self.head(normed, features, tuple(earlier))
         return outputs
 
 
-def areas_in_sight(embeddings: Tensor, features: Tensor) -> Tensor:
+def attention_mask(embeddings: Tensor, features: Tensor) -> Tensor:
     """Return which pixels of a level each query sees: its mask there, or everything where that is empty.
 
     Args:

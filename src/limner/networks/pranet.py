@@ -19,7 +19,7 @@ from torch import nn
 
 from limner.core.config import Config
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.partial_decoder import PartialDecoder
 from limner.layers.receptive_field import ReceptiveFieldBlock
 from limner.layers.reverse_attention import ReverseAttentionBranch
@@ -64,7 +64,7 @@ class PraNet(nn.Module):
         self.auxiliary = options.auxiliary
         initialize(self.fields, self.decoder, self.branches)
         # Its input, which nothing rectifies, has twice the variance of a rectified map.
-        start_even(self.decoder.head.conv.weight, inputs=2 * 3 * options.channels)
+        init_classifier(self.decoder.head.conv.weight, inputs=2 * 3 * options.channels)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 8, W / 8)."""

@@ -22,7 +22,7 @@ from limner.core.config import Config
 from limner.core.outputs import DenseLogits
 from limner.layers.dimensions import TRANSPOSED_CONVOLUTION
 from limner.layers.fcn_head import PixelClassifier
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.preactivation import PreActivationUnit
 from limner.layers.resize import cut
 from limner.networks.entry import NetworkEntry
@@ -73,7 +73,7 @@ class ResUNet(nn.Module):
         )
         initialize(self)
         # Its input, a sum that nothing rectifies, has four times the variance of a rectified map.
-        start_even(self.head.conv.weight, inputs=4 * widths[0])
+        init_classifier(self.head.conv.weight, inputs=4 * widths[0])
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, *S) float -> logits (B, K, *S)."""

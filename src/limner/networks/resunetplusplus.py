@@ -23,7 +23,7 @@ from limner.core.outputs import DenseLogits
 from limner.layers.convolution import ConvNormAct
 from limner.layers.dimensions import CONVOLUTION, MAX_POOL
 from limner.layers.fcn_head import PixelClassifier
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.norm import build_norm
 from limner.layers.preactivation import PreActivationUnit
 from limner.networks.entry import NetworkEntry
@@ -72,7 +72,7 @@ class ResUNetPlusPlus(nn.Module):
         self.head = PixelClassifier(widths[0], num_classes, dropout=options.dropout, spatial_dims=dims)
         initialize(self)
         # Its input, a projected sum of normalised maps, has this many times the variance of a rectified one.
-        start_even(self.head.conv.weight, inputs=4 * len(rates) * widths[0])
+        init_classifier(self.head.conv.weight, inputs=4 * len(rates) * widths[0])
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, *S) float -> logits (B, K, *S)."""

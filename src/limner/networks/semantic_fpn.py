@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from limner.core.config import Config
 from limner.core.outputs import DenseLogits
 from limner.layers.fcn_head import PixelClassifier
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.pyramid_sum import PyramidSum
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
@@ -72,7 +72,7 @@ class SemanticFPN(nn.Module):
         self.head = PixelClassifier(options.channels, num_classes, dropout=options.dropout)
         initialize(self.laterals, self.smoothing, self.branches, self.head)
         # The head reads the sum of all branches, none of them below zero.
-        start_even(self.head.conv.weight, inputs=options.channels * len(widths) ** 2)
+        init_classifier(self.head.conv.weight, inputs=options.channels * len(widths) ** 2)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 4, W / 4)."""

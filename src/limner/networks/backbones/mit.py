@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from limner.layers.drop_path import DropPath, rising_rates
+from limner.layers.drop_path import DropPath, drop_path_rates
 
 HEADS = (1, 2, 5, 8)  # table 6 of the paper, as are the three below
 REDUCTIONS = (8, 4, 2, 1)
@@ -69,7 +69,7 @@ class MixTransformer(nn.Module):
         super().__init__()
         self.channels = shape.widths
         self.strides = (4, 8, 16, 32)
-        rates = iter(rising_rates(drop_path, sum(shape.blocks)))
+        rates = iter(drop_path_rates(drop_path, sum(shape.blocks)))
         for index, (num_blocks, width) in enumerate(zip(shape.blocks, shape.widths, strict=True)):
             stage = str(index + 1)
             before = shape.widths[index - 1] if index else in_channels

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from limner.layers.convolution import ConvNormAct
-from limner.layers.drop_path import DropPath, rising_rates
+from limner.layers.drop_path import DropPath, drop_path_rates
 from limner.layers.transformer_block import TokenMLP, initialize_tokens
 
 HEADS = 8
@@ -72,7 +72,7 @@ class MPViT(nn.Module):
             ConvNormAct(in_channels, first // 2, stride=2, activation="hardswish"),
             ConvNormAct(first // 2, first, stride=2, activation="hardswish"),
         )
-        rates = rising_rates(drop_path, sum(shape.blocks))
+        rates = drop_path_rates(drop_path, sum(shape.blocks))
         self.stages = nn.ModuleList()
         for stage, (width, num_blocks) in enumerate(zip(shape.widths, shape.blocks, strict=True)):
             own, rates = rates[:num_blocks], rates[num_blocks:]

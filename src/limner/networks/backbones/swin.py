@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from limner.layers.drop_path import DropPath, rising_rates
+from limner.layers.drop_path import DropPath, drop_path_rates
 from limner.layers.transformer_block import TokenMLP, initialize_tokens
 
 PATCH = 4
@@ -77,7 +77,7 @@ class Swin(nn.Module):
         self.channels = tuple(shape.width * 2**stage for stage in range(4))
         self.strides = (4, 8, 16, 32)
         self.patch_embed = _PatchEmbedding(in_channels, shape.width)
-        rates = iter(rising_rates(drop_path, sum(shape.blocks)))
+        rates = iter(drop_path_rates(drop_path, sum(shape.blocks)))
         self.layers = nn.ModuleList(
             _Stage(
                 width,

@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from limner.core.errors import ConfigError
-from limner.layers.drop_path import rising_rates
+from limner.layers.drop_path import drop_path_rates
 from limner.layers.transformer_block import LayerScale, TransformerBlock, initialize_tokens
 
 PATCH = 16
@@ -151,7 +151,7 @@ class ViT(nn.Module):
                 dropout=dropout,
                 drop_path=rate,
             )
-            for rate in rising_rates(drop_path, depth)[: max(self._taps) + 1]
+            for rate in drop_path_rates(drop_path, depth)[: max(self._taps) + 1]
         )
         self.relative_positions = (
             nn.ModuleList(_RelativePositions(side, shape.num_heads) for _ in self.blocks)
