@@ -62,5 +62,5 @@ def test_a_backbone_without_the_four_strides():
 
 
 def test_heads_that_cannot_share_the_channels():
-    with pytest.raises(ConfigError, match="3 heads cannot share 16 channels"):
+    with pytest.raises(ConfigError, match="16 channels are not divisible by 3 heads"):
         build_network("mask2former", num_classes=3, **SMALL | {"heads": 3})

@@ -34,7 +34,7 @@ class NetworkRow:
         name: What `build_network` and `--network` call it.
         variant: What tells the variant apart, or an empty string.
         options: The options that make it.
-        parameters: With `NUM_CLASSES` classes and `IN_CHANNELS` channels, side heads included.
+        parameters: With `NUM_CLASSES` classes and `IN_CHANNELS` channels, auxiliary heads included.
         multiply_adds: Of predicting one input of `SIZES`.
         seconds: The same on this machine's CPU with all its threads; None where it was not asked for.
         title: The name as the paper writes it.

@@ -130,7 +130,7 @@ class LossPlan(Config):
     """What is minimised."""
 
     terms: Annotated[tuple[LossTerm, ...], Field(min_length=1)] = (LossTerm(name="cross_entropy"),)
-    """Losses that are added up; side heads use the same ones with the network's own weights."""
+    """Losses that are added up; auxiliary heads use the same ones with the network's own weights."""
     class_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
     """A factor for each class in trained order, or null for one each."""
 

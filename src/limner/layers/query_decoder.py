@@ -1,4 +1,4 @@
-"""DETR's decoder: learned queries look at each other and at one map, layer by layer.
+"""DETR's decoder: self-attention of learned queries and cross-attention to one map.
 
 Paper: End-to-End Object Detection with Transformers (Carion et al., ECCV 2020),
 https://arxiv.org/abs/2005.12872.
@@ -15,7 +15,7 @@ from limner.layers.sine_position import sine_position
 
 
 class QueryDecoder(nn.Module):
-    """Queries that begin empty and differ by their learned positions alone."""
+    """Transformer decoder; queries start at zero and differ only in their learned positions."""
 
     def __init__(
         self,
@@ -31,13 +31,13 @@ class QueryDecoder(nn.Module):
         """Build the decoder.
 
         Args:
-            width: Channels of the map; a 1x1 convolution makes them C where they are not.
+            width: Channels of the map; a 1x1 convolution projects it if they differ from C.
             channels: C.
             num_queries: Q.
-            num_layers: Layers.
-            heads: Of every attention.
-            feedforward: Channels inside the perceptrons.
-            dropout: As `QueryLayer` has it.
+            num_layers: Number of layers.
+            heads: Number of heads of all attention layers.
+            feedforward: Hidden channels of the MLPs.
+            dropout: As in `QueryLayer`.
         """
         super().__init__()
         self.input_proj = nn.Identity() if width == channels else nn.Conv2d(width, channels, 1)

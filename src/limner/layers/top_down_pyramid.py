@@ -1,9 +1,9 @@
-"""A feature pyramid with group normalisation, from which the finest level is taken.
+"""A feature pyramid with group normalisation, of which only the finest level is returned.
 
 Papers: Feature Pyramid Networks for Object Detection (Lin et al., CVPR 2017),
 https://arxiv.org/abs/1612.03144, in the form of MaskFormer (Cheng et al., NeurIPS 2021),
-https://arxiv.org/abs/2107.06278, and with its layers in which the pixels of the coarsest level look at each
-other.
+https://arxiv.org/abs/2107.06278, and with its self-attention layers on the coarsest
+level.
 
 Shape legend: B batch, C_i channels of level i, C channels of the pyramid, h_i and w_i a level's size.
 """
@@ -20,11 +20,11 @@ from limner.layers.query_layer import FeedForward
 from limner.layers.sine_position import sine_position
 
 GROUPS = 32
-"""Of every group normalisation."""
+"""Number of groups in each GroupNorm."""
 
 
 class TopDownPyramid(nn.Module):
-    """Coarser levels are enlarged and added to finer ones."""
+    """Top-down pathway: coarser levels are upsampled and added to finer ones."""
 
     def __init__(self, widths: Sequence[int], channels: int) -> None:
         """Build the pyramid.
@@ -60,7 +60,7 @@ class TopDownPyramid(nn.Module):
 
 
 class PixelEncoder(nn.Module):
-    """The pixels of one map look at each other, in some layers."""
+    """Transformer encoder: self-attention layers on the pixels of one map."""
 
     def __init__(
         self, width: int, channels: int, *, num_layers: int, heads: int, feedforward: int, dropout: float
