@@ -1,7 +1,7 @@
-"""Forward and backward of limner's networks against mmsegmentation's, taking turns in one run.
+"""Forward and backward of limner's networks against mmsegmentation's, alternating in one run.
 
-Each pair has the same layers, side heads included, in float32 and training mode on a ResNet-18 (or on what
-the network brings itself). limner's runs with the memory layout and the convolutions that `limner train`
+Each pair has the same layers, including auxiliary heads, in float32 and training mode on a ResNet-18 (or the
+network's own encoder). limner's runs with the memory layout and the convolutions that `limner train`
 gives it. The two take turns, so that a machine that drifts slows both; the ratio is the median over rounds of
 limner's time by mmsegmentation's.
 

@@ -77,7 +77,7 @@ def test_the_weights_are_pytorchs(masked):
     seen = torch.rand(1, 3, 5) > 0.4 if masked else None
     mask = None if seen is None else ~seen[0]
     expected = theirs(queries, keys, keys, attn_mask=mask)[1]
-    torch.testing.assert_close(ours.weights(queries, keys, seen=seen), expected)
+    torch.testing.assert_close(ours.weights(queries, keys, mask=seen), expected)
 
 
 def test_mask2former_has_attention_and_activation():

@@ -149,7 +149,7 @@ def test_a_training_starts_from_a_checkpoint_and_keeps_its_licence(authors_file,
     plan = read_plan(run.plan)
     assert plan.network.name == "mask2former" and plan.network.options["num_queries"] == 5
     assert plan.input.mean == pytest.approx((123.675, 116.28, 103.53))
-    assert plan.inference.resize.is_idle  # it is trained, and so predicted, at the images' own size
+    assert plan.inference.resize.is_noop  # it is trained, and so predicted, at the images' own size
     card = json.loads((run.model / "model.json").read_text("utf-8"))
     assert card["licence"] == "CC-BY-NC-4.0"
     assert card["origin"]["started_from"]["weights"] == str(checkpoint)

@@ -1,7 +1,7 @@
 """Every network learns: four images of CamVid are overfitted in about the number of steps that stands here.
 
 Images at a third of their size (160x120), AdamW at 1e-3 without weight decay, batches of all four, the
-losses as training has them, side heads included. Takes two hours of one core: run it with `pytest -m long`.
+losses of training, including auxiliary heads. Takes two hours on one core: run it with `pytest -m long`.
 """
 
 import numpy as np

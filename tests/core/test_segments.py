@@ -43,17 +43,17 @@ def test_more_than_255_segments_keep_their_numbers() -> None:
     numbers = np.arange(1, 301).reshape(20, 15)
     segments = segments_of_index(numbers, [0] * 300)
     assert segments.layers.dtype == np.uint16
-    assert segments.kept(np.arange(300) >= 298).areas.tolist() == [1, 1]
+    assert segments.select(np.arange(300) >= 298).areas.tolist() == [1, 1]
 
 
 def test_kept_numbers_anew_and_leaves_at_least_one_layer() -> None:
     masks = boxes((0, 0, 4, 4), (2, 2, 6, 6), (5, 0, 8, 2))
     segments = segments_of(masks, [4, 5, 6], [False, True, False], shape=(8, 9))
-    kept = segments.kept(np.array([False, True, True]))
+    kept = segments.select(np.array([False, True, True]))
     assert kept.labels.tolist() == [5, 6]
     assert kept.is_crowd.tolist() == [True, False]
     np.testing.assert_array_equal(kept.masks(), masks[1:])
-    none = segments.kept(np.zeros(3, bool))
+    none = segments.select(np.zeros(3, bool))
     assert none.masks().shape == (0, 8, 9)
     assert none.layers.shape == (1, 8, 9)
 

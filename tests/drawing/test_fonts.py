@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 from limner.core.labels import LabelClass, LabelTable
 from limner.drawing import fonts
 from limner.drawing.colors import class_keys
-from limner.drawing.fonts import can_write, lettering
+from limner.drawing.fonts import can_write, text_and_font
 
 
 @pytest.fixture
@@ -23,13 +23,13 @@ def only_pillows_font(monkeypatch):
 
 
 def test_plain_text_is_written_in_the_font_that_every_machine_has():
-    text, font = lettering("a/b_01.png, foreground Dice 0.5…")
+    text, font = text_and_font("a/b_01.png, foreground Dice 0.5…")
     assert text == "a/b_01.png, foreground Dice 0.5…" and font is fonts._fonts()[0]
 
 
 @pytest.mark.skipif(not can_write("é"), reason="no font with accents on this machine")
 def test_an_accent_apart_from_its_letter_is_put_together():
-    assert lettering("e\u0301te\u0301")[0] == "été"  # as file names are on macOS
+    assert text_and_font("e\u0301te\u0301")[0] == "été"  # as file names are on macOS
 
 
 @pytest.mark.usefixtures("only_pillows_font")
@@ -44,7 +44,7 @@ def test_an_accent_apart_from_its_letter_is_put_together():
     ],
 )
 def test_what_no_font_has_is_replaced(text, instead, written):
-    assert lettering(text, instead=instead)[0] == written
+    assert text_and_font(text, instead=instead)[0] == written
 
 
 @pytest.mark.usefixtures("only_pillows_font")

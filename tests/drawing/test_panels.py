@@ -5,7 +5,7 @@ from limner.core.labels import LabelClass, LabelTable
 from limner.drawing.colors import Key
 from limner.drawing.panels import GAP, Panel, side_by_side
 from limner.drawing.png import encode_png
-from limner.drawing.truth_and_prediction import comparison, telling_slice
+from limner.drawing.truth_and_prediction import comparison, slice_with_most_foreground
 
 TABLE = LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("a", (1,), (200, 0, 0))))
 
@@ -50,7 +50,7 @@ def test_the_telling_slice_has_most_foreground():
     labels = np.zeros((4, 5, 5), np.uint8)
     labels[1, 0, 0] = labels[3, :2] = 1
     labels[2] = 255
-    assert telling_slice(labels, TABLE) == 3
+    assert slice_with_most_foreground(labels, TABLE) == 3
 
 
 def test_png_is_rgb():

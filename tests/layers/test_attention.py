@@ -13,5 +13,5 @@ def test_equals_pytorchs_own_layer():
     seen = torch.rand(2, 3, 5) > 0.5
     seen[:, :, 0] = True
     expected, _ = theirs(queries, keys, values, attn_mask=~seen.repeat_interleave(2, 0))
-    torch.testing.assert_close(ours(queries, keys, values, seen=seen), expected)
+    torch.testing.assert_close(ours(queries, keys, values, mask=seen), expected)
     torch.testing.assert_close(ours(queries, keys, values), theirs(queries, keys, values)[0])

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F  # noqa: N812
 
-from limner.layers.repeated_convolution import convolve_repeated, pays_to_spread
+from limner.layers.repeated_convolution import convolve_repeated, is_faster_fused
 
 
 @settings(max_examples=25, deadline=None)
@@ -43,9 +43,9 @@ def test_one_pixel_by_hand():
 
 
 def test_few_pixels_are_repeated_plainly():
-    assert not pays_to_spread(torch.zeros(1, 8, 4, 4))
-    assert pays_to_spread(torch.zeros(2, 8, 16, 16))
-    assert not pays_to_spread(torch.zeros(2, 8, 16, 16, device="meta"))
+    assert not is_faster_fused(torch.zeros(1, 8, 4, 4))
+    assert is_faster_fused(torch.zeros(2, 8, 16, 16))
+    assert not is_faster_fused(torch.zeros(2, 8, 16, 16, device="meta"))
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

@@ -1,24 +1,24 @@
 import torch
 
-from limner.layers.reverse_attention import ReverseAttentionBranch, not_found_yet
+from limner.layers.reverse_attention import ReverseAttentionBranch, background_probability
 
 
 def test_one_class_is_one_less_its_probability():
     logits = torch.tensor([-2.0, 0.0, 3.0]).reshape(1, 1, 1, 3)
     # the papers: 1 - sigmoid(x)
-    torch.testing.assert_close(not_found_yet(logits), 1 - logits.sigmoid())
+    torch.testing.assert_close(background_probability(logits), 1 - logits.sigmoid())
 
 
 def test_two_classes_say_the_same_as_one():
     score = torch.randn(2, 1, 3, 4)
     both = torch.cat((torch.full_like(score, 5.0), score + 5.0), dim=1)
-    torch.testing.assert_close(not_found_yet(both), not_found_yet(score))
+    torch.testing.assert_close(background_probability(both), background_probability(score))
 
 
 def test_more_classes_leave_what_no_class_but_the_first_claims():
     logits = torch.tensor([1.0, 2.0, 0.5]).log().reshape(1, 3, 1, 1)
     # one part in 1 + 2 + 0.5
-    torch.testing.assert_close(not_found_yet(logits), torch.full((1, 1, 1, 1), 1 / 3.5))
+    torch.testing.assert_close(background_probability(logits), torch.full((1, 1, 1, 1), 1 / 3.5))
 
 
 def test_weighing_behind_the_first_convolution_changes_nothing():

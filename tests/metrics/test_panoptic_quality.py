@@ -112,7 +112,7 @@ def test_real_images_against_loops_over_sets() -> None:
         ids = np.roll(truth.flat(), 12, axis=1).astype(np.int32)
         labels = truth.labels.copy()
         labels[::5] = (labels[::5] + 1) % len(place)
-        truth_alone = truth.kept(~truth.is_crowd)
+        truth_alone = truth.select(~truth.is_crowd)
         quality.update(
             truth_alone,
             PanopticPrediction("a", ids, labels, np.ones(len(labels), np.float32), table.is_thing[labels]),

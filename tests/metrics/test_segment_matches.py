@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from limner.metrics.segment_matches import IOUS, count_matches, match_scores, nothing_matched
+from limner.metrics.segment_matches import IOUS, count_matches, empty_counts, match_scores
 
 
 def counts(ious, *, num_true, num_found, num_classes=1):
@@ -38,6 +38,6 @@ def test_the_count_is_of_countable_classes_alone():
 
 
 def test_nothing_has_no_score():
-    found = match_scores(nothing_matched(2))
+    found = match_scores(empty_counts(2))
     assert np.isnan(found.f1).all() and np.isnan(found.count_error)
     assert not found.pairs.any()

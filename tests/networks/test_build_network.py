@@ -52,7 +52,7 @@ def test_at_least_one_of_each(number):
 
 
 def test_insisting_on_weights_that_nobody_published():
-    with pytest.raises(ConfigError, match=r"(?s)no encoder with published weights.*deeplabv3plus"):
+    with pytest.raises(ConfigError, match=r"(?s)no encoder with pretrained weights.*deeplabv3plus"):
         build_network("unet", num_classes=2, pretrained="yes")
     assert build_network("unet", num_classes=2, pretrained="auto", widths=(4, 8))
 

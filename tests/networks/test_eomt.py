@@ -52,7 +52,7 @@ def test_trained_to_the_end_it_needs_no_masks(images):
     network = build()
     with torch.no_grad():
         at_first = network.train()(images)
-        network.follow(1.0)
+        network.set_progress(1.0)
         trained, predicted = network(images), network.eval()(images)
         never = build(masked=False).eval()
         never.load_state_dict(network.state_dict())
@@ -63,7 +63,7 @@ def test_trained_to_the_end_it_needs_no_masks(images):
 
 def test_while_masks_are_given_up_chance_decides_in_training_alone(images):
     network = build().train()
-    network.follow(0.25)  # the first block is halfway
+    network.set_progress(0.25)  # the first block is halfway
     draws = [network(images).class_logits for _ in range(4)]
     assert any(not torch.equal(draws[0], other) for other in draws[1:])
     network.eval()
@@ -72,7 +72,7 @@ def test_while_masks_are_given_up_chance_decides_in_training_alone(images):
 
 def test_weights_say_whether_they_look_through_masks(images):
     trained = build().eval()
-    trained.follow(1.0)
+    trained.set_progress(1.0)
     loaded = build().eval()
     before = loaded(images).class_logits
     loaded.load_state_dict(trained.state_dict())

@@ -6,7 +6,7 @@ from limner.core.errors import ConfigError
 from limner.layers.norm import FrozenBatchNorm2d
 from limner.layers.resize import resize
 from limner.networks import build_network
-from limner.networks.mask2former import areas_in_sight
+from limner.networks.mask2former import attention_mask
 
 SMALL = {
     "backbone": "resnet18",
@@ -27,7 +27,7 @@ def test_areas_in_sight_are_those_of_the_masks_scaled_to_the_level():
     blocked = F.interpolate(masks, (4, 3), mode="bilinear", align_corners=False).sigmoid().flatten(2) < 0.5
     blocked[blocked.all(-1)] = False
     assert (blocked[0, 0] == False).all()  # noqa: E712 - would see nothing, so sees everything
-    found = areas_in_sight(embeddings, resize(features, (4, 3)).flatten(2))
+    found = attention_mask(embeddings, resize(features, (4, 3)).flatten(2))
     assert torch.equal(found, ~blocked)
 
 
@@ -62,5 +62,5 @@ def test_a_backbone_without_the_four_strides():
 
 
 def test_heads_that_cannot_share_the_channels():
-    with pytest.raises(ConfigError, match="3 heads cannot share 16 channels"):
+    with pytest.raises(ConfigError, match="16 channels are not divisible by 3 heads"):
         build_network("mask2former", num_classes=3, **SMALL | {"heads": 3})

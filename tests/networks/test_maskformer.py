@@ -59,5 +59,5 @@ def test_the_baselines_score_pixels(images):
 
 @pytest.mark.parametrize("name", ["maskformer", "per-pixel"])
 def test_heads_that_cannot_share_the_channels(name):
-    with pytest.raises(ConfigError, match=f"{name}: 3 heads cannot share 32 channels"):
+    with pytest.raises(ConfigError, match=f"{name}: 32 channels are not divisible by 3 heads"):
         build_network(name, num_classes=3, **SMALL | {"heads": 3})

@@ -573,7 +573,7 @@ def test_the_3d_papers_own_count():
 
 
 def test_the_paper_width_of_deeplabv3plus():
-    # github.com/jfzhang95/pytorch-deeplab-xception, ResNet-101, 19 classes, no side head.
+    # github.com/jfzhang95/pytorch-deeplab-xception, ResNet-101, 19 classes, no auxiliary head.
     options = {"backbone": "resnet101", "layout": "paper", "output_stride": 16, "auxiliary": False}
     assert count(build("deeplabv3plus", 19, 3, options)) == 59343795
 

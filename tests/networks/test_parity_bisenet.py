@@ -122,7 +122,7 @@ def test_scores_equal_mmsegmentations(mmseg_models, randomize, name, options, th
         features = theirs["net"](images)
         torch.testing.assert_close(ours(images).logits, theirs["decode_head"](features), atol=1e-4, rtol=1e-4)
         expected = [side(features) for side in theirs["side"]]
-        ours.training = True  # side outputs, and nothing else of training
+        ours.training = True  # auxiliary outputs, and nothing else of training
         for found, wanted in zip(ours(images).auxiliary, expected, strict=True):
             torch.testing.assert_close(found.logits, wanted, atol=1e-4, rtol=1e-4)
 

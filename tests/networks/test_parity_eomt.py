@@ -79,7 +79,7 @@ def test_scores_equal_transformers(pair, randomize, shares):
         expected, found = theirs(images), ours(images)
     torch.testing.assert_close(found.class_logits, expected.class_queries_logits, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(found.mask_logits, expected.masks_queries_logits, atol=1e-4, rtol=1e-4)
-    ours.follow(0.0 if shares[-1] == 0 else 1.0)
+    ours.set_progress(0.0 if shares[-1] == 0 else 1.0)
     with torch.no_grad():
         other = ours(images)  # the masks matter here
     assert (other.mask_logits - found.mask_logits).abs().max() > 1e-2

@@ -135,7 +135,7 @@ HEADS = {
         [
             (r"^neck\.lateral_convs\.(\d)\.conv\.", r"laterals.\1."),
             (r"^neck\.fpn_convs\.(\d)\.conv\.", r"smoothing.\1."),
-            # Their up-sampling has a place in the list.
+            # Their upsampling has a place in the list.
             *((rf"^decode_head\.scale_heads\.(\d)\.{2 * i}\.", rf"branches.\1.{i}.") for i in range(3)),
         ],
     ),
@@ -161,7 +161,7 @@ def test_scores_equal_mmsegmentations(mmseg_models, randomize, name):
     ours = build_network(name, num_classes=NUM_CLASSES, backbone="resnet18c", **our_options)
     side_head = {key: value for key, value in ours.state_dict().items() if key.startswith("auxiliary_head")}
     ours.load_state_dict(_rename(theirs.state_dict(), renamings) | side_head)
-    # Their up-sampling doubles, ours goes to the finer level's size: equal where all sizes are even.
+    # Their upsampling doubles, ours goes to the finer level's size: equal where all sizes are even.
     size = (64, 96) if name == "semantic-fpn" else (65, 97)
     images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
 

@@ -92,7 +92,7 @@ def test_deeplabv3plus_equals_smps(smp, randomize, backbone, output_stride):
 
     with torch.no_grad():
         features = theirs.encoder(images)
-        expected = theirs.segmentation_head[0](theirs.decoder(features))  # before its up-sampling
+        expected = theirs.segmentation_head[0](theirs.decoder(features))  # before its upsampling
         torch.testing.assert_close(ours.eval()(images).logits, expected, atol=1e-4, rtol=1e-4)
 
 

@@ -163,7 +163,7 @@ def test_scores_equal_mmsegmentations(mmseg_models, randomize, case, size):
 
 
 def _in_training(network, images):
-    """Side scores come in training only; norms and dropout stay as they are."""
+    """Auxiliary scores come in training only; norms and dropout stay as they are."""
     network.eval().training = True
     return network(images).auxiliary
 

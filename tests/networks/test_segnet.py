@@ -17,5 +17,5 @@ def test_values_return_to_where_their_maximum_was():
 
 
 def test_blocks_must_agree():
-    with pytest.raises(ConfigError, match="found 2 widths and 1 numbers of convolutions"):
+    with pytest.raises(ConfigError, match="found 2 widths and 1 convs"):
         build_network("segnet", num_classes=2, widths=(4, 8), convs=(1,))

@@ -1,4 +1,4 @@
-"""Small networks of queries learn four images of nuclei by heart: objects, segments, classes of pixels.
+"""Small query networks overfit four images of nuclei: objects, panoptic segments, pixel classes.
 
 Each takes one to two minutes on 2 cores: run them with `pytest -m long`.
 """
@@ -22,7 +22,7 @@ from limner.decoding.label_maps import semantic_labels
 from limner.decoding.query_masks import find_objects, find_segments
 from limner.images.masks import read_values
 from limner.images.read_image import read_image
-from limner.layers.training_progress import tell_progress
+from limner.layers.training_progress import notify_progress
 from limner.loading.collate import collate
 from limner.networks import build_network
 from limner.tasks import find_task
@@ -76,13 +76,13 @@ def learn_by_heart(name: str, task: str, labels: LabelTable, batch: Batch, *, st
     images = batch.images.float() / 64 - 1
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
     for step in range(steps):
-        tell_progress(network, step / steps)
+        notify_progress(network, step / steps)
         optimizer.zero_grad()
         loss_of.loss(network(images), batch).total.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-    tell_progress(network.eval(), 1.0)
+    notify_progress(network.eval(), 1.0)
     with torch.inference_mode():
         outputs = network(images)
     assert isinstance(outputs, QueryMasks)
@@ -90,7 +90,7 @@ def learn_by_heart(name: str, task: str, labels: LabelTable, batch: Batch, *, st
 
 
 @pytest.mark.parametrize(("name", "steps"), [("mask2former", 160), ("eomt", 160)])
-def test_objects_are_learned_by_heart(name: str, steps: int) -> None:
+def test_objects_overfit_four_images(name: str, steps: int) -> None:
     labels = TABLE.things()
     samples = nuclei(labels)
     outputs = learn_by_heart(name, "instance", labels, collate(samples), steps=steps)
@@ -100,7 +100,7 @@ def test_objects_are_learned_by_heart(name: str, steps: int) -> None:
     assert dict(scorer.compute().items())["ap50"] > 0.9
 
 
-def test_panoptic_segments_are_learned_by_heart() -> None:
+def test_panoptic_segments_overfit_four_images() -> None:
     samples = nuclei(TABLE)
     outputs = learn_by_heart("mask2former", "panoptic", TABLE, collate(samples), steps=130)
     scorer = find_task("panoptic").scorer(TABLE)
@@ -110,7 +110,7 @@ def test_panoptic_segments_are_learned_by_heart() -> None:
     assert dict(scorer.compute().items())["pq"] > 0.9
 
 
-def test_classes_of_pixels_are_learned_by_heart() -> None:
+def test_pixel_classes_overfit_four_images() -> None:
     batch = collate([replace(s, segments=None, semantic=s.segments.painted(0)) for s in nuclei(TABLE)])
     outputs = learn_by_heart("mask2former", "semantic", TABLE, batch, steps=130)
     found = semantic_labels(outputs, SIZE)

@@ -96,5 +96,5 @@ def test_progress_never_goes_back():
 def test_a_resumed_run_counts_the_time_before():
     clock = Clock()
     budget = Budget(plan(minutes=1), clock=clock)
-    budget.go_on(RunState(step=50, seconds=45.0, final_seconds=15.0, validation_seconds=15.0))
+    budget.resume(RunState(step=50, seconds=45.0, final_seconds=15.0, validation_seconds=15.0))
     assert budget.progress(50) == 1.0

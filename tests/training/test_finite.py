@@ -82,7 +82,7 @@ def test_the_log_finds_the_first_bad_step_of_many():
     log = StepLog()
     for step, total in ((1, 1.0), (2, float("nan")), (3, float("inf"))):
         log.add(step, result(total), learning_rate=0.1)
-    bad = log.settle()
+    bad = log.read_pending()
     assert bad.step == 2
     assert bad.learning_rate == 0.1
 
@@ -90,8 +90,8 @@ def test_the_log_finds_the_first_bad_step_of_many():
 def test_the_gradient_scaler_may_meet_infinite_gradients():
     log = StepLog(check_gradient=False)
     log.add(1, result(1.0, norm=float("inf")), learning_rate=0.1)
-    assert log.settle() is None
-    assert StepLog().settle() is None
+    assert log.read_pending() is None
+    assert StepLog().read_pending() is None
 
 
 def test_means_by_hand():
@@ -99,7 +99,7 @@ def test_means_by_hand():
     for step, total in ((1, 1.0), (2, 4.0)):
         log.add(step, result(total), learning_rate=1.0 / step)
         log.add_times(data_seconds=0.0, step_seconds=step)
-    log.settle()
+    log.read_pending()
     means = log.take_means()
     assert means["train/loss"] == 2.5
     assert means["train/loss/dice"] == 0.5

@@ -22,7 +22,7 @@ from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record
 from limner.formats.source import Source
-from limner.layers.training_progress import FollowsTraining
+from limner.layers.training_progress import ProgressAware
 from limner.loading.dataset import Dataset
 from limner.tracking.watchers import Moment, Watcher
 from limner.training.fit import FitResult, fit
@@ -59,14 +59,14 @@ class DrawnSource(Source):
         return np.where(self._disc(record), 255, 0)
 
 
-class Fading(FollowsTraining):
+class Fading(ProgressAware):
     """A gain that falls to one as training goes on."""
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("gain", torch.tensor(1.5))
 
-    def follow(self, progress: float) -> None:
+    def set_progress(self, progress: float) -> None:
         self.gain.fill_(1.5 - 0.5 * progress)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ from torch import nn
 
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.core.outputs import DenseLogits, PixelOutputs, QueryMasks, resize_logits
-from limner.core.prediction import SURE
+from limner.core.prediction import SCORE_THRESHOLD
 
 Heat = npt.NDArray[np.float32]
 """(H, W) from 0 to 1."""
@@ -118,7 +118,7 @@ def activation_maps(
             outputs: PixelOutputs = network(images)
             is_set = isinstance(outputs, QueryMasks)
             scores = _pixel_scores(outputs, images.shape[2:])
-            pixels = _target(scores, class_index, target, least=SURE if is_set else None)
+            pixels = _target(scores, class_index, target, least=SCORE_THRESHOLD if is_set else None)
             (gradient,) = torch.autograd.grad(scores[class_index][pixels].sum(), kept[0])
     finally:
         hook.remove()

@@ -93,7 +93,7 @@ def _watched(network: nn.Module) -> Iterator[Mapping[str, torch.Tensor]]:
         ) -> None:
             queries, keys = inputs[:2]
             if queries.shape[1] != keys.shape[1]:
-                found[name] = module.weights(queries, keys, seen=named.get("seen"))[0].float()
+                found[name] = module.weights(queries, keys, mask=named.get("mask"))[0].float()
 
         return hook
 

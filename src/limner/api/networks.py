@@ -12,7 +12,7 @@ from torch import nn
 from limner.analysis.network_cost import count_multiply_adds, count_parameters, time_forward
 from limner.core.errors import UnknownNameError
 from limner.core.progress import Track, silent
-from limner.layers.training_progress import tell_progress
+from limner.layers.training_progress import notify_progress
 from limner.networks import NETWORKS, NetworkEntry, build_network
 from limner.tasks import TASKS
 
@@ -35,7 +35,7 @@ class NetworkRow:
         name: What `build_network` and `--network` call it.
         variant: What tells the variant apart, or an empty string.
         options: The options that make it.
-        parameters: With `NUM_CLASSES` classes and `IN_CHANNELS` channels, side heads included.
+        parameters: With `NUM_CLASSES` classes and `IN_CHANNELS` channels, auxiliary heads included.
         multiply_adds: Of predicting one input of `SIZES`.
         seconds: The same on this machine's CPU with all its threads; None where it was not asked for.
         title: The name as the paper writes it.
@@ -160,5 +160,5 @@ def _key(name: str, variant: str) -> str:
 
 def _build(name: str, options: dict[str, Any]) -> nn.Module:
     network = build_network(name, num_classes=NUM_CLASSES, in_channels=IN_CHANNELS, **options)
-    tell_progress(network, 1.0)  # costs are those of the trained network
+    notify_progress(network, 1.0)  # costs are those of the trained network
     return network

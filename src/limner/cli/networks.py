@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from limner.api.networks import NetworkRow
 
 COUNTED = (
-    "Parameters with 19 classes and 3 channels, side heads included; multiply-adds (and time) of predicting "
-    "one 512x512 image, or one 64x64x64 volume."
+    "Parameters with 19 classes and 3 channels, including auxiliary heads; multiply-adds (and time) for "
+    "predicting one 512x512 image or one 64x64x64 volume."
 )
 
 

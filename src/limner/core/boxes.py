@@ -42,7 +42,7 @@ class Boxes:
         sides = np.maximum(self.xyxy[:, 2:] - self.xyxy[:, :2], 0)
         return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
 
-    def kept(self, wanted: npt.NDArray[np.bool_]) -> "Boxes":
+    def select(self, wanted: npt.NDArray[np.bool_]) -> "Boxes":
         """Return those of the boxes that are `wanted`, (N,), in their order."""
         return replace(
             self,

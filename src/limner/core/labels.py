@@ -189,7 +189,7 @@ class LabelTable:
             DataError: A value is in no class and not ignored.
         """
         trained = self._trained(segments.labels, where)
-        return replace(segments, labels=trained).kept(trained != IGNORE_INDEX)
+        return replace(segments, labels=trained).select(trained != IGNORE_INDEX)
 
     def encode_boxes(self, boxes: Boxes, *, where: str = "the labels") -> Boxes:
         """Translate the mask values of boxes into trained labels; those of ignored values are dropped.
@@ -202,7 +202,7 @@ class LabelTable:
             DataError: A value is in no class and not ignored.
         """
         trained = self._trained(boxes.labels, where)
-        return replace(boxes, labels=trained).kept(trained != IGNORE_INDEX)
+        return replace(boxes, labels=trained).select(trained != IGNORE_INDEX)
 
     def _trained(self, values: npt.NDArray[np.int64], where: str) -> npt.NDArray[np.int64]:
         """Translate the values of a list of objects, `IGNORE_INDEX` for those that are left out."""

@@ -11,7 +11,7 @@ class ComparedNetwork:
     Attributes:
         name: As it was asked for: a row of `NETWORKS`, or ``row/variant``.
         problem: Why there are no scores, or an empty string.
-        parameters: Weights, side heads included.
+        parameters: Weights, auxiliary heads included.
         multiply_adds: Of predicting one input of the training's crop size.
         predict_seconds: Time of that, on the comparison's device.
         training_bytes: Memory of a training step: weights, optimizer and what the backward pass needs.

@@ -22,7 +22,7 @@ OutputKind = type[Outputs]
 
 @dataclass(frozen=True)
 class AuxiliaryLogits:
-    """The logits of a side head, trained with a weight and not used for prediction.
+    """The logits of an auxiliary head, trained with a weight and not used for prediction.
 
     Attributes:
         logits: (B, K, *s); *s may be coarser than that of the main logits.
@@ -40,7 +40,7 @@ class DenseLogits(Outputs):
     Attributes:
         logits: (B, K, *s) before softmax, covering the whole input at the network's own resolution;
             whoever needs input resolution resizes (bilinear or trilinear, ``align_corners=False``).
-        auxiliary: Side heads; empty in evaluation.
+        auxiliary: Auxiliary heads; empty in evaluation.
     """
 
     logits: torch.Tensor

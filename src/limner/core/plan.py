@@ -131,7 +131,7 @@ class LossPlan(Config):
     """What is minimised."""
 
     terms: Annotated[tuple[LossTerm, ...], Field(min_length=1)] = (LossTerm(name="cross_entropy"),)
-    """Losses that are added up; side heads use the same ones with the network's own weights."""
+    """Losses that are added up; auxiliary heads use the same ones with the network's own weights."""
     class_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
     """A factor for each class in trained order, or null for one each."""
 
@@ -239,7 +239,7 @@ class ResizePlan(Config):
         return self
 
     @property
-    def is_idle(self) -> bool:
+    def is_noop(self) -> bool:
         """Whether every image stays as it is."""
         return self.shortest is None and self.size is None and self.multiple == 1
 
@@ -261,7 +261,7 @@ class InferencePlan(Config):
 
     @model_validator(mode="after")
     def _whole_or_windows(self) -> "InferencePlan":
-        if self.window is not None and not self.resize.is_idle:
+        if self.window is not None and not self.resize.is_noop:
             raise ValueError(
                 "a window slides over images as they are: inference.resize must be idle (--resize no)"
             )
@@ -313,6 +313,6 @@ class Plan(Config):
         window, dims = self.inference.window, self.input.spatial_dims
         if window is not None and len(window) != dims:
             raise ValueError(f"inference.window needs {dims} numbers; found {list(window)}")
-        if not self.inference.resize.is_idle and dims != 2:
+        if not self.inference.resize.is_noop and dims != 2:
             raise ValueError("inference.resize is for images in 2 dimensions")
         return self

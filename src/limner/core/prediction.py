@@ -42,7 +42,7 @@ class SemanticPrediction(Prediction):
     probabilities: npt.NDArray[np.float32] | None = None
 
 
-SURE = 0.5
+SCORE_THRESHOLD = 0.5
 """Objects found with at least this score are drawn, numbered and counted in an image's F1; AP sees all."""
 
 Masks = npt.NDArray[np.bool_]

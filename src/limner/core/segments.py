@@ -81,7 +81,7 @@ class Segments:
         """Return the segments with `move` applied to each layer, as to a label map."""
         return replace(self, layers=np.stack([move(layer) for layer in self.layers]))
 
-    def kept(self, wanted: npt.NDArray[np.bool_]) -> "Segments":
+    def select(self, wanted: npt.NDArray[np.bool_]) -> "Segments":
         """Return those of the segments that are `wanted`, (N,), in their order and with new numbers."""
         if wanted.all():
             return self

@@ -1,7 +1,7 @@
 """From the scores of a network to labels or probabilities at any size.
 
-The scores of a large image with many classes at full resolution do not fit anywhere, and nobody needs
-them at once: they are resized and reduced a few rows at a time.
+The scores of a large image with many classes do not fit in memory at full resolution, so they are resized and
+reduced a few rows at a time.
 
 Shape legend: B batch, K classes, Q queries, *s network resolution, *S wanted resolution.
 """
@@ -18,7 +18,7 @@ from limner.decoding.network_runs import NetworkRuns, View
 from limner.decoding.resizing import resized_in_chunks
 
 _LEAST = 1e-12
-"""Added to what queries give each class, so that a pixel no query wants has a class too."""
+"""Added to the class scores from queries, so that pixels in no mask get a class too."""
 
 
 def predict_label_map(
@@ -72,10 +72,10 @@ def as_pixel_outputs(outputs: Outputs) -> PixelOutputs:
 
 
 def semantic_labels(outputs: PixelOutputs, size: Sequence[int]) -> torch.Tensor:
-    """Return the most probable class of each pixel; cheaper than probabilities, and equal to their argmax.
+    """Return the most probable class of each pixel; equal to the argmax of the probabilities, but faster.
 
     Args:
-        outputs: Logits (B, K, *s), or queries, whose masks vote for their classes.
+        outputs: Logits (B, K, *s), or queries, whose masks are weighted by their class probabilities.
         size: *S.
 
     Returns:
@@ -88,11 +88,11 @@ def semantic_probabilities(outputs: PixelOutputs, size: Sequence[int]) -> torch.
     """Return the probability of each class at each pixel.
 
     Args:
-        outputs: Logits (B, K, *s), or queries, whose masks vote for their classes.
+        outputs: Logits (B, K, *s), or queries, whose masks are weighted by their class probabilities.
         size: *S.
 
     Returns:
-        (B, K, *S) float32 that sum to 1 over K.
+        (B, K, *S) float32 that sums to 1 over K.
     """
     probabilities: torch.Tensor | None = None
     start = 0
@@ -107,10 +107,10 @@ def semantic_probabilities(outputs: PixelOutputs, size: Sequence[int]) -> torch.
 
 
 def semantic_logits(outputs: PixelOutputs, size: Sequence[int]) -> torch.Tensor:
-    """Return scores whose softmax are the probabilities, so that those of several windows can be blended.
+    """Return logits whose softmax gives the probabilities, for blending several windows.
 
     Args:
-        outputs: Logits (B, K, *s), or queries, whose masks vote for their classes.
+        outputs: Logits (B, K, *s), or queries, whose masks are weighted by their class probabilities.
         size: *S.
 
     Returns:
@@ -124,7 +124,7 @@ def semantic_logits(outputs: PixelOutputs, size: Sequence[int]) -> torch.Tensor:
 def _scores_in_chunks(outputs: PixelOutputs, size: Sequence[int]) -> Iterator[torch.Tensor]:
     """Yield the float32 scores (B, K, rows, ...) at size *S from the first row to the last.
 
-    A query gives each class its probability of it times that of its mask: Mask2Former's semantic inference
+    Each query adds its class probability times its mask probability, as in Mask2Former's semantic inference
     (Cheng et al., CVPR 2022).
     """
     if isinstance(outputs, DenseLogits):
@@ -145,9 +145,9 @@ def _normalized(outputs: PixelOutputs, scores: torch.Tensor) -> torch.Tensor:
 
 
 def _argmax(scores: torch.Tensor) -> torch.Tensor:
-    """(B, K, *S) -> (B, *S) uint8, the first class among equals as in torch.argmax.
+    """Map (B, K, *S) to the argmax (B, *S) uint8; ties go to the first class, as in torch.argmax.
 
-    Class by class, since torch.argmax over a strided axis costs 2 to 4 times as much on a processor.
+    Loops over the classes because torch.argmax over a strided axis is 2 to 4 times slower on a CPU.
     """
     if scores.is_cuda:
         return scores.argmax(1).to(torch.uint8)

@@ -1,7 +1,7 @@
-"""From queries to the objects, or to the segments, of one image at its own size.
+"""Decoding of queries to the objects or segments of one image at its original size.
 
-Paper: Mask2Former (Cheng et al., CVPR 2022), https://arxiv.org/abs/2112.01527; the thresholds are its own.
-Masks are scaled to the image's size a few at a time, and only those of queries that can matter.
+Paper: Mask2Former (Cheng et al., CVPR 2022), https://arxiv.org/abs/2112.01527; thresholds as in the paper.
+Masks are resized to the image a few at a time, and only those of queries that can contribute.
 
 Shape legend: Q queries, K classes, C channels, N segments, n some of them, *s network resolution, *S the
 image's.
@@ -17,13 +17,13 @@ from limner.core.outputs import Outputs, QueryMasks, resize_logits
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
 
 MOST_OBJECTS = 100
-"""Objects of one image, as COCO counts them."""
+"""Maximum number of objects per image, as in COCO."""
 
 OBJECT_THRESHOLD, OVERLAP_THRESHOLD = 0.8, 0.8
-"""Least probability of a segment's class; least part of its mask that no better segment takes."""
+"""Minimum class probability of a segment; minimum fraction of its mask not covered by better segments."""
 
 _CHUNK_ELEMENTS = 2**22
-"""Mask scores held at full resolution at once: 16 MiB."""
+"""Mask logits in memory at full resolution at once: 16 MiB."""
 
 _CHUNK_ELEMENTS_ACCELERATOR = 2**27
 
@@ -37,23 +37,23 @@ def as_queries(outputs: Outputs) -> QueryMasks:
 def find_objects(
     outputs: QueryMasks, size: Sequence[int], *, name: str, image: int = 0, limit: int = MOST_OBJECTS
 ) -> SegmentPrediction:
-    """Return the objects of one image, each query and class a candidate.
+    """Return the objects of one image; each pair of query and class is a candidate.
 
-    The score is the probability of the class times the mean probability of the mask where it is above one
-    half. Candidates whose mask is empty are left out.
+    The score is the probability of the class times the mean mask probability inside the mask (where it
+    is above 0.5). Candidates with empty masks are omitted.
 
     Args:
-        outputs: Of the network.
-        size: *S of the image.
-        name: Of the image.
-        image: Which of the batch.
-        limit: Candidates, at most.
+        outputs: Network outputs.
+        size: *S, the image's size.
+        name: Name of the image.
+        image: Index in the batch.
+        limit: Maximum number of candidates.
     """
     chances = outputs.class_logits[image].float().softmax(-1)[:, :-1]  # (Q, K)
     best = chances.flatten().topk(min(limit, chances.numel()))
     queries = best.indices // chances.shape[1]
     labels = best.indices % chances.shape[1]
-    used, place = torch.unique(queries, return_inverse=True)  # a query may stand for several classes
+    used, place = torch.unique(queries, return_inverse=True)  # a query may be a candidate for several classes
     masks = torch.empty((len(used), *size), dtype=torch.bool, device=chances.device)
     quality = torch.empty(len(used), device=chances.device)
     for rows, scores in _masks_in_chunks(outputs, image, used, size):
@@ -82,18 +82,18 @@ def find_segments(
     object_threshold: float = OBJECT_THRESHOLD,
     overlap_threshold: float = OVERLAP_THRESHOLD,
 ) -> PanopticPrediction:
-    """Return the segments of one image, each pixel in at most one: that of its best query.
+    """Return the segments of one image; each pixel is in at most one, that of its best query.
 
-    Regions of the same stuff become one segment, with the score of the surest.
+    Regions of the same stuff class become one segment with the highest of their scores.
 
     Args:
-        outputs: Of the network.
-        size: *S of the image.
-        is_thing: Of each of the K classes, whether it is counted.
-        name: Of the image.
-        image: Which of the batch.
-        object_threshold: Queries whose class is less probable than this are left out.
-        overlap_threshold: So are those that keep less than this part of their mask's area.
+        outputs: Network outputs.
+        size: *S, the image's size.
+        is_thing: Whether each of the K classes is countable.
+        name: Name of the image.
+        image: Index in the batch.
+        object_threshold: Queries with a lower class probability are omitted.
+        overlap_threshold: Queries that keep a smaller fraction of their mask's area are omitted.
     """
     chances, labels = outputs.class_logits[image].float().softmax(-1).max(-1)  # (Q,)
     kept = ((labels < len(is_thing)) & (chances > object_threshold)).nonzero().flatten()
@@ -125,7 +125,7 @@ def find_segments(
 
 
 class _Segments:
-    """Numbers segments from 1, all stuff of a class the same."""
+    """Assigns segment ids from 1; all stuff of a class shares one."""
 
     def __init__(self, is_thing: Sequence[bool]) -> None:
         self._is_thing = is_thing
@@ -134,7 +134,7 @@ class _Segments:
         self._stuff: dict[int, int] = {}
 
     def add(self, label: int, score: float) -> int:
-        """Return the id of a segment."""
+        """Add a segment and return its id."""
         known = self._stuff.get(label)
         if known is not None:
             self._scores[known - 1] = max(self._scores[known - 1], score)
@@ -146,7 +146,7 @@ class _Segments:
         return len(self._labels)
 
     def prediction(self, name: str, segment_ids: np.ndarray) -> PanopticPrediction:
-        """Return what was found."""
+        """Return the prediction."""
         labels = np.array(self._labels, np.int64)
         is_thing = np.array(self._is_thing, bool)[labels]
         return PanopticPrediction(name, segment_ids, labels, np.array(self._scores, np.float32), is_thing)
@@ -155,12 +155,12 @@ class _Segments:
 def _masks_in_chunks(
     outputs: QueryMasks, image: int, queries: torch.Tensor, size: Sequence[int]
 ) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Yield slices of `queries`, and the mask logits (n, *S) float32 of those."""
+    """Yield slices of `queries`, and their mask logits (n, *S) float32."""
     features = outputs.features[image].float()
     limit = _CHUNK_ELEMENTS_ACCELERATOR if features.is_cuda else _CHUNK_ELEMENTS
     step = max(1, limit // prod(size))
     for start in range(0, len(queries), step):
         rows = slice(start, min(start + step, len(queries)))
         scores = outputs.embeddings[image, queries[rows]].float() @ features.flatten(1)
-        # Where nothing was resized, what follows may overwrite it all the same: it is nobody else's.
+        # Even without resizing the caller may overwrite the result: it is a fresh tensor.
         yield rows, resize_logits(scores.view(1, -1, *features.shape[1:]), size)[0]

@@ -1,4 +1,4 @@
-"""Scores at another resolution, a few rows at a time.
+"""Resizing of scores, a few rows at a time.
 
 Shape legend: B batch, K channels, *s network resolution, *S wanted resolution.
 """
@@ -11,7 +11,7 @@ import torch
 from limner.core.outputs import resize_logits
 
 _CHUNK_ELEMENTS = 2**20
-"""Scores held at full resolution at once: 4 MiB, which stays in a processor's cache."""
+"""Scores in memory at full resolution at once: 4 MiB, which fits in the CPU cache."""
 
 _CHUNK_ELEMENTS_ACCELERATOR = 2**26
 
@@ -27,7 +27,7 @@ def resized_in_chunks(logits: torch.Tensor, size: Sequence[int]) -> Iterator[tup
 
 
 def _resized_rows(logits: torch.Tensor, size: Sequence[int], rows: slice) -> torch.Tensor:
-    """Return what `resize_logits` gives in `rows` of the first axis, without the other rows."""
+    """Return only `rows` of the first axis of the result of `resize_logits`."""
     height, wanted = logits.shape[2], size[0]
     if height == wanted:
         part = logits[:, :, rows].float()

@@ -10,7 +10,7 @@ from PIL import ImageDraw
 
 from limner.core.labels import RGB
 from limner.drawing.display import RGBImage
-from limner.drawing.fonts import lettering
+from limner.drawing.fonts import text_and_font
 from limner.drawing.panels import FAINT, INK, PAPER
 
 LINE_COLORS: tuple[RGB, ...] = (
@@ -97,7 +97,7 @@ def draw_curves(
     for number, label in enumerate(labels):
         y = HEIGHT * rows + 10 + 30 * number
         draw.rounded_rectangle((LEFT, y + 8, LEFT + 34, y + 13), 2, fill=_color(number))
-        text, font = lettering(label)
+        text, font = text_and_font(label)
         draw.text((LEFT + 46, y), text, INK, font=font)
     return np.asarray(sheet)
 
@@ -125,14 +125,14 @@ def _panel(
     made = PILImage.new("RGB", (WIDTH, HEIGHT), PAPER)
     made.paste(plot.resize((width, height), PILImage.Resampling.LANCZOS), (LEFT, TOP))
     draw = ImageDraw.Draw(made)
-    title, font = lettering(panel.title)
+    title, font = text_and_font(panel.title)
     draw.text((LEFT, 10), title, INK, font=font)
     for part in (0, 0.5, 1):
-        value, font = lettering(f"{y_low + (1 - part) * y_span:.3g}")
+        value, font = text_and_font(f"{y_low + (1 - part) * y_span:.3g}")
         draw.text((LEFT - 10 - font.getlength(value), TOP + part * height - 11), value, FAINT, font=font)
-        value, font = lettering(show_x(x_low + part * x_span))
+        value, font = text_and_font(show_x(x_low + part * x_span))
         draw.text((LEFT + part * (width - font.getlength(value)), TOP + height + 6), value, FAINT, font=font)
-    word, font = lettering(x_label)
+    word, font = text_and_font(x_label)
     draw.text((LEFT + width * 0.75 - font.getlength(word) / 2, TOP + height + 6), word, FAINT, font=font)
     return made
 

@@ -9,7 +9,7 @@ from PIL import ImageDraw
 
 from limner.core.words import Words
 from limner.drawing.display import RGBImage
-from limner.drawing.fonts import FONT_SIZE, lettering
+from limner.drawing.fonts import FONT_SIZE, text_and_font
 
 READ, IGNORED = (0, 220, 90), (150, 150, 150)
 
@@ -31,7 +31,7 @@ def draw_words(picture: RGBImage, words: Words, *, size: tuple[int, int]) -> RGB
         draw.line([*corners, corners[0]], fill=IGNORED if ignored else READ, width=2)
         if not text or ignored:
             continue
-        shown, font = lettering(text, instead="?")
+        shown, font = text_and_font(text, instead="?")
         left, top = min(x for x, _ in corners), max(0.0, min(y for _, y in corners) - FONT_SIZE - 2)
         right = left + font.getlength(shown)
         if any(left < end and start < right and abs(top - t) < FONT_SIZE for start, end, t in taken):

@@ -39,7 +39,7 @@ NO_CHARACTER = "\U0010ffff"
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def lettering(text: str, *, instead: str = "") -> tuple[str, Font]:
+def text_and_font(text: str, *, instead: str = "") -> tuple[str, Font]:
     """Return what to write for a text, and the font to write it with.
 
     That is the text itself wherever a font on this machine has all of its letters. Otherwise accents are

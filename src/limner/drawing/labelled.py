@@ -15,7 +15,7 @@ from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.sample import Image, LabelMap
 from limner.drawing.colors import outline_width, overlay
 from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
-from limner.drawing.fonts import FONT_SIZE, lettering
+from limner.drawing.fonts import FONT_SIZE, text_and_font
 
 MIN_NAMED_SHARE = 0.004
 """Smaller regions get no name: there would be more letters than picture."""
@@ -87,7 +87,7 @@ def write_at(picture: RGBImage, names: Iterable[Name]) -> RGBImage:
     draw = ImageDraw.Draw(canvas)
     written: list[tuple[float, float, float]] = []
     for name in names:
-        text, font = lettering(name.text, instead=name.instead)
+        text, font = text_and_font(name.text, instead=name.instead)
         width = font.getlength(text)
         left = min(max(2.0, name.x - width / 2), max(2.0, picture.shape[1] - width - 2))
         top = min(max(0.0, name.y - 9), max(0.0, picture.shape[0] - FONT_SIZE - 3))

@@ -12,7 +12,7 @@ from PIL import ImageDraw
 
 from limner.core.labels import RGB
 from limner.drawing.display import RGBImage
-from limner.drawing.fonts import lettering
+from limner.drawing.fonts import text_and_font
 from limner.drawing.panels import FAINT, INK, PAPER
 
 RIGHT: RGB = (39, 85, 184)
@@ -38,16 +38,16 @@ def draw_matrix(counts: npt.NDArray[np.int64], names: Sequence[str], *, title: s
         (H, W, 3) uint8.
     """
     cell = LARGE_CELL if len(names) <= FEW else CELL
-    shown = [lettering(name[:32], instead=f"class {i}") for i, name in enumerate(names)]
+    shown = [text_and_font(name[:32], instead=f"class {i}") for i, name in enumerate(names)]
     label = max(round(font.getlength(text)) for text, font in shown) + 14
     left, top = MARGIN + label + 26, MARGIN + (30 if title else 0) + 26 + label
     side = cell * len(names)
     sheet = PILImage.new("RGB", (left + side + MARGIN, top + side + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     if title:
-        text, font = lettering(title)
+        text, font = text_and_font(title)
         draw.text((MARGIN, MARGIN), text, INK, font=font)
-    text, font = lettering("predicted as")
+    text, font = text_and_font("predicted as")
     draw.text((left, top - label - 26), text, FAINT, font=font)
     _turned(sheet, "truth", (MARGIN, top), FAINT)
     for i, (text, font) in enumerate(shown):
@@ -79,7 +79,7 @@ def _cell(
     if with_counts:
         lines.append(f"{pixels:,}")
     for number, line in enumerate(lines if total else ["-"]):
-        text, font = lettering(line)
+        text, font = text_and_font(line)
         x = (box[0] + box[2]) / 2 - font.getlength(text) / 2
         y = (box[1] + box[3]) / 2 - 11 + (number - (len(lines) - 1) / 2) * 22
         draw.text((x, y), text, PAPER if depth > 0.55 else INK, font=font)
@@ -89,7 +89,7 @@ def _turned(
     sheet: PILImage.Image, words: str, at: tuple[int, int], color: RGB, *, height: int | None = None
 ) -> None:
     """Write upwards; with a height, so that the words end at its bottom."""
-    text, font = lettering(words)
+    text, font = text_and_font(words)
     strip = PILImage.new("RGB", (height or round(font.getlength(text)) + 2, 24), PAPER)
     ImageDraw.Draw(strip).text((0, 0), text, color, font=font)
     sheet.paste(strip.rotate(90, expand=True), at)

@@ -10,7 +10,7 @@ from PIL import ImageDraw
 from limner.core.labels import RGB
 from limner.drawing.colors import Key, hatch
 from limner.drawing.display import RGBImage
-from limner.drawing.fonts import FONT_SIZE, Font, lettering
+from limner.drawing.fonts import FONT_SIZE, Font, text_and_font
 
 PAPER: RGB = (255, 255, 255)
 INK: RGB = (33, 37, 41)
@@ -92,12 +92,12 @@ def _key_width(key: Key) -> int:
 
 
 def _written(key: Key) -> tuple[str, Font]:
-    return lettering(key.name, instead=key.instead)
+    return text_and_font(key.name, instead=key.instead)
 
 
 def write_line(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, color: RGB, width: int) -> None:
     """Write one line, shortened in the middle where it would not fit: both ends of a path matter."""
-    text, font = lettering(text)
+    text, font = text_and_font(text)
     shown, keep = text, len(text)
     while font.getlength(shown) > width and keep > 2:
         keep -= 1

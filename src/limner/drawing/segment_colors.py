@@ -79,7 +79,7 @@ def found_and_missed(image: RGBImage, truth: Segments, predicted: Segments, tabl
         (predicted, ~matched_found & found_seen, FALSE_POSITIVE),
         (truth, ~matched_true & true_seen, FALSE_NEGATIVE),
     ):
-        drawn[segments.kept(chosen).flat() > 0] = color
+        drawn[segments.select(chosen).flat() > 0] = color
     return drawn
 
 

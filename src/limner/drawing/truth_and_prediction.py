@@ -58,7 +58,7 @@ def comparison(
     return side_by_side(shrunk, title=title, legend=legend)
 
 
-def telling_slice(labels: LabelMap, table: LabelTable) -> int:
+def slice_with_most_foreground(labels: LabelMap, table: LabelTable) -> int:
     """Return the slice of a volume (first axis) that shows most: the one with most foreground pixels.
 
     Args:

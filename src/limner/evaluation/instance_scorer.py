@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.labels import LabelTable
-from limner.core.prediction import SURE, SegmentPrediction
+from limner.core.prediction import SCORE_THRESHOLD, SegmentPrediction
 from limner.core.sample import Sample
 from limner.evaluation.matches import match_rows, named_matches
 from limner.evaluation.uncertainty import Uncertainty
@@ -22,8 +22,8 @@ from limner.metrics.segment_matches import (
     RIGHT,
     WRONG,
     MatchScores,
+    empty_counts,
     match_scores,
-    nothing_matched,
 )
 from limner.metrics.spread import Interval, Spread
 
@@ -138,7 +138,7 @@ class InstanceScorer:
     def __init__(self, labels: LabelTable, *, uncertainty: bool = False) -> None:
         self.labels = labels
         self.num_images = 0
-        self._matches = nothing_matched(labels.num_classes)
+        self._matches = empty_counts(labels.num_classes)
         self._names: list[str] = []
         self._uncertainty = Uncertainty(self._named, shape=self._matches.shape) if uncertainty else None
         self._masks = AveragePrecision(labels.num_classes, kind="masks")
@@ -150,7 +150,9 @@ class InstanceScorer:
         assert sample.segments is not None, "objects are scored against objects"
         truth = sample.segments
         masks, labels, scores = prediction.masks, prediction.labels, prediction.scores
-        matches = self._masks.update(truth, masks=masks, labels=labels, scores=scores, least_score=SURE)
+        matches = self._masks.update(
+            truth, masks=masks, labels=labels, scores=scores, least_score=SCORE_THRESHOLD
+        )
         self._boxes.update(truth, masks=masks, labels=labels, scores=scores)
         self.num_images += 1
         single = truth.labels[~truth.is_crowd & (truth.areas > 0)]

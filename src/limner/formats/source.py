@@ -64,12 +64,12 @@ class Source(ABC):
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List the records, and what was found while pairing images with labels."""
 
-    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+    def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return what reading needs beyond the records, to be kept on disk; None where it cannot be kept."""
         return None
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:  # noqa: B027
-        """Take back what `kept` gave."""
+        """Restore what `cache_state` returned."""
 
     @classmethod
     def restored(
@@ -165,7 +165,7 @@ class Source(ABC):
         found = boxes_of(
             boxes, segments.labels.tolist(), segments.is_crowd.tolist(), shape=segments.spatial_shape
         )
-        return found.kept(found.areas > 0)
+        return found.select(found.areas > 0)
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return what is wrong with the labels of one image, beyond what indexing could see.

@@ -26,7 +26,7 @@ def fitted_size(height: int, width: int, plan: ResizePlan) -> tuple[int, int]:
 
 def fit_images(images: torch.Tensor, plan: ResizePlan) -> torch.Tensor:
     """Resize images (B, C, H, W), linearly and without aliasing; `images` itself where they fit."""
-    if plan.is_idle:
+    if plan.is_noop:
         return images
     height, width = images.shape[2:]
     size = fitted_size(height, width, plan)

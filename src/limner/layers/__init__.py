@@ -1,1 +1,1 @@
-"""nn blocks that two or more networks share, in 2D and 3D by `spatial_dims`."""
+"""Building blocks shared by several networks; 2D or 3D by `spatial_dims`."""

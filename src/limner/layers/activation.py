@@ -8,10 +8,10 @@ ActivationName = Literal["none", "relu", "leaky_relu", "prelu", "gelu", "silu", 
 
 
 def build_activation(name: ActivationName, channels: int = 1) -> nn.Module:
-    """Return the activation called `name`; `prelu` learns one slope for each of `channels`, or a shared one.
+    """Build an activation by name; `prelu` learns one slope per channel, or a shared one by default.
 
-    The plain rectifiers overwrite their input, which saves one map each: safe behind a convolution or a
-    normalisation, since neither needs its own output to compute gradients.
+    Activations without parameters run in place, which saves memory. This is safe after a convolution or a
+    normalisation, since neither needs its output to compute gradients.
     """
     if name == "relu":
         return nn.ReLU(inplace=True)

@@ -1,4 +1,4 @@
-"""Atrous spatial pyramid pooling (ASPP): each pixel looks near, far and at the whole image.
+"""Atrous spatial pyramid pooling (ASPP): context at several scales, up to the whole image.
 
 Paper: Rethinking Atrous Convolution for Semantic Image Segmentation (Chen et al., 2017),
 https://arxiv.org/abs/1706.05587; with separable convolutions in DeepLabV3+ (2018),
@@ -12,7 +12,7 @@ from limner.layers.convolution import ConvNormAct, SeparableConvNormAct
 
 
 class AtrousPyramid(nn.Module):
-    """A 1x1 convolution, dilated 3x3 convolutions and the image's mean, joined by one convolution.
+    """A 1x1 convolution, dilated 3x3 convolutions and image pooling, fused by one convolution.
 
     Shape legend: B batch, C input channels, D output channels, h and w the map's height and width.
     """
@@ -32,12 +32,12 @@ class AtrousPyramid(nn.Module):
 
         Args:
             in_channels: C.
-            channels: D, of each branch and of the output.
+            channels: D, channels of each branch and of the output.
             rates: Dilations of the 3x3 branches.
             separable: Whether those are depthwise separable.
             act_between: Whether those normalise and activate between their two steps.
-            projection_kernel: Side of the kernel that joins the branches: 1 in the paper.
-            dropout: Part of the output's values that is dropped.
+            projection_kernel: Kernel size of the convolution that fuses the branches; 1 in the paper.
+            dropout: Dropout rate of the output.
         """
         super().__init__()
         self.branches = nn.ModuleList([ConvNormAct(in_channels, channels, 1)])

@@ -1,4 +1,4 @@
-"""The block every network is made of: convolution, normalisation, activation."""
+"""The basic block of most networks: convolution, normalisation, activation."""
 
 from torch import nn
 
@@ -8,9 +8,9 @@ from limner.layers.norm import NormName, build_norm
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution, then normalisation, then activation; or normalisation first.
+    """Convolution, normalisation and activation, in this order or with normalisation first.
 
-    The parts are called ``conv``, ``norm`` and ``act``; a part that does nothing is left out.
+    Submodules are named ``conv``, ``norm`` and ``act``; identities are omitted.
     """
 
     conv: nn.Conv2d | nn.Conv3d
@@ -40,17 +40,17 @@ class ConvNormAct(nn.Sequential):
         Args:
             in_channels: Channels of the input.
             out_channels: Channels of the output.
-            kernel_size: Side of the kernel, odd where the size should stay.
-            stride: Step of the kernel.
-            dilation: Distance between the taps of the kernel.
-            groups: Groups of channels that do not see each other.
-            padding: Zeros at each border; None keeps the size at stride 1.
-            bias: None gives the convolution a bias only where no normalisation follows it.
-            norm: Which normalisation.
+            kernel_size: Kernel size; odd values keep the size of the map.
+            stride: Stride.
+            dilation: Dilation of the kernel.
+            groups: Number of channel groups.
+            padding: Zero padding at each border; None keeps the size at stride 1.
+            bias: Whether the convolution has a bias; None means only without normalisation.
+            norm: Name of the normalisation.
             norm_affine: Whether the normalisation learns a scale and a shift.
-            norm_groups: Wanted groups of a group normalisation.
+            norm_groups: Preferred number of groups of a group normalisation.
             norm_first: Normalise the input of the convolution instead of its output.
-            activation: Which activation; `prelu` has a slope for each channel.
+            activation: Name of the activation; `prelu` has a slope per channel.
             spatial_dims: 2 or 3.
         """
         super().__init__()
@@ -71,17 +71,16 @@ class ConvNormAct(nn.Sequential):
             padding=dilation * (kernel_size // 2) if padding is None else padding,
             bias=norm == "none" if bias is None else bias,
         )
-        parts = [("conv", convolution), ("norm", normalization)]
-        for name, part in [
-            *(reversed(parts) if norm_first else parts),
-            ("act", build_activation(activation, out_channels)),
-        ]:
+        parts: list[tuple[str, nn.Module]] = [("conv", convolution), ("norm", normalization)]
+        if norm_first:
+            parts.reverse()
+        for name, part in [*parts, ("act", build_activation(activation, out_channels))]:
             if not isinstance(part, nn.Identity):
                 self.add_module(name, part)
 
 
 class SeparableConvNormAct(nn.Sequential):
-    """A 3x3 convolution in two steps: each channel by itself, then across channels at each pixel.
+    """Depthwise separable 3x3 convolution with normalisation and activation.
 
     About nine times fewer operations than a full 3x3 convolution.
     """
@@ -89,7 +88,7 @@ class SeparableConvNormAct(nn.Sequential):
     def __init__(
         self, in_channels: int, out_channels: int, *, dilation: int = 1, act_between: bool = True
     ) -> None:
-        """Build the block; `act_between` normalises and activates between the two steps as well."""
+        """Build the block; `act_between` also normalises and activates after the depthwise convolution."""
         super().__init__()
         self.depthwise = ConvNormAct(
             in_channels,

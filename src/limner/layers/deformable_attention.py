@@ -1,12 +1,12 @@
-"""Multi-scale deformable attention: each query looks at a few points of each level, wherever it likes.
+"""Multi-scale deformable attention: each query samples a few learned points of each level.
 
 Paper: Deformable DETR (Zhu et al., ICLR 2021), https://arxiv.org/abs/2010.04159. Authors' code:
 https://github.com/fundamentalvision/Deformable-DETR (Apache-2.0 licence), a compiled CUDA operator; here it
-is `grid_sample`. Parameters are named as theirs, so that their weights load.
+is `grid_sample`. Parameters have the same names, so their weights load.
 
-What differs, and why: the values sampled at each point, (B, N, heads, levels, points, D) of them, are never
-all kept. They are added up point by point, and sampled again for the gradient: a tenth of the memory, and on
-a CPU about half the time.
+What differs, and why: the sampled values, (B, N, heads, levels, points, D), are never all kept in memory.
+They are summed point by point and sampled again in the backward pass: a tenth of the memory, and on a CPU
+about half the time.
 
 Shape legend: B batch, N queries, C channels, D channels of a head, L levels, P points, M pixels of all
 levels, R = B * heads.
@@ -24,15 +24,15 @@ Size = tuple[int, int]
 """Height and width of a level."""
 
 _BILINEAR, _ZEROS = 0, 0
-"""What `grid_sampler_2d` calls its way of interpolating, and of padding."""
+"""Codes of `grid_sampler_2d` for the interpolation and padding modes."""
 
 
 class DeformableAttention(nn.Module):
-    """Weighted sums of the levels' values at points that each query chooses around its reference point."""
+    """Weighted sums of values at points that each query predicts around its reference point."""
 
     def __init__(self, channels: int, *, heads: int = 8, levels: int = 3, points: int = 4) -> None:
         super().__init__()
-        assert channels % heads == 0, f"{channels} channels cannot be shared by {heads} heads"
+        assert channels % heads == 0, f"{channels} channels are not divisible by {heads} heads"
         self.heads, self.levels, self.points = heads, levels, points
         self.sampling_offsets = nn.Linear(channels, heads * levels * points * 2)
         self.attention_weights = nn.Linear(channels, heads * levels * points)
@@ -41,7 +41,7 @@ class DeformableAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Let each head look in a direction of its own, its points ever further out, all equally weighted."""
+        """Initialise each head with its own direction, points at growing distances, and equal weights."""
         angles = torch.arange(self.heads) * (2 * math.pi / self.heads)
         directions = torch.stack((angles.cos(), angles.sin()), -1)
         directions = directions / directions.abs().amax(-1, keepdim=True)
@@ -57,12 +57,12 @@ class DeformableAttention(nn.Module):
             nn.init.zeros_(projection.bias)
 
     def forward(self, queries: Tensor, memory: Tensor, references: Tensor, sizes: Sequence[Size]) -> Tensor:
-        """Attend.
+        """Compute attention.
 
         Args:
-            queries: (B, N, C), position included.
-            memory: (B, M, C), the pixels of each level row by row, one level after the other.
-            references: (B or 1, N, L or 1, 2) x and y in [0, 1], 0 and 1 being the outer edges of a level.
+            queries: (B, N, C), including positions.
+            memory: (B, M, C), the flattened pixels of all levels, one level after the other.
+            references: (B or 1, N, L or 1, 2) x and y in [0, 1]; 0 and 1 are the outer edges of a level.
             sizes: Height and width of each level.
 
         Returns:
@@ -80,13 +80,13 @@ class DeformableAttention(nn.Module):
 
 
 def sum_of_samples(values: Tensor, locations: Tensor, weights: Tensor, sizes: Sequence[Size]) -> Tensor:
-    """Sample each head's values bilinearly at its points and add them up, weighted; zeros lie outside.
+    """Return the weighted sum of each head's values, sampled bilinearly at its points with zero padding.
 
-    Coordinates need more digits than bfloat16 has, so that all is computed in float32 at least.
+    Coordinates need more precision than bfloat16, so everything is computed in at least float32.
 
     Args:
         values: (B, M, heads, D).
-        locations: (B, N, heads, L, P, 2) x and y, [0, 1] inside.
+        locations: (B, N, heads, L, P, 2) x and y, in [0, 1] inside the level.
         weights: (B, N, heads, L, P).
         sizes: Height and width of each level.
 
@@ -102,7 +102,7 @@ def sum_of_samples(values: Tensor, locations: Tensor, weights: Tensor, sizes: Se
     total: Tensor | None = None
     for level, part in enumerate(torch.split(values.to(kind), pixels, dim=1)):
         maps = part.permute(0, 2, 3, 1).reshape(batch * heads, -1, *sizes[level])  # (R, D, h, w)
-        # Without gradients there is nothing to save, and whoever counts operators sees each of them.
+        # Without gradients there is nothing to save, and FLOP counters see the individual operators.
         sample = _SumOfSamples.apply if torch.is_grad_enabled() else _sum_planes
         summed = sample(maps, grids[level].contiguous(), factors[level].contiguous())
         total = summed if total is None else total + summed
@@ -122,7 +122,7 @@ def _sum_planes(maps: Tensor, grids: Tensor, weights: Tensor) -> Tensor:
 
 
 class _SumOfSamples(torch.autograd.Function):
-    """``sum over p of weights[p] * sample(maps, grids[p])``, keeping its arguments only.
+    """``sum over p of weights[p] * sample(maps, grids[p])``, which saves only its arguments for backward.
 
     maps (R, D, h, w), grids (P, R, N, 2) in [-1, 1], weights (P, R, N) -> (R, D, N).
     """

@@ -1,4 +1,4 @@
-"""The same layer in two and in three dimensions."""
+"""Layer classes by number of spatial dimensions."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Stochastic depth: in training, a residual branch is left out for some images.
+"""Stochastic depth: in training, a residual branch is dropped for some images.
 
 Paper: Deep Networks with Stochastic Depth (Huang et al., ECCV 2016), https://arxiv.org/abs/1603.09382.
 """
@@ -8,7 +8,7 @@ from torch import nn
 
 
 class DropPath(nn.Module):
-    """Leave a branch out for each image of a batch with probability `rate`, and scale it up for the others.
+    """Drop a branch with probability `rate` for each image of a batch, and scale it up for the others.
 
     Shape legend: B batch, *S any other axes.
     """
@@ -25,10 +25,10 @@ class DropPath(nn.Module):
         return branch * kept.div_(1 - self.rate)
 
     def extra_repr(self) -> str:
-        """Show the rate in the module's printed form."""
+        """Return the rate for the module's repr."""
         return f"rate={self.rate}"
 
 
-def rising_rates(rate: float, num_blocks: int) -> list[float]:
-    """Return one rate a block, from 0 at the first to `rate` at the last, as in the paper's section 3."""
+def drop_path_rates(rate: float, num_blocks: int) -> list[float]:
+    """Return one rate per block, rising from 0 to `rate`, as in the paper's section 3."""
     return [rate * index / max(num_blocks - 1, 1) for index in range(num_blocks)]

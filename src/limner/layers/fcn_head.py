@@ -1,4 +1,4 @@
-"""The plain head: a few convolutions, dropout, one score per class."""
+"""FCN head: a few convolutions, dropout, classifier."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from limner.layers.norm import NormName
 
 
 class PixelClassifier(nn.Sequential):
-    """Dropout of whole channels, then a convolution to one score per class."""
+    """Channel dropout, then a convolution to one score per class."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""First weights of what is trained from scratch."""
+"""Weight initialisation."""
 
 import torch
 from torch import nn
@@ -6,17 +6,18 @@ from torch import nn
 from limner.layers.fcn_head import PixelClassifier
 
 CLASSIFIER_GAIN = 1 / 3
-"""Variance of a classifier's weights times their number; PyTorch's own for a convolution.
+"""Variance of a classifier's weights times their number; PyTorch's default for convolutions.
 
-Scores then start small, so that all classes are about equally likely: with He's gain of 2 the first tens of
-steps only unlearn a guess. Much smaller is worse again: the layers below then hardly see a gradient.
+Logits then start small, so all classes are about equally likely; with He's gain of 2 the first tens of steps
+only unlearn the random initial predictions. Much smaller is worse again: the layers below hardly get a
+gradient.
 """
 
 
 def initialize(*parts: nn.Module | None) -> None:
-    """Draw weights that keep the variance of the activations (He et al., ICCV 2015), and small classifiers.
+    """Apply He initialisation (ICCV 2015), which preserves the variance of activations; classifiers get less.
 
-    Norms keep their scale of one, and every bias of a convolution starts at zero.
+    Norms keep their scale of one; convolution biases are set to zero.
     """
     for part in filter(None, parts):
         for module in part.modules():
@@ -26,11 +27,11 @@ def initialize(*parts: nn.Module | None) -> None:
                     nn.init.zeros_(module.bias)
         for module in part.modules():
             if isinstance(module, PixelClassifier):
-                start_even(module.conv.weight, inputs=module.conv.weight[0].numel())
+                init_classifier(module.conv.weight, inputs=module.conv.weight[0].numel())
 
 
-def fill_evenly(*parts: nn.Module) -> None:
-    """Draw convolutions evenly, with a variance of one over their inputs, as detectron2's networks begin."""
+def init_uniform(*parts: nn.Module) -> None:
+    """Initialise convolutions uniformly with a variance of one over their inputs, as in detectron2."""
     for part in parts:
         for module in part.modules():
             if isinstance(module, nn.Conv2d):
@@ -39,6 +40,6 @@ def fill_evenly(*parts: nn.Module) -> None:
                     nn.init.zeros_(module.bias)
 
 
-def start_even(weight: torch.Tensor, *, inputs: float) -> None:
-    """Draw the weights of a classifier, of any shape, each of whose scores sums over so many `inputs`."""
+def init_classifier(weight: torch.Tensor, *, inputs: float) -> None:
+    """Initialise the weights of a classifier whose scores are sums over `inputs` values."""
     nn.init.normal_(weight, std=(CLASSIFIER_GAIN / inputs) ** 0.5)

@@ -1,4 +1,4 @@
-"""The first layer of every model: the values of the image files become normalised float32.
+"""The first layer of every model: convert the values of image files to normalised float32.
 
 Shape legend: B batch, C channels, *S spatial axes.
 """
@@ -12,8 +12,9 @@ from torch import nn
 class InputNormalization(nn.Module):
     """Subtract the mean and divide by the standard deviation of each channel, on the device.
 
-    Images travel as they were stored (uint8 is a quarter of float32's traffic) and become float here.
-    The numbers belong to the plan, which is saved with the weights, so the state dict leaves them out.
+    Images are transferred as stored (uint8 needs a quarter of float32's bandwidth) and converted here.
+    Mean and standard deviation are part of the plan, which is saved with the weights, so the state dict
+    omits them.
 
     Args:
         mean: Per channel, in the values of the image files.
@@ -39,10 +40,10 @@ class InputNormalization(nn.Module):
             (B, C, *S) float32 in the memory format of `images`.
         """
         per_channel = (1, -1, *[1] * (images.ndim - 2))
-        # Subtracted first and apart: a fused x * scale + shift would lose digits where mean >> std.
+        # Subtract first: a fused x * scale + shift would lose precision where mean >> std.
         centred = images.to(torch.float32) - self.mean.view(per_channel)
         return centred.div_(self.std.view(per_channel))
 
     def extra_repr(self) -> str:
-        """Show the numbers in the module's printed form."""
+        """Return mean and standard deviation for the module's repr."""
         return f"mean={self.mean.tolist()}, std={self.std.tolist()}"

@@ -1,4 +1,4 @@
-"""Normalisation by name, and kinds of it that PyTorch lacks.
+"""Normalisation by name, and variants that PyTorch lacks.
 
 Shape legend: B batch, C channels, *S spatial axes.
 """
@@ -14,13 +14,13 @@ NormName = Literal["none", "batch", "instance", "group"]
 
 
 class _Tolerant:
-    """Batch normalisation that uses its running statistics where a batch has none.
+    """Batch normalisation that uses its running statistics if a batch has only one value per channel.
 
-    The pooling branch of PSPNet and DeepLab normalises a 1x1 map: with one image in the batch there is
-    a single value per channel, whose variance does not exist, and PyTorch stops. The usual ways out cost
-    more than they give: a batch of two is not always affordable, and leaving the normalisation out
-    changes the network. Here such a batch is normalised with the running mean and variance, as in
-    evaluation, and leaves them as they are; every other batch is treated exactly as PyTorch does.
+    The pooling branch of PSPNet and DeepLab normalises a 1x1 map. With one image in the batch there is
+    a single value per channel, which has no variance, and PyTorch raises an error. The usual workarounds
+    are worse: a batch of two does not always fit in memory, and omitting the normalisation changes the
+    network. Here such a batch is normalised with the running mean and variance, as in evaluation, and
+    does not update them; every other batch is handled exactly as in PyTorch.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -44,14 +44,14 @@ class TolerantBatchNorm3d(_Tolerant, nn.BatchNorm3d):
 def build_norm(
     name: NormName, channels: int, *, spatial_dims: int = 2, affine: bool = True, groups: int = 8
 ) -> nn.Module:
-    """Return the normalisation layer called `name`.
+    """Build a normalisation layer by name.
 
     Args:
-        name: ``none`` gives an identity.
-        channels: Channels of the map that is normalised.
+        name: Name of the layer; ``none`` is the identity.
+        channels: Number of channels.
         spatial_dims: 2 or 3.
         affine: Whether it learns a scale and a shift.
-        groups: Wanted groups of ``group``; fewer where they do not divide the channels.
+        groups: Preferred number of groups of ``group``; fewer if the channels are not divisible by it.
     """
     if name == "batch":
         kind = TolerantBatchNorm2d if spatial_dims == 2 else TolerantBatchNorm3d
@@ -65,10 +65,10 @@ def build_norm(
 
 
 class FrozenBatchNorm2d(nn.Module):
-    """Batch normalisation whose statistics, scale and shift stay what they were.
+    """Batch normalisation with fixed statistics, scale and shift.
 
-    With few images a batch, statistics of the batch are worse than those of the encoder's own training. All
-    four are buffers, so that no optimizer sees them.
+    With few images per batch, batch statistics are worse than those from pretraining. All four are buffers,
+    so optimizers do not update them.
     """
 
     weight: torch.Tensor
@@ -77,14 +77,14 @@ class FrozenBatchNorm2d(nn.Module):
     running_var: torch.Tensor
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
-        """Take over everything from `norm`.
+        """Copy statistics, scale and shift from `norm`.
 
-        A scale of zero, with which the last norm of a residual block starts, could never leave it: where all
-        of them are zero they become one.
+        A frozen scale of zero, the initial value in the last norm of a residual block, would disable the
+        block forever: if all scales are zero they are set to one.
         """
         super().__init__()
         self.eps = norm.eps
-        assert norm.running_mean is not None and norm.running_var is not None, "it tracks its statistics"
+        assert norm.running_mean is not None and norm.running_var is not None, "needs running statistics"
         scale = norm.weight.detach()
         self.register_buffer("weight", torch.ones_like(scale) if _is_all_zero(scale) else scale.clone())
         self.register_buffer("bias", norm.bias.detach().clone())
@@ -97,7 +97,7 @@ class FrozenBatchNorm2d(nn.Module):
 
 
 def freeze_batch_norms(module: nn.Module) -> None:
-    """Put a `FrozenBatchNorm2d` in the place of every batch normalisation inside `module`."""
+    """Replace every batch normalisation inside `module` with a `FrozenBatchNorm2d`."""
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
             setattr(module, name, FrozenBatchNorm2d(child))
@@ -110,7 +110,7 @@ def _is_all_zero(scale: torch.Tensor) -> bool:
 
 
 class PixelNorm(nn.LayerNorm):
-    """Layer normalisation over the channels of each pixel."""
+    """LayerNorm over the channels of each pixel."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise (B, C, H, W)."""

@@ -1,4 +1,4 @@
-"""The partial decoder: three coarse maps multiplied together, the finest of all left out.
+"""The partial decoder: combines the three coarsest maps by multiplication and ignores finer ones.
 
 Paper: Cascaded Partial Decoder for Fast and Accurate Salient Object Detection (Wu et al., CVPR 2019),
 https://arxiv.org/abs/1904.08739, in the form of PraNet.
@@ -14,7 +14,7 @@ from limner.layers.resize import resize
 
 
 class PartialDecoder(nn.Module):
-    """Scores from three maps of equal width; each agrees with the coarser ones by a product.
+    """Logits from three maps of equal width, each multiplied with the upsampled coarser ones.
 
     Shape legend: B batch, C channels of each map, K classes, h and w the finest map's height and width.
     """
@@ -36,10 +36,10 @@ class PartialDecoder(nn.Module):
         self.head = PixelClassifier(3 * channels, num_classes)
 
     def forward(self, deep: torch.Tensor, middle: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
-        """Map three maps (B, C, ...), of strides 4, 2 and 1 to each other, to logits (B, K, h, w)."""
+        """Map three maps (B, C, ...) with relative strides 4, 2 and 1 to logits (B, K, h, w)."""
         size_middle, size_fine = middle.shape[2:], fine.shape[2:]
         deep_up = resize(deep, size_middle, align_corners=True)
-        # Resized in two steps, as in the reference: one step would give other values.
+        # Resize in two steps as in the reference; a single step would give different values.
         deep_up_twice = resize(deep_up, size_fine, align_corners=True)
         middle_up = resize(middle, size_fine, align_corners=True)
         product_middle = self.deep_to_middle(deep_up) * middle

@@ -10,20 +10,20 @@ from torch.nn import functional as F
 def attend(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, scale: float | None = None
 ) -> torch.Tensor:
-    """Mix the values of one map for each pixel of another, by how alike query and key are.
+    """Compute dot-product attention from each pixel of one map to the pixels of another.
 
-    The matrix of all pairs is never kept where the device has a fused kernel for these widths.
+    The attention matrix is not materialised if the device has a fused kernel for these widths.
 
     Args:
         query: (B, D, h, w).
         key: (B, D, *S), of any number of pixels.
-        value: (B, E, *S), of as many pixels.
-        scale: Factor on the products before the softmax; None takes 1 / sqrt(D).
+        value: (B, E, *S), with the same number of pixels.
+        scale: Factor of the products before the softmax; defaults to 1 / sqrt(D).
 
     Returns:
         (B, E, h, w).
     """
-    # One head; its pixels are the sequence.
+    # One head; the pixels are the sequence.
     q, k, v = (x.flatten(2).transpose(1, 2).unsqueeze(1) for x in (query, key, value))  # (B, 1, pixels, ·)
     mixed = F.scaled_dot_product_attention(q, k, v, scale=scale)
     return mixed.squeeze(1).transpose(1, 2).reshape(*value.shape[:2], *query.shape[2:])

@@ -1,4 +1,4 @@
-"""The residual unit that normalises and activates before it convolves.
+"""Pre-activation residual unit.
 
 Paper: Identity Mappings in Deep Residual Networks (He et al., ECCV 2016), https://arxiv.org/abs/1603.05027.
 """
@@ -11,7 +11,7 @@ from limner.layers.norm import build_norm
 
 
 class PreActivationUnit(nn.Module):
-    """Normalise, activate and convolve twice; a convolved shortcut is added.
+    """Two times normalisation, activation and convolution, plus a convolutional shortcut.
 
     Shape legend: B batch, C input channels, D output channels, *S spatial axes.
     """
@@ -32,10 +32,10 @@ class PreActivationUnit(nn.Module):
         Args:
             in_channels: C.
             channels: D.
-            stride: Of the first convolution and of the shortcut.
-            shortcut_kernel: Side of the shortcut's kernel.
+            stride: Stride of the first convolution and of the shortcut.
+            shortcut_kernel: Kernel size of the shortcut.
             shortcut_norm: Normalise the shortcut.
-            first: The unit sees the image, which is neither normalised nor activated.
+            first: Whether the input is the image, which is then neither normalised nor activated.
             spatial_dims: 2 or 3.
         """
         super().__init__()

@@ -1,4 +1,4 @@
-"""Pyramid pooling: what the whole image, its quarters, ... say about each pixel.
+"""Pyramid pooling: context from averages over the whole image, its quarters, ...
 
 Paper: Pyramid Scene Parsing Network (Zhao et al., CVPR 2017), https://arxiv.org/abs/1612.01105.
 """
@@ -12,7 +12,7 @@ from limner.layers.resize import resize
 
 
 class PyramidPooling(nn.Module):
-    """Averages over grids of several sizes, joined with the map itself by a 3x3 convolution.
+    """Averages over grids of several sizes, fused with the map itself by a 3x3 convolution.
 
     Shape legend: B batch, C input channels, D output channels, h and w the map's height and width.
     """
@@ -29,9 +29,9 @@ class PyramidPooling(nn.Module):
 
         Args:
             in_channels: C.
-            channels: D, of each grid and of the output.
-            bins: Sides of the grids.
-            align_corners: How the grids are resized to the map.
+            channels: D, channels of each grid and of the output.
+            bins: Grid sizes.
+            align_corners: Whether the grids are resized to the map with aligned corners.
         """
         super().__init__()
         self.bins = bins

@@ -1,4 +1,4 @@
-"""The head of Semantic FPN: the levels of a pyramid are brought to one resolution and summed.
+"""The head of Semantic FPN: the levels of a pyramid are upsampled to one resolution and summed.
 
 Paper: Panoptic Feature Pyramid Networks (Kirillov et al., CVPR 2019), https://arxiv.org/abs/1901.02446.
 """
@@ -15,7 +15,7 @@ from limner.layers.resize import resize
 
 
 class PyramidSum(nn.ModuleList):
-    """One branch a level, all ending at the finest resolution, and their sum.
+    """Sum of one branch per level, each upsampled to the finest resolution.
 
     Shape legend: B batch, C_i channels of level i, D channels of the sum, h_i and w_i the level's size.
     """
@@ -26,7 +26,7 @@ class PyramidSum(nn.ModuleList):
         Args:
             widths: C_i, from the finest level to the coarsest.
             channels: D.
-            norm: Normalisation of the branches; ``group``, of 32 groups, is the paper's.
+            norm: Normalisation of the branches; ``group``, with 32 groups, in the paper.
         """
         super().__init__(
             _Branch(width, channels, max(level, 1), norm=norm) for level, width in enumerate(widths)
@@ -42,7 +42,7 @@ class PyramidSum(nn.ModuleList):
 
 
 class _Branch(nn.ModuleList):
-    """3x3 blocks, each followed by a step to the next finer level."""
+    """3x3 blocks, each followed by upsampling to the next finer level."""
 
     def __init__(self, width: int, channels: int, num_convs: int, *, norm: NormName) -> None:
         widths = (width, *(channels,) * num_convs)
@@ -51,7 +51,7 @@ class _Branch(nn.ModuleList):
         )
 
     def forward(self, features: torch.Tensor, finer: list[torch.Size]) -> torch.Tensor:
-        """Map (B, C, h, w) to (B, D, *finer[0]); `finer` holds the sizes on the way, finest first."""
+        """Map (B, C, h, w) to (B, D, *finer[0]); `finer` has the intermediate sizes, finest first."""
         for index, block in enumerate(self):
             features = block(features)
             if finer:

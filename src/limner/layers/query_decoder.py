@@ -1,4 +1,4 @@
-"""DETR's decoder: learned queries look at each other and at one map, layer by layer.
+"""DETR's decoder: self-attention of learned queries and cross-attention to one map.
 
 Paper: End-to-End Object Detection with Transformers (Carion et al., ECCV 2020),
 https://arxiv.org/abs/2005.12872.
@@ -9,13 +9,13 @@ Shape legend: B batch, Q queries, C channels, h and w the map's height and width
 import torch
 from torch import Tensor, nn
 
-from limner.layers.initialization import fill_evenly
+from limner.layers.initialization import init_uniform
 from limner.layers.query_layer import QueryLayer
 from limner.layers.sine_position import sine_position
 
 
 class QueryDecoder(nn.Module):
-    """Queries that begin empty and differ by their learned positions alone."""
+    """Transformer decoder; queries start at zero and differ only in their learned positions."""
 
     def __init__(
         self,
@@ -31,13 +31,13 @@ class QueryDecoder(nn.Module):
         """Build the decoder.
 
         Args:
-            width: Channels of the map; a 1x1 convolution makes them C where they are not.
+            width: Channels of the map; a 1x1 convolution projects it if they differ from C.
             channels: C.
             num_queries: Q.
-            num_layers: Layers.
-            heads: Of every attention.
-            feedforward: Channels inside the perceptrons.
-            dropout: As `QueryLayer` has it.
+            num_layers: Number of layers.
+            heads: Number of heads of all attention layers.
+            feedforward: Hidden channels of the MLPs.
+            dropout: As in `QueryLayer`.
         """
         super().__init__()
         self.input_proj = nn.Identity() if width == channels else nn.Conv2d(width, channels, 1)
@@ -47,7 +47,7 @@ class QueryDecoder(nn.Module):
             for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(channels)
-        fill_evenly(self.input_proj)
+        init_uniform(self.input_proj)
 
     def forward(self, features: Tensor) -> list[Tensor]:
         """Map (B, width, h, w) to the queries (B, Q, C) after each layer, first to last."""

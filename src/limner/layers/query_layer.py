@@ -1,7 +1,7 @@
-"""The layer of a query decoder: queries look at pixels and at each other.
+"""The layer of a query decoder: cross-attention to pixels and self-attention of queries.
 
 Papers: End-to-End Object Detection with Transformers (Carion et al., ECCV 2020),
-https://arxiv.org/abs/2005.12872; with areas and the other order, Mask2Former (Cheng et al., CVPR 2022),
+https://arxiv.org/abs/2005.12872; with masks and the reversed order, Mask2Former (Cheng et al., CVPR 2022),
 https://arxiv.org/abs/2112.01527.
 
 Shape legend: B batch, Q queries, M pixels, C channels.
@@ -14,7 +14,7 @@ from limner.layers.attention import MultiheadAttention
 
 
 class QueryLayer(nn.Module):
-    """Queries look at pixels, and at each other before or after, then a perceptron."""
+    """Cross-attention to pixels, self-attention of queries before or after it, then an MLP."""
 
     def __init__(
         self,
@@ -29,10 +29,10 @@ class QueryLayer(nn.Module):
 
         Args:
             channels: C.
-            heads: Of both attentions.
-            feedforward: Channels inside the perceptron.
-            dropout: Part of what each branch adds, of the attention's weights and inside the perceptron.
-            queries_first: Let queries look at each other before they look at pixels, as DETR does.
+            heads: Number of heads of both attention layers.
+            feedforward: Hidden channels of the MLP.
+            dropout: Dropout rate of each branch's output, of the attention weights and inside the MLP.
+            queries_first: Apply self-attention before cross-attention, as in DETR.
         """
         super().__init__()
         self.cross_attn = MultiheadAttention(channels, heads, dropout=dropout)
@@ -44,27 +44,27 @@ class QueryLayer(nn.Module):
         self._queries_first = queries_first
 
     def forward(
-        self, queries: Tensor, position: Tensor, keys: Tensor, values: Tensor, seen: Tensor | None = None
+        self, queries: Tensor, position: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None
     ) -> Tensor:
         """Map queries (B, Q, C) to (B, Q, C).
 
         Args:
             queries: (B, Q, C).
-            position: (Q, C), added wherever queries ask or are asked.
+            position: (Q, C), added to queries and keys of the queries.
             keys: (B, M, C) pixels with their positions.
-            values: (B, M, C) the pixels without.
-            seen: (B, Q, M) bool, which pixels each query sees; None lets them see all.
+            values: (B, M, C) pixels without positions.
+            mask: (B, Q, M) bool, true for pixels that each query may attend to; None allows all.
         """
         if self._queries_first:
-            queries = self._look_at_each_other(queries, position)
-        added = self.cross_attn(queries + position, keys, values, seen=seen)
+            queries = self._self_attention(queries, position)
+        added = self.cross_attn(queries + position, keys, values, mask=mask)
         queries = self.cross_norm(queries + self.dropout(added))
         if not self._queries_first:
-            queries = self._look_at_each_other(queries, position)
+            queries = self._self_attention(queries, position)
         result: Tensor = self.feedforward(queries)
         return result
 
-    def _look_at_each_other(self, queries: Tensor, position: Tensor) -> Tensor:
+    def _self_attention(self, queries: Tensor, position: Tensor) -> Tensor:
         placed = queries + position
         added = self.self_attn(placed, placed, queries)
         normed: Tensor = self.self_norm(queries + self.dropout(added))
@@ -72,7 +72,7 @@ class QueryLayer(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear layers, a shortcut, a norm."""
+    """Two linear layers with a shortcut, then a norm."""
 
     def __init__(self, channels: int, width: int, *, dropout: float = 0.0) -> None:
         super().__init__()

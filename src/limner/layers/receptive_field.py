@@ -1,8 +1,8 @@
-"""A block that looks at four sizes of neighbourhood, as the eye does around its centre.
+"""Receptive field block: parallel branches with four receptive fields.
 
 Paper: Receptive Field Block Net for Accurate and Fast Object Detection (Liu et al., ECCV 2018),
-https://arxiv.org/abs/1711.07767, in the form of PraNet and Inf-Net: longer chains, and no activation inside
-them.
+https://arxiv.org/abs/1711.07767, in the form of PraNet and Inf-Net: longer branches without activations
+inside.
 """
 
 import torch
@@ -13,7 +13,7 @@ from limner.layers.norm import build_norm
 
 
 class ReceptiveFieldBlock(nn.Module):
-    """Four chains of convolutions that see 1, 9, 15 and 21 pixels and more, joined and added to a shortcut.
+    """Four branches with receptive fields from 1, 9, 15 and 21 pixels, fused and added to a shortcut.
 
     Shape legend: B batch, C input channels, D output channels, h and w the map's height and width.
     """

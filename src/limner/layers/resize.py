@@ -1,4 +1,4 @@
-"""Resizing and cutting of feature maps, 2D and 3D."""
+"""Resizing and cropping of feature maps, 2D and 3D."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def resize(features: torch.Tensor, size: Sequence[int], *, align_corners: bool =
 
 
 def cut(features: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Take (B, C, *size) from the beginning of each axis of (B, C, *S), at no cost."""
+    """Crop (B, C, *S) to (B, C, *size) at the end of each axis; returns a view."""
     for axis, length in enumerate(size, start=2):
         features = features.narrow(axis, 0, length)
     return features

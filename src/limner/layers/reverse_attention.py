@@ -1,4 +1,4 @@
-"""Reverse attention: look where nothing has been found yet, and add what is there.
+"""Reverse attention: refine a coarse segmentation in regions that are not yet segmented.
 
 Paper: Reverse Attention for Salient Object Detection (Chen et al., ECCV 2018), https://arxiv.org/abs/1807.09940,
 in the form of PraNet and Inf-Net.
@@ -13,11 +13,11 @@ from limner.layers.convolution import ConvNormAct
 from limner.layers.resize import resize
 
 
-def not_found_yet(logits: torch.Tensor) -> torch.Tensor:
-    """Return how likely each pixel still is background: (B, K, h, w) -> (B, 1, h, w) in [0, 1].
+def background_probability(logits: torch.Tensor) -> torch.Tensor:
+    """Return the probability of background at each pixel: (B, K, h, w) -> (B, 1, h, w) in [0, 1].
 
-    With one class, which the papers have, it is one less the class's probability; with more, the probability
-    of class 0, which is the same where K is two.
+    With one class, as in the papers, this is one minus the class's probability; with more, the probability
+    of class 0, which is the same for two classes.
     """
     if logits.shape[1] == 1:
         return torch.sigmoid(-logits)
@@ -25,7 +25,7 @@ def not_found_yet(logits: torch.Tensor) -> torch.Tensor:
 
 
 class ReverseAttentionBranch(nn.Module):
-    """Correct coarse scores by what the features show outside of what was found."""
+    """Refine coarse logits with features outside of the predicted foreground."""
 
     def __init__(
         self,
@@ -42,12 +42,12 @@ class ReverseAttentionBranch(nn.Module):
 
         Args:
             in_channels: C.
-            channels: Of the convolutions.
+            channels: Channels of the convolutions.
             num_classes: K.
-            num_convs: Convolutions between the first, which narrows, and the last, which scores.
-            kernel_size: Side of their kernels.
-            last_kernel_size: Side of the last kernel.
-            guide_channels: D, 0 without a guide.
+            num_convs: Number of convolutions between the first, which reduces channels, and the classifier.
+            kernel_size: Their kernel size.
+            last_kernel_size: Kernel size of the classifier.
+            guide_channels: D; 0 without a guide.
         """
         super().__init__()
         self.narrow = ConvNormAct(in_channels, channels, 1, activation="none")
@@ -58,7 +58,7 @@ class ReverseAttentionBranch(nn.Module):
             )
         )
         self.last = ConvNormAct(channels, num_classes, last_kernel_size, activation="none")
-        start_small(self.last.norm)
+        init_small_scale(self.last.norm)
 
     def forward(
         self, features: torch.Tensor, logits: torch.Tensor, guide: torch.Tensor | None = None
@@ -66,15 +66,15 @@ class ReverseAttentionBranch(nn.Module):
         """Map (B, C, h, w), coarse scores (B, K, ...) and a guide (B, D, ...) to scores (B, K, h, w)."""
         size = features.shape[2:]
         logits = resize(logits, size)
-        # A factor a pixel passes through a 1x1 convolution: cheaper behind it, where channels are fewer.
-        attended = self.narrow.norm(not_found_yet(logits) * self.narrow.conv(features))
+        # A per-pixel factor commutes with a 1x1 convolution; it is cheaper after it, with fewer channels.
+        attended = self.narrow.norm(background_probability(logits) * self.narrow.conv(features))
         if guide is not None:
             attended = torch.cat((attended, resize(guide, size)), dim=1)
         correction: torch.Tensor = self.last(self.convs(attended))
         return correction + logits
 
 
-def start_small(norm: nn.Module) -> None:
-    """Scale a normalisation that ends in scores, so that the first corrections change them little."""
+def init_small_scale(norm: nn.Module) -> None:
+    """Initialise the scale of a norm before logits so that early refinements change them little."""
     assert isinstance(norm.weight, torch.Tensor)
     nn.init.constant_(norm.weight, 0.1)

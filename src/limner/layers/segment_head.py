@@ -1,4 +1,4 @@
-"""What makes segments of queries, the same in every network of queries.
+"""The head that predicts segments from queries, shared by all query networks.
 
 Shape legend: B batch, Q queries, K classes, C channels, *s spatial axes.
 """
@@ -9,7 +9,7 @@ from limner.core.outputs import QueryMasks
 
 
 def mask_embedding(channels: int, *, activation: type[nn.ReLU] | type[nn.GELU] = nn.ReLU) -> nn.Sequential:
-    """Build the three layers from a query (B, Q, C) to what its mask is the product of with the features."""
+    """Build the three-layer MLP from queries (B, Q, C) to mask embeddings, multiplied with the features."""
     return nn.Sequential(
         nn.Linear(channels, channels),
         activation(),
@@ -20,7 +20,7 @@ def mask_embedding(channels: int, *, activation: type[nn.ReLU] | type[nn.GELU] =
 
 
 class SegmentHead(nn.Module):
-    """A class for each query by one layer, and what its mask is the product with by three."""
+    """Class logits by a linear layer and mask embeddings by an MLP, for each query."""
 
     def __init__(
         self, channels: int, num_classes: int, *, activation: type[nn.ReLU] | type[nn.GELU] = nn.ReLU

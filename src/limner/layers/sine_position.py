@@ -1,7 +1,7 @@
-"""Where a pixel is, as sines and cosines that attention can compare.
+"""Sinusoidal position encoding of pixels.
 
 Paper: End-to-End Object Detection with Transformers (Carion et al., ECCV 2020),
-https://arxiv.org/abs/2005.12872, which spreads the encoding of Attention Is All You Need over two axes.
+https://arxiv.org/abs/2005.12872, which extends the encoding of Attention Is All You Need to two axes.
 
 Shape legend: H and W a map's height and width, C channels.
 """
@@ -11,21 +11,21 @@ import math
 import torch
 
 TEMPERATURE = 10000.0
-"""Ratio of the longest wave to the shortest."""
+"""Ratio of the longest wavelength to the shortest."""
 
 
 def sine_position(size: tuple[int, int], channels: int, *, like: torch.Tensor) -> torch.Tensor:
-    """Return the encoding of each pixel of a map; its axes count from 0 to 2 pi whatever their length.
+    """Return the encoding of each pixel of a map; coordinates run from 0 to 2 pi for any size.
 
     Args:
         size: H and W.
-        channels: C, a multiple of 4; the first half tells the row, the second the column.
-        like: Gives device and type.
+        channels: C, a multiple of 4; the first half encodes the row, the second the column.
+        like: Tensor whose device and dtype are used.
 
     Returns:
         (H * W, C), row by row.
     """
-    assert channels % 4 == 0, f"{channels} channels cannot be halved twice"
+    assert channels % 4 == 0, f"{channels} channels are not divisible by 4"
     half = channels // 2
     exponent = torch.arange(0, half, 2, dtype=torch.float32, device=like.device) / half
     waves = TEMPERATURE**exponent

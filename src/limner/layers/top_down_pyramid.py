@@ -1,9 +1,9 @@
-"""A feature pyramid with group normalisation, from which the finest level is taken.
+"""A feature pyramid with group normalisation, of which only the finest level is returned.
 
 Papers: Feature Pyramid Networks for Object Detection (Lin et al., CVPR 2017),
 https://arxiv.org/abs/1612.03144, in the form of MaskFormer (Cheng et al., NeurIPS 2021),
-https://arxiv.org/abs/2107.06278, and with its layers in which the pixels of the coarsest level look at each
-other.
+https://arxiv.org/abs/2107.06278, and with its self-attention layers on the coarsest
+level.
 
 Shape legend: B batch, C_i channels of level i, C channels of the pyramid, h_i and w_i a level's size.
 """
@@ -15,16 +15,16 @@ from torch.nn import functional as F
 
 from limner.layers.attention import MultiheadAttention
 from limner.layers.convolution import ConvNormAct
-from limner.layers.initialization import fill_evenly
+from limner.layers.initialization import init_uniform
 from limner.layers.query_layer import FeedForward
 from limner.layers.sine_position import sine_position
 
 GROUPS = 32
-"""Of every group normalisation."""
+"""Number of groups in each GroupNorm."""
 
 
 class TopDownPyramid(nn.Module):
-    """Coarser levels are enlarged and added to finer ones."""
+    """Top-down pathway: coarser levels are upsampled and added to finer ones."""
 
     def __init__(self, widths: Sequence[int], channels: int) -> None:
         """Build the pyramid.
@@ -44,7 +44,7 @@ class TopDownPyramid(nn.Module):
             for width in (*(channels for _ in finer), coarsest)
         )
         self.mask_features = nn.Conv2d(channels, channels, 3, padding=1)
-        fill_evenly(self)
+        init_uniform(self)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Map the levels (B, C_i, h_i, w_i), finest first, to (B, C, h_0, w_0)."""
@@ -60,7 +60,7 @@ class TopDownPyramid(nn.Module):
 
 
 class PixelEncoder(nn.Module):
-    """The pixels of one map look at each other, in some layers."""
+    """Transformer encoder: self-attention layers on the pixels of one map."""
 
     def __init__(
         self, width: int, channels: int, *, num_layers: int, heads: int, feedforward: int, dropout: float
@@ -71,7 +71,7 @@ class PixelEncoder(nn.Module):
             _PixelLayer(channels, heads=heads, feedforward=feedforward, dropout=dropout)
             for _ in range(num_layers)
         )
-        fill_evenly(self.input_proj)
+        init_uniform(self.input_proj)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (B, width, h, w) to (B, C, h, w)."""

@@ -1,8 +1,8 @@
-"""What lets a layer change its ways as training goes on, whoever runs the training.
+"""Notification of layers that depend on training progress, in any training loop.
 
-A layer that follows is told how far training is at its beginning and after every step; it must derive
-everything from that number, so that a resumed run goes on alike. Nobody tells it afterwards: what it needs
-for predicting belongs into its buffers.
+A `ProgressAware` layer gets the training progress at the beginning and after every step. Its state must be a
+function of that number, so that a resumed run continues identically. It is not notified after training: what
+prediction needs must be in its buffers.
 """
 
 from abc import abstractmethod
@@ -10,16 +10,16 @@ from abc import abstractmethod
 from torch import nn
 
 
-class FollowsTraining(nn.Module):
-    """Base of layers that are told how far training is."""
+class ProgressAware(nn.Module):
+    """Base class of layers that depend on training progress."""
 
     @abstractmethod
-    def follow(self, progress: float) -> None:
-        """Take note of the part of the training that is done, in [0, 1]."""
+    def set_progress(self, progress: float) -> None:
+        """Set the fraction of training that is done, in [0, 1]."""
 
 
-def tell_progress(module: nn.Module, progress: float) -> None:
-    """Tell every layer inside `module` that follows; `progress` is in [0, 1]."""
+def notify_progress(module: nn.Module, progress: float) -> None:
+    """Notify every `ProgressAware` layer inside `module`; `progress` is in [0, 1]."""
     for layer in module.modules():
-        if isinstance(layer, FollowsTraining):
-            layer.follow(progress)
+        if isinstance(layer, ProgressAware):
+            layer.set_progress(progress)

@@ -1,13 +1,13 @@
-"""The transformer's block: every token looks at every other, then each is worked on by itself.
+"""The transformer block: self-attention, then an MLP on each token.
 
-Papers: Attention Is All You Need (Vaswani et al., NeurIPS 2017), https://arxiv.org/abs/1706.03762; for the
-norms before the layers, An Image is Worth 16x16 Words (Dosovitskiy et al., ICLR 2021),
-https://arxiv.org/abs/2010.11929; for the scaled branches, Going Deeper with Image Transformers (Touvron et
+Papers: Attention Is All You Need (Vaswani et al., NeurIPS 2017), https://arxiv.org/abs/1706.03762; for
+pre-normalisation, An Image is Worth 16x16 Words (Dosovitskiy et al., ICLR 2021),
+https://arxiv.org/abs/2010.11929; for LayerScale, Going Deeper with Image Transformers (Touvron et
 al., ICCV 2021), https://arxiv.org/abs/2103.17239.
 
-Parameters are named as in timm, whose weight files then load.
+Parameters are named as in timm, so its weight files load.
 
-Shape legend: B batch, N tokens, the first Q of them special, C channels.
+Shape legend: B batch, N tokens, the first Q of them can be masked, C channels.
 """
 
 import torch
@@ -18,7 +18,7 @@ from limner.layers.drop_path import DropPath
 
 
 class TransformerBlock(nn.Module):
-    """Self-attention, then a small network for each token, each behind a norm and beside a shortcut."""
+    """Pre-norm residual block: self-attention, then an MLP."""
 
     def __init__(
         self,
@@ -35,12 +35,12 @@ class TransformerBlock(nn.Module):
 
         Args:
             width: C.
-            num_heads: Heads of the attention; they divide the width.
-            hidden: Channels between the two layers of the small network.
-            epsilon: What the norms add to the variance.
-            layer_scale: First value of a learned scale on each branch; None leaves it out.
-            dropout: Part of the channels dropped inside and after the small network.
-            drop_path: Probability that a branch is left out in training.
+            num_heads: Number of attention heads; the width must be divisible by it.
+            hidden: Hidden channels of the MLP.
+            epsilon: Epsilon of the norms.
+            layer_scale: Initial LayerScale value; None omits it.
+            dropout: Dropout rate inside and after the MLP.
+            drop_path: Stochastic depth rate of each branch.
         """
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=epsilon)
@@ -53,10 +53,10 @@ class TransformerBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(
-        self, tokens: torch.Tensor, scores: torch.Tensor | None = None, *, seen: torch.Tensor | None = None
+        self, tokens: torch.Tensor, bias: torch.Tensor | None = None, *, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Map (B, N, C) to (B, N, C); the arguments are those of `SelfAttention`."""
-        branch = self.attn(self.norm1(tokens), scores, seen=seen)
+        branch = self.attn(self.norm1(tokens), bias, mask=mask)
         tokens = tokens + self.drop_path(self.ls1(branch) if self._scales else branch)
         branch = self.mlp(self.norm2(tokens))
         out: torch.Tensor = tokens + self.drop_path(self.ls2(branch) if self._scales else branch)
@@ -64,7 +64,7 @@ class TransformerBlock(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Attention of several heads, its queries, keys and values drawn by one layer."""
+    """Multi-head self-attention with one projection for queries, keys and values."""
 
     def __init__(self, width: int, *, num_heads: int) -> None:
         super().__init__()
@@ -73,14 +73,14 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(
-        self, tokens: torch.Tensor, scores: torch.Tensor | None = None, *, seen: torch.Tensor | None = None
+        self, tokens: torch.Tensor, bias: torch.Tensor | None = None, *, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Let every token look at every other.
+        """Compute self-attention.
 
         Args:
             tokens: (B, N, C).
-            scores: (heads, N, N), added to the scores of pairs of tokens.
-            seen: (B, Q, N) bool, which tokens the first Q see; all others see all.
+            bias: (heads, N, N), added to the attention logits.
+            mask: (B, Q, N) bool, true for tokens that the first Q may attend to; the others attend to all.
 
         Returns:
             (B, N, C).
@@ -88,20 +88,20 @@ class SelfAttention(nn.Module):
         batch, length, width = tokens.shape
         parts = self.qkv(tokens).view(batch, length, 3, self.num_heads, width // self.num_heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, N, C / heads)
-        added = None if scores is None else scores.to(query.dtype)
-        if seen is None:
+        added = None if bias is None else bias.to(query.dtype)
+        if mask is None:
             mixed = F.scaled_dot_product_attention(query, key, value, added)
-        else:  # only the rows that need a mask bear its cost
-            assert scores is None, "a mask and scores have not been needed together"
-            few, others = query.split([seen.shape[1], length - seen.shape[1]], dim=2)
-            masked = F.scaled_dot_product_attention(few, key, value, seen.unsqueeze(1))
+        else:  # only the rows that need a mask pay for it
+            assert bias is None, "mask and bias cannot be combined"
+            few, others = query.split([mask.shape[1], length - mask.shape[1]], dim=2)
+            masked = F.scaled_dot_product_attention(few, key, value, mask.unsqueeze(1))
             mixed = torch.cat([masked, F.scaled_dot_product_attention(others, key, value)], dim=2)
         out: torch.Tensor = self.proj(mixed.transpose(1, 2).reshape(batch, length, width))
         return out
 
 
 class TokenMLP(nn.Module):
-    """Two linear layers with GELU between, the same for every token."""
+    """Two linear layers with GELU between them, applied to each token."""
 
     def __init__(self, width: int, hidden: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class TokenMLP(nn.Module):
 
 
 class LayerScale(nn.Module):
-    """A learned factor for each channel of a branch."""
+    """A learned scale per channel of a branch."""
 
     def __init__(self, width: int, first: float) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class LayerScale(nn.Module):
 
 
 def initialize_tokens(*parts: nn.Module) -> None:
-    """Draw small linear layers, as every transformer here begins; their biases start at zero."""
+    """Initialise linear layers with small weights and zero biases, as in all transformers here."""
     for part in parts:
         for module in part.modules():
             if isinstance(module, nn.Linear):

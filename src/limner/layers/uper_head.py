@@ -1,4 +1,4 @@
-"""The pyramid head of UPerNet: the coarsest level sees the whole image, then all levels are joined.
+"""The head of UPerNet: pyramid pooling on the coarsest level, a top-down pyramid, fusion of all levels.
 
 Paper: Unified Perceptual Parsing for Scene Understanding (Xiao et al., ECCV 2018),
 https://arxiv.org/abs/1807.10221.
@@ -15,7 +15,7 @@ from limner.layers.resize import resize
 
 
 class UPerHead(nn.Module):
-    """Pyramid pooling on the last level, top-down sums, one convolution a level and one over all.
+    """Pyramid pooling on the last level, top-down sums, one convolution per level and one over all.
 
     Shape legend: B batch, C_i channels of level i, D channels of the head, h_i and w_i the level's size.
     """
@@ -26,7 +26,7 @@ class UPerHead(nn.Module):
         Args:
             widths: C_i, from the finest level to the coarsest.
             channels: D.
-            bins: Sides of the grids that the last level is averaged over.
+            bins: Grid sizes of the pyramid pooling on the last level.
         """
         super().__init__()
         self.pyramid = PyramidPooling(widths[-1], channels, bins=bins)

@@ -1,9 +1,10 @@
-"""3x3 convolutions with a quarter of the multiplications, for training on CPUs.
+"""Winograd 3x3 convolutions with a quarter of the multiplications, for training on CPUs.
 
 Winograd's minimal filtering F(4x4, 3x3), after Lavin and Gray, "Fast algorithms for convolutional neural
-networks", CVPR 2016: tiles of 6x6 pixels and the kernels are taken to 36 points each, where a convolution is
-a matrix product a point, and the points back to tiles of 4x4. The same sums in another order: in float32 the
-result is within 1e-4 of its standard deviation. Dilated kernels see d x d interleaved images.
+networks", CVPR 2016: tiles of 6x6 pixels and the kernels are transformed to 36 points each, where
+the convolution is one matrix product per point, and the points are transformed back to tiles of 4x4. The same
+sums in another order: in float32 the error is below 1e-4 of the result's standard deviation. Dilated kernels
+operate on d x d interleaved images.
 """
 
 import math
@@ -18,17 +19,17 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 OUT, IN = 4, 6
-"""Pixels a side of a tile, and of the part of the image that it sees."""
+"""Size of an output tile and of its input window, in pixels."""
 MIN_CHANNELS = 80
-"""Of in * out / (in + out): narrower layers lose more on the way to the points and back than they save."""
+"""Minimum of in * out / (in + out): narrower layers lose more in the transforms than they save."""
 MIN_OUT_CHANNELS = 160
-"""What a layer reads is taken to the points three times a step, and that pays by how much it writes of it."""
+"""Minimum number of output channels: the input is transformed three times per step."""
 MIN_PIXELS = 2048
-"""Of all maps of a batch: fewer cost less than taking the kernels to the points."""
+"""Minimum number of pixels per batch: with fewer, transforming the kernels costs more than it saves."""
 MAX_WASTE = 1.5
-"""Tiles may reach over the image; more than so many times its area is not worth while."""
+"""Skip Winograd if padding to whole tiles exceeds this multiple of the area."""
 STRIP_BYTES = 12 * 2**20
-"""Of the points of the tiles that are taken at once."""
+"""Size of the transformed tiles that are processed at once."""
 
 _IMAGE_1D = torch.tensor(
     [
@@ -52,13 +53,13 @@ _TILE_1D = torch.tensor(
     dtype=torch.float64,
 )
 IMAGE, KERNEL, TILE = (torch.kron(each, each).float() for each in (_IMAGE_1D, _KERNEL_1D, _TILE_1D))
-"""(36, 36), (36, 9) and (16, 36): the way of both axes at once."""
+"""(36, 36), (36, 9) and (16, 36): the transforms of both axes combined."""
 
 
 def use_winograd(network: nn.Module) -> int:
-    """Let the 3x3 convolutions of a network that gain by it go this way in training; return how many.
+    """Convert the 3x3 convolutions that become faster to Winograd for training; return their number.
 
-    Their weights, names and hooks stay, and so does what they do in evaluation.
+    Their weights, names, hooks and behaviour in evaluation do not change.
     """
     fitting = [layer for layer in network.modules() if type(layer) is nn.Conv2d and _fits(layer)]
     for layer in fitting:
@@ -82,7 +83,7 @@ def _fits(layer: nn.Conv2d) -> bool:
 
 
 class WinogradConv2d(nn.Conv2d):
-    """A 3x3 convolution of stride 1 that keeps the size of its maps."""
+    """3x3 convolution of stride 1 with same padding."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, K, H, W)."""
@@ -100,13 +101,13 @@ class WinogradConv2d(nn.Conv2d):
 
 
 class _Scratch(threading.local):
-    """Memory for what no call leaves behind: fresh pages would cost three times the arithmetic on them."""
+    """Reusable buffers for temporaries: fresh memory pages would cost three times the arithmetic."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Tensor] = {}
 
     def of(self, purpose: str, *shape: int) -> Tensor:
-        """Return a float32 tensor of any content; the last one for this purpose loses its own."""
+        """Return an uninitialised float32 tensor; it overwrites the previous one for this purpose."""
         size = math.prod(shape)
         if purpose not in self._kept or self._kept[purpose].numel() < size:
             self._kept[purpose] = torch.empty(size)
@@ -137,7 +138,7 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> _Gradients:  # noqa: ANN401
-        """The transpose of each step, in reverse; the points of the maps are taken anew."""
+        """Apply the transpose of each step in reverse; the input is transformed again."""
         maps, kernels = ctx.saved_tensors
         wants_maps, wants_kernels, _ = ctx.needs_input_grad
         out_channels, in_channels = kernels.shape[:2]
@@ -161,24 +162,24 @@ class _Convolution(torch.autograd.Function):
 
 
 def _pixels_to_points(pixels: Tensor, strip: "_Strip") -> Tensor:
-    """Take what the tiles of a strip see of (N, rows, columns, C) to (36, tiles, C)."""
+    """Transform the input windows of a strip of (N, rows, columns, C) to (36, tiles, C)."""
     return (IMAGE @ strip.cut(pixels, IN)).view(IN * IN, -1, pixels.shape[3])
 
 
 def _kernels_to_points(kernels: Tensor) -> Tensor:
-    """Take kernels (K, C, 3, 3) to (36, K, C), which stand until the next ones are taken there."""
+    """Transform kernels (K, C, 3, 3) to (36, K, C), in a buffer that the next call overwrites."""
     points = _SCRATCH.of("kernels", IN * IN, *kernels.shape[:2])
     torch.mm(KERNEL, kernels.permute(2, 3, 0, 1).reshape(9, -1), out=points.view(IN * IN, -1))
     return points
 
 
 def _kernels_from_points(points: Tensor) -> Tensor:
-    """Take gradients (36, K, C) to those of kernels: the transpose of `_kernels_to_points`."""
+    """Transform gradients (36, K, C) to those of kernels: the transpose of `_kernels_to_points`."""
     return (KERNEL.t() @ points.flatten(1)).view(3, 3, *points.shape[1:]).permute(2, 3, 0, 1)
 
 
 def _to_maps(pixels: Tensor, *, like: Tensor) -> Tensor:
-    """Return (N, H, W, C) as (N, C, H, W) in the layout of other maps."""
+    """Return (N, H, W, C) as (N, C, H, W) in the memory layout of `like`."""
     if like.is_contiguous(memory_format=torch.channels_last):
         return pixels.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
     maps = pixels.new_empty(pixels.shape[0], pixels.shape[3], *pixels.shape[1:3])
@@ -187,14 +188,14 @@ def _to_maps(pixels: Tensor, *, like: Tensor) -> Tensor:
 
 
 def _transpose(sources: Tensor, targets: Tensor) -> None:
-    """Write (N, A, B) into (N, B, A); matrix by matrix, twice as fast as permuting the whole."""
+    """Copy (N, A, B) into (N, B, A) matrix by matrix, twice as fast as one permutation."""
     for source, target in zip(sources, targets, strict=True):
         target.copy_(source.t())
 
 
 @dataclass(frozen=True)
 class _Tiles:
-    """How maps are cut: `down` x `across` tiles of each of the dilation x dilation interleaved images."""
+    """Tiling of maps: `down` x `across` tiles of each of the dilation x dilation interleaved images."""
 
     images: int
     height: int
@@ -203,7 +204,7 @@ class _Tiles:
 
     @classmethod
     def of(cls, maps: Tensor, dilation: int) -> "_Tiles":
-        """Cut maps (N, C, H, W)."""
+        """Return the tiling of maps (N, C, H, W)."""
         images, _, height, width = maps.shape
         return cls(images, height, width, dilation)
 
@@ -217,11 +218,11 @@ class _Tiles:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Rows and columns that the tiles cover."""
+        """Number of rows and columns covered by the tiles."""
         return self.down * OUT * self.dilation, self.across * OUT * self.dilation
 
     def spread(self, maps: Tensor, *, margin: int) -> Tensor:
-        """Return (N, C, H, W) as (N, rows, columns, C) with zeros around what the tiles see."""
+        """Return (N, C, H, W) as (N, rows, columns, C), zero-padded for the tiles."""
         rows, columns = (side + 2 * margin for side in self.size)
         pixels = maps.permute(0, 2, 3, 1)
         if not maps.is_contiguous(memory_format=torch.channels_last):
@@ -231,15 +232,15 @@ class _Tiles:
         return F.pad(pixels, (0, 0, margin, right, margin, below)).contiguous()
 
     def empty(self, *, channels: int) -> Tensor:
-        """Return room for (N, rows, columns, C)."""
+        """Return an uninitialised (N, rows, columns, C) tensor."""
         return torch.empty(self.images, *self.size, channels)
 
     def crop(self, pixels: Tensor, *, margin: int) -> Tensor:
-        """Take away what `spread` put around."""
+        """Remove the padding of `spread`."""
         return pixels[:, margin : margin + self.height, margin : margin + self.width]
 
     def strips(self, *, widest: int) -> Iterator["_Strip"]:
-        """Yield the tiles in parts whose points stay in the processor's cache."""
+        """Yield strips of tiles whose transforms fit in the processor's cache."""
         row = self.across * self.dilation**2 * widest * IN * IN * 4
         rows = max(1, min(self.down, STRIP_BYTES // row))
         images = max(1, STRIP_BYTES // (row * self.down))
@@ -261,7 +262,7 @@ class _Strip:
     dilation: int
 
     def shape(self, tall: int, broad: int, channels: int) -> tuple[int, ...]:
-        """Of (tall, broad, N, down, dilation, across, dilation, C)."""
+        """Return (tall, broad, N, down, dilation, across, dilation, C)."""
         step = self.dilation
         return tall, broad, self.images, self.down, step, self.across, step, channels
 
@@ -274,12 +275,12 @@ class _Strip:
         return pixels.as_strided(self.shape(tall, broad, pixels.shape[3]), strides, start)
 
     def cut(self, pixels: Tensor, side: int) -> Tensor:
-        """Copy the tiles: (side * side, tiles * C)."""
+        """Copy the tiles to (side * side, tiles * C)."""
         return self.view(pixels, side, side).reshape(side * side, -1)
 
     def add(self, pixels: Tensor, windows: Tensor) -> None:
-        """Add windows, which overlap, to the pixels that they see."""
-        # Tiles are four apart, so that the first four rows of each lie side by side, and so do the last two.
+        """Add overlapping windows to their pixels."""
+        # Tiles are four apart, so their first four rows do not overlap, nor do their last two.
         for above, tall in ((0, OUT), (OUT, IN - OUT)):
             for left, broad in ((0, OUT), (OUT, IN - OUT)):
                 part = windows[above : above + tall, left : left + broad]

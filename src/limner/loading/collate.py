@@ -49,7 +49,7 @@ def collate(samples: Sequence[Sample], *, pin_memory: bool = False) -> Batch:
 
 def segment_targets(segments: Segments, pin_memory: bool = False) -> SegmentTargets:
     """Return what is trained on: one mask a segment, without crowds and without what a crop left empty."""
-    left = segments.kept((segments.areas > 0) & ~segments.is_crowd)
+    left = segments.select((segments.areas > 0) & ~segments.is_crowd)
     masks = _buffer((len(left), *left.spatial_shape), np.dtype(bool), pin_memory)
     masks.numpy()[...] = left.masks()
     return SegmentTargets(masks, torch.from_numpy(np.array(left.labels)))

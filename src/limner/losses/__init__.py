@@ -1,4 +1,4 @@
-"""One file a loss: tensors in, scalar out. `LOSSES` is the table of contents."""
+"""One file per loss: tensors in, scalar out. `LOSSES` is the table of contents."""
 
 import inspect
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ def build_loss(term: LossTerm, *, class_weights: Sequence[float] | None = None) 
     """Build one loss of a plan: ``forward(logits (B, K, *S), target (B, *S)) -> scalar``.
 
     Args:
-        term: Its name and options; the term's weight is the caller's to apply.
-        class_weights: Given to the losses that take them, unless the options name their own.
+        term: Name and options of the loss; the caller applies the term's weight.
+        class_weights: Passed to losses that accept them, unless the options set their own.
 
     Raises:
         UnknownNameError: There is no such loss.
-        ConfigError: The loss has no such option, or its value is out of range.
+        ConfigError: An option is unknown or its value is out of range.
     """
     if term.name not in LOSSES:
         raise UnknownNameError("loss", term.name, LOSSES)
@@ -43,5 +43,5 @@ def build_loss(term: LossTerm, *, class_weights: Sequence[float] | None = None) 
         options.setdefault("class_weights", class_weights)
     try:
         return loss(**options)
-    except TypeError as error:  # text where a number belongs, say
+    except TypeError as error:  # for instance text instead of a number
         raise ConfigError(f"loss {term.name!r} cannot use its options {term.options}: {error}.") from error

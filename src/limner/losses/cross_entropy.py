@@ -14,11 +14,11 @@ from limner.core.labels import IGNORE_INDEX
 
 
 class CrossEntropyLoss(nn.Module):
-    """Mean of ``-log p(true class)`` over the pixels that count.
+    """Mean of ``-log p(true class)`` over the counted pixels.
 
     Hard example mining keeps the pixels whose true class has a probability below `hard_threshold`, and
-    at least the `hard_fraction` that the network finds hardest (Shrivastava et al., CVPR 2016; the
-    thresholded form is BiSeNet's, ECCV 2018: threshold 0.7, fraction 1/16).
+    at least the fraction `hard_fraction` with the highest loss (Shrivastava et al., CVPR 2016; the
+    version with a threshold is BiSeNet's, ECCV 2018: threshold 0.7, fraction 1/16).
 
     Raises:
         ConfigError: A setting is out of range.
@@ -32,21 +32,21 @@ class CrossEntropyLoss(nn.Module):
         hard_fraction: float = 1.0,
         hard_threshold: float | None = None,
     ) -> None:
-        """Set the loss up.
+        """Build the loss.
 
         Args:
-            class_weights: One factor a class; the mean is over weights, so their scale does not matter.
-            smoothing: Part of the target spread evenly over all classes, in [0, 1).
-            hard_fraction: The hardest part of the pixels that is always kept, in (0, 1].
-            hard_threshold: Also keep every pixel whose true class has a smaller probability than this.
+            class_weights: One factor per class; the mean is weighted, so their scale does not matter.
+            smoothing: Label smoothing, in [0, 1).
+            hard_fraction: Fraction of hardest pixels that is always kept, in (0, 1].
+            hard_threshold: Also keep every pixel whose true class has a lower probability than this.
         """
         super().__init__()
         if not 0 <= smoothing < 1:
-            raise ConfigError(f"cross_entropy: smoothing is in [0, 1); found {smoothing}.")
+            raise ConfigError(f"cross_entropy: smoothing must be in [0, 1); found {smoothing}.")
         if not 0 < hard_fraction <= 1:
-            raise ConfigError(f"cross_entropy: hard_fraction is in (0, 1]; found {hard_fraction}.")
+            raise ConfigError(f"cross_entropy: hard_fraction must be in (0, 1]; found {hard_fraction}.")
         if hard_threshold is not None and not 0 < hard_threshold < 1:
-            raise ConfigError(f"cross_entropy: hard_threshold is in (0, 1); found {hard_threshold}.")
+            raise ConfigError(f"cross_entropy: hard_threshold must be in (0, 1); found {hard_threshold}.")
         self.smoothing = smoothing
         self.hard_fraction = hard_fraction
         self.hard_threshold = hard_threshold

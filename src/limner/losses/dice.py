@@ -7,10 +7,10 @@ from limner.losses.overlap import soft_overlap
 
 
 class DiceLoss(nn.Module):
-    """One minus the mean over classes of ``2 |P and T| / (|P| + |T|)``, with probabilities as sets.
+    """One minus the mean over classes of ``2 |P and T| / (|P| + |T|)``, with probabilities as soft sets.
 
-    A class that is absent from the batch and hardly predicted costs almost nothing, thanks to the
-    smoothing; pooling over the batch (the default) keeps small objects from swinging the loss.
+    Because of smoothing, a class that is absent from the batch and hardly predicted costs almost nothing.
+    Pooling over the batch (the default) keeps small objects from making the loss noisy.
 
     Raises:
         ConfigError: `smooth` is not positive.
@@ -19,16 +19,16 @@ class DiceLoss(nn.Module):
     def __init__(
         self, *, smooth: float = 1.0, per_image: bool = False, include_background: bool = True
     ) -> None:
-        """Set the loss up.
+        """Build the loss.
 
         Args:
-            smooth: Pixels added above and below the fraction.
-            per_image: Mean of the images' own losses instead of one for the whole batch.
+            smooth: Smoothing in pixels, added to numerator and denominator.
+            per_image: Average the losses of the images instead of pooling over the batch.
             include_background: Whether trained class 0 counts.
         """
         super().__init__()
         if smooth <= 0:
-            raise ConfigError(f"dice: smooth is above 0; found {smooth}.")
+            raise ConfigError(f"dice: smooth must be above 0; found {smooth}.")
         self.smooth = smooth
         self.per_image = per_image
         self.first_class = 0 if include_background else 1

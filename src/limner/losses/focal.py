@@ -1,4 +1,4 @@
-"""Focal loss (Lin et al., ICCV 2017), https://arxiv.org/abs/1708.02002, of exclusive classes and of masks."""
+"""Focal loss (Lin et al., ICCV 2017), https://arxiv.org/abs/1708.02002, for classes and masks."""
 
 from collections.abc import Sequence
 
@@ -11,22 +11,22 @@ from limner.core.labels import IGNORE_INDEX
 
 
 class FocalLoss(nn.Module):
-    """Cross-entropy times ``(1 - p)^gamma``: what is already right hardly counts.
+    """Cross-entropy times ``(1 - p)^gamma``, which down-weights easy pixels.
 
     Raises:
         ConfigError: `gamma` is negative.
     """
 
     def __init__(self, *, gamma: float = 2.0, class_weights: Sequence[float] | None = None) -> None:
-        """Set the loss up.
+        """Build the loss.
 
         Args:
             gamma: 0 is plain cross-entropy.
-            class_weights: One factor a class (the paper's alpha).
+            class_weights: One factor per class (the paper's alpha).
         """
         super().__init__()
         if gamma < 0:
-            raise ConfigError(f"focal: gamma is 0 or more; found {gamma}.")
+            raise ConfigError(f"focal: gamma must be 0 or more; found {gamma}.")
         self.gamma = gamma
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.class_weights: Tensor | None
@@ -51,11 +51,11 @@ class FocalLoss(nn.Module):
 
 
 ALPHA = 0.25
-"""Weight of what is inside a mask, against 1 - ALPHA outside; with gamma 2 the paper's best."""
+"""Weight inside a mask, versus 1 - ALPHA outside; the paper's best with gamma 2."""
 
 
 def binary_focal_costs(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what each score before sigmoid costs where the truth is one, and where it is zero."""
+    """Return the loss of each logit for a true value of one, and for zero."""
     probabilities = scores.sigmoid()
     one = ALPHA * (1 - probabilities) ** 2 * F.softplus(-scores)
     zero = (1 - ALPHA) * probabilities**2 * F.softplus(scores)

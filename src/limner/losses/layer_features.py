@@ -1,4 +1,4 @@
-"""The mask features of all decoder layers: one tensor that they share, or one for each.
+"""Mask features of all decoder layers: one shared tensor, or one per layer.
 
 Shape legend: L decoder layers, B batch, C channels, P points, *s spatial axes.
 """
@@ -15,28 +15,28 @@ from limner.losses.points import sample_at
 
 @dataclass(frozen=True)
 class LayerFeatures:
-    """The features of all layers, each tensor once.
+    """Features of all layers, without duplicate tensors.
 
     Attributes:
-        maps: The tensors, in the order of the layers: (B, C, *s), or (C, *s) of one image.
-        counts: How many layers, one after the other, share each.
+        maps: The tensors in layer order: (B, C, *s), or (C, *s) for one image.
+        counts: Number of consecutive layers that share each tensor.
     """
 
     maps: tuple[Tensor, ...]
     counts: tuple[int, ...]
 
     def of(self, image: int) -> "LayerFeatures":
-        """Return those of one image of the batch."""
+        """Return the features of one image of the batch."""
         return LayerFeatures(tuple(maps[image] for maps in self.maps), self.counts)
 
     def split(self, rows: Tensor) -> list[Tensor]:
-        """Split what has a row for each layer, (L, ...), into those that share their features."""
+        """Split a tensor with one row per layer, (L, ...), into groups of layers that share features."""
         ends = [sum(self.counts[: index + 1]) for index in range(len(self.counts))]
         return [rows[end - count : end] for end, count in zip(ends, self.counts, strict=True)]
 
 
 def features_of(layers: Sequence[QueryMasks]) -> LayerFeatures:
-    """Gather the features of all layers."""
+    """Collect the features of all layers."""
     shared = [list(group) for _, group in groupby(layers, key=lambda layer: id(layer.features))]
     return LayerFeatures(tuple(group[0].features for group in shared), tuple(map(len, shared)))
 

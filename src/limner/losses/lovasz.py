@@ -1,4 +1,4 @@
-"""Lovasz-softmax (Berman et al., CVPR 2018): a convex stand-in for the IoU itself."""
+"""Lovasz-softmax loss (Berman et al., CVPR 2018): a convex surrogate of the IoU."""
 
 import torch
 from torch import Tensor, nn
@@ -9,14 +9,14 @@ from limner.core.labels import IGNORE_INDEX
 class LovaszLoss(nn.Module):
     """Mean over the classes present of the Lovasz extension of ``1 - IoU``.
 
-    It sorts all pixels once a class, so it costs more than the others; best added to cross-entropy.
+    It sorts all pixels once per class, so it is slower than the others; best combined with cross-entropy.
     """
 
     def __init__(self, *, per_image: bool = False) -> None:
-        """Set the loss up.
+        """Build the loss.
 
         Args:
-            per_image: Mean of the images' own losses instead of one for the whole batch.
+            per_image: Average the losses of the images instead of pooling over the batch.
         """
         super().__init__()
         self.per_image = per_image
@@ -49,7 +49,7 @@ def _of_pixels(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 
 def _jaccard_steps(is_class: Tensor) -> Tensor:
-    """Return how much ``1 - IoU`` grows with each further wrong pixel, worst first; (N,) to (N,)."""
+    """Return the increase of ``1 - IoU`` with each additional wrong pixel, worst first; (N,) to (N,)."""
     total = is_class.sum()
     intersection = total - is_class.cumsum(0)
     union = total + (1 - is_class).cumsum(0)

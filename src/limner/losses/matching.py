@@ -1,10 +1,10 @@
-"""Which query answers for which true segment: the cheapest one-to-one assignment (Kuhn, 1955).
+"""Matching of queries and true segments: the one-to-one assignment of minimum cost (Kuhn, 1955).
 
 Papers: DETR (Carion et al., ECCV 2020), https://arxiv.org/abs/2005.12872, and, for costs at random points,
 Mask2Former (Cheng et al., CVPR 2022), https://arxiv.org/abs/2112.01527.
 
-Masks are only ever evaluated at points: the product over channels and bilinear sampling commute, so the
-features are sampled once for all queries of all layers, and the queries' maps are never made.
+Masks are evaluated only at points: the product over channels and bilinear sampling commute, so the features
+are sampled once for all queries of all layers, and the masks of the queries are never materialised.
 
 Shape legend: L decoder layers, Q queries, K classes, C channels, N true segments of an image, P points.
 """
@@ -21,23 +21,23 @@ from torch import Tensor
 from limner.losses.focal import binary_focal_costs
 
 _CHUNK_ELEMENTS = 2**21
-"""Mask scores held at once: 8 MiB each for them, their probabilities and their losses."""
+"""Mask logits in memory at once: 8 MiB each for logits, probabilities and losses."""
 
 _CHUNK_ELEMENTS_ACCELERATOR = 2**26
 
 _HOPELESS = 1e9
-"""Cost of a pair that has none (not a number, or infinite): taken only where nothing else is left."""
+"""Cost that replaces NaN and infinity, so that such pairs are matched only as a last resort."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Factors of the three parts, in the costs and in the loss alike.
+    """Factors of the three terms, in the matching costs and in the loss.
 
     Attributes:
-        class_: Of the class.
-        mask: Of the binary cross-entropy of the mask, or of its focal loss.
-        dice: Of the Dice loss of the mask.
-        focal: Whether it is the focal loss.
+        class_: Factor of the class.
+        mask: Factor of the mask's binary cross-entropy or focal loss.
+        dice: Factor of the mask's Dice loss.
+        focal: Whether `mask` is for the focal loss.
     """
 
     class_: float
@@ -48,11 +48,11 @@ class Weights:
 
 @dataclass(frozen=True)
 class Matches:
-    """The pairs of one image, n = min(Q, N) of them in each layer.
+    """Matched pairs of one image, n = min(Q, N) in each layer.
 
     Attributes:
-        queries: (L, n) int64, the query that answers.
-        segments: (L, n) int64, the true segment it answers for.
+        queries: (L, n) int64, the query of each pair.
+        segments: (L, n) int64, the true segment of each pair.
     """
 
     queries: Tensor
@@ -67,7 +67,7 @@ def pairwise_costs(
     truth: Tensor,
     weights: Weights,
 ) -> Tensor:
-    """Return what each query of one image would cost as the answer for each true segment, in float32.
+    """Return the matching cost of each query and true segment of one image.
 
     Args:
         class_logits: (L, Q, K + 1).
@@ -75,7 +75,7 @@ def pairwise_costs(
         features: (C, P), the mask features at the points.
         labels: (N,) int64.
         truth: (N, P) float32 in [0, 1], the true masks at the points.
-        weights: Of the three parts.
+        weights: Factors of the three terms.
 
     Returns:
         (L, Q, N) float32.
@@ -92,7 +92,7 @@ def pairwise_costs(
 
 
 def _mask_costs(embeddings: Tensor, features: Tensor, true_points: Tensor, weights: Weights) -> Tensor:
-    """Return the costs (R, N) of R masks against true ones (P, N), whatever their class."""
+    """Return the costs (R, N) of R masks against true ones (P, N), regardless of class."""
     logits = embeddings @ features  # (R, P)
     if weights.focal:
         one, zero = binary_focal_costs(logits)
@@ -108,14 +108,14 @@ def _mask_costs(embeddings: Tensor, features: Tensor, true_points: Tensor, weigh
 
 
 def assign(costs: Sequence[Tensor], *, device: torch.device) -> list[Matches]:
-    """Find the cheapest assignment of each image and layer, with one transfer from the device and one to it.
+    """Find the minimum-cost assignment of each image and layer, with one transfer from and one to the device.
 
     Args:
-        costs: One an image, (L, Q, N); N may be 0, and may be larger than Q.
-        device: Where the matches are wanted.
+        costs: One per image, (L, Q, N); N may be 0 or larger than Q.
+        device: Device of the result.
 
     Returns:
-        One an image.
+        One per image.
     """
     together = torch.cat([cost.reshape(-1) for cost in costs]).cpu().numpy()
     together = np.nan_to_num(together, nan=_HOPELESS, posinf=_HOPELESS, neginf=_HOPELESS)

@@ -1,4 +1,4 @@
-"""How much the predicted probability of each class overlaps with its truth; Dice and Tversky stand on it.
+"""Soft overlap of predicted and true classes, from which Dice and Tversky are computed.
 
 Shape legend: B batch, K classes, *S spatial axes, N pixels.
 """
@@ -13,13 +13,13 @@ from limner.core.labels import IGNORE_INDEX
 
 @dataclass(frozen=True)
 class Overlap:
-    """Soft counts of each class, over the pixels that are not ignored.
+    """Soft counts of each class over the pixels that are not ignored.
 
     Attributes:
-        both: (R, K) probability mass of a class on its own pixels (soft true positives).
-        predicted: (R, K) probability mass of a class everywhere.
-        true: (R, K) number of its pixels.
-        R is B when counted by image, 1 when pooled over the batch.
+        both: (R, K) sum of a class's probabilities over its true pixels (soft true positives).
+        predicted: (R, K) sum of a class's probabilities over all pixels.
+        true: (R, K) number of the class's true pixels.
+        R is B if counted per image, 1 if pooled over the batch.
     """
 
     both: Tensor
@@ -30,13 +30,13 @@ class Overlap:
 def soft_overlap(logits: Tensor, target: Tensor, *, per_image: bool) -> Overlap:
     """Count the overlap of softmax probabilities with labels, in float32.
 
-    The probability of the true class is gathered and summed by class, so that no one-hot map of K
-    channels is ever made.
+    The probability of the true class is gathered and summed by class, without a one-hot map of K
+    channels.
 
     Args:
         logits: (B, K, *S) before softmax.
         target: (B, *S) integer labels with `IGNORE_INDEX`.
-        per_image: Count each image by itself rather than the batch as one.
+        per_image: Count each image separately instead of the whole batch.
     """
     probabilities = logits.float().softmax(dim=1).flatten(2)  # (B, K, N)
     num_classes = probabilities.shape[1]

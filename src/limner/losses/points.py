@@ -1,9 +1,9 @@
-"""Masks at points instead of everywhere.
+"""Evaluation of masks at sampled points.
 
 Paper: PointRend (Kirillov et al., CVPR 2020), https://arxiv.org/abs/1912.08193.
 
 Shape legend: B batch, C channels, M masks, N true masks, P points, H and W a map's height and width.
-Points are x and y in [0, 1], where 0 and 1 are the outer edges of a map, whatever its resolution.
+Points are x and y in [0, 1], where 0 and 1 are the outer edges of a map of any resolution.
 """
 
 import torch
@@ -11,18 +11,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _CHUNK_POINTS = 2**21
-"""Points drawn at once: 16 MiB of coordinates."""
+"""Points sampled at once: 16 MiB of coordinates."""
 
 _CHUNK_POINTS_ACCELERATOR = 2**26
 
 _CHUNK_PIXELS = 2**22
-"""Pixels of true masks that are floats at once: 16 MiB."""
+"""Pixels of true masks converted to float at once: 16 MiB."""
 
 _CHUNK_PIXELS_ACCELERATOR = 2**26
 
 
 def sample_at(maps: Tensor, points: Tensor) -> Tensor:
-    """Sample maps bilinearly; zeros lie outside.
+    """Sample maps bilinearly with zero padding.
 
     Args:
         maps: (B, C, H, W).
@@ -35,11 +35,11 @@ def sample_at(maps: Tensor, points: Tensor) -> Tensor:
 
 
 def sample_masks_at(masks: Tensor, points: Tensor) -> Tensor:
-    """Sample binary masks as `sample_at` does, with floats of a few masks at a time.
+    """Sample binary masks as `sample_at` does, converting a few at a time to float.
 
     Args:
         masks: (N, H, W) bool.
-        points: (P, 2), the same for all masks; or (N, P, 2), of each its own.
+        points: (P, 2), the same for all masks; or (N, P, 2), one set per mask.
 
     Returns:
         (N, P) float32.
@@ -65,14 +65,14 @@ def uncertain_points(
     importance: float,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Draw points for each mask, most of them where its score is nearest to zero.
+    """Sample points for each mask, most of them where its logit is closest to zero.
 
     Args:
-        maps: (M, H, W) scores before sigmoid.
+        maps: (M, H, W) logits.
         num_points: P.
-        oversample: So many times as many points are drawn as are kept.
-        importance: Part of the points that are the most uncertain of those drawn; the others are uniform.
-        generator: Of the device of `maps`; None takes PyTorch's own.
+        oversample: Number of candidate points per point kept.
+        importance: Fraction of points that are the most uncertain candidates; the others are uniform.
+        generator: On the device of `maps`; defaults to PyTorch's global one.
 
     Returns:
         (M, P, 2).

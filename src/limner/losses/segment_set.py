@@ -1,11 +1,11 @@
-"""The loss of a set of predicted segments, each true one answered by one query, at every decoder layer.
+"""Set prediction loss: true segments are matched with queries one to one, at every decoder layer.
 
-Paper: Mask2Former (Cheng et al., CVPR 2022), https://arxiv.org/abs/2112.01527; its numbers are the defaults.
+Paper: Mask2Former (Cheng et al., CVPR 2022), https://arxiv.org/abs/2112.01527; its settings are the defaults.
 Authors' code: https://github.com/facebookresearch/Mask2Former (MIT licence).
 
-What differs, and why: all layers and images go through together, with one transfer to the host a step for
-the assignment; the points at which candidates are compared are drawn once an image instead of once an image
-and layer; and maps are made of the matched queries only.
+What differs, and why: all layers and images are processed together, with one transfer to the host per step
+for the assignment; the points for matching are sampled once per image instead of once per image and layer;
+and masks are computed for matched queries only.
 
 Shape legend: B batch, L decoder layers, Q queries, K classes, C channels, N true segments of an
 image, M pairs of an image, P points, *s spatial axes of the features, *S those of the true masks.
@@ -29,7 +29,7 @@ MASK_LOSSES = ("cross_entropy", "focal")
 
 
 class SegmentSetLoss(nn.Module):
-    """Cross-entropy of every query's class; cross-entropy, or focal, and Dice of the matched queries' masks.
+    """Cross-entropy of all queries' classes; cross-entropy (or focal) and Dice loss of matched masks.
 
     Raises:
         ConfigError: A setting is out of range.
@@ -47,26 +47,26 @@ class SegmentSetLoss(nn.Module):
         oversample: float = 3.0,
         importance: float = 0.75,
     ) -> None:
-        """Set the loss up.
+        """Build the loss.
 
         Args:
-            class_weight: Factor of the class, in the loss and in the costs of the assignment.
-            mask_weight: Factor of the masks' own loss, likewise.
-            dice_weight: Factor of the masks' Dice loss, likewise.
-            mask_loss: ``cross_entropy``, or ``focal``, as MaskFormer has it.
-            no_object_weight: Weight of the queries that answer for nothing, against 1 of the others.
-            num_points: Points at which a mask is compared with the true one.
-            oversample: So many times as many points are drawn as are kept.
-            importance: Part of the points that are the most uncertain of those drawn.
+            class_weight: Factor of the class term, in the loss and in the matching costs.
+            mask_weight: The same for the mask loss.
+            dice_weight: The same for the Dice loss.
+            mask_loss: ``cross_entropy``, or ``focal`` as in MaskFormer.
+            no_object_weight: Class weight of unmatched queries, versus 1 for matched ones.
+            num_points: Number of points at which masks are compared.
+            oversample: Number of candidate points per point kept.
+            importance: Fraction of points that are the most uncertain candidates.
         """
         super().__init__()
         parts = {"class_weight": class_weight, "mask_weight": mask_weight, "dice_weight": dice_weight}
         for name, value in {**parts, "no_object_weight": no_object_weight}.items():
             if not value >= 0:
-                raise ConfigError(f"segment_set: {name} is 0 or more; found {value}.")
+                raise ConfigError(f"segment_set: {name} must be 0 or more; found {value}.")
         if num_points < 1 or oversample < 1 or not 0 <= importance <= 1:
             raise ConfigError(
-                "segment_set: num_points and oversample are 1 or more, and importance is in [0, 1]; found "
+                "segment_set: num_points and oversample must be 1 or more, and importance in [0, 1]; found "
                 f"{num_points}, {oversample} and {importance}."
             )
         if mask_loss not in MASK_LOSSES:
@@ -84,18 +84,18 @@ class SegmentSetLoss(nn.Module):
         *,
         generator: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
-        """Return the weighted parts, whose sum is the loss.
+        """Return the weighted terms, whose sum is the loss.
 
         Args:
             outputs: Class logits (B, Q, K + 1), embeddings (B, Q, C), features (B, C, *s), and the same of
-                each earlier layer; less is computed where they share the features.
-            targets: B of them, on the same device; the masks (N, *S) of any one size.
-            generator: Of that device, for the points; None takes PyTorch's own, which training seeds anew
-                at every step.
+                each earlier layer; layers that share features cost less.
+            targets: B targets on the same device; masks (N, *S) of any size.
+            generator: Random generator of that device for the points; defaults to PyTorch's global one,
+                which training seeds at every step.
 
         Returns:
-            ``class``, ``mask`` and ``dice`` of the last layer, and ``auxiliary_0`` onwards, each of the
-            sum of an earlier layer's three.
+            ``class``, ``mask`` and ``dice`` of the last layer, and ``auxiliary_0``, ``auxiliary_1``, ...: the
+            sum of the three for each earlier layer.
         """
         layers = (*outputs.auxiliary, outputs)
         features = features_of(layers)
@@ -124,17 +124,17 @@ class SegmentSetLoss(nn.Module):
         *,
         generator: torch.Generator | None = None,
     ) -> list[Matches]:
-        """Assign queries to true segments by costs at uniform random points.
+        """Match queries with true segments by costs at uniform random points.
 
         Args:
             class_logits: (L, B, Q, K + 1).
             embeddings: (L, B, Q, C).
-            features: Of the L layers, (B, C, *s).
-            targets: B of them.
-            generator: For the points.
+            features: Features of the L layers, (B, C, *s).
+            targets: B targets.
+            generator: Random generator for the points.
 
         Returns:
-            B of them.
+            The matches of the B images.
         """
         device = embeddings.device
         points = torch.rand((len(targets), self.num_points, 2), device=device, generator=generator)
@@ -157,7 +157,7 @@ class SegmentSetLoss(nn.Module):
     def _class_losses(
         self, logits: Tensor, targets: Sequence[SegmentTargets], matches: Sequence[Matches]
     ) -> Tensor:
-        """Return each layer's cross-entropy (L,), a mean weighted by what the queries answer for."""
+        """Return each layer's cross-entropy (L,), averaged with class weights."""
         nothing = logits.shape[-1] - 1
         wanted = torch.full(logits.shape[:-1], nothing, device=logits.device)  # (L, B, Q)
         for image, (target, matched) in enumerate(zip(targets, matches, strict=True)):
@@ -174,18 +174,18 @@ class SegmentSetLoss(nn.Module):
         matched: Matches,
         generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor]:
-        """Return the sums over one image's matches of cross-entropy and of Dice, (L,) each.
+        """Return the sums of mask loss and Dice loss over one image's matches, (L,) each.
 
         Args:
             embeddings: (L, Q, C).
-            features: Of the L layers, (C, *s).
-            target: Of the image.
-            matched: Of the image.
-            generator: For the points.
+            features: Features of the L layers, (C, *s).
+            target: Target of the image.
+            matched: Matches of the image.
+            generator: Random generator for the points.
         """
         shape = matched.queries.shape
         if not shape[1]:
-            # Every parameter gets a gradient all the same, which training on several devices relies on.
+            # Every parameter still gets a gradient, which training on several devices requires.
             nothing = (
                 embeddings.float().sum((1, 2)) * 0 + sum(maps.float().sum() for maps in features.maps) * 0
             )
@@ -195,7 +195,7 @@ class SegmentSetLoss(nn.Module):
             rows.flatten(0, 1).float() @ own.float().flatten(1)
             for rows, own in zip(features.split(chosen), features.maps, strict=True)
         ]
-        maps = torch.cat(products).view(-1, *features.maps[0].shape[1:])  # (M, *s), of the matched only
+        maps = torch.cat(products).view(-1, *features.maps[0].shape[1:])  # (M, *s), matched queries only
         points = uncertain_points(
             maps.detach(),
             num_points=self.num_points,
@@ -214,7 +214,7 @@ class SegmentSetLoss(nn.Module):
         return self._of_points(logits, true).mean(1).view(shape).sum(1), dice.view(shape).sum(1)
 
     def _of_points(self, logits: Tensor, true: Tensor) -> Tensor:
-        """Return the masks' own loss at each point; all are (M, P)."""
+        """Return the mask loss at each point; all are (M, P)."""
         if not self.weights.focal:
             return F.binary_cross_entropy_with_logits(logits, true, reduction="none")
         one, zero = binary_focal_costs(logits)
@@ -222,7 +222,7 @@ class SegmentSetLoss(nn.Module):
 
 
 def _masks_per_worker(targets: Sequence[SegmentTargets], *, device: torch.device) -> Tensor:
-    """Return the true segments of a process, averaged over all processes, 1 at least; a scalar."""
+    """Return the mean number of true segments per process, at least 1; a scalar."""
     count = torch.tensor(float(sum(len(target.labels) for target in targets)), device=device)
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(count)

@@ -7,7 +7,7 @@ from limner.losses.overlap import soft_overlap
 
 
 class TverskyLoss(nn.Module):
-    """Dice with a price of its own for false positives (`alpha`) and for false negatives (`beta`).
+    """Dice with separate weights for false positives (`alpha`) and false negatives (`beta`).
 
     ``alpha = beta = 0.5`` is Dice; a larger `beta` favours recall.
 
@@ -25,23 +25,23 @@ class TverskyLoss(nn.Module):
         per_image: bool = False,
         include_background: bool = True,
     ) -> None:
-        """Set the loss up.
+        """Build the loss.
 
         Args:
-            alpha: Price of a false positive.
-            beta: Price of a false negative.
-            gamma: Exponent of each class's loss; below 1 stresses the classes that go badly.
-            smooth: Pixels added above and below the fraction.
-            per_image: Mean of the images' own losses instead of one for the whole batch.
+            alpha: Weight of false positives.
+            beta: Weight of false negatives.
+            gamma: Exponent of each class's loss; below 1 emphasises hard classes.
+            smooth: Smoothing in pixels, added to numerator and denominator.
+            per_image: Average the losses of the images instead of pooling over the batch.
             include_background: Whether trained class 0 counts.
         """
         super().__init__()
         if min(alpha, beta) < 0 or alpha + beta <= 0:
             raise ConfigError(
-                f"tversky: alpha and beta are 0 or more and not both 0; found {alpha} and {beta}."
+                f"tversky: alpha and beta must be 0 or more, and not both 0; found {alpha} and {beta}."
             )
         if gamma <= 0 or smooth <= 0:
-            raise ConfigError(f"tversky: gamma and smooth are above 0; found {gamma} and {smooth}.")
+            raise ConfigError(f"tversky: gamma and smooth must be above 0; found {gamma} and {smooth}.")
         self.alpha = alpha
         self.beta = beta
         self.gamma = gamma
@@ -61,6 +61,6 @@ class TverskyLoss(nn.Module):
         false_negatives = overlap.true - overlap.both
         above = overlap.both + self.smooth
         below = above + self.alpha * false_positives + self.beta * false_negatives
-        # A perfect class may come out a rounding error below 0, where the power has no value.
+        # By rounding, a perfect class may be slightly below 0, where the power is undefined.
         loss = (1 - above / below).clamp(min=0)[:, self.first_class :]
         return (loss if self.gamma == 1 else (loss + 1e-7) ** self.gamma).mean()

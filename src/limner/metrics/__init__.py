@@ -1,1 +1,1 @@
-"""One file a metric: update, compute, merge, reset."""
+"""One file per metric: update, compute, merge, reset."""

@@ -1,8 +1,8 @@
 """COCO's average precision of masks and of boxes, one image at a time.
 
-The arithmetic is pycocotools' own: its matching is run on each image as it comes, and what is kept of it are
-the scores and hits of the detections, not their masks; its accumulation is run over those at the end. An
-image costs some dozen bytes a detection.
+The computation is that of pycocotools: its matching runs on each image as it arrives, and only the scores and
+matches of the detections are stored, not their masks; its accumulation runs over those at the end. This needs
+a few dozen bytes per detection.
 
 Shape legend: K classes, N objects of one image, A area ranges.
 """
@@ -18,26 +18,26 @@ from limner.core.errors import MissingPartError
 from limner.core.segments import Segments
 from limner.metrics.confusion import Counts
 from limner.metrics.precision_bootstrap import draw_weights, weighted_precision
-from limner.metrics.segment_matches import counts_of_coco
+from limner.metrics.segment_matches import coco_match_counts
 from limner.metrics.spread import Interval, interval
 
 MOST_DETECTIONS = 100
-"""Of one image the best 100 of each class count, as in COCO."""
+"""Maximum number of detections per image and class, as in COCO; the highest scores count."""
 
 Kind = Literal["masks", "boxes"]
 
 
 @dataclass(frozen=True)
 class PrecisionScores:
-    """Average precision over recall, 0 to 1; NaN where there is no true object to find.
+    """Average precision over recall, 0 to 1; NaN if there is no true object.
 
     Attributes:
         ap: Mean over the classes and over the IoU thresholds 0.50, 0.55, ..., 0.95.
-        ap50: At an IoU of 0.5 alone.
-        ap75: At an IoU of 0.75 alone.
-        ap_small: Of objects below 32 x 32 pixels.
-        ap_medium: Of objects of 32 x 32 up to 96 x 96 pixels.
-        ap_large: Of larger objects.
+        ap50: AP at an IoU of 0.5.
+        ap75: AP at an IoU of 0.75.
+        ap_small: AP of objects below 32 x 32 pixels.
+        ap_medium: AP of objects from 32 x 32 to 96 x 96 pixels.
+        ap_large: AP of larger objects.
         by_class: (K) AP of each class.
         by_class_50: (K) AP50 of each class.
     """
@@ -53,11 +53,11 @@ class PrecisionScores:
 
 
 class AveragePrecision:
-    """Adds up detections against objects.
+    """Accumulates detections and true objects over images.
 
     Args:
         num_classes: K.
-        kind: Whether masks or the boxes around them are compared.
+        kind: Whether masks or their bounding boxes are compared.
     """
 
     def __init__(self, num_classes: int, *, kind: Kind = "masks") -> None:
@@ -67,7 +67,7 @@ class AveragePrecision:
 
     @property
     def num_images(self) -> int:
-        """Images counted."""
+        """Number of images so far."""
         return len(self._images)
 
     def update(
@@ -79,19 +79,19 @@ class AveragePrecision:
         scores: npt.NDArray[np.float32],
         least_score: float = 0.5,
     ) -> Counts:
-        """Count one image, and return how its surer objects match (see `segment_matches`).
+        """Add one image, and return the match counts of its confident objects (see `segment_matches`).
 
         Args:
-            truth: Its objects with trained labels, crowds among them.
+            truth: Its objects with trained labels, including crowds.
             masks: (N, H, W) of the detections.
             labels: (N,) 0..K-1.
             scores: (N,) any order.
-            least_score: Objects found with less count in the AP, and not in what is returned.
+            least_score: Objects with lower scores count for the AP, but not in the returned counts.
         """
         number = len(self._images) + 1
         judge = _judge(self.kind, self.num_classes)
         judge.params.imgIds = [number]
-        truth = truth.kept(truth.areas > 0)
+        truth = truth.select(truth.areas > 0)
         true = _described(truth.masks(), truth.labels, np.ones(len(truth)), truth.is_crowd, number)
         found = _described(masks, labels, scores, np.zeros(len(labels), bool), number)
         for row in true:
@@ -107,23 +107,23 @@ class AveragePrecision:
             for area in judge.params.areaRng
         ]
         self._images.append(rows)
-        return counts_of_coco(judge, rows[:: len(judge.params.areaRng)], least_score=least_score)
+        return coco_match_counts(judge, rows[:: len(judge.params.areaRng)], least_score=least_score)
 
     def merge(self, other: "AveragePrecision") -> None:
-        """Add what another one of the same classes has counted."""
+        """Add the counts of another instance with the same classes."""
         assert (self.num_classes, self.kind) == (other.num_classes, other.kind)
         self._images += other._images
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Reset all counts."""
         self._images = []
 
     def intervals(self, names: Sequence[str], *, seed: int = 0) -> dict[str, Interval]:
         """Return ``ap``, ``ap50``, ``ap75`` and ``ap/k`` of class k -> 95 % bootstrap interval over images.
 
         Args:
-            names: Of the images, in the order they were counted; each its own.
-            seed: Of the draws.
+            names: Names of the images in the order they were added; all different.
+            seed: Random seed.
         """
         num_ranges = len(self._images[0]) // self.num_classes
         whole = [rows[::num_ranges] for rows in self._images]
@@ -133,17 +133,17 @@ class AveragePrecision:
         return {name: interval(np.array([_mean(one) for one in part])) for name, part in values.items()}
 
     def compute(self) -> PrecisionScores:
-        """Return the scores of everything counted so far."""
+        """Return the scores of all images so far."""
         if not self._images:
             nan, nothing = float("nan"), np.full(self.num_classes, np.nan)
             return PrecisionScores(nan, nan, nan, nan, nan, nan, nothing, nothing)
         judge = _judge(self.kind, self.num_classes)
         judge.params.imgIds = list(range(1, len(self._images) + 1))
         judge._paramsEval = judge.params
-        # Class by class, range by range, image by image, as pycocotools keeps it.
+        # By class, then range, then image, as in pycocotools.
         judge.evalImgs = [row for rows in zip(*self._images, strict=True) for row in rows]
         _quietly(judge.accumulate)
-        # (thresholds, recalls, K, A, limits); -1 where a class has no object of the range.
+        # (thresholds, recalls, K, A, limits); -1 if a class has no object in the range.
         precision = np.where(judge.eval["precision"] < 0, np.nan, judge.eval["precision"])[..., -1]
         whole = precision[:, :, :, 0]
         return PrecisionScores(
@@ -172,7 +172,7 @@ def _judge(kind: Kind, num_classes: int) -> Any:  # noqa: ANN401 - pycocotools i
 
 
 def _quietly(work: Any) -> None:  # noqa: ANN401
-    """Run what prints its progress."""
+    """Call a function without its printed progress."""
     from contextlib import redirect_stdout
     from io import StringIO
 
@@ -187,7 +187,7 @@ def _described(
     is_crowd: npt.NDArray[np.bool_],
     image: int,
 ) -> list[dict[str, Any]]:
-    """Return COCO's rows; ids begin with 1, for 0 means no match."""
+    """Return COCO annotations; ids start at 1 because 0 means no match."""
     from pycocotools import mask as coco_mask
 
     rows = []

@@ -1,9 +1,9 @@
-"""How far a pooled score may be off by the choice of images: the bootstrap, as images stream by.
+"""Streaming bootstrap: the uncertainty of a pooled score due to the choice of images.
 
-The textbook draws as many images as there are, with replacement, again and again; it needs all of them at
-hand. Here each image enters each repetition as often as a Poisson draw of mean 1 says, which comes to the
-same for more than a few images (Oza and Russell, 2001) and needs only running sums. The draws of an image
-depend on its name alone, so that workers can share the images in any way.
+The standard bootstrap resamples all images with replacement, many times, so it needs all of them at once.
+Here each image is counted in each replicate with a weight drawn from a Poisson distribution of mean 1, which
+is equivalent for more than a few images (Oza and Russell, 2001) and needs only running sums. The weights of
+an image depend only on its name, so workers can share the images in any way.
 """
 
 from typing import Any
@@ -14,17 +14,17 @@ import numpy.typing as npt
 from limner.core.randomness import generator
 
 REPLICATES = 1000
-"""Repetitions: enough for two digits of an interval's ends."""
+"""Number of replicates: enough for two digits of an interval's bounds."""
 
 
 class PoissonBootstrap:
-    """Sums of counts, each image as often as drawn.
+    """Running sums of counts, weighted by how often each replicate draws an image.
 
     Args:
-        shape: Of the counts of one image.
-        dtype: Of the counts; those of panoptic quality hold sums of IoUs.
-        replicates: Number of repetitions.
-        seed: Of the draws.
+        shape: Shape of the counts of one image.
+        dtype: Type of the counts; those of panoptic quality include sums of IoUs.
+        replicates: Number of replicates.
+        seed: Random seed.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class PoissonBootstrap:
         """Add one image.
 
         Args:
-            name: Of the image, unique in the dataset.
-            counts: Its counts, of the shape given.
+            name: Name of the image, unique in the dataset.
+            counts: Its counts.
         """
         weights = generator(self._seed, f"bootstrap/{name}").poisson(1.0, len(self.sums))
         self.sums += weights.reshape(-1, *(1 for _ in counts.shape)) * counts
 
     def merge(self, other: "PoissonBootstrap") -> None:
-        """Add what another with the same seed has drawn of other images."""
+        """Add the sums of another instance with the same seed and other images."""
         assert self._seed == other._seed
         self.sums += other.sums

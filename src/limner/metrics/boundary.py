@@ -1,7 +1,7 @@
-"""How well outlines agree: Boundary IoU and Boundary F1, as running sums over any number of images.
+"""Boundary IoU and Boundary F1, as running sums over any number of images.
 
 Distances are chessboard distances (a diagonal step is one), as in the authors' code of Boundary IoU
-(Cheng et al., 2021). Volumes are taken slice by slice.
+(Cheng et al., 2021). Volumes are processed slice by slice.
 
 Shape legend: K classes, H, W image size.
 """
@@ -18,20 +18,20 @@ from limner.core.sample import LabelMap
 from limner.metrics.confusion import Counts, PerClass, mean_of_present, ratio
 
 BAND = 0.02
-"""Half width of the band of Boundary IoU, as a part of the image's diagonal: the paper's choice."""
+"""Half width of the band of Boundary IoU, as a fraction of the image's diagonal, as in the paper."""
 
 TOLERANCE = 0.0075
-"""How far an outline may be off for Boundary F1, as a part of the diagonal: as in Csurka et al., 2013."""
+"""Distance tolerance of Boundary F1, as a fraction of the diagonal, as in Csurka et al., 2013."""
 
 ROWS = ("band_both", "band_truth", "band_predicted", "found", "outline_truth", "right", "outline_predicted")
-"""What is counted, in the order of the rows of `count_boundaries`."""
+"""Names of the rows of `count_boundaries`, in order."""
 
 
 def count_boundaries(truth: LabelMap, predicted: LabelMap, num_classes: int) -> Counts:
-    """Count the pixels of one image that the boundary scores are made of.
+    """Count the pixels of one image from which boundary scores are computed.
 
-    Ignored pixels are cut out of both maps. The band of Boundary IoU begins at them and at the image's
-    border too, as in the authors' code; an outline of Boundary F1 runs between two classes only.
+    Ignored pixels are excluded from both maps. As in the authors' code, they and the image's border also
+    count as boundaries for the bands of Boundary IoU; contours of Boundary F1 are only between two classes.
 
     Args:
         truth: (H, W) or (D, H, W) uint8, 0..K-1 or `IGNORE_INDEX`.
@@ -60,11 +60,11 @@ def count_boundaries(truth: LabelMap, predicted: LabelMap, num_classes: int) -> 
 
 @dataclass(frozen=True)
 class BoundaryScores:
-    """What the counts say; a class without any boundary has NaN.
+    """Boundary scores; NaN for a class without any boundary.
 
     Attributes:
         iou: (K) IoU of the bands inside the borders of truth and prediction.
-        f1: (K) harmonic mean of the parts of both outlines that lie near the other.
+        f1: (K) harmonic mean of boundary precision and recall.
     """
 
     iou: PerClass
@@ -77,19 +77,19 @@ class BoundaryScores:
 
     @property
     def mean_f1(self) -> float:
-        """Mean over the classes that have an outline."""
+        """Mean over the classes that have a contour."""
         return mean_of_present(self.f1)
 
 
 def boundary_scores(counts: Counts) -> BoundaryScores:
-    """Compute the scores of counts as `count_boundaries` gives them, or of a sum of such.
+    """Compute the scores from the counts of `count_boundaries`, or a sum of them.
 
     Args:
         counts: (7, K) int64.
     """
     both, band_truth, band_predicted, found, outline_truth, right, outline_predicted = counts
     recall, precision = ratio(found, outline_truth), ratio(right, outline_predicted)
-    # Where only one of both has an outline nothing of it can be near, so the score is 0.
+    # If only one of the two has a contour, none of it can be matched, so the score is 0.
     either = outline_truth + outline_predicted > 0
     recall, precision = (np.where(either, np.nan_to_num(part), np.nan) for part in (recall, precision))
     total = recall + precision
@@ -109,7 +109,7 @@ def _count_bands(truth: LabelMap, predicted: LabelMap, num_classes: int, width: 
 def _band(labels: LabelMap, width: int) -> npt.NDArray[np.bool_]:
     """Return the pixels with another label, an ignored pixel or the image's border within `width`.
 
-    One look at the largest and the smallest label around does it for all classes at once.
+    One maximum and one minimum filter over the labels handle all classes at once.
     """
     around = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * width + 1, 2 * width + 1))
     largest = cv2.dilate(labels, around, borderType=cv2.BORDER_CONSTANT, borderValue=IGNORE_INDEX)
@@ -118,12 +118,12 @@ def _band(labels: LabelMap, width: int) -> npt.NDArray[np.bool_]:
 
 
 def _count_found(sought: LabelMap, given: LabelMap, num_classes: int, tolerance: int) -> list[Counts]:
-    """Return how many outline pixels of `sought` have one of `given` near, and how many there are."""
+    """Return the number of contour pixels of `sought` that are near `given`'s, and of all."""
     places = np.flatnonzero(_outline(sought))
     outline = _outline(given)
     classes = sought.ravel()[places]
     found = np.zeros(len(places), bool)
-    for first in range(0, num_classes, 64):  # a bit a class, 64 at a time
+    for first in range(0, num_classes, 64):  # one bit per class, 64 at a time
         count = min(64, num_classes - first)
         kind = np.dtype(f"u{1 if count <= 8 else 2 if count <= 16 else 4 if count <= 32 else 8}")
         lookup = np.zeros(256, kind)
@@ -136,7 +136,7 @@ def _count_found(sought: LabelMap, given: LabelMap, num_classes: int, tolerance:
 
 
 def _outline(labels: LabelMap) -> npt.NDArray[np.bool_]:
-    """Return the pixels that touch another class; neither ignored pixels nor the image's border count."""
+    """Return the pixels next to another class; ignored pixels and the image's border do not count."""
     square = np.ones((3, 3), np.uint8)
     known = labels != IGNORE_INDEX
     largest = cv2.dilate(np.where(known, labels, np.uint8(0)), square)
@@ -144,10 +144,10 @@ def _outline(labels: LabelMap) -> npt.NDArray[np.bool_]:
 
 
 def _spread(bits: npt.NDArray[np.unsignedinteger], distance: int) -> npt.NDArray[np.unsignedinteger]:
-    """Give each pixel the bits of all pixels within a chessboard distance.
+    """Combine the bits of all pixels within a chessboard distance.
 
-    A window grows by doubling, so that the cost rises with the logarithm of the distance and not with
-    the number of classes.
+    The window doubles in each step, so the cost grows with the logarithm of the distance, not with the
+    number of classes.
     """
     length = 2 * distance + 1
     for _ in range(2):  # along the rows, then along the columns

@@ -1,4 +1,4 @@
-"""The confusion matrix, as running sums: the one thing that all pixel scores are computed from.
+"""The confusion matrix, as running sums, from which all pixel scores are computed.
 
 Shape legend: K classes, *S spatial axes.
 """
@@ -15,18 +15,18 @@ from limner.core.sample import LabelMap
 Counts = npt.NDArray[np.int64]
 PerClass = npt.NDArray[np.float64]
 
-# A histogram bin of cv2 is a float32, which counts exactly up to here.
+# Histogram bins of cv2 are float32, which are exact up to this count.
 _CHUNK = 2**24
 
 
 def count_pairs(truth: LabelMap, predicted: LabelMap, num_classes: int) -> Counts:
     """Count each pair of true and predicted label over the pixels of one image.
 
-    A two-dimensional byte histogram: about twice as fast as ``bincount(truth * K + predicted)``, with
-    no mask or copy for ignored pixels, and it brings wrong labels to light at no cost.
+    A two-dimensional byte histogram: about twice as fast as ``bincount(truth * K + predicted)``, without
+    a mask or copy for ignored pixels, and it reveals invalid labels at no cost.
 
     Args:
-        truth: (*S) uint8, 0..K-1 or `IGNORE_INDEX`, whose pixels are not counted.
+        truth: (*S) uint8, 0..K-1, or `IGNORE_INDEX` for pixels that are not counted.
         predicted: (*S) uint8, 0..K-1.
         num_classes: K.
 
@@ -47,18 +47,18 @@ def count_pairs(truth: LabelMap, predicted: LabelMap, num_classes: int) -> Count
 
 @dataclass(frozen=True)
 class PixelScores:
-    """What a confusion matrix says; a class in neither truth nor prediction has NaN, not 0 or 1.
+    """Scores of a confusion matrix; NaN for a class in neither truth nor prediction.
 
     Attributes:
         iou: (K) intersection over union: TP / (TP + FP + FN).
         dice: (K) 2 TP / (2 TP + FP + FN), also called F1; always at least the IoU.
-        precision: (K) TP / (TP + FP): how much of what was predicted is right; NaN where never predicted.
-        recall: (K) TP / (TP + FN): how much of the truth was found; NaN where absent from the truth.
+        precision: (K) TP / (TP + FP): fraction of the predicted pixels that are correct; NaN if none.
+        recall: (K) TP / (TP + FN): fraction of the true pixels that were found; NaN if there are none.
         pixels: (K) pixels of the class in the truth.
         predicted_pixels: (K) pixels predicted as the class.
         true_positives: (K) pixels of the class predicted as such.
-        pixel_accuracy: Part of the pixels that are right; misleads where one class fills the image.
-        frequency_weighted_iou: IoU averaged with each class's part of the true pixels as weight.
+        pixel_accuracy: Fraction of correct pixels; misleading if one class dominates the images.
+        frequency_weighted_iou: IoU averaged with each class's fraction of the true pixels as weight.
     """
 
     iou: PerClass
@@ -83,24 +83,24 @@ class PixelScores:
 
     @property
     def num_absent(self) -> int:
-        """How many classes are in neither truth nor prediction; no mean counts them."""
+        """Number of classes in neither truth nor prediction, which are excluded from means."""
         return int(np.isnan(self.iou).sum())
 
     @property
     def mean_iou(self) -> float:
-        """Mean IoU of the classes that are in the truth or the prediction; NaN where there is none."""
+        """Mean IoU of the classes that are in the truth or the prediction; NaN if there are none."""
         return mean_of_present(self.iou)
 
     @property
     def mean_dice(self) -> float:
-        """Mean Dice of the classes that are in the truth or the prediction; NaN where there is none."""
+        """Mean Dice of the classes that are in the truth or the prediction; NaN if there are none."""
         return mean_of_present(self.dice)
 
     def pooled_dice(self, without: int | None = None) -> float:
-        """Return the Dice of all classes pooled: TP, FP and FN are summed before they are divided.
+        """Return the pooled Dice of all classes: TP, FP and FN are summed before the division.
 
         Args:
-            without: A class that is left out, such as the background.
+            without: A class to exclude, such as the background.
         """
         kept = np.arange(len(self.iou)) != (-1 if without is None else without)
         both = (self.pixels + self.predicted_pixels)[kept].sum()
@@ -108,7 +108,7 @@ class PixelScores:
 
 
 class ConfusionMatrix:
-    """Counts of (true, predicted) pairs over any number of images; its size depends on K alone.
+    """Counts of (true, predicted) pairs over any number of images; its size depends only on K.
 
     Args:
         num_classes: K.
@@ -124,16 +124,16 @@ class ConfusionMatrix:
         return counts
 
     def merge(self, other: "ConfusionMatrix") -> None:
-        """Add what another matrix of the same classes has counted."""
+        """Add the counts of another matrix with the same classes."""
         assert self.counts.shape == other.counts.shape
         self.counts += other.counts
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Reset all counts."""
         self.counts[:] = 0
 
     def compute(self) -> PixelScores:
-        """Return the scores of everything counted so far."""
+        """Return the scores of all images so far."""
         return pixel_scores(self.counts)
 
 
@@ -147,12 +147,12 @@ def pixel_scores(counts: Counts) -> PixelScores:
 
 
 def scores_of_sums(right: Counts, pixels: Counts, predicted: Counts) -> PixelScores:
-    """Compute the same from what a confusion matrix is summed to.
+    """Compute the scores from the diagonal and the sums of a confusion matrix.
 
     Args:
-        right: (K) its diagonal.
-        pixels: (K) its sums of rows.
-        predicted: (K) its sums of columns.
+        right: (K) the diagonal.
+        pixels: (K) sums of the rows.
+        predicted: (K) sums of the columns.
     """
     total = int(pixels.sum())
     iou = ratio(right, pixels + predicted - right)
@@ -170,13 +170,13 @@ def scores_of_sums(right: Counts, pixels: Counts, predicted: Counts) -> PixelSco
 
 
 def ratio(part: Counts, whole: Counts) -> PerClass:
-    """Divide, with NaN where there is nothing to divide by."""
+    """Divide; NaN where the denominator is zero."""
     ratio: PerClass = np.full(len(whole), np.nan)
     np.divide(part, whole, out=ratio, where=whole > 0)
     return ratio
 
 
 def mean_of_present(scores: PerClass) -> float:
-    """Return the mean without NaN; NaN where there is nothing else."""
+    """Return the mean of all values that are not NaN; NaN if there are none."""
     present = scores[~np.isnan(scores)]
     return float(present.mean()) if len(present) else float("nan")

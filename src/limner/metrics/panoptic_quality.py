@@ -1,4 +1,4 @@
-"""Panoptic quality (Kirillov et al., CVPR 2019), as running sums; arithmetic of COCO's panopticapi.
+"""Panoptic quality (Kirillov et al., CVPR 2019), as running sums; the computation of COCO's panopticapi.
 
 Shape legend: K classes, T true segments, P predicted segments.
 """
@@ -11,27 +11,27 @@ import numpy.typing as npt
 from limner.core.prediction import PanopticPrediction
 from limner.core.segments import Segments
 from limner.metrics.confusion import Counts, PerClass
-from limner.metrics.segment_matches import IOUS, count_matches, nothing_matched
+from limner.metrics.segment_matches import IOUS, count_matches, empty_counts
 
 MATCH = 0.5
-"""Segments of one class with a larger IoU belong together; none can have two such partners."""
+"""Segments of one class with a larger IoU match; a segment can have only one such match."""
 
 NUM_SUMS = 4
-"""Rows of the sums: IoU of the matched pairs; matched pairs; found and true segments without a partner."""
+"""Rows of the sums: IoU of matched pairs; matched pairs; unmatched predicted and true segments."""
 
 
 @dataclass(frozen=True)
 class QualityScores:
-    """What the sums say; a class that is in neither truth nor prediction has NaN and counts in no mean.
+    """Panoptic scores; NaN for a class in neither truth nor prediction, which is excluded from means.
 
     Attributes:
         pq: (K) panoptic quality: the product of the other two.
-        sq: (K) segmentation quality: the mean IoU of the matched segments; 0 where none is.
+        sq: (K) segmentation quality: the mean IoU of the matched segments; 0 if there are none.
         rq: (K) recognition quality: TP / (TP + FP / 2 + FN / 2), the F1 score of the segments.
         true_positives: (K) matched pairs.
-        false_positives: (K) predicted segments without a partner.
-        false_negatives: (K) true segments without a partner.
-        is_thing: (K) whether the class is of countable objects.
+        false_positives: (K) predicted segments without a match.
+        false_negatives: (K) true segments without a match.
+        is_thing: (K) whether the class is countable.
     """
 
     pq: PerClass
@@ -52,10 +52,10 @@ class QualityScores:
 
 
 class PanopticQuality:
-    """Adds up predicted segments against true ones; its size depends on K alone.
+    """Accumulates matches of predicted and true segments; its size depends only on K.
 
     Args:
-        is_thing: (K) whether each class is of countable objects.
+        is_thing: (K) whether each class is countable.
     """
 
     def __init__(self, is_thing: npt.NDArray[np.bool_]) -> None:
@@ -63,21 +63,21 @@ class PanopticQuality:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Reset all sums."""
         self.iou: PerClass = np.zeros(len(self.is_thing))
         # Rows: true positives, false positives, false negatives.
         self.counts = np.zeros((3, len(self.is_thing)), np.int64)
-        self.matches = nothing_matched(len(self.is_thing))
+        self.matches = empty_counts(len(self.is_thing))
 
     def update(self, truth: Segments, prediction: PanopticPrediction) -> "PanopticQuality":
-        """Count one image, and return its own sums.
+        """Add one image, and return its own sums.
 
-        Pixels in no true segment are void: nothing predicted there is wrong. Nor is a prediction of which
-        more than half lies on void and on crowds of its own class.
+        Pixels in no true segment are void: predictions there are not counted as wrong. Nor are predicted
+        segments with more than half of their area on void and on crowds of their own class.
 
         Args:
-            truth: With trained labels; where segments overlap, the smaller one counts.
-            prediction: Of the same size.
+            truth: Segments with trained labels; where they overlap, the smaller one counts.
+            prediction: Prediction of the same size.
         """
         single = PanopticQuality(self.is_thing)
         single._count(truth, prediction)
@@ -85,26 +85,26 @@ class PanopticQuality:
         return single
 
     def merge(self, other: "PanopticQuality") -> None:
-        """Add what another one of the same classes has counted."""
+        """Add the sums of another instance with the same classes."""
         assert np.array_equal(self.is_thing, other.is_thing)
         self.iou += other.iou
         self.counts += other.counts
         self.matches += other.matches
 
     def compute(self) -> QualityScores:
-        """Return the scores of everything counted so far."""
+        """Return the scores of all images so far."""
         return quality_scores(self.sums, self.is_thing)
 
     @property
     def sums(self) -> PerClass:
-        """(4, K) all that the scores follow from, which adds up over images."""
+        """(4, K) sums from which the scores are computed; additive over images."""
         return np.concatenate([self.iou[None], self.counts])
 
     def _count(self, truth: Segments, prediction: PanopticPrediction) -> None:
         shared = _shared_pixels(truth, prediction)
         true_area, found_area = shared.sum(1), shared.sum(0)
         same = truth.labels[:, None] == prediction.labels[None]
-        # What of a prediction lies on void is taken out of the union.
+        # The part of a prediction on void is excluded from the union.
         union = true_area[1:, None] + found_area[None, 1:] - shared[1:, 1:] - shared[None, 0, 1:]
         iou = np.where(same & (union > 0), shared[1:, 1:] / np.maximum(union, 1), 0.0)
         pairs = (iou > MATCH) & ~truth.is_crowd[:, None]
@@ -119,7 +119,7 @@ class PanopticQuality:
         self.matches += self._matches(iou[pairs], prediction.labels[pairs.nonzero()[1]])
 
     def _matches(self, ious: PerClass, labels: npt.NDArray[np.int64]) -> Counts:
-        """Return how the segments match at each IoU; above 0.5 none has two partners to choose from."""
+        """Return the match counts at each IoU; above 0.5 matches are unique."""
         of_class = {int(k): ious[labels == k] for k in np.unique(labels)}
         enough = np.asarray(IOUS)[:, None] - 1e-9
         return count_matches(
@@ -134,8 +134,8 @@ def quality_scores(sums: PerClass, is_thing: npt.NDArray[np.bool_]) -> QualitySc
     """Compute the scores of sums.
 
     Args:
-        sums: (4, K) IoU of the matched pairs; matched pairs; found segments and true ones without a partner.
-        is_thing: (K) whether each class is of countable objects.
+        sums: (4, K) IoU of matched pairs; matched pairs; unmatched predicted and true segments.
+        is_thing: (K) whether each class is countable.
     """
     iou, (matched, extra, missed) = sums[0], sums[1:].astype(np.int64)
     there = sums[1:].any(0)
@@ -147,7 +147,7 @@ def quality_scores(sums: PerClass, is_thing: npt.NDArray[np.bool_]) -> QualitySc
 
 
 def _shared_pixels(truth: Segments, prediction: PanopticPrediction) -> npt.NDArray[np.int64]:
-    """Return (T + 1, P + 1) pixels that two segments share; number 0 is none."""
+    """Return (T + 1, P + 1) numbers of pixels that two segments share; index 0 is no segment."""
     width = len(prediction.labels) + 1
     pairs = truth.flat().astype(np.int64) * width + prediction.segment_ids
     return np.bincount(pairs.ravel(), minlength=(len(truth) + 1) * width).reshape(-1, width)

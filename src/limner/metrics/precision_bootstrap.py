@@ -1,9 +1,9 @@
 """Bootstrap intervals of COCO's average precision.
 
-AP is no sum over images: each repetition needs the precision-recall curve anew. What pycocotools matched
-stays as it is; an image that is drawn twice counts each of its objects twice in the running sums.
+AP is not a sum over images: each replicate needs its own precision-recall curve. The matches of pycocotools
+are reused; an image that is drawn twice counts each of its objects twice in the running sums.
 
-Shape legend: K classes, T IoU thresholds, D detections of one class, G repetitions.
+Shape legend: K classes, T IoU thresholds, D detections of one class, G replicates.
 """
 
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ import numpy.typing as npt
 from limner.core.randomness import generator
 
 REPLICATES = 200
-"""Repetitions: enough for two digits of an interval's ends; each costs a pass over all detections."""
+"""Number of replicates: enough for two digits of an interval's bounds; each passes over all detections."""
 
 RECALLS = np.linspace(0, 1, 101)
-"""Recalls at which the precision is read, as COCO does."""
+"""Recall levels at which precision is evaluated, as in COCO."""
 
 CHUNK = 2**22
-"""Numbers of a block of repetitions, which bounds the memory."""
+"""Number of values in a block of replicates, which limits memory."""
 
 Weights = npt.NDArray[np.int64]
 
 
 def draw_weights(names: Sequence[str], *, replicates: int = REPLICATES, seed: int = 0) -> Weights:
-    """Return (G, images) how often each repetition draws each image; a function of the names alone."""
+    """Return (G, images): how often each replicate draws each image; depends only on the names."""
     drawn = [generator(seed, f"bootstrap/{name}").poisson(1.0, replicates) for name in names]
     return np.stack(drawn, axis=1).astype(np.int64)
 
@@ -35,10 +35,10 @@ def draw_weights(names: Sequence[str], *, replicates: int = REPLICATES, seed: in
 def weighted_precision(
     rows: Sequence[Sequence[dict[str, Any] | None]], weights: Weights
 ) -> npt.NDArray[np.float64]:
-    """Return (G, K, T) the average precision of each repetition; NaN where it draws no true object.
+    """Return (G, K, T): the average precision of each replicate; NaN if it draws no true object.
 
     Args:
-        rows: Of each image, pycocotools' result for each class, over objects of all sizes.
+        rows: For each image, pycocotools' result for each class, over objects of all sizes.
         weights: (G, images).
     """
     found = [_of_class([image[k] for image in rows], weights) for k in range(len(rows[0]))]
@@ -73,13 +73,13 @@ def _of_class(rows: Sequence[dict[str, Any] | None], weights: Weights) -> npt.ND
 def _area(
     weights: Weights, hits: npt.NDArray[np.bool_], slips: npt.NDArray[np.bool_], totals: Weights
 ) -> npt.NDArray[np.float64]:
-    """Return (G) the mean of the precision over the recalls, the precision made to fall only.
+    """Return (G): the mean of the monotonically decreasing precision over the recall levels.
 
     Args:
-        weights: (G, D) of the detections, the surest first.
-        hits: (D) which are right.
-        slips: (D) which are wrong.
-        totals: (G) true objects.
+        weights: (G, D) weights of the detections, highest score first.
+        hits: (D) whether they are true positives.
+        slips: (D) whether they are false positives.
+        totals: (G) numbers of true objects.
     """
     right, wrong = np.cumsum(weights * hits, 1), np.cumsum(weights * slips, 1)
     precision = right / np.maximum(right + wrong, 1)

@@ -1,7 +1,7 @@
-"""How well found segments match true ones: F1 at several IoUs, the IoUs of matches, errors of the count.
+"""Scores of matched segments: F1 at several IoUs, the IoUs of matches, and counting errors.
 
-Everything is read from whole numbers that add up over images, so that images can be shared among workers and
-drawn again for intervals.
+Everything is computed from integer counts that are additive over images, so images can be shared among
+workers and resampled for intervals.
 
 Shape legend: K classes, T thresholds, R rows of counts.
 """
@@ -16,31 +16,31 @@ import numpy.typing as npt
 from limner.metrics.confusion import Counts, PerClass, ratio
 
 IOUS = tuple(float(f"{0.5 + 0.05 * i:.2f}") for i in range(10))
-"""IoU from which a found segment is the true one: 0.50, 0.55, ..., 0.95, as in COCO's AP."""
+"""IoU thresholds for a match: 0.50, 0.55, ..., 0.95, as in COCO's AP."""
 
 RIGHT, WRONG, MISSED, BINS = (slice(len(IOUS) * i, len(IOUS) * (i + 1)) for i in range(4))
-"""Rows of the counts: at each IoU the matched pairs, the found ones without a partner, and the true ones
-without a partner; then the pairs matched at 0.5 by their IoU, in ranges that begin at `IOUS`."""
+"""Rows of the counts: at each IoU the matched pairs, the unmatched predicted segments, and the unmatched true
+ones; then the pairs matched at 0.5 by their IoU, in ranges that start at `IOUS`."""
 
 OFF, IMAGES = 4 * len(IOUS), 4 * len(IOUS) + 1
-"""Rows of the images' errors of the count, without sign, and of the images themselves."""
+"""Rows of the absolute counting errors of the images, and of the number of images."""
 
 NUM_ROWS = 4 * len(IOUS) + 2
 
 
 @dataclass(frozen=True)
 class MatchScores:
-    """What the counts say; NaN where there is neither a true segment nor a found one.
+    """Scores of matched segments; NaN if there is neither a true nor a predicted segment.
 
     Attributes:
-        f1: (T) twice the matched pairs over the found and the true ones, all classes pooled.
-        precision: (T) part of the found ones that are true.
-        recall: (T) part of the true ones that were found.
+        f1: (T) twice the matched pairs over the predicted plus the true segments, all classes pooled.
+        precision: (T) fraction of the predicted segments that match.
+        recall: (T) fraction of the true segments that match.
         f1_by_class: (K) F1 at an IoU of 0.5.
-        pairs: (T) matched pairs with an IoU from that of `IOUS` up to the next.
-        count_error: Mean over the images of how many too many or too few were found, without sign; of several
-            classes their errors are added up.
-        count_bias: The same with sign: above 0 where too many are found.
+        pairs: (T) matched pairs with an IoU from each of `IOUS` up to the next.
+        count_error: Mean absolute difference between the numbers of predicted and true segments per image;
+            summed over classes.
+        count_bias: The same with sign: positive if too many are predicted.
     """
 
     f1: PerClass
@@ -56,8 +56,8 @@ def match_scores(counts: Counts, counted: npt.NDArray[np.bool_] | None = None) -
     """Compute the scores of counts.
 
     Args:
-        counts: (R, K), of one image or added up over many.
-        counted: (K) classes whose count means something; None takes all.
+        counts: (R, K), of one image or summed over many.
+        counted: (K) classes whose count is meaningful; defaults to all.
     """
     right, wrong, missed = (counts[rows].sum(1) for rows in (RIGHT, WRONG, MISSED))
     by_class = [counts[rows.start] for rows in (RIGHT, WRONG, MISSED)]
@@ -76,8 +76,8 @@ def match_scores(counts: Counts, counted: npt.NDArray[np.bool_] | None = None) -
     )
 
 
-def nothing_matched(num_classes: int) -> Counts:
-    """Return the counts of no image."""
+def empty_counts(num_classes: int) -> Counts:
+    """Return the counts of zero images."""
     return np.zeros((NUM_ROWS, num_classes), np.int64)
 
 
@@ -92,15 +92,15 @@ def count_matches(
 
     Args:
         matched: Class -> (T) matched pairs at each of `IOUS`.
-        ious: Class -> the IoU of each pair that is matched at 0.5.
-        num_true: (K) true segments, crowds left out.
-        num_found: (T, K) found segments, without those that lie in crowds or on void.
+        ious: Class -> the IoU of each pair matched at 0.5.
+        num_true: (K) numbers of true segments, without crowds.
+        num_found: (T, K) numbers of predicted segments, without those in crowds or on void.
     """
-    counts = nothing_matched(len(num_true))
+    counts = empty_counts(len(num_true))
     for k, pairs in matched.items():
         counts[RIGHT, k] = pairs
     for k, values in ious.items():
-        # The edges are rounded numbers: an IoU of exactly 0.6 belongs to the range that begins there.
+        # The bin edges are rounded: an IoU of exactly 0.6 belongs to the range that starts there.
         places = np.searchsorted(np.asarray(IOUS) - 1e-9, values, side="right") - 1
         counts[BINS, k] = np.bincount(places, minlength=len(IOUS))
     counts[WRONG] = num_found - counts[RIGHT]
@@ -110,16 +110,16 @@ def count_matches(
     return counts
 
 
-def counts_of_coco(judge: Any, rows: list[dict[str, Any] | None], *, least_score: float) -> Counts:  # noqa: ANN401
-    """Return the counts of an image that pycocotools has matched.
+def coco_match_counts(judge: Any, rows: list[dict[str, Any] | None], *, least_score: float) -> Counts:  # noqa: ANN401
+    """Return the counts of an image from pycocotools' matches.
 
-    Its matching goes from the surest object down, so that leaving out the unsure ones changes nothing for the
-    others.
+    pycocotools matches in order of decreasing score, so omitting objects with low scores does not change the
+    other matches.
 
     Args:
-        judge: The COCOeval that matched, with the IoUs of this one image.
-        rows: Its result for each class, over objects of all sizes; None where there is nothing of the class.
-        least_score: Objects found with less are left out.
+        judge: The COCOeval after matching, with the IoUs of this image.
+        rows: Its result for each class, over objects of all sizes; None if there is nothing of the class.
+        least_score: Objects with lower scores are omitted.
     """
     num_classes = len(rows)
     num_true, num_found = np.zeros(num_classes, np.int64), np.zeros((len(IOUS), num_classes), np.int64)

@@ -1,4 +1,4 @@
-"""How scores spread over the images of a dataset: mean, median and low end, in memory that does not grow.
+"""Distribution of scores over the images of a dataset: mean, median and 5th percentile, in constant memory.
 
 Shape legend: S scores of each image, B bins.
 """
@@ -11,26 +11,26 @@ import numpy.typing as npt
 from limner.core.randomness import generator
 
 BINS = 10_000
-"""Scores from 0 to 1 are kept to a ten-thousandth, which is finer than anybody reads them."""
+"""Number of histogram bins from 0 to 1: a resolution of 0.0001."""
 
 LOW_END = 0.05
 
 Interval = tuple[float, float]
-"""Lowest and highest value that chance leaves likely: 95 % of repetitions lie between."""
+"""Bounds of a 95 % bootstrap interval."""
 
 PERCENTILES = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """One score over the images that have it.
+    """Distribution of one score over the images that have it.
 
     Attributes:
-        num_images: How many have it; a score that an image lacks is NaN and not counted.
+        num_images: Number of images with the score; images where it is NaN are not counted.
         mean: Over those images.
-        median: Half of them lie above.
-        percentile_5: One in twenty lies below.
-        intervals: The same three with their bootstrap intervals; empty where nobody asked.
+        median: Median over those images.
+        percentile_5: 5th percentile over those images.
+        intervals: Bootstrap intervals of these three; empty unless requested.
     """
 
     num_images: int
@@ -41,7 +41,7 @@ class Spread:
 
 
 class SpreadOfScores:
-    """Histograms of several scores; adding up those of two workers gives the whole.
+    """Histograms of several scores; additive over workers.
 
     Args:
         num_scores: S.
@@ -58,17 +58,17 @@ class SpreadOfScores:
         self._sums[present] += scores[present]
 
     def merge(self, other: "SpreadOfScores") -> None:
-        """Add what another has counted."""
+        """Add the counts of another instance."""
         self._tallies += other._tallies
         self._sums += other._sums
 
     def compute(self, score: int, *, replicates: int = 0, seed: int = 0) -> Spread:
-        """Return the spread of one score.
+        """Return the distribution of one score.
 
         Args:
-            score: Its number.
-            replicates: Times the images are drawn again, with replacement, for the intervals.
-            seed: Of those draws.
+            score: Index of the score.
+            replicates: Number of bootstrap replicates for the intervals.
+            seed: Random seed of the bootstrap.
         """
         bins = np.flatnonzero(self._tallies[score])
         tallies = self._tallies[score, bins].astype(np.int64)
@@ -92,7 +92,7 @@ STATISTICS = ("mean", "median", "percentile_5")
 
 
 def interval(values: npt.NDArray[np.float64]) -> Interval:
-    """Return the middle 95 % of repeated values; those that do not exist are left out."""
+    """Return the central 95 % interval of the values of replicates, ignoring NaN."""
     present = values[~np.isnan(values)]
     if not len(present):
         return np.nan, np.nan
@@ -106,7 +106,7 @@ def _statistics(bins: npt.NDArray[np.int64], tallies: npt.NDArray[np.int64]) -> 
 
 
 def _quantile(bins: npt.NDArray[np.int64], tallies: npt.NDArray[np.int64], part: float) -> float:
-    """Return the quantile as numpy has it: between two neighbours in rank, in proportion."""
+    """Return a quantile with linear interpolation, as in numpy."""
     upto = np.cumsum(tallies)
     rank = part * (upto[-1] - 1)
     below, above = bins[np.searchsorted(upto, [int(rank), int(np.ceil(rank))], side="right")] / BINS

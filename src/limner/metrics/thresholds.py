@@ -1,6 +1,6 @@
-"""One class against the rest at every threshold: PR and ROC curves, and whether probabilities are true.
+"""One class versus the rest at every threshold: PR and ROC curves, and calibration.
 
-Probabilities are counted in a thousand steps, so memory does not grow with pixels or images.
+Probabilities are counted in 1000 bins, so memory does not grow with pixels or images.
 
 Shape legend: T thresholds, *S spatial axes.
 """
@@ -23,18 +23,18 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True)
 class ThresholdScores:
-    """What the pixels say at each threshold; the class is predicted where its probability reaches it.
+    """Scores at each threshold; the class is predicted where its probability is at least the threshold.
 
     Attributes:
-        thresholds: (T) rising.
-        precision: (T) NaN where nothing is predicted.
+        thresholds: (T) ascending.
+        precision: (T) NaN if nothing is predicted.
         recall: (T) also called true positive rate.
-        false_positive_rate: (T) part of the other pixels that is predicted as the class.
-        dice: (T).
-        average_precision: Area under the PR curve, in steps, as scikit-learn has it.
+        false_positive_rate: (T) fraction of the other pixels that are predicted as the class.
+        dice: (T) Dice score.
+        average_precision: Area under the PR curve as a step function, as in scikit-learn.
         area_under_roc: Area under the ROC curve.
-        calibration_error: ECE: mean distance between probability and how often it comes true.
-        reliability: (bins, 3) mean probability, part that is the class, pixels; of bins with pixels.
+        calibration_error: ECE: mean difference between predicted probability and observed frequency.
+        reliability: (bins, 3) mean probability, observed frequency, number of pixels; non-empty bins only.
     """
 
     thresholds: PerClass
@@ -49,13 +49,13 @@ class ThresholdScores:
 
     @property
     def best(self) -> tuple[float, float]:
-        """The threshold with the highest Dice, and that Dice; found on the images it is stated for."""
+        """The threshold with the highest Dice, and that Dice, optimised on the same images."""
         place = int(np.nanargmax(self.dice))
         return float(self.thresholds[place]), float(self.dice[place])
 
 
 class ThresholdCurves:
-    """Pixels by probability, those of the class and the others apart."""
+    """Histograms of probability for the pixels of a class and for all others."""
 
     def __init__(self) -> None:
         self._pixels = np.zeros((2, STEPS + 1), np.int64)
@@ -65,9 +65,9 @@ class ThresholdCurves:
         """Add one image.
 
         Args:
-            probability: (*S) of the class, 0..1.
+            probability: (*S) probability of the class, 0..1.
             truth: (*S) uint8 with `IGNORE_INDEX`.
-            index: The class.
+            index: Index of the class.
         """
         known = truth != IGNORE_INDEX
         sure, is_class = probability[known].astype(np.float64), truth[known] == index
@@ -79,13 +79,13 @@ class ThresholdCurves:
             self._bins[row] += np.bincount(place, weights, CALIBRATION_BINS)
 
     def merge(self, other: "ThresholdCurves") -> None:
-        """Add what another has counted."""
+        """Add the counts of another instance."""
         self._pixels += other._pixels
         self._bins += other._bins
 
     def compute(self) -> ThresholdScores:
-        """Return curves and areas of everything counted so far."""
-        # Predicted at a threshold is whatever lies at it or above.
+        """Return curves and areas of all images so far."""
+        # A pixel is predicted if its probability is at or above the threshold.
         wrong, right = np.cumsum(self._pixels[:, ::-1], 1)[:, ::-1]
         precision, recall = ratio(right, right + wrong), _part(right)
         rate = _part(wrong)
@@ -108,10 +108,10 @@ class ThresholdCurves:
 
 
 def _part(counted: npt.NDArray[np.int64]) -> PerClass:
-    """Return counts as parts of the first, which is of all; NaN where there is none."""
+    """Return counts as fractions of the first, which is the total; NaN if it is zero."""
     return ratio(counted, np.full(len(counted), counted[0]))
 
 
 def _area(xs: PerClass, ys: PerClass) -> float:
-    """Return the area under a line of points, by trapezoids."""
+    """Return the area under a curve by the trapezoidal rule."""
     return float((np.diff(xs) * (ys[1:] + ys[:-1]) / 2).sum())

@@ -1,4 +1,4 @@
-"""One file an architecture; `NETWORKS` is the table of contents."""
+"""One file per architecture; `NETWORKS` is the table of contents."""
 
 from typing import Any
 
@@ -104,11 +104,11 @@ def build_network(
 
     Args:
         name: A row of `NETWORKS`.
-        num_classes: Scores of each pixel.
-        in_channels: Channels of the image.
-        spatial_dims: 2 for images, 3 for volumes; None takes what the network is made for.
-        pretrained: Weights of the encoder: False or ``"no"`` none, ``"auto"`` where they can be had, True or
-            ``"yes"`` an error where they cannot, or the path of a weight file.
+        num_classes: Number of output classes.
+        in_channels: Number of image channels.
+        spatial_dims: 2 for images, 3 for volumes; defaults to the network's own.
+        pretrained: Encoder weights. False or ``"no"``: random; ``"auto"``: pretrained if available; True or
+            ``"yes"``: pretrained, or an error if unavailable; or the path of a weight file.
         options: The network's own options; `NETWORKS[name].options` documents them.
 
     Returns:
@@ -116,8 +116,8 @@ def build_network(
         returns the output kind of its row.
 
     Raises:
-        UnknownNameError: There is no such network.
-        ConfigError: An option is unknown or out of range, or the network cannot have these dimensions.
+        UnknownNameError: The network does not exist.
+        ConfigError: An option is unknown or out of range, or the network does not support these dimensions.
     """
     if name not in NETWORKS:
         raise UnknownNameError("network", name, NETWORKS)
@@ -132,9 +132,9 @@ def build_network(
         with_encoder = ", ".join(sorted(key for key, row in NETWORKS.items() if row.pretrained))
         raise ConfigError(
             describe(
-                f"The network {name!r} has no encoder with published weights",
+                f"The network {name!r} has no encoder with pretrained weights",
                 found=f"pretrained = {pretrained}",
-                fix=f"Set pretrained to no, or choose a network on an encoder: {with_encoder}.",
+                fix=f"Set pretrained to no, or choose a network with an encoder: {with_encoder}.",
             )
         )
     settings = parse_config(entry.options, options, where=f"The network {name!r}")

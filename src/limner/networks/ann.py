@@ -1,11 +1,11 @@
-"""ANN: attention whose keys and values are a few averages of the map, so that it costs little.
+"""ANN: non-local attention whose keys and values are pooled to a few averages, which makes it cheap.
 
 Paper: Asymmetric Non-local Neural Networks for Semantic Segmentation (Zhu et al., ICCV 2019),
 https://arxiv.org/abs/1908.07678. Authors' code: https://github.com/MendelXu/ANN (Apache-2.0 licence).
 
-What differs by default, and why: convolutions before a normalisation have no bias, and the side head has 256
-channels instead of 512, as in mmsegmentation (Apache-2.0), whose measured scores then apply. Values are
-averaged before their 1x1 convolution instead of after it: the same numbers, for a fraction of the products.
+What differs by default, and why: convolutions before a normalisation have no bias, and the auxiliary head has
+256 channels instead of 512, as in mmsegmentation (Apache-2.0), so its published scores apply. Values are
+pooled before their 1x1 convolution instead of after it: the same result for a fraction of the operations.
 
 Shape legend: B batch, C channels, K classes, h and w the map's height and width, A averages.
 """
@@ -31,13 +31,13 @@ class ANNOptions(ContextOptions):
     """Options of `ANN`."""
 
     bins: Annotated[tuple[Width, ...], Field(min_length=1)] = (1, 3, 6, 8)
-    """Sides of the grids of averages that serve as keys and values."""
+    """Grid sizes of the pooled keys and values."""
     attention_channels: Width | None = None
-    """Channels in which pixels are compared; null takes an eighth of the backbone's."""
+    """Channels of queries and keys; defaults to an eighth of the backbone's."""
 
 
 class ANN(ContextNetwork):
-    """Dilated backbone, attention from the last map to the one before, attention within, classifier."""
+    """Dilated backbone, attention between its last two maps, attention within the result, classifier."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class ANN(ContextNetwork):
         parts = (self.fusion, self.fusion_bottleneck, self.context, self.attention, self.bottleneck)
         initialize(*parts)
         for part in (self.fusion, self.attention):
-            part.start_with_nothing()
+            part.init_as_identity()
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / s, W / s)."""
@@ -66,11 +66,11 @@ class ANN(ContextNetwork):
         fused = self.fusion_bottleneck(torch.cat((self.fusion(deep, middle), deep), dim=1))
         features = self.context(self.dropout(fused))
         features = self.bottleneck(torch.cat((self.attention(features, features), features), dim=1))
-        return DenseLogits(self.head(features), self.side_logits(middle))
+        return DenseLogits(self.head(features), self.auxiliary_logits(middle))
 
 
 class AsymmetricAttention(nn.Module):
-    """Every pixel of one map asks a few averages of another."""
+    """Attention from every pixel of one map to a few averages of another."""
 
     def __init__(
         self, channels: int, compared: int, *, bins: tuple[int, ...], key_channels: int | None = None
@@ -78,10 +78,11 @@ class AsymmetricAttention(nn.Module):
         """Build the module.
 
         Args:
-            channels: Of the asking map and of the result.
-            compared: Channels in which the two are compared, and of the values.
-            bins: Sides of the grids of averages.
-            key_channels: Of the other map; None stands for the asking map itself, and shares one projection.
+            channels: Channels of the query map and of the output.
+            compared: Channels of queries, keys and values.
+            bins: Grid sizes of the averages.
+            key_channels: Channels of the key map; None means the query map itself, with one shared
+                projection.
         """
         super().__init__()
         self.bins = bins
@@ -90,8 +91,8 @@ class AsymmetricAttention(nn.Module):
         self.value = nn.Conv2d(key_channels or channels, compared, 1)
         self.out = nn.Conv2d(compared, channels, 1)
 
-    def start_with_nothing(self) -> None:
-        """Let the attention add nothing at first, as the authors do."""
+    def init_as_identity(self) -> None:
+        """Initialise the attention to add nothing at first, as the authors do."""
         nn.init.zeros_(self.out.weight)
 
     def forward(self, asking: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
@@ -120,7 +121,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/MendelXu/ANN",
     licence="Apache-2.0",
-    good_for="Attention over the whole image where memory is short.",
+    good_for="Attention over the whole image with little memory.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},

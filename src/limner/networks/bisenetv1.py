@@ -1,12 +1,12 @@
-"""BiSeNet (V1): a shallow path keeps the borders, a deep one sees the context, both are weighed and joined.
+"""BiSeNet (V1): a shallow path preserves detail, a deep one provides context, attention fuses both.
 
 Paper: BiSeNet: Bilateral Segmentation Network for Real-time Semantic Segmentation (Yu et al., ECCV 2018),
 https://arxiv.org/abs/1808.00897. Reference implementations: mmsegmentation (Apache-2.0 licence) and
 https://github.com/CoinCheung/BiSeNet (MIT licence), with the same parameters.
 
-What differs, and why: both references, unlike the paper, bring the spatial path to its width by a fourth, 1x1
-convolution and weigh channels by one normalised convolution instead of two plain ones; so do we, and their
-weights fit. They differ from each other in one activation: `gate_activation`.
+What differs, and why: unlike the paper, both references end the spatial path with a fourth, 1x1 convolution
+and weight channels with one normalised convolution instead of two plain ones. This file does the same, so
+their weights load. The references differ from each other in one activation: `gate_activation`.
 
 Shape legend: B batch, C channels, K classes, D context channels, H and W the input's height and width.
 """
@@ -33,19 +33,21 @@ class BiSeNetV1Options(Config):
     """Options of `BiSeNetV1`."""
 
     backbone: str = "resnet18"
-    """The context path: any of our ResNets, or a timm model with strides 8, 16 and 32."""
+    """Backbone of the context path: any of limner's ResNets, or a timm model with strides 8, 16 and 32."""
     channels: Annotated[int, Field(ge=2)] | None = None
-    """Channels of the context; the other widths follow it. Null takes a quarter of the backbone's."""
+    """Channels of the context path, from which the other widths follow; defaults to a quarter of the
+    backbone's."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Part of the channels dropped before the classifiers."""
+    """Channel dropout rate before the classifiers."""
     auxiliary: bool = True
-    """Train side heads on both maps of the context path."""
+    """Train auxiliary heads on both maps of the context path."""
     gate_activation: Literal["relu", "none"] = "relu"
-    """Before the sigmoid that weighs the joined channels: `relu` is mmsegmentation's, `none` CoinCheung's."""
+    """Activation before the sigmoid of the fusion gate: `relu` as in mmsegmentation, `none` as in
+    CoinCheung's code."""
 
 
 class BiSeNetV1(nn.Module):
-    """Spatial path and context path, joined at stride 8."""
+    """Spatial path and context path, fused at stride 8."""
 
     def __init__(
         self,
@@ -101,7 +103,7 @@ class BiSeNetV1(nn.Module):
 
 
 class _AttentionRefinement(nn.Module):
-    """Weigh each channel by a score that the image's mean gives it."""
+    """Channel attention computed from the image's mean."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
@@ -130,7 +132,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/CoinCheung/BiSeNet",
     licence="MIT",
-    good_for="Street scenes in real time, on an encoder with published weights.",
+    good_for="Street scenes in real time, with a pretrained encoder.",
     variants={
         "resnet18": {},
         "resnet50": {"backbone": "resnet50"},

@@ -1,12 +1,12 @@
-"""BiSeNet V2: a wide shallow branch for detail, a narrow deep one for meaning, each guiding the other.
+"""BiSeNet V2: a wide shallow branch for detail and a narrow deep one for semantics, each guiding the other.
 
 Paper: BiSeNet V2: Bilateral Network with Guided Aggregation for Real-time Semantic Segmentation (Yu et al.,
 IJCV 2021), https://arxiv.org/abs/2004.02147. The authors published no code; reference implementations are
 https://github.com/CoinCheung/BiSeNet (MIT licence) and mmsegmentation (Apache-2.0 licence).
 
-What differs, and why: the two references differ in their side heads ("boosters"), in how the guidance is
-up-sampled and in two biases; `LAYOUTS` holds both, so that either's weights fit. `auxiliary=False` leaves the
-boosters out.
+What differs, and why: the two references differ in their auxiliary heads ("boosters"), in how the guidance is
+upsampled and in two biases; `LAYOUTS` holds both, so the weights of either load. `auxiliary=False` omits the
+boosters.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width, h and w a map's.
 """
@@ -33,12 +33,12 @@ Width = Annotated[int, Field(gt=0)]
 
 @dataclass(frozen=True)
 class Layout:
-    """A published form.
+    """Layout of a reference implementation.
 
     Attributes:
-        guidance: How the guided maps are up-sampled.
-        pointwise_bias: Bias of the 1x1 convolutions of the guidance that no normalisation follows.
-        upsamples_boosters: The boosters double their resolution between two convolutions.
+        guidance: How the guided maps are upsampled.
+        pointwise_bias: Whether the guidance's 1x1 convolutions without normalisation have a bias.
+        upsamples_boosters: Whether the boosters double their resolution between two convolutions.
     """
 
     guidance: Literal["nearest", "bilinear"]
@@ -63,19 +63,19 @@ class BiSeNetV2Options(Config):
     semantic_widths: tuple[Annotated[int, Field(ge=2)], Width, Width, Width] = (16, 32, 64, 128)
     """Channels of the semantic branch at strides 4, 8, 16 and 32."""
     expansion: Width = 6
-    """How much wider its blocks are inside."""
+    """Expansion ratio of its blocks."""
     blocks: tuple[Width, Width, Width] = (2, 2, 4)
-    """Its blocks at strides 8, 16 and 32."""
+    """Number of its blocks at strides 8, 16 and 32."""
     head_channels: Width = 1024
     """Channels before the classifier."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Part of the channels dropped before the classifiers."""
+    """Channel dropout rate before the classifiers."""
     auxiliary: bool = True
-    """Train a side head ("booster") at each stride of the semantic branch."""
+    """Train an auxiliary head ("booster") at each stride of the semantic branch."""
     booster_channels: tuple[Width, Width, Width, Width] = (16, 64, 256, 1024)
-    """Channels before the classifiers of those."""
+    """Channels before their classifiers."""
     layout: LayoutName = "coincheung"
-    """Whose form."""
+    """Reference implementation to follow."""
 
 
 class BiSeNetV2(nn.Module):
@@ -127,7 +127,7 @@ def _detail_branch(widths: tuple[int, ...]) -> nn.Sequential:
 
 
 class _Stem(nn.Module):
-    """To stride 4 by a convolution, then by another and by pooling side by side."""
+    """Downsample to stride 4: a convolution, then a second one and pooling in parallel."""
 
     def __init__(self, in_channels: int, width: int) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class _Stem(nn.Module):
 
 
 class _GatherExpand(nn.Module):
-    """Gather by a 3x3 convolution, expand channel by channel, project, add."""
+    """Gather-and-expansion block: 3x3 convolution, depthwise expansion, projection, shortcut."""
 
     def __init__(self, in_channels: int, out_channels: int, *, expansion: int, stride: int = 1) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ class _GatherExpand(nn.Module):
 
 
 class _ContextEmbedding(nn.Module):
-    """Add what the mean of the image says to every pixel."""
+    """Add an embedding of the global mean to every pixel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -196,7 +196,7 @@ class _ContextEmbedding(nn.Module):
 
 
 class _GuidedAggregation(nn.Module):
-    """Each branch weighs the other, once at stride 8 and once at stride 32."""
+    """Bilateral guided aggregation: each branch gates the other, once at stride 8 and once at stride 32."""
 
     def __init__(self, channels: int, *, layout: Layout) -> None:
         super().__init__()

@@ -1,13 +1,13 @@
-"""CaraNet: context and attention along rows and columns, applied where nothing has been found yet.
+"""CaraNet: context and axial attention, applied with reverse attention to regions not yet segmented.
 
 Paper: CaraNet: Context Axial Reverse Attention Network for Segmentation of Small Medical Objects (Lou et al.,
 SPIE 2022), https://arxiv.org/abs/2108.07368. Authors' code: https://github.com/AngeLouCN/CaraNet (no licence
 stated; only its sizes and the order of its layers were taken).
 
-What differs, and why: any number of classes, the first being background; and maps are brought to the size of
-the map they join. The released code reshapes without transposing, so that its attention "along columns" runs
-along rows a second time, and mixes both where an image is not square; here it runs along columns, as the
-paper says, and `column_attention="released"` does as the code does.
+What differs, and why: any number of classes, the first being background; and maps are resized to
+the map they are merged with. The released code reshapes without transposing, so its attention "along columns"
+runs along rows a second time, and mixes both for images that are not square. Here it runs along columns, as
+in the paper; `column_attention="released"` reproduces the code.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width, h and w a map's.
 """
@@ -25,11 +25,11 @@ from limner.layers.initialization import initialize
 from limner.layers.norm import TolerantBatchNorm2d
 from limner.layers.partial_decoder import PartialDecoder
 from limner.layers.resize import resize
-from limner.layers.reverse_attention import not_found_yet, start_small
+from limner.layers.reverse_attention import background_probability, init_small_scale
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
 
-EPSILON = 1e-3  # of every normalisation behind the backbone in the authors' code
+EPSILON = 1e-3  # of all normalisations after the backbone, as in the authors' code
 Dilation = Annotated[int, Field(gt=0)]
 ColumnAttention = Literal["paper", "released"]
 
@@ -38,15 +38,15 @@ class CaraNetOptions(Config):
     """Options of `CaraNet`."""
 
     backbone: str = "res2net101d"
-    """Any of our ResNets, or a timm model with strides 8, 16 and 32; `res2net101d` is the authors'."""
+    """Any of limner's ResNets, or a timm model with strides 8, 16 and 32; the authors use `res2net101d`."""
     channels: Annotated[int, Field(gt=0, multiple_of=16)] = 32
-    """Channels of everything behind the backbone."""
+    """Channels of all layers after the backbone."""
     dilations: tuple[Dilation, Dilation, Dilation, Dilation] = (1, 3, 5, 9)
-    """Of the four chains of a context module."""
+    """Dilations of the four branches of a context module."""
     column_attention: ColumnAttention = "paper"
-    """Along columns, or as the released code does."""
+    """Attention along columns, or as in the released code."""
     auxiliary: bool = True
-    """Train the three coarser maps too."""
+    """Supervise the three coarser maps too."""
 
 
 class CaraNet(nn.Module):
@@ -86,7 +86,7 @@ class CaraNet(nn.Module):
 
 
 class _Branch(nn.Module):
-    """Context, attention, three convolutions on what is not found yet."""
+    """Context module, axial attention, and three convolutions on regions not yet segmented."""
 
     def __init__(self, options: CaraNetOptions, *, num_classes: int) -> None:
         super().__init__()
@@ -100,17 +100,19 @@ class _Branch(nn.Module):
         )
         last = _conv_norm_act(width, num_classes)
         self.convs = nn.Sequential(_conv_norm_act(width, width), _conv_norm_act(width, width), last)
-        start_small(last[1])
+        init_small_scale(last[1])
 
     def forward(self, features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) and coarse scores (B, K, ...) to scores (B, K, h, w)."""
         logits = resize(logits, features.shape[2:])
-        correction: torch.Tensor = self.convs(not_found_yet(logits) * self.attention(self.context(features)))
+        correction: torch.Tensor = self.convs(
+            background_probability(logits) * self.attention(self.context(features))
+        )
         return correction + logits
 
 
 class _ContextModule(nn.Module):
-    """Four chains of dilated convolutions; each passes on all its steps, and adds the chains before it."""
+    """Four branches of dilated convolutions; each outputs all its steps and adds the branches before it."""
 
     def __init__(self, channels: int, *, dilations: tuple[int, ...]) -> None:
         super().__init__()
@@ -141,7 +143,7 @@ class _ContextModule(nn.Module):
 
 
 class _AxialAttention(nn.Module):
-    """Each column (or row) sees the others, with weights that all its pixels share."""
+    """Attention between columns (or rows), with weights shared by all pixels of one."""
 
     def __init__(self, channels: int, *, axis: Literal["height", "width"], turns: bool = True) -> None:
         super().__init__()
@@ -195,8 +197,8 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/AngeLouCN/CaraNet",
     licence="none stated",
-    good_for="Small things of one kind before a background, such as small polyps and lesions.",
-    remark="The authors' count has 2,049,000 more: the backbone's classifier, which nothing uses.",
+    good_for="Small objects of one class, such as small polyps and lesions.",
+    remark="The authors' count is 2,049,000 higher because it includes the backbone's unused classifier.",
     variants={
         "res2net101d": {},
         "res2net50d": {"backbone": "res2net50d"},

@@ -1,11 +1,11 @@
-"""CCNet: each pixel looks along its row and its column, twice, and so sees the whole image.
+"""CCNet: each pixel attends to its row and column, twice, which reaches the whole image.
 
 Paper: CCNet: Criss-Cross Attention for Semantic Segmentation (Huang et al., ICCV 2019),
 https://arxiv.org/abs/1811.11721. Authors' code: https://github.com/speedinghzl/CCNet (MIT licence).
 
-What differs by default, and why: plain BatchNorm and ReLU instead of in-place normalisation with a leaky
-rectifier, and a side head of 256 channels instead of 512, as in mmsegmentation (Apache-2.0), whose measured
-scores then apply.
+What differs by default, and why: plain BatchNorm and ReLU instead of in-place normalisation with leaky
+ReLU, and an auxiliary head of 256 channels instead of 512, as in mmsegmentation (Apache-2.0), so its
+published scores apply.
 
 Shape legend: B batch, C channels, h and w the map's height and width.
 """
@@ -29,9 +29,9 @@ class CCNetOptions(ContextOptions):
     """Options of `CCNet`."""
 
     recurrence: Annotated[int, Field(gt=0)] = 2
-    """How often the same attention is applied; with 2, as in the paper, every pixel reaches every other."""
+    """How often the attention is applied; with 2, as in the paper, every pixel reaches every other."""
     attention_channels: Width | None = None
-    """Channels in which pixels are compared; null takes an eighth of the head's."""
+    """Channels of queries and keys; defaults to an eighth of the head's."""
 
 
 class CCNet(ContextNetwork):
@@ -60,7 +60,7 @@ class CrissCrossAttention(nn.Module):
     """Attention along rows and columns, repeated with the same weights; starts as the identity."""
 
     def __init__(self, channels: int, compared: int, *, recurrence: int) -> None:
-        """Build the module; pixels are compared in `compared` channels."""
+        """Build the module; queries and keys have `compared` channels."""
         super().__init__()
         self.recurrence = recurrence
         self.query = nn.Conv2d(channels, compared, 1)
@@ -71,12 +71,12 @@ class CrissCrossAttention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) to (B, C, h, w)."""
         for _ in range(self.recurrence):
-            x = x + self.gamma * look_along_axes(self.query(x), self.key(x), self.value(x))
+            x = x + self.gamma * criss_cross_attention(self.query(x), self.key(x), self.value(x))
         return x
 
 
-def look_along_axes(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Mix the values of each pixel's row and column by one softmax over both.
+def criss_cross_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Average the values of each pixel's row and column, weighted by one softmax over both.
 
     Args:
         query: (B, D, h, w).
@@ -91,7 +91,7 @@ def look_along_axes(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor)
     columns = [x.permute(0, 3, 2, 1) for x in (query, key, value)]  # (B, w, h, ·)
     across = rows[0] @ rows[1].transpose(2, 3)  # (B, h, w, w)
     down = columns[0] @ columns[1].transpose(2, 3)  # (B, w, h, h)
-    # A pixel belongs to its row and to its column, and shall count once.
+    # A pixel is in both its row and its column, but must count once.
     itself = torch.eye(height, dtype=torch.bool, device=query.device)
     down = down.masked_fill(itself, float("-inf"))
     weights = torch.cat((down.transpose(1, 2), across), dim=3).softmax(dim=3)  # (B, h, w, h + w)

@@ -1,4 +1,4 @@
-"""What networks share that look far: a dilated backbone, a context module, a classifier and a side head.
+"""Base of context networks: a dilated backbone, a context module, a classifier and an auxiliary head.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width, s the output stride.
 """
@@ -23,21 +23,21 @@ class ContextOptions(Config):
     """Options of every `ContextNetwork`."""
 
     backbone: str = "resnet50c"
-    """Any of our ResNets, or a timm model that can be dilated."""
+    """Any of limner's ResNets, or a timm model that can be dilated."""
     output_stride: OutputStride = 8
-    """Pixels of the input that one score stands for: 8 is the papers', 16 is faster."""
+    """Output stride: 8 as in the papers; 16 is faster."""
     dilation: Dilation = "contracted"
     """How the backbone reaches that stride."""
     multi_grid: Annotated[tuple[Width, ...], Field(min_length=1)] = (1,)
-    """Factors on the dilation in the backbone's last stage."""
+    """Dilation factors of the blocks in the backbone's last stage."""
     channels: Width | None = None
-    """Channels that the classifier sees; null takes the published share of the backbone's."""
+    """Channels before the classifier; defaults to the published fraction of the backbone's."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Part of the channels dropped before the classifiers."""
+    """Channel dropout rate before the classifiers."""
     auxiliary: bool = True
-    """Train a side head on the last map but one."""
+    """Train an auxiliary head on the second-to-last map."""
     auxiliary_channels: Width | None = None
-    """Channels of the side head; null takes the published share of its map's."""
+    """Channels of the auxiliary head; defaults to the published fraction of its input's."""
 
 
 class ContextNetwork(nn.Module):
@@ -49,14 +49,14 @@ class ContextNetwork(nn.Module):
     Attributes:
         middle: Channels of the backbone's last map but one.
         deep: Channels of the backbone's last map.
-        channels: Channels that the classifier sees.
+        channels: Channels before the classifier.
     """
 
     context: nn.Module
     share = 4
-    """`channels` is the backbone's last width divided by this, unless the options say otherwise."""
+    """Divides the backbone's last width to give the default of `channels`."""
     auxiliary_share = 4
-    """The same for the side head, from the last width but one."""
+    """The same for the auxiliary head, from the second-to-last width."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class ContextNetwork(nn.Module):
         auxiliary_bias: bool | None = None,
         auxiliary_activation: ActivationName = "relu",
     ) -> None:
-        """Build all but `context`; the side head has no bias and a ReLU unless told otherwise."""
+        """Build all but `context`; by default the auxiliary head has no bias and uses ReLU."""
         super().__init__()
         self.backbone = build_backbone(
             options.backbone,
@@ -99,20 +99,20 @@ class ContextNetwork(nn.Module):
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / s, W / s)."""
         *_, middle, deep = self.backbone(images)
-        return DenseLogits(self.head(self.context(deep)), self.side_logits(middle))
+        return DenseLogits(self.head(self.context(deep)), self.auxiliary_logits(middle))
 
-    def side_logits(self, middle: torch.Tensor) -> tuple[AuxiliaryLogits, ...]:
-        """Score the last map but one, in training only; its weight is that of the PSPNet paper."""
+    def auxiliary_logits(self, middle: torch.Tensor) -> tuple[AuxiliaryLogits, ...]:
+        """Return the auxiliary logits, in training only; their weight is that of the PSPNet paper."""
         if not self.training or self.auxiliary_head is None:
             return ()
         return (AuxiliaryLogits(self.auxiliary_head(middle), 0.4),)
 
 
 class JoinedWithInput(nn.Module):
-    """What a module makes of a map, joined with the map itself by a 3x3 convolution."""
+    """Concatenate a module's output with its input and fuse them with a 3x3 convolution."""
 
     def __init__(self, module: nn.Module, in_channels: int, channels: int) -> None:
-        """Build the join; `module` maps `in_channels` to `channels`."""
+        """Build the layer; `module` maps `in_channels` to `channels`."""
         super().__init__()
         self.module = module
         self.fusion = ConvNormAct(in_channels + channels, channels)

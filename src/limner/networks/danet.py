@@ -1,11 +1,11 @@
-"""DANet: two attentions side by side, between all pixels and between all channels.
+"""DANet: two parallel attention modules, between all pixels and between all channels.
 
 Paper: Dual Attention Network for Scene Segmentation (Fu et al., CVPR 2019), https://arxiv.org/abs/1809.02983.
 Authors' code: https://github.com/junfu1115/DANet (MIT licence).
 
-What differs by default, and why: no multi-grid, the narrower deep stem and a side head on the last map but
-one, as in mmsegmentation (Apache-2.0), whose measured scores then apply. The authors use multi-grid (1, 2, 4)
-and no such head.
+What differs by default, and why: no multi-grid, the narrower deep stem and an auxiliary head on the
+second-to-last map, as in mmsegmentation (Apache-2.0), so its published scores apply. The authors use
+multi-grid (1, 2, 4) and no such head.
 
 Shape legend: B batch, C channels, K classes, h and w the map's height and width.
 """
@@ -29,7 +29,7 @@ class DANetOptions(ContextOptions):
     """Options of `DANet`."""
 
     attention_channels: Width | None = None
-    """Channels in which pixels are compared; null takes an eighth of the head's."""
+    """Channels of queries and keys; defaults to an eighth of the head's."""
 
 
 class DANet(ContextNetwork):
@@ -63,19 +63,19 @@ class DANet(ContextNetwork):
         logits = self.head(position + channel)
         if not self.training:
             return DenseLogits(logits)
-        # Section 3.5 of the paper: the two attentions are supervised as the sum is.
+        # Section 3.5 of the paper: both attentions are supervised like their sum.
         sides = (
             AuxiliaryLogits(self.position_head(position), 1.0),
             AuxiliaryLogits(self.channel_head(channel), 1.0),
         )
-        return DenseLogits(logits, (*sides, *self.side_logits(middle)))
+        return DenseLogits(logits, (*sides, *self.auxiliary_logits(middle)))
 
 
 class PositionAttention(nn.Module):
-    """Each pixel takes from the pixels that resemble it; starts as the identity."""
+    """Self-attention between pixels; initialised to the identity."""
 
     def __init__(self, channels: int, compared: int) -> None:
-        """Build the module; pixels are compared in `compared` channels."""
+        """Build the module; queries and keys have `compared` channels."""
         super().__init__()
         self.query = nn.Conv2d(channels, compared, 1)
         self.key = nn.Conv2d(channels, compared, 1)
@@ -89,7 +89,7 @@ class PositionAttention(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Each channel takes from the channels that differ from it; starts as the identity."""
+    """Attention between channels, which favours those that differ; initialised to the identity."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,11 +97,11 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) to (B, C, h, w)."""
-        # Sums over all pixels leave the range of float16.
+        # Sums over all pixels exceed the range of float16.
         with without_autocast(x.device):
             pixels = x.flatten(2).float()  # (B, C, h * w)
             likeness = pixels @ pixels.transpose(1, 2)  # (B, C, C)
-            # The authors' code: the largest product of a row minus each, so that unlike channels weigh most.
+            # As in the authors' code: the row's maximum minus each product, so unlike channels weigh most.
             weights = (likeness.amax(dim=-1, keepdim=True) - likeness).softmax(dim=-1)
             context = (weights @ pixels).view_as(x)
         return (x + self.gamma * context).to(x.dtype)
@@ -119,7 +119,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/junfu1115/DANet",
     licence="MIT",
-    good_for="Scenes where far regions of one class look alike; memory grows with the square of the pixels.",
+    good_for="Scenes with distant regions of one class; memory grows with the square of the pixel count.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},

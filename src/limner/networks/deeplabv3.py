@@ -1,13 +1,13 @@
-"""DeepLabV3: dilated convolutions at several rates see each pixel's near and far surroundings at once.
+"""DeepLabV3: parallel dilated convolutions capture context at several scales.
 
 Paper: Rethinking Atrous Convolution for Semantic Image Segmentation (Chen et al., 2017),
 https://arxiv.org/abs/1706.05587. Authors' code:
 https://github.com/tensorflow/models/tree/master/research/deeplab (Apache-2.0 licence).
 
-What differs by default, and why: the widths are mmsegmentation's (Apache-2.0), whose measured scores then
-apply: 512 channels and a 3x3 convolution that joins the branches. The paper's 256 channels, as torchvision
-and segmentation-models-pytorch have them, are a variant of `ENTRY`. The factors of `multi_grid` multiply the
-last stage's dilation as in the paper; mmsegmentation takes them as the dilations themselves.
+What differs by default, and why: the widths are mmsegmentation's (Apache-2.0), so its published scores apply:
+512 channels and a 3x3 convolution that fuses the branches. The paper's 256 channels, as in torchvision and
+segmentation-models-pytorch, are a variant of `ENTRY`. The factors of `multi_grid` multiply the last stage's
+dilation, as in the paper; mmsegmentation uses them as the dilations themselves.
 """
 
 from typing import Annotated, Literal
@@ -29,11 +29,12 @@ class DeepLabV3Options(ContextOptions):
     """Options of `DeepLabV3`."""
 
     atrous_rates: Annotated[tuple[Width, ...], Field(min_length=1)] | None = None
-    """Dilations of the context; null takes the paper's: 6, 12, 18 at stride 16, doubled at stride 8."""
+    """Dilations of the atrous branches; defaults to the paper's: 6, 12, 18 at stride 16, doubled at stride
+    8."""
     projection_kernel: Literal[1, 3] = 3
-    """Side of the kernel that joins the branches; 1 is the paper's."""
+    """Kernel size of the convolution that fuses the branches; 1 in the paper."""
     projection_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Part of that convolution's output that is dropped."""
+    """Dropout rate of the output of that convolution."""
     refines_context: bool = False
     """One more 3x3 convolution before the classifier."""
 
@@ -85,7 +86,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/tensorflow/models/tree/master/research/deeplab",
     licence="Apache-2.0",
-    good_for="Scenes with objects of very different sizes; DeepLabV3+ has finer borders.",
+    good_for="Scenes with objects of very different sizes; DeepLabV3+ has sharper boundaries.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},

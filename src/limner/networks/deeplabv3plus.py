@@ -1,11 +1,11 @@
-"""DeepLabV3+: dilated context at several rates, then a small decoder that restores the borders.
+"""DeepLabV3+: atrous pyramid pooling, then a small decoder that recovers object boundaries.
 
 Paper: Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation (Chen et al., ECCV
 2018), https://arxiv.org/abs/1802.02611. Authors' code: https://github.com/tensorflow/models/tree/master/research/deeplab
 (Apache-2.0 licence).
 
-What differs, and why: three published layouts of the head go by this name, with different numbers of
-parameters; `LAYOUTS` holds each, so that weights and scores can be compared with their own reference.
+What differs, and why: three published heads have this name, with different numbers of parameters; `LAYOUTS`
+has each of them, so weights and scores can be compared with their own reference.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width.
 """
@@ -33,16 +33,16 @@ class Layout:
     """A published head.
 
     Attributes:
-        separable: Depthwise separable convolutions in the atrous branches and the decoder.
-        act_between: Normalise and activate between the two steps of those.
-        projection_kernel: Side of the kernel that joins the atrous branches.
-        projection_dropout: Part of that convolution's output that is dropped.
-        refines_context: One more convolution before up-sampling.
-        decoder_convs: 3x3 convolutions of the decoder.
-        decoder_dropout: Part of the values dropped between those.
-        dropout: Part of the channels dropped before the classifier.
-        scales_with_backbone: Widths follow the backbone's; else they are the paper's 256 and 48.
-        align_corners: How the context is resized.
+        separable: Whether the atrous branches and the decoder use depthwise separable convolutions.
+        act_between: Whether those normalise and activate between their two steps.
+        projection_kernel: Kernel size of the convolution that fuses the atrous branches.
+        projection_dropout: Dropout rate after that convolution.
+        refines_context: Whether another convolution follows before upsampling.
+        decoder_convs: Number of 3x3 convolutions in the decoder.
+        decoder_dropout: Dropout rate between those.
+        dropout: Channel dropout rate before the classifier.
+        scales_with_backbone: Whether widths follow the backbone's; else they are the paper's 256 and 48.
+        align_corners: Whether the context is resized with aligned corners.
     """
 
     separable: bool
@@ -102,14 +102,15 @@ LAYOUTS: dict[LayoutName, Layout] = {
 
 
 class DeepLabV3PlusOptions(ContextOptions):
-    """Options of `DeepLabV3Plus`; what is not set of `channels` and `dropout` is the layout's."""
+    """Options of `DeepLabV3Plus`; `channels` and `dropout` default to the layout's."""
 
     layout: LayoutName = "mmsegmentation"
-    """Whose head."""
+    """Published head to follow."""
     atrous_rates: Annotated[tuple[Width, ...], Field(min_length=1)] | None = None
-    """Dilations of the context; null takes the paper's: 6, 12, 18 at stride 16, doubled at stride 8."""
+    """Dilations of the atrous branches; defaults to the paper's: 6, 12, 18 at stride 16, doubled at stride
+    8."""
     low_level_channels: Width | None = None
-    """Channels of the fine map that the decoder joins; null takes the layout's."""
+    """Channels of the projected low-level features in the decoder; defaults to the layout's."""
 
 
 class DeepLabV3Plus(ContextNetwork):
@@ -127,7 +128,7 @@ class DeepLabV3Plus(ContextNetwork):
         options = _with_defaults_of(layout, options)
         super().__init__(options, num_classes=num_classes, in_channels=in_channels, pretrained=pretrained)
         self.align_corners = layout.align_corners
-        # Some backbones begin at stride 4, others at 2.
+        # Some backbones start at stride 4, others at 2.
         self._low_level = self.backbone.strides.index(4)
         fine = self.backbone.channels[self._low_level]
         published = max(fine * 48 // 256, 1) if layout.scales_with_backbone else 48
@@ -143,7 +144,7 @@ class DeepLabV3Plus(ContextNetwork):
         fine = self.low_level(pyramid[self._low_level])
         context = resize(self.context(pyramid[-1]), fine.shape[2:], align_corners=self.align_corners)
         logits = self.head(self.decoder(torch.cat((context, fine), dim=1)))
-        return DenseLogits(logits, self.side_logits(pyramid[-2]))
+        return DenseLogits(logits, self.auxiliary_logits(pyramid[-2]))
 
 
 def _with_defaults_of(layout: Layout, options: DeepLabV3PlusOptions) -> DeepLabV3PlusOptions:
@@ -201,7 +202,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/tensorflow/models/tree/master/research/deeplab",
     licence="Apache-2.0",
-    good_for="Street scenes and photographs: wide context and fair borders.",
+    good_for="Street scenes and photographs: wide context and good boundaries.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},

@@ -1,12 +1,12 @@
-"""DenseASPP: dilated convolutions in a row, each of which sees what all before it made.
+"""DenseASPP: densely connected dilated convolutions, each of which reads the outputs of all before it.
 
 Paper: DenseASPP for Semantic Segmentation in Street Scenes (Yang et al., CVPR 2018),
 https://openaccess.thecvf.com/content_cvpr_2018/html/Yang_DenseASPP_for_Semantic_CVPR_2018_paper.html.
 Authors' code: https://github.com/DeepMotionAIResearch/DenseASPP (MIT licence).
 
-What differs, and why: the head's normalisations follow their batches by 0.1 instead of 0.0003, with which the
-running statistics of a short run would still be the first ones. Odd maps are halved without losing their last
-row.
+What differs, and why: the head's normalisations have a momentum of 0.1 instead of 0.0003, with which the
+running statistics of a short run would hardly leave their initial values. Odd maps are halved without losing
+their last row.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width.
 """
@@ -43,15 +43,15 @@ class DenseASPPOptions(Config):
     backbone: DenseNetName = "densenet121"
     """Which DenseNet."""
     output_stride: Literal[8, 16] = 8
-    """Stride of the backbone's last map; 16 is faster, and the map is enlarged to 8 before the head."""
+    """Stride of the backbone's last map; 16 is faster. The map is upsampled to stride 8 before the head."""
     atrous_rates: Annotated[tuple[Width, ...], Field(min_length=1)] = (3, 6, 12, 18, 24)
-    """Dilations of the branches, in their order."""
+    """Dilations of the branches, in order."""
     bottleneck_channels: Width | None = None
-    """Channels of each branch's first convolution; null takes the authors' for the backbone."""
+    """Channels of each branch's first convolution; defaults to the authors' for the backbone."""
     channels: Width | None = None
-    """Channels that each branch adds; null takes the authors' for the backbone."""
+    """Channels that each branch adds; defaults to the authors' for the backbone."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Part of the channels dropped behind each branch and before the classifier."""
+    """Channel dropout rate after each branch and before the classifier."""
 
 
 class DenseASPP(nn.Module):
@@ -101,9 +101,9 @@ class DenseASPP(nn.Module):
 
 
 def _branch(in_channels: int, bottleneck: int, added: int, *, rate: int, first: bool) -> nn.Sequential:
-    """Return a 1x1 and a dilated 3x3 convolution, each behind a normalisation but the very first."""
+    """Return a pre-normalised 1x1 and dilated 3x3 convolution; `first` omits the first normalisation."""
     start = nn.Sequential()
-    if not first:  # what the first sees is normalised and rectified already
+    if not first:  # the first branch's input is already normalised and activated
         start.extend((build_norm("batch", in_channels), nn.ReLU(inplace=True)))
     return start.extend(
         (
@@ -127,7 +127,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/DeepMotionAIResearch/DenseASPP",
     licence="MIT",
-    good_for="Street scenes, whose objects come in every size; few parameters, much memory in training.",
+    good_for="Street scenes with objects of all sizes; few parameters, but much memory in training.",
     variants={
         "densenet121": {},
         "densenet161": {"backbone": "densenet161"},

@@ -1,13 +1,13 @@
-"""EMANet: pixels are rebuilt from a few bases that expectation-maximisation finds in each image.
+"""EMANet: pixels are reconstructed from a few bases that expectation-maximisation finds in each image.
 
 Paper: Expectation-Maximization Attention Networks for Semantic Segmentation (Li et al., ICCV 2019),
-https://arxiv.org/abs/1907.13426. Authors' code: https://github.com/XiaLiPKU/EMANet (GPL-3.0 licence; none of
-it is here).
+https://arxiv.org/abs/1907.13426. Authors' code: https://github.com/XiaLiPKU/EMANet (GPL-3.0 licence; not
+used here).
 
-What differs, and why: the moving average of the bases is kept inside the network, so that any training loop
-gets it; it moves once per optimizer step, by the mean over all images of the step. By default the head joins
-its input and there is a side head, as in mmsegmentation (Apache-2.0), whose measured scores then apply;
-neither is the authors'.
+What differs, and why: the network itself maintains the moving average of the bases, so any training loop
+updates it: once per optimizer step, with the mean over all images of the step. By default the head
+concatenates its input and there is an auxiliary head, as in mmsegmentation (Apache-2.0), so its published
+scores apply; the authors have neither.
 
 Shape legend: B batch, C channels, h and w the map's height and width, N = h * w pixels, J bases.
 """
@@ -33,7 +33,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def _not_compiled(method: Method) -> Method:
-    """Keep a method out of compiled graphs: the mark of torch.compiler.disable, which is slow to import."""
+    """Exclude a method from compiled graphs, like torch.compiler.disable, which is slow to import."""
     method._torchdynamo_disable = True  # type: ignore[attr-defined]
     return method
 
@@ -42,15 +42,15 @@ class EMANetOptions(ContextOptions):
     """Options of `EMANet`."""
 
     bases: Width = 64
-    """How many bases describe an image."""
+    """Number of bases per image."""
     iterations: Width = 3
-    """Rounds of expectation and maximisation."""
+    """Number of EM iterations."""
     momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    """Share of the bases that an optimizer step keeps."""
+    """Momentum of the moving average of the bases, per optimizer step."""
     attention_channels: Width | None = None
-    """Channels of the pixels and the bases; null takes a quarter of the backbone's."""
+    """Channels of the pixels and the bases; defaults to a quarter of the backbone's."""
     joins_input: bool = True
-    """Join the result with the backbone's map by one more convolution; false is the authors'."""
+    """Fuse the result with the backbone's map by another convolution; false in the authors' code."""
 
 
 class EMANet(ContextNetwork):
@@ -78,12 +78,13 @@ class EMANet(ContextNetwork):
 
 @dataclass
 class _Step:
-    """What one optimizer step has seen so far.
+    """State of the current optimizer step.
 
     Attributes:
-        state: Version of the weights, and device, that tell one step from the next.
-        first_bases: (1, C, J), the average when the step began.
-        seen: (1, C + 1, J): the sum of the images' bases on all devices, and in the last row their number.
+        state: Version of the weights and device, which identify the step.
+        first_bases: (1, C, J), the average at the beginning of the step.
+        seen: (1, C + 1, J): the sum of the images' bases on all devices, and in the last row the number of
+            images.
     """
 
     state: tuple[int, torch.device]
@@ -92,33 +93,34 @@ class _Step:
 
 
 class EMAttention(nn.Module):
-    """Rebuild every pixel from the image's bases, and add that to the pixel."""
+    """Reconstruct every pixel from the image's bases and add the result to the pixel."""
 
     bases: torch.Tensor
 
     def __init__(self, channels: int, *, bases: int, iterations: int, momentum: float) -> None:
-        """Build the module with random bases of length one."""
+        """Build the module with random bases of unit length."""
         super().__init__()
         self.iterations = iterations
         self.momentum = momentum
         self.register_buffer("bases", F.normalize(torch.randn(1, channels, bases), dim=1))
-        # No gradient reaches this projection in the authors' code either: the rounds are not differentiated.
+        # As in the authors' code, no gradient reaches this projection: the EM iterations are not
+        # differentiated.
         self.project = nn.Conv2d(channels, channels, 1).requires_grad_(False)
         self.restore = ConvNormAct(channels, channels, 1, activation="none")
         self._step: _Step | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) to (B, C, h, w)."""
-        rebuilt = self.restore(self._rebuild(x))
+        rebuilt = self.restore(self._reconstruct(x))
         return F.relu(x + rebuilt, inplace=True)
 
     @torch.no_grad()
-    def _rebuild(self, x: torch.Tensor) -> torch.Tensor:
+    def _reconstruct(self, x: torch.Tensor) -> torch.Tensor:
         pixels = self.project(x).flatten(2)  # (B, C, N)
         first = self._begin_step() if self.training else self.bases
         bases = first.to(pixels.dtype).expand(len(x), -1, -1)  # (B, C, J)
         for _ in range(self.iterations):
-            # Section 3.3 of the paper: who belongs to which basis, then the weighted mean of each.
+            # Section 3.3 of the paper: responsibilities of the bases, then the weighted mean of each.
             belonging = (pixels.transpose(1, 2) @ bases).softmax(dim=2)  # (B, N, J)
             weights = F.normalize(belonging, p=1, dim=1).to(pixels.dtype)
             bases = F.normalize(pixels @ weights, dim=1).to(pixels.dtype)
@@ -129,10 +131,10 @@ class EMAttention(nn.Module):
 
     @_not_compiled
     def _begin_step(self) -> torch.Tensor:
-        """Return the bases as the step began, which it does where the weights changed since the last pass.
+        """Return the bases at the beginning of the step; a new step begins when the weights have changed.
 
-        Every optimizer changes them in place, which PyTorch counts; so several forward passes whose
-        gradients are accumulated are one step, whoever runs the loop.
+        Optimizers change weights in place, which increments their version. So several forward passes with
+        accumulated gradients count as one step in any training loop.
         """
         state = (self.restore.conv.weight._version, self.bases.device)
         if self._step is None or self._step.state != state:
@@ -142,11 +144,11 @@ class EMAttention(nn.Module):
 
     @_not_compiled
     def _move_average(self, bases: torch.Tensor) -> None:
-        """Put the average where the images of this step, seen so far on all devices, take it."""
+        """Update the average with the images of this step so far, on all devices."""
         step = self._step
         assert step is not None, "_begin_step comes first"
         count = bases.new_full((1, 1, bases.shape[2]), len(bases), dtype=torch.float32)
-        # The images' sum, and below it their number: one exchange between devices serves both.
+        # Sum and count in one tensor, so that one all-reduce is enough.
         seen = torch.cat((bases.float().sum(dim=0, keepdim=True), count), dim=1)  # (1, C + 1, J)
         if distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(seen)
@@ -167,7 +169,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/XiaLiPKU/EMANet",
     licence="GPL-3.0",
-    good_for="Objects and scenes at stride 8, with attention that costs hardly more than a convolution.",
+    good_for="Objects and scenes at stride 8, with attention that costs little more than a convolution.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},

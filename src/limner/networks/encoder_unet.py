@@ -1,11 +1,11 @@
-"""U-Net on any encoder: a classification network that goes down, a light U-Net decoder that comes up.
+"""U-Net with any encoder: a classification backbone and a light U-Net decoder.
 
-Paper: U-Net (Ronneberger et al., MICCAI 2015), https://arxiv.org/abs/1505.04597; the union with a pretrained
-encoder is TernausNet (Iglovikov and Shvets, 2018), https://arxiv.org/abs/1801.05746. The decoder has the
-layers of segmentation-models-pytorch's Unet (MIT licence): the two can be compared weight by weight.
+Paper: U-Net (Ronneberger et al., MICCAI 2015), https://arxiv.org/abs/1505.04597; with a pretrained encoder,
+TernausNet (Iglovikov and Shvets, 2018), https://arxiv.org/abs/1801.05746. The decoder has the
+layers of segmentation-models-pytorch's Unet (MIT licence), so the two can be compared weight by weight.
 
-What differs, and why: a decoder of fewer blocks gives scores at a coarser resolution, which is faster where
-fine borders do not matter.
+What differs, and why: a decoder with fewer blocks returns logits at a coarser resolution, which is faster
+where fine boundaries do not matter.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width.
 """
@@ -22,7 +22,7 @@ from limner.core.outputs import DenseLogits
 from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import initialize
-from limner.layers.repeated_convolution import convolve_repeated, pays_to_spread
+from limner.layers.repeated_convolution import convolve_repeated, is_faster_fused
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
 
@@ -33,16 +33,16 @@ class EncoderUNetOptions(Config):
     """Options of `EncoderUNet`."""
 
     backbone: str = "resnet34"
-    """Any of our ResNets or of timm's models."""
+    """Any of limner's ResNets or any timm model."""
     decoder_widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (256, 128, 64, 32, 16)
-    """Channels of each decoder block from the coarsest; each block doubles the resolution, and five reach
-    the input's on a backbone of stride 32."""
+    """Channels of each decoder block from the coarsest. Each block doubles the resolution; with a backbone of
+    stride 32, five blocks reach that of the input."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Part of the channels dropped before the classifier."""
+    """Channel dropout rate before the classifier."""
 
 
 class EncoderUNet(nn.Module):
-    """U-Net decoder on an encoder from the zoo, for images of any size."""
+    """U-Net decoder on a classification backbone, for images of any size."""
 
     def __init__(
         self,
@@ -75,14 +75,14 @@ class EncoderUNet(nn.Module):
         for block, stride in zip(self.decoder, self._strides, strict=True):
             skip = skips.get(stride)
             size = images.shape[2:] if skip is None else skip.shape[2:]
-            if skip is None and stride > 1:  # encoders that begin at stride 4 have no map at stride 2
+            if skip is None and stride > 1:  # encoders that start at stride 4 have no map at stride 2
                 size = torch.Size(-(-length // stride) for length in images.shape[2:])
             features = block(features, skip, size)
         return DenseLogits(self.head(features))
 
 
 class _UpBlock(nn.Module):
-    """Repeat each pixel to the finer resolution, join the skip connection, two 3x3 blocks."""
+    """Nearest-neighbour upsampling, concatenation of the skip connection, two 3x3 blocks."""
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -91,16 +91,16 @@ class _UpBlock(nn.Module):
 
     def forward(self, features: torch.Tensor, skip: torch.Tensor | None, size: torch.Size) -> torch.Tensor:
         """Map (B, C, h, w) and the skip connection of `size` to (B, width, *size)."""
-        if pays_to_spread(features) and size == (2 * features.shape[2], 2 * features.shape[3]):
-            out = self._first_in_one_step(features, skip)
+        if is_faster_fused(features) and size == (2 * features.shape[2], 2 * features.shape[3]):
+            out = self._fused_first_conv(features, skip)
         else:
             features = F.interpolate(features, size=size, mode="nearest")
             out = self.conv1(features if skip is None else torch.cat((features, skip), dim=1))
         result: torch.Tensor = self.conv2(out)
         return result
 
-    def _first_in_one_step(self, features: torch.Tensor, skip: torch.Tensor | None) -> torch.Tensor:
-        """Do what `conv1` does to the joined maps, without making the repeated or the joined one."""
+    def _fused_first_conv(self, features: torch.Tensor, skip: torch.Tensor | None) -> torch.Tensor:
+        """Apply `conv1` to the concatenated maps without materialising the upsampled or concatenated map."""
         weight = self.conv1.conv.weight
         channels = features.shape[1]
         summed = convolve_repeated(features, weight[:, :channels])
@@ -122,7 +122,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/qubvel-org/segmentation_models.pytorch",
     licence="MIT",
-    good_for="The first thing to try on 2D images: fast, fine borders, pretrained weights where they help.",
+    good_for="First choice for 2D images: fast, sharp boundaries, pretrained encoder.",
     variants={
         "resnet34": {},
         "resnet18": {"backbone": "resnet18"},

@@ -1,11 +1,11 @@
-"""ENet: narrow bottlenecks on a map that shrinks at once, for video on small devices.
+"""ENet: narrow bottlenecks on early downsampled maps, for video on small devices.
 
 Paper: ENet: A Deep Neural Network Architecture for Real-Time Semantic Segmentation (Paszke et al., 2016),
 https://arxiv.org/abs/1606.02147. The authors' code is for Torch7; the reference implementation in PyTorch is
-https://github.com/davidtvs/PyTorch-ENet (MIT licence), whose two generations of weights both fit (`LAYOUTS`).
+https://github.com/davidtvs/PyTorch-ENet (MIT licence), both of whose versions of weights load (`LAYOUTS`).
 
-What differs, and why: nothing for inputs whose sides 8 divides; for others each map is brought back to the
-size it had on the way down. Dropout acts on whole channels, as in the paper.
+What differs, and why: nothing for inputs whose sides are multiples of 8; for others each map is restored to
+the size it had in the encoder. Dropout acts on whole channels, as in the paper.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width, h and w a map's.
 """
@@ -20,27 +20,27 @@ from torch.nn import functional as F
 
 from limner.core.config import Config
 from limner.core.outputs import DenseLogits
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.norm import TolerantBatchNorm2d
 from limner.networks.entry import NetworkEntry
 
 Width = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
-# Table 1 of the paper: the dilations of stage 2, which stage 3 repeats; asymmetric is 5x1, then 1x5.
+# Table 1 of the paper: the dilations of stage 2, repeated in stage 3; asymmetric means 5x1, then 1x5.
 CONTEXT: tuple[int | Literal["asymmetric"], ...] = (1, 2, "asymmetric", 4, 1, 8, "asymmetric", 16)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What tells the published generations of weights apart.
+    """Differences between the published versions.
 
     Attributes:
-        decoder_slopes: PReLU in the decoder too; else ReLU, as the paper says.
-        slope_per_channel: The PReLU that closes a block has a slope for each channel, as the paper says.
-        pooling_kernel: Side of the windows that are pooled on the way down; those of side 3 overlap.
-        upsampling_kernel: Side of the transposed convolutions inside the decoder.
-        activates_expansion: An activation before the two paths of an up-sampling block are added.
+        decoder_slopes: Whether the decoder uses PReLU too; else ReLU, as in the paper.
+        slope_per_channel: Whether a block's last PReLU has a slope per channel, as in the paper.
+        pooling_kernel: Kernel size of the encoder's pooling; windows of size 3 overlap.
+        upsampling_kernel: Kernel size of the decoder's transposed convolutions.
+        activates_expansion: Whether an activation precedes the sum of an upsampling block's two paths.
     """
 
     decoder_slopes: bool
@@ -75,19 +75,19 @@ class ENetOptions(Config):
     """Options of `ENet`."""
 
     stem_filters: Width = 13
-    """Filters of the first convolution, whose output is joined with the pooled image."""
+    """Filters of the first convolution; its output is concatenated with the pooled image."""
     widths: tuple[Width, Width] = (64, 128)
     """Channels at strides 4 and 8; 4 or more."""
     repeats: Width = 2
-    """How often the eight blocks of stride 8 are run through."""
+    """Number of repetitions of the eight blocks at stride 8."""
     dropouts: tuple[Fraction, Fraction] = (0.01, 0.1)
-    """Part of the channels dropped at the end of each block: at stride 4, and after it."""
+    """Channel dropout rate at the end of each block: at stride 4, and at coarser strides."""
     layout: LayoutName = "2019"
-    """Which generation of the PyTorch implementation."""
+    """Version of the PyTorch implementation to follow."""
 
 
 class ENet(nn.Module):
-    """Large encoder, small decoder; pooling remembers where each maximum was, and unpooling puts it back."""
+    """Large encoder, small decoder; unpooling uses the indices of the maxima from pooling."""
 
     def __init__(self, options: ENetOptions, *, num_classes: int, in_channels: int = 3) -> None:
         super().__init__()
@@ -114,8 +114,9 @@ class ENet(nn.Module):
         self.stage5 = _Block(stem, dropout=strong, style=decoder)
         self.head = nn.ConvTranspose2d(stem, num_classes, 3, stride=2, padding=1, bias=False)
         initialize(self)
-        # A 3x3 kernel of stride 2 reaches a pixel 9 / 4 times; a sum of blocks has some 4 times the variance.
-        start_even(self.head.weight, inputs=4 * stem * 9 / 4)
+        # A 3x3 kernel of stride 2 reaches a pixel 9 / 4 times; a sum of blocks has about 4 times the
+        # variance.
+        init_classifier(self.head.weight, inputs=4 * stem * 9 / 4)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H, W)."""
@@ -131,7 +132,7 @@ class ENet(nn.Module):
 
 @dataclass(frozen=True)
 class _Style:
-    """Which rectifiers: with a learned slope or without, one slope for a block's output or one a channel."""
+    """Activations: ReLU or PReLU, with one slope per block output or one per channel."""
 
     slopes: bool
     per_channel: bool
@@ -161,7 +162,7 @@ class _Stem(nn.Module):
 
 
 class _Block(nn.Module):
-    """Narrow to a quarter of the channels, look around, widen again, add."""
+    """Bottleneck: project to a quarter of the channels, convolve, expand, add the shortcut."""
 
     def __init__(
         self,
@@ -190,7 +191,7 @@ class _Block(nn.Module):
 
 
 class _DownBlock(nn.Module):
-    """Half the resolution: a pooled path, padded with empty channels, and a convolved one."""
+    """Downsampling bottleneck: a pooled path, padded with zero channels, and a convolutional one."""
 
     def __init__(
         self, in_channels: int, out_channels: int, *, dropout: float, style: _Style, layout: Layout
@@ -208,7 +209,7 @@ class _DownBlock(nn.Module):
         self.act = style.closing(out_channels)
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map (B, C, h, w) to (B, D, h / 2, w / 2) and the places of the maxima (B, C, h / 2, w / 2)."""
+        """Map (B, C, h, w) to (B, D, h / 2, w / 2) and the indices of the maxima (B, C, h / 2, w / 2)."""
         kernel = self.pooling_kernel
         branch = self.branch(features)
         height, width = branch.shape[2:]
@@ -220,7 +221,7 @@ class _DownBlock(nn.Module):
 
 
 class _UpBlock(nn.Module):
-    """Twice the resolution: an unpooled path and a path of transposed convolution."""
+    """Upsampling bottleneck: an unpooled path and one with a transposed convolution."""
 
     def __init__(
         self, in_channels: int, out_channels: int, *, dropout: float, style: _Style, layout: Layout
@@ -240,7 +241,7 @@ class _UpBlock(nn.Module):
         self.act = style.closing(out_channels)
 
     def forward(self, features: torch.Tensor, places: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        """Map (B, C, h, w) to (B, D, *size), the maxima back in their `places`."""
+        """Map (B, C, h, w) to (B, D, *size), unpooling the maxima to `places`."""
         main = F.max_unpool2d(self.main(features), places, [2, 2], output_size=size)
         branch = self.widen(self.up(self.narrow(features), output_size=size))
         out: torch.Tensor = self.act(branch + main)
@@ -248,7 +249,7 @@ class _UpBlock(nn.Module):
 
 
 def _narrow(channels: int) -> int:
-    return max(channels // 4, 1)  # projection ratio of the paper
+    return max(channels // 4, 1)  # the paper's projection ratio
 
 
 def _conv(
@@ -280,5 +281,5 @@ ENTRY = NetworkEntry(
     output=DenseLogits,
     code="https://github.com/davidtvs/PyTorch-ENet",
     licence="MIT",
-    good_for="Video on small devices: a third of a million weights, scores at full resolution.",
+    good_for="Video on small devices: 0.35 million parameters, logits at full resolution.",
 )

@@ -10,7 +10,7 @@ from limner.core.config import Config
 from limner.core.outputs import OutputKind
 
 Family = Literal["encoder-decoder", "context", "real time", "medical", "transformer"]
-"""What a network is built around: skip connections, a wide view, speed, side supervision, or attention."""
+"""Main idea of a network: skip connections, wide context, speed, deep supervision, or attention."""
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,19 @@ class NetworkEntry:
     """One architecture.
 
     Attributes:
-        build: Called with the network's `options` and the keywords ``num_classes`` and ``in_channels``,
-            with ``spatial_dims`` where it can be built in 3D and ``pretrained`` where it has an encoder;
-            returns the module.
+        build: Constructor, called with the network's `options` and the keywords ``num_classes`` and
+            ``in_channels``, with ``spatial_dims`` where it can be built in 3D and ``pretrained`` where it has
+            an encoder; returns the module.
         options: The settings class of the network's own options.
-        title: The name as the paper writes it.
+        title: Name as in the paper.
         paper: Title of the paper.
         year: Year of the paper.
-        family: Its kind.
-        url: Where the paper is.
-        output: The output kind it emits.
-        loss: Options of the loss of sets of segments, where the paper's are not the usual ones.
-        spatial_dims: The dimensions it can be built in.
-        pretrained: Whether it stands on an encoder that has published weights.
+        family: Its family.
+        url: URL of the paper.
+        output: Output kind that it returns.
+        loss: Options of the segment set loss, where the paper's differ from the defaults.
+        spatial_dims: Supported numbers of spatial dimensions.
+        pretrained: Whether it has an encoder with pretrained weights.
         code: The authors' code, or the reference implementation, or an empty string.
         licence: Licence of that code.
         good_for: One sentence: when to choose it.

@@ -1,11 +1,11 @@
-"""ESPNet: each pixel looks at five distances through one narrow map, for small devices.
+"""ESPNet: spatial pyramids of five dilated convolutions on a narrow map, for small devices.
 
 Paper: ESPNet: Efficient Spatial Pyramid of Dilated Convolutions for Semantic Segmentation (Mehta et al., ECCV
 2018), https://arxiv.org/abs/1803.06815. Authors' code: https://github.com/sacmehta/ESPNet (MIT licence).
 
-What differs, and why: nothing for inputs whose sides 8 divides; for others the up-sampled maps are cut to the
-size they had on the way down. The decoder is as wide as there are classes, and with fewer than five of them
-uses as many dilations as classes, the nearest first. `decoder=False` is the paper's ESPNet-C.
+What differs, and why: nothing for inputs whose sides are multiples of 8; for others the upsampled maps are
+cropped to the encoder's sizes. The decoder has one channel per class, and with fewer than five classes
+uses as many dilations as classes, the smallest first. `decoder=False` is the paper's ESPNet-C.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width, h and w a map's.
 """
@@ -18,7 +18,7 @@ from torch import nn
 
 from limner.core.config import Config
 from limner.core.outputs import DenseLogits
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.norm import TolerantBatchNorm2d
 from limner.layers.resize import cut
 from limner.networks.entry import NetworkEntry
@@ -26,7 +26,7 @@ from limner.networks.entry import NetworkEntry
 Width = Annotated[int, Field(gt=0)]
 
 DILATIONS = (1, 2, 4, 8, 16)
-EPSILON = 1e-3  # of every normalisation in the authors' code
+EPSILON = 1e-3  # of all normalisations, as in the authors' code
 
 
 Count = Annotated[int, Field(ge=0)]
@@ -40,13 +40,13 @@ class ESPNetOptions(Config):
     widths: tuple[Width, Width] = (64, 128)
     """Channels at strides 4 and 8."""
     blocks: tuple[Count, Count] = (2, 8)
-    """Blocks that keep the resolution at strides 4 and 8: the paper's alpha 2 and alpha 3."""
+    """Number of blocks at strides 4 and 8: alpha 2 and alpha 3 in the paper."""
     decoder: bool = True
-    """Restore the input's resolution; without it the network is ESPNet-C, whose scores have stride 8."""
+    """Restore the input's resolution; without it the network is ESPNet-C, whose logits have stride 8."""
 
 
 class ESPNet(nn.Module):
-    """Encoder of spatial pyramids that sees the image at each stride, decoder as wide as the classes."""
+    """Encoder of spatial pyramids with the downsampled image at each stride; decoder of class scores."""
 
     def __init__(self, options: ESPNetOptions, *, num_classes: int, in_channels: int = 3) -> None:
         super().__init__()
@@ -72,9 +72,9 @@ class ESPNet(nn.Module):
         )
         initialize(self)
         if self.decoder is None:
-            start_even(self.classifier.weight, inputs=2 * coarse)
+            init_classifier(self.classifier.weight, inputs=2 * coarse)
         else:
-            start_even(self.decoder.classifier.weight, inputs=num_classes)  # each pixel is reached once
+            init_classifier(self.decoder.classifier.weight, inputs=num_classes)  # one input per pixel
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H, W), or (B, K, H / 8, W / 8)."""
@@ -91,10 +91,10 @@ class ESPNet(nn.Module):
 
 
 class _PyramidBlock(nn.Module):
-    """Reduce, convolve at five dilations side by side, merge: the paper's ESP module.
+    """ESP module: reduce, convolve at five dilations in parallel, merge.
 
-    The outputs of the dilations above one are summed from the nearest to the farthest, which removes the
-    grid that dilated convolutions leave.
+    The outputs of dilations above one are summed from the smallest to the largest, which removes the
+    gridding artefacts of dilated convolutions.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class _PyramidBlock(nn.Module):
         super().__init__()
         dilations = DILATIONS[:out_channels]
         width = out_channels // len(dilations)
-        nearest = out_channels - (len(dilations) - 1) * width  # the nearest takes what the division leaves
+        nearest = out_channels - (len(dilations) - 1) * width  # dilation 1 gets the remainder
         side = 1 if stride == 1 else 3
         self.reduce = nn.Conv2d(in_channels, width, side, stride=stride, padding=side // 2, bias=False)
         self.branches = nn.ModuleList(
@@ -127,7 +127,7 @@ class _PyramidBlock(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """Up-sample the scores three times; join the finer maps, brought to one channel a class."""
+    """Upsample the scores three times; merge the finer maps, projected to one channel per class."""
 
     def __init__(self, finer: tuple[int, int], num_classes: int) -> None:
         super().__init__()
@@ -173,7 +173,7 @@ ENTRY = NetworkEntry(
     output=DenseLogits,
     code="https://github.com/sacmehta/ESPNet",
     licence="MIT",
-    good_for="Small devices: as few weights as ENet, and more context; faster still as ESPNet-C.",
+    good_for="Small devices: as few parameters as ENet and more context; even faster as ESPNet-C.",
     variants={
         "": {},
         "shallow": {"blocks": (2, 3)},

@@ -1,12 +1,12 @@
-"""FCN: the plain one, a dilated ResNet whose features are scored by two convolutions.
+"""FCN: a dilated ResNet and two convolutions before the classifier.
 
 Paper: Fully Convolutional Networks for Semantic Segmentation (Long et al., CVPR 2015),
 https://arxiv.org/abs/1411.4038. Authors' code: https://github.com/shelhamer/fcn.berkeleyvision.org
 (BSD-2-Clause licence; Caffe).
 
-What differs, and why: the authors score VGG-16 and up-sample by learned deconvolutions; everyone who compares
-with FCN today means a dilated ResNet, and so does this file: by default mmsegmentation's (Apache-2.0), which
-joins the result with its input, and torchvision's as a variant.
+What differs, and why: the authors use VGG-16 and upsample with learned deconvolutions. Today FCN usually
+means a dilated ResNet, and so it does here: by default mmsegmentation's (Apache-2.0), which concatenates the
+result with its input, and torchvision's as a variant.
 """
 
 from typing import Annotated
@@ -26,9 +26,9 @@ class FCNOptions(ContextOptions):
     """Options of `FCN`."""
 
     num_convs: Annotated[int, Field(gt=0)] = 2
-    """3x3 convolutions before the classifier."""
+    """Number of 3x3 convolutions before the classifier."""
     joins_input: bool = True
-    """Join their result with the backbone's map by one more convolution."""
+    """Concatenate their result with the backbone's map and add another convolution."""
 
 
 class FCN(ContextNetwork):
@@ -65,7 +65,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/shelhamer/fcn.berkeleyvision.org",
     licence="BSD-2-Clause",
-    good_for="A baseline to compare with; every other network here should beat it.",
+    good_for="A baseline; every other network here should beat it.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},

@@ -1,11 +1,11 @@
-"""GCN: kernels almost as large as the map, made cheap by cutting them into a row and a column.
+"""GCN: kernels almost as large as the map, made cheap by separating them into rows and columns.
 
 Paper: Large Kernel Matters: Improve Semantic Segmentation by Global Convolutional Network (Peng et al., CVPR
-2017), https://arxiv.org/abs/1703.02719. There is no authors' code; the layers are those of
+2017), https://arxiv.org/abs/1703.02719. The authors published no code; the layers are those of
 https://github.com/ZijunDeng/pytorch-semantic-segmentation (MIT licence) with the paper's kernel of 15.
 
-What differs, and why: maps are up-sampled by interpolation as in that code, where the paper learns a
-deconvolution. The scores are resized by `align_corners=False`, so that inputs need not measure 32k + 1.
+What differs, and why: maps are upsampled by interpolation as in that code, where the paper learns a
+deconvolution. The logits are resized with `align_corners=False`, so input sides need not be 32k + 1.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width.
 """
@@ -15,7 +15,7 @@ from torch import nn
 
 from limner.core.config import Config
 from limner.core.outputs import DenseLogits
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.resize import resize
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
@@ -26,13 +26,14 @@ class GCNOptions(Config):
     """Options of `GCN`."""
 
     backbone: str = "resnet50"
-    """Any of our ResNets, or a timm model that gives maps at several strides; the paper has resnet152."""
+    """Any of limner's ResNets, or a timm model with feature maps at several strides; resnet152 in the
+    paper."""
     kernel_size: OddSide = 15
-    """Side of the large kernels; 15 is the paper's best."""
+    """Size of the large kernels; 15 is the best in the paper."""
 
 
 class GCN(nn.Module):
-    """Backbone, large kernels on each map, and refinement at each step up to the input's resolution."""
+    """Backbone, large kernels on each map, and boundary refinement at each upsampling step."""
 
     def __init__(
         self,
@@ -48,16 +49,16 @@ class GCN(nn.Module):
         widths = self.backbone.channels[self._first :]
         self.kernels = nn.ModuleList(LargeKernel(w, num_classes, options.kernel_size) for w in widths)
         self.refinements = nn.ModuleList(BoundaryRefinement(num_classes) for _ in widths)
-        # One for each level that is added to, then at half and at full resolution.
+        # One for each level that another is added to, then at half and full resolution.
         self.joint_refinements = nn.ModuleList(
             BoundaryRefinement(num_classes) for _ in range(len(widths) + 1)
         )
         initialize(self.kernels, self.refinements, self.joint_refinements)
         for module in self.modules():
             if isinstance(module, LargeKernel):
-                module.start_even(len(widths))
+                module.init_as_classifier(len(widths))
             elif isinstance(module, BoundaryRefinement):
-                module.start_as_identity()
+                module.init_as_identity()
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H, W)."""
@@ -76,7 +77,7 @@ class GCN(nn.Module):
 
 
 class LargeKernel(nn.Module):
-    """A k x k kernel as the sum of k x 1 then 1 x k, and 1 x k then k x 1; nothing bends in between."""
+    """A k x k kernel as the sum of k x 1 then 1 x k, and 1 x k then k x 1, without activations."""
 
     def __init__(self, in_channels: int, channels: int, side: int) -> None:
         super().__init__()
@@ -92,11 +93,11 @@ class LargeKernel(nn.Module):
             nn.Conv2d(channels, channels, second, padding=(second[0] // 2, second[1] // 2)),
         )
 
-    def start_even(self, levels: int) -> None:
-        """Draw the last weights as a classifier's, since the sums of so many levels are scores already."""
+    def init_as_classifier(self, levels: int) -> None:
+        """Initialise the last weights as a classifier's, since sums over levels are already class scores."""
         for path in (self.column_first, self.row_first):
             weight = path.get_parameter("1.weight")
-            start_even(weight, inputs=2 * levels * weight[0].numel())
+            init_classifier(weight, inputs=2 * levels * weight[0].numel())
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) to (B, channels, h, w)."""
@@ -105,7 +106,7 @@ class LargeKernel(nn.Module):
 
 
 class BoundaryRefinement(nn.Sequential):
-    """Scores plus what two 3x3 convolutions make of them."""
+    """Residual block of two 3x3 convolutions on the scores."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(
@@ -114,8 +115,8 @@ class BoundaryRefinement(nn.Sequential):
             nn.Conv2d(channels, channels, 3, padding=1),
         )
 
-    def start_as_identity(self) -> None:
-        """Refine nothing at first: seven of these in a row would multiply the scores otherwise."""
+    def init_as_identity(self) -> None:
+        """Initialise to the identity: otherwise seven blocks in a row would amplify the scores."""
         nn.init.zeros_(self.get_parameter("2.weight"))
 
     def forward(self, scores: torch.Tensor) -> torch.Tensor:
@@ -137,7 +138,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/ZijunDeng/pytorch-semantic-segmentation",
     licence="MIT",
-    good_for="Large objects on a lean network; scores at full resolution.",
+    good_for="Large objects with a small network; logits at full resolution.",
     variants={
         "resnet50": {},
         "resnet18": {"backbone": "resnet18"},

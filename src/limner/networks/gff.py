@@ -1,12 +1,12 @@
-"""GFF: gates decide at each pixel what every level of the backbone gives to every other.
+"""GFF: gated fusion of all backbone levels, decided at each pixel.
 
 Paper: Gated Fully Fusion for Semantic Segmentation (Li et al., AAAI 2020), https://arxiv.org/abs/1904.01803.
-Authors' code: https://github.com/lxtGH/DecoupleSegNets (MIT licence), which has the layers on another
-backbone only.
+Authors' code: https://github.com/lxtGH/DecoupleSegNets (MIT licence), which has the layers only on another
+backbone.
 
 What differs, and why: all levels are fused at once, as in the paper's equation 4; the released code
-overwrites each level before it fuses the next. The paper's ResNet form has no released code, so that its
-number of parameters has no reference: widths here are the paper's 256.
+overwrites each level before it fuses the next. The paper's ResNet version has no released code, so there is
+no reference for its number of parameters; widths here are the paper's 256.
 
 Shape legend: B batch, C channels, D channels of the head, K classes, H and W the input's height and width.
 """
@@ -50,7 +50,7 @@ class GFF(ContextNetwork):
         )
         self.reductions = nn.ModuleList(ConvNormAct(width, self.channels, 1) for width in widths)
         self.gates = nn.ModuleList(nn.Conv2d(width, self.channels, 1) for width in widths)
-        # The coarsest level sees the pyramid and itself, each finer one also what the coarser ones became.
+        # The coarsest level reads the pyramid and itself, each finer one also the outputs of coarser ones.
         self.dense = nn.ModuleList(
             ConvNormAct((2 + index) * self.channels, self.channels) for index in range(len(widths))
         )
@@ -61,15 +61,15 @@ class GFF(ContextNetwork):
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 4, W / 4)."""
         maps = self.backbone(images)[self._first :]
         size = maps[0].shape[2:]
-        seen = [resize(self.pyramid(maps[-1]), size)]
+        levels = [resize(self.pyramid(maps[-1]), size)]
         fused = self._fuse(maps)
         for level, dense in zip(reversed(fused), self.dense, strict=True):
-            seen.append(dense(torch.cat((*seen, resize(level, size)), dim=1)))
-        logits = self.head(self.context(torch.cat(seen, dim=1)))
-        return DenseLogits(logits, self.side_logits(maps[-2]))
+            levels.append(dense(torch.cat((*levels, resize(level, size)), dim=1)))
+        logits = self.head(self.context(torch.cat(levels, dim=1)))
+        return DenseLogits(logits, self.auxiliary_logits(maps[-2]))
 
     def _fuse(self, maps: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-        """Let each level keep what it is sure of and take the rest from the others; sizes stay."""
+        """Let each level keep its gated part and take the rest from the other levels; sizes do not change."""
         gates = [gate(features).sigmoid() for gate, features in zip(self.gates, maps, strict=True)]
         reduced = [reduce(features) for reduce, features in zip(self.reductions, maps, strict=True)]
         sent = [gate * level for gate, level in zip(gates, reduced, strict=True)]
@@ -93,10 +93,10 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/lxtGH/DecoupleSegNets",
     licence="MIT",
-    good_for="Street scenes with thin objects: fine scores at stride 4 that know the whole image.",
-    remark="The authors' released network, of 141,103,808 parameters, is another one: WideResNet38 and "
+    good_for="Street scenes with thin objects: fine logits at stride 4 with context from the whole image.",
+    remark="The authors' released network, with 141,103,808 parameters, is a different one: WideResNet38 and "
     "DeepLabV3+'s atrous pyramid in front, three levels instead of four, and dilated bottlenecks in the "
-    "dense pyramid; ours is the paper's, which has no released code to count.",
+    "dense pyramid; this one is the paper's, which has no released code.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},

@@ -1,12 +1,12 @@
-"""Inf-Net: PraNet with a branch that learns fine structure early and guides the later corrections.
+"""Inf-Net: PraNet with an edge branch on fine features that guides reverse attention.
 
 Paper: Inf-Net: Automatic COVID-19 Lung Infection Segmentation from CT Images (Fan et al., TMI 2020),
 https://arxiv.org/abs/2004.14133. Authors' code: https://github.com/DengPingFan/Inf-Net (MIT licence).
 
-What differs, and why: the authors train the guiding branch on the borders of the labels, which no task here
-has as a target; it is trained on the labels themselves, at its own resolution. Any number of classes, the
-first being background. Maps are brought to the size of the map they join, which differs from the authors'
-fixed factors only where 32 does not divide the input's sides. VGG16 pools by maxima, theirs by means.
+What differs, and why: the authors supervise the edge branch with label boundaries, which no task here has as
+a target; here it is supervised with the labels, at its own resolution. Any number of classes, the first being
+background. Maps are resized to the map they are merged with, which differs from the authors' fixed factors
+only for inputs whose sides are not multiples of 32. VGG16 uses max pooling, theirs average pooling.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width, s the finest stride.
 """
@@ -20,10 +20,10 @@ from torch import nn
 from limner.core.config import Config
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
 from limner.layers.convolution import ConvNormAct
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.partial_decoder import PartialDecoder
 from limner.layers.receptive_field import ReceptiveFieldBlock
-from limner.layers.reverse_attention import start_small
+from limner.layers.reverse_attention import init_small_scale
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
 from limner.networks.pranet import reverse_attention_branches
@@ -35,21 +35,21 @@ class InfNetOptions(Config):
     """Options of `InfNet`."""
 
     backbone: str = "res2net50d"
-    """Any of our ResNets, or a timm model with maps at the finest stride and the three next coarser ones."""
+    """Any of limner's ResNets, or a timm model with maps at the finest stride and the next three."""
     finest_stride: Literal[2, 4] = 4
-    """Stride of the guiding branch; the scores' is twice that. The authors use 2 with VGG16."""
+    """Stride of the edge branch; that of the logits is twice as large. The authors use 2 with VGG16."""
     channels: Width = 32
     """Channels of each map of the partial decoder."""
     branch_widths: tuple[Width, Width, Width] = (64, 64, 256)
-    """Channels of the reverse attention from the finest to the coarsest."""
+    """Channels of the reverse attention branches, finest to coarsest."""
     guide_channels: Width = 64
-    """Channels of the guiding branch."""
+    """Channels of the edge branch."""
     auxiliary: bool = True
-    """Train the three coarser maps and the guiding branch's scores too."""
+    """Supervise the three coarser maps and the edge branch too."""
 
 
 class InfNet(nn.Module):
-    """Backbone, guiding branch, partial decoder, guided reverse attention."""
+    """Backbone, edge branch, partial decoder, guided reverse attention."""
 
     def __init__(
         self,
@@ -77,10 +77,10 @@ class InfNet(nn.Module):
         )
         self.guide_head = ConvNormAct(guide, num_classes, activation="none") if options.auxiliary else None
         initialize(self.fields, self.decoder, self.branches, self.guide, self.guide_head)
-        # Its input, which nothing rectifies, has twice the variance of a rectified map.
-        start_even(self.decoder.head.conv.weight, inputs=2 * 3 * options.channels)
+        # Its input has no ReLU before it, so it has twice the variance of one after ReLU.
+        init_classifier(self.decoder.head.conv.weight, inputs=2 * 3 * options.channels)
         if self.guide_head is not None:
-            start_small(self.guide_head.norm)
+            init_small_scale(self.guide_head.norm)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 2s, W / 2s)."""
@@ -109,9 +109,9 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/DengPingFan/Inf-Net",
     licence="MIT",
-    good_for="One kind of thing with weak borders, such as infected regions in CT slices.",
-    remark="The authors' count has 2,049,000 more on Res2Net, the backbone's classifier, and 12,979,200 more "
-    "on VGG16, a second copy of its last blocks; nothing uses them.",
+    good_for="One class with weak boundaries, such as infected regions in CT slices.",
+    remark="The authors' count is 2,049,000 higher on Res2Net, the backbone's classifier, and 12,979,200 on "
+    "VGG16, a second copy of its last blocks; both are unused.",
     variants={
         "res2net50d": {},
         "resnet50": {"backbone": "resnet50"},

@@ -1,12 +1,12 @@
-"""Mask2Former: queries, each of which looks only where its own mask was a layer ago, become segments.
+"""Mask2Former: queries with masked attention, each limited to its own predicted mask, become segments.
 
 Paper: Masked-attention Mask Transformer for Universal Image Segmentation (Cheng et al., CVPR 2022),
 https://arxiv.org/abs/2112.01527. Authors' code: https://github.com/facebookresearch/Mask2Former (MIT licence;
 its deformable attention is Apache-2.0).
 
-What differs, and why: nothing in the numbers. The masks of all queries are never made: the areas that a
-layer's queries look at come from mask features scaled to the level first, which is the same since resizing
-and the product over channels commute; and the outputs keep the two factors (see `QueryMasks`).
+What differs, and why: the result is the same. The masks of all queries are never materialised: attention
+masks come from mask features that are resized to the level first, which is equivalent because resizing and
+the product over channels commute, and the outputs keep the two factors (see `QueryMasks`).
 
 Shape legend: B batch, C channels, Q queries, K classes, L levels, M pixels of all levels, H and W the input's
 height and width, h and w those of a level.
@@ -23,7 +23,7 @@ from limner.core.errors import ConfigError
 from limner.core.outputs import QueryMasks
 from limner.layers.convolution import ConvNormAct
 from limner.layers.deformable_attention import DeformableAttention
-from limner.layers.initialization import fill_evenly
+from limner.layers.initialization import init_uniform
 from limner.layers.query_layer import FeedForward, QueryLayer
 from limner.layers.resize import resize
 from limner.layers.segment_head import SegmentHead
@@ -34,10 +34,10 @@ from limner.networks.option_types import Width
 from limner.networks.pyramid_network import PyramidNetwork, PyramidOptions, check_heads
 
 LEVELS = 3
-"""Strides 8, 16 and 32, which both decoders look at."""
+"""Strides 8, 16 and 32, which both decoders read."""
 
 GROUPS = 32
-"""Of every group normalisation."""
+"""Number of groups in each GroupNorm."""
 
 
 class Mask2FormerOptions(PyramidOptions):
@@ -46,19 +46,19 @@ class Mask2FormerOptions(PyramidOptions):
     channels: Annotated[int, Field(gt=0, multiple_of=4)] = 256
     """Channels of both decoders and of the masks."""
     num_queries: Width = 100
-    """Segments that are predicted, most of them empty; more than there ever are in one image."""
+    """Number of predicted segments, most of them empty; must exceed the number of segments in any image."""
     heads: Width = 8
-    """Heads of every attention."""
+    """Number of heads of all attention layers."""
     points: Width = 4
-    """Points that a pixel looks at, for each level and head."""
+    """Sampling points of deformable attention, per level and head."""
     pixel_layers: Annotated[int, Field(ge=0)] = 6
-    """Layers in which pixels look at each other."""
+    """Number of deformable attention layers in the pixel decoder."""
     pixel_feedforward: Width = 1024
-    """Channels inside those layers' perceptrons."""
+    """Hidden channels of those layers' MLPs."""
     decoder_layers: Width = 9
-    """Layers in which queries look at pixels, in turn at strides 32, 16 and 8."""
+    """Number of query decoder layers, which attend to strides 32, 16 and 8 in turn."""
     decoder_feedforward: Width = 2048
-    """Channels inside those layers' perceptrons."""
+    """Hidden channels of those layers' MLPs."""
 
 
 class Mask2Former(PyramidNetwork):
@@ -75,7 +75,8 @@ class Mask2Former(PyramidNetwork):
         """Build the network.
 
         Raises:
-            ConfigError: The backbone lacks one of the four strides, or the heads cannot share the channels.
+            ConfigError: The backbone lacks one of the four strides, or the channels are not divisible by the
+                heads.
         """
         super().__init__(options, in_channels=in_channels, pretrained=pretrained)
         _check(self.strides, options)
@@ -83,25 +84,25 @@ class Mask2Former(PyramidNetwork):
         self.query_decoder = QueryDecoder(options, num_classes=num_classes)
 
     def forward(self, images: Tensor) -> QueryMasks:
-        """Find segments: (B, C, H, W) float -> their classes, and masks at (H / 4, W / 4)."""
+        """Predict segments: (B, C, H, W) float -> class logits, and masks at (H / 4, W / 4)."""
         levels, features = self.pixel_decoder(self.maps(images))
         outputs: QueryMasks = self.query_decoder(levels, features)
         return outputs
 
 
 def _check(strides: Sequence[int], options: Mask2FormerOptions) -> None:
-    """Refuse a backbone whose strides are not the four, and heads that cannot share the channels."""
+    """Check that the backbone has the four strides and the channels are divisible by the heads."""
     check_heads("mask2former", options.heads, options.channels)
     if tuple(strides) != (4, 8, 16, 32):
         found = ", ".join(str(stride) for stride in strides)
         raise ConfigError(
             f"mask2former needs a backbone with maps at strides 4, 8, 16 and 32; {options.backbone} has "
-            f"{found}. Take resnet50, swin_tiny_patch4_window7_224 or another pyramid."
+            f"{found}. Use resnet50, swin_tiny_patch4_window7_224 or another pyramid."
         )
 
 
 class PixelDecoder(nn.Module):
-    """Lets the pixels of three levels look at each other, and adds them to the finest map."""
+    """Pixel decoder: deformable attention over three levels, whose result is added to the finest map."""
 
     def __init__(self, widths: Sequence[int], options: Mask2FormerOptions) -> None:
         super().__init__()
@@ -121,13 +122,13 @@ class PixelDecoder(nn.Module):
             if isinstance(convolution, nn.Conv2d) and convolution.bias is not None:
                 nn.init.xavier_uniform_(convolution.weight)
                 nn.init.zeros_(convolution.bias)
-        fill_evenly(self.lateral, self.smoothing, self.mask_features)
+        init_uniform(self.lateral, self.smoothing, self.mask_features)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Decode.
+        """Decode the backbone's maps.
 
         Args:
-            maps: The backbone's, at strides 4, 8, 16, 32.
+            maps: Feature maps at strides 4, 8, 16, 32.
 
         Returns:
             Maps (B, C, h, w) at strides 32, 16, 8, and the mask features (B, C, H / 4, W / 4).
@@ -155,7 +156,7 @@ class PixelDecoder(nn.Module):
 
 
 class PixelLayer(nn.Module):
-    """Deformable attention among the pixels of all levels, then a perceptron."""
+    """Deformable self-attention over the pixels of all levels, then an MLP."""
 
     def __init__(self, options: Mask2FormerOptions) -> None:
         super().__init__()
@@ -170,13 +171,13 @@ class PixelLayer(nn.Module):
         self, pixels: Tensor, position: Tensor, references: Tensor, sizes: Sequence[tuple[int, int]]
     ) -> Tensor:
         """Map pixels (B, M, C) with their positions (M, C) to (B, M, C)."""
-        seen = self.self_attn(pixels + position, pixels, references, sizes)
-        result: Tensor = self.feedforward(self.norm1(pixels + seen))
+        attended = self.self_attn(pixels + position, pixels, references, sizes)
+        result: Tensor = self.feedforward(self.norm1(pixels + attended))
         return result
 
 
 class QueryDecoder(nn.Module):
-    """Lets learned queries look at one level after the other, each within its own mask."""
+    """Query decoder with masked cross-attention to one level after the other."""
 
     def __init__(self, options: Mask2FormerOptions, *, num_classes: int) -> None:
         super().__init__()
@@ -192,14 +193,14 @@ class QueryDecoder(nn.Module):
         self.head = SegmentHead(channels, num_classes)
 
     def forward(self, levels: Sequence[Tensor], features: Tensor) -> QueryMasks:
-        """Decode.
+        """Decode the queries.
 
         Args:
             levels: Maps (B, C, h, w), coarsest first.
-            features: (B, C, H / 4, W / 4), whose products with a query's embedding are its mask.
+            features: (B, C, H / 4, W / 4), whose product with a query's embedding is its mask.
 
         Returns:
-            The last layer's segments; in training those of the first queries and of the other layers too.
+            The last layer's segments; in training also those of the initial queries and the other layers.
         """
         values = [
             level.flatten(2).transpose(1, 2) + embed
@@ -217,15 +218,15 @@ class QueryDecoder(nn.Module):
             predicted = self.head(normed, features)
             earlier += [predicted] if self.training else []
             level = index % len(levels)
-            seen = areas_in_sight(predicted.embeddings.detach(), scaled[level])
-            queries = layer(queries, self.query_embed, keys[level], values[level], seen)
+            mask = attention_mask(predicted.embeddings.detach(), scaled[level])
+            queries = layer(queries, self.query_embed, keys[level], values[level], mask)
             normed = self.decoder_norm(queries)
         outputs: QueryMasks = self.head(normed, features, tuple(earlier))
         return outputs
 
 
-def areas_in_sight(embeddings: Tensor, features: Tensor) -> Tensor:
-    """Return which pixels of a level each query sees: its mask there, or everything where that is empty.
+def attention_mask(embeddings: Tensor, features: Tensor) -> Tensor:
+    """Return which pixels of a level each query may attend to: its mask there, or all if that is empty.
 
     Args:
         embeddings: (B, Q, C).
@@ -234,7 +235,7 @@ def areas_in_sight(embeddings: Tensor, features: Tensor) -> Tensor:
     Returns:
         (B, Q, h * w) bool.
     """
-    inside = torch.bmm(embeddings, features) >= 0  # a probability of one half
+    inside = torch.bmm(embeddings, features) >= 0  # a probability of at least one half
     return inside | ~inside.any(-1, keepdim=True)
 
 

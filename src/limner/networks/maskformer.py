@@ -1,11 +1,11 @@
-"""MaskFormer: queries become segments, each a class and a mask, instead of a class for each pixel.
+"""MaskFormer: queries predict segments, each a class and a mask, instead of a class for each pixel.
 
 Paper: Per-Pixel Classification is Not All You Need for Semantic Segmentation (Cheng et al., NeurIPS 2021),
 https://arxiv.org/abs/2107.06278. Authors' code: https://github.com/facebookresearch/MaskFormer (CC BY-NC 4.0
 licence).
 
-What differs, and why: the focal and the Dice loss of the masks are taken at points drawn evenly instead of at
-all pixels, which gives the same on average for a small part of the memory (`segment_set` takes them so).
+What differs, and why: the focal and Dice losses of the masks are computed at uniform random points instead of
+all pixels, which is the same in expectation for a fraction of the memory (see `segment_set`).
 
 Shape legend: B batch, C channels, Q queries, K classes, H and W the input's height and width.
 """
@@ -31,17 +31,17 @@ class MaskFormerOptions(PyramidOptions):
     channels: Annotated[int, Field(gt=0, multiple_of=4)] = 256
     """Channels of both decoders and of the masks."""
     num_queries: Width = 100
-    """Segments that are predicted, most of them empty; more than there ever are in one image."""
+    """Number of predicted segments, most of them empty; must exceed the number of segments in any image."""
     heads: Width = 8
-    """Heads of every attention."""
+    """Number of heads of all attention layers."""
     feedforward: Width = 2048
-    """Channels inside the perceptrons."""
+    """Hidden channels of the MLPs."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Part dropped in every layer of attention."""
+    """Dropout rate of all attention layers."""
     pixel_layers: Annotated[int, Field(ge=0)] = 0
-    """Layers in which the coarsest map's pixels look at each other; 6 in the paper's panoptic form."""
+    """Number of self-attention layers on the coarsest map; 6 in the paper's panoptic variant."""
     decoder_layers: Width = 6
-    """Layers in which queries look at each other and at the coarsest map."""
+    """Number of query decoder layers: self-attention and attention to the coarsest map."""
 
 
 class MaskFormer(PyramidNetwork):
@@ -58,7 +58,7 @@ class MaskFormer(PyramidNetwork):
         """Build the network.
 
         Raises:
-            ConfigError: The heads cannot share the channels.
+            ConfigError: The channels are not divisible by the heads.
         """
         super().__init__(options, in_channels=in_channels, pretrained=pretrained)
         channels = options.channels
@@ -88,7 +88,7 @@ class MaskFormer(PyramidNetwork):
         self.head = SegmentHead(channels, num_classes)
 
     def forward(self, images: Tensor) -> QueryMasks:
-        """Find segments: (B, C, H, W) float -> their classes, and masks at (H / 4, W / 4)."""
+        """Predict segments: (B, C, H, W) float -> class logits, and masks at (H / 4, W / 4)."""
         *finer, top = self.maps(images)
         if self.pixel_encoder is not None:
             top = self.pixel_encoder(top)
@@ -119,7 +119,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/facebookresearch/MaskFormer",
     licence="CC BY-NC 4.0",
-    good_for="Comparisons with Mask2Former, which came after it and learns sooner.",
+    good_for="Comparisons with Mask2Former, its successor, which converges faster.",
     variants={
         "resnet50": {},
         "resnet18": {"backbone": "resnet18"},

@@ -1,11 +1,11 @@
-"""OCNet: each pixel gathers the pixels of its own object, in one of three arrangements.
+"""OCNet: object context by self-attention, in one of three arrangements.
 
 Paper: OCNet: Object Context Network for Scene Parsing (Yuan and Wang, 2018),
 https://arxiv.org/abs/1809.00916. Authors' code: https://github.com/openseg-group/OCNet.pytorch (MIT licence).
 
-What differs, and why: plain batch normalisation and a leaky rectifier instead of the compiled in-place layer,
-to the same effect. On maps with fewer rows or columns than a partition asks for, the partition is as fine as
-they allow.
+What differs, and why: plain batch normalisation and leaky ReLU instead of the equivalent compiled in-place
+layer. On maps with fewer rows or columns than a partition requests, the partition is as fine as they
+allow.
 
 Shape legend: B batch, C channels, h and w the map's height and width.
 """
@@ -30,7 +30,7 @@ from limner.networks.context_network import ContextNetwork, ContextOptions
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
 
-# The authors' convolutions keep a bias before the normalisation.
+# The authors' convolutions have a bias before the normalisation.
 BiasedConv = partial(ConvNormAct, bias=True, activation="leaky_relu")
 LeakyConv = partial(ConvNormAct, activation="leaky_relu")
 
@@ -39,18 +39,18 @@ class OCNetOptions(ContextOptions):
     """Options of `OCNet`."""
 
     backbone: str = "resnet50s"
-    """Any of our ResNets, or a timm model that can be dilated."""
+    """Any of limner's ResNets, or a timm model that can be dilated."""
     dilation: Dilation = "uniform"
-    """How the backbone reaches its stride."""
+    """How the backbone reaches its output stride."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    """Part of the channels dropped before the classifiers."""
+    """Channel dropout rate before the classifiers."""
     arrangement: Literal["base", "atrous", "pyramid"] = "base"
-    """Attention over the map (Base-OC), beside dilated convolutions (ASP-OC), or within ever smaller parts of
-    the map (Pyramid-OC)."""
+    """Attention over the map (Base-OC), in parallel with dilated convolutions (ASP-OC), or within partitions
+    of increasing fineness (Pyramid-OC)."""
     atrous_rates: Annotated[tuple[Width, ...], Field(min_length=1)] = (12, 24, 36)
     """Dilations of the convolutions of `atrous`."""
     partitions: Annotated[tuple[Width, ...], Field(min_length=1)] = (1, 2, 3, 6)
-    """Into how many rows and columns of parts `pyramid` cuts the map."""
+    """Numbers of rows and columns that `pyramid` partitions the map into."""
 
 
 class OCNet(ContextNetwork):
@@ -66,7 +66,8 @@ class OCNet(ContextNetwork):
         in_channels: int = 3,
         pretrained: Pretrained = False,
     ) -> None:
-        # The authors' pyramid form rectifies neither of these two, their other forms both.
+        # The authors' pyramid variant has no activation after either of these two, their other variants after
+        # both.
         activation: ActivationName = "none" if options.arrangement == "pyramid" else "leaky_relu"
         super().__init__(
             options,
@@ -89,11 +90,11 @@ class OCNet(ContextNetwork):
         initialize(self.context)
         for module in self.context.modules():
             if isinstance(module, ObjectAttention):
-                nn.init.zeros_(module.out.weight)  # adds nothing at first, as the authors do
+                nn.init.zeros_(module.out.weight)  # adds nothing at first, as in the authors' code
 
 
 class ObjectAttention(nn.Module):
-    """Attention whose queries and keys are the same, within parts of the map or on a smaller map."""
+    """Self-attention with shared queries and keys, within parts of the map or on a downsampled map."""
 
     def __init__(
         self, channels: int, *, compared: int, values: int, partition: int = 1, shrink: int = 1
@@ -102,10 +103,10 @@ class ObjectAttention(nn.Module):
 
         Args:
             channels: C.
-            compared: Channels in which pixels are compared.
-            values: Channels of what they gather.
-            partition: Into how many rows and columns of parts the map is cut; pixels see their own part.
-            shrink: Side of the squares whose largest values stand for them.
+            compared: Channels of queries and keys.
+            values: Channels of the values.
+            partition: Number of rows and columns of parts; pixels attend to their own part.
+            shrink: Window size of the max pooling before attention.
         """
         super().__init__()
         self.partition = partition
@@ -134,14 +135,14 @@ class ObjectAttention(nn.Module):
 
 
 def _cut(length: int, parts: int) -> list[slice]:
-    """Cut an axis into parts of equal length, the last of which takes the rest."""
+    """Split an axis into parts of equal length; the last one includes the remainder."""
     parts = min(parts, length)
     step = length // parts
     return [slice(i * step, length if i == parts - 1 else (i + 1) * step) for i in range(parts)]
 
 
 class BaseContext(nn.Module):
-    """Attention over the whole map, joined with the map."""
+    """Attention over the whole map, concatenated with the map."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -155,7 +156,7 @@ class BaseContext(nn.Module):
 
 
 class AtrousContext(nn.Module):
-    """Attention in place of the image's mean in an atrous pyramid."""
+    """Atrous pyramid with attention instead of image pooling."""
 
     def __init__(self, channels: int, *, rates: tuple[int, ...]) -> None:
         super().__init__()
@@ -177,7 +178,7 @@ class AtrousContext(nn.Module):
 
 
 class PyramidContext(nn.Module):
-    """Attention within the whole map, its quarters, its ninths, ..., joined with the widened map."""
+    """Attention within partitions of the map, concatenated with the map projected to more channels."""
 
     def __init__(self, channels: int, *, partitions: tuple[int, ...]) -> None:
         super().__init__()
@@ -207,7 +208,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/openseg-group/OCNet.pytorch",
     licence="MIT",
-    good_for="Scenes of large objects whose parts should get one label.",
+    good_for="Scenes with large objects whose parts should get one label.",
     variants={
         "resnet50s": {},
         "resnet101s": {"backbone": "resnet101s"},

@@ -1,11 +1,11 @@
-"""The per-pixel baselines of MaskFormer: its pixel decoder, and a class for each pixel instead of segments.
+"""The per-pixel baselines of MaskFormer: its pixel decoder, with classes of pixels instead of segments.
 
 Paper: Per-Pixel Classification is Not All You Need for Semantic Segmentation (Cheng et al., NeurIPS 2021),
 https://arxiv.org/abs/2107.06278. Authors' code: https://github.com/facebookresearch/MaskFormer (CC BY-NC 4.0
 licence).
 
-Without decoder layers it is the paper's PerPixelBaseline, with 6 its PerPixelBaseline+: one query a class,
-whose product with the features is the class's score. What differs: nothing.
+Without decoder layers it is the paper's PerPixelBaseline, with 6 its PerPixelBaseline+: one query per
+class, whose product with the features is the class's score. What differs: nothing.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width.
 """
@@ -34,17 +34,17 @@ class PerPixelOptions(PyramidOptions):
     channels: Annotated[int, Field(gt=0, multiple_of=4)] = 256
     """Channels of the decoders."""
     decoder_layers: Annotated[int, Field(ge=0)] = 6
-    """Layers in which a query for each class looks at the coarsest map; 0 classifies by a convolution."""
+    """Number of query decoder layers, with one query per class; 0 classifies with a convolution."""
     heads: Width = 8
-    """Heads of every attention."""
+    """Number of heads of all attention layers."""
     feedforward: Width = 2048
-    """Channels inside the perceptrons."""
+    """Hidden channels of the MLPs."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Part dropped in every layer of attention."""
+    """Dropout rate of all attention layers."""
 
 
 class PerPixel(PyramidNetwork):
-    """Backbone, pixel decoder, classes."""
+    """Backbone, pixel decoder, classifier."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class PerPixel(PyramidNetwork):
         """Build the network.
 
         Raises:
-            ConfigError: The heads cannot share the channels.
+            ConfigError: The channels are not divisible by the heads.
         """
         super().__init__(options, in_channels=in_channels, pretrained=pretrained)
         channels = options.channels
@@ -73,13 +73,13 @@ class PerPixel(PyramidNetwork):
         features = self.pixel_decoder(maps)
         if self.classifier is not None:
             return DenseLogits(self.classifier(features))
-        assert self.head is not None, "one of both"
+        assert self.head is not None, "either the classifier or the head is set"
         *earlier, logits = self.head(maps[-1], features)
         return DenseLogits(logits, tuple(AuxiliaryLogits(side, 1.0) for side in earlier))
 
 
 class _ByQueries(nn.Module):
-    """One query a class; its product with the features is the class's score."""
+    """One query per class; its product with the features is the class's score."""
 
     def __init__(self, width: int, options: PerPixelOptions, num_classes: int) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class _ByQueries(nn.Module):
         self.mask_embed = mask_embedding(options.channels)
 
     def forward(self, top: Tensor, features: Tensor) -> list[Tensor]:
-        """Return logits (B, K, h, w): in training of each layer, first to last, else of the last alone."""
+        """Return logits (B, K, h, w): of each layer in training, first to last, else only of the last."""
         decoded = self.query_decoder(top)
         return [
             torch.einsum("bkc,bchw->bkhw", self.mask_embed(queries), features)
@@ -115,7 +115,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/facebookresearch/MaskFormer",
     licence="CC BY-NC 4.0",
-    good_for="Seeing what predicting segments instead of pixels is worth: MaskFormer without its segments.",
+    good_for="Ablations: MaskFormer without its segments, to see what they contribute.",
     variants={
         "resnet50": {},
         "resnet50, no queries": {"decoder_layers": 0},

@@ -1,12 +1,12 @@
-"""PraNet: a rough map of the whole, corrected three times where it has found nothing yet.
+"""PraNet: a coarse global map, refined three times by reverse attention.
 
 Paper: PraNet: Parallel Reverse Attention Network for Polyp Segmentation (Fan et al., MICCAI 2020),
 https://arxiv.org/abs/2006.11392. Authors' code: https://github.com/DengPingFan/PraNet (no licence stated;
 only its sizes and the order of its layers were taken).
 
-What differs, and why: any number of classes, the first being background; and maps are brought to the size of
-the map they join, which differs from the authors' fixed factors only where 32 does not divide the input's
-sides. As in the code, most convolutions have no activation behind them.
+What differs, and why: any number of classes, the first being background; and maps are resized to
+the map they are merged with, which differs from the authors' fixed factors only for inputs whose sides are
+not multiples of 32. As in the code, most convolutions have no activation after them.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width.
 """
@@ -19,7 +19,7 @@ from torch import nn
 
 from limner.core.config import Config
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.partial_decoder import PartialDecoder
 from limner.layers.receptive_field import ReceptiveFieldBlock
 from limner.layers.reverse_attention import ReverseAttentionBranch
@@ -33,13 +33,13 @@ class PraNetOptions(Config):
     """Options of `PraNet`."""
 
     backbone: str = "res2net50d"
-    """Any of our ResNets, or a timm model with strides 8, 16 and 32; `res2net50d` is the paper's."""
+    """Any of limner's ResNets, or a timm model with strides 8, 16 and 32; the paper uses `res2net50d`."""
     channels: Width = 32
     """Channels of each map of the partial decoder."""
     branch_widths: tuple[Width, Width, Width] = (64, 64, 256)
     """Channels of the reverse attention at strides 8, 16 and 32."""
     auxiliary: bool = True
-    """Train the three coarser maps too."""
+    """Supervise the three coarser maps too."""
 
 
 class PraNet(nn.Module):
@@ -63,8 +63,8 @@ class PraNet(nn.Module):
         )
         self.auxiliary = options.auxiliary
         initialize(self.fields, self.decoder, self.branches)
-        # Its input, which nothing rectifies, has twice the variance of a rectified map.
-        start_even(self.decoder.head.conv.weight, inputs=2 * 3 * options.channels)
+        # Its input has no ReLU before it, so it has twice the variance of one after ReLU.
+        init_classifier(self.decoder.head.conv.weight, inputs=2 * 3 * options.channels)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 8, W / 8)."""
@@ -86,7 +86,7 @@ def reverse_attention_branches(
     num_classes: int,
     guide_channels: int,
 ) -> nn.ModuleList:
-    """Return the branches from the coarsest to the finest; the arguments go from the finest."""
+    """Return the branches, coarsest first; the arguments are finest first."""
     *finer, coarsest = zip(in_channels, widths, strict=True)
     branches = [
         ReverseAttentionBranch(
@@ -117,8 +117,8 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/DengPingFan/PraNet",
     licence="none stated",
-    good_for="One kind of thing with blurred borders before a background, such as polyps.",
-    remark="The authors' count has 2,049,000 more: the backbone's classifier, which nothing uses.",
+    good_for="One class with blurred boundaries, such as polyps.",
+    remark="The authors' count is 2,049,000 higher because it includes the backbone's unused classifier.",
     variants={
         "res2net50d": {},
         "resnet50": {"backbone": "resnet50"},

@@ -1,13 +1,13 @@
-"""PSANet: each pixel predicts how much it takes from, and gives to, every place around it.
+"""PSANet: each pixel predicts attention masks for collecting from and distributing to its surroundings.
 
 Paper: PSANet: Point-wise Spatial Attention Network for Scene Parsing (Zhao et al., ECCV 2018),
 https://openaccess.thecvf.com/content_ECCV_2018/html/Hengshuang_Zhao_PSANet_Point-wise_Spatial_ECCV_2018_paper.html.
 Authors' code: https://github.com/hszhao/semseg (MIT licence).
 
-What differs, and why: no compiled operator. A pixel's mask is centred on itself and must be moved to the
-map's own places; written row by row, that move is a view of the masks with longer rows. Only the part of the
-mask that a map can reach is computed: the same result, for less work on small crops. The stem is the narrower
-one by default, as in mmsegmentation (Apache-2.0); the authors' is `backbone="resnet50s", dilation="uniform"`.
+What differs, and why: no compiled operator. A pixel's mask is centred on itself and must be shifted to
+map coordinates; row by row, this shift is a view of the masks with longer rows. Only the part of the mask
+within the map is computed: the same result for less work on small crops. By default the stem is the narrower
+one, as in mmsegmentation (Apache-2.0); the authors' is `backbone="resnet50s", dilation="uniform"`.
 
 Shape legend: B batch, C channels, h and w the map's height and width, M the side of a mask.
 """
@@ -30,9 +30,9 @@ class PSANetOptions(ContextOptions):
     """Options of `PSANet`."""
 
     mask_size: OddSide = 97
-    """Side of the masks; twice the shrunken map's side less one sees all of the map."""
+    """Size of the masks; twice the downsampled map's size minus one covers the whole map."""
     shrink: Width = 2
-    """How many times smaller the map is on which the attention is computed."""
+    """Downsampling factor of the map that the attention is computed on."""
 
 
 class PSANet(ContextNetwork):
@@ -55,7 +55,7 @@ class PSANet(ContextNetwork):
 
 
 class PointwiseAttention(nn.Module):
-    """Join a map with what its pixels collect and distribute."""
+    """Concatenate a map with the collected and the distributed features."""
 
     def __init__(self, in_channels: int, channels: int, *, mask_size: int, shrink: int) -> None:
         super().__init__()
@@ -69,10 +69,10 @@ class PointwiseAttention(nn.Module):
         size = x.shape[2:]
         small = [(length - 1) // self.shrink + 1 for length in size]
         taken, masks = self.collect(x, small)
-        # Over all places that a pixel takes from.
+        # Softmax over the positions that a pixel collects from.
         collected = masks.softmax(dim=2) @ taken  # (B, h * w, channels)
         given, masks = self.distribute(x, small)
-        # Over all pixels that give to a place.
+        # Softmax over the pixels that distribute to a position.
         distributed = masks.softmax(dim=1).transpose(1, 2) @ given
         both = torch.cat((collected, distributed), dim=2).transpose(1, 2)
         projected = self.projection(both.reshape(*both.shape[:2], *small))
@@ -80,7 +80,7 @@ class PointwiseAttention(nn.Module):
 
 
 class MaskBranch(nn.Module):
-    """A narrower map, and from each of its pixels a mask of weights for the places around it."""
+    """Reduced features, and an attention mask for the surroundings of each pixel."""
 
     def __init__(self, in_channels: int, channels: int, mask_size: int) -> None:
         super().__init__()
@@ -99,21 +99,21 @@ class MaskBranch(nn.Module):
         return reduced.flatten(2).transpose(1, 2), weights
 
     def _reachable(self, rows: int, columns: int) -> torch.Tensor:
-        """Return the weights of the middle of the mask: (rows * columns, C, 1, 1)."""
+        """Return the weights for the central part of the mask: (rows * columns, C, 1, 1)."""
         weight = self.masks.weight.reshape(self.mask_size, self.mask_size, -1, 1, 1)
         top, left = (self.mask_size - rows) // 2, (self.mask_size - columns) // 2
         return weight[top : top + rows, left : left + columns].flatten(0, 1)
 
 
 def place_masks(masks: torch.Tensor) -> torch.Tensor:
-    """Move masks that are centred on their pixels to the places of the map.
+    """Shift masks from pixel-centred to map coordinates.
 
     Args:
-        masks: (B, My, Mx, h, w); entry (i, j) of pixel (y, x) belongs to place (y + i - My // 2,
-            x + j - Mx // 2), My and Mx being odd and at most 2h - 1 and 2w - 1.
+        masks: (B, My, Mx, h, w); entry (i, j) of pixel (y, x) is for position (y + i - My // 2,
+            x + j - Mx // 2), where My and Mx are odd and at most 2h - 1 and 2w - 1.
 
     Returns:
-        (B, h * w pixels, h * w places); 0 where a mask does not reach.
+        (B, h * w pixels, h * w positions); 0 outside of a mask.
     """
     height, width = masks.shape[3:]
     columns = _shift_rows(masks.permute(0, 3, 1, 4, 2))  # (B, h, My, w, w places)
@@ -122,10 +122,10 @@ def place_masks(masks: torch.Tensor) -> torch.Tensor:
 
 
 def _shift_rows(masks: torch.Tensor) -> torch.Tensor:
-    """Shift the row of pixel y so that place 0 comes first: (..., n, M) -> (..., n, n).
+    """Shift the row of pixel y so that position 0 comes first: (..., n, M) -> (..., n, n).
 
-    Entry i of row y belongs to place y + i - M // 2. In rows of length 2n - 1, laid end to end, places of one
-    number stand 2n - 2 apart, so that cutting the same numbers into rows one shorter aligns them.
+    Entry i of row y is for position y + i - M // 2. In flattened rows of length 2n - 1, entries for one
+    position are 2n - 2 apart, so splitting the same data into rows that are one shorter aligns them.
     """
     side = masks.shape[-2]
     missing = (2 * side - 1 - masks.shape[-1]) // 2
@@ -149,7 +149,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/hszhao/semseg",
     licence="MIT",
-    good_for="Scenes whose layout is alike from image to image, in crops of a fixed size.",
+    good_for="Scenes with a similar layout in all images, in crops of a fixed size.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},

@@ -1,11 +1,11 @@
-"""PSPNet: a dilated ResNet whose pixels also see averages over grids of the whole image.
+"""PSPNet: a dilated ResNet with pyramid pooling, which adds averages over grids of the whole image.
 
 Paper: Pyramid Scene Parsing Network (Zhao et al., CVPR 2017), https://arxiv.org/abs/1612.01105.
 Authors' code: https://github.com/hszhao/semseg (MIT licence).
 
 What differs by default, and why: the deep stem is the narrower one and dilation is contracted, as in
-mmsegmentation (Apache-2.0), whose weights then fit; the scores are resized by `align_corners=False`, so that
-inputs need not measure 8k + 1. The authors' network is `backbone="resnet50s", dilation="uniform",
+mmsegmentation (Apache-2.0), whose weights then load; the logits are resized with `align_corners=False`, so
+input sides need not be 8k + 1. The authors' network is `backbone="resnet50s", dilation="uniform",
 align_corners=True`.
 """
 
@@ -26,9 +26,9 @@ class PSPNetOptions(ContextOptions):
     """Options of `PSPNet`."""
 
     bins: Annotated[tuple[Width, ...], Field(min_length=1)] = (1, 2, 3, 6)
-    """Sides of the grids that are averaged over."""
+    """Grid sizes of the pyramid pooling."""
     align_corners: bool = False
-    """How the grids are resized to the map."""
+    """Whether the grids are resized to the map with aligned corners."""
 
 
 class PSPNet(ContextNetwork):
@@ -61,7 +61,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/hszhao/semseg",
     licence="MIT",
-    good_for="Scenes where the whole image tells what a region is; borders are coarse.",
+    good_for="Scenes in which the whole image helps to classify a region; boundaries are coarse.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},

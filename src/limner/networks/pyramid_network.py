@@ -1,4 +1,4 @@
-"""What MaskFormer and its kin stand on: a backbone whose maps from stride 4 on are read, normed where needed.
+"""Base of MaskFormer and related networks: a backbone, and optional norms of its maps from stride 4.
 
 Shape legend: B batch, C_i channels of level i, H and W the input's height and width, h_i and w_i the level's.
 """
@@ -16,32 +16,33 @@ FINEST_STRIDE = 4
 
 
 class PyramidOptions(Config):
-    """Options that all of them have."""
+    """Options of every `PyramidNetwork`."""
 
     backbone: str = "resnet50"
-    """Any of our ResNets, or a timm model that gives maps at strides 4, 8, 16 and 32, such as a Swin."""
+    """Any of limner's ResNets, or a timm model with feature maps at strides 4, 8, 16 and 32, such as a
+    Swin."""
     backbone_norm: Literal["trained", "frozen"] = "trained"
-    """`frozen` keeps the encoder's batch normalisation as it was pretrained, as the paper does on COCO."""
+    """`frozen` keeps the encoder's pretrained batch normalisation fixed, as in the paper on COCO."""
     norm_features: bool | None = None
-    """Normalise the channels of each pixel of the backbone's maps; null does so for Swin, as its authors."""
+    """Apply LayerNorm to the backbone's maps; defaults to true for Swin only, as its authors do."""
 
 
 def check_heads(network: str, heads: int, channels: int) -> None:
-    """Refuse heads of attention that cannot share the channels.
+    """Check that the channels are divisible by the attention heads.
 
     Raises:
-        ConfigError: They cannot.
+        ConfigError: They are not.
     """
     if channels % heads:
-        raise ConfigError(f"{network}: {heads} heads cannot share {channels} channels evenly.")
+        raise ConfigError(f"{network}: {channels} channels are not divisible by {heads} heads.")
 
 
 class PyramidNetwork(nn.Module):
-    """A backbone and the norms of its maps; subclasses add what reads them.
+    """A backbone and the norms of its maps; subclasses add the decoders.
 
     Attributes:
         widths: C_i, from the finest level to the coarsest.
-        strides: Pixels of the input that one pixel of each level stands for.
+        strides: Stride of each level relative to the input, in pixels.
     """
 
     def __init__(self, options: PyramidOptions, *, in_channels: int, pretrained: Pretrained) -> None:

@@ -1,12 +1,12 @@
-"""ResUNet: a U-Net of residual units that normalise before they convolve.
+"""ResUNet: a U-Net of pre-activation residual units.
 
 Paper: Road Extraction by Deep Residual U-Net (Zhang et al., GRSL 2018), https://arxiv.org/abs/1711.10684. The
 authors published no code; the reference implementation is https://github.com/rishikksh20/ResUnet (no licence
 stated; only its sizes were taken).
 
-What differs, and why: as in that implementation, shortcuts are convolved (3x3) and maps are up-sampled by
-transposed convolutions, where the paper's table leaves both without weights (7.8 million instead of 13).
-Scores come without the sigmoid, which the loss applies.
+What differs, and why: as in that implementation, shortcuts are 3x3 convolutions and maps are upsampled by
+transposed convolutions, where the paper's table has no weights for either (7.8 million instead of 13).
+The output is logits, without the sigmoid.
 
 Shape legend: B batch, C channels, K classes, *S spatial axes.
 """
@@ -22,7 +22,7 @@ from limner.core.config import Config
 from limner.core.outputs import DenseLogits
 from limner.layers.dimensions import TRANSPOSED_CONVOLUTION
 from limner.layers.fcn_head import PixelClassifier
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.preactivation import PreActivationUnit
 from limner.layers.resize import cut
 from limner.networks.entry import NetworkEntry
@@ -36,9 +36,9 @@ class ResUNetOptions(Config):
     widths: Annotated[tuple[Width, ...], Field(min_length=2)] = (64, 128, 256, 512)
     """Channels at each resolution from the finest to the coarsest."""
     shortcut_kernel: Literal[1, 3] = 3
-    """Side of the shortcuts' kernels: 1 is lighter."""
+    """Kernel size of the shortcuts; 1 is lighter."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Part of the channels dropped before the classifier."""
+    """Channel dropout rate before the classifier."""
 
 
 class ResUNet(nn.Module):
@@ -72,8 +72,8 @@ class ResUNet(nn.Module):
             widths[0], num_classes, dropout=options.dropout, spatial_dims=spatial_dims
         )
         initialize(self)
-        # Its input, a sum that nothing rectifies, has four times the variance of a rectified map.
-        start_even(self.head.conv.weight, inputs=4 * widths[0])
+        # Its input, a sum without ReLU, has four times the variance of a map after ReLU.
+        init_classifier(self.head.conv.weight, inputs=4 * widths[0])
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, *S) float -> logits (B, K, *S)."""

@@ -1,11 +1,11 @@
-"""ResUNet++: a residual U-Net with squeeze and excitation, dilated context and attention in the decoder.
+"""ResUNet++: a residual U-Net with squeeze-and-excitation, atrous pyramids and attention in the decoder.
 
 Paper: ResUNet++: An Advanced Architecture for Medical Image Segmentation (Jha et al., ISM 2019),
 https://arxiv.org/abs/1911.07067. Authors' code: https://github.com/DebeshJha/ResUNetPlusPlus (no licence
 stated; only its sizes and the order of its layers were taken).
 
-What differs, and why: nothing for inputs whose sides 8 divides; for others maps are brought to the size of
-the map they join.
+What differs, and why: nothing for inputs whose sides are multiples of 8; for others maps are resized to the
+map they are merged with.
 
 Shape legend: B batch, C channels, K classes, *S spatial axes.
 """
@@ -23,7 +23,7 @@ from limner.core.outputs import DenseLogits
 from limner.layers.convolution import ConvNormAct
 from limner.layers.dimensions import CONVOLUTION, MAX_POOL
 from limner.layers.fcn_head import PixelClassifier
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.norm import build_norm
 from limner.layers.preactivation import PreActivationUnit
 from limner.networks.entry import NetworkEntry
@@ -35,17 +35,17 @@ class ResUNetPlusPlusOptions(Config):
     """Options of `ResUNetPlusPlus`."""
 
     widths: Annotated[tuple[Width, ...], Field(min_length=3)] = (16, 32, 64, 128, 256)
-    """Channels at each resolution from the finest; the last are those of the context at the coarsest."""
+    """Channels at each resolution, finest first; the last are those of the context module at the coarsest."""
     rates: Annotated[tuple[Width, ...], Field(min_length=1)] = (1, 6, 12, 18)
-    """Dilations of the context."""
+    """Dilations of the context module."""
     reduction: Width = 8
-    """How much narrower squeeze and excitation is inside."""
+    """Reduction ratio of squeeze-and-excitation."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Part of the channels dropped before the classifier."""
+    """Channel dropout rate before the classifier."""
 
 
 class ResUNetPlusPlus(nn.Module):
-    """Encoder of residual units, context, decoder that attends to what the encoder saw."""
+    """Encoder of residual units, context module, decoder with attention to encoder features."""
 
     def __init__(
         self,
@@ -71,8 +71,9 @@ class ResUNetPlusPlus(nn.Module):
         self.last_context = _Context(widths[1], widths[0], rates=rates, spatial_dims=dims)
         self.head = PixelClassifier(widths[0], num_classes, dropout=options.dropout, spatial_dims=dims)
         initialize(self)
-        # Its input, a projected sum of normalised maps, has this many times the variance of a rectified one.
-        start_even(self.head.conv.weight, inputs=4 * len(rates) * widths[0])
+        # Its input, a projected sum of normalised maps, has this multiple of the variance of a map after
+        # ReLU.
+        init_classifier(self.head.conv.weight, inputs=4 * len(rates) * widths[0])
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, *S) float -> logits (B, K, *S)."""
@@ -86,7 +87,7 @@ class ResUNetPlusPlus(nn.Module):
 
 
 class _Unit(nn.Module):
-    """A residual unit, then each channel weighed by what the image's mean says."""
+    """Residual unit with squeeze-and-excitation."""
 
     def __init__(
         self,
@@ -114,7 +115,7 @@ class _Unit(nn.Module):
 
 
 class _Context(nn.Module):
-    """Dilated convolutions side by side, summed."""
+    """Sum of parallel dilated convolutions."""
 
     def __init__(self, in_channels: int, channels: int, *, rates: tuple[int, ...], spatial_dims: int) -> None:
         super().__init__()
@@ -136,7 +137,7 @@ class _Context(nn.Module):
 
 
 class _DecoderBlock(nn.Module):
-    """Weigh the coarse map by what the encoder saw, up-sample it, join, one residual unit."""
+    """Decoder block: attention from encoder features, upsampling, concatenation, residual unit."""
 
     def __init__(
         self, skip_channels: int, channels: int, out_channels: int, *, reduction: int, spatial_dims: int
@@ -151,7 +152,7 @@ class _DecoderBlock(nn.Module):
         )
 
     def forward(self, coarse: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        """Join (B, C, *S / 2) with the skip connection (B, C', *S)."""
+        """Merge (B, C, *S / 2) with the skip connection (B, C', *S)."""
         weight = self.attention(self.pool(self.from_skip(skip)) + self.from_coarse(coarse))
         up = F.interpolate(weight * coarse, size=skip.shape[2:], mode="nearest")
         out: torch.Tensor = self.unit(torch.cat((up, skip), dim=1))
@@ -178,5 +179,5 @@ ENTRY = NetworkEntry(
     spatial_dims=(2, 3),
     code="https://github.com/DebeshJha/ResUNetPlusPlus",
     licence="none stated",
-    good_for="Endoscopy and other medical images on few weights, without pretrained ones.",
+    good_for="Endoscopy and other medical images with few parameters and no pretrained weights.",
 )

@@ -4,11 +4,11 @@ Paper: SegFormer: Simple and Efficient Design for Semantic Segmentation with Tra
 2021), https://arxiv.org/abs/2105.15203. Authors' code: https://github.com/NVlabs/SegFormer (NVIDIA Source
 Code License, for research only). Written from the paper.
 
-What differs, and why: the decoder gives the paper's scores in another order. A linear layer over the channels
-and a bilinear resize can change places, so each level passes the fusing layer at its own resolution and only
-the sums are made at stride 4; and the two linear layers that then follow each other are multiplied first.
-That is several times less work at the same weights. `decoder="mmsegmentation"` has the normalised
-convolutions of mmsegmentation (Apache-2.0), which reports its scores with 256 channels throughout.
+What differs, and why: the decoder computes the paper's logits in a different order. A linear layer over
+channels commutes with a bilinear resize, so each level passes the fusion layer at its own resolution and only
+the sums are computed at stride 4; the two consecutive linear layers are multiplied first. This is several
+times less work with the same weights. `decoder="mmsegmentation"` has the normalised convolutions of
+mmsegmentation (Apache-2.0), which reports its scores with 256 channels throughout.
 
 Shape legend: B batch, C channels, D channels of the decoder, K classes, H and W the input's height and width.
 """
@@ -38,13 +38,13 @@ class SegFormerOptions(Config):
     """Options of `SegFormer`."""
 
     backbone: str = "mit_b0"
-    """`mit_b0` to `mit_b5`, or any backbone that gives maps at several strides."""
+    """`mit_b0` to `mit_b5`, or any backbone with feature maps at several strides."""
     decoder: Decoder = "paper"
-    """Whose: `paper` projects each map linearly, `mmsegmentation` normalises and rectifies it as well."""
+    """Decoder to follow: `paper` projects maps linearly, `mmsegmentation` adds normalisation and ReLU."""
     channels: Width | None = None
-    """Channels of the decoder; null takes the paper's: 256 for `mit_b0` and `mit_b1`, else 768."""
+    """Channels of the decoder; defaults to the paper's: 256 for `mit_b0` and `mit_b1`, else 768."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Part of the channels dropped before the classifier."""
+    """Channel dropout rate before the classifier."""
 
 
 class SegFormer(nn.Module):
@@ -60,7 +60,7 @@ class SegFormer(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = build_backbone(options.backbone, in_channels=in_channels, pretrained=pretrained)
-        # Some backbones begin at stride 2, which the decoder has no use for.
+        # Some backbones start at stride 2, which the decoder does not use.
         self._first = next(index for index, stride in enumerate(self.backbone.strides) if stride >= 4)
         widths = self.backbone.channels[self._first :]
         channels = options.channels or (256 if options.backbone in NARROW else 768)
@@ -74,7 +74,7 @@ class SegFormer(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """Bring all maps to D channels and to the finest resolution, and join them by one more layer."""
+    """Project all maps to D channels, resize them to the finest resolution, and fuse them."""
 
     def __init__(self, widths: tuple[int, ...], channels: int, *, normed: bool) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class _Decoder(nn.Module):
     def forward(self, maps: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Map the levels (B, C_i, h_i, w_i) to (B, D, h_0, w_0)."""
         weights = self.fusion.conv.weight.chunk(len(maps), dim=1)
-        # The paper joins the coarsest map first, mmsegmentation the finest.
+        # The paper concatenates the coarsest map first, mmsegmentation the finest.
         linear = isinstance(self.projections[0], nn.Linear)
         joined = [
             self._project(*level)
@@ -101,7 +101,7 @@ class _Decoder(nn.Module):
 
     @staticmethod
     def _project(features: torch.Tensor, projection: nn.Module, fusion: torch.Tensor) -> torch.Tensor:
-        """Apply a level's projection and its share of the fusing layer: (B, C_i, h, w) -> (B, D, h, w)."""
+        """Apply a level's projection and its part of the fusion layer: (B, C_i, h, w) -> (B, D, h, w)."""
         if not isinstance(projection, nn.Linear):
             return F.conv2d(projection(features), fusion)
         matrix = fusion.flatten(1)  # (D, D)
@@ -121,7 +121,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/NVlabs/SegFormer",
     licence="NVIDIA Source Code License",
-    good_for="Photographs and street scenes at changing sizes; B0 is small and quick, B5 strong.",
+    good_for="Photographs and street scenes of varying sizes; B0 is small and fast, B5 accurate.",
     variants={
         "mit_b0": {},
         **{f"mit_b{size}": {"backbone": f"mit_b{size}"} for size in range(1, 6)},

@@ -1,10 +1,10 @@
-"""SegNet: the decoder puts each value back where its maximum was taken, then convolves.
+"""SegNet: the decoder unpools with the encoder's max-pooling indices, then convolves.
 
 Paper: SegNet: A Deep Convolutional Encoder-Decoder Architecture for Image Segmentation (Badrinarayanan et
 al., TPAMI 2017), https://arxiv.org/abs/1511.00561. Authors' models for Caffe:
 https://github.com/alexgkendall/SegNet-Tutorial (research use).
 
-What differs, and why: nothing. Maps of odd size get their own size back while unpooling: any input fits.
+What differs, and why: nothing. Unpooling restores odd sizes, so any input size works.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width, h and w a map's.
 """
@@ -30,22 +30,22 @@ class SegNetOptions(Config):
     """Options of `SegNet`."""
 
     widths: Annotated[tuple[Width, ...], Field(min_length=1, max_length=5)] = (64, 128, 256, 512, 512)
-    """Channels of each block, from the finest; a block ends in pooling by two."""
+    """Channels of each block, finest first; each block ends with 2x2 pooling."""
     convs: Annotated[tuple[Width, ...], Field(min_length=1, max_length=5)] = (2, 2, 3, 3, 3)
-    """3x3 convolutions of each block, in the encoder and again in the decoder."""
+    """Number of 3x3 convolutions of each block, in the encoder and again in the decoder."""
 
     @model_validator(mode="after")
-    def _one_number_a_block(self) -> "SegNetOptions":
+    def _check_lengths(self) -> "SegNetOptions":
         if len(self.widths) != len(self.convs):
             raise ValueError(
-                f"widths and convs must name the same blocks; found {len(self.widths)} widths and "
-                f"{len(self.convs)} numbers of convolutions"
+                f"widths and convs must have the same length; found {len(self.widths)} widths and "
+                f"{len(self.convs)} convs"
             )
         return self
 
 
 class SegNet(nn.Module):
-    """VGG16's convolutions, and the same in reverse."""
+    """The convolutions of VGG16, and their mirror image as decoder."""
 
     def __init__(self, options: SegNetOptions, *, num_classes: int, in_channels: int = 3) -> None:
         super().__init__()
@@ -54,7 +54,8 @@ class SegNet(nn.Module):
             _convolutions(narrow, [wide] * depth)
             for narrow, wide, depth in zip((in_channels, *widths), widths, options.convs, strict=False)
         )
-        # A block's last convolution goes to the width of the next finer block; the finest one's is the head.
+        # A block's last convolution outputs the width of the next finer block; that of the finest is the
+        # head.
         self.decoder = nn.ModuleList(
             _convolutions(wide, [wide] * (depth - 1) + ([finer] if finer else []))
             for wide, finer, depth in zip(
@@ -98,5 +99,5 @@ ENTRY = NetworkEntry(
     output=DenseLogits,
     code="https://github.com/alexgkendall/SegNet-Tutorial",
     licence="research use",
-    good_for="Comparisons with older work; keeps borders with little memory in the decoder.",
+    good_for="Comparisons with older work; sharp boundaries with little memory in the decoder.",
 )

@@ -1,11 +1,11 @@
-"""Semantic FPN: the levels of a feature pyramid are brought to one resolution and summed.
+"""Semantic FPN: the levels of a feature pyramid are upsampled to one resolution and summed.
 
 Paper: Panoptic Feature Pyramid Networks (Kirillov et al., CVPR 2019), https://arxiv.org/abs/1901.02446.
 Authors' code: https://github.com/facebookresearch/detectron2 (Apache-2.0 licence).
 
 What differs by default, and why: batch instead of group normalisation and the deep stem, as in mmsegmentation
-(Apache-2.0), whose measured scores then apply; `norm="group"` is the paper's. Up-sampling goes straight to
-the size of the next level, so that inputs of odd size fit.
+(Apache-2.0), so its published scores apply; `norm="group"` is the paper's. Upsampling goes directly to
+the size of the next level, so odd input sizes work.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width.
 """
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from limner.core.config import Config
 from limner.core.outputs import DenseLogits
 from limner.layers.fcn_head import PixelClassifier
-from limner.layers.initialization import initialize, start_even
+from limner.layers.initialization import init_classifier, initialize
 from limner.layers.pyramid_sum import PyramidSum
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
@@ -32,21 +32,21 @@ class SemanticFPNOptions(Config):
     """Options of `SemanticFPN`."""
 
     backbone: str = "resnet50c"
-    """Any of our ResNets, or a timm model that gives maps at several strides."""
+    """Any of limner's ResNets, or a timm model with feature maps at several strides."""
     pyramid_channels: Width = 256
     """Channels of the pyramid."""
     channels: Width = 128
     """Channels of the branches and of their sum."""
     norm: Literal["batch", "group"] = "batch"
-    """Normalisation of the branches; group, of 32 groups, is the paper's."""
+    """Normalisation of the branches; `group`, with 32 groups, in the paper."""
     smooths_pyramid: bool = True
-    """A 3x3 convolution on each level of the pyramid before its branch."""
+    """Add a 3x3 convolution on each level of the pyramid before its branch."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Part of the channels dropped before the classifier."""
+    """Channel dropout rate before the classifier."""
 
 
 class SemanticFPN(nn.Module):
-    """Backbone, feature pyramid, one branch a level, classifier at stride 4."""
+    """Backbone, feature pyramid, one branch per level, classifier at stride 4."""
 
     def __init__(
         self,
@@ -71,8 +71,8 @@ class SemanticFPN(nn.Module):
         self.branches = PyramidSum(pyramid, options.channels, norm=options.norm)
         self.head = PixelClassifier(options.channels, num_classes, dropout=options.dropout)
         initialize(self.laterals, self.smoothing, self.branches, self.head)
-        # The head reads the sum of all branches, none of them below zero.
-        start_even(self.head.conv.weight, inputs=options.channels * len(widths) ** 2)
+        # The head reads the sum of all branches, which are non-negative.
+        init_classifier(self.head.conv.weight, inputs=options.channels * len(widths) ** 2)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 4, W / 4)."""
@@ -97,7 +97,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/facebookresearch/detectron2",
     licence="Apache-2.0",
-    good_for="Fast and lean on any backbone, with scores at a quarter of the image's resolution.",
+    good_for="Fast and small with any backbone; logits at stride 4.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},

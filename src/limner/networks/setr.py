@@ -1,11 +1,11 @@
-"""SETR: a Vision Transformer as the encoder, and three ways up from its stride of 16.
+"""SETR: a Vision Transformer as the encoder, with three alternative decoders.
 
 Paper: Rethinking Semantic Segmentation from a Sequence-to-Sequence Perspective with Transformers (Zheng et
 al., CVPR 2021), https://arxiv.org/abs/2012.15840. Authors' code: https://github.com/fudan-zvg/SETR (MIT
-licence); layers and side heads as in mmsegmentation (Apache-2.0).
+licence); layers and auxiliary heads as in mmsegmentation (Apache-2.0).
 
-What differs, and why: the classifier comes before the last bilinear resize, not after it. The two can change
-places, and the scores are fewer than the channels. What padding to whole patches adds is cut off the scores.
+What differs, and why: the classifier comes before the last bilinear resize, not after it. The two commute,
+and there are fewer classes than channels. The padding to whole patches is cropped from the logits.
 
 Shape legend: B batch, C channels, D channels of the head, K classes, H and W the input's height and width, h
 and w in patches.
@@ -30,7 +30,7 @@ from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
 
 PATCH = 16
-# The paper's, of the 24 blocks of ViT-Large: sections 3.2 and 4.1, counted from 0.
+# From the paper, for the 24 blocks of ViT-Large: sections 3.2 and 4.1, counted from 0.
 TAPS = {"naive": (9, 14, 19, 23), "pup": (9, 14, 19, 23), "mla": (5, 11, 17, 23)}
 
 
@@ -40,19 +40,20 @@ class SETROptions(Config):
     backbone: str = "vit_large_patch16_384"
     """A ViT or DeiT with patches of 16 pixels: `vit_base_patch16_384`, `deit_base_patch16_384`, ..."""
     num_blocks: Annotated[int, Field(ge=4)] | None = None
-    """Transformer blocks; null takes the backbone's."""
+    """Number of transformer blocks; defaults to the backbone's."""
     image_size: Annotated[int, Field(ge=16)] = 768
-    """Side of the images whose patches have a position each; those of other sizes are interpolated."""
+    """Image side that the position embeddings are learned for; they are interpolated for others."""
     patch_bias: bool = True
-    """Give the patches' embedding a bias; mmsegmentation leaves it out."""
+    """Add a bias to the patch embedding; mmsegmentation omits it."""
     head: Literal["naive", "pup", "mla"] = "pup"
-    """Up by one resize, by four with a convolution before each, or from four levels that are summed."""
+    """Decoder: `naive` with one resize, `pup` with four convolutions and resizes, or `mla` with four summed
+    levels."""
     channels: Width = 256
     """Channels of the head."""
     auxiliary: bool = True
-    """Train side heads: on three earlier levels, or with `mla` on all four."""
+    """Train auxiliary heads: on three earlier levels, or on all four with `mla`."""
     auxiliary_convs: Annotated[int, Field(ge=1, le=2)] = 2
-    """Convolutions of each side head of `pup`, each followed by a resize by 4."""
+    """Number of convolutions in each auxiliary head of `pup`, each followed by a resize by 4."""
 
 
 class SETR(nn.Module):
@@ -99,7 +100,7 @@ class SETR(nn.Module):
         initialize(self.levels, self.head, self.auxiliary_heads)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
-        """Score each pixel: (B, C, H, W) float -> logits (B, K, H, W), or a quarter of it but for `pup`."""
+        """Score each pixel: (B, C, H, W) float -> logits (B, K, H, W); at stride 4 except for `pup`."""
         maps = self.backbone(images)
         if self.levels is not None:
             maps = self.levels(maps)
@@ -112,7 +113,7 @@ class SETR(nn.Module):
 
 
 class _UpHead(nn.Module):
-    """A norm of the tokens, then convolutions with a bilinear resize after each."""
+    """LayerNorm, then convolutions with a bilinear resize after each."""
 
     def __init__(
         self, width: int, channels: int, num_classes: int, *, kernel_size: int, scales: tuple[int, ...]
@@ -134,7 +135,7 @@ class _UpHead(nn.Module):
 
 
 class _Levels(nn.Module):
-    """Four maps of the transformer, each summed with all deeper ones: the paper's figure 1c."""
+    """Multi-level aggregation: four maps, each summed with all deeper ones, as in the paper's figure 1c."""
 
     def __init__(self, widths: tuple[int, ...], channels: int) -> None:
         super().__init__()
@@ -143,7 +144,7 @@ class _Levels(nn.Module):
         self.convs = nn.ModuleList(ConvNormAct(channels, channels) for _ in widths)
 
     def forward(self, maps: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        """Map four (B, C, h, w), shallow first, to four (B, D, h, w), deep first."""
+        """Map four (B, C, h, w), shallowest first, to four (B, D, h, w), deepest first."""
         narrow = [
             lateral(norm(features))
             for features, norm, lateral in zip(maps, self.norms, self.laterals, strict=True)
@@ -154,7 +155,7 @@ class _Levels(nn.Module):
 
 
 class _JoinedHead(nn.Module):
-    """Two convolutions a level, all joined for the classifier."""
+    """Two convolutions per level, concatenated for the classifier."""
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
@@ -171,7 +172,7 @@ class _JoinedHead(nn.Module):
 
 
 class _TokenNorm(nn.LayerNorm):
-    """Layer normalisation over the channels of each pixel."""
+    """LayerNorm over the channels of each pixel."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise (B, C, h, w)."""
@@ -194,7 +195,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/fudan-zvg/SETR",
     licence="MIT",
-    good_for="Large ViT weights at hand and time to spare; SegFormer gives more for less elsewhere.",
+    good_for="Large pretrained ViTs; otherwise SegFormer is more accurate at lower cost.",
     variants={
         "pup": {},
         "naive": {"head": "naive"},

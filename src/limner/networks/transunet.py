@@ -4,8 +4,8 @@ Paper: TransUNet: Transformers Make Strong Encoders for Medical Image Segmentati
 https://arxiv.org/abs/2102.04306. Authors' code: https://github.com/Beckschen/TransUNet (Apache-2.0 licence).
 
 What differs, and why: queries, keys and values come from one layer, as in timm, whose weights then load; the
-learned positions are resized to the image, so that any size fits; and an image of one channel has a first
-layer of one channel, where the authors repeat the image three times.
+position embeddings are resized to the image, so any input size works; and for images of one channel the first
+layer has one channel, where the authors repeat the image three times.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width.
 """
@@ -33,19 +33,19 @@ class TransUNetOptions(Config):
     """Options of `TransUNet`."""
 
     backbone: str = "vit_base_r50_s16_224"
-    """A ViT-B/16 on three stages of a ResNet-50: `vit_base_r50_s16_224` or `vit_base_r50_s16_384`."""
+    """ViT-B/16 on three stages of a ResNet-50: `vit_base_r50_s16_224` or `vit_base_r50_s16_384`."""
     num_blocks: Width | None = None
-    """Transformer blocks; null takes the backbone's."""
+    """Number of transformer blocks; defaults to the backbone's."""
     resnet_blocks: tuple[Width, Width, Width] = (3, 4, 9)
-    """Bottlenecks in each stage of the ResNet."""
+    """Number of bottlenecks in each stage of the ResNet."""
     image_size: Annotated[int, Field(ge=16)] = 224
-    """Side of the images whose patches have a position each; those of other sizes are interpolated."""
+    """Image side that the position embeddings are learned for; they are interpolated for others."""
     channels: Width = 512
-    """Channels of the map that the decoder begins with."""
+    """Channels of the decoder's input."""
     decoder_widths: tuple[Width, Width, Width, Width] = (256, 128, 64, 16)
     """Channels of the decoder after each doubling of the resolution."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Part of the channels dropped inside the transformer."""
+    """Dropout rate inside the transformer."""
 
 
 class TransUNet(nn.Module):
@@ -101,6 +101,6 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/Beckschen/TransUNet",
     licence="Apache-2.0",
-    good_for="Organs and lesions whose place in the image tells what they are; heavy, and best pretrained.",
+    good_for="Organs and lesions that are identified by their position in the image; large, best pretrained.",
     variants={"224": {}, "512": {"image_size": 512}},
 )

@@ -5,8 +5,8 @@ https://arxiv.org/abs/1505.04597. The authors released Caffe models without a re
 order of the layers are those of the paper's figure 1.
 
 What differs by default, and why: convolutions are padded and followed by batch normalisation, so that the
-output has the size of the input and training from scratch is stable. `padding="valid", norm="none"` is the
-paper's network, parameter by parameter.
+output has the size of the input and training from scratch is stable. `padding="valid", norm="none"` gives
+exactly the paper's parameters.
 
 Shape legend: B batch, C channels, K classes, *S spatial axes.
 """
@@ -38,12 +38,12 @@ class UNetOptions(Config):
     """Options of `UNet`."""
 
     widths: Annotated[tuple[Width, ...], Field(min_length=2)] = (64, 128, 256, 512, 1024)
-    """Channels at each resolution from the finest to the coarsest; their number is the depth plus one."""
+    """Channels at each resolution, finest first; their number is the depth plus one."""
     padding: Literal["same", "valid"] = "same"
-    """`valid` convolutions see no invented pixels and shrink the map, as in the paper."""
+    """`valid` convolutions have no padding and shrink the map, as in the paper."""
     mirror_input: bool = True
-    """With `valid`, mirror the image at its borders so that the output covers all of it; without, the
-    output is smaller than the input, and only some input sizes fit."""
+    """With `valid`, mirror the image at its borders so that the output covers all of it. Otherwise the
+    output is smaller than the input, and only some input sizes work."""
     norm: NormName = "batch"
     """Normalisation after (or before) each convolution."""
     norm_affine: bool = True
@@ -51,23 +51,23 @@ class UNetOptions(Config):
     norm_first: bool = False
     """Normalise before each convolution instead of after it."""
     conv_bias: bool | None = None
-    """Bias of the convolutions; null gives them one only without normalisation."""
+    """Whether convolutions have a bias; defaults to true only without normalisation."""
     activation: ActivationName = "relu"
     """Activation of each block."""
     upsampling: Literal["transposed", "overlapping", "bilinear", "nearest"] = "transposed"
-    """2x2 transposed convolution; or a 3x3 one, whose kernels overlap; or linear interpolation and a 1x1
-    block; or repetition without weights."""
+    """2x2 transposed convolution; a 3x3 one with overlapping kernels; linear interpolation and a 1x1
+    block; or nearest-neighbour interpolation without weights."""
     upsampling_bias: bool = True
-    """Bias of the transposed convolutions."""
+    """Whether transposed convolutions have a bias."""
     double_before_pool: bool = False
-    """Reach the width of a level in its second convolution and keep it while up-sampling, as in the 3D U-Net
-    paper, instead of in its first."""
+    """Double the channels in the second convolution of a level instead of its first, and keep them while
+    upsampling, as in the 3D U-Net paper."""
     head_convs: Annotated[int, Field(ge=0)] = 0
-    """3x3 blocks before the classifier."""
+    """Number of 3x3 blocks before the classifier."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Part of the channels dropped before the classifier."""
+    """Channel dropout rate before the classifier."""
     auxiliary: bool = False
-    """Train a side head at half resolution too."""
+    """Train an auxiliary head at half resolution."""
 
 
 class UNet(nn.Module):
@@ -131,7 +131,7 @@ class UNet(nn.Module):
         return DenseLogits(self._crop(logits, size), auxiliary)
 
     def _prepare(self, images: torch.Tensor) -> torch.Tensor:
-        """Give the input a size that every pooling step divides."""
+        """Pad the input to a size that is divisible by all pooling steps."""
         if self.options.padding == "same":
             factor = 2**self.depth
             padding = [amount for size in reversed(images.shape[2:]) for amount in (0, -size % factor)]
@@ -141,7 +141,7 @@ class UNet(nn.Module):
         return images
 
     def _crop(self, logits: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        """Cut off what `_prepare` added behind the image."""
+        """Crop the padding that `_prepare` added after the image."""
         if self.options.padding == "valid" and not self.options.mirror_input:
             return logits
         return cut(logits, size)
@@ -172,7 +172,7 @@ class _DoubleConv(nn.Sequential):
 
 
 class _UpBlock(nn.Module):
-    """Up-sample by two, join the skip connection, two 3x3 blocks."""
+    """Upsample by two, concatenate the skip connection, two 3x3 blocks."""
 
     def __init__(
         self, in_channels: int, out_channels: int, *, options: UNetOptions, spatial_dims: int
@@ -208,7 +208,7 @@ class _UpBlock(nn.Module):
         )
 
     def forward(self, features: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        """Join (B, C, *S) with the skip connection of twice its size or a little more."""
+        """Merge (B, C, *S) with the skip connection of at least twice its size."""
         features = self.up(features)
         skip = crop_centre(skip, features.shape[2:])
         joined: torch.Tensor = self.convs(torch.cat((skip, features), dim=1))
@@ -216,9 +216,9 @@ class _UpBlock(nn.Module):
 
 
 class _OverlappingSteps(nn.Module):
-    """A 3x3 transposed convolution, whose first pixel on each axis is repeated to reach twice the size.
+    """3x3 transposed convolution; the first pixel on each axis is repeated to reach twice the size.
 
-    So does wolny's pytorch-3dunet (MIT licence), https://github.com/wolny/pytorch-3dunet.
+    As in wolny's pytorch-3dunet (MIT licence), https://github.com/wolny/pytorch-3dunet.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool, spatial_dims: int) -> None:
@@ -243,7 +243,7 @@ ENTRY = NetworkEntry(
     url="https://arxiv.org/abs/1505.04597",
     output=DenseLogits,
     spatial_dims=(2, 3),
-    good_for="Fine structures on few images, any number of channels, no pretrained weights needed.",
+    good_for="Fine structures with few images and any number of channels, without pretrained weights.",
     variants={
         "": {},
         "half width": {"widths": (32, 64, 128, 256, 512)},

@@ -1,7 +1,7 @@
-"""3D U-Net: the U-Net of volumes, whose widths double before each pooling.
+"""3D U-Net: a U-Net for volumes that doubles its channels before each pooling.
 
 Paper: 3D U-Net: Learning Dense Volumetric Segmentation from Sparse Annotation (Cicek et al., MICCAI 2016),
-https://arxiv.org/abs/1606.06650. The paper's 19069955 parameters (3 channels, 3 classes) are those of
+https://arxiv.org/abs/1606.06650. The paper's 19069955 parameters (3 channels, 3 classes) correspond to
 `norm_affine=False, upsampling_bias=False`.
 
 What differs by default: convolutions are padded, so that the output has the size of the input;
@@ -23,9 +23,9 @@ class UNet3DOptions(UNetOptions):
     widths: Annotated[tuple[Width, ...], Field(min_length=2)] = (64, 128, 256, 512)
     """Channels at each resolution from the finest to the coarsest."""
     conv_bias: bool | None = True
-    """Bias of the convolutions."""
+    """Whether convolutions have a bias."""
     double_before_pool: bool = True
-    """Reach the width of a level in its second convolution and keep it while up-sampling."""
+    """Double the channels in the second convolution of a level and keep them while upsampling."""
 
 
 ENTRY = NetworkEntry(

@@ -1,12 +1,12 @@
-"""U-Net++: a U-Net whose skip connections are grids of blocks, with a score at each depth.
+"""U-Net++: a U-Net with nested, dense skip connections and deep supervision.
 
 Paper: UNet++: A Nested U-Net Architecture for Medical Image Segmentation (Zhou et al., DLMIA 2018),
 https://arxiv.org/abs/1807.10165. Authors' code: https://github.com/MrGiovanni/UNetPlusPlus (its own licence,
-research use); counted against https://github.com/4uiiurz1/pytorch-nested-unet (MIT licence).
+research use); parameters compared with https://github.com/4uiiurz1/pytorch-nested-unet (MIT licence).
 
-What differs, and why: maps are up-sampled linearly, as in the second, where the authors' Keras network uses
-transposed convolutions; and to the size of the map they join, so that any input fits. The losses of the four
-depths are summed instead of averaged, which is the same up to a factor.
+What differs, and why: maps are upsampled linearly, as in the second repository, where the authors' Keras
+network uses transposed convolutions; and to the size of the map they are merged with, so any input size
+works. The losses of the four depths are summed instead of averaged, which is the same up to a factor.
 
 Shape legend: B batch, C channels, K classes, *S spatial axes; row i of the grid has stride 2**i.
 """
@@ -34,13 +34,13 @@ class UNetPlusPlusOptions(Config):
     """Options of `UNetPlusPlus`."""
 
     widths: Annotated[tuple[Width, ...], Field(min_length=2)] = (32, 64, 128, 256, 512)
-    """Channels of each row from the finest to the coarsest."""
+    """Channels of each row, finest first."""
     norm: NormName = "batch"
     """Normalisation after each convolution."""
     deep_supervision: bool = True
-    """Train a side head on every block of the first row, not only on the last."""
+    """Train an auxiliary head on every block of the first row, not only the last."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Part of the channels dropped before the classifiers."""
+    """Channel dropout rate before the classifiers."""
 
 
 class UNetPlusPlus(nn.Module):
@@ -71,7 +71,7 @@ class UNetPlusPlus(nn.Module):
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, *S) float -> logits (B, K, *S)."""
-        grid: list[list[torch.Tensor]] = []  # one list a row
+        grid: list[list[torch.Tensor]] = []  # one list per row
         features = images
         for row, block in enumerate(self.encoder):
             features = block(self.pool(features) if row else features)  # (B, C_row, *S / 2**row)

@@ -1,11 +1,12 @@
-"""UPerNet: a feature pyramid whose top has seen the whole image, all its levels scored together.
+"""UPerNet: pyramid pooling on the last map, a feature pyramid, and a classifier on all fused levels.
 
 Paper: Unified Perceptual Parsing for Scene Understanding (Xiao et al., ECCV 2018),
 https://arxiv.org/abs/1807.10221. Authors' code: https://github.com/CSAILVision/unifiedparsing and, for plain
 segmentation, https://github.com/CSAILVision/semantic-segmentation-pytorch (BSD-3-Clause licence).
 
-What differs by default, and why: the narrower deep stem and a side head, as in mmsegmentation (Apache-2.0),
-whose measured scores then apply. `backbone="resnet50s", auxiliary=False` has the authors' layers.
+What differs by default, and why: the narrower deep stem and an auxiliary head, as in mmsegmentation
+(Apache-2.0), whose measured scores then apply. `backbone="resnet50s", auxiliary=False` has the authors'
+layers.
 
 Shape legend: B batch, C channels, D channels of the head, K classes, H and W the input's height and width.
 """
@@ -31,19 +32,19 @@ class UPerNetOptions(Config):
     """Options of `UPerNet`."""
 
     backbone: str = "resnet50c"
-    """Any of our ResNets, Swin or MPViT, or a timm model that gives maps at several strides."""
+    """Any of limner's ResNets, Swin or MPViT, or a timm model with feature maps at several strides."""
     channels: Width = 512
     """Channels of the head."""
     bins: Annotated[tuple[Width, ...], Field(min_length=1)] = (1, 2, 3, 6)
-    """Sides of the grids that are averaged over."""
+    """Grid sizes of the pyramid pooling."""
     norm_features: bool = False
-    """Normalise the channels of each pixel of the backbone's maps, as the Swin Transformer's authors do."""
+    """Apply LayerNorm to the backbone's maps, as the Swin Transformer's authors do."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Part of the channels dropped before the classifiers."""
+    """Channel dropout rate before the classifiers."""
     auxiliary: bool = True
-    """Train a side head on the last map but one."""
+    """Train an auxiliary head on the second-to-last map."""
     auxiliary_channels: Width = 256
-    """Channels of the side head."""
+    """Channels of the auxiliary head."""
 
 
 class UPerNet(nn.Module):
@@ -94,7 +95,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/CSAILVision/semantic-segmentation-pytorch",
     licence="BSD-3-Clause",
-    good_for="The usual head for a strong or unusual backbone, which needs no dilation.",
+    good_for="The usual head for strong or unusual backbones; needs no dilation.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},

@@ -1,12 +1,12 @@
-"""A plain Vision Transformer under a segmentation head: its maps, all of one size, made into a pyramid first.
+"""A plain Vision Transformer with a segmentation head, on a feature pyramid made from its single-scale maps.
 
 Paper: An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale (Dosovitskiy et al., ICLR
 2021), https://arxiv.org/abs/2010.11929. Authors' code: https://github.com/google-research/vision_transformer
 (Apache-2.0 licence). The necks and heads are those of mmsegmentation (Apache-2.0): `neck="multilevel"` with
 the head of UPerNet, or `neck="deconvolution"` as for MAE.
 
-What differs, and why: patches have a bias as in the paper (`patch_bias=False` leaves it out, as
-mmsegmentation does), and what padding to whole patches adds is cut off the scores.
+What differs, and why: the patch embedding has a bias as in the paper (`patch_bias=False` omits it, as in
+mmsegmentation), and the padding to whole patches is cropped from the logits.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width, h and w in patches.
 """
@@ -48,35 +48,35 @@ class ViTOptions(Config):
     backbone: str = "vit_base_patch16_224"
     """A ViT or DeiT with patches of 16 pixels: `vit_tiny_patch16_224`, `deit_base_patch16_384`, ..."""
     num_blocks: Annotated[int, Field(ge=4)] | None = None
-    """Transformer blocks; null takes the backbone's."""
+    """Number of transformer blocks; defaults to the backbone's."""
     image_size: Annotated[int, Field(ge=16)] = 512
-    """Side of the images whose patches have a position each; those of other sizes are interpolated."""
+    """Image side that the position embeddings are learned for; they are interpolated for others."""
     taps: Annotated[tuple[int, int, int, int], AfterValidator(_check_ascending)] | None = None
-    """Blocks, counted from 0, whose tokens are used; null takes every quarter of them."""
+    """Blocks, counted from 0, whose tokens are used; defaults to the last of each quarter."""
     patch_bias: bool = True
-    """Give the patches' embedding a bias."""
+    """Add a bias to the patch embedding."""
     relative_positions: bool = False
-    """Score pairs of patches also by the way from one to the other, as BEiT and MAE do."""
+    """Add a relative position bias, as in BEiT and MAE."""
     layer_scale: float | None = None
-    """First value of a learned scale on each branch; BEiT and MAE have 0.1 to 1."""
+    """Initial LayerScale value; 0.1 to 1 in BEiT and MAE."""
     final_norm: bool = False
     """Normalise the tokens of the last block."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Probability that the last block is left out in training."""
+    """Stochastic depth rate of the last block."""
     neck: Literal["multilevel", "deconvolution", "none"] = "multilevel"
-    """How maps of one size become a pyramid: resized between convolutions, by learned steps, or not."""
+    """How to build a pyramid: resizing between convolutions, transposed convolutions, or none."""
     head: Literal["upernet", "fpn", "fcn"] = "upernet"
-    """UPerNet's, Semantic FPN's, or one convolution over all levels."""
+    """Head of UPerNet, of Semantic FPN, or one convolution over all levels."""
     channels: Width = 512
     """Channels of the head."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Part of the channels dropped before the classifiers."""
+    """Channel dropout rate before the classifiers."""
     auxiliary: bool = True
-    """Train a side head."""
+    """Train an auxiliary head."""
     auxiliary_channels: Width = 256
-    """Channels of the side head."""
+    """Channels of the auxiliary head."""
     auxiliary_level: Annotated[int, Field(ge=0, le=3)] = 3
-    """Level of the pyramid that the side head reads, counted from the finest."""
+    """Level of the pyramid that the auxiliary head reads, counted from the finest."""
 
 
 class ViTSegmenter(nn.Module):
@@ -130,7 +130,7 @@ class ViTSegmenter(nn.Module):
 
 
 class _MultiLevelNeck(nn.Module):
-    """Each map to the resolution of its level: a 1x1 convolution, a resize, a 3x3 convolution."""
+    """Scale each map to its level: a 1x1 convolution, a resize, a 3x3 convolution."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class _MultiLevelNeck(nn.Module):
 
 
 class _DeconvolutionNeck(nn.Module):
-    """The first map enlarged by two learned steps, the second by one; the last pooled."""
+    """Upsample the first map with two transposed convolutions, the second with one; pool the last."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -175,7 +175,7 @@ class _NoNeck(nn.Module):
 
 
 class _JoinedLevels(nn.Module):
-    """All levels at the finest resolution, then one 3x3 convolution."""
+    """Resize all levels to the finest resolution, concatenate, one 3x3 convolution."""
 
     def __init__(self, widths: tuple[int, ...], channels: int) -> None:
         super().__init__()
@@ -204,7 +204,7 @@ ENTRY = NetworkEntry(
     pretrained=True,
     code="https://github.com/google-research/vision_transformer",
     licence="Apache-2.0",
-    good_for="Building on the many published ViT weights; without them it needs very many images.",
+    good_for="Using the many pretrained ViTs; without pretrained weights it needs very many images.",
     variants={
         "vit_base, UPerNet's head": {},
         "vit_base, Semantic FPN's head": {"head": "fpn", "channels": 256},

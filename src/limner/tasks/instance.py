@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from limner.core.labels import LabelTable
 from limner.core.plan import Decision
-from limner.core.prediction import SURE, SegmentPrediction
+from limner.core.prediction import SCORE_THRESHOLD, SegmentPrediction
 from limner.core.sample import Image, Sample
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.segment_colors import segment_comparison, segment_overlay
@@ -93,7 +93,7 @@ class InstanceTask(Task):
     ) -> RGBImage:
         """Draw image, true objects, those found with a score of 0.5 or more, and which were missed."""
         true = None if truth is None else truth.segments
-        return segment_comparison(image, prediction.segments(SURE), table, truth=true, title=title)
+        return segment_comparison(image, prediction.segments(SCORE_THRESHOLD), table, truth=true, title=title)
 
 
 class InstanceWriter(CocoPredictions):
@@ -105,7 +105,7 @@ class InstanceWriter(CocoPredictions):
 
     def write(self, prediction: SegmentPrediction, image: Image, *, output: str, file_name: str) -> Path:
         """Write one image, and return the path of its map of numbers."""
-        folder, shown = self._folder, prediction.segments(SURE)
+        folder, shown = self._folder, prediction.segments(SCORE_THRESHOLD)
         self.add(prediction, file_name=file_name)
         numbers = folder.place(INSTANCES, f"{output}.png")
         write_values(numbers, shown.flat())

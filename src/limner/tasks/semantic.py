@@ -13,7 +13,7 @@ from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Image, Sample
 from limner.drawing.colors import overlay
 from limner.drawing.display import RGBImage, display_image
-from limner.drawing.truth_and_prediction import comparison, telling_slice
+from limner.drawing.truth_and_prediction import comparison, slice
 from limner.evaluation.scorer import USUAL, Extent
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.images.masks import write_values
@@ -108,7 +108,7 @@ class SemanticTask(Task):
         """Draw image, true and predicted classes, and the map of hits and errors."""
         labels, predicted = None if truth is None else truth.semantic, prediction.semantic
         if predicted.ndim == 3:
-            middle = telling_slice(predicted if labels is None else labels, table)
+            middle = slice(predicted if labels is None else labels, table)
             image, predicted = image[middle], predicted[middle]
             labels = None if labels is None else labels[middle]
         return comparison(image, predicted, table, truth=labels, title=title)

@@ -50,7 +50,7 @@ class Budget:
         self._progress = min(max(self._progress, self.seconds / available), 1.0)
         return self._progress
 
-    def go_on(self, state: RunState) -> None:
+    def resume(self, state: RunState) -> None:
         """Count the time that the run has had before this process."""
         self._started = self._clock() - state.seconds
         self.final_seconds = state.final_seconds

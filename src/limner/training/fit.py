@@ -28,7 +28,7 @@ from limner.tracking.watchers import Watcher, Watchers
 from limner.training.accelerator import build_accelerator
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoint, Checkpoints, read_checkpoint
-from limner.training.initial_weights import begin_with, begun_with
+from limner.training.initial_weights import load_initial_weights, read_initial_weights
 from limner.training.learner import Learner
 from limner.training.loop import Batches, Loop, Outcome
 from limner.training.run_state import RunState
@@ -103,7 +103,7 @@ def fit(
         plan = model.plan
         if checkpoint is None and network is None and plan.network.weights is not None:
             writes = run if accelerator.is_main_process else None
-            begin_with(Path(plan.network.weights), model, writes, say=watcher.say)
+            load_initial_weights(Path(plan.network.weights), model, writes, say=watcher.say)
         if accelerator.is_main_process:
             _write_plan(run, plan)
         criterion = find_task(plan.task).criterion(plan).to(accelerator.device)
@@ -210,10 +210,10 @@ def _deliver(
     _write_plan(run, plan)
     if state.best_step not in (-1, state.step):
         try:
-            learner.load_kept(read_checkpoint(Checkpoints(run.checkpoints).best))
+            learner.load_eval_model(read_checkpoint(Checkpoints(run.checkpoints).best))
         except ModelError as error:
             say(f"{error}\nThe model folder holds the last weights instead of the best.")
-    kept = learner.kept
+    kept = learner.eval_model
     kept.plan = plan
     origin = {
         "data": plan.data.path,
@@ -226,7 +226,7 @@ def _deliver(
         "pretrained": plan.network.pretrained,
         "peak_bytes": peak_bytes(learner.device),
     }
-    begun = begun_with(run)
+    begun = read_initial_weights(run)
     licence = begun.pop("licence", None)  # of the weights it began with; it binds what is made of them
     save_model(run.model, kept, origin=origin | begun, licence=licence)
 

@@ -12,7 +12,9 @@ from limner.weights.starting import read_start
 from limner.weights.transfer import transfer
 
 
-def begin_with(path: Path, model: Model, run: RunFolder | None, *, say: Callable[[str], None]) -> None:
+def load_initial_weights(
+    path: Path, model: Model, run: RunFolder | None, *, say: Callable[[str], None]
+) -> None:
     """Fill a network with weights, tell what was loaded, skipped and new, and write it down in the run.
 
     Args:
@@ -36,8 +38,8 @@ def begin_with(path: Path, model: Model, run: RunFolder | None, *, say: Callable
     write_text_durably(run.started_from, json.dumps(note | {"tensors": counts}, indent=2) + "\n")
 
 
-def begun_with(run: RunFolder) -> dict[str, Any]:
-    """Return what `begin_with` wrote down; empty where the run started from nothing."""
+def read_initial_weights(run: RunFolder) -> dict[str, Any]:
+    """Return what `load_initial_weights` wrote down; empty where the run started from nothing."""
     if not run.started_from.is_file():
         return {}
     note = json.loads(run.started_from.read_text(encoding="utf-8"))

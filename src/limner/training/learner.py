@@ -13,7 +13,7 @@ from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
 from limner.devices.device import choose_memory_format, is_out_of_memory, prefers_winograd
 from limner.devices.memory import more_parts, release_memory
-from limner.layers.training_progress import tell_progress
+from limner.layers.training_progress import notify_progress
 from limner.layers.winograd import use_winograd
 from limner.tasks.objective import Criterion
 from limner.training.averaging import WeightAverage
@@ -74,7 +74,7 @@ class Learner:
         return torch.device(self._accelerator.device)
 
     @property
-    def kept(self) -> Model:
+    def eval_model(self) -> Model:
         """The model that is validated and kept: the average where there is one."""
         if self._average is None:
             return self.model
@@ -82,11 +82,11 @@ class Learner:
         assert isinstance(kept, Model)
         return kept
 
-    def follow(self, progress: float) -> None:
+    def set_progress(self, progress: float) -> None:
         """Tell the layers that change their ways as training goes on how far it is, in [0, 1]."""
-        tell_progress(self.model, progress)
+        notify_progress(self.model, progress)
         if self._average is not None:
-            tell_progress(self._average.module, progress)
+            notify_progress(self._average.module, progress)
 
     def gradients(self, batch: Batch, *, step: int, factor: float) -> StepResult:
         """Compute the gradient of step number `step`, in more parts if memory runs out.
@@ -153,9 +153,9 @@ class Learner:
         if checkpoint.state.scaler and self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(checkpoint.state.scaler)
 
-    def load_kept(self, checkpoint: Checkpoint) -> None:
+    def load_eval_model(self, checkpoint: Checkpoint) -> None:
         """Take only the weights that are validated and kept, for the end of a run."""
-        self.kept.load_state_dict(checkpoint.part("model" if self._average is None else "average"))
+        self.eval_model.load_state_dict(checkpoint.part("model" if self._average is None else "average"))
 
     def scaler_state(self) -> dict[str, float]:
         """Return the float16 gradient scaler's state; empty without one."""

@@ -121,7 +121,7 @@ class Loop:
         if checkpoint is not None:
             refuse_another_plan(checkpoint.plan, self._plan, where=self._run.root)
             self._learner.load(checkpoint)
-            self._budget.go_on(self.state)
+            self._budget.resume(self.state)
             if self.state.best_step == self.state.step and self._accelerator.is_main_process:
                 # The run may have been killed between writing `last` and making it `best`.
                 self._checkpoints.repair_best(self.state.step)
@@ -139,7 +139,7 @@ class Loop:
                 before = self._progress
                 self._advance()
                 self._watcher.step(self._moment())
-                self._tend(before)
+                self._run_periodic(before)
                 if interruption.requested and self._accelerator.num_processes == 1:
                     self._stop_politely()
         return self._finish()
@@ -150,7 +150,7 @@ class Loop:
         result = self._learner.gradients(batch, step=number, factor=factor)
         self._log.add(number, result, learning_rate=factor * self._plan.optimizer.learning_rate)
         if self._accelerator.device.type == "cpu":
-            self._settle()  # nothing to wait for, so a bad step is caught before it moves the weights
+            self._flush_step_log()  # nothing to wait for, so a bad step is caught before it moves the weights
         self._learner.apply(step=number)
         self.state.step = number
         now = time.perf_counter()
@@ -159,21 +159,21 @@ class Loop:
 
     def _advance(self) -> None:
         """Find out how far the run is, and tell the layers that change their ways with it."""
-        self._progress = self._agree(self._budget.progress(self.state.step))
-        self._learner.follow(self._progress)
+        self._progress = self._sync_from_main(self._budget.progress(self.state.step))
+        self._learner.set_progress(self._progress)
 
-    def _tend(self, before: float) -> None:
+    def _run_periodic(self, before: float) -> None:
         """Log, validate and save where it is due after a step."""
         train, step = self._plan.train, self.state.step
         if step == 1 and self._budget.is_timed and self._validator is not None:
-            self._budget.expect_validation(self._validator.estimate_seconds(self._learner.kept))
+            self._budget.expect_validation(self._validator.estimate_seconds(self._learner.eval_model))
         if step % LOG_EVERY == 0 or step in EARLY_LOGS:
             self._write_log()
         due_now = [
             self._budget.is_due(every, step=step, before=before, after=self._progress)
             for every in (train.validate_every, train.save_every)
         ]
-        due_now[0] = due_now[0] and self._agree(self._budget.may_validate())
+        due_now[0] = due_now[0] and self._sync_from_main(self._budget.may_validate())
         is_best = due_now[0] and self._validate()
         if is_best or due_now[1]:
             self._save(is_best=is_best)
@@ -194,7 +194,7 @@ class Loop:
         if self._validator is None:
             return False
         started = self._budget.seconds
-        self._scores = self._validator.scores(self._learner.kept)
+        self._scores = self._validator.scores(self._learner.eval_model)
         score = self._scores[find_task(self._plan.task).main_score(self._learner.model.labels)]
         self._budget.validated(self._budget.seconds - started)
         shown = {f"val/{name}": value for name, value in self._scores.items()}
@@ -203,7 +203,7 @@ class Loop:
 
     def _save(self, *, is_best: bool) -> None:
         """Write a checkpoint in the main process; the others wait for it."""
-        self._settle()
+        self._flush_step_log()
         self.state.seconds = self._budget.seconds
         self.state.final_seconds = self._budget.final_seconds
         self.state.validation_seconds = self._budget.validation_seconds
@@ -218,14 +218,14 @@ class Loop:
         self._accelerator.wait_for_everyone()
 
     def _write_log(self) -> None:
-        self._settle()
+        self._flush_step_log()
         means = self._log.take_means()
         if means:
             self._watcher.log(self.state.step, self._budget.seconds, means)
 
-    def _settle(self) -> None:
+    def _flush_step_log(self) -> None:
         """Read what the steps measured, and stop if one of them was not finite."""
-        bad = self._log.settle()
+        bad = self._log.read_pending()
         if bad is not None:
             self._stop_for(bad)
 
@@ -268,7 +268,7 @@ class Loop:
             steps = max(self.state.step, round(self.state.step / self._progress))
         return Moment(self.state.step, steps, self._progress, self._budget.seconds)
 
-    def _agree(self, value: Value) -> Value:
+    def _sync_from_main(self, value: Value) -> Value:
         """Take the main process's word for what depends on the clock, which differs between processes."""
         if self._accelerator.num_processes == 1 or not self._budget.is_timed:
             return value

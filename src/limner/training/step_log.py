@@ -27,7 +27,7 @@ class BadStep:
 class StepLog:
     """Collects the values of steps; their means are what metrics.csv shows.
 
-    Reading a value from an accelerator waits for it, so tensors are kept until `settle`.
+    Reading a value from an accelerator waits for it, so tensors are kept until `read_pending`.
 
     Args:
         values: Name -> values of steps already settled, from a checkpoint.
@@ -49,7 +49,7 @@ class StepLog:
         self.values.setdefault("train/data_seconds", []).append(data_seconds)
         self.values.setdefault("train/step_seconds", []).append(step_seconds)
 
-    def settle(self) -> BadStep | None:
+    def read_pending(self) -> BadStep | None:
         """Read the pending values, and return the first step that was not finite, if there is one."""
         pending, self._pending = self._pending, []
         for step, learning_rate, result in pending:

@@ -6,7 +6,7 @@ from limner.core.config import parse_config
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan, ResizePlan
-from limner.weights.checkpoint_facts import Told
+from limner.weights.checkpoint_facts import Inferred
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_images import Normalization
 from limner.weights.mask2former_shape import Mask2FormerShape
@@ -20,11 +20,11 @@ WHOLE_IMAGE = 512
 class Conclusions:
     """What the tensors do not tell, each with where it is from."""
 
-    task: Told[str]
-    labels: Told[LabelTable]
-    normalization: Told[Normalization]
-    resize: Told[ResizePlan]
-    licence: Told[str | None]
+    task: Inferred[str]
+    labels: Inferred[LabelTable]
+    normalization: Inferred[Normalization]
+    resize: Inferred[ResizePlan]
+    licence: Inferred[str | None]
 
 
 def plan_of(checkpoint: Checkpoint, source: str, shape: Mask2FormerShape, told: Conclusions) -> Plan:
@@ -74,7 +74,7 @@ def plan_of(checkpoint: Checkpoint, source: str, shape: Mask2FormerShape, told: 
         ) from error
 
 
-def facts_of(told: Conclusions, shape: Mask2FormerShape, parameters: int) -> dict[str, str]:
+def summarize(told: Conclusions, shape: Mask2FormerShape, parameters: int) -> dict[str, str]:
     """Return what was concluded -> the conclusion and where it is from, for people."""
     labels, resize, normal = told.labels, told.resize, told.normalization
     names = ", ".join(labels.value.names[:5]) + ", ..." * (labels.value.num_classes > 5)

@@ -17,14 +17,14 @@ from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.networks import build_network
 from limner.weights.checkpoint_facts import (
+    infer_labels,
+    infer_licence,
+    infer_task,
     tell_heads,
-    tell_labels,
-    tell_licence,
-    tell_task,
 )
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
-from limner.weights.checkpoint_images import tell_normalization, tell_resize
-from limner.weights.imported_plan import Conclusions, facts_of, plan_of
+from limner.weights.checkpoint_images import infer_normalization, infer_resize
+from limner.weights.imported_plan import Conclusions, plan_of, summarize
 from limner.weights.mask2former_names import NAMINGS
 from limner.weights.mask2former_shape import Mask2FormerShape, read_shape
 from limner.weights.model import Model
@@ -87,7 +87,7 @@ def import_checkpoint(
     model = Model.from_plan(found.plan)
     model.network.load_state_dict(found.state)
     model.eval()
-    facts = facts_of(found.told, found.shape, sum(p.numel() for p in model.network.parameters()))
+    facts = summarize(found.told, found.shape, sum(p.numel() for p in model.network.parameters()))
     return Imported(
         model,
         found.naming.title,
@@ -139,13 +139,13 @@ def _read(
     shape = read_shape(renamed.tensors, heads=tell_heads(checkpoint), where=str(checkpoint.path))
     state = _fitting_state(renamed, shape, checkpoint)
     backbone = shape.options["backbone"]
-    said_task = tell_task(checkpoint, shape.num_classes, task)
+    said_task = infer_task(checkpoint, shape.num_classes, task)
     told = Conclusions(
         said_task,
-        tell_labels(checkpoint, shape.num_classes, said_task.value, classes),
-        tell_normalization(checkpoint),
-        tell_resize(checkpoint, shape.num_classes, said_task.value, backbone),
-        tell_licence(checkpoint, shape.num_classes, licence),
+        infer_labels(checkpoint, shape.num_classes, said_task.value, classes),
+        infer_normalization(checkpoint),
+        infer_resize(checkpoint, shape.num_classes, said_task.value, backbone),
+        infer_licence(checkpoint, shape.num_classes, licence),
     )
     plan = plan_of(checkpoint, naming.title, shape, told)
     return _Read(checkpoint, naming, renamed, shape, state, told, plan)

@@ -1,4 +1,4 @@
-"""Published weights: found, not found, damaged. The hub is always a stand-in: tests need no network."""
+"""Pretrained weights: found, not found, damaged. The hub is always a stand-in: tests need no network."""
 
 import logging
 import pickle
@@ -47,14 +47,14 @@ def test_auto_without_the_hub_says_so_in_one_line_and_starts_from_scratch(offlin
     with caplog.at_level(logging.WARNING, logger="limner"):
         backbone = build_backbone("resnet18", pretrained="auto")
     (message,) = [record.getMessage() for record in caplog.records]
-    assert "weights of resnet18 cannot be had (Name or service not known)" in message
+    assert "weights of resnet18 are unavailable (Name or service not known)" in message
     assert "starts from scratch" in message
     assert "\n" not in message
     assert backbone.conv1.weight.std() > 0
 
 
 def test_yes_without_the_hub_says_what_to_do(offline):
-    with pytest.raises(ConfigError, match=r"(?s)weights of resnet18 cannot be had.*Connect to huggingface"):
+    with pytest.raises(ConfigError, match=r"(?s)weights of resnet18 are unavailable.*Connect to huggingface"):
         build_backbone("resnet18", pretrained="yes")
 
 
@@ -90,7 +90,7 @@ def test_weights_from_a_file(published, tmp_path, suffix):
 
 def test_weights_of_another_model_are_refused(published, tmp_path):
     save_file(published, tmp_path / "resnet18.safetensors")
-    with pytest.raises(ModelError, match=r"(?s)belong to another model.*parameters missing"):
+    with pytest.raises(ModelError, match=r"(?s)are from another model.*parameters missing"):
         build_backbone("resnet34", pretrained=tmp_path / "resnet18.safetensors")
 
 
@@ -115,7 +115,7 @@ def test_a_file_that_is_no_table_of_tensors_is_refused(tmp_path, name, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ModelError, match=r"no such file of weights.*nowhere\.pth"):
+    with pytest.raises(ModelError, match=r"The weight file does not exist.*nowhere\.pth"):
         build_backbone("resnet18", pretrained=tmp_path / "nowhere.pth")
 
 
@@ -142,7 +142,7 @@ def test_a_timm_backbone_takes_weights_too(monkeypatch, name, stem):
 def test_weights_that_nobody_publishes_name_the_nearest_that_somebody_does(caplog):
     with caplog.at_level(logging.WARNING, logger="limner"):
         build_backbone("resnet18c", pretrained="auto")
-    assert "nobody publishes any (did you mean 'resnet18" in caplog.text
+    assert "none are published (did you mean 'resnet18" in caplog.text
 
 
 def test_without_a_name_server_the_hub_is_not_waited_for(monkeypatch):

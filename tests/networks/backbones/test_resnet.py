@@ -95,5 +95,5 @@ def test_an_unknown_model_names_the_nearest():
 
 
 def test_a_model_that_cannot_be_dilated_says_so():
-    with pytest.raises(ConfigError, match="cannot give feature maps at output stride 8"):
+    with pytest.raises(ConfigError, match="has no feature maps at output stride 8"):
         build_backbone("swinv2_tiny_window8_256", output_stride=8)

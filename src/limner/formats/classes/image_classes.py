@@ -60,7 +60,7 @@ class ImageClasses(Source):
         )
         return LabelTable(tuple(LabelClass(name, (i,), color) for i, (name, color) in enumerate(kinds)))
 
-    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+    def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return the names of the classes."""
         return {"class_names": np.array(list(self.class_names), np.str_)}
 

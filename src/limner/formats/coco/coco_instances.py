@@ -119,7 +119,7 @@ class CocoInstances(ObjectSource):
                 name = posixpath.splitext(str(path))[0]
                 yield path, Record(name, self.root / path, label, split, entry=entry)
 
-    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+    def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return where the annotations of each image stand; None where a file had to be kept as text."""
         if any(file.annotations.text is not None for file in self._files):
             return None
@@ -134,7 +134,7 @@ class CocoInstances(ObjectSource):
         return state
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take back what `kept` gave."""
+        """Restore what `cache_state` returned."""
         classes, files, only_boxes = json.loads(state["meta_coco"].tobytes())
         self._files, self._entries, self._numbers = [], {}, {}
         table = self.settings.label_table()

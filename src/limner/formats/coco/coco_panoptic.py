@@ -74,14 +74,14 @@ class CocoPanoptic(Source):
         by_name, findings = apply_split_lists(by_name, self.root, self.settings, lists_beside(tree, by_name))
         return by_name, (*problems.findings(), *findings)
 
-    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+    def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return the segments of all images and the classes."""
         classes = json.dumps(rows_of_classes(self._categories)).encode()
-        segments = self._segments.kept([str(record.entry) for record in self.records])
+        segments = self._segments.cache_state([str(record.entry) for record in self.records])
         return {**segments, "meta_coco": np.frombuffer(classes, np.uint8)}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take back what `kept` gave."""
+        """Restore what `cache_state` returned."""
         self._segments = SegmentTable.restored([str(record.entry) for record in self.records], state)
         self._categories = classes_of_rows(json.loads(state["meta_coco"].tobytes()))
 

@@ -101,14 +101,14 @@ class SegmentTable:
         self._flat.extend(rows)
         self._places[entry] = first, first + len(seen)
 
-    def kept(self, entries: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+    def cache_state(self, entries: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
         """Return the table as arrays, the places in the order of `entries`."""
         places = [self._places.get(entry, _NOWHERE) for entry in entries]
         return {"segments": np.array(self._flat, np.int64), "places": np.array(places, np.int64)}
 
     @classmethod
     def restored(cls, entries: Sequence[str], state: Mapping[str, npt.NDArray[Any]]) -> "SegmentTable":
-        """Return the table that `kept` gave.
+        """Return the table that `cache_state` returned.
 
         Raises:
             KeyError: An array is missing.

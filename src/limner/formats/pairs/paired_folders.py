@@ -58,7 +58,7 @@ class PairedFolders(Source):
         """Return the files that take part in pairing: those named like images."""
         return tree.images
 
-    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+    def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return nothing: the records and settings are all there is."""
         return {}
 

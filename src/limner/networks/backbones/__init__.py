@@ -1,4 +1,4 @@
-"""Feature pyramids that networks stand on; the only place that knows timm."""
+"""Backbones that return feature pyramids; the only place that imports timm."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,18 +31,18 @@ __all__ = [
 
 
 class Backbone(Protocol):
-    """What every backbone is.
+    """Interface of every backbone.
 
     Attributes:
         channels: Channels of each map.
-        strides: Pixels of the input that one pixel of each map stands for, ascending.
+        strides: Stride of each map relative to the input, in pixels, ascending.
     """
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
 
     def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Map (B, C, H, W) to one map a stride, from the finest to the coarsest."""
+        """Map (B, C, H, W) to one map per stride, from the finest to the coarsest."""
         ...
 
 
@@ -58,17 +58,17 @@ def build_backbone(
     """Build a backbone by name.
 
     Args:
-        name: One of ours (`resnet18`, `resnet50c`, `mit_b0`, `swin_tiny_patch4_window7_224`,
+        name: One of limner's (`resnet18`, `resnet50c`, `mit_b0`, `swin_tiny_patch4_window7_224`,
             `vit_base_patch16_224`, `mpvit_small`, ...) or any timm model.
         in_channels: Channels of the image.
         output_stride: Stride of the coarsest map.
-        dilation: How our ResNets reach an output stride below 32.
-        multi_grid: Factors on the dilation in the last stage of our ResNets.
-        pretrained: Whether published weights are loaded, and from where.
+        dilation: How limner's ResNets reach an output stride below 32.
+        multi_grid: Dilation factors of the blocks in the last stage of limner's ResNets.
+        pretrained: Whether to load pretrained weights, and from where.
 
     Raises:
-        UnknownNameError: There is no such backbone.
-        ConfigError: It cannot have that output stride, or its weights are insisted on and cannot be had.
+        UnknownNameError: The backbone does not exist.
+        ConfigError: The output stride is not supported, or required weights are unavailable.
     """
     architecture = name.split(".")[0]
     backbone: MixTransformer | MPViT | ResNet | Swin | TimmBackbone | ViT
@@ -108,9 +108,9 @@ def _refuse_dilation(name: str, output_stride: int) -> None:
     if output_stride != 32:
         raise ConfigError(
             describe(
-                f"The backbone {name!r} has one set of strides, which nothing can change",
+                f"The strides of the backbone {name!r} are fixed",
                 found=f"output stride {output_stride}",
-                fix="Choose a network that takes the strides as they are, such as upernet, or a ResNet.",
+                fix="Choose a network that works with these strides, such as upernet, or a ResNet.",
             )
         )
 
@@ -136,18 +136,18 @@ def build_vit(
     pretrained: Pretrained = False,
     **arguments: Any,
 ) -> ViT:
-    """Build a ViT whose tokens are tapped where one wants; `arguments` are those of `ViT`.
+    """Build a ViT; `arguments` are those of `ViT`.
 
     Raises:
-        UnknownNameError: We have no ViT of that name.
-        ConfigError: A tap lies beyond the last block, or weights are insisted on and cannot be had.
+        UnknownNameError: limner has no ViT of that name.
+        ConfigError: A tap is beyond the last block, or required weights are unavailable.
     """
     shape = _shape(name, VITS | DINOV2S, num_blocks)
     last = max(arguments.get("taps") or [0])
     if last >= shape.num_blocks:
         raise ConfigError(
             describe(
-                f"The backbone {name!r} has no block {last} whose tokens could be used",
+                f"The backbone {name!r} has no block {last}",
                 found=f"taps up to {last}, counted from 0",
                 expected=f"at most {shape.num_blocks - 1}",
             )
@@ -165,10 +165,10 @@ def build_hybrid_vit(
     pretrained: Pretrained = False,
     **arguments: Any,
 ) -> HybridViT:
-    """Build a ViT on the maps of a ResNet; `arguments` are those of `HybridViT`.
+    """Build a ViT on the feature map of a ResNet; `arguments` are those of `HybridViT`.
 
     Raises:
-        UnknownNameError: We have no such transformer.
+        UnknownNameError: The transformer does not exist.
     """
     transformer = HybridViT(_shape(name, HYBRID_VITS, num_blocks), in_channels=in_channels, **arguments)
     load_pretrained(transformer, name, pretrained, in_channels=in_channels)

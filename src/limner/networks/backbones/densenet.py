@@ -1,10 +1,10 @@
-"""DenseNet as a feature pyramid that can be dilated: every layer sees the maps of all before it.
+"""DenseNet as a feature pyramid that can be dilated; every layer reads the outputs of all layers before it.
 
 Paper: Densely Connected Convolutional Networks (Huang et al., CVPR 2017), https://arxiv.org/abs/1608.06993.
-Parameters are named as in timm and torchvision, so that their weights load.
+Parameters are named as in timm and torchvision, so their weights load.
 
 What differs, and why: below stride 32 the last transitions do not pool and the blocks behind them are
-dilated, as DenseASPP's authors do it. The normalisation behind the last block is left to the network.
+dilated, as in the code of DenseASPP's authors. The normalisation after the last block is up to the network.
 
 Shape legend: B batch, C channels, H and W the input's height and width.
 """
@@ -18,12 +18,12 @@ from limner.layers.norm import TolerantBatchNorm2d
 from limner.networks.backbones.resnet import OutputStride
 
 BOTTLENECK = 4
-"""Channels of a layer's 1x1 convolution, in growth rates."""
+"""Channels of a layer's 1x1 convolution, as a multiple of the growth rate."""
 
 
 @dataclass(frozen=True)
 class DenseNetShape:
-    """What tells the members of the family apart.
+    """Hyperparameters of one member of the family.
 
     Attributes:
         blocks: Layers in each of the four blocks.
@@ -46,11 +46,11 @@ DENSENETS = {
 
 
 class DenseNet(nn.Module):
-    """The five resolutions of a DenseNet: the stem's map and what each block returns.
+    """DenseNet feature extractor with five maps: the stem's and that of each block.
 
     Attributes:
         channels: Channels of each map that `forward` returns.
-        strides: Pixels of the input that one pixel of each map stands for.
+        strides: Stride of each map relative to the input, in pixels.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class DenseNet(nn.Module):
         """Build the pyramid with random weights.
 
         Args:
-            shape: Which DenseNet.
+            shape: The DenseNet to build.
             in_channels: Channels of the image.
             output_stride: Stride of the coarsest map; below 32 the last blocks are dilated.
         """
@@ -99,7 +99,7 @@ class DenseNet(nn.Module):
 
 
 class _DenseBlock(nn.Sequential):
-    """Layers that each add `growth` channels to what they see."""
+    """Layers that each append `growth` channels to their input."""
 
     def __init__(self, num_layers: int, in_channels: int, growth: int, *, dilation: int) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class _DenseBlock(nn.Sequential):
 
 
 class _DenseLayer(nn.Module):
-    """A 1x1 and a 3x3 convolution, each behind a normalisation, joined with their input."""
+    """Pre-normalised 1x1 and 3x3 convolutions whose output is concatenated with the input."""
 
     def __init__(self, in_channels: int, growth: int, *, dilation: int) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class _DenseLayer(nn.Module):
 
 
 class _Transition(nn.Sequential):
-    """Half as many channels and, unless the next block is dilated, half the resolution."""
+    """Halve the channels and, unless the next block is dilated, the resolution."""
 
     def __init__(self, channels: int, *, pools: bool) -> None:
         super().__init__()
@@ -138,5 +138,5 @@ class _Transition(nn.Sequential):
         self.relu = nn.ReLU(inplace=True)
         self.conv = nn.Conv2d(channels, channels // 2, 1, bias=False)
         if pools:
-            # The last row of an odd map is averaged with nothing, not lost.
+            # With ceil_mode the last row of a map with odd height is kept.
             self.pool = nn.AvgPool2d(2, stride=2, ceil_mode=True, count_include_pad=False)

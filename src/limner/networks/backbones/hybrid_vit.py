@@ -3,7 +3,7 @@
 Paper: An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale (Dosovitskiy et al., ICLR
 2021), https://arxiv.org/abs/2010.11929, and for the ResNet, Big Transfer (Kolesnikov et al., ECCV 2020),
 https://arxiv.org/abs/1912.11370. Code: https://github.com/Beckschen/TransUNet (Apache-2.0 licence), which
-gives the maps on the way; parameters are named as in timm, whose weight files then load.
+returns the intermediate maps; parameters are named as in timm, so its weight files load.
 
 Shape legend: B batch, C channels, H and W the height and width of the padded image.
 """
@@ -24,7 +24,7 @@ HYBRID_VITS = {
 
 
 class HybridViT(ViT):
-    """Three maps of a ResNet and, at stride 16, the tokens of a ViT on its last map."""
+    """ResNet with three maps, and a ViT on the last one whose tokens are the map at stride 16."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class HybridViT(ViT):
         resnet_blocks: tuple[int, int, int] = (3, 4, 9),
         dropout: float = 0.0,
     ) -> None:
-        """Build it with random weights.
+        """Build the network with random weights.
 
         Args:
             shape: Shape of the transformer.
@@ -70,7 +70,7 @@ class _Embedding(nn.Module):
 
 
 class _ResNet(nn.Module):
-    """Three stages of bottlenecks with standardised weights and group normalisation."""
+    """Three stages of bottlenecks with weight standardisation and group normalisation."""
 
     def __init__(self, in_channels: int, num_blocks: tuple[int, int, int]) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class _ResNet(nn.Module):
         for stage, stride in zip(self.stages, (4, 8, 16), strict=True):
             for block in stage.get_submodule("blocks").children():
                 x = block(x)
-            # Only what leaves is filled up; the next stage goes on from the smaller map.
+            # Only the returned map is padded; the next stage reads the unpadded one.
             missing = (width // stride - x.shape[3], height // stride - x.shape[2])
             maps.append(F.pad(x, (0, missing[0], 0, missing[1])))
         return maps
@@ -113,7 +113,7 @@ class _Bottleneck(nn.Module):
         if stride > 1 or in_channels != out_channels:
             self.downsample = nn.Sequential()
             self.downsample.add_module("conv", _StandardizedConv(in_channels, out_channels, 1, stride=stride))
-            # One group a channel: the authors' code, unlike the norms beside it.
+            # One group per channel, as in the authors' code, unlike the norms beside it.
             self.downsample.add_module("norm", nn.GroupNorm(out_channels, out_channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -124,7 +124,7 @@ class _Bottleneck(nn.Module):
 
 
 class _StandardizedConv(nn.Conv2d):
-    """A convolution whose filters are brought to mean 0 and variance 1 before each use.
+    """Convolution whose filters are standardised to mean 0 and variance 1 before each use.
 
     Paper: Micro-Batch Training with Batch-Channel Normalization and Weight Standardization (Qiao et al.,
     2019), https://arxiv.org/abs/1903.10520.

@@ -1,11 +1,11 @@
-"""MiT, the Mix Transformer: attention at four resolutions with thinned keys and no position embeddings.
+"""MiT, the Mix Transformer: attention at four resolutions with reduced keys and no position embeddings.
 
 Paper: SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers (Xie et al., NeurIPS
 2021), https://arxiv.org/abs/2105.15203. Authors' code: https://github.com/NVlabs/SegFormer (NVIDIA Source
 Code License, for research only). Written from the paper; parameters are named as in the authors' weight
 files, so that those load.
 
-What differs, and why: nothing in the arithmetic. Maps stay channels-last from end to end, so that a linear
+What differs, and why: nothing in the arithmetic. Maps stay channels-last throughout, so that a linear
 layer, a convolution and attention read the same memory without a copy.
 
 Shape legend: B batch, C channels, h and w the height and width of a stage's map, N = h * w its pixels, R the
@@ -18,17 +18,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from limner.layers.drop_path import DropPath, rising_rates
+from limner.layers.drop_path import DropPath, drop_path_rates
 
-HEADS = (1, 2, 5, 8)  # table 6 of the paper, as are the three below
+HEADS = (1, 2, 5, 8)  # table 6 of the paper, as for the next three
 REDUCTIONS = (8, 4, 2, 1)
 EXPANSION = 4
-EPSILON = 1e-6  # the authors' code; where they give none, PyTorch's 1e-5 holds
+EPSILON = 1e-6  # the authors' code; where it gives none, PyTorch's default of 1e-5 applies
 
 
 @dataclass(frozen=True)
 class MixTransformerShape:
-    """What tells the members of the family apart.
+    """Hyperparameters of one member of the family.
 
     Attributes:
         blocks: Transformer blocks in each of the four stages.
@@ -51,25 +51,25 @@ MIX_TRANSFORMERS = {
 
 
 class MixTransformer(nn.Module):
-    """The four resolutions of a Mix Transformer.
+    """Mix Transformer that returns its four feature maps.
 
     Attributes:
         channels: Channels of each map that `forward` returns.
-        strides: Pixels of the input that one pixel of each map stands for.
+        strides: Stride of each map relative to the input, in pixels.
     """
 
     def __init__(self, shape: MixTransformerShape, *, in_channels: int = 3, drop_path: float = 0.1) -> None:
         """Build the pyramid with random weights.
 
         Args:
-            shape: Which Mix Transformer.
+            shape: The Mix Transformer to build.
             in_channels: Channels of the image.
-            drop_path: Probability that the last block is left out in training; 0.1 is the paper's.
+            drop_path: Stochastic depth rate of the last block; 0.1 is the paper's.
         """
         super().__init__()
         self.channels = shape.widths
         self.strides = (4, 8, 16, 32)
-        rates = iter(rising_rates(drop_path, sum(shape.blocks)))
+        rates = iter(drop_path_rates(drop_path, sum(shape.blocks)))
         for index, (num_blocks, width) in enumerate(zip(shape.blocks, shape.widths, strict=True)):
             stage = str(index + 1)
             before = shape.widths[index - 1] if index else in_channels
@@ -111,12 +111,12 @@ class _PatchEmbedding(nn.Module):
 
 
 class _Block(nn.Module):
-    """Thinned attention, then Mix-FFN, each behind a normalisation and beside a shortcut."""
+    """Pre-norm residual block: efficient self-attention, then Mix-FFN."""
 
     def __init__(self, width: int, *, num_heads: int, reduction: int, drop_path: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=EPSILON)
-        self.attn = _ThinnedAttention(width, num_heads=num_heads, reduction=reduction)
+        self.attn = _EfficientAttention(width, num_heads=num_heads, reduction=reduction)
         self.norm2 = nn.LayerNorm(width, eps=EPSILON)
         self.mlp = _MixFFN(width)
         self.drop_path = DropPath(drop_path)
@@ -128,8 +128,8 @@ class _Block(nn.Module):
         return out
 
 
-class _ThinnedAttention(nn.Module):
-    """Self-attention whose keys and values come from a map R times smaller."""
+class _EfficientAttention(nn.Module):
+    """Self-attention with keys and values from a map that is R times smaller along each axis."""
 
     def __init__(self, width: int, *, num_heads: int, reduction: int) -> None:
         super().__init__()
@@ -156,13 +156,13 @@ class _ThinnedAttention(nn.Module):
 
 
 class _MixFFN(nn.Module):
-    """Two linear layers with a depthwise 3x3 convolution between, whose zero border tells positions."""
+    """Two linear layers with a depthwise 3x3 convolution between; its zero padding encodes positions."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         hidden = EXPANSION * width
         self.fc1 = nn.Linear(width, hidden)
-        # Wrapped, since the authors' weight files say dwconv.dwconv.
+        # Wrapped because the authors' weight files name it dwconv.dwconv.
         self.dwconv = nn.Sequential()
         self.dwconv.add_module("dwconv", nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden))
         self.fc2 = nn.Linear(hidden, width)
@@ -175,7 +175,7 @@ class _MixFFN(nn.Module):
 
 
 def _initialize(network: nn.Module) -> None:
-    """Small linear layers, He's convolutions, no biases: the authors' choice."""
+    """Initialise as the authors do: small linear weights, He initialisation of convolutions, zero biases."""
     for module in network.modules():
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.02)

@@ -1,4 +1,4 @@
-"""MPViT: patches of several sizes side by side, each with a transformer of its own, beside a convolution.
+"""MPViT: parallel paths with patches of several sizes, each with its own transformer, beside a convolution.
 
 Paper: MPViT: Multi-Path Vision Transformer for Dense Prediction (Lee et al., CVPR 2022),
 https://arxiv.org/abs/2112.11010; its attention is that of Co-Scale Conv-Attentional Image Transformers (Xu et
@@ -14,23 +14,23 @@ import torch
 from torch import nn
 
 from limner.layers.convolution import ConvNormAct
-from limner.layers.drop_path import DropPath, rising_rates
+from limner.layers.drop_path import DropPath, drop_path_rates
 from limner.layers.transformer_block import TokenMLP, initialize_tokens
 
 HEADS = 8
-WINDOWS = {3: 2, 5: 3, 7: 3}  # side of the window -> heads that look through it: Co-Scale, section 3.2
+WINDOWS = {3: 2, 5: 3, 7: 3}  # window size -> heads that use it: Co-Scale, section 3.2
 EPSILON = 1e-6
 PATHS = (2, 3, 3, 3)
 
 
 @dataclass(frozen=True)
 class MPViTShape:
-    """What tells the members of the family apart: table 1 of the paper.
+    """Hyperparameters of one member of the family: table 1 of the paper.
 
     Attributes:
-        widths: Channels inside each of the four stages; a stage gives as many as the next one takes.
+        widths: Channels inside each of the four stages; a stage outputs the next stage's width.
         blocks: Transformer blocks of each path, by stage.
-        expansion: Channels between the layers of the small networks, by their width.
+        expansion: Ratio of the hidden to the input channels of the MLPs.
     """
 
     widths: tuple[int, int, int, int]
@@ -48,21 +48,21 @@ MPVITS = {
 
 
 class MPViT(nn.Module):
-    """The four resolutions of a Multi-Path Vision Transformer.
+    """Multi-Path Vision Transformer that returns its four feature maps.
 
     Attributes:
         channels: Channels of each map that `forward` returns.
-        strides: Pixels of the input that one pixel of each map stands for.
+        strides: Stride of each map relative to the input, in pixels.
     """
 
     def __init__(self, shape: MPViTShape, *, in_channels: int = 3, drop_path: float = 0.2) -> None:
         """Build the pyramid with random weights.
 
         Args:
-            shape: Which MPViT.
+            shape: The MPViT to build.
             in_channels: Channels of the image.
-            drop_path: Probability that the last block of a path is left out in training; 0.2 is the paper's
-                for segmentation.
+            drop_path: Stochastic depth rate of the last block of each path; 0.2 in the paper for
+                segmentation.
         """
         super().__init__()
         self.channels = (*shape.widths[1:], shape.widths[-1])
@@ -72,7 +72,7 @@ class MPViT(nn.Module):
             ConvNormAct(in_channels, first // 2, stride=2, activation="hardswish"),
             ConvNormAct(first // 2, first, stride=2, activation="hardswish"),
         )
-        rates = rising_rates(drop_path, sum(shape.blocks))
+        rates = drop_path_rates(drop_path, sum(shape.blocks))
         self.stages = nn.ModuleList()
         for stage, (width, num_blocks) in enumerate(zip(shape.widths, shape.blocks, strict=True)):
             own, rates = rates[:num_blocks], rates[num_blocks:]
@@ -99,7 +99,7 @@ class MPViT(nn.Module):
 
 
 class _Stage(nn.Module):
-    """Patches of growing size, a transformer on each, a convolution on the smallest; all joined."""
+    """Patches of growing size, a transformer on each, a convolution on the smallest; all are concatenated."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class _Stage(nn.Module):
         expansion: int,
     ) -> None:
         super().__init__()
-        # Each looks at the one before, so the patches grow: 3x3, 5x5, 7x7.
+        # Each reads the one before, so the patches grow: 3x3, 5x5, 7x7.
         self.patches = nn.ModuleList(
             _SeparableConv(width, stride=1 if path else stride) for path in range(num_paths)
         )
@@ -126,13 +126,13 @@ class _Stage(nn.Module):
         for patches in self.patches:
             x = patches(x)
             embedded.append(x)
-        seen = [path(patches) for path, patches in zip(self.paths, embedded, strict=True)]
-        joined: torch.Tensor = self.join(torch.cat([self.local(embedded[0]), *seen], dim=1))
+        attended = [path(patches) for path, patches in zip(self.paths, embedded, strict=True)]
+        joined: torch.Tensor = self.join(torch.cat([self.local(embedded[0]), *attended], dim=1))
         return joined
 
 
 class _SeparableConv(nn.Sequential):
-    """A 3x3 convolution of each channel, one across them, normalisation and activation."""
+    """Depthwise 3x3 convolution, 1x1 convolution, normalisation and activation."""
 
     def __init__(self, width: int, *, stride: int) -> None:
         super().__init__(
@@ -142,7 +142,7 @@ class _SeparableConv(nn.Sequential):
 
 
 class _Local(nn.Sequential):
-    """A bottleneck that does not narrow, with a depthwise 3x3 convolution, beside a shortcut."""
+    """Residual block of a 1x1, a depthwise 3x3 and a 1x1 convolution at constant width."""
 
     def __init__(self, width: int) -> None:
         super().__init__(
@@ -159,7 +159,7 @@ class _Local(nn.Sequential):
 
 
 class _Path(nn.Module):
-    """Transformer blocks that share what they know of positions."""
+    """Transformer blocks that share their positional encodings."""
 
     def __init__(self, width: int, rates: list[float], *, expansion: int) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ class _Path(nn.Module):
 
 
 class _Windows(nn.Module):
-    """What each head sees of the values around a pixel, through a window of its own size."""
+    """Depthwise convolutions of the values as relative positions, with one window size per group of heads."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -212,7 +212,7 @@ class _Block(nn.Module):
 
 
 class _FactorizedAttention(nn.Module):
-    """Queries of a summary of all values, which is as small on large maps: Co-Scale, equations 4 and 8."""
+    """Factorised attention, linear in the number of tokens: Co-Scale, equations 4 and 8."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Published encoder weights: from the hub, or from a file on disk."""
+"""Pretrained encoder weights, from the Hugging Face hub or a file on disk."""
 
 import _codecs
 import logging
@@ -22,21 +22,21 @@ from limner.networks.backbones.vit import ViT
 logger = logging.getLogger("limner.networks")
 
 Pretrained = bool | Literal["auto", "yes", "no"] | Path
-"""`yes` (or True) insists; `auto` starts from scratch, and says so, where the weights cannot be had; a path
-is a file of weights, .safetensors or .pth."""
+"""`yes` (or True) fails if the weights are unavailable; `auto` then trains from scratch and warns; a path
+names a weight file, .safetensors or .pth."""
 
 
 def load_pretrained(backbone: nn.Module, name: str, pretrained: Pretrained, *, in_channels: int) -> None:
-    """Fill a backbone with published weights.
+    """Load pretrained weights into a backbone.
 
     Args:
-        backbone: One whose parameters are named as timm names them.
-        name: timm's name of the model, with or without a tag such as ``resnet50.a1_in1k``.
-        pretrained: Whether, and from where.
+        backbone: A backbone with timm's parameter names.
+        name: Name of the timm model, with or without a tag such as ``resnet50.a1_in1k``.
+        pretrained: Whether to load weights, and from where.
         in_channels: Channels of the image; the first convolution's weights are adapted to them.
 
     Raises:
-        ConfigError: Weights are insisted on and cannot be had.
+        ConfigError: Weights are required but unavailable.
         ModelError: The file is damaged or belongs to another model.
     """
     if pretrained in (False, "no"):
@@ -44,11 +44,11 @@ def load_pretrained(backbone: nn.Module, name: str, pretrained: Pretrained, *, i
     if isinstance(pretrained, Path):
         weights, where = read_weight_file(pretrained), str(pretrained)
     else:
-        insists = pretrained in (True, "yes")
+        required = pretrained in (True, "yes")
         try:
-            weights, where = fetch_from_hub(name), f"the published weights of {name}"
-        except Exception as error:  # noqa: BLE001 - the hub's library fails in many ways, all of them final here
-            _explain(name, error, insists=insists)
+            weights, where = fetch_from_hub(name), f"the pretrained weights of {name}"
+        except Exception as error:  # noqa: BLE001 - the hub raises many kinds
+            _explain(name, error, required=required)
             return
     _fill(backbone, weights, where=where, in_channels=in_channels)
 
@@ -57,18 +57,18 @@ def fetch_from_hub(name: str) -> dict[str, torch.Tensor]:
     """Download (or take from the cache) the weights that timm publishes for a model.
 
     Raises:
-        LookupError: Nobody publishes weights for it.
-        Exception: Whatever the hub's library raises where it cannot be reached.
+        LookupError: There are no published weights for it.
+        Exception: Any error of the hub's library, for instance if the hub cannot be reached.
     """
-    import timm  # slow to import, and seldom needed
+    import timm  # slow to import, and rarely needed
     from huggingface_hub import constants
 
     if not timm.is_model_pretrained(name) and not timm.list_pretrained(f"{name}.*"):
         near = did_you_mean(name, timm.list_models(pretrained=True))
-        raise LookupError(f"nobody publishes any{near}")
+        raise LookupError(f"none are published{near}")
     was_offline = constants.HF_HUB_OFFLINE
-    # Without an answer from the name server the hub's library would try for half a minute; offline it looks
-    # into its cache and says at once what is missing.
+    # If DNS does not answer, the hub's library retries for half a minute; in offline mode it looks into its
+    # cache and reports at once what is missing.
     constants.HF_HUB_OFFLINE = was_offline or not _resolves(constants.ENDPOINT)
     try:
         state: dict[str, torch.Tensor] = timm.create_model(name, pretrained=True).state_dict()
@@ -78,7 +78,7 @@ def fetch_from_hub(name: str) -> dict[str, torch.Tensor]:
 
 
 def _resolves(address: str) -> bool:
-    """Tell whether a web address may be reached; behind a proxy, the proxy has to find out."""
+    """Return whether a host name resolves; True behind a proxy, which resolves names itself."""
     if getproxies():
         return True
     try:
@@ -89,13 +89,13 @@ def _resolves(address: str) -> bool:
 
 
 def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
-    """Read a file of named tensors; a pickle that holds anything else is refused.
+    """Read a file of named tensors; pickles with anything else are rejected.
 
     Raises:
-        ModelError: There is no such file, or it is damaged, or it holds more than tensors.
+        ModelError: The file does not exist, is damaged, or contains more than tensors.
     """
     if not path.is_file():
-        raise ModelError(describe("There is no such file of weights", where=path))
+        raise ModelError(describe("The weight file does not exist", where=path))
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -103,13 +103,13 @@ def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
         raise _unreadable(path, error) from error
-    except Exception as error:  # noqa: BLE001 - the pickle module's own errors share no base
+    except Exception as error:  # noqa: BLE001 - pickle errors share no base class
         raise _unreadable(path, error) from error
     return named_tensors(state, path)
 
 
 def _numpy_values() -> list[Any]:
-    """Return what a pickle needs for the numpy values that training scripts keep beside their weights."""
+    """Return the safe globals for numpy values that training scripts store beside their weights."""
     makers = {"scalar": np.float64(0).__reduce__()[0], "_reconstruct": np.zeros(1).__reduce__()[0]}
     names = [
         (maker, f"numpy.{core}.multiarray.{name}")
@@ -121,29 +121,29 @@ def _numpy_values() -> list[Any]:
 
 
 def named_tensors(state: object, path: Path) -> dict[str, torch.Tensor]:
-    """Return the table of tensors that a training script wrote, taken out of what it wrapped it in.
+    """Return the state dict in a checkpoint, unwrapped from ``state_dict`` or ``model``.
 
     Raises:
-        ModelError: There is no such table.
+        ModelError: The checkpoint contains no state dict.
     """
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        expected = "a table of name -> tensor, alone or under the key state_dict or model"
-        raise ModelError(describe("The file holds no table of named tensors", where=path, expected=expected))
+        expected = "a mapping of name -> tensor, at the top level or under the key state_dict or model"
+        raise ModelError(describe("The file contains no state dict", where=path, expected=expected))
     return {str(name): value for name, value in state.items()}
 
 
 def adapt_input_channels(weight: torch.Tensor, in_channels: int) -> torch.Tensor:
     """Adapt the weights of a first convolution to another number of image channels.
 
-    One channel sees the sum of the filters, which answers to grey as the filters did; more channels repeat
-    red, green, blue in turn, scaled so that the size of the answer stays.
+    A single channel gets the sum of the filters, which responds to grey as the original did. More channels
+    repeat red, green and blue in turn, scaled to keep the magnitude of the response.
 
     Args:
-        weight: (out, have, kH, kW).
-        in_channels: Channels wanted.
+        weight: (out_channels, old_in_channels, kH, kW).
+        in_channels: Number of channels after adapting.
     """
     have = weight.shape[1]
     if in_channels == have:
@@ -165,7 +165,7 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
         weights[first] = _resize_patches(weights[first], wanted[first].shape[2:])
     if isinstance(backbone, ViT) and "pos_embed" in weights:
         weights["pos_embed"] = backbone.fit_positions(weights["pos_embed"])
-    fresh = backbone.additions() if isinstance(backbone, ViT) else set()
+    fresh = backbone.extra_parameters() if isinstance(backbone, ViT) else set()
     missing = sorted(wanted.keys() - weights.keys() - fresh)
     misshapen = sorted(
         key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape
@@ -174,46 +174,46 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
         wrong = (missing or misshapen)[0]
         raise ModelError(
             describe(
-                "The encoder weights belong to another model",
+                "The encoder weights are from another model",
                 where=where,
                 found=f"{len(missing)} parameters missing, {len(misshapen)} of another shape, first {wrong}",
                 expected=f"all {len(wanted)} parameters of the encoder",
-                fix="Name the backbone that these weights were made for.",
+                fix="Set the backbone to the one that these weights were trained with.",
             )
         )
     backbone.load_state_dict({**wanted, **weights})
 
 
 def _resize_patches(weight: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Turn the weights of patches of another size into some that answer alike (FlexiViT, CVPR 2023)."""
+    """Resize the patch embedding's weights so that its response stays the same (FlexiViT, CVPR 2023)."""
     if weight.shape[2:] == torch.Size(size):
         return weight
-    from timm.layers.patch_embed import resample_patch_embed  # slow to import, and seldom needed
+    from timm.layers.patch_embed import resample_patch_embed  # slow to import, and rarely needed
 
     resized: torch.Tensor = resample_patch_embed(weight, list(size))
     return resized
 
 
 def _plain(key: str) -> str:
-    """Undo the renaming of timm's feature wrappers: ``model.stages_0.norm`` stands for ``stages.0.norm``."""
+    """Undo the renaming of timm's feature wrappers: ``model.stages_0.norm`` -> ``stages.0.norm``."""
     while key.startswith("model."):
         key = key.removeprefix("model.")
     return key.replace(".", "_")
 
 
-def _explain(name: str, error: Exception, *, insists: bool) -> None:
+def _explain(name: str, error: Exception, *, required: bool) -> None:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")
-    if insists:
+    if required:
         raise ConfigError(
             describe(
-                f"The published weights of {name} cannot be had",
+                f"The pretrained weights of {name} are unavailable",
                 found=f"{type(error).__name__}: {reason}",
-                fix="Connect to huggingface.co, give a weight file, or start from scratch: pretrained no.",
+                fix="Connect to huggingface.co, pass a weight file, or train from scratch: pretrained no.",
             )
         ) from error
     logger.warning(
-        "The published weights of %s cannot be had (%s), so its encoder starts from scratch: expect to need "
-        "more images and more steps.",
+        "The pretrained weights of %s are unavailable (%s), so its encoder starts from scratch: "
+        "expect to need more images and more steps.",
         name,
         reason,
     )
@@ -224,11 +224,11 @@ def _unreadable(path: Path, error: Exception) -> ModelError:
     found = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     return ModelError(
         describe(
-            "The file of weights cannot be read" if refused is None else "The pickle was refused",
+            "The weight file cannot be read" if refused is None else "The pickle was rejected",
             where=path,
             found=found
             if refused is None
-            else f"it asks for {refused[1]}, which could run code; nothing was run",
-            expected="a .safetensors or .pth file that holds nothing but tensors",
+            else f"it references {refused[1]}, which could run code; nothing was run",
+            expected="a .safetensors or .pth file that contains only tensors",
         )
     )

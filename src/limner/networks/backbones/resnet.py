@@ -1,11 +1,11 @@
 """ResNet as a feature pyramid, with the stems and dilations that segmentation networks use.
 
 Papers: Deep Residual Learning for Image Recognition (He et al., CVPR 2016), https://arxiv.org/abs/1512.03385;
-the deep stem and the averaging shortcut: Bag of Tricks for Image Classification (He et al., CVPR 2019),
-https://arxiv.org/abs/1812.01187. Parameters are named as in timm and torchvision, so that their weights load.
+the deep stem and the average-pooled shortcut: Bag of Tricks for Image Classification (He et al., CVPR 2019),
+https://arxiv.org/abs/1812.01187. Parameters are named as in timm and torchvision, so their weights load.
 
-What differs, and why: the output stride is chosen by dilation, in either of two published manners (see
-`Dilation`), and every resolution is returned, the stem's too, for decoders that need it.
+What differs, and why: the output stride is set by dilation, in either of two published ways (see
+`Dilation`), and all feature maps are returned, including the stem's, for decoders that need it.
 
 Shape legend: B batch, C channels, H and W the input's height and width.
 """
@@ -19,11 +19,11 @@ from torch import nn
 from limner.layers.norm import TolerantBatchNorm2d
 
 Dilation = Literal["contracted", "uniform"]
-"""How a stage that would have halved the resolution is dilated instead.
+"""How to dilate a stage instead of halving the resolution.
 
-`contracted`: the first block of the stage uses half the dilation, so that it never grows faster than the
-field of view it replaces, and the second convolution of a basic block is not dilated (mmsegmentation).
-`uniform`: every 3x3 convolution of the stage is dilated alike (the PSPNet authors' code,
+`contracted`: the first block of the stage uses half the dilation, so that the dilation grows no faster than
+the receptive field it replaces, and the second convolution of a basic block is not dilated (mmsegmentation).
+`uniform`: every 3x3 convolution of the stage has the same dilation (the PSPNet authors' code,
 segmentation-models-pytorch).
 """
 
@@ -32,13 +32,13 @@ OutputStride = Literal[8, 16, 32]
 
 @dataclass(frozen=True)
 class ResNetShape:
-    """What tells the members of the family apart.
+    """Hyperparameters of one member of the family.
 
     Attributes:
         blocks: Residual blocks in each of the four stages.
         bottleneck: Blocks of 1x1, 3x3, 1x1 convolutions instead of two 3x3.
         stem: Channels of three 3x3 convolutions, or one number for a single 7x7 convolution.
-        average_shortcut: The shortcut of a block that halves the resolution averages before its 1x1.
+        average_shortcut: Downsampling shortcuts pool by averaging before their 1x1 convolution.
     """
 
     blocks: tuple[int, int, int, int]
@@ -55,7 +55,7 @@ def _family() -> dict[str, ResNetShape]:
         101: ((3, 4, 23, 3), True),
         152: ((3, 8, 36, 3), True),
     }
-    # timm's letters: c the deep stem, d the averaging shortcut too, s the wide deep stem of authors' code.
+    # timm's suffixes: c deep stem, d also the average-pooled shortcut, s the wide deep stem of authors' code.
     variants = {
         "": ((64,), False),
         "c": ((32, 32, 64), False),
@@ -74,11 +74,11 @@ RESNETS = _family()
 
 
 class ResNet(nn.Module):
-    """The five resolutions of a ResNet.
+    """ResNet that returns its five feature maps.
 
     Attributes:
         channels: Channels of each map that `forward` returns.
-        strides: Pixels of the input that one pixel of each map stands for.
+        strides: Stride of each map relative to the input, in pixels.
     """
 
     layer1: nn.Sequential
@@ -98,11 +98,11 @@ class ResNet(nn.Module):
         """Build the pyramid with random weights.
 
         Args:
-            shape: Which ResNet.
+            shape: The ResNet to build.
             in_channels: Channels of the image.
             output_stride: Stride of the coarsest map; below 32 the last stages are dilated.
-            dilation: How they are.
-            multi_grid: Factors on the dilation of the last stage's blocks, repeated as needed.
+            dilation: How they are dilated.
+            multi_grid: Dilation factors of the last stage's blocks, repeated as needed.
         """
         super().__init__()
         block = Bottleneck if shape.bottleneck else BasicBlock
@@ -145,7 +145,7 @@ class ResNet(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut."""
+    """Residual block of two 3x3 convolutions."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions and a shortcut; the 3x3 carries the stride."""
+    """Residual block of 1x1, 3x3 and 1x1 convolutions; the 3x3 has the stride."""
 
     def __init__(
         self,
@@ -246,7 +246,7 @@ def _shortcut(in_channels: int, out_channels: int, stride: int, *, average: bool
 
 
 def _initialize(network: nn.Module) -> None:
-    """He's weights, and blocks that start as identities (the last scale of each is zero)."""
+    """Initialise with He weights and identity blocks (the last norm's scale of each block is zero)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

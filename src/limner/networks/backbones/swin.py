@@ -1,12 +1,12 @@
-"""Swin: attention inside windows that are moved by half their side from one block to the next.
+"""Swin: attention inside windows that are shifted by half their size in every second block.
 
 Paper: Swin Transformer: Hierarchical Vision Transformer using Shifted Windows (Liu et al., ICCV 2021),
 https://arxiv.org/abs/2103.14030. Authors' code: https://github.com/microsoft/Swin-Transformer (MIT licence);
-parameters are named as in timm, whose weight files then load.
+parameters are named as in timm, so its weight files load.
 
-Why not timm's own: on maps that the windows do not divide it pads after the move, so that opposite borders of
-the image meet in one window, and it leaves the windows of the last stage in place. The authors pad first and
-always move. The two agree in the other stages on sides that 224 divides, and nowhere else.
+Why not timm's own: on maps that are not a multiple of the window size, timm pads after the shift, so opposite
+borders of the image meet in one window, and it does not shift the windows of the last stage. The authors pad
+first and always shift. The two agree only in the other stages, and only for sides that are multiples of 224.
 
 Shape legend: B batch, C channels, h and w the height and width of a stage's map, S side of the windows, W
 windows of an image, N = S * S pixels of a window.
@@ -18,17 +18,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from limner.layers.drop_path import DropPath, rising_rates
+from limner.layers.drop_path import DropPath, drop_path_rates
 from limner.layers.transformer_block import TokenMLP, initialize_tokens
 
 PATCH = 4
 EXPANSION = 4
-BLOCKED = -100.0  # the authors' score of a pair of pixels from different regions
+BLOCKED = -100.0  # the authors' attention mask value for a pair of pixels from different regions
 
 
 @dataclass(frozen=True)
 class SwinShape:
-    """What tells the members of the family apart.
+    """Hyperparameters of one member of the family.
 
     Attributes:
         width: Channels of the first stage; each further stage doubles them.
@@ -57,27 +57,27 @@ SWINS = {
 
 
 class Swin(nn.Module):
-    """The four resolutions of a Swin Transformer.
+    """Swin Transformer that returns its four feature maps.
 
     Attributes:
         channels: Channels of each map that `forward` returns.
-        strides: Pixels of the input that one pixel of each map stands for.
+        strides: Stride of each map relative to the input, in pixels.
     """
 
     def __init__(self, shape: SwinShape, *, in_channels: int = 3, drop_path: float = 0.2) -> None:
         """Build the pyramid with random weights.
 
         Args:
-            shape: Which Swin Transformer.
+            shape: The Swin Transformer to build.
             in_channels: Channels of the image.
-            drop_path: Probability that the last block is left out in training; 0.2 is the paper's for
+            drop_path: Stochastic depth rate of the last block; 0.2 is the paper's for
                 segmentation.
         """
         super().__init__()
         self.channels = tuple(shape.width * 2**stage for stage in range(4))
         self.strides = (4, 8, 16, 32)
         self.patch_embed = _PatchEmbedding(in_channels, shape.width)
-        rates = iter(rising_rates(drop_path, sum(shape.blocks)))
+        rates = iter(drop_path_rates(drop_path, sum(shape.blocks)))
         self.layers = nn.ModuleList(
             _Stage(
                 width,
@@ -118,7 +118,7 @@ class _PatchEmbedding(nn.Module):
 
 
 class _Stage(nn.Module):
-    """Merging of pixels, except in the first stage, and blocks whose windows stay and move in turn."""
+    """Patch merging, except in the first stage, then blocks with alternating regular and shifted windows."""
 
     def __init__(self, width: int, rates: list[float], *, num_heads: int, window: int, merges: bool) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class _Stage(nn.Module):
 
 
 class _Merging(nn.Module):
-    """Four neighbouring pixels become one of twice the channels."""
+    """Merge each 2x2 neighbourhood into one pixel with twice the channels."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ class _Block(nn.Module):
 
 
 class _WindowAttention(nn.Module):
-    """Self-attention inside windows, with a learned score for each offset between two pixels."""
+    """Self-attention inside windows, with a learned bias for each relative position."""
 
     index: torch.Tensor
 
@@ -209,7 +209,7 @@ class _WindowAttention(nn.Module):
         return out
 
     def _scores(self, rows: int, columns: int, batch: int) -> torch.Tensor:
-        """Return what is added to the scores of pairs: (1 or B * W, heads, N, N)."""
+        """Return the relative position bias and mask: (1 or B * W, heads, N, N)."""
         scores = self.relative_position_bias_table[self.index].permute(2, 0, 1)[None]
         if not self.shift:
             return scores
@@ -218,19 +218,19 @@ class _WindowAttention(nn.Module):
         return (scores + BLOCKED * apart[:, None]).repeat(batch, 1, 1, 1)
 
     def _regions(self, rows: int, columns: int) -> torch.Tensor:
-        """Number the regions that the move has brought together; those of one number were neighbours."""
+        """Return the region of each pixel in shifted windows: only pixels of one region were neighbours."""
         side = self.window
         numbers = []
         for count in (rows, columns):
             place = torch.arange(count * side, device=self.index.device)
-            # Only the last window of an axis mixes what was there with what came round.
+            # Only the last window of an axis mixes regions, through the cyclic shift.
             numbers.append((place >= (count - 1) * side).long() + (place >= count * side - self.shift))
         grid = numbers[0][:, None] * 3 + numbers[1]
         return grid.view(rows, side, columns, side).transpose(1, 2).reshape(rows * columns, side**2)
 
 
 def _offset_index(window: int) -> torch.Tensor:
-    """Return the table's row for each pair of pixels in a window: (N, N)."""
+    """Return the row of the bias table for each pair of pixels in a window: (N, N)."""
     place = torch.arange(window)
     offset = place[:, None] - place + window - 1  # (S, S), from 0 to 2 S - 2
     across = offset[:, None, :, None] * (2 * window - 1) + offset[None, :, None, :]

@@ -11,11 +11,11 @@ from limner.core.errors import ConfigError, UnknownNameError
 
 
 class TimmBackbone(nn.Module):
-    """The resolutions of a timm model, the coarsest map of each stride.
+    """Feature maps of a timm model, the deepest of each stride.
 
     Attributes:
         channels: Channels of each map that `forward` returns.
-        strides: Pixels of the input that one pixel of each map stands for.
+        strides: Stride of each map relative to the input, in pixels.
     """
 
     def __init__(self, name: str, *, in_channels: int = 3, output_stride: int = 32) -> None:
@@ -23,26 +23,26 @@ class TimmBackbone(nn.Module):
 
         Raises:
             UnknownNameError: timm has no model of that name.
-            ConfigError: The model gives no feature maps, or not at that stride.
+            ConfigError: The model has no feature maps, or none at that stride.
         """
         super().__init__()
         if not timm.is_model(name.split(".")[0]):
             raise UnknownNameError("backbone", name, timm.list_models())
-        # Many models know no other stride than 32 and refuse to be told it.
+        # Many models only have stride 32 and reject the argument.
         stride: dict[str, Any] = {} if output_stride == 32 else {"output_stride": output_stride}
-        # Swin Transformers are published for one input size, which their windows do not need.
+        # timm's Swin Transformers check for one input size, though their windows do not need it.
         self._pads_input = name.startswith("swin")
         size: dict[str, Any] = {"strict_img_size": False} if self._pads_input else {}
-        refusal = f"The timm model {name!r} cannot give feature maps at output stride {output_stride}"
+        refusal = f"The timm model {name!r} has no feature maps at output stride {output_stride}"
         try:
             self.model = timm.create_model(name, features_only=True, in_chans=in_channels, **stride, **size)
         except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
-            raise ConfigError(f"{refusal}: {error or 'timm refuses it'}") from error
+            raise ConfigError(f"{refusal}: {error or 'timm rejects it'}") from error
         information: Any = self.model.feature_info
         strides = list(information.reduction())
-        if stride and max(strides) > output_stride:  # some models take the wish and leave it unfulfilled
+        if stride and max(strides) > output_stride:  # some models ignore the argument
             raise ConfigError(f"{refusal}: its coarsest map has stride {max(strides)}.")
-        # Models without a pyramid repeat a stride; the deepest map of each is the richest.
+        # Models without a pyramid repeat a stride; take the deepest map of each.
         self._kept = [index for index, s in enumerate(strides) if s not in strides[index + 1 :]]
         self._channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
         self.channels = tuple(information.channels()[index] for index in self._kept)

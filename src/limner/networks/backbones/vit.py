@@ -1,11 +1,11 @@
-"""ViT: the image's patches as tokens, and transformer blocks that keep their number from end to end.
+"""ViT: image patches as tokens, processed by transformer blocks at constant resolution.
 
 Paper: An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale (Dosovitskiy et al., ICLR
 2021), https://arxiv.org/abs/2010.11929. Authors' code: https://github.com/google-research/vision_transformer
-(Apache-2.0 licence); parameters are named as in timm, whose weight files then load.
+(Apache-2.0 licence); parameters are named as in timm, so its weight files load.
 
-What differs, and why: the learned positions are resized to the patches of the image at hand, and the image is
-padded at its far borders to whole patches, so that any size fits.
+What differs, and why: the position embeddings are resized to the image's patches, and the image is padded at
+the bottom and right to whole patches, so any input size works.
 
 Shape legend: B batch, C channels, h and w the patches along height and width, N = h * w tokens.
 """
@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from limner.core.errors import ConfigError
-from limner.layers.drop_path import rising_rates
+from limner.layers.drop_path import drop_path_rates
 from limner.layers.transformer_block import LayerScale, TransformerBlock, initialize_tokens
 
 PATCH = 16
@@ -30,16 +30,16 @@ Interpolation = Literal["bicubic", "bilinear"]
 
 @dataclass(frozen=True)
 class ViTShape:
-    """What tells the members of the family apart.
+    """Hyperparameters of one member of the family.
 
     Attributes:
         width: Channels of the tokens.
         num_blocks: Transformer blocks.
         num_heads: Attention heads.
-        image_size: Side of the images that its published weights were trained on.
-        num_registers: Tokens beside the class token that stand for nothing and take part.
-        class_position: Whether the class token has a learned position of its own.
-        layer_scale: First value of a learned scale on each branch, or None; published weights bring theirs.
+        image_size: Side of the images that its pretrained weights were trained on.
+        num_registers: Number of register tokens.
+        class_position: Whether the class token has its own position embedding.
+        layer_scale: Initial LayerScale value, or None without; pretrained weights provide their own.
     """
 
     width: int
@@ -72,19 +72,19 @@ DINOV2S = {
     "vit_base_patch14_reg4_dinov2": ViTShape(768, 12, 12, 518, 4, class_position=False, layer_scale=1.0),
     "vit_large_patch14_reg4_dinov2": ViTShape(1024, 24, 16, 518, 4, class_position=False, layer_scale=1.0),
 }
-"""Those of Vision Transformers Need Registers (Darcet et al., ICLR 2024), https://arxiv.org/abs/2309.16588.
+"""Shapes of Vision Transformers Need Registers (Darcet et al., ICLR 2024), https://arxiv.org/abs/2309.16588.
 
 Their published patches of 14 pixels are resized to `PATCH`.
 """
 
 
 class ViT(nn.Module):
-    """The tokens after some of the blocks of a Vision Transformer, as maps.
+    """Vision Transformer that returns the tokens of selected blocks as feature maps.
 
     Attributes:
         channels: Channels of each map that `forward` returns.
-        strides: Pixels of the input that one pixel of each map stands for.
-        num_prefixes: Tokens before those of the patches.
+        strides: Stride of each map relative to the input, in pixels.
+        num_prefixes: Tokens before the patch tokens: the class token and registers.
     """
 
     def __init__(
@@ -106,28 +106,26 @@ class ViT(nn.Module):
         """Build the transformer with random weights.
 
         Args:
-            shape: Which ViT.
+            shape: The ViT to build.
             in_channels: Channels of the image.
-            image_size: Side of the square images each of whose patches has a position of its own; those of
-                other images are interpolated. None takes the one of the published weights.
-            taps: Blocks, counted from 0, whose tokens are returned; None takes four at equal distance.
-            class_token: Let a token that stands for the whole image take part; it is not returned.
+            image_size: Image side that the position embeddings are learned for; they are interpolated for
+                other sizes. Defaults to that of the pretrained weights.
+            taps: Blocks, counted from 0, whose tokens are returned; defaults to four evenly spaced ones.
+            class_token: Add a class token; it is not returned.
             final_norm: Normalise the tokens of the last block.
-            interpolation: How positions are resized.
-            patch_bias: Give the patches' embedding a bias.
-            relative_positions: Score pairs of tokens also by the way from one to the other, in each block.
-            layer_scale: First value of a learned scale on each branch; None takes what the shape has.
-            dropout: Part of the channels dropped in the blocks' small networks, and of the first tokens.
-            drop_path: Probability that the last block is left out in training.
+            interpolation: How position embeddings are resized.
+            patch_bias: Add a bias to the patch embedding.
+            relative_positions: Add a relative position bias in each block.
+            layer_scale: Initial LayerScale value; defaults to the shape's.
+            dropout: Dropout rate in the blocks' MLPs and of the embedded tokens.
+            drop_path: Stochastic depth rate of the last block.
 
         Raises:
-            ConfigError: Relative positions are asked for, and the ViT has registers, which have no place.
+            ConfigError: Relative positions are requested for a ViT with registers, which have no position.
         """
         super().__init__()
         if relative_positions and shape.num_registers:
-            raise ConfigError(
-                "A ViT with registers cannot have relative positions: set relative_positions no."
-            )
+            raise ConfigError("A ViT with registers has no relative positions: set relative_positions to no.")
         depth, width = shape.num_blocks, shape.width
         self._taps = tuple(taps or (depth * quarter // 4 - 1 for quarter in (1, 2, 3, 4)))
         self.channels: tuple[int, ...] = (width,) * len(self._taps)
@@ -142,23 +140,15 @@ class ViT(nn.Module):
         self.num_prefixes = class_token + registers
         self.pos_embed = nn.Parameter(torch.empty(1, side**2 + self.class_position, width))
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(
-            TransformerBlock(
-                width,
-                num_heads=shape.num_heads,
-                hidden=EXPANSION * width,
-                layer_scale=shape.layer_scale if layer_scale is None else layer_scale,
-                dropout=dropout,
-                drop_path=rate,
-            )
-            for rate in rising_rates(drop_path, depth)[: max(self._taps) + 1]
+        self.blocks = _build_blocks(
+            shape, max(self._taps) + 1, layer_scale=layer_scale, dropout=dropout, drop_path=drop_path
         )
-        self.relative_positions = (
-            nn.ModuleList(_RelativePositions(side, shape.num_heads) for _ in self.blocks)
-            if relative_positions
-            else None
-        )
+        biases = [_RelativePositions(side, shape.num_heads) for _ in self.blocks if relative_positions]
+        self.relative_positions = nn.ModuleList(biases) if relative_positions else None
         self.norm = nn.LayerNorm(width, eps=1e-6) if final_norm else None
+        self._initialize()
+
+    def _initialize(self) -> None:
         initialize_tokens(self)
         for tokens in (self.cls_token, self.reg_token, self.pos_embed):
             if tokens is not None:
@@ -169,7 +159,7 @@ class ViT(nn.Module):
         return self.transform(self.patch_embed(pad_to_patches(images)))
 
     def fit_positions(self, positions: torch.Tensor) -> torch.Tensor:
-        """Turn the positions of other weights, of a square image with a class token or without, into ours."""
+        """Resize position embeddings of a square image, with or without class token, to this network's."""
         grid = isqrt(positions.shape[1])
         first, patches = positions[:, : positions.shape[1] - grid**2], positions[:, -(grid**2) :]
         side = isqrt(self.pos_embed.shape[1])
@@ -179,8 +169,8 @@ class ViT(nn.Module):
         resized = _resize_positions(patches, (grid, grid), (side, side), self._interpolation)
         return torch.cat([first[:, :wanted], resized.flatten(1, 2)], dim=1)
 
-    def additions(self) -> set[str]:
-        """Name the parameters that a plain ViT lacks; they begin without effect, or nearly so."""
+    def extra_parameters(self) -> set[str]:
+        """Return the parameters that a plain ViT lacks; they have (almost) no effect at first."""
         added = (LayerScale, _RelativePositions)
         return {
             f"{name}.{own}"
@@ -204,7 +194,7 @@ class ViT(nn.Module):
         return tuple(maps)
 
     def join(self, patches: torch.Tensor) -> torch.Tensor:
-        """Put the class token and the registers before the embedded patches (B, C, h, w): (B, N, C)."""
+        """Flatten embedded patches (B, C, h, w) and prepend class token and registers: (B, N, C)."""
         tokens = patches.flatten(2).transpose(1, 2) + self._positions(patches.shape[2:])
         placed = [self.pos_embed[:, :1]] if self.class_position else []
         first = None if self.cls_token is None else sum(placed, self.cls_token)
@@ -213,10 +203,27 @@ class ViT(nn.Module):
         return joined
 
     def _positions(self, grid: Sequence[int]) -> torch.Tensor:
-        """Return a position for each patch of the grid (h, w): (1, N, C)."""
+        """Return the position embeddings of a grid of (h, w) patches: (1, N, C)."""
         side = isqrt(self.pos_embed.shape[1])
         patches = self.pos_embed[:, -(side**2) :]
         return _resize_positions(patches, (side, side), grid, self._interpolation).flatten(1, 2)
+
+
+def _build_blocks(
+    shape: ViTShape, count: int, *, layer_scale: float | None, dropout: float, drop_path: float
+) -> nn.ModuleList:
+    """Build the first `count` transformer blocks; the arguments are those of `ViT`."""
+    return nn.ModuleList(
+        TransformerBlock(
+            shape.width,
+            num_heads=shape.num_heads,
+            hidden=EXPANSION * shape.width,
+            layer_scale=shape.layer_scale if layer_scale is None else layer_scale,
+            dropout=dropout,
+            drop_path=rate,
+        )
+        for rate in drop_path_rates(drop_path, shape.num_blocks)[:count]
+    )
 
 
 class _PatchEmbedding(nn.Module):
@@ -231,7 +238,7 @@ class _PatchEmbedding(nn.Module):
 
 
 class _RelativePositions(nn.Module):
-    """A learned score for each way from one patch to another, and three that concern the class token.
+    """Relative position bias: one for each offset between patches, and three for the class token.
 
     Paper: BEiT: BERT Pre-Training of Image Transformers (Bao et al., ICLR 2022),
     https://arxiv.org/abs/2106.08254.
@@ -243,7 +250,7 @@ class _RelativePositions(nn.Module):
         self.table = nn.Parameter(torch.zeros(self._reach**2 + 3, num_heads))
 
     def forward(self, grid: Sequence[int]) -> torch.Tensor:
-        """Return the scores of all pairs in a grid of (h, w) patches and a class token: (heads, N, N)."""
+        """Return the bias of all pairs in a grid of (h, w) patches and a class token: (heads, N, N)."""
         height, width = grid
         ways = _resize_positions(
             self.table[None, :-3], (self._reach,) * 2, (2 * height - 1, 2 * width - 1), "bicubic"
@@ -259,7 +266,7 @@ class _RelativePositions(nn.Module):
 
 
 def pad_to_patches(images: torch.Tensor) -> torch.Tensor:
-    """Add zeros below and to the right, up to whole patches."""
+    """Pad with zeros at the bottom and right to whole patches."""
     height, width = images.shape[2:]
     return F.pad(images, (0, -width % PATCH, 0, -height % PATCH))
 
