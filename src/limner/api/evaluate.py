@@ -31,9 +31,10 @@ from limner.formats.coco.coco_results import read_results
 from limner.formats.source import Source
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
-from limner.loading.dataset import Dataset, targets_of
+from limner.loading.dataset import Dataset
 from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
+from limner.tasks import TASKS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -135,7 +136,7 @@ def evaluate(
         out = Path("evaluation") / name if run is None else run.evaluation(name)
     task = predictor.plan.task
     scorer = build_scorer(task, labels, extent)
-    dataset = Dataset(source, records, labels, gives=targets_of(task), cache=None)
+    dataset = Dataset(source, records, labels, targets=TASKS[task].targets, cache=None)
     seconds: deque[float] = deque(maxlen=TIMED_IMAGES)
     predict = partial(_predict, predictor, probabilities=thresholds, seconds=seconds)
     result = _measure(predict, scorer, dataset, split=name, out=Path(out).expanduser(), track=track)
@@ -178,7 +179,7 @@ def _evaluate_files(
         labels = labels.things() if task == "instance" else labels
         predict = PredictedObjects(results, labels, records).predict
     scorer = build_scorer(task, labels, extent)
-    dataset = Dataset(source, records, labels, gives=targets_of(task), cache=None)
+    dataset = Dataset(source, records, labels, targets=TASKS[task].targets, cache=None)
     return _measure(predict, scorer, dataset, split=name, out=out, track=track)
 
 

@@ -176,11 +176,12 @@ def training_datasets(folder: RunFolder, plan: Plan) -> "dict[str, Dataset]":
         DataError: The data is no longer what it was, or nothing is there to learn from.
     """
     from limner.formats import open_source
-    from limner.loading.dataset import Dataset, targets_of
+    from limner.loading.dataset import Dataset
+    from limner.tasks import TASKS
 
     source = open_source(Path(plan.data.path))
     datasets = {
-        split: Dataset(source, records, plan.data.label_table, gives=targets_of(plan.task))
+        split: Dataset(source, records, plan.data.label_table, targets=TASKS[plan.task].targets)
         for split, records in read_splits(folder, source).items()
     }
     if "train" not in datasets:

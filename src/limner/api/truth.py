@@ -8,8 +8,9 @@ from limner.evaluation.label_match import match_labels
 from limner.formats import open_source
 from limner.formats.source import Source
 from limner.inference.predictor import Predictor
-from limner.loading.dataset import Dataset, targets_of
+from limner.loading.dataset import Dataset
 from limner.planning.task_choice import check_labels
+from limner.tasks import TASKS
 
 
 def labels_for(source: Source, predictor: Predictor) -> LabelTable:
@@ -46,7 +47,7 @@ class Truth:
             source,
             records,
             labels_for(source, predictor),
-            gives=targets_of(predictor.plan.task),
+            targets=TASKS[predictor.plan.task].targets,
             cache=None,
         )
         self._places = {record.image.resolve(): place for place, record in enumerate(records)}

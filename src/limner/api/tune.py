@@ -121,12 +121,14 @@ def _begin(planned: Planned, out: str | Path | None) -> Tuning:
 
 
 def _test_rates(tuning: Tuning, planned: Planned, *, device: str, track: Track) -> RateTest:
-    from limner.loading.dataset import Dataset, targets_of
+    from limner.loading.dataset import Dataset
+    from limner.tasks import TASKS
     from limner.training.rate_test import run_rate_test
 
     plan, checked = planned.plan, planned.checked
     records = checked.splits["train"]
-    dataset = Dataset(checked.source, records, plan.data.label_table, gives=targets_of(plan.task))
+    targets = TASKS[plan.task].targets
+    dataset = Dataset(checked.source, records, plan.data.label_table, targets=targets)
     found = run_rate_test(plan, train=dataset, device=device, track=track)
     write_json(tuning.root / RATES, asdict(found))
     return found

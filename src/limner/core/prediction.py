@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.sample import LabelMap
+from limner.core.label_map import LabelArray
 from limner.core.segments import Segments, segments_of, segments_of_index
 
 
@@ -20,7 +20,7 @@ class Prediction:
     """
 
     name: str
-    semantic: LabelMap
+    semantic: LabelArray
     probabilities: npt.NDArray[np.float32] | None = None
 
 
@@ -84,7 +84,7 @@ class PanopticPrediction:
         """Return objects and regions as segments."""
         return segments_of_index(self.segment_ids, self.labels.tolist())
 
-    def semantic(self, *, nothing: int) -> LabelMap:
+    def semantic(self, *, nothing: int) -> LabelArray:
         """Return (*spatial) uint8 the class of each pixel, and `nothing` where no segment is."""
         return np.concatenate([[nothing], self.labels]).astype(np.uint8)[self.segment_ids]
 

@@ -1,8 +1,10 @@
 """The picture of one image, its truth and its prediction, whatever the task."""
 
+from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable
 from limner.core.prediction import SURE, AnyPrediction, Prediction, SegmentPrediction
 from limner.core.sample import Image, Sample
+from limner.core.segments import Segments
 from limner.drawing.display import RGBImage
 from limner.drawing.segment_colors import segment_comparison
 from limner.drawing.truth_and_prediction import comparison, telling_slice
@@ -30,9 +32,10 @@ def compare_prediction(
             shown = prediction.segments(SURE)
         else:
             shown = prediction.segments()
-        true = None if truth is None else truth.segments
+        true = None if truth is None else truth.get(Segments)
         return segment_comparison(image, shown, table, truth=true, title=title)
-    labels, predicted = None if truth is None else truth.semantic, prediction.semantic
+    label_map, predicted = None if truth is None else truth.get(LabelMap), prediction.semantic
+    labels = None if label_map is None else label_map.labels
     if predicted.ndim == 3:
         middle = telling_slice(predicted if labels is None else labels, table)
         image, predicted = image[middle], predicted[middle]

@@ -6,8 +6,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from limner.core.batch import Batch, SegmentTargets
+from limner.core.batch import Batch
+from limner.core.label_map import LabelMap
 from limner.core.plan import LossPlan, Plan
+from limner.core.segments import Segments, SegmentTargets
 from limner.networks import build_network
 from limner.planning.cost import Cost, measure_cost
 from limner.tasks import TASKS
@@ -75,7 +77,7 @@ class Measurer:
             def step(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
                 target = torch.zeros(images.shape[0], *images.shape[2:], dtype=torch.uint8)
                 segments = (_squares(images),) * len(images)
-                batch = Batch(images, target.to(images.device), (), segments)
+                batch = Batch(images, (), {LabelMap: target.to(images.device), Segments: segments})
                 return task.loss(network(images), batch).total
 
             return measure_cost(

@@ -3,15 +3,20 @@
 Shape legend: B batch, K classes, N segments, *S spatial axes.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 
-from limner.core.batch import Batch, SegmentTargets
+from limner.core.batch import Batch
 from limner.core.config import refuse_unknown_options
 from limner.core.errors import ConfigError
+from limner.core.label_map import LabelMap
 from limner.core.labels import IGNORE_INDEX
 from limner.core.outputs import DenseLogits, OutputKind, QueryMasks
 from limner.core.plan import LossPlan, Plan
+from limner.core.segments import Segments, SegmentTargets
+from limner.core.targets import Target
 from limner.losses.segment_set import SegmentSetLoss
 from limner.tasks.task import LossValue
 
@@ -25,6 +30,7 @@ class SegmentSetTask(nn.Module):
         ConfigError: The plan's losses are not those of sets of segments, or have no such option.
     """
 
+    targets: tuple[type[Target[Any]], ...] = (Segments,)
     accepts: tuple[OutputKind, ...] = (QueryMasks,)
 
     def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
@@ -55,7 +61,7 @@ class SegmentSetTask(nn.Module):
 
         Args:
             outputs: Class logits (B, Q, K + 1) and the masks' factors, with those of earlier layers.
-            batch: With `segments`, or with `semantic` (B, *S), of which each class is one segment.
+            batch: With `Segments`, or with a `LabelMap` (B, *S), of which each class is one segment.
 
         Raises:
             ConfigError: The network gives another kind of output, or another number of classes.
@@ -66,21 +72,22 @@ class SegmentSetTask(nn.Module):
                 f"This task needs queries that score {self.num_classes} classes and no object; the network "
                 f"gives {type(outputs).__name__} of shape {tuple(logits.shape)}."
             )
-        segments = batch.segments
+        segments = batch.get(Segments)
         if segments is None:
-            assert batch.semantic is not None, "training needs labelled batches"
-            segments = tuple(regions_of(semantic) for semantic in batch.semantic)
+            label_maps = batch.get(LabelMap)
+            assert label_maps is not None, "training needs labelled batches"
+            segments = tuple(regions_of(labels) for labels in label_maps)
         parts = {name: self.weight * part for name, part in self.set_loss(outputs, segments).items()}
         total = sum(parts.values(), start=outputs.class_logits.new_zeros(()))
         return LossValue(total, {name: value.detach() for name, value in parts.items()})
 
 
-def regions_of(semantic: torch.Tensor) -> SegmentTargets:
+def regions_of(labels: torch.Tensor) -> SegmentTargets:
     """Return each class that a label map holds as one segment; ignored pixels are in none.
 
     Args:
-        semantic: (*S) uint8, 0..K-1 or `IGNORE_INDEX`.
+        labels: (*S) uint8, 0..K-1 or `IGNORE_INDEX`.
     """
-    present = torch.bincount(semantic.flatten().long(), minlength=256)[:IGNORE_INDEX].nonzero().flatten()
-    masks = semantic == present.view(-1, *[1] * semantic.ndim)
+    present = torch.bincount(labels.flatten().long(), minlength=256)[:IGNORE_INDEX].nonzero().flatten()
+    masks = labels == present.view(-1, *[1] * labels.ndim)
     return SegmentTargets(masks, present)

@@ -3,12 +3,16 @@
 Shape legend: B batch, K classes, *S spatial axes of the target, *s those of the network's output.
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from limner.core.batch import Batch
 from limner.core.errors import ConfigError
+from limner.core.label_map import LabelMap
 from limner.core.outputs import DenseLogits, OutputKind, Outputs, QueryMasks, resize_logits
 from limner.core.plan import LossPlan, Plan
+from limner.core.targets import Target
 from limner.losses import build_loss
 from limner.tasks.segment_set import TERM, SegmentSetTask
 from limner.tasks.task import LossValue
@@ -17,6 +21,7 @@ from limner.tasks.task import LossValue
 class SemanticTask(nn.Module):
     """The weighted losses of a plan on the main logits, and again on each side head; or on queries."""
 
+    targets: tuple[type[Target[Any]], ...] = (LabelMap,)
     accepts: tuple[OutputKind, ...] = (DenseLogits, QueryMasks)
 
     def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
@@ -45,7 +50,7 @@ class SemanticTask(nn.Module):
         Args:
             outputs: Logits (B, K, *s) and those of the side heads; or queries, which are trained with each
                 class of an image as one segment.
-            batch: With `semantic` (B, *S) on the same device.
+            batch: With a `LabelMap` (B, *S) on the same device.
 
         Raises:
             ConfigError: The network scores another number of classes than the data has, or its outputs
@@ -63,11 +68,12 @@ class SemanticTask(nn.Module):
                 f"The network scores {outputs.logits.shape[1]} classes and the data has {self.num_classes}; "
                 f"build it with num_classes={self.num_classes}."
             )
-        assert batch.semantic is not None, "semantic segmentation trains on labelled batches"
-        parts = self._terms(outputs.logits, batch.semantic)
+        labels = batch.get(LabelMap)
+        assert labels is not None, "semantic segmentation trains on labelled batches"
+        parts = self._terms(outputs.logits, labels)
         total = sum(parts.values(), start=outputs.logits.new_zeros(()))
         for position, side in enumerate(outputs.auxiliary):
-            terms = self._terms(side.logits, batch.semantic)
+            terms = self._terms(side.logits, labels)
             parts[f"auxiliary_{position}"] = side.weight * sum(terms.values(), start=total.new_zeros(()))
             total = total + parts[f"auxiliary_{position}"]
         return LossValue(total, {name: value.detach() for name, value in parts.items()})

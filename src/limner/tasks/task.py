@@ -1,12 +1,13 @@
 """What every task is: the output kinds it accepts, and their loss."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 from limner.core.batch import Batch
 from limner.core.outputs import OutputKind, Outputs
+from limner.core.targets import Target
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class LossValue:
 class Task(Protocol):
     """One row of `TASKS`; framework-free, so that any loop can use it."""
 
+    targets: tuple[type[Target[Any]], ...]
+    """The kinds of target it is trained on and scored against."""
     accepts: tuple[OutputKind, ...]
     """The output kinds it can be trained on."""
 
