@@ -19,7 +19,7 @@ import torch
 from training_step import stand_in_for_compiled_operators
 from turns import Turn, serve, take_turns
 
-from limner.core.batch import SegmentTargets
+from limner.core.segments import SegmentTargets
 from limner.decoding.query_masks import find_objects
 from limner.devices.device import choose_memory_format, prefers_winograd
 from limner.devices.retained_memory import freed_memory_kept

@@ -20,6 +20,7 @@ from accelerate.state import AcceleratorState
 from turns import serve, take_turns
 
 from limner.core.batch import Batch
+from limner.core.label_map import LabelMap
 from limner.core.plan import Plan
 from limner.devices.machine import cpu_has_bfloat16
 from limner.devices.retained_memory import freed_memory_kept
@@ -67,8 +68,8 @@ def limner_step(plan: Plan, images: torch.Tensor, labels: torch.Tensor) -> Calla
     # As the loader gives them: channels-last uint8.
     batch = Batch(
         images.contiguous(memory_format=torch.channels_last),
-        labels.to(torch.uint8),
         tuple("abcdefgh"[: len(images)]),
+        {LabelMap: labels.to(torch.uint8)},
     )
 
     def step() -> None:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 import limner
 from limner.cli.app import app
 from limner.core.errors import DataError, UnknownNameError
+from limner.core.label_map import LabelMap
 from limner.core.labels import IGNORE_INDEX
 from limner.loading.dataset import Dataset
 
@@ -21,7 +22,7 @@ def contents(root: Path) -> tuple[dict[str, tuple[str | None, bytes, np.ndarray 
         record.name: (
             record.split,
             record.image.read_bytes(),
-            dataset[i].semantic if record.labels else None,
+            dataset[i].get(LabelMap).labels if record.labels else None,
         )
         for i, record in enumerate(dataset.records)
     }

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from limner.core.batch import Batch
+from limner.core.label_map import LabelMap
 from limner.core.outputs import QueryMasks
 from limner.core.plan import LossPlan, LossTerm
 from limner.decoding.label_maps import semantic_labels
@@ -99,7 +100,7 @@ def four_images(shared_data):
     labels = np.stack([np.asarray(mask.resize((160, 120), Image.Resampling.NEAREST)) for mask in masks])
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
     truth = torch.from_numpy(np.where(labels == VOID, IGNORED, labels).astype(np.uint8))
-    return Batch((pixels - 110) / 70, truth, tuple(p.stem for p in paths))
+    return Batch((pixels - 110) / 70, tuple(p.stem for p in paths), {LabelMap: truth})
 
 
 def test_every_network_has_its_number() -> None:
@@ -131,6 +132,6 @@ def build(name):
 
 def pixel_accuracy(network, batch):
     with torch.no_grad():
-        labels = semantic_labels(network.eval()(batch.images), batch.semantic.shape[1:])
-    known = batch.semantic != IGNORED
-    return (labels == batch.semantic)[known].float().mean().item()
+        labels = semantic_labels(network.eval()(batch.images), batch.get(LabelMap).shape[1:])
+    known = batch.get(LabelMap) != IGNORED
+    return (labels == batch.get(LabelMap))[known].float().mean().item()

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from limner.core.label_map import LabelMap
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample
 from limner.evaluation.pictures import WorstAndBest
@@ -17,7 +18,7 @@ def offer(keeper, labels, name, right):
     predicted = (np.arange(10) < right).astype(np.uint8).reshape(2, 5)
     prediction = SemanticPrediction(name, predicted)
     scores = SemanticScorer(labels).update(prediction, truth)
-    keeper.offer(scores, Sample(name, np.full((2, 5, 3), 100, np.uint8), truth), prediction)
+    keeper.offer(scores, Sample(name, np.full((2, 5, 3), 100, np.uint8), (LabelMap(truth),)), prediction)
     return len(list(keeper.folder.iterdir()))
 
 
@@ -49,7 +50,9 @@ def test_an_image_without_a_foreground_score_is_left_out(two_labels, tmp_path):
     keeper = WorstAndBest(tmp_path / "pictures", two_labels, draw=DRAW)
     empty = np.zeros((2, 5), np.uint8)
     scores = SemanticScorer(two_labels).update(SemanticPrediction("x", empty), empty)
-    keeper.offer(scores, Sample("x", np.zeros((2, 5, 3), np.uint8), empty), SemanticPrediction("x", empty))
+    keeper.offer(
+        scores, Sample("x", np.zeros((2, 5, 3), np.uint8), (LabelMap(empty),)), SemanticPrediction("x", empty)
+    )
     assert keeper.finish() == ()
 
 
@@ -66,5 +69,5 @@ def test_of_a_volume_the_slice_with_most_foreground_is_drawn(two_labels, tmp_pat
     prediction = SemanticPrediction("v", truth)
     keeper = WorstAndBest(tmp_path / "pictures", two_labels, draw=DRAW)
     scores = SemanticScorer(two_labels).update(prediction, truth)
-    keeper.offer(scores, Sample("v", truth[..., None].astype(np.float32), truth), prediction)
+    keeper.offer(scores, Sample("v", truth[..., None].astype(np.float32), (LabelMap(truth),)), prediction)
     assert len(keeper.finish()) == 1

@@ -37,7 +37,7 @@ def objects() -> tuple[SegmentPrediction, Sample]:
     masks = np.array([box(0, 0, 5, 5), box(0, 20, 5, 30), box(10, 10, 20, 20)])
     found = SegmentPrediction("a", masks, np.zeros(3, np.int64), np.array([0.9, 0.8, 0.3], np.float32))
     assert cars.num_classes == 1
-    return found, Sample("a", IMAGE, segments=truth)
+    return found, Sample("a", IMAGE, (truth,))
 
 
 def regions() -> tuple[PanopticPrediction, Sample]:
@@ -46,7 +46,7 @@ def regions() -> tuple[PanopticPrediction, Sample]:
     found = np.where(box(10, 0, 20, 30), 1, 0).astype(np.int32)
     labels = np.array([0], np.int64)
     prediction = PanopticPrediction("a", found, labels, np.ones(1, np.float32), np.array([False]))
-    return prediction, Sample("a", IMAGE, segments=segments_of_index(truth, [0, 1]))
+    return prediction, Sample("a", IMAGE, (segments_of_index(truth, [0, 1]),))
 
 
 @pytest.mark.parametrize("task", ["instance", "panoptic"])
@@ -83,7 +83,7 @@ def test_the_f1_of_an_image_counts_the_sure_ones() -> None:
 def test_an_image_without_objects_counts_what_was_found_in_it() -> None:
     prediction, _ = objects()
     scorer = find_task("instance").scorer(LABELS.things())
-    nothing = Sample("a", IMAGE, segments=segments_of([], [], shape=(20, 30)))
+    nothing = Sample("a", IMAGE, (segments_of([], [], shape=(20, 30)),))
     scores = scorer.score(prediction, nothing)
     assert (scores.num_true, scores.num_found, scores.f1) == (0, 2, 0)
 
@@ -121,11 +121,11 @@ def drawn(task: str, number: int) -> tuple:
         prediction = SegmentPrediction(
             name, np.array(found)[order], np.array(labels)[order], np.array(scores, np.float32)[order]
         )
-        return prediction, Sample(name, IMAGE, segments=segments)
+        return prediction, Sample(name, IMAGE, (segments,))
     flat = segments_of(found, labels, shape=(20, 30)).flat().astype(np.int32)
     things = LABELS.is_thing[np.array(labels)]
     prediction = PanopticPrediction(name, flat, np.array(labels), np.ones(len(labels), np.float32), things)
-    return prediction, Sample(name, IMAGE, segments=segments_of_index(segments.flat(), labels))
+    return prediction, Sample(name, IMAGE, (segments_of_index(segments.flat(), labels),))
 
 
 @pytest.mark.parametrize("task", ["instance", "panoptic"])
@@ -162,8 +162,9 @@ def test_permuting_the_classes_permutes_their_scores(task) -> None:
         prediction, sample = drawn(task, number)
         scorers[0].score(prediction, sample)
         other = replace(prediction, labels=1 - prediction.labels)
-        segments = replace(sample.segments, labels=1 - sample.segments.labels)
-        scorers[1].score(other, replace(sample, segments=segments))
+        (segments,) = sample.targets
+        segments = replace(segments, labels=1 - segments.labels)
+        scorers[1].score(other, replace(sample, targets=(segments,)))
     one, two = (scores_dict(scorer.compute(), split="val") for scorer in scorers)
     assert one["classes"] == two["classes"][::-1]
     for name, value in one.items():
@@ -189,7 +190,7 @@ def test_finds_in_a_crowd_are_not_counted_as_wrong() -> None:
     truth = segments_of([box(0, 0, 5, 5), box(8, 8, 20, 30)], [1, 1], [False, True], shape=(20, 30))
     masks = np.array([box(0, 0, 5, 5), box(10, 10, 14, 14)])
     found = SegmentPrediction("a", masks, np.ones(2, np.int64), np.array([0.9, 0.8], np.float32))
-    scores = find_task("instance").scorer(LABELS).score(found, Sample("a", IMAGE, segments=truth))
+    scores = find_task("instance").scorer(LABELS).score(found, Sample("a", IMAGE, (truth,)))
     assert (scores.f1, scores.precision, scores.num_true, scores.num_found) == (1, 1, 1, 1)
 
 

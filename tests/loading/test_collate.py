@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from limner.core.errors import DataError
+from limner.core.label_map import LabelMap
 from limner.core.sample import Sample
 from limner.loading.collate import collate
 
@@ -10,7 +11,7 @@ from limner.loading.collate import collate
 def sample_of(name, shape, channels, dtype=np.uint8):
     rng = np.random.default_rng(len(name))
     image = rng.integers(0, 256, (*shape, channels)).astype(dtype)
-    return Sample(name, image, rng.integers(0, 3, shape, dtype=np.uint8))
+    return Sample(name, image, (LabelMap(rng.integers(0, 3, shape, dtype=np.uint8)),))
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (3, 4, 6)])
@@ -24,15 +25,15 @@ def test_stacks_and_stays_channels_last(shape, channels):
     assert batch.images.is_contiguous(memory_format=layout)
     for row, sample in enumerate(samples):
         assert np.array_equal(batch.images[row].movedim(0, -1).numpy(), sample.image)
-        assert np.array_equal(batch.semantic[row].numpy(), sample.semantic)
+        assert np.array_equal(batch.get(LabelMap)[row].numpy(), sample.get(LabelMap).labels)
 
 
 def test_mirrored_views_are_copied_right():
     sample = sample_of("a", (4, 6), 3)
-    mirrored = Sample("b", sample.image[:, ::-1], sample.semantic[::-1])
+    mirrored = Sample("b", sample.image[:, ::-1], (LabelMap(sample.get(LabelMap).labels[::-1]),))
     batch = collate([mirrored])
     assert np.array_equal(batch.images[0].movedim(0, -1).numpy(), sample.image[:, ::-1])
-    assert np.array_equal(batch.semantic[0].numpy(), sample.semantic[::-1])
+    assert np.array_equal(batch.get(LabelMap)[0].numpy(), sample.get(LabelMap).labels[::-1])
 
 
 @pytest.mark.parametrize(
@@ -46,13 +47,13 @@ def test_mirrored_views_are_copied_right():
 )
 def test_types(dtype, travels_as):
     sample = sample_of("a", (4, 6), 2, dtype)
-    batch = collate([Sample("a", sample.image * dtype(200), sample.semantic)])
+    batch = collate([Sample("a", sample.image * dtype(200), sample.targets)])
     assert batch.images.dtype == travels_as
     assert np.array_equal(batch.images[0].movedim(0, -1).numpy(), sample.image * dtype(200))
 
 
 def test_unlabelled_samples_make_an_unlabelled_batch():
-    assert collate([Sample("a", np.zeros((4, 6, 3), np.uint8))]).semantic is None
+    assert collate([Sample("a", np.zeros((4, 6, 3), np.uint8))]).get(LabelMap) is None
 
 
 @pytest.mark.parametrize(

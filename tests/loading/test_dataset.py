@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from limner.core.errors import DataError
+from limner.core.label_map import LabelMap
 from limner.core.sample import Record
 from limner.loading.dataset import Dataset
 from limner.loading.image_cache import MemoryCache
@@ -19,7 +20,7 @@ def test_a_sample_holds_the_image_and_the_trained_labels(memory_source, labels):
     assert sample.name == "image 003"
     assert np.array_equal(sample.image, memory_source.read_image(record))
     for value, trained in {0: 0, 7: 1, 9: 2}.items():
-        assert (sample.semantic[values == value] == trained).all()
+        assert (sample.get(LabelMap).labels[values == value] == trained).all()
     assert len(dataset) == 12
 
 
@@ -42,7 +43,7 @@ def test_cached_arrays_cannot_be_changed_by_accident(memory_source, labels):
     with pytest.raises(ValueError, match="read-only"):
         sample.image[0] = 0
     with pytest.raises(ValueError, match="read-only"):
-        sample.semantic[0] = 0
+        sample.get(LabelMap).labels[0] = 0
 
 
 def test_a_full_cache_decodes_the_rest_each_time(memory_source, labels):
@@ -82,8 +83,10 @@ def test_labels_outside_the_valid_region_are_ignored(memory_source, labels, reco
     region[5:30, 10:20] = 255
     (sample,) = Dataset(memory_source, [record_with_region(region)], labels)
     everywhere = Dataset(memory_source, memory_source.records, labels)[0]
-    assert (sample.semantic[region == 0] == 255).all()
-    assert np.array_equal(sample.semantic[region > 0], everywhere.semantic[region > 0])
+    assert (sample.get(LabelMap).labels[region == 0] == 255).all()
+    assert np.array_equal(
+        sample.get(LabelMap).labels[region > 0], everywhere.get(LabelMap).labels[region > 0]
+    )
 
 
 def test_a_valid_region_of_another_size_is_named(memory_source, labels, record_with_region):
@@ -95,7 +98,7 @@ def test_a_valid_region_of_another_size_is_named(memory_source, labels, record_w
 def test_one_channel_of_three_does_not_keep_the_others(memory_source, labels):
     whole = np.zeros((40, 50, 3), np.uint8)
     memory_source.read_values = lambda record: whole[..., 0]
-    semantic = Dataset(memory_source, memory_source.records, labels)[0].semantic
+    semantic = Dataset(memory_source, memory_source.records, labels)[0].get(LabelMap).labels
     assert semantic.flags.c_contiguous
     assert not np.shares_memory(semantic, whole)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from limner.core.errors import DataError
+from limner.core.label_map import LabelMap
 from limner.core.plan import AugmentPlan, InputPlan
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
@@ -27,7 +28,7 @@ def assert_equal(ours, theirs):
     for a, b in zip(ours, theirs, strict=True):
         assert a.names == b.names
         assert torch.equal(a.images, b.images)
-        assert torch.equal(a.semantic, b.semantic)
+        assert torch.equal(a.get(LabelMap), b.get(LabelMap))
 
 
 @pytest.fixture
@@ -95,8 +96,8 @@ def test_batches_are_uint8_and_channels_last(dataset, pipeline):
     assert batch.images.shape == (5, 3, 24, 32)
     assert batch.images.dtype == torch.uint8
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
-    assert batch.semantic.shape == (5, 24, 32)
-    assert set(batch.semantic.unique().tolist()) <= {0, 1, 2, 255}
+    assert batch.get(LabelMap).shape == (5, 24, 32)
+    assert set(batch.get(LabelMap).unique().tolist()) <= {0, 1, 2, 255}
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner.core.errors import DataError
+from limner.core.label_map import LabelMap
 from limner.core.plan import AugmentPlan, InputPlan
 from limner.core.randomness import generator
 from limner.core.sample import Sample
@@ -28,7 +29,7 @@ def input_plan(channels, crop_size):
 def sample_of(shape, channels, dtype=np.uint8, seed=0):
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (*shape, channels)).astype(dtype)
-    return Sample("x", image, rng.integers(0, 3, shape, dtype=np.uint8))
+    return Sample("x", image, (LabelMap(rng.integers(0, 3, shape, dtype=np.uint8)),))
 
 
 @settings(max_examples=60, deadline=None)
@@ -51,18 +52,18 @@ def test_what_was_recorded_replays_byte_for_byte(channels, dtype, volume, square
     plan = input_plan(channels, crop)
     pipeline = build_pipeline(augment, plan, _labels())
     sample = sample_of((10, 30, 40) if volume else (30, 40), channels, dtype, seed)
-    before = sample.image.copy(), sample.semantic.copy()
+    before = sample.image.copy(), sample.get(LabelMap).labels.copy()
     out, params = pipeline.record(sample, generator(seed, "augment"))
     again = pipeline.replay(sample, params)
     assert np.array_equal(out.image, again.image)
-    assert np.array_equal(out.semantic, again.semantic)
+    assert np.array_equal(out.get(LabelMap).labels, again.get(LabelMap).labels)
     called = pipeline(sample, generator(seed, "augment"))
     assert np.array_equal(out.image, called.image)
     assert out.image.shape == (*crop, channels)
     assert out.image.dtype == dtype
-    assert set(np.unique(out.semantic)) <= {0, 1, 2, 255}
+    assert set(np.unique(out.get(LabelMap).labels)) <= {0, 1, 2, 255}
     assert np.array_equal(before[0], sample.image)
-    assert np.array_equal(before[1], sample.semantic)
+    assert np.array_equal(before[1], sample.get(LabelMap).labels)
 
 
 def _labels():

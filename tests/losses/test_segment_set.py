@@ -4,9 +4,9 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from limner.core.batch import SegmentTargets
 from limner.core.errors import ConfigError
 from limner.core.outputs import QueryMasks
+from limner.core.segments import SegmentTargets
 from limner.losses.segment_set import SegmentSetLoss
 
 QUERIES, CLASSES, CHANNELS = 7, 3, 4

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from limner.core.batch import SegmentTargets
+from limner.core.segments import SegmentTargets
 from limner.losses.segment_set import SegmentSetLoss
 from limner.networks import build_network
 from limner.weights.mask2former_names import HUGGING_FACE

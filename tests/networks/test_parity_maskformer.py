@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 
-from limner.core.batch import SegmentTargets
 from limner.core.outputs import QueryMasks
+from limner.core.segments import SegmentTargets
 from limner.losses.segment_set import SegmentSetLoss
 from limner.networks import NETWORKS, build_network
 

@@ -3,12 +3,13 @@ import torch
 
 from limner.core.batch import Batch
 from limner.core.errors import ConfigError
+from limner.core.label_map import LabelMap
 from limner.core.outputs import AuxiliaryLogits, DenseLogits
 from limner.core.plan import LossPlan, LossTerm
 from limner.tasks.dense_objective import DenseCriterion
 
 TARGET = torch.randint(0, 3, (2, 8, 8), dtype=torch.uint8)
-BATCH = Batch(torch.zeros(2, 1, 8, 8), TARGET, ("a", "b"))
+BATCH = Batch(torch.zeros(2, 1, 8, 8), ("a", "b"), {LabelMap: TARGET})
 
 
 def test_the_total_is_the_weighted_sum_and_side_heads_count_with_their_weight():

@@ -13,11 +13,12 @@ import pytest
 import torch
 
 from limner.core.batch import Batch
+from limner.core.label_map import LabelMap
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.outputs import QueryMasks
 from limner.core.plan import LossPlan, LossTerm
 from limner.core.sample import Sample
-from limner.core.segments import segments_of
+from limner.core.segments import Segments, segments_of
 from limner.decoding.label_maps import semantic_labels
 from limner.decoding.query_masks import find_objects, find_segments
 from limner.images.masks import read_values
@@ -62,7 +63,7 @@ def nuclei(labels: LabelTable) -> list[Sample]:
         count, pieces = cv2.connectedComponents(values.astype(np.uint8))
         masks = [pieces == i for i in range(1, count) if (pieces == i).sum() >= 20] + [~values]
         raw = segments_of(masks, [1] * (len(masks) - 1) + [0], shape=values.shape)
-        samples.append(Sample(name, image, segments=labels.encode_segments(raw)))
+        samples.append(Sample(name, image, (labels.encode_segments(raw),)))
     return samples
 
 
@@ -111,9 +112,9 @@ def test_panoptic_segments_overfit_four_images() -> None:
 
 
 def test_pixel_classes_overfit_four_images() -> None:
-    batch = collate([replace(s, segments=None, semantic=s.segments.painted(0)) for s in nuclei(TABLE)])
+    batch = collate([replace(s, targets=(LabelMap(s.get(Segments).painted(0)),)) for s in nuclei(TABLE)])
     outputs = learn_by_heart("mask2former", "semantic", TABLE, batch, steps=130)
     found = semantic_labels(outputs, SIZE)
-    shared = [((found == k) & (batch.semantic == k)).sum() for k in range(2)]
-    either = [((found == k) | (batch.semantic == k)).sum() for k in range(2)]
+    shared = [((found == k) & (batch.get(LabelMap) == k)).sum() for k in range(2)]
+    either = [((found == k) | (batch.get(LabelMap) == k)).sum() for k in range(2)]
     assert sum(float(a / b) for a, b in zip(shared, either, strict=True)) / 2 > 0.95

@@ -1,11 +1,13 @@
 import pytest
 import torch
 
-from limner.core.batch import Batch, SegmentTargets
+from limner.core.batch import Batch
 from limner.core.errors import ConfigError
+from limner.core.label_map import LabelMap
 from limner.core.labels import IGNORE_INDEX
 from limner.core.outputs import DenseLogits, QueryMasks
 from limner.core.plan import LossPlan, LossTerm
+from limner.core.segments import Segments, SegmentTargets
 from limner.tasks import find_task
 from limner.tasks.set_objective import regions_of
 
@@ -33,9 +35,9 @@ def test_each_class_of_a_label_map_is_one_segment() -> None:
 def test_the_loss_has_a_gradient_also_where_an_image_is_empty(task: str) -> None:
     empty = SegmentTargets(torch.zeros(0, 16, 16, dtype=torch.bool), torch.zeros(0, dtype=torch.long))
     one = SegmentTargets(torch.ones(1, 16, 16, dtype=torch.bool), torch.tensor([1]))
-    batch = Batch(torch.zeros(2, 3, 16, 16), None, ("a", "b"), (empty, one))
+    batch = Batch(torch.zeros(2, 3, 16, 16), ("a", "b"), {Segments: (empty, one)})
     if task == "semantic":
-        batch = Batch(batch.images, torch.full((2, 16, 16), 1, dtype=torch.uint8), ("a", "b"))
+        batch = Batch(batch.images, ("a", "b"), {LabelMap: torch.full((2, 16, 16), 1, dtype=torch.uint8)})
     made = outputs(3)
     value = find_task(task).build_criterion(PLAN, num_classes=3).loss(made, batch)
     value.total.backward()
@@ -46,7 +48,7 @@ def test_the_loss_has_a_gradient_also_where_an_image_is_empty(task: str) -> None
 
 def test_what_does_not_fit_is_refused() -> None:
     task = find_task("instance").build_criterion(PLAN, num_classes=4)
-    batch = Batch(torch.zeros(2, 3, 8, 8), torch.zeros(2, 8, 8, dtype=torch.uint8), ("a", "b"))
+    batch = Batch(torch.zeros(2, 3, 8, 8), ("a", "b"), {LabelMap: torch.zeros(2, 8, 8, dtype=torch.uint8)})
     with pytest.raises(ConfigError, match="scores? 4 classes"):
         task.loss(outputs(3), batch)
     with pytest.raises(ConfigError, match="DenseLogits"):

@@ -70,8 +70,8 @@ def test_the_checkpoint_before_is_untouched_and_resumes(tmp_path, tiny):
 def test_an_image_that_is_not_finite_is_named():
     images = torch.ones(3, 1, 4, 4)
     images[1, 0, 2, 2] = float("inf")
-    assert bad_images(Batch(images, None, ("a", "b", "c"))) == ["b"]
-    assert bad_images(Batch(images.clamp(max=1).to(torch.uint8), None, ("a", "b", "c"))) == []
+    assert bad_images(Batch(images, ("a", "b", "c"))) == ["b"]
+    assert bad_images(Batch(images.clamp(max=1).to(torch.uint8), ("a", "b", "c"))) == []
 
 
 def result(total, norm=1.0):

@@ -4,6 +4,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from limner.core.batch import Batch
+from limner.core.label_map import LabelMap
 from limner.core.outputs import DenseLogits, QueryMasks
 from limner.core.plan import LossPlan
 from limner.tasks.dense_objective import DenseCriterion
@@ -30,7 +31,7 @@ def a_batch(size=6):
     numbers = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (size, 3, 5, 5), generator=numbers, dtype=torch.uint8)
     masks = torch.randint(0, 2, (size, 5, 5), generator=numbers, dtype=torch.uint8)
-    return Batch(images, masks, tuple(f"image {i}" for i in range(size)))
+    return Batch(images, tuple(f"image {i}" for i in range(size)), {LabelMap: masks})
 
 
 class Queries(nn.Module):
@@ -118,7 +119,7 @@ def test_split_keeps_every_sample_with_its_mask_and_name(parts):
     whole = a_batch()
     pieces = split_batch(whole, parts)
     assert torch.equal(torch.cat([p.images for p in pieces]), whole.images)
-    assert torch.equal(torch.cat([p.semantic for p in pieces]), whole.semantic)
+    assert torch.equal(torch.cat([p.get(LabelMap) for p in pieces]), whole.get(LabelMap))
     assert sum((p.names for p in pieces), ()) == whole.names
     assert all(len(p.images) == len(p.names) > 0 for p in pieces)
 

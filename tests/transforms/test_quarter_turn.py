@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from limner.core.label_map import LabelMap
 from limner.core.randomness import generator
 from limner.core.sample import Sample
 from limner.transforms.quarter_turn import QuarterTurn, QuarterTurnParams
@@ -14,14 +15,14 @@ def test_is_numpys_turn_in_the_last_plane(shape, quarters, channels, dtype):
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (*shape, channels)).astype(dtype)
     semantic = rng.integers(0, 3, shape, dtype=np.uint8)
-    turned = QuarterTurn().apply(Sample("x", image, semantic), QuarterTurnParams(quarters))
+    turned = QuarterTurn().apply(Sample("x", image, (LabelMap(semantic),)), QuarterTurnParams(quarters))
     plane = (len(shape) - 2, len(shape) - 1)
     assert np.array_equal(turned.image, np.rot90(image, quarters, plane))
-    assert np.array_equal(turned.semantic, np.rot90(semantic, quarters, plane))
+    assert np.array_equal(turned.get(LabelMap).labels, np.rot90(semantic, quarters, plane))
 
 
 def test_spacing_turns_along():
-    sample = Sample("x", np.zeros((2, 4, 4, 1)), None, (5.0, 1.0, 2.0))
+    sample = Sample("x", np.zeros((2, 4, 4, 1)), (), (5.0, 1.0, 2.0))
     assert QuarterTurn().apply(sample, QuarterTurnParams(1)).spacing_mm == (5.0, 2.0, 1.0)
     assert QuarterTurn().apply(sample, QuarterTurnParams(2)).spacing_mm == (5.0, 1.0, 2.0)
 

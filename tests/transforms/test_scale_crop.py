@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from limner.core.label_map import LabelMap
 from limner.core.randomness import generator
 from limner.core.sample import Sample
-from limner.transforms.scale_crop import CropParams, ScaleCrop, foreground_pixel, largest_share
+from limner.transforms.scale_crop import CropParams, ScaleCrop
 
 
 def smooth_sample(shape, channels=3, seed=0):
@@ -16,7 +17,7 @@ def smooth_sample(shape, channels=3, seed=0):
     image = image.reshape(*shape, -1)
     image = np.concatenate([image] * (channels // image.shape[-1] + 1), axis=-1)[..., :channels]
     labels = rng.integers(0, 4, (shape[0] // 8 + 1, shape[1] // 8 + 1), dtype=np.uint8)
-    return Sample("x", image, labels.repeat(8, 0).repeat(8, 1)[: shape[0], : shape[1]])
+    return Sample("x", image, (LabelMap(labels.repeat(8, 0).repeat(8, 1)[: shape[0], : shape[1]]),))
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5, 12])
@@ -46,30 +47,30 @@ def test_no_zoom_is_a_plain_slice():
     sample = smooth_sample((60, 70))
     ours = ScaleCrop(size=(32, 48)).apply(sample, CropParams((7, 9), (32, 48)))
     assert np.array_equal(ours.image, sample.image[7:39, 9:57])
-    assert np.array_equal(ours.semantic, sample.semantic[7:39, 9:57])
+    assert np.array_equal(ours.get(LabelMap).labels, sample.get(LabelMap).labels[7:39, 9:57])
 
 
 def test_image_and_labels_stay_together():
     # The image shows its own labels, 0 or 200: an interpolated pixel lies nearer to the label it shows most.
-    labels = (smooth_sample((90, 110)).semantic > 1).astype(np.uint8)
-    sample = Sample("x", (labels * 200)[..., None], labels)
+    labels = (smooth_sample((90, 110)).get(LabelMap).labels > 1).astype(np.uint8)
+    sample = Sample("x", (labels * 200)[..., None], (LabelMap(labels),))
     crop = ScaleCrop(size=(40, 50), scale=(0.5, 2.0))
     for i in range(50):
         rng = generator(0, "crop", i)
         out = crop.apply(sample, crop.draw(rng, sample))
-        inside = out.semantic != 255
-        agree = np.abs(out.image[..., 0].astype(int) - out.semantic * 200.0) <= 101
+        inside = out.get(LabelMap).labels != 255
+        agree = np.abs(out.image[..., 0].astype(int) - out.get(LabelMap).labels * 200.0) <= 101
         assert agree[inside].mean() > 0.99
 
 
 def test_a_small_image_is_padded_with_fill_and_ignored():
-    sample = Sample("x", np.full((4, 6, 3), 9, np.uint8), np.ones((4, 6), np.uint8))
+    sample = Sample("x", np.full((4, 6, 3), 9, np.uint8), (LabelMap(np.ones((4, 6), np.uint8)),))
     crop = ScaleCrop(size=(8, 8), fill=(10.4, 20.6, 300))
     out = crop.apply(sample, CropParams((-1, -2), (8, 8)))
     inside = np.zeros((8, 8), bool)
     inside[1:5, 2:8] = True
-    assert (out.semantic[inside] == 1).all()
-    assert (out.semantic[~inside] == 255).all()
+    assert (out.get(LabelMap).labels[inside] == 1).all()
+    assert (out.get(LabelMap).labels[~inside] == 255).all()
     assert (out.image[inside] == 9).all()
     # 10.4 and 20.6 rounded, 300 kept within uint8.
     assert (out.image[~inside] == [10, 21, 255]).all()
@@ -86,22 +87,22 @@ def test_a_small_image_is_padded_with_fill_and_ignored():
 def test_any_size_gives_the_crop_and_invents_no_label(shape, size, scale, channels, seed):
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 200, (*shape, channels), dtype=np.uint8)
-    sample = Sample("x", image, rng.choice(np.array([0, 5, 255], np.uint8), shape))
+    sample = Sample("x", image, (LabelMap(rng.choice(np.array([0, 5, 255], np.uint8), shape)),))
     crop = ScaleCrop(size=size, scale=(scale, scale), fill=220.0, foreground_probability=0.3)
     params = crop.draw(rng, sample)
     out = crop.apply(sample, params)
     assert out.image.shape == (*size, channels)
-    assert set(np.unique(out.semantic)) <= set(np.unique(sample.semantic)) | {255}
+    assert set(np.unique(out.get(LabelMap).labels)) <= set(np.unique(sample.get(LabelMap).labels)) | {255}
     again = crop.apply(sample, params)
     assert np.array_equal(out.image, again.image)
-    assert np.array_equal(out.semantic, again.semantic)
+    assert np.array_equal(out.get(LabelMap).labels, again.get(LabelMap).labels)
     # Nothing is padded along an axis where the window fits.
     if all(w <= s for w, s in zip(params.window, shape, strict=True)):
         assert (out.image < 220).all()
 
 
 def test_every_place_can_be_drawn_and_none_outside():
-    sample = Sample("x", np.zeros((10, 12, 1), np.uint8), np.zeros((10, 12), np.uint8))
+    sample = Sample("x", np.zeros((10, 12, 1), np.uint8), (LabelMap(np.zeros((10, 12), np.uint8)),))
     crop = ScaleCrop(size=(8, 8))
     starts = {crop.draw(generator(0, "c", i), sample).start for i in range(400)}
     assert starts == {(y, x) for y in range(3) for x in range(5)}
@@ -120,22 +121,22 @@ def test_zoom_is_even_between_its_bounds():
 def test_largest_share_by_hand():
     labels = np.array([[0, 0, 0, 1], [0, 0, 1, 1], [255, 255, 2, 1]], np.uint8)
     # 10 labelled pixels: five 0, four 1, one 2.
-    assert largest_share(labels, CropParams((0, 0), (3, 4))) == pytest.approx(0.5)
+    assert LabelMap(labels).largest_share((0, 0), (3, 4)) == pytest.approx(0.5)
     # Rows 1..2, columns 2..3: 1 1 / 2 1.
-    assert largest_share(labels, CropParams((1, 2), (2, 2))) == pytest.approx(0.75)
-    assert largest_share(labels, CropParams((2, 0), (1, 2))) == 1
+    assert LabelMap(labels).largest_share((1, 2), (2, 2)) == pytest.approx(0.75)
+    assert LabelMap(labels).largest_share((2, 0), (1, 2)) == 1
 
 
 def test_crops_of_one_class_are_avoided():
     # Class 1 fills a 20 x 20 corner of 100 x 100; a 40 x 40 crop avoids it in most places.
     labels = np.zeros((100, 100), np.uint8)
     labels[:20, :20] = 1
-    sample = Sample("x", np.zeros((100, 100, 1), np.uint8), labels)
+    sample = Sample("x", np.zeros((100, 100, 1), np.uint8), (LabelMap(labels),))
 
     def mixed(ratio):
         crop = ScaleCrop(size=(40, 40), category_max_ratio=ratio)
         draws = [crop.draw(generator(0, "c", i), sample) for i in range(400)]
-        return np.mean([largest_share(labels, p) <= 0.95 for p in draws])
+        return np.mean([LabelMap(labels).largest_share(p.start, p.window) <= 0.95 for p in draws])
 
     # A start (y, x) in 0..60 shows at least 5 % = 80 of class 1 where (20 - y)(20 - x) >= 80: about 6 %.
     # Ten draws then find one with probability 1 - 0.94 ** 10 = 46 %.
@@ -148,12 +149,12 @@ def test_foreground_crops_hold_a_rare_class_drawn_evenly():
     labels = np.zeros((200, 200), np.uint8)
     labels[50:150, 50:150] = 1
     labels[10, 20], labels[190, 170] = 2, 3
-    sample = Sample("x", np.zeros((200, 200, 1), np.uint8), labels)
+    sample = Sample("x", np.zeros((200, 200, 1), np.uint8), (LabelMap(labels),))
     crop = ScaleCrop(size=(32, 32), foreground_probability=1.0, background=0)
     shown = []
     for i in range(600):
         out = crop.apply(sample, crop.draw(generator(0, "c", i), sample))
-        shown.append(tuple(np.intersect1d(out.semantic, [2, 3])))
+        shown.append(tuple(np.intersect1d(out.get(LabelMap).labels, [2, 3])))
     # Mean count of the foreground classes is 3334: only 2 and 3 are rarer. 300 each, sd 12.
     assert set(shown) == {(2,), (3,)}
     assert shown.count((2,)) == pytest.approx(300, abs=60)
@@ -162,7 +163,7 @@ def test_foreground_crops_hold_a_rare_class_drawn_evenly():
 def test_foreground_probability_is_kept():
     labels = np.zeros((400, 400), np.uint8)
     labels[200, 200] = 1
-    sample = Sample("x", np.zeros((400, 400, 1), np.uint8), labels)
+    sample = Sample("x", np.zeros((400, 400, 1), np.uint8), (LabelMap(labels),))
     crop = ScaleCrop(size=(16, 16), foreground_probability=0.25, background=0)
     centred = [crop.draw(generator(0, "c", i), sample).start == (192, 192) for i in range(2000)]
     assert sum(centred) == pytest.approx(500, abs=100)
@@ -171,7 +172,7 @@ def test_foreground_probability_is_kept():
 def test_the_pixel_of_a_class_is_drawn_evenly():
     labels = np.zeros((5, 5), np.uint8)
     labels[0, 1] = labels[2, 3] = labels[4, 4] = 1
-    drawn = [foreground_pixel(generator(0, "p", i), labels, 0) for i in range(900)]
+    drawn = [LabelMap(labels).foreground_pixel(generator(0, "p", i), 0) for i in range(900)]
     for pixel in [(0, 1), (2, 3), (4, 4)]:
         assert drawn.count(pixel) == pytest.approx(300, abs=75)
 
@@ -179,9 +180,9 @@ def test_the_pixel_of_a_class_is_drawn_evenly():
 def test_without_a_background_class_the_largest_counts_as_one():
     labels = np.full((5, 5), 3, np.uint8)
     labels[1, 2] = 0
-    assert foreground_pixel(generator(0, "p"), labels, None) == (1, 2)
-    assert foreground_pixel(generator(0, "p"), np.full((5, 5), 3, np.uint8), None) is None
-    assert foreground_pixel(generator(0, "p"), np.full((5, 5), 255, np.uint8), 0) is None
+    assert LabelMap(labels).foreground_pixel(generator(0, "p"), None) == (1, 2)
+    assert LabelMap(np.full((5, 5), 3, np.uint8)).foreground_pixel(generator(0, "p"), None) is None
+    assert LabelMap(np.full((5, 5), 255, np.uint8)).foreground_pixel(generator(0, "p"), 0) is None
 
 
 def test_volumes_crop_zoom_and_pad():
@@ -189,7 +190,7 @@ def test_volumes_crop_zoom_and_pad():
     volume = Sample(
         "x",
         rng.normal(size=(12, 20, 20, 2)).astype(np.float32),
-        rng.integers(0, 3, (12, 20, 20), dtype=np.uint8),
+        (LabelMap(rng.integers(0, 3, (12, 20, 20), dtype=np.uint8)),),
         (3.0, 1.0, 1.0),
     )
     plain = ScaleCrop(size=(8, 16, 16)).apply(volume, CropParams((2, 1, 3), (8, 16, 16)))
@@ -198,12 +199,12 @@ def test_volumes_crop_zoom_and_pad():
     # Twice as large: 4 x 8 x 8 source voxels fill the crop, each half the spacing.
     zoomed = ScaleCrop(size=(8, 16, 16)).apply(volume, CropParams((0, 0, 0), (4, 8, 8)))
     assert zoomed.image.shape == (8, 16, 16, 2)
-    assert np.array_equal(zoomed.semantic[::2, ::2, ::2], volume.semantic[:4, :8, :8])
+    assert np.array_equal(zoomed.get(LabelMap).labels[::2, ::2, ::2], volume.get(LabelMap).labels[:4, :8, :8])
     assert zoomed.spacing_mm == (1.5, 0.5, 0.5)
     crop = ScaleCrop(size=(16, 16, 16), foreground_probability=0.5, category_max_ratio=0.9)
     padded = crop.apply(volume, crop.draw(generator(0, "c"), volume))
     assert padded.image.shape == (16, 16, 16, 2)
-    assert (padded.semantic == 255).any()
+    assert (padded.get(LabelMap).labels == 255).any()
 
 
 def test_only_the_window_is_read():
@@ -217,7 +218,7 @@ def test_only_the_window_is_read():
 
     taken = []
     sample = smooth_sample((400, 600))
-    watched = Sample("x", sample.image.view(Watched), sample.semantic)
+    watched = Sample("x", sample.image.view(Watched), sample.targets)
     ScaleCrop(size=(32, 32)).apply(watched, CropParams((100, 200), (64, 64)))
     assert taken == [(64, 64, 3)]
 
@@ -225,4 +226,4 @@ def test_only_the_window_is_read():
 def test_an_unlabelled_image_is_cropped_too():
     crop = ScaleCrop(size=(8, 8), foreground_probability=1.0, category_max_ratio=0.5)
     sample = Sample("x", np.zeros((20, 20, 3), np.uint8))
-    assert crop.apply(sample, crop.draw(generator(0, "c"), sample)).semantic is None
+    assert crop.apply(sample, crop.draw(generator(0, "c"), sample)).get(LabelMap) is None

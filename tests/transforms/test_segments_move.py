@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from limner.core.label_map import LabelMap
 from limner.core.sample import Sample
-from limner.core.segments import segments_of
+from limner.core.segments import Segments, segments_of
 from limner.loading.collate import collate
 from limner.transforms.flip import Flip
 from limner.transforms.quarter_turn import QuarterTurn
@@ -26,7 +27,7 @@ def sample(seed: int) -> Sample:
     masks = [semantic == value for value in range(5)]
     masks.append(semantic >= 3)  # overlaps two others
     image = rng.integers(0, 256, (30, 30, 3), dtype=np.uint8)
-    return Sample("a", image, semantic, segments=segments_of(masks, range(6), shape=(30, 30)))
+    return Sample("a", image, (LabelMap(semantic), segments_of(masks, range(6), shape=(30, 30))))
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
@@ -36,19 +37,19 @@ def test_segments_follow_the_label_map(name: str) -> None:
     for _ in range(5):
         before = sample(seed)
         after = transform.apply(before, transform.draw(rng, before))
-        assert after.segments is not None
-        assert after.semantic is not None
-        masks = after.segments.masks()
+        assert after.get(Segments) is not None
+        assert after.get(LabelMap) is not None
+        masks = after.get(Segments).masks()
         for value in range(5):
-            np.testing.assert_array_equal(masks[value], after.semantic == value)
+            np.testing.assert_array_equal(masks[value], after.get(LabelMap).labels == value)
         np.testing.assert_array_equal(masks[5], masks[3] | masks[4])
 
 
 def test_no_segment_at_all_is_cropped_too() -> None:
     empty = segments_of([], [], shape=(30, 30))
-    crop = ScaleCrop((8, 8)).apply(replace(sample(0), segments=empty), CropParams((0, 0), (8, 8)))
-    assert crop.segments is not None
-    assert crop.segments.masks().shape == (0, 8, 8)
+    crop = ScaleCrop((8, 8)).apply(replace(sample(0), targets=(empty,)), CropParams((0, 0), (8, 8)))
+    assert crop.get(Segments) is not None
+    assert crop.get(Segments).masks().shape == (0, 8, 8)
 
 
 def test_a_batch_holds_what_a_crop_left_and_no_crowd() -> None:
@@ -56,15 +57,15 @@ def test_a_batch_holds_what_a_crop_left_and_no_crowd() -> None:
     left[:, :3], right[:, 6:], crowd[2:4] = True, True, True
     segments = segments_of([left, right, crowd], [4, 5, 6], [False, False, True], shape=(6, 8))
     image = np.zeros((6, 8, 1), np.uint8)
-    whole = Sample("a", image, segments=segments)
+    whole = Sample("a", image, (segments,))
     part = ScaleCrop((6, 4)).apply(whole, CropParams((0, 0), (6, 4)))
     none = ScaleCrop((6, 4)).apply(
-        replace(whole, segments=segments_of([], [], shape=(6, 8))), CropParams((0, 0), (6, 4))
+        replace(whole, targets=(segments_of([], [], shape=(6, 8)),)), CropParams((0, 0), (6, 4))
     )
     batch = collate([part, none])
-    assert batch.semantic is None
-    assert batch.segments is not None
-    first, second = batch.segments
+    assert batch.get(LabelMap) is None
+    assert batch.get(Segments) is not None
+    first, second = batch.get(Segments)
     assert first.labels.tolist() == [4]
     np.testing.assert_array_equal(first.masks.numpy(), [left[:, :4]])
     assert second.masks.shape == (0, 6, 4)
@@ -73,10 +74,10 @@ def test_a_batch_holds_what_a_crop_left_and_no_crowd() -> None:
 def test_crops_seek_segments_where_there_is_no_label_map() -> None:
     spot = np.zeros((200, 200), bool)
     spot[190:193, 5:8] = True
-    far = Sample("a", np.zeros((200, 200, 1), np.uint8), segments=segments_of([spot], [0], shape=spot.shape))
+    far = Sample("a", np.zeros((200, 200, 1), np.uint8), (segments_of([spot], [0], shape=spot.shape),))
     crop = ScaleCrop((16, 16), foreground_probability=1.0)
     rng = np.random.default_rng(0)
     for _ in range(5):
         cut = crop.apply(far, crop.draw(rng, far))
-        assert cut.segments is not None
-        assert cut.segments.areas[0] > 0
+        assert cut.get(Segments) is not None
+        assert cut.get(Segments).areas[0] > 0

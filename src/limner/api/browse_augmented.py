@@ -13,6 +13,7 @@ from limner.api.gallery import save_picture
 from limner.api.palettes import repainted
 from limner.api.plan import make
 from limner.core.errors import ConfigError, DataError
+from limner.core.label_map import LabelArray, LabelMap
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
@@ -87,7 +88,7 @@ def browse_augmented(
         names.append(steps[0][1].name)
         picked = _picked(steps, mode)
         rows.append(_row(picked, shown, side, f"{slot}: {names[-1]}"))
-        maps += [sample.semantic for _, sample in picked if sample.semantic is not None]
+        maps += [labels for _, sample in picked if (labels := _labels(sample)) is not None]
     if mode in ("final", "original"):
         titled = [replace(row.panels[0], title=row.heading) for row in rows]
         rows = [Row("", tuple(titled))]
@@ -124,11 +125,16 @@ def _row(picked: list[tuple[str, Sample]], table: LabelTable, side: int, heading
     panels = [
         Panel(
             f"{name}, {s.image.shape[1]} x {s.image.shape[0]}",
-            labelled(s.image, s.semantic, table, side=side),
+            labelled(s.image, _labels(s), table, side=side),
         )
         for name, s in picked
     ]
     return Row(heading, tuple(panels))
+
+
+def _labels(sample: Sample) -> LabelArray | None:
+    label_map = sample.get(LabelMap)
+    return None if label_map is None else label_map.labels
 
 
 def _title(plan: Plan, seed: int) -> str:

@@ -214,7 +214,7 @@ class _Measurement:
             DataError: Not one image could be scored.
         """
         scorer = self.task.scorer(self.labels, self.extent)
-        dataset = Dataset(self.source, self.records, self.labels, gives=self.task.gives, cache=None)
+        dataset = Dataset(self.source, self.records, self.labels, targets=self.task.targets, cache=None)
         make_output_folder(out)
         pictures = WorstAndBest(
             out / PICTURES,

@@ -11,8 +11,10 @@ from limner.api.palettes import repainted
 from limner.core.config import merge
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
+from limner.core.label_map import LabelArray, LabelMap
 from limner.core.labels import IGNORE_INDEX, LabelTable
-from limner.core.sample import Image, LabelMap, Record
+from limner.core.sample import Image, Record
+from limner.core.segments import Segments
 from limner.drawing.display import RGBImage
 from limner.drawing.drawn_words import draw_words
 from limner.drawing.labelled import labelled
@@ -23,7 +25,7 @@ from limner.formats import open_source
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.shapes.object_source import BOXES
 from limner.formats.source import TEXT_TASK, Source
-from limner.loading.dataset import Dataset, Target
+from limner.loading.dataset import Dataset
 from limner.storage.whole_files import write_whole
 
 
@@ -43,7 +45,7 @@ class Gallery:
     table: LabelTable
     side: int
 
-    def panel(self, record: Record, title: str = "") -> tuple[Panel, LabelMap | None]:
+    def panel(self, record: Record, title: str = "") -> tuple[Panel, LabelArray | None]:
         """Draw one image with its labels; what cannot be drawn becomes the image alone, and says so.
 
         Returns:
@@ -64,7 +66,7 @@ class Gallery:
     def _class_of(self, record: Record) -> str:
         return self.table.names[self.table.trained_as[self.checked.source.read_class(record)]]
 
-    def _drawn(self, record: Record) -> tuple[RGBImage, LabelMap | None]:
+    def _drawn(self, record: Record) -> tuple[RGBImage, LabelArray | None]:
         """Draw segments where objects are told apart, boxes where there are only these, else label maps."""
         if not record.labels or record.label is not None:
             return labelled(self._image(record), None, self.table, side=self.side), None
@@ -75,14 +77,17 @@ class Gallery:
             picture = labelled_boxes(self._image(record), boxes, self.table, side=self.side)
             return picture, boxes.labels.astype(np.uint8)
         sample = self.dataset[self._places[record.name]]
-        if sample.segments is None:
-            picture = labelled(sample.image, sample.semantic, self.table, side=self.side)
+        segments = sample.get(Segments)
+        if segments is None:
+            label_map = sample.get(LabelMap)
+            assert label_map is not None, "a gallery shows segments or label maps"
+            picture = labelled(sample.image, label_map.labels, self.table, side=self.side)
             if TEXT_TASK in self.dataset.source.tasks:
                 words = self.dataset.source.read_words(record)
                 picture = draw_words(picture, words, size=(sample.image.shape[0], sample.image.shape[1]))
-            return picture, sample.semantic
-        picture = labelled_segments(sample.image, sample.segments, self.table, side=self.side)
-        labels = sample.segments.painted(IGNORE_INDEX).astype(np.uint8)
+            return picture, label_map.labels
+        picture = labelled_segments(sample.image, segments, self.table, side=self.side)
+        labels = segments.painted(IGNORE_INDEX).astype(np.uint8)
         own_colors = self.table.is_thing & (not has_class_colors(self.table))
         return picture, labels[~np.isin(labels, np.flatnonzero(own_colors))]
 
@@ -125,8 +130,8 @@ def gallery_of(checked: CheckResult, *, palette: str = "own", side: int) -> Gall
     table = checked.proposed_labels if checked.labels is None else None
     table = table or checked.settled_labels("the labels cannot be drawn")
     source = checked.source if checked.labels else as_proposed(checked)
-    gives: Target = "segments" if "instance" in source.tasks else "semantic"
-    dataset = Dataset(source, source.records, table, gives=gives, cache=None)
+    kind = Segments if "instance" in source.tasks else LabelMap
+    dataset = Dataset(source, source.records, table, targets=(kind,), cache=None)
     return Gallery(checked, dataset, repainted(table, palette), side)
 
 

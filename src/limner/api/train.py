@@ -181,7 +181,7 @@ def training_datasets(folder: RunFolder, plan: Plan) -> "dict[str, Dataset]":
 
     source = open_source(Path(plan.data.path))
     datasets = {
-        split: Dataset(source, records, plan.data.label_table, gives=find_task(plan.task).gives)
+        split: Dataset(source, records, plan.data.label_table, targets=find_task(plan.task).targets)
         for split, records in read_splits(folder, source).items()
     }
     if "train" not in datasets:

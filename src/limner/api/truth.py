@@ -45,7 +45,7 @@ class Truth:
             source,
             records,
             labels_for(source, predictor),
-            gives=predictor.task.gives,
+            targets=predictor.task.targets,
             cache=None,
         )
         self._places = {record.image.resolve(): place for place, record in enumerate(records)}

@@ -126,7 +126,7 @@ def _test_rates(tuning: Tuning, planned: Planned, *, device: str, track: Track) 
 
     plan, checked = planned.plan, planned.checked
     records = checked.splits["train"]
-    dataset = Dataset(checked.source, records, plan.data.label_table, gives=find_task(plan.task).gives)
+    dataset = Dataset(checked.source, records, plan.data.label_table, targets=find_task(plan.task).targets)
     found = run_rate_test(plan, train=dataset, device=device, track=track)
     write_json(tuning.root / RATES, asdict(found))
     return found

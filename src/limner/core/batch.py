@@ -1,31 +1,22 @@
 """Batches: several samples of one size, as tensors.
 
-Shape legend: B batch, C channels, N segments, *S spatial axes.
+Shape legend: B batch, C channels, *S spatial axes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar, cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from limner.core.targets import ImageTargets, Target
 
-@dataclass(frozen=True)
-class SegmentTargets:
-    """The segments (instances of things, regions of stuff) of one image of a batch; N may be 0.
+FormT = TypeVar("FormT")
 
-    Attributes:
-        masks: (N, *S) bool; masks of one image may overlap.
-        labels: (N,) int64 trained labels 0..K-1.
-    """
-
-    masks: torch.Tensor
-    labels: torch.Tensor
-
-    def to(self, device: torch.device, *, non_blocking: bool = True) -> "SegmentTargets":
-        """Return the targets on `device`."""
-        return SegmentTargets(
-            self.masks.to(device, non_blocking=non_blocking),
-            self.labels.to(device, non_blocking=non_blocking),
-        )
+Form = torch.Tensor | tuple[ImageTargets, ...]
+"""What a batch holds of one kind of target: (B, ...), or one each of its B images."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +26,57 @@ class Batch:
     Attributes:
         images: (B, C, *S) in the values of the file (uint8 stays uint8 until the device normalises),
             channels-last in memory.
-        semantic: (B, *S) uint8 trained labels with `IGNORE_INDEX`, or None.
         names: The record names, B of them.
-        segments: B of them, or None where the task has no use for them.
+        targets: Kind -> what its `stack` gave.
     """
 
     images: torch.Tensor
-    semantic: torch.Tensor | None
     names: tuple[str, ...]
-    segments: tuple[SegmentTargets, ...] | None = None
+    targets: Mapping[type[Target[Any]], Form] = field(default_factory=dict)
+
+    def get(self, kind: type[Target[FormT]]) -> FormT | None:
+        """Return the targets of a kind, or None where the batch has none; such as (B, *S) of `LabelMap`."""
+        return cast("FormT | None", self.targets.get(kind))
 
     def to(self, device: torch.device, *, non_blocking: bool = True) -> "Batch":
         """Return the batch on `device`."""
-        semantic = None if self.semantic is None else self.semantic.to(device, non_blocking=non_blocking)
-        segments = self.segments
-        if segments is not None:
-            segments = tuple(each.to(device, non_blocking=non_blocking) for each in segments)
-        return Batch(self.images.to(device, non_blocking=non_blocking), semantic, self.names, segments)
+        targets = {
+            kind: form.to(device, non_blocking=non_blocking)
+            if isinstance(form, torch.Tensor)
+            else tuple(each.to(device, non_blocking=non_blocking) for each in form)
+            for kind, form in self.targets.items()
+        }
+        return Batch(self.images.to(device, non_blocking=non_blocking), self.names, targets)
+
+    def part(self, first: int, last: int) -> "Batch":
+        """Return samples `first` up to `last`, which is left out, as views."""
+        targets = {kind: form[first:last] for kind, form in self.targets.items()}
+        return Batch(self.images[first:last], self.names[first:last], targets)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything as arrays: ``images``, ``names``, and the targets by the key of their kind.
+
+        Of kinds that are kept by image, such as the segments: ``segments_masks_I`` of image number I.
+        """
+        found: dict[str, Any] = {"images": self.images, "names": self.names}
+        for kind, form in self.targets.items():
+            if isinstance(form, torch.Tensor):
+                found[kind.key] = form
+                continue
+            for number, each in enumerate(form):
+                values = {f"{kind.key}_{f.name}_{number}": getattr(each, f.name) for f in fields(each)}
+                found.update(values)
+        return {name: _array(value) for name, value in found.items()}
+
+
+def _array(value: torch.Tensor | tuple[str | None, ...]) -> npt.NDArray[Any]:
+    """Return tensors as they are, and words as strings, of which an unknown one is empty."""
+    if isinstance(value, torch.Tensor):
+        return value.cpu().numpy()
+    return np.array([word or "" for word in value], np.str_)
+
+
+def empty_tensor(shape: tuple[int, ...], dtype: npt.DTypeLike, *, pin_memory: bool) -> torch.Tensor:
+    """Return a tensor to be written into, of a numpy type, in page-locked memory where that is asked for."""
+    torch_dtype = torch.from_numpy(np.empty(0, dtype)).dtype
+    return torch.empty(shape, dtype=torch_dtype, pin_memory=pin_memory)

@@ -5,14 +5,33 @@ Shape legend: N boxes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.targets import ImageTargets, Move, Target
+
+if TYPE_CHECKING:
+    import torch
+
 
 @dataclass(frozen=True)
-class Boxes:
-    """The boxes of one image; N may be 0.
+class BoxTargets(ImageTargets):
+    """The boxes of one image of a batch; N may be 0.
+
+    Attributes:
+        xyxy: (N, 4) float32: left, top, right, bottom in pixels.
+        labels: (N,) int64 trained labels 0..K-1.
+    """
+
+    xyxy: "torch.Tensor"
+    labels: "torch.Tensor"
+
+
+@dataclass(frozen=True)
+class Boxes(Target[tuple[BoxTargets, ...]]):
+    """The boxes of one image, which has two axes; N may be 0.
 
     Attributes:
         xyxy: (N, 4) float32: left, top, right, bottom in pixels. Pixel (0, 0) covers 0 to 1, so
@@ -20,14 +39,15 @@ class Boxes:
         labels: (N,) int64: trained labels 0..K-1, or mask values before they are translated.
         is_crowd: (N,) bool: a box around many objects that nobody told apart.
         is_difficult: (N,) bool: an object that its annotators would not count against anybody who misses it.
-        spatial_shape: (H, W) of the image.
+        shape: (H, W) of the image.
     """
 
+    key = "boxes"
     xyxy: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
     is_crowd: npt.NDArray[np.bool_]
     is_difficult: npt.NDArray[np.bool_]
-    spatial_shape: tuple[int, ...]
+    shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
         assert self.xyxy.shape == (len(self.labels), 4), (self.xyxy.shape, self.labels.shape)
@@ -35,6 +55,11 @@ class Boxes:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """(H, W)."""
+        return self.shape
 
     @property
     def areas(self) -> npt.NDArray[np.float32]:
@@ -51,6 +76,34 @@ class Boxes:
             is_crowd=self.is_crowd[wanted],
             is_difficult=self.is_difficult[wanted],
         )
+
+    def moved(self, move: Move) -> "Boxes":
+        """Return what is left of the boxes in the moved image."""
+        corners = move.points(self.xyxy.reshape(-1, 2).astype(np.float64)).reshape(-1, 2, 2)
+        corners = np.clip(corners, 0, move.shape[::-1])
+        xyxy = np.concatenate([corners.min(1), corners.max(1)], axis=1).astype(np.float32)
+        moved = replace(self, xyxy=xyxy, shape=move.shape)
+        return moved.select(moved.areas > 0)
+
+    @classmethod
+    def stack(cls, targets: Sequence["Boxes"], *, pin_memory: bool = False) -> tuple[BoxTargets, ...]:
+        """Return what is trained on: all boxes but crowds."""
+        import torch
+
+        single = [target.select(~target.is_crowd) for target in targets]
+        return tuple(BoxTargets(torch.tensor(each.xyxy), torch.tensor(each.labels)) for each in single)
+
+    def foreground_pixel(self, rng: np.random.Generator, background: int | None) -> tuple[int, ...] | None:
+        """Draw a box evenly, then a pixel in it evenly; None where there is no box."""
+        return pixel_in_a_box(rng, self.xyxy)
+
+
+def pixel_in_a_box(rng: np.random.Generator, xyxy: npt.NDArray[Any]) -> tuple[int, int] | None:
+    """Draw one of the boxes (N, 4) evenly, then a pixel (y, x) in it evenly; None where there is no box."""
+    if not len(xyxy):
+        return None
+    left, top, right, bottom = xyxy[rng.integers(len(xyxy))]
+    return int(rng.uniform(top, bottom)), int(rng.uniform(left, right))
 
 
 def boxes_of(

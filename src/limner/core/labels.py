@@ -204,6 +204,18 @@ class LabelTable:
         trained = self._trained(boxes.labels, where)
         return replace(boxes, labels=trained).select(trained != IGNORE_INDEX)
 
+    def encode_class(self, value: int, *, where: str = "the labels") -> int:
+        """Translate the class of a whole image, `IGNORE_INDEX` where its value is ignored.
+
+        Args:
+            value: As a format reads it.
+            where: The file, for the error message.
+
+        Raises:
+            DataError: The value is in no class and not ignored.
+        """
+        return int(self._trained(np.array([value], np.int64), where)[0])
+
     def _trained(self, values: npt.NDArray[np.int64], where: str) -> npt.NDArray[np.int64]:
         """Translate the values of a list of objects, `IGNORE_INDEX` for those that are left out."""
         if self.unknown_values(values.tolist()):

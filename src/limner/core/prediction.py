@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.sample import LabelMap
+from limner.core.label_map import LabelArray
 from limner.core.segments import Segments, segments_of, segments_of_index
 
 
@@ -38,7 +38,7 @@ class SemanticPrediction(Prediction):
         probabilities: (K, *spatial) float32 that sum to 1 over K, or None if not requested.
     """
 
-    semantic: LabelMap
+    semantic: LabelArray
     probabilities: npt.NDArray[np.float32] | None = None
 
 
@@ -106,7 +106,7 @@ class PanopticPrediction(Prediction):
         """Return objects and regions as segments."""
         return segments_of_index(self.segment_ids, self.labels.tolist())
 
-    def semantic(self, *, nothing: int) -> LabelMap:
+    def semantic(self, *, nothing: int) -> LabelArray:
         """Return (*spatial) uint8 the class of each pixel, and `nothing` where no segment is."""
         return np.concatenate([[nothing], self.labels]).astype(np.uint8)[self.segment_ids]
 

@@ -3,20 +3,19 @@
 Axes are channels-last: an image is (*spatial, C) with spatial (H, W) for 2D and (D, H, W) for volumes.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import numpy.typing as npt
 
-from limner.core.segments import Segments
+from limner.core.targets import Move, Target
+
+TargetT = TypeVar("TargetT", bound=Target[Any])
 
 Image = npt.NDArray[Any]
 """(*spatial, C) uint8, uint16 or float32, in the values of the file."""
-
-LabelMap = npt.NDArray[np.uint8]
-"""(*spatial) trained labels 0..K-1, or `IGNORE_INDEX`."""
 
 
 @dataclass(frozen=True)
@@ -52,31 +51,44 @@ class Sample:
     Attributes:
         name: The record's name.
         image: (*spatial, C) in the values of the file.
-        semantic: (*spatial) uint8 trained labels, or None for an unlabelled image.
+        targets: What is known beside the pixels, at most one of each kind; none for an unlabelled image.
         spacing_mm: Distance between neighbouring pixels along each spatial axis, in the order of the
             array's axes, or None where it is unknown or meaningless.
-        segments: The objects and regions with trained labels, or None where the task has no use for them.
-        label: The trained label of the whole image, or None where labels are not of that kind.
     """
 
     name: str
     image: Image
-    semantic: LabelMap | None = None
+    targets: tuple[Target[Any], ...] = ()
     spacing_mm: tuple[float, ...] | None = None
-    segments: Segments | None = None
-    label: int | None = None
 
     def __post_init__(self) -> None:
         assert self.image.ndim >= 3, f"an image is (*spatial, C), found shape {self.image.shape}"
-        if self.semantic is not None:
-            assert self.semantic.shape == self.image.shape[:-1], (self.semantic.shape, self.image.shape)
-        if self.segments is not None:
-            assert self.segments.spatial_shape == self.image.shape[:-1], self.segments.spatial_shape
+        assert len({type(target) for target in self.targets}) == len(self.targets), "two targets of one kind"
+        for target in self.targets:
+            assert target.spatial_shape in (None, self.spatial_shape), (
+                target.spatial_shape,
+                self.image.shape,
+            )
+
+    def get(self, kind: type[TargetT]) -> TargetT | None:
+        """Return the target of a kind, or None where the sample has none."""
+        return next((target for target in self.targets if isinstance(target, kind)), None)
+
+    def moved(self, move: Move, image: Image, spacing_mm: tuple[float, ...] | None) -> "Sample":
+        """Return the sample with its targets moved as its image was, to `image` and `spacing_mm`."""
+        targets = tuple(target.moved(move) for target in self.targets)
+        return Sample(self.name, image, targets, spacing_mm)
 
     @property
-    def is_labelled(self) -> bool:
-        """There is something to compare a prediction with."""
-        return self.semantic is not None or self.segments is not None or self.label is not None
+    def nbytes(self) -> int:
+        """Bytes of all its arrays."""
+        return sum(array.nbytes for array in self.arrays())
+
+    def arrays(self) -> Iterator[npt.NDArray[Any]]:
+        """Yield the image, then the arrays of the targets."""
+        yield self.image
+        for target in self.targets:
+            yield from target.arrays()
 
     @property
     def spatial_shape(self) -> tuple[int, ...]:

@@ -1,14 +1,19 @@
 """Segments: the objects and regions of one image, compact on the CPU.
 
-Shape legend: N segments, L layers, *S spatial axes.
+Shape legend: B batch, N segments, L layers, *S spatial axes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from limner.core.targets import ImageTargets, Move, Target
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_SEGMENTS = 65535
 """Segments of one image: layers hold their numbers in 16 bits."""
@@ -21,7 +26,20 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Segments:
+class SegmentTargets(ImageTargets):
+    """The segments (instances of things, regions of stuff) of one image of a batch; N may be 0.
+
+    Attributes:
+        masks: (N, *S) bool; masks of one image may overlap.
+        labels: (N,) int64 trained labels 0..K-1.
+    """
+
+    masks: "torch.Tensor"
+    labels: "torch.Tensor"
+
+
+@dataclass(frozen=True)
+class Segments(Target[tuple[SegmentTargets, ...]]):
     """The segments (objects of things, regions of stuff) of one image; N may be 0.
 
     They are kept as number maps rather than as N masks: segments that overlap lie in different layers, so
@@ -35,6 +53,7 @@ class Segments:
             is predicted inside is not counted as wrong.
     """
 
+    key = "segments"
     layers: npt.NDArray[Any]
     labels: npt.NDArray[np.int64]
     is_crowd: Mask
@@ -77,9 +96,37 @@ class Segments:
         for number in range(1, len(self) + 1):
             yield np.equal(self.layers[home[number]], number)
 
-    def moved(self, move: Callable[[Layer], Layer]) -> "Segments":
-        """Return the segments with `move` applied to each layer, as to a label map."""
-        return replace(self, layers=np.stack([move(layer) for layer in self.layers]))
+    def moved(self, move: Move) -> "Segments":
+        """Return the segments of the moved image; what lies outside is in none."""
+        return self.with_layers(lambda layer: move.labels(layer, 0))
+
+    def with_layers(self, change: Callable[[Layer], Layer]) -> "Segments":
+        """Return the segments with `change` made to each layer, as to a label map."""
+        return replace(self, layers=np.stack([change(layer) for layer in self.layers]))
+
+    @classmethod
+    def stack(cls, targets: Sequence["Segments"], *, pin_memory: bool = False) -> tuple[SegmentTargets, ...]:
+        """Return what is trained on: a mask a segment, without crowds and without what a crop left empty."""
+        import torch
+
+        from limner.core.batch import empty_tensor
+
+        stacked = []
+        for target in targets:
+            left = target.select((target.areas > 0) & ~target.is_crowd)
+            masks = empty_tensor((len(left), *left.spatial_shape), np.bool_, pin_memory=pin_memory)
+            masks.numpy()[...] = left.masks()
+            stacked.append(SegmentTargets(masks, torch.from_numpy(np.array(left.labels))))
+        return tuple(stacked)
+
+    def foreground_pixel(self, rng: np.random.Generator, background: int | None) -> tuple[int, ...] | None:
+        """Draw a segment evenly, then one of its pixels evenly; None where there is no segment."""
+        present = np.flatnonzero(self.areas)
+        if present.size == 0:
+            return None
+        pixels = np.flatnonzero(self.layers == 1 + int(rng.choice(present)))
+        position = np.unravel_index(pixels[rng.integers(pixels.size)], self.layers.shape)
+        return tuple(int(i) for i in position[1:])
 
     def select(self, wanted: npt.NDArray[np.bool_]) -> "Segments":
         """Return those of the segments that are `wanted`, (N,), in their order and with new numbers."""

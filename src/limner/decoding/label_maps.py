@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from limner.core.label_map import LabelArray
 from limner.core.outputs import DenseLogits, Outputs, PixelOutputs, resize_logits
-from limner.core.sample import LabelMap
 from limner.decoding.network_runs import NetworkRuns, View
 from limner.decoding.resizing import resized_in_chunks
 
@@ -23,7 +23,7 @@ _LEAST = 1e-12
 
 def predict_label_map(
     runs: NetworkRuns, *, num_classes: int, probabilities: bool = False
-) -> tuple[LabelMap, npt.NDArray[np.float32] | None]:
+) -> tuple[LabelArray, npt.NDArray[np.float32] | None]:
     """Return the class of each pixel of one image, averaged over its views.
 
     Args:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.label_map import LabelArray
 from limner.core.labels import IGNORE_INDEX, RGB, LabelTable
-from limner.core.sample import LabelMap
 from limner.drawing.display import RGBImage
 
 IGNORED_COLOR: RGB = (128, 128, 128)
@@ -40,7 +40,7 @@ class Key:
     is_hatched: bool = False
 
 
-def color_map(labels: LabelMap, table: LabelTable) -> RGBImage:
+def color_map(labels: LabelArray, table: LabelTable) -> RGBImage:
     """Paint each pixel with the colour of its class.
 
     Args:
@@ -52,7 +52,12 @@ def color_map(labels: LabelMap, table: LabelTable) -> RGBImage:
 
 
 def overlay(
-    image: RGBImage, labels: LabelMap, table: LabelTable, *, opacity: float = 0.4, outline: int | None = None
+    image: RGBImage,
+    labels: LabelArray,
+    table: LabelTable,
+    *,
+    opacity: float = 0.4,
+    outline: int | None = None,
 ) -> RGBImage:
     """Tint a picture with the classes, each region inside an outline of its own colour.
 
@@ -82,7 +87,7 @@ def outline_width(shape: tuple[int, ...]) -> int:
     return max(1, round(min(shape[:2]) / 600))
 
 
-def outcome_map(image: RGBImage, truth: LabelMap, predicted: LabelMap, table: LabelTable) -> RGBImage:
+def outcome_map(image: RGBImage, truth: LabelArray, predicted: LabelArray, table: LabelTable) -> RGBImage:
     """Show where a prediction is right and wrong, on the darkened picture.
 
     White: a class found where it is. Orange: predicted where the truth is background (false positive).
@@ -109,7 +114,7 @@ def outcome_map(image: RGBImage, truth: LabelMap, predicted: LabelMap, table: La
     return drawn
 
 
-def class_keys(table: LabelTable, *maps: LabelMap) -> list[Key]:
+def class_keys(table: LabelTable, *maps: LabelArray) -> list[Key]:
     """Return the legend of the classes that occur in `maps`, without the background.
 
     A name that no font here can write becomes its trained number, as the report's table of labels has it.

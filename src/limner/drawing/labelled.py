@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
+from limner.core.label_map import LabelArray
 from limner.core.labels import IGNORE_INDEX, LabelTable
-from limner.core.sample import Image, LabelMap
+from limner.core.sample import Image
 from limner.drawing.colors import outline_width, overlay
 from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
 from limner.drawing.fonts import FONT_SIZE, text_and_font
@@ -24,7 +25,7 @@ MOST_NAMES = 12
 
 
 def labelled(
-    image: Image, labels: LabelMap | None, table: LabelTable, *, side: int, names: bool = True
+    image: Image, labels: LabelArray | None, table: LabelTable, *, side: int, names: bool = True
 ) -> RGBImage:
     """Draw an image with its labels, the longer side `side` pixels long.
 
@@ -51,7 +52,7 @@ def labelled(
     return write_names(drawn, resize_labels(labels, size), table) if names else drawn
 
 
-def write_names(picture: RGBImage, labels: LabelMap, table: LabelTable) -> RGBImage:
+def write_names(picture: RGBImage, labels: LabelArray, table: LabelTable) -> RGBImage:
     """Write the name of each class into the middle of its largest region; background and ignored stay bare.
 
     The larger come first; a name that would cover another is left out, as the legend has it.
@@ -98,13 +99,13 @@ def write_at(picture: RGBImage, names: Iterable[Name]) -> RGBImage:
     return np.asarray(canvas)
 
 
-def _largest_region(mask: LabelMap) -> LabelMap:
+def _largest_region(mask: LabelArray) -> LabelArray:
     count, regions, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     largest = 1 + int(np.argmax(stats[1:count, cv2.CC_STAT_AREA]))
     return np.asarray(regions == largest, np.uint8)
 
 
-def middle(region: LabelMap) -> tuple[int, int]:
+def middle(region: LabelArray) -> tuple[int, int]:
     """Return (x, y) of the pixel farthest from the region's border; the border of the picture counts."""
     padded = cv2.copyMakeBorder(region, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     distances = cv2.distanceTransform(padded, cv2.DIST_L2, 3)

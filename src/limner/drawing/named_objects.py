@@ -36,7 +36,7 @@ def labelled_segments(image: Image, segments: Segments, table: LabelTable, *, si
     """
     picture, size, factor = _scaled(image, side)
     if factor > 1:
-        segments = segments.moved(lambda layer: resize_labels(layer, size))
+        segments = segments.with_layers(lambda layer: resize_labels(layer, size))
     by_class = has_class_colors(table)
     outline = max(1, round(1.5 / factor)) if factor < 1 else None
     drawn = segment_overlay(picture, segments, table, outline=outline, by_class=by_class)
@@ -89,7 +89,7 @@ def _scaled(image: Image, side: int) -> tuple[RGBImage, tuple[int, int], float]:
 
 def _names_of_segments(segments: Segments, table: LabelTable, size: tuple[int, int]) -> list[Name]:
     """Return the names of the larger segments, the largest first, each in the middle of its own."""
-    small = segments.moved(lambda layer: resize_labels(layer, size))
+    small = segments.with_layers(lambda layer: resize_labels(layer, size))
     areas = small.areas
     names = []
     for number in np.argsort(-areas, kind="stable")[:MOST_NAMES]:

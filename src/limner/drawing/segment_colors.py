@@ -114,7 +114,7 @@ def segment_comparison(
 
 
 def _resized(segments: Segments, size: tuple[int, int]) -> Segments:
-    return segments.moved(lambda layer: resize_labels(layer, size))
+    return segments.with_layers(lambda layer: resize_labels(layer, size))
 
 
 def _colors(segments: Segments, table: LabelTable, *, by_class: bool) -> RGBImage:

@@ -5,8 +5,9 @@ Shape legend: H, W image size.
 
 import numpy as np
 
+from limner.core.label_map import LabelArray
 from limner.core.labels import IGNORE_INDEX, LabelTable
-from limner.core.sample import Image, LabelMap
+from limner.core.sample import Image
 from limner.drawing.colors import class_keys, outcome_keys, outcome_map, outline_width, overlay
 from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
 from limner.drawing.panels import Panel, side_by_side
@@ -17,10 +18,10 @@ PANEL_SIDE = 420
 
 def comparison(
     image: Image,
-    predicted: LabelMap,
+    predicted: LabelArray,
     table: LabelTable,
     *,
-    truth: LabelMap | None = None,
+    truth: LabelArray | None = None,
     title: str = "",
     side: int = PANEL_SIDE,
 ) -> RGBImage:
@@ -58,7 +59,7 @@ def comparison(
     return side_by_side(shrunk, title=title, legend=legend)
 
 
-def slice_with_most_foreground(labels: LabelMap, table: LabelTable) -> int:
+def slice_with_most_foreground(labels: LabelArray, table: LabelTable) -> int:
     """Return the slice of a volume (first axis) that shows most: the one with most foreground pixels.
 
     Args:

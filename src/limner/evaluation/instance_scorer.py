@@ -13,6 +13,7 @@ import numpy.typing as npt
 from limner.core.labels import LabelTable
 from limner.core.prediction import SCORE_THRESHOLD, SegmentPrediction
 from limner.core.sample import Sample
+from limner.core.segments import Segments
 from limner.evaluation.matches import match_rows, named_matches
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics.average_precision import AveragePrecision, PrecisionScores
@@ -147,8 +148,8 @@ class InstanceScorer:
 
     def score(self, prediction: SegmentPrediction, sample: Sample) -> InstanceImageScores:
         """Count one image, and return its own scores."""
-        assert sample.segments is not None, "objects are scored against objects"
-        truth = sample.segments
+        truth = sample.get(Segments)
+        assert truth is not None, "objects are scored against objects"
         masks, labels, scores = prediction.masks, prediction.labels, prediction.scores
         matches = self._masks.update(
             truth, masks=masks, labels=labels, scores=scores, least_score=SCORE_THRESHOLD

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from limner.core.labels import LabelTable
 from limner.core.prediction import PanopticPrediction
 from limner.core.sample import Sample
+from limner.core.segments import Segments
 from limner.evaluation.matches import match_rows, named_matches
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics.panoptic_quality import NUM_SUMS, PanopticQuality, QualityScores, quality_scores
@@ -129,9 +130,10 @@ class PanopticScorer:
 
     def score(self, prediction: PanopticPrediction, sample: Sample) -> PanopticImageScores:
         """Count one image, and return its own scores."""
-        assert sample.segments is not None, "segments are scored against segments"
+        truth = sample.get(Segments)
+        assert truth is not None, "segments are scored against segments"
         self.num_images += 1
-        single = self._quality.update(sample.segments, prediction)
+        single = self._quality.update(truth, prediction)
         if self._uncertainty is not None:
             self._uncertainty.update(prediction.name, np.concatenate([single.sums, single.matches]))
         return PanopticImageScores(prediction.name, single.compute())

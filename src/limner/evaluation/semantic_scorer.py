@@ -5,9 +5,10 @@ Shape legend: K classes.
 
 import numpy as np
 
+from limner.core.label_map import LabelArray, LabelMap
 from limner.core.labels import LabelTable
 from limner.core.prediction import SemanticPrediction
-from limner.core.sample import LabelMap, Sample
+from limner.core.sample import Sample
 from limner.evaluation.semantic_scores import (
     SemanticImageScores,
     SemanticScores,
@@ -68,10 +69,11 @@ class SemanticScorer:
 
     def score(self, prediction: SemanticPrediction, sample: Sample) -> SemanticImageScores:
         """Count one image, and return its own scores."""
-        assert sample.semantic is not None, "label maps are scored against label maps"
-        return self.update(prediction, sample.semantic)
+        truth = sample.get(LabelMap)
+        assert truth is not None, "label maps are scored against label maps"
+        return self.update(prediction, truth.labels)
 
-    def update(self, prediction: SemanticPrediction, truth: LabelMap) -> SemanticImageScores:
+    def update(self, prediction: SemanticPrediction, truth: LabelArray) -> SemanticImageScores:
         """Count one image and return its own scores.
 
         Args:

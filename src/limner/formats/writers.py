@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.label_map import LabelArray
 from limner.core.labels import LabelTable
-from limner.core.sample import LabelMap
 from limner.formats.drawn import Drawn
 from limner.images.embedded_images import image_file
 from limner.storage.whole_files import write_whole
@@ -36,7 +36,7 @@ class Outgoing:
     stem: str
     image: Path
     split: str | None
-    labels: LabelMap | None
+    labels: LabelArray | None
     region: npt.NDArray[np.bool_] | None = None
     label: int | None = None
     objects: Sequence[Drawn] | None = None

@@ -1,19 +1,19 @@
 """Dataset: the records of one split, decoded on demand into Samples with trained labels."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from limner.core.errors import DataError, describe
-from limner.core.labels import IGNORE_INDEX, LabelTable
-from limner.core.sample import LabelMap, Record, Sample, size_text
-from limner.core.segments import Segments
+from limner.core.label_map import LabelMap
+from limner.core.labels import LabelTable
+from limner.core.sample import Record, Sample, size_text
+from limner.core.targets import Array, Move, Target
 from limner.formats.source import Source
 from limner.images.masks import read_valid_region
-from limner.loading.image_cache import Decoded, MemoryCache, SampleCache
-
-Target = Literal["semantic", "segments"]
+from limner.loading.image_cache import MemoryCache
+from limner.loading.target_readers import READERS, label_files
 
 
 class Dataset:
@@ -23,7 +23,7 @@ class Dataset:
         source: Reads the files.
         records: Which images; each must have labels.
         labels: Translates mask values into trained labels.
-        gives: What the samples carry besides the image: the label map (``semantic``) or the ``segments``.
+        targets: The kinds of target that the samples carry, of `READERS`.
         cache: Keeps decoded images for the next pass. ``memory`` keeps as many as half of the free memory
             holds; None decodes every time.
     """
@@ -34,13 +34,13 @@ class Dataset:
         records: Sequence[Record],
         labels: LabelTable,
         *,
-        gives: Target = "semantic",
-        cache: SampleCache | Literal["memory"] | None = "memory",
+        targets: tuple[type[Target[Any]], ...] = (LabelMap,),
+        cache: MemoryCache | Literal["memory"] | None = "memory",
     ) -> None:
         self.source = source
         self.records = tuple(records)
         self.labels = labels
-        self.gives = gives
+        self.targets = targets
         self.cache = MemoryCache() if cache == "memory" else cache
 
     def __len__(self) -> int:
@@ -54,53 +54,40 @@ class Dataset:
                 the label table does not know; the message names the file.
         """
         record = self.records[index]
-        decoded = None if self.cache is None else self.cache.get(record)
-        if decoded is None:
-            decoded = self._decode(record)
+        sample = None if self.cache is None else self.cache.get(record.name)
+        if sample is None:
+            sample = self._decode(record)
             if self.cache is not None:
-                self.cache.put(record, decoded)
-        return Sample(record.name, decoded.image, decoded.semantic, segments=decoded.segments)
+                self.cache.put(sample)
+        return sample
 
-    def _decode(self, record: Record) -> Decoded:
+    def _decode(self, record: Record) -> Sample:
         image = self.source.read_image(record)
-        image.flags.writeable = False
-        if self.gives == "segments":
-            return Decoded(image, segments=self._segments(record, image.shape[:-1]))
-        return Decoded(image, semantic=self._semantic(record, image.shape[:-1]))
+        targets = tuple(self._read(kind, record, image.shape[:-1]) for kind in self.targets)
+        sample = Sample(record.name, image, targets)
+        for array in sample.arrays():
+            array.flags.writeable = False
+        return sample
 
-    def _segments(self, record: Record, shape: tuple[int, ...]) -> Segments:
-        segments = self.labels.encode_segments(self.source.read_segments(record), where=_label_files(record))
-        if segments.spatial_shape != shape:
-            raise _sizes_differ(record, shape, segments.spatial_shape)
-        if record.valid_region is not None:
-            region = read_valid_region(record.valid_region, shape)
-            segments = segments.moved(lambda layer: layer * region)
-        segments.layers.flags.writeable = False
-        return segments
+    def _read(self, kind: type[Target[Any]], record: Record, shape: tuple[int, ...]) -> Target[Any]:
+        target = READERS[kind](self.source, record, self.labels)
+        if target.spatial_shape not in (None, shape):
+            raise _sizes_differ(record, shape, target.spatial_shape)
+        if record.valid_region is None:
+            return target
+        region = read_valid_region(record.valid_region, shape)
 
-    def _semantic(self, record: Record, shape: tuple[int, ...]) -> LabelMap:
-        semantic = self.labels.encode(self.source.read_values(record), where=_label_files(record))
-        if semantic.shape != shape:
-            raise _sizes_differ(record, shape, semantic.shape)
-        if record.valid_region is not None:
-            region = read_valid_region(record.valid_region, semantic.shape)
-            semantic = np.where(region, semantic, np.uint8(IGNORE_INDEX))
-        # A mask may be one channel of three: a view that would keep all of them in memory.
-        semantic = np.ascontiguousarray(semantic)
-        semantic.flags.writeable = False
-        return semantic
+        def labels(array: Array, outside: int) -> Array:
+            return np.where(region, array, array.dtype.type(outside))
 
-
-def _label_files(record: Record) -> str:
-    more = f" and {len(record.labels) - 1} more" if len(record.labels) > 1 else ""
-    return f"{record.labels[0]}{more}"
+        return target.moved(Move(shape, labels, points=lambda points: points))
 
 
 def _sizes_differ(record: Record, image: tuple[int, ...], labels: tuple[int, ...]) -> DataError:
     return DataError(
         describe(
             "The labels and their image differ in size",
-            where=_label_files(record),
+            where=label_files(record),
             found=f"labels of {size_text(labels)} (width x height)",
             expected=f"{size_text(image)}, as {record.image}",
             fix="Export the mask at the image's size, or take the pair out.",

@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
-from limner.core.batch import SegmentTargets
 from limner.core.errors import ConfigError
 from limner.core.outputs import QueryMasks
+from limner.core.segments import SegmentTargets
 from limner.losses.focal import binary_focal_costs
 from limner.losses.layer_features import LayerFeatures, at_points, features_of
 from limner.losses.matching import Matches, Weights, assign, pairwise_costs

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.label_map import LabelArray
 from limner.core.labels import IGNORE_INDEX
-from limner.core.sample import LabelMap
 from limner.metrics.confusion import Counts, PerClass, mean_of_present, ratio
 
 BAND = 0.02
@@ -27,7 +27,7 @@ ROWS = ("band_both", "band_truth", "band_predicted", "found", "outline_truth", "
 """Names of the rows of `count_boundaries`, in order."""
 
 
-def count_boundaries(truth: LabelMap, predicted: LabelMap, num_classes: int) -> Counts:
+def count_boundaries(truth: LabelArray, predicted: LabelArray, num_classes: int) -> Counts:
     """Count the pixels of one image from which boundary scores are computed.
 
     Ignored pixels are excluded from both maps. As in the authors' code, they and the image's border also
@@ -97,7 +97,7 @@ def boundary_scores(counts: Counts) -> BoundaryScores:
     return BoundaryScores(iou=ratio(both, band_truth + band_predicted - both), f1=f1)
 
 
-def _count_bands(truth: LabelMap, predicted: LabelMap, num_classes: int, width: int) -> list[Counts]:
+def _count_bands(truth: LabelArray, predicted: LabelArray, num_classes: int, width: int) -> list[Counts]:
     inner_truth, inner_predicted = (_band(labels, width) for labels in (truth, predicted))
     both = inner_truth & inner_predicted & (truth == predicted)
     return [
@@ -106,7 +106,7 @@ def _count_bands(truth: LabelMap, predicted: LabelMap, num_classes: int, width: 
     ]
 
 
-def _band(labels: LabelMap, width: int) -> npt.NDArray[np.bool_]:
+def _band(labels: LabelArray, width: int) -> npt.NDArray[np.bool_]:
     """Return the pixels with another label, an ignored pixel or the image's border within `width`.
 
     One maximum and one minimum filter over the labels handle all classes at once.
@@ -117,7 +117,7 @@ def _band(labels: LabelMap, width: int) -> npt.NDArray[np.bool_]:
     return np.asarray(differs & (labels != IGNORE_INDEX))
 
 
-def _count_found(sought: LabelMap, given: LabelMap, num_classes: int, tolerance: int) -> list[Counts]:
+def _count_found(sought: LabelArray, given: LabelArray, num_classes: int, tolerance: int) -> list[Counts]:
     """Return the number of contour pixels of `sought` that are near `given`'s, and of all."""
     places = np.flatnonzero(_outline(sought))
     outline = _outline(given)
@@ -135,7 +135,7 @@ def _count_found(sought: LabelMap, given: LabelMap, num_classes: int, tolerance:
     return [np.bincount(part, minlength=num_classes) for part in (classes[found], classes)]
 
 
-def _outline(labels: LabelMap) -> npt.NDArray[np.bool_]:
+def _outline(labels: LabelArray) -> npt.NDArray[np.bool_]:
     """Return the pixels next to another class; ignored pixels and the image's border do not count."""
     square = np.ones((3, 3), np.uint8)
     known = labels != IGNORE_INDEX

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.label_map import LabelArray
 from limner.core.labels import IGNORE_INDEX
-from limner.core.sample import LabelMap
 
 Counts = npt.NDArray[np.int64]
 PerClass = npt.NDArray[np.float64]
@@ -19,7 +19,7 @@ PerClass = npt.NDArray[np.float64]
 _CHUNK = 2**24
 
 
-def count_pairs(truth: LabelMap, predicted: LabelMap, num_classes: int) -> Counts:
+def count_pairs(truth: LabelArray, predicted: LabelArray, num_classes: int) -> Counts:
     """Count each pair of true and predicted label over the pixels of one image.
 
     A two-dimensional byte histogram: about twice as fast as ``bincount(truth * K + predicted)``, without
@@ -117,7 +117,7 @@ class ConfusionMatrix:
     def __init__(self, num_classes: int) -> None:
         self.counts: Counts = np.zeros((num_classes, num_classes), np.int64)
 
-    def update(self, truth: LabelMap, predicted: LabelMap) -> Counts:
+    def update(self, truth: LabelArray, predicted: LabelArray) -> Counts:
         """Add the pixels of one image; return that image's own (K, K) counts."""
         counts = count_pairs(truth, predicted, len(self.counts))
         self.counts += counts

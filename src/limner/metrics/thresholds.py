@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.label_map import LabelArray
 from limner.core.labels import IGNORE_INDEX
-from limner.core.sample import LabelMap
 from limner.metrics.confusion import PerClass, ratio
 
 STEPS = 1000
@@ -61,7 +61,7 @@ class ThresholdCurves:
         self._pixels = np.zeros((2, STEPS + 1), np.int64)
         self._bins = np.zeros((3, CALIBRATION_BINS))
 
-    def update(self, probability: npt.NDArray[np.float32], truth: LabelMap, *, index: int) -> None:
+    def update(self, probability: npt.NDArray[np.float32], truth: LabelArray, *, index: int) -> None:
         """Add one image.
 
         Args:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from limner.core.batch import Batch
 from limner.core.errors import ConfigError
+from limner.core.label_map import LabelMap
 from limner.core.outputs import DenseLogits, Outputs, resize_logits
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.wording import share, times
@@ -79,7 +80,7 @@ class DenseObjective(Objective):
     def example(self, images: Tensor) -> Batch:
         """Return images of one class."""
         target = torch.zeros(images.shape[0], *images.shape[2:], dtype=torch.uint8)
-        return Batch(images, target.to(images.device), ())
+        return Batch(images, (), {LabelMap: target.to(images.device)})
 
 
 class DenseCriterion(Criterion):
@@ -101,7 +102,7 @@ class DenseCriterion(Criterion):
 
         Args:
             outputs: `DenseLogits` (B, K, *s) and those of the side heads.
-            batch: With `semantic` (B, *S) on the same device.
+            batch: With a `LabelMap` (B, *S) on the same device.
 
         Raises:
             ConfigError: The network scores another number of classes than the data has, or its outputs
@@ -117,11 +118,12 @@ class DenseCriterion(Criterion):
                 f"The network scores {outputs.logits.shape[1]} classes and the data has {self.num_classes}; "
                 f"build it with num_classes={self.num_classes}."
             )
-        assert batch.semantic is not None, "semantic segmentation trains on labelled batches"
-        parts = self._terms(outputs.logits, batch.semantic)
+        labels = batch.get(LabelMap)
+        assert labels is not None, "semantic segmentation trains on labelled batches"
+        parts = self._terms(outputs.logits, labels)
         total = sum(parts.values(), start=outputs.logits.new_zeros(()))
         for position, side in enumerate(outputs.auxiliary):
-            terms = self._terms(side.logits, batch.semantic)
+            terms = self._terms(side.logits, labels)
             parts[f"auxiliary_{position}"] = side.weight * sum(terms.values(), start=total.new_zeros(()))
             total = total + parts[f"auxiliary_{position}"]
         return LossValue(total, {name: value.detach() for name, value in parts.items()})

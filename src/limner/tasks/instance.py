@@ -8,6 +8,7 @@ from limner.core.labels import LabelTable
 from limner.core.plan import Decision
 from limner.core.prediction import SCORE_THRESHOLD, SegmentPrediction
 from limner.core.sample import Image, Sample
+from limner.core.segments import Segments
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.segment_colors import segment_comparison, segment_overlay
 from limner.evaluation.instance_scorer import InstanceScorer
@@ -31,7 +32,7 @@ class InstanceTask(Task):
     name = "instance"
     title = "instance segmentation"
     labels_of = "instance"
-    gives = "segments"
+    targets = (Segments,)
     allowed = OBJECTS_ONLY_WHOLE
     large_scale_jitter = True
     shown_scores = ("ap", "ap50", "ap75", "box_ap")
@@ -92,7 +93,7 @@ class InstanceTask(Task):
         title: str = "",
     ) -> RGBImage:
         """Draw image, true objects, those found with a score of 0.5 or more, and which were missed."""
-        true = None if truth is None else truth.segments
+        true = None if truth is None else truth.get(Segments)
         return segment_comparison(image, prediction.segments(SCORE_THRESHOLD), table, truth=true, title=title)
 
 

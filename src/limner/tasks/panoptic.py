@@ -8,6 +8,7 @@ from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.plan import Decision
 from limner.core.prediction import PanopticPrediction
 from limner.core.sample import Image, Sample
+from limner.core.segments import Segments
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.segment_colors import segment_comparison, segment_overlay
 from limner.evaluation.panoptic_scorer import PanopticScorer
@@ -31,7 +32,7 @@ class PanopticTask(Task):
     name = "panoptic"
     title = "panoptic segmentation"
     labels_of = "panoptic"
-    gives = "segments"
+    targets = (Segments,)
     allowed = OBJECTS_ONLY_WHOLE
     has_stuff = True
     large_scale_jitter = True
@@ -87,7 +88,7 @@ class PanopticTask(Task):
         title: str = "",
     ) -> RGBImage:
         """Draw image, true and predicted segments, and which were found and missed."""
-        true = None if truth is None else truth.segments
+        true = None if truth is None else truth.get(Segments)
         return segment_comparison(image, prediction.segments(), table, truth=true, title=title)
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable
 from limner.core.plan import Decision
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Image, Sample
 from limner.drawing.colors import overlay
 from limner.drawing.display import RGBImage, display_image
-from limner.drawing.truth_and_prediction import comparison, slice
+from limner.drawing.truth_and_prediction import comparison, slice_with_most_foreground
 from limner.evaluation.scorer import USUAL, Extent
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.images.masks import write_values
@@ -35,7 +36,7 @@ class SemanticTask(Task):
     name = "semantic"
     title = "semantic segmentation"
     labels_of = "semantic"
-    gives = "semantic"
+    targets = (LabelMap,)
     shown_scores = ("foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy")
 
     @property
@@ -106,9 +107,10 @@ class SemanticTask(Task):
         title: str = "",
     ) -> RGBImage:
         """Draw image, true and predicted classes, and the map of hits and errors."""
-        labels, predicted = None if truth is None else truth.semantic, prediction.semantic
+        true = None if truth is None else truth.get(LabelMap)
+        labels, predicted = None if true is None else true.labels, prediction.semantic
         if predicted.ndim == 3:
-            middle = slice(predicted if labels is None else labels, table)
+            middle = slice_with_most_foreground(predicted if labels is None else labels, table)
             image, predicted = image[middle], predicted[middle]
             labels = None if labels is None else labels[middle]
         return comparison(image, predicted, table, truth=labels, title=title)

@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 
-from limner.core.batch import Batch, SegmentTargets
+from limner.core.batch import Batch
 from limner.core.config import refuse_unknown_options
 from limner.core.errors import ConfigError
+from limner.core.label_map import LabelMap
 from limner.core.labels import IGNORE_INDEX
 from limner.core.outputs import DenseLogits, Outputs, QueryMasks
 from limner.core.plan import Decision, LossPlan, LossTerm
+from limner.core.segments import Segments, SegmentTargets
 from limner.losses.segment_set import SegmentSetLoss
 from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults
 from limner.tasks.situation import Situation
@@ -64,7 +66,7 @@ class SetObjective(Objective):
         masks = torch.zeros(NUM_OBJECTS, *images.shape[2:], dtype=torch.bool, device=images.device)
         masks[:, :16, :16] = True
         segments = SegmentTargets(masks, torch.zeros(NUM_OBJECTS, dtype=torch.long, device=images.device))
-        return Batch(images, None, (), (segments,) * len(images))
+        return Batch(images, (), {Segments: (segments,) * len(images)})
 
 
 class SetCriterion(Criterion):
@@ -94,7 +96,7 @@ class SetCriterion(Criterion):
         Args:
             outputs: `QueryMasks`: class logits (B, Q, K + 1) and the masks' factors, with those of earlier
                 layers.
-            batch: With `segments`, or with `semantic` (B, *S), of which each class is one segment.
+            batch: With `Segments`, or with a `LabelMap` (B, *S), of which each class is one segment.
 
         Raises:
             ConfigError: The network gives another kind of output, or another number of classes.
@@ -104,23 +106,24 @@ class SetCriterion(Criterion):
                 f"This task needs queries that score {self.num_classes} classes and no object; the network "
                 f"gives {type(outputs).__name__}{_shape_of(outputs)}."
             )
-        segments = batch.segments
+        segments = batch.get(Segments)
         if segments is None:
-            assert batch.semantic is not None, "training needs labelled batches"
-            segments = tuple(regions_of(semantic) for semantic in batch.semantic)
+            label_maps = batch.get(LabelMap)
+            assert label_maps is not None, "training needs labelled batches"
+            segments = tuple(regions_of(labels) for labels in label_maps)
         parts = {name: self.weight * part for name, part in self.set_loss(outputs, segments).items()}
         total = sum(parts.values(), start=outputs.class_logits.new_zeros(()))
         return LossValue(total, {name: value.detach() for name, value in parts.items()})
 
 
-def regions_of(semantic: torch.Tensor) -> SegmentTargets:
+def regions_of(labels: torch.Tensor) -> SegmentTargets:
     """Return each class that a label map holds as one segment; ignored pixels are in none.
 
     Args:
-        semantic: (*S) uint8, 0..K-1 or `IGNORE_INDEX`.
+        labels: (*S) uint8, 0..K-1 or `IGNORE_INDEX`.
     """
-    present = torch.bincount(semantic.flatten().long(), minlength=256)[:IGNORE_INDEX].nonzero().flatten()
-    masks = semantic == present.view(-1, *[1] * semantic.ndim)
+    present = torch.bincount(labels.flatten().long(), minlength=256)[:IGNORE_INDEX].nonzero().flatten()
+    masks = labels == present.view(-1, *[1] * labels.ndim)
     return SegmentTargets(masks, present)
 
 

@@ -11,9 +11,9 @@ from limner.core.labels import LabelTable
 from limner.core.plan import Decision, LossPlan, Plan
 from limner.core.prediction import Prediction
 from limner.core.sample import Image, Sample
+from limner.core.targets import Target
 from limner.drawing.display import RGBImage
 from limner.evaluation.scorer import USUAL, Extent, Scorer
-from limner.loading.dataset import Target
 from limner.tasks.prediction_folder import PredictionFolder, PredictionWriter
 from limner.tasks.situation import Situation
 
@@ -64,8 +64,8 @@ class Task(ABC):
     """What it is called in a sentence, such as ``instance segmentation``."""
     labels_of: ClassVar[str]
     """What its labels must be good for, a word of `Source.tasks`."""
-    gives: ClassVar[Target]
-    """What its samples carry beside the image."""
+    targets: ClassVar[tuple[type[Target[Any]], ...]]
+    """The kinds of target that it is trained on and scored against."""
     allowed: ClassVar[Allowed] = Allowed()
     has_stuff: ClassVar[bool] = False
     """Whether it treats countable things and regions of stuff differently."""

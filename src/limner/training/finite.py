@@ -1,7 +1,7 @@
 """A loss or a gradient that is not finite: stop, keep the batch, and say what was in it."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,18 +17,9 @@ def bad_batch_path(run_root: Path, step: int, *, process: int = 0) -> Path:
 
 
 def save_batch(path: Path, batch: Batch) -> None:
-    """Keep a batch as numpy arrays: ``images`` (B, C, *S), ``semantic`` (B, *S) and ``names`` (B).
-
-    Of segments, ``masks_I`` (N, *S) and ``labels_I`` (N) for image number I.
-    """
-    arrays: dict[str, Any] = {"images": batch.images.cpu().numpy(), "names": np.array(batch.names)}
-    if batch.semantic is not None:
-        arrays["semantic"] = batch.semantic.cpu().numpy()
-    for number, segments in enumerate(batch.segments or ()):
-        arrays[f"masks_{number}"] = segments.masks.cpu().numpy()
-        arrays[f"labels_{number}"] = segments.labels.cpu().numpy()
+    """Keep a batch as numpy arrays, named as `Batch.arrays` names them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(path, **cast("dict[str, Any]", batch.arrays()))
 
 
 def non_finite_error(batch: Batch, bad: BadStep, *, saved: Path | None, precision: str) -> TrainingError:

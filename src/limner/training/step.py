@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -74,21 +75,10 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
     """Cut a batch into `parts` of equal size (the last ones one smaller where it does not divide)."""
     if parts == 1:
         return [batch]
-    images = batch.images.tensor_split(parts)
-    masks = [None] * parts if batch.semantic is None else list(batch.semantic.tensor_split(parts))
-    starts = [0]
-    for piece in images:
-        starts.append(starts[-1] + len(piece))
-    return [
-        Batch(
-            images[i],
-            masks[i],
-            batch.names[starts[i] : starts[i + 1]],
-            None if batch.segments is None else batch.segments[starts[i] : starts[i + 1]],
-        )
-        for i in range(parts)
-        if len(images[i])
-    ]
+    ends = [0]
+    for images in batch.images.tensor_split(parts):
+        ends.append(ends[-1] + len(images))
+    return [batch.part(first, last) for first, last in pairwise(ends) if first < last]
 
 
 def _clip(model: nn.Module, accelerator: Accelerator, clip: float | None) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Mirroring along chosen axes, of images and volumes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import cv2
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.sample import Sample
+from limner.core.targets import Move, Points
 
 ArrayT = TypeVar("ArrayT", bound=npt.NDArray[Any])
 
@@ -45,12 +46,13 @@ class Flip:
         """Mirror image and labels along the drawn axes."""
         if not params.axes:
             return sample
-        semantic = None if sample.semantic is None else mirrored(sample.semantic, params.axes)
-        segments = sample.segments
-        if segments is not None:
-            segments = segments.moved(lambda layer: mirrored(layer, params.axes))
-        image = mirrored(sample.image, params.axes)
-        return replace(sample, image=image, semantic=semantic, segments=segments)
+        shape, axes = sample.spatial_shape, params.axes
+        move = Move(
+            shape,
+            labels=lambda array, outside: mirrored(array, axes),
+            points=lambda points: mirrored_points(points, axes, shape),
+        )
+        return sample.moved(move, mirrored(sample.image, axes), sample.spacing_mm)
 
 
 def mirrored(array: ArrayT, axes: tuple[int, ...]) -> ArrayT:
@@ -61,3 +63,12 @@ def mirrored(array: ArrayT, axes: tuple[int, ...]) -> ArrayT:
     # OpenCV mirrors a row 40 times faster than numpy copies a negative stride.
     turned = cv2.flip(array, -1 if len(axes) == 2 else axes[0])
     return turned.reshape(array.shape)  # type: ignore[return-value]
+
+
+def mirrored_points(points: Points, axes: tuple[int, ...], shape: tuple[int, ...]) -> Points:
+    """Return points (P, D) of an image of `shape` mirrored along `axes`."""
+    moved: Points = points.copy()
+    for axis in axes:
+        column = len(shape) - 1 - axis
+        moved[:, column] = shape[axis] - moved[:, column]
+    return moved

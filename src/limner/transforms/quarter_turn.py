@@ -1,11 +1,12 @@
 """Turns by 90, 180 and 270 degrees, for images whose orientation means nothing."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from limner.core.sample import Sample
+from limner.core.targets import Move, Points
 from limner.transforms.flip import ArrayT, mirrored
 
 OPENCV_PIXEL_BYTES = frozenset({1, 2, 3, 4, 6, 8, 12, 16, 24, 32})
@@ -41,18 +42,17 @@ class QuarterTurn:
         """Turn image and labels by the drawn quarters."""
         if params.quarters % 4 == 0:
             return sample
-        first = len(sample.spatial_shape) - 2
-        image = turned(sample.image, first, params.quarters)
-        semantic = sample.semantic
-        if semantic is not None:
-            semantic = turned(semantic, first, params.quarters)
-        segments = sample.segments
-        if segments is not None:
-            segments = segments.moved(lambda layer: turned(layer, first, params.quarters))
+        shape, quarters = sample.spatial_shape, params.quarters % 4
+        first = len(shape) - 2
+        move = Move(
+            (*shape[:-2], shape[-1], shape[-2]) if quarters % 2 else shape,
+            labels=lambda array, outside: turned(array, first, quarters),
+            points=lambda points: turned_points(points, quarters, shape),
+        )
         spacing = sample.spacing_mm
-        if spacing is not None and params.quarters % 2:
+        if spacing is not None and quarters % 2:
             spacing = (*spacing[:-2], spacing[-1], spacing[-2])
-        return replace(sample, image=image, semantic=semantic, segments=segments, spacing_mm=spacing)
+        return sample.moved(move, turned(sample.image, first, quarters), spacing)
 
 
 def turned(array: ArrayT, first: int, quarters: int) -> ArrayT:
@@ -68,3 +68,13 @@ def turned(array: ArrayT, first: int, quarters: int) -> ArrayT:
             array.shape[1], array.shape[0], *array.shape[2:]
         )
     return np.ascontiguousarray(np.rot90(array, quarters, plane))  # type: ignore[return-value]
+
+
+def turned_points(points: Points, quarters: int, shape: tuple[int, ...]) -> Points:
+    """Return points (P, D) of an image of `shape` turned `quarters` times in the plane of its last axes."""
+    moved: Points = points.copy()
+    height, width = shape[-2:]
+    for _ in range(quarters):
+        moved[:, 0], moved[:, 1] = moved[:, 1].copy(), width - moved[:, 0]
+        height, width = width, height
+    return moved

@@ -7,21 +7,16 @@ Shape legend: S spatial axes, (H, W) or (D, H, W); C channels.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from limner.core.labels import IGNORE_INDEX
-from limner.core.sample import Image, LabelMap, Sample
-from limner.core.segments import Layer, Segments
+from limner.core.sample import Image, Sample
+from limner.core.targets import Array, Move, Points
 from limner.transforms.resize_array import as_dtype, resize_image, resize_labels
 
 CROP_DRAWS = 10
 """Crops drawn before one with too much of a single class is taken after all, as in mmsegmentation."""
-
-JUDGED_SIDE = 64
-"""A crop's classes are counted on at most this many pixels a side; a share needs no more."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +40,15 @@ class ScaleCrop:
     Attributes:
         size: The crop, (*S).
         scale: Smallest and largest zoom; 2 shows objects twice as large.
-        fill: Value of padded pixels, one a channel or one for all, in the values of the image; padded
-            labels are ignored, and padding belongs to no segment.
+        fill: Value of padded pixels, one a channel or one for all, in the values of the image; in a label map
+            they are ignored, and they belong to no segment.
         category_max_ratio: A crop is drawn again, up to 10 times, while one class fills more than this part
             of its labelled pixels.
-        foreground_probability: Part of the crops that are centred on a pixel of a class drawn evenly among
-            the rarer ones of the image: those with no more pixels than the mean of its foreground classes.
-        background: Trained index of the class that is never foreground, or None; without one, the image's
-            largest class is its background. Where there are segments and no label map, it is a pixel of a
-            segment drawn evenly.
+        foreground_probability: Part of the crops that are centred on a pixel worth seeing: of a
+            label map one of a class drawn evenly among the rarer ones of the image (those with no more
+            pixels than the mean of its foreground classes), of segments, boxes and words one of any of them.
+        background: Trained index of the class that is never foreground, or None; without one, a label map
+            takes the image's largest class for it.
     """
 
     size: tuple[int, ...]
@@ -67,8 +62,9 @@ class ScaleCrop:
         """Draw a zoom, then a place for its window."""
         zoom = rng.uniform(*self.scale)
         window = tuple(max(1, round(s / zoom)) for s in self.size)
-        if sample.is_labelled and rng.random() < self.foreground_probability:
-            centre = self._foreground(rng, sample)
+        if sample.targets and rng.random() < self.foreground_probability:
+            pixels = (target.foreground_pixel(rng, self.background) for target in sample.targets)
+            centre = next((pixel for pixel in pixels if pixel is not None), None)
             if centre is not None:
                 start = (
                     int(np.clip(c - w // 2, *_starts(s, w)))
@@ -77,41 +73,29 @@ class ScaleCrop:
                 return CropParams(tuple(start), window)
         return self._draw_place(rng, sample, window)
 
-    def _foreground(self, rng: np.random.Generator, sample: Sample) -> tuple[int, ...] | None:
-        if sample.semantic is not None:
-            return foreground_pixel(rng, sample.semantic, self.background)
-        return None if sample.segments is None else segment_pixel(rng, sample.segments)
-
     def _draw_place(self, rng: np.random.Generator, sample: Sample, window: tuple[int, ...]) -> CropParams:
         ranges = [_starts(s, w) for s, w in zip(sample.spatial_shape, window, strict=True)]
+        most = self.category_max_ratio
         for _ in range(CROP_DRAWS):
             start = tuple(int(rng.integers(low, high + 1)) for low, high in ranges)
-            params = CropParams(start, window)
-            if sample.semantic is None or self.category_max_ratio >= 1:
+            if most >= 1 or all(target.largest_share(start, window) <= most for target in sample.targets):
                 break
-            if largest_share(sample.semantic, params) <= self.category_max_ratio:
-                break
-        return params
+        return CropParams(start, window)
 
     def apply(self, sample: Sample, params: CropParams) -> Sample:
         """Cut the window out, resize it, and pad what lies outside the image."""
         source, target = _inside(params, sample.spatial_shape, self.size)
         size = tuple(t.stop - t.start for t in target)
+
+        def labels(array: Array, outside: int) -> Array:
+            return self._padded_labels(resize_labels(np.asarray(array[source]), size), target, fill=outside)
+
+        move = Move(self.size, labels, points=lambda points: _zoomed(points, source, target))
         image = self._padded(resize_image(np.asarray(sample.image[source]), size), target)
-        semantic = None
-        if sample.semantic is not None:
-            semantic = self._padded_labels(resize_labels(np.asarray(sample.semantic[source]), size), target)
-        segments = sample.segments
-        if segments is not None:
-            segments = segments.moved(
-                lambda layer: self._padded_labels(
-                    resize_labels(np.ascontiguousarray(layer[source]), size), target, fill=0
-                )
-            )
         spacing = sample.spacing_mm and tuple(
             mm * w / s for mm, w, s in zip(sample.spacing_mm, params.window, self.size, strict=True)
         )
-        return replace(sample, image=image, semantic=semantic, segments=segments, spacing_mm=spacing)
+        return sample.moved(move, image, spacing)
 
     def _padded(self, part: Image, target: tuple[slice, ...]) -> Image:
         if part.shape[:-1] == self.size:
@@ -122,62 +106,12 @@ class ScaleCrop:
         whole[target] = part
         return whole
 
-    def _padded_labels(self, part: Layer, target: tuple[slice, ...], *, fill: int = IGNORE_INDEX) -> Layer:
+    def _padded_labels(self, part: Array, target: tuple[slice, ...], *, fill: int) -> Array:
         if part.shape == self.size:
             return part
         whole = np.full(self.size, fill, part.dtype)
         whole[target] = part
         return whole
-
-
-def largest_share(semantic: LabelMap, params: CropParams) -> float:
-    """Return the part of a window's labelled pixels that its largest class fills; 1 where none is labelled.
-
-    Counted on a regular subsample of the window, at most `JUDGED_SIDE` pixels a side.
-    """
-    seen = tuple(
-        slice(max(0, start), start + window, max(1, window // JUDGED_SIDE))
-        for start, window in zip(params.start, params.window, strict=True)
-    )
-    counts = np.bincount(semantic[seen].ravel(), minlength=256)[:IGNORE_INDEX]
-    labelled = counts.sum()
-    return float(counts.max() / labelled) if labelled else 1.0
-
-
-def foreground_pixel(
-    rng: np.random.Generator, semantic: LabelMap, background: int | None
-) -> tuple[int, ...] | None:
-    """Draw a class evenly among the rarer foreground classes of an image, then one of its pixels evenly.
-
-    Args:
-        rng: The source of chance.
-        semantic: (*S) trained labels.
-        background: Trained index of the background, or None for the image's largest class.
-
-    Returns:
-        The pixel's position, or None where the image shows no foreground.
-    """
-    flat = np.ascontiguousarray(semantic).reshape(1, -1)
-    # Twice as fast as numpy's bincount, and close enough: counts are exact up to 16 million.
-    counts = cv2.calcHist([flat], [0], None, [256], [0, 256]).ravel()[:IGNORE_INDEX]
-    counts[counts.argmax() if background is None else background] = 0
-    present = np.flatnonzero(counts)
-    if present.size == 0:
-        return None
-    rarer = present[counts[present] <= counts[present].mean()]
-    chosen = int(rng.choice(rarer))
-    pixels = np.flatnonzero(flat == chosen)
-    return tuple(int(i) for i in np.unravel_index(pixels[rng.integers(pixels.size)], semantic.shape))
-
-
-def segment_pixel(rng: np.random.Generator, segments: Segments) -> tuple[int, ...] | None:
-    """Draw a segment evenly, then one of its pixels evenly; None where there is no segment."""
-    present = np.flatnonzero(segments.areas)
-    if present.size == 0:
-        return None
-    pixels = np.flatnonzero(segments.layers == 1 + int(rng.choice(present)))
-    position = np.unravel_index(pixels[rng.integers(pixels.size)], segments.layers.shape)
-    return tuple(int(i) for i in position[1:])
 
 
 def _starts(size: int, window: int) -> tuple[int, int]:
@@ -197,3 +131,13 @@ def _inside(
         source.append(slice(low, high))
         target.append(slice(first, last))
     return tuple(source), tuple(target)
+
+
+def _zoomed(points: Points, source: tuple[slice, ...], target: tuple[slice, ...]) -> Points:
+    """Return points (P, D) moved as the pixels are that go from `source` to `target`."""
+    of_axes = zip(source[::-1], target[::-1], strict=True)
+    rows = [(old.start, old.stop - old.start, new.start, new.stop - new.start) for old, new in of_axes]
+    start, length, new_start, new_length = np.array(rows, np.float64).T
+    # Multiplied first: where the result is a whole number, it is that number exactly.
+    moved: Points = (points - start) * new_length / length + new_start
+    return moved

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image as PillowImage
 
+from limner.core.label_map import LabelArray
 from limner.core.labels import IGNORE_INDEX, LabelTable
-from limner.core.sample import LabelMap
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.tools.voc import Voc
 from limner.formats.writers import Outgoing, Writer, lists_of, settings_of
@@ -52,7 +52,7 @@ class WriteVoc(Writer):
         write_dataset_file(root, settings_of(labels, name=self.name, splits=splits))
 
 
-def _palette_png(values: LabelMap, labels: LabelTable) -> bytes:
+def _palette_png(values: LabelArray, labels: LabelTable) -> bytes:
     picture = PillowImage.fromarray(values, mode="P")
     palette = np.zeros((256, 3), np.uint8)
     palette[: labels.num_classes], palette[IGNORE_INDEX] = labels.palette, BORDER

@@ -1,0 +1,36 @@
+"""The class of a whole image.
+
+Shape legend: B batch, K classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from limner.core.targets import Move, Target
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class ImageClass(Target["torch.Tensor"]):
+    """What the whole image shows; a batch holds (B,) int64.
+
+    Attributes:
+        label: Trained label 0..K-1.
+    """
+
+    key = "class"
+    label: int
+
+    def moved(self, move: Move) -> "ImageClass":
+        """Return the class itself: a picture of a cat shows a cat wherever it is."""
+        return self
+
+    @classmethod
+    def stack(cls, targets: Sequence["ImageClass"], *, pin_memory: bool = False) -> "torch.Tensor":
+        """Return (B,) int64."""
+        import torch
+
+        return torch.tensor([target.label for target in targets], dtype=torch.int64)

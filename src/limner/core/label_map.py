@@ -1,0 +1,101 @@
+"""Label maps: the class of every pixel.
+
+Shape legend: B batch, K classes, *S spatial axes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.labels import IGNORE_INDEX
+from limner.core.targets import Move, Target
+
+if TYPE_CHECKING:
+    import torch
+
+LabelArray = npt.NDArray[np.uint8]
+"""(*S) trained labels 0..K-1, or `IGNORE_INDEX`."""
+
+JUDGED_SIDE = 64
+"""A window's classes are counted on at most this many pixels a side; a share needs no more."""
+
+
+@dataclass(frozen=True)
+class LabelMap(Target["torch.Tensor"]):
+    """The class of every pixel of one image; a batch holds (B, *S) uint8.
+
+    Attributes:
+        labels: (*S) uint8 trained labels, or `IGNORE_INDEX`.
+    """
+
+    key = "semantic"
+    labels: LabelArray
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """*S."""
+        return tuple(self.labels.shape)
+
+    def moved(self, move: Move) -> "LabelMap":
+        """Return the label map of the moved image; what lies outside is ignored."""
+        return LabelMap(move.labels(self.labels, IGNORE_INDEX))
+
+    @classmethod
+    def stack(cls, targets: Sequence["LabelMap"], *, pin_memory: bool = False) -> "torch.Tensor":
+        """Return (B, *S) uint8, copying each label map once."""
+        from limner.core.batch import empty_tensor
+
+        stacked = empty_tensor((len(targets), *targets[0].labels.shape), np.uint8, pin_memory=pin_memory)
+        np.stack([target.labels for target in targets], out=stacked.numpy())
+        return stacked
+
+    def foreground_pixel(self, rng: np.random.Generator, background: int | None) -> tuple[int, ...] | None:
+        """Draw a class evenly among the rarer foreground classes, then one of its pixels evenly.
+
+        Args:
+            rng: The source of chance.
+            background: Trained index of the background, or None for the image's largest class.
+
+        Returns:
+            The pixel's position, or None where the image shows no foreground.
+        """
+        counts = self._counts.copy()
+        counts[counts.argmax() if background is None else background] = 0
+        present = np.flatnonzero(counts)
+        if present.size == 0:
+            return None
+        rarer = present[counts[present] <= counts[present].mean()]
+        pixels = np.flatnonzero(self.labels == int(rng.choice(rarer)))
+        return tuple(int(i) for i in np.unravel_index(pixels[rng.integers(pixels.size)], self.labels.shape))
+
+    def largest_share(self, start: tuple[int, ...], window: tuple[int, ...]) -> float:
+        """Return the part of a window's labelled pixels that its largest class fills; 1 if none is labelled.
+
+        Counted on a regular subsample of the window, at most `JUDGED_SIDE` pixels a side.
+
+        Args:
+            start: First pixel of the window along each axis; may be negative.
+            window: Its size.
+        """
+        seen = tuple(
+            slice(max(0, first), first + size, max(1, size // JUDGED_SIDE))
+            for first, size in zip(start, window, strict=True)
+        )
+        counts = np.bincount(self.labels[seen].ravel(), minlength=256)[:IGNORE_INDEX]
+        labelled = counts.sum()
+        return float(counts.max() / labelled) if labelled else 1.0
+
+    @cached_property
+    def _counts(self) -> npt.NDArray[np.float32]:
+        """Pixels of each class, counted once an image however often a crop is drawn."""
+        # Two at a time: numpy turns what it counts into 64 bits first, which is what takes the time.
+        flat = np.ascontiguousarray(self.labels).reshape(-1)
+        pairs = np.bincount(flat[: flat.size // 2 * 2].view(np.uint16), minlength=1 << 16).reshape(256, 256)
+        counts: npt.NDArray[np.int64] = pairs.sum(0) + pairs.sum(1)
+        if flat.size % 2:
+            counts[flat[-1]] += 1
+        return counts[:IGNORE_INDEX].astype(np.float32)
