@@ -8,6 +8,7 @@ import numpy as np
 from limner.core.labels import LabelTable
 from limner.core.prediction import Prediction
 from limner.core.sample import LabelMap, Sample
+from limner.core.score_names import SCORES
 from limner.evaluation.semantic_scores import (
     SemanticImageScores,
     SemanticScores,
@@ -33,7 +34,7 @@ class SemanticScorer:
         ConfigError: Thresholds are asked of more than two classes.
     """
 
-    rank_title = "foreground Dice"
+    rank_title = SCORES["foreground_dice"].words
 
     def __init__(
         self,
@@ -126,4 +127,4 @@ class SemanticScorer:
         return scores_of_sums(*sums[:3]), boundary_scores(sums[3:]) if self._boundaries else None
 
     def _named(self, sums: Counts) -> dict[str, float]:
-        return dict(named_scores(self.labels, *self._scores(sums)))
+        return named_scores(self.labels, *self._scores(sums))
