@@ -127,6 +127,13 @@ SCORES: dict[str, Score] = {
         "easy background lifts it.",
         HEADLINE,
     ),
+    "mean_recall": Score(
+        "mean recall",
+        "The recall averaged over the classes that occur in the truth, also called balanced accuracy; every "
+        "class counts the same, however rare. A model that predicts rare classes too often keeps a high one: "
+        "look at the precision too.",
+        HEADLINE,
+    ),
     "foreground_dice": Score(
         "foreground Dice",
         "Dice of all classes but `background`, their pixels pooled over all images; large objects weigh "

@@ -105,6 +105,7 @@ class PixelScores:
         return {
             "mean_iou": self.mean_iou,
             "mean_dice": self.mean_dice,
+            "mean_recall": mean_of_present(self.recall),
             "foreground_dice": self.pooled_dice(background),
             "pixel_accuracy": self.pixel_accuracy,
             "frequency_weighted_iou": self.frequency_weighted_iou,
