@@ -70,7 +70,14 @@ def test_every_score_has_its_definition():
     numbers |= {key for key, value in found["classes"][0].items() if isinstance(value, float)}
     numbers |= {key for key, value in found["thresholds"].items() if isinstance(value, float)}
     assert numbers == {
-        *("mean_iou", "mean_dice", "foreground_dice", "pixel_accuracy", "frequency_weighted_iou"),
+        *(
+            "mean_iou",
+            "mean_dice",
+            "mean_recall",
+            "foreground_dice",
+            "pixel_accuracy",
+            "frequency_weighted_iou",
+        ),
         *("iou", "dice", "precision", "recall"),
         *("mean_boundary_iou", "mean_boundary_f1", "boundary_iou", "boundary_f1"),
         *("average_precision", "area_under_roc", "calibration_error", "best_threshold", "best_dice"),

@@ -53,7 +53,7 @@ def _show(comparison: "Comparison") -> None:
     from limner.cli.console import console, table
     from limner.core.score_names import SCORES
 
-    scores = {SCORES[name].column: name for name in comparison.shown_scores}
+    scores = {SCORES[name].label: name for name in comparison.shown_scores}
     costs = ("parameters", "multiply-adds", "prediction", "training memory", "steps")
     made = table("network", *scores, *costs, numbers=(*scores, *costs))
     for row in comparison.best_first:

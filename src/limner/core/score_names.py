@@ -64,12 +64,12 @@ def _count(words: str, definition: str, *, unit: str) -> Score:
     return Score(words, definition, by_class=True, unit=unit, best=None)
 
 
-def _ap(words: str, what: str, more: str, shown: Shown, *, by_class: bool = False) -> Score:
+def _ap(words: str, what: str, more: str) -> Score:
     definition = (
         f"Average precision of {what} as COCO defines it: the precision averaged over 101 values of the "
         f"recall, over the classes, and over IoU thresholds of 0.50, 0.55, ..., 0.95; {more}."
     )
-    return Score(words, definition, shown, by_class)
+    return Score(words, definition, HEADLINE, by_class=True)
 
 
 def _ap_of_size(words: str, what: str, size: str) -> Score:
@@ -77,39 +77,31 @@ def _ap_of_size(words: str, what: str, size: str) -> Score:
     return Score(words, definition, LISTED)
 
 
-def _quality(group: str, suffix: str, *, by_class: bool = False) -> dict[str, Score]:
-    """Return PQ, SQ and RQ over a group of classes."""
-    of = suffix.replace("_", " of ")
-    pq, sq, rq = (
-        (f"PQ{of}", f"SQ{of}", f"RQ{of}")
-        if suffix
-        else ("panoptic quality (PQ)", "segmentation quality (SQ)", "recognition quality (RQ)")
-    )
-    parts = LISTED if suffix else HEADLINE
+_QUALITIES = {
+    "pq": (
+        "panoptic quality (PQ)",
+        "Panoptic quality, SQ times RQ, averaged over {group}; segments of all sizes count the same.",
+    ),
+    "sq": (
+        "segmentation quality (SQ)",
+        "Segmentation quality: the mean IoU of the matched segments (IoU above 0.5), averaged over {group}; "
+        "missed segments do not lower it.",
+    ),
+    "rq": (
+        "recognition quality (RQ)",
+        "Recognition quality: the F1 score of the segments, matched at an IoU above 0.5, averaged over "
+        "{group}; says nothing about borders.",
+    ),
+}
+
+
+def _quality_over(group: str, kind: str) -> dict[str, Score]:
+    """Return PQ, SQ and RQ over the classes of a kind."""
     return {
-        f"pq{suffix}": Score(
-            pq,
-            f"Panoptic quality, SQ times RQ, averaged over {group}; segments of all sizes count the same.",
-            HEADLINE,
-            by_class,
-            f"PQ{of}",
-        ),
-        f"sq{suffix}": Score(
-            sq,
-            "Segmentation quality: the mean IoU of the matched segments (IoU above 0.5), averaged over "
-            f"{group}; missed segments do not lower it.",
-            parts,
-            by_class,
-            f"SQ{of}",
-        ),
-        f"rq{suffix}": Score(
-            rq,
-            f"Recognition quality: the F1 score of the segments, matched at an IoU above 0.5, averaged over "
-            f"{group}; says nothing about borders.",
-            parts,
-            by_class,
-            f"RQ{of}",
-        ),
+        f"{name}_{kind}": Score(
+            f"{name.upper()} of {kind}", text.format(group=group), HEADLINE if name == "pq" else LISTED
+        )
+        for name, (_, text) in _QUALITIES.items()
     }
 
 
@@ -173,13 +165,7 @@ SCORES: dict[str, Score] = {
         by_class=True,
     ),
     # Objects.
-    "ap": _ap(
-        "mask AP",
-        "the masks",
-        "borders that are a little off cost much, above all on small objects",
-        HEADLINE,
-        by_class=True,
-    ),
+    "ap": _ap("mask AP", "the masks", "borders that are a little off cost much, above all on small objects"),
     "ap50": Score(
         "mask AP50",
         "AP of the masks at an IoU of 0.5 alone: was the object found at all; says little about its border.",
@@ -189,25 +175,22 @@ SCORES: dict[str, Score] = {
     "ap75": Score(
         "mask AP75", "AP of the masks at an IoU of 0.75 alone: was the object outlined well.", COMPARED
     ),
-    "ap_small": _ap_of_size("mask AP, small", "the masks", "below 32 x 32"),
-    "ap_medium": _ap_of_size("mask AP, medium", "the masks", "from 32 x 32 up to 96 x 96"),
-    "ap_large": _ap_of_size("mask AP, large", "the masks", "above 96 x 96"),
-    "box_ap": _ap(
-        "box AP",
-        "the boxes around the masks",
-        "a good box says little about the mask inside",
-        HEADLINE,
-        by_class=True,
-    ),
+    "ap_small": _ap_of_size("mask AP of small objects", "the masks", "below 32 x 32"),
+    "ap_medium": _ap_of_size("mask AP of medium objects", "the masks", "from 32 x 32 up to 96 x 96"),
+    "ap_large": _ap_of_size("mask AP of large objects", "the masks", "above 96 x 96"),
+    "box_ap": _ap("box AP", "the boxes around the masks", "a good box says little about the mask inside"),
     "box_ap50": Score("box AP50", "AP of the boxes at an IoU of 0.5 alone.", LISTED),
     "box_ap75": Score("box AP75", "AP of the boxes at an IoU of 0.75 alone.", LISTED),
-    "box_ap_small": _ap_of_size("box AP, small", "the boxes", "below 32 x 32"),
-    "box_ap_medium": _ap_of_size("box AP, medium", "the boxes", "from 32 x 32 up to 96 x 96"),
-    "box_ap_large": _ap_of_size("box AP, large", "the boxes", "above 96 x 96"),
+    "box_ap_small": _ap_of_size("box AP of small objects", "the boxes", "below 32 x 32"),
+    "box_ap_medium": _ap_of_size("box AP of medium objects", "the boxes", "from 32 x 32 up to 96 x 96"),
+    "box_ap_large": _ap_of_size("box AP of large objects", "the boxes", "above 96 x 96"),
     # Panoptic segments.
-    **_quality("all classes", "", by_class=True),
-    **_quality("the countable classes", "_things"),
-    **_quality("the classes of stuff", "_stuff"),
+    **{
+        name: Score(words, text.format(group="all classes"), HEADLINE, by_class=True, short=name.upper())
+        for name, (words, text) in _QUALITIES.items()
+    },
+    **_quality_over("the countable classes", "things"),
+    **_quality_over("the classes of stuff", "stuff"),
     # Objects and panoptic segments alike; precision and recall of label maps too.
     "f1": Score(
         "F1 at IoU 0.5",
@@ -345,7 +328,7 @@ SHOWN_FIRST: dict[str, tuple[str, ...]] = {
     "instance": ("ap", "ap50", "ap75", "box_ap"),
     "panoptic": ("pq", "sq", "rq", "pq_things", "pq_stuff"),
 }
-"""Task -> the scores that are shown first."""
+"""Task, as in scores.json -> the scores to show first; all others follow in the table's order."""
 
 
 def shown(values: Mapping[str, Any], *, least: Shown = HEADLINE, first: Iterable[str] = ()) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from limner.core.labels import LabelTable
 from limner.core.prediction import AnyPrediction
 from limner.core.sample import Sample
+from limner.core.score_names import SCORES
 from limner.drawing.matrix import draw_matrix
 from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
@@ -45,7 +46,12 @@ class WorstAndBest:
     """
 
     def __init__(
-        self, folder: Path, labels: LabelTable, *, rank_title: str = "foreground Dice", count: int = 12
+        self,
+        folder: Path,
+        labels: LabelTable,
+        *,
+        rank_title: str = SCORES["foreground_dice"].words,
+        count: int = 12,
     ) -> None:
         self.rank_title = rank_title
         self.folder = folder

@@ -20,10 +20,10 @@ def _null_for_nan(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-Score = Annotated[int | float | None, BeforeValidator(_null_for_nan)]
+Number = Annotated[int | float | None, BeforeValidator(_null_for_nan)]
 """A score or a count; null where it is not defined, since JSON has no NaN."""
 
-Ends = tuple[Score, Score]
+Ends = tuple[Number, Number]
 """Lowest and highest end of a 95 % interval."""
 
 
@@ -32,11 +32,11 @@ class SpreadRow(Config):
 
     num_images: int
     """Images that have the score."""
-    mean: Score
+    mean: Number
     """Mean over the images."""
-    median: Score
+    median: Number
     """Half of the images are above."""
-    percentile_5: Score
+    percentile_5: Number
     """One image in twenty is below."""
     intervals: dict[str, Ends] = {}
     """Of the three, their 95 % bootstrap intervals; of scores over all classes, from 5 images on."""
@@ -46,7 +46,7 @@ class NamedScores(Config):
     """Beside the keys named here, each key is the name of a score or count; `definitions` explains them."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Score]
+    __pydantic_extra__: dict[str, Number]
 
     @property
     def scores(self) -> dict[str, float | None]:
@@ -88,11 +88,11 @@ class MatchRow(Config):
 
     iou: float
     """From which a found segment is the true one."""
-    f1: Score
+    f1: Number
     """Twice the pairs over the found and the true ones."""
-    precision: Score
+    precision: Number
     """Pairs over the found ones."""
-    recall: Score
+    recall: Number
     """Pairs over the true ones."""
 
 
