@@ -11,7 +11,7 @@ from limner.api.tune import tune
 from limner.core.errors import ConfigError
 from limner.core.tuning import Tuning
 from limner.planning.search import rounds
-from limner.planning.search.proposals import Spread
+from limner.planning.search.proposals import SpreadEvenly
 from limner.training import rate_test
 
 SMALL = {
@@ -27,7 +27,7 @@ def search(cells, tmp_path, monkeypatch):
     monkeypatch.setattr(rounds, "SHORTEST", 0.0)
 
     def run(over=OVER, **named):
-        named = {"trials": 4, "minutes": 0.02, "settings": SMALL, "proposer": Spread()} | named
+        named = {"trials": 4, "minutes": 0.02, "settings": SMALL, "proposer": SpreadEvenly()} | named
         return tune(cells, over, out=tmp_path / "tuned", device="cpu", **named)
 
     return run

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -7,7 +8,15 @@ from typer.testing import CliRunner
 
 from limner.cli import console
 from limner.cli.app import app
+from limner.cli.run_page import show_run
+from limner.core.network_comparison import ComparedNetwork, Comparison
 from limner.core.run_folder import RunFolder
+from limner.core.score_names import SCORES, Score, Shown
+from limner.evaluation.scores_file import read_scores
+from limner.metrics.confusion import PixelScores
+from limner.reporting.gather import gather
+from limner.reporting.network_comparison_page import render_comparison
+from limner.reporting.page import render_page
 from limner.weights.bundle import save_model
 
 
@@ -43,6 +52,31 @@ def test_the_scores_are_printed_and_written(run):
     for word in ("val: 2 images", "background", f"{scores['classes'][1]['iou']:.4f}", "foreground Dice"):
         assert word in result.output
     assert str(run.evaluation("val")) in result.output
+
+
+def test_a_new_score_needs_a_row_and_a_value_to_be_everywhere(run, tmp_path, monkeypatch, capsys):
+    overall = PixelScores.overall
+    row = Score("mean luck", "Luck averaged over the classes.", Shown.HEADLINE)
+    monkeypatch.setitem(SCORES, "mean_luck", row)
+    monkeypatch.setattr(PixelScores, "overall", lambda *a: overall(*a) | {"mean_luck": a[0].mean_iou / 2})
+    printed = evaluate(run.root).output
+    value = read_scores(run.evaluation("val") / "scores.json").scores["mean_luck"]
+    assert f"{value:.4f}" in next(line for line in printed.splitlines() if line.startswith("mean luck "))
+    page = render_page(gather(run))
+    assert f'<span class="label">Mean luck</span><b title="{value!r}">{value:.3f}</b>' in page
+    assert "Luck averaged over the classes." in page
+    show_run(run)
+    assert "mean luck" in capsys.readouterr().out
+    copied = tmp_path / "copy"
+    shutil.copytree(run.root, copied)
+    compared = CliRunner().invoke(app, ["compare", str(run.root), str(copied), "-o", str(tmp_path / "out")])
+    for text in (compared.output, (tmp_path / "out" / "comparison.html").read_text("utf-8")):
+        assert "Mean luck of copy less that of run: +0.000" in text.replace("\n", " ")
+    scores = read_scores(run.evaluation("val") / "scores.json").scores
+    networks = (ComparedNetwork("unet", scores=scores),)
+    assert "Mean luck" in render_comparison(
+        Comparison(tmp_path, "data", "val", 2, (40, 40), "mean_iou", networks)
+    )
 
 
 def test_a_skipped_image_is_exit_code_1(run, tmp_path):

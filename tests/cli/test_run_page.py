@@ -21,7 +21,7 @@ def _fresh_consoles():
 def test_the_foreground_is_scored_where_there_is_one(tmp_path, capsys, foreground, accuracy, shown):
     run = RunFolder(tmp_path / "one")
     run.evaluation("val").mkdir(parents=True)
-    scores = {"num_images": 3, "mean_dice": 0.5, "mean_iou": 0.4}
+    scores = {"task": "semantic", "num_images": 3, "classes": [], "mean_dice": 0.5, "mean_iou": 0.4}
     scores |= {"foreground_dice": foreground, "pixel_accuracy": accuracy}
     (run.evaluation("val") / "scores.json").write_text(json.dumps(scores))
     show_run(run)

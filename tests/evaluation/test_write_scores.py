@@ -7,7 +7,7 @@ import pytest
 
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import SemanticPrediction
-from limner.evaluation.scores_file import scores_file, scores_schema
+from limner.evaluation.scores_file import ScoresFile, scores_schema
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.evaluation.write_scores import PerImageFile, Skipped, scores_dict, write_scores
 
@@ -72,7 +72,14 @@ def test_every_score_has_its_definition():
     numbers |= {key for key, value in found["classes"][0].items() if isinstance(value, float)}
     numbers |= {key for key, value in found["thresholds"].items() if isinstance(value, float)}
     assert numbers == {
-        *("mean_iou", "mean_dice", "foreground_dice", "pixel_accuracy", "frequency_weighted_iou"),
+        *(
+            "mean_iou",
+            "mean_dice",
+            "mean_recall",
+            "foreground_dice",
+            "pixel_accuracy",
+            "frequency_weighted_iou",
+        ),
         *("iou", "dice", "precision", "recall"),
         *("mean_boundary_iou", "mean_boundary_f1", "boundary_iou", "boundary_f1"),
         *("average_precision", "area_under_roc", "calibration_error", "best_threshold", "best_dice"),
@@ -108,7 +115,7 @@ def test_the_curves_of_every_threshold_are_a_table_beside(tmp_path):
 def test_the_schema_in_the_docs_is_the_schema():
     current = Path(__file__).parents[2] / "docs" / "scores.schema.json"
     assert json.loads(current.read_text("utf-8")) == scores_schema()
-    scores_file(json.loads(json.dumps(scores_dict(detailed(5), split="val"))))
+    ScoresFile.model_validate(json.loads(json.dumps(scores_dict(detailed(5), split="val"))))
 
 
 def test_per_image_csv_is_written_as_images_come(tmp_path):

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,6 +34,8 @@ def test_scores_by_hand():
     assert scores.pixel_accuracy == pytest.approx(5 / 7)
     assert scores.mean_iou == pytest.approx(0.55)
     assert scores.num_absent == 1
+    # Class 2 is not in the truth, so it has no recall: (2 / 3 + 3 / 4) / 2
+    assert scores.overall(None)["mean_recall"] == pytest.approx(17 / 24)
     # 3 of 7 true pixels are class 0 and 4 of 7 class 1: (3 * 0.5 + 4 * 0.6) / 7
     assert scores.frequency_weighted_iou == pytest.approx(3.9 / 7)
     # Without class 0: 2 * 3 / (4 + 4)
@@ -54,6 +58,10 @@ def test_equals_scikit_learn(truth, predicted):
     scores = matrix.compute()
     present = ~np.isnan(scores.iou)
     np.testing.assert_array_equal(present, [(t == k).any() or (p == k).any() for k in labels])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a class that is only predicted
+        expected = reference.balanced_accuracy_score(t, p)
+    assert scores.overall(None)["mean_recall"] == pytest.approx(expected)
     options = {"labels": labels, "average": None, "zero_division": 0}
     np.testing.assert_allclose(scores.iou[present], reference.jaccard_score(t, p, **options)[present])
     np.testing.assert_allclose(scores.dice[present], reference.f1_score(t, p, **options)[present])
@@ -118,6 +126,7 @@ def test_nothing_counted_has_no_scores_rather_than_zero():
     scores = pixel_scores(np.zeros((2, 2), np.int64))
     assert np.isnan([scores.mean_iou, scores.mean_dice, scores.pixel_accuracy, scores.pooled_dice()]).all()
     assert np.isnan(scores.frequency_weighted_iou)
+    assert np.isnan([*scores.overall(0).values()]).all()
 
 
 @pytest.mark.peer

@@ -46,3 +46,15 @@ def test_intervals_are_those_of_the_textbook_bootstrap():
         expected = np.percentile(statistic(again, axis=1), (2.5, 97.5))
         np.testing.assert_allclose(found[name], expected, atol=0.006)
     assert made.compute(0, replicates=50) == made.compute(0, replicates=50)
+
+
+def test_the_interval_of_a_score_does_not_depend_on_the_scores_beside_it():
+    alone, third = SpreadOfScores(1), SpreadOfScores(3)
+    for value in np.random.default_rng(0).random(30):
+        alone.update(np.array([value]))
+        third.update(np.array([0.5, 0.1, value]))
+    assert third.compute(2, name="a", replicates=50) == alone.compute(0, name="a", replicates=50)
+    assert (
+        alone.compute(0, name="b", replicates=50).intervals
+        != alone.compute(0, name="a", replicates=50).intervals
+    )

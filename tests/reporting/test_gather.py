@@ -7,10 +7,10 @@ from limner.reporting.gather import gather
 
 def test_scores_arrive_unchanged(run):
     written = json.loads((run.evaluation("val") / "scores.json").read_text())
-    evaluation = gather(run).evaluation
-    assert evaluation.overall["mean_iou"] == written["mean_iou"]
-    assert [c.iou for c in evaluation.classes] == [c["iou"] for c in written["classes"]]
-    assert [list(row) for row in evaluation.confusion] == written["confusion_matrix"]
+    file = gather(run).evaluation.file
+    assert file.scores["mean_iou"] == written["mean_iou"]
+    assert [c.scores["iou"] for c in file.classes] == [c["iou"] for c in written["classes"]]
+    assert [list(row) for row in file.confusion_matrix] == written["confusion_matrix"]
 
 
 def test_nan_and_null_are_missing_not_zero(run):
@@ -19,9 +19,9 @@ def test_nan_and_null_are_missing_not_zero(run):
     scores["classes"][1]["iou"] = None
     scores["mean_iou"] = float("nan")
     path.write_text(json.dumps(scores))
-    evaluation = gather(run).evaluation
-    assert evaluation.classes[1].iou is None
-    assert evaluation.overall["mean_iou"] is None
+    file = gather(run).evaluation.file
+    assert file.classes[1].scores["iou"] is None
+    assert file.scores["mean_iou"] is None
 
 
 def test_a_matrix_of_another_size_is_refused(run):

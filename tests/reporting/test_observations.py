@@ -5,18 +5,21 @@ from dataclasses import replace
 import pytest
 
 from limner.core.finding import Finding, Severity
+from limner.evaluation.scores_file import ClassRow, ScoresFile
 from limner.reporting.gather import gather
 from limner.reporting.observations import baseline, observe
-from limner.reporting.run_facts import ClassScores, Evaluation, ImageScores, RunFacts, Series
+from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage, Series
 
 
 def class_scores(name, iou, pixels):
-    return ClassScores(name, iou, None, None, None, pixels, pixels)
+    return ClassRow(name=name, iou=iou, pixels=pixels, predicted_pixels=pixels)
 
 
 def evaluated(*classes, split="test", num_images=50, images=()):
-    overall = {"mean_iou": 0.8}
-    return Evaluation(split, num_images, classes, overall, None, {}, images)
+    file = ScoresFile(
+        task="semantic", split=split, num_images=num_images, classes=list(classes), mean_iou=0.8
+    )
+    return Evaluation(split, file, images)
 
 
 GOOD = evaluated(class_scores("background", 0.95, 900), class_scores("cell", 0.85, 100))
@@ -62,17 +65,20 @@ def test_training_too_short_to_see_every_image(make_run, processes, is_short):
 
 
 def test_few_images(tmp_path):
-    few = evaluated(*GOOD.classes, num_images=3)
+    few = evaluated(*GOOD.file.classes, num_images=3)
     assert any("come from 3 images only" in t for t in texts(tmp_path, evaluations=(few,)))
 
 
 def test_images_that_score_low(tmp_path):
-    images = tuple(ImageScores(str(i), v, v) for i, v in enumerate((0.2, 0.49, 0.5, 0.9)))
-    low = evaluated(*GOOD.classes, images=images)
+    images = tuple(
+        ScoredImage(str(i), {"foreground_dice": v, "mean_iou": v})
+        for i, v in enumerate((0.2, 0.49, 0.5, 0.9))
+    )
+    low = evaluated(*GOOD.file.classes, images=images)
     assert any("2 of 4 images score below 0.5" in t for t in texts(tmp_path, evaluations=(low,)))
-    all_low = evaluated(*GOOD.classes, images=images[:2])
+    all_low = evaluated(*GOOD.file.classes, images=images[:2])
     assert any(t.startswith("All 2 images score below") for t in texts(tmp_path, evaluations=(all_low,)))
-    one_low = evaluated(*GOOD.classes, images=images[:1])
+    one_low = evaluated(*GOOD.file.classes, images=images[:1])
     assert any("The one image scores below 0.5" in t for t in texts(tmp_path, evaluations=(one_low,)))
 
 
@@ -110,7 +116,7 @@ def test_findings_but_not_notes(tmp_path):
 
 
 def test_validation_images_helped_to_choose(tmp_path):
-    val = evaluated(*GOOD.classes, split="val")
+    val = evaluated(*GOOD.file.classes, split="val")
     assert any("test split would tell" in t for t in texts(tmp_path, evaluations=(val,)))
 
 

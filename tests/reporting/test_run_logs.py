@@ -10,7 +10,7 @@ def test_mmengine(tmp_path):
     lines = [
         {"lr": 0.01, "data_time": 0.1, "loss": 2.0, "time": 0.5, "step": 10},
         {"lr": 0.005, "data_time": 0.1, "loss": 1.0, "time": 0.3, "step": 20},
-        {"aAcc": 90.0, "mIoU": 45.5, "data_time": 9.0, "time": 9.0, "step": 20},
+        {"aAcc": 90.0, "mIoU": 45.5, "mAcc": 60.0, "data_time": 9.0, "time": 9.0, "step": 20},
     ]
     path = tmp_path / "20260101_120000" / "vis_data" / "scalars.json"
     path.parent.mkdir(parents=True)
@@ -18,6 +18,7 @@ def test_mmengine(tmp_path):
     run = read_run(tmp_path)
     assert run.series["train/loss"].values == (2.0, 1.0) and run.series["train/loss"].steps == (10, 20)
     assert run.series["val/mean_iou"].values == (0.455,) and run.series["val/pixel_accuracy"].values == (0.9,)
+    assert run.series["val/mean_recall"].values == (0.6,)  # they call it mean accuracy
     # 10 steps of 0.5 s and 10 of 0.3 s; the times of validation are no steps.
     assert run.series["train/loss"].seconds == pytest.approx((5.0, 8.0))
     assert run.series["train/step_seconds"].values == (0.5, 0.3)

@@ -16,8 +16,9 @@ from limner.core.errors import ConfigError
 from limner.core.network_comparison import ComparedNetwork, Comparison
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
-from limner.evaluation.write_scores import SCORES
+from limner.evaluation.write_scores import SCORES_FILE
 from limner.reporting.network_comparison_page import write_comparison
+from limner.tasks import find_task
 
 if TYPE_CHECKING:
     from limner.tracking.watchers import Watcher
@@ -93,8 +94,6 @@ def compare_networks(
 
 def _begin(planned: Planned, out: str | Path | None) -> Comparison:
     """Return a comparison of no network yet: what all of them have in common."""
-    from limner.reporting.run_facts import by_importance
-
     plan, splits = planned.plan, planned.checked.splits
     root = Path("runs") / f"compare-{Path(plan.data.path).resolve().name}" if out is None else Path(out)
     split = "test" if splits.get("test") else "val"
@@ -104,7 +103,7 @@ def _begin(planned: Planned, out: str | Path | None) -> Comparison:
         split=split,
         num_images=len(splits.get(split, ())),
         size=plan.input.crop_size,
-        main_score=by_importance(plan.data.label_table.num_classes)[0],
+        main_score=find_task(plan.task).main_score(plan.data.label_table),
     )
 
 
@@ -122,7 +121,7 @@ def _train(
     """Bring one run to its end, from wherever it is."""
     from limner.api.train import resume, train
 
-    if (run.evaluation(split) / SCORES).is_file() and run.report.is_file():
+    if (run.evaluation(split) / SCORES_FILE).is_file() and run.report.is_file():
         return
     if run.checkpoints.is_dir() and any(run.checkpoints.iterdir()):
         resume(run.root, device=device, track=track, watchers=watchers)

@@ -40,7 +40,7 @@ def measure_run(
         training_bytes=_training_bytes(plan, str(predictor.device)),
         steps=facts.steps,
         train_seconds=facts.seconds,
-        scores=next((e.overall for e in facts.evaluations if e.split == split), {}),
+        scores=next((e.file.scores for e in facts.evaluations if e.split == split), {}),
     )
 
 

@@ -30,16 +30,13 @@ def compare(
 
 def _show(result: "CompareResult") -> None:
     from limner.cli.console import console, table
-    from limner.reporting.numbers import MISSING, score
+    from limner.reporting.numbers import MISSING
     from limner.reporting.run_comparison import differences_in_words, time_of
-    from limner.reporting.run_facts import OVERALL_NAMES
 
     compared = result.compared
     made = table("", *compared.names, numbers=compared.names)
-    by_run = [compared.scores(run) for run in compared.runs]
-    for name, words in OVERALL_NAMES.items():
-        if any(scores.get(name) is not None for scores in by_run):
-            made.add_row(words, *(score(scores.get(name)) for scores in by_run))
+    for title, numbers in compared.shown.items():
+        made.add_row(title, *numbers)
     times = [time_of(run) for run in compared.runs]
     for head in dict.fromkeys(key for row in times for key in row):
         made.add_row(head, *(row.get(head, MISSING) for row in times))

@@ -51,12 +51,9 @@ def compare_networks(
 
 def _show(comparison: "Comparison") -> None:
     from limner.cli.console import console, table
+    from limner.core.score_names import SCORES
 
-    scores = {
-        "foreground Dice": "foreground_dice",
-        "mean IoU": "mean_iou",
-        "pixel accuracy": "pixel_accuracy",
-    }
+    scores = {SCORES[name].label: name for name in comparison.shown_scores}
     costs = ("parameters", "multiply-adds", "prediction", "training memory", "steps")
     made = table("network", *scores, *costs, numbers=(*scores, *costs))
     for row in comparison.best_first:

@@ -1,6 +1,5 @@
 """`limner evaluate RUN`, and `limner evaluate --predictions DIR --data DATA`."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,32 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from limner.api.evaluate import EvaluateResult
-    from limner.evaluation.semantic_scores import SemanticScores
-
-OVERALL = {
-    "foreground_dice": "foreground Dice",
-    "mean_iou": "mean IoU",
-    "mean_dice": "mean Dice",
-    "mean_boundary_iou": "mean boundary IoU",
-    "mean_boundary_f1": "mean boundary F1",
-    "pixel_accuracy": "pixel accuracy",
-    "frequency_weighted_iou": "frequency-weighted IoU",
-}
-"""Scores of the whole, and what they are called."""
-
-SEGMENT_SCORES = {
-    "ap": "mask AP",
-    "ap50": "mask AP at IoU 0.5",
-    "ap75": "mask AP at IoU 0.75",
-    "f1": "F1 at IoU 0.5",
-    "f1_75": "F1 at IoU 0.75",
-    "pq": "panoptic quality (PQ)",
-    "sq": "segmentation quality (SQ)",
-    "rq": "recognition quality (RQ)",
-    "count_error": "objects too many or too few",
-    "count_bias": "the same with its sign",
-}
-"""The same of objects and segments; what is not among them is called as in scores.json."""
+    from limner.evaluation.scores_file import ClassRow, ScoresFile
 
 
 def evaluate(
@@ -111,92 +85,57 @@ def evaluate(
 
 
 def _print_scores(result: "EvaluateResult") -> None:
-    from limner.evaluation.semantic_scores import SemanticScores
-
-    if isinstance(result.scores, SemanticScores):
-        _print_pixel_scores(result, result.scores)
-    else:
-        _print_segment_scores(result)
-
-
-def _print_segment_scores(result: "EvaluateResult") -> None:
     """Print a table of the classes, then the scores over all of them."""
     from limner.cli.console import console, table
+    from limner.core.score_names import SCORES
+    from limner.evaluation.scores_file import read_scores
+    from limner.evaluation.write_scores import SCORES_FILE
 
-    found = result.scores.to_dict()
-    classes = found["classes"]
-    columns = [name for name in classes[0] if name not in ("name", "is_thing")]
-    images = f"{result.scores.num_images} image{'s' * (result.scores.num_images != 1)}"
-    titles = [column.replace("_", " ") for column in columns]
+    file = read_scores(result.out / SCORES_FILE)
+    columns = file.class_columns
+    titles = [SCORES[name].label + " %" * (SCORES[name].unit == "pixels") for name in columns]
+    images = f"{file.num_images} image{'s' * (file.num_images != 1)}"
     made = table("class", *titles, numbers=titles, title=f"{result.split}: {images}")
-    there = [row for row in classes if any(row[column] for column in columns if _is_number(row[column]))]
+    there = [row for row in file.classes if any(row.scores.values())]
     for row in there:
-        made.add_row(row["name"], *(_cell(row[column]) for column in columns))
+        made.add_row(row.name, *(_cell(file, row, name) for name in columns))
     console().print(made)
-    if len(there) < len(classes):
-        console().print(f"{len(classes) - len(there)} classes are in neither truth nor prediction.")
-    for name, value in found.items():
-        if isinstance(value, float) and not math.isnan(value):
-            words = SEGMENT_SCORES.get(name, name.replace("_", " "))
-            console().print(f"{words:32s}{_score(value)}{_between(found['intervals'].get(name))}")
-    console().print(_where(result))
+    if len(there) < len(file.classes):
+        absent = len(file.classes) - len(there)
+        console().print(f"{absent} classes are in neither truth nor prediction; no mean counts them.")
+    console().print("\n".join(_lines(file)))
+    console().print(f"What each score means, scores of each image, and pictures: {result.out}")
 
 
-def _is_number(value: float | int) -> bool:
-    return not math.isnan(value)
+def _cell(file: "ScoresFile", row: "ClassRow", column: str) -> str:
+    from limner.core.score_names import SCORES
+
+    value, unit = row.scores.get(column), SCORES[column].unit
+    if unit == "pixels":
+        return f"{100 * (value or 0) / max(1, sum(r.scores.get('pixels') or 0 for r in file.classes)):.2f}"
+    return f"{value or 0:,}" if unit else _score(value)
 
 
-def _cell(value: float | int) -> str:
-    return str(value) if isinstance(value, int) else _score(value)
+def _lines(file: "ScoresFile") -> "Iterator[str]":
+    from limner.core.score_names import SCORES, Shown, shown
+    from limner.tasks import first_shown
 
-
-def _print_pixel_scores(result: "EvaluateResult", scores: "SemanticScores") -> None:
-    from limner.cli.console import console, table
-
-    pixel = scores.pixel
-    columns = {"IoU": pixel.iou, "Dice": pixel.dice, "precision": pixel.precision, "recall": pixel.recall}
-    if scores.boundary is not None:
-        columns |= {"boundary IoU": scores.boundary.iou, "boundary F1": scores.boundary.f1}
-    images = f"{scores.num_images} image{'s' * (scores.num_images != 1)}"
-    names = (*columns, "pixels %")
-    made = table("class", *names, numbers=names, title=f"{result.split}: {images}")
-    total = max(1, int(pixel.pixels.sum()))
-    for i, name in enumerate(scores.labels.names):
-        numbers = [_score(float(values[i])) for values in columns.values()]
-        made.add_row(name, *numbers, f"{100 * pixel.pixels[i] / total:.2f}")
-    console().print(made)
-    console().print("\n".join(_lines(scores)))
-    console().print(_where(result))
-
-
-def _lines(scores: "SemanticScores") -> "Iterator[str]":
-    shown = dict(OVERALL)
-    if scores.labels.background_index is None:
-        del shown["foreground_dice"]  # the same number as pixel accuracy
-    values = dict(scores.items())
-    for name, words in shown.items():
-        if name in values:
-            yield f"{words:24s}{_score(values[name])}{_between(scores.intervals.get(name))}"
-    found = scores.thresholds
-    if found is not None:
-        threshold, dice = found.best
+    names = shown(file.scores, least=Shown.LISTED, first=first_shown(file.task, len(file.classes)))
+    width = max((len(SCORES[name].words) for name in names), default=0)
+    for name in names:
+        yield f"{SCORES[name].words:{width}s}  {_score(file.scores[name])}{_between(file.interval(name))}"
+    if file.thresholds is not None:
+        found = {name: _score(value) for name, value in file.thresholds.scores.items()}
         yield (
-            f"at every threshold: average precision {_score(found.average_precision)}, area under ROC "
-            f"{_score(found.area_under_roc)}, calibration error {_score(found.calibration_error)}; highest "
-            f"Dice {_score(dice)} from probability {threshold:.3f} on"
+            f"at every threshold: average precision {found['average_precision']}, area under ROC "
+            f"{found['area_under_roc']}, calibration error {found['calibration_error']}; highest "
+            f"Dice {found['best_dice']} from probability {found['best_threshold']} on"
         )
-    absent = scores.pixel.num_absent
-    if absent:
-        yield f"{absent} classes are in neither truth nor prediction; no mean counts them."
-
-
-def _where(result: "EvaluateResult") -> str:
-    return f"What each score means, scores of each image, and pictures: {result.out}"
 
 
 def _between(ends: tuple[float, float] | None) -> str:
     return "" if ends is None else f"   95 % interval {_score(ends[0])} to {_score(ends[1])}"
 
 
-def _score(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4f}"
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

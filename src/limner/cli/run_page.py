@@ -24,30 +24,26 @@ def show_run(run: RunFolder) -> None:
 
 
 def _show_scores(run: RunFolder) -> None:
-    """Print a table of the splits; without a background class, foreground Dice is the pixel accuracy."""
+    """Print a table of the splits."""
     from limner.cli.console import console, table
-    from limner.tasks import find_task
+    from limner.core.score_names import SCORES, shown
+    from limner.evaluation.scores_file import read_scores
+    from limner.tasks import first_shown
 
     files = {split: run.evaluation(split) / "scores.json" for split in ("val", "test")}
-    found = {split: json.loads(f.read_text(encoding="utf-8")) for split, f in files.items() if f.is_file()}
+    found = {split: read_scores(file) for split, file in files.items() if file.is_file()}
     if not found:
         return
-    keys = find_task(next(iter(found.values())).get("task", "semantic")).shown_scores
-    if keys[0] == "foreground_dice" and all(
-        s["foreground_dice"] == s["pixel_accuracy"] != 1 for s in found.values()
-    ):
-        keys = keys[1:]
-    names = ("images", *map(_title, keys))
+    keys = dict.fromkeys(
+        name
+        for file in found.values()
+        for name in shown(file.scores, first=first_shown(file.task, len(file.classes)))
+    )
+    names = ("images", *(SCORES[key].label for key in keys))
     made = table("split", *names, numbers=names)
-    for split, scores in found.items():
-        made.add_row(split, str(scores["num_images"]), *(_score(scores[key]) for key in keys))
+    for split, file in found.items():
+        made.add_row(split, str(file.num_images), *(_score(file.scores.get(key)) for key in keys))
     console().print(made)
-
-
-def _title(key: str) -> str:
-    """Return a score's name as people write it: AP and PQ in capitals."""
-    words = key.replace("dice", "Dice").replace("iou", "IoU").split("_")
-    return " ".join(word.upper() if word[:2] in ("ap", "pq", "sq", "rq") else word for word in words)
 
 
 def _remind_of_findings(run: RunFolder) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from limner.core.score_names import SCORES, shown
+
 
 @dataclass(frozen=True)
 class ComparedNetwork:
@@ -71,6 +73,13 @@ class Comparison:
     def plot(self) -> Path:
         """Score against cost, as SVG."""
         return self.root / "comparison.svg"
+
+    @property
+    def shown_scores(self) -> list[str]:
+        """Names of the scores to show, which at least one network has; the main score leads."""
+        main = (self.main_score,)
+        found = {name for network in self.networks for name in shown(network.scores, first=main)}
+        return [name for name in dict.fromkeys((self.main_score, *SCORES)) if name in found]
 
     @property
     def best_first(self) -> tuple[ComparedNetwork, ...]:

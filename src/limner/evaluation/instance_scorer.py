@@ -13,8 +13,9 @@ import numpy.typing as npt
 from limner.core.labels import LabelTable
 from limner.core.prediction import SCORE_THRESHOLD, SegmentPrediction
 from limner.core.sample import Sample
+from limner.core.score_names import SCORES
 from limner.core.segments import Segments
-from limner.evaluation.matches import match_rows, named_matches
+from limner.evaluation.scores_file import by_class_name, class_rows
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics.average_precision import AveragePrecision, PrecisionScores
 from limner.metrics.confusion import Counts
@@ -90,35 +91,27 @@ class InstanceScores:
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
         yield from self._overall().items()
-        for index, name in enumerate(self.labels.names):
-            yield f"ap/{name}", float(self.masks.by_class[index])
+        yield from by_class_name(self.labels.names, {"ap": self.masks.by_class}).items()
 
     def _overall(self) -> dict[str, float]:
-        names = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
-        masks = {name: float(getattr(self.masks, name)) for name in names}
-        boxes = {f"box_{name}": float(getattr(self.boxes, name)) for name in names}
-        return masks | boxes | named_matches(self.matches)
+        return self.masks.overall() | self.boxes.overall("box_") | self.matches.overall()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what scores.json holds beside the split."""
-        classes = [
-            {
-                "name": name,
-                "ap": float(self.masks.by_class[i]),
-                "ap50": float(self.masks.by_class_50[i]),
-                "box_ap": float(self.boxes.by_class[i]),
-                "f1": float(self.matches.f1_by_class[i]),
-                "objects": int(self.num_true[i]),
-                "found_objects": int(self.num_found[i]),
-            }
-            for i, name in enumerate(self.labels.names)
-        ]
+        columns = {
+            "ap": self.masks.by_class,
+            "ap50": self.masks.by_class_50,
+            "box_ap": self.boxes.by_class,
+            "f1": self.matches.f1_by_class,
+            "objects": self.num_true,
+            "found_objects": self.num_found,
+        }
         return {
             "task": "instance",
             "num_images": self.num_images,
-            "classes": classes,
+            "classes": class_rows(self.labels.names, columns),
             **self._overall(),
-            **match_rows(self.matches),
+            **self.matches.rows(),
             "intervals": self.intervals,
             "per_image": {name: asdict(spread) for name, spread in self.per_image.items()},
         }
@@ -133,7 +126,7 @@ class InstanceScorer:
             images' names.
     """
 
-    rank_title = "F1"
+    rank_title = SCORES["f1"].column
     columns = ("f1", "precision", "recall", "objects", "found_objects")
 
     def __init__(self, labels: LabelTable, *, uncertainty: bool = False) -> None:
@@ -168,8 +161,7 @@ class InstanceScorer:
     def _named(self, counts: Counts) -> dict[str, float]:
         """Return the scores of an image, or of images drawn anew, by name."""
         found = match_scores(counts)
-        by_class = {f"f1/{n}": float(v) for n, v in zip(self.labels.names, found.f1_by_class, strict=True)}
-        return named_matches(found) | by_class
+        return found.overall() | by_class_name(self.labels.names, {"f1": found.f1_by_class})
 
     def merge(self, other: "InstanceScorer") -> None:
         """Add what another scorer of the same classes has counted."""

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from limner.core.labels import LabelTable
 from limner.core.prediction import PanopticPrediction
 from limner.core.sample import Sample
+from limner.core.score_names import SCORES
 from limner.core.segments import Segments
-from limner.evaluation.matches import match_rows, named_matches
+from limner.evaluation.scores_file import by_class_name, class_rows
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics.panoptic_quality import NUM_SUMS, PanopticQuality, QualityScores, quality_scores
 from limner.metrics.segment_matches import NUM_ROWS, MatchScores, match_scores
@@ -68,46 +69,30 @@ class PanopticScores:
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
-        yield from named_quality(self.labels, self.quality)
+        yield from named_quality(self.labels, self.quality, self.matches).items()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what scores.json holds beside the split."""
-        quality = self.quality
-        classes = [
-            {
-                "name": name,
-                "is_thing": bool(quality.is_thing[i]),
-                "pq": float(quality.pq[i]),
-                "sq": float(quality.sq[i]),
-                "rq": float(quality.rq[i]),
-                "true_positives": int(quality.true_positives[i]),
-                "false_positives": int(quality.false_positives[i]),
-                "false_negatives": int(quality.false_negatives[i]),
-            }
-            for i, name in enumerate(self.labels.names)
-        ]
-        overall = {name: v for name, v in named_quality(self.labels, quality) if "/" not in name}
-        matches = {name: v for name, v in named_matches(self.matches).items() if name.startswith(OWN)}
+        names = ("is_thing", "pq", "sq", "rq", "true_positives", "false_positives", "false_negatives")
+        named = named_quality(self.labels, self.quality, self.matches)
         return {
             "task": "panoptic",
             "num_images": self.num_images,
-            "classes": classes,
-            **overall,
-            **matches,
-            **match_rows(self.matches),
+            "classes": class_rows(self.labels.names, {n: getattr(self.quality, n) for n in names}),
+            **{name: value for name, value in named.items() if "/" not in name},
+            **self.matches.rows(),
             "intervals": self.intervals,
             "per_image": {name: asdict(spread) for name, spread in self.per_image.items()},
         }
 
 
-def named_quality(labels: LabelTable, quality: QualityScores) -> Iterator[tuple[str, float]]:
-    """Yield score name -> value: those over groups of classes, then ``pq/CLASS``."""
-    groups: dict[str, bool | None] = {"": None, "_things": True, "_stuff": False}
-    for suffix, things in groups.items():
-        for name in ("pq", "sq", "rq"):
-            yield f"{name}{suffix}", quality.mean(name, things=things)
-    for index, name in enumerate(labels.names):
-        yield f"pq/{name}", float(quality.pq[index])
+def named_quality(labels: LabelTable, quality: QualityScores, matches: MatchScores) -> dict[str, float]:
+    """Return score name -> value: those over groups of classes, then ``pq/CLASS``.
+
+    Of the scores of matches those at an IoU of 0.5 are left out, of which RQ says the same.
+    """
+    own = {name: value for name, value in matches.overall().items() if name.startswith(OWN)}
+    return quality.overall() | own | by_class_name(labels.names, {"pq": quality.pq})
 
 
 class PanopticScorer:
@@ -118,7 +103,7 @@ class PanopticScorer:
         uncertainty: Also say how scores spread over the images and how far chance may move them.
     """
 
-    rank_title = "PQ"
+    rank_title = SCORES["pq"].column
     columns = ("pq", "sq", "rq", "pq_things", "pq_stuff", "right", "false_positives", "false_negatives")
 
     def __init__(self, labels: LabelTable, *, uncertainty: bool = False) -> None:
@@ -142,8 +127,7 @@ class PanopticScorer:
         """Return the scores of an image, or of images drawn anew, by name."""
         quality = quality_scores(sums[:NUM_SUMS], self.labels.is_thing)
         matches = match_scores(sums[NUM_SUMS:].astype(np.int64), self.labels.is_thing)
-        own = {name: value for name, value in named_matches(matches).items() if name.startswith(OWN)}
-        return dict(named_quality(self.labels, quality)) | own
+        return named_quality(self.labels, quality, matches)
 
     def merge(self, other: "PanopticScorer") -> None:
         """Add what another scorer of the same classes has counted."""

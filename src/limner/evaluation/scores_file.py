@@ -1,21 +1,29 @@
-"""The shape of scores.json: what stands in it, and its JSON schema."""
+"""The shape of scores.json, whatever was scored: evaluation writes it, reports and the terminal read it."""
 
+import json
 import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+import numpy as np
+import numpy.typing as npt
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from limner.core.config import Config
+from limner.core.config_problems import problem
+from limner.core.errors import DataError, describe
+from limner.core.score_names import SCORES
 
 
 def _null_for_nan(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-Score = Annotated[float | None, BeforeValidator(_null_for_nan)]
-"""A number, from 0 to 1 unless said otherwise; null where it is not defined, since JSON has no NaN."""
+Number = Annotated[int | float | None, BeforeValidator(_null_for_nan)]
+"""A score or a count; null where it is not defined, since JSON has no NaN."""
 
-IntervalRow = tuple[Score, Score]
+Ends = tuple[Number, Number]
 """Lowest and highest end of a 95 % interval."""
 
 
@@ -24,41 +32,35 @@ class SpreadRow(Config):
 
     num_images: int
     """Images that have the score."""
-    mean: Score
+    mean: Number
     """Mean over the images."""
-    median: Score
-    """Half of the images lie above."""
-    percentile_5: Score
-    """One image in twenty lies below."""
-    intervals: dict[str, IntervalRow] = {}
-    """Of the three, their 95 % bootstrap intervals; of scores of the whole, from 5 images on."""
+    median: Number
+    """Half of the images are above."""
+    percentile_5: Number
+    """One image in twenty is below."""
+    intervals: dict[str, Ends] = {}
+    """Of the three, their 95 % bootstrap intervals; of scores over all classes, from 5 images on."""
 
 
-class SemanticClassRow(Config):
-    """Label maps: the scores of one class, its pixels pooled over all images."""
+class NamedScores(Config):
+    """Beside the keys named here, each key is the name of a score or count; `definitions` explains them."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Number]
+
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """Name -> score or count."""
+        return self.__pydantic_extra__
+
+
+class ClassRow(NamedScores):
+    """The scores and counts of one class, over all images at once."""
 
     name: str
     """The class."""
-    iou: Score
-    """See `definitions`, as for each score here."""
-    dice: Score
-    """F1 of the pixels."""
-    precision: Score
-    """Right of the predicted."""
-    recall: Score
-    """Found of the true."""
-    boundary_iou: Score = None
-    """Null unless evaluated with boundaries."""
-    boundary_f1: Score = None
-    """Null unless evaluated with boundaries."""
-    pixels: int
-    """Pixels of the class in the truth."""
-    predicted_pixels: int
-    """Pixels predicted as the class."""
-    false_positives: int
-    """Pixels predicted as the class that are not."""
-    false_negatives: int
-    """Pixels of the class that were missed."""
+    is_thing: bool | None = None
+    """Of panoptic segments: countable objects, rather than stuff."""
 
 
 class ReliabilityRow(Config):
@@ -67,28 +69,42 @@ class ReliabilityRow(Config):
     probability: float
     """Mean probability of the class."""
     fraction: float
-    """Part of these pixels that is the class."""
+    """Fraction of these pixels that are the class."""
     pixels: int
     """How many."""
 
 
-class ThresholdsRow(Config):
-    """One class against the other; the whole curves stand in thresholds.csv."""
+class ThresholdsRow(NamedScores):
+    """One class against the other; the whole curves are in thresholds.csv."""
 
     class_name: str
     """The class whose probability is looked at."""
-    average_precision: Score
-    """Area under the precision-recall curve."""
-    area_under_roc: Score
-    """Area under the ROC curve."""
-    calibration_error: Score
-    """Expected calibration error over 15 bins."""
-    best_threshold: Score
-    """Where the Dice is highest, on these very images."""
-    best_dice: Score
-    """The Dice there."""
     reliability: list[ReliabilityRow]
     """The reliability diagram; empty bins are left out."""
+
+
+class MatchRow(Config):
+    """Segments matched from one IoU on."""
+
+    iou: float
+    """From which a found segment is the true one."""
+    f1: Number
+    """Twice the pairs over the found and the true ones."""
+    precision: Number
+    """Pairs over the found ones."""
+    recall: Number
+    """Pairs over the true ones."""
+
+
+class MatchedIoURow(Config):
+    """One bar of the histogram of the pairs that are matched at 0.5."""
+
+    low: float
+    """IoU at which the range begins."""
+    high: float
+    """Where the next begins; the last range holds 1."""
+    pairs: int
+    """How many."""
 
 
 class SkippedRow(Config):
@@ -100,8 +116,8 @@ class SkippedRow(Config):
     """Why."""
 
 
-class SplitScores(Config):
-    """What scores.json of every task begins with."""
+class ScoresFile(NamedScores):
+    """scores.json: the scores over all classes, those of each class, and what they were counted from."""
 
     version: Literal[2] = 2
     """Of this file's shape."""
@@ -111,221 +127,104 @@ class SplitScores(Config):
     """Which images."""
     num_images: int
     """How many were scored."""
-
-
-class SemanticFile(SplitScores):
-    """scores.json of label maps. Every score is from 0 to 1, or null where it is not defined."""
-
-    task: Literal["semantic"]
-    """What was predicted."""
-    classes: list[SemanticClassRow]
+    classes: list[ClassRow]
     """In trained order."""
-    mean_iou: Score
-    """See `definitions`, as for each score here."""
-    mean_dice: Score
-    """Mean over the classes that occur."""
-    foreground_dice: Score
-    """All classes but the background, pooled."""
-    pixel_accuracy: Score
-    """Right pixels."""
-    frequency_weighted_iou: Score
-    """IoU weighted by true pixels."""
-    mean_boundary_iou: Score = None
-    """Null unless evaluated with boundaries."""
-    mean_boundary_f1: Score = None
-    """Null unless evaluated with boundaries."""
-    num_absent_classes: int
-    """Classes in neither truth nor prediction, which no mean counts."""
-    intervals: dict[str, IntervalRow] = {}
+    num_absent_classes: int | None = None
+    """Of label maps: classes in neither truth nor prediction, which no mean counts."""
+    f1_by_iou: list[MatchRow] = []
+    """Of objects and segments: how they match at each IoU from 0.50 to 0.95."""
+    matched_iou: list[MatchedIoURow] = []
+    """Of objects and segments: histogram of the IoU of the matched pairs."""
+    intervals: dict[str, Ends] = {}
     """Score name (of a class: `iou/NAME`) -> 95 % bootstrap interval; from 5 images on."""
     per_image: dict[str, SpreadRow] = {}
     """Score name -> its spread over the images, each scored alone."""
     thresholds: ThresholdsRow | None = None
     """Null unless evaluated with thresholds."""
-    confusion_matrix: list[list[int]] = Field(min_length=1)
-    """Pixels, rows truth and columns prediction."""
-    definitions: dict[str, str]
+    confusion_matrix: list[list[int]] | None = Field(None, min_length=1)
+    """Of label maps: pixels, rows truth and columns prediction."""
+    definitions: dict[str, str] = {}
     """Score name -> what it means, and when it misleads."""
     skipped: list[SkippedRow] = []
     """Images that could not be scored."""
 
+    @model_validator(mode="after")
+    def _check_matrix(self) -> "ScoresFile":
+        size = len(self.classes)
+        if self.confusion_matrix is not None and [len(r) for r in self.confusion_matrix] != [size] * size:
+            raise ValueError(f"confusion_matrix is not {size} by {size}, one row a class")
+        return self
 
-class MatchRow(Config):
-    """Segments matched from one IoU on."""
+    @property
+    def counts_pixels(self) -> bool:
+        """Whether label maps were scored, rather than objects or segments."""
+        return any("pixels" in row.scores for row in self.classes)
 
-    iou: float
-    """From which a found segment is the true one."""
-    f1: Score
-    """Twice the pairs over the found and the true ones."""
-    precision: Score
-    """Pairs over the found ones."""
-    recall: Score
-    """Pairs over the true ones."""
+    @property
+    def class_columns(self) -> list[str]:
+        """The scores and counts to show of each class, in the order of `SCORES`.
 
+        Of label maps only pixels are counted there: the false ones follow from those and the scores.
+        """
+        found = {name for row in self.classes for name, value in row.scores.items() if value is not None}
+        hidden = "segments" if self.counts_pixels else None
+        return [name for name, row in SCORES.items() if name in found and row.by_class and row.unit != hidden]
 
-class MatchedIoURow(Config):
-    """One bar of the histogram of the pairs that are matched at 0.5."""
+    def names(self, *, measured: bool = False) -> set[str]:
+        """Return the names of all scores and counts in the file, or of those that have a value somewhere."""
+        parts: list[NamedScores] = [self, *self.classes, *([self.thresholds] if self.thresholds else [])]
+        return {
+            name for part in parts for name, value in part.scores.items() if not measured or value is not None
+        }
 
-    low: float
-    """IoU from which the range goes."""
-    high: float
-    """Where the next begins; the last range holds 1."""
-    pairs: int
-    """How many."""
-
-
-class InstanceClassRow(Config):
-    """Objects: the scores of one class."""
-
-    name: str
-    """The class."""
-    ap: Score
-    """See `definitions`, as for each score here."""
-    ap50: Score
-    """At an IoU of 0.5."""
-    box_ap: Score
-    """Of the boxes."""
-    f1: Score
-    """Of the surer objects, at an IoU of 0.5."""
-    objects: int
-    """True objects, crowds left out."""
-    found_objects: int
-    """Found objects, whatever their score."""
+    def interval(self, name: str) -> tuple[float, float] | None:
+        """Return the 95 % interval of a score, or None where it has none."""
+        return complete(self.intervals.get(name))
 
 
-class InstanceFile(SplitScores):
-    """scores.json of objects. Scores are from 0 to 1 but for counts, or null where not defined."""
-
-    task: Literal["instance"]
-    """What was predicted."""
-    classes: list[InstanceClassRow]
-    """In trained order."""
-    ap: Score
-    """Mask AP, over IoU thresholds of 0.50 to 0.95."""
-    ap50: Score
-    """At an IoU of 0.5."""
-    ap75: Score
-    """At an IoU of 0.75."""
-    ap_small: Score
-    """Of objects below 32 x 32 pixels."""
-    ap_medium: Score
-    """Of objects in between."""
-    ap_large: Score
-    """Of objects above 96 x 96 pixels."""
-    box_ap: Score
-    """The same of the boxes."""
-    box_ap50: Score
-    """The same of the boxes."""
-    box_ap75: Score
-    """The same of the boxes."""
-    box_ap_small: Score
-    """The same of the boxes."""
-    box_ap_medium: Score
-    """The same of the boxes."""
-    box_ap_large: Score
-    """The same of the boxes."""
-    f1: Score
-    """Of the surer objects, at an IoU of 0.5."""
-    f1_75: Score
-    """Of the surer objects, at an IoU of 0.75."""
-    precision: Score
-    """Of the surer objects, at an IoU of 0.5."""
-    recall: Score
-    """Of the surer objects, at an IoU of 0.5."""
-    count_error: Score
-    """Objects too many or too few in an image."""
-    count_bias: Score
-    """Above 0 where too many are found."""
-    f1_by_iou: list[MatchRow] = []
-    """The same at each IoU from 0.50 to 0.95."""
-    matched_iou: list[MatchedIoURow] = []
-    """Histogram of the IoU of the matched pairs."""
-    intervals: dict[str, IntervalRow] = {}
-    """Score name -> 95 % bootstrap interval; from 5 images on."""
-    per_image: dict[str, SpreadRow] = {}
-    """Score name -> its spread over the images, each scored alone."""
-    definitions: dict[str, str]
-    """Score name -> what it means, and when it misleads."""
-    skipped: list[SkippedRow] = []
-    """Images that could not be scored."""
+def complete(ends: Ends | None) -> tuple[float, float] | None:
+    """Return an interval of which both ends exist, or None."""
+    if ends is None or ends[0] is None or ends[1] is None:
+        return None
+    return ends[0], ends[1]
 
 
-class PanopticClassRow(Config):
-    """Panoptic segments: the scores of one class."""
+def class_rows(names: Sequence[str], columns: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Any]]:
+    """Return the rows of the classes.
 
-    name: str
-    """The class."""
-    is_thing: bool
-    """Countable objects, rather than stuff."""
-    pq: Score
-    """See `definitions`, as for each score here."""
-    sq: Score
-    """Segmentation quality."""
-    rq: Score
-    """Recognition quality."""
-    true_positives: int
-    """Matched segments."""
-    false_positives: int
-    """Predicted segments without a partner."""
-    false_negatives: int
-    """True segments without a partner."""
+    Args:
+        names: Of the classes.
+        columns: Name -> (K) scores or counts.
+    """
+    return [
+        {"name": name} | {column: np.asarray(values)[i].item() for column, values in columns.items()}
+        for i, name in enumerate(names)
+    ]
 
 
-class PanopticFile(SplitScores):
-    """scores.json of panoptic segments. Scores are from 0 to 1 but for counts, or null where not defined."""
-
-    task: Literal["panoptic"]
-    """What was predicted."""
-    classes: list[PanopticClassRow]
-    """In trained order."""
-    pq: Score
-    """Panoptic quality, over all classes."""
-    sq: Score
-    """Segmentation quality, over all classes."""
-    rq: Score
-    """Recognition quality, over all classes."""
-    pq_things: Score
-    """Panoptic quality, over the countable classes."""
-    sq_things: Score
-    """Segmentation quality, over the countable classes."""
-    rq_things: Score
-    """Recognition quality, over the countable classes."""
-    pq_stuff: Score
-    """Panoptic quality, over the classes of stuff."""
-    sq_stuff: Score
-    """Segmentation quality, over the classes of stuff."""
-    rq_stuff: Score
-    """Recognition quality, over the classes of stuff."""
-    f1_75: Score
-    """F1 of the segments at an IoU of 0.75."""
-    count_error: Score
-    """Objects too many or too few in an image; countable classes."""
-    count_bias: Score
-    """Above 0 where too many are found."""
-    f1_by_iou: list[MatchRow] = []
-    """The same at each IoU from 0.50 to 0.95."""
-    matched_iou: list[MatchedIoURow] = []
-    """Histogram of the IoU of the matched pairs."""
-    intervals: dict[str, IntervalRow] = {}
-    """Score name -> 95 % bootstrap interval; from 5 images on."""
-    per_image: dict[str, SpreadRow] = {}
-    """Score name -> its spread over the images, each scored alone."""
-    definitions: dict[str, str]
-    """Score name -> what it means, and when it misleads."""
-    skipped: list[SkippedRow] = []
-    """Images that could not be scored."""
+def by_class_name(names: Sequence[str], columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, float]:
+    """Return (K) scores as ``iou/CLASS`` -> value."""
+    return {
+        f"{column}/{name}": float(values[i])
+        for column, values in columns.items()
+        for i, name in enumerate(names)
+    }
 
 
-_ANY_TASK: TypeAdapter[SplitScores] = TypeAdapter(
-    Annotated[SemanticFile | InstanceFile | PanopticFile, Field(discriminator="task")]
-)
+def read_scores(path: Path) -> ScoresFile:
+    """Read scores.json, of today or of an earlier version.
 
-
-def scores_file(values: dict[str, Any]) -> SplitScores:
-    """Return scores.json as a model of its task, checked."""
-    return _ANY_TASK.validate_python(values)
+    Raises:
+        DataError: It does not have the shape of scores.json.
+    """
+    try:
+        return ScoresFile.model_validate({"split": path.parent.name} | json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        problems = error.errors(include_url=False) if isinstance(error, ValidationError) else []
+        found = "; ".join(problem(ScoresFile, detail) for detail in problems) or str(error)
+        raise DataError(describe("Not the scores of an evaluation", where=path.name, found=found)) from None
 
 
 def scores_schema() -> dict[str, Any]:
     """Return the JSON schema of scores.json, whatever its task."""
-    return _ANY_TASK.json_schema()
+    return ScoresFile.model_json_schema()

@@ -9,6 +9,7 @@ from limner.core.label_map import LabelArray, LabelMap
 from limner.core.labels import LabelTable
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample
+from limner.core.score_names import SCORES
 from limner.evaluation.semantic_scores import (
     SemanticImageScores,
     SemanticScores,
@@ -34,7 +35,7 @@ class SemanticScorer:
         ConfigError: Thresholds are asked of more than two classes.
     """
 
-    rank_title = "foreground Dice"
+    rank_title = SCORES["foreground_dice"].words
 
     def __init__(
         self,
@@ -128,4 +129,4 @@ class SemanticScorer:
         return scores_of_sums(*sums[:3]), boundary_scores(sums[3:]) if self._boundaries else None
 
     def _named(self, sums: Counts) -> dict[str, float]:
-        return dict(named_scores(self.labels, *self._scores(sums)))
+        return named_scores(self.labels, *self._scores(sums))

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
-from limner.metrics.boundary import BoundaryScores
+from limner.evaluation.scores_file import by_class_name, class_rows
+from limner.metrics.boundary import ROWS, BoundaryScores, boundary_scores
 from limner.metrics.confusion import Counts, PixelScores
 from limner.metrics.spread import Interval, Spread
 from limner.metrics.thresholds import ThresholdScores
@@ -74,22 +77,24 @@ class SemanticScores:
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
-        return named_scores(self.labels, self.pixel, self.boundary)
+        yield from named_scores(self.labels, self.pixel, self.boundary).items()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what scores.json holds beside the split."""
         pixel = self.pixel
+        outlines = self.boundary or boundary_scores(np.zeros((len(ROWS), self.labels.num_classes), np.int64))
+        counts = {
+            "pixels": pixel.pixels,
+            "predicted_pixels": pixel.predicted_pixels,
+            "false_positives": pixel.false_positives,
+            "false_negatives": pixel.false_negatives,
+        }
         return {
             "task": "semantic",
             "num_images": self.num_images,
-            "classes": [self._class_row(index) for index in range(self.labels.num_classes)],
-            "mean_iou": pixel.mean_iou,
-            "mean_dice": pixel.mean_dice,
-            "foreground_dice": self.foreground_dice,
-            "pixel_accuracy": pixel.pixel_accuracy,
-            "frequency_weighted_iou": pixel.frequency_weighted_iou,
-            "mean_boundary_iou": None if self.boundary is None else self.boundary.mean_iou,
-            "mean_boundary_f1": None if self.boundary is None else self.boundary.mean_f1,
+            "classes": class_rows(self.labels.names, pixel.by_class() | outlines.by_class() | counts),
+            **pixel.overall(self.labels.background_index),
+            **outlines.overall(),
             "num_absent_classes": pixel.num_absent,
             "intervals": self.intervals,
             "per_image": {name: asdict(spread) for name, spread in self.per_image.items()},
@@ -97,40 +102,16 @@ class SemanticScores:
             "confusion_matrix": self.confusion.tolist(),
         }
 
-    def _class_row(self, index: int) -> dict[str, Any]:
-        pixel, boundary = self.pixel, self.boundary
-        return {
-            "name": self.labels.names[index],
-            "iou": float(pixel.iou[index]),
-            "dice": float(pixel.dice[index]),
-            "precision": float(pixel.precision[index]),
-            "recall": float(pixel.recall[index]),
-            "boundary_iou": None if boundary is None else float(boundary.iou[index]),
-            "boundary_f1": None if boundary is None else float(boundary.f1[index]),
-            "pixels": int(pixel.pixels[index]),
-            "predicted_pixels": int(pixel.predicted_pixels[index]),
-            "false_positives": int(pixel.false_positives[index]),
-            "false_negatives": int(pixel.false_negatives[index]),
-        }
-
 
 def named_scores(
     labels: LabelTable, pixel: PixelScores, boundary: BoundaryScores | None = None
-) -> Iterator[tuple[str, float]]:
-    """Yield score name -> value: those of the whole, then ``iou/CLASS`` and the like."""
-    yield "mean_iou", pixel.mean_iou
-    yield "mean_dice", pixel.mean_dice
-    yield "foreground_dice", pixel.pooled_dice(labels.background_index)
-    yield "pixel_accuracy", pixel.pixel_accuracy
-    yield "frequency_weighted_iou", pixel.frequency_weighted_iou
-    by_class = {"iou": pixel.iou, "dice": pixel.dice, "precision": pixel.precision, "recall": pixel.recall}
+) -> dict[str, float]:
+    """Return score name -> value: those over all classes, then ``iou/CLASS`` and the like."""
+    overall, by_class = pixel.overall(labels.background_index), pixel.by_class()
     if boundary is not None:
-        yield "mean_boundary_iou", boundary.mean_iou
-        yield "mean_boundary_f1", boundary.mean_f1
-        by_class |= {"boundary_iou": boundary.iou, "boundary_f1": boundary.f1}
-    for score, values in by_class.items():
-        for index, name in enumerate(labels.names):
-            yield f"{score}/{name}", float(values[index])
+        overall |= boundary.overall()
+        by_class |= boundary.by_class()
+    return overall | by_class_name(labels.names, by_class)
 
 
 def foreground_index(labels: LabelTable) -> int:

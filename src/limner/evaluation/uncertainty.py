@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.score_names import SCORES
 from limner.metrics.bootstrap import REPLICATES, PoissonBootstrap
 from limner.metrics.spread import Interval, Spread, SpreadOfScores, interval
 
 FEWEST_IMAGES = 5
 """Drawing from fewer images than this again and again says nothing about other images."""
 
-NOT_SPREAD = ("precision/", "recall/", "count_")
-"""Scores of one class of one image that say little and would fill the file, and numbers above 1."""
+NOT_SPREAD = ("precision/", "recall/")
+"""Scores of one class of one image that say little and would fill the file."""
 
 
 class Uncertainty:
@@ -35,7 +36,7 @@ class Uncertainty:
         seed: int = 0,
     ) -> None:
         self._named = named
-        self._names = [n for n in named(np.zeros(shape, dtype)) if not n.startswith(NOT_SPREAD)]
+        self._names = [n for n in named(np.zeros(shape, dtype)) if _is_spread(n)]
         self._bootstrap = PoissonBootstrap(shape, dtype=dtype, seed=seed)
         self._spread = SpreadOfScores(len(self._names))
         self._seed = seed
@@ -66,7 +67,15 @@ class Uncertainty:
         enough = self._num_images >= FEWEST_IMAGES
         return {
             name: self._spread.compute(
-                number, replicates=REPLICATES if enough and "/" not in name else 0, seed=self._seed
+                number,
+                name=name,
+                replicates=REPLICATES if enough and "/" not in name else 0,
+                seed=self._seed,
             )
             for number, name in enumerate(self._names)
         }
+
+
+def _is_spread(name: str) -> bool:
+    """Return whether a histogram of a score from 0 to 1 is kept; counts are larger."""
+    return not name.startswith(NOT_SPREAD) and not SCORES[name.partition("/")[0]].unit

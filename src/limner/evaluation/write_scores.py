@@ -2,20 +2,20 @@
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from limner.evaluation.definitions import DEFINITIONS
+from limner.core.score_names import NOTES, SCORES, explained
 from limner.evaluation.scorer import ImageScores, Scores
-from limner.evaluation.scores_file import scores_file
+from limner.evaluation.scores_file import ScoresFile
 from limner.evaluation.semantic_scores import SemanticScores
 from limner.metrics.thresholds import ThresholdScores
 from limner.storage.whole_files import write_json
 
-SCORES, PER_IMAGE, PICTURES = "scores.json", "per_image.csv", "pictures"
+SCORES_FILE, PER_IMAGE, PICTURES = "scores.json", "per_image.csv", "pictures"
 THRESHOLDS, SPEED = "thresholds.csv", "speed.json"
 
 
@@ -29,13 +29,20 @@ class Skipped:
 
 def scores_dict(scores: Scores, *, split: str, skipped: Sequence[Skipped] = ()) -> dict[str, Any]:
     """Return scores as JSON-ready values; what does not exist is None, since JSON has no NaN."""
-    found = scores.to_dict()
-    found |= {
-        "split": split,
-        "definitions": DEFINITIONS[found["task"]],
-        "skipped": [asdict(image) for image in skipped],
-    }
-    return scores_file(found).model_dump(mode="json")
+    own = scores.to_dict()
+    values: dict[str, Any] = _without_nan({"version": 2, "task": own["task"], "split": split} | own)
+    named = ScoresFile.model_validate(values).names()
+    assert named <= SCORES.keys(), f"{named - SCORES.keys()} are not in core/score_names.py"
+    explain = {*named, *(NOTES.keys() & values.keys()), "absent"}
+    return values | {"definitions": explained(explain), "skipped": [asdict(image) for image in skipped]}
+
+
+def _without_nan(value: object) -> Any:  # noqa: ANN401 - as nested as what comes in
+    if isinstance(value, Mapping):
+        return {name: _without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def write_scores(folder: Path, scores: Scores, *, split: str, skipped: Sequence[Skipped] = ()) -> Path:
@@ -43,7 +50,7 @@ def write_scores(folder: Path, scores: Scores, *, split: str, skipped: Sequence[
 
     The curves of every threshold go to `thresholds.csv` beside it, where there are any.
     """
-    path = folder / SCORES
+    path = folder / SCORES_FILE
     (folder / THRESHOLDS).unlink(missing_ok=True)
     if isinstance(scores, SemanticScores) and scores.thresholds is not None:
         _write_thresholds(folder / THRESHOLDS, scores.thresholds)

@@ -51,6 +51,11 @@ class PrecisionScores:
     by_class: npt.NDArray[np.float64]
     by_class_50: npt.NDArray[np.float64]
 
+    def overall(self, prefix: str = "") -> dict[str, float]:
+        """Return the scores over all classes by name; `prefix` tells those of boxes from those of masks."""
+        names = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
+        return {f"{prefix}{name}": float(getattr(self, name)) for name in names}
+
 
 class AveragePrecision:
     """Accumulates detections and true objects over images.

@@ -70,15 +70,16 @@ class BoundaryScores:
     iou: PerClass
     f1: PerClass
 
-    @property
-    def mean_iou(self) -> float:
-        """Mean over the classes that have a boundary."""
-        return mean_of_present(self.iou)
+    def overall(self) -> dict[str, float]:
+        """Return the means over the classes that have a boundary or an outline, by name."""
+        return {
+            "mean_boundary_iou": mean_of_present(self.iou),
+            "mean_boundary_f1": mean_of_present(self.f1),
+        }
 
-    @property
-    def mean_f1(self) -> float:
-        """Mean over the classes that have a contour."""
-        return mean_of_present(self.f1)
+    def by_class(self) -> dict[str, PerClass]:
+        """Return the (K) scores of the classes by name."""
+        return {"boundary_iou": self.iou, "boundary_f1": self.f1}
 
 
 def boundary_scores(counts: Counts) -> BoundaryScores:

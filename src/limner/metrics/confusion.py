@@ -96,6 +96,25 @@ class PixelScores:
         """Mean Dice of the classes that are in the truth or the prediction; NaN if there are none."""
         return mean_of_present(self.dice)
 
+    def overall(self, background: int | None) -> dict[str, float]:
+        """Return the scores over all classes by name.
+
+        Args:
+            background: The class that the foreground Dice leaves out.
+        """
+        return {
+            "mean_iou": self.mean_iou,
+            "mean_dice": self.mean_dice,
+            "mean_recall": mean_of_present(self.recall),
+            "foreground_dice": self.pooled_dice(background),
+            "pixel_accuracy": self.pixel_accuracy,
+            "frequency_weighted_iou": self.frequency_weighted_iou,
+        }
+
+    def by_class(self) -> dict[str, PerClass]:
+        """Return the (K) scores of the classes by name."""
+        return {"iou": self.iou, "dice": self.dice, "precision": self.precision, "recall": self.recall}
+
     def pooled_dice(self, without: int | None = None) -> float:
         """Return the pooled Dice of all classes: TP, FP and FN are summed before the division.
 

@@ -50,6 +50,15 @@ class QualityScores:
             chosen &= self.is_thing == things
         return float(values[chosen].mean()) if chosen.any() else float("nan")
 
+    def overall(self) -> dict[str, float]:
+        """Return the means over all classes, over the things and over the stuff, by name."""
+        groups: dict[str, bool | None] = {"": None, "_things": True, "_stuff": False}
+        return {
+            f"{name}{suffix}": self.mean(name, things=things)
+            for suffix, things in groups.items()
+            for name in ("pq", "sq", "rq")
+        }
+
 
 class PanopticQuality:
     """Accumulates matches of predicted and true segments; its size depends only on K.

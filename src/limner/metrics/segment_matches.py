@@ -51,6 +51,29 @@ class MatchScores:
     count_error: float
     count_bias: float
 
+    def overall(self) -> dict[str, float]:
+        """Return the scores over all classes by name."""
+        return {
+            "f1": float(self.f1[0]),
+            "f1_75": float(self.f1[IOUS.index(0.75)]),
+            "precision": float(self.precision[0]),
+            "recall": float(self.recall[0]),
+            "count_error": self.count_error,
+            "count_bias": self.count_bias,
+        }
+
+    def rows(self) -> dict[str, list[dict[str, float]]]:
+        """Return F1, precision and recall at each IoU, and the histogram of the matched IoUs, as rows."""
+        by_iou = zip(IOUS, self.f1.tolist(), self.precision.tolist(), self.recall.tolist(), strict=True)
+        bars = zip(IOUS, (*IOUS[1:], 1.0), self.pairs.tolist(), strict=True)
+        return {
+            "f1_by_iou": [
+                {"iou": iou, "f1": f1, "precision": precision, "recall": recall}
+                for iou, f1, precision, recall in by_iou
+            ],
+            "matched_iou": [{"low": low, "high": high, "pairs": pairs} for low, high, pairs in bars],
+        }
+
 
 def match_scores(counts: Counts, counted: npt.NDArray[np.bool_] | None = None) -> MatchScores:
     """Compute the scores of counts.

@@ -62,11 +62,12 @@ class SpreadOfScores:
         self._tallies += other._tallies
         self._sums += other._sums
 
-    def compute(self, score: int, *, replicates: int = 0, seed: int = 0) -> Spread:
+    def compute(self, score: int, *, name: str = "", replicates: int = 0, seed: int = 0) -> Spread:
         """Return the distribution of one score.
 
         Args:
             score: Index of the score.
+            name: Name of the score; its draws depend on it, so that other scores cannot change them.
             replicates: Number of bootstrap replicates for the intervals.
             seed: Random seed of the bootstrap.
         """
@@ -75,7 +76,7 @@ class SpreadOfScores:
         total = int(tallies.sum())
         if not total:
             return Spread(0, np.nan, np.nan, np.nan, {})
-        draw = generator(seed, "spread", score)
+        draw = generator(seed, f"spread/{name}")
         drawn = [draw.multinomial(total, tallies / total) for _ in range(replicates)]
         values = np.array([_statistics(bins, again) for again in drawn])
         _, median, low_end = _statistics(bins, tallies)

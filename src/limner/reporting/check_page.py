@@ -15,7 +15,7 @@ from limner.reporting.document import Part, render_document
 from limner.reporting.embedded_pictures import BUDGET_BYTES, Embedded, embed_pictures
 from limner.reporting.histogram import histogram
 from limner.reporting.markup import Child, Html, tag
-from limner.reporting.numbers import compact, count, percent, plural
+from limner.reporting.numbers import compact, count, in_percent, percent, plural
 from limner.reporting.sections.audit import finding_list
 
 Picture = tuple[str, RGBImage]
@@ -253,7 +253,7 @@ def _class_histogram(data: CheckedData) -> Html | None:
         tag(
             "span",
             style=f"--part:{(log2(row.pixels) - smallest) / span:.3f}",
-            data_tally=percent(row.pixels / total).replace("\u00a0%", ""),
+            data_tally=in_percent(row.pixels / total),
             title=f"{row.name}: {percent(row.pixels / total)}",
         )
         for row in rows

@@ -13,17 +13,9 @@ from limner.core.finding import Finding, Severity
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml
 from limner.core.run_folder import RunFolder
-from limner.reporting.run_facts import (
-    OVERALL_NAMES,
-    ClassScores,
-    Evaluation,
-    ImageScores,
-    Matches,
-    RunFacts,
-    Series,
-    Spread,
-    Thresholds,
-)
+from limner.core.score_names import SCORES
+from limner.evaluation.scores_file import read_scores
+from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage, Series
 
 T = TypeVar("T")
 
@@ -137,89 +129,18 @@ def _read_series(path: Path) -> dict[str, Series]:
 
 
 def _read_evaluation(path: Path) -> Evaluation:
-    scores = json.loads(path.read_text("utf-8"))
-    confusion = scores.get("confusion_matrix")
-    num_classes = len(scores["classes"])
-    if confusion is not None and [len(row) for row in confusion] != [num_classes] * num_classes:
-        raise ValueError(f"confusion_matrix is not {num_classes} by {num_classes}, one row a class")
-    return Evaluation(
-        split=path.parent.name,
-        num_images=int(scores["num_images"]),
-        classes=tuple(_class_scores(row) for row in scores["classes"]),
-        overall={name: _number(scores.get(name)) for name in OVERALL_NAMES},
-        confusion=None if confusion is None else tuple(tuple(int(n) for n in row) for row in confusion),
-        definitions={str(k): str(v) for k, v in scores.get("definitions", {}).items()},
-        intervals=_intervals(scores.get("intervals", {})),
-        spreads={name: _spread(row) for name, row in scores.get("per_image", {}).items()},
-        thresholds=_thresholds(scores.get("thresholds")),
-        matches=_matches(scores),
-    )
-
-
-def _intervals(rows: dict[str, list[object]]) -> dict[str, tuple[float, float]]:
-    """Return the intervals of which both ends are numbers."""
-    ends = {name: (_number(low), _number(high)) for name, (low, high) in rows.items()}
-    return {n: (low, high) for n, (low, high) in ends.items() if low is not None and high is not None}
-
-
-def _spread(row: dict[str, Any]) -> Spread:
-    mean, median, low_end = (_number(row.get(name)) for name in ("mean", "median", "percentile_5"))
-    interval = _intervals(row.get("intervals", {})).get("mean")
-    return Spread(int(row["num_images"]), mean, median, low_end, interval)
-
-
-def _thresholds(row: dict[str, Any] | None) -> Thresholds | None:
-    if row is None:
-        return None
-    numbers = {name: _number(row[name]) for name in row if name not in ("class_name", "reliability")}
-    points = tuple((float(r["probability"]), float(r["fraction"])) for r in row["reliability"])
-    return Thresholds(str(row["class_name"]), numbers, points, {})
-
-
-def _matches(scores: dict[str, Any]) -> Matches | None:
-    rows, bars = scores.get("f1_by_iou"), scores.get("matched_iou", ())
-    if not rows:
-        return None
-    f1, precision, recall = (
-        tuple(math.nan if (value := _number(row[name])) is None else value for row in rows)
-        for name in ("f1", "precision", "recall")
-    )
-    return Matches(
-        ious=tuple(float(row["iou"]) for row in rows),
-        f1=f1,
-        precision=precision,
-        recall=recall,
-        pairs=tuple((float(bar["low"]), float(bar["high"]), int(bar["pairs"])) for bar in bars),
-        count_error=_number(scores.get("count_error")),
-        count_bias=_number(scores.get("count_bias")),
-    )
-
-
-def _class_scores(row: dict[str, Any]) -> ClassScores:
-    return ClassScores(
-        name=str(row["name"]),
-        iou=_number(row.get("iou")),
-        dice=_number(row.get("dice")),
-        precision=_number(row.get("precision")),
-        recall=_number(row.get("recall")),
-        pixels=int(row.get("pixels") or 0),
-        predicted_pixels=int(row.get("predicted_pixels") or 0),
-        boundary_iou=_number(row.get("boundary_iou")),
-        boundary_f1=_number(row.get("boundary_f1")),
-        own={} if "iou" in row else {k: _number(row[k]) for k in row if k not in ("name", "is_thing")},
-    )
+    return Evaluation(path.parent.name, read_scores(path))
 
 
 def _with_images(evaluation: Evaluation, folder: Path, attempt: Callable[..., Any]) -> Evaluation:
-    """Add what stands in the other files of the split."""
-    images = attempt(folder / "per_image.csv", _read_images, ())
-    pictures = tuple(sorted((folder / "pictures").glob("*.png")))
-    speed = attempt(folder / "speed.json", _read_mapping, {})
-    thresholds = evaluation.thresholds
-    if thresholds is not None:
-        curves = attempt(folder / "thresholds.csv", _read_columns, {})
-        thresholds = replace(thresholds, curves=curves)
-    return replace(evaluation, images=images, pictures=pictures, speed=speed, thresholds=thresholds)
+    """Add what the other files of the split say."""
+    return replace(
+        evaluation,
+        images=attempt(folder / "per_image.csv", _read_images, ()),
+        pictures=tuple(sorted((folder / "pictures").glob("*.png"))),
+        curves=attempt(folder / "thresholds.csv", _read_columns, {}),
+        speed=attempt(folder / "speed.json", _read_mapping, {}),
+    )
 
 
 def _read_columns(path: Path) -> dict[str, tuple[float, ...]]:
@@ -230,24 +151,17 @@ def _read_columns(path: Path) -> dict[str, tuple[float, ...]]:
     return dict(zip(heads, columns, strict=True))
 
 
-def _read_images(path: Path) -> tuple[ImageScores, ...]:
+def _read_images(path: Path) -> tuple[ScoredImage, ...]:
+    """Return the images with their scores over all classes; counts and columns of classes are passed over."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [
-            ImageScores(
+            ScoredImage(
                 row["name"],
-                _number(row.get("foreground_dice")),
-                _number(row.get("mean_iou")),
-                None if "mean_iou" in row else _first_score(row),
+                {name: _number(row[name]) for name in row if name in SCORES and not SCORES[name].unit},
             )
             for row in csv.DictReader(file)
         ]
     return tuple(sorted(rows, key=lambda r: (r.rank is None, r.rank or 0.0, r.name)))
-
-
-def _first_score(row: dict[str, str]) -> tuple[str, float | None]:
-    """Return the score that ranks an image of another task: the first column after the name."""
-    name = next(column for column in row if column != "name")
-    return name, _number(row[name])
 
 
 def _number(value: object) -> float | None:

@@ -5,15 +5,12 @@ from collections.abc import Iterator
 from html import escape
 
 from limner.core.network_comparison import ComparedNetwork, Comparison
+from limner.core.score_names import SCORES
 from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import MISSING, compact, duration, plural, score, time_span
-from limner.reporting.run_facts import OVERALL_NAMES, in_sentence
 from limner.storage.whole_files import write_whole
-
-SCORES = ("foreground_dice", "mean_iou", "mean_dice", "pixel_accuracy")
-"""The scores of the table."""
 
 NUM_COLORS = 8
 
@@ -57,7 +54,7 @@ def render_plot(comparison: Comparison) -> str:
     networks = comparison.best_first
     height = ROW * len(networks) + 62
     rows = "".join(_bar(comparison, network, 44 + ROW * i) for i, network in enumerate(networks))
-    heading = f"{OVERALL_NAMES[comparison.main_score]} on {comparison.num_images} {comparison.split} images"
+    heading = f"{SCORES[comparison.main_score].title} on {comparison.num_images} {comparison.split} images"
     size = " × ".join(map(str, comparison.size))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}" '
@@ -92,7 +89,7 @@ def _summary(comparison: Comparison) -> Html:
     if value is None:
         verdict = "None of the networks could be scored."
     else:
-        what = in_sentence(comparison.main_score)
+        what = SCORES[comparison.main_score].words
         verdict = f"On {images}, {best.name} reaches the highest {what}: {score(value)}."
     failed = [network for network in comparison.networks if network.problem]
     problems = [
@@ -108,10 +105,10 @@ def _summary(comparison: Comparison) -> Html:
 
 
 def _table(comparison: Comparison) -> Html:
-    shown = [name for name in SCORES if any(n.scores.get(name) is not None for n in comparison.networks)]
+    shown = comparison.shown_scores
     size = " × ".join(map(str, comparison.size))
     costs = ("Parameters", "Multiply-adds", "Prediction", "Training memory", "Steps", "Training")
-    head = [tag("th", OVERALL_NAMES[name], scope="col", class_="num") for name in shown]
+    head = [tag("th", SCORES[name].title, scope="col", class_="num") for name in shown]
     head += [tag("th", words, scope="col", class_="num") for words in costs]
     return tag(
         "div",
@@ -159,7 +156,7 @@ def _chart(comparison: Comparison) -> Chart:
         for i, network in enumerate(comparison.networks)
         if (value := _main(comparison, network)) is not None and network.predict_seconds is not None
     )
-    what = OVERALL_NAMES[comparison.main_score]
+    what = SCORES[comparison.main_score].title
     return Chart(f"{what} by time of prediction", lines, x_label="seconds an image", show=score, at_most=1.0)
 
 
@@ -182,7 +179,7 @@ def _lines(comparison: Comparison) -> Iterator[dict[str, object]]:
     for network in comparison.networks:
         yield {
             "network": network.name,
-            **{name: network.scores.get(name) for name in SCORES},
+            **{name: network.scores.get(name) for name in comparison.shown_scores},
             "parameters": network.parameters,
             "multiply_adds": network.multiply_adds,
             "predict_seconds": network.predict_seconds,

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from limner.core.finding import Severity
+from limner.core.score_names import SCORES
 from limner.reporting.numbers import percent, plural, score
-from limner.reporting.run_facts import Evaluation, RunFacts, in_sentence
+from limner.reporting.run_facts import Evaluation, RunFacts
 
 FEW_IMAGES = 10
 """Fewer evaluated images than this make a score an anecdote."""
@@ -52,13 +53,12 @@ def baseline(evaluation: Evaluation) -> tuple[str, float, float] | None:
         The class, its pixel accuracy and its mean IoU over the classes that have pixels; None where
         pixels are not known. With n of N pixels in the class, its IoU is n / N and every other IoU is 0.
     """
-    present = [c for c in evaluation.classes if c.pixels]
-    total = sum(c.pixels for c in present)
+    present = {c.name: c.scores["pixels"] or 0 for c in evaluation.file.classes if c.scores.get("pixels")}
     if len(present) < 2:
         return None
-    largest = max(present, key=lambda c: c.pixels)
-    part = largest.pixels / total
-    return largest.name, part, part / len(present)
+    largest = max(present, key=lambda name: present[name])
+    part = present[largest] / sum(present.values())
+    return largest, part, part / len(present)
 
 
 def _unreadable(facts: RunFacts) -> Iterator[Observation]:
@@ -94,23 +94,25 @@ def _short_training(facts: RunFacts) -> Iterator[Observation]:
 
 def _few_images(facts: RunFacts) -> Iterator[Observation]:
     evaluation = facts.evaluation
-    if evaluation is not None and evaluation.num_images < FEW_IMAGES:
-        images = plural(evaluation.num_images, "image")
+    if evaluation is not None and evaluation.file.num_images < FEW_IMAGES:
+        images = plural(evaluation.file.num_images, "image")
         text = f"The scores come from {images} only; on other images they may be quite different."
         yield Observation(text, "warning", "examples")
 
 
 def _weak_classes(facts: RunFacts) -> Iterator[Observation]:
     evaluation = facts.evaluation
-    weak = [c for c in evaluation.classes if c.iou is not None and c.iou < WEAK_IOU] if evaluation else []
-    if evaluation is None or not weak:
+    classes = evaluation.file.classes if evaluation else []
+    ious = {c.name: iou for c in classes if (iou := c.scores.get("iou")) is not None}
+    weak = [name for name, iou in ious.items() if iou < WEAK_IOU]
+    if not weak:
         return
-    total = sum(c.pixels for c in evaluation.classes) or 1
-    weakest = min(weak, key=lambda c: c.iou or 0.0)
+    pixels = {c.name: c.scores.get("pixels") or 0 for c in classes}
+    weakest = min(weak, key=lambda name: ious[name])
     others = f"; {plural(len(weak), 'class', 'classes')} lie below {WEAK_IOU:g}" if len(weak) > 1 else ""
     text = (
-        f"The weakest class is “{weakest.name}” with an IoU of {score(weakest.iou)} "
-        f"({percent(weakest.pixels / total)} of the pixels){others}."
+        f"The weakest class is “{weakest}” with an IoU of {score(ious[weakest])} "
+        f"({percent(pixels[weakest] / (sum(pixels.values()) or 1))} of the pixels){others}."
     )
     yield Observation(text, "warning", "classes")
 
@@ -136,7 +138,7 @@ def _course(facts: RunFacts) -> Iterator[Observation]:
         return
     best = max(range(len(values)), key=values.__getitem__)
     before = max(values[: -(len(values) // 4)])
-    what = f"Validation {in_sentence(name)}"
+    what = f"Validation {SCORES[name].words}"
     if values[best] - values[-1] > NOTABLE_CHANGE:
         text = (
             f"{what} was highest at step {steps[best]:,.0f} ({score(values[best])}) and "

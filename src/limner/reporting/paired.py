@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.randomness import generator
+from limner.core.score_names import SCORES, Shown
 from limner.metrics.bootstrap import REPLICATES
 from limner.metrics.confusion import scores_of_sums
 from limner.metrics.spread import interval
@@ -104,11 +105,8 @@ def _column(path: Path, column: str) -> dict[str, float]:
 def _gain(sums: npt.NDArray[np.int64], background: int | None) -> dict[str, float]:
     """Return the second's scores less the first's, of counts (2, 3, K)."""
     one, other = (scores_of_sums(r, r + missed, r + false) for r, false, missed in sums)
-    return {
-        "foreground_dice": other.pooled_dice(background) - one.pooled_dice(background),
-        "mean_iou": other.mean_iou - one.mean_iou,
-        "pixel_accuracy": other.pixel_accuracy - one.pixel_accuracy,
-    }
+    before, after = one.overall(background), other.overall(background)
+    return {name: after[name] - before[name] for name in before if SCORES[name].shown == Shown.HEADLINE}
 
 
 def _read(path: Path) -> dict[str, npt.NDArray[np.int64]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from limner.core.score_names import SCORES, Shown, shown
 from limner.drawing.curves import Curve, CurvePanel, draw_curves
 from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
@@ -12,8 +13,8 @@ from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import MISSING, duration, percent, score, significant, time_span
-from limner.reporting.paired import Difference
-from limner.reporting.run_facts import OVERALL_NAMES, RunFacts, Series
+from limner.reporting.paired import SEGMENT_SCORES, Difference
+from limner.reporting.run_facts import RunFacts, Series
 from limner.reporting.sections.plan_settings import flat_settings
 from limner.storage.whole_files import write_whole
 
@@ -49,7 +50,14 @@ class ComparedRuns:
 
     def scores(self, run: RunFacts) -> dict[str, float | None]:
         """Return the scores of a run on the split; empty where it was not scored."""
-        return next((e.overall for e in run.evaluations if e.split == self.split), {})
+        return next((e.file.scores for e in run.evaluations if e.split == self.split), {})
+
+    @property
+    def shown(self) -> dict[str, list[str]]:
+        """The scores that at least one run has, by title, with the numbers of all runs as text."""
+        by_run = [self.scores(run) for run in self.runs]
+        names = dict.fromkeys(n for scores in by_run for n in shown(scores, least=Shown.COMPARED))
+        return {SCORES[n].title: [score(scores.get(n)) for scores in by_run] for n in SCORES if n in names}
 
 
 def write_run_comparison(compared: ComparedRuns, folder: Path) -> tuple[Path, ...]:
@@ -89,21 +97,14 @@ def render_run_comparison(compared: ComparedRuns) -> str:
 def _scores(compared: ComparedRuns) -> Html:
     if not compared.split:
         return tag("p", "None of these runs was evaluated by limner; see the curves.", class_="empty")
-    by_run = [compared.scores(run) for run in compared.runs]
-    shown = [n for n in OVERALL_NAMES if any(scores.get(n) is not None for scores in by_run)]
-    rows = [(OVERALL_NAMES[n], [score(scores.get(n)) for scores in by_run]) for n in shown]
     return tag(
         "div",
         tag("p", f"On the images of “{compared.split}”.", class_="muted"),
-        _table("Score", compared.names, rows),
+        _table("Score", compared.names, list(compared.shown.items())),
         tag(
             "ul", [tag("li", tag("span", text)) for text in differences_in_words(compared)], class_="remarks"
         ),
     )
-
-
-DIFFERENCES = OVERALL_NAMES | {"mean_f1": "Mean F1 of the images", "mean_pq": "Mean PQ of the images"}
-"""What is called what in a sentence about two runs."""
 
 
 def differences_in_words(compared: ComparedRuns) -> Iterator[str]:
@@ -113,9 +114,11 @@ def differences_in_words(compared: ComparedRuns) -> Iterator[str]:
             pair = f"{name} and {compared.names[0]}"
             yield f"{pair} share no images that were scored alike, so no interval is known."
         for key, d in found.items():
+            own = SEGMENT_SCORES.get(key)
+            what = SCORES[key].title if own is None else f"Mean {SCORES[own].column} of the images"
             verdict = "more than the choice of images explains" if d.is_clear else "which may be luck"
             yield (
-                f"{DIFFERENCES[key]} of {name} less that of {compared.names[0]}: {d.value:+.3f}, 95 % "
+                f"{what} of {name} less that of {compared.names[0]}: {d.value:+.3f}, 95 % "
                 f"interval {d.low:+.3f} to {d.high:+.3f} over {d.num_images} images; {verdict}."
             )
 

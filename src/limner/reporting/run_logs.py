@@ -29,6 +29,7 @@ OUR_NAMES = {
     "val_loss": "val/loss",
     "mIoU": "val/mean_iou",
     "mDice": "val/mean_dice",
+    "mAcc": "val/mean_recall",
     "aAcc": "val/pixel_accuracy",
     "train_loss_step": "train/loss",
     "coco/segm_mAP": "val/ap",
@@ -39,7 +40,7 @@ OUR_NAMES = {
 }
 """What others call what we log too; other names are kept."""
 
-PERCENT = ("mIoU", "mDice", "aAcc", "coco_panoptic/PQ")
+PERCENT = ("mIoU", "mDice", "mAcc", "aAcc", "coco_panoptic/PQ")
 """Scores that mmengine's projects write from 0 to 100; under mmcv they were parts of one."""
 
 LIGHTNING_RATE = "lr-"

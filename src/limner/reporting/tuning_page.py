@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from limner.core.score_names import SCORES
 from limner.core.tuning import BELOW_LOWEST, RateTest, Trial, Tuning
 from limner.drawing.curves import Curve, CurvePanel, draw_curves
 from limner.drawing.png import encode_png
@@ -15,7 +16,6 @@ from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
 from limner.reporting.markup import Html, prose, tag
 from limner.reporting.numbers import MISSING, duration, plural, score, significant
-from limner.reporting.run_facts import OVERALL_NAMES, in_sentence
 from limner.storage.whole_files import write_whole
 
 
@@ -74,7 +74,7 @@ def render_recipe(tuning: Tuning, settings: dict[str, Any]) -> str:
     best = tuning.best
     assert best is not None
     said = (
-        f"# Found by limner tune: {in_sentence(tuning.score_name)} {score(best.score)} on "
+        f"# Found by limner tune: {SCORES[tuning.score_name].words} {score(best.score)} on "
         f"{plural(tuning.num_images, 'validation image')}\n"
         f"# after {duration(60 * best.minutes)} of training; those images chose it, so it flatters.\n"
     )
@@ -138,7 +138,7 @@ def _top(test: RateTest) -> float:
 
 def _summary(tuning: Tuning, method: str) -> Html:
     best, own = tuning.best, _plans_own(tuning)
-    what = in_sentence(tuning.score_name)
+    what = SCORES[tuning.score_name].words
     if best is None:
         return tag("p", "No trial has a score yet.", class_="verdict")
     if best.candidate == 1:
@@ -177,7 +177,7 @@ def _trials(tuning: Tuning) -> Html:
         tag("th", "Round", scope="col", class_="num"),
         tag("th", "Candidate", scope="col", class_="num"),
         [tag("th", key, scope="col", class_="num") for key in keys],
-        tag("th", OVERALL_NAMES[tuning.score_name], scope="col", class_="num"),
+        tag("th", SCORES[tuning.score_name].title, scope="col", class_="num"),
         tag("th", "Steps", scope="col", class_="num"),
         tag("th", "Time", scope="col", class_="num"),
     ]
@@ -220,7 +220,7 @@ def _by_setting(tuning: Tuning, key: str) -> Chart | None:
         xs, ys = [x for x, _ in points], [y for _, y in points]
         lines.append(Line(label, xs, ys, number, has_marks=True, is_joined=False))
     return Chart(
-        f"{OVERALL_NAMES[tuning.score_name]} by {key}",
+        f"{SCORES[tuning.score_name].title} by {key}",
         tuple(lines),
         x_label=key,
         show=score,

@@ -24,3 +24,8 @@ def known_losses() -> frozenset[str]:
     """Return the names of all losses that any task is trained with."""
     objectives = [objective for task in TASKS.values() for objective in task.objectives.values()]
     return frozenset(name for objective in objectives for name in objective.losses)
+
+
+def first_shown(task: str, num_classes: int) -> tuple[str, ...]:
+    """Return the scores to show first of what scores.json says was predicted; none of an unknown task."""
+    return TASKS[task].shown_first(num_classes) if task in TASKS else ()

@@ -69,6 +69,10 @@ class SemanticTask(Task):
         one_against_background = labels.num_classes == 2 and labels.background_index is not None
         return "foreground_dice" if one_against_background else "mean_iou"
 
+    def shown_first(self, num_classes: int) -> tuple[str, ...]:
+        """Lead with the Dice of the foreground for two classes, as in medicine, else with the mean IoU."""
+        return ("mean_iou" if num_classes > 2 else "foreground_dice", *self.shown_scores)
+
     def scorer(self, labels: LabelTable, extent: Extent = USUAL) -> SemanticScorer:
         """Return a scorer of label maps.
 

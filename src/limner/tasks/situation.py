@@ -1,9 +1,11 @@
 """What a task may ask of data and machine when it proposes defaults."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from limner.core.labels import LabelTable
-from limner.devices.machine import Machine
+
+if TYPE_CHECKING:
+    from limner.devices.machine import Machine
 
 
 class Situation(Protocol):
@@ -15,7 +17,7 @@ class Situation(Protocol):
         ...
 
     @property
-    def machine(self) -> Machine:
+    def machine(self) -> "Machine":
         """What the device offers."""
         ...
 

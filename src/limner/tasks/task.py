@@ -72,7 +72,7 @@ class Task(ABC):
     large_scale_jitter: ClassVar[bool] = False
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as objects are."""
     shown_scores: ClassVar[tuple[str, ...]]
-    """The scores that the terminal shows, the most telling first."""
+    """Scores to show first, names of `SCORES`."""
 
     @property
     @abstractmethod
@@ -94,6 +94,10 @@ class Task(ABC):
     @abstractmethod
     def main_score(self, labels: LabelTable) -> str:
         """Return the score that decides which weights are best; higher is better."""
+
+    def shown_first(self, num_classes: int) -> tuple[str, ...]:
+        """Return the scores that terminal and report show first; the most telling one leads."""
+        return self.shown_scores
 
     @abstractmethod
     def scorer(self, labels: LabelTable, extent: Extent = USUAL) -> Scorer:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
+from limner.core.score_names import SCORES, shown
 from limner.tracking.watchers import Moment, Watcher
 
 if TYPE_CHECKING:
@@ -130,20 +131,8 @@ def describe_moment(moment: Moment, values: Mapping[str, float]) -> str:
 
 
 def _scores(values: Mapping[str, float]) -> str:
-    names = {
-        "val/mean_iou": "mean IoU",
-        "val/mean_dice": "mean Dice",
-        "val/foreground_dice": "foreground Dice",
-        "val/ap": "mask AP",
-        "val/ap50": "mask AP50",
-        "val/box_ap": "box AP",
-        "val/pq": "PQ",
-        "val/sq": "SQ",
-        "val/rq": "RQ",
-    }
-    if values.get("val/foreground_dice", 1.0) == values.get("val/pixel_accuracy") != 1.0:
-        del names["val/foreground_dice"]  # without a background class it says nothing about a foreground
-    return "  ".join(f"{shown} {values[name]:.4f}" for name, shown in names.items() if name in values)
+    scores = {name.removeprefix("val/"): value for name, value in values.items()}
+    return "  ".join(f"{SCORES[name].label} {scores[name]:.4f}" for name in shown(scores))
 
 
 def _time(seconds: float) -> str:

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from limner.core.tuning import Trial
-from limner.planning.search.proposals import Advised, Spread, radical_inverse
+from limner.planning.search.proposals import Advised, SpreadEvenly, radical_inverse
 from limner.planning.search.space import Choice, Range
 
 SPACE = {"optimizer.learning_rate": Range(1e-5, 1e-1), "schedule.name": Choice(("poly", "cosine"))}
@@ -16,11 +16,11 @@ def test_the_radical_inverse_mirrors_the_digits():
 
 
 def test_candidates_are_spread_over_the_whole_range():
-    rates = [Spread().propose(SPACE, n, [])["optimizer.learning_rate"] for n in range(1, 9)]
+    rates = [SpreadEvenly().propose(SPACE, n, [])["optimizer.learning_rate"] for n in range(1, 9)]
     # In base 2 the first eight are 1/2, 1/4, 3/4, 1/8, 5/8, 3/8, 7/8, 1/16: two in each quarter.
     decades = [math.floor(math.log10(rate) + 1e-9) for rate in rates]
     assert [decades.count(decade) for decade in (-5, -4, -3, -2)] == [2, 2, 2, 2]
-    words = [Spread().propose(SPACE, n, [])["schedule.name"] for n in range(1, 9)]
+    words = [SpreadEvenly().propose(SPACE, n, [])["schedule.name"] for n in range(1, 9)]
     assert 3 <= words.count("poly") <= 5
 
 

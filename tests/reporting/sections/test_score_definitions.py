@@ -1,18 +1,16 @@
-from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from limner.reporting.run_facts import ClassScores, Evaluation, RunFacts, Thresholds
+from limner.evaluation.scores_file import ScoresFile
+from limner.reporting.run_facts import Evaluation, RunFacts
 from limner.reporting.sections.score_definitions import definitions
 
 WRITTEN = {"mean_iou": "One.", "boundary_f1": "Two.", "mean_boundary_f1": "Three.", "best_dice": "Four."}
+ROW = {"name": "cell", "iou": 0.5, "pixels": 10, "boundary_f1": None}
 
 
-@pytest.fixture
-def evaluation():
-    row = ClassScores("cell", 0.5, 0.6, 0.7, 0.8, 10, 10)
-    return Evaluation("val", 3, (row,), {"mean_iou": 0.5}, None, WRITTEN)
+def evaluated(row, **scores):
+    values = {"task": "semantic", "split": "val", "num_images": 3, "classes": [row], "mean_iou": 0.5}
+    return Evaluation("val", ScoresFile.model_validate(values | {"definitions": WRITTEN} | scores))
 
 
 def shown(evaluation):
@@ -20,16 +18,25 @@ def shown(evaluation):
     return [word for word in ("One.", "Two.", "Three.", "Four.") if word in text]
 
 
-def test_what_nobody_measured_is_not_explained(evaluation):
-    assert shown(evaluation) == ["One."]
-    outlined = replace(evaluation.classes[0], boundary_iou=0.5, boundary_f1=0.5)
-    assert shown(replace(evaluation, classes=(outlined,))) == ["One.", "Two.", "Three."]
-    curves = Thresholds("cell", {}, (), {})
-    assert shown(replace(evaluation, thresholds=curves)) == ["One.", "Four."]
+def test_what_nobody_measured_is_not_explained():
+    assert shown(evaluated(ROW, mean_boundary_f1=None)) == ["One."]
+    outlined = ROW | {"boundary_f1": 0.5}
+    assert shown(evaluated(outlined, mean_boundary_f1=0.5)) == ["One.", "Two.", "Three."]
+    curves = {"class_name": "cell", "best_dice": 0.5, "reliability": []}
+    assert shown(evaluated(ROW, thresholds=curves)) == ["One.", "Four."]
 
 
-def test_label_maps_have_definitions_of_their_own_where_none_were_written(evaluation):
+def test_label_maps_have_definitions_of_their_own_where_none_were_written():
     assert "Intersection over union" in definitions(RunFacts(Path("run")))
-    of_objects = replace(evaluation.classes[0], own={"ap": 0.5})
-    text = definitions(RunFacts(Path("run"), evaluations=(replace(evaluation, classes=(of_objects,)),)))
+    assert "Intersection over union" in definitions(
+        RunFacts(Path("run"), evaluations=(evaluated(ROW, definitions={}),))
+    )
+    of_objects = {"name": "cell", "ap": 0.5, "boundary_f1": 0.5}
+    text = definitions(RunFacts(Path("run"), evaluations=(evaluated(of_objects, task="instance"),)))
     assert "Intersection over union" not in text and "Two." in text
+
+
+def test_errors_are_told_from_scores():
+    text = definitions(RunFacts(Path("run"), evaluations=(evaluated(ROW, count_error=1.5),)))
+    assert "a right count may hold wrong objects. 0 is best." in text
+    assert text.count("0 is best.") == 1

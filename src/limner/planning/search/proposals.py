@@ -32,7 +32,7 @@ class Proposer(Protocol):
         ...
 
 
-class Spread:
+class SpreadEvenly:
     """Spreads candidates evenly over the space (Halton, 1960): no two are close, few are many enough."""
 
     name = "spread evenly"
@@ -75,7 +75,7 @@ class Advised:
 
 def best_proposer(seed: int = 0) -> Proposer:
     """Return Optuna where it is installed."""
-    return Spread() if find_spec("optuna") is None else Advised(seed)
+    return SpreadEvenly() if find_spec("optuna") is None else Advised(seed)
 
 
 def radical_inverse(number: int, base: int) -> float:

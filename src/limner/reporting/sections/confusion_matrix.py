@@ -19,16 +19,16 @@ READING = (
 
 def confusion(facts: RunFacts) -> Html | None:
     """Return matrix and mistakes of each split; None where there are no label maps."""
-    if facts.evaluation is not None and facts.evaluation.is_of_segments:
+    if facts.evaluation is not None and not facts.evaluation.file.counts_pixels:
         return None
-    shown = [e for e in facts.evaluations if e.confusion is not None]
+    shown = [e for e in facts.evaluations if e.file.confusion_matrix is not None]
     if not shown:
         return tag("p", "No confusion matrix was written for this run.", class_="empty")
     return Html("".join(_of_split(facts, evaluation) for evaluation in shown))
 
 
 def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
-    num_classes = len(evaluation.classes)
+    num_classes = len(evaluation.file.classes)
     if num_classes <= MOST_CLASSES:
         matrix = tag("div", tag("div", _matrix(facts, evaluation), class_="scroll"), _other_views(evaluation))
     else:
@@ -50,7 +50,7 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
 
 def _other_views(evaluation: Evaluation) -> list[Html]:
     """Return the matrix as parts of what was predicted, and as counts, folded away."""
-    matrix = evaluation.confusion or ()
+    matrix = evaluation.file.confusion_matrix or []
     sums = [sum(column) for column in zip(*matrix, strict=True)]
     parts = [
         [f"{100 * n / total:.1f}" if total else MISSING for n, total in zip(row, sums, strict=True)]
@@ -65,7 +65,7 @@ def _other_views(evaluation: Evaluation) -> list[Html]:
 
 
 def _plain(evaluation: Evaluation, rows: list[list[str]]) -> Html:
-    names = [c.name for c in evaluation.classes]
+    names = [c.name for c in evaluation.file.classes]
     head = tag(
         "tr", tag("td", "truth ↓ predicted →"), [tag("th", n, scope="col", class_="num") for n in names]
     )
@@ -77,7 +77,7 @@ def _plain(evaluation: Evaluation, rows: list[list[str]]) -> Html:
 
 
 def _matrix(facts: RunFacts, evaluation: Evaluation) -> Html:
-    names = [c.name for c in evaluation.classes]
+    names = [c.name for c in evaluation.file.classes]
     is_small = len(names) <= 6
     header = tag(
         "tr",
@@ -90,7 +90,7 @@ def _matrix(facts: RunFacts, evaluation: Evaluation) -> Html:
             tag("th", swatch(facts, name), name, scope="row"),
             [_cell(names, i, j, pixels, sum(row), is_small) for j, pixels in enumerate(row)],
         )
-        for i, (name, row) in enumerate(zip(names, evaluation.confusion or (), strict=True))
+        for i, (name, row) in enumerate(zip(names, evaluation.file.confusion_matrix or [], strict=True))
     ]
     return tag(
         "table", tag("thead", header), tag("tbody", rows), class_="matrix" if is_small else "matrix dense"
@@ -114,14 +114,14 @@ def _cell(names: list[str], i: int, j: int, pixels: int, total: int, is_small: b
 
 
 def _mistakes(facts: RunFacts, evaluation: Evaluation) -> Html:
-    names = [c.name for c in evaluation.classes]
+    names = [c.name for c in evaluation.file.classes]
     found = [
         (pixels, i, j)
-        for i, row in enumerate(evaluation.confusion or ())
+        for i, row in enumerate(evaluation.file.confusion_matrix or [])
         for j, pixels in enumerate(row)
         if i != j and pixels
     ]
-    totals = [sum(row) for row in evaluation.confusion or ()]
+    totals = [sum(row) for row in evaluation.file.confusion_matrix or []]
     largest = sorted(found, reverse=True)[:MOST_MISTAKES]
     items = [
         tag(

@@ -6,11 +6,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from limner.core.score_names import SCORES
 from limner.reporting.embedded_pictures import BUDGET_BYTES, Embedded, embed
 from limner.reporting.histogram import histogram
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import plural, score
-from limner.reporting.run_facts import Evaluation, ImageScores, RunFacts
+from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage
 from limner.reporting.sections.class_scores import split_heading
 
 MOST_OF_A_KIND = 12
@@ -52,7 +53,7 @@ def _of_split(facts: RunFacts, evaluation: Evaluation, budget: int) -> Html:
     )
 
 
-def _choose(evaluation: Evaluation) -> list[tuple[str, list[tuple[Path, ImageScores | None]]]]:
+def _choose(evaluation: Evaluation) -> list[tuple[str, list[tuple[Path, ScoredImage | None]]]]:
     """Return groups of pictures with their scores, a few of each."""
     found = _match(evaluation)
     scored = [
@@ -96,7 +97,7 @@ def _key(text: str) -> str:
     return re.sub(r"[\W_]+", "-", text.lower()).strip("-")
 
 
-def _card(path: Path, row: ImageScores | None, picture: Embedded) -> Html:
+def _card(path: Path, row: ScoredImage | None, picture: Embedded) -> Html:
     name = path.stem if row is None else row.name
     image = tag(
         "img", src=picture.uri, width=picture.width, height=picture.height,
@@ -114,14 +115,11 @@ def _spread(evaluation: Evaluation) -> Html | None:
     tallies = [0] * BINS
     for rank in ranks:
         tallies[min(int(rank * BINS), BINS - 1)] += 1
-    uses_dice = any(row.foreground_dice is not None for row in evaluation.images)
-    name = "foreground Dice" if uses_dice else "mean IoU"
-    if evaluation.images[0].own is not None:
-        name = evaluation.images[0].own[0].upper()
+    name = next(n for row in evaluation.images for n, value in row.scores.items() if value is not None)
     quarter, median, upper = np.percentile(ranks, (25, 50, 75)).tolist()
     text = (
-        f"{plural(len(ranks), 'image')} by {name}: the lowest has {score(ranks[0])}, half of them "
-        f"lie between {score(quarter)} and {score(upper)} around a median of {score(median)}, "
+        f"{plural(len(ranks), 'image')} by {SCORES[name].words}: the lowest has {score(ranks[0])}, half of "
+        f"them lie between {score(quarter)} and {score(upper)} around a median of {score(median)}, "
         f"the highest has {score(ranks[-1])}."
     )
     ranges = [f"{i / BINS:.2f} to {(i + 1) / BINS:.2f}" for i in range(BINS)]
@@ -129,11 +127,7 @@ def _spread(evaluation: Evaluation) -> Html | None:
     return histogram("How the images score", text, list(zip(ranges, tallies, strict=True)), "image", scale)
 
 
-def _values(row: ImageScores) -> list[float | None]:
-    return [row.foreground_dice, row.mean_iou] if row.own is None else [row.own[1]]
-
-
-def _table(images: Sequence[ImageScores]) -> Html | None:
+def _table(images: Sequence[ScoredImage]) -> Html | None:
     if not images:
         return None
     shown = images[:MOST_ROWS]
@@ -142,16 +136,14 @@ def _table(images: Sequence[ImageScores]) -> Html | None:
         tag(
             "tr",
             tag("th", row.name, scope="row"),
-            [tag("td", score(value), class_="num") for value in _values(row)],
+            [tag("td", score(value), class_="num") for value in row.scores.values()],
         )
         for row in shown
     ]
-    own = images[0].own
-    titles = ["Foreground Dice", "Mean IoU"] if own is None else [own[0].upper()]
     head = tag(
         "tr",
         tag("th", "Image", scope="col"),
-        [tag("th", title, scope="col", class_="num") for title in titles],
+        [tag("th", SCORES[name].column, scope="col", class_="num") for name in images[0].scores],
     )
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="sortable")
     return tag(

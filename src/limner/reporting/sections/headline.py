@@ -1,16 +1,13 @@
 """The top of the page: how good the model is, in one sentence and a few numbers."""
 
-import math
 from pathlib import PurePath
 
+from limner.core.score_names import SCORES, Shown
+from limner.evaluation.scores_file import MatchRow
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import count, duration, percent, plural, score
 from limner.reporting.observations import Observation, observe
-from limner.reporting.run_facts import OVERALL_NAMES, Evaluation, Matches, RunFacts, in_sentence
-
-OF_OBJECTS = ("ap", "ap50", "box_ap", "pq", "sq", "rq", "pq_things", "pq_stuff", "f1", "f1_75")
-TILES = ("foreground_dice", "mean_iou", "mean_dice", "pixel_accuracy", *OF_OBJECTS)
-"""Scores shown large; all of them stand under the table of classes."""
+from limner.reporting.run_facts import Evaluation, RunFacts
 
 SPLIT_NAMES = {"val": "validation", "test": "test", "train": "training"}
 
@@ -45,26 +42,26 @@ def verdict(facts: RunFacts) -> str:
     if evaluation is not None and evaluation.main is not None:
         name, value = evaluation.main
         split = SPLIT_NAMES.get(evaluation.split, f"“{evaluation.split}”")
-        images = plural(evaluation.num_images, f"{split} image")
+        images = plural(evaluation.file.num_images, f"{split} image")
         unseen = " it was trained on" if evaluation.split == "train" else ""
-        reached = f"On {images}{unseen} the model reaches a {in_sentence(name)} of {score(value)}."
+        reached = f"On {images}{unseen} the model reaches a {SCORES[name].words} of {score(value)}."
         return reached + _plainly(facts, evaluation)
     if facts.validation is None:
         return "This run holds no scores yet."
     name, series = facts.validation
     best, step = series.best
     return (
-        f"Not evaluated yet. During training, validation {in_sentence(name)} was highest at step "
+        f"Not evaluated yet. During training, validation {SCORES[name].words} was highest at step "
         f"{step:,.0f}: {score(best)}."
     )
 
 
 def _plainly(facts: RunFacts, evaluation: Evaluation) -> str:
     """Say the score as parts of pixels: what is found, and what of the found is right."""
-    matrix = evaluation.confusion
+    matrix = evaluation.file.confusion_matrix
     table = facts.label_table
-    if evaluation.matches is not None:
-        return _of_matches(evaluation.matches)
+    if evaluation.file.f1_by_iou:
+        return _of_matches(evaluation.file.f1_by_iou[0])
     if matrix is None:
         return ""
     background = None if table is None else table.background_index
@@ -77,41 +74,36 @@ def _plainly(facts: RunFacts, evaluation: Evaluation) -> str:
     marked = sum(row[i] for row in matrix for i in inside)
     if not truth or not marked:
         return ""
-    what = evaluation.classes[inside[0]].name if len(inside) == 1 else "foreground"
+    what = evaluation.file.classes[inside[0]].name if len(inside) == 1 else "foreground"
     return (
         f" It finds {percent(right / truth)} of the {what} pixels, and {percent(right / marked)} of the "
         f"pixels it marks are right."
     )
 
 
-def _of_matches(matches: Matches) -> str:
-    """Say the F1 as parts of segments, at the lowest IoU."""
-    found, right = matches.recall[0], matches.precision[0]
-    if not found > 0 or not right > 0:
-        return "" if math.isnan(found) else " It finds none of the objects."
+def _of_matches(row: MatchRow) -> str:
+    """Say the F1 as parts of segments."""
+    if not row.recall or not row.precision:
+        return "" if row.recall is None else " It finds none of the objects."
     return (
-        f" It finds {percent(found)} of the objects, and {percent(right)} of those it finds are right, "
-        f"at an IoU of {matches.ious[0]:g}."
+        f" It finds {percent(row.recall)} of the objects, and {percent(row.precision)} of those it finds are "
+        f"right, at an IoU of {row.iou:g}."
     )
 
 
 def _tiles(evaluation: Evaluation) -> Html:
-    # Without a background class, Dice over the foreground and pixel accuracy are the same number.
-    is_double = evaluation.overall.get("foreground_dice") == evaluation.overall.get("pixel_accuracy")
-    main = evaluation.main[0] if evaluation.main else ""
-    shown = [n for n in sorted(TILES, key=lambda n: n != main) if not (is_double and n == "foreground_dice")]
     tiles = [
         tag(
             "a",
-            tag("span", OVERALL_NAMES[name], class_="label"),
+            tag("span", SCORES[name].title, class_="label"),
             tag("b", score(value), title=repr(value)),
-            _interval(evaluation.intervals.get(name)),
+            _interval(evaluation.file.interval(name)),
             tag("span", class_="bar", style=f"--part:{value:.4f}"),
             href="#definitions",
             class_="tile",
         )
-        for name in shown
-        if (value := evaluation.overall.get(name)) is not None
+        for name in evaluation.shown(Shown.HEADLINE)
+        if (value := evaluation.file.scores[name]) is not None
     ]
     return tag("div", tiles, class_="tiles")
 

@@ -1,10 +1,14 @@
 """How found segments match true ones: F1 by IoU, how good borders are, and whether the count is right."""
 
+import math
+from collections.abc import Iterable
+
+from limner.evaluation.scores_file import ScoresFile
 from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.histogram import histogram
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import plural, score, significant
-from limner.reporting.run_facts import Evaluation, Matches, RunFacts
+from limner.reporting.run_facts import Evaluation, RunFacts
 from limner.reporting.sections.class_scores import split_heading
 
 BALANCED = 0.05
@@ -13,24 +17,22 @@ BALANCED = 0.05
 
 def objects(facts: RunFacts) -> Html | None:
     """Return curve, histogram and count of each split; None for label maps."""
-    shown = [evaluation for evaluation in facts.evaluations if evaluation.matches is not None]
+    shown = [evaluation for evaluation in facts.evaluations if evaluation.file.f1_by_iou]
     return Html("".join(_of_split(facts, evaluation) for evaluation in shown)) if shown else None
 
 
 def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
-    matches = evaluation.matches
-    assert matches is not None
-    charts = [draw(_chart(matches)), *_borders(matches)]
+    charts = [draw(_chart(evaluation.file)), *_borders(evaluation.file)]
     return tag(
         "div",
         split_heading(facts, evaluation),
-        tag("p", _count(matches)),
+        tag("p", _count(evaluation.file)),
         tag("div", charts, class_="charts"),
     )
 
 
-def _count(matches: Matches) -> str:
-    error, bias = matches.count_error, matches.count_bias
+def _count(file: ScoresFile) -> str:
+    error, bias = file.scores.get("count_error"), file.scores.get("count_bias")
     if error is None or bias is None:
         return "No class is countable, so there is no count."
     if error == 0:
@@ -42,11 +44,13 @@ def _count(matches: Matches) -> str:
     return f"{said}; on the whole {significant(abs(bias))} too {more}."
 
 
-def _chart(matches: Matches) -> Chart:
+def _chart(file: ScoresFile) -> Chart:
+    rows = file.f1_by_iou
+    ious = [row.iou for row in rows]
     lines = (
-        Line("F1", matches.ious, matches.f1, 1, has_marks=True),
-        Line("precision", matches.ious, matches.precision, 3),
-        Line("recall", matches.ious, matches.recall, 2),
+        Line("F1", ious, _values(row.f1 for row in rows), 1, has_marks=True),
+        Line("precision", ious, _values(row.precision for row in rows), 3),
+        Line("recall", ious, _values(row.recall for row in rows), 2),
     )
     return Chart(
         "F1 by IoU",
@@ -60,12 +64,17 @@ def _chart(matches: Matches) -> Chart:
     )
 
 
-def _borders(matches: Matches) -> list[Html]:
-    total = sum(pairs for _, _, pairs in matches.pairs)
+def _values(scores: Iterable[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in scores]
+
+
+def _borders(file: ScoresFile) -> list[Html]:
+    bars = file.matched_iou
+    total = sum(bar.pairs for bar in bars)
     if not total:
         return []
-    good = sum(pairs for low, _, pairs in matches.pairs if low >= 0.75)
-    bins = [(f"IoU {low:.2f} to {high:.2f}", pairs) for low, high, pairs in matches.pairs]
+    good = sum(bar.pairs for bar in bars if bar.low >= 0.75)
+    bins = [(f"IoU {bar.low:.2f} to {bar.high:.2f}", bar.pairs) for bar in bars]
     text = f"{plural(total, 'pair')} at an IoU of 0.5 or more; {100 * good / total:.0f} % at 0.75 or more."
-    scale = [f"{low:.1f}" for low, _, _ in matches.pairs[::2]] + ["1.0"]
+    scale = [f"{bar.low:.1f}" for bar in bars[::2]] + ["1.0"]
     return [histogram("IoU of matched pairs", text, bins, "pair", scale)]

@@ -9,11 +9,11 @@ from limner.reporting.sections.class_scores import split_heading
 
 def thresholds(facts: RunFacts) -> Html | None:
     """Return the curves of each split that has them; None where there are no label maps."""
-    if facts.evaluation is not None and facts.evaluation.is_of_segments:
+    if facts.evaluation is not None and not facts.evaluation.file.counts_pixels:
         return None
-    shown = [e for e in facts.evaluations if e.thresholds is not None]
+    shown = [e for e in facts.evaluations if e.file.thresholds is not None]
     if not shown:
-        if facts.evaluation is not None and len(facts.evaluation.classes) > 2:
+        if facts.evaluation is not None and len(facts.evaluation.file.classes) > 2:
             text = "Curves over thresholds are for two classes; this model has more."
         else:
             text = "Not measured: `limner evaluate RUN --thresholds` draws PR and ROC curves and calibration."
@@ -22,9 +22,9 @@ def thresholds(facts: RunFacts) -> Html | None:
 
 
 def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
-    found = evaluation.thresholds
+    found = evaluation.file.thresholds
     assert found is not None
-    numbers = {name: score(value) for name, value in found.numbers.items()}
+    numbers = {name: score(value) for name, value in found.scores.items()}
     text = (
         f"“{found.class_name}”: average precision {numbers['average_precision']}, area under ROC "
         f"{numbers['area_under_roc']}, calibration error {numbers['calibration_error']}. The Dice is "
@@ -40,19 +40,20 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
 
 
 def _charts(evaluation: Evaluation) -> list[Chart]:
-    found = evaluation.thresholds
+    found, curves = evaluation.file.thresholds, evaluation.curves
     assert found is not None
     charts = []
-    if found.curves:
-        recall, precision = found.curves["recall"][::-1], found.curves["precision"][::-1]
-        rate, at = found.curves["false_positive_rate"][::-1], found.curves["threshold"]
+    if curves:
+        recall, precision = curves["recall"][::-1], curves["precision"][::-1]
+        rate, at = curves["false_positive_rate"][::-1], curves["threshold"]
         charts = [
             _chart("Precision by recall", Line("precision", recall, precision), x_label="recall"),
             _chart("ROC", Line("recall", rate, recall), x_label="false positive rate"),
-            _chart("Dice by threshold", Line("Dice", at, found.curves["dice"]), x_label="probability"),
+            _chart("Dice by threshold", Line("Dice", at, curves["dice"]), x_label="probability"),
         ]
     if len(found.reliability) > 1:
-        sure, true = zip(*found.reliability, strict=True)
+        sure = [row.probability for row in found.reliability]
+        true = [row.fraction for row in found.reliability]
         lines = (Line("comes true", sure, true, 1, has_marks=True), Line("ideal", (0.0, 1.0), (0.0, 1.0), 7))
         note = "Above the ideal line the model is too timid, below it too sure."
         charts.append(_chart("Reliability", *lines, x_label="probability", note=note))

@@ -2,10 +2,11 @@
 
 import math
 
+from limner.core.score_names import SCORES, Shown, shown
 from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import percent, score, significant, time_span
-from limner.reporting.run_facts import OVERALL_NAMES, RunFacts, Series, in_sentence
+from limner.reporting.run_facts import RunFacts, Series
 from limner.reporting.ticks import smooth
 
 MOST_LINES = 8
@@ -43,12 +44,10 @@ def _smoothed(series: Series) -> list[float]:
 
 
 def _scores(facts: RunFacts) -> Chart | None:
-    found = [(name, facts.series[f"val/{name}"]) for name in OVERALL_NAMES if f"val/{name}" in facts.series]
-    curves_by_name = {name: s.values for name, s in found}
-    if curves_by_name.get("foreground_dice") == curves_by_name.get("pixel_accuracy"):
-        found = [item for item in found if item[0] != "foreground_dice"]  # one curve would hide the other
+    names = shown(facts.validation_curves, least=Shown.COMPARED)
+    found = [(name, facts.series[f"val/{name}"]) for name in names]
     lines = tuple(
-        Line(OVERALL_NAMES[name], s.steps, s.values, color, has_marks=len(s.values) <= 60)
+        Line(SCORES[name].title, s.steps, s.values, color, has_marks=len(s.values) <= 60)
         for color, (name, s) in enumerate(found, 1)
     )
     if not lines:
@@ -56,7 +55,7 @@ def _scores(facts: RunFacts) -> Chart | None:
     flag = None
     if facts.validation is not None and math.isfinite(facts.validation[1].best[0]):
         best, step = facts.validation[1].best
-        flag = step, f"best {in_sentence(facts.validation[0])} {score(best)}"
+        flag = step, f"best {SCORES[facts.validation[0]].words} {score(best)}"
     note = "On the validation images, during training."
     return Chart("Scores", lines, note, show=score, at_most=1.0, flag=flag)
 

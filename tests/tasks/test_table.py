@@ -1,0 +1,31 @@
+"""What every row of `TASKS` promises."""
+
+import pytest
+
+from limner.core.errors import UnknownNameError
+from limner.core.score_names import SCORES, Shown
+from limner.tasks import TASKS, find_task, first_shown
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_shown_first_is_in_the_table(task):
+    for num_classes in (1, 2, 3):
+        names = first_shown(task, num_classes)
+        assert set(names) <= SCORES.keys()
+        assert all(SCORES[name].shown >= Shown.COMPARED for name in names)
+
+
+def test_scores_of_a_task_that_is_not_known_have_no_order_of_their_own():
+    assert first_shown("pose", 3) == ()
+
+
+def test_an_unknown_task_gets_the_nearest_name():
+    with pytest.raises(UnknownNameError, match="did you mean 'panoptic'"):
+        find_task("panoptik")
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=str)
+def test_a_task_is_found_by_its_name_and_shares_no_loss_between_its_objectives(task):
+    assert find_task(task.name) is task
+    names = [name for objective in task.objectives.values() for name in objective.losses]
+    assert names and len(names) == len(set(names))
