@@ -13,10 +13,10 @@ from limner.api.truth import Truth
 from limner.core.config import parse_config
 from limner.core.errors import DataError
 from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.picture import Picture
 from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.prediction import SURE, AnyPrediction, Prediction, SegmentPrediction
 from limner.core.progress import Track, silent
-from limner.core.sample import Image
 from limner.drawing.colors import overlay as draw_overlay
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.png import encode_png
@@ -122,19 +122,21 @@ def predict(
     failures: list[Failure] = []
     read = read_ahead(images, lambda image: read_image(image.path))
     with _json_of(wanted, predictor) as rows:
-        for item, array in track(read, "Predicting", len(images)):
+        for item, pictured in track(read, "Predicting", len(images)):
             try:
-                image = array()
-                prediction = predictor.predict(image, name=str(item.path), probabilities=probabilities)
+                picture = pictured()
+                prediction = predictor.predict(
+                    picture.array, name=str(item.path), probabilities=probabilities
+                )
                 true = None if truth is None else truth.of(item.path)
             except DataError as error:
                 failures.append(Failure(item.path, str(error)))
                 continue
             try:
-                masks.append(_write(wanted, item, image, prediction, predictor.labels, rows))
+                masks.append(_write(wanted, item, picture, prediction, predictor.labels, rows))
                 if truth is not None:
                     drawn = compare_prediction(
-                        image, prediction, predictor.labels, truth=true, title=item.path.name
+                        picture.array, prediction, predictor.labels, truth=true, title=item.path.name
                     )
                     _write_picture(wanted.out / COMPARISONS, item, drawn)
             except OSError as error:
@@ -172,39 +174,41 @@ def _json_of(wanted: _Wanted, predictor: Predictor) -> AbstractContextManager[Co
 def _write(
     wanted: _Wanted,
     item: ImagePath,
-    image: Image,
+    picture: Picture,
     prediction: AnyPrediction,
     labels: LabelTable,
     rows: CocoPredictions | None,
 ) -> Path:
     """Write all that is wanted of one image; return the index mask's path."""
     if isinstance(prediction, Prediction):
-        return _write_classes(wanted, item, image, prediction, labels)
+        return _write_classes(wanted, item, picture, prediction, labels)
     assert rows is not None, "objects and segments go to a JSON file"
     if isinstance(prediction, SegmentPrediction):
         shown = prediction.segments(SURE)
         rows.add(prediction, file_name=str(item.path))
         mask = _place(wanted.out / INSTANCES, f"{item.output}.png")
-        write_values(mask, shown.flat())
+        write_values(mask, shown.flat(), geometry=picture.geometry)
     else:
         shown = prediction.segments()
         png = _place(wanted.out / PANOPTIC, f"{item.output}.png")
         rows.add_panoptic(prediction, file_name=str(item.path), png=png)
         mask = _place(wanted.out / MASKS, f"{item.output}.png")
-        write_values(mask, labels.decode(prediction.semantic(nothing=IGNORE_INDEX)), labels.encoding)
+        values = labels.decode(prediction.semantic(nothing=IGNORE_INDEX))
+        write_values(mask, values, labels.encoding, geometry=picture.geometry)
     if wanted.overlay:
-        drawn = segment_overlay(display_image(image), shown, labels)
+        drawn = segment_overlay(display_image(picture.array), shown, labels)
         _write_picture(wanted.out / OVERLAYS, item, drawn)
     return mask
 
 
 def _write_classes(
-    wanted: _Wanted, item: ImagePath, image: Image, prediction: Prediction, labels: LabelTable
+    wanted: _Wanted, item: ImagePath, picture: Picture, prediction: Prediction, labels: LabelTable
 ) -> Path:
     mask = _place(wanted.out / MASKS, f"{item.output}.png")
-    write_values(mask, labels.decode(prediction.semantic), labels.encoding)
+    values = labels.decode(prediction.semantic)
+    write_values(mask, values, labels.encoding, geometry=picture.geometry)
     if wanted.overlay:
-        drawn = draw_overlay(display_image(image), prediction.semantic, labels)
+        drawn = draw_overlay(display_image(picture.array), prediction.semantic, labels)
         _write_picture(wanted.out / OVERLAYS, item, drawn)
     if wanted.probabilities:
         assert prediction.probabilities is not None

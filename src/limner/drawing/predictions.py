@@ -2,8 +2,9 @@
 
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable
+from limner.core.picture import Image
 from limner.core.prediction import SURE, AnyPrediction, Prediction, SegmentPrediction
-from limner.core.sample import Image, Sample
+from limner.core.sample import Sample
 from limner.core.segments import Segments
 from limner.drawing.display import RGBImage
 from limner.drawing.segment_colors import segment_comparison

@@ -16,9 +16,9 @@ import torch
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.outputs import DenseLogits, Outputs, QueryMasks
+from limner.core.picture import Image
 from limner.core.plan import InferencePlan, Plan
 from limner.core.prediction import AnyPrediction, PanopticPrediction, Prediction, SegmentPrediction
-from limner.core.sample import Image
 from limner.decoding.label_maps import semantic_labels, semantic_logits, semantic_probabilities
 from limner.decoding.query_masks import find_objects, find_segments
 from limner.devices.device import choose_precision, is_out_of_memory
@@ -94,7 +94,7 @@ class Predictor:
         """
         if isinstance(image, (str, Path)):
             path = Path(image)
-            array, where, name = read_image(path), str(path), name or path.stem
+            array, where, name = read_image(path).array, str(path), name or path.stem
         else:
             array, where, name = np.asarray(image), name or "the image", name or "image"
         images = self._tensor(fit_channels(array, self.plan.input, where=where))
