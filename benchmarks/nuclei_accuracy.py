@@ -125,7 +125,7 @@ def main() -> None:
         f"| limner train --minutes {arguments.minutes:g} | - | {scores['foreground_dice']:.4f} |", flush=True
     )
     train, val = (
-        [(source.read_image(r), (source.read_values(r) > 0).astype(np.uint8)) for r in splits[name]]
+        [(source.read_image(r).array, (source.read_values(r) > 0).astype(np.uint8)) for r in splits[name]]
         for name in ("train", "val")
     )
     for rate in arguments.rates:

@@ -7,6 +7,7 @@ from PIL import Image as PillowImage
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError
+from limner.core.picture import Picture
 from limner.core.sample import Record
 from limner.formats.source import Source
 
@@ -32,11 +33,11 @@ class FakeSource(Source):
 
     def read_image(self, record):
         if record.image.suffix == ".npy":
-            return np.load(record.image)
+            return Picture(np.load(record.image))
         image = cv2.imread(str(record.image), cv2.IMREAD_UNCHANGED)
         if image is None:
             raise DataError(f"{record.image} cannot be read.")
-        return image[..., None] if image.ndim == 2 else image[..., 2::-1]
+        return Picture(image[..., None] if image.ndim == 2 else image[..., 2::-1])
 
     def read_values(self, record):
         with PillowImage.open(record.labels[0]) as picture:

@@ -21,6 +21,7 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.image_class import ImageClass
 from limner.core.label_map import LabelMap
 from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable
+from limner.core.picture import Geometry, Picture
 from limner.core.plan import InputPlan
 from limner.core.sample import Record, Sample
 from limner.core.segments import Segments, segments_of
@@ -305,7 +306,7 @@ class EveryKind(Source):
         return rectangles_of(ord(record.name), self.shape)
 
     def read_image(self, record):
-        return np.zeros((*self.shape, 3), np.uint8)
+        return Picture(np.zeros((*self.shape, 3), np.uint8), Geometry(spacing_mm=(2.0, 1.0)))
 
     def read_values(self, record):
         return painted(self._rectangles(record), self.shape)
@@ -327,6 +328,7 @@ def test_every_kind_is_read_with_trained_labels_and_reaches_the_batch():
     dataset = Dataset(source, source.records, table, targets=tuple(READERS))
     samples = [dataset[0], dataset[1]]
     for sample in samples:
+        assert sample.spacing_mm == (2.0, 1.0)
         assert [type(target) for target in sample.targets] == list(READERS)
         for array in sample.arrays():
             assert not array.flags.writeable

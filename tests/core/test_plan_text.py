@@ -21,6 +21,16 @@ def test_a_plan_comes_back_with_its_reasons(tiny_plan):
     assert plan_from_yaml(plan_to_yaml(plan)) == plan
 
 
+def test_spacing_is_written_where_it_is_known(tiny_plan):
+    plan = tiny_plan()
+    assert "spacing" not in plan_to_yaml(plan)
+    known = plan.model_copy(update={"input": plan.input.model_copy(update={"spacing_mm": (0.5, 0.25)})})
+    assert "  spacing_mm: [0.5, 0.25]" in plan_to_yaml(known)
+    assert plan_from_yaml(plan_to_yaml(known)) == known
+    with pytest.raises(ConfigError, match="spacing_mm needs 2 numbers, found 3"):
+        plan_from_yaml(plan_to_yaml(known).replace("[0.5, 0.25]", "[0.5, 0.25, 1]"))
+
+
 def test_the_reason_stands_above_its_key(tiny_plan):
     lines = plan_to_yaml(tiny_plan().model_copy(update={"reasons": REASONS})).splitlines()
     assert lines[lines.index("  # a small U-Net: it fits") + 1] == "  name: unet"

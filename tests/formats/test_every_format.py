@@ -132,7 +132,7 @@ def test_reads_images_and_values(make_tree, name: str) -> None:
     assert FORMATS[name].title
     (record,) = source.records
     if record.image.suffix != ".jpg":
-        np.testing.assert_array_equal(source.read_image(record), PICTURE)
+        np.testing.assert_array_equal(source.read_image(record).array, PICTURE)
     values = source.read_values(record)
     np.testing.assert_array_equal(values, MASK)
     assert values.dtype.kind in "ui"
@@ -201,7 +201,7 @@ def test_gives_the_class_of_each_image(make_tree, name: str, monkeypatch, tmp_pa
         assert again.declared_labels().names[again.read_class(record)] == "ñ" + " 1" * (
             name == "class-folders"
         )
-        np.testing.assert_array_equal(again.read_image(record), PICTURE)
+        np.testing.assert_array_equal(again.read_image(record).array, PICTURE)
         with pytest.raises(DataError, match="a class for each image"):
             again.read_values(record)
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before

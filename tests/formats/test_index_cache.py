@@ -1,6 +1,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,24 @@ def test_the_second_time_nothing_is_indexed(make_tree, indexings) -> None:
     assert len(indexings) == 1
     assert again.records == first.records
     assert type(again) is type(first)
+
+
+def test_an_image_of_several_files_is_kept_whole(make_tree, indexings, monkeypatch) -> None:
+    index = PairedFolders.index
+
+    def several(self: PairedFolders) -> object:
+        records, findings = index(self)
+        return tuple(replace(record, more_images=record.labels) for record in records), findings
+
+    monkeypatch.setattr(PairedFolders, "index", several)
+    root = folder(make_tree)
+    first, again = open_source(root), open_source(root)
+    assert len(indexings) == 1
+    assert again.records == first.records
+    record = again.records[0]
+    assert record.images == (root / "images/a.png", root / "masks/a.png")
+    assert record.files == (*record.images, *record.labels)
+    assert again.read_image(record).array.shape == (6, 9, 2)
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {

@@ -34,11 +34,42 @@ def jpeg(array: np.ndarray, **options: object) -> bytes:
 # --- what can be read -----------------------------------------------------------------------------------
 
 
+def test_a_picture_says_what_was_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "image.npy", GREY.astype(np.int16))
+    picture = read_image(tmp_path / "image.npy")
+    assert picture.array.dtype == np.float32
+    assert (picture.files, picture.stored_dtype) == ((tmp_path / "image.npy",), "int16")
+    assert (picture.geometry.spacing_mm, picture.geometry.affine) == (None, None)
+
+
+def test_further_files_are_further_channels(tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.png" for name in "abc"]
+    for file, pixels in zip(files, (GREY, 255 - GREY, RGB), strict=True):
+        file.write_bytes(png(pixels))
+    picture = read_image(*files)
+    assert picture.files == tuple(files)
+    np.testing.assert_array_equal(picture.array, np.dstack([GREY, 255 - GREY, RGB]))
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [(GREY[:, 1:], "13x9 pixels of uint8"), (GREY.astype(np.uint16), "14x9 pixels of uint16")],
+)
+def test_channels_that_do_not_fit_are_refused(tmp_path: Path, other: np.ndarray, found: str) -> None:
+    files = [tmp_path / "a.png", tmp_path / "b.png"]
+    files[0].write_bytes(png(GREY))
+    files[1].write_bytes(png(other))
+    with pytest.raises(DataError, match=r"channels of an image differ in size or type: .*b\.png") as refused:
+        read_image(*files)
+    assert f"found:    {found}" in str(refused.value)
+    assert "14x9 pixels of uint8, as" in str(refused.value)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".gif"])
 def test_grey_comes_back_as_one_channel(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"image{suffix}"
     Image.fromarray(GREY).save(path)
-    image = read_image(path)
+    image = read_image(path).array
     assert image.shape == (9, 14, 1)
     np.testing.assert_array_equal(image[..., 0], GREY)
 
@@ -47,14 +78,14 @@ def test_grey_comes_back_as_one_channel(tmp_path: Path, suffix: str) -> None:
 def test_colour_comes_back_in_rgb_order(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"image{suffix}"
     Image.fromarray(RGB).save(path)
-    np.testing.assert_array_equal(read_image(path), RGB)
+    np.testing.assert_array_equal(read_image(path).array, RGB)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_alpha_is_dropped_and_told(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"image{suffix}"
     Image.fromarray(RGBA).save(path)
-    np.testing.assert_array_equal(read_image(path), RGBA[..., :3])
+    np.testing.assert_array_equal(read_image(path).array, RGBA[..., :3])
     assert image_header(path).has_alpha
     assert image_header(path).channels == 3
 
@@ -62,7 +93,7 @@ def test_alpha_is_dropped_and_told(tmp_path: Path, suffix: str) -> None:
 def test_alpha_of_lossless_webp_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "image.webp"
     Image.fromarray(RGBA).save(path, lossless=True, exact=True)
-    np.testing.assert_array_equal(read_image(path), RGBA[..., :3])
+    np.testing.assert_array_equal(read_image(path).array, RGBA[..., :3])
     header = image_header(path)
     assert (header.has_alpha, header.is_lossy, header.shape) == (True, False, (9, 14))
 
@@ -72,7 +103,7 @@ def test_lossy_webp_is_told(tmp_path: Path) -> None:
     Image.fromarray(RGB).save(path)
     header = image_header(path)
     assert (header.container, header.is_lossy, header.shape) == ("WebP", True, (9, 14))
-    assert read_image(path).shape == (9, 14, 3)
+    assert read_image(path).array.shape == (9, 14, 3)
 
 
 def test_jpeg_is_as_pillow_decodes_it(tmp_path: Path) -> None:
@@ -84,15 +115,15 @@ def test_jpeg_is_as_pillow_decodes_it(tmp_path: Path) -> None:
     with Image.open(path) as other:
         expected = np.asarray(other).astype(int)
     # Decoders round the colour conversion differently, by a few grey levels at most.
-    assert np.abs(read_image(path).astype(int) - expected).max() <= 4
+    assert np.abs(read_image(path).array.astype(int) - expected).max() <= 4
     assert image_header(path).is_lossy
 
 
 def test_sixteen_bits_stay_sixteen_bits(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "rgb.tif", DEEP, photometric="rgb")
-    np.testing.assert_array_equal(read_image(tmp_path / "rgb.tif"), DEEP)
+    np.testing.assert_array_equal(read_image(tmp_path / "rgb.tif").array, DEEP)
     Image.fromarray(DEEP[..., 0]).save(tmp_path / "grey.png")
-    image = read_image(tmp_path / "grey.png")
+    image = read_image(tmp_path / "grey.png").array
     assert image.dtype == np.uint16
     np.testing.assert_array_equal(image[..., 0], DEEP[..., 0])
 
@@ -100,7 +131,7 @@ def test_sixteen_bits_stay_sixteen_bits(tmp_path: Path) -> None:
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits", "raw"])
 def test_tiff_compressions(tmp_path: Path, compression: str) -> None:
     Image.fromarray(RGB).save(tmp_path / "image.tif", compression=compression)
-    np.testing.assert_array_equal(read_image(tmp_path / "image.tif"), RGB)
+    np.testing.assert_array_equal(read_image(tmp_path / "image.tif").array, RGB)
 
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])
@@ -108,7 +139,7 @@ def test_tiff_of_many_channels(tmp_path: Path, planar: str) -> None:
     bands = RNG.integers(0, 65536, (20, 30, 7), dtype=np.uint16)
     stored = bands if planar == "contig" else bands.transpose(2, 0, 1)
     tifffile.imwrite(tmp_path / "bands.tif", stored, photometric="minisblack", planarconfig=planar)
-    np.testing.assert_array_equal(read_image(tmp_path / "bands.tif"), bands)
+    np.testing.assert_array_equal(read_image(tmp_path / "bands.tif").array, bands)
     assert image_header(tmp_path / "bands.tif").channels == 7
 
 
@@ -117,7 +148,7 @@ def test_tiff_pages_of_one_size_are_channels(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "pages.tif") as writer:
         for band in bands:
             writer.write(band, photometric="minisblack", contiguous=True)
-    np.testing.assert_array_equal(read_image(tmp_path / "pages.tif"), bands.transpose(1, 2, 0))
+    np.testing.assert_array_equal(read_image(tmp_path / "pages.tif").array, bands.transpose(1, 2, 0))
 
 
 def test_tiff_palette_is_expanded(tmp_path: Path) -> None:
@@ -126,12 +157,12 @@ def test_tiff_palette_is_expanded(tmp_path: Path) -> None:
     palette.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90, 1, 2, 3])
     palette.save(tmp_path / "image.tif")
     colors = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90], [1, 2, 3]], np.uint8)
-    np.testing.assert_array_equal(read_image(tmp_path / "image.tif"), colors[indices])
+    np.testing.assert_array_equal(read_image(tmp_path / "image.tif").array, colors[indices])
 
 
 def test_white_is_zero_in_a_tiff_that_says_so(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "image.tif", GREY, photometric="miniswhite")
-    np.testing.assert_array_equal(read_image(tmp_path / "image.tif")[..., 0], 255 - GREY)
+    np.testing.assert_array_equal(read_image(tmp_path / "image.tif").array[..., 0], 255 - GREY)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".bmp"])
@@ -141,20 +172,22 @@ def test_palette_is_expanded_to_colours(tmp_path: Path, suffix: str) -> None:
     image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
     image.save(tmp_path / f"image{suffix}")
     expected = [[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [0, 255, 0]]]
-    np.testing.assert_array_equal(read_image(tmp_path / f"image{suffix}"), expected)
+    np.testing.assert_array_equal(read_image(tmp_path / f"image{suffix}").array, expected)
     assert image_header(tmp_path / f"image{suffix}").has_palette
 
 
 def test_one_bit_image_is_black_and_white(tmp_path: Path) -> None:
     Image.fromarray(GREY > 100).save(tmp_path / "image.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "image.png")[..., 0], np.where(GREY > 100, 255, 0))
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "image.png").array[..., 0], np.where(GREY > 100, 255, 0)
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float64, bool])
 def test_npy_types(tmp_path: Path, dtype: type) -> None:
     array = (RNG.integers(0, 2, (20, 30, 6)) * 100).astype(dtype)
     np.save(tmp_path / "image.npy", array)
-    image = read_image(tmp_path / "image.npy")
+    image = read_image(tmp_path / "image.npy").array
     expected = {np.uint8: np.uint8, bool: np.uint8, np.uint16: np.uint16}.get(dtype, np.float32)
     assert image.dtype == expected
     np.testing.assert_array_equal(image, array)
@@ -163,7 +196,7 @@ def test_npy_types(tmp_path: Path, dtype: type) -> None:
 def test_npy_with_channels_first(tmp_path: Path) -> None:
     array = RNG.integers(0, 256, (3, 20, 30), dtype=np.uint8)
     np.save(tmp_path / "image.npy", array)
-    np.testing.assert_array_equal(read_image(tmp_path / "image.npy"), array.transpose(1, 2, 0))
+    np.testing.assert_array_equal(read_image(tmp_path / "image.npy").array, array.transpose(1, 2, 0))
     assert image_header(tmp_path / "image.npy").shape == (20, 30)
 
 
@@ -181,7 +214,7 @@ def test_exif_rotation_is_applied(tmp_path: Path, orientation: int, suffix: str)
 
     with Image.open(path) as stored:
         expected = np.asarray(ImageOps.exif_transpose(stored)).astype(int)  # Pillow's own rotation
-    found = read_image(path).astype(int)
+    found = read_image(path).array.astype(int)
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= 6
     header = image_header(path)
@@ -192,23 +225,23 @@ def test_exif_rotation_is_applied(tmp_path: Path, orientation: int, suffix: str)
 def test_extreme_shapes(tmp_path: Path, shape: tuple[int, int]) -> None:
     array = RNG.integers(0, 256, (*shape, 3), dtype=np.uint8)
     (tmp_path / "image.png").write_bytes(png(array))
-    np.testing.assert_array_equal(read_image(tmp_path / "image.png"), array)
+    np.testing.assert_array_equal(read_image(tmp_path / "image.png").array, array)
 
 
 def test_names_with_spaces_and_any_letters(tmp_path: Path) -> None:
     path = tmp_path / "größe 图像 № 1.png"
     path.write_bytes(png(RGB))
-    np.testing.assert_array_equal(read_image(path), RGB)
+    np.testing.assert_array_equal(read_image(path).array, RGB)
 
 
 def test_content_decides_not_the_suffix(tmp_path: Path) -> None:
     (tmp_path / "image.jpg").write_bytes(png(RGB))
-    np.testing.assert_array_equal(read_image(tmp_path / "image.jpg"), RGB)
+    np.testing.assert_array_equal(read_image(tmp_path / "image.jpg").array, RGB)
 
 
 def test_bytes_after_the_jpegs_end_are_no_harm(tmp_path: Path) -> None:
     (tmp_path / "image.jpg").write_bytes(jpeg(RGB) + b"\0" * 100)
-    assert read_image(tmp_path / "image.jpg").shape == RGB.shape
+    assert read_image(tmp_path / "image.jpg").array.shape == RGB.shape
 
 
 def test_headers_agree_with_what_is_decoded(tmp_path: Path) -> None:
@@ -221,7 +254,7 @@ def test_headers_agree_with_what_is_decoded(tmp_path: Path) -> None:
             tifffile.imwrite(path, array)
         else:
             Image.fromarray(array).save(path)
-        header, image = image_header(path), read_image(path)
+        header, image = image_header(path), read_image(path).array
         assert (*header.shape, header.channels) == image.shape, name
         assert header.dtype == image.dtype.name, name
 
@@ -254,7 +287,7 @@ def test_progressive_jpeg_with_a_thumbnail_is_not_fooled_by_the_thumbnails_end(t
     exif = b"Exif\0\0" + thumbnail  # as a camera embeds it: its end mark stands in the first segment
     whole = jpeg(RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8), exif=exif, progressive=True)
     (tmp_path / "whole.jpg").write_bytes(whole)
-    assert read_image(tmp_path / "whole.jpg").shape == (64, 64, 3)
+    assert read_image(tmp_path / "whole.jpg").array.shape == (64, 64, 3)
     (tmp_path / "cut.jpg").write_bytes(whole[:-200])
     check_refused(tmp_path / "cut.jpg", "cut off", "end mark")
 
@@ -358,7 +391,7 @@ def test_float_tiff_with_nan(tmp_path: Path) -> None:
 def test_float_tiff_without_nan_is_float32(tmp_path: Path) -> None:
     array = RNG.normal(size=(9, 14)).astype(np.float32)
     tifffile.imwrite(tmp_path / "image.tif", array)
-    np.testing.assert_array_equal(read_image(tmp_path / "image.tif")[..., 0], array)
+    np.testing.assert_array_equal(read_image(tmp_path / "image.tif").array[..., 0], array)
 
 
 def test_tiff_volume_is_no_image(tmp_path: Path) -> None:
@@ -396,7 +429,7 @@ def test_any_damage_is_either_survived_or_told(tmp_path: Path, suffix: str) -> N
             data[position] = random.integers(256)
         path.write_bytes(data[: random.integers(1, 2 * len(data))])
         try:
-            image = read_image(path)
+            image = read_image(path).array
         except DataError as error:
             told += 1
             assert str(path) in str(error)

@@ -7,6 +7,7 @@ import pytest
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.labels import LabelClass, LabelTable
+from limner.core.picture import Picture
 from limner.core.sample import Record
 from limner.formats.source import Source
 
@@ -33,7 +34,7 @@ class MemorySource(Source):
     def read_image(self, record):
         self.reads.append(record.name)
         rng = np.random.default_rng(int(record.name[-3:]))
-        return rng.integers(0, 256, (*self.size, self.channels), dtype=np.uint8)
+        return Picture(rng.integers(0, 256, (*self.size, self.channels), dtype=np.uint8))
 
     def read_values(self, record):
         rng = np.random.default_rng(1000 + int(record.name[-3:]))

@@ -18,7 +18,7 @@ def test_a_sample_holds_the_image_and_the_trained_labels(memory_source, labels):
     record = memory_source.records[3]
     values = memory_source.read_values(record)
     assert sample.name == "image 003"
-    assert np.array_equal(sample.image, memory_source.read_image(record))
+    assert np.array_equal(sample.image, memory_source.read_image(record).array)
     for value, trained in {0: 0, 7: 1, 9: 2}.items():
         assert (sample.get(LabelMap).labels[values == value] == trained).all()
     assert len(dataset) == 12

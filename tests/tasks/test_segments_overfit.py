@@ -58,7 +58,7 @@ def nuclei(labels: LabelTable) -> list[Sample]:
     folder = Path(str(files("limner.example"))) / "nuclei"
     samples = []
     for name in NAMES:
-        image = read_image(folder / "images" / f"{name}.png")[:128, :128]
+        image = read_image(folder / "images" / f"{name}.png").array[:128, :128]
         values = read_values(folder / "masks" / f"{name}.png")[:128, :128] != 0
         count, pieces = cv2.connectedComponents(values.astype(np.uint8))
         masks = [pieces == i for i in range(1, count) if (pieces == i).sum() >= 20] + [~values]

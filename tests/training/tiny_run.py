@@ -18,6 +18,7 @@ from limner.core.config import merge, parse_assignment
 from limner.core.dataset_file import DatasetFile
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.outputs import DenseLogits
+from limner.core.picture import Picture
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record
@@ -51,9 +52,9 @@ class DrawnSource(Source):
         row, column = np.mgrid[:SIZE, :SIZE]
         return (row - 12 - number) ** 2 + (column - 26 + number) ** 2 < (6 + number % 4) ** 2
 
-    def read_image(self, record: Record) -> np.ndarray:
+    def read_image(self, record: Record) -> Picture:
         noise = np.random.default_rng(int(record.name.rpartition("_")[2])).integers(0, 60, (SIZE, SIZE, 3))
-        return (noise + 120 * self._disc(record)[..., None]).astype(np.uint8)
+        return Picture((noise + 120 * self._disc(record)[..., None]).astype(np.uint8))
 
     def read_values(self, record: Record) -> np.ndarray:
         return np.where(self._disc(record), 255, 0)

@@ -118,7 +118,7 @@ def _prepared(
     predictor = model if isinstance(model, Predictor) else load(model, device=device, precision="float32")
     if predictor.plan.input.spatial_dims != 2:
         raise ConfigError("Class activation is drawn on 2D images; this model takes volumes.")
-    pixels = read_image(Path(image))
+    pixels = read_image(Path(image)).array
     fitted = np.ascontiguousarray(fit_channels(pixels, predictor.plan.input, where=str(image)))
     values = torch.from_numpy(fitted.astype(np.float32))[None].movedim(-1, 1).to(predictor.device)
     return predictor, predictor.model.normalization(values), display_image(pixels)

@@ -13,7 +13,8 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.label_map import LabelArray, LabelMap
 from limner.core.labels import IGNORE_INDEX, LabelTable
-from limner.core.sample import Image, Record
+from limner.core.picture import Image
+from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.drawing.display import RGBImage
 from limner.drawing.drawn_words import draw_words
@@ -92,7 +93,7 @@ class Gallery:
         return picture, labels[~np.isin(labels, np.flatnonzero(own_colors))]
 
     def _image(self, record: Record) -> Image:
-        return self.dataset.source.read_image(record)
+        return self.dataset.source.read_image(record).array
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -105,7 +106,7 @@ class Gallery:
         return {
             path.relative_to(root).as_posix(): record
             for record in self.dataset.records
-            for path in (record.image, *record.labels)
+            for path in (*record.images, *record.labels)
             if path.is_relative_to(root)
         }
 

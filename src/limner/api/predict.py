@@ -99,19 +99,21 @@ def predict(
     failures: list[Failure] = []
     read = read_ahead(images, lambda image: read_image(image.path))
     with task.writer(folder, labels) as writer:
-        for item, array in track(read, "Predicting", len(images)):
+        for item, pictured in track(read, "Predicting", len(images)):
             try:
-                image = array()
-                prediction = predictor.predict(image, name=str(item.path), probabilities=probabilities)
+                picture = pictured()
+                prediction = predictor.predict(
+                    picture.array, name=str(item.path), probabilities=probabilities
+                )
                 true = None if truth is None else truth.of(item.path)
             except DataError as error:
                 failures.append(Failure(item.path, str(error)))
                 continue
             try:
                 file_name = str(item.path)
-                masks.append(writer.write(prediction, image, output=item.output, file_name=file_name))
+                masks.append(writer.write(prediction, picture, output=item.output, file_name=file_name))
                 if truth is not None:
-                    drawn = task.draw(image, prediction, labels, truth=true, title=item.path.name)
+                    drawn = task.draw(picture.array, prediction, labels, truth=true, title=item.path.name)
                     folder.write_picture(COMPARISONS, item.output, drawn)
             except OSError as error:
                 raise cannot_write(folder.root, error) from error

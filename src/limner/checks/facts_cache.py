@@ -30,7 +30,7 @@ _ARRAYS: dict[str, npt.DTypeLike] = {"thumbnail_means": np.float32, "thumbnail":
 def fingerprint(source: Source, record: Record) -> str:
     """Return a text that changes when a file of the record does, or the way it is read."""
     parts = [str(VERSION), source.name, repr(source.settings.encoding), record.name, str(record.label)]
-    for path in (record.image, *record.labels, *([record.valid_region] if record.valid_region else [])):
+    for path in record.files:
         try:
             status = path.stat()
             parts.append(f"{path} {status.st_size} {status.st_mtime_ns}")

@@ -7,7 +7,7 @@ from math import prod
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.core.finding import Finding
-from limner.core.sample import size_text
+from limner.core.sample import axes_text, size_text
 
 FEW_IMAGES = 10
 TINY_SIDE = 32
@@ -62,7 +62,7 @@ def _sizes(facts: DatasetFacts) -> Iterator[Finding]:
         yield make(
             "size-mismatch",
             image.label_file,
-            f"the mask is {size_text(image.label_shape)} (width x height)",
+            f"the mask is {size_text(image.label_shape)} ({axes_text(image.label_shape)})",
             expected=f"{size_text(image.shape)}, the size of {image.image_file}",
             fix=hint,
             files=[image.label_file, image.image_file],

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from limner.checks.facts import GRID, THUMBNAIL, Components, Grid, Intensity
 from limner.checks.runs import Runs, cell_shares, cell_weights, pieces
 from limner.core.labels import ValueMap
-from limner.core.sample import Image
+from limner.core.picture import Image
 
 MAX_VALUES_KEPT = 512
 """Of a mask with more values (a photograph, by mistake) only the commonest are kept."""
@@ -79,7 +79,7 @@ def _reduced(image: Image) -> npt.NDArray[np.float32]:
     """Return (32, 32, C) means of equal cells."""
     if image.dtype not in (np.uint8, np.uint16, np.float32):
         image = image.astype(np.float32)
-    if min(image.shape[:2]) < THUMBNAIL or image.shape[-1] > MAX_RESIZED_CHANNELS:
+    if min(image.shape[:-1]) < THUMBNAIL or image.shape[-1] > MAX_RESIZED_CHANNELS:
         return np.stack([_reduced_plane(image[..., c]) for c in range(image.shape[-1])], -1)
     while _can_be_halved(image):  # four times as fast; each rounds up, by an eighth of a grey level
         image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
@@ -90,9 +90,9 @@ def _reduced(image: Image) -> npt.NDArray[np.float32]:
 
 def _can_be_halved(image: Image) -> bool:
     """Tell whether the means of 2 x 2 pixels leave enough of them for the cells."""
-    height, width = image.shape[:2]
-    is_even = height % 2 == width % 2 == 0
-    return image.dtype == np.uint8 and is_even and min(height, width) >= _HALVED_ABOVE
+    sides = image.shape[:-1]
+    is_even = all(side % 2 == 0 for side in sides)
+    return image.dtype == np.uint8 and is_even and min(sides) >= _HALVED_ABOVE
 
 
 def _reduced_plane(channel: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -86,7 +86,7 @@ def _is_image(label: Path) -> bool:
 
 def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts:
     try:
-        image = source.read_image(record)
+        image = source.read_image(record).array
         header = image_header(record.image)
     except _FAILURES as error:
         return replace(facts, image_error=reason(error))

@@ -7,7 +7,14 @@ Sizes are in pixels, in the order of the array's axes: (H, W) or (D, H, W).
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from limner.core.config import Config, parse_config
 from limner.core.dataset_file import DatasetFile
@@ -76,11 +83,20 @@ class InputPlan(Config):
     """Per channel, in the values of the image files, subtracted from the input."""
     std: tuple[Annotated[float, Field(gt=0)], ...]
     """Per channel, in the values of the image files, the input is divided by."""
+    spacing_mm: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    """Millimetres from one pixel to the next along each axis, where that is known."""
+
+    @model_serializer(mode="wrap")
+    def _unknown_spacing_is_left_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        return {key: value for key, value in values.items() if key != "spacing_mm" or value is not None}
 
     @model_validator(mode="after")
     def _sizes_agree(self) -> "InputPlan":
         if len(self.crop_size) != self.spatial_dims:
             raise ValueError(f"crop_size needs {self.spatial_dims} numbers, found {len(self.crop_size)}")
+        if self.spacing_mm is not None and len(self.spacing_mm) != self.spatial_dims:
+            raise ValueError(f"spacing_mm needs {self.spatial_dims} numbers, found {len(self.spacing_mm)}")
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError(f"mean and std need {self.channels} numbers, one a channel")
         return self

@@ -10,12 +10,10 @@ from typing import Any, TypeVar
 
 import numpy.typing as npt
 
+from limner.core.picture import Image
 from limner.core.targets import Move, Target
 
 TargetT = TypeVar("TargetT", bound=Target[Any])
-
-Image = npt.NDArray[Any]
-"""(*spatial, C) uint8, uint16 or float32, in the values of the file."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Record:
 
     Attributes:
         name: Unique in the dataset: the image's path relative to its images folder, without suffix.
-        image: The image file.
+        image: The image file, or the first of several.
         labels: The label files: none for an unlabelled image, one for an index mask, many for one
             mask an instance.
         split: The split that the layout on disk says (``train``, ``val``, ``test``), or None.
@@ -33,6 +31,7 @@ class Record:
             source has read them once and finds the image's part by it.
         label: What the whole image shows, as its source numbers the classes, or None where labels say more
             than that (or nothing).
+        more_images: The other files of an image that has several: its further channels, or slices, in order.
     """
 
     name: str
@@ -42,6 +41,18 @@ class Record:
     valid_region: Path | None = None
     entry: str | None = None
     label: int | None = None
+    more_images: tuple[Path, ...] = ()
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """The files of the image."""
+        return (self.image, *self.more_images)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that is read for it."""
+        region = () if self.valid_region is None else (self.valid_region,)
+        return (*self.images, *self.labels, *region)
 
 
 @dataclass(frozen=True)
@@ -97,5 +108,10 @@ class Sample:
 
 
 def size_text(shape: tuple[int, ...]) -> str:
-    """Return ``width x height`` (then depth), the order in which people name sizes."""
+    """Return the numbers of ``width x height`` (then depth), the order in which people name sizes."""
     return "x".join(str(side) for side in reversed(shape))
+
+
+def axes_text(shape: tuple[int, ...]) -> str:
+    """Return what the numbers of `size_text` are: ``width x height``, or with depth."""
+    return " x ".join(("width", "height", "depth")[: len(shape)])

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.sample import Image
+from limner.core.picture import Image
 
 RGBImage = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 RGB."""

@@ -13,7 +13,7 @@ from PIL import ImageDraw
 
 from limner.core.label_map import LabelArray
 from limner.core.labels import IGNORE_INDEX, LabelTable
-from limner.core.sample import Image
+from limner.core.picture import Image
 from limner.drawing.colors import outline_width, overlay
 from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
 from limner.drawing.fonts import FONT_SIZE, text_and_font

@@ -8,7 +8,7 @@ import numpy as np
 
 from limner.core.boxes import Boxes
 from limner.core.labels import LabelTable
-from limner.core.sample import Image
+from limner.core.picture import Image
 from limner.core.segments import Segments
 from limner.drawing.colors import IGNORED_COLOR, class_colors, hatch
 from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels

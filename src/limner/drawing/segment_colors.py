@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.labels import LabelTable
-from limner.core.sample import Image
+from limner.core.picture import Image
 from limner.core.segments import Segments
 from limner.drawing.colors import (
     FALSE_NEGATIVE,

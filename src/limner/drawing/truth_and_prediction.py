@@ -7,7 +7,7 @@ import numpy as np
 
 from limner.core.label_map import LabelArray
 from limner.core.labels import IGNORE_INDEX, LabelTable
-from limner.core.sample import Image
+from limner.core.picture import Image
 from limner.drawing.colors import class_keys, outcome_keys, outcome_map, outline_width, overlay
 from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
 from limner.drawing.panels import Panel, side_by_side

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.prediction import SemanticPrediction
-from limner.core.sample import Sample, size_text
+from limner.core.sample import Sample, axes_text, size_text
 from limner.images.masks import read_values
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy")
@@ -57,7 +57,7 @@ class PredictedMasks:
                 describe(
                     "A predicted mask and its image differ in size",
                     where=path,
-                    found=f"{size_text(values.shape)} pixels (width x height)",
+                    found=f"{size_text(values.shape)} pixels ({axes_text(values.shape)})",
                     expected=size_text(sample.spatial_shape),
                     fix="Scale predictions back to the image (nearest neighbour) before saving them.",
                 )

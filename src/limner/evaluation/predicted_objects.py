@@ -8,7 +8,7 @@ import numpy as np
 from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
-from limner.core.sample import Record, Sample, size_text
+from limner.core.sample import Record, Sample, axes_text, size_text
 from limner.formats.coco.coco_json import Id, ImageFinder, plain_id
 from limner.formats.coco.coco_results import CocoResults
 
@@ -77,7 +77,7 @@ class PredictedObjects:
                 describe(
                     "Predicted segments and their image differ in size",
                     where=f"{self.results.path}, image {number}",
-                    found=f"{size_text(ids.shape)} pixels (width x height)",
+                    found=f"{size_text(ids.shape)} pixels ({axes_text(ids.shape)})",
                     expected=size_text(sample.spatial_shape),
                     fix="Scale predictions back to the image (nearest neighbour) before saving them.",
                 )

@@ -41,8 +41,8 @@ SETTLED_NS = 2_000_000_000
 _META = "meta"
 
 
-_Row = tuple[str, str, list[str], str | None, str | None, str | None, int | None]
-"""Name, image, labels, split, valid region, entry, label of a record."""
+_Row = tuple[str, str, list[str], str | None, str | None, str | None, int | None, list[str]]
+"""Name, image, labels, split, valid region, entry, label, more images of a record."""
 
 
 class _Kept(msgspec.Struct):
@@ -100,9 +100,7 @@ def keep(source: Source, settings: DatasetFile, dates: Dates) -> None:
     """Keep what indexing gave, if the format can; a cache folder that cannot be written to is passed over."""
     state = source.cache_state()
     prefix = f"{source.root}{os.sep}"
-    paths = [
-        p for r in source.records for p in (r.image, *r.labels, *([r.valid_region] if r.valid_region else []))
-    ]
+    paths = [path for record in source.records for path in record.files]
     if state is None or not all(str(path).startswith(prefix) for path in paths):
         return
     kept = _Kept(
@@ -146,8 +144,9 @@ def _dated(root: Path, name: str) -> tuple[str, int, int, int]:
 
 def _row(record: Record, cut: int) -> _Row:
     region = None if record.valid_region is None else str(record.valid_region)[cut:]
-    labels = [str(path)[cut:] for path in record.labels]
-    return record.name, str(record.image)[cut:], labels, record.split, region, record.entry, record.label
+    labels, more = ([str(path)[cut:] for path in paths] for paths in (record.labels, record.more_images))
+    image, split = str(record.image)[cut:], record.split
+    return record.name, image, labels, split, region, record.entry, record.label, more
 
 
 def _records(root: Path, kept: _Kept) -> tuple[Record, ...]:
@@ -165,8 +164,9 @@ def _records(root: Path, kept: _Kept) -> tuple[Record, ...]:
             None if region is None else under(region),
             entry,
             label,
+            tuple(map(under, more)),
         )
-        for name, image, labels, split, region, entry, label in kept.records
+        for name, image, labels, split, region, entry, label, more in kept.records
     )
 
 

@@ -12,11 +12,13 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import Finding
 from limner.core.labels import LabelTable, ValueMap
-from limner.core.sample import Image, Record
+from limner.core.picture import Picture
+from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.core.words import Words
 from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
 from limner.formats.problems import Problems
+from limner.images.read_image import read_image
 
 TEXT_TASK = "text-detection"
 """The task of formats that give words."""
@@ -86,13 +88,15 @@ class Source(ABC):
         source.restore(state)
         return source
 
-    @abstractmethod
-    def read_image(self, record: Record) -> Image:
-        """Decode one image: (*spatial, C) in the values of the file, EXIF rotation applied.
+    def read_image(self, record: Record) -> Picture:
+        """Decode one image in the values of its files: upright, alpha dropped, of a palette the colours.
+
+        Several files are taken for its channels; a format whose files are something else says so itself.
 
         Raises:
-            DataError: The file cannot be read; the message names it.
+            DataError: A file cannot be read; the message names it.
         """
+        return read_image(*record.images)
 
     @abstractmethod
     def read_values(self, record: Record) -> ValueMap:

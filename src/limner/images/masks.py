@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from limner.core.errors import DataError, describe
 from limner.core.labels import MaskEncoding, ValueMap
+from limner.core.picture import PLAIN, Geometry
 from limner.core.sample import size_text
 from limner.images.headers import ImageHeader
 from limner.images.pixels import Pixels, read_pixels
@@ -73,13 +74,16 @@ def read_valid_region(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.bool
     return np.asarray(channel > (127 if header.is_lossy else 0))
 
 
-def write_values(path: Path, values: ValueMap, encoding: MaskEncoding = INDEX) -> None:
+def write_values(
+    path: Path, values: ValueMap, encoding: MaskEncoding = INDEX, *, geometry: Geometry = PLAIN
+) -> None:
     """Write a mask so that `read_values` gives `values` back: a PNG in the smallest type that holds them.
 
     Args:
         path: Where; the file appears whole or not at all.
         values: (H, W) integers; for ``threshold`` 0 and 1, written as 0 and the largest grey.
         encoding: How values become pixels.
+        geometry: That of the image the mask belongs to; a PNG has no place for it.
 
     Raises:
         DataError: A value does not fit a PNG.

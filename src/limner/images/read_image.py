@@ -1,11 +1,12 @@
-"""Images: a file -> (H, W, C) in RGB order and in the values of the file."""
+"""Images: files -> a picture, in RGB order and in the values of the files."""
 
 from pathlib import Path
 
 import numpy as np
 
 from limner.core.errors import DataError, describe
-from limner.core.sample import Image
+from limner.core.picture import Picture
+from limner.core.sample import size_text
 from limner.images.headers import ImageHeader
 from limner.images.pixels import Pixels, read_header, read_pixels
 
@@ -19,23 +20,44 @@ def image_header(path: Path) -> ImageHeader:
     return read_header(path)
 
 
-def read_image(path: Path) -> Image:
+def read_image(path: Path, *more: Path) -> Picture:
     """Read an image upright: EXIF rotation applied, palettes expanded, alpha dropped.
 
     Args:
         path: A JPEG, PNG, TIFF, BMP, WebP, GIF (first frame) or NPY file, recognised by its content.
+        more: Files of further channels, of the same size and type.
 
     Returns:
         (H, W, C) uint8 or uint16 as stored, float32 for every other type. Colours are in RGB order.
 
     Raises:
-        DataError: The file is missing, unreadable, not an image, cut off, empty or too large, or holds
-            values that are not numbers.
+        DataError: A file is missing, unreadable, not an image, cut off, empty or too large, holds values that
+            are not numbers, or differs from the first in size or type.
     """
+    pixels, stored = _read_one(path)
+    if not more:
+        return Picture(np.ascontiguousarray(pixels), files=(path,), stored_dtype=stored)
+    channels = [pixels]
+    for other in more:
+        further, found = _read_one(other)
+        if further.shape[:-1] != pixels.shape[:-1] or found != stored:
+            raise DataError(
+                describe(
+                    "The channels of an image differ in size or type",
+                    where=other,
+                    found=f"{size_text(further.shape[:-1])} pixels of {found}",
+                    expected=f"{size_text(pixels.shape[:-1])} pixels of {stored}, as {path}",
+                )
+            )
+        channels.append(further)
+    return Picture(np.concatenate(channels, axis=-1), files=(path, *more), stored_dtype=stored)
+
+
+def _read_one(path: Path) -> tuple[Pixels, str]:
+    """Return (H, W, C) pixels, and the type in which they are stored."""
     pixels, _ = read_pixels(path)
-    if pixels.dtype not in (np.uint8, np.uint16):
-        pixels = _as_float32(pixels, path)
-    return np.ascontiguousarray(pixels)
+    stored = pixels.dtype.name
+    return (pixels if stored in ("uint8", "uint16") else _as_float32(pixels, path)), stored
 
 
 def _as_float32(pixels: Pixels, path: Path) -> Pixels:

@@ -11,8 +11,8 @@ import torch
 
 from limner.core.errors import ConfigError, DataError
 from limner.core.labels import LabelTable
+from limner.core.picture import Image
 from limner.core.plan import InferencePlan, Plan
-from limner.core.sample import Image
 from limner.devices.device import choose_precision, is_out_of_memory
 from limner.devices.machine import choose_device
 from limner.devices.precision import precision_context
@@ -86,7 +86,7 @@ class Predictor:
         """
         if isinstance(image, (str, Path)):
             path = Path(image)
-            array, where, name = read_image(path), str(path), name or path.stem
+            array, where, name = read_image(path).array, str(path), name or path.stem
         else:
             array, where, name = np.asarray(image), name or "the image", name or "image"
         self._refuse_unsuitable(probabilities)

@@ -8,7 +8,7 @@ import numpy as np
 from limner.core.errors import DataError, describe
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable
-from limner.core.sample import Record, Sample, size_text
+from limner.core.sample import Record, Sample, axes_text, size_text
 from limner.core.targets import Array, Move, Target
 from limner.formats.source import Source
 from limner.images.masks import read_valid_region
@@ -62,9 +62,10 @@ class Dataset:
         return sample
 
     def _decode(self, record: Record) -> Sample:
-        image = self.source.read_image(record)
+        picture = self.source.read_image(record)
+        image = picture.array
         targets = tuple(self._read(kind, record, image.shape[:-1]) for kind in self.targets)
-        sample = Sample(record.name, image, targets)
+        sample = Sample(record.name, image, targets, picture.geometry.spacing_mm)
         for array in sample.arrays():
             array.flags.writeable = False
         return sample
@@ -88,7 +89,7 @@ def _sizes_differ(record: Record, image: tuple[int, ...], labels: tuple[int, ...
         describe(
             "The labels and their image differ in size",
             where=label_files(record),
-            found=f"labels of {size_text(labels)} (width x height)",
+            found=f"labels of {size_text(labels)} ({axes_text(labels)})",
             expected=f"{size_text(image)}, as {record.image}",
             fix="Export the mask at the image's size, or take the pair out.",
         )

@@ -15,7 +15,7 @@ from limner.core.plan import Plan
 AUTO = "auto"
 """As a value: let limner decide."""
 
-FROM_THE_DATA = ("version", "data", "reasons")
+FROM_THE_DATA = ("version", "data", "reasons", "input.spacing_mm")
 """Parts of a Plan that no setting decides."""
 
 SIZES = ("input.crop_size", "inference.window")
@@ -28,7 +28,11 @@ Flat = dict[str, Any]
 @cache
 def settable_fields() -> Mapping[str, FieldInfo]:
     """Return every dotted key that a user may set, with what the Plan says about it."""
-    return {key: field for key, field in _leaves(Plan, "") if key.partition(".")[0] not in FROM_THE_DATA}
+    return {
+        key: field
+        for key, field in _leaves(Plan, "")
+        if key not in FROM_THE_DATA and key.partition(".")[0] not in FROM_THE_DATA
+    }
 
 
 def default_values() -> Flat:

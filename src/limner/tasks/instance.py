@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.core.labels import LabelTable
+from limner.core.picture import Image, Picture
 from limner.core.plan import Decision
 from limner.core.prediction import SCORE_THRESHOLD, SegmentPrediction
-from limner.core.sample import Image, Sample
+from limner.core.sample import Sample
 from limner.core.segments import Segments
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.segment_colors import segment_comparison, segment_overlay
@@ -104,13 +105,13 @@ class InstanceWriter(CocoPredictions):
         super().__init__(folder.root / f"{INSTANCES}.json", labels)
         self._folder = folder
 
-    def write(self, prediction: SegmentPrediction, image: Image, *, output: str, file_name: str) -> Path:
+    def write(self, prediction: SegmentPrediction, picture: Picture, *, output: str, file_name: str) -> Path:
         """Write one image, and return the path of its map of numbers."""
         folder, shown = self._folder, prediction.segments(SCORE_THRESHOLD)
         self.add(prediction, file_name=file_name)
         numbers = folder.place(INSTANCES, f"{output}.png")
-        write_values(numbers, shown.flat())
+        write_values(numbers, shown.flat(), geometry=picture.geometry)
         if folder.overlay:
-            drawn = segment_overlay(display_image(image), shown, self.labels)
+            drawn = segment_overlay(display_image(picture.array), shown, self.labels)
             folder.write_picture(OVERLAYS, output, drawn)
         return numbers

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.picture import Image, Picture
 from limner.core.plan import Decision
 from limner.core.prediction import PanopticPrediction
-from limner.core.sample import Image, Sample
+from limner.core.sample import Sample
 from limner.core.segments import Segments
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.segment_colors import segment_comparison, segment_overlay
@@ -99,13 +100,14 @@ class PanopticWriter(CocoPredictions):
         super().__init__(folder.root / f"{PANOPTIC}.json", labels)
         self._folder = folder
 
-    def write(self, prediction: PanopticPrediction, image: Image, *, output: str, file_name: str) -> Path:
+    def write(self, prediction: PanopticPrediction, picture: Picture, *, output: str, file_name: str) -> Path:
         """Write one image, and return the mask's path."""
         folder, labels = self._folder, self.labels
         self.add_panoptic(prediction, file_name=file_name, png=folder.place(PANOPTIC, f"{output}.png"))
         mask = folder.place(MASKS, f"{output}.png")
-        write_values(mask, labels.decode(prediction.semantic(nothing=IGNORE_INDEX)), labels.encoding)
+        values = labels.decode(prediction.semantic(nothing=IGNORE_INDEX))
+        write_values(mask, values, labels.encoding, geometry=picture.geometry)
         if folder.overlay:
-            drawn = segment_overlay(display_image(image), prediction.segments(), labels)
+            drawn = segment_overlay(display_image(picture.array), prediction.segments(), labels)
             folder.write_picture(OVERLAYS, output, drawn)
         return mask

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from limner.core.sample import Image
+from limner.core.picture import Picture
 
 MASKS, OVERLAYS, PROBABILITIES, COMPARISONS = "masks", "overlays", "probabilities", "comparisons"
 INSTANCES, PANOPTIC = "instances", "panoptic"
@@ -45,12 +45,12 @@ class PredictionWriter(Protocol):
         """The file that holds the results of all images, or None where there is none."""
         ...
 
-    def write(self, prediction: Any, image: Image, *, output: str, file_name: str) -> Path:  # noqa: ANN401
+    def write(self, prediction: Any, picture: Picture, *, output: str, file_name: str) -> Path:  # noqa: ANN401
         """Write everything that is wanted of one image.
 
         Args:
             prediction: Of the writer's task.
-            image: (*spatial, C) in the values of the file.
+            picture: The image, whose geometry its masks share.
             output: The name of its files, without suffix.
             file_name: The image's file, as results of all images name it.
 

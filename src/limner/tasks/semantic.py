@@ -9,9 +9,10 @@ import numpy as np
 
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable
+from limner.core.picture import Image, Picture
 from limner.core.plan import Decision
 from limner.core.prediction import SemanticPrediction
-from limner.core.sample import Image, Sample
+from limner.core.sample import Sample
 from limner.drawing.colors import overlay
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.truth_and_prediction import comparison, slice_with_most_foreground
@@ -129,13 +130,14 @@ class SemanticWriter:
         self._folder = folder
         self._labels = labels
 
-    def write(self, prediction: SemanticPrediction, image: Image, *, output: str, file_name: str) -> Path:
+    def write(self, prediction: SemanticPrediction, picture: Picture, *, output: str, file_name: str) -> Path:
         """Write one image, and return the mask's path."""
         folder, labels = self._folder, self._labels
         mask = folder.place(MASKS, f"{output}.png")
-        write_values(mask, labels.decode(prediction.semantic), labels.encoding)
+        values = labels.decode(prediction.semantic)
+        write_values(mask, values, labels.encoding, geometry=picture.geometry)
         if folder.overlay:
-            drawn = overlay(display_image(image), prediction.semantic, labels)
+            drawn = overlay(display_image(picture.array), prediction.semantic, labels)
             folder.write_picture(OVERLAYS, output, drawn)
         if folder.probabilities:
             assert prediction.probabilities is not None

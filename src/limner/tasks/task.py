@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
+from limner.core.picture import Image
 from limner.core.plan import Decision, LossPlan, Plan
 from limner.core.prediction import Prediction
-from limner.core.sample import Image, Sample
+from limner.core.sample import Sample
 from limner.core.targets import Target
 from limner.drawing.display import RGBImage
 from limner.evaluation.scorer import USUAL, Extent, Scorer

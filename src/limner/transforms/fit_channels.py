@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from limner.core.errors import DataError, describe
+from limner.core.picture import Image
 from limner.core.plan import InputPlan
-from limner.core.sample import Image, Sample
+from limner.core.sample import Sample
 
 
 @dataclass(frozen=True)

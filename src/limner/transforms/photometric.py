@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.sample import Image, Sample
+from limner.core.picture import Image
+from limner.core.sample import Sample
 from limner.transforms.resize_array import as_dtype
 
 LUMA = np.array([0.299, 0.587, 0.114])

@@ -35,8 +35,8 @@ class QuarterTurn:
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> QuarterTurnParams:
         """Draw the number of quarters."""
-        *_, height, width = sample.spatial_shape
-        return QuarterTurnParams(int(rng.integers(4)) if height == width else 2 * int(rng.integers(2)))
+        first, second = sample.spatial_shape[-2:]
+        return QuarterTurnParams(int(rng.integers(4)) if first == second else 2 * int(rng.integers(2)))
 
     def apply(self, sample: Sample, params: QuarterTurnParams) -> Sample:
         """Turn image and labels by the drawn quarters."""
@@ -73,8 +73,8 @@ def turned(array: ArrayT, first: int, quarters: int) -> ArrayT:
 def turned_points(points: Points, quarters: int, shape: tuple[int, ...]) -> Points:
     """Return points (P, D) of an image of `shape` turned `quarters` times in the plane of its last axes."""
     moved: Points = points.copy()
-    height, width = shape[-2:]
+    first, second = shape[-2:]
     for _ in range(quarters):
-        moved[:, 0], moved[:, 1] = moved[:, 1].copy(), width - moved[:, 0]
-        height, width = width, height
+        moved[:, 0], moved[:, 1] = moved[:, 1].copy(), second - moved[:, 0]
+        first, second = second, first
     return moved

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.sample import Image
+from limner.core.picture import Image
 
 AREA_BELOW = 0.5
 """Zooms under this average over areas: two-tap interpolation would leave pixels out and alias."""

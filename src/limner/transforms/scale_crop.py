@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limner.core.sample import Image, Sample
+from limner.core.picture import Image
+from limner.core.sample import Sample
 from limner.core.targets import Array, Move, Points
 from limner.transforms.resize_array import as_dtype, resize_image, resize_labels
 

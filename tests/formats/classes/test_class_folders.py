@@ -79,4 +79,4 @@ def test_insects(shared_data: Path):
         ("val", 1): 15,
     }
     (gif,) = [r for r in source.records if r.image.suffix == ".gif"]
-    assert source.read_image(gif).shape[-1] == 3  # the colours that the palette shows
+    assert source.read_image(gif).array.shape[-1] == 3  # the colours that the palette shows

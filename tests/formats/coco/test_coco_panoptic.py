@@ -39,7 +39,7 @@ def test_colours_become_segments_and_a_semantic_map(make_tree) -> None:
     assert (source.name, source.findings) == ("coco-panoptic", ())
     (record,) = source.records
     assert (record.name, record.split) == ("pictures/a", "val")
-    np.testing.assert_array_equal(source.read_image(record), PICTURE)
+    np.testing.assert_array_equal(source.read_image(record).array, PICTURE)
     segments = source.read_segments(record)
     assert segments.labels.tolist() == [5, 9]
     assert segments.areas.tolist() == [6, 12]

@@ -34,7 +34,7 @@ def test_instances_are_united(tmp_path: Path) -> None:
     expected = np.zeros((4, 5), int)
     expected[0, 0] = expected[1, 2] = 1
     np.testing.assert_array_equal(values, expected)
-    assert source.read_image(source.records[0]).shape == (4, 5, 3)
+    assert source.read_image(source.records[0]).array.shape == (4, 5, 3)
     table = source.declared_labels()
     assert table is not None
     assert table.names == ("background", "object")

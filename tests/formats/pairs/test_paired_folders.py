@@ -323,7 +323,7 @@ def test_reads_what_it_paired(make_tree) -> None:
     picture = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     mask = np.array([[0, 1, 1, 0], [9, 9, 0, 0]], np.uint8)
     source = open_source(make_tree({"images/a b.png": picture, "masks/a b.png": mask}))
-    np.testing.assert_array_equal(source.read_image(source.records[0]), picture)
+    np.testing.assert_array_equal(source.read_image(source.records[0]).array, picture)
     np.testing.assert_array_equal(source.read_values(source.records[0]), mask)
     assert source.declared_labels() is None
 

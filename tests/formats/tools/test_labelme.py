@@ -90,7 +90,7 @@ def test_flags_and_special_labels(make_tree) -> None:
 def test_an_image_inside_its_json(make_tree) -> None:
     root = make_tree({"a.json": labelme(shape(SQUARE), imageData=png(PICTURE))})
     source = open_source(root)
-    np.testing.assert_array_equal(source.read_image(source.records[0]), PICTURE)
+    np.testing.assert_array_equal(source.read_image(source.records[0]).array, PICTURE)
 
 
 def test_rectangles_alone_are_boxes(make_tree) -> None:

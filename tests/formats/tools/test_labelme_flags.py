@@ -85,4 +85,4 @@ def test_images_inside_the_json(make_tree):
     Image.fromarray(PHOTO).save(stored, "PNG")
     whole = json.loads(written("a.png", "cat")) | {"imageData": base64.b64encode(stored.getvalue()).decode()}
     source = open_source(make_tree({"a.json": json.dumps(whole)}))
-    np.testing.assert_array_equal(source.read_image(source.records[0]), PHOTO)
+    np.testing.assert_array_equal(source.read_image(source.records[0]).array, PHOTO)

@@ -8,9 +8,8 @@ import numpy.typing as npt
 
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
-from limner.core.sample import Image, Record
+from limner.core.sample import Record
 from limner.formats.source import Source
-from limner.images.read_image import read_image
 
 
 class ImageClasses(Source):
@@ -18,10 +17,6 @@ class ImageClasses(Source):
 
     tasks = ("classification",)
     class_names: Sequence[str] = ()
-
-    def read_image(self, record: Record) -> Image:
-        """Read the image upright, alpha dropped; of a palette the colours."""
-        return read_image(record.image)
 
     def read_class(self, record: Record) -> int:
         """Return the number of the image's class, from 0."""

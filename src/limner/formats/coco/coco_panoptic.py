@@ -12,7 +12,7 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import Finding
 from limner.core.labels import LabelClass, LabelTable, MaskEncoding, ValueMap
-from limner.core.sample import Image, Record
+from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of_index
 from limner.formats.coco.coco_json import (
     CocoFile,
@@ -32,7 +32,6 @@ from limner.formats.problems import Problems
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.images.masks import read_values, write_values
-from limner.images.read_image import read_image
 
 VOID = 0
 """The segment number of pixels that nobody labelled, and the mask value they get."""
@@ -123,10 +122,6 @@ class CocoPanoptic(Source):
                 if labels[number] is None:
                     problems.add("annotation-without-mask", where, f"no {name} on disk")
         return labels
-
-    def read_image(self, record: Record) -> Image:
-        """Read the image upright, alpha dropped."""
-        return read_image(record.image)
 
     def read_values(self, record: Record) -> ValueMap:
         """Return the category of each pixel, 0 where nobody labelled it."""

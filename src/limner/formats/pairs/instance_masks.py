@@ -15,14 +15,13 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
-from limner.core.sample import Image, Record, size_text
+from limner.core.sample import Record, size_text
 from limner.core.segments import Mask, Segments, segments_of
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import read_folder_name, split_of_folder
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.images.masks import read_values
-from limner.images.read_image import read_image
 
 _IMAGES, _MASKS = "images", "masks"
 _NUMBER = re.compile(r"[_\-. ](?:(?:mask|inst|instance|obj|object)[_\-. ]?)?\d+$", re.IGNORECASE)
@@ -73,10 +72,6 @@ class InstanceMasks(Source):
         by_name = tuple(sorted(records, key=lambda r: r.name))
         listed, more = apply_split_lists(by_name, self.root, self.settings, lists_beside(tree, by_name))
         return listed, (*findings, *more)
-
-    def read_image(self, record: Record) -> Image:
-        """Read the image upright, alpha dropped."""
-        return read_image(record.image)
 
     def read_values(self, record: Record) -> ValueMap:
         """Unite the instances: 0 where no mask covers the pixel, 1 where one or more do.

@@ -11,7 +11,7 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import Finding, Severity
 from limner.core.labels import ValueMap
-from limner.core.sample import Image, Record
+from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.pairs.folder_looks import roles_by_looking
 from limner.formats.pairs.folder_roles import Roles, assign_roles
@@ -21,7 +21,6 @@ from limner.formats.pairs.patterns import roles_by_pattern
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.images.masks import read_values
-from limner.images.read_image import read_image
 
 
 class PairedFolders(Source):
@@ -61,10 +60,6 @@ class PairedFolders(Source):
     def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return nothing: the records and settings are all there is."""
         return {}
-
-    def read_image(self, record: Record) -> Image:
-        """Read the image upright, alpha dropped."""
-        return read_image(record.image)
 
     def read_values(self, record: Record) -> ValueMap:
         """Read the mask by the encoding that `dataset.yaml` says."""

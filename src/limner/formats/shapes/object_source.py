@@ -21,7 +21,7 @@ from limner.core.labels import (
     alphabetical,
     distinct_color,
 )
-from limner.core.sample import Image, Record
+from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of
 from limner.formats.drawn import Drawn, pack, unpack
 from limner.formats.file_tree import FileTree, list_files
@@ -29,7 +29,7 @@ from limner.formats.problems import Problems
 from limner.formats.shapes.object_problems import object_problems
 from limner.formats.source import Source
 from limner.formats.split_lists import SplitPlaces, apply_split_lists, lists_beside
-from limner.images.read_image import image_header, read_image
+from limner.images.read_image import image_header
 
 BOXES = ("detection",)
 BACKGROUND_NAMES = frozenset({"background", "_background_", "__background__"})
@@ -146,10 +146,6 @@ class ObjectSource(Source):
             if not {*known.values} & table.trained_as.keys():
                 problems.add("class-not-named", "the classes", f"objects are called {known.name!r}")
         self._value_of = {value: value for value in table.trained_as}
-
-    def read_image(self, record: Record) -> Image:
-        """Read the image upright, alpha dropped."""
-        return read_image(record.image)
 
     def read_objects(self, record: Record) -> Sequence[Drawn]:
         """Return the objects as they were drawn, in pixels.

@@ -12,14 +12,13 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
-from limner.core.sample import Image, Record
+from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.pairs.color_tables import find_table, label_table, show_colors
 from limner.formats.pairs.known_layout import Known, completed
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_in
 from limner.images.masks import read_values
-from limner.images.read_image import read_image
 
 _IMAGES = "JPEGImages"
 _MASKS = ("SegmentationClassPNG", "SegmentationClass")
@@ -87,10 +86,6 @@ class Voc(Source):
             *_gap_findings([r for r in kept if not r.labels], len(listed) - len(kept), self.root),
             *_orphan_findings([path for stem, path in label_of.items() if stem not in stems]),
         ]
-
-    def read_image(self, record: Record) -> Image:
-        """Read the image upright."""
-        return read_image(record.image)
 
     def read_values(self, record: Record) -> ValueMap:
         """Read the mask: palette indices, 255 on object borders."""

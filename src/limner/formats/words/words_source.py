@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable, ValueMap, distinct_color
-from limner.core.sample import Image, Record
+from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.core.words import Polygon, Words
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.problems import Problems
 from limner.formats.shapes.polygons import cut_to
 from limner.formats.source import TEXT_TASK, Source
-from limner.images.read_image import image_header, read_image
+from limner.images.read_image import image_header
 
 BORDER = 2.0
 """Pixels that a word may stick out without a finding: annotators draw over the edge."""
@@ -46,10 +46,6 @@ class WordsSource(Source):
         Raises:
             DataError: The file cannot be read.
         """
-
-    def read_image(self, record: Record) -> Image:
-        """Read the image upright, alpha dropped."""
-        return read_image(record.image)
 
     def read_words(self, record: Record) -> Words:
         """Return the words that can be drawn."""
