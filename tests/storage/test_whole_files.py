@@ -3,7 +3,8 @@ import json
 import pytest
 
 from limner.storage import whole_files
-from limner.storage.whole_files import write_json, write_whole
+from limner.storage.json_files import write_json
+from limner.storage.whole_files import write_whole
 
 
 def test_folders_are_made_and_nothing_is_left_beside(tmp_path):
@@ -21,6 +22,6 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(whole_files.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_whole(path, b"new", flush=True)
+        write_whole(path, b"new", durable=True)
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -28,6 +28,7 @@ from limner.images.read_image import read_image
 from limner.inference.image_paths import ImagePath, list_images
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
+from limner.storage.whole_files import open_whole, write_whole
 
 MASKS, OVERLAYS, PROBABILITIES, COMPARISONS = "masks", "overlays", "probabilities", "comparisons"
 INSTANCES, PANOPTIC = "instances", "panoptic"
@@ -184,13 +185,13 @@ def _write(
     if isinstance(prediction, SegmentPrediction):
         shown = prediction.segments(SURE)
         rows.add(prediction, file_name=str(item.path))
-        mask = _place(wanted.out / INSTANCES, f"{item.output}.png")
+        mask = wanted.out / INSTANCES / f"{item.output}.png"
         write_values(mask, shown.flat())
     else:
         shown = prediction.segments()
-        png = _place(wanted.out / PANOPTIC, f"{item.output}.png")
+        png = wanted.out / PANOPTIC / f"{item.output}.png"
         rows.add_panoptic(prediction, file_name=str(item.path), png=png)
-        mask = _place(wanted.out / MASKS, f"{item.output}.png")
+        mask = wanted.out / MASKS / f"{item.output}.png"
         write_values(mask, labels.decode(prediction.semantic(nothing=IGNORE_INDEX)), labels.encoding)
     if wanted.overlay:
         drawn = segment_overlay(display_image(image), shown, labels)
@@ -201,23 +202,17 @@ def _write(
 def _write_classes(
     wanted: _Wanted, item: ImagePath, image: Image, prediction: Prediction, labels: LabelTable
 ) -> Path:
-    mask = _place(wanted.out / MASKS, f"{item.output}.png")
+    mask = wanted.out / MASKS / f"{item.output}.png"
     write_values(mask, labels.decode(prediction.semantic), labels.encoding)
     if wanted.overlay:
         drawn = draw_overlay(display_image(image), prediction.semantic, labels)
         _write_picture(wanted.out / OVERLAYS, item, drawn)
     if wanted.probabilities:
         assert prediction.probabilities is not None
-        path = _place(wanted.out / PROBABILITIES, f"{item.output}.npy")
-        np.save(path, prediction.probabilities.astype(np.float16))
+        with open_whole(wanted.out / PROBABILITIES / f"{item.output}.npy") as file:
+            np.save(file, prediction.probabilities.astype(np.float16))
     return mask
 
 
 def _write_picture(folder: Path, item: ImagePath, picture: RGBImage) -> None:
-    _place(folder, f"{item.output}.png").write_bytes(encode_png(picture))
-
-
-def _place(folder: Path, name: str) -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    write_whole(folder / f"{item.output}.png", encode_png(picture))

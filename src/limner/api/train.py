@@ -17,7 +17,7 @@ from limner.core.plan import NetworkPlan, Plan
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.planning.plan_files import read_plan, write_plan
-from limner.storage.whole_files import write_json
+from limner.storage.json_files import write_json
 
 if TYPE_CHECKING:
     from torch import nn

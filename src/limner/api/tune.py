@@ -21,7 +21,8 @@ from limner.planning.search.rounds import plan_rounds, survivors
 from limner.planning.search.space import Space, own_values, read_space
 from limner.planning.settings import flatten, nest
 from limner.reporting.tuning_page import render_recipe, write_tuning
-from limner.storage.whole_files import write_json, write_whole
+from limner.storage.json_files import write_json
+from limner.storage.whole_files import write_whole
 
 if TYPE_CHECKING:
     from limner.training.watchers import Watcher
@@ -231,7 +232,7 @@ class _Search:
         write_json(self._tuning.root / TRIALS, [asdict(t) for t in trials])
         if self._tuning.best is not None:
             best = merge(self._wanted, nest(self._tuning.best.settings))
-            write_whole(self._tuning.recipe, render_recipe(self._tuning, best).encode())
+            write_whole(self._tuning.recipe, render_recipe(self._tuning, best))
             write_tuning(self._tuning, method=self._proposer.name)
 
 
@@ -239,4 +240,4 @@ def _clear(run: RunFolder) -> None:
     """Give the disk back: the model stays, and a trial that is done is never resumed."""
     from limner.training.checkpoints import Checkpoints
 
-    Checkpoints(run.checkpoints).remove()
+    Checkpoints(run).remove()

@@ -11,7 +11,7 @@ from limner.core.sample import LabelMap, Record, Sample, size_text
 from limner.core.segments import Segments
 from limner.formats.source import Source
 from limner.images.masks import read_valid_region
-from limner.loading.image_cache import Decoded, MemoryCache, SampleCache
+from limner.loading.image_cache import Decoded, MemoryCache
 
 Target = Literal["semantic", "segments"]
 
@@ -40,7 +40,7 @@ class Dataset:
         labels: LabelTable,
         *,
         gives: Target = "semantic",
-        cache: SampleCache | Literal["memory"] | None = "memory",
+        cache: MemoryCache | Literal["memory"] | None = "memory",
     ) -> None:
         self.source = source
         self.records = tuple(records)

@@ -18,7 +18,9 @@ from safetensors.torch import save_file
 
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.plan import Plan
-from limner.storage.durable_files import flush_folder, write_durably
+from limner.core.run_folder import RunFolder
+from limner.storage.whole_files import PART, written_aside
+from limner.training.disk_refusals import stopping_training
 from limner.training.run_state import RunState
 from limner.weights.tensors import separate_tensors
 
@@ -58,9 +60,10 @@ class Checkpoint:
 class Checkpoints:
     """The `last` and the `best` checkpoint of a run."""
 
-    def __init__(self, folder: Path) -> None:
-        self.last = folder / "last.safetensors"
-        self.best = folder / "best.safetensors"
+    def __init__(self, run: RunFolder) -> None:
+        self.last = run.checkpoints / "last.safetensors"
+        self.best = run.checkpoints / "best.safetensors"
+        self._run = run
 
     def save(self, tensors: Mapping[str, torch.Tensor], state: RunState, plan: Plan) -> None:
         """Replace `last`.
@@ -68,22 +71,27 @@ class Checkpoints:
         Raises:
             TrainingError: The disk is full or refuses; the previous checkpoint is intact.
         """
-        self.last.parent.mkdir(parents=True, exist_ok=True)
+        self._remove_leftovers()
         metadata = {
             "limner": "checkpoint 1",
             "state": json.dumps(state.to_dict()),
             "plan": json.dumps(plan.model_dump(mode="json")),
         }
         ready = separate_tensors(tensors)
-        write_durably(self.last, lambda aside: save_file(ready, str(aside), metadata))
+        with stopping_training(self._run), written_aside(self.last, durable=True) as aside:
+            save_file(ready, str(aside), metadata)
 
     def keep_as_best(self) -> None:
         """Make `best` the same file as `last`; no bytes are copied where the disk knows hard links.
 
         `last` is only ever replaced by a rename, so `best` keeps its content when `last` moves on.
         """
-        write_durably(self.best, self._link_last)
-        flush_folder(self.best.parent)
+        self._remove_leftovers()
+        with stopping_training(self._run), written_aside(self.best, durable=True) as aside:
+            try:
+                os.link(self.last, aside)
+            except OSError:
+                shutil.copyfile(self.last, aside)
 
     def repair_best(self, step: int) -> None:
         """Make `last`, of step `step`, the best, unless a checkpoint of that step already is."""
@@ -97,6 +105,11 @@ class Checkpoints:
     def remove(self) -> None:
         """Remove both, so that nothing of an earlier run can be taken for this one's."""
         for path in (self.last, self.best):
+            path.unlink(missing_ok=True)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed process was writing: no other process writes here."""
+        for path in self._run.checkpoints.glob(f".*{PART}"):
             path.unlink(missing_ok=True)
 
     def latest(self) -> tuple[Checkpoint, str | None] | None:
@@ -118,13 +131,6 @@ class Checkpoints:
         if problems:
             raise ModelError("\n".join(problems))
         return None
-
-    def _link_last(self, aside: Path) -> None:
-        aside.unlink(missing_ok=True)
-        try:
-            os.link(self.last, aside)
-        except OSError:
-            shutil.copyfile(self.last, aside)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

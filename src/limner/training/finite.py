@@ -8,6 +8,7 @@ import torch
 
 from limner.core.batch import Batch
 from limner.core.errors import TrainingError, describe
+from limner.storage.whole_files import open_whole
 from limner.training.step_log import BadStep
 
 
@@ -27,8 +28,8 @@ def save_batch(path: Path, batch: Batch) -> None:
     for number, segments in enumerate(batch.segments or ()):
         arrays[f"masks_{number}"] = segments.masks.cpu().numpy()
         arrays[f"labels_{number}"] = segments.labels.cpu().numpy()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **arrays)
+    with open_whole(path) as file:
+        np.savez_compressed(file, **arrays)
 
 
 def non_finite_error(batch: Batch, bad: BadStep, *, saved: Path | None, precision: str) -> TrainingError:

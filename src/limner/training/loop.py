@@ -14,7 +14,7 @@ from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.evaluation.scorer import selection_name
 from limner.loading.loader import BatchStream
-from limner.storage.durable_files import disk_problem
+from limner.storage.disk_problems import disk_problem
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoint, Checkpoints, flatten, refuse_another_plan
 from limner.training.finite import bad_batch_path, non_finite_error, save_batch
@@ -101,7 +101,7 @@ class Loop:
         self._validator = validator
         self._watcher = watcher
         self._budget = budget
-        self._checkpoints = Checkpoints(run.checkpoints)
+        self._checkpoints = Checkpoints(run)
         self.state = state
         self._log = StepLog(state.window, check_gradient=plan.train.precision != "float16")
         self._scores: dict[str, float] = {}

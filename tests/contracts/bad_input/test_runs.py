@@ -172,7 +172,7 @@ def system_says_full(descriptor):
 
 @pytest.mark.parametrize(
     ("place", "failing"),
-    [("limner.training.checkpoints.save_file", full_disk), ("limner.storage.durable_files.os.fsync", None)],
+    [("limner.training.checkpoints.save_file", full_disk), ("limner.storage.whole_files.os.fsync", None)],
 )
 def test_a_full_disk_leaves_the_checkpoint_before_intact(
     limner, resume, cells, tiny, monkeypatch, place, failing
