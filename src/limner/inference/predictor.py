@@ -21,9 +21,9 @@ from limner.core.prediction import AnyPrediction, PanopticPrediction, Prediction
 from limner.core.sample import Image
 from limner.decoding.label_maps import semantic_labels, semantic_logits, semantic_probabilities
 from limner.decoding.query_masks import find_objects, find_segments
-from limner.devices.device import choose_precision, is_out_of_memory
-from limner.devices.machine import choose_device
-from limner.devices.precision import precision_context
+from limner.devices.device import choose_device
+from limner.devices.memory import is_out_of_memory
+from limner.devices.precision import fast_precision, precision_context
 from limner.images.read_image import read_image
 from limner.inference.fitted_size import fit_images
 from limner.inference.sliding_window import pad_by_reflection, sliding_window
@@ -58,7 +58,7 @@ class Predictor:
         settings: InferencePlan | None = None,
     ) -> None:
         self.device = device if isinstance(device, torch.device) else choose_device(device)
-        self.precision = precision or choose_precision(self.device, model.plan.train.precision)
+        self.precision = precision or fast_precision(self.device, model.plan.train.precision)
         self.settings = settings or model.plan.inference
         dims = model.plan.input.spatial_dims
         if self.settings.window is not None and len(self.settings.window) != dims:

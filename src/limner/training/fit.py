@@ -15,7 +15,7 @@ from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
 from limner.core.run_folder import RunFolder
-from limner.devices.device import peak_bytes
+from limner.devices.memory import peak_bytes
 from limner.devices.retained_memory import freed_memory_kept
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches

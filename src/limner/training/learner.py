@@ -11,8 +11,8 @@ from limner.core.batch import Batch
 from limner.core.errors import TrainingError, describe
 from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
-from limner.devices.device import choose_memory_format, is_out_of_memory, prefers_winograd
-from limner.devices.memory import more_parts, release_memory
+from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
+from limner.devices.memory import is_out_of_memory, more_parts, release_memory
 from limner.layers.training_progress import tell_progress
 from limner.layers.winograd import use_winograd
 from limner.tasks.task import Task
