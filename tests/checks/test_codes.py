@@ -1,14 +1,14 @@
 import re
 from pathlib import Path
 
-from limner.checks.codes import CODES, FAMILIES, as_markdown, make
+from limner.checks.codes import CODES, FAMILIES, codes_as_markdown, make
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_page_documents_every_code():
     page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
-    assert as_markdown().rstrip() in page, "docs/checks.md lags behind limner.checks.codes"
+    assert codes_as_markdown().rstrip() in page, "docs/checks.md lags behind limner.checks.codes"
 
 
 def test_a_code_belongs_to_one_family():
@@ -17,7 +17,7 @@ def test_a_code_belongs_to_one_family():
 
 def test_every_code_is_made_somewhere_and_every_made_code_is_known():
     sources = [
-        p for folder in ("checks", "formats", "api") for p in (ROOT / "src/limner" / folder).glob("*.py")
+        p for folder in ("checks", "formats", "api") for p in (ROOT / "src/limner" / folder).rglob("*.py")
     ]
     text = "\n".join(p.read_text(encoding="utf-8") for p in sources if p.name != "codes.py")
     assert {code for code in CODES if f'"{code}"' not in text} == set()

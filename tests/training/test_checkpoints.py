@@ -9,7 +9,7 @@ import torch
 from limner.core.errors import ModelError, TrainingError
 from limner.core.run_folder import RunFolder
 from limner.training import checkpoints as module
-from limner.training.checkpoints import Checkpoints, read_checkpoint
+from limner.training.checkpoints import Checkpoints, read_run_checkpoint
 from limner.training.run_state import RunState
 
 
@@ -27,7 +27,7 @@ def test_what_is_saved_is_read_back(tmp_path, plan):
     state = RunState(step=7, best_score=0.1 + 0.2, window={"train/loss": [1 / 3]}, best_step=5)
     shared = torch.ones(3)
     kept.save({**tensors(2), "model/tied": shared, "average/tied": shared}, state, plan)
-    found = read_checkpoint(kept.last)
+    found = read_run_checkpoint(kept.last)
     assert found.state == state
     assert found.plan == plan.model_dump(mode="json")
     assert torch.equal(found.part("model")["b"], tensors(2)["model/b"])
@@ -39,7 +39,7 @@ def test_best_stays_when_last_moves_on(tmp_path, plan):
     kept.save(tensors(1), RunState(step=1), plan)
     kept.keep_as_best()
     kept.save(tensors(2), RunState(step=2), plan)
-    assert (read_checkpoint(kept.best).state.step, read_checkpoint(kept.last).state.step) == (1, 2)
+    assert (read_run_checkpoint(kept.best).state.step, read_run_checkpoint(kept.last).state.step) == (1, 2)
 
 
 def test_best_is_copied_where_the_disk_knows_no_links(tmp_path, plan, monkeypatch):
@@ -59,7 +59,7 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path, plan, cut):
     kept.save(tensors(1), RunState(step=1), plan)
     kept.last.write_bytes(kept.last.read_bytes()[:cut])
     with pytest.raises(ModelError, match=r"last\.safetensors"):
-        read_checkpoint(kept.last)
+        read_run_checkpoint(kept.last)
 
 
 def test_another_safetensors_file_is_refused(tmp_path):
@@ -107,6 +107,6 @@ def test_a_disk_that_really_is_full(tmp_path, plan):
         assert kept.last.read_bytes() == before
         assert [path.name for path in kept.last.parent.iterdir()] == ["last.safetensors"]
         kept.save(tensors(3, size=50_000), RunState(step=3), plan)
-        assert read_checkpoint(kept.last).state.step == 3
+        assert read_run_checkpoint(kept.last).state.step == 3
     finally:
         subprocess.run(["umount", disk], check=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.api.output_folder import make_output_folder
-from limner.api.plan import Planned, make
+from limner.api.plan import Planned, check_and_plan
 from limner.api.processes import is_first_process, num_processes, wait_for
 from limner.api.run_splits import read_splits, write_splits
 from limner.core.errors import ConfigError, DataError, describe
@@ -79,7 +79,7 @@ def train(
     if is_first_process():
         if run is not None:
             _refuse_taken(_named_run(run).root)
-        planned = make(
+        planned = check_and_plan(
             data,
             task=task,
             network=name,

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.api.claimed_folder import claim_folder
-from limner.api.plan import Planned, make, plan_checked, read_settings, starting_plan, with_shorthands
+from limner.api.plan import (
+    Planned,
+    check_and_plan,
+    plan_checked,
+    settings_and_data,
+    starting_plan,
+    with_shorthands,
+)
 from limner.api.problem import note_problem
 from limner.core.config import merge
 from limner.core.errors import ConfigError
@@ -85,8 +92,8 @@ def tune(
             "--minutes is the time of a search: name what is searched, such as "
             "--over optimizer.learning_rate. Without --over learning rates are tested in 100 steps."
         )
-    wanted, _ = read_settings(data, with_shorthands(settings or {}, task=task, network=network))
-    planned = make(
+    wanted, _ = settings_and_data(data, with_shorthands(settings or {}, task=task, network=network))
+    planned = check_and_plan(
         data, task=task, network=network, settings=settings, device=device, accept=accept, track=track
     )
     tuning = _begin(planned, out)

@@ -92,6 +92,17 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
+def dotted(values: Mapping[str, Any], prefix: str = "") -> Flat:
+    """Return nested mappings as one, with dotted keys; an empty mapping stays a value."""
+    flat: Flat = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat |= dotted(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
 def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
     for name, field in model.model_fields.items():
         inner = as_model(field.annotation)

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
+from limner.planning.settings import dotted
 from limner.storage.whole_files import PART, written_aside
 from limner.training.disk_refusals import stopping_training
 from limner.training.run_state import RunState
@@ -38,7 +39,7 @@ itself says how they stand."""
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class RunCheckpoint:
     """What was read back.
 
     Attributes:
@@ -96,7 +97,7 @@ class Checkpoints:
     def repair_best(self, step: int) -> None:
         """Make `last`, of step `step`, the best, unless a checkpoint of that step already is."""
         try:
-            if read_checkpoint(self.best).state.step == step:
+            if read_run_checkpoint(self.best).state.step == step:
                 return
         except ModelError:
             pass  # absent or damaged: replaced
@@ -112,7 +113,7 @@ class Checkpoints:
         for path in self._run.checkpoints.glob(f".*{PART}"):
             path.unlink(missing_ok=True)
 
-    def latest(self) -> tuple[Checkpoint, str | None] | None:
+    def latest(self) -> tuple[RunCheckpoint, str | None] | None:
         """Read the newest readable checkpoint.
 
         Returns:
@@ -125,7 +126,7 @@ class Checkpoints:
         problems: list[str] = []
         for path in there:
             try:
-                return read_checkpoint(path), problems[0] if problems else None
+                return read_run_checkpoint(path), problems[0] if problems else None
             except ModelError as error:
                 problems.append(str(error))
         if problems:
@@ -133,7 +134,7 @@ class Checkpoints:
         return None
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_run_checkpoint(path: Path) -> RunCheckpoint:
     """Read one checkpoint file.
 
     Raises:
@@ -155,7 +156,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 fix="Delete it and resume: the run goes on from its other checkpoint, if there is one.",
             )
         ) from error
-    return Checkpoint(state, tensors, plan)
+    return RunCheckpoint(state, tensors, plan)
 
 
 def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) -> None:
@@ -164,8 +165,8 @@ def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) ->
     Raises:
         ConfigError: Names every setting that differs.
     """
-    now = flatten(plan.model_dump(mode="json"))
-    before = flatten(dict(saved))
+    now = dotted(plan.model_dump(mode="json"))
+    before = dotted(dict(saved))
     free = FREE_TO_CHANGE + (("train.steps",) if plan.train.minutes is not None else ())
     changed = [
         key
@@ -182,14 +183,3 @@ def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) ->
                 fix="Put the settings back in plan.yaml, or start a new run with the new ones.",
             )
         )
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one, with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

@@ -24,7 +24,7 @@ from limner.storage.whole_files import write_whole
 from limner.tasks import TASKS
 from limner.training.accelerator import build_accelerator
 from limner.training.budget import Budget
-from limner.training.checkpoints import Checkpoint, Checkpoints, read_checkpoint
+from limner.training.checkpoints import Checkpoints, RunCheckpoint, read_run_checkpoint
 from limner.training.disk_refusals import stopping_training
 from limner.training.initial_weights import begin_with, begun_with
 from limner.training.learner import Learner
@@ -165,7 +165,7 @@ def _without_pretrained(plan: Plan) -> Plan:
     return plan.model_copy(update={"network": network, "reasons": reasons})
 
 
-def _checkpoint(run: RunFolder, *, resume: bool) -> tuple[Checkpoint | None, str]:
+def _checkpoint(run: RunFolder, *, resume: bool) -> tuple[RunCheckpoint | None, str]:
     """Return the checkpoint to go on from, and a remark about it; a fresh run removes what is there."""
     checkpoints = Checkpoints(run)
     if not resume:
@@ -211,7 +211,7 @@ def _deliver(
     _write_plan(run, plan)
     if state.best_step not in (-1, state.step):
         try:
-            learner.load_kept(read_checkpoint(Checkpoints(run).best))
+            learner.load_kept(read_run_checkpoint(Checkpoints(run).best))
         except ModelError as error:
             say(f"{error}\nThe model folder holds the last weights instead of the best.")
     kept = learner.kept

@@ -14,9 +14,10 @@ from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.evaluation.scorer import selection_name
 from limner.loading.loader import BatchStream
+from limner.planning.settings import dotted
 from limner.storage.disk_problems import disk_problem
 from limner.training.budget import Budget
-from limner.training.checkpoints import Checkpoint, Checkpoints, flatten, refuse_another_plan
+from limner.training.checkpoints import Checkpoints, RunCheckpoint, refuse_another_plan
 from limner.training.finite import bad_batch_path, non_finite_error, save_batch
 from limner.training.interruption import Interruption
 from limner.training.learner import Learner
@@ -108,7 +109,7 @@ class Loop:
         self._progress = 0.0
         self._mark = 0.0
 
-    def start(self, checkpoint: Checkpoint | None = None, *, remark: str = "") -> None:
+    def start(self, checkpoint: RunCheckpoint | None = None, *, remark: str = "") -> None:
         """Take everything from the checkpoint the run goes on from, if there is one, and tell the watcher.
 
         Args:
@@ -126,7 +127,8 @@ class Loop:
                 # The run may have been killed between writing `last` and making it `best`.
                 self._checkpoints.repair_best(self.state.step)
         self._advance()
-        self._watcher.start(self._moment(), flat_settings(self._plan))
+        settings = self._plan.model_dump(mode="json", exclude={"reasons"})
+        self._watcher.start(self._moment(), dotted(settings))
         if remark:
             self._watcher.say(remark)
 
@@ -275,9 +277,3 @@ class Loop:
         words = [value]
         broadcast_object_list(words)
         return words[0]
-
-
-def flat_settings(plan: Plan) -> dict[str, object]:
-    """Return the plan's settings by dotted key, for trackers."""
-    settings = plan.model_dump(mode="json", exclude={"reasons"})
-    return dict(flatten(settings))

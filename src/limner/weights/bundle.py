@@ -96,7 +96,7 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
     return model.eval()
 
 
-def read_plan(folder: Path | str) -> Plan:
+def read_model_plan(folder: Path | str) -> Plan:
     """Read the plan of a model folder, verified, without building its network.
 
     Raises:
