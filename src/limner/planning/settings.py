@@ -40,12 +40,12 @@ def default_values() -> Flat:
     }
 
 
-def read_settings(settings: Mapping[str, Any], *, where: str = "The settings") -> Flat:
+def read_settings(settings: Mapping[str, Any], *, where: str = "The configuration") -> Flat:
     """Check nested settings and flatten them; what is ``auto`` is left out.
 
     Args:
         settings: Such as ``{"train": {"steps": 2000}, "network": {"name": "auto"}}``.
-        where: The file or option, for the error message.
+        where: The file, option or object, in the singular, for the error message.
 
     Raises:
         ConfigError: Every unknown key (with the nearest known one) and every value of the wrong type or
@@ -63,7 +63,7 @@ def read_settings(settings: Mapping[str, Any], *, where: str = "The settings") -
             except ValidationError as error:
                 problems.append(_wrong(key, field, error, value))
     if problems:
-        lines = [f"{where} {'have' if where.endswith('s') else 'has'} values that limner cannot use:"]
+        lines = [f"{where} has values that limner cannot use:"]
         raise ConfigError("\n".join(lines + [f"  {problem}" for problem in problems]))
     return flat
 

@@ -171,13 +171,12 @@ class Loop:
             self._budget.expect_validation(self._validator.estimate_seconds(self._learner.kept))
         if step % LOG_EVERY == 0 or step in EARLY_LOGS:
             self._write_log()
-        due_now = [
+        validates, saves = (
             self._budget.is_due(every, step=step, before=before, after=self._progress)
             for every in (train.validate_every, train.save_every)
-        ]
-        due_now[0] = due_now[0] and self._agree(self._budget.may_validate())
-        is_best = due_now[0] and self._validate()
-        if is_best or due_now[1]:
+        )
+        is_best = validates and self._agree(self._budget.may_validate()) and self._validate()
+        if is_best or saves:
             self._save(is_best=is_best)
         self._mark = time.perf_counter()  # a step's time is its own
 
