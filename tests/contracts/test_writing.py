@@ -8,7 +8,7 @@ import limner
 SOURCE = Path(limner.__file__).parent
 
 WRITES = re.compile(
-    r"""\.open\(\s*["'][wxa+]|\bopen\([^)]*,\s*["'][wxa]|\.write_(text|bytes)\(|\bmkstemp\(|NamedTemporaryFile\("""
+    r"""\.open\(\s*["'][wxa+]|\bopen\((?!file\b)[^)]*,\s*["'][wxa]|\.write_(text|bytes)\(|\bmkstemp\(|NamedTemporaryFile\("""
     r"""|\bnp\.savez?(_compressed)?\((?!file\b)|\bsave_file\(|\bimwrite\(|\btorch\.save\("""
 )
 

@@ -25,7 +25,7 @@ def folder_written_aside(folder: Path) -> Iterator[Path]:
         aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new.", dir=folder.parent))
         try:
             yield aside
-            for path in aside.iterdir():
+            for path in aside.rglob("*"):
                 flush(path)
             aside.chmod(0o755)  # a temporary folder is its owner's alone
             _put_in_place(aside, folder)
