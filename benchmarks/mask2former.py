@@ -21,7 +21,7 @@ from turns import Turn, serve, take_turns
 
 from limner.core.segments import SegmentTargets
 from limner.decoding.query_masks import find_objects
-from limner.devices.device import choose_memory_format, prefers_winograd
+from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
 from limner.devices.retained_memory import freed_memory_kept
 from limner.layers.winograd import use_winograd
 from limner.losses.segment_set import SegmentSetLoss

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from training_step import stand_in_for_compiled_operators
 
-from limner.devices.device import choose_memory_format, prefers_winograd
+from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
 from limner.layers.winograd import use_winograd
 from limner.networks import build_network
 

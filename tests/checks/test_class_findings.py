@@ -1,4 +1,4 @@
-from limner.checks.class_findings import class_findings, percent
+from limner.checks.class_findings import class_findings, percentage
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.checks.label_rows import label_rows
 from limner.core.labels import LabelClass, LabelTable, MaskEncoding
@@ -76,7 +76,7 @@ def test_a_class_of_hardly_any_pixels():
 
 
 def test_percent_keeps_the_digits_that_matter():
-    assert [percent(x) for x in (0, 0.00001, 0.0042, 0.153, 1)] == [
+    assert [percentage(x) for x in (0, 0.00001, 0.0042, 0.153, 1)] == [
         "0 %",
         "< 0.01 %",
         "0.42 %",

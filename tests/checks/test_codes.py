@@ -1,14 +1,14 @@
 import re
 from pathlib import Path
 
-from limner.checks.codes import CODES, FAMILIES, as_markdown, make
+from limner.checks.codes import CODES, FAMILIES, codes_as_markdown, make
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_page_documents_every_code():
     page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
-    assert as_markdown().rstrip() in page, "docs/checks.md lags behind limner.checks.codes"
+    assert codes_as_markdown().rstrip() in page, "docs/checks.md lags behind limner.checks.codes"
 
 
 def test_a_code_belongs_to_one_family():

@@ -1,11 +1,9 @@
 """What the machine offers."""
 
 import pytest
-import torch
 
-from limner.core.errors import ConfigError
 from limner.devices import machine
-from limner.devices.machine import choose_device, examine, host_memory, pick_device, runs_on
+from limner.devices.machine import examine, host_memory, runs_on
 
 
 def test_the_cpu_is_always_there():
@@ -13,27 +11,6 @@ def test_the_cpu_is_always_there():
     assert found.is_cpu
     assert found.num_cores >= 1
     assert 0 < found.memory.available <= found.memory.total
-
-
-def test_auto_means_the_accelerator_where_there_is_one(monkeypatch):
-    xpu = torch.device("xpu", 0)
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: xpu)
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
-    assert pick_device("auto") == torch.device("cpu")
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
-    assert pick_device("auto") == xpu
-    assert pick_device("cpu") == torch.device("cpu")
-
-
-def test_names():
-    assert choose_device("cpu") == torch.device("cpu")
-    assert choose_device("auto").type in {"cpu", "cuda", "mps", "xpu"}
-
-
-@pytest.mark.parametrize("name", ["gpu", "cuda:77", "", "hpu"])
-def test_a_device_that_is_not_there_is_a_message(name):
-    with pytest.raises(ConfigError, match=r"(?s)cannot be used here.*limner doctor"):
-        choose_device(name)
 
 
 def test_a_container_may_have_less_than_the_machine(monkeypatch):

@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from limner.core.errors import UnknownNameError
-from limner.devices.precision import precision_context
+from limner.devices import precision as module
+from limner.devices.machine import Machine, Memory
+from limner.devices.precision import fast_precision, precision_context
 
 
 def test_the_precision_is_that_of_the_arithmetic_and_not_of_the_weights():
@@ -18,3 +20,18 @@ def test_the_precision_is_that_of_the_arithmetic_and_not_of_the_weights():
 def test_an_unknown_precision_names_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'bfloat16'"):
         precision_context(torch.device("cpu"), "bfloat")
+
+
+@pytest.mark.parametrize(
+    ("trained", "bfloat16", "chosen"),
+    [
+        ("float32", True, "float32"),
+        ("bfloat16", True, "bfloat16"),
+        ("bfloat16", False, "float32"),
+        ("float16", True, "float32"),
+    ],
+)
+def test_the_trained_precision_where_it_is_fast(monkeypatch, trained, bfloat16, chosen):
+    machine = Machine("cpu", "a processor", Memory(1, 1), 2, bfloat16)
+    monkeypatch.setattr(module, "examine", lambda _: machine)
+    assert fast_precision(torch.device("cpu"), trained) == chosen

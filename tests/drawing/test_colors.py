@@ -9,7 +9,6 @@ from limner.drawing.colors import (
     IGNORED_COLOR,
     class_colors,
     class_keys,
-    color_map,
     outcome_keys,
     outcome_map,
     outline_width,
@@ -25,12 +24,6 @@ TABLE = LabelTable(
 )
 NO_BACKGROUND = LabelTable((LabelClass("road", (0,), (0, 0, 0)), LabelClass("sky", (1,), (0, 0, 200))))
 GREY = np.full((40, 40, 3), 100, np.uint8)
-
-
-def test_color_map():
-    assert color_map(np.array([[0, 1, 2, 255]], np.uint8), TABLE).tolist() == [
-        [[0, 0, 0], [200, 0, 0], [0, 0, 200], list(IGNORED_COLOR)]
-    ]
 
 
 def test_overlay_leaves_the_background_and_tints_and_outlines_the_rest():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from limner.drawing.display import display_image, resize_image
+from limner.drawing.display import display_image, resize_picture
 
 
 def ramp(dtype, high):
@@ -52,6 +52,6 @@ def test_resizing_keeps_the_range():
     picture = np.zeros((10, 20, 3), np.uint8)
     picture[:, 10:] = 255
     for size in ((5, 10), (30, 60)):
-        resized = resize_image(picture, size)
+        resized = resize_picture(picture, size)
         assert resized.shape == (*size, 3) and resized[0, 0, 0] == 0 and resized[0, -1, 0] == 255
-    assert resize_image(picture, (10, 20)) is picture
+    assert resize_picture(picture, (10, 20)) is picture

@@ -23,6 +23,7 @@ from limner.drawing.display import display_image
 from limner.drawing.panels import Panel, side_by_side
 from limner.evaluation.scorer import USUAL
 from limner.networks.entry import NetworkEntry
+from limner.storage.whole_files import write_whole
 from limner.tasks.objective import Criterion, LossValue, Objective
 from limner.tasks.task import Allowed, Task
 
@@ -146,7 +147,7 @@ class CoverageWriter:
 
     def write(self, prediction, picture, *, output, file_name):
         path = self._folder.place("coverage", f"{output}.txt")
-        path.write_text(f"{prediction.covered:.6f}\n")
+        write_whole(path, f"{prediction.covered:.6f}\n".encode())
         return path
 
 

@@ -10,10 +10,10 @@ import pytest
 from limner.core.errors import MissingPartError, TrainingError, UnknownNameError
 from limner.core.run_folder import RunFolder
 from limner.tracking import trackers
-from limner.tracking.metrics_file import MetricsFile
 from limner.tracking.progress_display import ProgressDisplay, describe_moment, describe_run
 from limner.tracking.trackers import build_tracker
 from limner.tracking.watchers import Moment
+from limner.training.metrics_file import MetricsFile
 
 START = Moment(0, 100, 0.0, 0.0)
 
@@ -24,7 +24,7 @@ def at(step, seconds=10.0):
 
 def test_rows_after_the_checkpoint_and_a_cut_line_are_removed(tmp_path):
     path = tmp_path / "metrics.csv"
-    file = MetricsFile(path)
+    file = MetricsFile(RunFolder(tmp_path))
     file.start(START, {})
     for step in (10, 20, 30):
         file.log(step, step / 2, {"train/loss": 1 / step, "val/iou/a, b": 0.5})
@@ -32,7 +32,7 @@ def test_rows_after_the_checkpoint_and_a_cut_line_are_removed(tmp_path):
     with path.open("a") as raw:
         raw.write("40,20.0,train/lo")  # killed while writing
 
-    again = MetricsFile(path)
+    again = MetricsFile(RunFolder(tmp_path))
     again.start(at(20), {})
     again.log(30, 15.0, {"train/loss": 0.1})
     again.close()
@@ -48,7 +48,7 @@ def test_rows_after_the_checkpoint_and_a_cut_line_are_removed(tmp_path):
 
 
 def test_a_log_that_cannot_be_written_stops_with_a_clear_word(tmp_path):
-    file = MetricsFile(tmp_path / "metrics.csv")
+    file = MetricsFile(RunFolder(tmp_path))
     file.start(START, {})
     file._file.close()
     try:

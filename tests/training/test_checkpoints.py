@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from limner.core.errors import ModelError, TrainingError
+from limner.core.run_folder import RunFolder
 from limner.training import checkpoints as module
-from limner.training.checkpoints import Checkpoints, read_checkpoint
+from limner.training.checkpoints import Checkpoints, read_run_checkpoint
 from limner.training.run_state import RunState
 
 
@@ -22,11 +23,11 @@ def tensors(value, size=10):
 
 
 def test_what_is_saved_is_read_back(tmp_path, plan):
-    kept = Checkpoints(tmp_path)
+    kept = Checkpoints(RunFolder(tmp_path))
     state = RunState(step=7, best_score=0.1 + 0.2, window={"train/loss": [1 / 3]}, best_step=5)
     shared = torch.ones(3)
     kept.save({**tensors(2), "model/tied": shared, "average/tied": shared}, state, plan)
-    found = read_checkpoint(kept.last)
+    found = read_run_checkpoint(kept.last)
     assert found.state == state
     assert found.plan == plan.model_dump(mode="json")
     assert torch.equal(found.part("model")["b"], tensors(2)["model/b"])
@@ -34,11 +35,11 @@ def test_what_is_saved_is_read_back(tmp_path, plan):
 
 
 def test_best_stays_when_last_moves_on(tmp_path, plan):
-    kept = Checkpoints(tmp_path)
+    kept = Checkpoints(RunFolder(tmp_path))
     kept.save(tensors(1), RunState(step=1), plan)
     kept.keep_as_best()
     kept.save(tensors(2), RunState(step=2), plan)
-    assert (read_checkpoint(kept.best).state.step, read_checkpoint(kept.last).state.step) == (1, 2)
+    assert (read_run_checkpoint(kept.best).state.step, read_run_checkpoint(kept.last).state.step) == (1, 2)
 
 
 def test_best_is_copied_where_the_disk_knows_no_links(tmp_path, plan, monkeypatch):
@@ -46,7 +47,7 @@ def test_best_is_copied_where_the_disk_knows_no_links(tmp_path, plan, monkeypatc
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    kept = Checkpoints(tmp_path)
+    kept = Checkpoints(RunFolder(tmp_path))
     kept.save(tensors(1), RunState(step=1), plan)
     kept.keep_as_best()
     assert kept.best.read_bytes() == kept.last.read_bytes()
@@ -54,22 +55,23 @@ def test_best_is_copied_where_the_disk_knows_no_links(tmp_path, plan, monkeypatc
 
 @pytest.mark.parametrize("cut", [0, 5, 200, -1])
 def test_a_file_that_was_cut_short_is_refused(tmp_path, plan, cut):
-    kept = Checkpoints(tmp_path)
+    kept = Checkpoints(RunFolder(tmp_path))
     kept.save(tensors(1), RunState(step=1), plan)
     kept.last.write_bytes(kept.last.read_bytes()[:cut])
     with pytest.raises(ModelError, match=r"last\.safetensors"):
-        read_checkpoint(kept.last)
+        read_run_checkpoint(kept.last)
 
 
 def test_another_safetensors_file_is_refused(tmp_path):
-    module.save_file({"a": torch.ones(1)}, tmp_path / "last.safetensors")
+    (tmp_path / "checkpoints").mkdir()
+    module.save_file({"a": torch.ones(1)}, tmp_path / "checkpoints/last.safetensors")
     with pytest.raises(ModelError, match="a whole limner checkpoint"):
-        Checkpoints(tmp_path).latest()
+        Checkpoints(RunFolder(tmp_path)).latest()
 
 
 @pytest.mark.parametrize("kind", [errno.ENOSPC, errno.EIO])
 def test_a_full_disk_leaves_the_previous_checkpoint_intact(tmp_path, plan, monkeypatch, kind):
-    kept = Checkpoints(tmp_path / "checkpoints")
+    kept = Checkpoints(RunFolder(tmp_path))
     kept.save(tensors(1), RunState(step=1), plan)
     before = kept.last.read_bytes()
 
@@ -97,7 +99,7 @@ def test_a_disk_that_really_is_full(tmp_path, plan):
     if mounted.returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        kept = Checkpoints(disk / "checkpoints")
+        kept = Checkpoints(RunFolder(disk))
         kept.save(tensors(1, size=50_000), RunState(step=1), plan)  # 200 kB
         before = kept.last.read_bytes()
         with pytest.raises(TrainingError, match="no space left on the disk"):
@@ -105,6 +107,6 @@ def test_a_disk_that_really_is_full(tmp_path, plan):
         assert kept.last.read_bytes() == before
         assert [path.name for path in kept.last.parent.iterdir()] == ["last.safetensors"]
         kept.save(tensors(3, size=50_000), RunState(step=3), plan)
-        assert read_checkpoint(kept.last).state.step == 3
+        assert read_run_checkpoint(kept.last).state.step == 3
     finally:
         subprocess.run(["umount", disk], check=True)

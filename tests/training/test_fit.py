@@ -8,7 +8,7 @@ import yaml
 
 from limner.core.errors import ConfigError, TrainingError
 from limner.tracking.watchers import Watcher
-from limner.training.checkpoints import read_checkpoint
+from limner.training.checkpoints import read_run_checkpoint
 from limner.training.fit import build_model
 from limner.training.run_state import RunState
 from limner.training.validation import Validation
@@ -77,7 +77,7 @@ def test_plateau_drops_by_patience():
 def test_layers_that_follow_training_are_told_to_its_end(tmp_path, tiny):
     plan = tiny.tiny_plan(train={"ema_decay": 0.9})
     result = tiny.run_tiny(tmp_path, plan, val=None)
-    checkpoint = read_checkpoint(result.run.checkpoints / "last.safetensors")
+    checkpoint = read_run_checkpoint(result.run.checkpoints / "last.safetensors")
     for part in ("model", "average"):  # the gain falls from 1.5 to 1, and is no average of its past
         assert checkpoint.part(part)["network.fading.gain"] == 1
 

@@ -129,7 +129,7 @@ def test_a_half_written_checkpoint_is_said_and_the_best_one_taken(tmp_path, tiny
     plan = tiny.tiny_plan()
     tiny.run_tiny(tmp_path / "whole", plan)
     run_until(9, tiny, tmp_path / "run", plan)  # the best is of step 5, the last of step 8
-    checkpoints = Checkpoints(RunFolder(tmp_path / "run").checkpoints)
+    checkpoints = Checkpoints(RunFolder(tmp_path / "run"))
     checkpoints.last.write_bytes(checkpoints.last.read_bytes()[:-100])
 
     said = []

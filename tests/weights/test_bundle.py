@@ -13,7 +13,7 @@ from torch import nn
 import limner
 from limner.core.errors import ModelError
 from limner.core.outputs import DenseLogits, resize_logits
-from limner.weights.bundle import load_model, read_plan, save_model
+from limner.weights.bundle import load_model, read_model_plan, save_model
 from limner.weights.card import read_card
 from limner.weights.model import Model
 
@@ -42,7 +42,7 @@ def test_what_was_saved_is_loaded(saved, tiny_model):
     assert card.limner == limner.__version__ and card.licence == "CC0-1.0"
     assert card.origin == {"data": "ü", "steps": 3}
     assert card.parameters == sum(p.numel() for p in model.network.parameters())
-    assert read_plan(saved) == model.plan
+    assert read_model_plan(saved) == model.plan
 
 
 def test_the_folder_can_be_read_with_plain_torch_as_the_documentation_says(saved, tiny_model):

@@ -13,7 +13,7 @@ from torch import nn
 from limner.analysis.network_cost import synchronize
 from limner.core.outputs import DenseLogits
 from limner.decoding.label_maps import semantic_labels
-from limner.devices.device import peak_bytes
+from limner.devices.memory import peak_bytes
 from limner.devices.precision import precision_context
 
 STAGES = ("pre-processing", "network", "post-processing")

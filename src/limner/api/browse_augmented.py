@@ -11,7 +11,7 @@ import numpy as np
 from limner.api.browse import Browsed
 from limner.api.gallery import save_picture
 from limner.api.palettes import repainted
-from limner.api.plan import make
+from limner.api.plan import check_and_plan
 from limner.core.errors import ConfigError, DataError
 from limner.core.label_map import LabelArray, LabelMap
 from limner.core.labels import LabelTable
@@ -69,7 +69,7 @@ def browse_augmented(
         DataError: The folder cannot be read, or a check found an error in it.
         ConfigError: A setting or the palette cannot be used; or the images are volumes.
     """
-    planned = make(path, settings=settings, workers=workers, track=track)
+    planned = check_and_plan(path, settings=settings, workers=workers, track=track)
     plan, source = planned.plan, planned.checked.source
     if plan.input.spatial_dims != 2:
         raise ConfigError("Only the augmentation of 2D images can be drawn.")

@@ -34,7 +34,7 @@ def write_check_report(checked: CheckResult, out: Path | str) -> Path:
     Raises:
         DataError: It cannot be written.
     """
-    page = render_check_page(_gathered(checked)).encode()
+    page = render_check_page(_gathered(checked))
     try:
         write_whole(Path(out), page)
     except OSError as error:

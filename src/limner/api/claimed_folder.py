@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import ConfigError, describe
+from limner.storage.json_files import write_json
 
 
 def claim_folder(
@@ -41,8 +42,7 @@ def claim_folder(
         raise ConfigError(
             describe(f"The folder of the {what} is already taken", where=root, fix="Choose another --out.")
         )
-    root.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+    write_json(file, asked)
 
 
 def _in_words(asked: Mapping[str, Any]) -> str:

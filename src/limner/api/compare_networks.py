@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from limner.api.claimed_folder import claim_folder
 from limner.api.compared_run import measure_run
 from limner.api.networks import network_settings
-from limner.api.plan import Planned, make
+from limner.api.plan import Planned, check_and_plan
 from limner.api.problem import note_problem
 from limner.core.config import merge
 from limner.core.errors import ConfigError
@@ -66,7 +66,9 @@ def compare_networks(
     if not wanted:
         raise ConfigError("Name the networks to compare, such as --networks unet,pspnet.")
     # Whatever is wrong with the data or the common settings is wrong for all of them.
-    planned = make(data, minutes=minutes, settings=settings, accept=accept, device=device, track=track)
+    planned = check_and_plan(
+        data, minutes=minutes, settings=settings, accept=accept, device=device, track=track
+    )
     comparison = _begin(planned, out)
     asked = {"data": comparison.data, "minutes": minutes, "settings": settings or {}}
     claim_folder(comparison.root, SETUP, asked, what="comparison")

@@ -56,10 +56,12 @@ def demo(
     from limner.api.run_splits import read_splits
     from limner.api.train import next_free, train
     from limner.formats import open_source
+    from limner.storage.whole_folders import folder_written_aside
 
     data = Path(folder) / "nuclei"
     if not data.exists():
-        shutil.copytree(NUCLEI, data)
+        with folder_written_aside(data) as aside:
+            shutil.copytree(NUCLEI, aside, dirs_exist_ok=True)
     run = train(
         data,
         run=next_free(Path(folder) / "run"),

@@ -19,7 +19,7 @@ from limner.core.prediction import Prediction
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
-from limner.devices.device import peak_bytes
+from limner.devices.memory import peak_bytes
 from limner.evaluation.pictures import WorstAndBest, write_matrix
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file

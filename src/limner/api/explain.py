@@ -23,6 +23,7 @@ from limner.drawing.panels import Panel, side_by_side
 from limner.drawing.png import encode_png
 from limner.images.read_image import read_image
 from limner.inference.predictor import Predictor
+from limner.storage.whole_files import write_whole
 from limner.transforms.fit_channels import fit_channels
 
 
@@ -98,7 +99,7 @@ def explain(
         make_output_folder(folder)
         pictures = tuple(folder / f"{Path(image).stem}_{class_name}_{name}.png" for name in drawn)
         for path, picture in zip(pictures, drawn.values(), strict=True):
-            path.write_bytes(encode_png(picture))
+            write_whole(path, encode_png(picture))
     return Explanation(chosen, heats, pictures, look)
 
 

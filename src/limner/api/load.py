@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from limner.core.errors import ModelError, describe
 from limner.core.plan import InferencePlan
 from limner.core.run_folder import RunFolder
-from limner.devices.device import choose_memory_format
+from limner.devices.convolution_layout import choose_memory_format
 from limner.inference.predictor import Predictor
 from limner.weights.bundle import load_model
 from limner.weights.card import CARD

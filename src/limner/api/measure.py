@@ -11,7 +11,8 @@ from limner.analysis.network_speed import NetworkSpeed, measure_speed
 from limner.api.load import load
 from limner.api.networks import IN_CHANNELS, NUM_CLASSES, SIZES, network_settings
 from limner.core.errors import ConfigError
-from limner.devices.machine import choose_device, examine
+from limner.devices.device import choose_device
+from limner.devices.machine import examine
 from limner.layers.input_normalization import InputNormalization
 from limner.networks import NETWORKS, build_network
 

@@ -14,6 +14,7 @@ from limner.core.errors import UnknownNameError
 from limner.core.progress import Track, silent
 from limner.layers.training_progress import notify_progress
 from limner.networks import NETWORKS, NetworkEntry, build_network
+from limner.storage.whole_files import write_whole
 from limner.tasks import TASKS
 
 NUM_CLASSES = 19
@@ -146,7 +147,7 @@ def write_costs(path: Path = COSTS) -> None:
         for variant in entry.variants
     }
     lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in costs.items())
-    path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    write_whole(path, f"{{\n{lines}\n}}\n")
 
 
 @cache

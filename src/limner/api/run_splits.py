@@ -7,7 +7,7 @@ from limner.core.run_folder import RunFolder
 from limner.core.sample import Record
 from limner.formats.source import Source
 from limner.loading.splits import Splits
-from limner.storage.whole_files import write_json
+from limner.storage.json_files import write_json
 
 
 def write_splits(run: RunFolder, splits: Splits) -> None:

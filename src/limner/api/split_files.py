@@ -65,7 +65,7 @@ def write_lists(
         for place, fold in zip(places, folds, strict=True):
             for name, files in fold.items():
                 written.append(place / f"{name}.txt")
-                write_whole(written[-1], "".join(f"{file}\n" for file in files).encode())
+                write_whole(written[-1], "".join(f"{file}\n" for file in files))
     except OSError as error:
         raise DataError(
             describe(

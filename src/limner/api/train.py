@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.api.output_folder import make_output_folder
-from limner.api.plan import Planned, make
+from limner.api.plan import Planned, check_and_plan
 from limner.api.processes import is_first_process, num_processes, wait_for
 from limner.api.run_splits import read_splits, write_splits
 from limner.core.errors import ConfigError, DataError, describe
@@ -17,7 +17,7 @@ from limner.core.plan import NetworkPlan, Plan
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.planning.plan_files import read_plan, write_plan
-from limner.storage.whole_files import write_json
+from limner.storage.json_files import write_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -79,7 +79,7 @@ def train(
     if is_first_process():
         if run is not None:
             _refuse_taken(_named_run(run).root)
-        planned = make(
+        planned = check_and_plan(
             data,
             task=task,
             network=name,

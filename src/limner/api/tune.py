@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.api.claimed_folder import claim_folder
-from limner.api.plan import Planned, make, plan_checked, read_settings, starting_plan, with_shorthands
+from limner.api.plan import (
+    Planned,
+    check_and_plan,
+    plan_checked,
+    settings_and_data,
+    starting_plan,
+    with_shorthands,
+)
 from limner.api.problem import note_problem
 from limner.core.config import merge
 from limner.core.errors import ConfigError
@@ -20,7 +27,8 @@ from limner.planning.search.rounds import plan_rounds, survivors
 from limner.planning.search.space import Space, own_values, read_space
 from limner.planning.settings import flatten, nest
 from limner.reporting.tuning_page import render_recipe, write_tuning
-from limner.storage.whole_files import write_json, write_whole
+from limner.storage.json_files import write_json
+from limner.storage.whole_files import write_whole
 
 if TYPE_CHECKING:
     from limner.tasks import find_task
@@ -84,8 +92,8 @@ def tune(
             "--minutes is the time of a search: name what is searched, such as "
             "--over optimizer.learning_rate. Without --over learning rates are tested in 100 steps."
         )
-    wanted, _ = read_settings(data, with_shorthands(settings or {}, task=task, network=network))
-    planned = make(
+    wanted, _ = settings_and_data(data, with_shorthands(settings or {}, task=task, network=network))
+    planned = check_and_plan(
         data, task=task, network=network, settings=settings, device=device, accept=accept, track=track
     )
     tuning = _begin(planned, out)
@@ -231,7 +239,7 @@ class _Search:
         write_json(self._tuning.root / TRIALS, [asdict(t) for t in trials])
         if self._tuning.best is not None:
             best = merge(self._wanted, nest(self._tuning.best.settings))
-            write_whole(self._tuning.recipe, render_recipe(self._tuning, best).encode())
+            write_whole(self._tuning.recipe, render_recipe(self._tuning, best))
             write_tuning(self._tuning, method=self._proposer.name)
 
 
@@ -239,4 +247,4 @@ def _clear(run: RunFolder) -> None:
     """Give the disk back: the model stays, and a trial that is done is never resumed."""
     from limner.training.checkpoints import Checkpoints
 
-    Checkpoints(run.checkpoints).remove()
+    Checkpoints(run).remove()

@@ -70,7 +70,7 @@ def _differing(classes: Sequence[LabelRow]) -> Iterator[Finding]:
             continue
         low, high = (pick(counts, key=lambda s: counts[s].share) for pick in (min, max))
         if counts[high].share >= MIN_SHARE and counts[high].share > DIFFERS * counts[low].share:
-            shares = f"{percent(counts[high].share)} of {high}, {percent(counts[low].share)} of {low}"
+            shares = f"{percentage(counts[high].share)} of {high}, {percentage(counts[low].share)} of {low}"
             different.append(f"{row.name} ({shares})")
     if different:
         yield make(
@@ -89,7 +89,7 @@ def _rare(classes: Sequence[LabelRow], rows: Sequence[LabelRow]) -> Iterator[Fin
         yield make(
             "class-rare",
             "the classes",
-            listed(f"{row.name} ({percent(row.pixels / total)} of the pixels)" for row in rare),
+            listed(f"{row.name} ({percentage(row.pixels / total)} of the pixels)" for row in rare),
             fix="Nothing need be done: planning weighs the loss and draws crops for it.",
         )
 
@@ -101,7 +101,7 @@ def listed(items: Iterable[str]) -> str:
     return ", ".join(shown[:MOST_SHOWN]) + more
 
 
-def percent(share: float) -> str:
+def percentage(share: float) -> str:
     """Return a share of 1 as a percentage with the digits that a reader needs."""
     scaled = 100 * share
     if scaled == 0:

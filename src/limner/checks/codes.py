@@ -191,7 +191,7 @@ def place(files: Sequence[str]) -> str:
     return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
 
 
-def as_markdown() -> str:
+def codes_as_markdown() -> str:
     """Return the tables of docs/checks.md."""
     lines: list[str] = []
     for family, codes in FAMILIES.items():

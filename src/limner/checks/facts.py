@@ -181,12 +181,7 @@ class DatasetFacts:
     @cached_property
     def value_counts(self) -> Counter[int]:
         """Mask value -> pixels over all labels that were read."""
-        return count_values(self.labelled)
-
-    @cached_property
-    def files_by_value(self) -> Counter[int]:
-        """Mask value -> number of masks that hold it."""
-        return Counter(value for image in self.labelled for value in image.value_counts)
+        return _total_counts(self.labelled)
 
     def with_splits(self, names: dict[str, str]) -> "DatasetFacts":
         """Return the facts with each image's split taken from `names` (image name -> split)."""
@@ -199,7 +194,7 @@ def in_order(splits: Iterable[str]) -> list[str]:
     return sorted(set(splits), key=lambda split: (order.get(split, 3), split))
 
 
-def count_values(images: Iterable[ImageFacts]) -> Counter[int]:
+def _total_counts(images: Iterable[ImageFacts]) -> Counter[int]:
     """Return mask value -> pixels over `images`."""
     total: Counter[int] = Counter()
     for image in images:

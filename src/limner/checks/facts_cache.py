@@ -2,15 +2,12 @@
 
 import gzip
 import json
-import os
-import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, fields
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +15,13 @@ import numpy.typing as npt
 from limner.checks.facts import Components, ImageFacts, Intensity, ObjectFacts
 from limner.checks.reading import Reading
 from limner.core.sample import Record
-from limner.devices.host import cache_folder
 from limner.formats.source import Source
+from limner.storage.cache import Cache
 
 VERSION = 8
 """Raise it whenever a measurement changes: older entries are then read anew."""
+
+_FILES = Cache("facts", suffix=".jsonl.gz")
 
 _ARRAYS: dict[str, npt.DTypeLike] = {"thumbnail_means": np.float32, "thumbnail": np.uint8}
 
@@ -40,26 +39,15 @@ def fingerprint(source: Source, record: Record) -> str:
 
 
 class FactsCache:
-    """The readings of one dataset: one compressed file, a JSON line each, written aside and renamed.
+    """The readings of one dataset: one compressed file, a JSON line each.
 
-    Whatever is wrong with it (no space, no permission, a damaged file) only costs a fresh reading.
+    Args:
+        root: The dataset folder, or None to keep nothing.
     """
 
-    def __init__(self, path: Path | None, readings: Mapping[str, Reading] | None = None) -> None:
-        self.path = path
-        self._readings = dict(readings or {})
-
-    @classmethod
-    def open(cls, root: Path) -> "FactsCache":
-        """Open the cache of the dataset at `root`."""
-        name = blake2b(str(root.resolve()).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-        path = cache_folder() / "facts" / f"{root.resolve().name}-{name}.jsonl.gz"
-        try:
-            with gzip.open(path, "rt", encoding="utf-8") as lines:
-                entries = [json.loads(line) for line in lines]
-            return cls(path, {entry["key"]: _from_json(entry) for entry in entries})
-        except (OSError, EOFError, ValueError, KeyError, TypeError):
-            return cls(path)
+    def __init__(self, root: Path | None) -> None:
+        self._root = root
+        self._readings = {} if root is None else _FILES.recall(root, _read) or {}
 
     def get(self, key: str) -> Reading | None:
         """Return what is known under `key`, or None."""
@@ -68,19 +56,19 @@ class FactsCache:
     def replace(self, readings: Mapping[str, Reading]) -> None:
         """Keep `readings` and nothing else; a reading that failed is not kept, since access may be fixed."""
         kept = {k: r for k, r in readings.items() if not (r.facts.image_error or r.facts.label_error)}
-        if self.path is None or kept.keys() == self._readings.keys():
-            return
-        with suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, aside = tempfile.mkstemp(dir=self.path.parent, prefix=".facts-")
-            try:
-                with os.fdopen(handle, "wb") as raw, gzip.open(raw, "wt", 1, encoding="utf-8") as lines:
-                    for key, reading in kept.items():
-                        lines.write(json.dumps(_to_json(key, reading)) + "\n")
-                Path(aside).replace(self.path)
-            except BaseException:
-                Path(aside).unlink(missing_ok=True)
-                raise
+        if self._root is not None and kept.keys() != self._readings.keys():
+            _FILES.keep(self._root, lambda file: _write(file, kept))
+
+
+def _read(file: BinaryIO) -> dict[str, Reading]:
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        entries = [json.loads(line) for line in lines]
+    return {entry["key"]: _from_json(entry) for entry in entries}
+
+
+def _write(file: BinaryIO, readings: Mapping[str, Reading]) -> None:
+    with gzip.open(file, "wt", 1, encoding="utf-8") as lines:
+        lines.writelines(json.dumps(_to_json(key, reading)) + "\n" for key, reading in readings.items())
 
 
 def _to_json(key: str, reading: Reading) -> dict[str, Any]:
@@ -99,7 +87,6 @@ def _from_json(entry: dict[str, Any]) -> Reading:
     row["components"] = {int(v): Components(*c) for v, c in row["components"].items()}
     row["objects"] = {int(v): ObjectFacts(*o) for v, o in row["objects"].items()}
     row["value_counts"] = {int(v): n for v, n in row["value_counts"].items()}
-    row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])
     row["shape"] = tuple(row["shape"])
     row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])
     row["label_shape"] = None if row["label_shape"] is None else tuple(row["label_shape"])

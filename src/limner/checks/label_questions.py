@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from limner.checks.class_findings import percent
+from limner.checks.class_findings import percentage
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.checks.naming import color_proposal, two_classes
@@ -22,7 +22,7 @@ SPECK_SHARE = 0.005
 
 
 @dataclass(frozen=True)
-class Case:
+class _Case:
     """What the questions look at.
 
     Attributes:
@@ -76,7 +76,7 @@ def open_question(
         facts: What the scan read; at least one mask.
         ignored: Values that the format ignores.
     """
-    case = Case(settings, declared, facts, ignored)
+    case = _Case(settings, declared, facts, ignored)
     if nothing := _single(case):
         return nothing
     if declared is not None and not declared.unknown_values(case.values) and not _misread(case):
@@ -85,14 +85,14 @@ def open_question(
     return next((finding for ask in questions if (finding := ask(case))), None)
 
 
-def _misread(case: Case) -> bool:
+def _misread(case: _Case) -> bool:
     """Masks turned out coloured although the settings take them as numbers."""
     return case.settings.encoding.kind != "color" and any(
         i.label_kind == "color" for i in case.facts.labelled
     )
 
 
-def _colors(case: Case) -> Finding | None:
+def _colors(case: _Case) -> Finding | None:
     files = case.files(lambda image: image.label_kind == "color")
     if not files or (case.declared is not None and case.declared.encoding.kind == "color"):
         return None
@@ -123,7 +123,7 @@ def _colors(case: Case) -> Finding | None:
     )
 
 
-def _mixed_kinds(case: Case, coloured: list[str]) -> Finding | None:
+def _mixed_kinds(case: _Case, coloured: list[str]) -> Finding | None:
     """Masks of one channel beside coloured ones: numbers and colours would be taken for the same."""
     grey = case.files(lambda image: image.label_kind == "index" and image.value_counts.keys() - {0} != set())
     if not grey:
@@ -142,7 +142,7 @@ def _mixed_kinds(case: Case, coloured: list[str]) -> Finding | None:
     )
 
 
-def _specks(case: Case) -> list[int]:
+def _specks(case: _Case) -> list[int]:
     pieces, pixels = Counter[int](), Counter[int]()
     for image in case.facts.labelled:
         for value, part in image.components.items():
@@ -154,13 +154,13 @@ def _specks(case: Case) -> list[int]:
     ]
 
 
-def _negative(case: Case) -> Finding | None:
+def _negative(case: _Case) -> Finding | None:
     """Numbers below 0, as labelme's NPY files hold where its PNG files hold 255: nobody's class."""
     below = [v for v in case.values if v < 0]
     if not below or len(below) == len(case.values):
         return None
     files = case.files(lambda image: not image.value_counts.keys().isdisjoint(below))
-    share = percent(sum(case.counts[v] for v in below) / sum(case.counts.values()))
+    share = percentage(sum(case.counts[v] for v in below) / sum(case.counts.values()))
     return make(
         "mask-has-negative",
         place(files),
@@ -172,7 +172,7 @@ def _negative(case: Case) -> Finding | None:
     )
 
 
-def _noise(case: Case) -> Finding | None:
+def _noise(case: _Case) -> Finding | None:
     lossy = case.files(lambda image: image.label_is_lossy)
     if case.settings.encoding.kind != "index" or not (lossy or len(case.values) > 3):
         return None
@@ -192,7 +192,7 @@ def _noise(case: Case) -> Finding | None:
     above = sum(n for v, n in case.counts.items() if v > threshold)
     ends = {case.values[0], case.values[-1]}
     files = lossy or case.files(lambda image: not image.value_counts.keys() <= ends)
-    share = percent(above / sum(case.counts.values()))
+    share = percentage(above / sum(case.counts.values()))
     return make(
         "mask-is-jpeg" if lossy else "mask-has-soft-edges",
         place(files),
@@ -207,14 +207,14 @@ def _noise(case: Case) -> Finding | None:
     )
 
 
-def _large_value(case: Case) -> Finding | None:
+def _large_value(case: _Case) -> Finding | None:
     """0 and 255, or 0, 1 and 255 where no mask holds both 1 and 255."""
     if case.settings.encoding.kind != "index" or case.values[-1] < MIN_WHITE:
         return None
     files = case.files(lambda image: case.values[-1] in image.value_counts)
     white = case.values[-1]
     if len(case.values) == 2:
-        low, share = case.values[0], percent(case.counts[white] / sum(case.counts.values()))
+        low, share = case.values[0], percentage(case.counts[white] / sum(case.counts.values()))
         return make(
             "mask-is-0-255",
             place(files),
@@ -237,7 +237,7 @@ def _large_value(case: Case) -> Finding | None:
     return None
 
 
-def _void(case: Case) -> Finding | None:
+def _void(case: _Case) -> Finding | None:
     """Class numbers, and 255 far above them."""
     others = [v for v in case.values if v != VOID]
     if case.settings.encoding.kind != "index" or VOID not in case.values or len(others) == 0:
@@ -247,7 +247,7 @@ def _void(case: Case) -> Finding | None:
     if others[-1] >= MIN_WHITE or case.num_values > MAX_CLASSES:
         return None
     files = case.files(lambda image: VOID in image.value_counts)
-    share = percent(case.counts[VOID] / sum(case.counts.values()))
+    share = percentage(case.counts[VOID] / sum(case.counts.values()))
     return make(
         "mask-ignores-255",
         place(files),
@@ -259,7 +259,7 @@ def _void(case: Case) -> Finding | None:
     )
 
 
-def _outside(case: Case) -> Finding | None:
+def _outside(case: _Case) -> Finding | None:
     if case.declared is None:
         return None
     unknown = case.declared.unknown_values(case.values)
@@ -284,7 +284,7 @@ def _outside(case: Case) -> Finding | None:
     )
 
 
-def _too_many(case: Case) -> Finding | None:
+def _too_many(case: _Case) -> Finding | None:
     if case.num_values <= MAX_CLASSES:
         return None
     files = case.files(lambda image: image.num_values > MAX_CLASSES) or case.files(lambda _: True)
@@ -299,7 +299,7 @@ def _too_many(case: Case) -> Finding | None:
     )
 
 
-def _single(case: Case) -> Finding | None:
+def _single(case: _Case) -> Finding | None:
     trained = case.declared.trained_as if case.declared else {}
     if len({trained.get(value, -1 - value) for value in case.values}) > 1:
         return None
@@ -320,7 +320,7 @@ def color_list(counts: Mapping[int, int]) -> str:
     """Return the commonest colours with their share, as people write colours."""
     total = sum(counts.values()) or 1
     commonest = sorted(counts.items(), key=lambda item: -item[1])[:12]
-    shown = ", ".join(f"#{v:06x} {percent(n / total)}" for v, n in commonest)
+    shown = ", ".join(f"#{v:06x} {percentage(n / total)}" for v, n in commonest)
     return shown + (", ..." if len(counts) > 12 else "")
 
 

@@ -42,7 +42,7 @@ def scan(
     Returns:
         One entry for each record, in the order of the records.
     """
-    store = FactsCache.open(source.root) if cache else FactsCache(None)
+    store = FactsCache(source.root if cache else None)
     keys = [fingerprint(source, record) for record in source.records]
     known = {record.name: store.get(key) for record, key in zip(source.records, keys, strict=True)}
     missing = [record for record in source.records if known[record.name] is None]

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from limner.api.check import CheckResult
-from limner.checks.class_findings import percent
+from limner.checks.class_findings import percentage
 from limner.checks.label_questions import number_list
 from limner.checks.label_rows import LabelRow, without_absent
 from limner.cli.console import console, mark, table
@@ -123,7 +123,7 @@ def _labels_table(rows: Sequence[LabelRow], values: Sequence[str], splits: list[
     shown = table("mask\nvalue", *swatches, "name", *numbers, numbers=numbers, title=title)
     for row, value in zip(rows, values, strict=True):
         counts = [row.splits[split] for split in splits]
-        cells = [f"{percent(count.share):>9}{count.images:>8}" for count in counts]
+        cells = [f"{percentage(count.share):>9}{count.images:>8}" for count in counts]
         swatch = [_swatch(row)] if swatches else []
         shown.add_row(value, *swatch, _name(row), _role(row), *cells)
     return shown

@@ -51,11 +51,11 @@ def evaluate(
     from limner.api.load import model_folder
     from limner.api.predict import inference_settings
     from limner.cli.console import messages, tracker
-    from limner.weights.bundle import read_plan
+    from limner.weights.bundle import read_model_plan
 
     settings = None
     if run is not None:
-        plan = read_plan(model_folder(run))
+        plan = read_model_plan(model_folder(run))
         settings = inference_settings(
             plan.inference,
             window=parse_window(window, plan.input.spatial_dims),

@@ -36,13 +36,13 @@ def plan(
 
     Nothing is trained.
     """
-    from limner.api.plan import make
+    from limner.api.plan import check_and_plan
     from limner.cli.console import console, tracker
     from limner.cli.fingerprint_page import show_fingerprint
     from limner.core.config import merge_assignments
     from limner.planning.plan_files import write_plan
 
-    planned = make(
+    planned = check_and_plan(
         data,
         task=task,
         network=network,

@@ -32,7 +32,7 @@ def parse_config(model: type[C], values: object, *, where: str) -> C:
     Args:
         model: The settings class.
         values: A mapping, as YAML gives it; None counts as an empty one.
-        where: The file or option, for error messages.
+        where: The file, option or object that they come from, in the singular, for error messages.
 
     Raises:
         ConfigError: Every problem at once, one line each, with the nearest known key of an unknown one.
@@ -41,8 +41,7 @@ def parse_config(model: type[C], values: object, *, where: str) -> C:
         return model.model_validate({} if values is None else values)
     except ValidationError as error:
         problems = [f"  {problem(model, detail)}" for detail in error.errors(include_url=False)]
-        has = "have" if where.endswith("ettings") else "has"
-        raise ConfigError("\n".join([f"{where} {has} settings that limner cannot use:", *problems])) from None
+        raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *problems])) from None
 
 
 def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold anything

@@ -36,6 +36,29 @@ class TrainingError(LimnerError, RuntimeError):
     """Training cannot go on: a loss that is not finite, memory or disk that ran out."""
 
 
+class WriteError(LimnerError, OSError):
+    """A file could not be written, because the disk is full, read-only or fails; the old one is intact.
+
+    Attributes:
+        path: The file.
+        problem: What is wrong, in a few words.
+    """
+
+    def __init__(self, path: Path, problem: str) -> None:
+        """Compose the message about `path`."""
+        super().__init__(
+            describe(
+                "The file cannot be written",
+                where=path,
+                found=problem,
+                expected="free space on the disk, and permission to write there",
+                fix="Free some space, or choose a folder that you may write to.",
+            )
+        )
+        self.path = path
+        self.problem = self.strerror = problem
+
+
 class MissingPartError(LimnerError, ImportError):
     """An optional library is needed and not installed."""
 

@@ -21,7 +21,7 @@ def share(part: float) -> str:
     return f"{percent:.2g} %"
 
 
-def duration(seconds: float) -> str:
+def rough_time(seconds: float) -> str:
     """Return ``40 s``, ``12 min`` or ``3.5 h``."""
     if seconds < 90:
         return f"{seconds:.0f} s"

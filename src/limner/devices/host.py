@@ -1,4 +1,4 @@
-"""What the host lets this process have: processor cores, memory that is still free, a folder for caches."""
+"""What the host lets this process have: processor cores, memory that is still free, a screen."""
 
 import os
 import sys
@@ -16,15 +16,6 @@ CGROUP_FILES = (
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
 )
 """Limit, use and its parts of a container, as control groups version 2 and 1 say them."""
-
-
-def cache_folder() -> Path:
-    """Return limner's folder for what can be computed again; ``LIMNER_CACHE`` overrules the system's."""
-    if own := os.environ.get("LIMNER_CACHE"):
-        return Path(own)
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "limner" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "limner"
 
 
 def has_screen() -> bool:

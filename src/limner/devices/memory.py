@@ -1,8 +1,34 @@
-"""After memory ran out: cut the batch into more parts, and give back what is not used."""
+"""The memory that a run takes from its device: its peak, and what to do when it runs out."""
 
 import gc
+import sys
 
 import torch
+
+SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+"""What allocators write when they are out of memory: CUDA, XPU and MPS; the CPU's on Windows and Linux."""
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """Return the most memory held so far: of the accelerator by tensors, on a processor by the process.
+
+    None where the system does not say.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if device.type != "cpu" or sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an exception means that memory ran out; of the processor's, PyTorch has no class."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
 
 
 def more_parts(accumulate: int, batch_size: int) -> int | None:

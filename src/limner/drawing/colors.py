@@ -40,17 +40,6 @@ class Key:
     is_hatched: bool = False
 
 
-def color_map(labels: LabelArray, table: LabelTable) -> RGBImage:
-    """Paint each pixel with the colour of its class.
-
-    Args:
-        labels: (H, W) uint8, 0..K-1 or `IGNORE_INDEX`, which becomes grey.
-        table: The classes.
-    """
-    painted: RGBImage = _lookup(table)[labels]
-    return painted
-
-
 def overlay(
     image: RGBImage,
     labels: LabelArray,

@@ -36,7 +36,7 @@ def display_image(image: Image) -> RGBImage:
     return np.ascontiguousarray(shown if shown.shape[-1] == 3 else np.repeat(shown, 3, axis=-1))
 
 
-def resize_image(image: RGBImage, size: tuple[int, int]) -> RGBImage:
+def resize_picture(image: RGBImage, size: tuple[int, int]) -> RGBImage:
     """Resize a picture to (H, W): smooth when growing, averaged when shrinking."""
     if image.shape[:2] == size:
         return image
@@ -45,7 +45,7 @@ def resize_image(image: RGBImage, size: tuple[int, int]) -> RGBImage:
     return np.asarray(cv2.resize(image, size[::-1], interpolation=method), np.uint8)
 
 
-def resize_labels(labels: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
+def resize_nearest(labels: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     """Resize labels, or numbers of segments, to (H, W) by the nearest pixel: nothing to average."""
     rows = (np.arange(size[0]) + 0.5) * labels.shape[0] / size[0]
     columns = (np.arange(size[1]) + 0.5) * labels.shape[1] / size[1]

@@ -15,7 +15,7 @@ from limner.core.label_map import LabelArray
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.picture import Image
 from limner.drawing.colors import outline_width, overlay
-from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
+from limner.drawing.display import RGBImage, display_image, resize_nearest, resize_picture
 from limner.drawing.fonts import FONT_SIZE, text_and_font
 
 MIN_NAMED_SHARE = 0.004
@@ -44,12 +44,12 @@ def labelled(
     factor = side / max(height, width)
     size = (max(1, round(height * factor)), max(1, round(width * factor)))
     if labels is None:
-        return resize_image(picture, size)
+        return resize_picture(picture, size)
     if factor > 1:
-        picture, labels = resize_image(picture, size), resize_labels(labels, size)
+        picture, labels = resize_picture(picture, size), resize_nearest(labels, size)
     outline = max(1, round(1.5 / min(factor, 1))) if factor < 1 else outline_width(size)
-    drawn = resize_image(overlay(picture, labels, table, outline=outline), size)
-    return write_names(drawn, resize_labels(labels, size), table) if names else drawn
+    drawn = resize_picture(overlay(picture, labels, table, outline=outline), size)
+    return write_names(drawn, resize_nearest(labels, size), table) if names else drawn
 
 
 def write_names(picture: RGBImage, labels: LabelArray, table: LabelTable) -> RGBImage:

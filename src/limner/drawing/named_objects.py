@@ -11,7 +11,7 @@ from limner.core.labels import LabelTable
 from limner.core.picture import Image
 from limner.core.segments import Segments
 from limner.drawing.colors import IGNORED_COLOR, class_colors, hatch
-from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
+from limner.drawing.display import RGBImage, display_image, resize_nearest, resize_picture
 from limner.drawing.labelled import Name, middle, write_at
 from limner.drawing.segment_colors import segment_overlay
 
@@ -36,13 +36,13 @@ def labelled_segments(image: Image, segments: Segments, table: LabelTable, *, si
     """
     picture, size, factor = _scaled(image, side)
     if factor > 1:
-        segments = segments.with_layers(lambda layer: resize_labels(layer, size))
+        segments = segments.with_layers(lambda layer: resize_nearest(layer, size))
     by_class = has_class_colors(table)
     outline = max(1, round(1.5 / factor)) if factor < 1 else None
     drawn = segment_overlay(picture, segments, table, outline=outline, by_class=by_class)
     ignored = (segments.flat() == 0) & hatch(segments.spatial_shape)
     drawn[ignored] = (0.4 * drawn[ignored] + 0.6 * np.array(IGNORED_COLOR)).astype(np.uint8)
-    drawn = resize_image(drawn, size)
+    drawn = resize_picture(drawn, size)
     return write_at(drawn, _names_of_segments(segments, table, size)) if by_class else drawn
 
 
@@ -61,7 +61,7 @@ def labelled_boxes(image: Image, boxes: Boxes, table: LabelTable, *, side: int) 
         side: Pixels of the longer side.
     """
     picture, size, factor = _scaled(image, side)
-    drawn: RGBImage = resize_image(picture, size).copy()
+    drawn: RGBImage = resize_picture(picture, size).copy()
     colors = list(class_colors(table).values())
     names = []
     # The smallest last, so that no larger one hides it; the largest first to be named.
@@ -84,12 +84,12 @@ def _scaled(image: Image, side: int) -> tuple[RGBImage, tuple[int, int], float]:
     height, width = picture.shape[:2]
     factor = side / max(height, width)
     size = (max(1, round(height * factor)), max(1, round(width * factor)))
-    return resize_image(picture, size) if factor > 1 else picture, size, factor
+    return resize_picture(picture, size) if factor > 1 else picture, size, factor
 
 
 def _names_of_segments(segments: Segments, table: LabelTable, size: tuple[int, int]) -> list[Name]:
     """Return the names of the larger segments, the largest first, each in the middle of its own."""
-    small = segments.with_layers(lambda layer: resize_labels(layer, size))
+    small = segments.with_layers(lambda layer: resize_nearest(layer, size))
     areas = small.areas
     names = []
     for number in np.argsort(-areas, kind="stable")[:MOST_NAMES]:

@@ -22,7 +22,7 @@ from limner.drawing.colors import (
     outline_width,
     outlines,
 )
-from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
+from limner.drawing.display import RGBImage, display_image, resize_nearest, resize_picture
 from limner.drawing.panels import Panel, side_by_side
 from limner.drawing.truth_and_prediction import PANEL_SIDE
 
@@ -100,7 +100,7 @@ def segment_comparison(
     size = (max(1, round(height * factor)), max(1, round(width * factor)))
     picture = display_image(image)
     if factor > 1:
-        picture, predicted = resize_image(picture, size), _resized(predicted, size)
+        picture, predicted = resize_picture(picture, size), _resized(predicted, size)
         truth = None if truth is None else _resized(truth, size)
     outline = max(1, round(1.5 / factor)) if factor < 1 else None
     shown = segment_overlay(picture, predicted, table, outline=outline)
@@ -109,12 +109,12 @@ def segment_comparison(
         panels.insert(1, Panel("truth", segment_overlay(picture, truth, table, outline=outline)))
         panels.append(Panel("found and missed", found_and_missed(picture, truth, predicted, table)))
         legend = [Key("found", HIT), Key("not there", FALSE_POSITIVE), Key("missed", FALSE_NEGATIVE)]
-    shrunk = [Panel(panel.title, resize_image(panel.picture, size)) for panel in panels]
+    shrunk = [Panel(panel.title, resize_picture(panel.picture, size)) for panel in panels]
     return side_by_side(shrunk, title=title, legend=legend)
 
 
 def _resized(segments: Segments, size: tuple[int, int]) -> Segments:
-    return segments.with_layers(lambda layer: resize_labels(layer, size))
+    return segments.with_layers(lambda layer: resize_nearest(layer, size))
 
 
 def _colors(segments: Segments, table: LabelTable, *, by_class: bool) -> RGBImage:

@@ -9,7 +9,7 @@ from limner.core.label_map import LabelArray
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.picture import Image
 from limner.drawing.colors import class_keys, outcome_keys, outcome_map, outline_width, overlay
-from limner.drawing.display import RGBImage, display_image, resize_image, resize_labels
+from limner.drawing.display import RGBImage, display_image, resize_nearest, resize_picture
 from limner.drawing.panels import Panel, side_by_side
 
 PANEL_SIDE = 420
@@ -43,9 +43,9 @@ def comparison(
     size = (max(1, round(height * factor)), max(1, round(width * factor)))
     picture = display_image(image)
     if factor > 1:
-        picture = resize_image(picture, size)
-        predicted = resize_labels(predicted, size)
-        truth = None if truth is None else resize_labels(truth, size)
+        picture = resize_picture(picture, size)
+        predicted = resize_nearest(predicted, size)
+        truth = None if truth is None else resize_nearest(truth, size)
     outline = max(1, round(1.5 / min(factor, 1))) if factor < 1 else outline_width(size)
     panels = [Panel("image", picture)]
     if truth is not None:
@@ -55,7 +55,7 @@ def comparison(
     if truth is not None:
         panels.append(Panel("hits and errors", outcome_map(picture, truth, predicted, table)))
         legend = class_keys(table, truth, predicted) + outcome_keys(table)
-    shrunk = [Panel(p.title, resize_image(p.picture, size)) for p in panels]
+    shrunk = [Panel(p.title, resize_picture(p.picture, size)) for p in panels]
     return side_by_side(shrunk, title=title, legend=legend)
 
 

@@ -17,6 +17,7 @@ from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
 from limner.evaluation.scorer import ImageScores
 from limner.evaluation.semantic_scores import SemanticScores
+from limner.storage.whole_files import write_whole
 
 OURS = re.compile(r"((worst|best)-\d+_.*|\.\d+)\.png")
 """Names of the pictures that are written here."""
@@ -111,7 +112,7 @@ class WorstAndBest:
     def _draw(self, number: int, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
         title = f"{scores.name}    {self.rank_title} {scores.rank:.3f}"
         picture = self._draw_comparison(sample.image, prediction, self.labels, truth=sample, title=title)
-        self._drawn(number).write_bytes(encode_png(picture))
+        write_whole(self._drawn(number), encode_png(picture))
 
     def _drawn(self, number: int) -> Path:
         return self.folder / f".{number}.png"
@@ -121,8 +122,8 @@ def write_matrix(folder: Path, scores: SemanticScores, *, split: str) -> None:
     """Write the confusion matrix as `confusion.png` and `confusion.pdf`."""
     title = f"{split}: {scores.num_images} images, each row as parts of its class"
     picture = draw_matrix(scores.confusion, scores.labels.names, title=title)
-    (folder / f"{MATRIX}.png").write_bytes(encode_png(picture))
-    (folder / f"{MATRIX}.pdf").write_bytes(encode_pdf(picture))
+    write_whole(folder / f"{MATRIX}.png", encode_png(picture))
+    write_whole(folder / f"{MATRIX}.pdf", encode_pdf(picture))
 
 
 def _file_name(name: str) -> str:

@@ -3,17 +3,18 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from limner.core.score_names import NOTES, SCORES, explained
 from limner.evaluation.scorer import ImageScores, Scores
 from limner.evaluation.scores_file import ScoresFile
 from limner.evaluation.semantic_scores import SemanticScores
 from limner.metrics.thresholds import ThresholdScores
-from limner.storage.whole_files import write_json
+from limner.storage.json_files import write_json
+from limner.storage.whole_files import GrowingFile
 
 SCORES_FILE, PER_IMAGE, PICTURES = "scores.json", "per_image.csv", "pictures"
 THRESHOLDS, SPEED = "thresholds.csv", "speed.json"
@@ -60,7 +61,7 @@ def write_scores(folder: Path, scores: Scores, *, split: str, skipped: Sequence[
 
 def _write_thresholds(path: Path, found: ThresholdScores) -> None:
     columns = ("thresholds", "precision", "recall", "false_positive_rate", "dice")
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with GrowingFile(path) as file:
         rows = csv.writer(file)
         rows.writerow(["threshold", *columns[1:]])
         for values in zip(*(getattr(found, name) for name in columns), strict=True):
@@ -90,33 +91,25 @@ def write_speed(folder: Path, seconds: Sequence[float], *, device: str, peak_byt
     write_json(folder / SPEED, values)
 
 
-class PerImageFile:
+class PerImageFile(ExitStack):
     """Writes `per_image.csv`: the name, then one number a column.
 
     A cell is empty where there is no score. Rows are written as images come, so memory does not grow.
 
     Args:
-        folder: Where; it exists.
+        folder: The folder to write to.
         columns: What the numbers are, as a scorer says.
     """
 
     def __init__(self, folder: Path, columns: Sequence[str]) -> None:
+        super().__init__()
         self.path = folder / PER_IMAGE
-        self._file: TextIO = self.path.open("w", newline="", encoding="utf-8")
-        self._rows = csv.writer(self._file)
+        self._rows = csv.writer(self.enter_context(GrowingFile(self.path)))
         self._rows.writerow(["name", *columns])
 
     def write(self, scores: ImageScores) -> None:
         """Add one image."""
         self._rows.writerow([scores.name, *(_cell(n) for n in scores.numbers)])
-
-    def __enter__(self) -> "PerImageFile":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
 
 
 def _cell(value: float) -> str:

@@ -4,7 +4,7 @@ from limner.formats import FORMATS, WRITERS
 from limner.formats.writers import TRAITS
 
 
-def as_markdown() -> str:
+def formats_as_markdown() -> str:
     """Return what is read, in the order in which it is tried, and what written formats cannot hold."""
     lines = ["| format | looks like | written |", "|---|---|---|"]
     lines += [

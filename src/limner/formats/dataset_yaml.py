@@ -11,7 +11,8 @@ from yaml.representer import SafeRepresenter
 from limner.core.config import merge, parse_config, parse_yaml
 from limner.core.dataset_file import FILE_NAME, DatasetFile, json_schema
 from limner.core.errors import DataError, describe
-from limner.storage.whole_files import write_json, write_whole
+from limner.storage.json_files import write_json
+from limner.storage.whole_files import write_whole
 
 
 def read_dataset_file(root: Path) -> DatasetFile:
@@ -53,7 +54,7 @@ def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collect
     if not _says(text, merged):  # a layout that cannot be edited key by key, such as one line of {...}
         text = _dump(merged)
     try:
-        write_whole(path, text.encode(), flush=True)
+        write_whole(path, text, durable=True)
     except OSError as error:
         raise DataError(
             describe("dataset.yaml cannot be written", where=path, found=error.strerror or str(error))

@@ -7,27 +7,23 @@ at only when they are read. Whatever is wrong with a kept index costs an indexin
 """
 
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from limner import __version__
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding, Severity
 from limner.core.sample import Record
-from limner.devices.host import cache_folder
 from limner.formats.file_tree import FileTree
 from limner.formats.source import Source
+from limner.storage.cache import Cache
 
 VERSION = 3
 """Raise it whenever a format finds other records, or keeps something else."""
@@ -40,6 +36,7 @@ SETTLED_NS = 2_000_000_000
 
 _META = "meta"
 
+_FILES = Cache("index", suffix=".npz")
 
 _Row = tuple[str, str, list[str], str | None, str | None, str | None, int | None, list[str]]
 """Name, image, labels, split, valid region, entry, label, more images of a record."""
@@ -84,16 +81,17 @@ class Dates:
 
 def recall(root: Path, settings: DatasetFile, formats: Mapping[str, type[Source]]) -> Source | None:
     """Return the source as it was indexed before, or None where it was not or something has changed."""
-    try:
-        with np.load(_place(root), allow_pickle=False) as arrays:
+
+    def read(file: BinaryIO) -> Source | None:
+        with np.load(file, allow_pickle=False) as arrays:
             kept = msgspec.json.decode(arrays[_META].tobytes(), type=_Kept)
             if not _is_valid(kept, root, settings):
                 return None
             state = {name: arrays[name] for name in arrays.files if name != _META}
         own = DatasetFile.model_validate_json(kept.own_settings)
         return formats[kept.format].restored(root, own, _records(root, kept), _findings(kept), state)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, msgspec.MsgspecError):
-        return None
+
+    return _FILES.recall(root, read)
 
 
 def keep(source: Source, settings: DatasetFile, dates: Dates) -> None:
@@ -113,20 +111,8 @@ def keep(source: Source, settings: DatasetFile, dates: Dates) -> None:
         [_row(record, len(prefix)) for record in source.records],
         [finding.to_dict() for finding in source.findings],
     )
-    with suppress(OSError):
-        _write(_place(source.root), {_META: np.frombuffer(msgspec.json.encode(kept), np.uint8), **state})
-
-
-def _write(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".index-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
+    arrays = {_META: np.frombuffer(msgspec.json.encode(kept), np.uint8), **state}
+    _FILES.keep(source.root, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def _is_valid(kept: _Kept, root: Path, settings: DatasetFile) -> bool:
@@ -183,9 +169,3 @@ def _versions() -> list[str]:
 
 def _text(settings: DatasetFile) -> str:
     return settings.model_dump_json(exclude_unset=True)
-
-
-def _place(root: Path) -> Path:
-    whole = root.resolve()
-    name = blake2b(str(whole).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-    return cache_folder() / "index" / f"{whole.name}-{name}.npz"

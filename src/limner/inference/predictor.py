@@ -13,9 +13,9 @@ from limner.core.errors import ConfigError, DataError
 from limner.core.labels import LabelTable
 from limner.core.picture import Image
 from limner.core.plan import InferencePlan, Plan
-from limner.devices.device import choose_precision, is_out_of_memory
-from limner.devices.machine import choose_device
-from limner.devices.precision import precision_context
+from limner.devices.device import choose_device
+from limner.devices.memory import is_out_of_memory
+from limner.devices.precision import fast_precision, precision_context
 from limner.images.read_image import read_image
 from limner.inference.fitted_size import fit_images
 from limner.inference.image_runs import ImageRuns, too_large
@@ -45,7 +45,7 @@ class Predictor:
         settings: InferencePlan | None = None,
     ) -> None:
         self.device = device if isinstance(device, torch.device) else choose_device(device)
-        self.precision = precision or choose_precision(self.device, model.plan.train.precision)
+        self.precision = precision or fast_precision(self.device, model.plan.train.precision)
         self.settings = settings or model.plan.inference
         dims = model.plan.input.spatial_dims
         if self.settings.window is not None and len(self.settings.window) != dims:

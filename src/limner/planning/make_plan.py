@@ -80,7 +80,7 @@ def make_plan(
         "labels": labels.to_dict(),
     }
     values = {"data": data, **nest(_plain(settled)), "reasons": _in_order(reasons)}
-    return parse_config(Plan, values, where="The settings")
+    return parse_config(Plan, values, where="The plan")
 
 
 def _stretch_sizes(user: Flat, fingerprint: Fingerprint) -> None:

@@ -78,7 +78,7 @@ def write_plan(path: Path, plan: Plan) -> None:
         ConfigError: It cannot be written there.
     """
     try:
-        write_whole(path, plan_to_yaml(plan).encode())
+        write_whole(path, plan_to_yaml(plan))
     except OSError as error:
         raise ConfigError(
             describe(

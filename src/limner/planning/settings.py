@@ -44,12 +44,12 @@ def default_values() -> Flat:
     }
 
 
-def read_settings(settings: Mapping[str, Any], *, where: str = "The settings") -> Flat:
+def read_settings(settings: Mapping[str, Any], *, where: str = "The configuration") -> Flat:
     """Check nested settings and flatten them; what is ``auto`` is left out.
 
     Args:
         settings: Such as ``{"train": {"steps": 2000}, "network": {"name": "auto"}}``.
-        where: The file or option, for the error message.
+        where: The file, option or object, in the singular, for the error message.
 
     Raises:
         ConfigError: Every unknown key (with the nearest known one) and every value of the wrong type or
@@ -69,7 +69,7 @@ def read_settings(settings: Mapping[str, Any], *, where: str = "The settings") -
             else:
                 problems += _unknown_names(key, flat[key])
     if problems:
-        lines = [f"{where} {'have' if where.endswith('s') else 'has'} values that limner cannot use:"]
+        lines = [f"{where} has values that limner cannot use:"]
         raise ConfigError("\n".join(lines + [f"  {problem}" for problem in problems]))
     return flat
 
@@ -96,6 +96,17 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
             level = level.setdefault(part, {})
         level[last] = value
     return nested
+
+
+def dotted(values: Mapping[str, Any], prefix: str = "") -> Flat:
+    """Return nested mappings as one, with dotted keys; an empty mapping stays a value."""
+    flat: Flat = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat |= dotted(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:

@@ -10,7 +10,7 @@ from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import MISSING, compact, duration, plural, score, time_span
-from limner.storage.whole_files import write_whole
+from limner.storage.whole_files import GrowingFile, write_whole
 
 NUM_COLORS = 8
 
@@ -23,12 +23,12 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', Arial, sans-s
 def write_comparison(comparison: Comparison) -> None:
     """Write the table, the page and the plot into the comparison's folder."""
     lines = list(_lines(comparison))
-    with comparison.table.open("w", encoding="utf-8", newline="") as file:
+    with GrowingFile(comparison.table) as file:
         writer = csv.DictWriter(file, fieldnames=list(lines[0]))
         writer.writeheader()
         writer.writerows(lines)
-    write_whole(comparison.page, render_comparison(comparison).encode())
-    write_whole(comparison.plot, render_plot(comparison).encode())
+    write_whole(comparison.page, render_comparison(comparison))
+    write_whole(comparison.plot, render_plot(comparison))
 
 
 def render_comparison(comparison: Comparison) -> str:

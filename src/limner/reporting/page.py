@@ -65,7 +65,7 @@ def write_report(run: RunFolder) -> Path:
     Raises:
         DataError: The folder is not a run.
     """
-    write_whole(run.report, render_page(gather(run)).encode())
+    write_whole(run.report, render_page(gather(run)))
     return run.report
 
 

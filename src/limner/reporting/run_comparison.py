@@ -63,7 +63,7 @@ class ComparedRuns:
 def write_run_comparison(compared: ComparedRuns, folder: Path) -> tuple[Path, ...]:
     """Write `comparison.html`, and `curves.png` and `curves.pdf` where there is something to draw."""
     page = folder / "comparison.html"
-    write_whole(page, render_run_comparison(compared).encode())
+    write_whole(page, render_run_comparison(compared))
     panels = [
         CurvePanel(name, [Curve(n, s.steps, s.values) for n, s in _lines(compared, name)])
         for name in compared.drawn

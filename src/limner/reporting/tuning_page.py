@@ -27,10 +27,10 @@ def write_tuning(tuning: Tuning, *, method: str = "") -> None:
         method: How candidates are found, after "candidates are".
     """
     if tuning.trials:
-        write_whole(tuning.table, render_table(tuning).encode())
+        write_whole(tuning.table, render_table(tuning))
     if tuning.rate_test is not None:
         write_whole(tuning.plot, encode_png(draw_rates(tuning.rate_test)))
-    write_whole(tuning.page, render_tuning(tuning, method=method).encode())
+    write_whole(tuning.page, render_tuning(tuning, method=method))
 
 
 def render_tuning(tuning: Tuning, *, method: str = "") -> str:

@@ -1,9 +1,10 @@
-"""JSON files: looked at without being parsed, and parsed with an error that names the file."""
+"""JSON files: written whole, looked at without being parsed, and parsed with an error that names the file."""
 
 import json
 from pathlib import Path
 
 from limner.core.errors import DataError, describe
+from limner.storage.whole_files import write_whole
 
 SNIFFED_BYTES = 65536
 """Looked at from either end of a JSON file: the keys at the ends name the rest."""
@@ -48,3 +49,12 @@ def unreadable(path: Path, *, what: str, found: str, expected: str) -> DataError
             fix="Export or download it again.",
         )
     )
+
+
+def write_json(path: Path, values: object, *, durable: bool = False) -> None:
+    """Write JSON-ready values as UTF-8 text that people can read, by `write_whole`.
+
+    Raises:
+        WriteError: The disk is full, read-only, or fails; `path` is as it was.
+    """
+    write_whole(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n", durable=durable)

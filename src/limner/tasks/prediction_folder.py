@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from limner.core.picture import Picture
+from limner.storage.whole_files import write_whole
 
 MASKS, OVERLAYS, PROBABILITIES, COMPARISONS = "masks", "overlays", "probabilities", "comparisons"
 INSTANCES, PANOPTIC = "instances", "panoptic"
@@ -25,16 +26,14 @@ class PredictionFolder:
     probabilities: bool = False
 
     def place(self, kind: str, name: str) -> Path:
-        """Return the path of one file of a kind, in a folder that exists."""
-        path = self.root / kind / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+        """Return the path of one file of a kind."""
+        return self.root / kind / name
 
     def write_picture(self, kind: str, output: str, picture: Any) -> None:  # noqa: ANN401 - an RGB image
         """Write a picture as PNG."""
         from limner.drawing.png import encode_png
 
-        self.place(kind, f"{output}.png").write_bytes(encode_png(picture))
+        write_whole(self.place(kind, f"{output}.png"), encode_png(picture))
 
 
 class PredictionWriter(Protocol):

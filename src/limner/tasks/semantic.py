@@ -19,6 +19,7 @@ from limner.drawing.truth_and_prediction import comparison, slice_with_most_fore
 from limner.evaluation.scorer import USUAL, Extent
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.images.masks import write_values
+from limner.storage.whole_files import open_whole
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, PredictionFolder
 from limner.tasks.presets import find_preset
 from limner.tasks.query_networks import default_query_options
@@ -141,6 +142,6 @@ class SemanticWriter:
             folder.write_picture(OVERLAYS, output, drawn)
         if folder.probabilities:
             assert prediction.probabilities is not None
-            place = folder.place(PROBABILITIES, f"{output}.npy")
-            np.save(place, prediction.probabilities.astype(np.float16))
+            with open_whole(folder.place(PROBABILITIES, f"{output}.npy")) as file:
+                np.save(file, prediction.probabilities.astype(np.float16))
         return mask

@@ -8,7 +8,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 
 from limner.core.errors import ConfigError
-from limner.devices.machine import choose_device
+from limner.devices.device import choose_device
 
 ACCELERATE_NAMES = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 """limner's names of number formats -> accelerate's."""

@@ -18,7 +18,10 @@ from safetensors.torch import save_file
 
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.plan import Plan
-from limner.storage.durable_files import flush_folder, write_durably
+from limner.core.run_folder import RunFolder
+from limner.planning.settings import dotted
+from limner.storage.whole_files import PART, written_aside
+from limner.training.disk_refusals import stopping_training
 from limner.training.run_state import RunState
 from limner.weights.tensors import separate_tensors
 
@@ -36,7 +39,7 @@ itself says how they stand."""
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class RunCheckpoint:
     """What was read back.
 
     Attributes:
@@ -58,9 +61,10 @@ class Checkpoint:
 class Checkpoints:
     """The `last` and the `best` checkpoint of a run."""
 
-    def __init__(self, folder: Path) -> None:
-        self.last = folder / "last.safetensors"
-        self.best = folder / "best.safetensors"
+    def __init__(self, run: RunFolder) -> None:
+        self.last = run.checkpoints / "last.safetensors"
+        self.best = run.checkpoints / "best.safetensors"
+        self._run = run
 
     def save(self, tensors: Mapping[str, torch.Tensor], state: RunState, plan: Plan) -> None:
         """Replace `last`.
@@ -68,27 +72,32 @@ class Checkpoints:
         Raises:
             TrainingError: The disk is full or refuses; the previous checkpoint is intact.
         """
-        self.last.parent.mkdir(parents=True, exist_ok=True)
+        self._remove_leftovers()
         metadata = {
             "limner": "checkpoint 1",
             "state": json.dumps(state.to_dict()),
             "plan": json.dumps(plan.model_dump(mode="json")),
         }
         ready = separate_tensors(tensors)
-        write_durably(self.last, lambda aside: save_file(ready, str(aside), metadata))
+        with stopping_training(self._run), written_aside(self.last, durable=True) as aside:
+            save_file(ready, str(aside), metadata)
 
     def keep_as_best(self) -> None:
         """Make `best` the same file as `last`; no bytes are copied where the disk knows hard links.
 
         `last` is only ever replaced by a rename, so `best` keeps its content when `last` moves on.
         """
-        write_durably(self.best, self._link_last)
-        flush_folder(self.best.parent)
+        self._remove_leftovers()
+        with stopping_training(self._run), written_aside(self.best, durable=True) as aside:
+            try:
+                os.link(self.last, aside)
+            except OSError:
+                shutil.copyfile(self.last, aside)
 
     def repair_best(self, step: int) -> None:
         """Make `last`, of step `step`, the best, unless a checkpoint of that step already is."""
         try:
-            if read_checkpoint(self.best).state.step == step:
+            if read_run_checkpoint(self.best).state.step == step:
                 return
         except ModelError:
             pass  # absent or damaged: replaced
@@ -99,7 +108,12 @@ class Checkpoints:
         for path in (self.last, self.best):
             path.unlink(missing_ok=True)
 
-    def latest(self) -> tuple[Checkpoint, str | None] | None:
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed process was writing: no other process writes here."""
+        for path in self._run.checkpoints.glob(f".*{PART}"):
+            path.unlink(missing_ok=True)
+
+    def latest(self) -> tuple[RunCheckpoint, str | None] | None:
         """Read the newest readable checkpoint.
 
         Returns:
@@ -112,22 +126,15 @@ class Checkpoints:
         problems: list[str] = []
         for path in there:
             try:
-                return read_checkpoint(path), problems[0] if problems else None
+                return read_run_checkpoint(path), problems[0] if problems else None
             except ModelError as error:
                 problems.append(str(error))
         if problems:
             raise ModelError("\n".join(problems))
         return None
 
-    def _link_last(self, aside: Path) -> None:
-        aside.unlink(missing_ok=True)
-        try:
-            os.link(self.last, aside)
-        except OSError:
-            shutil.copyfile(self.last, aside)
 
-
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_run_checkpoint(path: Path) -> RunCheckpoint:
     """Read one checkpoint file.
 
     Raises:
@@ -149,7 +156,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 fix="Delete it and resume: the run goes on from its other checkpoint, if there is one.",
             )
         ) from error
-    return Checkpoint(state, tensors, plan)
+    return RunCheckpoint(state, tensors, plan)
 
 
 def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) -> None:
@@ -158,8 +165,8 @@ def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) ->
     Raises:
         ConfigError: Names every setting that differs.
     """
-    now = flatten(plan.model_dump(mode="json"))
-    before = flatten(dict(saved))
+    now = dotted(plan.model_dump(mode="json"))
+    before = dotted(dict(saved))
     free = FREE_TO_CHANGE + (("train.steps",) if plan.train.minutes is not None else ())
     changed = [
         key
@@ -176,14 +183,3 @@ def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) ->
                 fix="Put the settings back in plan.yaml, or start a new run with the new ones.",
             )
         )
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one, with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

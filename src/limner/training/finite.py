@@ -8,6 +8,7 @@ import torch
 
 from limner.core.batch import Batch
 from limner.core.errors import TrainingError, describe
+from limner.storage.whole_files import open_whole
 from limner.training.step_log import BadStep
 
 
@@ -18,8 +19,8 @@ def bad_batch_path(run_root: Path, step: int, *, process: int = 0) -> Path:
 
 def save_batch(path: Path, batch: Batch) -> None:
     """Keep a batch as numpy arrays, named as `Batch.arrays` names them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **cast("dict[str, Any]", batch.arrays()))
+    with open_whole(path) as file:
+        np.savez_compressed(file, **cast("dict[str, Any]", batch.arrays()))
 
 
 def non_finite_error(batch: Batch, bad: BadStep, *, saved: Path | None, precision: str) -> TrainingError:

@@ -15,22 +15,23 @@ from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
 from limner.core.run_folder import RunFolder
-from limner.devices.device import peak_bytes
+from limner.devices.memory import peak_bytes
 from limner.devices.retained_memory import freed_memory_kept
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_pipeline
-from limner.storage.durable_files import write_text_durably
+from limner.storage.whole_files import write_whole
 from limner.tasks import find_task
-from limner.tracking.metrics_file import MetricsFile
 from limner.tracking.trackers import build_tracker
 from limner.tracking.watchers import Watcher, Watchers
 from limner.training.accelerator import build_accelerator
 from limner.training.budget import Budget
-from limner.training.checkpoints import Checkpoint, Checkpoints, read_checkpoint
+from limner.training.checkpoints import Checkpoints, RunCheckpoint, read_run_checkpoint
+from limner.training.disk_refusals import stopping_training
 from limner.training.initial_weights import load_initial_weights, read_initial_weights
 from limner.training.learner import Learner
 from limner.training.loop import Batches, Loop, Outcome
+from limner.training.metrics_file import MetricsFile
 from limner.training.run_state import RunState
 from limner.training.validation import Validation
 from limner.weights.bundle import save_model
@@ -164,9 +165,9 @@ def _without_pretrained(plan: Plan) -> Plan:
     return plan.model_copy(update={"network": network, "reasons": reasons})
 
 
-def _checkpoint(run: RunFolder, *, resume: bool) -> tuple[Checkpoint | None, str]:
+def _checkpoint(run: RunFolder, *, resume: bool) -> tuple[RunCheckpoint | None, str]:
     """Return the checkpoint to go on from, and a remark about it; a fresh run removes what is there."""
-    checkpoints = Checkpoints(run.checkpoints)
+    checkpoints = Checkpoints(run)
     if not resume:
         checkpoints.remove()
         return None, ""
@@ -182,7 +183,7 @@ def _checkpoint(run: RunFolder, *, resume: bool) -> tuple[Checkpoint | None, str
 
 def _watchers(plan: Plan, run: RunFolder, extra: Sequence[Watcher], *, run_id: str) -> Watcher:
     trackers = [build_tracker(name, run, run_id=run_id) for name in plan.train.trackers]
-    return Watchers([MetricsFile(run.metrics), *trackers, *extra])
+    return Watchers([MetricsFile(run), *trackers, *extra])
 
 
 def build_batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Batches:
@@ -210,7 +211,7 @@ def _deliver(
     _write_plan(run, plan)
     if state.best_step not in (-1, state.step):
         try:
-            learner.load_eval_model(read_checkpoint(Checkpoints(run.checkpoints).best))
+            learner.load_eval_model(read_run_checkpoint(Checkpoints(run).best))
         except ModelError as error:
             say(f"{error}\nThe model folder holds the last weights instead of the best.")
     kept = learner.eval_model
@@ -244,7 +245,8 @@ def as_run(plan: Plan, state: RunState) -> Plan:
 
 
 def _write_plan(run: RunFolder, plan: Plan) -> None:
-    write_text_durably(run.plan, plan_to_yaml(plan))
+    with stopping_training(run):
+        write_whole(run.plan, plan_to_yaml(plan), durable=True)
 
 
 def _result(run: RunFolder, outcome: Outcome) -> FitResult:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.run_folder import RunFolder
-from limner.storage.durable_files import write_text_durably
+from limner.storage.json_files import write_json
+from limner.training.disk_refusals import stopping_training
 from limner.weights.model import Model
 from limner.weights.starting import read_start
 from limner.weights.transfer import transfer
@@ -35,7 +36,8 @@ def load_initial_weights(
         return
     note = {"weights": str(path), "licence": start.licence, "carried_over": list(done.carried)}
     counts = {name: len(getattr(done, name)) for name in ("loaded", "by_class", "new", "skipped")}
-    write_text_durably(run.started_from, json.dumps(note | {"tensors": counts}, indent=2) + "\n")
+    with stopping_training(run):
+        write_json(run.started_from, note | {"tensors": counts}, durable=True)
 
 
 def read_initial_weights(run: RunFolder) -> dict[str, Any]:

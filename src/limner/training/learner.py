@@ -11,13 +11,13 @@ from limner.core.batch import Batch
 from limner.core.errors import TrainingError, describe
 from limner.core.plan import Plan
 from limner.core.randomness import torch_seed
-from limner.devices.device import choose_memory_format, is_out_of_memory, prefers_winograd
-from limner.devices.memory import more_parts, release_memory
+from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
+from limner.devices.memory import is_out_of_memory, more_parts, release_memory
 from limner.layers.training_progress import notify_progress
 from limner.layers.winograd import use_winograd
 from limner.tasks.objective import Criterion
 from limner.training.averaging import WeightAverage
-from limner.training.checkpoints import Checkpoint
+from limner.training.checkpoints import RunCheckpoint
 from limner.training.optimizers import build_optimizer, load_named_state, named_state, set_learning_rate
 from limner.training.step import StepResult, compute_gradients
 from limner.weights.model import Model
@@ -142,7 +142,7 @@ class Learner:
             parts["average"] = self._average.module.state_dict()
         return {f"{part}/{name}": value for part, tensors in parts.items() for name, value in tensors.items()}
 
-    def load(self, checkpoint: Checkpoint) -> None:
+    def load(self, checkpoint: RunCheckpoint) -> None:
         """Take everything from a checkpoint."""
         self.model.load_state_dict(checkpoint.part("model"))
         load_named_state(self._optimizer, checkpoint.part("optimizer"))
@@ -153,7 +153,7 @@ class Learner:
         if checkpoint.state.scaler and self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(checkpoint.state.scaler)
 
-    def load_eval_model(self, checkpoint: Checkpoint) -> None:
+    def load_eval_model(self, checkpoint: RunCheckpoint) -> None:
         """Take only the weights that are validated and kept, for the end of a run."""
         self.eval_model.load_state_dict(checkpoint.part("model" if self._average is None else "average"))
 

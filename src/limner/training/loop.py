@@ -13,11 +13,12 @@ from limner.core.batch import Batch
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.loading.loader import BatchStream
-from limner.storage.durable_files import disk_problem
+from limner.planning.settings import dotted
+from limner.storage.disk_problems import disk_problem
 from limner.tasks import find_task
 from limner.tracking.watchers import Moment, Watcher
 from limner.training.budget import Budget
-from limner.training.checkpoints import Checkpoint, Checkpoints, flatten, refuse_another_plan
+from limner.training.checkpoints import Checkpoints, RunCheckpoint, refuse_another_plan
 from limner.training.finite import bad_batch_path, non_finite_error, save_batch
 from limner.training.interruption import Interruption
 from limner.training.learner import Learner
@@ -101,14 +102,14 @@ class Loop:
         self._validator = validator
         self._watcher = watcher
         self._budget = budget
-        self._checkpoints = Checkpoints(run.checkpoints)
+        self._checkpoints = Checkpoints(run)
         self.state = state
         self._log = StepLog(state.window, check_gradient=plan.train.precision != "float16")
         self._scores: dict[str, float] = {}
         self._progress = 0.0
         self._mark = 0.0
 
-    def start(self, checkpoint: Checkpoint | None = None, *, remark: str = "") -> None:
+    def start(self, checkpoint: RunCheckpoint | None = None, *, remark: str = "") -> None:
         """Take everything from the checkpoint the run goes on from, if there is one, and tell the watcher.
 
         Args:
@@ -126,7 +127,8 @@ class Loop:
                 # The run may have been killed between writing `last` and making it `best`.
                 self._checkpoints.repair_best(self.state.step)
         self._advance()
-        self._watcher.start(self._moment(), flat_settings(self._plan))
+        settings = self._plan.model_dump(mode="json", exclude={"reasons"})
+        self._watcher.start(self._moment(), dotted(settings))
         if remark:
             self._watcher.say(remark)
 
@@ -169,13 +171,12 @@ class Loop:
             self._budget.expect_validation(self._validator.estimate_seconds(self._learner.eval_model))
         if step % LOG_EVERY == 0 or step in EARLY_LOGS:
             self._write_log()
-        due_now = [
+        validates, saves = (
             self._budget.is_due(every, step=step, before=before, after=self._progress)
             for every in (train.validate_every, train.save_every)
-        ]
-        due_now[0] = due_now[0] and self._sync_from_main(self._budget.may_validate())
-        is_best = due_now[0] and self._validate()
-        if is_best or due_now[1]:
+        )
+        is_best = validates and self._sync_from_main(self._budget.may_validate()) and self._validate()
+        if is_best or saves:
             self._save(is_best=is_best)
         self._mark = time.perf_counter()  # a step's time is its own
 
@@ -275,9 +276,3 @@ class Loop:
         words = [value]
         broadcast_object_list(words)
         return words[0]
-
-
-def flat_settings(plan: Plan) -> dict[str, object]:
-    """Return the plan's settings by dotted key, for trackers."""
-    settings = plan.model_dump(mode="json", exclude={"reasons"})
-    return dict(flatten(settings))

@@ -9,9 +9,6 @@
 docs/model-folder.md describes it for readers without limner.
 """
 
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,10 +22,11 @@ from torch import nn
 from limner import __version__
 from limner.core.config import parse_config, parse_yaml
 from limner.core.dataset_file import DatasetFile
-from limner.core.errors import ConfigError, ModelError, UnknownNameError, describe
+from limner.core.errors import ConfigError, ModelError, UnknownNameError, WriteError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml, plan_to_yaml
+from limner.storage.whole_folders import folder_written_aside
 from limner.weights.card import (
     CARD,
     COPY_AGAIN,
@@ -62,16 +60,12 @@ def save_model(
     folder = Path(folder)
     _refuse_to_replace_other_things(folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new.", dir=folder.parent))
-        try:
+        with folder_written_aside(folder) as aside:
             card = _write_files(aside, model, dict(origin), licence)
-            _put_in_place(aside, folder)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ModelError(describe("The model cannot be written", where=folder, found=reason)) from error
+    except WriteError as error:
+        raise ModelError(
+            describe("The model cannot be written", where=folder, found=error.problem)
+        ) from error
     return card
 
 
@@ -102,7 +96,7 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
     return model.eval()
 
 
-def read_plan(folder: Path | str) -> Plan:
+def read_model_plan(folder: Path | str) -> Plan:
     """Read the plan of a model folder, verified, without building its network.
 
     Raises:
@@ -129,26 +123,7 @@ def _write_files(folder: Path, model: Model, origin: dict[str, Any], licence: st
         sha256={name: file_sha256(folder / name) for name in (WEIGHTS, PLAN, LABELS)},
     )
     (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    folder.chmod(0o755)
     return card
-
-
-def _put_in_place(aside: Path, folder: Path) -> None:
-    """Rename; the old folder is moved away first, since a folder that is not empty cannot be replaced."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    try:
-        aside.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _refuse_to_replace_other_things(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from limner import __version__
 from limner.core.config import Config, parse_config
 from limner.core.errors import ConfigError, ModelError, describe
+from limner.storage.whole_folders import folder_set_aside
 
 FORMAT_VERSION = 1
 WEIGHTS, PLAN, LABELS, CARD = "weights.safetensors", "plan.yaml", "labels.yaml", "model.json"
@@ -129,7 +130,7 @@ def _is_pickle(path: Path) -> bool:
 def _not_a_model(folder: Path, missing: list[str]) -> str:
     expected = f"a folder with {CARD}, {WEIGHTS}, {PLAN} and {LABELS}"
     if not folder.exists():
-        old = folder.with_name(f".{folder.name}.old")
+        old = folder_set_aside(folder)
         fix = f"Saving was interrupted; the model before it is whole: rename {old}." if old.exists() else ""
         return describe("There is no such model", where=folder, expected=expected, fix=fix)
     if folder.is_file():

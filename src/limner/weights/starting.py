@@ -8,7 +8,7 @@ from typing import TypeVar
 from limner.core.errors import ConfigError
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
-from limner.weights.bundle import load_model, read_plan
+from limner.weights.bundle import load_model, read_model_plan
 from limner.weights.card import CARD, read_card
 from limner.weights.importing import import_checkpoint, read_checkpoint_plan
 from limner.weights.model import Model
@@ -42,7 +42,7 @@ def read_starting_plan(path: Path, *, task: str) -> Plan:
         ModelError: There is nothing that can be read.
     """
     folder = _model_folder(path)
-    return read_plan(folder) if folder is not None else _telling_task(read_checkpoint_plan, path, task)
+    return read_model_plan(folder) if folder is not None else _telling_task(read_checkpoint_plan, path, task)
 
 
 def read_start(path: Path, *, task: str) -> Start:

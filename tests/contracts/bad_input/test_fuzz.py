@@ -13,7 +13,7 @@ from limner.formats.dataset_yaml import read_dataset_file
 from limner.images.masks import read_values
 from limner.images.read_image import read_image
 from limner.planning.plan_files import read_experiment
-from limner.training.checkpoints import read_checkpoint
+from limner.training.checkpoints import read_run_checkpoint
 from limner.weights.bundle import load_model
 
 ROUNDS = 150
@@ -100,7 +100,7 @@ def test_a_model_folder(finished, tmp_path, name):
 
 
 def test_a_checkpoint(finished):
-    assert spoil(finished / "checkpoints/last.safetensors", read_checkpoint, rounds=60) > 0
+    assert spoil(finished / "checkpoints/last.safetensors", read_run_checkpoint, rounds=60) > 0
 
 
 def test_whole_commands_on_spoilt_data(limner, cells):

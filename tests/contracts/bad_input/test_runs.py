@@ -8,7 +8,7 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from limner.training.checkpoints import read_checkpoint
+from limner.training.checkpoints import read_run_checkpoint
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def system_says_full(descriptor):
 
 @pytest.mark.parametrize(
     ("place", "failing"),
-    [("limner.training.checkpoints.save_file", full_disk), ("limner.storage.durable_files.os.fsync", None)],
+    [("limner.training.checkpoints.save_file", full_disk), ("limner.storage.whole_files.os.fsync", None)],
 )
 def test_a_full_disk_leaves_the_checkpoint_before_intact(
     limner, resume, cells, tiny, monkeypatch, place, failing
@@ -182,7 +182,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_intact(
     real = save_file if failing else os.fsync
 
     def failing_later(*arguments):
-        if saved.exists() and read_checkpoint(saved).state.step == 2:
+        if saved.exists() and read_run_checkpoint(saved).state.step == 2:
             (failing or system_says_full)(*arguments)
         return real(*arguments)
 
@@ -190,8 +190,8 @@ def test_a_full_disk_leaves_the_checkpoint_before_intact(
         patch.setattr(place, failing_later)
         answer = limner("train", "data", "--run", "one", *each)
     answer.refuses("a file could not be written: runs/one/", "no space left on the disk", "--resume runs/one")
-    assert read_checkpoint(saved).state.step == 2
+    assert read_run_checkpoint(saved).state.step == 2
     assert [path.name for path in saved.parent.iterdir() if path.name.endswith(".part")] == []
     answer = resume("runs/one")
     assert answer.code == 0, answer
-    assert read_checkpoint(saved).state.step == 4
+    assert read_run_checkpoint(saved).state.step == 4

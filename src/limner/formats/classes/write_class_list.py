@@ -27,6 +27,6 @@ class WriteClassList(Writer):
             write_whole(root / file, image.image.read_bytes())
             lines[image.split or "all"].append(f"{file} {one_class(image)}\n")
         for split, rows in lines.items():
-            write_whole(root / f"{split}.txt", "".join(rows).encode())
-        write_whole(root / "classes.txt", "".join(f"{name}\n" for name in labels.names).encode())
+            write_whole(root / f"{split}.txt", "".join(rows))
+        write_whole(root / "classes.txt", "".join(f"{name}\n" for name in labels.names))
         write_dataset_file(root, class_settings(self.name))

@@ -153,16 +153,30 @@ def _heads(annotations: Sequence[msgspec.Raw]) -> list[Head]:
 
 
 def _offsets(content: bytes, annotations: Sequence[msgspec.Raw]) -> tuple[Offsets, Offsets]:
-    """Return where slices of `content` begin and end: from their lengths, since asking a million is slow."""
+    """Return where the texts of annotations begin and end in `content`.
+
+    msgspec does not say where it found a text, so it is searched for; of equal texts any is right. Searching
+    for a million takes longer than parsing them, so the gap between the first two is tried for all.
+    """
     if not annotations:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    base, first = _address(content), _address(annotations[0])
     lengths = _lengths(annotations)
-    gap = 0 if len(annotations) == 1 else _address(annotations[1]) - first - int(lengths[0])
-    starts = first - base + np.concatenate([[0], np.cumsum(lengths[:-1] + gap)])
+    starts = _searched(content, annotations[:2])
+    gap = int(starts[-1] - starts[0] - lengths[0]) if len(annotations) > 1 else 0
+    starts = starts[0] + np.concatenate([[0], np.cumsum(lengths[:-1] + gap)])
     if not _fits(content, starts, starts + lengths, gap):  # gaps that differ, as people leave them
-        starts = np.fromiter(map(_address, annotations), np.int64, len(annotations)) - base
+        starts = _searched(content, annotations)
     return starts, starts + lengths
+
+
+def _searched(content: bytes, texts: Iterable[msgspec.Raw]) -> Offsets:
+    """Return where each text begins, one after the other."""
+    starts, stop = [], 0
+    for text in texts:
+        start = content.find(text, stop)
+        stop = start + len(memoryview(text))
+        starts.append(start)
+    return np.array(starts, np.int64)
 
 
 def _lengths(texts: Sequence[msgspec.Raw]) -> Offsets:
@@ -175,11 +189,6 @@ def _fits(content: bytes, starts: Offsets, stops: Offsets, gap: int) -> bool:
     if stops[-1] > len(text) or (text[starts] != ord("{")).any() or (text[stops - 1] != ord("}")).any():
         return False
     return all(bool((text[stops[:-1] + i] == text[stops[0] + i]).all()) for i in range(gap))
-
-
-def _address(slice_of_bytes: bytes | msgspec.Raw) -> int:
-    address: int = np.frombuffer(memoryview(slice_of_bytes), np.uint8).__array_interface__["data"][0]
-    return address
 
 
 def _read_anyhow(content: bytes, path: Path) -> tuple[dict[str, Any], AnnotationList]:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +17,11 @@ from limner.core.prediction import PanopticPrediction, SegmentPrediction
 from limner.core.segments import Mask
 from limner.formats.coco.coco_panoptic import write_panoptic_png
 from limner.formats.drawn import box_of_mask
+from limner.storage.whole_files import GrowingFile
 
-Stream = TypeVar("Stream", bound="CocoStream")
 
-
-class CocoStream:
-    """A JSON file of `images`, `annotations` and `categories`; the file appears whole when it is closed.
+class CocoStream(ExitStack):
+    """A JSON file of `images`, `annotations` and `categories`; whole once its block ends without an error.
 
     Args:
         path: The JSON file.
@@ -31,12 +30,12 @@ class CocoStream:
     """
 
     def __init__(self, path: Path, labels: LabelTable, *, without: Collection[int] = ()) -> None:
+        super().__init__()
         self.path = path
         self.labels = labels
         self._without = without
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._aside = path.with_name(f".{path.name}.part")
-        self._file: TextIO = self._aside.open("w", encoding="utf-8")
+        self._file = self.enter_context(GrowingFile(path))
+        self.push(self._write_end)
         self._file.write('{"annotations": [')
         self._images: list[dict[str, Any]] = []
         self._num_rows = 0
@@ -60,12 +59,11 @@ class CocoStream:
         """Write the annotation of one object, numbered in the order of writing."""
         self.row({"id": self._num_rows + 1, "image_id": image, "category_id": self.category(label)} | row)
 
-    def __enter__(self: Stream) -> Stream:
-        return self
-
-    def __exit__(
+    def _write_end(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            return
         categories = [
             {"id": c.values[0], "name": c.name, "isthing": int(thing), "color": list(c.color)}
             for c, thing in zip(self.labels.classes, self.labels.is_thing, strict=True)
@@ -74,8 +72,6 @@ class CocoStream:
         self._file.write(
             f'], "images": {json.dumps(self._images)}, "categories": {json.dumps(categories)}}}\n'
         )
-        self._file.close()
-        self._aside.replace(self.path)
 
 
 class CocoStreams(ExitStack):

@@ -40,6 +40,6 @@ class WritePairedFolders(Writer):
             members.append((image.stem, image.split))
         lists = lists_of(members)
         for split, stems in lists.items():
-            write_whole(root / f"{split}.txt", "".join(f"{stem}\n" for stem in stems).encode())
+            write_whole(root / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))
         settings = settings_of(labels, name=self.name, splits={split: f"{split}.txt" for split in lists})
         write_dataset_file(root, settings | ({"valid_region": "fov/{stem}.png"} if has_region else {}))

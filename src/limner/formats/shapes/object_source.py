@@ -61,6 +61,7 @@ class ObjectSource(Source):
         self._numbers: dict[str, int] = {}
         self._value_of: dict[int, int] | None = None
         self._categories: tuple[LabelClass, ...] = ()
+        self._boxes, self._num_masks = Problems(), 0
         super().__init__(root, settings)
 
     @abstractmethod
@@ -74,7 +75,6 @@ class ObjectSource(Source):
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List one record for each image that is on disk."""
         tree, problems = list_files(self.root), Problems()
-        self._boxes, self._num_masks = Problems(), 0
         found = {record.name: record for record in self.gather(tree, problems)}
         if self._numbers:
             self._settle_names(problems)
@@ -85,7 +85,7 @@ class ObjectSource(Source):
             problems.add("boxes-only", self.name, f"{boxes} boxes, and no mask at all")
         elif not self.boxes_are_masks:
             problems.take(self._boxes)
-        del self._boxes
+        self._boxes = Problems()  # they may name every file
         by_name = tuple(found[name] for name in sorted(found))
         listed, more = apply_split_lists(by_name, self.root, self.settings, self.split_lists(tree, by_name))
         return listed, (*problems.findings(), *more)

@@ -16,7 +16,8 @@ from limner.formats.drawn import Drawn, Shape, box_of_mask
 from limner.formats.shapes.polygons import is_inside, outlines_of
 from limner.formats.tools.labelme import Labelme
 from limner.formats.writers import Outgoing, Writer, lists_of, numbered_from_1, settings_of
-from limner.storage.whole_files import write_json, write_whole
+from limner.storage.json_files import write_json
+from limner.storage.whole_files import write_whole
 
 VERSION = "5.4.1"
 """Of the labelme that first had all that is written here: masks among the shapes."""
@@ -46,7 +47,7 @@ class WriteLabelme(Writer):
             members.append((image.stem, image.split))
         lists = lists_of(members)
         for split, stems in lists.items():
-            write_whole(root / f"{split}.txt", "".join(f"{stem}\n" for stem in stems).encode())
+            write_whole(root / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))
         settings = settings_of(
             numbered_from_1(labels), name=self.name, splits={split: f"{split}.txt" for split in lists}
         )

@@ -46,8 +46,8 @@ class WriteVoc(Writer):
             members.append((image.stem, image.split))
         lists = lists_of(members)
         for split, stems in (lists or {"trainval": [stem for stem, _ in members]}).items():
-            write_whole(root / _LISTS / f"{split}.txt", "".join(f"{stem}\n" for stem in stems).encode())
-        write_whole(root / "class_names.txt", "".join(f"{name}\n" for name in labels.names).encode())
+            write_whole(root / _LISTS / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))
+        write_whole(root / "class_names.txt", "".join(f"{name}\n" for name in labels.names))
         splits = {split: f"{_LISTS}/{split}.txt" for split in lists}
         write_dataset_file(root, settings_of(labels, name=self.name, splits=splits))
 

@@ -41,7 +41,7 @@ class WriteVocBoxes(Writer):
             members.append((image.stem, image.split))
         lists = lists_of(members)
         for split, stems in (lists or {"trainval": [stem for stem, _ in members]}).items():
-            write_whole(root / _LISTS / f"{split}.txt", "".join(f"{stem}\n" for stem in stems).encode())
+            write_whole(root / _LISTS / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))
         splits = {split: f"{_LISTS}/{split}.txt" for split in lists}
         write_dataset_file(root, settings_of(numbered_from_1(labels), name=self.name, splits=splits))
 

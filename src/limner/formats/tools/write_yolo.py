@@ -46,12 +46,12 @@ class WriteYolo(Writer):
             splits |= {image.split} if image.split else set()
             lines = [line for one in image.objects for line in _lines(one, image.size, labels)]
             image.copy_into(root / "images" / folder)
-            write_whole(root / "labels" / folder / f"{image.stem}.txt", "".join(lines).encode())
+            write_whole(root / "labels" / folder / f"{image.stem}.txt", "".join(lines))
         content: dict[str, Any] = {"path": "."} | {
             split: f"images/{split}" for split in ("train", "val", "test") if split in splits
         }
         content |= {"names": dict(enumerate(names))}
-        write_whole(root / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+        write_whole(root / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         write_dataset_file(root, settings_of(numbered_from_1(labels), name=self.name, splits={}))
 
 

@@ -5,7 +5,7 @@ from math import ceil, prod
 from typing import Any
 
 from limner.core.plan import Decision
-from limner.core.wording import duration
+from limner.core.wording import rough_time
 from limner.planning.decisions import Case
 
 CPU_PASSES, ACCELERATOR_PASSES = 60, 150
@@ -40,7 +40,9 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     )
     steps = min(max(ceil(images * passes / batch), fewest), most)
     seen = steps * batch / images
-    reason = f"each of {images} images is seen about {seen:.0f} times; about {duration(steps * seconds)} here"
+    reason = (
+        f"each of {images} images is seen about {seen:.0f} times; about {rough_time(steps * seconds)} here"
+    )
     yield Decision("train.steps", steps, reason)
 
 
@@ -67,6 +69,6 @@ def choose_checkpoints(case: Case, settled: Mapping[str, Any]) -> Iterator[Decis
     once = images * case.measure(settled).seconds(prod(case.fingerprint.median)) / 3
     times = MOST_VALIDATIONS if once == 0 else min(int(training * VALIDATION_PART / once), MOST_VALIDATIONS)
     every = max(ceil(steps / max(times, 1)), 1)
-    reason = f"{images} validation images take about {duration(once)}: {max(times, 1)} times in the run"
+    reason = f"{images} validation images take about {rough_time(once)}: {max(times, 1)} times in the run"
     yield Decision("train.validate_every", every, reason)
     yield Decision("train.save_every", settled["train.validate_every"], "together with validation")

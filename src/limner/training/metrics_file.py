@@ -4,11 +4,12 @@ import csv
 import os
 from collections.abc import Mapping
 from io import StringIO
-from pathlib import Path
 
-from limner.core.errors import TrainingError, describe
-from limner.storage.durable_files import disk_problem, write_text_durably
+from limner.core.run_folder import RunFolder
+from limner.storage.disk_problems import naming
+from limner.storage.whole_files import write_whole
 from limner.tracking.watchers import Moment, Watcher
+from limner.training.disk_refusals import stopping_training
 
 HEADER = ("step", "seconds", "name", "value")
 
@@ -20,37 +21,31 @@ class MetricsFile(Watcher):
     a last line that a kill cut short: each step stands in the file once.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
 
     def start(self, moment: Moment, settings: Mapping[str, object]) -> None:
         """Keep the rows up to the checkpoint's step, and go on after them."""
-        text = self._path.read_text(encoding="utf-8") if self._path.exists() and moment.step else ""
-        write_text_durably(self._path, _rows_until(text, moment.step))
-        self._file = self._path.open("a", encoding="utf-8", newline="")
+        path = self._run.metrics
+        text = path.read_text(encoding="utf-8") if path.exists() and moment.step else ""
+        with stopping_training(self._run):
+            write_whole(path, _rows_until(text, moment.step), durable=True)
+            with naming(path):
+                self._file = path.open("a", encoding="utf-8", newline="")
         self._rows = csv.writer(self._file, lineterminator="\n")
 
     def log(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
         """Append one row a value, and hand them to the system at once."""
-        try:
+        with stopping_training(self._run), naming(self._run.metrics):
             self._rows.writerows(
                 (step, f"{seconds:.3f}", name, repr(value)) for name, value in values.items()
             )
             self._file.flush()
-        except OSError as error:
-            raise TrainingError(
-                describe(
-                    "Training stopped because its log could not be written",
-                    where=self._path,
-                    found=disk_problem(error) or str(error),
-                    fix="Free some space, then go on with: limner train --resume "
-                    f"{self._path.parent}. The last checkpoint is intact.",
-                )
-            ) from error
 
     def flush(self) -> None:
         """Make the rows survive a power cut."""
-        os.fsync(self._file.fileno())
+        with stopping_training(self._run), naming(self._run.metrics):
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file, if it was opened."""

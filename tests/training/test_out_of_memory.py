@@ -3,24 +3,9 @@
 import pytest
 import torch
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
+from limner.training.watchers import Watcher
 
 from limner.core.errors import TrainingError
-from limner.devices.memory import more_parts
-from limner.tracking.watchers import Watcher
-
-
-@given(batch_size=st.integers(1, 200), data=st.data())
-def test_more_parts_divide_the_batch_and_at_least_double(batch_size, data):
-    divisors = [d for d in range(1, batch_size + 1) if batch_size % d == 0]
-    now = data.draw(st.sampled_from(divisors))
-    then = more_parts(now, batch_size)
-    if now == batch_size:
-        assert then is None
-    else:
-        assert then in divisors
-        assert then >= min(2 * now, batch_size)
 
 
 class Listener(Watcher):
