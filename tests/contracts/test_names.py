@@ -14,17 +14,12 @@ VERBS = {path.stem for path in (SOURCE / "cli").glob("*.py")}
 SAME_SYMBOLS = {
     "import_checkpoint": "limner.weights.import_checkpoint reads; the verb also writes the model folder",
     "Layout": "each network file has its own table of widths, which no other file imports",
-    "QueryDecoder": "to be renamed with its network",
-    "Spread": "to be renamed with the scores",
-    "Matches": "to be renamed with the scores",
-    "ImageScores": "to be renamed with the scores",
 }
 """Names that stand for several things, and why."""
 
 SAME_FILES = {
     "plan.py": "the verb, and the thing that it makes",
     "vit.py": "the network, and the backbone inside it",
-    "segment_set.py": "to be renamed with the tasks",
 }
 """File names that stand twice, and why."""
 

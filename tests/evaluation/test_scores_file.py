@@ -8,7 +8,7 @@ import pytest
 
 from limner.core.errors import DataError
 from limner.core.labels import LabelClass, LabelTable
-from limner.core.prediction import PanopticPrediction, Prediction, SegmentPrediction
+from limner.core.prediction import PanopticPrediction, SegmentPrediction, SemanticPrediction
 from limner.core.sample import Sample
 from limner.core.score_names import NOTES, SCORES
 from limner.core.segments import segments_of, segments_of_index
@@ -41,7 +41,7 @@ def semantic():
     for number in range(5):
         truth, found = square(2, 9).astype(np.uint8), square(3, 9).astype(np.uint8)
         sure = np.where(found, 0.9, 0.2).astype(np.float32)
-        scorer.update(Prediction(str(number), found, np.stack([1 - sure, sure])), truth)
+        scorer.update(SemanticPrediction(str(number), found, np.stack([1 - sure, sure])), truth)
     return scorer
 
 
@@ -52,7 +52,7 @@ def instance():
         truth = segments_of([square(0, 5), square(6, 11)], [0, 0], shape=(12, 12))
         masks = np.array([square(0, 5)])
         found = SegmentPrediction(str(number), masks, np.zeros(1, np.int64), np.array([0.9], np.float32))
-        scorer.score(found, Sample(str(number), IMAGE, segments=truth))
+        scorer.score(found, Sample(str(number), IMAGE, (truth,)))
     return scorer
 
 
@@ -63,7 +63,7 @@ def panoptic():
         things = np.array([False, True])
         found = PanopticPrediction(str(number), ids - 1, np.array([1]), np.ones(1, np.float32), things[1:])
         truth = segments_of_index(ids, [0, 1])
-        scorer.score(found, Sample(str(number), IMAGE, segments=truth))
+        scorer.score(found, Sample(str(number), IMAGE, (truth,)))
     return scorer
 
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 import yaml
-from limner.training.watchers import Watcher
 
 from limner.core.errors import TrainingError
+from limner.tracking.watchers import Watcher
 
 
 class Listener(Watcher):

@@ -5,7 +5,7 @@ from limner.core.errors import ModelError
 from limner.core.labels import LabelClass, LabelTable
 from limner.networks import NETWORKS
 from limner.weights.model import Model
-from limner.weights.transfer import class_rows, transfer
+from limner.weights.transfer import rows_to_transfer, transfer
 
 
 def table(*names):
@@ -111,6 +111,6 @@ def test_every_network_has_its_classes_in_rows(tiny_plan, name):
     entry = NETWORKS[name]
     plan = tiny_plan(labels=table("a", "b", "c"), spatial_dims=entry.spatial_dims[0])
     network = plan.network.model_copy(update={"name": name, "options": {}})
-    rows = class_rows(plan.model_copy(update={"network": network}))
+    rows = rows_to_transfer(plan.model_copy(update={"network": network}))
     assert rows, "some tensor must depend on the classes"
     assert any(axis is None for axis in rows.values()) == (name in SPREAD)

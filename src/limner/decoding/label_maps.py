@@ -14,7 +14,7 @@ import torch
 
 from limner.core.label_map import LabelArray
 from limner.core.outputs import DenseLogits, Outputs, PixelOutputs, resize_logits
-from limner.decoding.network_runs import NetworkRuns, View
+from limner.decoding.network_runs import ImageView, NetworkRuns
 from limner.decoding.resizing import resized_in_chunks
 
 _LEAST = 1e-12
@@ -58,7 +58,7 @@ def _mean_probabilities(runs: NetworkRuns, num_classes: int) -> torch.Tensor:
     return total / num_views
 
 
-def _band_logits(outputs: Outputs, rows: slice, view: View) -> torch.Tensor:
+def _band_logits(outputs: Outputs, rows: slice, view: ImageView) -> torch.Tensor:
     """Return a band's logits (B, K, ...) as they are; those of queries at the size of the view."""
     if isinstance(outputs, DenseLogits):
         return outputs.logits.float()

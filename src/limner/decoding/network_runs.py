@@ -8,7 +8,7 @@ import torch
 from limner.core.outputs import Outputs
 
 
-class View(Protocol):
+class ImageView(Protocol):
     """One way to look at an image: as it is, mirrored or zoomed."""
 
     @property
@@ -38,7 +38,7 @@ class NetworkRuns(Protocol):
         """Whether there is one view only, whose bands have the image's rows or are one."""
         ...
 
-    def views(self) -> Iterator[View]:
+    def views(self) -> Iterator[ImageView]:
         """Yield the views whose scores are averaged."""
         ...
 

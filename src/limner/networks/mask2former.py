@@ -81,7 +81,7 @@ class Mask2Former(PyramidNetwork):
         super().__init__(options, in_channels=in_channels, pretrained=pretrained)
         _check(self.strides, options)
         self.pixel_decoder = PixelDecoder(self.widths, options)
-        self.query_decoder = QueryDecoder(options, num_classes=num_classes)
+        self.query_decoder = MaskedQueryDecoder(options, num_classes=num_classes)
 
     def forward(self, images: Tensor) -> QueryMasks:
         """Predict segments: (B, C, H, W) float -> class logits, and masks at (H / 4, W / 4)."""
@@ -176,7 +176,7 @@ class PixelLayer(nn.Module):
         return result
 
 
-class QueryDecoder(nn.Module):
+class MaskedQueryDecoder(nn.Module):
     """Query decoder with masked cross-attention to one level after the other."""
 
     def __init__(self, options: Mask2FormerOptions, *, num_classes: int) -> None:

@@ -62,7 +62,7 @@ def transfer(start: Model, model: Model) -> Transfer:
     """
     given, wanted = start.network.state_dict(), model.network.state_dict()
     same_classes = _names(start) == _names(model)
-    rows = {} if same_classes else class_rows(model.plan)
+    rows = {} if same_classes else rows_to_transfer(model.plan)
     pairs = _same_names(_names(start), _names(model))
     loaded, by_class, new = [], [], []
     for name, tensor in wanted.items():
@@ -95,7 +95,7 @@ def transfer(start: Model, model: Model) -> Transfer:
     )
 
 
-def class_rows(plan: Plan) -> dict[str, int | None]:
+def rows_to_transfer(plan: Plan) -> dict[str, int | None]:
     """Return the tensors of a network whose shapes depend on the number of classes.
 
     Returns:
