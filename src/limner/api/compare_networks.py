@@ -6,11 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.api.claimed_folder import claim_folder
-from limner.api.compared_run import measure_run
+from limner.analysis.run_costs import measure_run
 from limner.api.networks import network_settings
 from limner.api.plan import Planned, make
-from limner.api.problem import note_problem
 from limner.core.config import merge
 from limner.core.errors import ConfigError
 from limner.core.network_comparison import ComparedNetwork, Comparison
@@ -18,6 +16,8 @@ from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.evaluation.write_scores import SCORES
 from limner.reporting.network_comparison_page import write_comparison
+from limner.storage.claimed_folder import claim_folder
+from limner.storage.failure_note import note_problem
 
 if TYPE_CHECKING:
     from limner.training.watchers import Watcher
@@ -83,7 +83,7 @@ def compare_networks(
                 track=track,
                 watchers=watchers,
             )
-            row = measure_run(name, run, split=comparison.split, size=comparison.size, device=device)
+            row = _row(name, run, comparison, device=device)
         except Exception as error:  # one network's trouble must not cost the others
             row = ComparedNetwork(name, problem=note_problem(run, error))
         comparison = replace(comparison, networks=(*comparison.networks, row))
@@ -105,6 +105,19 @@ def _begin(planned: Planned, out: str | Path | None) -> Comparison:
         num_images=len(splits.get(split, ())),
         size=plan.input.crop_size,
         main_score=by_importance(plan.data.label_table.num_classes)[0],
+    )
+
+
+def _row(name: str, run: RunFolder, comparison: Comparison, *, device: str) -> ComparedNetwork:
+    """Return what a finished run reached, and what its network costs."""
+    from limner.reporting.gather import gather
+
+    facts = gather(run)
+    return replace(
+        measure_run(name, run, size=comparison.size, device=device),
+        steps=facts.steps,
+        train_seconds=facts.seconds,
+        scores=next((e.overall for e in facts.evaluations if e.split == comparison.split), {}),
     )
 
 

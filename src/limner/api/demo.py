@@ -53,9 +53,9 @@ def demo(
         LimnerError: Something the user can fix, such as a device that is not there.
     """
     from limner.api.predict import predict
-    from limner.api.run_splits import read_splits
     from limner.api.train import next_free, train
     from limner.formats import open_source
+    from limner.preparation.run_splits import read_splits
 
     data = Path(folder) / "nuclei"
     if not data.exists():

@@ -8,10 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limner.api.load import load, model_folder
-from limner.api.output_folder import make_output_folder
-from limner.api.run_splits import read_splits
-from limner.api.truth import labels_for
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.labels import LabelTable
 from limner.core.plan import InferencePlan
@@ -29,11 +25,16 @@ from limner.evaluation.write_scores import PICTURES, PerImageFile, Skipped, writ
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
 from limner.formats.source import Source
+from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
+from limner.inference.truth import labels_for
 from limner.loading.dataset import Dataset, targets_of
 from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
+from limner.preparation.run_splits import read_splits
+from limner.storage.output_folder import make_output_folder
+from limner.weights.card import model_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -119,7 +120,9 @@ def evaluate(
         )
     if run_or_model is None:
         raise ConfigError("Name a run or a model to evaluate, or a folder of masks with --predictions.")
-    predictor = load(run_or_model, device=device, precision=precision, settings=settings, network=network)
+    predictor = load_predictor(
+        run_or_model, device=device, precision=precision, settings=settings, network=network
+    )
     run = _run_of(Path(run_or_model).expanduser())
     trained_on = predictor.plan.data.path
     source = open_source(trained_on if data is None else data)
@@ -184,9 +187,9 @@ def _evaluate_files(
 
 def _settled_labels(data: str, track: Track) -> LabelTable:
     """Return the classes of data that does not name them, as the training would find them."""
-    from limner.api.check import check
+    from limner.datasets.checked import check_dataset
 
-    return check(data, track=track).settled_labels("nothing can be scored by them")
+    return check_dataset(Path(data), track=track).settled_labels("nothing can be scored by them")
 
 
 def _predict(

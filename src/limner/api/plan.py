@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limner.api.check import CheckResult, check
 from limner.core.config import merge
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
+from limner.datasets.checked import CheckResult, check_dataset
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.make_plan import make_plan
 from limner.planning.plan_files import SUFFIXES, read_experiment
@@ -113,7 +113,7 @@ def make(
             )
         )
     start = starting_plan(wanted)
-    checked = check(data, accept=accept, workers=workers, track=track)
+    checked = check_dataset(data, accept=accept, workers=workers, track=track)
     return Planned(plan_checked(checked, wanted, device, start), checked)
 
 

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from limner.api.load import load
-from limner.api.output_folder import cannot_write, make_output_folder
-from limner.api.truth import Truth
 from limner.core.config import parse_config
 from limner.core.errors import DataError
 from limner.core.labels import IGNORE_INDEX, LabelTable
@@ -26,8 +23,11 @@ from limner.formats.coco.coco_writing import CocoPredictions
 from limner.images.masks import write_values
 from limner.images.read_image import read_image
 from limner.inference.image_paths import ImagePath, list_images
+from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
+from limner.inference.truth import Truth
+from limner.storage.output_folder import cannot_write, make_output_folder
 
 MASKS, OVERLAYS, PROBABILITIES, COMPARISONS = "masks", "overlays", "probabilities", "comparisons"
 INSTANCES, PANOPTIC = "instances", "panoptic"
@@ -114,7 +114,7 @@ def predict(
     if isinstance(model, Predictor):
         predictor = model
     else:
-        predictor = load(model, device=device, precision=precision, settings=settings)
+        predictor = load_predictor(model, device=device, precision=precision, settings=settings)
     truth = None if compare is None else Truth(compare, predictor)
     wanted = _Wanted(Path(out).expanduser(), overlay, probabilities)
     make_output_folder(wanted.out)

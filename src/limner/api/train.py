@@ -8,15 +8,15 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.api.output_folder import make_output_folder
 from limner.api.plan import Planned, make
-from limner.api.processes import is_first_process, num_processes, wait_for
-from limner.api.run_splits import read_splits, write_splits
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.plan import NetworkPlan, Plan
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
+from limner.devices.processes import is_first_process, num_processes, wait_for
 from limner.planning.plan_files import read_plan, write_plan
+from limner.preparation.run_splits import read_splits, write_splits
+from limner.storage.output_folder import make_output_folder
 from limner.storage.whole_files import write_json
 
 if TYPE_CHECKING:

@@ -7,9 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.api.claimed_folder import claim_folder
 from limner.api.plan import Planned, make, plan_checked, read_settings, starting_plan, with_shorthands
-from limner.api.problem import note_problem
 from limner.core.config import merge
 from limner.core.errors import ConfigError
 from limner.core.progress import Track, silent
@@ -21,6 +19,8 @@ from limner.planning.search.rounds import plan_rounds, survivors
 from limner.planning.search.space import Space, own_values, read_space
 from limner.planning.settings import flatten, nest
 from limner.reporting.tuning_page import render_recipe, write_tuning
+from limner.storage.claimed_folder import claim_folder
+from limner.storage.failure_note import note_problem
 from limner.storage.whole_files import write_json, write_whole
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from limner.api.check import CheckResult
 from limner.checks.class_findings import percent
 from limner.checks.label_questions import number_list
 from limner.checks.label_rows import LabelRow, without_absent
@@ -18,6 +17,7 @@ from limner.cli.console import console, mark, table
 from limner.core.dataset_file import FILE_NAME
 from limner.core.finding import Finding, Severity
 from limner.core.labels import IGNORE_INDEX
+from limner.datasets.checked import CheckResult
 from limner.formats.shapes.object_source import BOXES
 
 MOST_ALIKE = 5
