@@ -15,14 +15,17 @@ def score(value: float | None) -> str:
 
 def percent(value: float | None) -> str:
     """Return a fraction as a percentage: one decimal below 10 %, none above; tiny ones are ``< 0.1 %``."""
-    if value is None or not math.isfinite(value):
-        return MISSING
+    return MISSING if value is None or not math.isfinite(value) else f"{percentage(value)}{NO_BREAK}%"
+
+
+def percentage(value: float) -> str:
+    """Return the number of a percentage, without the sign."""
     if 0 < value < 0.001:
-        return f"< 0.1{NO_BREAK}%"
+        return "< 0.1"
     # 0.9996 must not be shown as a perfect 100 %.
     if 0.995 <= value < 1:
-        return f"{min(value * 100, 99.9):.1f}{NO_BREAK}%"
-    return f"{value * 100:.{1 if 0 < value < 0.1 else 0}f}{NO_BREAK}%"
+        return f"{min(value * 100, 99.9):.1f}"
+    return f"{value * 100:.{1 if 0 < value < 0.1 else 0}f}"
 
 
 def count(value: float | None) -> str:
