@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.core.errors import TrainingError
+from limner.core.watchers import Watcher
 from limner.devices.memory import more_parts
-from limner.training.watchers import Watcher
 
 
 @given(batch_size=st.integers(1, 200), data=st.data())

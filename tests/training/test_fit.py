@@ -7,11 +7,11 @@ import torch
 import yaml
 
 from limner.core.errors import ConfigError, TrainingError
+from limner.core.watchers import Watcher
 from limner.training.checkpoints import read_checkpoint
 from limner.training.fit import build_model
 from limner.training.run_state import RunState
 from limner.training.validation import Validation
-from limner.training.watchers import Watcher
 from limner.weights.bundle import load_model
 
 

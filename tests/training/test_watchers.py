@@ -9,11 +9,11 @@ import pytest
 
 from limner.core.errors import MissingPartError, TrainingError, UnknownNameError
 from limner.core.run_folder import RunFolder
+from limner.core.watchers import Moment
 from limner.training import trackers
 from limner.training.metrics_file import MetricsFile
 from limner.training.progress_display import ProgressDisplay, describe_moment, describe_run
 from limner.training.trackers import build_tracker
-from limner.training.watchers import Moment
 
 START = Moment(0, 100, 0.0, 0.0)
 

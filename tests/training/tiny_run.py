@@ -21,11 +21,11 @@ from limner.core.outputs import DenseLogits
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record
+from limner.core.watchers import Moment, Watcher
 from limner.formats.source import Source
 from limner.layers.training_progress import FollowsTraining
 from limner.loading.dataset import Dataset
 from limner.training.fit import FitResult, fit
-from limner.training.watchers import Moment, Watcher
 
 SIZE = 40
 

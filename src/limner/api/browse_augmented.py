@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from limner.api.browse import Browsed
-from limner.api.plan import make
 from limner.core.errors import ConfigError, DataError
+from limner.core.execution import Execution
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
 from limner.datasets.augmented_images import Mode, augmented_images
@@ -17,6 +17,7 @@ from limner.drawing.grid import Row, sheet
 from limner.drawing.png import save_picture
 from limner.loading.dataset import Dataset
 from limner.loading.pipeline import build_pipeline
+from limner.preparation.planned import plan_data
 
 
 def browse_augmented(
@@ -58,7 +59,7 @@ def browse_augmented(
         DataError: The folder cannot be read, or a check found an error in it.
         ConfigError: A setting or the palette cannot be used; or the images are volumes.
     """
-    planned = make(path, settings=settings, workers=workers, track=track)
+    planned = plan_data(path, settings or {}, Execution(track=track), workers=workers)
     plan, source = planned.plan, planned.checked.source
     if plan.input.spatial_dims != 2:
         raise ConfigError("Only the augmentation of 2D images can be drawn.")

@@ -32,6 +32,7 @@ from limner.inference.truth import labels_for
 from limner.loading.dataset import Dataset, targets_of
 from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
+from limner.preparation.prepared_run import PreparedRun
 from limner.preparation.run_splits import read_splits
 from limner.storage.output_folder import make_output_folder
 from limner.weights.card import model_folder
@@ -124,6 +125,37 @@ def evaluate(
         run_or_model, device=device, precision=precision, settings=settings, network=network
     )
     run = _run_of(Path(run_or_model).expanduser())
+    name, dataset = _images_to_score(predictor, run, data, split)
+    if out is None:
+        out = Path("evaluation") / name if run is None else run.evaluation(name)
+    return _score_model(
+        predictor, dataset, split=name, out=Path(out).expanduser(), extent=extent, track=track
+    )
+
+
+def score_split(
+    prepared: PreparedRun, split: str, predictor: Predictor, *, track: Track = silent
+) -> EvaluateResult:
+    """Measure the model of a run on one of its splits, as `evaluate` does with the run's folder.
+
+    Args:
+        prepared: The run.
+        split: One of its splits.
+        predictor: Its model.
+        track: Shows progress.
+
+    Raises:
+        DataError: No image could be scored.
+    """
+    dataset = _dataset(prepared.source, prepared.splits[split], predictor.labels, predictor)
+    out, extent = prepared.folder.evaluation(split), Extent(uncertainty=True)
+    return _score_model(predictor, dataset, split=split, out=out, extent=extent, track=track)
+
+
+def _images_to_score(
+    predictor: Predictor, run: RunFolder | None, data: Path | str | None, split: str | None
+) -> tuple[str, Dataset]:
+    """Return what to call the results, and the images."""
     trained_on = predictor.plan.data.path
     source = open_source(trained_on if data is None else data)
     if data is None or (run is not None and split is not None and _is_same(source.root, Path(trained_on))):
@@ -134,14 +166,20 @@ def evaluate(
         records = _foreign_records(source, split)
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
-    if out is None:
-        out = Path("evaluation") / name if run is None else run.evaluation(name)
-    task = predictor.plan.task
-    scorer = build_scorer(task, labels, extent)
-    dataset = Dataset(source, records, labels, gives=targets_of(task), cache=None)
+    return name, _dataset(source, records, labels, predictor)
+
+
+def _dataset(source: Source, records: Sequence[Record], labels: LabelTable, predictor: Predictor) -> Dataset:
+    return Dataset(source, records, labels, gives=targets_of(predictor.plan.task), cache=None)
+
+
+def _score_model(
+    predictor: Predictor, dataset: Dataset, *, split: str, out: Path, extent: Extent, track: Track
+) -> EvaluateResult:
+    scorer = build_scorer(predictor.plan.task, dataset.labels, extent)
     seconds: deque[float] = deque(maxlen=TIMED_IMAGES)
-    predict = partial(_predict, predictor, probabilities=thresholds, seconds=seconds)
-    result = _measure(predict, scorer, dataset, split=name, out=Path(out).expanduser(), track=track)
+    predict = partial(_predict, predictor, probabilities=extent.thresholds, seconds=seconds)
+    result = _measure(predict, scorer, dataset, split=split, out=out, track=track)
     device = str(predictor.device)
     write_speed(result.out, seconds, device=device, peak_bytes=peak_bytes(predictor.device))
     return result

@@ -15,6 +15,7 @@ from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
 from limner.core.run_folder import RunFolder
+from limner.core.watchers import Watcher, Watchers
 from limner.devices.device import peak_bytes
 from limner.devices.retained_memory import freed_memory_kept
 from limner.loading.dataset import Dataset
@@ -32,7 +33,6 @@ from limner.training.metrics_file import MetricsFile
 from limner.training.run_state import RunState
 from limner.training.trackers import build_tracker
 from limner.training.validation import Validation
-from limner.training.watchers import Watcher, Watchers
 from limner.weights.bundle import save_model
 from limner.weights.model import Model
 

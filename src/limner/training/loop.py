@@ -12,6 +12,7 @@ from accelerate.utils import broadcast_object_list
 from limner.core.batch import Batch
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
+from limner.core.watchers import Moment, Watcher
 from limner.evaluation.scorer import selection_name
 from limner.loading.loader import BatchStream
 from limner.storage.durable_files import disk_problem
@@ -23,7 +24,6 @@ from limner.training.learner import Learner
 from limner.training.run_state import RunState
 from limner.training.schedules import learning_rate_factor
 from limner.training.step_log import BadStep, StepLog
-from limner.training.watchers import Moment, Watcher
 from limner.weights.model import Model
 
 LOG_EVERY = 10

@@ -7,8 +7,8 @@ from io import StringIO
 from pathlib import Path
 
 from limner.core.errors import TrainingError, describe
+from limner.core.watchers import Moment, Watcher
 from limner.storage.durable_files import disk_problem, write_text_durably
-from limner.training.watchers import Moment, Watcher
 
 HEADER = ("step", "seconds", "name", "value")
 

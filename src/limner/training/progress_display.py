@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
-from limner.training.watchers import Moment, Watcher
+from limner.core.watchers import Moment, Watcher
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
