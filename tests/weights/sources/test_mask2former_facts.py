@@ -11,13 +11,13 @@ from limner.core.errors import ConfigError, ModelError
 from limner.core.labels import LabelClass, LabelTable
 from limner.formats.public import class_tables
 from limner.weights import import_checkpoint
-from limner.weights.checkpoint_facts import (
-    tell_heads,
-    tell_labels,
-    tell_licence,
-    tell_task,
-)
 from limner.weights.checkpoint_files import Checkpoint
+from limner.weights.sources.mask2former_facts import (
+    infer_heads,
+    infer_labels,
+    infer_licence,
+    infer_task,
+)
 
 
 @pytest.fixture
@@ -89,14 +89,14 @@ def test_names_of_a_public_dataset_bring_its_values_and_things():
     names = [f"{name}, a synonym " for name in class_tables.ade20k().names]
     # Written as text keys in any order.
     id2label = {str(i): names[i] for i in reversed(range(150))}
-    labels = tell_labels(said({"id2label": id2label}), 150, "panoptic", None)
+    labels = infer_labels(said({"id2label": id2label}), 150, "panoptic", None)
     assert labels.value.names[0] == "wall, a synonym" and labels.value.classes[0].values == (1,)
     assert labels.value.is_thing.sum() == 100
     assert "mask values of ADE20K" in labels.why
 
 
 def test_other_names_are_numbered_and_never_stand_twice():
-    labels = tell_labels(said({"id2label": {"0": "a", "1": "b", "2": "a"}}), 3, "panoptic", None)
+    labels = infer_labels(said({"id2label": {"0": "a", "1": "b", "2": "a"}}), 3, "panoptic", None)
     assert labels.value.names == ("a (0)", "b", "a (2)")
     assert [c.values for c in labels.value.classes] == [(0,), (1,), (2,)]
     assert "all are taken to be countable" in labels.why
@@ -104,38 +104,38 @@ def test_other_names_are_numbered_and_never_stand_twice():
 
 def test_placeholders_are_no_names():
     config = {"id2label": {i: f"LABEL_{i}" for i in range(80)}}
-    labels = tell_labels(said(config), 80, "instance", None)
+    labels = infer_labels(said(config), 80, "instance", None)
     assert labels.value.names[0] == "person" and "taken to be those of COCO" in labels.why
 
 
 def test_published_classes_have_their_own_values_and_things():
-    labels = tell_labels(said(), 133, "panoptic", None).value
+    labels = infer_labels(said(), 133, "panoptic", None).value
     assert [c.values for c in labels.classes[:12]] == [(n,) for n in (*range(1, 12), 13)]
     assert labels.names[0] == "person" and labels.names[-1] == "rug-merged" and labels.is_thing.sum() == 80
-    labels = tell_labels(said(), 19, "panoptic", None).value
+    labels = infer_labels(said(), 19, "panoptic", None).value
     assert labels.classes[0].values == (7,) and labels.names[labels.is_thing.argmax()] == "person"
-    labels = tell_labels(said(), 150, "panoptic", None).value
+    labels = infer_labels(said(), 150, "panoptic", None).value
     assert labels.names[:3] == ("wall", "building", "sky") and labels.is_thing.sum() == 100
-    assert tell_labels(said(), 5, "semantic", None).value.names[-1] == "class_4"
+    assert infer_labels(said(), 5, "semantic", None).value.names[-1] == "class_4"
 
 
 def test_classes_can_be_named():
     table = LabelTable(tuple(LabelClass(name, (i,), (0, 0, 0)) for i, name in enumerate("abc")))
-    assert tell_labels(said(), 3, "semantic", table).value == table
+    assert infer_labels(said(), 3, "semantic", table).value == table
     with pytest.raises(ModelError, match=r"3 names: a, b, c[\s\S]*expected: 8"):
-        tell_labels(said(), 8, "semantic", table)
+        infer_labels(said(), 8, "semantic", table)
 
 
 def test_licences():
     authors = said(path="models--facebook--mask2former-swin-tiny-coco-instance/snapshots/1")
-    assert tell_licence(authors, 80, None).value == "CC-BY-NC-4.0"
+    assert infer_licence(authors, 80, None).value == "CC-BY-NC-4.0"
     named = said({"_name_or_path": "facebook/mask2former-swin-tiny-coco-instance"})
-    assert tell_licence(named, 80, None).value == "CC-BY-NC-4.0"
-    mine = tell_licence(said(), 80, None)
+    assert infer_licence(named, 80, None).value == "CC-BY-NC-4.0"
+    mine = infer_licence(said(), 80, None)
     assert mine.value is None and "ask its maker" in mine.why
     stated = said(card="---\ntags: [a]\nlicense: apache-2.0\n---\n# A model\n")
-    assert tell_licence(stated, 80, None).value == "apache-2.0"
-    assert tell_licence(stated, 80, "MIT").value == "MIT"
+    assert infer_licence(stated, 80, None).value == "apache-2.0"
+    assert infer_licence(stated, 80, "MIT").value == "MIT"
 
 
 @pytest.mark.parametrize(
@@ -151,19 +151,19 @@ def test_licences():
     ],
 )
 def test_the_task_is_told_by_name_path_or_number_of_classes(path, classes, task):
-    assert tell_task(said(path=path), classes, None).value == task
+    assert infer_task(said(path=path), classes, None).value == task
 
 
 def test_a_task_that_nothing_tells_is_asked_for():
     with pytest.raises(
         ConfigError, match=r"150 classes, which is ADE20K, semantic and panoptic[\s\S]*--task"
     ):
-        tell_task(said(), 150, None)
+        infer_task(said(), 150, None)
     with pytest.raises(ConfigError, match="no task 'boxes'"):
-        tell_task(said(), 150, "boxes")
+        infer_task(said(), 150, "boxes")
     # A name of the authors' says nothing about a file with other classes in it.
     with pytest.raises(ConfigError, match="3 classes"):
-        tell_task(said(path="model_final_3c8ec9.pkl"), 3, None)
+        infer_task(said(path="model_final_3c8ec9.pkl"), 3, None)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_task_that_nothing_tells_is_asked_for():
 )
 def test_variants_that_limner_has_not_are_named(config, found):
     with pytest.raises(ModelError, match=found):
-        tell_heads(said(config))
+        infer_heads(said(config))
 
 
 def test_heads_that_do_not_fit_the_tensors_are_refused(folder):

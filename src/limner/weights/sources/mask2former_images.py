@@ -1,13 +1,13 @@
 """How a Mask2Former checkpoint wants its images: their size and their normalisation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from limner.core.errors import ModelError, describe
 from limner.core.plan import ResizePlan
-from limner.weights.checkpoint_facts import Told, known_data
 from limner.weights.checkpoint_files import PREPROCESSOR, Checkpoint
-from limner.weights.known_data import SMALLEST
+from limner.weights.checkpoint_source import Inferred, Normalization
+from limner.weights.sources.mask2former_data import SMALLEST
+from limner.weights.sources.mask2former_facts import known_data
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of RGB in 0..1, in all configuration files of the authors and by default in transformers."""
@@ -15,15 +15,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HUGGING_FACE_SIZE = {"shortest_edge": 800, "longest_edge": 1333}
 
 
-@dataclass(frozen=True)
-class Normalization:
-    """In the values of image files, 0 to 255, in the order red, green, blue."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-def tell_normalization(checkpoint: Checkpoint) -> Told[Normalization]:
+def infer_normalization(checkpoint: Checkpoint) -> Inferred[Normalization]:
     """Return mean and standard deviation in the values of image files."""
     said = checkpoint.preprocessor
     factor = float(said.get("rescale_factor", 1 / 255)) if said.get("do_rescale", True) else 1.0
@@ -32,10 +24,10 @@ def tell_normalization(checkpoint: Checkpoint) -> Told[Normalization]:
     if not said.get("do_normalize", True):
         mean, std = (0.0,) * 3, (1.0,) * 3
     value = Normalization(*(tuple(round(float(n) / factor, 6) for n in numbers) for numbers in (mean, std)))
-    return Told(value, PREPROCESSOR if said else "ImageNet's, as in all configurations of the authors")
+    return Inferred(value, PREPROCESSOR if said else "ImageNet's, as in all configurations of the authors")
 
 
-def tell_resize(checkpoint: Checkpoint, num_classes: int, task: str, backbone: str) -> Told[ResizePlan]:
+def infer_resize(checkpoint: Checkpoint, num_classes: int, task: str, backbone: str) -> Inferred[ResizePlan]:
     """Return to which size images are resized.
 
     Raises:
@@ -43,11 +35,11 @@ def tell_resize(checkpoint: Checkpoint, num_classes: int, task: str, backbone: s
     """
     if checkpoint.config or checkpoint.preprocessor:
         why = PREPROCESSOR if checkpoint.preprocessor else f"no {PREPROCESSOR}: transformers' own default"
-        return Told(_hugging_face_resize(checkpoint), why)
+        return Inferred(_hugging_face_resize(checkpoint), why)
     known = known_data(num_classes, task)
     if known is None:
-        return Told(ResizePlan(multiple=SMALLEST), "nothing tells another size: images as they are")
-    return Told(known.resize(backbone=backbone), f"as the authors predict {known.name}")
+        return Inferred(ResizePlan(multiple=SMALLEST), "nothing tells another size: images as they are")
+    return Inferred(known.resize(backbone=backbone), f"as the authors predict {known.name}")
 
 
 def _hugging_face_resize(checkpoint: Checkpoint) -> ResizePlan:

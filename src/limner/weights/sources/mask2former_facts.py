@@ -5,15 +5,14 @@ Every answer carries the reason for it, which is shown and kept.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import replace
+from typing import Any
 
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.labels import LabelClass, LabelTable, distinct_color
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
-from limner.weights.known_data import AUTHORS_FILES, AUTHORS_LICENCE, KNOWN_DATA, KnownData
-
-T = TypeVar("T")
+from limner.weights.checkpoint_source import Inferred
+from limner.weights.sources.mask2former_data import AUTHORS_FILES, AUTHORS_LICENCE, KNOWN_DATA, KnownData
 
 TASKS = ("semantic", "instance", "panoptic")
 PARTS_READ = 4
@@ -23,15 +22,7 @@ _SAME_NAMES = 0.9
 """Part of the class names that must agree with those of a dataset for its mask values to be taken over."""
 
 
-@dataclass(frozen=True)
-class Told(Generic[T]):
-    """An answer and where it is from."""
-
-    value: T
-    why: str
-
-
-def tell_heads(checkpoint: Checkpoint) -> int:
+def infer_heads(checkpoint: Checkpoint) -> int:
     """Return the number of attention heads, which no tensor tells.
 
     Raises:
@@ -62,7 +53,7 @@ def tell_heads(checkpoint: Checkpoint) -> int:
     return int(config.get("num_attention_heads", 8))
 
 
-def tell_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> Told[str]:
+def infer_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> Inferred[str]:
     """Return what the weights were trained for.
 
     Raises:
@@ -71,19 +62,19 @@ def tell_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> T
     if wanted is not None:
         if wanted not in TASKS:
             raise ConfigError(f"There is no task {wanted!r}. Known: {', '.join(TASKS)}.")
-        return Told(wanted, "you said so")
+        return Inferred(wanted, "you said so")
     task, classes = AUTHORS_FILES.get(checkpoint.path.name, ("", 0))
     if classes == num_classes:
-        return Told(task, "the file's name is in the authors' list of models")
+        return Inferred(task, "the file's name is in the authors' list of models")
     said = str(checkpoint.config.get("_name_or_path") or "")
     path = "/".join(checkpoint.path.resolve().parts[-PARTS_READ:])
     for words, where in ((path, "path"), (said, "name")):
         named = [task for task in TASKS if task in re.split(r"[^a-z]+", words.casefold())]
         if len(named) == 1:
-            return Told(named[0], f"its {where} says so")
+            return Inferred(named[0], f"its {where} says so")
     known = KNOWN_DATA.get(num_classes, ())
     if len(known) == 1:
-        return Told(known[0].task, f"{known[0].name} has {num_classes} classes")
+        return Inferred(known[0].task, f"{known[0].name} has {num_classes} classes")
     both = " and ".join(row.task for row in known)
     raise ConfigError(
         describe(
@@ -96,9 +87,9 @@ def tell_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> T
     )
 
 
-def tell_labels(
+def infer_labels(
     checkpoint: Checkpoint, num_classes: int, task: str, wanted: LabelTable | None
-) -> Told[LabelTable]:
+) -> Inferred[LabelTable]:
     """Return the classes in trained order.
 
     Raises:
@@ -106,7 +97,7 @@ def tell_labels(
     """
     if wanted is not None:
         _refuse_other_number(wanted.names, num_classes, checkpoint)
-        return Told(wanted, "you named them")
+        return Inferred(wanted, "you named them")
     known = known_data(num_classes, task)
     id2label = checkpoint.config.get("id2label")
     if isinstance(id2label, Mapping) and not all(
@@ -117,14 +108,16 @@ def tell_labels(
         if known is not None and _are_same(names, known.labels().names):
             table = known.labels()
             classes = tuple(replace(c, name=name) for c, name in zip(table.classes, names, strict=True))
-            return Told(replace(table, classes=classes), f"id2label of {CONFIG}; mask values of {known.name}")
-        return Told(
+            return Inferred(
+                replace(table, classes=classes), f"id2label of {CONFIG}; mask values of {known.name}"
+            )
+        return Inferred(
             _numbered(names), f"id2label of {CONFIG}; mask values 0 to {num_classes - 1}{_things(task)}"
         )
     if known is not None:
-        return Told(known.labels(), f"taken to be those of {known.name}, since there are {num_classes}")
+        return Inferred(known.labels(), f"taken to be those of {known.name}, since there are {num_classes}")
     names = [f"class_{index}" for index in range(num_classes)]
-    return Told(_numbered(names), f"nothing names them; name them with --classes{_things(task)}")
+    return Inferred(_numbered(names), f"nothing names them; name them with --classes{_things(task)}")
 
 
 def known_data(num_classes: int, task: str) -> KnownData | None:
@@ -132,18 +125,18 @@ def known_data(num_classes: int, task: str) -> KnownData | None:
     return next((row for row in KNOWN_DATA.get(num_classes, ()) if row.task == task), None)
 
 
-def tell_licence(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> Told[str | None]:
+def infer_licence(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> Inferred[str | None]:
     """Return the licence of the weights, or None where nobody states one."""
     if wanted is not None:
-        return Told(wanted, "you said so")
+        return Inferred(wanted, "you said so")
     names = f"{checkpoint.path.resolve()} {checkpoint.config.get('_name_or_path') or ''}"
     is_authors = AUTHORS_FILES.get(checkpoint.path.name, ("", 0))[1] == num_classes
     if is_authors or re.search(r"facebook(/|--)mask2former", names):
-        return Told(AUTHORS_LICENCE, "the authors' for all weights they publish: no commercial use")
+        return Inferred(AUTHORS_LICENCE, "the authors' for all weights they publish: no commercial use")
     stated = re.search(r"\A---\s.*?^license:\s*(\S+)", checkpoint.card, re.DOTALL | re.MULTILINE)
     if stated and stated[1] != "other":
-        return Told(stated[1], "README.md of the checkpoint")
-    return Told(
+        return Inferred(stated[1], "README.md of the checkpoint")
+    return Inferred(
         None,
         f"not stated: ask its maker. Weights of Mask2Former's authors are {AUTHORS_LICENCE}, not commercial",
     )

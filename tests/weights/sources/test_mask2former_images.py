@@ -5,7 +5,7 @@ import pytest
 from limner.core.errors import ModelError
 from limner.core.plan import ResizePlan
 from limner.weights.checkpoint_files import Checkpoint
-from limner.weights.checkpoint_images import tell_normalization, tell_resize
+from limner.weights.sources.mask2former_images import infer_normalization, infer_resize
 
 
 def said(preprocessor):
@@ -27,12 +27,12 @@ def said(preprocessor):
     ],
 )
 def test_every_way_to_write_a_size_is_read(preprocessor, expected):
-    assert tell_resize(said(preprocessor), 3, "semantic", "resnet50").value == expected
+    assert infer_resize(said(preprocessor), 3, "semantic", "resnet50").value == expected
 
 
 def test_a_size_that_is_not_known_is_refused():
     with pytest.raises(ModelError, match=r"size \{'max_height': 4"):
-        tell_resize(said({"size": {"max_height": 4, "max_width": 4}}), 3, "semantic", "resnet50")
+        infer_resize(said({"size": {"max_height": 4, "max_width": 4}}), 3, "semantic", "resnet50")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_size_that_is_not_known_is_refused():
 )
 def test_images_are_resized_as_the_authors_do(classes, task, backbone, shortest, longest):
     authors = Checkpoint(Path("model_final.pkl"), {})
-    found = tell_resize(authors, classes, task, backbone).value
+    found = infer_resize(authors, classes, task, backbone).value
     assert found == ResizePlan(shortest=shortest, longest=longest, multiple=32)
 
 
@@ -62,5 +62,5 @@ def test_images_are_resized_as_the_authors_do(classes, task, backbone, shortest,
     ],
 )
 def test_normalisation_is_in_the_values_of_image_files(preprocessor, mean, std):
-    found = tell_normalization(said(preprocessor)).value
+    found = infer_normalization(said(preprocessor)).value
     assert found.mean == pytest.approx((mean,) * 3) and found.std == pytest.approx((std,) * 3)
