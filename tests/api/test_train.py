@@ -17,7 +17,6 @@ from limner.core.errors import ConfigError, DataError, ModelError
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher
 from limner.planning.plan_files import read_plan
-from limner.preparation.run_names import next_free
 
 QUICK = {
     "network": {"name": "unet", "options": {"widths": [4, 6]}},
@@ -77,12 +76,6 @@ def test_data_with_errors_makes_no_run(tmp_path, cells):
 def test_what_is_no_run_is_not_resumed(tmp_path):
     with pytest.raises(ConfigError, match="no run that could be resumed"):
         resume(RunFolder(tmp_path).root)
-
-
-def test_the_first_free_number_is_taken(tmp_path):
-    (tmp_path / "cells-1").mkdir()
-    (tmp_path / "cells-3").mkdir()
-    assert next_free(tmp_path / "cells") == tmp_path / "cells-2"
 
 
 def test_a_run_says_where_and_how_it_was_made(cells, tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """`limner.browse(augment=...)`: what the training of a plan will see, beside the images themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,12 +79,20 @@ def browse_augmented(
         rows.append(image.row(shown, side))
         names.append(image.name)
         maps += image.label_maps
-    if mode in ("final", "original"):
-        rows = [Row("", tuple(replace(row.panels[0], title=row.heading) for row in rows))]
-    columns = min(columns, images) if mode in ("final", "original") else max(len(row.panels) for row in rows)
     legend = class_keys(shown, *maps)
+    rows, columns = _arranged(rows, columns) if mode in ("final", "original") else (rows, _widest(rows))
     picture = sheet(rows, columns=columns, side=side, title=_title(plan, seed), legend=legend)
     return Browsed(picture, tuple(names), save_picture(picture, out))
+
+
+def _arranged(rows: Sequence[Row], columns: int) -> tuple[list[Row], int]:
+    """Return rows of one picture as a single one, and how many of its pictures are beside each other."""
+    pictures = tuple(replace(row.panels[0], title=row.heading) for row in rows)
+    return [Row("", pictures)], min(columns, len(rows))
+
+
+def _widest(rows: Sequence[Row]) -> int:
+    return max(len(row.panels) for row in rows)
 
 
 def _title(plan: Plan, seed: int) -> str:

@@ -84,13 +84,7 @@ def tune(
         DataError: The data has errors that stop training, or no image to validate on.
         TrainingError: The range test had to stop.
     """
-    if over and minutes is None:
-        raise ConfigError("Say how long the whole search may train, such as --minutes 60.")
-    if minutes is not None and not over:
-        raise ConfigError(
-            "--minutes is the time of a search: name what is searched, such as "
-            "--over optimizer.learning_rate. Without --over learning rates are tested in 100 steps."
-        )
+    _refuse_half_a_search(over, minutes)
     execution = Execution(device, track, watchers)
     asked = with_shorthands(settings, task=task, network=network)
     wanted, _ = read_settings(data, asked)
@@ -109,6 +103,16 @@ def tune(
         execution=execution,
     )
     return search.run(trials, minutes, asked={"over": list(over), "settings": wanted})
+
+
+def _refuse_half_a_search(over: Sequence[str], minutes: float | None) -> None:
+    if over and minutes is None:
+        raise ConfigError("Say how long the whole search may train, such as --minutes 60.")
+    if minutes is not None and not over:
+        raise ConfigError(
+            "--minutes is the time of a search: name what is searched, such as "
+            "--over optimizer.learning_rate. Without --over learning rates are tested in 100 steps."
+        )
 
 
 def _begin(planned: Planned, out: str | Path | None) -> Tuning:
