@@ -24,9 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from limner.api.run_splits import read_splits
 from limner.core.run_folder import RunFolder
 from limner.formats import open_source
+from limner.preparation.run_splits import read_splits
 
 CROP, BATCH = 256, 8
 

@@ -6,6 +6,8 @@ import pickle
 from functools import cache
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -25,6 +27,24 @@ from limner.core.plan import (
 def two_labels():
     """Background is 0 and a cell is 255 in the mask files."""
     return LabelTable((LabelClass("background", (0,), (0, 0, 0)), LabelClass("cell", (255,), (255, 0, 0))))
+
+
+@pytest.fixture
+def cells(tmp_path):
+    """Six images with 0/255 masks, named by their classes in dataset.yaml; cell_5 has no mask."""
+    draw = np.random.default_rng(0)
+    (tmp_path / "data" / "images").mkdir(parents=True)
+    (tmp_path / "data" / "masks").mkdir()
+    for number in range(6):
+        image = draw.integers(0, 256, (40 + number, 50, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / "data" / "images" / f"cell_{number}.png"), image)
+        mask = (image[..., 0] > 128).astype(np.uint8) * 255
+        if number < 5:
+            cv2.imwrite(str(tmp_path / "data" / "masks" / f"cell_{number}.png"), mask)
+    (tmp_path / "data" / "dataset.yaml").write_text(
+        "classes:\n- {name: background, value: 0}\n- {name: cell, value: 255}\n", "utf-8"
+    )
+    return tmp_path / "data"
 
 
 @pytest.fixture
@@ -88,8 +108,8 @@ def authors_names():
 def authors_state(authors_names):
     """Makes the tensors of a very small Mask2Former by the authors' names; the network is there too."""
     from limner.networks import build_network
-    from limner.weights.mask2former_names import DETECTRON2
     from limner.weights.renaming import our_name
+    from limner.weights.sources.mask2former_names import DETECTRON2
 
     @cache
     def make(num_classes=3):

@@ -1,32 +1,12 @@
-"""A small dataset on disk, and a run with an untrained model beside it."""
+"""A run with an untrained model."""
 
 import json
 
-import cv2
-import numpy as np
 import pytest
 
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.run_folder import RunFolder
 from limner.weights.bundle import save_model
-
-
-@pytest.fixture
-def cells(tmp_path):
-    """Six images with 0/255 masks, named by their classes in dataset.yaml; cell_5 has no mask."""
-    draw = np.random.default_rng(0)
-    (tmp_path / "data" / "images").mkdir(parents=True)
-    (tmp_path / "data" / "masks").mkdir()
-    for number in range(6):
-        image = draw.integers(0, 256, (40 + number, 50, 3), dtype=np.uint8)
-        cv2.imwrite(str(tmp_path / "data" / "images" / f"cell_{number}.png"), image)
-        mask = (image[..., 0] > 128).astype(np.uint8) * 255
-        if number < 5:
-            cv2.imwrite(str(tmp_path / "data" / "masks" / f"cell_{number}.png"), mask)
-    (tmp_path / "data" / "dataset.yaml").write_text(
-        "classes:\n- {name: background, value: 0}\n- {name: cell, value: 255}\n", "utf-8"
-    )
-    return tmp_path / "data"
 
 
 @pytest.fixture

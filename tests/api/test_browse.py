@@ -5,10 +5,8 @@ from typer.testing import CliRunner
 
 import limner
 from limner.api.browse_augmented import browse_augmented
-from limner.api.palettes import repainted
 from limner.cli.app import app
 from limner.core.errors import ConfigError, DataError
-from limner.core.labels import LabelClass, LabelTable, voc_color
 from limner.core.randomness import generator
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
@@ -71,23 +69,6 @@ def test_a_class_that_no_image_holds(cells):
         limner.browse(cells, classes=["x"])
 
 
-STREET = LabelTable((LabelClass("car", (0,), (1, 1, 1)), LabelClass("tent", (1,), (2, 2, 2))))
-
-
-def test_palettes(tmp_path):
-    def colors(palette):
-        return [c.color for c in repainted(STREET, palette).classes]
-
-    assert colors("own") == [(1, 1, 1), (2, 2, 2)]
-    assert colors("voc") == [voc_color(0), voc_color(1)]
-    assert colors("cityscapes") == [(0, 0, 142), (244, 35, 232)]  # car by its name, the other by its place
-    (tmp_path / "mine.csv").write_text("tent,#0a0b0c\nother,1,2,3\n")
-    assert colors(str(tmp_path / "mine.csv")) == [(1, 1, 1), (10, 11, 12)]
-    (tmp_path / "other.csv").write_text("a,1,2,3\nb,4,5,6\n")
-    with pytest.raises(ConfigError, match="names none of the classes"):
-        repainted(STREET, str(tmp_path / "other.csv"))
-
-
 SMALL = {
     "input": {"crop_size": [32, 32]},
     "network": {"name": "unet", "options": {"widths": [4, 6]}},
@@ -97,9 +78,9 @@ SMALL = {
 
 def test_augmented_images_are_those_that_training_takes(cells, monkeypatch):
     drawn = []
-    real = limner.api.browse_augmented.labelled
+    real = limner.datasets.augmented_images.labelled
     monkeypatch.setattr(
-        "limner.api.browse_augmented.labelled",
+        "limner.datasets.augmented_images.labelled",
         lambda image, *a, **k: drawn.append(image) or real(image, *a, **k),
     )
     shown = browse_augmented(cells, mode="final", images=3, side=32, settings=SMALL)

@@ -52,7 +52,7 @@ def test_a_class_that_a_split_lacks_is_named(insects):
 def test_copies_between_splits_are_found_and_mended(insects, tmp_path):
     (insects / "val" / "ants" / "copy.png").write_bytes((insects / "train" / "ants" / "3.png").read_bytes())
     assert "same-image-in-two-splits" in {f.code for f in limner.check(insects).findings}
-    done = limner.convert(insects, tmp_path / "out", to="class-folders", fix=True)
+    done = limner.convert(insects, tmp_path / "out", to="class-folders", mend=True)
     assert [(loss.trait, loss.files) for loss in done.losses] == [("duplicates", ("train/ants/3.png",))]
 
 

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 import limner
-from limner.api.check import CheckResult
 from limner.core.errors import DataError
 from limner.core.finding import Finding, Severity
 from limner.core.labels import IGNORE_INDEX
+from limner.datasets.checked import CheckResult
 from limner.formats import open_source
 
 

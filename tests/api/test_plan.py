@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from limner.api.plan import check_and_plan, plan
+from limner.api.plan import plan
 from limner.core.errors import ConfigError, DataError, UnknownNameError
+from limner.core.execution import Execution
 from limner.core.plan import Plan
+from limner.preparation.planned import plan_data
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def test_a_recipe_whose_data_is_elsewhere_says_where_to_write_it(tmp_path):
     with pytest.raises(
         ConfigError, match="(?s)data that this file names is not there.*no gone.*after `data:`"
     ):
-        check_and_plan(recipe, device="cpu")
+        plan_data(recipe, {}, Execution("cpu"))
 
 
 def test_a_plan_written_and_read_again_is_the_same(cells, tmp_path):
@@ -76,7 +78,7 @@ def test_a_plan_written_and_read_again_is_the_same(cells, tmp_path):
 
     made = plan(cells, settings=TINY, minutes=2, device="cpu")
     write_plan(tmp_path / "plan.yaml", made)
-    again = check_and_plan(tmp_path / "plan.yaml", device="cpu").plan
+    again = plan_data(tmp_path / "plan.yaml", {}, Execution("cpu")).plan
     assert again.model_dump(exclude={"reasons"}) == made.model_dump(exclude={"reasons"})
     assert {k: again.reasons[k] for k in made.reasons} == made.reasons
 

@@ -4,17 +4,19 @@ import csv
 import json
 import os
 import shlex
+import sys
+from collections import Counter
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from limner.api.load import load
-from limner.api.train import next_free, resume, train
+from limner.api.train import resume, train
 from limner.core.errors import ConfigError, DataError, ModelError
 from limner.core.run_folder import RunFolder
+from limner.core.watchers import Watcher
 from limner.planning.plan_files import read_plan
-from limner.tracking.watchers import Watcher
 
 QUICK = {
     "network": {"name": "unet", "options": {"widths": [4, 6]}},
@@ -74,12 +76,6 @@ def test_data_with_errors_makes_no_run(tmp_path, cells):
 def test_what_is_no_run_is_not_resumed(tmp_path):
     with pytest.raises(ConfigError, match="no run that could be resumed"):
         resume(RunFolder(tmp_path).root)
-
-
-def test_the_first_free_number_is_taken(tmp_path):
-    (tmp_path / "cells-1").mkdir()
-    (tmp_path / "cells-3").mkdir()
-    assert next_free(tmp_path / "cells") == tmp_path / "cells-2"
 
 
 def test_a_run_says_where_and_how_it_was_made(cells, tmp_path, monkeypatch):
@@ -164,3 +160,21 @@ def test_weights_that_do_not_go_with_the_network_are_refused_before_anything_run
     with pytest.raises(ConfigError, match="brings its own weights"):
         train(cells, run=tmp_path / "no", network=torch.nn.Identity(), weights=trained.root, device="cpu")
     assert not (tmp_path / "no").exists()
+
+
+def test_a_run_goes_one_way(cells, tmp_path):
+    # Nothing that is at hand is read again: neither the data, nor the plan, nor the model for each split.
+    (cells / "dataset.yaml").open("a").write("splits: {val: 0.2, test: 0.2}\n")
+    calls = Counter()
+
+    def count(frame, event, argument):
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("limner."):
+            calls[frame.f_code.co_name] += frame.f_code.co_name in ("open_source", "read_plan", "load_model")
+
+    sys.setprofile(count)
+    try:
+        run = train(cells, run=tmp_path / "run", settings=QUICK, device="cpu")
+    finally:
+        sys.setprofile(None)
+    assert all((run.evaluation(split) / "scores.json").is_file() for split in ("val", "test"))
+    assert +calls == {"open_source": 1, "load_model": 1}

@@ -5,13 +5,13 @@ from functools import partial
 import pytest
 import yaml
 
-from limner.api import train as train_module
 from limner.api.plan import plan as make_plan
 from limner.api.tune import tune
 from limner.core.errors import ConfigError
 from limner.core.tuning import Tuning
 from limner.planning.search import rounds
 from limner.planning.search.proposals import SpreadEvenly
+from limner.training import fit_run as training
 from limner.training import rate_test
 
 SMALL = {
@@ -37,13 +37,13 @@ def search(cells, tmp_path, monkeypatch):
 def trained(monkeypatch):
     """The folders of runs that were trained, in order."""
     folders = []
-    fit_run = train_module.fit_run
+    fit_run = training.fit_run
 
-    def spy(folder, *args, **named):
-        folders.append(folder.root.name)
-        return fit_run(folder, *args, **named)
+    def spy(prepared, *args, **named):
+        folders.append(prepared.folder.root.name)
+        return fit_run(prepared, *args, **named)
 
-    monkeypatch.setattr(train_module, "fit_run", spy)
+    monkeypatch.setattr(training, "fit_run", spy)
     return folders
 
 
@@ -75,15 +75,15 @@ def test_a_search_trains_round_by_round(search, trained, cells):
 
 
 def test_an_interrupted_search_goes_on_where_it_was(search, trained, monkeypatch):
-    whole = train_module.fit_run
+    whole = training.fit_run
 
-    def stops(folder, *args, **named):
-        if folder.root.name == "1-2":
+    def stops(prepared, *args, **named):
+        if prepared.folder.root.name == "1-2":
             raise KeyboardInterrupt
-        return whole(folder, *args, **named)
+        return whole(prepared, *args, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_module, "fit_run", stops)
+        patch.setattr(training, "fit_run", stops)
         with pytest.raises(KeyboardInterrupt):
             search(trials=2)
     assert trained == ["1-1"]
@@ -96,14 +96,14 @@ def test_an_interrupted_search_goes_on_where_it_was(search, trained, monkeypatch
 
 
 def test_a_trial_that_fails_costs_no_other(search, monkeypatch):
-    whole = train_module.fit_run
+    whole = training.fit_run
 
-    def fails(folder, *args, **named):
-        if folder.root.name == "1-2":
+    def fails(prepared, *args, **named):
+        if prepared.folder.root.name == "1-2":
             raise RuntimeError("the sky fell")
-        return whole(folder, *args, **named)
+        return whole(prepared, *args, **named)
 
-    monkeypatch.setattr(train_module, "fit_run", fails)
+    monkeypatch.setattr(training, "fit_run", fails)
     found = search(trials=2)
     assert [t.problem for t in found.trials] == ["", "RuntimeError: the sky fell"]
     assert "the sky fell" in (found.run_of(found.trials[1]) / "problem.txt").read_text()

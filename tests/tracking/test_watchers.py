@@ -9,10 +9,10 @@ import pytest
 
 from limner.core.errors import MissingPartError, TrainingError, UnknownNameError
 from limner.core.run_folder import RunFolder
+from limner.core.watchers import Moment
 from limner.tracking import trackers
 from limner.tracking.progress_display import ProgressDisplay, describe_moment, describe_run
 from limner.tracking.trackers import build_tracker
-from limner.tracking.watchers import Moment
 from limner.training.metrics_file import MetricsFile
 
 START = Moment(0, 100, 0.0, 0.0)

@@ -5,7 +5,7 @@ import torch
 import yaml
 
 from limner.core.errors import TrainingError
-from limner.tracking.watchers import Watcher
+from limner.core.watchers import Watcher
 
 
 class Listener(Watcher):

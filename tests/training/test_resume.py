@@ -10,8 +10,8 @@ import yaml
 from limner.core.config import merge, parse_assignment
 from limner.core.errors import ConfigError, ModelError
 from limner.core.run_folder import RunFolder
+from limner.core.watchers import Watcher
 from limner.networks import build_network
-from limner.tracking.watchers import Watcher
 from limner.training.checkpoints import Checkpoints
 
 EVERYTHING = (

@@ -22,10 +22,10 @@ from limner.core.picture import Picture
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record
+from limner.core.watchers import Moment, Watcher
 from limner.formats.source import Source
 from limner.layers.training_progress import ProgressAware
 from limner.loading.dataset import Dataset
-from limner.tracking.watchers import Moment, Watcher
 from limner.training.fit import FitResult, fit
 
 SIZE = 40

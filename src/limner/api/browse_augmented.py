@@ -1,33 +1,23 @@
 """`limner.browse(augment=...)`: what the training of a plan will see, beside the images themselves."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from limner.api.browse import Browsed
-from limner.api.gallery import save_picture
-from limner.api.palettes import repainted
-from limner.api.plan import check_and_plan
 from limner.core.errors import ConfigError, DataError
-from limner.core.label_map import LabelArray, LabelMap
-from limner.core.labels import LabelTable
+from limner.core.execution import Execution
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
-from limner.core.randomness import generator
-from limner.core.sample import Sample
+from limner.datasets.augmented_images import Mode, augmented_images
+from limner.datasets.palettes import repainted
 from limner.drawing.colors import class_keys
 from limner.drawing.grid import Row, sheet
-from limner.drawing.labelled import labelled
-from limner.drawing.panels import Panel
+from limner.drawing.png import save_picture
 from limner.loading.dataset import Dataset
-from limner.loading.pipeline import Pipeline, build_pipeline
-from limner.loading.sampler import ShuffledOrder
-
-Mode = Literal["steps", "side-by-side", "final", "original"]
+from limner.loading.pipeline import build_pipeline
+from limner.preparation.planned import plan_data
 
 
 def browse_augmented(
@@ -69,7 +59,7 @@ def browse_augmented(
         DataError: The folder cannot be read, or a check found an error in it.
         ConfigError: A setting or the palette cannot be used; or the images are volumes.
     """
-    planned = check_and_plan(path, settings=settings, workers=workers, track=track)
+    planned = plan_data(path, settings or {}, Execution(track=track), workers=workers)
     plan, source = planned.plan, planned.checked.source
     if plan.input.spatial_dims != 2:
         raise ConfigError("Only the augmentation of 2D images can be drawn.")
@@ -77,64 +67,32 @@ def browse_augmented(
     records = planned.checked.splits.get("train", ())
     if not records:
         raise DataError(f"There is no training image in {source.root}.")
-    dataset = Dataset(source, records, table, cache=None)
-    shown = repainted(table, palette)
     seed = plan.train.seed if seed is None else seed
-    pipeline = build_pipeline(plan.augment, plan.input, table)
-    order = ShuffledOrder(len(dataset), seed)
-    rows, names, maps = [], [], []
-    for slot in range(first, first + images):
-        steps = _steps(pipeline, dataset[order.index_of(slot)], seed, slot)
-        names.append(steps[0][1].name)
-        picked = _picked(steps, mode)
-        rows.append(_row(picked, shown, side, f"{slot}: {names[-1]}"))
-        maps += [labels for _, sample in picked if (labels := _labels(sample)) is not None]
-    if mode in ("final", "original"):
-        titled = [replace(row.panels[0], title=row.heading) for row in rows]
-        rows = [Row("", tuple(titled))]
-    columns = min(columns, images) if mode in ("final", "original") else max(len(row.panels) for row in rows)
-    picture = sheet(
-        rows, columns=columns, side=side, title=_title(plan, seed), legend=class_keys(shown, *maps)
-    )
+    shown, rows, names, maps = repainted(table, palette), [], [], []
+    for image in augmented_images(
+        Dataset(source, records, table, cache=None),
+        build_pipeline(plan.augment, plan.input, table),
+        range(first, first + images),
+        mode=mode,
+        seed=seed,
+    ):
+        rows.append(image.row(shown, side))
+        names.append(image.name)
+        maps += image.label_maps
+    legend = class_keys(shown, *maps)
+    rows, columns = _arranged(rows, columns) if mode in ("final", "original") else (rows, _widest(rows))
+    picture = sheet(rows, columns=columns, side=side, title=_title(plan, seed), legend=legend)
     return Browsed(picture, tuple(names), save_picture(picture, out))
 
 
-def _steps(pipeline: Pipeline, sample: Sample, seed: int, slot: int) -> list[tuple[str, Sample]]:
-    """Return the original and the result of each transform, named; those that change nothing say so."""
-    _, params = pipeline.record(sample, generator(seed, "augment", slot))
-    samples = pipeline.steps(sample, params)
-    named = [("original", sample)]
-    for transform, before, after in zip(pipeline.transforms, samples, samples[1:], strict=False):
-        unchanged = np.array_equal(before.image, after.image)
-        name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(transform).__name__).lower()
-        named.append((f"{name} (no change)" if unchanged else name, after))
-    return named
+def _arranged(rows: Sequence[Row], columns: int) -> tuple[list[Row], int]:
+    """Return rows of one picture as a single one, and how many of its pictures are beside each other."""
+    pictures = tuple(replace(row.panels[0], title=row.heading) for row in rows)
+    return [Row("", pictures)], min(columns, len(rows))
 
 
-def _picked(steps: list[tuple[str, Sample]], mode: Mode) -> list[tuple[str, Sample]]:
-    original, final = steps[0], ("as trained", steps[-1][1])
-    return {
-        "steps": steps,
-        "side-by-side": [original, final],
-        "final": [final],
-        "original": [original],
-    }[mode]
-
-
-def _row(picked: list[tuple[str, Sample]], table: LabelTable, side: int, heading: str) -> Row:
-    panels = [
-        Panel(
-            f"{name}, {s.image.shape[1]} x {s.image.shape[0]}",
-            labelled(s.image, _labels(s), table, side=side),
-        )
-        for name, s in picked
-    ]
-    return Row(heading, tuple(panels))
-
-
-def _labels(sample: Sample) -> LabelArray | None:
-    label_map = sample.get(LabelMap)
-    return None if label_map is None else label_map.labels
+def _widest(rows: Sequence[Row]) -> int:
+    return max(len(row.panels) for row in rows)
 
 
 def _title(plan: Plan, seed: int) -> str:

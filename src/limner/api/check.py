@@ -1,96 +1,9 @@
 """`limner.check()`: what is in a folder of labelled images, and what is wrong with it."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from limner.checks.codes import make
-from limner.checks.facts import DatasetFacts
-from limner.checks.label_rows import LabelRow
-from limner.checks.object_counts import ObjectRow
-from limner.checks.outcome import run_checks
-from limner.checks.scan import scan
-from limner.core.errors import DataError, LimnerError, describe
-from limner.core.finding import Finding, Severity
-from limner.core.labels import LabelTable
 from limner.core.progress import Track, silent
-from limner.core.sample import Record
-from limner.formats import open_source
-from limner.formats.dataset_yaml import write_dataset_file
-from limner.formats.source import Source
-from limner.loading.splits import assign_splits
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What a dataset holds and what was found about it.
-
-    Attributes:
-        source: The dataset, opened.
-        facts: What reading every file told; splits as below.
-        labels: The settled label table, or None while a question about it is open.
-        findings: Errors first.
-        splits: Split -> records; empty where the splits cannot be used.
-        rows: Mask value -> name -> trained as -> pixels -> images, per split. While a question is open
-            they show what the proposal would make of the masks.
-        objects: How many objects there are of each countable class, and how large; empty for label maps.
-        proposed_labels: The label table behind `rows`, or None where nothing can be proposed.
-        proposal: What `accept` would write into dataset.yaml, or None.
-        accepted: What this check has written into dataset.yaml, or None.
-    """
-
-    source: Source
-    facts: DatasetFacts
-    labels: LabelTable | None
-    findings: tuple[Finding, ...]
-    splits: dict[str, tuple[Record, ...]]
-    rows: tuple[LabelRow, ...] = ()
-    objects: tuple[ObjectRow, ...] = ()
-    proposed_labels: LabelTable | None = None
-    proposal: dict[str, Any] | None = None
-    accepted: dict[str, Any] | None = None
-
-    @property
-    def errors(self) -> tuple[Finding, ...]:
-        """The findings that stop training."""
-        return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
-
-    def settled_labels(self, otherwise: str) -> LabelTable:
-        """Return the label table.
-
-        Args:
-            otherwise: What cannot be done without it, to end the sentence of the error.
-
-        Raises:
-            DataError: A question about the mask values is open.
-        """
-        if self.labels is not None:
-            return self.labels
-        root = self.source.root
-        raise DataError(
-            describe(
-                f"What the mask values mean is not settled, so {otherwise}",
-                where=root,
-                found=self.errors[0].found if self.errors else "no mask",
-                fix=f"Run `limner check {root}`, which says how to settle it.",
-            )
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON-ready values."""
-        return {
-            "dataset": str(self.source.root),
-            "format": self.source.name,
-            "num_images": len(self.facts.images),
-            "num_labelled": sum(image.is_labelled for image in self.facts.images),
-            "splits": {name: [r.name for r in records] for name, records in self.splits.items()},
-            "labels": self.labels.to_dict() if self.labels else None,
-            "rows": [row.to_dict() for row in self.rows],
-            "objects": [row.to_dict() for row in self.objects],
-            "findings": [finding.to_dict() for finding in self.findings],
-            "proposal": self.proposal,
-            "accepted": self.accepted,
-        }
+from limner.datasets.checked import CheckResult, check_dataset
 
 
 def check(
@@ -112,40 +25,4 @@ def check(
         DataError: There is no such folder, or no layout that limner knows.
         ConfigError: `dataset.yaml` cannot be used.
     """
-    result = _check(Path(path), workers=workers, track=track)
-    if not accept or not result.proposal:
-        return result
-    write_dataset_file(result.source.root, result.proposal)
-    return _check(Path(path), workers=workers, track=track, accepted=result.proposal)
-
-
-def _check(
-    path: Path, *, workers: int | None, track: Track, accepted: dict[str, Any] | None = None
-) -> CheckResult:
-    source = open_source(path)
-    splits, problem = _splits(source)
-    facts = scan(source, workers=workers, track=track)
-    facts = facts.with_splits({r.name: split for split, records in splits.items() for r in records})
-    outcome = run_checks(source, facts)
-    return CheckResult(
-        source=source,
-        facts=facts,
-        labels=outcome.labels,
-        findings=(*problem, *outcome.findings),
-        splits=splits,
-        rows=outcome.rows,
-        objects=outcome.objects,
-        proposed_labels=outcome.proposed_labels,
-        proposal=outcome.proposal,
-        accepted=accepted,
-    )
-
-
-def _splits(source: Source) -> tuple[dict[str, tuple[Record, ...]], tuple[Finding, ...]]:
-    """Return the splits, or why there are none."""
-    if not any(record.labels for record in source.records):
-        return {}, ()  # which is a finding of its own
-    try:
-        return assign_splits(source.records, source.settings), ()
-    except LimnerError as error:
-        return {}, (make("splits-unusable", "the splits", str(error)),)
+    return check_dataset(Path(path), accept=accept, workers=workers, track=track)

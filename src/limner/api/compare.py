@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limner.api.output_folder import make_output_folder
 from limner.core.errors import ConfigError, did_you_mean
 from limner.evaluation.write_scores import PER_IMAGE
+from limner.storage.output_folder import make_output_folder
 
 if TYPE_CHECKING:
     from limner.reporting.paired import Difference

@@ -4,24 +4,23 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from limner.api.claimed_folder import claim_folder
-from limner.api.compared_run import measure_run
+from limner.analysis.run_costs import measure_run
 from limner.api.networks import network_settings
-from limner.api.plan import Planned, check_and_plan
-from limner.api.problem import note_problem
 from limner.core.config import merge
 from limner.core.errors import ConfigError
+from limner.core.execution import Execution
 from limner.core.network_comparison import ComparedNetwork, Comparison
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
+from limner.core.watchers import Watcher
 from limner.evaluation.write_scores import SCORES_FILE
+from limner.preparation.planned import Planned, plan_data, with_shorthands
 from limner.reporting.network_comparison_page import write_comparison
+from limner.storage.claimed_folder import claim_folder
+from limner.storage.failure_note import note_problem
 from limner.tasks import find_task
-
-if TYPE_CHECKING:
-    from limner.tracking.watchers import Watcher
 
 SETUP = "comparison.json"
 """What was asked for, beside the runs: going on with something else would compare unlike things."""
@@ -37,7 +36,7 @@ def compare_networks(
     accept: bool = False,
     device: str = "auto",
     track: Track = silent,
-    watchers: "Sequence[Watcher]" = (),
+    watchers: Sequence[Watcher] = (),
 ) -> Comparison:
     """Train several networks alike, and put what each costs and reaches side by side.
 
@@ -66,27 +65,18 @@ def compare_networks(
     if not wanted:
         raise ConfigError("Name the networks to compare, such as --networks unet,pspnet.")
     # Whatever is wrong with the data or the common settings is wrong for all of them.
-    planned = check_and_plan(
-        data, minutes=minutes, settings=settings, accept=accept, device=device, track=track
-    )
+    execution = Execution(device, track, watchers)
+    planned = plan_data(data, with_shorthands(settings, minutes=minutes), execution, accept=accept)
     comparison = _begin(planned, out)
     asked = {"data": comparison.data, "minutes": minutes, "settings": settings or {}}
     claim_folder(comparison.root, SETUP, asked, what="comparison")
     for name, chosen in wanted.items():
         run = RunFolder(comparison.run_of(name))
         try:
-            given = merge(settings or {}, chosen)
-            _train(
-                data,
-                run,
-                given,
-                comparison.split,
-                minutes=minutes,
-                device=device,
-                track=track,
-                watchers=watchers,
-            )
-            row = measure_run(name, run, split=comparison.split, size=comparison.size, device=device)
+            if not _is_done(run, comparison.split):
+                given = with_shorthands(merge(settings or {}, chosen), minutes=minutes)
+                _train(data, run, given, execution)
+            row = _row(name, run, comparison, device=device)
         except Exception as error:  # one network's trouble must not cost the others
             row = ComparedNetwork(name, problem=note_problem(run, error))
         comparison = replace(comparison, networks=(*comparison.networks, row))
@@ -109,26 +99,32 @@ def _begin(planned: Planned, out: str | Path | None) -> Comparison:
     )
 
 
-def _train(
-    data: str | Path,
-    run: RunFolder,
-    settings: dict[str, Any],
-    split: str,
-    *,
-    minutes: float | None,
-    device: str,
-    track: Track,
-    watchers: "Sequence[Watcher]",
-) -> None:
+def _row(name: str, run: RunFolder, comparison: Comparison, *, device: str) -> ComparedNetwork:
+    """Return what a finished run reached, and what its network costs."""
+    from limner.reporting.gather import gather
+
+    facts = gather(run)
+    return replace(
+        measure_run(name, run, size=comparison.size, device=device),
+        steps=facts.steps,
+        train_seconds=facts.seconds,
+        scores=next((e.file.scores for e in facts.evaluations if e.split == comparison.split), {}),
+    )
+
+
+def _is_done(run: RunFolder, split: str) -> bool:
+    return (run.evaluation(split) / SCORES_FILE).is_file() and run.report.is_file()
+
+
+def _train(data: str | Path, run: RunFolder, settings: dict[str, Any], execution: Execution) -> None:
     """Bring one run to its end, from wherever it is."""
     from limner.api.train import resume, train
 
-    if (run.evaluation(split) / SCORES_FILE).is_file() and run.report.is_file():
-        return
+    device, track, watchers = execution.device, execution.track, execution.watchers
     if run.checkpoints.is_dir() and any(run.checkpoints.iterdir()):
         resume(run.root, device=device, track=track, watchers=watchers)
         return
     if run.root.exists():
         shutil.rmtree(run.root)  # nothing was learned in it yet
     folder = run.root.absolute()
-    train(data, run=folder, minutes=minutes, settings=settings, device=device, track=track, watchers=watchers)
+    train(data, run=folder, settings=settings, device=device, track=track, watchers=watchers)

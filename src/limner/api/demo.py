@@ -4,14 +4,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
+from limner.core.watchers import Watcher
 from limner.example import NUCLEI
-
-if TYPE_CHECKING:
-    from limner.tracking.watchers import Watcher
 
 NUM_PICTURES = 4
 """Validation images that the demo also predicts, as a user would predict new ones."""
@@ -38,7 +35,7 @@ def demo(
     minutes: float = 3.5,
     device: str = "auto",
     track: Track = silent,
-    watchers: "Sequence[Watcher]" = (),
+    watchers: Sequence[Watcher] = (),
 ) -> Demo:
     """Train on the 60 embedded images of cell nuclei, score the model, and predict a few images.
 
@@ -53,9 +50,10 @@ def demo(
         LimnerError: Something the user can fix, such as a device that is not there.
     """
     from limner.api.predict import predict
-    from limner.api.run_splits import read_splits
-    from limner.api.train import next_free, train
+    from limner.api.train import train
     from limner.formats import open_source
+    from limner.preparation.run_names import next_free
+    from limner.preparation.run_splits import read_splits
     from limner.storage.whole_folders import folder_written_aside
 
     data = Path(folder) / "nuclei"

@@ -8,10 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limner.api.load import load, model_folder
-from limner.api.output_folder import make_output_folder
-from limner.api.run_splits import read_splits
-from limner.api.truth import labels_for
 from limner.core.errors import ConfigError, DataError, ModelError, describe, did_you_mean
 from limner.core.labels import LabelTable
 from limner.core.plan import InferencePlan
@@ -29,13 +25,19 @@ from limner.evaluation.write_scores import PICTURES, PerImageFile, Skipped, writ
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
 from limner.formats.source import Source
+from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
+from limner.inference.truth import labels_for
 from limner.loading.dataset import Dataset
 from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
+from limner.preparation.prepared_run import PreparedRun
+from limner.preparation.run_splits import read_splits
+from limner.storage.output_folder import make_output_folder
 from limner.tasks import find_task
 from limner.tasks.task import Task
+from limner.weights.card import model_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -121,8 +123,41 @@ def evaluate(
         )
     if run_or_model is None:
         raise ConfigError("Name a run or a model to evaluate, or a folder of masks with --predictions.")
-    predictor = load(run_or_model, device=device, precision=precision, settings=settings, network=network)
+    predictor = load_predictor(
+        run_or_model, device=device, precision=precision, settings=settings, network=network
+    )
     run = _run_of(Path(run_or_model).expanduser())
+    name, measurement = _images_to_score(predictor, run, data, split, extent)
+    if out is None:
+        out = Path("evaluation") / name if run is None else run.evaluation(name)
+    return _score_model(predictor, measurement, split=name, out=Path(out).expanduser(), track=track)
+
+
+def score_split(
+    prepared: PreparedRun, split: str, predictor: Predictor, *, track: Track = silent
+) -> EvaluateResult:
+    """Measure the model of a run on one of its splits, as `evaluate` does with the run's folder.
+
+    Args:
+        prepared: The run.
+        split: One of its splits.
+        predictor: Its model.
+        track: Shows progress.
+
+    Raises:
+        DataError: No image could be scored.
+    """
+    extent = Extent(uncertainty=True)
+    records = prepared.splits[split]
+    measurement = _Measurement(predictor.task, prepared.source, records, predictor.labels, extent)
+    out = prepared.folder.evaluation(split)
+    return _score_model(predictor, measurement, split=split, out=out, track=track)
+
+
+def _images_to_score(
+    predictor: Predictor, run: RunFolder | None, data: Path | str | None, split: str | None, extent: Extent
+) -> tuple[str, "_Measurement"]:
+    """Return what to call the results, and what is to be measured."""
     trained_on = predictor.plan.data.path
     source = open_source(trained_on if data is None else data)
     if data is None or (run is not None and split is not None and _is_same(source.root, Path(trained_on))):
@@ -133,12 +168,16 @@ def evaluate(
         records = _foreign_records(source, split)
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
-    if out is None:
-        out = Path("evaluation") / name if run is None else run.evaluation(name)
+    return name, _Measurement(predictor.task, source, records, labels, extent)
+
+
+def _score_model(
+    predictor: Predictor, measurement: "_Measurement", *, split: str, out: Path, track: Track
+) -> EvaluateResult:
     seconds: deque[float] = deque(maxlen=TIMED_IMAGES)
-    predict = partial(_predict, predictor, probabilities=thresholds, seconds=seconds)
-    measurement = _Measurement(predictor.task, source, records, labels, extent)
-    result = measurement.run(predict, split=name, out=Path(out).expanduser(), track=track)
+    probabilities = measurement.extent.thresholds
+    predict = partial(_predict, predictor, probabilities=probabilities, seconds=seconds)
+    result = measurement.run(predict, split=split, out=out, track=track)
     device = str(predictor.device)
     write_speed(result.out, seconds, device=device, peak_bytes=peak_bytes(predictor.device))
     return result
@@ -181,9 +220,9 @@ def _evaluate_files(
 
 def _settled_labels(data: str, track: Track) -> LabelTable:
     """Return the classes of data that does not name them, as the training would find them."""
-    from limner.api.check import check
+    from limner.datasets.checked import check_dataset
 
-    return check(data, track=track).settled_labels("nothing can be scored by them")
+    return check_dataset(Path(data), track=track).settled_labels("nothing can be scored by them")
 
 
 def _predict(

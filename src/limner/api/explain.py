@@ -14,15 +14,15 @@ from limner.analysis.class_activation import (
     explainable_layers,
 )
 from limner.analysis.query_attention import ATTENTION, attention_layers, attention_map
-from limner.api.load import load
-from limner.api.output_folder import make_output_folder
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.drawing.display import display_image
 from limner.drawing.heat import heat_overlay
 from limner.drawing.panels import Panel, side_by_side
 from limner.drawing.png import encode_png
 from limner.images.read_image import read_image
+from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
+from limner.storage.output_folder import make_output_folder
 from limner.storage.whole_files import write_whole
 from limner.transforms.fit_channels import fit_channels
 
@@ -116,7 +116,9 @@ def _prepared(
     model: Path | str | Predictor, image: Path | str, device: str
 ) -> tuple[Predictor, torch.Tensor, npt.NDArray[np.uint8]]:
     """Return the predictor, the image as its network takes it, and the image to draw on."""
-    predictor = model if isinstance(model, Predictor) else load(model, device=device, precision="float32")
+    predictor = (
+        model if isinstance(model, Predictor) else load_predictor(model, device=device, precision="float32")
+    )
     if predictor.plan.input.spatial_dims != 2:
         raise ConfigError("Class activation is drawn on 2D images; this model takes volumes.")
     pixels = read_image(Path(image)).array

@@ -3,13 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limner.core.errors import ModelError, describe
 from limner.core.plan import InferencePlan
-from limner.core.run_folder import RunFolder
-from limner.devices.convolution_layout import choose_memory_format
+from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
-from limner.weights.bundle import load_model
-from limner.weights.card import CARD
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,29 +35,4 @@ def load(
     Raises:
         ModelError: It is no model folder, or it was changed, or a newer limner wrote it.
     """
-    loaded = load_model(model_folder(model), network)
-    predictor = Predictor(loaded, device=device, precision=precision, settings=settings)
-    layout = choose_memory_format(predictor.device, spatial_dims=loaded.plan.input.spatial_dims)
-    predictor.model.to(memory_format=layout)
-    return predictor
-
-
-def model_folder(path: Path | str) -> Path:
-    """Return the model folder that a path means: itself, or the one of a run.
-
-    Raises:
-        ModelError: It is a run that has no model yet.
-    """
-    path = Path(path).expanduser()
-    run = RunFolder(path)
-    inside = run.model
-    if run.splits.is_file() and not inside.exists():
-        raise ModelError(
-            describe(
-                "This run has no model yet: its training was stopped, or still goes on",
-                where=path,
-                expected=f"{inside}, which is written when training ends",
-                fix=f"Let it end: limner train --resume {path}",
-            )
-        )
-    return inside if not (path / CARD).is_file() and (inside / CARD).is_file() else path
+    return load_predictor(model, device=device, precision=precision, settings=settings, network=network)

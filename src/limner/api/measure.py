@@ -8,11 +8,11 @@ from torch import nn
 
 from limner.analysis.network_cost import count_multiply_adds, count_parameters, parameters_by_part
 from limner.analysis.network_speed import NetworkSpeed, measure_speed
-from limner.api.load import load
 from limner.api.networks import IN_CHANNELS, NUM_CLASSES, SIZES, network_settings
 from limner.core.errors import ConfigError
 from limner.devices.device import choose_device
 from limner.devices.machine import examine
+from limner.inference.load_predictor import load_predictor
 from limner.layers.input_normalization import InputNormalization
 from limner.networks import NETWORKS, build_network
 
@@ -76,7 +76,7 @@ def measure(
     """
     chosen = choose_device(device)
     if Path(target).expanduser().is_dir():
-        model = load(target, device=device, precision="float32").model
+        model = load_predictor(target, device=device, precision="float32").model
         network, normalization = model.network, model.normalization
         num_classes, channels = model.labels.num_classes, model.plan.input.channels
         dims = int(model.plan.input.spatial_dims)

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from limner.api.load import load
-from limner.api.output_folder import cannot_write, make_output_folder
-from limner.api.truth import Truth
 from limner.core.config import parse_config
 from limner.core.errors import DataError
 from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.progress import Track, silent
 from limner.images.read_image import read_image
 from limner.inference.image_paths import list_images
+from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
+from limner.inference.truth import Truth
+from limner.storage.output_folder import cannot_write, make_output_folder
 from limner.tasks.prediction_folder import COMPARISONS, PredictionFolder
 
 
@@ -90,7 +90,7 @@ def predict(
     if isinstance(model, Predictor):
         predictor = model
     else:
-        predictor = load(model, device=device, precision=precision, settings=settings)
+        predictor = load_predictor(model, device=device, precision=precision, settings=settings)
     truth = None if compare is None else Truth(compare, predictor)
     task, labels = predictor.task, predictor.labels
     folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities)

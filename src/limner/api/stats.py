@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from limner.api.check import check
 from limner.core.progress import Track, silent
+from limner.datasets.checked import check_dataset
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 
 
@@ -20,7 +20,7 @@ def stats(path: Path | str, *, workers: int | None = None, track: Track = silent
     Raises:
         DataError: The folder cannot be read, or what its mask values mean is not settled.
     """
-    checked = check(path, workers=workers, track=track)
+    checked = check_dataset(Path(path), workers=workers, track=track)
     labels = checked.settled_labels("the classes cannot be counted")
     names = {split: [record.name for record in records] for split, records in checked.splits.items()}
     return take_fingerprint(checked.facts, labels, names)

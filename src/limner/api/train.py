@@ -1,33 +1,21 @@
 """`limner.train()`: from a folder of labelled images to a trained, measured model."""
 
-import shlex
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import count
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.api.output_folder import make_output_folder
-from limner.api.plan import Planned, check_and_plan
-from limner.api.processes import is_first_process, num_processes, wait_for
-from limner.api.run_splits import read_splits, write_splits
-from limner.core.errors import ConfigError, DataError, describe
-from limner.core.plan import NetworkPlan, Plan
+from limner.core.errors import ConfigError
+from limner.core.execution import Execution
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
-from limner.planning.plan_files import read_plan, write_plan
-from limner.storage.json_files import write_json
+from limner.core.watchers import Watcher
+from limner.devices.processes import is_first_process, num_processes, wait_for
+from limner.preparation.planned import plan_data, with_shorthands
+from limner.preparation.prepared_run import PreparedRun, open_run, prepare_run
+from limner.preparation.run_names import named_run, refuse_taken
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from limner.loading.dataset import Dataset
-    from limner.tracking.watchers import Watcher
-    from limner.training.fit import FitResult
-
-RUNS = Path("runs")
-"""Where runs go that have no name of their own, below the working directory."""
 
 
 def train(
@@ -42,7 +30,7 @@ def train(
     accept: bool = False,
     device: str = "auto",
     track: Track = silent,
-    watchers: "Sequence[Watcher]" = (),
+    watchers: Sequence[Watcher] = (),
 ) -> RunFolder:
     """Check the data, plan the run, train, and score the model on its validation and test images.
 
@@ -70,35 +58,25 @@ def train(
         ModelError: The weights to start from cannot be read.
         TrainingError: Training had to stop; `resume` goes on.
     """
-    name = network if isinstance(network, str) else None
-    module = None if isinstance(network, str) else network
+    name, module = (network, None) if isinstance(network, str) else (None, network)
     if module is not None and weights is not None:
         raise ConfigError("A network of your own brings its own weights: leave out `weights`.")
     if num_processes() > 1 and run is None:
         raise ConfigError("Several processes train together: name the run that they share with --run.")
+    wanted = with_shorthands(settings, task=task, network=name, weights=weights, minutes=minutes)
+    execution = Execution(device, track, watchers)
     if is_first_process():
         if run is not None:
-            _refuse_taken(_named_run(run).root)
-        planned = check_and_plan(
-            data,
-            task=task,
-            network=name,
-            weights=weights,
-            minutes=minutes,
-            settings=settings,
-            device=device,
-            accept=accept,
-            track=track,
-        )
-        if module is not None:
-            planned = replace(planned, plan=_with_own_network(planned.plan, module))
-        folder = prepare_run(planned, run, device=device)
+            refuse_taken(named_run(run).root)
+        planned = plan_data(data, wanted, execution, accept=accept)
+        prepared = prepare_run(planned, run, device=device, network=module)
+        del planned  # what is known of each file is no longer needed
     else:
-        folder = _named_run(str(run))
+        folder = named_run(str(run))
         wait_for(folder.environment)
-    plan = read_plan(folder.plan)
-    _fit(folder, plan, network=module, resume=False, device=device, track=track, watchers=watchers)
-    return folder
+        prepared = open_run(folder, network=module)
+    _fit_and_score(prepared, execution, resume=False)
+    return prepared.folder
 
 
 def resume(
@@ -107,7 +85,7 @@ def resume(
     network: "nn.Module | None" = None,
     device: str = "auto",
     track: Track = silent,
-    watchers: "Sequence[Watcher]" = (),
+    watchers: Sequence[Watcher] = (),
 ) -> RunFolder:
     """Go on with a run that was stopped; on one processor it ends as if it had never been.
 
@@ -122,187 +100,25 @@ def resume(
         ConfigError: It is not the folder of a run.
         DataError: The data is gone, or no longer what it was.
     """
-    folder = RunFolder(Path(run))
-    if not folder.plan.is_file() or not folder.splits.is_file():
-        raise ConfigError(
-            describe(
-                "This is no run that could be resumed",
-                where=run,
-                expected="a folder with plan.yaml and splits.json, as `limner train` makes them",
-                fix="Name the run's folder, such as runs/nuclei-1.",
-            )
-        )
-    plan = read_plan(folder.plan)
-    if not Path(plan.data.path).is_dir():
-        raise DataError(
-            describe(
-                "The data of this run is no longer there",
-                where=plan.data.path,
-                expected="the folder that the run began with",
-                fix=f"Put it back, or write where it is now into {folder.plan}, under data: path:.",
-            )
-        )
-    _fit(folder, plan, network=network, resume=True, device=device, track=track, watchers=watchers)
-    return folder
+    prepared = open_run(RunFolder(Path(run)), network=network)
+    _fit_and_score(prepared, Execution(device, track, watchers), resume=True)
+    return prepared.folder
 
 
-def _fit(
-    folder: RunFolder,
-    plan: Plan,
-    *,
-    network: "nn.Module | None",
-    resume: bool,
-    device: str,
-    track: Track,
-    watchers: "Sequence[Watcher]",
-) -> None:
-    """Train, then score and report; all is read from the run's folder, so a resume is the same."""
-    from limner.api.evaluate import evaluate
+def _fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool) -> None:
+    """Train, score the model on its validation and test images, and report."""
+    from limner.api.evaluate import score_split
     from limner.api.report import report
+    from limner.inference.load_predictor import load_predictor
+    from limner.training.fit_run import fit_run
 
-    datasets = training_datasets(folder, plan)
-    fit_run(folder, plan, datasets, network=network, resume=resume, device=device, watchers=watchers)
-    if is_first_process():
-        for split in ("val", "test"):
-            if split in datasets:
-                evaluate(folder.root, split=split, device=device, network=network, track=track)
-        report(folder.root)
-
-
-def training_datasets(folder: RunFolder, plan: Plan) -> "dict[str, Dataset]":
-    """Return the images of each split of a run that was prepared.
-
-    Raises:
-        DataError: The data is no longer what it was, or nothing is there to learn from.
-    """
-    from limner.formats import open_source
-    from limner.loading.dataset import Dataset
-    from limner.tasks import find_task
-
-    source = open_source(Path(plan.data.path))
-    datasets = {
-        split: Dataset(source, records, plan.data.label_table, targets=find_task(plan.task).targets)
-        for split, records in read_splits(folder, source).items()
-    }
-    if "train" not in datasets:
-        raise DataError(describe("The run has no training images", where=folder.splits))
-    return datasets
-
-
-def fit_run(
-    folder: RunFolder,
-    plan: Plan,
-    datasets: "Mapping[str, Dataset]",
-    *,
-    network: "nn.Module | None" = None,
-    resume: bool = False,
-    device: str = "auto",
-    watchers: "Sequence[Watcher]" = (),
-) -> "FitResult":
-    """Train a run that was prepared, without scoring it.
-
-    Raises:
-        TrainingError: As `fit`.
-        ConfigError: As `fit`.
-    """
-    from limner.training.fit import fit
-
-    return fit(
-        plan,
-        train=datasets["train"],
-        val=datasets.get("val"),
-        run=folder,
-        network=network,
-        resume=resume,
-        device=device,
-        watchers=watchers,
-    )
-
-
-def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
-    """Return the plan with the caller's network in place of the one it was made for."""
-    reasons = {key: why for key, why in plan.reasons.items() if not key.startswith("network.")}
-    own = NetworkPlan(name=type(network).__name__, pretrained="no")
-    return plan.model_copy(
-        update={"network": own, "reasons": reasons | {"network.name": "you gave the module"}}
-    )
-
-
-def prepare_run(planned: Planned, run: str | Path | None, *, device: str) -> RunFolder:
-    """Make the folder with all that training reads; environment.json is written last."""
-    plan = planned.plan
-    folder = _new_run(run, plan)
-    make_output_folder(folder.root)
-    write_plan(folder.plan, plan)
-    write_json(folder.findings, [finding.to_dict() for finding in planned.checked.findings])
-    write_splits(folder, planned.checked.splits)
-    write_json(folder.environment, _environment(device))
-    return folder
-
-
-def _new_run(run: str | Path | None, plan: Plan) -> RunFolder:
-    """Return a folder that is free: the one asked for, or ``runs/<data>-<number>``."""
-    if run is None:
-        return RunFolder(next_free(RUNS / Path(plan.data.path).resolve().name))
-    return _named_run(run)
-
-
-def _refuse_taken(folder: Path) -> None:
-    """Stop before anything is read where the run could not be written, or would overwrite another."""
-    is_run = RunFolder(folder).plan.is_file()
-    other = f", or go on with it: limner train --resume {folder}" if is_run else "."
-    above = next(f for f in (folder, *folder.parents) if f.exists())
-    if not above.is_dir():
-        found = f"a file, {above}"
-    elif folder.is_dir() and any(folder.iterdir()):
-        found = "a run" if is_run else "a folder that is not empty"
-    else:
+    fit_run(prepared, execution, resume=resume)
+    if not is_first_process():
         return
-    raise ConfigError(
-        describe(
-            "The run's folder is already taken",
-            where=folder,
-            found=found,
-            expected="a name that is free",
-            fix=f"Choose another --run{other}",
-        )
-    )
-
-
-def next_free(stem: Path) -> Path:
-    """Return the first of ``stem-1``, ``stem-2``, ... that does not exist."""
-    return next(path for n in count(1) if not (path := stem.with_name(f"{stem.name}-{n}")).exists())
-
-
-def _named_run(run: str | Path) -> RunFolder:
-    """Return the run of a folder, or of a name below ``runs/``."""
-    given = Path(run)
-    return RunFolder(given if given.is_absolute() or len(given.parts) > 1 else RUNS / given)
-
-
-def _environment(device: str) -> dict[str, Any]:
-    """Return versions, machine and command, for whoever wants to repeat the run."""
-    import platform
-    from importlib.metadata import version
-
-    import torch
-
-    import limner
-    from limner.devices.machine import examine
-
-    machine = examine(device)
-    return {
-        "limner": limner.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "torch": torch.__version__,
-        "numpy": version("numpy"),
-        "opencv": version("opencv-python-headless"),
-        "timm": version("timm"),
-        "device": machine.device,
-        "device_name": machine.name,
-        "cores": machine.num_cores,
-        "threads": torch.get_num_threads(),
-        "processes": num_processes(),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-    }
+    scored = [split for split in ("val", "test") if split in prepared.splits]
+    if scored:
+        model = prepared.folder.root
+        predictor = load_predictor(model, device=execution.device, network=prepared.network)
+        for split in scored:
+            score_split(prepared, split, predictor, track=execution.track)
+    report(prepared.folder)

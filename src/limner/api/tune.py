@@ -5,34 +5,34 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from limner.api.claimed_folder import claim_folder
-from limner.api.plan import (
-    Planned,
-    check_and_plan,
-    plan_checked,
-    settings_and_data,
-    starting_plan,
-    with_shorthands,
-)
-from limner.api.problem import note_problem
 from limner.core.config import merge
 from limner.core.errors import ConfigError
+from limner.core.execution import Execution
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.tuning import RateTest, Trial, Tuning
+from limner.core.watchers import Watcher
 from limner.planning.search.proposals import Proposer, best_proposer
 from limner.planning.search.rounds import plan_rounds, survivors
 from limner.planning.search.space import Space, own_values, read_space
 from limner.planning.settings import flatten, nest
+from limner.preparation.planned import (
+    Planned,
+    plan_checked,
+    plan_data,
+    read_settings,
+    starting_plan,
+    with_shorthands,
+)
+from limner.preparation.prepared_run import PreparedRun, open_run, prepare_run
 from limner.reporting.tuning_page import render_recipe, write_tuning
+from limner.storage.claimed_folder import claim_folder
+from limner.storage.failure_note import note_problem
 from limner.storage.json_files import write_json
 from limner.storage.whole_files import write_whole
-
-if TYPE_CHECKING:
-    from limner.tasks import find_task
-from limner.tracking.watchers import Watcher
+from limner.tasks import find_task
 
 SETUP, TRIALS, RATES = "search.json", "trials.json", "rates.json"
 """What was asked for, what was tried, and the range test; going on reads the first two."""
@@ -55,7 +55,7 @@ def tune(
     device: str = "auto",
     proposer: Proposer | None = None,
     track: Track = silent,
-    watchers: "Sequence[Watcher]" = (),
+    watchers: Sequence[Watcher] = (),
 ) -> Tuning:
     """Test learning rates, or search over settings within a time.
 
@@ -85,20 +85,14 @@ def tune(
         DataError: The data has errors that stop training, or no image to validate on.
         TrainingError: The range test had to stop.
     """
-    if over and minutes is None:
-        raise ConfigError("Say how long the whole search may train, such as --minutes 60.")
-    if minutes is not None and not over:
-        raise ConfigError(
-            "--minutes is the time of a search: name what is searched, such as "
-            "--over optimizer.learning_rate. Without --over learning rates are tested in 100 steps."
-        )
-    wanted, _ = settings_and_data(data, with_shorthands(settings or {}, task=task, network=network))
-    planned = check_and_plan(
-        data, task=task, network=network, settings=settings, device=device, accept=accept, track=track
-    )
+    _refuse_half_a_search(over, minutes)
+    execution = Execution(device, track, watchers)
+    asked = with_shorthands(settings, task=task, network=network)
+    wanted, _ = read_settings(data, asked)
+    planned = plan_data(data, asked, execution, accept=accept)
     tuning = _begin(planned, out)
     if minutes is None:
-        tuning = replace(tuning, rate_test=_test_rates(tuning, planned, device=device, track=track))
+        tuning = replace(tuning, rate_test=_test_rates(tuning, planned, execution))
         write_tuning(tuning)
         return tuning
     search = _Search(
@@ -107,10 +101,19 @@ def tune(
         wanted=wanted,
         space=read_space(over, flatten(planned.plan)),
         proposer=proposer or best_proposer(planned.plan.train.seed),
-        device=device,
-        watchers=watchers,
+        execution=execution,
     )
     return search.run(trials, minutes, asked={"over": list(over), "settings": wanted})
+
+
+def _refuse_half_a_search(over: Sequence[str], minutes: float | None) -> None:
+    if over and minutes is None:
+        raise ConfigError("Say how long the whole search may train, such as --minutes 60.")
+    if minutes is not None and not over:
+        raise ConfigError(
+            "--minutes is the time of a search: name what is searched, such as "
+            "--over optimizer.learning_rate. Without --over learning rates are tested in 100 steps."
+        )
 
 
 def _begin(planned: Planned, out: str | Path | None) -> Tuning:
@@ -128,14 +131,14 @@ def _begin(planned: Planned, out: str | Path | None) -> Tuning:
     )
 
 
-def _test_rates(tuning: Tuning, planned: Planned, *, device: str, track: Track) -> RateTest:
+def _test_rates(tuning: Tuning, planned: Planned, execution: Execution) -> RateTest:
     from limner.loading.dataset import Dataset
     from limner.training.rate_test import run_rate_test
 
     plan, checked = planned.plan, planned.checked
     records = checked.splits["train"]
     dataset = Dataset(checked.source, records, plan.data.label_table, targets=find_task(plan.task).targets)
-    found = run_rate_test(plan, train=dataset, device=device, track=track)
+    found = run_rate_test(plan, train=dataset, device=execution.device, track=execution.track)
     write_json(tuning.root / RATES, asdict(found))
     return found
 
@@ -155,16 +158,14 @@ class _Search:
         wanted: dict[str, Any],
         space: Space,
         proposer: Proposer,
-        device: str,
-        watchers: "Sequence[Watcher]",
+        execution: Execution,
     ) -> None:
         self._tuning = tuning
         self._planned = planned
         self._wanted = wanted
         self._space = space
         self._proposer = proposer
-        self._device = device
-        self._watchers = watchers
+        self._execution = execution
 
     def run(self, num_trials: int, minutes: float, *, asked: dict[str, Any]) -> Tuning:
         rounds = plan_rounds(num_trials, minutes)
@@ -213,23 +214,24 @@ class _Search:
         return trial
 
     def _train(self, trial: Trial, run: RunFolder) -> Trial:
-        from limner.api.train import fit_run, prepare_run, training_datasets
-        from limner.planning.plan_files import read_plan
+        from limner.training.fit_run import fit_run
 
         begun = run.checkpoints.is_dir() and any(run.checkpoints.iterdir())
-        if not begun:
-            if run.root.exists():
-                shutil.rmtree(run.root)  # nothing was learned in it yet
-            own = merge(nest(trial.settings), {"train": {"minutes": trial.minutes}})
-            wanted = merge(self._wanted, own)
-            plan = plan_checked(self._planned.checked, wanted, self._device, starting_plan(wanted))
-            prepare_run(replace(self._planned, plan=plan), run.root.absolute(), device=self._device)
-        plan = read_plan(run.plan)
-        datasets = training_datasets(run, plan)
-        found = fit_run(run, plan, datasets, resume=begun, device=self._device, watchers=self._watchers)
+        prepared = open_run(run) if begun else self._prepared(trial, run)
+        found = fit_run(prepared, self._execution, resume=begun)
         if found.best_score is None:
             return replace(trial, problem="no validation gave a score", steps=found.steps)
         return replace(trial, score=found.best_score, steps=found.steps)
+
+    def _prepared(self, trial: Trial, run: RunFolder) -> PreparedRun:
+        """Plan a trial on the data that was checked for all of them."""
+        if run.root.exists():
+            shutil.rmtree(run.root)  # nothing was learned in it yet
+        device = self._execution.device
+        own = merge(nest(trial.settings), {"train": {"minutes": trial.minutes}})
+        wanted = merge(self._wanted, own)
+        plan = plan_checked(self._planned.checked, wanted, device, starting_plan(wanted))
+        return prepare_run(replace(self._planned, plan=plan), run.root.absolute(), device=device)
 
     def _keep(self, trial: Trial) -> None:
         """Write down what is known now."""

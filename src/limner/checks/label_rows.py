@@ -1,7 +1,7 @@
 """The one table everybody should look at: mask value -> name -> trained as -> pixels -> images, per split."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,14 +67,6 @@ class LabelRow:
             "color": color,
             "splits": splits,
         }
-
-
-def without_absent(rows: Sequence[LabelRow]) -> tuple[tuple[LabelRow, ...], tuple[LabelRow, ...]]:
-    """Return the rows to show, and those of classes in no mask where these are too many to show."""
-    absent = tuple(r for r in rows if r.trained_as not in (None, IGNORE_INDEX) and not r.images)
-    if len(absent) <= MOST_ABSENT:
-        return tuple(rows), ()
-    return tuple(row for row in rows if row not in absent), absent
 
 
 def label_rows(facts: DatasetFacts, labels: LabelTable) -> tuple[LabelRow, ...]:

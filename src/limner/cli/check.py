@@ -41,7 +41,7 @@ def check(
 
     result = examine(data, accept=accept, workers=workers, track=tracker())
     if report is not None:
-        from limner.api.check_report import write_check_report
+        from limner.reporting.check_report import write_check_report
 
         write_check_report(result, report)
     if as_json:

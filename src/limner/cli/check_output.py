@@ -10,14 +10,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from limner.api.check import CheckResult
 from limner.checks.class_findings import percentage
-from limner.checks.label_questions import number_list
-from limner.checks.label_rows import LabelRow, without_absent
+from limner.checks.class_table import ClassRow, ClassTable, class_table
 from limner.cli.console import console, mark, table
 from limner.core.dataset_file import FILE_NAME
 from limner.core.finding import Finding, Severity
-from limner.core.labels import IGNORE_INDEX
+from limner.datasets.checked import CheckResult
 from limner.formats.shapes.object_source import BOXES
 
 MOST_ALIKE = 5
@@ -67,35 +65,35 @@ def _show_dataset(result: CheckResult) -> None:
 def _show_labels(result: CheckResult) -> None:
     if not result.rows:
         return
-    splits = list(result.rows[0].splits)
+    found = class_table(result.rows, result.proposed_labels)
     if result.facts.are_classes:
-        _show_classes(result.rows, splits)
+        console().print(_counts_table(found))
         return
-    settled = result.labels is not None or result.proposed_labels == result.source.declared_labels()
-    if result.source.tasks == BOXES:
-        title = "What the boxes are called, and the pixels under them"
-    else:
-        title = "What the mask values mean" if settled else "What the mask values would mean (proposed)"
-    rows, absent = without_absent(result.rows)
-    values = [_values(row, result) for row in rows]
-    needed = max(map(len, values)) + max(len(row.name) for row in rows) + 22 + 19 * len(splits)
+    names = max(len(row.values) for row in found.rows) + max(len(row.name) for row in found.rows)
     # In a narrow window each split gets a table of its own.
-    groups = [splits] if needed <= console().width else [[split] for split in splits]
+    fits = names + 22 + 19 * len(found.splits) <= console().width
+    groups = [found.splits] if fits else [(split,) for split in found.splits]
     for number, group in enumerate(groups):
-        console().print(_labels_table(rows, values, group, "" if number else title))
-    if absent:
-        more = f"and {len(absent)} classes in no mask; --json lists all"
+        console().print(_labels_table(found.rows, group, "" if number else _title(result)))
+    if found.absent:
+        more = f"and {len(found.absent)} classes in no mask; --json lists all"
         console().print(Padding(more, (0, 0, 1, 2), expand=False), style="muted")
 
 
-def _show_classes(rows: Sequence[LabelRow], splits: list[str]) -> None:
-    swatches = [""] if console().color_system else []
-    numbers = ["trained\nas", *splits]
-    shown = table(*swatches, "class", *numbers, numbers=numbers, title="Images of each class")
-    for row in rows:
-        counts = [str(row.splits[split].images) for split in splits]
-        shown.add_row(*([_swatch(row)] if swatches else []), _name(row), _role(row), *counts)
-    console().print(shown)
+def _title(result: CheckResult) -> str:
+    if result.source.tasks == BOXES:
+        return "What the boxes are called, and the pixels under them"
+    settled = result.labels is not None or result.proposed_labels == result.source.declared_labels()
+    return "What the mask values mean" if settled else "What the mask values would mean (proposed)"
+
+
+def _counts_table(found: ClassTable) -> Table:
+    numbers = ["trained\nas", *found.splits]
+    shown = table(*_swatch_column(), "class", *numbers, numbers=numbers, title="Images of each class")
+    for row in found.rows:
+        counts = [str(row.found.splits[split].images) for split in found.splits]
+        shown.add_row(*_swatch(row), _name(row), _role(row), *counts)
+    return shown
 
 
 def _show_objects(result: CheckResult) -> None:
@@ -114,46 +112,34 @@ def _show_objects(result: CheckResult) -> None:
     console().print(shown)
 
 
-def _labels_table(rows: Sequence[LabelRow], values: Sequence[str], splits: list[str], title: str) -> Table:
+def _labels_table(rows: Sequence[ClassRow], splits: Sequence[str], title: str) -> Table:
     # Pixels and images of a split share a column, under the name of the split.
     columns = [f"{split}\n{'pixels':>9}{'images':>8}" for split in splits]
     numbers = ["trained\nas", *columns]
-    # A terminal without colours has no use for the swatches.
-    swatches = [""] if console().color_system else []
-    shown = table("mask\nvalue", *swatches, "name", *numbers, numbers=numbers, title=title)
-    for row, value in zip(rows, values, strict=True):
-        counts = [row.splits[split] for split in splits]
+    shown = table("mask\nvalue", *_swatch_column(), "name", *numbers, numbers=numbers, title=title)
+    for row in rows:
+        counts = [row.found.splits[split] for split in splits]
         cells = [f"{percentage(count.share):>9}{count.images:>8}" for count in counts]
-        swatch = [_swatch(row)] if swatches else []
-        shown.add_row(value, *swatch, _name(row), _role(row), *cells)
+        shown.add_row(row.values, *_swatch(row), _name(row), _role(row), *cells)
     return shown
 
 
-def _values(row: LabelRow, result: CheckResult) -> str:
-    labels = result.proposed_labels
-    if labels is not None and labels.encoding.kind == "color":
-        shown = ", ".join(f"#{value:06x}" for value in row.values[:4])
-        return shown + (", ..." if len(row.values) > 4 else "")
-    threshold = labels.encoding.threshold if labels is not None else None
-    if threshold is not None and row.trained_as in (0, 1):
-        return f"> {threshold}" if row.trained_as else f"0-{threshold}"
-    return number_list(list(row.values))
+def _swatch_column() -> list[str]:
+    """Return the heading of the swatches; a terminal without colours has no use for them."""
+    return [""] if console().color_system else []
 
 
-def _swatch(row: LabelRow) -> Text:
-    return Text("  ", style="on rgb({},{},{})".format(*row.color)) if row.color else Text("")
+def _swatch(row: ClassRow) -> list[Text]:
+    color = Text("  ", style="on rgb({},{},{})".format(*row.found.color)) if row.found.color else Text("")
+    return [color for _ in _swatch_column()]
 
 
-def _name(row: LabelRow) -> Text:
-    if row.trained_as is None:
-        return Text("not named", style="error")
-    return Text(row.name, style="muted" if row.trained_as == IGNORE_INDEX else "")
+def _name(row: ClassRow) -> Text:
+    return Text(row.name, style="" if row.is_class else "muted" if row.is_named else "error")
 
 
-def _role(row: LabelRow) -> Text:
-    if row.trained_as is None:
-        return Text("?", style="error")
-    return Text("ignored", style="muted") if row.trained_as == IGNORE_INDEX else Text(str(row.trained_as))
+def _role(row: ClassRow) -> Text:
+    return Text(row.trained_as, style="" if row.is_class else "muted" if row.is_named else "error")
 
 
 def _shortened(findings: tuple[Finding, ...]) -> Iterator[tuple[Finding, int]]:

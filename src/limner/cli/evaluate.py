@@ -48,10 +48,10 @@ def evaluate(
     Scores, scores of each image, and pictures of the worst and best.
     """
     from limner.api.evaluate import evaluate as evaluate_model
-    from limner.api.load import model_folder
     from limner.api.predict import inference_settings
     from limner.cli.console import messages, tracker
     from limner.weights.bundle import read_model_plan
+    from limner.weights.card import model_folder
 
     settings = None
     if run is not None:

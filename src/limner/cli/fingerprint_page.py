@@ -1,9 +1,13 @@
 """The fingerprint of a dataset as tables, for `limner plan` and `limner stats`."""
 
+from collections.abc import Sequence
+
+from rich.table import Table
+
 from limner.checks.label_rows import MOST_ABSENT
 from limner.cli.console import console, table
 from limner.core.wording import channel_words, share, size
-from limner.planning.fingerprint import Fingerprint
+from limner.planning.fingerprint import ClassFingerprint, Fingerprint
 
 
 def show_fingerprint(found: Fingerprint) -> None:
@@ -13,32 +17,46 @@ def show_fingerprint(found: Fingerprint) -> None:
     axes = "height x width" if len(found.median) == 2 else "depth x height x width"
     sides = f"median {size(found.median)}, from {size(found.smallest)} to {size(found.largest)}"
     console().print(f"Sizes: {sides} ({axes})")
-    numbers = ("mean", "std", "0.5 %", "99.5 %")
-    channels = table("channel", *numbers, numbers=numbers)
-    for index, row in enumerate(zip(found.mean, found.std, found.low, found.high, strict=True)):
-        channels.add_row(str(index), *(f"{value:.4g}" for value in row))
-    console().print(channels)
-    has_objects = any(c.num_objects is not None for c in found.classes)
-    of_objects = ["objects", "pixels in an object"] if has_objects else []
-    has_pieces = any(c.num_components is not None for c in found.classes)
-    of_pieces = ["pieces in an image", "pixels in a piece"] if has_pieces else []
-    columns = ["share", "images", *of_pieces, *of_objects]
-    classes = table("class", *columns, numbers=columns)
-    absent = [c for c in found.classes if not c.num_images]
-    shown = found.classes if len(absent) <= MOST_ABSENT else [c for c in found.classes if c.num_images]
-    for c in shown:
-        pieces = "" if c.num_components is None else f"{c.num_components:.0f}"
-        area = "" if c.component_area is None else f"{c.component_area:,.0f}"
-        objects = (
-            ["" if n is None else f"{n:,.0f}" for n in (c.num_objects, c.object_area)] if has_objects else []
-        )
-        measured = [pieces, area] if has_pieces else []
-        classes.add_row(c.name, share(c.pixel_share), str(c.num_images), *measured, *objects)
-    console().print(classes)
-    if len(shown) < len(found.classes):
-        console().print(f"and {len(absent)} classes in no image; --json lists all", style="muted")
+    console().print(_channels(found))
+    console().print(_classes(found))
+    absent = len(found.classes) - len(_shown(found))
+    if absent:
+        console().print(f"and {absent} classes in no image; --json lists all", style="muted")
     if found.ignored_share:
         console().print(f"Ignored: {share(found.ignored_share)} of all pixels")
+
+
+def _channels(found: Fingerprint) -> Table:
+    numbers = ("mean", "std", "0.5 %", "99.5 %")
+    shown = table("channel", *numbers, numbers=numbers)
+    for index, row in enumerate(zip(found.mean, found.std, found.low, found.high, strict=True)):
+        shown.add_row(str(index), *(f"{value:.4g}" for value in row))
+    return shown
+
+
+def _classes(found: Fingerprint) -> Table:
+    """Return a row a class; pieces and objects have columns where there are any."""
+    has_pieces = any(c.num_components is not None for c in found.classes)
+    has_objects = any(c.num_objects is not None for c in found.classes)
+    of_pieces = ["pieces in an image", "pixels in a piece"] if has_pieces else []
+    of_objects = ["objects", "pixels in an object"] if has_objects else []
+    columns = ["share", "images", *of_pieces, *of_objects]
+    shown = table("class", *columns, numbers=columns)
+    for c in _shown(found):
+        pieces = [_number(c.num_components, ".0f"), _number(c.component_area)] if has_pieces else []
+        objects = [_number(c.num_objects), _number(c.object_area)] if has_objects else []
+        shown.add_row(c.name, share(c.pixel_share), str(c.num_images), *pieces, *objects)
+    return shown
+
+
+def _shown(found: Fingerprint) -> Sequence[ClassFingerprint]:
+    """Return the classes to show: not those in no image, where they are many."""
+    there = [c for c in found.classes if c.num_images]
+    return found.classes if len(found.classes) - len(there) <= MOST_ABSENT else there
+
+
+def _number(value: float | None, form: str = ",.0f") -> str:
+    return "" if value is None else format(value, form)
 
 
 def show_orientation(found: Fingerprint) -> None:

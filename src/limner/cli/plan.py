@@ -36,22 +36,17 @@ def plan(
 
     Nothing is trained.
     """
-    from limner.api.plan import check_and_plan
     from limner.cli.console import console, tracker
     from limner.cli.fingerprint_page import show_fingerprint
     from limner.core.config import merge_assignments
+    from limner.core.execution import Execution
     from limner.planning.plan_files import write_plan
+    from limner.preparation.planned import plan_data, with_shorthands
 
-    planned = check_and_plan(
-        data,
-        task=task,
-        network=network,
-        weights=weights,
-        minutes=minutes,
-        settings=merge_assignments(settings or ()),
-        device=device,
-        track=tracker(),
+    wanted = with_shorthands(
+        merge_assignments(settings or ()), task=task, network=network, weights=weights, minutes=minutes
     )
+    planned = plan_data(data, wanted, Execution(device, tracker()))
     if out is not None:
         write_plan(out, planned.plan)
     if as_json:

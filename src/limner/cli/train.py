@@ -31,13 +31,13 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
     """Check the data, plan, train, and score the model."""
-    from limner.api.processes import is_first_process
     from limner.api.train import resume as resume_run
     from limner.api.train import train as train_run
     from limner.cli.console import tracker
     from limner.cli.run_page import show_run
     from limner.core.config import merge_assignments
     from limner.core.errors import ConfigError
+    from limner.devices.processes import is_first_process
     from limner.tracking.progress_display import ProgressDisplay
 
     watchers = [ProgressDisplay()]

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import floor, log2
 from statistics import median
 
+from limner.checks.class_table import ClassRow, ClassTable, class_table
 from limner.checks.facts import DatasetFacts
-from limner.checks.label_rows import LabelRow, without_absent
+from limner.checks.label_rows import LabelRow
 from limner.core.finding import Finding, Severity
 from limner.core.labels import IGNORE_INDEX, RGB, LabelTable
 from limner.drawing.display import RGBImage
@@ -59,6 +61,11 @@ class CheckedData:
     only_boxes: bool = False
     samples: Sequence[Picture] = ()
     named: Sequence[Sequence[Picture]] = ()
+
+    @cached_property
+    def table(self) -> ClassTable:
+        """The rows as people read them."""
+        return class_table(self.rows, self.labels)
 
 
 def render_check_page(data: CheckedData) -> str:
@@ -115,9 +122,9 @@ def _summary(data: CheckedData) -> Html:
 
 
 def _classes(data: CheckedData) -> Html:
-    if not data.rows:
+    found = data.table
+    if not found.rows:
         return tag("p", "What the mask values mean is not settled; see the findings.", class_="empty")
-    splits = list(data.rows[0].splits)
     of_images = data.facts.are_classes
     head = tag(
         "tr",
@@ -129,59 +136,47 @@ def _classes(data: CheckedData) -> Html:
                 tag("th", f"{split}{'' if of_images else ' pixels'}", scope="col", class_="num"),
                 tag("th", "images", scope="col", class_="num"),
             )
-            for split in splits
+            for split in found.splits
         ],
     )
-    rows, absent = without_absent(data.rows)
-    many = " many" if len(rows) > MANY_CLASSES else ""
+    many = " many" if len(found.rows) > MANY_CLASSES else ""
     table = tag(
         "table",
         tag("thead", head),
-        tag("tbody", [_class_row(data, row, splits) for row in rows]),
+        tag("tbody", [_class_row(data, row) for row in found.rows]),
         class_=f"sortable scores{many}",
     )
     note = None if data.is_settled else "As proposed: nothing of this is settled before you accept it."
     return tag(
         "div",
         tag("div", table, class_="scroll"),
-        _absent(data, absent) if absent else None,
+        _absent(found.absent) if found.absent else None,
         tag("p", note, class_="muted") if note else None,
     )
 
 
-def _absent(data: CheckedData, rows: Sequence[LabelRow]) -> Html:
+def _absent(rows: Sequence[ClassRow]) -> Html:
     """Name the classes that are in no mask, folded away."""
-    named = ", ".join(f"{row.name} ({_values(data, row)})" for row in rows)
+    named = ", ".join(f"{row.name} ({row.values})" for row in rows)
     return tag("details", tag("summary", f"{len(rows)} more classes are in no mask"), tag("p", named))
 
 
-def _class_row(data: CheckedData, row: LabelRow, splits: Sequence[str]) -> Html:
+def _class_row(data: CheckedData, row: ClassRow) -> Html:
     color = data.colors.get(row.name)
     swatch = tag("i", class_="swatch", style=f"background:rgb{color}") if color else None
-    trained = {None: "?", IGNORE_INDEX: "ignored"}.get(row.trained_as, str(row.trained_as))
     cells: list[Child] = []
-    for split in splits:
-        tally = row.splits[split]
+    for tally in row.found.splits.values():
         bar = tag("span", class_="bar", style=f"--part:{tally.share:.4f}")
         cells.append(tag("td", percent(tally.share), bar, class_="num score", data_sort=tally.pixels))
         cells.append(tag("td", count(tally.images), class_="num"))
     return tag(
         "tr",
-        tag("th", swatch, row.name or "not named", scope="row"),
-        None if data.facts.are_classes else tag("td", _values(data, row)),
-        tag("td", trained, class_="num"),
+        tag("th", swatch, row.name, scope="row"),
+        None if data.facts.are_classes else tag("td", row.values),
+        tag("td", row.trained_as, class_="num"),
         cells,
-        class_="muted" if row.trained_as in (None, IGNORE_INDEX) else None,
+        class_=None if row.is_class else "muted",
     )
-
-
-def _values(data: CheckedData, row: LabelRow) -> str:
-    kind = data.labels.encoding.kind if data.labels else "index"
-    if kind == "threshold" and data.labels is not None and row.trained_as in (0, 1):
-        limit = data.labels.encoding.threshold
-        return f"above {limit}" if row.trained_as else f"up to {limit}"
-    shown = [f"#{v:06x}" if kind == "color" else str(v) for v in row.values[:6]]
-    return ", ".join(shown) + (", …" if len(row.values) > len(shown) else "")
 
 
 def _sizes(data: CheckedData) -> Html:
@@ -243,7 +238,7 @@ def _log_histogram(heading: str, values: Sequence[int], noun: str, unit: str) ->
 
 def _class_histogram(data: CheckedData) -> Html | None:
     """Draw the pixels of each class, on a logarithmic scale: rare classes are what one looks for."""
-    rows = [row for row in data.rows if row.trained_as not in (None, IGNORE_INDEX) and row.pixels]
+    rows = [row.found for row in data.table.rows if row.is_class and row.found.pixels]
     if len(rows) < 2:
         return None
     total = sum(row.pixels for row in rows)
@@ -280,7 +275,7 @@ def _class_histogram(data: CheckedData) -> Html | None:
 def _samples(data: CheckedData) -> Html:
     if not data.samples:
         return tag("p", "No image could be drawn with its labels; see the findings.", class_="empty")
-    absent = {row.name for row in without_absent(data.rows)[1]}
+    absent = {row.name for row in data.table.absent}
     legend = [
         tag("li", tag("i", class_="swatch", style=f"background:rgb{color}"), name)
         for name, color in data.colors.items()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from limner.core.score_names import SCORES, shown
-from limner.tracking.watchers import Moment, Watcher
+from limner.core.watchers import Moment, Watcher
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

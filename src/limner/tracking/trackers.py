@@ -6,7 +6,7 @@ from typing import Any
 
 from limner.core.errors import MissingPartError, UnknownNameError
 from limner.core.run_folder import RunFolder
-from limner.tracking.watchers import Moment, Watcher
+from limner.core.watchers import Moment, Watcher
 
 
 class TensorBoardTracker(Watcher):

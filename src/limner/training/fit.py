@@ -15,6 +15,7 @@ from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
 from limner.core.run_folder import RunFolder
+from limner.core.watchers import Watcher, Watchers
 from limner.devices.memory import peak_bytes
 from limner.devices.retained_memory import freed_memory_kept
 from limner.loading.dataset import Dataset
@@ -23,7 +24,6 @@ from limner.loading.pipeline import build_pipeline
 from limner.storage.whole_files import write_whole
 from limner.tasks import find_task
 from limner.tracking.trackers import build_tracker
-from limner.tracking.watchers import Watcher, Watchers
 from limner.training.accelerator import build_accelerator
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints, RunCheckpoint, read_run_checkpoint

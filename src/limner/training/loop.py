@@ -12,11 +12,11 @@ from accelerate.utils import broadcast_object_list
 from limner.core.batch import Batch
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
+from limner.core.watchers import Moment, Watcher
 from limner.loading.loader import BatchStream
 from limner.planning.settings import dotted
 from limner.storage.disk_problems import disk_problem
 from limner.tasks import find_task
-from limner.tracking.watchers import Moment, Watcher
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints, RunCheckpoint, refuse_another_plan
 from limner.training.finite import bad_batch_path, non_finite_error, save_batch

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from io import StringIO
 
 from limner.core.run_folder import RunFolder
+from limner.core.watchers import Moment, Watcher
 from limner.storage.disk_problems import naming
 from limner.storage.whole_files import write_whole
-from limner.tracking.watchers import Moment, Watcher
 from limner.training.disk_refusals import stopping_training
 
 HEADER = ("step", "seconds", "name", "value")

@@ -9,6 +9,7 @@ from typing import Any
 from limner import __version__
 from limner.core.config import Config, parse_config
 from limner.core.errors import ConfigError, ModelError, describe
+from limner.core.run_folder import RunFolder
 from limner.storage.whole_folders import folder_set_aside
 
 FORMAT_VERSION = 1
@@ -143,3 +144,24 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
     return describe(
         "This is not a whole model folder", where=folder, found=found, expected=expected, fix=hint
     )
+
+
+def model_folder(path: Path | str) -> Path:
+    """Return the model folder that a path means: itself, or the one of a run.
+
+    Raises:
+        ModelError: It is a run that has no model yet.
+    """
+    path = Path(path).expanduser()
+    run = RunFolder(path)
+    inside = run.model
+    if run.splits.is_file() and not inside.exists():
+        raise ModelError(
+            describe(
+                "This run has no model yet: its training was stopped, or still goes on",
+                where=path,
+                expected=f"{inside}, which is written when training ends",
+                fix=f"Let it end: limner train --resume {path}",
+            )
+        )
+    return inside if not (path / CARD).is_file() and (inside / CARD).is_file() else path

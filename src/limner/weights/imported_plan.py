@@ -1,33 +1,17 @@
 """A plan for a checkpoint of another project: what is known of it, and where from."""
 
-from dataclasses import dataclass
-
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, ModelError, describe
-from limner.core.labels import LabelTable
 from limner.core.plan import Plan, ResizePlan
-from limner.weights.checkpoint_facts import Inferred
 from limner.weights.checkpoint_files import Checkpoint
-from limner.weights.checkpoint_images import Normalization
-from limner.weights.mask2former_shape import Mask2FormerShape
+from limner.weights.checkpoint_source import CheckpointSource, Conclusions, NetworkShape
 
 UNKNOWN = "not known: limner did not train these weights"
 WHOLE_IMAGE = 512
 """Stands for the size of a crop where nothing tells one."""
 
 
-@dataclass(frozen=True)
-class Conclusions:
-    """What the tensors do not tell, each with where it is from."""
-
-    task: Inferred[str]
-    labels: Inferred[LabelTable]
-    normalization: Inferred[Normalization]
-    resize: Inferred[ResizePlan]
-    licence: Inferred[str | None]
-
-
-def plan_of(checkpoint: Checkpoint, source: str, shape: Mask2FormerShape, told: Conclusions) -> Plan:
+def plan_of(checkpoint: Checkpoint, source: CheckpointSource, shape: NetworkShape, told: Conclusions) -> Plan:
     """Return a plan with all that is known; how the weights were trained is not.
 
     Raises:
@@ -39,20 +23,18 @@ def plan_of(checkpoint: Checkpoint, source: str, shape: Mask2FormerShape, told: 
         "task": told.task.value,
         "data": {
             "path": str(checkpoint.path),
-            "format": source,
+            "format": source.naming.title,
             "num_images": {},
             "labels": told.labels.value.to_dict(),
         },
-        "network": {"name": "mask2former", "options": shape.options, "pretrained": "no"},
+        "network": {"name": shape.name, "options": shape.options, "pretrained": "no"},
         "input": {
             "channels": shape.in_channels,
             "crop_size": resize.size or (side, side),
             "mean": told.normalization.value.mean,
             "std": told.normalization.value.std,
         },
-        "loss": {"terms": [{"name": "segment_set"}]},
-        "optimizer": {"learning_rate": 1e-4, "weight_decay": 0.05, "multipliers": {"backbone": 0.1}},
-        "train": {"steps": 1, "batch_size": 16, "validate_every": 1, "save_every": 1, "gradient_clip": 0.01},
+        **source.recipe,
         "inference": {"resize": resize.model_dump()},
         "reasons": {
             "task": told.task.why,
@@ -74,13 +56,12 @@ def plan_of(checkpoint: Checkpoint, source: str, shape: Mask2FormerShape, told: 
         ) from error
 
 
-def summarize(told: Conclusions, shape: Mask2FormerShape, parameters: int) -> dict[str, str]:
+def summarize(told: Conclusions, shape: NetworkShape, parameters: int) -> dict[str, str]:
     """Return what was concluded -> the conclusion and where it is from, for people."""
     labels, resize, normal = told.labels, told.resize, told.normalization
     names = ", ".join(labels.value.names[:5]) + ", ..." * (labels.value.num_classes > 5)
-    backbone, queries = shape.options["backbone"], shape.options.get("num_queries", 100)
     return {
-        "network": f"mask2former, {backbone}, {queries} queries, {parameters / 1e6:.1f} M numbers",
+        "network": f"{shape.summary}, {parameters / 1e6:.1f} M numbers",
         "task": f"{told.task.value} ({told.task.why})",
         "classes": f"{labels.value.num_classes}: {names} ({labels.why})",
         "resize": f"{_resize_words(resize.value)} ({resize.why})",

@@ -1,7 +1,6 @@
-"""Other projects' Mask2Former checkpoints as models of ours.
+"""Other projects' checkpoints as models of ours: whose they are stands in `SOURCES`, the rest is the same.
 
-Read are folders as Hugging Face `transformers` saves them, and the authors' Detectron2 files (.pkl of numpy
-arrays, .pth). The numbers are taken as they are; `tests/weights/` compares the outputs.
+The numbers are taken as they are; `tests/weights/` compares the outputs.
 """
 
 import re
@@ -16,19 +15,12 @@ from limner.core.errors import ModelError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.networks import build_network
-from limner.weights.checkpoint_facts import (
-    infer_labels,
-    infer_licence,
-    infer_task,
-    tell_heads,
-)
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
-from limner.weights.checkpoint_images import infer_normalization, infer_resize
-from limner.weights.imported_plan import Conclusions, plan_of, summarize
-from limner.weights.mask2former_names import NAMINGS
-from limner.weights.mask2former_shape import Mask2FormerShape, read_shape
+from limner.weights.checkpoint_source import Asked, CheckpointSource, Conclusions, NetworkShape
+from limner.weights.imported_plan import plan_of, summarize
 from limner.weights.model import Model
-from limner.weights.renaming import Naming, Renamed, rename
+from limner.weights.renaming import Renamed, rename
+from limner.weights.sources import SOURCES
 
 SHOWN = 3
 """Names that a message gives as examples."""
@@ -69,7 +61,7 @@ def import_checkpoint(
     classes: LabelTable | None = None,
     licence: str | None = None,
 ) -> Imported:
-    """Read somebody else's Mask2Former.
+    """Read a checkpoint of one of `SOURCES`.
 
     Args:
         path: A Hugging Face folder (`config.json`, `model.safetensors`), or a file of Detectron2's (.pkl or
@@ -83,14 +75,14 @@ def import_checkpoint(
             or is a pickle that could run code.
         ConfigError: Nothing tells the task.
     """
-    found = _read(path, task=task, classes=classes, licence=licence)
+    found = _read(path, Asked(task, classes, licence))
     model = Model.from_plan(found.plan)
     model.network.load_state_dict(found.state)
     model.eval()
     facts = summarize(found.told, found.shape, sum(p.numel() for p in model.network.parameters()))
     return Imported(
         model,
-        found.naming.title,
+        found.source.naming.title,
         found.checkpoint.path,
         found.told.licence.value,
         facts,
@@ -110,7 +102,7 @@ def read_checkpoint_plan(path: Path | str, *, task: str | None = None) -> Plan:
         ModelError: As there.
         ConfigError: Nothing tells the task.
     """
-    return _read(path, task=task).plan
+    return _read(path, Asked(task)).plan
 
 
 @dataclass(frozen=True)
@@ -118,61 +110,48 @@ class _Read:
     """A checkpoint in our names, and what was concluded of it."""
 
     checkpoint: Checkpoint
-    naming: Naming
+    source: CheckpointSource
     renamed: Renamed
-    shape: Mask2FormerShape
+    shape: NetworkShape
     state: dict[str, torch.Tensor]
     told: Conclusions
     plan: Plan
 
 
-def _read(
-    path: Path | str,
-    *,
-    task: str | None = None,
-    classes: LabelTable | None = None,
-    licence: str | None = None,
-) -> _Read:
+def _read(path: Path | str, asked: Asked) -> _Read:
     checkpoint = read_checkpoint(Path(path).expanduser())
-    naming = _naming(checkpoint)
-    renamed = rename(checkpoint.tensors, naming)
-    shape = read_shape(renamed.tensors, heads=tell_heads(checkpoint), where=str(checkpoint.path))
+    source = _source_of(checkpoint)
+    renamed = rename(checkpoint.tensors, source.naming)
+    shape = source.read_shape(checkpoint, renamed)
     state = _fitting_state(renamed, shape, checkpoint)
-    backbone = shape.options["backbone"]
-    said_task = infer_task(checkpoint, shape.num_classes, task)
-    told = Conclusions(
-        said_task,
-        infer_labels(checkpoint, shape.num_classes, said_task.value, classes),
-        infer_normalization(checkpoint),
-        infer_resize(checkpoint, shape.num_classes, said_task.value, backbone),
-        infer_licence(checkpoint, shape.num_classes, licence),
-    )
-    plan = plan_of(checkpoint, naming.title, shape, told)
-    return _Read(checkpoint, naming, renamed, shape, state, told, plan)
+    told = source.infer(checkpoint, shape, asked)
+    plan = plan_of(checkpoint, source, shape, told)
+    return _Read(checkpoint, source, renamed, shape, state, told, plan)
 
 
-def _naming(checkpoint: Checkpoint) -> Naming:
-    """Tell by the names who wrote the checkpoint."""
-    for naming in NAMINGS:
-        if any(re.search(naming.sign, name) for name in checkpoint.tensors):
-            return naming
+def _source_of(checkpoint: Checkpoint) -> CheckpointSource:
+    """Tell by the names of the tensors who wrote the checkpoint."""
+    for source in SOURCES.values():
+        if any(re.search(source.naming.sign, name) for name in checkpoint.tensors):
+            return source
     names = sorted(checkpoint.tensors)
-    tell_heads(checkpoint)  # says it better where config.json names another architecture
+    for source in SOURCES.values():
+        source.refuse_others(checkpoint)  # says it better where config.json names another architecture
+    examples: dict[str, list[str]] = {}
+    for source in SOURCES.values():
+        examples.setdefault(source.architecture, []).append(source.example)
     raise ModelError(
         describe(
             "The checkpoint is of another architecture",
             where=checkpoint.path,
             found=f"{len(names)} tensors, such as {', '.join(names[:SHOWN])}",
-            expected="a Mask2Former: model.transformer_module.queries_features.weight (Hugging Face) or "
-            "sem_seg_head.predictor.query_feat.weight (the authors')",
+            expected="; ".join(f"a {name}: {' or '.join(given)}" for name, given in examples.items()),
             fix="Other networks begin with encoder weights alone, or with a model folder of limner.",
         )
     )
 
 
-def _fitting_state(
-    renamed: Renamed, shape: Mask2FormerShape, checkpoint: Checkpoint
-) -> dict[str, torch.Tensor]:
+def _fitting_state(renamed: Renamed, shape: NetworkShape, checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     """Return the tensors of the network, float32, all there and of the right shapes.
 
     Raises:
@@ -180,7 +159,7 @@ def _fitting_state(
     """
     with torch.device("meta"):
         network = build_network(
-            "mask2former", num_classes=shape.num_classes, in_channels=shape.in_channels, **shape.options
+            shape.name, num_classes=shape.num_classes, in_channels=shape.in_channels, **shape.options
         )
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
@@ -201,7 +180,7 @@ def _fitting_state(
                 found="; ".join(
                     f"{len(names)} {what}: {_examples(names)}" for what, names in counts if names
                 ),
-                expected=f"the {len(wanted)} tensors of mask2former with {shape.options}",
+                expected=f"the {len(wanted)} tensors of {shape.name} with {shape.options}",
                 fix="Take the whole file; if its maker changed the network, limner cannot read it.",
             )
         )

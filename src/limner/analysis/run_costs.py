@@ -1,33 +1,31 @@
-"""One finished run as a row of a comparison: what its network reached, and what it costs."""
+"""What the network of a finished run costs: numbers, multiply-adds, time to predict, memory to train."""
 
 from math import prod
 
 import torch
 
 from limner.analysis.network_cost import count_multiply_adds, count_parameters, time_forward
-from limner.api.load import load
 from limner.core.network_comparison import ComparedNetwork
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
+from limner.inference.load_predictor import load_predictor
 from limner.planning.measurer import measure_plan
-from limner.reporting.gather import gather
 from limner.weights.model import Model
 
 
-def measure_run(
-    name: str, run: RunFolder, *, split: str, size: tuple[int, ...], device: str
-) -> ComparedNetwork:
-    """Read what a run reached, and measure its network.
+def measure_run(name: str, run: RunFolder, *, size: tuple[int, ...], device: str) -> ComparedNetwork:
+    """Measure a run's network.
 
     Args:
         name: What the network is called in the comparison.
-        run: Finished, with the scores of `split`.
-        split: Whose scores count.
+        run: Finished.
         size: Spatial size that the costs are measured at.
         device: Where prediction is timed.
+
+    Returns:
+        A row of the comparison that has no scores yet.
     """
-    facts = gather(run)
-    predictor = load(run.model, device=device, precision="float32")
+    predictor = load_predictor(run.model, device=device, precision="float32")
     network, plan = predictor.model.network, predictor.plan
     image = torch.zeros(1, plan.input.channels, *size, device=predictor.device)
     with torch.device("meta"):
@@ -38,9 +36,6 @@ def measure_run(
         multiply_adds=count_multiply_adds(weightless, image.to("meta")),
         predict_seconds=time_forward(network, image),
         training_bytes=_training_bytes(plan, str(predictor.device)),
-        steps=facts.steps,
-        train_seconds=facts.seconds,
-        scores=next((e.file.scores for e in facts.evaluations if e.split == split), {}),
     )
 
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from limner.api.check import CheckResult
-from limner.api.gallery import Gallery, gallery_of
 from limner.core.errors import DataError, describe
 from limner.core.randomness import generator
 from limner.core.sample import Record
+from limner.datasets.checked import CheckResult
+from limner.datasets.gallery import Gallery, gallery_of
 from limner.drawing.colors import class_colors
 from limner.drawing.display import RGBImage
 from limner.formats.shapes.object_source import BOXES

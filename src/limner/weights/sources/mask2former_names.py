@@ -156,6 +156,3 @@ DETECTRON2 = Naming(
         (r"^query_decoder\.mask_embed\.layers\.2\.", "query_decoder.head.mask_embed.4."),
     ),
 )
-
-NAMINGS = (HUGGING_FACE, DETECTRON2)
-"""Every project whose Mask2Former can be read."""

@@ -4,9 +4,9 @@ import pytest
 from typer.testing import CliRunner
 
 import limner
-from limner.api.check_report import write_check_report
 from limner.cli.app import app
 from limner.core.errors import DataError
+from limner.reporting.check_report import write_check_report
 
 
 def test_samples_and_what_findings_name(cells, tmp_path):

@@ -3,7 +3,7 @@ import torch
 
 from limner.networks import build_network
 from limner.networks.mask2former import ENTRY, Mask2FormerOptions
-from limner.weights.mask2former_shape import read_shape
+from limner.weights.sources.mask2former_shape import read_shape
 
 
 @pytest.mark.parametrize("variant", ENTRY.variants)

@@ -5,16 +5,15 @@ Every answer carries the reason for it, which is shown and kept.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import replace
+from typing import Any
 
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.labels import LabelClass, LabelTable, distinct_color
 from limner.tasks import find_task
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
-from limner.weights.known_data import AUTHORS_FILES, AUTHORS_LICENCE, KNOWN_DATA, KnownData
-
-T = TypeVar("T")
+from limner.weights.checkpoint_source import Inferred
+from limner.weights.sources.mask2former_data import AUTHORS_FILES, AUTHORS_LICENCE, KNOWN_DATA, KnownData
 
 TASKS = ("semantic", "instance", "panoptic")
 PARTS_READ = 4
@@ -24,15 +23,7 @@ _SAME_NAMES = 0.9
 """Part of the class names that must agree with those of a dataset for its mask values to be taken over."""
 
 
-@dataclass(frozen=True)
-class Inferred(Generic[T]):
-    """An answer and where it is from."""
-
-    value: T
-    why: str
-
-
-def tell_heads(checkpoint: Checkpoint) -> int:
+def infer_heads(checkpoint: Checkpoint) -> int:
     """Return the number of attention heads, which no tensor tells.
 
     Raises:

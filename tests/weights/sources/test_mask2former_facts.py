@@ -11,13 +11,13 @@ from limner.core.errors import ConfigError, ModelError
 from limner.core.labels import LabelClass, LabelTable
 from limner.formats.public import class_tables
 from limner.weights import import_checkpoint
-from limner.weights.checkpoint_facts import (
+from limner.weights.checkpoint_files import Checkpoint
+from limner.weights.sources.mask2former_facts import (
+    infer_heads,
     infer_labels,
     infer_licence,
     infer_task,
-    tell_heads,
 )
-from limner.weights.checkpoint_files import Checkpoint
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_a_task_that_nothing_tells_is_asked_for():
 )
 def test_variants_that_limner_has_not_are_named(config, found):
     with pytest.raises(ModelError, match=found):
-        tell_heads(said(config))
+        infer_heads(said(config))
 
 
 def test_heads_that_do_not_fit_the_tensors_are_refused(folder):

@@ -5,9 +5,7 @@ Only the number of attention heads is not in them.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from math import isqrt
-from typing import Any
 
 import torch
 
@@ -15,27 +13,13 @@ from limner.core.errors import ModelError, describe
 from limner.networks.backbones.resnet import RESNETS
 from limner.networks.backbones.swin import SWINS
 from limner.networks.mask2former import LEVELS, Mask2FormerOptions
+from limner.weights.checkpoint_source import NetworkShape
 
 _SWIN = re.compile(r"^backbone\.layers\.(\d)\.blocks\.(\d+)\.")
 _RESNET = re.compile(r"^backbone\.layer([1-4])\.(\d+)\.")
 
 
-@dataclass(frozen=True)
-class Mask2FormerShape:
-    """What the shapes tell.
-
-    Attributes:
-        options: Those of `Mask2Former` that differ from its defaults.
-        num_classes: Without "no object".
-        in_channels: Of the image.
-    """
-
-    options: dict[str, Any]
-    num_classes: int
-    in_channels: int
-
-
-def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -> Mask2FormerShape:
+def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -> NetworkShape:
     """Find out which Mask2Former tensors are, by our names.
 
     What is not told, because a tensor is missing, is taken to be as in the paper, so that the comparison with
@@ -86,7 +70,8 @@ def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -
                 fix="Save the whole network (Mask2FormerForUniversalSegmentation), not only its body.",
             )
         )
-    return Mask2FormerShape(options, classes, first[1])
+    summary = f"mask2former, {backbone}, {queries[0]} queries"
+    return NetworkShape("mask2former", options, classes, first[1], summary)
 
 
 def _backbone(sizes: Mapping[str, tuple[int, ...]], where: str) -> str:

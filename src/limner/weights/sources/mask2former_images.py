@@ -1,26 +1,18 @@
 """How a Mask2Former checkpoint wants its images: their size and their normalisation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from limner.core.errors import ModelError, describe
 from limner.core.plan import ResizePlan
-from limner.weights.checkpoint_facts import Inferred, known_data
 from limner.weights.checkpoint_files import PREPROCESSOR, Checkpoint
-from limner.weights.known_data import SMALLEST
+from limner.weights.checkpoint_source import Inferred, Normalization
+from limner.weights.sources.mask2former_data import SMALLEST
+from limner.weights.sources.mask2former_facts import known_data
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of RGB in 0..1, in all configuration files of the authors and by default in transformers."""
 
 _HUGGING_FACE_SIZE = {"shortest_edge": 800, "longest_edge": 1333}
-
-
-@dataclass(frozen=True)
-class Normalization:
-    """In the values of image files, 0 to 255, in the order red, green, blue."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
 
 def infer_normalization(checkpoint: Checkpoint) -> Inferred[Normalization]:

@@ -1,14 +1,18 @@
-"""What a conversion leaves behind beside what a format cannot hold: defects and copies, each counted."""
+"""What a conversion leaves behind: what the format cannot hold, defects, and copies; each counted."""
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from limner.api.check import CheckResult
 from limner.checks.facts import ImageFacts
+from limner.core.errors import DataError, describe
 from limner.core.labels import ValueMap
 from limner.core.sample import Record
+from limner.datasets.checked import CheckResult
+from limner.datasets.conversion import Conversion
+from limner.formats.shapes.object_traits import OBJECT_TRAITS, traits_of
 from limner.formats.source import Source
 from limner.formats.writers import TRAITS
 
@@ -20,6 +24,12 @@ _BROKEN = {
     ),
 }
 """Trait -> the findings of annotations that reading leaves out."""
+
+CLEANED = ("unreadable", "duplicates", "unknown-classes", "repeated")
+"""Traits that nobody misses in a clean copy."""
+
+NO_LOSS = ("defects",)
+"""Traits that are said and counted, and that no format could hold."""
 
 _KEPT_FIRST = ("test", "val", "train")
 """Of equal pictures in two splits the one that measures is kept: its score was flattered by the other."""
@@ -51,7 +61,72 @@ class Loss:
         return f"{TRAITS[self.trait]} ({where}): {self.becomes}"
 
 
-def broken(checked: CheckResult) -> list[Loss]:
+def conversion_losses(conversion: Conversion) -> list[Loss]:
+    """Return all that is not carried over, or counted as left out."""
+    checked = conversion.checked
+    having = _records_by_trait(conversion)
+    losses = [
+        Loss(trait, becomes, tuple(map(conversion.file_of, having[trait])))
+        for trait, becomes in conversion.writer.cannot_hold.items()
+        if having[trait]
+    ]
+    losses += _broken(checked)
+    return [*losses, *_duplicates(checked), *_repeated_objects(checked)] if conversion.clean else losses
+
+
+def refuse_losses(losses: Sequence[Loss], to: str, *, clean: bool) -> None:
+    """Refuse a conversion that would lose something.
+
+    Args:
+        losses: All of the conversion.
+        to: The format.
+        clean: A clean copy is wanted: what it leaves out is no loss.
+
+    Raises:
+        DataError: Something would be lost.
+    """
+    serious = [loss for loss in losses if loss.trait not in (*NO_LOSS, *(CLEANED if clean else ()))]
+    if not serious:
+        return
+    raise DataError(
+        describe(
+            f"The format {to} cannot hold everything",
+            found="; ".join(map(str, serious)),
+            fix="Add --lossy to convert the rest; nothing was written."
+            if not {loss.trait for loss in serious} <= {*CLEANED}
+            else "Add --mend for a clean copy without them; nothing was written.",
+        )
+    )
+
+
+def _records_by_trait(conversion: Conversion) -> Mapping[str, Sequence[Record]]:
+    """Return the images that have each trait of `TRAITS` that a format may not hold."""
+    source, broken = conversion.source, _broken_images(conversion.checked)
+    sound = [r for r in source.records if r.name not in broken]
+    labelled = [r for r in sound if r.labels]
+    having = {
+        "instances": labelled if conversion.tells_objects else [],
+        "transcriptions": labelled if "text-detection" in source.tasks else [],
+        "field-of-view": [r for r in labelled if r.valid_region is not None],
+        "unlabelled": [r for r in sound if not r.labels],
+        "unreadable": [r for r in source.records if r.name in broken],
+    }
+    if OBJECT_TRAITS.isdisjoint(conversion.writer.cannot_hold):
+        return having
+    traits = {r.name: traits_of(*conversion.objects_of(r)) for r in labelled}
+    return having | {trait: [r for r in labelled if trait in traits[r.name]] for trait in OBJECT_TRAITS}
+
+
+def _broken_images(checked: CheckResult) -> set[str]:
+    """Return the names of images that cannot be read, or whose labels cannot."""
+    return {
+        image.name
+        for image in checked.facts.images
+        if image.image_error is not None or (image.is_labelled and not image.is_usable)
+    }
+
+
+def _broken(checked: CheckResult) -> list[Loss]:
     """Return the annotations that were left out when they were read."""
     found = {trait: [f for f in checked.findings if f.code in codes] for trait, codes in _BROKEN.items()}
     return [
@@ -61,13 +136,13 @@ def broken(checked: CheckResult) -> list[Loss]:
     ]
 
 
-def repeated_objects(checked: CheckResult) -> list[Loss]:
+def _repeated_objects(checked: CheckResult) -> list[Loss]:
     """Return what is written once though it is drawn twice."""
     found = [finding for finding in checked.findings if finding.code == "annotation-repeated"]
     return [Loss("repeated", "are written once", (f.where,), f.cases) for f in found]
 
 
-def duplicates(checked: CheckResult) -> list[Loss]:
+def _duplicates(checked: CheckResult) -> list[Loss]:
     """Return the copies of pictures; where their labels differ, nobody knows which is right: all stay."""
     records = {record.name: record for record in checked.source.records}
     by_picture: dict[str, list[ImageFacts]] = defaultdict(list)

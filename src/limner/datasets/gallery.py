@@ -2,32 +2,26 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
-from limner.api.check import CheckResult
-from limner.api.palettes import repainted
-from limner.core.config import merge
-from limner.core.dataset_file import DatasetFile
-from limner.core.errors import DataError, describe
+from limner.checks.label_rows import roles_of
+from limner.core.errors import DataError
 from limner.core.label_map import LabelArray, LabelMap
 from limner.core.labels import IGNORE_INDEX, LabelTable
 from limner.core.picture import Image
 from limner.core.sample import Record
 from limner.core.segments import Segments
+from limner.datasets.checked import CheckResult, as_proposed
+from limner.datasets.palettes import repainted
 from limner.drawing.display import RGBImage
 from limner.drawing.drawn_words import draw_words
 from limner.drawing.labelled import labelled
 from limner.drawing.named_objects import has_class_colors, labelled_boxes, labelled_segments
 from limner.drawing.panels import Panel
-from limner.drawing.png import encode_png
-from limner.formats import open_source
-from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.shapes.object_source import BOXES
-from limner.formats.source import TEXT_TASK, Source
+from limner.formats.source import TEXT_TASK
 from limner.loading.dataset import Dataset
-from limner.storage.whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,7 @@ class Gallery:
     table: LabelTable
     side: int
 
-    def panel(self, record: Record, title: str = "") -> tuple[Panel, LabelArray | None]:
+    def panel(self, record: Record) -> tuple[Panel, LabelArray | None]:
         """Draw one image with its labels; what cannot be drawn becomes the image alone, and says so.
 
         Returns:
@@ -62,7 +56,7 @@ class Gallery:
                 return Panel(f"{record.name}: {why}", _blank(self.side)), None
             return Panel(f"{record.name}: {why}", picture), None
         named = "" if record.label is None else f"{self._class_of(record)}: "
-        return Panel(title or f"{named}{record.name}", picture), shown
+        return Panel(f"{named}{record.name}", picture), shown
 
     def _class_of(self, record: Record) -> str:
         return self.table.names[self.table.trained_as[self.checked.source.read_class(record)]]
@@ -100,6 +94,11 @@ class Gallery:
         return {record.name: index for index, record in enumerate(self.dataset.records)}
 
     @cached_property
+    def split_of(self) -> dict[str, str | None]:
+        """Image -> its split, or None."""
+        return {image.name: image.split for image in self.checked.facts.images}
+
+    @cached_property
     def by_file(self) -> dict[str, Record]:
         """Image or label file, relative to the dataset folder -> the record it belongs to."""
         root = self.checked.source.root
@@ -113,7 +112,15 @@ class Gallery:
     @cached_property
     def holders(self) -> dict[str, set[str]]:
         """Image -> names of the classes that its mask holds."""
-        return _holders(self.checked, self.table)
+        names = self.table.names
+        return {
+            image.name: {
+                names[role]
+                for role in roles_of(image, self.table)
+                if isinstance(role, int) and role < self.table.num_classes
+            }
+            for image in self.checked.facts.images
+        }
 
 
 def gallery_of(checked: CheckResult, *, palette: str = "own", side: int) -> Gallery:
@@ -134,49 +141,6 @@ def gallery_of(checked: CheckResult, *, palette: str = "own", side: int) -> Gall
     kind = Segments if "instance" in source.tasks else LabelMap
     dataset = Dataset(source, source.records, table, targets=(kind,), cache=None)
     return Gallery(checked, dataset, repainted(table, palette), side)
-
-
-def save_picture(picture: RGBImage, out: Path | str | None) -> Path | None:
-    """Write a picture as PNG.
-
-    Raises:
-        DataError: The file cannot be written.
-    """
-    if out is None:
-        return None
-    try:
-        write_whole(Path(out), encode_png(picture))
-    except OSError as error:
-        raise DataError(
-            describe("The picture cannot be written", where=Path(out), found=error.strerror or str(error))
-        ) from None
-    return Path(out)
-
-
-def as_proposed(checked: CheckResult) -> Source:
-    """Open the dataset as it will be read once the proposals of its check are accepted."""
-    root = checked.source.root
-    wanted = merge(
-        read_dataset_file(root).model_dump(mode="json", exclude_unset=True), checked.proposal or {}
-    )
-    return open_source(root, DatasetFile.model_validate({**wanted, "format": checked.source.name}))
-
-
-def _holders(checked: CheckResult, table: LabelTable) -> dict[str, set[str]]:
-    threshold = table.encoding.threshold
-
-    def trained(value: int, kind: str) -> int:
-        raw = threshold is not None and kind != "threshold"
-        return table.trained_as.get(int(value > threshold) if raw and threshold is not None else value, -1)
-
-    return {
-        image.name: {
-            table.names[index]
-            for value in image.value_counts
-            if 0 <= (index := trained(value, image.label_kind)) < table.num_classes
-        }
-        for image in checked.facts.images
-    }
 
 
 def _blank(side: int) -> RGBImage:

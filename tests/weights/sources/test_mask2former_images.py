@@ -5,7 +5,7 @@ import pytest
 from limner.core.errors import ModelError
 from limner.core.plan import ResizePlan
 from limner.weights.checkpoint_files import Checkpoint
-from limner.weights.checkpoint_images import infer_normalization, infer_resize
+from limner.weights.sources.mask2former_images import infer_normalization, infer_resize
 
 
 def said(preprocessor):

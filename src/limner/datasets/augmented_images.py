@@ -1,0 +1,101 @@
+"""What training sees of an image: the original, and what each transform makes of it."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from limner.core.label_map import LabelArray, LabelMap
+from limner.core.labels import LabelTable
+from limner.core.randomness import generator
+from limner.core.sample import Sample
+from limner.drawing.grid import Row
+from limner.drawing.labelled import labelled
+from limner.drawing.panels import Panel
+from limner.loading.dataset import Dataset
+from limner.loading.pipeline import Pipeline
+from limner.loading.sampler import ShuffledOrder
+
+Mode = Literal["steps", "side-by-side", "final", "original"]
+
+Step = tuple[str, Sample]
+"""What was done, and what came of it."""
+
+
+@dataclass(frozen=True)
+class AugmentedImage:
+    """One image as training takes it.
+
+    Attributes:
+        slot: Its place in the order of the training.
+        name: The image.
+        steps: What is shown of it, by name.
+    """
+
+    slot: int
+    name: str
+    steps: tuple[Step, ...]
+
+    def row(self, table: LabelTable, side: int) -> Row:
+        """Draw the steps side by side, `side` pixels long."""
+        panels = [
+            Panel(
+                f"{name}, {s.image.shape[1]} x {s.image.shape[0]}",
+                labelled(s.image, _labels(s), table, side=side),
+            )
+            for name, s in self.steps
+        ]
+        return Row(f"{self.slot}: {self.name}", tuple(panels))
+
+    @property
+    def label_maps(self) -> list[LabelArray]:
+        """The label maps that are shown."""
+        return [labels for _, sample in self.steps if (labels := _labels(sample)) is not None]
+
+
+def _labels(sample: Sample) -> LabelArray | None:
+    label_map = sample.get(LabelMap)
+    return None if label_map is None else label_map.labels
+
+
+def augmented_images(
+    dataset: Dataset, pipeline: Pipeline, slots: Sequence[int], *, mode: Mode, seed: int
+) -> Iterator[AugmentedImage]:
+    """Yield images in the order of a training, as its transforms change them.
+
+    Args:
+        dataset: The training images.
+        pipeline: The transforms.
+        slots: Places in the order of the training.
+        mode: As in `browse_augmented`.
+        seed: Of order and draws.
+    """
+    order = ShuffledOrder(len(dataset), seed)
+    for slot in slots:
+        sample = dataset[order.index_of(slot)]
+        steps = _steps(pipeline, sample, seed, slot)
+        yield AugmentedImage(slot, sample.name, tuple(_picked(steps, mode)))
+
+
+def _steps(pipeline: Pipeline, sample: Sample, seed: int, slot: int) -> list[Step]:
+    """Return the original and the result of each transform, named; those that change nothing say so."""
+    _, params = pipeline.record(sample, generator(seed, "augment", slot))
+    samples = pipeline.steps(sample, params)
+    named = [("original", sample)]
+    for transform, before, after in zip(pipeline.transforms, samples, samples[1:], strict=False):
+        unchanged = np.array_equal(before.image, after.image)
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(transform).__name__).lower()
+        named.append((f"{name} (no change)" if unchanged else name, after))
+    return named
+
+
+def _picked(steps: list[Step], mode: Mode) -> list[Step]:
+    original, final = steps[0], ("as trained", steps[-1][1])
+    return {
+        "steps": steps,
+        "side-by-side": [original, final],
+        "final": [final],
+        "original": [original],
+    }[mode]

@@ -1,0 +1,237 @@
+"""Whether a checked dataset can be converted, and its images on their way to the other format."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from limner.core.errors import DataError, describe
+from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.sample import Record
+from limner.datasets.checked import CheckResult, as_proposed
+from limner.formats import WRITERS
+from limner.formats.drawn import Drawn, Shape, runs_of_mask
+from limner.formats.shapes.object_problems import repeated
+from limner.formats.shapes.object_source import BOXES
+from limner.formats.source import Source
+from limner.formats.writers import Outgoing, Writer
+from limner.images.masks import read_valid_region
+from limner.images.read_image import image_header
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A dataset that can be written in another format.
+
+    Attributes:
+        checked: What check found.
+        source: The dataset, opened as it is converted.
+        table: Its classes.
+        writer: Of the other format.
+        clean: Proposals are accepted, and what is drawn twice is written once.
+    """
+
+    checked: CheckResult
+    source: Source
+    table: LabelTable
+    writer: Writer
+    clean: bool
+
+    @property
+    def tells_objects(self) -> bool:
+        """Whether objects, or words, are told apart."""
+        return not {"detection", "text-detection"}.isdisjoint(self.source.tasks)
+
+    def file_of(self, record: Record) -> str:
+        """Return an image's file, relative to the dataset folder."""
+        return record.image.relative_to(self.source.root).as_posix()
+
+    def objects_of(self, record: Record) -> tuple[list[Drawn], tuple[int, int]]:
+        """Return the objects with trained labels, and the size; where none are told apart, each class is one.
+
+        Where there is no background, what no object covers is ignored, so that ignored regions need not be
+        drawn.
+        """
+        drawn = self._drawn(record) if self.tells_objects else self._drawn_classes(record)
+        background = self.table.background_index
+        unsaid = {IGNORE_INDEX if background is None else background}
+        return [one for one in drawn if one.value not in unsaid], _size(record)
+
+    def images(self, records: Sequence[Record]) -> Iterator[Outgoing]:
+        """Yield images as the writer takes them, each under a name of its own."""
+        for record, stem in zip(records, _stems(records), strict=True):
+            split = self._splits.get(record.name, record.split)
+            yield (self._with_objects if self.writer.takes_objects else self._with_labels)(
+                record, stem, split
+            )
+
+    @cached_property
+    def _splits(self) -> Mapping[str, str]:
+        """Image -> split where the source itself says it; a draw is left to whoever trains."""
+        if not any(record.split for record in self.checked.source.records):
+            return {}
+        return {record.name: split for split, records in self.checked.splits.items() for record in records}
+
+    def _drawn(self, record: Record) -> list[Drawn]:
+        trained = self.table.trained_as
+        return [
+            replace(one, value=trained[one.value])
+            for one in self.source.read_objects(record)
+            if one.value in trained
+        ]
+
+    def _drawn_classes(self, record: Record) -> list[Drawn]:
+        labels = self.table.encode(self.source.read_values(record), where=str(record.labels[0]))
+        return [
+            Drawn(int(label), (Shape("runs", runs_of_mask(labels == label)),)) for label in np.unique(labels)
+        ]
+
+    def _with_objects(self, record: Record, stem: str, split: str | None) -> Outgoing:
+        drawn, size = self.objects_of(record) if record.labels else (None, _size(record))
+        if drawn and self.clean:
+            copies = {id(copy) for _, copy in repeated(drawn, size)}
+            drawn = [one for one in drawn if id(one) not in copies]
+        return Outgoing(stem, record.image, split, None, objects=drawn, size=size)
+
+    def _with_labels(self, record: Record, stem: str, split: str | None) -> Outgoing:
+        if record.label is not None:
+            label = self.table.trained_as[self.source.read_class(record)]
+            return Outgoing(stem, record.image, split, None, label=label)
+        if not record.labels:
+            return Outgoing(stem, record.image, split, None)
+        labels = np.asarray(self.table.encode(self.source.read_values(record), where=str(record.labels[0])))
+        region = None
+        if record.valid_region is not None:
+            region = read_valid_region(record.valid_region, labels.shape)
+        return Outgoing(stem, record.image, split, labels, region)
+
+
+def plan_conversion(checked: CheckResult, writer: Writer, *, clean: bool) -> Conversion:
+    """Settle what is converted.
+
+    Args:
+        checked: What check found.
+        writer: Of the other format.
+        clean: Take the proposals of check for settled, and write copies once.
+
+    Raises:
+        DataError: There is no image, a question is open, or the format holds labels of another kind.
+    """
+    _require_images(checked)
+    source, table = _settled(checked, clean=clean)
+    _require_kind(checked, writer)
+    _refuse_boxes(source, writer)
+    return Conversion(checked, source, table, writer, clean)
+
+
+def free_folder(target: Path, source: Path) -> Path:
+    """Return the folder to write to.
+
+    Raises:
+        DataError: Something is in it, or it is inside the source.
+    """
+    inside = target.resolve().is_relative_to(source.resolve())
+    if not inside and (not target.exists() or (target.is_dir() and not any(target.iterdir()))):
+        return target
+    raise DataError(
+        describe(
+            "The converted data needs a folder of its own",
+            where=target,
+            found="a folder inside the source" if inside else "something is there already",
+            expected="a folder that does not exist yet, or an empty one",
+            fix="Name another folder; nothing is overwritten.",
+        )
+    )
+
+
+def _require_images(checked: CheckResult) -> None:
+    if checked.source.records:
+        return
+    are_gone = any(f.code in ("annotation-without-image", "image-missing") for f in checked.findings)
+    raise DataError(
+        describe(
+            "There is no image to convert",
+            where=checked.source.root,
+            found="label files whose images are not there" if are_gone else "no labelled image",
+            fix="Run `limner check`, which names what is missing.",
+        )
+    )
+
+
+def _require_kind(checked: CheckResult, writer: Writer) -> None:
+    found = "classes" if checked.facts.are_classes else "masks"
+    if writer.holds == found:
+        return
+    fitting = ", ".join(name for name, other in WRITERS.items() if other.holds == found)
+    raise DataError(
+        describe(
+            f"The format {writer.name} holds no {found}",
+            where=checked.source.root,
+            found=f"{checked.source.name}: {checked.source.title}",
+            expected=f"one of {fitting}",
+            fix="Name one of these with --to.",
+        )
+    )
+
+
+def _settled(checked: CheckResult, *, clean: bool) -> tuple[Source, LabelTable]:
+    """Return the source and its classes, as proposed where that is wanted."""
+    if checked.labels is not None:
+        return checked.source, checked.labels
+    if clean and checked.proposed_labels is not None:
+        return as_proposed(checked), checked.proposed_labels
+    raise DataError(
+        describe(
+            "What the mask values mean is not settled, so they cannot be converted",
+            where=checked.source.root,
+            found=checked.errors[0].found if checked.errors else "no mask",
+            fix="Run `limner check`, then accept its proposal with --accept (or here with --mend)."
+            if checked.proposal
+            else "Run `limner check`, which says how to settle it.",
+        )
+    )
+
+
+def _refuse_boxes(source: Source, writer: Writer) -> None:
+    """Refuse to make masks out of boxes, which `--lossy` does not mean either."""
+    if source.tasks != BOXES or (writer.takes_objects and "boxes" not in writer.cannot_hold):
+        return
+    able = [n for n, w in WRITERS.items() if w.takes_objects and "boxes" not in w.cannot_hold]
+    raise DataError(
+        describe(
+            f"The format {writer.name} holds masks, and the labels are boxes",
+            where=source.root,
+            expected="polygons or masks",
+            fix=f"Write boxes as one of: {', '.join(able)}.",
+        )
+    )
+
+
+def _size(record: Record) -> tuple[int, int]:
+    return image_header(record.image).shape
+
+
+def _stems(records: Sequence[Record]) -> list[str]:
+    """Return a name for each image, once, capitals or not; folders go into it where nothing else tells apart.
+
+    The names of images with classes hold the suffix: their folders come from many sources.
+    """
+    names = [r.name if r.label is None else r.name.removesuffix(r.image.suffix) for r in records]
+    bare = [re.split(r"[\\/]+", name)[-1] for name in names]
+    if len({name.casefold() for name in bare}) == len(bare):
+        return bare
+    taken: set[str] = set()
+    return [_untaken(re.sub(r"[\\/]+", "_", name), taken) for name in names]
+
+
+def _untaken(name: str, taken: set[str]) -> str:
+    """Return the name, numbered where it is taken."""
+    stem, count = name, 1
+    while stem.casefold() in taken:
+        count += 1
+        stem = f"{name}_{count}"
+    taken.add(stem.casefold())
+    return stem

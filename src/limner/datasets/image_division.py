@@ -1,0 +1,179 @@
+"""Dividing the labelled images of a dataset: one by one or in groups, with the classes spread evenly."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from limner.core.dataset_file import SplitFractions
+from limner.core.errors import ConfigError, DataError, describe
+from limner.core.labels import IGNORE_INDEX
+from limner.core.progress import Track
+from limner.core.sample import Record
+from limner.datasets.checked import check_dataset
+from limner.formats import open_source
+from limner.formats.source import Source
+from limner.loading.division import Unit, divide
+from limner.loading.splits import drawn
+
+Fold = dict[str, tuple[str, ...]]
+"""Split -> names of its images."""
+
+
+@dataclass(frozen=True)
+class Divisible:
+    """Labelled images that can be divided.
+
+    Attributes:
+        source: The dataset.
+        holders: Image -> trained index -> 1 for each class that it holds; empty where masks were not read.
+        names: The classes; empty where masks were not read.
+    """
+
+    source: Source
+    holders: Mapping[str, Mapping[int, int]]
+    names: Sequence[str]
+
+    @property
+    def records(self) -> list[Record]:
+        """The images."""
+        return [record for record in self.source.records if record.labels]
+
+    def file_of(self, record: Record) -> str:
+        """Return an image's file, relative to the dataset folder."""
+        return record.image.relative_to(self.source.root).as_posix()
+
+    def units(self, group: str | None) -> list[Unit]:
+        """Return what stays together: each image alone, or those whose files `group` finds the same in.
+
+        Raises:
+            ConfigError: It is no regular expression.
+            DataError: It finds nothing in the path of an image.
+        """
+        expression = _compiled(group)
+        members: dict[str, list[str]] = {}
+        for record in self.records:
+            key = record.name if expression is None else _group_of(self.file_of(record), expression)
+            members.setdefault(key, []).append(record.name)
+        return [
+            Unit(key, tuple(names), sum((Counter(self.holders.get(name, {})) for name in names), Counter()))
+            for key, names in members.items()
+        ]
+
+    def class_counts(self, fold: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
+        """Return split -> class -> images that hold it; empty where masks were not read."""
+        if not self.holders:
+            return {}
+        return {
+            split: {name: sum(i in self.holders[m] for m in members) for i, name in enumerate(self.names)}
+            for split, members in fold.items()
+        }
+
+
+def split_fractions(val: float, test: float, seed: int, folds: int) -> SplitFractions:
+    """Return the shares of one division, or of each fold.
+
+    Raises:
+        ConfigError: They leave nothing to train on, or one of the numbers cannot be used.
+    """
+    if folds == 1 or folds < 0:
+        raise ConfigError(f"--folds is the number of parts, 2 or more; found {folds}.")
+    share = (1 - test) / folds if folds else val
+    if not (0 < share < 1 and 0 <= test < 1 and share + test < 1):
+        raise ConfigError(
+            f"val and test are shares that leave images to train on; found val {val:g}, test {test:g}."
+        )
+    if seed < 0:
+        raise ConfigError(f"--seed is 0 or more; found {seed}.")
+    return SplitFractions(val=share, test=test, seed=seed)
+
+
+def open_divisible(path: Path, *, stratify: bool, workers: int | None, track: Track) -> Divisible:
+    """Open the dataset, and where classes count, find out which image holds which.
+
+    Raises:
+        DataError: It cannot be read, no image has labels, or what the mask values mean is not settled.
+    """
+    if not stratify:
+        source = open_source(path)
+        _require_labels(source)
+        return Divisible(source, {}, ())
+    checked = check_dataset(path, workers=workers, track=track)
+    _require_labels(checked.source)
+    labels = checked.settled_labels("they cannot be spread evenly; leave out --stratify, or settle it")
+    trained_as = labels.trained_as
+    holders = {
+        image.name: dict.fromkeys(
+            {trained_as.get(v, IGNORE_INDEX) for v in image.value_counts} - {IGNORE_INDEX}, 1
+        )
+        for image in checked.facts.images
+    }
+    return Divisible(checked.source, holders, labels.names)
+
+
+def _require_labels(source: Source) -> None:
+    if not any(record.labels for record in source.records):
+        raise DataError(
+            describe(
+                "No image has a mask, so there is nothing to divide",
+                where=source.root,
+                fix="Run `limner check` to see how images and masks were paired.",
+            )
+        )
+
+
+def draw_images(records: Sequence[Record], fractions: SplitFractions) -> Fold:
+    """Draw images one by one, as ``splits: {val: ...}`` in dataset.yaml would."""
+    return {name: tuple(r.name for r in rows) for name, rows in drawn(records, fractions).items()}
+
+
+def divide_units(units: Sequence[Unit], fractions: SplitFractions, folds: int) -> list[Fold]:
+    """Divide what stays together, with the classes spread evenly.
+
+    Raises:
+        DataError: There are too few groups.
+    """
+    num_parts = (folds or 2) + (fractions.test > 0)
+    if len(units) < num_parts:
+        raise DataError(
+            describe(
+                "There are too few groups to divide",
+                found=f"{len(units)} groups",
+                expected=f"at least {num_parts}, one for each part",
+                fix="Ask for fewer parts, or for smaller groups.",
+            )
+        )
+    rest = 1 - fractions.val - fractions.test
+    shares = [fractions.val] * folds if folds else [rest, fractions.val]
+    parts = divide(units, [*shares, *([fractions.test] if fractions.test else [])], seed=fractions.seed)
+    names = [tuple(name for unit in part for name in unit.members) for part in parts]
+    kept = {"test": names[-1]} if fractions.test else {}
+    if not folds:
+        return [{"train": names[0], "val": names[1], **kept}]
+    return [
+        {"train": tuple(n for j in range(folds) if j != i for n in names[j]), "val": names[i], **kept}
+        for i in range(folds)
+    ]
+
+
+def _compiled(group: str | None) -> re.Pattern[str] | None:
+    try:
+        return None if group is None else re.compile(group)
+    except re.error as error:
+        raise ConfigError(f"--group is no regular expression: {group!r} ({error}).") from None
+
+
+def _group_of(file: str, expression: re.Pattern[str]) -> str:
+    found = expression.search(file)
+    if found is None:
+        raise DataError(
+            describe(
+                "An image belongs to no group",
+                where=file,
+                found=f"nothing that {expression.pattern!r} fits",
+                expected="an expression that finds the group in the path of each image",
+                fix=r"Try it on this path; `^(\w+?)_`, for instance, takes what stands before the first _.",
+            )
+        )
+    return "/".join(part or "" for part in found.groups()) if found.groups() else found.group()

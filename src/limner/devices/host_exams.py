@@ -1,0 +1,80 @@
+"""What the host offers a run: processor, memory, disk, and pretrained weights that are there already."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from limner.devices.exam import Exam
+from limner.devices.host import num_cores
+from limner.devices.machine import Memory, cpu_has_bfloat16, cpu_name, host_memory
+
+GIB = 2**30
+
+LITTLE_MEMORY, LITTLE_DISK = 2 * GIB, 5 * GIB
+"""Free bytes below which a run may well fail."""
+
+
+def host_exams() -> Iterator[Exam]:
+    """Yield the processor and its cores, memory, disk, and pretrained weights."""
+    yield from _processor()
+    yield from _memory()
+    yield from _disk()
+    yield _weight_cache()
+
+
+def _processor() -> Iterator[Exam]:
+    cores, threads = num_cores(), torch.get_num_threads()
+    bfloat16 = "bfloat16 built in" if cpu_has_bfloat16() else "no bfloat16, so float32 is used"
+    yield Exam("processor", "CPU", f"{cpu_name()}; {bfloat16}")
+    asked = os.environ.get("OMP_NUM_THREADS")
+    found = f"{cores} usable, PyTorch uses {threads}"
+    if asked and threads * 2 <= cores:
+        fix = f"Unset OMP_NUM_THREADS to use all {cores}."
+        yield Exam("processor", "cores", f"{found} because OMP_NUM_THREADS={asked}", "warning", fix)
+    else:
+        yield Exam("processor", "cores", found)
+
+
+def _memory() -> Iterator[Exam]:
+    memory = host_memory()
+    found = memory_words(memory)
+    if memory.available < LITTLE_MEMORY:
+        yield Exam("memory", "memory", found, "warning", "Close other programs, or use smaller crops.")
+    else:
+        yield Exam("memory", "memory", found)
+    shared = Path("/dev/shm")  # noqa: S108 - only its size is read
+    if shared.exists():
+        size = shutil.disk_usage(shared).total / GIB
+        yield Exam("memory", "/dev/shm", f"{size:.2f} GiB; limner loads with threads and does not need it")
+
+
+def _disk() -> Iterator[Exam]:
+    for name, folder in (("current folder", Path.cwd()), ("home", Path.home())):
+        free = shutil.disk_usage(folder).free
+        found = f"{free / GIB:.0f} GiB free at {folder}"
+        if free < LITTLE_DISK:
+            yield Exam("disk", name, found, "warning", "Free some space: a run keeps two checkpoints.")
+        else:
+            yield Exam("disk", name, found)
+        if not os.access(folder, os.W_OK):
+            fix = "Start limner in a folder you may write to, or give --out."
+            yield Exam("disk", f"{name} is read-only", str(folder), "warning", fix)
+
+
+def _weight_cache() -> Exam:
+    """Say where pretrained encoder weights are looked for, and which are there already."""
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    found = sorted(p.name.removeprefix("models--").replace("--", "/") for p in hub.glob("models--*"))
+    listed = f"{len(found)} at {hub}" + (f": {', '.join(found[:5])}" if found else "")
+    if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
+        listed += "; HF_HUB_OFFLINE is set, so no others are fetched"
+    return Exam("weights", "pretrained weights", listed, "good" if found else "note")
+
+
+def memory_words(memory: Memory) -> str:
+    """Return how much of a memory is free, in words."""
+    return f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f} GiB"

@@ -1,0 +1,80 @@
+"""What is installed: Python, the libraries that limner requires, and those that it can use."""
+
+import importlib
+import importlib.util
+import platform
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+
+from limner.devices.exam import Exam
+
+OLDEST_PYTHON, NEWEST_TESTED_PYTHON = (3, 10), (3, 13)
+
+IMPORTED_AS = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
+"""Distributions whose module has another name."""
+
+OPTIONAL_PARTS = (
+    ("wandb", "wandb", "follow runs on Weights & Biases"),
+    ("mlflow", "mlflow", "follow runs in MLflow"),
+)
+"""Module, distribution, what limner does with it; a library that it does not use yet has no row."""
+
+
+def python_exam() -> Exam:
+    """Return whether this Python is one that limner runs on."""
+    found = f"{platform.python_version()} at {sys.executable}"
+    if sys.version_info < OLDEST_PYTHON:
+        fix = "Install Python 3.10 or newer and make a new environment with it."
+        return Exam("python", "Python", found, "broken", fix)
+    if sys.version_info[:2] > NEWEST_TESTED_PYTHON:
+        return Exam("python", "Python", f"{found}; limner is tested on 3.10 to 3.13", "warning")
+    return Exam("python", "Python", found)
+
+
+def required_part_exams() -> Iterator[Exam]:
+    """Check the version of every required library, and import it: that is what breaks."""
+    try:
+        requirements = metadata.requires("limner") or []
+    except metadata.PackageNotFoundError:
+        fix = "Install it: pip install limner"
+        yield Exam("limner", "installation", "limner is not installed, only importable", "warning", fix)
+        return
+    for requirement in requirements:
+        if ";" not in requirement:
+            yield required_part_exam(requirement)
+
+
+def required_part_exam(requirement: str) -> Exam:
+    """Return whether one library is there, in a version that fits, and can be imported."""
+    from packaging.requirements import Requirement
+
+    wanted = Requirement(requirement)
+    name = "PyTorch" if wanted.name == "torch" else wanted.name
+    fix = f"pip install '{requirement}'"
+    try:
+        version = metadata.version(wanted.name)
+    except metadata.PackageNotFoundError:
+        return Exam("limner", name, "not installed", "broken", fix)
+    if not wanted.specifier.contains(version, prereleases=True):
+        return Exam("limner", name, f"{version}; limner needs {wanted.specifier}", "broken", fix)
+    try:
+        importlib.import_module(IMPORTED_AS.get(wanted.name, wanted.name))
+    except Exception as error:  # noqa: BLE001 - a broken binary raises anything: OSError, RuntimeError, ...
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        fix = f"pip install --force-reinstall '{requirement}'"
+        return Exam("limner", name, f"{version}, but importing it fails: {reason}", "broken", fix)
+    return Exam("limner", name, version)
+
+
+def optional_part_exams() -> Iterator[Exam]:
+    """Yield each of `OPTIONAL_PARTS`, with what it is for."""
+    for module, distribution, purpose in OPTIONAL_PARTS:
+        if importlib.util.find_spec(module) is None:
+            yield Exam("optional", distribution, f"absent: {purpose}", "note", f"pip install {distribution}")
+            continue
+        try:
+            version = metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            version = "present"
+        yield Exam("optional", distribution, f"{version}: {purpose}")

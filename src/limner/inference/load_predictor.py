@@ -1,0 +1,33 @@
+"""A trained model read from disk, ready to predict."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from limner.core.plan import InferencePlan
+from limner.devices.convolution_layout import choose_memory_format
+from limner.inference.predictor import Predictor
+from limner.weights.bundle import load_model
+from limner.weights.card import model_folder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load_predictor(
+    model: Path | str,
+    *,
+    device: str = "auto",
+    precision: str | None = None,
+    settings: InferencePlan | None = None,
+    network: "nn.Module | None" = None,
+) -> Predictor:
+    """Read a trained model and put it on the device; the arguments are those of `limner.load`.
+
+    Raises:
+        ModelError: It is no model folder, or it was changed, or a newer limner wrote it.
+    """
+    loaded = load_model(model_folder(model), network)
+    predictor = Predictor(loaded, device=device, precision=precision, settings=settings)
+    layout = choose_memory_format(predictor.device, spatial_dims=loaded.plan.input.spatial_dims)
+    predictor.model.to(memory_format=layout)
+    return predictor

@@ -1,0 +1,154 @@
+"""A run with all that training and evaluation need: just prepared, or found again in its folder."""
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limner.core.errors import ConfigError, DataError, describe
+from limner.core.plan import NetworkPlan, Plan
+from limner.core.run_folder import RunFolder
+from limner.devices.processes import num_processes
+from limner.formats import open_source
+from limner.formats.source import Source
+from limner.loading.dataset import Dataset
+from limner.loading.splits import Splits
+from limner.planning.plan_files import read_plan, write_plan
+from limner.preparation.planned import Planned
+from limner.preparation.run_names import RUNS, named_run, next_free
+from limner.preparation.run_splits import read_splits, write_splits
+from limner.storage.json_files import write_json
+from limner.storage.output_folder import make_output_folder
+from limner.tasks import find_task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that can be trained, or was.
+
+    Attributes:
+        folder: Where everything of it is.
+        plan: Every setting.
+        source: The dataset, opened.
+        splits: Split -> its images; none is empty.
+        network: A network of the caller's own, instead of the one the plan names.
+    """
+
+    folder: RunFolder
+    plan: Plan
+    source: Source
+    splits: Splits
+    network: "nn.Module | None" = None
+
+    def dataset(self, split: str) -> Dataset:
+        """Return the images of a split as training takes them.
+
+        Raises:
+            DataError: The run has none.
+        """
+        if split not in self.splits:
+            raise DataError(describe(f"The run has no {split} images", where=self.folder.splits))
+        table, targets = self.plan.data.label_table, find_task(self.plan.task).targets
+        return Dataset(self.source, self.splits[split], table, targets=targets)
+
+
+def prepare_run(
+    planned: Planned, run: str | Path | None, *, device: str, network: "nn.Module | None" = None
+) -> PreparedRun:
+    """Make the folder with all that training reads; environment.json is written last.
+
+    Args:
+        planned: The plan, and the data it was made for.
+        run: The run's folder, or its name below ``runs/``; None finds a free name.
+        device: Where the run will be.
+        network: A network of the caller's own.
+
+    Raises:
+        DataError: The folder cannot be written.
+    """
+    plan = planned.plan if network is None else _with_own_network(planned.plan, network)
+    checked = planned.checked
+    default = RUNS / Path(plan.data.path).resolve().name
+    folder = RunFolder(next_free(default)) if run is None else named_run(run)
+    make_output_folder(folder.root)
+    write_plan(folder.plan, plan)
+    write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
+    write_splits(folder, checked.splits)
+    write_json(folder.environment, _environment(device))
+    splits = {name: records for name, records in checked.splits.items() if records}
+    return PreparedRun(folder, plan, checked.source, splits, network)
+
+
+def open_run(folder: RunFolder, *, network: "nn.Module | None" = None) -> PreparedRun:
+    """Find a run again: its plan, and the images of its splits.
+
+    Args:
+        folder: The run's folder.
+        network: The module, where the run was started with one of the caller's own.
+
+    Raises:
+        ConfigError: It is not the folder of a run.
+        DataError: The data is gone, or no longer what it was.
+    """
+    if not folder.plan.is_file() or not folder.splits.is_file():
+        raise ConfigError(
+            describe(
+                "This is no run that could be resumed",
+                where=folder.root,
+                expected="a folder with plan.yaml and splits.json, as `limner train` makes them",
+                fix="Name the run's folder, such as runs/nuclei-1.",
+            )
+        )
+    plan = read_plan(folder.plan)
+    if not Path(plan.data.path).is_dir():
+        raise DataError(
+            describe(
+                "The data of this run is no longer there",
+                where=plan.data.path,
+                expected="the folder that the run began with",
+                fix=f"Put it back, or write where it is now into {folder.plan}, under data: path:.",
+            )
+        )
+    source = open_source(Path(plan.data.path))
+    return PreparedRun(folder, plan, source, read_splits(folder, source), network)
+
+
+def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
+    """Return the plan with the caller's network in place of the one it was made for."""
+    reasons = {key: why for key, why in plan.reasons.items() if not key.startswith("network.")}
+    own = NetworkPlan(name=type(network).__name__, pretrained="no")
+    return plan.model_copy(
+        update={"network": own, "reasons": reasons | {"network.name": "you gave the module"}}
+    )
+
+
+def _environment(device: str) -> dict[str, Any]:
+    """Return versions, machine and command, for whoever wants to repeat the run."""
+    import platform
+    from importlib.metadata import version
+
+    import torch
+
+    import limner
+    from limner.devices.machine import examine
+
+    machine = examine(device)
+    return {
+        "limner": limner.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "opencv": version("opencv-python-headless"),
+        "timm": version("timm"),
+        "device": machine.device,
+        "device_name": machine.name,
+        "cores": machine.num_cores,
+        "threads": torch.get_num_threads(),
+        "processes": num_processes(),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }

@@ -1,0 +1,47 @@
+"""Where a run goes: the folder or name asked for, or the next free number below ``runs/``."""
+
+from itertools import count
+from pathlib import Path
+
+from limner.core.errors import ConfigError, describe
+from limner.core.run_folder import RunFolder
+
+RUNS = Path("runs")
+"""Where runs go that have no name of their own, below the working directory."""
+
+
+def named_run(run: str | Path) -> RunFolder:
+    """Return the run of a folder, or of a name below ``runs/``."""
+    given = Path(run)
+    return RunFolder(given if given.is_absolute() or len(given.parts) > 1 else RUNS / given)
+
+
+def next_free(stem: Path) -> Path:
+    """Return the first of ``stem-1``, ``stem-2``, ... that does not exist."""
+    return next(path for n in count(1) if not (path := stem.with_name(f"{stem.name}-{n}")).exists())
+
+
+def refuse_taken(folder: Path) -> None:
+    """Stop before anything is read where the run could not be written, or would overwrite another.
+
+    Raises:
+        ConfigError: Something is in the folder, or it cannot be made.
+    """
+    is_run = RunFolder(folder).plan.is_file()
+    other = f", or go on with it: limner train --resume {folder}" if is_run else "."
+    above = next(f for f in (folder, *folder.parents) if f.exists())
+    if not above.is_dir():
+        found = f"a file, {above}"
+    elif folder.is_dir() and any(folder.iterdir()):
+        found = "a run" if is_run else "a folder that is not empty"
+    else:
+        return
+    raise ConfigError(
+        describe(
+            "The run's folder is already taken",
+            where=folder,
+            found=found,
+            expected="a name that is free",
+            fix=f"Choose another --run{other}",
+        )
+    )

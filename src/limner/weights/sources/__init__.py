@@ -1,0 +1,12 @@
+"""Other projects' checkpoints, one file a source; `SOURCES` is the table of contents."""
+
+from collections.abc import Mapping
+
+from limner.weights.checkpoint_source import CheckpointSource
+from limner.weights.sources.mask2former import MASK2FORMER_DETECTRON2, MASK2FORMER_HUGGING_FACE
+
+SOURCES: Mapping[str, CheckpointSource] = {
+    "mask2former-hugging-face": MASK2FORMER_HUGGING_FACE,
+    "mask2former-detectron2": MASK2FORMER_DETECTRON2,
+}
+"""Every kind of foreign checkpoint that can be read."""

@@ -1,0 +1,45 @@
+"""Mask2Former, as Hugging Face `transformers` saves it and as its authors' Detectron2 files hold it.
+
+Both are read alike but for the names of the tensors; `tests/weights/` compares the outputs.
+"""
+
+from limner.weights.checkpoint_files import Checkpoint
+from limner.weights.checkpoint_source import Asked, CheckpointSource, Conclusions, NetworkShape
+from limner.weights.renaming import Naming, Renamed
+from limner.weights.sources.mask2former_facts import infer_heads, infer_labels, infer_licence, infer_task
+from limner.weights.sources.mask2former_images import infer_normalization, infer_resize
+from limner.weights.sources.mask2former_names import DETECTRON2, HUGGING_FACE
+from limner.weights.sources.mask2former_shape import read_shape
+
+RECIPE = {
+    "loss": {"terms": [{"name": "segment_set"}]},
+    "optimizer": {"learning_rate": 1e-4, "weight_decay": 0.05, "multipliers": {"backbone": 0.1}},
+    "train": {"steps": 1, "batch_size": 16, "validate_every": 1, "save_every": 1, "gradient_clip": 0.01},
+}
+"""The paper's settings, for a training that goes on from the weights."""
+
+
+def _shape(checkpoint: Checkpoint, renamed: Renamed) -> NetworkShape:
+    return read_shape(renamed.tensors, heads=infer_heads(checkpoint), where=str(checkpoint.path))
+
+
+def _infer(checkpoint: Checkpoint, shape: NetworkShape, asked: Asked) -> Conclusions:
+    num_classes, backbone = shape.num_classes, shape.options["backbone"]
+    task = infer_task(checkpoint, num_classes, asked.task)
+    return Conclusions(
+        task,
+        infer_labels(checkpoint, num_classes, task.value, asked.classes),
+        infer_normalization(checkpoint),
+        infer_resize(checkpoint, num_classes, task.value, backbone),
+        infer_licence(checkpoint, num_classes, asked.licence),
+    )
+
+
+def _source(naming: Naming, example: str) -> CheckpointSource:
+    return CheckpointSource("Mask2Former", naming, example, infer_heads, _shape, _infer, RECIPE)
+
+
+MASK2FORMER_HUGGING_FACE = _source(
+    HUGGING_FACE, "model.transformer_module.queries_features.weight (Hugging Face)"
+)
+MASK2FORMER_DETECTRON2 = _source(DETECTRON2, "sem_seg_head.predictor.query_feat.weight (the authors')")
