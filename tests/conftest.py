@@ -21,6 +21,23 @@ from limner.core.plan import (
 )
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--peers-required",
+        action="store_true",
+        help="a skipped peer test fails, unless for want of mmsegmentation, whose releases ended",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    is_required = item.config.getoption("--peers-required") and item.get_closest_marker("peer")
+    if is_required and report.skipped and "mmsegmentation" not in str(report.longrepr):
+        report.outcome, report.longrepr = "failed", f"is required here, and was skipped: {report.longrepr}"
+    return report
+
+
 @pytest.fixture
 def two_labels():
     """Background is 0 and a cell is 255 in the mask files."""
