@@ -1,5 +1,6 @@
 """Fixtures that several folders share."""
 
+import gc
 import importlib.util
 import os
 import pickle
@@ -27,6 +28,12 @@ def pytest_addoption(parser):
         action="store_true",
         help="a skipped peer test fails, unless for want of mmsegmentation, whose releases ended",
     )
+
+
+def pytest_collection_finish(session):
+    # What importing made stays; looking through it for garbage again and again took a tenth of all time.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,20 +13,31 @@ from limner.weights.bundle import save_model
 
 @pytest.fixture
 def cells(tmp_path):
+    """Six images with masks, for one test."""
+    return draw_cells(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_cells(tmp_path_factory):
+    """The same for all tests of a module, which leave them as they are."""
+    return draw_cells(tmp_path_factory.mktemp("cells"))
+
+
+def draw_cells(folder):
     """Six images with 0/255 masks, named by their classes in dataset.yaml; cell_5 has no mask."""
     draw = np.random.default_rng(0)
-    (tmp_path / "data" / "images").mkdir(parents=True)
-    (tmp_path / "data" / "masks").mkdir()
+    (folder / "data" / "images").mkdir(parents=True)
+    (folder / "data" / "masks").mkdir()
     for number in range(6):
         image = draw.integers(0, 256, (40 + number, 50, 3), dtype=np.uint8)
-        cv2.imwrite(str(tmp_path / "data" / "images" / f"cell_{number}.png"), image)
+        cv2.imwrite(str(folder / "data" / "images" / f"cell_{number}.png"), image)
         mask = (image[..., 0] > 128).astype(np.uint8) * 255
         if number < 5:
-            cv2.imwrite(str(tmp_path / "data" / "masks" / f"cell_{number}.png"), mask)
-    (tmp_path / "data" / "dataset.yaml").write_text(
+            cv2.imwrite(str(folder / "data" / "masks" / f"cell_{number}.png"), mask)
+    (folder / "data" / "dataset.yaml").write_text(
         "classes:\n- {name: background, value: 0}\n- {name: cell, value: 255}\n", "utf-8"
     )
-    return tmp_path / "data"
+    return folder / "data"
 
 
 @pytest.fixture
