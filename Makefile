@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-PYTHON_FILES := src tests benchmarks
+PYTHON_FILES := src tests benchmarks docs/draw_architecture.py
 PEERS_READY := .venv-peers/.ready
 PEERS_EXTRAS := dev,tuning,peers
 
-.PHONY: install demo test test-peers test-long check clean
+.PHONY: install demo test test-peers test-long check generate clean
 
 install: $(READY)
 
@@ -37,7 +37,7 @@ test: install
 test-peers: $(PEERS_READY)
 	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 --dist worksteal -m peer --peers-required -rs
 
-# Every network learns four images: two hours of one core, less with more.
+# Every network learns four images of CamVid, every task a few: two to three hours of one core, less with more.
 test-long: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m long
 
@@ -46,6 +46,14 @@ check: install
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Writes what is made from the code: costs of new (and CHANGED) networks, tables of pages, the picture.
+generate: install
+	$(BIN)/python -c 'from limner.api.networks import write_costs; write_costs(*"$(CHANGED)".split())'
+	$(BIN)/python -c 'from pathlib import Path; from limner.formats.catalog import write_tables; \
+		write_tables(Path("docs/formats.md"))'
+	$(BIN)/limner networks --markdown > docs/networks.md
+	$(BIN)/python docs/draw_architecture.py
 
 clean:
 	rm -rf .venv .venv-peers build dist

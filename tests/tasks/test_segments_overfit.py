@@ -1,6 +1,6 @@
 """Small networks of queries learn four images of nuclei by heart: objects, segments, classes of pixels.
 
-Each takes one to two minutes on 2 cores: run them with `pytest -m long`.
+Each takes one to two minutes on 2 cores: run them with `make test-long`.
 """
 
 from dataclasses import replace

@@ -1,5 +1,7 @@
 """The tables of docs/formats.md, written from `FORMATS` and `WRITERS`."""
 
+from pathlib import Path
+
 from limner.formats import FORMATS, WRITERS
 from limner.formats.writers import TRAITS
 
@@ -18,3 +20,10 @@ def as_markdown() -> str:
         for trait, becomes in writer.cannot_hold.items()
     ]
     return "\n".join(lines)
+
+
+def write_tables(page: Path) -> None:
+    """Write both tables into the page that has them already, in place of the old ones."""
+    text = page.read_text("utf-8")
+    start, second = text.index("| format |"), text.index("| written as |")
+    page.write_text(text[:start] + as_markdown() + text[text.index("\n\n", second) :], encoding="utf-8")
