@@ -2,18 +2,29 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PYTHON_FILES := src tests benchmarks docs/draw_architecture.py
+PEERS_READY := .venv-peers/.ready
+PEERS_EXTRAS := dev,tuning,peers
 
-.PHONY: install demo test check clean
+.PHONY: install demo test test-peers test-long check generate clean
 
 install: $(READY)
 
-$(READY): pyproject.toml
+# An environment with limner in it: its folder, and the extras that it has.
+define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "limner needs Python 3.10 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@touch $(READY)
+	$(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --upgrade pip
+	$(1)/bin/python -m pip install --quiet --editable '.[$(2)]'
+	@touch $(1)/.ready
+endef
+
+$(READY): pyproject.toml
+	$(call environment,.venv,dev)
+
+$(PEERS_READY): pyproject.toml
+	$(call environment,.venv-peers,$(PEERS_EXTRAS))
 
 demo: install
 	$(BIN)/limner demo
@@ -22,11 +33,27 @@ demo: install
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
+# Compares with the libraries that do the same; their versions are no business of .venv. A missing one is a failure.
+test-peers: $(PEERS_READY)
+	OMP_NUM_THREADS=1 .venv-peers/bin/python -m pytest -n 2 --dist worksteal -m peer --peers-required -rs
+
+# Every network learns four images of CamVid, every task a few: two to three hours of one core, less with more.
+test-long: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m long
+
 check: install
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Writes what is made from the code: costs of new (and CHANGED) networks, tables of pages, the picture.
+generate: install
+	$(BIN)/python -c 'from limner.api.networks import write_costs; write_costs(*"$(CHANGED)".split())'
+	$(BIN)/python -c 'from pathlib import Path; from limner.formats.catalog import write_tables; \
+		write_tables(Path("docs/formats.md"))'
+	$(BIN)/limner networks --markdown > docs/networks.md
+	$(BIN)/python docs/draw_architecture.py
+
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .venv-peers build dist

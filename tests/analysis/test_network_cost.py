@@ -1,3 +1,4 @@
+import copy
 from math import prod
 
 import pytest
@@ -78,6 +79,14 @@ def attention_pairs(inputs, outputs):
     *batch, queries, channels = inputs[0].type().sizes()
     keys, values = inputs[2].type().sizes()[-2:]
     return prod(batch) * queries * keys * (channels + values)
+
+
+def test_attention_costs_the_same_where_it_is_computed_and_where_it_is_not():
+    options = {"backbone": "vit_tiny_patch16_224", "num_blocks": 4, "image_size": 64, "channels": 8}
+    network = build_network("setr", num_classes=3, **options)
+    weightless = copy.deepcopy(network).to("meta")
+    blank = torch.zeros(1, 3, 64, 64)
+    assert count_multiply_adds(network, blank) == count_multiply_adds(weightless, blank.to("meta"))
 
 
 @pytest.mark.peer

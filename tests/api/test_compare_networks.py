@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import pytest
 
@@ -15,9 +16,11 @@ SMALL = {
 NAMES = ["enet", "espnet/shallow"]
 
 
-@pytest.fixture
-def compared(cells, tmp_path):
-    return compare_networks(cells, NAMES, out=tmp_path / "out", settings=SMALL, device="cpu")
+@pytest.fixture(scope="module")
+def compared(module_cells, tmp_path_factory):
+    """A comparison that the tests only read; one that goes on with it takes a copy of its folder."""
+    out = tmp_path_factory.mktemp("compared") / "out"
+    return compare_networks(module_cells, NAMES, out=out, settings=SMALL, device="cpu")
 
 
 def test_each_network_has_its_scores_and_costs(compared):
@@ -45,15 +48,14 @@ def test_the_page_and_the_plot_name_every_network(compared):
     assert compared.plot.read_text("utf-8").count("<rect") == 1 + len(NAMES)
 
 
-def test_a_second_call_goes_on_and_adds(cells, compared, monkeypatch):
+def test_a_second_call_goes_on_and_adds(module_cells, compared, tmp_path, monkeypatch):
+    out = shutil.copytree(compared.root, tmp_path / "out")
     trained = []
     train = train_module.train
     monkeypatch.setattr(
         train_module, "train", lambda *a, **k: (trained.append(k["run"].name), train(*a, **k))
     )
-    again = compare_networks(
-        cells, [*NAMES, "espnet/ESPNet-C"], out=compared.root, settings=SMALL, device="cpu"
-    )
+    again = compare_networks(module_cells, [*NAMES, "espnet/ESPNet-C"], out=out, settings=SMALL, device="cpu")
     assert trained == ["espnet-ESPNet-C"]
     assert [row.scores for row in again.networks[:2]] == [row.scores for row in compared.networks]
 
@@ -78,9 +80,9 @@ def test_a_network_that_fails_costs_no_other(cells, tmp_path, monkeypatch):
     assert [row.problem for row in fixed.networks] == ["", ""]
 
 
-def test_another_comparison_is_not_mixed_in(cells, compared):
+def test_another_comparison_is_not_mixed_in(module_cells, compared):
     with pytest.raises(ConfigError, match="another comparison"):
-        compare_networks(cells, NAMES, out=compared.root, minutes=3, settings=SMALL, device="cpu")
+        compare_networks(module_cells, NAMES, out=compared.root, minutes=3, settings=SMALL, device="cpu")
 
 
 def test_names_are_checked_before_anything_is_read(tmp_path):

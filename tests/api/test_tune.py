@@ -15,7 +15,7 @@ from limner.training import fit_run as training
 from limner.training import rate_test
 
 SMALL = {
-    "network": {"name": "enet"},
+    "network": {"name": "unet", "options": {"widths": [4, 8]}},
     "train": {"batch_size": 2, "trackers": []},
     "input": {"crop_size": [33, 33]},
 }
@@ -61,7 +61,7 @@ def test_a_search_trains_round_by_round(search, trained, cells):
     assert [float(row["foreground_dice"]) for row in rows] == [t.score for t in found.trials]
     recipe = yaml.safe_load(found.recipe.read_text())
     assert recipe["data"] == str(cells)
-    assert recipe["network"] == {"name": "enet"}
+    assert recipe["network"] == SMALL["network"]
     assert recipe["optimizer"]["learning_rate"] == found.best.settings["optimizer.learning_rate"]
     page = found.page.read_text()
     assert "Candidates are spread evenly" in page and "Score by setting" in page

@@ -1,7 +1,7 @@
 """Every network learns: four images of CamVid are overfitted in about the number of steps that stands here.
 
 Images at a third of their size (160x120), AdamW at 1e-3 without weight decay, batches of all four, the
-losses of training, including auxiliary heads. Takes two hours on one core: run it with `pytest -m long`.
+losses of training, including auxiliary heads. Takes two hours on one core: run it with `make test-long`.
 """
 
 import numpy as np
@@ -46,7 +46,8 @@ OPTIONS = {
         "image_size": 160,
     },
 }
-# The first multiple of 20 steps after which more than 95 % of the pixels were right.
+# The first multiple of 20 steps after which more than 95 % of the pixels were right, where it was recorded.
+# A network that is not here has as many as the slowest.
 STEPS = {
     "fcn": 100,
     "unet": 240,
@@ -85,6 +86,7 @@ STEPS = {
     "mask2former": 100,
     "eomt": 100,
 }
+NAMES = [name for name, entry in NETWORKS.items() if 2 in entry.spatial_dims]
 MARGIN = 1.5
 """Other machines add up in another order, so that learning takes another way."""
 EVERY = 20
@@ -103,18 +105,18 @@ def four_images(shared_data):
     return Batch((pixels - 110) / 70, tuple(p.stem for p in paths), {LabelMap: truth})
 
 
-def test_every_network_has_its_number() -> None:
-    assert list(STEPS) == [name for name, entry in NETWORKS.items() if 2 in entry.spatial_dims]
+def test_every_number_is_that_of_a_network() -> None:
+    assert list(STEPS) == [name for name in NAMES if name in STEPS]
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", NAMES)
 def test_four_images_are_learned_by_heart(four_images, name):
     torch.manual_seed(0)
     network, task = build(name)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.0)
     right = 0.0
-    for step in range(1, round(MARGIN * STEPS[name]) + 1):
+    for step in range(1, round(MARGIN * STEPS.get(name, max(STEPS.values()))) + 1):
         optimizer.zero_grad()
         task.loss(network.train()(four_images.images), four_images).total.backward()
         optimizer.step()

@@ -34,6 +34,7 @@ def test_camvid(shared_data, name, options, file, prepare, mean_iou):
     fill_in_order(
         network, torch.load(shared_data / "checkpoints" / file, map_location="cpu", weights_only=True)
     )
+    network.to(memory_format=torch.channels_last)  # a quarter faster
     confusion = ConfusionMatrix(NUM_CLASSES)
     for path in sorted((shared_data / "camvid" / "val").glob("*.png")):
         image = torch.from_numpy(np.float32(prepare(np.asarray(Image.open(path).convert("RGB")))))

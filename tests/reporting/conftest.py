@@ -156,7 +156,7 @@ def draw_picture(path, seed=0, size=(256, 1024)):
         Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC), np.int16
     )
     noisy = np.clip(smooth + random.integers(-20, 20, smooth.shape), 0, 255).astype(np.uint8)
-    Image.fromarray(noisy).save(path, compress_level=1)
+    Image.fromarray(noisy).save(path, compress_level=0)
 
 
 def write_evaluation(

@@ -1,6 +1,6 @@
 """Small query networks overfit four images of nuclei: objects, panoptic segments, pixel classes.
 
-Each takes one to two minutes on 2 cores: run them with `pytest -m long`.
+Each takes one to two minutes on 2 cores: run them with `make test-long`.
 """
 
 from dataclasses import replace

@@ -8,6 +8,7 @@ from statistics import median
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 TIMED_PASSES = 3
@@ -46,7 +47,7 @@ def count_multiply_adds(network: nn.Module, image: torch.Tensor) -> int:
         image: (B, C, *S) float32 on the network's device.
     """
     was_training = network.training
-    # The fused attention of PyTorch's own encoder layers would be one operator that nobody counts.
+    # Fused attention, and PyTorch's own encoder layers, would be single operators that nobody counts.
     had_fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     # The counter follows gradients of whatever asks for them, and fails on a weight that is itself an input.
@@ -54,7 +55,7 @@ def count_multiply_adds(network: nn.Module, image: torch.Tensor) -> int:
     for weight in trained:
         weight.requires_grad_(False)
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             network.eval()(image)
     finally:
         for weight in trained:

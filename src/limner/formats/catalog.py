@@ -1,7 +1,10 @@
 """The tables of docs/formats.md, written from `FORMATS` and `WRITERS`."""
 
+from pathlib import Path
+
 from limner.formats import FORMATS, WRITERS
 from limner.formats.writers import TRAITS
+from limner.storage.whole_files import write_whole
 
 
 def formats_as_markdown() -> str:
@@ -18,3 +21,10 @@ def formats_as_markdown() -> str:
         for trait, becomes in writer.cannot_hold.items()
     ]
     return "\n".join(lines)
+
+
+def write_tables(page: Path) -> None:
+    """Write both tables into the page that has them already, in place of the old ones."""
+    text = page.read_text("utf-8")
+    start, second = text.index("| format |"), text.index("| written as |")
+    write_whole(page, text[:start] + formats_as_markdown() + text[text.index("\n\n", second) :])

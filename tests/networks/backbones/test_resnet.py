@@ -37,8 +37,8 @@ def test_contracted_dilation_is_timms_too(output_stride, randomize):
 @pytest.mark.parametrize("name", RESNETS)
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
 def test_channels_and_strides_are_true(name, output_stride):
-    with torch.device("meta"):
-        backbone = build_backbone(name, in_channels=2, output_stride=output_stride)
+    with torch.device("meta"), torch.no_grad():
+        backbone = build_backbone(name, in_channels=2, output_stride=output_stride).eval()
         features = backbone(torch.zeros(1, 2, 64, 96))
     assert tuple(f.shape[1] for f in features) == backbone.channels
     assert tuple(96 // f.shape[3] for f in features) == backbone.strides
