@@ -1,6 +1,6 @@
 """Decoding of queries to the objects or segments of one image at its original size.
 
-Paper: Mask2Former (Cheng et al., CVPR 2022), https://arxiv.org/abs/2112.01527; the thresholds are the paper's.
+Paper: Mask2Former (Cheng et al., CVPR 2022), https://arxiv.org/abs/2112.01527; with the paper's thresholds.
 Masks are resized to the image a few at a time, and only those of queries that can contribute.
 
 Shape legend: Q queries, K classes, C channels, N segments, n some of them, *s network resolution, *S the

@@ -1,4 +1,4 @@
-"""Pictures as PNG bytes; who writes them decides where."""
+"""Pictures as PNG bytes."""
 
 import cv2
 
@@ -6,7 +6,7 @@ from limner.drawing.display import RGBImage
 
 
 def encode_png(picture: RGBImage) -> bytes:
-    """Return an (H, W, 3) uint8 RGB picture as a PNG file.
+    """Encode an (H, W, 3) uint8 RGB picture as PNG.
 
     Compression level 3: a tenth larger than the default, several times faster.
     """
