@@ -156,7 +156,7 @@ def test_weights_that_cannot_be_had_are_said_and_noted(tiny, monkeypatch):
     def from_plan(cls, plan, network=None, *, pretrained=False):
         if pretrained:
             torch.rand(7)  # the failed attempt draws numbers
-            raise ConfigError("The published weights of resnet18 cannot be had")
+            raise ConfigError("The pretrained weights of resnet18 are unavailable")
         return first(cls, plan, network)
 
     monkeypatch.setattr(Model, "from_plan", classmethod(from_plan))

@@ -1,4 +1,4 @@
-"""The network that is settled, built and measured."""
+"""Building and measuring the chosen network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +13,11 @@ from limner.planning.cost import Cost, measure_cost
 from limner.tasks import TASKS
 
 NUM_OBJECTS = 20
-"""In each measured image."""
+"""Number of segments in each measured image."""
 
 
 def measure_plan(plan: Plan, *, device: str) -> Cost:
-    """Return what the network of a finished plan costs, with its loss."""
+    """Return the cost of the network of a finished plan with its loss."""
     settled = {
         "task": plan.task,
         "network.name": plan.network.name,
@@ -31,14 +31,14 @@ def measure_plan(plan: Plan, *, device: str) -> Cost:
 
 
 def _squares(images: torch.Tensor) -> SegmentTargets:
-    """Return some objects: what a set of segments costs hardly depends on which."""
+    """Return some square objects; the cost hardly depends on the shape of objects."""
     masks = torch.zeros(NUM_OBJECTS, *images.shape[2:], dtype=torch.bool, device=images.device)
     masks[:, :16, :16] = True
     return SegmentTargets(masks, torch.zeros(NUM_OBJECTS, dtype=torch.long, device=images.device))
 
 
 class Measurer:
-    """Builds the network that is settled, with its loss, and measures both; each combination once."""
+    """Builds the chosen network with its loss and measures both; caches each combination."""
 
     def __init__(self, num_classes: int, *, device: str) -> None:
         self._num_classes = num_classes
@@ -46,10 +46,10 @@ class Measurer:
         self._known: dict[str, Cost] = {}
 
     def __call__(self, settled: Mapping[str, Any]) -> Cost:
-        """Return what the settled network costs.
+        """Return the cost of the chosen network.
 
         Raises:
-            ConfigError: The network has no such option, or cannot be built in these dimensions.
+            ConfigError: An option is unknown, or the network does not support these dimensions.
         """
         wanted = ("network.name", "network.options", "input.channels", "loss.terms", "train.precision")
         key = repr([settled[name] for name in wanted])

@@ -79,7 +79,7 @@ def test_patterns_that_fit_no_file(limner, cells):
         ("loss.class_weights=[1]", "loss.class_weights needs 2 numbers, one a class (background, cell)"),
         ("network.options={widhts: [4]}", "widhts: unknown key (did you mean 'widths'?)"),
         ("network.options={widths: 3}", "widths: should be a list; found 3"),
-        ("data.path=x", "data: this comes from the data and cannot be set"),
+        ("data.path=x", "data: this comes from the dataset and cannot be set"),
         ("train.accumulate=3", "train: accumulate 3 must divide batch_size 4"),
     ],
 )
@@ -90,7 +90,10 @@ def test_a_setting_that_cannot_be_used(limner, cells, tiny, assignment, said):
 
 def test_a_multiplier_for_no_parameter(limner, cells, tiny):
     answer = limner("train", "data", *tiny, "--set", "optimizer.multipliers={encodr: 0.1}")
-    answer.refuses("optimizer.multipliers names 'encodr'", "Its parts are: decoder, encoder, head")
+    answer.refuses(
+        "optimizer.multipliers: no parameter of the network starts with 'encodr'",
+        "Its parts are: decoder, encoder, head",
+    )
 
 
 @pytest.mark.parametrize(

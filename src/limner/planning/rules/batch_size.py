@@ -1,4 +1,4 @@
-"""How many samples a step holds, and in which number format."""
+"""Batch size, accumulation, precision and workers."""
 
 from collections.abc import Iterator, Mapping
 from math import prod
@@ -10,25 +10,25 @@ from limner.planning.rules.network import gives_queries, preset_of
 from limner.planning.wording import memory, size
 
 CPU_QUERY_BATCH = 4
-"""Samples of a step of a network that predicts sets, on a CPU: a step is slow, and many steps are needed."""
+"""Batch size of query networks on a CPU, where steps are slow and many are needed."""
 
 MOST_WORKERS = 8
-"""Threads beyond which preparing samples gains nothing: decoding releases the GIL, Python does not."""
+"""Maximum number of loading threads; more do not help, since only decoding releases the GIL."""
 
 
 def choose_precision(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Take the shorter number format where the device computes in it."""
+    """Use a 16-bit format if the device supports it."""
     name = "this CPU" if case.machine.is_cpu else case.machine.name
     if case.machine.fast_bfloat16:
         yield Decision("train.precision", "bfloat16", f"{name} computes in bfloat16, about twice as fast")
     elif case.machine.fast_float16:
         yield Decision("train.precision", "float16", f"{name} computes in float16, not in bfloat16")
     else:
-        yield Decision("train.precision", "float32", f"{name} has no fast shorter format")
+        yield Decision("train.precision", "float32", f"{name} has no fast 16-bit format")
 
 
 def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Take the preset's batch, no more than there are images, cut into parts that fit the memory."""
+    """Use the preset's batch size, at most the number of images, split into parts that fit in memory."""
     preset, images = preset_of(case), case.fingerprint.num_training
     crop = settled["input.crop_size"]
     cost = case.measure(settled)
@@ -39,7 +39,7 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         wanted = min(wanted, CPU_QUERY_BATCH)
     while wanted > max(images, 2):
         wanted //= 2
-    reason = f"{min(fitting, 9999)} crops of {size(crop)} fit {memory(budget)}"
+    reason = f"{min(fitting, 9999)} crops of {size(crop)} fit in {memory(budget)}"
     if wanted < preset.batch_size:
         reason += f"; there are {images} training images"
     yield Decision("train.batch_size", wanted, reason)
@@ -52,8 +52,8 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
 
 
 def choose_workers(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Leave the CPU to the network where it is the CPU that trains."""
+    """Leave most cores to the network when training on the CPU."""
     cores = case.machine.num_cores
     workers = max(1, cores // 4) if case.machine.is_cpu else max(1, min(cores - 1, MOST_WORKERS))
-    place = "the network needs the others" if case.machine.is_cpu else "one is left to the training loop"
+    place = "the network needs the others" if case.machine.is_cpu else "one is reserved for the training loop"
     yield Decision("train.workers", workers, f"of {cores} cores; {place}")
