@@ -111,10 +111,10 @@ def measure_cost(
     sides = SIDES_2D if spatial_dims == 2 else SIDES_3D
     inputs = [torch.zeros((BATCH, channels, *([side] * spatial_dims)), device=device) for side in sides]
     pixels = [BATCH * side**spatial_dims for side in sides]
-    meters = [_weigh(network, step, images, precision) for images in inputs]
+    meters = [_measure_saved(network, step, images, precision) for images in inputs]
     by_pixel = max((meters[1].kept_bytes - meters[0].kept_bytes) / (pixels[1] - pixels[0]), 1.0)
     workspace = WORKSPACE[precision]
-    small, large = (_clock(network, step, images, precision) for images in inputs)
+    small, large = (_fastest_pass(network, step, images, precision) for images in inputs)
     # Timings are noisy: limit the fixed part so that the part per pixel stays plausible.
     pixel_seconds = max((large - small) / (pixels[1] - pixels[0]), LEAST_BY_PIXEL * large / pixels[1])
     pixel_seconds = min(pixel_seconds, large / pixels[1])
@@ -147,7 +147,7 @@ class _Meter:
         return tensor
 
 
-def _weigh(network: nn.Module, step: Step, images: torch.Tensor, precision: str) -> _Meter:
+def _measure_saved(network: nn.Module, step: Step, images: torch.Tensor, precision: str) -> _Meter:
     """Run forward and sum the sizes of tensors saved by autograd."""
     meter = _Meter(network)
     with precision_context(images.device, precision), saved_tensors_hooks(meter.pack, lambda tensor: tensor):
@@ -155,7 +155,7 @@ def _weigh(network: nn.Module, step: Step, images: torch.Tensor, precision: str)
     return meter
 
 
-def _clock(network: nn.Module, step: Step, images: torch.Tensor, precision: str) -> float:
+def _fastest_pass(network: nn.Module, step: Step, images: torch.Tensor, precision: str) -> float:
     """Return the time in seconds of the fastest of a few forward and backward passes.
 
     The first pass selects kernels, and others may be delayed by other processes.

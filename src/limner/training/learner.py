@@ -121,7 +121,7 @@ class Learner:
                     raise
                 problem = str(error).splitlines()[0] if str(error) else type(error).__name__
             # Outside of the handler: the exception's frames would keep the tensors of the failed pass alive.
-            self._cut_smaller(problem, step=step)
+            self._split_further(problem, step=step)
 
     def apply(self, *, step: int) -> None:
         """Apply the optimizer step and update the average."""
@@ -162,7 +162,7 @@ class Learner:
         scaler = self._accelerator.scaler
         return {} if scaler is None else dict(scaler.state_dict())
 
-    def _cut_smaller(self, problem: str, *, step: int) -> None:
+    def _split_further(self, problem: str, *, step: int) -> None:
         parts = more_parts(self.accumulate, self._plan.train.batch_size)
         if parts is None or self._accelerator.num_processes > 1:
             raise self._out_of_memory(problem, step=step)

@@ -65,12 +65,12 @@ class Advised:
         ranges = {key: _distribution(dimension) for key, dimension in space.items()}
         for trial in done:
             if trial.score is not None and all(d.holds(trial.settings.get(k)) for k, d in space.items()):
-                told = {key: _told(space[key], value) for key, value in trial.settings.items()}
+                told = {key: _to_optuna(space[key], value) for key, value in trial.settings.items()}
                 study.add_trial(
                     optuna.trial.create_trial(params=told, distributions=ranges, value=trial.score)
                 )
         asked = study.ask(ranges).params
-        return {key: _value(space[key], asked[key]) for key in space}
+        return {key: _from_optuna(space[key], asked[key]) for key in space}
 
 
 def best_proposer(seed: int = 0) -> Proposer:
@@ -108,9 +108,9 @@ def _distribution(dimension: Dimension) -> "BaseDistribution":
     return FloatDistribution(dimension.low, dimension.high, log=log)
 
 
-def _told(dimension: Dimension, value: Any) -> Any:  # noqa: ANN401 - settings may be anything
+def _to_optuna(dimension: Dimension, value: Any) -> Any:  # noqa: ANN401 - settings may be anything
     return dimension.values.index(value) if isinstance(dimension, Choice) else value
 
 
-def _value(dimension: Dimension, asked: Any) -> Any:  # noqa: ANN401 - settings may be anything
+def _from_optuna(dimension: Dimension, asked: Any) -> Any:  # noqa: ANN401 - settings may be anything
     return dimension.values[asked] if isinstance(dimension, Choice) else dimension.rounded(asked)
