@@ -117,7 +117,7 @@ def _unknown(key: str, value: object) -> str:
     inside = [known for known in settable_fields() if known.startswith(f"{key}.")]
     if inside:
         names = ", ".join(known.removeprefix(f"{key}.") for known in inside)
-        return f"{key}: this is a section; expected keys of it ({names}), found {value!r}"
+        return f"{key}: this is a section; expected some of its keys ({names}), found {value!r}"
     if key.partition(".")[0] in FROM_THE_DATA:
         return f"{key}: this comes from the dataset and cannot be set"
     known = list(settable_fields())
