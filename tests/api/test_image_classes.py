@@ -84,7 +84,9 @@ def test_masks_cannot_be_written_from_classes_nor_classes_from_masks(insects, tm
 
 
 def test_training_says_that_it_is_no_task_yet(insects):
-    with pytest.raises(ConfigError, match=r"not yet a task(.|\n)*browse, stats, split and convert"):
+    with pytest.raises(
+        ConfigError, match=r"does not support classification(.|\n)*browse, stats, split and convert"
+    ):
         limner.plan(insects)
 
 

@@ -44,7 +44,7 @@ def test_an_accent_apart_from_its_letter_is_put_together():
     ],
 )
 def test_what_no_font_has_is_replaced(text, instead, written):
-    assert text_and_font(text, instead=instead)[0] == written
+    assert text_and_font(text, fallback=instead)[0] == written
 
 
 @pytest.mark.usefixtures("only_pillows_font")
@@ -68,4 +68,4 @@ def test_a_class_has_its_trained_number_as_the_other_name():
         (LabelClass("background", (0,), (0, 0, 0)), LabelClass("腺体", (255,), (200, 0, 0))),
     )
     (key,) = class_keys(table, np.ones((2, 2), np.uint8))
-    assert (key.name, key.instead) == ("腺体", "class 1")
+    assert (key.name, key.fallback) == ("腺体", "class 1")

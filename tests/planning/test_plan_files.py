@@ -31,7 +31,7 @@ def test_data_is_found_beside_the_recipe_too(tmp_path):
     [
         ("train: {steps: 5}\n", "data: path/to/my_images"),
         ("- a\n- b\n", "found:    list"),
-        ("data: 5\n", "expected the dataset folder as text, found 5"),
+        ("data: 5\n", "expected the path of the dataset folder, found 5"),
         ("data: x\ntrain: {stepz: 5}\n", "did you mean 'train.steps'?"),
         ("data: x\ntrain: {steps: [}\n", "line 2"),
     ],

@@ -109,7 +109,7 @@ def test_the_batch_is_cut_into_parts_that_fit(make_case, make_facts):
     settled, reasons = settle(make_case(make_facts(40), machine=machine, minutes=3))
     assert settled["input.crop_size"] == (256, 256)
     assert (settled["train.batch_size"], settled["train.accumulate"]) == (8, 2)
-    assert "4 crops of 256x256 fit 256 MiB" in reasons["train.batch_size"]
+    assert "4 crops of 256x256 fit in 256 MiB" in reasons["train.batch_size"]
 
 
 def test_the_crop_shrinks_before_the_batch_falls_below_two(make_case, make_facts):
@@ -292,7 +292,10 @@ def test_weights_settle_network_input_and_pretraining(make_case, make_facts, sta
     settled, reasons = settle(case)
     assert settled["network.name"] == "unet" and settled["network.options"] == {"widths": [4, 6]}
     assert settled["network.pretrained"] == "no"
-    assert settled["input.mean"] == MEAN_OF_WEIGHTS and "weights it starts from" in reasons["input.mean"]
+    assert (
+        settled["input.mean"] == MEAN_OF_WEIGHTS
+        and "as in the training of the initial weights" in reasons["input.mean"]
+    )
     assert "weights it starts from" in reasons["network.name"]
 
 

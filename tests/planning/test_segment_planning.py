@@ -24,7 +24,7 @@ def test_labels_without_objects_are_refused_for_tasks_of_objects() -> None:
 def test_boxes_alone_are_refused_in_words_of_boxes() -> None:
     source = opened(CocoInstances)
     source.tasks = ("detection",)
-    with pytest.raises(ConfigError, match=r"(?s)labels are boxes.*masks, of which limner trains semantic"):
+    with pytest.raises(ConfigError, match=r"(?s)labels are boxes.*masks, for one of semantic"):
         check_labels(source, "semantic")
 
 

@@ -40,7 +40,7 @@ def test_nest_undoes_flattening():
         ({"train": {"steps": "many"}}, "train.steps: should be a whole number"),
         ({"optimizer": {"name": "adamv"}}, "(did you mean 'adam"),
         ({"train": 5}, "train: this is a section"),
-        ({"data": {"path": "x"}}, "data: this comes from the data"),
+        ({"data": {"path": "x"}}, "data: this comes from the dataset"),
         ({"input": {"crop_size": [0, 5]}}, "input.crop_size[0]: should be greater than 0; found 0"),
         ({"loss": {"terms": [{"name": "dise"}]}}, "loss.terms[0]"),
         ({"train": {"minutes": -1}}, "train.minutes: should be greater than 0; found -1"),

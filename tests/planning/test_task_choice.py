@@ -27,7 +27,7 @@ def test_an_output_that_the_task_does_not_take_is_refused(monkeypatch):
     monkeypatch.setattr(pairing, "NETWORKS", boxes)
     with pytest.raises(ConfigError) as caught:
         check_pairing("detector", "semantic")
-    assert "it gives BoxSet" in str(caught.value)
+    assert "output BoxSet" in str(caught.value)
     assert "Choose one of: unet." in str(caught.value)
 
 

@@ -146,7 +146,7 @@ def test_a_line_says_what_matters():
         "1:40",
         "5:00 left",
         "loss 0.5123",
-        "1.50 s a step, 0% waiting",
+        "1.50 s/step, 0% waiting for data",
     ]
     assert "1:01:01" in describe_moment(at(100, seconds=3661.0), {})
 
@@ -188,6 +188,8 @@ def test_the_first_line_says_what_is_trained():
         "train.precision": "bfloat16",
         "train.steps": 500,
     }
-    expected = "Training unet on 114 images and 28 to validate: batches of 8 crops of 256 x 256, bfloat16, "
+    expected = (
+        "Training unet on 114 images and 28 for validation: batches of 8 crops of 256 x 256, bfloat16, "
+    )
     assert describe_run(settings) == expected + "500 steps"
     assert describe_run(settings | {"train.minutes": 3.0}) == expected + "3 min"

@@ -45,7 +45,7 @@ def test_memory_that_runs_out_halves_the_parts_and_goes_on(tmp_path, tiny):
         written = yaml.safe_load(path.read_text())
         assert written["train"]["accumulate"] == 4
         assert written["train"]["batch_size"] == 4
-        assert "more parts than planned, since memory ran out\n" in path.read_text()
+        assert "more parts than planned, because memory ran out\n" in path.read_text()
 
 
 def test_the_step_is_done_again_with_the_same_numbers(tmp_path, tiny):

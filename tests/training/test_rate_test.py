@@ -47,9 +47,9 @@ def test_the_average_is_corrected_for_its_start():
         smoothed.add(loss)
     # (0.1 * 2 * 0.81 + 0.1 * 2 * 0.9 + 0.1 * 4) / (1 - 0.729) by hand.
     assert smoothed.values == pytest.approx([2.0, 2.0, 0.742 / 0.271])
-    assert not smoothed.ran_away
+    assert not smoothed.has_diverged
     smoothed.add(math.inf)
-    assert smoothed.ran_away
+    assert smoothed.has_diverged
 
 
 def make(smoothed, *, diverged):

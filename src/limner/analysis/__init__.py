@@ -1,1 +1,1 @@
-"""Measuring and comparing: what networks cost, how runs differ."""
+"""Analysis of networks: cost, speed, class activation and attention maps."""

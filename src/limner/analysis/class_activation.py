@@ -1,9 +1,9 @@
-"""Which parts of an image made a model say a class: gradient-weighted activation maps of a layer.
+"""Which parts of an image made a model predict a class: gradient-weighted activation maps of a layer.
 
-Grad-CAM (Selvaraju et al., 2017) weights each channel by its mean gradient: smooth, but it may point at
-places that played no part. HiResCAM (Draelos and Carin, 2020) multiplies gradient and activation place by
-place, which for a last convolution shows just what was used. LayerCAM (Jiang et al., 2021) takes positive
-gradients only and stays sharp in early layers.
+Grad-CAM (Selvaraju et al., 2017) weights each channel by its mean gradient: smooth, but it may highlight
+locations that did not contribute. HiResCAM (Draelos and Carin, 2020) multiplies gradient and activation at
+each location, which for a last convolution shows exactly what was used. LayerCAM (Jiang et al., 2021) uses
+only positive gradients and stays sharp in early layers.
 
 Shape legend: C channels of the image, F features of the layer, K classes, H, W image size, h, w the layer's.
 """
@@ -23,8 +23,8 @@ Heat = npt.NDArray[np.float32]
 """(H, W) from 0 to 1."""
 
 NOTHING_PREDICTED = (
-    "No pixel is predicted as this class, so there is nothing to explain; name a place with --point or "
-    "--region to see what speaks for the class there."
+    "No pixel is predicted as this class, so there is nothing to explain. Choose a location with --point or "
+    "--region to see the evidence for the class there."
 )
 
 
@@ -49,11 +49,11 @@ METHODS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 
 
 def explainable_layers(network: nn.Module, images: torch.Tensor) -> dict[str, tuple[int, ...]]:
-    """Return the layers whose output is a feature map, with its (F, h, w), in the order they run.
+    """Return the layers whose output is a feature map, with its (F, h, w), in execution order.
 
     Args:
         network: In evaluation mode.
-        images: (1, C, H, W) as the network takes it.
+        images: (1, C, H, W), normalised network input.
     """
     found: dict[str, tuple[int, ...]] = {}
 
@@ -76,7 +76,7 @@ def explainable_layers(network: nn.Module, images: torch.Tensor) -> dict[str, tu
 
 
 def default_layer(layers: dict[str, tuple[int, ...]]) -> str:
-    """Return the last layer with the coarsest map: the deepest features, where classes are told apart."""
+    """Return the last layer with the coarsest map, which has the deepest features."""
     coarsest = min(shape[1] * shape[2] for shape in layers.values() if shape[1] * shape[2] > 1)
     return [name for name, shape in layers.items() if shape[1] * shape[2] == coarsest][-1]
 
@@ -89,18 +89,18 @@ def activation_maps(
     class_index: int,
     target: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, Heat]:
-    """Return method -> heat map of what raised the class's score at the target.
+    """Return method -> heat map of the evidence for a class at the target.
 
     Args:
-        network: In evaluation mode; it keeps no gradients.
-        images: (1, C, H, W) as the network takes it.
+        network: In evaluation mode; its parameters get no gradients.
+        images: (1, C, H, W), normalised network input.
         layer: A name of `explainable_layers`.
         class_index: The class, 0..K-1.
-        target: (H, W) pixels whose scores are explained; None takes those that are predicted as the class.
+        target: (H, W) pixels whose scores are explained; defaults to those predicted as the class.
 
     Raises:
-        UnknownNameError: There is no such layer.
-        ConfigError: No pixel is predicted as the class, and none was named.
+        UnknownNameError: The layer does not exist.
+        ConfigError: No pixel is predicted as the class, and no target is given.
     """
     modules = dict(network.named_modules())
     if layer not in modules:
@@ -109,7 +109,7 @@ def activation_maps(
 
     def keep(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
         kept[:] = [output if output.requires_grad else output.detach().requires_grad_()]
-        # A copy goes on, so that a rectifier that works in place cannot change what was kept.
+        # Pass on a copy, so that an in-place ReLU cannot change the stored activation.
         return kept[0].clone()
 
     hook = modules[layer].register_forward_hook(keep)
@@ -128,7 +128,7 @@ def activation_maps(
 
 
 def _pixel_scores(outputs: PixelOutputs, size: Sequence[int]) -> torch.Tensor:
-    """Return (K, H, W) scores of the classes; of a set of masks, those that cover a pixel added up."""
+    """Return class scores (K, H, W); for mask sets, the sum over the masks that cover a pixel."""
     if isinstance(outputs, DenseLogits):
         return resize_logits(outputs.logits.float(), size)[0]
     chances = outputs.class_logits[0].float().softmax(-1)[:, :-1]
@@ -150,7 +150,7 @@ def _target(
 
 
 def scaled_heat(values: torch.Tensor, size: tuple[int, int]) -> Heat:
-    """Keep what speaks for the class, scale it to 0..1 and resize it to the image.
+    """Clip to positive evidence, scale to 0..1 and resize to the image.
 
     Args:
         values: (h, w).

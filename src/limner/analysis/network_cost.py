@@ -1,4 +1,4 @@
-"""What a network costs to run: parameters, multiply-adds, and the time of a forward pass.
+"""Cost of a network: parameters, multiply-adds, and the time of a forward pass.
 
 Shape legend: B batch, C channels, *S spatial axes.
 """
@@ -12,18 +12,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 TIMED_PASSES = 3
-"""Forward passes whose median is the time, after one that chooses kernels."""
+"""Timed forward passes, whose median is reported, after one warm-up pass."""
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Return the number of weights, each counted once."""
+    """Return the number of parameters; shared ones are counted once."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def parameters_by_part(network: nn.Module) -> dict[str, int]:
-    """Return the weights of each direct part of a network; weights that parts share count with the first.
+    """Return the number of parameters of each direct submodule; shared ones count for the first.
 
-    Parts without weights are left out; what belongs to no part is called ``itself``.
+    Submodules without parameters are omitted; parameters outside of any submodule are named ``itself``.
     """
     seen: set[int] = set()
     parts = {}
@@ -38,19 +38,18 @@ def parameters_by_part(network: nn.Module) -> dict[str, int]:
 def count_multiply_adds(network: nn.Module, image: torch.Tensor) -> int:
     """Return the multiply-adds of one forward pass in evaluation.
 
-    Convolutions, matrix products and attention count; sums, norms, activations and resizing, which are a
-    small part everywhere, do not. A network and an image on the ``meta`` device are counted without
-    computing.
+    Convolutions, matrix products and attention count; sums, norms, activations and resizing, which are always
+    a small fraction, do not. With network and image on the ``meta`` device nothing is computed.
 
     Args:
-        network: Any network; its mode and gradients stay as they are.
+        network: Any network; its mode and gradients are not changed.
         image: (B, C, *S) float32 on the network's device.
     """
     was_training = network.training
     # Fused attention, and PyTorch's own encoder layers, would be single operators that nobody counts.
     had_fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
-    # The counter follows gradients of whatever asks for them, and fails on a weight that is itself an input.
+    # The counter tracks tensors that require gradients, and fails on a weight that is itself an input.
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     for weight in trained:
         weight.requires_grad_(False)
@@ -88,6 +87,6 @@ def time_forward(network: nn.Module, image: torch.Tensor) -> float:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until a device has done what it was given; a processor always has."""
+    """Wait until all work queued on a device is done; does nothing on a CPU."""
     if device.type != "cpu":
         torch.accelerator.synchronize()

@@ -1,4 +1,4 @@
-"""How long one batch takes from file values to labels, and where that time goes.
+"""Time of one batch from file values to labels, and its breakdown.
 
 Shape legend: B batch, C channels, *S spatial axes.
 """
@@ -17,13 +17,13 @@ from limner.devices.memory import peak_bytes
 from limner.devices.precision import precision_context
 
 STAGES = ("pre-processing", "network", "post-processing")
-"""Copying and normalising; the forward pass; labels at the input's size."""
+"""Stages: copying and normalising; the forward pass; labels at the input's size."""
 
 WARM_UP = 2
-"""Passes that choose kernels and fill caches, and are not counted."""
+"""Warm-up passes, which are not timed."""
 
 FEWEST, MOST, LONGEST_SECONDS = 5, 100, 10.0
-"""Passes that are counted: as many as fit into the time, but not fewer and not more."""
+"""Minimum and maximum number of timed passes within the time limit."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class NetworkSpeed:
     """Times of passes over one batch.
 
     Attributes:
-        passes: How many were timed.
-        median_seconds: Of a pass, all three stages.
-        percentile_95_seconds: One pass in twenty takes longer.
-        images_per_second: By the median.
-        shares: Stage -> its part of the time.
-        peak_bytes: On an accelerator what tensors took at most, the weights included; on a processor by how
-            much the process grew; None where the system does not say.
+        passes: Number of timed passes.
+        median_seconds: Median time of a pass, all three stages.
+        percentile_95_seconds: 95th percentile of the time of a pass.
+        images_per_second: Throughput at the median time.
+        shares: Stage -> its fraction of the time.
+        peak_bytes: On an accelerator, the peak memory of tensors including weights; on a CPU, the growth of
+            the process; None if unknown.
     """
 
     passes: int
@@ -58,16 +58,16 @@ def measure_speed(
     device: torch.device,
     precision: str = "float32",
 ) -> NetworkSpeed:
-    """Time random images from bytes in memory to labels in memory; reading files is not part of it.
+    """Time random images from bytes in memory to labels in memory, without reading files.
 
     Args:
         network: In evaluation mode, on the device.
-        normalization: Turns file values into what the network takes.
+        normalization: Converts file values to network input.
         size: *S.
         channels: C.
         batch: B.
-        device: Where it runs.
-        precision: Number format of the arithmetic.
+        device: Device to run on.
+        precision: Precision of the computation.
     """
     images = np.random.default_rng(0).integers(0, 256, (batch, *size, channels), dtype=np.uint8)
     if device.type == "cuda":

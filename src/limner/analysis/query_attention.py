@@ -1,7 +1,7 @@
-"""Where the queries of a class look: the attention of query networks, such as Mask2Former, to the image.
+"""Attention maps: where the queries of a class attend to in query networks such as Mask2Former.
 
-A query's attention says where it gathered what it knows, within the mask that it had so far; the mask itself
-is another thing.
+A query's attention shows which pixels it read, within its mask of the previous layer; it is not the predicted
+mask.
 
 Shape legend: C channels of the image, Q queries, K classes, M keys, H, W image size, h, w of the keys' map.
 """
@@ -22,17 +22,17 @@ from limner.core.outputs import QueryMasks
 from limner.layers.attention import MultiheadAttention
 
 ATTENTION = "attention"
-"""What the map is called beside those of `METHODS`."""
+"""Name of the map, like those of `METHODS`."""
 
 
 def attention_layers(network: nn.Module, images: torch.Tensor) -> dict[str, tuple[int, ...]]:
-    """Return the layers in which queries look at the image, with (Q, h, w), in the order they run.
+    """Return the layers in which queries attend to the image, with (Q, h, w), in execution order.
 
     Args:
         network: In evaluation mode.
-        images: (1, C, H, W) as the network takes it.
+        images: (1, C, H, W), normalised network input.
     """
-    with torch.no_grad(), _watched(network) as seen:
+    with torch.no_grad(), _recorded_attention(network) as seen:
         network(images)
     size = int(images.shape[2]), int(images.shape[3])
     return {name: (weights.shape[0], *_map_size(weights.shape[1], size)) for name, weights in seen.items()}
@@ -46,20 +46,20 @@ def attention_map(
     class_index: int,
     target: npt.NDArray[np.bool_] | None = None,
 ) -> Heat:
-    """Return where the queries that stand for a class look, each by its probability of the class.
+    """Return the mean attention of the queries of a class, weighted by class probability.
 
     Args:
-        network: In evaluation mode; gives `QueryMasks`.
-        images: (1, C, H, W) as the network takes it.
+        network: In evaluation mode; returns `QueryMasks`.
+        images: (1, C, H, W), normalised network input.
         layer: A name of `attention_layers`.
         class_index: The class, 0..K-1.
-        target: (H, W) pixels: queries count by how much of their mask lies there. None takes the queries
-            whose likeliest class it is.
+        target: (H, W) pixels; queries are weighted by their masks' mean probability there. Defaults to the
+            queries whose most probable class it is.
 
     Raises:
-        ConfigError: No query stands for the class, and no target was named.
+        ConfigError: No query predicts the class, and no target is given.
     """
-    with torch.no_grad(), _watched(network) as seen:
+    with torch.no_grad(), _recorded_attention(network) as seen:
         outputs: QueryMasks = network(images)
     chances = outputs.class_logits[0].float().softmax(-1)
     weights = chances[:, class_index]
@@ -68,13 +68,13 @@ def attention_map(
         if not bool(weights.any()):
             raise ConfigError(NOTHING_PREDICTED)
     else:
-        weights = weights * _share_at(outputs, target)
+        weights = weights * _mask_probability_at(outputs, target)
     looked = (weights[:, None] * seen[layer]).sum(0) / weights.sum().clamp(min=1e-12)
     size = int(images.shape[2]), int(images.shape[3])
     return scaled_heat(looked.view(_map_size(len(looked), size)), size)
 
 
-def _share_at(outputs: QueryMasks, target: npt.NDArray[np.bool_]) -> torch.Tensor:
+def _mask_probability_at(outputs: QueryMasks, target: npt.NDArray[np.bool_]) -> torch.Tensor:
     """Return (Q) the mean probability of each query's mask over the target."""
     there = torch.from_numpy(target.astype(np.float32)).to(outputs.features.device)[None, None]
     small = F.interpolate(there, outputs.features.shape[2:], mode="area")[0, 0]
@@ -83,8 +83,8 @@ def _share_at(outputs: QueryMasks, target: npt.NDArray[np.bool_]) -> torch.Tenso
 
 
 @contextmanager
-def _watched(network: nn.Module) -> Iterator[Mapping[str, torch.Tensor]]:
-    """Note (Q, M) attention of each layer that looks at something else than the queries themselves."""
+def _recorded_attention(network: nn.Module) -> Iterator[Mapping[str, torch.Tensor]]:
+    """Record the (Q, M) attention weights of each cross-attention layer."""
     found: dict[str, torch.Tensor] = {}
 
     def note(name: str) -> Callable[..., None]:
@@ -110,7 +110,7 @@ def _watched(network: nn.Module) -> Iterator[Mapping[str, torch.Tensor]]:
 
 
 def _map_size(number: int, size: tuple[int, int]) -> tuple[int, int]:
-    """Return the height and width of so many keys whose shape is nearest to the image's."""
+    """Return the factorisation (height, width) of `number` that is closest to the image's aspect ratio."""
     heights = [h for h in range(1, number + 1) if number % h == 0]
     height = min(heights, key=lambda h: abs(np.log(h * h / number) - np.log(size[0] / size[1])))
     return height, number // height

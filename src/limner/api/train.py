@@ -87,7 +87,7 @@ def resume(
     track: Track = silent,
     watchers: Sequence[Watcher] = (),
 ) -> RunFolder:
-    """Go on with a run that was stopped; on one processor it ends as if it had never been.
+    """Go on with a run that was stopped; on one processor it ends as if it had never been interrupted.
 
     Args:
         run: The run's folder.

@@ -1,4 +1,4 @@
-"""What may look on while a run trains: the metrics file, trackers, a progress display."""
+"""Observers of a training run: the metrics file, trackers, a progress display."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a run is, told to watchers after every step.
+    """Progress of a run, passed to watchers after every step.
 
     Attributes:
-        step: Optimizer steps done.
-        steps: Steps of the whole run, or an estimate where a time budget ends it.
-        progress: Part of the run that is done, in [0, 1].
+        step: Number of optimizer steps done.
+        steps: Number of steps of the whole run; an estimate with a time budget.
+        progress: Fraction of the run that is done, in [0, 1].
         seconds: Seconds of training so far.
     """
 
@@ -22,67 +22,67 @@ class Moment:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the end at the pace so far, or None before there is a pace."""
+        """Estimated seconds until the end, or None before there is an estimate."""
         return self.seconds * (1 - self.progress) / self.progress if self.progress > 0 else None
 
 
 class Watcher:
-    """Base of everything that looks on; each method does nothing until a watcher overrides it.
+    """Base class of observers; each method does nothing by default.
 
-    Watchers are called in the main process only, and must never change the run.
+    Watchers are called only in the main process, and must not affect the run.
     """
 
     def start(self, moment: Moment, settings: Mapping[str, object]) -> None:
-        """Take note of where the run starts (or goes on), and of the plan's flat settings."""
+        """Called at the start (or resume) of a run, with the plan's flat settings."""
 
     def step(self, moment: Moment) -> None:
-        """Take note of a step; called every step, so it must be cheap."""
+        """Called after every step, so it must be cheap."""
 
     def log(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
-        """Take note of losses or scores; names are those of metrics.csv."""
+        """Called with losses or scores, named as in metrics.csv."""
 
     def say(self, message: str) -> None:
-        """Take note of something the user should read."""
+        """Called with a message for the user."""
 
     def flush(self) -> None:
-        """Put everything taken note of on the disk; called before a checkpoint is written."""
+        """Write everything to disk; called before a checkpoint is written."""
 
     def close(self) -> None:
-        """End; called once, after success and after failure."""
+        """Called once at the end, after success or failure."""
 
 
 class Watchers(Watcher):
-    """Several watchers as one."""
+    """Forwards calls to several watchers."""
 
     def __init__(self, watchers: Sequence[Watcher]) -> None:
         self._watchers = tuple(watchers)
 
     def start(self, moment: Moment, settings: Mapping[str, object]) -> None:
-        """Tell each watcher."""
+        """Forward to each watcher."""
         for watcher in self._watchers:
             watcher.start(moment, settings)
 
     def step(self, moment: Moment) -> None:
-        """Tell each watcher."""
+        """Forward to each watcher."""
         for watcher in self._watchers:
             watcher.step(moment)
 
     def log(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
-        """Tell each watcher."""
+        """Forward to each watcher."""
         for watcher in self._watchers:
             watcher.log(step, seconds, values)
 
     def say(self, message: str) -> None:
-        """Tell each watcher."""
+        """Forward to each watcher."""
         for watcher in self._watchers:
             watcher.say(message)
 
     def flush(self) -> None:
-        """Tell each watcher."""
+        """Forward to each watcher."""
         for watcher in self._watchers:
             watcher.flush()
 
     def close(self) -> None:
-        """Tell each watcher."""
+        """Forward to each watcher."""
         for watcher in self._watchers:
             watcher.close()

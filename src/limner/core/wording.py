@@ -1,4 +1,4 @@
-"""How numbers read in a reason: sizes, shares, durations, bytes."""
+"""Formatting of numbers in reasons: sizes, shares, durations, bytes."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def channel_words(channels: int) -> str:
 
 
 def share(part: float) -> str:
-    """Return a part of a whole as percent, with the digits that matter: ``12 %``, ``0.4 %``."""
+    """Return a fraction as a percentage with the significant digits: ``12 %``, ``0.4 %``."""
     percent = 100 * part
     if percent >= 10 or percent == 0:
         return f"{percent:.0f} %"

@@ -1,4 +1,4 @@
-"""Trained labels as colours: index maps, overlays with outlines, and the map of hits and errors.
+"""Colours of trained labels: index maps, overlays with outlines, and maps of hits and errors.
 
 Shape legend: H, W image size, K classes.
 """
@@ -16,7 +16,7 @@ from limner.drawing.display import RGBImage
 
 IGNORED_COLOR: RGB = (128, 128, 128)
 
-# From the palette of Okabe and Ito (2008), which people with any colour vision tell apart.
+# From the colour-blind safe palette of Okabe and Ito (2008).
 HIT: RGB = (255, 255, 255)
 FALSE_POSITIVE: RGB = (213, 94, 0)
 FALSE_NEGATIVE: RGB = (0, 114, 178)
@@ -28,15 +28,15 @@ class Key:
     """One entry of a legend.
 
     Attributes:
-        name: What the colour means.
-        color: As painted.
-        instead: Latin text for machines without a font for `name`.
-        is_hatched: It is painted as stripes.
+        name: Meaning of the colour.
+        color: RGB colour.
+        fallback: Latin text for machines without a font for `name`.
+        is_hatched: Whether it is drawn as stripes.
     """
 
     name: str
     color: RGB
-    instead: str = ""
+    fallback: str = ""
     is_hatched: bool = False
 
 
@@ -50,14 +50,14 @@ def overlay(
 ) -> RGBImage:
     """Tint a picture with the classes, each region inside an outline of its own colour.
 
-    The background stays untinted, so that the picture can be seen; ignored pixels are hatched grey.
+    The background is not tinted, so the picture stays visible; ignored pixels are hatched in grey.
 
     Args:
         image: (H, W, 3) uint8.
         labels: (H, W) uint8, 0..K-1 or `IGNORE_INDEX`.
         table: The classes.
-        opacity: Of the tint, 0 to 1; outlines are opaque.
-        outline: Width in pixels; None takes one that suits the size, 0 draws none.
+        opacity: Opacity of the tint, 0 to 1; outlines are opaque.
+        outline: Width in pixels, 0 for none; defaults to a width that suits the picture's size.
     """
     assert image.shape[:2] == labels.shape, (image.shape, labels.shape)
     colors = _visible(_lookup(table), table)
@@ -72,21 +72,21 @@ def overlay(
 
 
 def outline_width(shape: tuple[int, ...]) -> int:
-    """Return the outline in pixels that suits a picture of this size: 1 at 256, 3 at 2000."""
+    """Return the outline width in pixels for a picture of this size: 1 at 256, 3 at 2000."""
     return max(1, round(min(shape[:2]) / 600))
 
 
 def outcome_map(image: RGBImage, truth: LabelArray, predicted: LabelArray, table: LabelTable) -> RGBImage:
-    """Show where a prediction is right and wrong, on the darkened picture.
+    """Show where a prediction is right or wrong, on the darkened picture.
 
-    White: a class found where it is. Orange: predicted where the truth is background (false positive).
-    Blue: missed (false negative). Yellow: one class taken for another. Hatched: ignored.
+    White: correct class. Orange: predicted where the truth is background (false positive). Blue: missed
+    (false negative). Yellow: one class confused with another. Hatched: ignored.
 
     Args:
         image: (H, W, 3) uint8.
         truth: (H, W) uint8 with `IGNORE_INDEX`.
         predicted: (H, W) uint8.
-        table: The classes; without a background, right pixels are the dark picture and wrong ones yellow.
+        table: The classes; without a background, correct pixels are not coloured and wrong ones are yellow.
     """
     background = table.background_index
     counted, right = truth != IGNORE_INDEX, truth == predicted
@@ -106,7 +106,7 @@ def outcome_map(image: RGBImage, truth: LabelArray, predicted: LabelArray, table
 def class_keys(table: LabelTable, *maps: LabelArray) -> list[Key]:
     """Return the legend of the classes that occur in `maps`, without the background.
 
-    A name that no font here can write becomes its trained number, as the report's table of labels has it.
+    A name that no font on this machine can draw is replaced by its trained number, as in the report's labels.
     """
     colors = _visible(_lookup(table), table)
     present = np.zeros(256, bool)
@@ -129,7 +129,7 @@ def outcome_keys(table: LabelTable) -> list[Key]:
 
 
 def class_colors(table: LabelTable) -> dict[str, RGB]:
-    """Return class name -> the colour that overlays paint it in."""
+    """Return class name -> its colour in overlays."""
     colors = _visible(_lookup(table), table)
     return {name: _rgb(colors[index]) for index, name in enumerate(table.names)}
 
@@ -142,7 +142,7 @@ def _lookup(table: LabelTable) -> RGBImage:
 
 
 def _visible(colors: RGBImage, table: LabelTable) -> RGBImage:
-    """Replace the black of a class that is no background: as a tint it would look like a shadow."""
+    """Replace black for classes other than the background: as a tint it would look like a shadow."""
     seen: RGBImage = colors.copy()
     for index in range(table.num_classes):
         if index != table.background_index and int(seen[index].max()) < 32:
@@ -155,7 +155,7 @@ def _blend(image: RGBImage, tint: RGBImage, opacity: float) -> RGBImage:
 
 
 def outlines(labels: npt.NDArray[Any], width: int) -> npt.NDArray[np.bool_]:
-    """Return the pixels within `width` of a pixel with another label; the image's border is no outline."""
+    """Return the pixels within `width` of a pixel with another label; the image's border does not count."""
     if width == 0:
         return np.zeros(labels.shape, bool)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
@@ -163,14 +163,14 @@ def outlines(labels: npt.NDArray[Any], width: int) -> npt.NDArray[np.bool_]:
 
 
 def hatch(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Return diagonal stripes, as wide as suits the size: what is ignored lies under them."""
+    """Return a mask of diagonal stripes for ignored pixels; their width depends on the size."""
     stripe = max(2, round(min(shape) / 120))
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     return np.asarray((rows + columns) // stripe % 3 == 0)
 
 
 def darkened(image: RGBImage) -> RGBImage:
-    """Return a picture in dark grey, on which colours stand out."""
+    """Return a darkened greyscale picture, on which colours stand out."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return np.repeat((grey * 0.45).astype(np.uint8)[..., None], 3, axis=-1)
 

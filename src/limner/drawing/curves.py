@@ -1,4 +1,4 @@
-"""Line plots as a picture, for slides and papers: one panel a value, one line a run."""
+"""Line plots as a picture, for slides and papers: one panel per value, one line per run."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,22 +23,22 @@ LINE_COLORS: tuple[RGB, ...] = (
     (109, 106, 102),
     (123, 74, 35),
 )
-"""Told apart with any colour vision; after Okabe and Ito (2008)."""
+"""Colour-blind safe; after Okabe and Ito (2008)."""
 
 GRID: RGB = (229, 224, 214)
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM, RIGHT = 620, 330, 84, 44, 44, 22
-"""Of a panel, and of the room around its lines, in pixels."""
+"""Size of a panel, and margins around its lines, in pixels."""
 
 DOT = 4
-"""Radius of a curve of one point."""
+"""Radius of the dot for a curve with a single point."""
 
 FINER = 3
-"""Lines are drawn so many times as large and then shrunk, which makes them smooth."""
+"""Supersampling factor of lines, for anti-aliasing."""
 
 
 Place = Callable[[float, float], tuple[float, float]]
-"""Where a value lies: pixels from the left and from the top of the plot."""
+"""Function of a value's position: pixels from the left and from the top of the plot."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Curve:
     """One line.
 
     Attributes:
-        label: Its name in the legend.
-        xs: Positions.
-        ys: Heights; one that is not finite breaks the line.
+        label: Name in the legend.
+        xs: x values.
+        ys: y values; a value that is not finite breaks the line.
     """
 
     label: str
@@ -75,13 +75,13 @@ def draw_curves(
     x_label: str = "step",
     show_x: Callable[[float], str] = _plain,
 ) -> RGBImage:
-    """Draw panels two in a row, with one legend for all.
+    """Draw panels, two per row, with one shared legend.
 
     Args:
         panels: Each with at least one finite point.
-        labels: The legend; a curve has the colour of its label's place.
-        x_label: Under each panel.
-        show_x: How a position is written under a panel.
+        labels: The legend; a curve's colour follows from the index of its label.
+        x_label: Label below each panel.
+        show_x: Formats an x value below a panel.
 
     Returns:
         (H, W, 3) uint8.
@@ -112,7 +112,7 @@ def _panel(
     width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
     def place(x: float, y: float) -> tuple[float, float]:
-        inside_x, inside_y = width - 2 * DOT, height - 2 * DOT  # so that no dot is cut at an edge
+        inside_x, inside_y = width - 2 * DOT, height - 2 * DOT  # so that no dot is clipped at an edge
         return DOT + (x - x_low) / x_span * inside_x, DOT + (1 - (y - y_low) / y_span) * inside_y
 
     plot = PILImage.new("RGB", (width * FINER, height * FINER), PAPER)

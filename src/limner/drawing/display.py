@@ -1,4 +1,4 @@
-"""Any image as something to look at: (H, W, 3) uint8 RGB."""
+"""Conversion of any image to (H, W, 3) uint8 RGB for display."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ RGBImage = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 RGB."""
 
 DARK = 64
-"""A uint8 image with 99.5 % of its values below this is stretched: nobody could see anything on it."""
+"""A uint8 image with 99.5 % of its values below this is stretched, since it would look black."""
 
 
 def display_image(image: Image) -> RGBImage:
-    """Return an image for people's eyes; values are changed, so never for a network's.
+    """Return an image for display; its values are changed, so never pass it to a network.
 
     8-bit pictures stay as they are unless they are too dark to see. Other types (16-bit, float) are
     stretched so that the 0.5th and 99.5th percentile become black and white, all channels alike.
-    One channel is grey; of more than three, the first three are red, green and blue.
+    One channel is shown as grey; of more than three, the first three are red, green and blue.
 
     Args:
         image: (H, W, C) or (H, W) of any number type; values that are not finite are drawn black.
@@ -46,7 +46,7 @@ def resize_picture(image: RGBImage, size: tuple[int, int]) -> RGBImage:
 
 
 def resize_nearest(labels: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
-    """Resize labels, or numbers of segments, to (H, W) by the nearest pixel: nothing to average."""
+    """Resize labels, or segment ids, to (H, W) with nearest-neighbour interpolation."""
     rows = (np.arange(size[0]) + 0.5) * labels.shape[0] / size[0]
     columns = (np.arange(size[1]) + 0.5) * labels.shape[1] / size[1]
     return labels[np.ix_(rows.astype(int), columns.astype(int))]
@@ -62,6 +62,6 @@ def _stretched(image: Image) -> RGBImage:
 
 
 def _sample(image: Image) -> Image:
-    """Return about a quarter of a million pixels, spread evenly: percentiles need no more."""
+    """Return about 250,000 evenly spaced pixels, which are enough for percentiles."""
     step = max(1, int((image.shape[0] * image.shape[1] / 2**18) ** 0.5))
     return image[::step, ::step]

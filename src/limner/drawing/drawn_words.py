@@ -1,4 +1,4 @@
-"""Words in an image, drawn: outlines, and above each what it says.
+"""Words drawn on an image: an outline, and the text above it.
 
 Shape legend: H, W picture size.
 """
@@ -15,11 +15,11 @@ READ, IGNORED = (0, 220, 90), (150, 150, 150)
 
 
 def draw_words(picture: RGBImage, words: Words, *, size: tuple[int, int]) -> RGBImage:
-    """Outline each word, ignored ones in grey, and write its text above where there is room.
+    """Outline each word, ignored ones in grey, and write its text above if there is room.
 
     Args:
         picture: (H, W, 3) uint8, drawn on a copy.
-        words: In the pixels of the original image.
+        words: In pixel coordinates of the original image.
         size: Height and width of the original image.
     """
     canvas = PILImage.fromarray(picture)
@@ -31,7 +31,7 @@ def draw_words(picture: RGBImage, words: Words, *, size: tuple[int, int]) -> RGB
         draw.line([*corners, corners[0]], fill=IGNORED if ignored else READ, width=2)
         if not text or ignored:
             continue
-        shown, font = text_and_font(text, instead="?")
+        shown, font = text_and_font(text, fallback="?")
         left, top = min(x for x, _ in corners), max(0.0, min(y for _, y in corners) - FONT_SIZE - 2)
         right = left + font.getlength(shown)
         if any(left < end and start < right and abs(top - t) < FONT_SIZE for start, end, t in taken):

@@ -1,4 +1,4 @@
-"""Fonts that have the letters of a text, and what is written where none has them."""
+"""Fonts that have the letters of a text, and replacements if no font has them."""
 
 import unicodedata
 from functools import lru_cache
@@ -25,29 +25,29 @@ FONTS_OF_MANY_SCRIPTS = (
     "malgun.ttf",
     "NotoSans-Regular.ttf",
 )
-"""Tried in turn for what Pillow's own font cannot write: it has plain Latin letters, none with an accent."""
+"""Fonts tried in order for text that Pillow's own font, with unaccented Latin letters only, cannot draw."""
 
 UNWRITABLE = "?"
-"""Stands for a letter that no font has; an empty box would look like a fault of the picture."""
+"""Replaces a letter that no font has; an empty box would look like a rendering error."""
 
 SPELLINGS = {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
-"""How letters are written that Unicode does not take apart into a plain one and a mark."""
+"""Replacements for letters that Unicode does not decompose into a base letter and a mark."""
 
 NO_CHARACTER = "\U0010ffff"
-"""Never assigned, so that every font draws for it what it draws for any letter it lacks."""
+"""An unassigned code point, for which every font draws its glyph for missing letters."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def text_and_font(text: str, *, instead: str = "") -> tuple[str, Font]:
-    """Return what to write for a text, and the font to write it with.
+def text_and_font(text: str, *, fallback: str = "") -> tuple[str, Font]:
+    """Return the text to draw and the font to draw it with.
 
-    That is the text itself wherever a font on this machine has all of its letters. Otherwise accents are
-    left out; where that does not help, it is `instead`, or the text with question marks.
+    If a font on this machine has all letters, the text is unchanged. Otherwise accents are removed; if that
+    is not enough, the result is `fallback`, or the text with question marks.
 
     Args:
-        text: Of any script.
-        instead: Latin text to take in place of one that cannot be written.
+        text: Text in any script.
+        fallback: Latin text to use if `text` cannot be drawn.
     """
     composed = unicodedata.normalize("NFC", text)
     font = _font_with(frozenset(composed))
@@ -55,13 +55,13 @@ def text_and_font(text: str, *, instead: str = "") -> tuple[str, Font]:
         return composed, font
     font = max(_fonts(), key=lambda f: sum(_has(f, c) for c in composed))
     letters = [_nearest(letter, font) for letter in composed]
-    if instead and UNWRITABLE in letters:
-        return instead, _fonts()[0]
+    if fallback and UNWRITABLE in letters:
+        return fallback, _fonts()[0]
     return "".join(letters), font
 
 
 def can_write(text: str) -> bool:
-    """Tell whether a font on this machine has all letters of a text."""
+    """Return whether a font on this machine has all letters of a text."""
     return _font_with(frozenset(unicodedata.normalize("NFC", text))) is not None
 
 
@@ -72,7 +72,7 @@ def _font_with(letters: frozenset[str]) -> Font | None:
 
 @lru_cache(maxsize=1)
 def _fonts() -> tuple[Font, ...]:
-    """Return the fonts of this machine: Pillow's own first, which looks the same everywhere."""
+    """Return the fonts of this machine; Pillow's own is first because it looks the same everywhere."""
     found: list[Font] = [ImageFont.load_default(FONT_SIZE)]
     for name in FONTS_OF_MANY_SCRIPTS:
         try:
@@ -84,12 +84,12 @@ def _fonts() -> tuple[Font, ...]:
 
 @lru_cache(maxsize=4096)
 def _has(font: Font, letter: str) -> bool:
-    """Tell whether a font has a letter: Pillow does not say, but what is missing is drawn all alike."""
+    """Return whether a font has a letter, by comparison with its glyph for missing letters."""
     return letter.isspace() or bytes(font.getmask(letter)) != bytes(font.getmask(NO_CHARACTER))
 
 
 def _nearest(letter: str, font: Font) -> str:
-    """Return a letter, or itself without its accents, or `UNWRITABLE`."""
+    """Return a letter, the letter without accents, or `UNWRITABLE`."""
     if _has(font, letter):
         return letter
     apart = SPELLINGS.get(letter) or unicodedata.normalize("NFKD", letter)

@@ -1,4 +1,4 @@
-"""Many pictures on one sheet: rows under headings, each picture with a line of text, a legend below."""
+"""Contact sheets: rows of captioned pictures under headings, with a legend below."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LINE = FONT_SIZE + 9
 
 @dataclass(frozen=True)
 class Row:
-    """Pictures that belong together, and what stands above them; an empty heading takes no space."""
+    """A group of pictures and its heading; an empty heading takes no space."""
 
     heading: str
     panels: tuple[Panel, ...]
@@ -26,13 +26,13 @@ class Row:
 def sheet(
     rows: Sequence[Row], *, columns: int, side: int, title: str = "", legend: Sequence[Key] = ()
 ) -> RGBImage:
-    """Lay pictures out on white.
+    """Lay out pictures on a white sheet.
 
     Args:
-        rows: From top to bottom; one with more than `columns` pictures is broken into several lines.
-        columns: Pictures beside each other.
-        side: Width of each place; no picture is wider.
-        title: A line above everything.
+        rows: From top to bottom; a row of more than `columns` pictures is broken into several lines.
+        columns: Number of pictures per line.
+        side: Width of each cell; no picture is wider.
+        title: Title line at the top.
         legend: Names and colours below, wrapped to the width.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Heat maps laid over pictures."""
+"""Heat map overlays."""
 
 import cv2
 import numpy as np
@@ -14,13 +14,13 @@ def heat_overlay(
     target: npt.NDArray[np.bool_] | None = None,
     opacity: float = 0.6,
 ) -> RGBImage:
-    """Paint heat over the grey picture: the stronger, the more opaque; the target gets a white outline.
+    """Overlay a heat map on the greyscale picture; opacity grows with the heat; the target is outlined.
 
     Args:
         image: (H, W, 3) uint8.
         heat: (H, W) from 0 to 1.
         target: (H, W) the pixels that are explained.
-        opacity: Where the heat is 1.
+        opacity: Opacity where the heat is 1.
     """
     grey = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=-1)
     colors = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]

@@ -1,4 +1,4 @@
-"""One image with its labels: tinted, outlined, and the names of the classes written into their regions.
+"""An image with its labels: tinted and outlined regions with class names.
 
 Shape legend: H, W image size.
 """
@@ -19,7 +19,7 @@ from limner.drawing.display import RGBImage, display_image, resize_nearest, resi
 from limner.drawing.fonts import FONT_SIZE, text_and_font
 
 MIN_NAMED_SHARE = 0.004
-"""Smaller regions get no name: there would be more letters than picture."""
+"""Smaller regions get no name, which would cover them."""
 
 MOST_NAMES = 12
 
@@ -29,15 +29,15 @@ def labelled(
 ) -> RGBImage:
     """Draw an image with its labels, the longer side `side` pixels long.
 
-    Small images are enlarged before anything is drawn on them and large ones are shrunk afterwards, so
-    outlines are equally fine on both.
+    Small images are enlarged before drawing and large ones are reduced afterwards, so outlines have the same
+    width on both.
 
     Args:
         image: (H, W, C) of any number type.
         labels: (H, W) uint8 with `IGNORE_INDEX`; None draws the image alone.
         table: The classes.
         side: Pixels of the longer side.
-        names: Write each class into its largest region.
+        names: Write class names into the largest regions.
     """
     picture = display_image(image)
     height, width = picture.shape[:2]
@@ -53,9 +53,9 @@ def labelled(
 
 
 def write_names(picture: RGBImage, labels: LabelArray, table: LabelTable) -> RGBImage:
-    """Write the name of each class into the middle of its largest region; background and ignored stay bare.
+    """Write the name of each class into its largest region, except for background and ignored pixels.
 
-    The larger come first; a name that would cover another is left out, as the legend has it.
+    Larger regions come first; a name that would cover another is omitted, since the legend includes it.
 
     Args:
         picture: (H, W, 3) uint8, drawn on a copy.
@@ -74,21 +74,21 @@ def write_names(picture: RGBImage, labels: LabelArray, table: LabelTable) -> RGB
 
 
 class Name(NamedTuple):
-    """A text and the point in whose middle it stands; `instead` where no font has its letters."""
+    """A text, the point it is centred on, and the `fallback` if no font has its letters."""
 
     text: str
     x: float
     y: float
-    instead: str = ""
+    fallback: str = ""
 
 
 def write_at(picture: RGBImage, names: Iterable[Name]) -> RGBImage:
-    """Write names on a copy of a picture; one that would cover an earlier one is left out."""
+    """Write names on a copy of a picture; a name that would cover an earlier one is omitted."""
     canvas = PILImage.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
     written: list[tuple[float, float, float]] = []
     for name in names:
-        text, font = text_and_font(name.text, instead=name.instead)
+        text, font = text_and_font(name.text, fallback=name.fallback)
         width = font.getlength(text)
         left = min(max(2.0, name.x - width / 2), max(2.0, picture.shape[1] - width - 2))
         top = min(max(0.0, name.y - 9), max(0.0, picture.shape[0] - FONT_SIZE - 3))

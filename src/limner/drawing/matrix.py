@@ -20,25 +20,25 @@ WRONG: RGB = (201, 74, 18)
 EMPTY: RGB = (241, 237, 229)
 
 CELL, LARGE_CELL, MARGIN = 44, 110, 24
-"""Pixels of a cell, of one where classes are few, and around everything."""
+"""Cell size in pixels, cell size with few classes, and margin."""
 
 FEW = 6
-"""So many classes leave room for counts beneath the percentages."""
+"""Maximum number of classes for which counts are shown below the percentages."""
 
 
 def draw_matrix(counts: npt.NDArray[np.int64], names: Sequence[str], *, title: str = "") -> RGBImage:
-    """Draw a confusion matrix with each row as parts of its class.
+    """Draw a confusion matrix with rows normalised by the number of true pixels.
 
     Args:
         counts: (K, K), rows truth and columns prediction.
-        names: K of them.
-        title: A line above.
+        names: K class names.
+        title: Title line at the top.
 
     Returns:
         (H, W, 3) uint8.
     """
     cell = LARGE_CELL if len(names) <= FEW else CELL
-    shown = [text_and_font(name[:32], instead=f"class {i}") for i, name in enumerate(names)]
+    shown = [text_and_font(name[:32], fallback=f"class {i}") for i, name in enumerate(names)]
     label = max(round(font.getlength(text)) for text, font in shown) + 14
     left, top = MARGIN + label + 26, MARGIN + (30 if title else 0) + 26 + label
     side = cell * len(names)
@@ -71,7 +71,7 @@ def _cell(
     with_counts: bool,
 ) -> None:
     part = pixels / total if total else 0.0
-    depth = part if is_right else part**0.6  # small mistakes matter most
+    depth = part if is_right else part**0.6  # emphasises small errors
     paint = np.array(EMPTY) + depth * (np.array(RIGHT if is_right else WRONG) - np.array(EMPTY))
     red, green, blue = (round(c) for c in paint)
     draw.rounded_rectangle(box, 4, fill=(red, green, blue))
@@ -88,7 +88,7 @@ def _cell(
 def _turned(
     sheet: PILImage.Image, words: str, at: tuple[int, int], color: RGB, *, height: int | None = None
 ) -> None:
-    """Write upwards; with a height, so that the words end at its bottom."""
+    """Write vertical text; with `height`, aligned at the bottom."""
     text, font = text_and_font(words)
     strip = PILImage.new("RGB", (height or round(font.getlength(text)) + 2, 24), PAPER)
     ImageDraw.Draw(strip).text((0, 0), text, color, font=font)
@@ -96,5 +96,5 @@ def _turned(
 
 
 def _has_anchors(font: object) -> bool:
-    """Tell whether a font can place text by its middle; Pillow's bitmap font cannot."""
+    """Return whether a font supports anchors; Pillow's bitmap font does not."""
     return hasattr(font, "getbbox") and hasattr(font, "path")

@@ -1,4 +1,4 @@
-"""One image with its objects: tinted, outlined one by one, or boxed, and named.
+"""An image with its objects: tinted, outlined or boxed, and named.
 
 Shape legend: H, W image size, N objects.
 """
@@ -17,20 +17,20 @@ from limner.drawing.segment_colors import segment_overlay
 
 MOST_NAMES = 24
 MIN_NAMED_SHARE = 0.001
-"""Smaller objects get no name: it would hide them."""
+"""Smaller objects get no name, which would hide them."""
 DASH, GAP = 5, 9
-"""Pixels of a line that is drawn and left out; its width makes the dash longer."""
+"""Lengths of dashes and gaps in pixels; wide lines have longer dashes."""
 
 
 def labelled_segments(image: Image, segments: Segments, table: LabelTable, *, side: int) -> RGBImage:
     """Draw an image with its objects and regions, the longer side `side` pixels long.
 
-    Objects of one class alone get a colour each, since nothing else tells them apart; of several classes
-    they get that of their class, an outline each and their names.
+    With a single class, each object gets its own colour. With several classes, objects get the colour of
+    their class, an outline and their names.
 
     Args:
         image: (H, W, C) of any number type.
-        segments: Of the same size, with trained labels.
+        segments: Segments of the same size, with trained labels.
         table: The classes.
         side: Pixels of the longer side.
     """
@@ -47,16 +47,16 @@ def labelled_segments(image: Image, segments: Segments, table: LabelTable, *, si
 
 
 def has_class_colors(table: LabelTable) -> bool:
-    """Tell whether objects are drawn in the colours of their classes, rather than each in its own."""
+    """Return whether objects are drawn in class colours instead of one colour each."""
     return int(table.is_thing.sum()) > 1
 
 
 def labelled_boxes(image: Image, boxes: Boxes, table: LabelTable, *, side: int) -> RGBImage:
-    """Draw an image with its boxes, in the colours of their classes; crowds and difficult ones dashed.
+    """Draw an image with its boxes in class colours; crowds and difficult objects are dashed.
 
     Args:
         image: (H, W, C) of any number type.
-        boxes: With trained labels.
+        boxes: Boxes with trained labels.
         table: The classes.
         side: Pixels of the longer side.
     """
@@ -64,7 +64,7 @@ def labelled_boxes(image: Image, boxes: Boxes, table: LabelTable, *, side: int) 
     drawn: RGBImage = resize_picture(picture, size).copy()
     colors = list(class_colors(table).values())
     names = []
-    # The smallest last, so that no larger one hides it; the largest first to be named.
+    # Draw the smallest last, so that no larger one hides it; name the largest first.
     for number in np.argsort(-boxes.areas, kind="stable"):
         left, top, right, bottom = (int(round(float(v) * factor)) for v in boxes.xyxy[number])
         label = int(boxes.labels[number])
@@ -79,7 +79,7 @@ def labelled_boxes(image: Image, boxes: Boxes, table: LabelTable, *, side: int) 
 
 
 def _scaled(image: Image, side: int) -> tuple[RGBImage, tuple[int, int], float]:
-    """Return the picture, enlarged where it is small; the final size; and the factor to it."""
+    """Return the picture, enlarged if small; the final size; and the scale factor."""
     picture = display_image(image)
     height, width = picture.shape[:2]
     factor = side / max(height, width)
@@ -88,7 +88,7 @@ def _scaled(image: Image, side: int) -> tuple[RGBImage, tuple[int, int], float]:
 
 
 def _names_of_segments(segments: Segments, table: LabelTable, size: tuple[int, int]) -> list[Name]:
-    """Return the names of the larger segments, the largest first, each in the middle of its own."""
+    """Return the names and positions of the larger segments, largest first."""
     small = segments.with_layers(lambda layer: resize_nearest(layer, size))
     areas = small.areas
     names = []

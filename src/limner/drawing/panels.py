@@ -1,4 +1,4 @@
-"""Pictures side by side with titles and a legend, at a size that can be read."""
+"""Pictures side by side with titles and a legend, at a readable size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ GAP = 14
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture and what stands above it."""
+    """A picture and its title."""
 
     title: str
     picture: RGBImage
 
 
 def side_by_side(panels: Sequence[Panel], *, title: str = "", legend: Sequence[Key] = ()) -> RGBImage:
-    """Put pictures of one height beside each other on white, with titles above and a legend below.
+    """Place pictures of equal height side by side on white, with titles above and a legend below.
 
     Args:
         panels: At least one; all of the same height.
-        title: A line above everything, such as the image's name and scores.
+        title: Title line at the top, such as the image's name and scores.
         legend: Names and colours, wrapped to the width.
 
     Returns:
@@ -73,7 +73,7 @@ def draw_keys(draw: ImageDraw.ImageDraw, keys: Sequence[Key], y: int) -> None:
 
 
 def wrapped_keys(keys: Sequence[Key], width: int) -> list[list[Key]]:
-    """Break a legend into rows that fit."""
+    """Break a legend into rows that fit the width."""
     rows: list[list[Key]] = []
     used = width + 1
     for key in keys:
@@ -92,11 +92,11 @@ def _key_width(key: Key) -> int:
 
 
 def _written(key: Key) -> tuple[str, Font]:
-    return text_and_font(key.name, instead=key.instead)
+    return text_and_font(key.name, fallback=key.fallback)
 
 
 def write_line(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, color: RGB, width: int) -> None:
-    """Write one line, shortened in the middle where it would not fit: both ends of a path matter."""
+    """Write one line; text that does not fit is shortened in the middle, to keep both ends of a path."""
     text, font = text_and_font(text)
     shown, keep = text, len(text)
     while font.getlength(shown) > width and keep > 2:

@@ -10,7 +10,7 @@ from limner.storage.whole_files import write_whole
 
 
 def encode_png(picture: RGBImage) -> bytes:
-    """Return an (H, W, 3) uint8 RGB picture as a PNG file.
+    """Encode an (H, W, 3) uint8 RGB picture as PNG.
 
     Compression level 3: a tenth larger than the default, several times faster.
     """

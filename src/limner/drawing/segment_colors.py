@@ -1,4 +1,4 @@
-"""Objects and regions as colours: each object in a colour of its own, and which were found and missed.
+"""Colours of objects and regions: one colour per object, and which were found and missed.
 
 Shape legend: H, W image size, N segments.
 """
@@ -27,10 +27,10 @@ from limner.drawing.panels import Panel, side_by_side
 from limner.drawing.truth_and_prediction import PANEL_SIDE
 
 GOLDEN = 0.6180339887
-"""Steps of this part of the hue circle never come close to an earlier one soon."""
+"""Hue step as a fraction of the circle (golden ratio), so that successive hues differ clearly."""
 
 MATCH = 0.5
-"""IoU above which a found segment counts as the true one."""
+"""IoU above which a predicted segment matches a true one."""
 
 
 def segment_overlay(
@@ -42,15 +42,15 @@ def segment_overlay(
     outline: int | None = None,
     by_class: bool = False,
 ) -> RGBImage:
-    """Tint a picture with its segments: objects each in a colour of its own, stuff in that of its class.
+    """Tint a picture with its segments: one colour per object, class colours for stuff.
 
     Args:
         image: (H, W, 3) uint8.
-        segments: With trained labels; where they overlap, the smaller one is on top.
+        segments: Segments with trained labels; where they overlap, the smaller one is on top.
         table: The classes.
-        opacity: Of the tint; outlines are opaque.
-        outline: Width in pixels; None takes one that suits the size.
-        by_class: Objects get the colour of their class too, and only outlines tell them apart.
+        opacity: Opacity of the tint; outlines are opaque.
+        outline: Width in pixels; defaults to a width that suits the picture's size.
+        by_class: Use class colours for objects too; they are then separated only by outlines.
     """
     numbers: npt.NDArray[np.uint16] = segments.flat().astype(np.uint16)
     colors = _colors(segments, table, by_class=by_class)
@@ -67,8 +67,8 @@ def segment_overlay(
 def found_and_missed(image: RGBImage, truth: Segments, predicted: Segments, table: LabelTable) -> RGBImage:
     """Show which segments were found, on the darkened picture.
 
-    White: a true segment and one of its class that overlap by more than half (IoU). Orange: found where no
-    such segment is. Blue: missed. The background and crowds are left dark.
+    White: a true and a predicted segment of one class with an IoU above 0.5. Orange: predicted without such a
+    match. Blue: missed. The background and crowds are left dark.
     """
     matched_true, matched_found = _matched(truth, predicted)
     true_seen = ~_is_background(truth, table)[1:] & ~truth.is_crowd
@@ -90,10 +90,10 @@ def segment_comparison(
 
     Args:
         image: (H, W, C) of any number type.
-        predicted: With trained labels, those worth showing.
+        predicted: Segments to show, with trained labels.
         table: The classes.
-        truth: With trained labels; None draws image and prediction only.
-        title: A line above.
+        truth: Segments with trained labels; None draws only image and prediction.
+        title: Title line at the top.
     """
     height, width = predicted.spatial_shape
     factor = PANEL_SIDE / max(height, width)
@@ -118,7 +118,7 @@ def _resized(segments: Segments, size: tuple[int, int]) -> Segments:
 
 
 def _colors(segments: Segments, table: LabelTable, *, by_class: bool) -> RGBImage:
-    """Return (N + 1, 3): of nothing, then of each segment."""
+    """Return (N + 1, 3) colours: of no segment, then of each segment."""
     of_class = list(class_colors(table).values())
     colors = np.zeros((len(segments) + 1, 3), np.uint8)
     for number, label in enumerate(segments.labels):
@@ -129,13 +129,13 @@ def _colors(segments: Segments, table: LabelTable, *, by_class: bool) -> RGBImag
 
 
 def _is_background(segments: Segments, table: LabelTable) -> npt.NDArray[np.bool_]:
-    """Return (N + 1,): of nothing, then of each segment."""
+    """Return (N + 1,) flags: of no segment, then of each segment."""
     background = -1 if table.background_index is None else table.background_index
     return np.concatenate([[False], segments.labels == background])
 
 
 def _matched(truth: Segments, predicted: Segments) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Return which true and which predicted segments have a partner of their class."""
+    """Return which true and which predicted segments match one of their class."""
     width = len(predicted) + 1
     pairs = truth.flat().astype(np.int64) * width + predicted.flat()
     shared = np.bincount(pairs.ravel(), minlength=(len(truth) + 1) * width).reshape(-1, width)

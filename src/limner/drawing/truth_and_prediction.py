@@ -1,4 +1,4 @@
-"""One image, its truth and its prediction, in one picture that shows what went wrong.
+"""An image, its truth and its prediction in one picture, with the errors.
 
 Shape legend: H, W image size.
 """
@@ -13,7 +13,7 @@ from limner.drawing.display import RGBImage, display_image, resize_nearest, resi
 from limner.drawing.panels import Panel, side_by_side
 
 PANEL_SIDE = 420
-"""Pixels of the longer side of each panel: four fit a wide screen."""
+"""Longer side of each panel in pixels: four fit on a wide screen."""
 
 
 def comparison(
@@ -27,15 +27,15 @@ def comparison(
 ) -> RGBImage:
     """Draw image, truth, prediction and the map of hits and errors side by side.
 
-    Small images are enlarged before anything is drawn on them and large ones are shrunk afterwards, so
-    outlines are equally fine on both.
+    Small images are enlarged before drawing and large ones are reduced afterwards, so outlines have the same
+    width on both.
 
     Args:
         image: (H, W, C) or (H, W) of any number type.
         predicted: (H, W) uint8 trained labels.
         table: The classes.
-        truth: (H, W) uint8 with `IGNORE_INDEX`; None draws image and prediction only.
-        title: A line above.
+        truth: (H, W) uint8 with `IGNORE_INDEX`; None draws only image and prediction.
+        title: Title line at the top.
         side: Pixels of the longer side of each panel.
     """
     height, width = predicted.shape
@@ -60,7 +60,7 @@ def comparison(
 
 
 def slice_with_most_foreground(labels: LabelArray, table: LabelTable) -> int:
-    """Return the slice of a volume (first axis) that shows most: the one with most foreground pixels.
+    """Return the index of the slice (first axis) with the most foreground pixels.
 
     Args:
         labels: (D, H, W) uint8.

@@ -1,4 +1,4 @@
-"""Focal loss (Lin et al., ICCV 2017), https://arxiv.org/abs/1708.02002, for classes and masks."""
+"""Focal loss (Lin et al., ICCV 2017), https://arxiv.org/abs/1708.02002, for exclusive classes and masks."""
 
 from collections.abc import Sequence
 

@@ -61,27 +61,29 @@ def _of_class(rows: Sequence[dict[str, Any] | None], weights: Weights) -> npt.ND
     of_image = np.concatenate([np.full(len(row["dtScores"]), image) for image, row in there])[order]
     excused = np.concatenate([row["dtIgnore"] for _, row in there], axis=1)[:, order].astype(bool)
     partner = np.concatenate([row["dtMatches"] for _, row in there], axis=1)[:, order] > 0
-    hits, slips = partner & ~excused, ~partner & ~excused
+    hits, false_positives = partner & ~excused, ~partner & ~excused
     step = max(1, CHUNK // len(scores))
     for first in range(0, len(weights), step):
         block = slice(first, first + step)
         for t in range(num_thresholds):
-            precision[block, t] = _area(weights[block][:, of_image], hits[t], slips[t], totals[block])
+            precision[block, t] = _area(
+                weights[block][:, of_image], hits[t], false_positives[t], totals[block]
+            )
     return precision
 
 
 def _area(
-    weights: Weights, hits: npt.NDArray[np.bool_], slips: npt.NDArray[np.bool_], totals: Weights
+    weights: Weights, hits: npt.NDArray[np.bool_], false_positives: npt.NDArray[np.bool_], totals: Weights
 ) -> npt.NDArray[np.float64]:
     """Return (G): the mean of the monotonically decreasing precision over the recall levels.
 
     Args:
         weights: (G, D) weights of the detections, highest score first.
         hits: (D) whether they are true positives.
-        slips: (D) whether they are false positives.
+        false_positives: (D) whether they are false positives.
         totals: (G) numbers of true objects.
     """
-    right, wrong = np.cumsum(weights * hits, 1), np.cumsum(weights * slips, 1)
+    right, wrong = np.cumsum(weights * hits, 1), np.cumsum(weights * false_positives, 1)
     precision = right / np.maximum(right + wrong, 1)
     falling = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     area = np.full(len(weights), np.nan)

@@ -95,12 +95,12 @@ class AsymmetricAttention(nn.Module):
         """Initialise the attention to add nothing at first, as the authors do."""
         nn.init.zeros_(self.out.weight)
 
-    def forward(self, asking: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+    def forward(self, queries: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) and (B, C', h, w) to (B, C, h, w)."""
-        key = self.key(asked)
-        query = key if self.query is None else self.query(asking)
+        key = self.key(keys)
+        query = key if self.query is None else self.query(queries)
         # Averaging and a 1x1 convolution commute.
-        value = self.value(self._averages(asked).unsqueeze(-1))  # (B, compared, A, 1)
+        value = self.value(self._averages(keys).unsqueeze(-1))  # (B, compared, A, 1)
         context: torch.Tensor = self.out(attend(query, self._averages(key), value))
         return context
 

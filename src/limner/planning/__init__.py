@@ -1,1 +1,1 @@
-"""What the user wrote and what the data is, made into a Plan."""
+"""Planning: from the user's settings and the dataset to a Plan."""

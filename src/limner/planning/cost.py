@@ -1,8 +1,8 @@
-"""What training costs for each pixel, in memory and in time: measured on two small inputs, not guessed.
+"""Memory and time of training per pixel, measured on two small inputs.
 
-Autograd says itself what it keeps for the backward pass: a hook sees every saved tensor. Two sizes give a
-straight line, fixed part and part by area, which holds because convolutional networks keep maps whose
-areas are proportional to the input's.
+A hook on autograd sees every tensor that is saved for the backward pass. Two input sizes determine a linear
+model with a fixed part and a part proportional to the area, which holds because the maps of convolutional
+networks scale with the input's area.
 
 Shape legend: B batch, C channels, K classes.
 """
@@ -18,39 +18,40 @@ from torch.autograd.graph import saved_tensors_hooks
 from limner.devices.precision import precision_context
 
 BATCH = 2
-"""Samples of the measured inputs: batch normalisation needs two."""
+"""Batch size of the measured inputs: batch normalisation needs two."""
 
 SIDES_2D = (64, 96)
 SIDES_3D = (32, 48)
-"""Sides of the two inputs: large enough for a stride of 32, small enough for a second of CPU time."""
+"""Sizes of the two inputs: large enough for a stride of 32, small enough for a second of CPU time."""
 
 FEWEST_PASSES, MOST_PASSES, CLOCK_SECONDS = 2, 10, 0.5
-"""How often a pass is timed: at least, at most, and no more once that many seconds went by."""
+"""Minimum and maximum number of timed passes, and the seconds after which timing stops."""
 
 LEAST_BY_PIXEL = 0.3
-"""Part of the larger input's time that is taken to grow with its area, at least. Measured on 2 cores: nearly
-all of it for U-Nets, 0.3 for a small Mask2Former, whose queries cost the same at any size."""
+"""Minimum fraction of the larger input's time that is assumed to grow with its area. Measured on 2 cores:
+nearly all of it for U-Nets, 0.3 for a small Mask2Former, whose queries cost the same at any size."""
 
 COPIES_OF_WEIGHTS = {"sgd": 3, "adam": 4, "adamw": 4}
-"""Weights, gradients and the optimizer's own state, in copies of the weights."""
+"""Memory of weights, gradients and optimizer state, in multiples of the weights."""
 
 WORKSPACE = {"float32": 1.3, "bfloat16": 1.7, "float16": 1.7}
-"""Factor for what autograd does not keep: gradients on their way back, workspaces of convolutions, the
-loss in float32. With it the estimate was 0.94 to 1.32 times the real peak of a step on a CPU, for U-Net,
-U-Net on ResNet-18 and -50, and DeepLabV3+."""
+"""Factor for memory that autograd does not save: intermediate gradients, workspaces of convolutions, the loss
+in float32. With it the estimate was 0.94 to 1.32 times the real peak of a step on a CPU, for U-Net, U-Net on
+ResNet-18 and -50, and DeepLabV3+."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What training costs.
+    """Cost of training.
 
     Attributes:
-        weight_bytes: The weights, float32.
-        fixed_bytes: Needed for the backward pass whatever the size of the input.
-        bytes_per_pixel: Needed for each pixel of each sample.
-        seconds_per_step: Forward and backward, whatever the size of the input, on the machine that measured.
-        seconds_per_pixel: And for each pixel of each sample.
-        forward_bytes_per_pixel: Largest maps alive at once in prediction, for each pixel.
+        weight_bytes: Size of the weights in float32.
+        fixed_bytes: Memory for the backward pass that does not depend on the input's size.
+        bytes_per_pixel: Additional memory per pixel of each sample.
+        seconds_per_step: Time of forward and backward that does not depend on the input's size, on the
+            measured machine.
+        seconds_per_pixel: Additional time per pixel of each sample.
+        forward_bytes_per_pixel: Peak memory of prediction per pixel.
     """
 
     weight_bytes: int
@@ -64,21 +65,21 @@ class Cost:
         """Return the estimated peak memory of a training step.
 
         Args:
-            num_pixels: Of all samples that are in memory at once.
-            optimizer: Its name, for the copies it keeps.
-            averaged: An average of the weights is kept too.
+            num_pixels: Number of pixels of all samples in memory at once.
+            optimizer: Name of the optimizer, which determines its state's size.
+            averaged: Whether an average of the weights is kept too.
         """
         copies = COPIES_OF_WEIGHTS[optimizer] + averaged
         activations = self.fixed_bytes + num_pixels * self.bytes_per_pixel
         return int(self.weight_bytes * copies + activations)
 
     def pixels_that_fit(self, num_bytes: int, *, optimizer: str) -> int:
-        """Return how many pixels a step can hold in `num_bytes`; 0 where not even the weights fit."""
+        """Return the number of pixels per step that fit in `num_bytes`; 0 if not even the weights fit."""
         left = num_bytes - self.training_bytes(0, optimizer=optimizer)
         return max(int(left / self.bytes_per_pixel), 0)
 
     def seconds(self, num_pixels: int) -> float:
-        """Return the estimated time of forward and backward on so many pixels, of all samples together."""
+        """Return the estimated time of forward and backward for a total number of pixels."""
         return self.seconds_per_step + num_pixels * self.seconds_per_pixel
 
 
@@ -95,26 +96,26 @@ def measure_cost(
     precision: str = "float32",
     device: str = "cpu",
 ) -> Cost:
-    """Run a network forward and backward on two small inputs and note what it keeps and how long it takes.
+    """Measure memory and time of forward and backward passes on two small inputs.
 
-    The weights are not changed and the gradients are cleared; running statistics of norms do move.
+    Weights are not changed and gradients are cleared, but running statistics of norms are updated.
 
     Args:
         network: In training mode, on `device`.
-        step: Computes the loss that training minimises.
+        step: Computes the training loss.
         channels: C of the images.
         spatial_dims: 2 or 3.
-        precision: Number format of the arithmetic, a name of `PRECISIONS`.
-        device: Where to measure; the time only means something there.
+        precision: Precision of the computation, a name of `PRECISIONS`.
+        device: Device to measure; the time is valid only there.
     """
     sides = SIDES_2D if spatial_dims == 2 else SIDES_3D
     inputs = [torch.zeros((BATCH, channels, *([side] * spatial_dims)), device=device) for side in sides]
     pixels = [BATCH * side**spatial_dims for side in sides]
-    meters = [_weigh(network, step, images, precision) for images in inputs]
+    meters = [_measure_saved(network, step, images, precision) for images in inputs]
     by_pixel = max((meters[1].kept_bytes - meters[0].kept_bytes) / (pixels[1] - pixels[0]), 1.0)
     workspace = WORKSPACE[precision]
-    small, large = (_clock(network, step, images, precision) for images in inputs)
-    # Clocks are noisy: no more falls to the fixed part than leaves a plausible one for the pixels.
+    small, large = (_fastest_pass(network, step, images, precision) for images in inputs)
+    # Timings are noisy: limit the fixed part so that the part per pixel stays plausible.
     pixel_seconds = max((large - small) / (pixels[1] - pixels[0]), LEAST_BY_PIXEL * large / pixels[1])
     pixel_seconds = min(pixel_seconds, large / pixels[1])
     return Cost(
@@ -123,13 +124,13 @@ def measure_cost(
         bytes_per_pixel=by_pixel * workspace,
         seconds_per_step=large - pixel_seconds * pixels[1],
         seconds_per_pixel=pixel_seconds,
-        # Prediction keeps nothing for later: the largest map, what it is made from, and what is made of it.
+        # Prediction saves nothing for backward: only a map, its input and its output are in memory.
         forward_bytes_per_pixel=3 * meters[1].largest_bytes / pixels[1],
     )
 
 
 class _Meter:
-    """Sums up what autograd saves, each storage once, weights and buffers left out."""
+    """Sums the sizes of tensors saved by autograd; counts each storage once, without weights and buffers."""
 
     def __init__(self, network: nn.Module) -> None:
         owned = [*network.parameters(), *network.buffers()]
@@ -146,18 +147,18 @@ class _Meter:
         return tensor
 
 
-def _weigh(network: nn.Module, step: Step, images: torch.Tensor, precision: str) -> _Meter:
-    """Run forward and sum up what autograd keeps."""
+def _measure_saved(network: nn.Module, step: Step, images: torch.Tensor, precision: str) -> _Meter:
+    """Run forward and sum the sizes of tensors saved by autograd."""
     meter = _Meter(network)
     with precision_context(images.device, precision), saved_tensors_hooks(meter.pack, lambda tensor: tensor):
         step(network, images)
     return meter
 
 
-def _clock(network: nn.Module, step: Step, images: torch.Tensor, precision: str) -> float:
-    """Return the seconds of the fastest of a few forward and backward passes.
+def _fastest_pass(network: nn.Module, step: Step, images: torch.Tensor, precision: str) -> float:
+    """Return the time in seconds of the fastest of a few forward and backward passes.
 
-    The first pass chooses kernels, and others wait for whatever else the machine does.
+    The first pass selects kernels, and others may be delayed by other processes.
     """
     fastest, spent, passes = float("inf"), 0.0, 0
     while passes < FEWEST_PASSES or (passes < MOST_PASSES and spent < CLOCK_SECONDS):

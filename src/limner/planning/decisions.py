@@ -1,4 +1,4 @@
-"""How rules decide: one after the other, each seeing what is settled, none overriding the user."""
+"""Application of rules in order: each sees earlier decisions, and none overrides the user's settings."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from limner.planning.fingerprint import Fingerprint
 from limner.planning.settings import Flat, default_values
 
 YOU_SET_IT = "you set it"
-"""The reason of every value that the user wrote."""
+"""Reason of every value that the user set."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What the rules decide about.
+    """Input of the rules.
 
     Attributes:
-        fingerprint: What the training images are like.
+        fingerprint: Statistics of the training images.
         labels: The label table.
         machine: What the device offers.
         minutes: The time budget, or None.
-        measure: Measures what a pixel costs the network that is settled, in memory and in time.
-        start: The plan of the weights that the network starts from, or None.
-        shows_text: The labels are words, which nobody writes mirrored.
+        measure: Measures memory and time per pixel of the chosen network.
+        start: The plan of the initial weights, or None.
+        shows_text: Whether the images show text, which must not be mirrored.
     """
 
     fingerprint: Fingerprint
@@ -54,7 +54,7 @@ class Case:
 
 
 Rule = Callable[[Case, Mapping[str, Any]], Iterable[Decision]]
-"""Decides a few keys from the case and from what is settled so far (defaults where nobody decided)."""
+"""Decides some keys from the case and the values so far (defaults for undecided keys)."""
 
 
 def decide(
@@ -62,17 +62,17 @@ def decide(
 ) -> tuple[Flat, dict[str, str]]:
     """Run the rules in order.
 
-    A mapping (such as `network.options`) is decided entry by entry: the user's entries stay, the rule
-    fills in the others.
+    A mapping (such as `network.options`) is decided entry by entry: the user's entries are kept, the rule
+    adds the others.
 
     Args:
-        case: What is decided about.
-        rules: In order.
-        user: What the user set, by dotted key.
-        notes: The user's own reasons for some of it.
+        case: Input of the rules.
+        rules: Rules, in order.
+        user: The user's settings, by dotted key.
+        notes: The user's own reasons for some settings.
 
     Returns:
-        Every settled key with its value, and the reason of each that a rule or the user decided.
+        The value of every key, and the reason of each that a rule or the user decided.
     """
     settled = default_values() | user
     reasons = {key: (notes or {}).get(key, YOU_SET_IT) for key in user}

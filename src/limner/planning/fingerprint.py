@@ -1,4 +1,4 @@
-"""The fingerprint: what the training images and their labels are like, in the numbers that rules use.
+"""The dataset fingerprint: statistics of the training images and labels that the rules use.
 
 Shape legend: C channels. Sizes are (H, W) or (D, H, W) in pixels; intensities are file values.
 """
@@ -24,13 +24,14 @@ class ClassFingerprint:
     """One class in the training images.
 
     Attributes:
-        name: The class.
-        pixel_share: Its part of all labelled pixels, 0 to 1.
-        num_images: Images that hold it.
-        num_components: Median number of connected pieces in an image that holds it, or None if unknown.
-        component_area: Median area of a piece in pixels, or None if unknown.
-        num_objects: How many objects of it there are, or None where the labels tell none apart.
-        object_area: Median over the images of the median pixels of its objects (or of their boxes), or None.
+        name: Class name.
+        pixel_share: Its fraction of all labelled pixels, 0 to 1.
+        num_images: Number of images that contain it.
+        num_components: Median number of connected components in an image that contains it, or None if
+            unknown.
+        component_area: Median area of a component in pixels, or None if unknown.
+        num_objects: Number of its objects, or None if the labels do not separate objects.
+        object_area: Median over the images of the median area of its objects (or boxes) in pixels, or None.
     """
 
     name: str
@@ -44,24 +45,24 @@ class ClassFingerprint:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What the training images and their labels are like.
+    """Statistics of the training images and labels.
 
     Attributes:
-        num_images: Images in each split.
+        num_images: Number of images in each split.
         smallest: Size of the image with the fewest pixels.
         median: Median size, axis by axis.
         largest: Size of the image with the most pixels.
-        channels: C that training sees.
-        channel_counts: Number of channels -> training images that have it.
-        dtype: numpy name of the commonest pixel type.
+        channels: C, as used for training.
+        channel_counts: Number of channels -> number of training images.
+        dtype: numpy name of the most common pixel type.
         mean: C numbers: mean over all training pixels, in file values.
         std: C numbers: standard deviation over all training pixels.
-        low: C numbers: median over the images of their 0.5 percentile.
-        high: C numbers: median over the images of their 99.5 percentile.
-        grey_share: Part of the training images that show no colour.
+        low: C numbers: median over the images of their 0.5th percentile.
+        high: C numbers: median over the images of their 99.5th percentile.
+        grey_share: Fraction of the training images without colour.
         classes: In trained order.
-        ignored_share: Part of all pixels that no loss looks at.
-        orientation: How much left, right, top and bottom mean.
+        ignored_share: Fraction of all pixels that are ignored.
+        orientation: Whether orientation matters in the images.
     """
 
     num_images: dict[str, int]
@@ -82,7 +83,7 @@ class Fingerprint:
 
     @property
     def num_training(self) -> int:
-        """Images to train on."""
+        """Number of training images."""
         return self.num_images["train"]
 
     @property
@@ -92,7 +93,7 @@ class Fingerprint:
 
     @property
     def imbalance(self) -> float:
-        """Pixels of the commonest class over those of the rarest one that occurs at all."""
+        """Ratio of pixels of the most common class to those of the rarest class that occurs."""
         shares = [c.pixel_share for c in self.classes if c.pixel_share > 0]
         return max(shares) / min(shares) if shares else 1.0
 
@@ -104,22 +105,22 @@ class Fingerprint:
 def take_fingerprint(
     facts: DatasetFacts, labels: LabelTable, splits: Mapping[str, Iterable[str]]
 ) -> Fingerprint:
-    """Sum up the training images.
+    """Compute the fingerprint of the training images.
 
     Args:
-        facts: What one reading of every file told.
-        labels: The label table that training uses.
-        splits: Image names of each split; ``train`` alone is looked at, the others are counted.
+        facts: Facts from reading every file once.
+        labels: The label table for training.
+        splits: Image names of each split; only ``train`` is analysed, the others are counted.
 
     Raises:
-        DataError: No training image can be used.
+        DataError: There are no usable training images.
     """
     names = {split: set(members) for split, members in splits.items()}
     training = [image for image in facts.usable if image.name in names.get("train", ())]
     if not training:
         raise DataError(
-            "No training image has readable labels of its own size, so there is nothing to plan. "
-            "Run `limner check` on the folder: it names each file and what is wrong with it."
+            "No training image has readable labels of the same size, so there is nothing to plan. "
+            "Run `limner check` on the folder: it lists each file and its problem."
         )
     counts = Counter(image.channels for image in training)
     channels = _trained_channels(counts)
@@ -146,12 +147,12 @@ def take_fingerprint(
 
 
 def _trained_channels(counts: Counter[int]) -> int:
-    """Return C: grey images among colour ones are trained as colour; else the commonest count."""
+    """Return C: grey images among colour ones are trained as colour; else the most common count."""
     return 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
 
 
 def _channel(image: ImageFacts, index: int, channels: int, statistic: str) -> float:
-    """Return one statistic of one channel; a grey image among colour ones has it in every channel."""
+    """Return one statistic of one channel; a grey image among colour ones has the same in all channels."""
     known = image.intensities
     return float(getattr(known[index if len(known) == channels else 0], statistic))
 
@@ -180,7 +181,7 @@ def _typical(images: Sequence[ImageFacts], channels: int, statistic: str) -> tup
 
 
 def _classes(images: Sequence[ImageFacts], labels: LabelTable) -> tuple[tuple[ClassFingerprint, ...], float]:
-    """Return each class in trained order, and the ignored part of all pixels."""
+    """Return each class in trained order, and the ignored fraction of all pixels."""
     pixels: Counter[int] = Counter()
     holders: Counter[int] = Counter()
     pieces: dict[int, list[tuple[int, float]]] = {}
@@ -223,5 +224,5 @@ def _orientation(images: Sequence[ImageFacts]) -> Orientation:
 
 
 def _significant(value: float) -> float:
-    """Round to 5 significant digits: what an image file can back, and a person can read."""
+    """Round to 5 significant digits, which are meaningful for image files and readable."""
     return float(f"{value:.5g}")

@@ -1,4 +1,4 @@
-"""What the user wrote and what the data is, made into a Plan in which nothing is `auto`."""
+"""Make a Plan, in which nothing is `auto`, from the user's settings and the dataset."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,19 +36,19 @@ def make_plan(
 
     Args:
         source: The dataset.
-        facts: What one reading of every file told.
-        labels: The label table of the data; the instance task takes its countable classes.
+        facts: Facts from reading every file once.
+        labels: The label table of the data; the instance task uses its countable classes.
         splits: The records of each split.
-        settings: What the user wrote: part of a plan, nested; any value may be ``auto``. Under ``reasons``
-            may stand why, by dotted key.
-        device: Where the run will be.
-        machine: What that device offers; examined where it is None.
-        start: The plan of the weights that ``network.weights`` names.
+        settings: The user's settings: part of a plan, nested; any value may be ``auto``. ``reasons`` may have
+            reasons by dotted key.
+        device: Device of the run.
+        machine: Capabilities of that device; detected if None.
+        start: The plan of the weights in ``network.weights``.
 
     Raises:
         ConfigError: A setting is unknown, of the wrong type, out of range, or contradicts another; or
-            network and task, or task and labels, do not go together.
-        DataError: No training image can be used.
+            network and task, or task and labels, are incompatible.
+        DataError: There are no usable training images.
     """
     settings = dict(settings or {})
     notes = settings.pop("reasons", {})
@@ -84,7 +84,7 @@ def make_plan(
 
 
 def _stretch_sizes(user: Flat, fingerprint: Fingerprint) -> None:
-    """Let one number stand for the same number along each axis.
+    """Expand single numbers to the same number for each axis.
 
     Raises:
         ConfigError: There are more or fewer numbers than axes.
@@ -96,12 +96,12 @@ def _stretch_sizes(user: Flat, fingerprint: Fingerprint) -> None:
             continue
         if len(sides) not in (1, dims):
             axes = "height, width" if dims == 2 else "depth, height, width"
-            raise ConfigError(f"{key}: should be {dims} numbers ({axes}) or one; found {list(sides)}.")
+            raise ConfigError(f"{key}: expected {dims} numbers ({axes}) or one; found {list(sides)}.")
         user[key] = tuple(sides) * (dims // len(sides))
 
 
 def _plain(settled: Flat) -> Flat:
-    """Return the values as plain data, which the Plan then checks as it checks a file."""
+    """Return the values as plain data, which the Plan validates like a file."""
     return {key: _as_data(value) for key, value in settled.items()}
 
 
@@ -111,10 +111,10 @@ def _as_data(value: object) -> object:
     if isinstance(value, dict):
         return {name: _as_data(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_as_data(item) for item in value]  # as YAML gives it back
+        return [_as_data(item) for item in value]  # as in YAML
     return value
 
 
 def _in_order(reasons: Mapping[str, str]) -> dict[str, str]:
-    """Sort the reasons as the Plan's own keys stand."""
+    """Sort the reasons in the order of the Plan's keys."""
     return {key: reasons[key] for key in settable_fields() if key in reasons}

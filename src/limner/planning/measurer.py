@@ -1,4 +1,4 @@
-"""The network that is settled, built and measured."""
+"""Building and measuring the chosen network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from limner.tasks import find_task
 
 
 def measure_plan(plan: Plan, *, device: str) -> Cost:
-    """Return what the network of a finished plan costs, with its loss."""
+    """Return the cost of the network of a finished plan with its loss."""
     settled = {
         "task": plan.task,
         "network.name": plan.network.name,
@@ -28,7 +28,7 @@ def measure_plan(plan: Plan, *, device: str) -> Cost:
 
 
 class Measurer:
-    """Builds the network that is settled, with its loss, and measures both; each combination once."""
+    """Builds the chosen network with its loss and measures both; caches each combination."""
 
     def __init__(self, num_classes: int, *, device: str) -> None:
         self._num_classes = num_classes
@@ -36,10 +36,10 @@ class Measurer:
         self._known: dict[str, Cost] = {}
 
     def __call__(self, settled: Mapping[str, Any]) -> Cost:
-        """Return what the settled network costs.
+        """Return the cost of the chosen network.
 
         Raises:
-            ConfigError: The network has no such option, or cannot be built in these dimensions.
+            ConfigError: An option is unknown, or the network does not support these dimensions.
         """
         wanted = ("network.name", "network.options", "input.channels", "loss.terms", "train.precision")
         key = repr([settled[name] for name in wanted])

@@ -1,8 +1,8 @@
-"""Does turning or mirroring an image change what it is? Asked of the data, not guessed from a name.
+"""Test, from the data, whether rotations and mirrors change the meaning of images.
 
-If orientation is meaningless, an image is as likely as its turned copy, so whatever a turn changes in
-one image must cancel over many. What does not cancel is structure that all images share: the sky above
-the road, the heart at the left. Each image is seen as two coarse grids, of label mass and of grey.
+If orientation is meaningless, an image is as likely as its rotated copy, so the changes by a rotation cancel
+over many images. What does not cancel is structure that all images share: the sky above the road, the heart
+at the left. Each image is represented by two coarse grids, of label mass and of grey values.
 
 Shape legend: N images, G cells along each axis of a grid.
 """
@@ -18,48 +18,47 @@ from limner.core.randomness import generator
 Grids = npt.NDArray[np.float64]
 
 FEWEST_IMAGES = 8
-"""With fewer, nothing can be told: the test below could hardly reach its level."""
+"""Minimum number of images: with fewer, the test below could hardly reach its significance level."""
 
 SHARED_AT_MOST = 0.20
-"""Part of the asymmetry that the images may have in common while orientation still means little."""
+"""Maximum fraction of shared asymmetry for which orientation is considered unimportant."""
 
 SHARED_AT_MOST_MIRRORED = 0.50
-"""The same for left-right mirrors, which spoil natural scenes least (a road keeps its shape)."""
+"""The same for left-right mirrors, which harm natural scenes least (a road keeps its shape)."""
 
 CHANCE = 0.01
-"""A shared asymmetry counts when less likely than this by accident."""
+"""Significance level of shared asymmetry."""
 
 MOST_IMAGES = 2000
-"""Of more images, as many evenly spaced ones are looked at: they tell the same, sooner."""
+"""Maximum number of images used, evenly spaced; more would only take longer."""
 
 NUM_DRAWS = 499
-"""Random turnings that the asymmetry found is compared with."""
+"""Number of random transforms in the permutation test."""
 
 
 @dataclass(frozen=True)
 class Asymmetry:
-    """What one kind of turn changes in all images alike.
+    """Asymmetry under one kind of transform that all images share.
 
     Attributes:
-        shared: Part of the images' asymmetry that they have in common, 0 to 1, freed of what chance alone
-            would give.
-        chance: How likely so much would be if the turn meant nothing.
+        shared: Fraction of the images' asymmetry that they have in common, 0 to 1, corrected for chance.
+        chance: p-value: probability of at least this much if the transform did not matter.
     """
 
     shared: float
     chance: float
 
     def exceeds(self, limit: float) -> bool:
-        """Tell whether the images share more asymmetry than `limit`, and not by accident."""
+        """Return whether the images share significantly more asymmetry than `limit`."""
         return self.shared > limit and self.chance < CHANCE
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """How much left and right, top and bottom, and turns mean in a dataset.
+    """Importance of left and right, top and bottom, and rotation in a dataset.
 
     Attributes:
-        num_images: Images looked at.
+        num_images: Number of images used.
         left_right: Under mirroring columns.
         up_down: Under mirroring rows.
         turn: Under quarter turns.
@@ -72,31 +71,31 @@ class Orientation:
 
     @property
     def is_known(self) -> bool:
-        """There were images enough to tell."""
+        """Whether there were enough images for the test."""
         return self.num_images >= FEWEST_IMAGES
 
     @property
     def mirrors_left_right(self) -> bool:
-        """A left-right mirrored image is as good as an image."""
+        """Whether images may be mirrored left-right."""
         return not self.is_known or not self.left_right.exceeds(SHARED_AT_MOST_MIRRORED)
 
     @property
     def mirrors_up_down(self) -> bool:
-        """An upside-down image is as good as an image."""
+        """Whether images may be mirrored up-down."""
         return self.is_known and not self.up_down.exceeds(SHARED_AT_MOST)
 
     @property
     def turns(self) -> bool:
-        """Orientation is meaningless: any quarter turn or mirror is as good as the image."""
+        """Whether orientation is meaningless, so any quarter turn or mirror is allowed."""
         strict = not self.left_right.exceeds(SHARED_AT_MOST) and self.mirrors_up_down
         return strict and not self.turn.exceeds(SHARED_AT_MOST)
 
 
 def measure_orientation(occupancy: Sequence[Grids], greys: Sequence[Grids]) -> Orientation:
-    """Look for asymmetry that the images share, in where the labels are and in where it is bright.
+    """Measure asymmetry that the images share, in the positions of labels and in brightness.
 
     Args:
-        occupancy: N grids (G, G): share of each cell that is labelled other than the commonest.
+        occupancy: N grids (G, G): fraction of each cell whose label is not the most common one.
         greys: N grids (G, G): mean grey of each cell, in [0, 1].
     """
     kinds = [
@@ -120,7 +119,7 @@ GROUPS: dict[str, tuple[Transform, ...]] = {
     "up_down": (lambda g: g, lambda g: g[:, ::-1]),
     "turn": tuple(lambda g, k=k: np.rot90(g, k, axes=(1, 2)) for k in range(4)),  # type: ignore[misc]
 }
-"""Each kind of turn with all its repetitions, the first of which changes nothing."""
+"""Each kind of transform with all its powers, identity first."""
 
 
 def _strength(asymmetry: Asymmetry) -> tuple[bool, float]:
@@ -128,14 +127,14 @@ def _strength(asymmetry: Asymmetry) -> tuple[bool, float]:
 
 
 def _asymmetry(grids: Grids, transforms: tuple[Transform, ...], purpose: str) -> Asymmetry:
-    """Measure how much of N grids' asymmetry is common to them, and test it by random turnings."""
+    """Measure how much asymmetry N grids share, and test it with random transforms."""
     turned = np.stack([t(grids).reshape(len(grids), -1) for t in transforms])  # (T, N, G * G)
     asymmetric = turned - turned.mean(axis=0)  # what each turning changes, image by image
     whole = float((asymmetric[0] ** 2).sum(axis=1).mean())
     if len(grids) < 2 or whole < 1e-9:
         return Asymmetry(0.0, 1.0)
     common = _common(asymmetric[0])
-    # Independent images leave 1/N of their asymmetry in the mean by chance.
+    # By chance, the mean of independent images retains 1/N of their asymmetry.
     by_chance = 1 / len(grids)
     shared = max((common / whole - by_chance) / (1 - by_chance), 0.0)
     rng = generator(0, f"orientation {purpose}")

@@ -1,6 +1,6 @@
 """Plans and experiments on disk.
 
-An experiment (a file of `recipes/`) is part of a plan plus where the data is::
+An experiment (a file in `recipes/`) is part of a plan plus the dataset folder::
 
     data: data/cityscapes
     network: {name: deeplabv3plus}
@@ -25,12 +25,12 @@ SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a recipe or a plan asks for.
+    """Contents of a recipe or plan file.
 
     Attributes:
         data: The dataset folder.
         settings: Nested settings, part of a plan or all of it.
-        reasons: Dotted key -> why, from the comments above the keys.
+        reasons: Dotted key -> reason, from the comments above the keys.
     """
 
     data: Path
@@ -39,10 +39,10 @@ class Experiment:
 
 
 def read_experiment(path: Path) -> Experiment:
-    """Read a YAML file that is a recipe, or a whole plan, which is a recipe that leaves nothing open.
+    """Read a recipe, or a complete plan, from a YAML file.
 
     Raises:
-        ConfigError: The file is missing or cannot be used; every problem is named.
+        ConfigError: The file is missing or invalid; lists every problem.
     """
     text = _read(path)
     values = parse_yaml(text, where=str(path))
@@ -72,10 +72,10 @@ def read_plan(path: Path) -> Plan:
 
 
 def write_plan(path: Path, plan: Plan) -> None:
-    """Write a plan; a file that stands there is replaced at once or not at all.
+    """Write a plan; an existing file is replaced atomically.
 
     Raises:
-        ConfigError: It cannot be written there.
+        ConfigError: The file cannot be written.
     """
     try:
         write_whole(path, plan_to_yaml(plan))
@@ -85,8 +85,8 @@ def write_plan(path: Path, plan: Plan) -> None:
                 "The plan cannot be written",
                 where=path,
                 found="a folder" if path.is_dir() else error.strerror or str(error),
-                expected="a file that may be made or replaced",
-                fix="Name a file such as plan.yaml.",
+                expected="a file that can be created or replaced",
+                fix="Pass a file path such as plan.yaml.",
             )
         ) from None
 
@@ -96,7 +96,7 @@ def _experiment(path: Path, values: Mapping[str, Any], comments: Mapping[str, st
     if isinstance(data, dict) and set(data) == {"path"}:
         data = data["path"]
     if not isinstance(data, str):
-        raise ConfigError(f"{path}: data: expected the dataset folder as text, found {data!r}.")
+        raise ConfigError(f"{path}: data: expected the path of the dataset folder, found {data!r}.")
     settings = {name: value for name, value in values.items() if name != "data"}
     known = read_settings(settings, where=str(path))
     reasons = {key: f"{YOU_SET_IT}: {comment}" for key, comment in comments.items() if key in known}
@@ -104,7 +104,7 @@ def _experiment(path: Path, values: Mapping[str, Any], comments: Mapping[str, st
 
 
 def _find_data(data: str, *, beside: Path) -> Path:
-    """Return the folder, sought from the current folder first and then beside the recipe."""
+    """Return the folder, relative to the current folder or else to the recipe."""
     folder = Path(data).expanduser()
     return beside / folder if not folder.exists() and (beside / folder).exists() else folder
 

@@ -1,4 +1,4 @@
-"""What the user wrote: part of a Plan, any value of which may be ``auto``, checked before anything runs."""
+"""User settings: part of a Plan, in which any value may be ``auto``, validated before anything runs."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -13,13 +13,13 @@ from limner.core.errors import ConfigError, did_you_mean, nearest
 from limner.core.plan import Plan
 
 AUTO = "auto"
-"""As a value: let limner decide."""
+"""Value that lets limner decide."""
 
 FROM_THE_DATA = ("version", "data", "reasons", "input.spacing_mm")
-"""Parts of a Plan that no setting decides."""
+"""Parts of a Plan that are not settings."""
 
 SIZES = ("input.crop_size", "inference.window")
-"""Keys where one number stands for the same number along each axis."""
+"""Keys for which one number means the same number for each axis."""
 
 Flat = dict[str, Any]
 """Dotted key -> value, for the keys of `settable_fields`."""
@@ -27,7 +27,7 @@ Flat = dict[str, Any]
 
 @cache
 def settable_fields() -> Mapping[str, FieldInfo]:
-    """Return every dotted key that a user may set, with what the Plan says about it."""
+    """Return every dotted key that a user may set, with its field in the Plan."""
     return {
         key: field
         for key, field in _leaves(Plan, "")
@@ -36,7 +36,7 @@ def settable_fields() -> Mapping[str, FieldInfo]:
 
 
 def default_values() -> Flat:
-    """Return the Plan's own defaults by dotted key; keys that must be decided are not among them."""
+    """Return the Plan's defaults by dotted key, without keys that must be decided."""
     return {
         key: field.get_default(call_default_factory=True)
         for key, field in settable_fields().items()
@@ -44,16 +44,16 @@ def default_values() -> Flat:
     }
 
 
-def read_settings(settings: Mapping[str, Any], *, where: str = "The configuration") -> Flat:
-    """Check nested settings and flatten them; what is ``auto`` is left out.
+def read_settings(settings: Mapping[str, Any], *, where: str = "The settings") -> Flat:
+    """Validate nested settings and flatten them, omitting ``auto`` values.
 
     Args:
         settings: Such as ``{"train": {"steps": 2000}, "network": {"name": "auto"}}``.
-        where: The file, option or object, in the singular, for the error message.
+        where: File or option, for the error message.
 
     Raises:
-        ConfigError: Every unknown key (with the nearest known one) and every value of the wrong type or
-            range, one line each.
+        ConfigError: Lists every unknown key (with the nearest known one) and every value of the wrong type or
+            range, one per line.
     """
     flat: Flat = {}
     problems: list[str] = []
@@ -69,13 +69,13 @@ def read_settings(settings: Mapping[str, Any], *, where: str = "The configuratio
             else:
                 problems += _unknown_names(key, flat[key])
     if problems:
-        lines = [f"{where} has values that limner cannot use:"]
+        lines = [f"{where}: invalid values:"]
         raise ConfigError("\n".join(lines + [f"  {problem}" for problem in problems]))
     return flat
 
 
 def flatten(plan: Plan) -> Flat:
-    """Return the settings of a plan by dotted key, as plain data; what comes from the data is left out."""
+    """Return the settings of a plan by dotted key, as plain data, without values from the dataset."""
     values = plan.model_dump(mode="json")
     flat: Flat = {}
     for key in settable_fields():
@@ -87,7 +87,7 @@ def flatten(plan: Plan) -> Flat:
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn dotted keys back into nested mappings."""
+    """Convert dotted keys to nested mappings."""
     nested: dict[str, Any] = {}
     for key, value in flat.items():
         *path, last = key.split(".")
@@ -119,7 +119,7 @@ def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInf
 
 
 def _walk(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield (dotted key, value), going no deeper than where the Plan has a value of its own."""
+    """Yield (dotted key, value) down to the fields of the Plan."""
     fields = settable_fields()
     for name, value in values.items():
         key = f"{prefix}{name}"
@@ -136,13 +136,13 @@ def _unknown(key: str, value: object) -> str:
         names = ", ".join(known.removeprefix(f"{key}.") for known in inside)
         return f"{key}: this is a section; expected some of its keys ({names}), found {value!r}"
     if key.partition(".")[0] in FROM_THE_DATA:
-        return f"{key}: this comes from the data and cannot be set"
+        return f"{key}: this comes from the dataset and cannot be set"
     known = list(settable_fields())
     section = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
     bare = {k.rpartition(".")[2]: k for k in reversed(known)}
     near = did_you_mean(key, section) or did_you_mean(key, [*known, *known_keys(Plan)])
     if not near:
-        # `--set step=100`, without its section.
+        # For instance `--set step=100` without its section.
         like = nearest(key.rpartition(".")[2], bare)
         near = f" (did you mean {bare[like]!r}?)" if like else ""
     return f"{key}: unknown key{near}"

@@ -1,4 +1,4 @@
-"""Networks and tasks go together where the network gives an output kind that the task accepts."""
+"""Checks that network, task, labels and initial weights are compatible."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,11 +14,11 @@ from limner.tasks import TASKS, find_task
 
 
 def check_pairing(network: str, task: str) -> None:
-    """Refuse a network whose output the task cannot train on, before any compute is spent.
+    """Check that the task accepts the network's output.
 
     Raises:
-        UnknownNameError: There is no such network or task.
-        ConfigError: They do not go together.
+        UnknownNameError: The network or task does not exist.
+        ConfigError: They are incompatible.
     """
     if network not in NETWORKS:
         raise UnknownNameError("network", network, NETWORKS)
@@ -29,7 +29,7 @@ def check_pairing(network: str, task: str) -> None:
     raise ConfigError(
         describe(
             f"The network {network!r} cannot be trained for the task {task!r}",
-            found=f"it gives {entry.output.__name__}",
+            found=f"output {entry.output.__name__}",
             expected=" or ".join(kind.__name__ for kind in accepted),
             fix=f"Choose one of: {able or 'none yet'}.",
         )
@@ -37,25 +37,25 @@ def check_pairing(network: str, task: str) -> None:
 
 
 def check_start(start: Plan, user: Mapping[str, Any], spatial_dims: int) -> None:
-    """Refuse weights of another network than the user names, or of other dimensions than the images have.
+    """Check that initial weights match the network that the user set and the dimensions of the images.
 
     Args:
         start: The plan of the weights.
-        user: What the user set, by dotted key.
-        spatial_dims: Of the images.
+        user: The user's settings, by dotted key.
+        spatial_dims: Spatial dimensions of the images.
 
     Raises:
-        ConfigError: They do not go together.
+        ConfigError: They are incompatible.
     """
     named, weights = user.get("network.name", start.network.name), user.get("network.weights")
     if named != start.network.name:
         raise ConfigError(
             describe(
-                "The weights are those of another network",
+                "The weights are from another network",
                 where=weights,
                 found=f"{start.network.name}, {start.data.label_table.num_classes} classes",
-                expected=f"{named}, as you named it",
-                fix="Leave out the network: it is that of the weights.",
+                expected=f"{named}, as you set it",
+                fix="Omit the network: the weights determine it.",
             )
         )
     if spatial_dims != start.input.spatial_dims:
@@ -70,11 +70,11 @@ def check_start(start: Plan, user: Mapping[str, Any], spatial_dims: int) -> None
 
 
 def check_labels(source: Source, task: str) -> None:
-    """Refuse a task whose targets the data's format does not hold, before any compute is spent.
+    """Check that the dataset's format has the task's targets.
 
     Raises:
-        UnknownNameError: There is no such task.
-        ConfigError: The labels are not good for it.
+        UnknownNameError: The task does not exist.
+        ConfigError: The labels do not suit the task.
     """
     needed = find_task(task).labels_of
     if needed in source.tasks:
@@ -86,18 +86,18 @@ def check_labels(source: Source, task: str) -> None:
             describe(
                 "The labels are boxes",
                 where=source.root,
-                found=f"{source.name} without a mask, good for detection",
-                expected=f"masks, of which limner trains {', '.join(TASKS)}",
-                fix="Export the labels with polygons or masks; check, browse and convert take boxes too.",
+                found=f"{source.name} without masks, suitable for detection",
+                expected=f"masks, for one of {', '.join(TASKS)}",
+                fix="Export the labels with polygons or masks; check, browse and convert also support boxes.",
             )
         )
     formats = ", ".join(name for name, known in FORMATS.items() if needed in known.tasks)
     raise ConfigError(
         describe(
-            f"The labels are not good for the task {task!r}",
+            f"The labels are not suitable for the task {task!r}",
             where=source.root,
-            found=f"{source.name}: {source.title}, good for {' and '.join(source.tasks)}",
-            expected=f"labels that tell objects apart, in one of these formats: {formats}",
+            found=f"{source.name}: {source.title}, suitable for {' and '.join(source.tasks)}",
+            expected=f"labels that separate objects, in one of these formats: {formats}",
             fix="Export the labels with their objects, or train --task semantic.",
         )
     )
@@ -106,7 +106,7 @@ def check_labels(source: Source, task: str) -> None:
 def _no_classification(source: Source) -> ConfigError:
     return ConfigError(
         describe(
-            "Classifying whole images is not yet a task of limner",
+            "limner does not support classification of whole images yet",
             where=source.root,
             found=f"{source.name}: {source.title}",
             expected=f"masks or objects, for one of {', '.join(TASKS)}",
@@ -116,7 +116,7 @@ def _no_classification(source: Source) -> ConfigError:
 
 
 def check_options(network: str, options: Mapping[str, Any]) -> None:
-    """Build a network without its weights, which takes a moment, to see whether its options make sense.
+    """Check the options of a network by building it without weights.
 
     Raises:
         ConfigError: An option is unknown (the nearest one is named) or out of range.

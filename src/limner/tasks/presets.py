@@ -1,7 +1,6 @@
-"""The table of how big to go: network, crop and batch by device, dimensions and time budget.
+"""Presets: network, crop and batch size by device, dimensions and time budget.
 
-One place to look at and to tune. The first row that applies is taken; the rules then cut crop and batch
-to what the data and the memory allow.
+The first row that applies is used; the rules then reduce crop and batch size to what data and memory allow.
 """
 
 from collections.abc import Mapping
@@ -13,17 +12,17 @@ UNLIMITED = float("inf")
 
 @dataclass(frozen=True)
 class Preset:
-    """How big to go under some conditions.
+    """Network, crop and batch size under some conditions.
 
     Attributes:
         on_cpu: Whether the row is for the CPU or for accelerators.
         spatial_dims: 2 or 3.
-        minutes: The largest time budget it is for; a run without one counts as unlimited.
+        minutes: Maximum time budget; a run without one counts as unlimited.
         network: A row of `NETWORKS`.
-        options: Its options.
-        crop_pixels: Pixels of a crop, at most.
-        batch_size: Samples of a step, at most.
-        why: What speaks for the network, after "because".
+        options: Options of the network.
+        crop_pixels: Maximum number of pixels per crop.
+        batch_size: Maximum batch size.
+        why: Reason for the network, to follow "because".
     """
 
     on_cpu: bool
@@ -36,16 +35,16 @@ class Preset:
     why: str
 
 
-# Instance normalisation: runs this short have too few and too small batches for statistics over them.
+# Instance normalisation: in such short runs, batches are too few and too small for batch statistics.
 TINY_UNET = {"widths": (8, 16, 32, 64, 128), "norm": "instance"}
 SMALL_UNET = {"widths": (16, 32, 64, 128, 256), "norm": "instance"}
 MEDIUM_UNET = {"widths": (24, 48, 96, 192, 384), "norm": "instance"}
 VOLUME_UNET = {"widths": (16, 32, 64, 128)}
 
 PRESETS = (
-    Preset(True, 2, 5, "unet", TINY_UNET, 256 * 256, 8, "a slim U-Net makes the most steps in that time"),
-    Preset(True, 2, 15, "unet", SMALL_UNET, 256 * 256, 8, "a small U-Net sees the images often in that time"),
-    Preset(True, 2, 60, "unet", MEDIUM_UNET, 320 * 320, 8, "a middling U-Net learns within an hour on a CPU"),
+    Preset(True, 2, 5, "unet", TINY_UNET, 256 * 256, 8, "a narrow U-Net gets the most steps in that time"),
+    Preset(True, 2, 15, "unet", SMALL_UNET, 256 * 256, 8, "a small U-Net gets many passes in that time"),
+    Preset(True, 2, 60, "unet", MEDIUM_UNET, 320 * 320, 8, "a medium U-Net trains within an hour on a CPU"),
     Preset(
         True,
         2,
@@ -54,9 +53,9 @@ PRESETS = (
         {"backbone": "resnet18"},
         384 * 384,
         8,
-        "ResNet-18 is the strongest encoder that is bearable on a CPU",
+        "ResNet-18 is the largest encoder that is practical on a CPU",
     ),
-    Preset(True, 3, UNLIMITED, "unet", VOLUME_UNET, 32**3, 2, "volumes are costly on a CPU"),
+    Preset(True, 3, UNLIMITED, "unet", VOLUME_UNET, 32**3, 2, "volumes are expensive on a CPU"),
     Preset(
         False,
         2,
@@ -65,7 +64,7 @@ PRESETS = (
         {"backbone": "resnet18"},
         384 * 384,
         16,
-        "a light encoder makes many steps in that time",
+        "a light encoder gets many steps in that time",
     ),
     Preset(
         False,
@@ -75,7 +74,7 @@ PRESETS = (
         {"backbone": "resnet50"},
         512 * 1024,
         16,
-        "a U-Net on ResNet-50 keeps fine detail and suits most data",
+        "a U-Net on ResNet-50 preserves detail and suits most data",
     ),
     Preset(
         False,
@@ -85,7 +84,7 @@ PRESETS = (
         {"widths": (32, 64, 128, 256, 320), "norm": "instance"},
         96**3,
         2,
-        "volumes need a U-Net in three dimensions",
+        "volumes need a 3D U-Net",
     ),
 )
 

@@ -40,7 +40,7 @@ class SetObjective(Objective):
         weight_decay=0.05,
         gradient_norm=0.01,
         batch_on_cpu=4,  # a step is slow, and many steps are needed
-        source="Mask2Former's paper",
+        source="the Mask2Former paper",
     )
 
     def default_loss(

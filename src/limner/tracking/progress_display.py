@@ -1,4 +1,4 @@
-"""How a run says how far it is: a live line on a terminal, plain lines elsewhere."""
+"""Progress display: a live line on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 PLAIN_SECONDS = 30.0
-"""Seconds between two plain lines: enough to see that a job on a cluster is alive."""
+"""Seconds between two plain lines: enough to see that a cluster job is alive."""
 LIVE_SECONDS = 0.2
 """Seconds between two updates of the live line."""
 WIDTH_FOR_BAR = 106
-"""Columns from which a bar fits beside the words; they come first, and hold the percentage too."""
+"""Minimum terminal width for a bar after the text, which also has the percentage."""
 
 
 class ProgressDisplay(Watcher):
     """Shows step, time left, loss, speed and the last score.
 
     Args:
-        stream: Where to; the default is the standard error stream, so that results can be piped.
-        live: Whether to redraw one line; the default asks the stream whether it is a terminal.
-        clock: Seconds, for tests.
+        stream: Output stream; defaults to standard error, so that results can be piped.
+        live: Whether to redraw one line; by default, if the stream is a terminal.
+        clock: Clock in seconds, for tests.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class ProgressDisplay(Watcher):
         self._task: TaskID | None = None
 
     def start(self, moment: Moment, settings: Mapping[str, object]) -> None:
-        """Say what is trained; then open the live line, or write the first plain one."""
+        """Print what is trained, then open the live line or print the first plain one."""
         if settings:
             self.say(describe_run(settings))
         if self._live:
@@ -52,19 +52,19 @@ class ProgressDisplay(Watcher):
         self._show(moment)
 
     def step(self, moment: Moment) -> None:
-        """Show the moment, if the last one shown is old enough."""
+        """Update the display if the last update is old enough."""
         pause = LIVE_SECONDS if self._live else PLAIN_SECONDS
         if self._clock() - self._shown >= pause or moment.progress >= 1:
             self._show(moment)
 
     def log(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
-        """Remember the newest values; a validation is shown at once."""
+        """Store the newest values; validation scores are shown at once."""
         self._values.update(values)
         if any(name.startswith("val/") for name in values):
             self.say(f"step {step}: validation  {_scores(values)}")
 
     def say(self, message: str) -> None:
-        """Write a message of its own."""
+        """Print a message."""
         if self._bar is not None:
             self._bar.console.print(message, markup=False, highlight=False)
         else:
@@ -72,7 +72,7 @@ class ProgressDisplay(Watcher):
             self._stream.flush()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Close the live line."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -99,10 +99,10 @@ class ProgressDisplay(Watcher):
 
 
 def describe_run(settings: Mapping[str, object]) -> str:
-    """Return one line: network, images, crops, precision and how long, from a plan's flat settings."""
+    """Return one line: network, images, crops, precision and duration, from a plan's flat settings."""
     images = " and ".join(
         f"{settings[f'data.num_images.{split}']} {words}"
-        for split, words in (("train", "images"), ("val", "to validate"))
+        for split, words in (("train", "images"), ("val", "for validation"))
         if f"data.num_images.{split}" in settings
     )
     crop = settings.get("input.crop_size")
@@ -116,7 +116,7 @@ def describe_run(settings: Mapping[str, object]) -> str:
 
 
 def describe_moment(moment: Moment, values: Mapping[str, float]) -> str:
-    """Return one line: step, time spent and left, loss, time of a step, and its part spent waiting."""
+    """Return one line: step, time spent and left, loss, time per step, and fraction spent waiting."""
     left = moment.seconds_left
     parts = [f"step {moment.step}/{moment.steps}", f"{moment.progress:4.0%}", _time(moment.seconds)]
     if left is not None and moment.progress < 1:
@@ -126,7 +126,7 @@ def describe_moment(moment: Moment, values: Mapping[str, float]) -> str:
     if "train/step_seconds" in values:
         step, data = values["train/step_seconds"], values.get("train/data_seconds", 0.0)
         part = data / step if step > 0 else 0.0
-        parts.append(f"{step:.2f} s a step, {part:.0%} waiting")
+        parts.append(f"{step:.2f} s/step, {part:.0%} waiting for data")
     return "  ".join(parts)
 
 

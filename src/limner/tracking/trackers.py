@@ -1,4 +1,4 @@
-"""Outside trackers of a run: TensorBoard, and W&B and MLflow where they are installed and asked for."""
+"""External trackers of a run: TensorBoard, and optionally W&B and MLflow."""
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ class TensorBoardTracker(Watcher):
         self._folder = run.tensorboard
 
     def start(self, moment: Moment, settings: Mapping[str, object]) -> None:
-        """Open the event file and note the settings as text."""
+        """Open the event file and log the settings as text."""
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
         purge = {"purge_step": moment.step + 1} if moment.step else {}
@@ -24,12 +24,12 @@ class TensorBoardTracker(Watcher):
         self._writer.add_text("plan", "\n".join(f"    {key}: {value}" for key, value in settings.items()))
 
     def log(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
-        """Write one scalar a value."""
+        """Write one scalar per value."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
     def flush(self) -> None:
-        """Write what is pending."""
+        """Write pending events."""
         self._writer.flush()
 
     def close(self) -> None:
@@ -39,7 +39,7 @@ class TensorBoardTracker(Watcher):
 
 
 class WandbTracker(Watcher):
-    """Logs to Weights & Biases; a resumed run goes on under the same id."""
+    """Logs to Weights & Biases; a resumed run keeps its id."""
 
     def __init__(self, run: RunFolder, run_id: str) -> None:
         self._run_folder = run
@@ -69,14 +69,14 @@ class WandbTracker(Watcher):
 
 
 class MlflowTracker(Watcher):
-    """Logs to MLflow, wherever MLFLOW_TRACKING_URI points."""
+    """Logs to MLflow at MLFLOW_TRACKING_URI."""
 
     def __init__(self, run: RunFolder, run_id: str) -> None:
         self._name = run.root.name
         self._id = run_id
 
     def start(self, moment: Moment, settings: Mapping[str, object]) -> None:
-        """Open the run, or the one this goes on from, found by its tag."""
+        """Open the run, or the resumed one, found by its tag."""
         import mlflow
 
         experiment = mlflow.set_experiment("limner")
@@ -114,11 +114,11 @@ def build_tracker(name: str, run: RunFolder, *, run_id: str) -> Watcher:
 
     Args:
         name: A row of `TRACKERS`.
-        run: Where the run lies.
-        run_id: Names the run outside; the same one after a resume.
+        run: The run folder.
+        run_id: Id of the run in the tracker; the same after a resume.
 
     Raises:
-        UnknownNameError: There is no such tracker.
+        UnknownNameError: The tracker does not exist.
         MissingPartError: Its library is not installed.
     """
     if name not in TRACKERS:
@@ -129,5 +129,5 @@ def build_tracker(name: str, run: RunFolder, *, run_id: str) -> Watcher:
 
 
 def _mlflow_name(name: str) -> str:
-    """MLflow takes letters, digits and ``_-. :/`` in the name of a metric; the rest becomes ``_``."""
+    """Replace characters that MLflow does not allow in metric names (only letters, digits, ``_-. :/``)."""
     return "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name)

@@ -1,1 +1,1 @@
-"""The loop and what it is made of; the only place that knows accelerate."""
+"""The training loop and its parts; the only place that imports accelerate."""

@@ -1,4 +1,4 @@
-"""Accelerate set up for the device and the precision of a run."""
+"""Setup of accelerate for the device and precision of a run."""
 
 import os
 
@@ -11,10 +11,10 @@ from limner.core.errors import ConfigError
 from limner.devices.device import choose_device
 
 ACCELERATE_NAMES = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
-"""limner's names of number formats -> accelerate's."""
+"""limner's names of precisions -> accelerate's."""
 
 SPLIT_MODELS = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP")
-"""Ways of distributing in which a process holds a part of the model; limner's checkpoints hold whole ones."""
+"""Unsupported distribution types that split the model over processes: checkpoints need whole models."""
 
 
 def build_accelerator(device: str, *, precision: str) -> Accelerator:
@@ -22,12 +22,12 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
 
     Args:
         device: ``auto`` for the machine's accelerator (CUDA, ROCm, MPS, XPU, ...) or else the CPU; or a
-            name as PyTorch writes it, such as ``cpu``, ``cuda:1``, ``mps``.
-        precision: The plan's.
+            PyTorch device name such as ``cpu``, ``cuda:1``, ``mps``.
+        precision: Precision of the plan.
 
     Raises:
-        ConfigError: The device is not there, cannot compute in that precision, or `accelerate launch`
-            was told to split the model itself.
+        ConfigError: The device is unavailable or does not support that precision, or `accelerate launch`
+            is configured to split the model.
     """
     chosen = choose_device(device)
     if precision == "float16" and chosen.type == "cpu":
@@ -36,8 +36,8 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
             "Use --set train.precision=bfloat16 or float32."
         )
     if "WORLD_SIZE" not in os.environ:
-        # accelerate keeps one state for the whole process; without this, a second run in a notebook
-        # would silently train on the device and in the precision of the first.
+        # accelerate has one global state per process; without this reset, a second run in a notebook
+        # would silently use the device and precision of the first.
         AcceleratorState._reset_state(reset_partial_state=True)
         if chosen.index:
             torch.get_device_module(chosen).set_device(chosen.index)
@@ -45,7 +45,7 @@ def build_accelerator(device: str, *, precision: str) -> Accelerator:
     if accelerator.distributed_type in {getattr(DistributedType, name, None) for name in SPLIT_MODELS}:
         raise ConfigError(
             f"accelerate is set up for {accelerator.distributed_type}, which splits the model over "
-            "processes; limner's checkpoints hold whole models. Choose multi-GPU or multi-CPU in: "
+            "processes; limner's checkpoints need whole models. Choose multi-GPU or multi-CPU in: "
             "accelerate config."
         )
     return accelerator

@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights, which is smoother than the weights of any one step."""
+"""Exponential moving average (EMA) of the weights."""
 
 import copy
 
@@ -7,10 +7,10 @@ from torch import nn
 
 
 class WeightAverage:
-    """A copy of a module that follows it slowly.
+    """A copy of a module with an exponential moving average of its weights.
 
-    The decay starts low and rises to its final value, so that the random first weights are forgotten
-    soon in a short run: at update n it is ``min(decay, (1 + n) / (10 + n))``, as in TensorFlow's
+    The decay starts low and rises to its final value, so that the initial weights are forgotten quickly
+    in short runs: at update n it is ``min(decay, (1 + n) / (10 + n))``, as in TensorFlow's
     ExponentialMovingAverage. Floating-point buffers, such as the statistics of batch norm, are averaged
     with the weights they belong to; whole-number buffers are copied.
 
@@ -24,11 +24,11 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, module: nn.Module, *, step: int) -> None:
-        """Move towards `module`.
+        """Update the average with the weights of `module`.
 
         Args:
-            module: The module in training, of the same architecture.
-            step: Optimizer steps done, 1 after the first.
+            module: The module in training, with the same architecture.
+            step: Number of optimizer steps done, 1 after the first.
         """
         weight = 1 - decay_at(step, self._decay)
         followed = module.state_dict()
@@ -40,5 +40,5 @@ class WeightAverage:
 
 
 def decay_at(step: int, decay: float) -> float:
-    """Return the decay of update number `step`."""
+    """Return the decay of the update after `step` steps."""
     return min(decay, (1 + step) / (10 + step))

@@ -1,4 +1,4 @@
-"""How long a run is: a number of steps, or minutes by the clock into which the whole schedule must fit."""
+"""Length of a run: a number of steps, or minutes of wall-clock time for the whole schedule."""
 
 import time
 from collections.abc import Callable
@@ -7,19 +7,19 @@ from limner.core.plan import TrainPlan
 from limner.training.run_state import RunState
 
 VALIDATION_SHARE = 0.08
-"""With a time budget, validations are put off while they would take more of it than this."""
+"""With a time budget, validations are postponed if they would use a larger fraction of it than this."""
 
 
 LAST_STRETCH = 4
-"""With a time budget, none is begun when less is left than this many of them take: the last one is near."""
+"""With a time budget, no validation starts if less than this many times its duration is left."""
 
 
 class Budget:
-    """Says how far a run is, and when it is time to validate or save.
+    """Tracks the progress of a run, and when validation or saving is due.
 
-    With minutes, progress is the time spent, validations included, over the budget less the time that
-    the last validation needs; what is done "every N steps" is then done as often over the run as the
-    plan's estimated number of steps says, whatever the speed turns out to be.
+    With minutes, progress is the time spent, including validations, divided by the budget minus the time for
+    the last validation. Actions "every N steps" then happen as often in the run as with the plan's estimated
+    number of steps, at any actual speed.
     """
 
     def __init__(self, plan: TrainPlan, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,22 +28,22 @@ class Budget:
         self._started = clock()
         self._progress = 0.0
         self.final_seconds = 0.0
-        """Measured time of one validation, kept back for the last one."""
+        """Measured time of one validation, reserved for the last one."""
         self.validation_seconds = 0.0
         """Time of all validations so far."""
 
     @property
     def is_timed(self) -> bool:
-        """Whether the clock rather than the number of steps ends the run."""
+        """Whether time instead of the number of steps ends the run."""
         return self._plan.minutes is not None
 
     @property
     def seconds(self) -> float:
-        """Seconds of training so far, those before a resume included."""
+        """Seconds of training so far, including those before a resume."""
         return self._clock() - self._started
 
     def progress(self, step: int) -> float:
-        """Return the part of the run that is done after `step` steps, in [0, 1]; it never goes back."""
+        """Return the fraction of the run that is done after `step` steps, in [0, 1]; it never decreases."""
         if self._plan.minutes is None:
             return min(step / self._plan.steps, 1.0)
         available = max(self._plan.minutes * 60 - self.final_seconds, 1e-9)
@@ -51,23 +51,23 @@ class Budget:
         return self._progress
 
     def resume(self, state: RunState) -> None:
-        """Count the time that the run has had before this process."""
+        """Restore the time spent before the run was interrupted."""
         self._started = self._clock() - state.seconds
         self.final_seconds = state.final_seconds
         self.validation_seconds = state.validation_seconds
 
     def validated(self, seconds: float) -> None:
-        """Learn what a validation costs."""
+        """Record the time of a validation."""
         self.final_seconds = seconds
         self.validation_seconds += seconds
 
     def expect_validation(self, seconds: float) -> None:
-        """Keep time back for a validation that has not been measured yet; half of the budget at most."""
+        """Reserve time for a validation that has not been measured yet, at most half of the budget."""
         if self._plan.minutes is not None:
             self.final_seconds = min(seconds, self._plan.minutes * 60 / 2)
 
     def may_validate(self) -> bool:
-        """Say whether the time allows one more validation before the last."""
+        """Return whether there is time for another validation before the last."""
         if self._plan.minutes is None:
             return True
         left = self._plan.minutes * 60 - self.seconds
@@ -77,11 +77,11 @@ class Budget:
         )
 
     def is_due(self, every: int, *, step: int, before: float, after: float) -> bool:
-        """Say whether something that happens `every` so many steps is due.
+        """Return whether an action is due.
 
         Args:
-            every: Steps between two times.
-            step: Steps done.
+            every: Number of steps between two actions.
+            step: Number of steps done.
             before: Progress before the last step.
             after: Progress after it.
         """

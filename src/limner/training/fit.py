@@ -1,4 +1,4 @@
-"""Train a model as a plan says: the one door into training."""
+"""Training of a model from a plan: the entry point of training."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -40,16 +40,16 @@ from limner.weights.model import Model
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a training gave.
+    """Result of a training run.
 
     Attributes:
-        run: Where everything of it lies.
-        steps: Optimizer steps done.
-        seconds: Seconds of training, those before a resume included.
+        run: The run folder.
+        steps: Number of optimizer steps done.
+        seconds: Seconds of training, including those before a resume.
         best_score: The best validation score, or None without validation images.
         best_step: The step whose weights are in the model folder.
-        scores: Scores of the last validation, by name; empty without one.
-        stopped_early: Whether training stopped for want of a better score.
+        scores: Scores of the last validation by name; empty without one.
+        stopped_early: Whether training stopped because the score did not improve.
     """
 
     run: RunFolder
@@ -72,21 +72,21 @@ def fit(
     device: str = "auto",
     watchers: Sequence[Watcher] = (),
 ) -> FitResult:
-    """Train, validate, and leave a model folder.
+    """Train and validate a model, and write the model folder.
 
     Args:
         plan: Every setting.
-        train: What is learned from.
-        val: What says which weights are best, or None to keep the last ones.
-        run: Where everything goes.
-        network: A network of the caller's own, instead of the one the plan names.
-        resume: Go on from the run's checkpoint. Where a run is killed before its first one, it starts anew.
-        device: ``auto``, or a device as PyTorch names it.
-        watchers: Look on, such as `ProgressDisplay`.
+        train: Training data.
+        val: Validation data, to select the best weights; None keeps the last ones.
+        run: The run folder to write.
+        network: A custom network, instead of the plan's.
+        resume: Continue from the run's checkpoint. A run without one starts from the beginning.
+        device: ``auto``, or a PyTorch device name.
+        watchers: Observers of the run, such as `ProgressDisplay`.
 
     Raises:
-        TrainingError: A loss that is not finite, or memory or disk that ran out; the run can be resumed.
-        ConfigError: The device or the plan does not fit.
+        TrainingError: The loss is not finite, or memory or disk space ran out; the run can be resumed.
+        ConfigError: The device or the plan is unsuitable.
     """
     budget = Budget(plan.train)
     accelerator = build_accelerator(device, precision=plan.train.precision)
@@ -96,7 +96,7 @@ def fit(
     watcher = Watcher()
     if accelerator.is_main_process:
         watcher = _watchers(plan, run, watchers, run_id=state.tracker_id)
-    # The caller's random numbers go on as if nothing had been drawn.
+    # Restore the caller's random state afterwards.
     is_cpu = accelerator.device.type == "cpu"
     memory = freed_memory_kept() if is_cpu else nullcontext()
     with closing(watcher), memory, torch.random.fork_rng(devices=[]):
@@ -131,18 +131,18 @@ def fit(
 def build_model(
     plan: Plan, network: nn.Module | None = None, *, is_fresh: bool = True, say: Callable[[str], None]
 ) -> Model:
-    """Build the model with its first weights, which are a function of the plan's seed.
+    """Build the model with initial weights, which depend only on the plan's seed.
 
-    The model's own plan says whether the encoder really is pretrained.
+    The model's own plan records whether the encoder is really pretrained.
 
     Args:
-        plan: Names the network, its options and whether pretrained encoder weights are wanted.
-        network: A network of the caller's own, with its own weights.
-        is_fresh: Whether the first weights matter; those of a resumed run come from its checkpoint.
-        say: Takes the message that pretrained weights could not be had.
+        plan: Specifies the network, its options and whether to use pretrained encoder weights.
+        network: A custom network with its own weights.
+        is_fresh: Whether the initial weights matter; those of a resumed run come from its checkpoint.
+        say: Called with a message if pretrained weights are unavailable.
 
     Raises:
-        LimnerError: Pretrained weights were demanded (``yes``) and cannot be had.
+        LimnerError: Pretrained weights are required (``yes``) but unavailable.
     """
     wanted = plan.network.pretrained if is_fresh and network is None else "no"
     seed = torch_seed(plan.train.seed, "weights")
@@ -153,32 +153,32 @@ def build_model(
         except (ConfigError, ModelError) as error:
             if wanted == "yes":
                 raise
-            say(f"Training starts from random weights, and so needs more images and steps. {error}")
+            say(f"Training starts from random weights, so it needs more images and steps. {error}")
             plan = _without_pretrained(plan)
             torch.manual_seed(seed)
     return Model.from_plan(plan, network)
 
 
 def _without_pretrained(plan: Plan) -> Plan:
-    reasons = {**plan.reasons, "network.pretrained": "pretrained weights could not be had"}
+    reasons = {**plan.reasons, "network.pretrained": "pretrained weights were unavailable"}
     network = plan.network.model_copy(update={"pretrained": "no"})
     return plan.model_copy(update={"network": network, "reasons": reasons})
 
 
 def _checkpoint(run: RunFolder, *, resume: bool) -> tuple[RunCheckpoint | None, str]:
-    """Return the checkpoint to go on from, and a remark about it; a fresh run removes what is there."""
+    """Return the checkpoint to resume from, and a remark about it; a new run removes existing ones."""
     checkpoints = Checkpoints(run)
     if not resume:
         checkpoints.remove()
         return None, ""
     found = checkpoints.latest()
     if found is None:
-        return None, "There is no checkpoint yet, so the run starts from its beginning."
+        return None, "There is no checkpoint yet, so the run starts from the beginning."
     checkpoint, problem = found
     if problem is None:
         return checkpoint, ""
     step = checkpoint.state.step
-    return checkpoint, f"{problem}\nTraining goes on from the best checkpoint, of step {step}."
+    return checkpoint, f"{problem}\nTraining continues from the best checkpoint, of step {step}."
 
 
 def _watchers(plan: Plan, run: RunFolder, extra: Sequence[Watcher], *, run_id: str) -> Watcher:
@@ -187,7 +187,7 @@ def _watchers(plan: Plan, run: RunFolder, extra: Sequence[Watcher], *, run_id: s
 
 
 def build_batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Batches:
-    """Return what gives this process's endless training batches from any step on."""
+    """Return a function of the first step that yields this process's endless training batches."""
     pipeline = build_pipeline(plan.augment, plan.input, plan.data.label_table)
     return lambda first_step: training_batches(
         dataset,
@@ -205,7 +205,7 @@ def build_batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Bat
 def _deliver(
     learner: Learner, plan: Plan, run: RunFolder, outcome: Outcome, *, say: Callable[[str], None]
 ) -> None:
-    """Write the plan as it was really run, and the model folder from the best weights."""
+    """Write the plan as it was actually run, and the model folder with the best weights."""
     state = outcome.state
     plan = as_run(plan, state)
     _write_plan(run, plan)
@@ -213,7 +213,7 @@ def _deliver(
         try:
             learner.load_eval_model(read_run_checkpoint(Checkpoints(run).best))
         except ModelError as error:
-            say(f"{error}\nThe model folder holds the last weights instead of the best.")
+            say(f"{error}\nThe model folder contains the last weights instead of the best.")
     kept = learner.eval_model
     kept.plan = plan
     origin = {
@@ -228,19 +228,19 @@ def _deliver(
         "peak_bytes": peak_bytes(learner.device),
     }
     begun = read_initial_weights(run)
-    licence = begun.pop("licence", None)  # of the weights it began with; it binds what is made of them
+    licence = begun.pop("licence", None)  # the licence of the initial weights also applies to derived ones
     save_model(run.model, kept, origin=origin | begun, licence=licence)
 
 
 def as_run(plan: Plan, state: RunState) -> Plan:
-    """Return the plan with the parts a batch really had, and after a time budget the steps really run."""
+    """Return the plan with the actual `accumulate` and, after a time budget, the actual steps."""
     changes: dict[str, object] = {"accumulate": state.accumulate}
     reasons = dict(plan.reasons)
     if state.accumulate != plan.train.accumulate:
-        reasons["train.accumulate"] = "more parts than planned, since memory ran out"
+        reasons["train.accumulate"] = "more parts than planned, because memory ran out"
     if plan.train.minutes is not None:
         changes["steps"] = state.step
-        reasons["train.steps"] = f"what a budget of {plan.train.minutes:g} min was enough for"
+        reasons["train.steps"] = f"the steps that a budget of {plan.train.minutes:g} min allowed"
     return plan.model_copy(update={"train": plan.train.model_copy(update=changes), "reasons": reasons})
 
 

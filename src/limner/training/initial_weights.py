@@ -1,4 +1,4 @@
-"""Training that goes on from weights: filling the network, and keeping note of where they are from."""
+"""Initial weights of a run: loading them, and recording their origin."""
 
 import json
 from collections.abc import Callable
@@ -16,16 +16,16 @@ from limner.weights.transfer import transfer
 def load_initial_weights(
     path: Path, model: Model, run: RunFolder | None, *, say: Callable[[str], None]
 ) -> None:
-    """Fill a network with weights, tell what was loaded, skipped and new, and write it down in the run.
+    """Load weights into a network, report what was loaded, skipped and new, and record it in the run.
 
     Args:
         path: A model folder, a run, or another project's checkpoint.
         model: With random weights.
-        run: Where `started_from.json` goes; None where another process writes it.
-        say: Takes the report.
+        run: Folder for `started_from.json`; None if another process writes it.
+        say: Called with the report.
 
     Raises:
-        ModelError: The weights cannot be read, or none of them fits.
+        ModelError: The weights cannot be read, or none of them match.
     """
     start = read_start(path, task=model.plan.task)
     done = transfer(start.model, model)
@@ -41,7 +41,7 @@ def load_initial_weights(
 
 
 def read_initial_weights(run: RunFolder) -> dict[str, Any]:
-    """Return what `load_initial_weights` wrote down; empty where the run started from nothing."""
+    """Return what `load_initial_weights` recorded; empty if the run started from scratch."""
     if not run.started_from.is_file():
         return {}
     note = json.loads(run.started_from.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Stopping politely: Ctrl-C, or a scheduler's SIGTERM, lets the running step end and is then obeyed."""
+"""Graceful stop: on Ctrl-C or a scheduler's SIGTERM, the running step is completed first."""
 
 import signal
 import threading
@@ -6,14 +6,14 @@ from types import FrameType, TracebackType
 
 
 class Interruption:
-    """While it is open, the first SIGINT or SIGTERM only sets `requested`; a second one acts at once."""
+    """Context in which the first SIGINT or SIGTERM only sets `requested`; a second one acts at once."""
 
     def __init__(self) -> None:
         self.requested = False
         self._previous: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "Interruption":
-        # Python lets only the main thread set handlers; elsewhere signals keep their usual meaning.
+        # Only the main thread can set handlers; in others signals keep their usual effect.
         if threading.current_thread() is threading.main_thread():
             for kind in (signal.SIGINT, signal.SIGTERM):
                 self._previous[kind] = signal.signal(kind, self._request)

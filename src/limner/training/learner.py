@@ -1,4 +1,4 @@
-"""What learns: a model with its optimizer and its average, one step at a time."""
+"""A model with its optimizer and weight average, trained one step at a time."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,18 +24,18 @@ from limner.weights.model import Model
 
 
 class Learner:
-    """Moves the weights of a model.
+    """Trains the weights of a model.
 
     Args:
-        model: With its first weights; it is moved to the device and into training mode.
+        model: Model with initial weights; it is moved to the device and set to training mode.
         plan: Optimizer, clipping, averaging, seed.
         criterion: The losses.
-        accelerator: Device, precision and the exchange between processes.
-        say: Takes a message for the user.
+        accelerator: Device, precision and communication between processes.
+        say: Called with messages for the user.
 
     Attributes:
-        model: The bare model in training.
-        accumulate: Parts a batch is cut into; grows when memory runs out.
+        model: The model in training, unwrapped.
+        accumulate: Number of parts a batch is split into; grows when memory runs out.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Learner:
         decay = plan.train.ema_decay
         self._average = None if decay is None else WeightAverage(self.model, decay=decay)
         self._optimizer = build_optimizer(self.model, plan.optimizer)
-        # Wrapped for float16, where it needs the gradient scaler's say.
+        # Wrapped for float16, where the gradient scaler may skip steps.
         self._stepper = accelerator.prepare_optimizer(self._optimizer, device_placement=False)
         if plan.train.compile:
             self.model.network.compile()
@@ -70,12 +70,12 @@ class Learner:
 
     @property
     def device(self) -> torch.device:
-        """Where it trains."""
+        """The training device."""
         return torch.device(self._accelerator.device)
 
     @property
     def eval_model(self) -> Model:
-        """The model that is validated and kept: the average where there is one."""
+        """The model that is validated and saved: the average if there is one."""
         if self._average is None:
             return self.model
         kept = self._average.module
@@ -83,7 +83,7 @@ class Learner:
         return kept
 
     def set_progress(self, progress: float) -> None:
-        """Tell the layers that change their ways as training goes on how far it is, in [0, 1]."""
+        """Notify layers that depend on training progress, in [0, 1]."""
         notify_progress(self.model, progress)
         if self._average is not None:
             notify_progress(self._average.module, progress)
@@ -92,15 +92,15 @@ class Learner:
         """Compute the gradient of step number `step`, in more parts if memory runs out.
 
         Args:
-            batch: Of this process.
-            step: Seeds what the network draws, dropout for one, so that a resumed run draws the same.
-            factor: Of the largest learning rate.
+            batch: Batch of this process.
+            step: Seeds the network's randomness, such as dropout, so that a resumed run is identical.
+            factor: Factor of the maximum learning rate.
 
         Raises:
-            TrainingError: Memory runs out even for single samples, or in one of several processes.
+            TrainingError: Memory runs out even with single samples, or in one of several processes.
         """
         set_learning_rate(self._optimizer, factor)
-        # On the way to an accelerator this is the layout they have; on a CPU bytes are moved, not floats.
+        # Convert the layout before the transfer; on a CPU this moves bytes instead of floats.
         batch = replace(batch, images=batch.images.contiguous(memory_format=self._layout))
         while True:
             torch.manual_seed(
@@ -120,41 +120,41 @@ class Learner:
                 if not is_out_of_memory(error):
                     raise
                 problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-            # Outside the handler: the exception's frames would keep the tensors of the failed pass.
-            self._cut_smaller(problem, step=step)
+            # Outside of the handler: the exception's frames would keep the tensors of the failed pass alive.
+            self._split_further(problem, step=step)
 
     def apply(self, *, step: int) -> None:
-        """Move the weights along the gradient, and their average after them."""
+        """Apply the optimizer step and update the average."""
         try:
             self._stepper.step()
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            raise self._out_of_memory("the optimizer's own memory did not fit", step=step) from error
+            raise self._out_of_memory("the optimizer's state did not fit", step=step) from error
         self._optimizer.zero_grad(set_to_none=True)
         if self._average is not None and not self._accelerator.optimizer_step_was_skipped:
             self._average.update(self.model, step=step)
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Return everything a checkpoint keeps: ``model/...``, ``average/...`` and ``optimizer/...``."""
+        """Return all tensors for a checkpoint: ``model/...``, ``average/...`` and ``optimizer/...``."""
         parts = {"model": self.model.state_dict(), "optimizer": named_state(self._optimizer)}
         if self._average is not None:
             parts["average"] = self._average.module.state_dict()
         return {f"{part}/{name}": value for part, tensors in parts.items() for name, value in tensors.items()}
 
     def load(self, checkpoint: RunCheckpoint) -> None:
-        """Take everything from a checkpoint."""
+        """Restore the state from a checkpoint."""
         self.model.load_state_dict(checkpoint.part("model"))
         load_named_state(self._optimizer, checkpoint.part("optimizer"))
         if self._average is not None:
             self._average.module.load_state_dict(checkpoint.part("average"))
-        # The plan in the run folder may have been cut smaller after this checkpoint was written.
+        # `accumulate` in the run folder's plan may have been increased after this checkpoint was written.
         self.accumulate = max(self.accumulate, checkpoint.state.accumulate)
         if checkpoint.state.scaler and self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(checkpoint.state.scaler)
 
     def load_eval_model(self, checkpoint: RunCheckpoint) -> None:
-        """Take only the weights that are validated and kept, for the end of a run."""
+        """Load only the weights of `eval_model`, at the end of a run."""
         self.eval_model.load_state_dict(checkpoint.part("model" if self._average is None else "average"))
 
     def scaler_state(self) -> dict[str, float]:
@@ -162,7 +162,7 @@ class Learner:
         scaler = self._accelerator.scaler
         return {} if scaler is None else dict(scaler.state_dict())
 
-    def _cut_smaller(self, problem: str, *, step: int) -> None:
+    def _split_further(self, problem: str, *, step: int) -> None:
         parts = more_parts(self.accumulate, self._plan.train.batch_size)
         if parts is None or self._accelerator.num_processes > 1:
             raise self._out_of_memory(problem, step=step)
@@ -170,9 +170,9 @@ class Learner:
         release_memory(self._accelerator.device)
         before, now = (self._plan.train.batch_size // p for p in (self.accumulate, parts))
         self._say(
-            f"Memory ran out at step {step} ({problem}). From here on a batch of "
+            f"Memory ran out at step {step} ({problem}). From now on a batch of "
             f"{self._plan.train.batch_size} is computed in {parts} parts of {now} instead of {before}; "
-            "the step is done again, and the learning rate stays as it is."
+            "the step is repeated, and the learning rate does not change."
         )
         self.accumulate = parts
 
@@ -189,7 +189,7 @@ class Learner:
                 fix=(
                     f"Start again with --set train.accumulate={2 * self.accumulate}, which only saves memory."
                     if several
-                    else "Take smaller crops (--set input.crop_size=...) or a smaller network."
+                    else "Use smaller crops (--set input.crop_size=...) or a smaller network."
                 ),
             )
         )

@@ -1,4 +1,4 @@
-"""The training loop: steps until the budget is spent, with scores and checkpoints on the way."""
+"""The training loop: steps until the budget is spent, with validation and checkpoints."""
 
 import time
 from collections.abc import Callable
@@ -28,15 +28,15 @@ from limner.training.step_log import BadStep, StepLog
 from limner.weights.model import Model
 
 LOG_EVERY = 10
-"""Steps between two rows of losses; an accelerator is waited for only then."""
+"""Steps between two log rows; the loop waits for an accelerator only then."""
 
 EARLY_LOGS = (1, 2, 5)
-"""Steps logged besides, so that a slow run shows a loss at once."""
+"""Additional logged steps, so that a slow run shows a loss early."""
 
 Value = TypeVar("Value")
 
 Batches = Callable[[int], BatchStream]
-"""First step -> this process's endless batches from there."""
+"""Function of the first step that yields this process's endless batches."""
 
 
 class Validator(Protocol):
@@ -47,18 +47,18 @@ class Validator(Protocol):
         ...
 
     def estimate_seconds(self, model: Model) -> float:
-        """Return about how long `scores` takes."""
+        """Estimate how long `scores` takes, in seconds."""
         ...
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a loop ended.
+    """Result of the loop.
 
     Attributes:
-        state: Where the run stands.
-        scores: The last validation of this process's lifetime, by name; empty without one.
-        stopped_early: Whether the scores rather than the budget ended it.
+        state: State of the run.
+        scores: Scores of the last validation in this process, by name; empty without one.
+        stopped_early: Whether the scores instead of the budget ended the run.
     """
 
     state: RunState
@@ -70,15 +70,15 @@ class Loop:
     """Trains a learner on batches until the plan's budget is spent.
 
     Args:
-        learner: What learns.
-        state: Where the run stands.
-        plan: How long, how often, at what rate.
-        run: Where checkpoints and bad batches go.
-        accelerator: Which of how many processes this is.
-        batches: What is learned from.
-        validator: Scores a model, or None without validation images.
-        watcher: Looks on; one that does nothing in all but the main process.
-        budget: How long the run is.
+        learner: The learner to train.
+        state: State of the run.
+        plan: Duration, intervals and schedule.
+        run: Folder for checkpoints and bad batches.
+        accelerator: Rank and number of processes.
+        batches: Source of training batches.
+        validator: Scores a model; None without validation images.
+        watcher: Observer; does nothing except in the main process.
+        budget: Length of the run.
     """
 
     def __init__(
@@ -110,21 +110,21 @@ class Loop:
         self._mark = 0.0
 
     def start(self, checkpoint: RunCheckpoint | None = None, *, remark: str = "") -> None:
-        """Take everything from the checkpoint the run goes on from, if there is one, and tell the watcher.
+        """Restore the state from a checkpoint, if there is one, and notify the watcher.
 
         Args:
-            checkpoint: The one whose state this loop was given.
-            remark: What the user should read about it.
+            checkpoint: The checkpoint whose state was passed to this loop.
+            remark: Message for the user about it.
 
         Raises:
-            ConfigError: The plan is not the one the checkpoint was trained with.
+            ConfigError: The plan differs from the one the checkpoint was trained with.
         """
         if checkpoint is not None:
             refuse_another_plan(checkpoint.plan, self._plan, where=self._run.root)
             self._learner.load(checkpoint)
             self._budget.resume(self.state)
             if self.state.best_step == self.state.step and self._accelerator.is_main_process:
-                # The run may have been killed between writing `last` and making it `best`.
+                # The run may have been killed between writing `last` and linking it as `best`.
                 self._checkpoints.repair_best(self.state.step)
         self._advance()
         settings = self._plan.model_dump(mode="json", exclude={"reasons"})
@@ -133,7 +133,7 @@ class Loop:
             self._watcher.say(remark)
 
     def run(self) -> Outcome:
-        """Train to the end; what a resume needs is on the disk at any moment."""
+        """Train to the end; the run can be resumed from disk at any time."""
         with Interruption() as interruption, self._batches(self.state.step) as batches:
             self._mark = time.perf_counter()
             while not self._is_over():
@@ -143,16 +143,16 @@ class Loop:
                 self._watcher.step(self._moment())
                 self._run_periodic(before)
                 if interruption.requested and self._accelerator.num_processes == 1:
-                    self._stop_politely()
+                    self._stop_gracefully()
         return self._finish()
 
     def _step(self, batch: Batch, *, waited: float) -> None:
-        """Learn from one batch."""
+        """Train on one batch."""
         number, factor = self.state.step + 1, self._factor()
         result = self._learner.gradients(batch, step=number, factor=factor)
         self._log.add(number, result, learning_rate=factor * self._plan.optimizer.learning_rate)
         if self._accelerator.device.type == "cpu":
-            self._flush_step_log()  # nothing to wait for, so a bad step is caught before it moves the weights
+            self._flush_step_log()  # no need to wait, so catch a bad step before the weights change
         self._learner.apply(step=number)
         self.state.step = number
         now = time.perf_counter()
@@ -160,12 +160,12 @@ class Loop:
         self._mark = now
 
     def _advance(self) -> None:
-        """Find out how far the run is, and tell the layers that change their ways with it."""
+        """Update the progress and notify layers that depend on it."""
         self._progress = self._sync_from_main(self._budget.progress(self.state.step))
         self._learner.set_progress(self._progress)
 
     def _run_periodic(self, before: float) -> None:
-        """Log, validate and save where it is due after a step."""
+        """Log, validate and save if due after a step."""
         train, step = self._plan.train, self.state.step
         if step == 1 and self._budget.is_timed and self._validator is not None:
             self._budget.expect_validation(self._validator.estimate_seconds(self._learner.eval_model))
@@ -178,10 +178,10 @@ class Loop:
         is_best = validates and self._sync_from_main(self._budget.may_validate()) and self._validate()
         if is_best or saves:
             self._save(is_best=is_best)
-        self._mark = time.perf_counter()  # a step's time is its own
+        self._mark = time.perf_counter()  # exclude this from the next step's time
 
     def _finish(self) -> Outcome:
-        """Log what is left, score the last weights, and save."""
+        """Write the remaining log, score the last weights, and save."""
         self._write_log()
         if self.state.validated_step != self.state.step:
             self._save(is_best=self._validate())
@@ -191,7 +191,7 @@ class Loop:
         return Outcome(self.state, self._scores, stopped_early=stale and self._progress < 1)
 
     def _validate(self) -> bool:
-        """Score the kept weights, and say whether they are the best so far."""
+        """Score the evaluation model, and return whether it is the best so far."""
         if self._validator is None:
             return False
         started = self._budget.seconds
@@ -203,7 +203,7 @@ class Loop:
         return self.state.judge(score, patience=self._plan.schedule.patience)
 
     def _save(self, *, is_best: bool) -> None:
-        """Write a checkpoint in the main process; the others wait for it."""
+        """Write a checkpoint in the main process while the others wait."""
         self._flush_step_log()
         self.state.seconds = self._budget.seconds
         self.state.final_seconds = self._budget.final_seconds
@@ -225,13 +225,13 @@ class Loop:
             self._watcher.log(self.state.step, self._budget.seconds, means)
 
     def _flush_step_log(self) -> None:
-        """Read what the steps measured, and stop if one of them was not finite."""
+        """Read the pending step results, and stop if one of them is not finite."""
         bad = self._log.read_pending()
         if bad is not None:
             self._stop_for(bad)
 
     def _stop_for(self, bad: BadStep) -> None:
-        # Batches are a function of the step, so a bad one met some steps ago can be had again.
+        # Batches are a function of the step, so a bad one from earlier steps can be recreated.
         with self._batches(bad.step - 1) as batches:
             batch = next(batches)
         path = bad_batch_path(self._run.root, bad.step, process=self._accelerator.process_index)
@@ -239,20 +239,20 @@ class Loop:
         try:
             save_batch(path, batch)
         except OSError as error:
-            self._watcher.say(f"The bad batch could not be kept: {disk_problem(error)}")
+            self._watcher.say(f"The bad batch could not be saved: {disk_problem(error)}")
             saved = None
         raise non_finite_error(batch, bad, saved=saved, precision=self._plan.train.precision)
 
-    def _stop_politely(self) -> None:
+    def _stop_gracefully(self) -> None:
         self._save(is_best=False)
         self._watcher.say(
-            f"Stopped after step {self.state.step}, as asked. "
-            f"Go on with: limner train --resume {self._run.root}"
+            f"Stopped after step {self.state.step}, as requested. "
+            f"Continue with: limner train --resume {self._run.root}"
         )
         raise KeyboardInterrupt
 
     def _is_over(self) -> bool:
-        # A time budget that is already spent still gives one step, so that there is a model.
+        # Even if the time budget is already spent, do one step, so that there is a model.
         return (self._progress >= 1 and self.state.step > 0) or self.state.is_stale(
             self._plan.train.early_stopping
         )
@@ -270,7 +270,7 @@ class Loop:
         return Moment(self.state.step, steps, self._progress, self._budget.seconds)
 
     def _sync_from_main(self, value: Value) -> Value:
-        """Take the main process's word for what depends on the clock, which differs between processes."""
+        """Return the main process's value: values that depend on the clock differ between processes."""
         if self._accelerator.num_processes == 1 or not self._budget.is_timed:
             return value
         words = [value]

@@ -1,4 +1,4 @@
-"""Optimizers: parameter groups with their own rate and decay, and the fast kernel where there is one."""
+"""Optimizers: parameter groups with their own learning rate and weight decay, and fused kernels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,21 +16,21 @@ NORMS = (
     nn.GroupNorm,
     nn.LocalResponseNorm,
 )
-"""Layers whose weight is a scale, which weight decay would only push towards a dead channel."""
+"""Layers whose weight is a scale, which weight decay would push towards zero."""
 
 FUSED_DEVICES = ("cpu", "cuda")
-"""Device types with a fused kernel in every PyTorch since 2.6."""
+"""Device types with fused kernels in every PyTorch since 2.6."""
 
 
 def build_optimizer(module: nn.Module, plan: OptimizerPlan) -> Optimizer:
     """Build the optimizer of a module's trainable parameters.
 
     Args:
-        module: Already on its device; parameters with ``requires_grad=False`` are left out.
-        plan: Which optimizer, and its numbers.
+        module: Module on its final device; parameters with ``requires_grad=False`` are omitted.
+        plan: Name and hyperparameters of the optimizer.
 
     Raises:
-        ConfigError: A multiplier names the start of no parameter, or nothing can be trained.
+        ConfigError: A multiplier's prefix matches no parameter, or there are no trainable parameters.
     """
     groups = parameter_groups(module, plan)
     devices = {parameter.device.type for group in groups for parameter in group["params"]}
@@ -43,11 +43,11 @@ def build_optimizer(module: nn.Module, plan: OptimizerPlan) -> Optimizer:
 
 
 def parameter_groups(module: nn.Module, plan: OptimizerPlan) -> list[dict[str, Any]]:
-    """Sort the trainable parameters by rate and decay.
+    """Group the trainable parameters by learning rate and weight decay.
 
     Returns:
-        Optimizer groups; each also holds ``names`` (in the order of ``params``) and ``largest_rate``.
-        A norm's parameters and every bias have no decay. Where several prefixes fit, the longest counts.
+        Optimizer groups; each also has ``names`` (in the order of ``params``) and ``largest_rate``.
+        Norm parameters and biases have no decay. If several prefixes match, the longest one counts.
     """
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if not parameters:
@@ -69,13 +69,13 @@ def parameter_groups(module: nn.Module, plan: OptimizerPlan) -> list[dict[str, A
 
 
 def set_learning_rate(optimizer: Optimizer, factor: float) -> None:
-    """Give every group `factor` times its largest rate."""
+    """Set the learning rate of every group to `factor` times its maximum."""
     for group in optimizer.param_groups:
         group["lr"] = group["largest_rate"] * factor
 
 
 def named_state(optimizer: Optimizer) -> dict[str, torch.Tensor]:
-    """Return the optimizer's memory as ``parameter name/what`` -> tensor."""
+    """Return the optimizer's state as ``parameter name/key`` -> tensor."""
     return {
         f"{name}/{key}": value
         for name, parameter in _named_parameters(optimizer)
@@ -85,13 +85,13 @@ def named_state(optimizer: Optimizer) -> dict[str, torch.Tensor]:
 
 
 def load_named_state(optimizer: Optimizer, state: Mapping[str, torch.Tensor]) -> None:
-    """Put back what `named_state` gave; each tensor takes its parameter's device and memory layout."""
+    """Load the result of `named_state`; tensors get their parameter's device and memory layout."""
     parameters = dict(_named_parameters(optimizer))
     for full_name, value in state.items():
         name, _, key = full_name.rpartition("/")
         parameter = parameters[name]
         if value.shape == parameter.shape and value.ndim > 0:
-            # The fused kernels walk the raw memory, so the layout must be the parameter's own.
+            # Fused kernels operate on raw memory, so the layout must be that of the parameter.
             held = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
         else:
             held = value.to(parameter.device) if key != "step" or _is_fused(optimizer) else value.clone()
@@ -123,7 +123,7 @@ def _multiplier(name: str, multipliers: Mapping[str, float]) -> float:
 
 
 def _starts(name: str, prefix: str) -> bool:
-    """Say whether `name` is `prefix` or inside it; the wrapper's own ``network.`` may be left out."""
+    """Return whether `name` is `prefix` or inside it; the wrapper's ``network.`` may be omitted."""
     return any(name == full or name.startswith(f"{full}.") for full in (prefix, f"network.{prefix}"))
 
 
@@ -132,6 +132,6 @@ def _refuse_unmatched(setting: str, multipliers: Mapping[str, float], names: Map
         if not any(_starts(name, prefix) for name in names):
             parts = sorted({name.removeprefix("network.").partition(".")[0] for name in names})
             raise ConfigError(
-                f"{setting} names {prefix!r}, and no parameter of the network starts with it"
+                f"{setting}: no parameter of the network starts with {prefix!r}"
                 f"{did_you_mean(prefix, parts)}. Its parts are: {', '.join(parts)}."
             )

@@ -1,4 +1,4 @@
-"""The learning-rate range test (Smith, 2017): one short run in which the rate grows from step to step."""
+"""The learning-rate range test (Smith, 2017): a short run with an increasing learning rate."""
 
 import math
 from collections.abc import Callable
@@ -16,16 +16,16 @@ from limner.training.fit import build_batches, build_model
 from limner.training.learner import Learner
 
 LOWEST_RATE, HIGHEST_RATE = 1e-7, 10.0
-"""Where the rate begins and ends, whatever the optimizer."""
+"""First and last learning rate, for all optimizers."""
 
 NUM_STEPS = 100
-"""Steps between them: twelve to a factor of ten."""
+"""Number of steps: twelve per factor of ten."""
 
 MEMORY = 0.9
-"""Weight of the past in the moving average of the loss."""
+"""Decay of the moving average of the loss."""
 
 RAN_AWAY = 3.0
-"""The test ends where the averaged loss is so many times its lowest."""
+"""The test ends when the averaged loss exceeds its minimum by this factor."""
 
 
 def run_rate_test(
@@ -38,20 +38,20 @@ def run_rate_test(
     track: Track = silent,
     say: Callable[[str], None] = print,
 ) -> RateTest:
-    """Train from the first weights with ever larger rates; nothing is kept.
+    """Train from the initial weights with increasing learning rates; nothing is saved.
 
     Args:
-        plan: Its network, batches, augmentation, losses and optimizer; its schedule plays no part.
-        train: What is learned from.
-        network: A network of the caller's own, whose weights are changed.
-        device: ``auto``, or a device as PyTorch names it.
-        num_steps: Steps from the lowest rate to the highest.
+        plan: Network, batches, augmentation, losses and optimizer are used; the schedule is not.
+        train: Training data.
+        network: A custom network, whose weights are changed.
+        device: ``auto``, or a PyTorch device name.
+        num_steps: Number of steps from the lowest to the highest rate.
         track: Shows progress.
-        say: Takes a message for the user.
+        say: Called with messages for the user.
 
     Raises:
         TrainingError: Memory runs out.
-        ConfigError: The device or the plan does not fit.
+        ConfigError: The device or the plan is unsuitable.
     """
     accelerator = build_accelerator(device, precision=plan.train.precision)
     with torch.random.fork_rng(devices=[]):
@@ -67,7 +67,7 @@ def run_rate_test(
                 rates.append(rate)
                 losses.append(float(result.losses["total"]))
                 smoothed.add(losses[-1])
-                if smoothed.ran_away or not bool(result.is_finite()):
+                if smoothed.has_diverged or not bool(result.is_finite()):
                     break
                 learner.apply(step=step)
     return RateTest(
@@ -75,24 +75,24 @@ def run_rate_test(
         tuple(losses),
         tuple(smoothed.values),
         planned=plan.optimizer.learning_rate,
-        diverged=len(rates) < num_steps or smoothed.ran_away,
+        diverged=len(rates) < num_steps or smoothed.has_diverged,
     )
 
 
 class Smoothed:
-    """The moving average of a loss, corrected for its start."""
+    """Bias-corrected moving average of a loss."""
 
     def __init__(self) -> None:
         self.values: list[float] = []
         self._sum = 0.0
 
     def add(self, loss: float) -> None:
-        """Take in the loss of one step."""
+        """Add the loss of one step."""
         self._sum = MEMORY * self._sum + (1 - MEMORY) * loss
         self.values.append(self._sum / (1 - MEMORY ** (len(self.values) + 1)))
 
     @property
-    def ran_away(self) -> bool:
-        """Whether the last value is far above the lowest, or no number."""
+    def has_diverged(self) -> bool:
+        """Whether the last value is far above the lowest, or not finite."""
         last = self.values[-1]
         return not math.isfinite(last) or last > RAN_AWAY * min(self.values)

@@ -1,4 +1,4 @@
-"""Where a run stands, apart from tensors: what a checkpoint needs beside the weights."""
+"""State of a run other than tensors: what a checkpoint stores beside the weights."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -7,22 +7,22 @@ from typing import Any
 
 @dataclass
 class RunState:
-    """Numbers that change while training; all are plain JSON values.
+    """Values that change during training; all are plain JSON values.
 
     Attributes:
-        step: Optimizer steps done.
+        step: Number of optimizer steps done.
         seconds: Seconds of training so far.
-        accumulate: Parts a batch is cut into; grows when memory runs out.
+        accumulate: Number of parts a batch is split into; grows when memory runs out.
         best_score: Highest validation score, or None before the first.
         best_step: Step of `best_score`.
-        stale: Validations since the best score.
-        drops: Times the plateau schedule has dropped the rate.
-        stale_since_drop: Validations without a better score since the last drop.
+        stale: Number of validations since the best score.
+        drops: Number of times that the plateau schedule has reduced the learning rate.
+        stale_since_drop: Number of validations without a better score since the last drop.
         validated_step: Step of the last validation, or -1.
-        validation_seconds: Time of all validations; with `final_seconds`, of the last one.
+        validation_seconds: Time of all validations.
         final_seconds: Time of the last validation.
-        tracker_id: Names the run in outside trackers, so that a resumed run goes on in the same place.
-        window: Name -> values since the last logged step, so that a resumed log is the same.
+        tracker_id: Id of the run in external trackers, so that a resumed run continues there.
+        window: Name -> values since the last logged step, so that the log of a resumed run is identical.
         scaler: State of the float16 gradient scaler.
     """
 
@@ -46,11 +46,12 @@ class RunState:
         return asdict(self)
 
     def judge(self, score: float, *, patience: int) -> bool:
-        """Take in a validation score, and say whether it is the best so far.
+        """Record a validation score, and return whether it is the best so far.
 
         Args:
-            score: Higher is better; a score that is not a number is never the best.
-            patience: Validations without a better score before the plateau schedule drops the rate.
+            score: Higher is better; NaN is never the best.
+            patience: Number of validations without a better score before the plateau schedule reduces the
+                rate.
         """
         self.validated_step = self.step
         if not math.isnan(score) and (self.best_score is None or score > self.best_score):
@@ -65,5 +66,5 @@ class RunState:
         return False
 
     def is_stale(self, early_stopping: int | None) -> bool:
-        """Say whether training should stop for want of a better score."""
+        """Return whether training should stop because the score no longer improves."""
         return early_stopping is not None and self.stale >= early_stopping

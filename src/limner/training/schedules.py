@@ -1,9 +1,9 @@
-"""Learning-rate schedules as pure functions of how far the run is.
+"""Learning-rate schedules as pure functions of training progress.
 
-A factor multiplies the largest learning rate. It depends on nothing but its arguments, so a resumed run
-follows the same curve, and a run with a time budget follows it by the clock.
+A factor multiplies the maximum learning rate. It depends only on its arguments, so a resumed run follows the
+same curve, and a run with a time budget follows it by time.
 
-Legend: progress is the part of the run that is done, 0 at the first step and 1 at the end.
+Legend: progress is the fraction of the run that is done, 0 at the first step and 1 at the end.
 """
 
 import math
@@ -12,21 +12,21 @@ from collections.abc import Callable
 from limner.core.plan import SchedulePlan
 
 ONE_CYCLE_RISE = 0.3
-"""Part of the run that one-cycle spends rising, and where it starts: the defaults of PyTorch's OneCycleLR."""
+"""Fraction of one-cycle in which the rate rises, and its initial factor: defaults of PyTorch's OneCycleLR."""
 ONE_CYCLE_START = 1 / 25
 
 
 def learning_rate_factor(
     plan: SchedulePlan, progress: float, *, warmup_part: float = 0.0, drops: int = 0
 ) -> float:
-    """Return the factor of the largest learning rate.
+    """Return the factor of the maximum learning rate.
 
     Args:
-        plan: Which curve, and its numbers.
-        progress: Part of the run that is done, in [0, 1].
-        warmup_part: Part of the run that is warm-up; the curve is scaled linearly from
+        plan: Name and parameters of the schedule.
+        progress: Fraction of the run that is done, in [0, 1].
+        warmup_part: Fraction of the run that is warm-up; the curve is scaled linearly from
             `plan.warmup_factor` to 1 during it.
-        drops: For plateau: how often the rate has been dropped.
+        drops: For plateau: number of times that the rate has been reduced.
     """
     progress = min(max(progress, 0.0), 1.0)
     factor = plan.gamma**drops if plan.name == "plateau" else CURVES[plan.name](plan, progress)
@@ -59,7 +59,7 @@ def _one_cycle(plan: SchedulePlan, progress: float) -> float:
 
 
 def _anneal(start: float, end: float, part: float) -> float:
-    """Go from `start` to `end` along half a cosine."""
+    """Interpolate from `start` to `end` along half a cosine."""
     return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
 
 
@@ -70,4 +70,4 @@ CURVES: dict[str, Callable[[SchedulePlan, float], float]] = {
     "step": _step,
     "one_cycle": _one_cycle,
 }
-"""The curves that depend on progress alone; plateau depends on the scores instead."""
+"""Schedules that depend only on progress; plateau depends on the scores instead."""

@@ -1,4 +1,4 @@
-"""What the steps since the last logged one measured, read from the device only when it is logged."""
+"""Results of the steps since the last logged one, read from the device only when logged."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,10 @@ class BadStep:
     """A step whose loss or gradient is not finite.
 
     Attributes:
-        step: Its number, 1 is the first.
+        step: Number of the step, counted from 1.
         losses: Name -> value.
         gradient_norm: Norm of the whole gradient.
-        learning_rate: Of the step.
+        learning_rate: Learning rate of the step.
     """
 
     step: int
@@ -25,14 +25,14 @@ class BadStep:
 
 
 class StepLog:
-    """Collects the values of steps; their means are what metrics.csv shows.
+    """Collects the values of steps; their means are written to metrics.csv.
 
     Reading a value from an accelerator waits for it, so tensors are kept until `read_pending`.
 
     Args:
-        values: Name -> values of steps already settled, from a checkpoint.
+        values: Name -> values of steps that were already read, from a checkpoint.
         check_gradient: Whether an infinite gradient is an error; with float16 the gradient scaler
-            meets some on purpose and skips those steps.
+            expects some and skips those steps.
     """
 
     def __init__(self, values: dict[str, list[float]] | None = None, *, check_gradient: bool = True) -> None:
@@ -41,16 +41,16 @@ class StepLog:
         self._pending: list[tuple[int, float, StepResult]] = []
 
     def add(self, step: int, result: StepResult, *, learning_rate: float) -> None:
-        """Take in what step number `step` measured."""
+        """Add the result of step number `step`."""
         self._pending.append((step, learning_rate, result))
 
     def add_times(self, *, data_seconds: float, step_seconds: float) -> None:
-        """Take in how long the step took, and how much of that was waiting for its batch."""
+        """Add the time of the step, and the part of it spent waiting for its batch."""
         self.values.setdefault("train/data_seconds", []).append(data_seconds)
         self.values.setdefault("train/step_seconds", []).append(step_seconds)
 
     def read_pending(self) -> BadStep | None:
-        """Read the pending values, and return the first step that was not finite, if there is one."""
+        """Read the pending values, and return the first step that is not finite, if there is one."""
         pending, self._pending = self._pending, []
         for step, learning_rate, result in pending:
             names = list(result.losses)
@@ -69,7 +69,7 @@ class StepLog:
         return None
 
     def take_means(self) -> dict[str, float]:
-        """Return the mean of each value since the last call (of the learning rate the last), and forget."""
+        """Return the mean of each value since the last call (the last learning rate), and reset."""
         values, self.values = self.values, {}
         means = {name: sum(numbers) / len(numbers) for name, numbers in values.items()}
         if "train/learning_rate" in values:

@@ -1,4 +1,4 @@
-"""Scores of the validation images during training, by the same predictor and scorer as any evaluation."""
+"""Validation during training, with the predictor and scorer of `limner evaluate`."""
 
 import time
 from collections.abc import Iterable
@@ -13,17 +13,17 @@ from limner.tasks import find_task
 from limner.weights.model import Model
 
 PROBES = 3
-"""Images that stand for the split when the time of a validation is estimated."""
+"""Number of images from which the time of a validation is estimated."""
 
 
 class Validation:
-    """Predicts each validation image at its own size and scores it.
+    """Predicts and scores each validation image at its original size.
 
-    Test-time augmentation is left out, since it costs a multiple and hardly changes which weights are best.
+    Test-time augmentation is not used: it is several times slower and hardly changes which weights are best.
 
     Args:
         dataset: The validation split; each process takes every n-th image.
-        accelerator: Device, precision and the exchange between processes.
+        accelerator: Device, precision and communication between processes.
     """
 
     def __init__(self, dataset: Dataset, *, accelerator: Accelerator) -> None:
@@ -34,7 +34,7 @@ class Validation:
         """Return score name -> value over the whole split, in every process."""
         processes = self._accelerator.num_processes
         if processes > 1:
-            # Each process has its own statistics of batch norm; those of the first are what is kept.
+            # Each process has its own batch norm statistics; those of the first are saved.
             broadcast(list(model.buffers()), from_process=0)
         scorer = find_task(model.plan.task).scorer(model.labels)
         self._score(model, scorer, range(self._accelerator.process_index, len(self._dataset), processes))
@@ -46,10 +46,10 @@ class Validation:
         return dict(scorer.compute().items())
 
     def estimate_seconds(self, model: Model) -> float:
-        """Return about how long `scores` takes, by the clock, from a few images spread over the split."""
+        """Estimate how long `scores` takes, in seconds, from a few images spread over the split."""
         processes = int(self._accelerator.num_processes)
         probes = range(0, len(self._dataset), max(len(self._dataset) // PROBES, 1))[:PROBES]
-        self._score(model, find_task(model.plan.task).scorer(model.labels), probes[:1])  # warms caches up
+        self._score(model, find_task(model.plan.task).scorer(model.labels), probes[:1])  # warm-up
         started = time.perf_counter()
         self._score(model, find_task(model.plan.task).scorer(model.labels), probes)
         return (time.perf_counter() - started) / len(probes) * len(self._dataset) / processes

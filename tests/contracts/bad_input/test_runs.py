@@ -96,7 +96,7 @@ def test_damaged_checkpoints(resume, finished):
     answer = resume("runs/one")
     assert answer.code == 0
     answer.says(
-        "The checkpoint cannot be read: runs/one/checkpoints/last", "goes on from the best checkpoint"
+        "The checkpoint cannot be read: runs/one/checkpoints/last", "continues from the best checkpoint"
     )
     last.write_bytes(b"x")
     best.write_bytes(b"y")

@@ -70,7 +70,7 @@ def test_patterns_that_fit_no_file(limner, cells):
         ("optimizer.learning_rate=.nan", "optimizer.learning_rate: "),
         ("optimizer.name=adamm", "(did you mean 'adam'?)"),
         ("optimizer.betas=[2,1]", "optimizer.betas[0]: should be less than or equal to 1; found 2"),
-        ("input.crop_size=[32,32,32]", "input.crop_size: should be 2 numbers (height, width)"),
+        ("input.crop_size=[32,32,32]", "input.crop_size: expected 2 numbers (height, width)"),
         ("inference.window=[0]", "inference.window[0]: should be greater than 0; found 0"),
         ("loss.terms=[]", "loss.terms: "),
         ("loss.terms=[{name: dise}]", "loss.terms[0].name: should be 'cross_entropy', 'dice'"),
@@ -79,7 +79,7 @@ def test_patterns_that_fit_no_file(limner, cells):
         ("loss.class_weights=[1]", "loss.class_weights needs 2 numbers, one a class (background, cell)"),
         ("network.options={widhts: [4]}", "widhts: unknown key (did you mean 'widths'?)"),
         ("network.options={widths: 3}", "widths: should be a list; found 3"),
-        ("data.path=x", "data: this comes from the data and cannot be set"),
+        ("data.path=x", "data: this comes from the dataset and cannot be set"),
         ("train.accumulate=3", "train: accumulate 3 must divide batch_size 4"),
     ],
 )
@@ -90,7 +90,10 @@ def test_a_setting_that_cannot_be_used(limner, cells, tiny, assignment, said):
 
 def test_a_multiplier_for_no_parameter(limner, cells, tiny):
     answer = limner("train", "data", *tiny, "--set", "optimizer.multipliers={encodr: 0.1}")
-    answer.refuses("optimizer.multipliers names 'encodr'", "Its parts are: decoder, encoder, head")
+    answer.refuses(
+        "optimizer.multipliers: no parameter of the network starts with 'encodr'",
+        "Its parts are: decoder, encoder, head",
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,7 +130,7 @@ PLANS = {
     "version: [1": "line 1, column 12 is not valid YAML",
     "": "neither a plan nor an experiment",
     "train: {steps: 5}": "found: no key `data`",
-    "data: 3": "data: expected the dataset folder as text, found 3",
+    "data: 3": "data: expected the path of the dataset folder, found 3",
     "data: nowhere": "The data that this file names is not there",
     "data: data\nnetwrok: {name: unet}": "netwrok: unknown key (did you mean 'network'?)",
     "data: data\nnetwork: unet": "network: this is a section; expected some of its keys (name",
@@ -149,4 +152,4 @@ def test_a_recipe_that_is_no_text_or_not_there(limner, tmp_path):
 
 def test_a_plan_that_cannot_be_written(limner, cells, tiny):
     answer = limner("plan", "data", *tiny, "--out", "data")
-    answer.refuses("The plan cannot be written: data", "found: a folder", "fix: Name a file")
+    answer.refuses("The plan cannot be written: data", "found: a folder", "fix: Pass a file path")

@@ -18,7 +18,7 @@ def test_the_whole_time_is_what_was_given(number):
 
 
 def test_too_little_time_is_refused():
-    with pytest.raises(ConfigError, match=r"leaves 1\.7 s for each of 9 trials, and 3 s is the least"):
+    with pytest.raises(ConfigError, match=r"leaves 1\.7 s for each of 9 trials; the minimum is 3 s"):
         plan_rounds(9, 0.5)
     with pytest.raises(ConfigError, match="two candidates"):
         plan_rounds(1, 10)

@@ -54,12 +54,12 @@ def test_values_lie_where_they_should():
         ("optimizer.learning_rat=1..2", "did you mean 'optimizer.learning_rate'"),
         ("train.minutes=1,2", "divides the time"),
         ("train.seed", "luck"),
-        ("optimizer.learning_rate=1e-2..1e-4", "a number to a larger one"),
+        ("optimizer.learning_rate=1e-2..1e-4", "needs a smaller and a larger number"),
         ("optimizer.learning_rate=-1..1", "greater than 0"),
-        ("optimizer.learning_rate=slow..fast", "'slow' is no number"),
+        ("optimizer.learning_rate=slow..fast", "'slow' is not a number"),
         ("optimizer.name=adam", "two values or more"),
         ("optimizer.name=adam,adamm", "adamm"),
-        ("train.gradient_clip", "own value is None"),
+        ("train.gradient_clip", "plan's value None"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(own, text, said):

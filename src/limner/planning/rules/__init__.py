@@ -1,7 +1,7 @@
-"""The rules, one theme a file. `RULES` is the order in which they decide.
+"""The rules, one file per topic. `RULES` is the order in which they are applied.
 
-A rule reads the case and what is settled before it, and yields decisions with their reasons. Nothing is
-read, printed or trained here.
+A rule reads the case and earlier decisions, and yields decisions with their reasons. Rules do no I/O and
+train nothing.
 """
 
 from limner.planning.decisions import Rule

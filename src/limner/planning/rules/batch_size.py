@@ -1,4 +1,4 @@
-"""How many samples a step holds, and in which number format."""
+"""Batch size, accumulation, precision and workers."""
 
 from collections.abc import Iterator, Mapping
 from math import prod
@@ -11,22 +11,22 @@ from limner.planning.rules.input import memory_budget
 from limner.planning.rules.network import objective_of, preset_of
 
 MOST_WORKERS = 8
-"""Threads beyond which preparing samples gains nothing: decoding releases the GIL, Python does not."""
+"""Maximum number of loading threads; more do not help, since only decoding releases the GIL."""
 
 
 def choose_precision(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Take the shorter number format where the device computes in it."""
+    """Use a 16-bit format if the device supports it."""
     name = "this CPU" if case.machine.is_cpu else case.machine.name
     if case.machine.fast_bfloat16:
         yield Decision("train.precision", "bfloat16", f"{name} computes in bfloat16, about twice as fast")
     elif case.machine.fast_float16:
         yield Decision("train.precision", "float16", f"{name} computes in float16, not in bfloat16")
     else:
-        yield Decision("train.precision", "float32", f"{name} has no fast shorter format")
+        yield Decision("train.precision", "float32", f"{name} has no fast 16-bit format")
 
 
 def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Take the preset's batch, no more than there are images, cut into parts that fit the memory."""
+    """Use the preset's batch size, at most the number of images, split into parts that fit in memory."""
     preset, images = preset_of(case), case.fingerprint.num_training
     crop = settled["input.crop_size"]
     cost = case.measure(settled)
@@ -38,7 +38,7 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         wanted = min(wanted, own.batch_on_cpu)
     while wanted > max(images, 2):
         wanted //= 2
-    reason = f"{min(fitting, 9999)} crops of {size(crop)} fit {memory(budget)}"
+    reason = f"{min(fitting, 9999)} crops of {size(crop)} fit in {memory(budget)}"
     if wanted < preset.batch_size:
         reason += f"; there are {images} training images"
     yield Decision("train.batch_size", wanted, reason)
@@ -51,8 +51,8 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
 
 
 def choose_workers(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Leave the CPU to the network where it is the CPU that trains."""
+    """Leave most cores to the network when training on the CPU."""
     cores = case.machine.num_cores
     workers = max(1, cores // 4) if case.machine.is_cpu else max(1, min(cores - 1, MOST_WORKERS))
-    place = "the network needs the others" if case.machine.is_cpu else "one is left to the training loop"
+    place = "the network needs the others" if case.machine.is_cpu else "one is reserved for the training loop"
     yield Decision("train.workers", workers, f"of {cores} cores; {place}")

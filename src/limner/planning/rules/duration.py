@@ -1,4 +1,4 @@
-"""How long training goes on, and how often it is looked at."""
+"""Duration of training, and frequency of validation."""
 
 from collections.abc import Iterator, Mapping
 from math import ceil, prod
@@ -9,30 +9,30 @@ from limner.core.wording import rough_time
 from limner.planning.decisions import Case
 
 CPU_PASSES, ACCELERATOR_PASSES = 60, 150
-"""Times each image is seen where nobody set a time."""
+"""Number of epochs if no time is set."""
 
 CPU_STEPS, ACCELERATOR_STEPS = (400, 20_000), (2000, 80_000)
-"""Fewest and most steps where nobody set a time."""
+"""Minimum and maximum number of steps if no time is set."""
 
 VALIDATION_PART = 0.06
-"""Part of the training time that validation may take."""
+"""Maximum fraction of the training time for validation."""
 
 MOST_VALIDATIONS = 20
 
 AVERAGED_PART, SHORTEST_AVERAGE = 0.05, 10
-"""The average of the weights looks back over this part of the run, and over so many steps at least."""
+"""Span of the weight average as a fraction of the run, and its minimum in steps."""
 
 SLOWEST_AVERAGE = 0.9998
 
 
 def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Count steps from the time budget and the measured speed, or from the number of images."""
+    """Derive the steps from the time budget and the measured speed, or from the number of images."""
     batch, images = settled["train.batch_size"], case.fingerprint.num_training
     seconds = seconds_per_step(case, settled)
     if case.minutes is not None:
         yield Decision("train.minutes", case.minutes, "you set it")
         steps = max(int(case.minutes * 60 * (1 - VALIDATION_PART) / seconds), 1)
-        reason = f"an estimate: a step takes about {seconds:.2g} s here; the run goes by the clock"
+        reason = f"an estimate: a step takes about {seconds:.2g} s here; the time budget ends the run"
         yield Decision("train.steps", steps, reason)
         return
     passes, (fewest, most) = (
@@ -41,13 +41,13 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     steps = min(max(ceil(images * passes / batch), fewest), most)
     seen = steps * batch / images
     reason = (
-        f"each of {images} images is seen about {seen:.0f} times; about {rough_time(steps * seconds)} here"
+        f"each of {images} images is used about {seen:.0f} times; about {rough_time(steps * seconds)} here"
     )
     yield Decision("train.steps", steps, reason)
 
 
 def seconds_per_step(case: Case, settled: Mapping[str, Any]) -> float:
-    """Return how long an optimizer step takes, from what was measured on small inputs."""
+    """Return the time of an optimizer step, from measurements on small inputs."""
     pixels: int = settled["train.batch_size"] * prod(settled["input.crop_size"])
     parts: int = settled["train.accumulate"]
     return parts * case.measure(settled).seconds(pixels // parts)
@@ -62,7 +62,7 @@ def choose_averaging(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisio
 
 
 def choose_checkpoints(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Validate as often as a small part of the time allows, and save as often."""
+    """Validate as often as a small fraction of the time allows, and save with each validation."""
     steps, images = settled["train.steps"], case.fingerprint.num_images.get("val", 0)
     training = steps * seconds_per_step(case, settled)
     # A forward pass is about a third of a training step.

@@ -1,4 +1,4 @@
-"""What one input of the network is: channels, normalisation, crop size."""
+"""Input of the network: channels, normalisation, crop size."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
@@ -10,30 +10,30 @@ from limner.planning.decisions import Case
 from limner.planning.rules.network import preset_of
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-"""Of RGB in 0..255, what published encoders were trained with (torchvision's documentation)."""
+"""Statistics of RGB in 0..255 that pretrained encoders were trained with (torchvision's documentation)."""
 
 HOST_SHARE, ACCELERATOR_SHARE = 0.5, 0.85
-"""Part of the free memory that training may fill; the host also keeps decoded images."""
+"""Fraction of the free memory that training may use; the host also caches decoded images."""
 
 SMALLEST_SIDE = 48
-"""Networks take no less than 33; smaller images are padded."""
+"""Minimum crop side: networks need at least 33 pixels; smaller images are padded."""
 
 FITTING_CHANNELS = {(1, 3), (2, 3), (4, 3), (2, 1)}
-"""(of the images, of the network): grey is repeated, alpha is dropped."""
+"""(channels of images, of network) that can be converted: grey is repeated, alpha is dropped."""
 
 FEWEST_SAMPLES = 2
-"""A crop is cut so small that this many fit: batch normalisation needs two."""
+"""Minimum number of crops that must fit in memory: batch normalisation needs two."""
 
 
 def choose_channels(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Take dimensions and channels from the images."""
+    """Use the dimensions and channels of the images."""
     fingerprint = case.fingerprint
     yield Decision(
         "input.spatial_dims", fingerprint.spatial_dims, f"the median image is {size(fingerprint.median)}"
     )
     start = None if case.start is None else case.start.input.channels
     if start is not None and (fingerprint.channels, start) in FITTING_CHANNELS:
-        reason = f"as in the weights it starts from; images have {channel_words(fingerprint.channels)}"
+        reason = f"as in the initial weights; images have {channel_words(fingerprint.channels)}"
         yield Decision("input.channels", start, reason)
         return
     counts = fingerprint.channel_counts
@@ -46,7 +46,7 @@ def choose_channels(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
 
 
 def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Take ImageNet's statistics for pretrained weights on ordinary RGB, else those of the data."""
+    """Use ImageNet's statistics for pretrained weights on 8-bit RGB, else those of the data."""
     fingerprint = case.fingerprint
     channels = settled["input.channels"]
     start = None if case.start is None else case.start.input
@@ -55,8 +55,8 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
         and start.channels == channels
         and _is_bytes(start) == (fingerprint.dtype == "uint8")
     ):
-        yield Decision("input.mean", start.mean, "what the weights it starts from were trained with")
-        yield Decision("input.std", start.std, "what the weights it starts from were trained with")
+        yield Decision("input.mean", start.mean, "as in the training of the initial weights")
+        yield Decision("input.std", start.std, "as in the training of the initial weights")
         return
     if settled["network.pretrained"] != "no" and channels == 3 and fingerprint.dtype == "uint8":
         reason = "ImageNet's statistics, which the pretrained encoder expects"
@@ -70,18 +70,18 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
 
 
 def _is_bytes(plan: InputPlan) -> bool:
-    """Tell by the mean whether images had 8 bits."""
+    """Return whether images had 8 bits, judged by the mean."""
     return max(plan.mean) < 256
 
 
 def memory_budget(case: Case) -> int:
-    """Return the bytes that a training step may take."""
+    """Return the memory in bytes that a training step may use."""
     free = case.machine.memory.available
     return int(free * (HOST_SHARE if case.machine.is_cpu else ACCELERATOR_SHARE))
 
 
 def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Take the whole median image where it is small enough, else as much as budget and memory allow."""
+    """Use the whole median image if it is small enough, else as much as budget and memory allow."""
     fingerprint, preset = case.fingerprint, preset_of(case)
     cost = case.measure(settled)
     fitting = cost.pixels_that_fit(memory_budget(case), optimizer=settled["optimizer.name"])
@@ -97,10 +97,10 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         reason += "; square, so that quarter turns keep the size"
     if prod(crop) < prod(sides) * 0.8:
         if allowed < preset.crop_pixels:
-            reason += f"; more does not fit {memory(memory_budget(case))} of memory"
+            reason += f"; more does not fit in {memory(memory_budget(case))} of memory"
         else:
             place = "the CPU" if case.machine.is_cpu else "this accelerator"
-            reason += f"; up to {number(preset.crop_pixels)} pixels a crop on {place}"
+            reason += f"; up to {number(preset.crop_pixels)} pixels per crop on {place}"
             reason += f" in {case.minutes:g} min" if case.minutes else ""
     covered = min(prod(crop) / prod(fingerprint.median), 1.0)
     yield Decision("input.crop_size", crop, f"{reason}; a crop covers {share(covered)} of it")
@@ -109,8 +109,8 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
 def fit_crop(sides: Sequence[int], allowed: int) -> tuple[int, ...]:
     """Return the largest crop of at most `allowed` pixels within an image of these sides.
 
-    Short sides are taken whole, long ones share what is left; each side is then cut to a multiple of
-    32 (16 below 64), and never below `SMALLEST_SIDE`.
+    Short sides are used completely, long ones share the remaining pixels; each side is then rounded down to a
+    multiple of 32 (16 below 64), and is at least `SMALLEST_SIDE`.
     """
     order = sorted(range(len(sides)), key=lambda axis: sides[axis])
     crop = [0] * len(sides)

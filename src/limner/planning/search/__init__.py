@@ -1,1 +1,1 @@
-"""Search over settings: what is varied, which values are tried, and for how long."""
+"""Hyperparameter search: space, proposals and rounds."""

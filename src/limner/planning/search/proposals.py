@@ -1,4 +1,4 @@
-"""Which values a search tries next: points spread evenly, or Optuna's advice where it is installed."""
+"""Proposers of a search: a low-discrepancy sequence, or Optuna if installed."""
 
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 EXPLORE = 4
-"""Candidates that Optuna draws at random before it trusts what it has seen."""
+"""Number of random candidates before Optuna uses previous scores."""
 
 
 class Proposer(Protocol):
     """Proposes candidates."""
 
     name: str
-    """As the page names it."""
+    """Name shown in the report."""
 
     def propose(self, space: Space, number: int, done: Sequence[Trial]) -> dict[str, Any]:
-        """Return candidate `number`, from 1; the same arguments give the same values.
+        """Return candidate `number`, counted from 1; a deterministic function of the arguments.
 
         Args:
-            space: What may be tried.
-            number: How many candidates were proposed before, plus one.
-            done: The trials of the first round so far, all of the same time.
+            space: The search space.
+            number: Number of the candidate, counted from 1.
+            done: The trials of the first round so far, all of the same duration.
         """
         ...
 
 
 class SpreadEvenly:
-    """Spreads candidates evenly over the space (Halton, 1960): no two are close, few are many enough."""
+    """Spreads candidates evenly over the space with a Halton sequence (Halton, 1960)."""
 
     name = "spread evenly"
 
     def propose(self, space: Space, number: int, done: Sequence[Trial]) -> dict[str, Any]:
-        """Return candidate `number`, whatever was seen."""
+        """Return candidate `number`, independent of previous scores."""
         bases = islice(_primes(), len(space))
         return {
             key: dimension.at(radical_inverse(number, base))
@@ -47,7 +47,7 @@ class SpreadEvenly:
 
 
 class Advised:
-    """Asks Optuna (Akiba et al., 2019) for values that do better than those seen, by its TPE sampler."""
+    """Proposes values with the TPE sampler of Optuna (Akiba et al., 2019)."""
 
     name = "proposed by Optuna"
 
@@ -55,31 +55,31 @@ class Advised:
         self._seed = seed
 
     def propose(self, space: Space, number: int, done: Sequence[Trial]) -> dict[str, Any]:
-        """Return candidate `number` from the scores so far; candidates that failed are left out."""
+        """Return candidate `number` from the scores so far; failed candidates are ignored."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        # A fresh sampler each time: what a resumed search proposes must not depend on when it was stopped.
+        # A new sampler each time: the proposals of a resumed search must not depend on when it was stopped.
         sampler = optuna.samplers.TPESampler(seed=self._seed + number, n_startup_trials=EXPLORE)
         study = optuna.create_study(direction="maximize", sampler=sampler)
         ranges = {key: _distribution(dimension) for key, dimension in space.items()}
         for trial in done:
             if trial.score is not None and all(d.holds(trial.settings.get(k)) for k, d in space.items()):
-                told = {key: _told(space[key], value) for key, value in trial.settings.items()}
+                told = {key: _to_optuna(space[key], value) for key, value in trial.settings.items()}
                 study.add_trial(
                     optuna.trial.create_trial(params=told, distributions=ranges, value=trial.score)
                 )
         asked = study.ask(ranges).params
-        return {key: _value(space[key], asked[key]) for key in space}
+        return {key: _from_optuna(space[key], asked[key]) for key in space}
 
 
 def best_proposer(seed: int = 0) -> Proposer:
-    """Return Optuna where it is installed."""
+    """Return the Optuna proposer if it is installed, else the Halton sequence."""
     return SpreadEvenly() if find_spec("optuna") is None else Advised(seed)
 
 
 def radical_inverse(number: int, base: int) -> float:
-    """Return the digits of a whole number in a base, mirrored at the point: 6 = 110 in base 2 gives 0.011."""
+    """Return the radical inverse: mirror a number's digits at the point, 6 = 110 in base 2 gives 0.011."""
     value, place = 0.0, 1.0
     while number:
         place /= base
@@ -100,7 +100,7 @@ def _distribution(dimension: Dimension) -> "BaseDistribution":
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(dimension, Choice):
-        # By their places: Optuna keeps words and numbers only, and a size is a list.
+        # By index: Optuna supports only strings and numbers, and a size is a list.
         return CategoricalDistribution(range(len(dimension.values)))
     log = dimension.is_logarithmic
     if dimension.is_whole:
@@ -108,9 +108,9 @@ def _distribution(dimension: Dimension) -> "BaseDistribution":
     return FloatDistribution(dimension.low, dimension.high, log=log)
 
 
-def _told(dimension: Dimension, value: Any) -> Any:  # noqa: ANN401 - settings may be anything
+def _to_optuna(dimension: Dimension, value: Any) -> Any:  # noqa: ANN401 - settings may be anything
     return dimension.values.index(value) if isinstance(dimension, Choice) else value
 
 
-def _value(dimension: Dimension, asked: Any) -> Any:  # noqa: ANN401 - settings may be anything
+def _from_optuna(dimension: Dimension, asked: Any) -> Any:  # noqa: ANN401 - settings may be anything
     return dimension.values[asked] if isinstance(dimension, Choice) else dimension.rounded(asked)

@@ -1,7 +1,7 @@
 """Successive halving (Jamieson and Talwalkar, 2016): many candidates for a short time, the best for longer.
 
-Every trial is a whole training with its own schedule, since a schedule cut short says little about the rate
-it was made for; so a candidate of a later round begins anew, and scores of one round can be compared.
+Every trial is a complete training with its own schedule, since a truncated schedule says little about its
+learning rate. So a candidate starts again in a later round, and scores within a round are comparable.
 """
 
 from collections.abc import Sequence
@@ -11,28 +11,28 @@ from limner.core.errors import ConfigError
 from limner.core.tuning import Trial
 
 KEPT = 3
-"""One candidate of so many goes on to the next round; the last round has at most so many."""
+"""One of this many candidates advances to the next round; also the maximum in the last round."""
 
 SHORTEST = 0.05
-"""Minutes that a trial has at least."""
+"""Minimum minutes of a trial."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """How many candidates are trained, and each for how long."""
+    """Number of candidates, and minutes of each."""
 
     num_trials: int
     minutes: float
 
 
 def plan_rounds(num_candidates: int, minutes: float) -> tuple[Round, ...]:
-    """Divide a time between rounds, each of which has the same part of it.
+    """Divide a time budget equally between rounds.
 
     Raises:
-        ConfigError: There are fewer than two candidates, or the time is too short for so many.
+        ConfigError: There are fewer than two candidates, or not enough time for all.
     """
     if num_candidates < 2:
-        raise ConfigError(f"--trials {num_candidates}: a search compares two candidates or more.")
+        raise ConfigError(f"--trials {num_candidates}: a search needs at least two candidates.")
     sizes = [num_candidates]
     while sizes[-1] > KEPT:
         sizes.append(-(-sizes[-1] // KEPT))
@@ -40,12 +40,12 @@ def plan_rounds(num_candidates: int, minutes: float) -> tuple[Round, ...]:
     if rounds[0].minutes < SHORTEST:
         raise ConfigError(
             f"--minutes {minutes:g} leaves {60 * rounds[0].minutes:.1f} s for each of {num_candidates} "
-            f"trials, and {60 * SHORTEST:.0f} s is the least. Give more minutes or fewer --trials."
+            f"trials; the minimum is {60 * SHORTEST:.0f} s. Use more --minutes or fewer --trials."
         )
     return rounds
 
 
 def survivors(trials: Sequence[Trial], number: int) -> list[Trial]:
-    """Return the best trials of a finished round, best first; those without a score never go on."""
+    """Return the best trials of a finished round, best first; trials without a score are dropped."""
     scored = [trial for trial in trials if trial.score is not None]
     return sorted(scored, key=lambda trial: (-trial.rank, trial.candidate))[:number]
