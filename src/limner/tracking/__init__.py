@@ -1,1 +1,1 @@
-"""What looks on while a run trains: metrics file, trackers, progress display."""
+"""What shows a run while it trains: trackers such as TensorBoard, and the display of its progress."""
