@@ -10,12 +10,14 @@ from typing import Any
 
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.labels import LabelClass, LabelTable, distinct_color
-from limner.tasks import find_task
+from limner.core.outputs import QueryMasks
+from limner.tasks import TASKS, find_task
 from limner.weights.checkpoint_files import CONFIG, Checkpoint
 from limner.weights.checkpoint_source import Inferred
 from limner.weights.sources.mask2former_data import AUTHORS_FILES, AUTHORS_LICENCE, KNOWN_DATA, KnownData
 
-TASKS = ("semantic", "instance", "panoptic")
+QUERY_TASKS = tuple(name for name, task in TASKS.items() if task.accepts(QueryMasks))
+"""Tasks that a network of queries can be trained for."""
 PARTS_READ = 4
 """Last parts of a path that may tell the task: the authors' is coco/instance/CONFIGURATION/FILE."""
 
@@ -61,8 +63,8 @@ def infer_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> 
         ConfigError: Nothing tells, so that the user has to.
     """
     if wanted is not None:
-        if wanted not in TASKS:
-            raise ConfigError(f"There is no task {wanted!r}. Known: {', '.join(TASKS)}.")
+        if wanted not in QUERY_TASKS:
+            raise ConfigError(f"There is no task {wanted!r}. Known: {', '.join(QUERY_TASKS)}.")
         return Inferred(wanted, "you said so")
     task, classes = AUTHORS_FILES.get(checkpoint.path.name, ("", 0))
     if classes == num_classes:
@@ -70,7 +72,7 @@ def infer_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> 
     said = str(checkpoint.config.get("_name_or_path") or "")
     path = "/".join(checkpoint.path.resolve().parts[-PARTS_READ:])
     for words, where in ((path, "path"), (said, "name")):
-        named = [task for task in TASKS if task in re.split(r"[^a-z]+", words.casefold())]
+        named = [task for task in QUERY_TASKS if task in re.split(r"[^a-z]+", words.casefold())]
         if len(named) == 1:
             return Inferred(named[0], f"its {where} says so")
     known = KNOWN_DATA.get(num_classes, ())
@@ -82,7 +84,7 @@ def infer_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> 
             "Nothing in the checkpoint tells what it was trained for",
             where=checkpoint.path,
             found=f"{num_classes} classes" + (f", which is {known[0].name}, {both}" if known else ""),
-            expected=", ".join(TASKS),
+            expected=", ".join(QUERY_TASKS),
             fix="Say it: --task semantic, instance or panoptic.",
         )
     )
@@ -123,7 +125,7 @@ def infer_labels(
 
 def known_data(num_classes: int, task: str) -> KnownData | None:
     """Return the public dataset that has so many classes for a task, or None."""
-    return next((row for row in KNOWN_DATA.get(num_classes, ()) if row.task == task), None)
+    return {row.task: row for row in KNOWN_DATA.get(num_classes, ())}.get(task)
 
 
 def infer_licence(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> Inferred[str | None]:
