@@ -24,7 +24,7 @@ def test_an_unknown_task_gets_the_nearest_name():
         find_task("panoptik")
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=str)
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_a_task_is_found_by_its_name_and_shares_no_loss_between_its_objectives(task):
     assert find_task(task.name) is task
     names = [name for objective in task.objectives.values() for name in objective.losses]
