@@ -17,7 +17,7 @@ def test_a_code_belongs_to_one_family():
 
 def test_every_code_is_made_somewhere_and_every_made_code_is_known():
     sources = [
-        p for folder in ("checks", "formats", "api") for p in (ROOT / "src/limner" / folder).glob("*.py")
+        p for folder in ("checks", "formats", "api") for p in (ROOT / "src/limner" / folder).rglob("*.py")
     ]
     text = "\n".join(p.read_text(encoding="utf-8") for p in sources if p.name != "codes.py")
     assert {code for code in CODES if f'"{code}"' not in text} == set()

@@ -70,6 +70,8 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "size-not-stated": Code(_W, "A label file says no image size; that of the image is taken."),
         "value-outside-0-1": Code(_W, "A YOLO number is no part of width or height; it is cut."),
         "class-beyond-names": Code(_E, "A YOLO class number has no name in data.yaml."),
+        "names-unreadable": Code(_W, "YOLO: data.yaml names no classes that can be used; they get numbers."),
+        "several-labels": Code(_W, "Label Studio: a region has several labels; the first is used."),
         "class-not-named": Code(_W, "Objects have a class that dataset.yaml does not name; left out."),
         "shape-unknown": Code(_W, "A shape is of a kind that limner does not know; it is left out."),
         "drawn-by-width": Code(_N, "Lines and points are drawn with a width, since they have no area."),

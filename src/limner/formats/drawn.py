@@ -15,6 +15,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from limner.core.segments import Mask
+from limner.formats.clipping import clip_polygon
 
 Kind = Literal["polygon", "hole", "runs", "box", "ellipse", "line", "point"]
 Box = tuple[float, float, float, float]
@@ -24,6 +25,8 @@ LINE_WIDTH = 10
 """Pixels: lines have no area of their own, and labelme's own converters draw them so."""
 POINT_RADIUS = 5
 CORNERS_OF_AN_ELLIPSE = 72
+MAX_OUTSIDE = 100_000
+"""Pixels that an outline may reach beyond the image before it is clipped."""
 
 
 class Shape(NamedTuple):
@@ -174,8 +177,18 @@ def _filled(polygons: list[list[float]], height: int, width: int) -> Mask:
     # A dependency with a compiled part, so it is loaded when a polygon is drawn.
     from pycocotools import mask as coco_mask
 
-    runs = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    near = [one for polygon in polygons if (one := _near(polygon, height, width))]
+    if not near:
+        return np.zeros((height, width), bool)
+    runs = coco_mask.merge(coco_mask.frPyObjects(near, height, width))
     return np.asarray(np.array(coco_mask.decode(runs)) != 0)
+
+
+def _near(polygon: list[float], height: int, width: int) -> list[float]:
+    """Clip a polygon that reaches far outside: pycocotools walks along each side, and long ones overflow."""
+    if min(polygon) > -MAX_OUTSIDE and max(polygon) < max(height, width) + MAX_OUTSIDE:
+        return polygon
+    return clip_polygon(polygon, width, height)
 
 
 def _stroked(shape: Shape, height: int, width: int) -> Mask:

@@ -144,12 +144,22 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     "size-not-stated": (_W, "width and height", "Taken from the image instead. " + _EXPORT),
     "value-outside-0-1": (_W, "parts of width and height, 0 to 1", "It is cut at the border. " + _EXPORT),
     "class-beyond-names": (_E, "a number that `names` lists", "Add its name, or correct the number."),
+    "names-unreadable": (
+        _W,
+        "`names` as a list, or as a mapping from numbers to names",
+        "The classes are called by their numbers instead. Correct the file, or export it again.",
+    ),
     "class-not-named": (_W, "a name under `classes` in dataset.yaml", "Left out; name it to train it."),
     "shape-unknown": (_W, "a polygon, box, circle, line, point or mask", "Left out. " + _EXPORT),
     "drawn-by-width": (
         _N,
         "shapes with an area",
         "Lines are taken as 10 pixels wide and points as 11 across, as labelme does; polygons say more.",
+    ),
+    "several-labels": (
+        _W,
+        "one label a region",
+        "The first label is used. Allow one label a region in the tool, or draw the region once for each.",
     ),
     "not-exhaustive": (
         _N,

@@ -1,5 +1,6 @@
 """Splits named one by one: list files (one image name a line) or folders."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -105,7 +106,7 @@ def _index(records: tuple[Record, ...], root: Path) -> dict[str, list[str]]:
 
 def _members(root: Path, value: str, index: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     place = root / value
-    if place.is_dir():
+    if os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises an error for names that are too long
         prefix = PurePosixPath(value).as_posix().rstrip("/") + "/"
         inside = {names[0] for way, names in index.items() if way.startswith(prefix) and len(names) == 1}
         return sorted(inside), []

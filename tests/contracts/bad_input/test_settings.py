@@ -150,3 +150,10 @@ def test_a_recipe_that_is_no_text_or_not_there(limner, tmp_path):
 def test_a_plan_that_cannot_be_written(limner, cells, tiny):
     answer = limner("plan", "data", *tiny, "--out", "data")
     answer.refuses("The plan cannot be written: data", "found: a folder", "fix: Name a file")
+
+
+@pytest.mark.parametrize("value", ["&loop [*loop]", "*d"])
+def test_aliases_without_end_are_refused(limner, cells, value):
+    rows = "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 99)}]\n" for a, b in ("ab", "bc", "cd"))
+    (cells / "dataset.yaml").write_text(f"a: &a [x]\n{rows}classes: {value}\n", "utf-8")
+    limner("check", "data").refuses("data/dataset.yaml", "aliases")

@@ -48,6 +48,9 @@ _NAME_FILES = (
     "synset_words",
 )
 
+_COUNTED = re.compile(r"\d{1,4}(\.0+)?", re.ASCII)
+"""Labels that number the classes; longer numbers are names, such as product codes."""
+
 Rows = list[tuple[str, str]]
 """(image as it is written, class as it is written, empty where there is none or there are several)."""
 
@@ -108,7 +111,7 @@ class ClassLists(ImageClasses):
     def _numbering(self, labels: Sequence[str], tree: FileTree) -> tuple[dict[str, int], str]:
         """Return class as written -> number from 0, and what was found out, in words."""
         found = sorted(set(labels))
-        if not all(re.fullmatch(r"\d+(\.0+)?", label) for label in found):
+        if not all(_COUNTED.fullmatch(label) for label in found):
             self.class_names = alphabetical(found)
             return {
                 name: i for i, name in enumerate(self.class_names)
@@ -166,7 +169,10 @@ def _read(root: Path, path: PurePosixPath, finder: _Finder) -> _List | None:
     def is_image(name: str) -> bool:
         return finder.find(name, path) is not None
 
-    rows = list(_rows(text, is_image))
+    try:
+        rows = list(_rows(text, is_image))
+    except csv.Error:  # a cell of 128 KiB or more
+        return None
     known = sum(is_image(name) for name, _ in rows[:_TRIED])
     # A second column of other images is a list of pairs.
     images = sum(is_image(label) for _, label in rows[:_TRIED])

@@ -44,7 +44,10 @@ class ImageClasses(Source):
 
         Raises:
             ConfigError: `dataset.yaml` names another number of classes.
+            DataError: No image has a class.
         """
+        if not self.class_names:
+            raise DataError(describe("No image has a class", where=self.root, expected=self.title))
         named = self.settings.classes
         if named and len(named) != len(self.class_names):
             raise ConfigError(

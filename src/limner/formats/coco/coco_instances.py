@@ -35,6 +35,7 @@ from limner.formats.file_tree import FileTree, list_files
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_source import BOXES, ObjectSource
 from limner.images.read_image import image_header
+from limner.storage.json_files import JsonObject
 
 
 class _File(NamedTuple):
@@ -183,11 +184,13 @@ class CocoInstances(ObjectSource):
         file, (height, width) = self._files[number], self.size_of(record)
         image = CocoImage(0, record.image.name, height, width)
         drawn = []
-        for row in file.annotations.rows(range(first, last)):
-            where = f"{file.path}, annotation {row.get('id', 'without id')}"
-            category = plain_id(row.get("category_id"))
-            assert category is not None, "annotations of no category are left out when the file is indexed"
-            drawn.append(drawn_of(row, file.values[category], image, where, problems))
+        for row in map(JsonObject, file.annotations.rows(range(first, last))):
+            where = f"{file.path}, annotation {row.text('id') or 'without id'}"
+            category = plain_id(row.value("category_id"))
+            if category is None:  # it had one when the file was indexed
+                problems.add("annotation-malformed", where, f"a part of it is no JSON ({image.file_name})")
+            else:
+                drawn.append(drawn_of(row, file.values[category], image, where, problems))
         return [one for one in drawn if one]
 
     def _place(self, record: Record) -> tuple[int, int, int, int, int]:

@@ -33,6 +33,7 @@ from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.images.masks import read_values, write_values
 from limner.images.read_image import read_image
+from limner.storage.json_files import as_shown
 
 VOID = 0
 """The segment number of pixels that nobody labelled, and the mask value they get."""
@@ -113,13 +114,14 @@ class CocoPanoptic(Source):
             number = plain_id(row.image_id)
             where = f"{file.path}, annotation {position} (image {number})"
             if number is None or number not in file.images:
-                problems.add("annotation-image-unknown", where, f"image id {row.image_id!r}")
+                problems.add("annotation-image-unknown", where, f"image id {as_shown(row.image_id)}")
             elif number in labels:
                 problems.add("annotation-listed-twice", where, "the image has two annotations")
             else:
                 self._segments.note(f"{file.path}#{number}", row.segments, values, where, problems)
-                name = row.file_name or PurePosixPath(file.images[number].file_name).with_suffix(".png")
-                labels[number] = finder.find(str(name), near=near)
+                name = row.file_name if isinstance(row.file_name, str) else ""
+                name = name or str(PurePosixPath(file.images[number].file_name).with_suffix(".png"))
+                labels[number] = finder.find(name, near=near)
                 if labels[number] is None:
                     problems.add("annotation-without-mask", where, f"no {name} on disk")
         return labels
@@ -154,9 +156,9 @@ class CocoPanoptic(Source):
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return which segments are crowds, and which the PNG does not hold."""
         problems = Problems()
+        segments = self.read_segments(record) if segments is None else segments
         rows = self._segments.rows(str(record.entry))
         file = record.image.relative_to(self.root).as_posix()
-        segments = self.read_segments(record) if segments is None else segments
         for row, area in zip(rows, segments.areas, strict=True):
             report = problems.at(f"{record.entry}, segment {row[0]}", file=file)
             if not area:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from limner.formats.coco.coco_json import Id, plain_id
 from limner.formats.problems import Problems
+from limner.storage.json_files import parse_json
 
 MOST_BITS = 63
 """Of a segment's number; 24 fit into a PNG."""
@@ -35,13 +36,17 @@ class PanopticAnnotation(msgspec.Struct, gc=False):
 
     @property
     def segments(self) -> list[SegmentInfo]:
-        """What its list holds; anything but objects is passed over."""
+        """The segments that its list holds; anything but objects is skipped."""
         try:
             return _SEGMENTS.decode(self.segments_info)
-        except msgspec.ValidationError:
-            rows = msgspec.json.decode(self.segments_info)
+        except (msgspec.ValidationError, RecursionError):
+            pass
+        try:
+            rows = parse_json(bytes(self.segments_info))
+        except ValueError:
+            rows = None
         objects = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-        return [msgspec.convert(row, SegmentInfo) for row in objects]
+        return [SegmentInfo(row.get("id"), row.get("category_id"), row.get("iscrowd")) for row in objects]
 
 
 _SEGMENTS = msgspec.json.Decoder(list[SegmentInfo])

@@ -5,7 +5,6 @@ the masks as one number. Separators are commas, semicolons, colons, tabs or spac
 """
 
 import csv
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,9 @@ from limner.core.labels import (
 from limner.formats.file_tree import FileTree
 from limner.images.pixels import IMAGE_SUFFIXES
 from limner.images.read_image import image_header
+from limner.storage.json_files import parse_json
+from limner.storage.numbers import is_number
+from limner.storage.text_files import read_lines
 
 _STEM = re.compile(
     r"_?(?=.*(class|label|palette|colou?r_?map))"
@@ -33,6 +35,7 @@ _STEM = re.compile(
 )
 _SUFFIXES = (".csv", ".txt", ".tsv", ".json")
 _HEX = re.compile(r"#([0-9a-f]{6})\b", re.IGNORECASE)
+WHAT = "The table of classes"
 _MAX_BYTES = 256 * 1024
 _MASKS_TRIED = 5
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "unknown", "ignore", "ignored", "__ignore__"})
@@ -67,12 +70,12 @@ def read_table(path: Path) -> tuple[TableRow, ...]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             return ()
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            describe("The table of classes cannot be read", where=path, found=str(error))
-        ) from None
-    rows = _from_json(text) if path.suffix.lower() == ".json" else _from_lines(text)
+    except OSError as error:
+        raise DataError(describe(f"{WHAT} cannot be read", where=path, found=str(error))) from None
+    if path.suffix.lower() == ".json":
+        rows = _from_json(_json(path))
+    else:
+        rows = _from_lines(read_lines(path, what=WHAT))
     if len(rows) > MAX_CLASSES:
         return ()
     names = [row.name for row in rows]
@@ -124,9 +127,9 @@ def show_colors(root: Path, masks: Iterable[PurePosixPath]) -> bool:
     return False
 
 
-def _from_lines(text: str) -> tuple[TableRow, ...]:
+def _from_lines(lines: Sequence[str]) -> tuple[TableRow, ...]:
     rows = []
-    for number, line in enumerate(text.splitlines()):
+    for number, line in enumerate(lines):
         if not line.strip() or re.match(r"\s*(#(?![0-9a-fA-F]{6}\b)|//)", line):
             continue
         row = _row(_columns(line))
@@ -182,12 +185,16 @@ def _unspaced(cell: str) -> list[str]:
     return inner.split() if re.fullmatch(r"\d+(\s+\d+){2}", inner) else [inner]
 
 
-def _from_json(text: str) -> tuple[TableRow, ...]:
-    """Read ``{"name": [r, g, b]}``, ``{"name": 3}``, or a list of objects with name, color, value (or id)."""
+def _json(path: Path) -> object:
+    """Return the content of a file that may be no table at all, and then no JSON either."""
     try:
-        content = json.loads(text)
-    except ValueError:
-        return ()
+        return parse_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _from_json(content: object) -> tuple[TableRow, ...]:
+    """Read ``{"name": [r, g, b]}``, ``{"name": 3}``, or a list of objects with name, color, value (or id)."""
     rows: list[TableRow | None] = []
     if isinstance(content, dict):
         rows = [_json_row(name, given, given) for name, given in content.items()]
@@ -199,19 +206,21 @@ def _from_json(text: str) -> tuple[TableRow, ...]:
     return tuple(found) if len(found) == len(rows) else ()
 
 
+def rgb_in(value: object) -> RGB | None:
+    """Return the three whole numbers 0..255 of a list, or None."""
+    if not isinstance(value, list) or len(value) != 3:
+        return None
+    red, green, blue = value
+    is_color = all(type(part) is int and 0 <= part < 256 for part in value)
+    return (red, green, blue) if is_color else None
+
+
 def _json_row(name: object, color: object, value: object) -> TableRow | None:
     if not isinstance(name, str) or not name.strip():
         return None
     if isinstance(color, str) and (match := _HEX.fullmatch(color)):
         packed = int(match.group(1), 16)
         color = [packed >> 16, packed >> 8 & 255, packed & 255]
-    rgb: RGB | None = None
-    if (
-        isinstance(color, list)
-        and len(color) == 3
-        and all(isinstance(c, int) and 0 <= c < 256 for c in color)
-    ):
-        red, green, blue = color
-        rgb = (red, green, blue)
-    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    rgb = rgb_in(color)
+    number = value if isinstance(value, int) and is_number(value) else None
     return TableRow(name.strip(), rgb, number) if rgb is not None or number is not None else None

@@ -4,7 +4,6 @@ labelIds are taken where they are there, else labelTrainIds, else the polygons a
 labelIds. The published labels of the test images are blank: such a split counts as unlabelled.
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
-from limner.core.errors import DataError, describe
+from limner.core.errors import DataError
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import IGNORE_INDEX, ValueMap
 from limner.core.sample import Record
@@ -20,11 +19,16 @@ from limner.core.segments import Segments, segments_of_index
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.pairs.known_layout import Known, KnownLayout
 from limner.formats.public import class_tables
+from limner.formats.shapes.valid_shapes import stated_size
 from limner.images.masks import read_values
+from limner.storage.json_files import read_json_object, unreadable
+from limner.storage.numbers import points_in
 
 _IMAGE = "_leftImg8bit"
 _POLYGONS = "polygons"
 _KINDS = ("labelIds", "labelTrainIds", _POLYGONS)
+WHAT = "The polygons"
+EXPECTED = "imgWidth, imgHeight, and objects with a known label and a polygon"
 OBJECTS_FROM = 1000
 """In instanceIds, smaller values are classes."""
 
@@ -129,26 +133,26 @@ def draw_polygons(path: Path) -> ValueMap:
         DataError: It is not a polygons file of Cityscapes, or names an unknown label.
     """
     ids = class_tables.cityscapes_ids()
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-        canvas = PillowImage.new("L", (content["imgWidth"], content["imgHeight"]), ids["unlabeled"])
-        pen = ImageDraw.Draw(canvas)
-        for drawn in content["objects"]:
-            label = drawn["label"]
-            label = label.removesuffix("group") if label not in ids else label
-            if not drawn.get("deleted") and label != "license plate":
-                pen.polygon([tuple(point) for point in drawn["polygon"]], fill=ids[label])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            describe(
-                "The polygons cannot be read",
-                where=path,
-                found=f"{type(error).__name__}: {error}",
-                expected="imgWidth, imgHeight, and objects with a known label and a polygon",
-                fix="Replace it with the file of the download, or add the labelIds PNG beside it.",
-            )
-        ) from None
+    whole = read_json_object(path, what=WHAT, expected=EXPECTED, lists="objects")
+    size = stated_size(whole.number("imgHeight"), whole.number("imgWidth"))
+    if size is None:
+        raise _unreadable(path, "no usable imgWidth and imgHeight")
+    canvas = PillowImage.new("L", size[::-1], ids["unlabeled"])
+    pen = ImageDraw.Draw(canvas)
+    for number, drawn in enumerate(whole.children("objects")):
+        label, points = drawn.text("label"), points_in(drawn.value("polygon"))
+        label = label.removesuffix("group") if label not in ids else label
+        if drawn.is_set("deleted") or label == "license plate":
+            continue
+        if label not in ids or points is None or len(points) < 4:
+            raise _unreadable(path, f"object {number} is {drawn}")
+        pen.polygon(points, fill=ids[label])
     return np.asarray(canvas)
+
+
+def _unreadable(path: Path, found: str) -> DataError:
+    fix = "Replace it with the file of the download, or add the labelIds PNG beside it."
+    return unreadable(path, what=WHAT, found=found, expected=EXPECTED, fix=fix)
 
 
 def _instance_ids(label: Path) -> Path:

@@ -18,9 +18,10 @@ from limner.formats.folder_words import split_of_folder
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.shapes.object_source import ObjectSource
-from limner.formats.shapes.valid_shapes import sound
+from limner.formats.shapes.valid_shapes import MAX_PIXELS, stated_size, valid_shapes
 from limner.storage.json_files import ends
-from limner.storage.xml_files import as_number, read_xml
+from limner.storage.numbers import number_of
+from limner.storage.xml_files import read_xml
 
 MOST_SNIFFED = 50
 _SHAPES = ("polygon", "box", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
@@ -72,8 +73,7 @@ class Cvat(ObjectSource):
     def _record(
         self, item: ElementTree.Element, image: PurePosixPath, file: PurePosixPath, problems: Problems
     ) -> Record:
-        height, width = as_number(item.get("height")), as_number(item.get("width"))
-        size = (int(height), int(width)) if height and width else None
+        size = stated_size(number_of(item.get("height")), number_of(item.get("width")))
         if size is None:
             problems.add("size-not-stated", f"{file}, image {item.get('id')}", "no width and height")
         drawn = []
@@ -81,7 +81,7 @@ class Cvat(ObjectSource):
             report = problems.at(f"{file}, image {item.get('id')}, {name} ({image.name})", file=str(image))
             found = [shape for one in group if (shape := _shape(one, size, report))]
             runs = [shape for shape in found if shape.kind == "runs"]
-            shapes = (*sound([s for s in found if s.kind != "runs"], size, report), *runs)
+            shapes = (*valid_shapes([s for s in found if s.kind != "runs"], size, report), *runs)
             if shapes:
                 drawn.append(Drawn(self.number_of(group[0].get("label", "")), shapes, name=name))
         entry = f"{file}#{item.get('id')} {image}"
@@ -109,7 +109,7 @@ def _frames(whole: ElementTree.Element) -> list[ElementTree.Element]:
     frames: dict[int, ElementTree.Element] = {}
     for track in whole.iterfind("track"):
         for shape in track:
-            frame = as_number(shape.get("frame"))
+            frame = number_of(shape.get("frame"))
             if shape.tag not in _SHAPES or frame is None or shape.get("outside") == "1":
                 continue
             name = f"frame_{int(frame):06d}.PNG"
@@ -136,18 +136,18 @@ def _shape(item: ElementTree.Element, size: tuple[int, int] | None, report: Repo
         return _mask(item, size, report)
     if item.tag in ("box", "ellipse"):
         keys = ("xtl", "ytl", "xbr", "ybr") if item.tag == "box" else ("cx", "cy", "rx", "ry")
-        numbers = [as_number(item.get(key)) for key in keys]
+        numbers = [number_of(item.get(key)) for key in keys]
     else:
         words = item.get("points", "").replace(",", ";").split(";")
-        numbers = [as_number(word) for word in words if word.strip()]
+        numbers = [number_of(word) for word in words if word.strip()]
     known = [number for number in numbers if number is not None]
     if not known or len(known) < len(numbers) or len(known) % 2:
         report("annotation-malformed", f"a {item.tag} without its numbers")
         return None
     if item.tag == "box":
-        return _turned(Shape("box", known), as_number(item.get("rotation")) or 0)
+        return _turned(Shape("box", known), number_of(item.get("rotation")) or 0)
     if item.tag == "ellipse":
-        return _turned(Shape("ellipse", known), as_number(item.get("rotation")) or 0)
+        return _turned(Shape("ellipse", known), number_of(item.get("rotation")) or 0)
     if item.tag == "polygon":
         return Shape("polygon", known)
     if item.tag == "polyline":
@@ -181,15 +181,15 @@ def turn(points: Sequence[float], degrees: float, middle: tuple[float, float] | 
 
 def _mask(item: ElementTree.Element, size: tuple[int, int] | None, report: Report) -> Shape | None:
     """Read run lengths, which go along the rows of the mask's own box and begin with pixels outside."""
-    sides = [as_number(item.get(key)) for key in ("left", "top", "width", "height")]
-    runs = [as_number(word) for word in item.get("rle", "").split(",")]
+    sides = [number_of(item.get(key)) for key in ("left", "top", "width", "height")]
+    runs = [number_of(word) for word in item.get("rle", "").split(",")]
     numbers = [int(side) for side in (*sides, *runs) if side is not None]
     if len(numbers) < len(sides) + len(runs) or size is None or min(numbers) < 0:
         report("rle-wrong-length", "a mask without its box or run lengths")
         return None
     left, top, width, height = numbers[:4]
     lengths = numbers[4:]
-    if sum(lengths) != width * height:
+    if sum(lengths) != width * height or width * height > MAX_PIXELS:
         report("rle-wrong-length", f"{sum(lengths)} pixels, its box has {height} x {width}")
         return None
     inside = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(height, width)

@@ -15,7 +15,7 @@ from limner.formats.problems import Problems
 from limner.formats.shapes.annotation_files import ImagesOfFiles, split_of
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.formats.tools.labelme import EXPECTED, WHAT, Labelme
-from limner.storage.json_files import parse
+from limner.storage.json_files import JsonObject, read_json
 
 
 @dataclass(frozen=True)
@@ -89,16 +89,13 @@ def _files_without_shapes(root: Path, tree: FileTree) -> list[_File]:
 def _read(root: Path, path: PurePosixPath) -> _File:
     """Read one file; a damaged one has no flag, and is named by the finding that says so."""
     try:
-        content = parse(root / path, what=WHAT, expected=EXPECTED)
+        content = JsonObject(read_json(root / path, what=WHAT, expected=EXPECTED))
     except DataError:
-        content = None
-    if not isinstance(content, dict):
         return _File(path)
-    flags = content.get("flags")
     return _File(
         path,
-        tuple(str(name) for name, is_set in flags.items() if is_set) if isinstance(flags, dict) else (),
-        str(content.get("imagePath") or ""),
-        has_shapes=bool(content.get("shapes")),
-        holds_image=bool(content.get("imageData")),
+        content.child("flags").set_names,
+        content.text("imagePath"),
+        has_shapes=content.is_set("shapes"),
+        holds_image=content.is_set("imageData"),
     )

@@ -20,6 +20,7 @@ from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_in
 from limner.images.masks import read_values
 from limner.images.read_image import read_image
+from limner.storage.text_files import read_lines
 
 _IMAGES = "JPEGImages"
 _MASKS = ("SegmentationClassPNG", "SegmentationClass")
@@ -115,9 +116,20 @@ class Voc(Source):
         """Names of labelme's list, one a line in the order of the values; `__ignore__` has no value."""
         if self._name_file is None:
             return ()
-        lines = (self.root / self._name_file).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_lines(self.root / self._name_file, what="The list of class names")
         names = [line.strip() for line in lines if line.strip() and line.strip() != "__ignore__"]
-        return tuple("background" if name == "_background_" else name for name in names)
+        names = ["background" if name == "_background_" else name for name in names]
+        if len({*names}) < len(names):
+            raise DataError(
+                describe(
+                    "The list of class names repeats a name",
+                    where=self.root / self._name_file,
+                    found=", ".join(sorted({name for name in names if names.count(name) > 1})[:5]),
+                    expected="each name once, in the order of the mask values",
+                    fix="Rename or remove one of them.",
+                )
+            )
+        return tuple(names)
 
     def _is_the_challenge(self) -> bool:
         """Whether these are PASCAL's own images, whose values have known names."""

@@ -17,7 +17,7 @@ from limner.formats.drawn import Drawn, Shape
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import AnnotationFiles, LabelFile
-from limner.formats.shapes.valid_shapes import sound
+from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
 from limner.formats.split_lists import lists_beside, lists_in
 from limner.storage.json_files import ends
 from limner.storage.xml_files import number_in, read_xml, text_in
@@ -76,8 +76,7 @@ class VocBoxes(AnnotationFiles):
             DataError: It is no XML, or no annotation.
         """
         whole = read_xml(self.root / path, root="annotation", what="The VOC annotations")
-        height, width = number_in(whole, "size/height"), number_in(whole, "size/width")
-        size = (int(height), int(width)) if height and width else None
+        size = stated_size(number_in(whole, "size/height"), number_in(whole, "size/width"))
         if size is None:
             problems.add("size-not-stated", str(path), "no <size> with width and height", file=str(path))
         drawn = []
@@ -97,7 +96,7 @@ class VocBoxes(AnnotationFiles):
             report("annotation-malformed", "an <object> without a <name> or the four sides of a <bndbox>")
             return None
         numbers = [side for side in sides if side is not None]
-        shapes = sound([Shape("box", numbers)], size, report)
+        shapes = valid_shapes([Shape("box", numbers)], size, report)
         self._counts_from_0 |= bool(shapes) and min(numbers) <= 0
         is_difficult = bool(number_in(item, "difficult"))
         return Drawn(self.number_of(label), shapes, is_difficult=is_difficult, name=name) if shapes else None

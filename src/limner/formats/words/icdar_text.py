@@ -14,6 +14,7 @@ from limner.formats.folder_words import split_of_folder
 from limner.formats.pairs.pairing_findings import tree_findings
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.formats.words.words_source import RawWord, WordsSource
+from limner.storage.numbers import number_of, numbers_in
 
 ILLEGIBLE = "###"
 _TRIED = 5
@@ -85,11 +86,11 @@ class IcdarText(WordsSource):
             text = ",".join(fields[count:]) or None
             where = f"{path.relative_to(self.root).as_posix()}, line {number}"
             ignored = text is not None and text.strip().strip('"') == ILLEGIBLE
-            corners = [float(field) for field in fields[:count]] if count >= 4 else fields[:8]
+            corners = [number_of(field) for field in fields[: count if count >= 4 else 8]]
             said = None if ignored or text is None else text.strip()
             if said and count == 4:  # ICDAR 2013 puts its words into quotes
                 said = re.sub(r'^"(.*)"$', r"\1", said)
-            yield RawWord(corners, where, said, ignored)
+            yield RawWord(numbers_in(corners), where, said, ignored)
 
 
 def _usual_numbers(lines: list[str]) -> int | None:

@@ -13,9 +13,9 @@ from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable, ValueMap, d
 from limner.core.sample import Image, Record
 from limner.core.segments import Segments
 from limner.core.words import Polygon, Words
+from limner.formats.clipping import clip_polygon
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.problems import Problems
-from limner.formats.shapes.polygons import cut_to
 from limner.formats.source import TEXT_TASK, Source
 from limner.images.read_image import image_header, read_image
 
@@ -26,9 +26,16 @@ TEXT = 1
 
 
 class RawWord(NamedTuple):
-    """A word as its file has it: x, y, x, y, ...; where it stands; what it says; whether it is ignored."""
+    """A word as its file has it.
 
-    numbers: object
+    Attributes:
+        numbers: x, y, x, y, ..., or left, top, right, bottom; None if the file holds something else.
+        where: File and line, for messages.
+        text: The transcription, or None.
+        is_ignored: The file marks it as not to be scored.
+    """
+
+    numbers: Sequence[float] | None
     where: str
     text: str | None
     is_ignored: bool
@@ -104,11 +111,8 @@ class WordsSource(Source):
 
 
 def _polygon(raw: RawWord, width: int, height: int, problems: Problems) -> Polygon | None:
-    try:
-        numbers = np.array(raw.numbers, np.float64)
-    except (TypeError, ValueError):
-        numbers = np.array(np.nan)
-    if numbers.ndim != 1 or numbers.size % 2 or not np.isfinite(numbers).all():
+    numbers = np.array([] if raw.numbers is None else raw.numbers, np.float64)
+    if raw.numbers is None or numbers.size % 2:
         problems.add("annotation-malformed", raw.where, "a polygon that is not x, y, x, y, ...")
         return None
     points = numbers.reshape(-1, 2)
@@ -122,7 +126,7 @@ def _polygon(raw: RawWord, width: int, height: int, problems: Problems) -> Polyg
     if (low < -BORDER).any() or (high > (width + BORDER, height + BORDER)).any():
         found = f"x from {low[0]:g} to {high[0]:g}, y from {low[1]:g} to {high[1]:g} in {width} x {height}"
         problems.add("polygon-outside-image", raw.where, found)
-        points = np.reshape(cut_to(points.ravel().tolist(), width, height), (-1, 2))
+        points = np.reshape(clip_polygon(points.ravel().tolist(), width, height), (-1, 2))
     x, y = points.T
     if not abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) > 0:
         problems.add("annotation-empty", raw.where, "a polygon of area 0")
