@@ -46,7 +46,7 @@ def test_a_kept_index_is_the_index(make_tree, name: str, monkeypatch, tmp_path) 
     monkeypatch.setattr("limner.formats.index_cache.SETTLED_NS", -(10**18))
     root = make_tree(EXAMPLES[name])
     first = open_source(root)
-    if first.kept() is None:
+    if first.cache_state() is None:
         pytest.skip("is indexed each time")
     monkeypatch.setattr(FORMATS[name], "index", None)
     again = open_source(root)

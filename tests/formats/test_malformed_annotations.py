@@ -90,7 +90,7 @@ def _read_all(root: Path, name: str, *, is_known: bool) -> None:
         text = json.dumps([finding.to_dict() for finding in source.findings], ensure_ascii=False)
         assert text.encode(), "findings are printed"
         _checked(root, source.declared_labels)
-        source.kept()
+        source.cache_state()
         for record in source.records:
             for read in _readers(source, record):
                 _checked(root, read, record)

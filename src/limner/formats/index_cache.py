@@ -98,7 +98,7 @@ def recall(root: Path, settings: DatasetFile, formats: Mapping[str, type[Source]
 
 def keep(source: Source, settings: DatasetFile, dates: Dates) -> None:
     """Keep what indexing gave, if the format can; a cache folder that cannot be written to is passed over."""
-    state = source.kept()
+    state = source.cache_state()
     prefix = f"{source.root}{os.sep}"
     paths = [
         p for r in source.records for p in (r.image, *r.labels, *([r.valid_region] if r.valid_region else []))

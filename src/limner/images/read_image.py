@@ -1,4 +1,4 @@
-"""Images: a file -> (H, W, C) in RGB order and in the values of the file."""
+"""Read an image file as (H, W, C) in RGB order and in the file's own values."""
 
 from pathlib import Path
 

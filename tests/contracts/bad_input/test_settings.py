@@ -53,7 +53,7 @@ def test_splits_that_overlap_or_name_nothing(limner, cells):
 
 def test_patterns_that_fit_no_file(limner, cells):
     (cells / "dataset.yaml").write_text("images: 'images/*.png'\nmasks: 'msks/{stem}.png'\n", "utf-8")
-    limner("check", "data").refuses("The pattern of `masks` in dataset.yaml fits no file: msks/{stem}.png")
+    limner("check", "data").refuses("The pattern of `masks` in dataset.yaml matches no file: msks/{stem}.png")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Labels that say what a whole image shows: what the formats of classes share."""
+"""Base of the formats that give a class for the whole image."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,13 +14,13 @@ from limner.images.read_image import read_image
 
 
 class ImageClasses(Source):
-    """Images of classes; `index` numbers the classes from 0 and names them in `class_names`."""
+    """Images with one class each; `index` numbers the classes from 0 and names them in `class_names`."""
 
     tasks = ("classification",)
     class_names: Sequence[str] = ()
 
     def read_image(self, record: Record) -> Image:
-        """Read the image upright, alpha dropped; of a palette the colours."""
+        """Read the image upright, alpha dropped, palettes expanded."""
         return read_image(record.image)
 
     def read_class(self, record: Record) -> int:
@@ -30,17 +30,17 @@ class ImageClasses(Source):
         return record.label
 
     def read_values(self, record: Record) -> ValueMap:
-        """Refuse: there is no class for each pixel."""
+        """Raise an error, since there is no class for each pixel."""
         raise DataError(
             describe(
-                f"The format {self.name} gives a class for each image, and none for each pixel",
+                f"The format {self.name} gives a class for each image, not for each pixel",
                 where=record.image,
                 expected="masks, polygons or boxes",
             )
         )
 
     def declared_labels(self) -> LabelTable:
-        """Return the classes in the order of their numbers, named by `dataset.yaml` if it names as many.
+        """Return the classes in the order of their numbers, named by `dataset.yaml` if it has as many.
 
         Raises:
             ConfigError: `dataset.yaml` names another number of classes.
@@ -63,7 +63,7 @@ class ImageClasses(Source):
         )
         return LabelTable(tuple(LabelClass(name, (i,), color) for i, (name, color) in enumerate(kinds)))
 
-    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+    def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return the names of the classes."""
         return {"class_names": np.array(list(self.class_names), np.str_)}
 

@@ -233,7 +233,7 @@ def _opened(path: Path, stamp: tuple[int, int] | None) -> Iterator[BinaryIO]:
                         "The annotations have changed since the folder was opened",
                         where=path,
                         found="a file of another size or time",
-                        fix="Start again, so that it is read anew.",
+                        fix="Run the command again.",
                     )
                 )
             yield file

@@ -1,4 +1,4 @@
-"""The annotations of COCO's instance files: told apart by image, and looked at one by one.
+"""The annotations of COCO's instance files: assigned to images, and checked one by one.
 
 Shape legend: M annotations of a file.
 """
@@ -22,7 +22,7 @@ MAX_SHIFT = 60
 
 
 def read_runs(counts: str) -> list[int]:
-    """Read COCO's compressed run lengths: 6 bits a character, the low 5 first, differences from the 3rd on.
+    """Read COCO's compressed run lengths: 6 bits per character, low 5 first, differences from the 3rd on.
 
     Raises:
         ValueError: The text ends inside a number, or holds another character.
@@ -46,7 +46,7 @@ def read_runs(counts: str) -> list[int]:
 
 
 def runs_of(shape: JsonObject) -> list[int]:
-    """Return the run lengths of a mask, whichever way its `counts` are written.
+    """Return the run lengths of a mask from compressed or plain `counts`.
 
     Raises:
         ValueError: They are neither text nor a list of numbers, or one is negative.
@@ -66,19 +66,19 @@ def runs_of(shape: JsonObject) -> list[int]:
 def places_of_images(file: CocoFile, problems: Problems) -> npt.NDArray[np.int64]:
     """Return (M,) the place of each annotation's image in ``file.images``, or -1 where it cannot be used.
 
-    Shapes are not looked at: `drawn_of` does that when the image is read.
+    Shapes are checked by `drawn_of`, when the image is read.
     """
     ids = file.annotations.ids
-    _say_repeated(ids["id"], file, problems)
-    images = _places(ids["image_id"], list(file.images))
-    categories = _places(ids["category_id"], list(file.categories))
+    _report_repeated(ids["id"], file, problems)
+    images = _positions(ids["image_id"], list(file.images))
+    categories = _positions(ids["category_id"], list(file.categories))
     usable = (images >= 0) & (categories >= 0)
     for position in np.flatnonzero(~usable).tolist():
-        _say_unknown(file, file.annotations.heads[position], position, problems)
+        _report_unknown(file, file.annotations.heads[position], position, problems)
     return np.where(usable, images, -1)
 
 
-def _places(ids: Sequence[object], known: Sequence[Id]) -> npt.NDArray[np.int64]:
+def _positions(ids: Sequence[object], known: Sequence[Id]) -> npt.NDArray[np.int64]:
     """Return (M,) the place of each id among the known ones, or -1; a million numbers take half a second."""
     if not known or {*map(type, ids), *map(type, known)} - {int}:
         place_of: dict[object, int] = {number: place for place, number in enumerate(known)}
@@ -90,13 +90,13 @@ def _places(ids: Sequence[object], known: Sequence[Id]) -> npt.NDArray[np.int64]
     return np.where(table[found] == wanted, found, -1)
 
 
-def _say_repeated(ids: Sequence[object], file: CocoFile, problems: Problems) -> None:
+def _report_repeated(ids: Sequence[object], file: CocoFile, problems: Problems) -> None:
     if {*map(type, ids)} <= {int} and len(set(ids)) == len(ids):
         return
     seen: set[Id] = set()
     for number in map(plain_id, ids):
         if number in seen:
-            problems.add("annotation-listed-twice", _where(file, number), "the id stands twice")
+            problems.add("annotation-listed-twice", _where(file, number), "duplicate id")
         elif number is not None:
             seen.add(number)
 
@@ -105,7 +105,7 @@ def _where(file: CocoFile, number: Id) -> str:
     return f"{file.path}, annotation {number}"
 
 
-def _say_unknown(file: CocoFile, head: Head, position: int, problems: Problems) -> None:
+def _report_unknown(file: CocoFile, head: Head, position: int, problems: Problems) -> None:
     number, image, category = plain_id(head.id), plain_id(head.image_id), plain_id(head.category_id)
     where = _where(file, position if number is None else number)
     if image is None:
@@ -115,18 +115,18 @@ def _say_unknown(file: CocoFile, head: Head, position: int, problems: Problems) 
     if category is None:
         problems.add("annotation-malformed", where, "no usable `category_id`")
     elif category not in file.categories:
-        problems.add("category-unknown", where, f"category id {category}, which nobody defined")
+        problems.add("category-unknown", where, f"category id {category}, which `categories` does not list")
 
 
 def drawn_of(row: JsonObject, value: int, image: CocoImage, where: str, problems: Problems) -> Drawn | None:
-    """Return what an annotation draws, or None where it draws nothing; why goes into `problems`.
+    """Return the object of an annotation; None, with a finding, if it has no valid shape.
 
     Args:
-        row: As it is in the file.
+        row: The annotation in the file.
         value: The mask value of its category.
         image: The image it belongs to, its size known.
         where: Names file and annotation.
-        problems: Takes what is wrong with it.
+        problems: Takes the findings.
     """
     report = problems.at(f"{where} ({image.file_name})")
     box = _box(row, image, report)

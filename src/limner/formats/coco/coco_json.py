@@ -22,15 +22,15 @@ Id = int | str
 MAX_ID = 2**63 - 1
 """Ids are compared in arrays of 64 bits, and those of categories are mask values."""
 
-MOST_SNIFFED = 50
-"""Of more JSON files than this only the largest are looked at: a file an image is another layout."""
+MAX_SNIFFED = 50
+"""Maximum number of JSON files to look into, the largest first; layouts with one per image have more."""
 
 _SPLIT_WORDS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 _SPLIT_WORDS |= {"val": "val", "valid": "val", "validation": "val"}
 
 
 class CocoImage(NamedTuple):
-    """One image as the JSON lists it; height and width are None where it does not say."""
+    """One image in the JSON; height and width are None if it does not state them."""
 
     id: Id
     file_name: str
@@ -45,8 +45,8 @@ class CocoFile:
     Attributes:
         path: Relative to the dataset folder.
         images: Id -> image.
-        categories: Id -> class; ``values`` are the mask values that stand for it.
-        annotations: One after another as they are in the file; parsed when they are asked for.
+        categories: Id -> class with its mask values.
+        annotations: In the order of the file; parsed on demand.
     """
 
     path: PurePosixPath
@@ -56,7 +56,7 @@ class CocoFile:
 
     @property
     def split(self) -> str | None:
-        """The split that the file's own name or its folders say."""
+        """The split named by the file or its folders, or None."""
         for part in (self.path.stem, *reversed(self.path.parts[:-1])):
             words = re.findall(r"[a-z]+", part.casefold())
             said = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
@@ -66,10 +66,10 @@ class CocoFile:
 
 
 def sniff(root: Path, tree: FileTree) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Yield the JSON files that look like COCO's, with the bytes of both ends."""
+    """Yield the JSON files that look like COCO's, with the bytes at both ends."""
     files = [path for path in tree.others if path.suffix.casefold() == ".json"]
-    if len(files) > MOST_SNIFFED:
-        files = sorted(files, key=lambda path: -(root / path).stat().st_size)[:MOST_SNIFFED]
+    if len(files) > MAX_SNIFFED:
+        files = sorted(files, key=lambda path: -(root / path).stat().st_size)[:MAX_SNIFFED]
     for path in sorted(files):
         both = ends(root / path)
         listed = b'"images"' in both or b'"annotations"' in both
@@ -79,7 +79,7 @@ def sniff(root: Path, tree: FileTree) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 
 def nothing_listed(root: Path, tree: FileTree, wanted: str) -> DataError:
-    """Return the error of a folder that is said to hold COCO labels and has no such JSON."""
+    """Return the error for a folder without COCO JSON whose `dataset.yaml` names that format."""
     files = [str(root / path) for path in tree.others if path.suffix.casefold() == ".json"]
     return DataError(
         describe(
@@ -197,21 +197,21 @@ def _categories(rows: Sequence[JsonObject], path: PurePosixPath, problems: Probl
 
 
 class ImageFinder:
-    """Finds listed files on disk: names may be relative to the JSON, to the dataset, or bare."""
+    """Find listed files on disk: names may be relative to the JSON or the dataset, or without folders."""
 
     def __init__(self, paths: Iterable[PurePosixPath]) -> None:
         self._by_name = NameIndex((path.name, path) for path in paths)
 
     def all(self) -> Iterator[PurePosixPath]:
-        """Return every path, those of one name together."""
+        """Return all paths, grouped by name."""
         return self._by_name.files()
 
     def find(self, file_name: str, *, near: Iterable[str] = ()) -> PurePosixPath | None:
-        """Return the file whose path ends like `file_name`, or bears its bare name; None without one.
+        """Return the file whose path ends with `file_name`, or has its bare name; None if there is none.
 
         Args:
-            file_name: As the JSON has it.
-            near: Folder names and words that are preferred, such as the split, strongest first.
+            file_name: The name in the JSON.
+            near: Preferred folder names and words, such as the split, the most important first.
         """
         same = self._by_name.find(file_name.rpartition("/")[2])
         if len(same) == 1:
@@ -231,7 +231,7 @@ class ImageFinder:
 
 
 def one_table(files: Sequence[CocoFile]) -> tuple[LabelClass, ...]:
-    """Return the categories of all files, which must agree.
+    """Return the categories of all files, which have to agree.
 
     Raises:
         DataError: Two files mean different things by one id, or there is no category at all.
@@ -255,12 +255,12 @@ def one_table(files: Sequence[CocoFile]) -> tuple[LabelClass, ...]:
 
 
 def rows_of_classes(classes: Iterable[LabelClass]) -> list[list[Any]]:
-    """Return a table of categories as what JSON can hold."""
+    """Return a table of categories as JSON-ready values."""
     return [[c.name, c.values[0], c.color, c.is_thing] for c in classes]
 
 
 def classes_of_rows(rows: Iterable[Sequence[Any]]) -> tuple[LabelClass, ...]:
-    """Return the table that `rows_of_classes` wrote down."""
+    """Return the table from the rows of `rows_of_classes`."""
     return tuple(
         LabelClass(name, (value,), (color[0], color[1], color[2]), is_thing)
         for name, value, color, is_thing in rows

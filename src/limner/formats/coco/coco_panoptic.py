@@ -1,4 +1,4 @@
-"""COCO's panoptic format: a PNG whose colours number the segments, and a JSON that says what each is."""
+"""COCO's panoptic format: a PNG whose colours number the segments, and a JSON that describes each."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ from limner.images.read_image import read_image
 from limner.storage.json_files import as_shown
 
 VOID = 0
-"""The segment number of pixels that nobody labelled, and the mask value they get."""
+"""The segment number and the mask value of unlabelled pixels."""
 
 COLOR = MaskEncoding("color")
 
@@ -62,7 +62,7 @@ class CocoPanoptic(Source):
         return f"{', '.join(map(str, found))} in the shape of COCO's panoptic labels" if found else None
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
-        """List one record for each image that is on disk, with its PNG where that is there too."""
+        """List one record for each image on disk, with its PNG if that is on disk too."""
         tree = list_files(self.root)
         problems = Problems()
         files = [read_coco(self.root, path, problems) for path in panoptic_files(self.root, tree)]
@@ -75,14 +75,14 @@ class CocoPanoptic(Source):
         by_name, findings = apply_split_lists(by_name, self.root, self.settings, lists_beside(tree, by_name))
         return by_name, (*problems.findings(), *findings)
 
-    def kept(self) -> dict[str, npt.NDArray[Any]] | None:
+    def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return the segments of all images and the classes."""
         classes = json.dumps(rows_of_classes(self._categories)).encode()
-        segments = self._segments.kept([str(record.entry) for record in self.records])
+        segments = self._segments.cache_state([str(record.entry) for record in self.records])
         return {**segments, "meta_coco": np.frombuffer(classes, np.uint8)}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take back what `kept` gave."""
+        """Restore the state that `cache_state` returned."""
         self._segments = SegmentTable.restored([str(record.entry) for record in self.records], state)
         self._categories = classes_of_rows(json.loads(state["meta_coco"].tobytes()))
 
@@ -106,7 +106,7 @@ class CocoPanoptic(Source):
     def _labels(
         self, file: CocoFile, finder: ImageFinder, problems: Problems
     ) -> dict[Id, PurePosixPath | None]:
-        """Note the segments of each annotated image; return its PNG, None where that is not on disk."""
+        """Index the segments of each annotated image; return its PNG, None if it is not on disk."""
         labels: dict[Id, PurePosixPath | None] = {}
         values = {number: known.values[0] for number, known in file.categories.items()}
         near = [file.path.stem, "panoptic"]
@@ -118,7 +118,7 @@ class CocoPanoptic(Source):
             elif number in labels:
                 problems.add("annotation-listed-twice", where, "the image has two annotations")
             else:
-                self._segments.note(f"{file.path}#{number}", row.segments, values, where, problems)
+                self._segments.add(f"{file.path}#{number}", row.segments, values, where, problems)
                 name = row.file_name if isinstance(row.file_name, str) else ""
                 name = name or str(PurePosixPath(file.images[number].file_name).with_suffix(".png"))
                 labels[number] = finder.find(name, near=near)
@@ -131,11 +131,11 @@ class CocoPanoptic(Source):
         return read_image(record.image)
 
     def read_values(self, record: Record) -> ValueMap:
-        """Return the category of each pixel, 0 where nobody labelled it."""
+        """Return the category of each pixel, 0 if unlabelled."""
         return self.read_segments(record).painted(VOID)
 
     def read_segments(self, record: Record) -> Segments:
-        """Read the PNG and what the JSON says of its segments.
+        """Read the PNG and the segments that the JSON describes.
 
         Raises:
             DataError: The PNG cannot be read, or holds a segment that the JSON does not list.
@@ -154,7 +154,7 @@ class CocoPanoptic(Source):
         return segments_of_index(index, [row[1] for row in rows], [bool(row[2]) for row in rows])
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
-        """Return which segments are crowds, and which the PNG does not hold."""
+        """Report the segments that are crowds, and those that the PNG does not hold."""
         problems = Problems()
         segments = self.read_segments(record) if segments is None else segments
         rows = self._segments.rows(str(record.entry))

@@ -1,4 +1,4 @@
-"""Predictions in COCO's JSON, as any program may have written them.
+"""Predictions in COCO's JSON, written by any program.
 
 Three shapes are known: the results list of detections (``image_id``, ``category_id``, ``segmentation``,
 ``score``); the same rows as ``annotations`` beside ``images`` and ``categories``; and panoptic
@@ -32,13 +32,13 @@ SHAPES = "COCO's results (a list), or JSON with `annotations`, and for panoptic 
 
 @dataclass(frozen=True)
 class CocoResults:
-    """The predictions of one file, compact: a dataset may have a hundred objects an image.
+    """The predictions of one file, packed, since an image may have a hundred objects.
 
     Attributes:
         path: The JSON file.
-        kind: What they are.
-        file_names: Image id -> file name; empty where the file does not list its images.
-        categories: Category id -> name; empty where it does not list them.
+        kind: Instances or panoptic segments.
+        file_names: Image id -> file name; empty if the file lists no images.
+        categories: Category id -> name; empty if the file lists none.
         packed: Image id -> rows, to be read with `objects` or `segments`.
     """
 
@@ -49,7 +49,7 @@ class CocoResults:
     packed: dict[Id, bytes] = field(repr=False)
 
     def objects(self, image: Id, shape: tuple[int, ...]) -> tuple[list[Mask], list[Id], list[float]]:
-        """Return masks, category ids and scores of one image; none where the file has nothing of it.
+        """Return masks, category ids and scores of one image; empty if the file has none.
 
         Raises:
             DataError: A mask is of another size, or is none.
@@ -84,7 +84,7 @@ class CocoResults:
         return table[places].reshape(numbers.shape), [category for _, category in rows]
 
     def _png(self, name: str) -> Path:
-        """Return the PNG of an annotation: in the folder of the JSON's name, as COCO has it, or near it."""
+        """Return the PNG of an annotation: in the folder named after the JSON, as in COCO, or near it."""
         folders = (self.path.with_suffix(""), self.path.parent / "panoptic", self.path.parent)
         for folder in folders:
             if (folder / name).is_file():

@@ -1,4 +1,4 @@
-"""Tables of classes that people put beside their masks: class_dict.csv, label_colors.txt, labelmap.txt, ...
+"""Tables of classes beside the masks: class_dict.csv, label_colors.txt, labelmap.txt, ...
 
 One class a line, in any order of columns: a name, its colour as three numbers or as #rrggbb, or its value in
 the masks as one number. Separators are commas, semicolons, colons, tabs or spaces; `#` begins a remark.
@@ -37,14 +37,14 @@ _SUFFIXES = (".csv", ".txt", ".tsv", ".json")
 _HEX = re.compile(r"#([0-9a-f]{6})\b", re.IGNORECASE)
 WHAT = "The table of classes"
 _MAX_BYTES = 256 * 1024
-_MASKS_TRIED = 5
+_MAX_MASKS_TRIED = 5
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "unknown", "ignore", "ignored", "__ignore__"})
-"""Classes of these names are ignored: they mean that nobody said what is there."""
+"""Classes with these names are ignored, since they mark unlabelled pixels."""
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """One class of such a table; a colour or a value, or both."""
+    """One class of such a table, with a colour, a value, or both."""
 
     name: str
     color: RGB | None
@@ -52,7 +52,7 @@ class TableRow:
 
 
 def find_table(root: Path, tree: FileTree) -> tuple[PurePosixPath, tuple[TableRow, ...]] | None:
-    """Return the first table, nearest to `root`, whose every class has a colour or a value; or None."""
+    """Return the first table, nearest to `root`, that gives each class a colour or a value; or None."""
     named = [p for p in tree.others if p.suffix.lower() in _SUFFIXES and _STEM.fullmatch(p.stem)]
     for path in sorted(named, key=lambda p: (len(p.parts), p)):
         rows = read_table(root / path)
@@ -62,7 +62,7 @@ def find_table(root: Path, tree: FileTree) -> tuple[PurePosixPath, tuple[TableRo
 
 
 def read_table(path: Path) -> tuple[TableRow, ...]:
-    """Read a table of classes; a file that is none gives no rows.
+    """Read a table of classes; other files give no rows.
 
     Raises:
         DataError: The file cannot be read, or names one class twice.
@@ -85,19 +85,19 @@ def read_table(path: Path) -> tuple[TableRow, ...]:
                 "The table of classes names a class twice",
                 where=path,
                 found=", ".join(repeated[:5]),
-                expected="one line a class",
-                fix="Rename one of them, or take it out.",
+                expected="one line for each class",
+                fix="Rename or remove one of them.",
             )
         )
     return rows
 
 
 def label_table(rows: tuple[TableRow, ...], *, in_color: bool) -> LabelTable | None:
-    """Return the label table of the rows, by colour or by value; None where the masks need what is missing.
+    """Return the label table of the rows, by colour or by value; None if the masks need what is missing.
 
     Args:
-        rows: Of the table beside the masks.
-        in_color: The masks show colours. Masks of numbers take the rows' values, or else their order.
+        rows: The rows of the table.
+        in_color: Whether the masks show colours. Masks of numbers use the rows' values, or else their order.
     """
     if in_color and not all(row.color for row in rows):
         in_color = False  # a table of values: three equal channels, or a palette
@@ -117,8 +117,8 @@ def label_table(rows: tuple[TableRow, ...], *, in_color: bool) -> LabelTable | N
 
 
 def show_colors(root: Path, masks: Iterable[PurePosixPath]) -> bool:
-    """Tell whether masks show colours rather than numbers, by the first of them that can be read."""
-    for path in islice(masks, _MASKS_TRIED):
+    """Tell whether masks show colours rather than numbers, judged by the first readable one."""
+    for path in islice(masks, _MAX_MASKS_TRIED):
         try:
             header = image_header(root / path)
         except DataError:  # a damaged file is a finding of its own
@@ -149,7 +149,7 @@ def _columns(line: str) -> list[str]:
 
 
 def _words(line: str) -> list[str]:
-    """Split at spaces, names of several words kept: ``64 128 64 Traffic Cone``."""
+    """Split at spaces, but not inside names of several words: ``64 128 64 Traffic Cone``."""
     numbers = re.fullmatch(r"((?:\d+\s+)+)(\D.*)|(\D.*?)((?:\s+\d+)+)", line.strip())
     if not numbers:
         return line.split()
@@ -180,13 +180,13 @@ def _row(columns: Sequence[str]) -> TableRow | None:
 
 
 def _unspaced(cell: str) -> list[str]:
-    """Take a colour in one cell, ``128 64 128`` or ``(128, 64, 128)``, apart."""
+    """Split a colour in one cell, ``128 64 128`` or ``(128, 64, 128)``."""
     inner = cell.strip("()[] ")
     return inner.split() if re.fullmatch(r"\d+(\s+\d+){2}", inner) else [inner]
 
 
 def _json(path: Path) -> object:
-    """Return the content of a file that may be no table at all, and then no JSON either."""
+    """Return the content of a JSON file, or None if it is damaged and so no table."""
     try:
         return parse_json(path.read_bytes())
     except (OSError, ValueError):

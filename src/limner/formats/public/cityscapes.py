@@ -1,6 +1,6 @@
-"""Cityscapes: leftImg8bit/ with gtFine/ (or gtCoarse/); the 19 trained classes come out of any of its files.
+"""Cityscapes: leftImg8bit/ with gtFine/ (or gtCoarse/); any of its label files gives the 19 trained classes.
 
-labelIds are taken where they are there, else labelTrainIds, else the polygons are drawn, which gives
+labelIds are used if they exist, else labelTrainIds, else the polygons are drawn, which gives
 labelIds. The published labels of the test images are blank: such a split counts as unlabelled.
 """
 
@@ -32,8 +32,8 @@ EXPECTED = "imgWidth, imgHeight, and objects with a known label and a polygon"
 OBJECTS_FROM = 1000
 """In instanceIds, smaller values are classes."""
 
-_LOOKED_AT = 3
-"""Masks of the test images that tell whether their labels were published."""
+_MAX_LOOKED_AT = 3
+"""Number of test masks to check for published labels."""
 
 
 class Cityscapes(KnownLayout):
@@ -43,11 +43,11 @@ class Cityscapes(KnownLayout):
     title = "Cityscapes: leftImg8bit/ and gtFine/ (or gtCoarse/), by labelIds, labelTrainIds or polygons"
 
     tasks: tuple[str, ...] = ("semantic", "instance", "panoptic", "detection")
-    """Objects come out of instanceIds; a folder without them says ``semantic`` alone."""
+    """Objects are read from instanceIds; without them only ``semantic`` remains."""
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
-        """Recognise it by the ends of the names, fine labels before coarse ones."""
+        """Recognise the layout by the ends of the names, fine labels before coarse ones."""
         if not any(stem.endswith(_IMAGE) for stem in tree.stems):
             return None
         found = {pair for path in (*tree.images, *tree.others) if (pair := _kind(path))}
@@ -65,7 +65,7 @@ class Cityscapes(KnownLayout):
         )
 
     def paths(self, tree: FileTree) -> tuple[PurePosixPath, ...]:
-        """Let the polygon files take part in pairing."""
+        """Return the images and the polygon files."""
         return (*tree.images, *(path for path in tree.others if _kind(path)))
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
@@ -75,7 +75,7 @@ class Cityscapes(KnownLayout):
         if not all(_instance_ids(label) in there for record in records for label in record.labels):
             self.tasks = ("semantic",)
         test = [record for record in records if record.split == "test" and record.labels]
-        if not test or not all(self._is_blank(record) for record in test[:_LOOKED_AT]):
+        if not test or not all(self._is_blank(record) for record in test[:_MAX_LOOKED_AT]):
             return records, findings
         files = tuple(record.image.relative_to(self.root).as_posix() for record in test)
         said = Finding(
@@ -99,7 +99,7 @@ class Cityscapes(KnownLayout):
         return not {int(v) for v in values} & {v for c in table.classes for v in c.values}
 
     def read_segments(self, record: Record) -> Segments:
-        """Read instanceIds: a class alone, or 1000 times the class and the number of an object of it.
+        """Read instanceIds: the class, or 1000 times the class plus the object's number.
 
         Raises:
             DataError: There are no instanceIds, or they cannot be read.
@@ -109,7 +109,7 @@ class Cityscapes(KnownLayout):
         numbers = read_values(_instance_ids(record.labels[0]))
         found, index = np.unique(numbers, return_inverse=True)
         ids = np.where(found >= OBJECTS_FROM, found // OBJECTS_FROM, found)
-        # Where many objects of a class are not told apart, its pixels have the class alone.
+        # Pixels of objects that are not separated hold the class alone.
         crowd = [number < OBJECTS_FROM and number in _countable() for number in found.tolist()]
         if record.labels[0].stem.endswith("labelTrainIds"):
             trained = class_tables.cityscapes().trained_as

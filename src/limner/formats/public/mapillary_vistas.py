@@ -21,7 +21,7 @@ class MapillaryVistas(KnownLayout):
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
-        """Recognise it by the configuration beside folders of images and of labels of version 2.0."""
+        """Recognise the layout by the configuration beside folders of images and of labels of version 2.0."""
         return _known(root, tree, "2.0", "v2.0/labels")
 
 
@@ -33,7 +33,7 @@ class MapillaryVistas12(KnownLayout):
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
-        """Look in the folders of the release of 2.0, which holds both versions, then in those of 1.2."""
+        """Look into the folders of the 2.0 release, which holds both versions, then into those of 1.2."""
         return _known(root, tree, "1.2", "v1.2/labels") or _known(root, tree, "1.2", "labels")
 
 
@@ -53,7 +53,7 @@ def _known(root: Path, tree: FileTree, version: str, folder: str) -> Known | Non
 
 
 def read_config(root: Path, config: PurePosixPath) -> LabelTable:
-    """Return the classes of a configuration: position -> name and colour; what is not scored is ignored.
+    """Return the classes of a configuration: position -> name and colour; classes not scored are ignored.
 
     Raises:
         DataError: It is not Mapillary's.

@@ -24,8 +24,8 @@ def area(polygon: Sequence[float]) -> float:
 
 
 def is_inside(inner: Sequence[float], outer: Sequence[float]) -> bool:
-    """Tell whether each corner of `inner` lies inside `outer` or on its outline."""
-    for axis in (0, 1):  # of most pairs the bounds tell
+    """Tell whether each corner of `inner` is inside `outer` or on its outline."""
+    for axis in (0, 1):  # the bounds decide most pairs
         near, far = inner[axis::2], outer[axis::2]
         if min(near) < min(far) or max(near) > max(far):
             return False
@@ -57,8 +57,8 @@ def outlines_of(mask: Mask) -> list[tuple[bool, list[float]]]:
     """Trace a mask along the edges of its pixels, so that filling the outlines gives the same pixels back.
 
     Returns:
-        Whether it is that of a hole, and x, y, x, y, ... of the corners; the largest first, so that what lies
-        inside a hole comes after it.
+        Whether the outline is a hole's, and x, y, x, y, ... of its corners; the largest first, so that what
+        is inside a hole comes after it.
     """
     found = []
     for loop in _loops(mask):

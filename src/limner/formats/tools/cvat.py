@@ -23,12 +23,12 @@ from limner.storage.json_files import ends
 from limner.storage.numbers import number_of
 from limner.storage.xml_files import read_xml
 
-MOST_SNIFFED = 50
+MAX_SNIFFED = 50
 _SHAPES = ("polygon", "box", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
 
 
 class Cvat(ObjectSource):
-    """Objects drawn with CVAT; shapes of one group and one label are one object."""
+    """Objects drawn with CVAT; shapes with the same group and label are one object."""
 
     name = "cvat"
     title = (
@@ -62,7 +62,7 @@ class Cvat(ObjectSource):
                 if image is None:
                     problems.add("image-missing", where, f"no {name or 'name'} on disk")
                 elif image in taken:
-                    problems.add("image-in-two-files", where, f"{image} stands in another place too")
+                    problems.add("image-in-two-files", where, f"{image} is listed elsewhere too")
                 else:
                     taken.add(image)
                     yield self._record(item, image, file, problems)
@@ -93,8 +93,8 @@ class Cvat(ObjectSource):
 
 
 def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
-    """Return the XML files that look like CVAT's; VOC's have another root."""
-    files = [path for path in tree.others if path.suffix.casefold() == ".xml"][:MOST_SNIFFED]
+    """Return the XML files that look like CVAT's; VOC's have a different root."""
+    files = [path for path in tree.others if path.suffix.casefold() == ".xml"][:MAX_SNIFFED]
     return [path for path in files if _is_cvat(ends(root / path))]
 
 
@@ -103,7 +103,7 @@ def _is_cvat(both: bytes) -> bool:
 
 
 def _frames(whole: ElementTree.Element) -> list[ElementTree.Element]:
-    """Return the frames of a video as images; where a track is `outside`, its object is not seen."""
+    """Return the frames of a video as images; a track that is `outside` is not visible."""
     size = next(whole.iter("original_size"), None)
     sides = {side: size.findtext(side, "") for side in ("width", "height")} if size is not None else {}
     frames: dict[int, ElementTree.Element] = {}
@@ -120,7 +120,7 @@ def _frames(whole: ElementTree.Element) -> list[ElementTree.Element]:
 
 
 def _grouped(item: ElementTree.Element) -> Sequence[tuple[str, list[ElementTree.Element]]]:
-    """Return the shapes of each object, with a name for messages."""
+    """Return the shapes of each object with its name for messages."""
     groups: dict[object, tuple[str, list[ElementTree.Element]]] = {}
     for position, shape in enumerate(item):
         if shape.tag not in _SHAPES:
@@ -142,12 +142,12 @@ def _shape(item: ElementTree.Element, size: tuple[int, int] | None, report: Repo
         numbers = [number_of(word) for word in words if word.strip()]
     known = [number for number in numbers if number is not None]
     if not known or len(known) < len(numbers) or len(known) % 2:
-        report("annotation-malformed", f"a {item.tag} without its numbers")
+        report("annotation-malformed", f"<{item.tag}> without its numbers")
         return None
     if item.tag == "box":
-        return _turned(Shape("box", known), number_of(item.get("rotation")) or 0)
+        return _rotated(Shape("box", known), number_of(item.get("rotation")) or 0)
     if item.tag == "ellipse":
-        return _turned(Shape("ellipse", known), number_of(item.get("rotation")) or 0)
+        return _rotated(Shape("ellipse", known), number_of(item.get("rotation")) or 0)
     if item.tag == "polygon":
         return Shape("polygon", known)
     if item.tag == "polyline":
@@ -160,27 +160,27 @@ def _shape(item: ElementTree.Element, size: tuple[int, int] | None, report: Repo
     return None
 
 
-def _turned(shape: Shape, degrees: float) -> Shape:
-    """Turn a box or an ellipse about its middle, clockwise as seen: then it is a polygon."""
+def _rotated(shape: Shape, degrees: float) -> Shape:
+    """Rotate a box or an ellipse clockwise about its centre, which gives a polygon."""
     if degrees % 360 == 0:
         return shape
-    return Shape("polygon", turn(corners(shape), degrees))
+    return Shape("polygon", rotate(corners(shape), degrees))
 
 
-def turn(points: Sequence[float], degrees: float, middle: tuple[float, float] | None = None) -> list[float]:
-    """Turn x, y, x, y, ... clockwise as seen, about `middle` or else the middle of the points' bounds."""
+def rotate(points: Sequence[float], degrees: float, center: tuple[float, float] | None = None) -> list[float]:
+    """Rotate x, y, x, y, ... clockwise about `center`, or else the centre of the points' bounds."""
     x, y = np.asarray(points[::2], float), np.asarray(points[1::2], float)
-    across, down = middle or ((x.min() + x.max()) / 2, (y.min() + y.max()) / 2)
+    across, down = center or ((x.min() + x.max()) / 2, (y.min() + y.max()) / 2)
     c, s = cos(radians(degrees)), sin(radians(degrees))
-    turned = np.stack(
+    rotated = np.stack(
         [across + c * (x - across) - s * (y - down), down + s * (x - across) + c * (y - down)], 1
     )
-    numbers: list[float] = turned.ravel().tolist()
+    numbers: list[float] = rotated.ravel().tolist()
     return numbers
 
 
 def _mask(item: ElementTree.Element, size: tuple[int, int] | None, report: Report) -> Shape | None:
-    """Read run lengths, which go along the rows of the mask's own box and begin with pixels outside."""
+    """Read run lengths, which follow the rows of the mask's own box and begin with pixels outside."""
     sides = [number_of(item.get(key)) for key in ("left", "top", "width", "height")]
     runs = [number_of(word) for word in item.get("rle", "").split(",")]
     numbers = [int(side) for side in (*sides, *runs) if side is not None]

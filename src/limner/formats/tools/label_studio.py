@@ -1,4 +1,4 @@
-"""Label Studio's JSON: brush strokes, polygons, ellipses and rectangles in percents, one task an image."""
+"""Label Studio's JSON: brush strokes, polygons, ellipses and rectangles in percent, one task per image."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -10,14 +10,14 @@ import numpy as np
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.sample import Record
-from limner.formats.coco.coco_json import MOST_SNIFFED, ImageFinder
+from limner.formats.coco.coco_json import MAX_SNIFFED, ImageFinder
 from limner.formats.drawn import Drawn, Shape, corners, runs_of_mask
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
-from limner.formats.tools.cvat import turn
+from limner.formats.tools.cvat import rotate
 from limner.storage.json_files import JsonObject, ends, read_json, unreadable
 from limner.storage.numbers import numbers_in, points_in
 
@@ -25,12 +25,12 @@ WHAT = "The Label Studio annotations"
 EXPECTED = "the export `JSON`: a list of tasks with `data` and `annotations`"
 _KINDS = ("rectanglelabels", "polygonlabels", "brushlabels", "ellipselabels", "keypointlabels")
 _BARE_KINDS = ("rectangle", "polygon", "brush", "ellipse", "keypoint")
-"""Of projects with the tags <Polygon> and <Labels>: the shape, which a result of kind `labels` repeats."""
+"""Types in projects with the tags <Polygon> and <Labels>: the shape; a result of type `labels` names it."""
 _NOT_DRAWN = ("choices", "textarea", "rating", "None")
 
 
 class LabelStudio(ObjectSource):
-    """Objects drawn with Label Studio, as its export `JSON` has them; the images are found by name."""
+    """Objects drawn with Label Studio, from its export `JSON`; the images are found by name."""
 
     name = "label-studio"
     title = "Label Studio's JSON (a list of tasks with annotations), with the images beside it"
@@ -59,7 +59,7 @@ class LabelStudio(ObjectSource):
                 if image is None:
                     problems.add("image-missing", where, f"no {name or 'image'} on disk")
                 elif image in taken:
-                    problems.add("image-in-two-files", where, f"{image} stands in another task too")
+                    problems.add("image-in-two-files", where, f"{image} is in another task too")
                 else:
                     taken.add(image)
                     yield self._record(task, image, file, where, problems)
@@ -109,7 +109,7 @@ class LabelStudio(ObjectSource):
 
 
 def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
-    files = [path for path in tree.others if path.suffix.casefold() == ".json"][:MOST_SNIFFED]
+    files = [path for path in tree.others if path.suffix.casefold() == ".json"][:MAX_SNIFFED]
     return [path for path in files if _is_label_studio(ends(root / path))]
 
 
@@ -127,7 +127,7 @@ def _tasks(path: Path) -> list[JsonObject]:
 
 
 def _image_name(task: JsonObject) -> str:
-    """Return the path of the image: the first text in `data` that looks like one, or the value of ``?d=``."""
+    """Return the image path: the first text in `data` that looks like one, or the value of ``?d=``."""
     data = task.child("data")
     addresses = [address for key in data.names if (address := _address(data.text(key)))]
     for address in sorted(addresses, key=lambda address: PurePosixPath(address.path).suffix == ""):
@@ -144,12 +144,12 @@ def _address(text: str) -> ParseResult | None:
 
 
 def _without_prefix(name: str) -> str:
-    """Return the name without the eight hexadecimal digits that an upload puts before it."""
+    """Return the name without the eight hexadecimal digits that an upload adds in front."""
     return PurePosixPath(name).name.partition("-")[2] or name
 
 
 def _annotations(task: JsonObject) -> list[JsonObject]:
-    """Return what annotators submitted for a task."""
+    """Return the annotations of a task that were not cancelled."""
     key = "annotations" if task.is_set("annotations") else "completions"
     return [
         JsonObject(one) for one in task.items(key) if isinstance(one, dict) and not one.get("was_cancelled")
@@ -157,7 +157,7 @@ def _annotations(task: JsonObject) -> list[JsonObject]:
 
 
 def _results(task: JsonObject) -> list[JsonObject]:
-    """Return what the last annotator drew: the others drew the same objects."""
+    """Return the results of the last annotator; the others drew the same objects."""
     found = _annotations(task)
     return found[-1].children("result") if found else []
 
@@ -212,7 +212,7 @@ def _shape(kind: str, value: JsonObject, size: tuple[int, int], report: Report) 
     else:
         shape = Shape("box", [x, y, x + sides[0], y + sides[1]])
     # Rectangles turn about their first corner, ellipses about their centre.
-    return Shape("polygon", turn(corners(shape), degrees, (x, y))) if degrees % 360 else shape
+    return Shape("polygon", rotate(corners(shape), degrees, (x, y))) if degrees % 360 else shape
 
 
 def _brush(value: JsonObject, size: tuple[int, int], report: Report) -> Shape | None:

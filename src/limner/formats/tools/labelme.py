@@ -1,6 +1,6 @@
-"""labelme's JSON, one file an image: polygons, rectangles, circles, lines, points and masks.
+"""labelme's JSON, one file per image: polygons, rectangles, circles, lines, points and masks.
 
-Shapes of one label and `group_id` are one object; in it, a polygon inside another one is a hole.
+Shapes with the same label and `group_id` are one object; a polygon inside another one of its group is a hole.
 """
 
 import base64
@@ -28,12 +28,12 @@ from limner.storage.numbers import points_in
 WHAT = "The labelme annotations"
 EXPECTED = "JSON with a list `shapes` and the name of the image, `imagePath`"
 NAME_LISTS = ("labels.txt", "class_names.txt")
-LOOKED_AT = 20
-"""JSON files of a folder that are opened to see whose they are."""
+MAX_LOOKED_AT = 20
+"""Number of JSON files of a folder that are opened to recognise them."""
 
 
 class Labelme(AnnotationFiles):
-    """Objects drawn with labelme, or with one of the tools that write its JSON."""
+    """Objects drawn with labelme, or with another tool that writes its JSON."""
 
     name = "labelme"
     title = "labelme: a JSON file for each image, beside it or with the image inside"
@@ -50,14 +50,14 @@ class Labelme(AnnotationFiles):
 
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:
-        """Return the JSON files of folders in which one of the first is labelme's."""
+        """Return the JSON files of folders where one of the first files is labelme's."""
         if "labelme" not in tree.remembered:
             tree.remembered["labelme"] = _label_files(root, tree)
         found: Sequence[PurePosixPath] = tree.remembered["labelme"]
         return found
 
     def class_order(self, names: Iterable[str]) -> list[str]:
-        """Take the order of labelme's own list where it has all the names."""
+        """Return the order of labelme's own list if it has all the names."""
         found, tree = super().class_order(names), list_files(self.root)
         for path in (path for path in tree.others if path.name in NAME_LISTS):
             lines = (self.root / path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
@@ -119,9 +119,9 @@ def _label_files(root: Path, tree: FileTree) -> list[PurePosixPath]:
     return [
         path
         for paths in by_folder.values()
-        if any(_is_labelme(root / path) for path in paths[:LOOKED_AT])
+        if any(_is_labelme(root / path) for path in paths[:MAX_LOOKED_AT])
         for path in paths
-        if len(paths) > LOOKED_AT or _is_labelme(root / path) or not _is_json(root / path)
+        if len(paths) > MAX_LOOKED_AT or _is_labelme(root / path) or not _is_json(root / path)
     ]
 
 
@@ -131,7 +131,7 @@ def _is_labelme(path: Path) -> bool:
 
 
 def _is_json(path: Path) -> bool:
-    """Tell whether a file can be parsed; a damaged one beside labelme's is taken for one of them."""
+    """Tell whether a file can be parsed; a damaged file beside labelme's counts as one of them."""
     try:
         read_json(path, what=WHAT, expected=EXPECTED)
     except DataError:
@@ -140,7 +140,7 @@ def _is_json(path: Path) -> bool:
 
 
 def _grouped(rows: Sequence[JsonObject]) -> list[tuple[int, list[JsonObject]]]:
-    """Return the shapes of each object, with the position of the first."""
+    """Return the shapes of each object with the position of the first."""
     groups: dict[object, tuple[int, list[JsonObject]]] = {}
     for position, row in enumerate(rows):
         group = row.text("group_id")
@@ -174,7 +174,7 @@ def _shapes(row: JsonObject, size: tuple[int, int] | None, report: Report) -> li
 
 
 def _mask(row: JsonObject, corners: list[float], size: tuple[int, int] | None, report: Report) -> list[Shape]:
-    """Read a drawn mask: a PNG in base64 that covers its box, of which both corners are stated."""
+    """Read a drawn mask: a base64 PNG that fills the box between the two stated corners."""
     try:
         with PillowImage.open(io.BytesIO(base64.b64decode(row.text("mask"), validate=True))) as picture:
             pixels = np.asarray(picture) > 0
@@ -195,7 +195,7 @@ def _mask(row: JsonObject, corners: list[float], size: tuple[int, int] | None, r
 
 
 def _with_holes(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
-    """Take polygons that lie inside another one of the group as holes: united, they would change nothing."""
+    """Turn polygons inside another one of the group into holes; as parts they would change nothing."""
     polygons = [shape for shape in shapes if shape.kind == "polygon"]
 
     def is_hole(shape: Shape) -> bool:
@@ -206,5 +206,5 @@ def _with_holes(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         )
 
     holes = [shape for shape in polygons if is_hole(shape)]
-    solid = [shape for shape in shapes if not any(shape is hole for hole in holes)]
-    return (*solid, *(Shape("hole", shape.numbers) for shape in holes))
+    parts = [shape for shape in shapes if not any(shape is hole for hole in holes)]
+    return (*parts, *(Shape("hole", shape.numbers) for shape in holes))

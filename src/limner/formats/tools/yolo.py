@@ -1,4 +1,4 @@
-"""YOLO's text files: in each line a class number and a box or a polygon, in parts of width and height."""
+"""YOLO's text files: each line has a class number and a box or polygon in fractions of width and height."""
 
 import os
 import re
@@ -23,16 +23,16 @@ from limner.storage.text_files import read_lines
 from limner.storage.yaml_files import read_yaml
 
 BORDER = 0.002
-"""Part of a side that a number may stick out without a word: tools round."""
+"""Fraction of a side that a number may be outside 0 to 1 without a finding, since tools round."""
 
-LOOKED_AT = 20
+MAX_LOOKED_AT = 20
 _INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 class Yolo(AnnotationFiles):
-    """Boxes, and polygons of segmentation; an image without a text file shows no object."""
+    """Boxes, and polygons for segmentation; an image without a text file has no objects."""
 
     name = "yolo"
     title = "YOLO: a text file for each image, in labels/ beside images/ or beside the image; data.yaml"
@@ -50,11 +50,11 @@ class Yolo(AnnotationFiles):
 
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:
-        """Return the text files that have the name of an image, if one of the first holds YOLO's lines."""
+        """Return the text files named after an image, if one of the first holds YOLO's lines."""
         stems = {path.stem for path in tree.images}
         files = [p for p in tree.others if p.suffix.casefold() == cls.suffix and p.stem in stems]
-        # Images without an object have empty files, and may come first by the hundred.
-        filled = islice((path for path in files if (root / path).stat().st_size), LOOKED_AT)
+        # Hundreds of empty files, of images without objects, may come first.
+        filled = islice((path for path in files if (root / path).stat().st_size), MAX_LOOKED_AT)
         return files if any(_is_yolo(root / path) for path in filled) else ()
 
     def read_file(self, path: PurePosixPath, problems: Problems) -> LabelFile:
@@ -82,7 +82,7 @@ class Yolo(AnnotationFiles):
             )
             return None
         label = self._label(int(known[0]), report)
-        # Of a pose the box stands first; read on, its key points would pass for a polygon.
+        # A pose starts with the box; its key points would pass for a polygon.
         numbers_of_shape = known[1:5] if "kpt_shape" in self._data else known[1:]
         shape = _shape(numbers_of_shape, report)
         if label is None or shape is None:
@@ -98,7 +98,7 @@ class Yolo(AnnotationFiles):
         return names.get(index, f"class {index}")
 
     def class_order(self, names: Iterable[str]) -> list[str]:
-        """Keep the order of YOLO's numbers; where there are no names, of the numbers in them."""
+        """Return the classes in the order of YOLO's numbers."""
         listed = list(self._names.values())
         return listed or sorted(names, key=lambda name: int(re.sub(r"\D", "", name) or 0))
 
@@ -137,9 +137,9 @@ class Yolo(AnnotationFiles):
         return {}
 
     def split_lists(self, tree: FileTree, records: tuple[Record, ...]) -> SplitPlaces:
-        """Return the folders or lists of data.yaml, unless folders say the splits already.
+        """Return the folders or lists in data.yaml, unless folder names give the splits already.
 
-        Small sets name one folder for training and validation; that divides nothing.
+        Small datasets name one folder for both training and validation, which is no split.
         """
         if any(record.split for record in records):
             return {}
@@ -152,7 +152,7 @@ class Yolo(AnnotationFiles):
         return said if divides else lists_beside(tree, records)
 
     def _place(self, place: str) -> str:
-        """Return a folder or list of data.yaml that is here; its path may begin as on another machine."""
+        """Return a folder or list of data.yaml that exists; its path may start on another machine."""
         parts = [
             part for part in PurePosixPath(place.replace("\\", "/")).parts if part not in (".", "..", "/")
         ]
@@ -173,7 +173,7 @@ def _names_in(data: JsonObject) -> dict[int, str]:
 
 
 def _is_yolo(path: Path) -> bool:
-    """Tell whether the first line is a class number and four numbers or more, most of them 0 to 1."""
+    """Tell whether the first line has a class number and four or more numbers, most of them 0 to 1."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             words = file.readline().split()
@@ -188,7 +188,7 @@ def _mostly_parts(numbers: Sequence[float]) -> bool:
 
 
 def _shape(numbers: list[float], report: Report) -> Shape | None:
-    """Read a box (with or without a confidence) or a polygon, cut at the border."""
+    """Read a box (with or without a confidence) or a polygon, clipped at the border."""
     if len(numbers) <= 5:
         x, y, width, height = numbers[:4]
         corners = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]

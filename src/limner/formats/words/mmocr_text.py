@@ -19,11 +19,11 @@ from limner.storage.numbers import numbers_in
 
 WHAT = "MMOCR's list of words"
 EXPECTED = "JSON with `metainfo` and `data_list`, whose rows have `img_path` and `instances`"
-_MOST_SNIFFED = 50
+_MAX_SNIFFED = 50
 
 
 class MmocrText(WordsSource):
-    """Words with polygons of any length, or boxes where there are none; ``ignore`` is kept."""
+    """Words with polygons of any length, or boxes if there are none; ``ignore`` is respected."""
 
     name = "mmocr-text"
     title = "MMOCR's JSON of words (data_list with img_path and instances), with the images beside it"
@@ -64,7 +64,7 @@ class MmocrText(WordsSource):
                     entry=f"{file}#{position}",
                 )
                 if records.setdefault(record.name, record) is not record:
-                    problems.add("image-in-two-files", f"{file}, image {position}", f"{name} stands twice")
+                    problems.add("image-in-two-files", f"{file}, image {position}", f"{name} is listed twice")
                 self._instances[str(record.entry)] = [
                     _word(word, f"{record.entry}, word {number}")
                     for number, word in enumerate(row.children("instances"))
@@ -74,12 +74,12 @@ class MmocrText(WordsSource):
         return by_name, (*problems.findings(), *tree_findings(tree), *findings)
 
     def raw_words(self, record: Record) -> Iterator[RawWord]:
-        """Return the instances of an image; they were read when the folder was opened."""
+        """Return the instances of an image, which were read when the folder was opened."""
         return iter(self._instances.get(str(record.entry), ()))
 
 
 def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
-    named = [path for path in tree.others if path.suffix.lower() == ".json"][:_MOST_SNIFFED]
+    named = [path for path in tree.others if path.suffix.lower() == ".json"][:_MAX_SNIFFED]
     return [path for path in named if _looks_right(root / path)]
 
 

@@ -1,4 +1,4 @@
-"""What the formats of words in images share: polygons that are checked, and drawn as a mask of text.
+"""Base of the formats of words in images: polygons are checked, and drawn as a text mask.
 
 Shape legend: H, W image size.
 """
@@ -20,7 +20,7 @@ from limner.formats.source import TEXT_TASK, Source
 from limner.images.read_image import image_header, read_image
 
 BORDER = 2.0
-"""Pixels that a word may stick out without a finding: annotators draw over the edge."""
+"""Pixels that a word may reach beyond the image without a finding, since annotators draw over the edge."""
 
 TEXT = 1
 
@@ -42,13 +42,13 @@ class RawWord(NamedTuple):
 
 
 class WordsSource(Source):
-    """Words as polygons. For the semantic task a pixel is text, ignored, or background."""
+    """Words as polygons. For the semantic task, a pixel is text, ignored, or background."""
 
     tasks = ("semantic", TEXT_TASK)
 
     @abstractmethod
     def raw_words(self, record: Record) -> Iterable[RawWord]:
-        """Yield the words of an image as its file has them.
+        """Yield the words in the file of an image.
 
         Raises:
             DataError: The file cannot be read.
@@ -63,13 +63,13 @@ class WordsSource(Source):
         return self._words(record, Problems())
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
-        """Return what is wrong with single words, and how many are to be ignored."""
+        """Return the problems of single words, and how many words are ignored."""
         problems = Problems()
         self._words(record, problems)
         return problems
 
     def read_values(self, record: Record) -> ValueMap:
-        """Fill the words: 1 is text, 255 a word to be ignored, 0 all else."""
+        """Fill the words: 1 is text, 255 an ignored word, 0 everything else."""
         height, width = image_header(record.image).shape
         values = np.zeros((height, width), np.uint8)
         objects = self.read_objects(record)
@@ -79,7 +79,7 @@ class WordsSource(Source):
         return values
 
     def read_objects(self, record: Record) -> Sequence[Drawn]:
-        """Return each word as an object of its outline, without what it says; those to be ignored too."""
+        """Return each word as an object with its outline, without transcription; ignored words too."""
         words = self.read_words(record)
         both = zip(words.polygons, words.is_ignored.tolist(), strict=True)
         return [
@@ -88,7 +88,7 @@ class WordsSource(Source):
         ]
 
     def declared_labels(self) -> LabelTable:
-        """Return what `dataset.yaml` names, or background and text."""
+        """Return the classes in `dataset.yaml`, or background and text."""
         return self.settings.label_table() or LabelTable(
             (
                 LabelClass("background", (0,), distinct_color(0), is_thing=False),
@@ -105,7 +105,7 @@ class WordsSource(Source):
             if polygon is not None:
                 kept.append((polygon, raw.text, raw.is_ignored))
                 if raw.is_ignored:
-                    problems.add("text-ignored", raw.where, "a word that nobody could read")
+                    problems.add("text-ignored", raw.where, "a word marked as unreadable")
         ignored = np.array([is_ignored for *_, is_ignored in kept], bool)
         return Words(tuple(p for p, *_ in kept), tuple(text for _, text, _ in kept), ignored)
 
