@@ -290,7 +290,7 @@ def test_words_become_objects_and_what_they_say_is_counted(tmp_path: Path) -> No
     words = ["10,10,30,10,30,20,10,20,one", "30,10,50,10,50,20,30,20,two", "5,40,25,40,25,50,5,50,###"]
     for name in "ab":
         (source / f"gt_{name}.txt").write_text("\n".join(words))
-    with pytest.raises(DataError, match=r"what words say \(2 images, such as a.png\)"):
+    with pytest.raises(DataError, match=r"transcriptions of words \(2 images, such as a.png\)"):
         limner.convert(source, tmp_path / "none", to="labelme")
     limner.convert(source, tmp_path / "labelme", to="labelme", lossy=True)
     opened = open_source(tmp_path / "labelme")
@@ -324,7 +324,7 @@ def test_what_reading_leaves_out_is_said_and_objects_of_no_class_need_a_word(tmp
     assert (loss.trait, loss.count) == ("defects", 2)
     assert "(2, such as annotations/instances_train.json, annotation 1" in str(loss)
     root = coco(tmp_path / "unknown", good, {**good, "category_id": 99})
-    with pytest.raises(DataError, match=r"nobody defined \(1, such as .*\n.*--mend"):
+    with pytest.raises(DataError, match=r"not defined \(1, such as .*\n.*--mend"):
         limner.convert(root, tmp_path / "b", to="labelme")
     assert not (tmp_path / "b").exists()
     (loss,) = limner.convert(root, tmp_path / "b", to="labelme", mend=True).losses

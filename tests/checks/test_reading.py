@@ -52,7 +52,7 @@ def test_headers_are_read_again_outside_a_block(tmp_path, rng, looks):
     path = tmp_path / "a.png"
     write(path, rng, 20, 30, 3)
     reads, _ = looks
-    with pixels.headers_noted():
+    with pixels.cached_headers():
         pixels.read_pixels(path)
         assert pixels.read_header(path).shape == (20, 30)
     assert reads["a.png"] == 1

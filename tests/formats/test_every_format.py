@@ -1,8 +1,8 @@
 """What holds of each row of `FORMATS`; a new format is tested by adding how one of its folders is built."""
 
-import json
+import importlib.util
 import pickle
-from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,118 +10,11 @@ import pytest
 from limner.core.errors import DataError
 from limner.formats import FORMATS, open_source
 
-PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
-MASK = np.zeros((6, 9), np.uint8)
-MASK[1:3, 2:5] = 1
+_spec = importlib.util.spec_from_file_location("examples", Path(__file__).with_name("examples.py"))
+examples = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(examples)
+EXAMPLES, CLASSES, MASK, PICTURE = examples.EXAMPLES, examples.CLASSES, examples.MASK, examples.PICTURE
 
-CONFIG = json.dumps(
-    {"labels": [{"name": n, "color": [i, 0, 0], "instances": False} for i, n in enumerate(("a", "b"))]}
-)
-
-COCO = {
-    "images": [{"id": 1, "file_name": "é 1.png", "height": 6, "width": 9}],
-    "categories": [{"id": 1, "name": "object", "isthing": 1}],
-}
-POLYGON = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[2, 1, 5, 1, 5, 3, 2, 3]]}
-REGION = {"image_id": 1, "file_name": "é 1.png", "segments_info": [{"id": 1, "category_id": 1}]}
-
-OBLONG = {"x": 200 / 9, "y": 100 / 6, "width": 300 / 9, "height": 200 / 6, "rectanglelabels": ["a"]}
-RESULT = {"type": "rectanglelabels", "value": OBLONG, "original_width": 9, "original_height": 6}
-TASK = {"data": {"image": "/data/upload/1/é%201.png"}, "annotations": [{"result": [RESULT]}]}
-
-EXAMPLES: dict[str, Mapping[str, object]] = {
-    "coco-panoptic": {
-        "images/é 1.png": PICTURE,
-        "panoptic/é 1.png": MASK[..., None] * np.array([1, 0, 0], np.uint8),
-        "panoptic.json": json.dumps(COCO | {"annotations": [REGION]}),
-    },
-    "coco-instances": {
-        "images/é 1.png": PICTURE,
-        "annotations.json": json.dumps(COCO | {"annotations": [POLYGON]}),
-    },
-    "cityscapes": {
-        "leftImg8bit/train/é/é_1_leftImg8bit.png": PICTURE,
-        "gtFine/train/é/é_1_gtFine_labelIds.png": MASK,
-    },
-    "mapillary-vistas": {
-        "config_v2.0.json": CONFIG,
-        "training/images/é 1.jpg": PICTURE,
-        "training/v2.0/labels/é 1.png": MASK,
-    },
-    "mapillary-vistas-1.2": {
-        "config.json": CONFIG,
-        "training/images/é 1.jpg": PICTURE,
-        "training/labels/é 1.png": MASK,
-    },
-    "ade20k": {"images/ADE_train_00000001.png": PICTURE, "annotations/ADE_train_00000001.png": MASK},
-    "coco-stuff": {
-        "é 1/train2017/000000000009.jpg": PICTURE,
-        "stuffthingmaps/train2017/000000000009.png": MASK,
-    },
-    "camvid": {"train/0016E5_00390.png": PICTURE, "trainannot/0016E5_00390.png": MASK},
-    "retinal-vessels": {"images/01_test.png": PICTURE, "1st_manual/01_manual1.png": MASK},
-    "polyps": {"Original/1.png": PICTURE, "Ground Truth/1.png": MASK},
-    "listed-pairs": {"é 1/a.png": PICTURE, "é 1/b.png": MASK, "pairs.txt": "é 1/a.png, é 1/b.png"},
-    "coloured-masks": {
-        "images/é 1.png": PICTURE,
-        "masks/é 1.png": MASK,
-        "class_dict.csv": "name,r,g,b\nno,0,0,0\nyes,255,0,0\n",
-    },
-    "voc": {"JPEGImages/é 1.png": PICTURE, "SegmentationClass/é 1.png": MASK},
-    "instance-masks": {"é 1/images/a.png": PICTURE, "é 1/masks/a.png": MASK, "é 1/masks/b.png": 0 * MASK},
-    # Corners are filled with their border: x from 2 to 4 is three pixels.
-    "icdar-text": {"é 1.png": PICTURE, "gt_é 1.txt": "\ufeff2,1,5,1,5,3,2,3,é,1\n"},
-    "mmocr-text": {
-        "imgs/é 1.png": PICTURE,
-        "words.json": json.dumps(
-            {
-                "metainfo": {"dataset_type": "TextDetDataset"},
-                "data_list": [
-                    {"img_path": "imgs/é 1.png", "instances": [{"polygon": [2, 1, 5, 1, 5, 3, 2, 3]}]}
-                ],
-            }
-        ),
-    },
-    "labelme": {
-        "é 1.png": PICTURE,
-        "é 1.json": json.dumps(
-            {
-                "shapes": [{"label": "a", "points": [[2, 1], [5, 3]], "shape_type": "rectangle"}],
-                **{"imagePath": "é 1.png", "imageHeight": 6, "imageWidth": 9},
-            }
-        ),
-    },
-    "voc-boxes": {
-        "JPEGImages/é 1.png": PICTURE,
-        "Annotations/é 1.xml": "<annotation><size><width>9</width><height>6</height></size>"
-        "<object><name>a</name><bndbox><xmin>3</xmin><ymin>2</ymin><xmax>5</xmax><ymax>3</ymax></bndbox></object>"
-        "</annotation>",
-    },
-    "yolo": {
-        "images/é 1.png": PICTURE,
-        "labels/é 1.txt": f"0 {3.5 / 9} {2 / 6} {3 / 9} {2 / 6}\n",
-        "data.yaml": "names: [a]",
-    },
-    "cvat": {
-        "images/é 1.png": PICTURE,
-        "annotations.xml": '<annotations><image id="0" name="é 1.png" width="9" height="6">'
-        '<polygon label="a" points="2,1;5,1;5,3;2,3"/></image></annotations>',
-    },
-    "label-studio": {
-        "é 1.png": PICTURE,
-        "export.json": json.dumps([TASK]),
-    },
-    "paired-folders": {"images/é 1.png": PICTURE, "masks/é 1.png": MASK},
-}
-CLASSES: dict[str, Mapping[str, object]] = {
-    "class-folders": {f"train/{kind}/{n}.png": PICTURE for kind in ("ñ 1", "b") for n in (1, 2)},
-    "labelme-flags": {
-        "é 1.png": PICTURE,
-        "é 1.json": '{"flags": {"ñ": true, "b": false}, "shapes": [], "imagePath": "é 1.png"}',
-    },
-    "class-list": {"é 1.png": PICTURE, "all.txt": "é 1.png ñ\n"},
-}
-"""Formats that give a class for the whole image."""
 MASKS = [name for name in FORMATS if name not in CLASSES]
 
 

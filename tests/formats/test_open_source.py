@@ -47,7 +47,7 @@ def test_names_that_do_not_fit(tmp_path: Path) -> None:
     message = refusal(tmp_path)
     assert "alpha.png" in message
     assert "beta.png" in message
-    assert "no two names fit" in message
+    assert "no two names match" in message
 
 
 def test_other_kinds_of_labels_are_named(tmp_path: Path) -> None:

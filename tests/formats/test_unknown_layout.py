@@ -18,7 +18,7 @@ def refusal(root) -> str:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        (["net.v2.pth"], ["model weights, and no image", "1 file: net.v2.pth", "limner import FILE"]),
+        (["net.v2.pth"], ["model weights and no image", "1 file: net.v2.pth", "limner import FILE"]),
         (["a.SAFETENSORS", "b.onnx"], ["model weights", "2 files: a.SAFETENSORS, b.onnx"]),
         (
             [f"{kind}/{n}.nii.gz" for kind in ("images", "labels") for n in range(4)],

@@ -110,7 +110,7 @@ def test_negative_and_float_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", [0.5, np.nan, np.inf])
 def test_fractions_are_no_labels(tmp_path: Path, bad: float) -> None:
     tifffile.imwrite(tmp_path / "mask.tif", np.array([[0.0, 1.0], [1.0, bad]], np.float32))
-    with pytest.raises(DataError, match=r"no whole numbers(.|\n)*row 1, column 1"):
+    with pytest.raises(DataError, match=r"not whole numbers(.|\n)*row 1, column 1"):
         read_values(tmp_path / "mask.tif", INDEX)
 
 

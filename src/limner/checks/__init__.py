@@ -1,4 +1,4 @@
-"""From a dataset to a list of findings, one file a family of checks."""
+"""From a dataset to a list of findings, one file for each family of checks."""
 
 from limner.checks.codes import CODES
 from limner.checks.facts import DatasetFacts, ImageFacts

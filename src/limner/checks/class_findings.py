@@ -1,4 +1,4 @@
-"""Findings about classes: absent from a split, in hardly any image, or of hardly any pixels."""
+"""Findings about classes: absent from a split, in few images, or with few pixels."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,23 +9,23 @@ from limner.core.labels import IGNORE_INDEX
 
 FEW_IMAGES = 3
 RARE_SHARE = 0.001
-MOST_SHOWN = 12
+MAX_SHOWN = 12
 
-DIFFERS = 4.0
-"""Times the share in another split."""
+MAX_RATIO = 4.0
+"""Factor between the shares in two splits that is reported."""
 
 MIN_SHARE = 0.01
-"""Of the pixels of a split, below which shares differ by chance."""
+"""Minimum share of a split's pixels; smaller shares differ by chance."""
 
-ENOUGH_IMAGES = 5
+MIN_IMAGES = 5
 
 
 def class_findings(rows: Sequence[LabelRow], *, of_images: bool = False) -> list[Finding]:
-    """Return what the table of classes brings to light; a class in no mask at all is a finding of labels.
+    """Return the findings from the table of classes; classes in no mask are reported by `judge_labels`.
 
     Args:
         rows: The table.
-        of_images: Labels say what whole images show: there are no masks to speak of.
+        of_images: Whether labels are classes of whole images rather than masks.
     """
     classes = [row for row in rows if row.trained_as not in (None, IGNORE_INDEX) and row.images]
     holder = "image" if of_images else "mask"
@@ -62,14 +62,14 @@ def _few(classes: Sequence[LabelRow], holder: str) -> Iterator[Finding]:
 
 
 def _differing(classes: Sequence[LabelRow]) -> Iterator[Finding]:
-    """A class of weight whose share differs by a factor between two splits that both hold it often enough."""
+    """Report classes whose share differs between two splits that both have enough of it."""
     different = []
     for row in classes:
-        counts = {s: c for s, c in row.splits.items() if c.images >= ENOUGH_IMAGES}
+        counts = {s: c for s, c in row.splits.items() if c.images >= MIN_IMAGES}
         if len(counts) < 2:
             continue
         low, high = (pick(counts, key=lambda s: counts[s].share) for pick in (min, max))
-        if counts[high].share >= MIN_SHARE and counts[high].share > DIFFERS * counts[low].share:
+        if counts[high].share >= MIN_SHARE and counts[high].share > MAX_RATIO * counts[low].share:
             shares = f"{percentage(counts[high].share)} of {high}, {percentage(counts[low].share)} of {low}"
             different.append(f"{row.name} ({shares})")
     if different:
@@ -77,8 +77,8 @@ def _differing(classes: Sequence[LabelRow]) -> Iterator[Finding]:
             "class-differs-between-splits",
             "the classes",
             listed(different),
-            expected="splits that are alike: scores of one say little of the other",
-            fix="Spread the classes evenly with `limner split DATA --stratify`, if the choice is yours.",
+            expected="similar splits: otherwise scores on one say little about the other",
+            fix="Spread the classes evenly with `limner split DATA --stratify`, if you choose the splits.",
         )
 
 
@@ -90,19 +90,19 @@ def _rare(classes: Sequence[LabelRow], rows: Sequence[LabelRow]) -> Iterator[Fin
             "class-rare",
             "the classes",
             listed(f"{row.name} ({percentage(row.pixels / total)} of the pixels)" for row in rare),
-            fix="Nothing need be done: planning weighs the loss and draws crops for it.",
+            fix="No action needed: planning weights the loss and samples crops for it.",
         )
 
 
 def listed(items: Iterable[str]) -> str:
-    """Return names in a row; of very many the first, and how many more."""
+    """Return names separated by commas; of very many, the first and the number of the others."""
     shown = list(items)
-    more = f" and {len(shown) - MOST_SHOWN} more" if len(shown) > MOST_SHOWN else ""
-    return ", ".join(shown[:MOST_SHOWN]) + more
+    more = f" and {len(shown) - MAX_SHOWN} more" if len(shown) > MAX_SHOWN else ""
+    return ", ".join(shown[:MAX_SHOWN]) + more
 
 
 def percentage(share: float) -> str:
-    """Return a share of 1 as a percentage with the digits that a reader needs."""
+    """Return a share of 1 as a percentage with sensible digits."""
     scaled = 100 * share
     if scaled == 0:
         return "0 %"

@@ -1,4 +1,4 @@
-"""Every finding that the checks can make: its stable code, how much it matters, and what it means."""
+"""Every kind of finding: its stable code, its severity and its meaning."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,107 +23,111 @@ class Code:
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 FAMILIES: dict[str, dict[str, Code]] = {
-    # These come from the formats, which pair the files; they stand here to be documented with the others.
+    # From the formats, which pair the files; listed here to be documented with the others.
     "pairs": {
         "layout": Code(_N, "Which folders were taken as images and masks, and how they were paired."),
         "known-dataset": Code(
-            _N, "The layout is that of a public dataset, or a table lies beside the masks: values have names."
+            _N, "A public dataset's layout, or a class table beside the masks, names the values."
         ),
         "listed-file-missing": Code(_W, "A list names files that are not there."),
         "listed-class-unclear": Code(_W, "A list gives an image no class, or several; it is left out."),
         "image-without-mask": Code(_W, "Images have no mask; they are left out of training and scoring."),
-        "image-not-segmented": Code(_N, "Images without a mask that stand in no list of a VOC folder."),
+        "image-not-segmented": Code(_N, "Images of a VOC folder have no mask and are in no list."),
         "mask-without-image": Code(_W, "Masks belong to no image; they are not used."),
         "several-images": Code(_W, "A folder that should hold one image holds several; they are left out."),
         "ambiguous-pairing": Code(_W, "An image could belong to several masks; it is left out."),
         "mask-shared-by-images": Code(_W, "One mask serves several images."),
-        "several-label-sets": Code(_W, "Other folders could be the masks too and were not taken."),
-        "other-labels-not-used": Code(_N, "More label files were passed over, such as a second observer's."),
-        "split-unlabelled": Code(
-            _N, "No image of a split has a mask, as challenges hand out their test set."
-        ),
+        "several-label-sets": Code(_W, "Other folders could also hold the masks; they are not used."),
+        "other-labels-not-used": Code(_N, "Further label files are not used, such as a second observer's."),
+        "split-unlabelled": Code(_N, "No image of a split has a mask, as in the test sets of challenges."),
         "split-names-unknown-image": Code(_W, "A split list names images that are not there."),
-        "image-in-no-split": Code(_N, "Images stand in no split list; they are left out."),
-        "folder-named-like-image": Code(_W, "A folder is named like an image file; it is passed over."),
+        "image-in-no-split": Code(_N, "Images are in no split list; they are left out."),
+        "folder-named-like-image": Code(_W, "A folder is named like an image file; it is skipped."),
         "folder-linked-twice": Code(_W, "A link leads to a folder that is listed already."),
-        "name-garbled": Code(_W, "A file or folder has a name that is not UTF-8; it is passed over."),
-        "folder-unreadable": Code(_W, "A folder may not be listed."),
+        "name-garbled": Code(_W, "A file or folder has a name that is not UTF-8; it is skipped."),
+        "folder-unreadable": Code(_W, "A folder cannot be listed for lack of permission."),
     },
-    # These come from the formats too: what COCO's JSON files say, annotation by annotation.
+    # From the formats too, about single annotations.
     "annotations": {
-        "category-unknown": Code(_E, "An annotation has a category id that nobody defined."),
-        "category-listed-twice": Code(_E, "A category id or name stands twice."),
-        "image-listed-twice": Code(_E, "An image id stands twice, so its annotations could be of either."),
+        "category-unknown": Code(_E, "An annotation has a category id that is not defined."),
+        "category-listed-twice": Code(_E, "Two categories have the same id or name."),
+        "image-listed-twice": Code(_E, "Two images have the same id, so annotations could belong to either."),
         "image-missing": Code(_W, "A listed image is not on disk; it is left out."),
         "image-not-listed": Code(_N, "An image on disk is in no JSON; it is left out."),
         "folder-not-listed": Code(_N, "A folder holds images and no JSON lists any of them; it is left out."),
-        "image-in-two-files": Code(_W, "An image stands in two JSON files; the first is taken."),
+        "image-in-two-files": Code(_W, "An image is in two JSON files; the first is used."),
         "annotation-image-unknown": Code(_W, "An annotation belongs to an image that is not listed."),
-        "annotation-listed-twice": Code(_W, "An annotation id stands twice; both are taken."),
-        "annotation-malformed": Code(_W, "An annotation lacks a key or holds no numbers; it is left out."),
+        "annotation-listed-twice": Code(_W, "Two annotations have the same id; both are used."),
+        "annotation-malformed": Code(
+            _W, "An annotation is incomplete or has values of another type; it is left out."
+        ),
         "flags-unclear": Code(_W, "labelme: an image has no flag set, or several; it is left out."),
         "annotation-without-mask": Code(_W, "An annotation has a box and no mask; it is left out."),
-        "boxes-only": Code(_N, "Not one annotation has a mask: these are labels for detection."),
+        "boxes-only": Code(_N, "No annotation has a mask: these are labels for detection."),
         "box-zero-size": Code(_W, "A box has no width or no height; it is left out."),
-        "box-outside-image": Code(_W, "A box leaves the image; it is cut at the border."),
+        "box-outside-image": Code(_W, "A box reaches outside the image; it is clipped at the border."),
         "annotation-without-image": Code(_W, "A label file belongs to no image."),
-        "size-not-stated": Code(_W, "A label file says no image size; that of the image is taken."),
-        "value-outside-0-1": Code(_W, "A YOLO number is no part of width or height; it is cut."),
+        "size-not-stated": Code(_W, "A label file does not state the image size; the image's own is used."),
+        "value-outside-0-1": Code(_W, "A YOLO number is not between 0 and 1; it is clipped."),
         "class-beyond-names": Code(_E, "A YOLO class number has no name in data.yaml."),
+        "names-unreadable": Code(_W, "YOLO: data.yaml names no classes that can be used; they get numbers."),
+        "several-labels": Code(_W, "Label Studio: a region has several labels; the first is used."),
         "class-not-named": Code(_W, "Objects have a class that dataset.yaml does not name; left out."),
         "shape-unknown": Code(_W, "A shape is of a kind that limner does not know; it is left out."),
         "drawn-by-width": Code(_N, "Lines and points are drawn with a width, since they have no area."),
         "polygon-crosses-itself": Code(_W, "An outline crosses itself."),
         "box-and-mask-disagree": Code(_W, "A stated box is more than 2 pixels from its mask."),
-        "annotation-repeated": Code(_W, "An object is drawn twice; both are taken."),
-        "objects-overlap": Code(_N, "Objects that should lie side by side share pixels."),
+        "annotation-repeated": Code(_W, "An object is drawn twice; both are used."),
+        "objects-overlap": Code(_N, "Objects that should not overlap share pixels."),
         "segment-not-in-png": Code(_W, "A panoptic segment is listed and has no pixel in the PNG."),
         "crowd": Code(_N, "Some annotations are crowds, which are neither trained on nor scored."),
         "not-exhaustive": Code(_N, "LVIS: not all objects of some classes are drawn in these images."),
         "polygon-too-short": Code(_W, "A polygon has fewer than 3 points; it is left out."),
-        "polygon-outside-image": Code(_W, "A polygon leaves the image; it is cut at the border."),
-        "annotation-empty": Code(_W, "An annotation covers nothing of the image; it is left out."),
+        "polygon-outside-image": Code(
+            _W, "A polygon reaches outside the image; it is clipped at the border."
+        ),
+        "annotation-empty": Code(_W, "An annotation covers no pixel of the image; it is left out."),
         "rle-wrong-length": Code(_W, "Run lengths do not add up to the image; the annotation is left out."),
         "text-ignored": Code(_N, "Words are marked as unreadable (`###` or `ignore`); they are ignored."),
         "ids-are-text": Code(_N, "Ids are written as text; they are compared as the numbers they spell."),
-        "other-annotations-not-used": Code(_N, "Another JSON of the same images was passed over."),
+        "other-annotations-not-used": Code(_N, "Another JSON of the same images is not used."),
     },
     "files": {
-        "image-unreadable": Code(_E, "An image is damaged, cut off, or no image at all."),
-        "mask-unreadable": Code(_E, "A mask (or its field of view) is damaged, cut off, or no mask at all."),
-        "no-labelled-images": Code(_E, "Not one image has a mask, so there is nothing to learn from."),
-        "size-mismatch": Code(_E, "A mask has another size than its image."),
-        "few-images": Code(_W, "Fewer than 10 images have masks; scores of so few say little."),
+        "image-unreadable": Code(_E, "An image is damaged, cut off, or not an image."),
+        "mask-unreadable": Code(_E, "A mask (or its field of view) is damaged, cut off, or not a mask."),
+        "no-labelled-images": Code(_E, "No image has a mask, so there is nothing to train on."),
+        "size-mismatch": Code(_E, "A mask and its image differ in size."),
+        "few-images": Code(_W, "Fewer than 10 images have masks; scores on so few are unreliable."),
         "image-tiny": Code(_W, "An image has a side of fewer than 32 pixels."),
         "channels-differ": Code(_E, "Images differ in their number of channels, beyond grey and colour."),
         "depth-differs": Code(_E, "Images differ in their pixel type, such as 8 and 16 bits."),
         "grey-and-colour": Code(_W, "Some images are grey and others in colour."),
         "sizes-vary": Code(_N, "The largest image has more than 4 times the pixels of the smallest."),
-        "alpha-channel": Code(_N, "Images have a transparency channel, which is left out."),
+        "alpha-channel": Code(_N, "Images have a transparency channel, which is dropped."),
         "sixteen-bit": Code(_N, "Images have more than 8 bits a channel; all of them are used."),
-        "palette-image": Code(_N, "Images store palette numbers; they are read as the colours they show."),
-        "exif-rotated": Code(_N, "Images ask for a rotation through EXIF; they are read upright."),
+        "palette-image": Code(_N, "Images store palette indices; they are read as the colours they show."),
+        "exif-rotated": Code(_N, "Images have an EXIF rotation, which is applied."),
     },
     "labels": {
-        "mask-is-jpeg": Code(_E, "Masks were saved as JPEG, which adds values that nobody drew."),
+        "mask-is-jpeg": Code(_E, "Masks were saved as JPEG, which adds values that were not drawn."),
         "mask-has-soft-edges": Code(_E, "Two-class masks hold soft edges, or several blacks and whites."),
         "mask-is-0-255": Code(_E, "Masks hold 0 and one large value, such as 255, instead of 0 and 1."),
         "mask-ignores-255": Code(
-            _E, "Class numbers stand beside 255, which usually means: ignore this pixel."
+            _E, "Masks hold class numbers and 255, which usually means: ignore this pixel."
         ),
         "mask-has-negative": Code(_E, "Masks hold numbers below 0, which usually mean: ignore this pixel."),
-        "mask-encodings-mixed": Code(_E, "Some masks say foreground with 1 and others with 255."),
+        "mask-encodings-mixed": Code(_E, "Some masks mark the foreground with 1 and others with 255."),
         "mask-is-coloured": Code(_E, "Masks show classes as colours."),
         "mask-kinds-mixed": Code(_E, "Some masks are in colour, and others hold one channel."),
         "mask-colours-unclear": Code(_E, "Masks hold more colours than there can be classes."),
         "too-many-values": Code(_E, "Masks hold more values than there can be classes."),
-        "one-value-only": Code(_E, "All masks together hold one single value."),
+        "one-value-only": Code(_E, "All masks together hold a single value."),
         "values-not-named": Code(_E, "Masks hold values that the named classes do not cover."),
         "class-list-too-short": Code(_E, "Fewer classes are named than the masks hold values."),
         "values-look-like-instances": Code(_W, "Mask values seem to number objects instead of classes."),
         "class-never-occurs": Code(_W, "A named class is in no mask."),
-        "mask-is-one-value": Code(_N, "A mask holds one single value."),
-        "classes-unnamed": Code(_N, "The classes have no names yet, so limner made some up."),
+        "mask-is-one-value": Code(_N, "A mask holds a single value."),
+        "classes-unnamed": Code(_N, "The classes have no names yet; limner uses their numbers."),
     },
     "classes": {
         "class-absent-from-split": Code(_W, "A class is in no mask of a split."),
@@ -136,9 +140,11 @@ FAMILIES: dict[str, dict[str, Code]] = {
     "splits": {
         "splits-unusable": Code(_E, "The splits that the layout or dataset.yaml names cannot be used."),
         "same-image-in-two-splits": Code(_W, "The same pixels are in two splits: scores look too good."),
-        "near-duplicate-in-two-splits": Code(_W, "Almost the same picture is in two splits."),
-        "same-image-twice": Code(_N, "The same pixels stand twice in one split."),
-        "near-duplicate": Code(_N, "Almost the same picture stands twice in one split."),
+        "near-duplicate-in-two-splits": Code(
+            _W, "Almost the same picture is in two splits: scores look too good."
+        ),
+        "same-image-twice": Code(_N, "The same pixels are in one split twice."),
+        "near-duplicate": Code(_N, "Almost the same picture is in one split twice."),
     },
     "names": {
         "augmented-copies-in-two-splits": Code(
@@ -171,7 +177,7 @@ def make(
     files: Iterable[str] = (),
     proposal: dict[str, Any] | None = None,
 ) -> Finding:
-    """Compose a finding of a known code; the first `MOST_FILES` files are named and all are counted."""
+    """Return a finding of a known code; the first `MOST_FILES` files are named and all are counted."""
     names = list(files)
     return Finding(
         code=code,
@@ -187,7 +193,7 @@ def make(
 
 
 def place(files: Sequence[str]) -> str:
-    """Return where a finding is: the one file, or the first and how many more."""
+    """Return the place of a finding: the file, or the first one and the number of others."""
     return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
 
 

@@ -1,4 +1,4 @@
-"""Facts: what one reading of every file tells about a dataset, as plain frozen data.
+"""Facts about a dataset, measured by reading every file once, as frozen data.
 
 Shape legend: H, W spatial sizes, C channels. Areas are in pixels, intensities in the values of the file.
 """
@@ -44,11 +44,11 @@ class Intensity:
 
 @dataclass(frozen=True)
 class Components:
-    """The connected pieces of one mask value in one image.
+    """The connected components of one mask value in one image.
 
     Attributes:
-        count: How many pieces (8-connected).
-        median_area: Median size of a piece, in pixels.
+        count: Number of 8-connected components.
+        median_area: Median size of a component, in pixels.
     """
 
     count: int
@@ -60,11 +60,11 @@ class ObjectFacts:
     """The objects of one class in one image.
 
     Attributes:
-        count: How many.
-        crowds: How many of them are crowds.
-        smallest: Pixels of the smallest; of boxes, of the box.
+        count: Number of objects.
+        crowds: Number of objects that are crowds.
+        smallest: Pixels of the smallest object, or of the smallest box.
         median: Median of their pixels.
-        largest: Pixels of the largest.
+        largest: Pixels of the largest object.
     """
 
     count: int
@@ -76,42 +76,42 @@ class ObjectFacts:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """One image and its labels, read once.
+    """Facts about one image and its labels.
 
-    Equality leaves the three pixel arrays out.
+    Equality does not compare the three pixel arrays.
 
     Attributes:
         name: The record's name.
-        split: The split that the layout says, or None.
+        split: The split from the layout, or None.
         image_file: The image, relative to the dataset folder.
         label_file: The first label file, relative to the dataset folder; empty for an unlabelled image.
         image_error: Why the image cannot be read, or None.
         label_error: Why the labels cannot be read, or None.
-        shape: (H, W) of the image, or (D, H, W); empty where it cannot be read.
+        shape: (H, W) of the image, or (D, H, W); empty if it cannot be read.
         channels: C, as training sees them (alpha dropped).
-        dtype: numpy name of the pixel type, such as ``uint8``; empty where it cannot be read.
+        dtype: numpy name of the pixel type, such as ``uint8``; empty if it cannot be read.
         label_shape: Spatial shape of the labels, or None for an unlabelled or unreadable one.
         label_kind: How `value_counts` were read: as the file's own index, by colour, or by threshold; or that
             they are a single ``class`` of the whole image, counted as 1.
         label_channels: Channels of the label file; 1 for palette files.
         value_counts: Mask value -> pixels, before any translation; pixels outside the field of view, where
             there is one, are not counted. Of a mask with very many values (a
-            photograph) only the commonest are kept; `num_values` tells the whole number.
-        num_values: How many different values the mask holds.
+            photograph) only the most common are listed; `num_values` counts all of them.
+        num_values: Number of different values in the mask.
         content_hash: Hexadecimal digest of the decoded pixels and their shape: the same picture in two
             file formats has the same one.
-        perceptual_hash: 64 bits; pictures that look alike differ in few of them.
+        perceptual_hash: 64 bits; similar pictures differ in few of them.
         has_alpha: The image file has an alpha channel.
         has_palette: The image file stores palette indices.
         is_exif_rotated: The image file asks for a rotation or mirror through EXIF.
         is_grey: All channels are equal (or there is one).
         label_is_lossy: The mask is stored with lossy compression (JPEG, lossy WebP).
         intensities: C statistics.
-        objects: Mask value -> its objects; empty where the labels tell no objects apart.
-        label_problems: What is wrong with single annotations: code, where, found, and how many of a kind.
-        components: Mask value -> its connected pieces; empty for volumes and for masks of very many values.
+        objects: Mask value -> its objects; empty if the labels have no separate objects.
+        label_problems: Problems of single annotations: code, where, found, and count of each kind.
+        components: Mask value -> its connected components; empty for volumes and masks of very many values.
         occupancy: (8, 8) float32 in [0, 1], or None without labels: the share of each cell's pixels that
-            are not of the value that is commonest in the whole dataset.
+            are not of the most common value of the whole dataset.
         thumbnail_means: (8, 8) float32 in [0, 1], or None: the mean grey of each cell. 8-bit images are
             divided by 255, all others stretched between the image's own 0.5 and 99.5 percentiles.
         thumbnail: (32, 32) uint8 grey, or None: the picture small enough to compare pixel by pixel.
@@ -148,34 +148,34 @@ class ImageFacts:
 
     @property
     def is_labelled(self) -> bool:
-        """There is a label file, readable or not."""
+        """Whether there is a label file, readable or not."""
         return bool(self.label_file)
 
     @property
     def is_usable(self) -> bool:
-        """Image and labels are there, were read, and have one size."""
+        """Whether image and labels were read and have the same size."""
         return self.image_error is None and self.label_shape is not None and self.label_shape == self.shape
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What one reading of every file tells, in the order of the source's records."""
+    """The facts about every image, in the order of the source's records."""
 
     images: tuple[ImageFacts, ...]
 
     @property
     def are_classes(self) -> bool:
-        """The labels say what whole images show."""
+        """Whether labels are classes of whole images."""
         return any(image.label_kind == "class" for image in self.images)
 
     @cached_property
     def labelled(self) -> tuple[ImageFacts, ...]:
-        """Images whose labels were read."""
+        """The images whose labels were read."""
         return tuple(image for image in self.images if image.label_shape is not None)
 
     @cached_property
     def usable(self) -> tuple[ImageFacts, ...]:
-        """Images that can be trained on: image and labels read, sizes equal."""
+        """The images that can be trained on: image and labels read, sizes equal."""
         return tuple(image for image in self.images if image.is_usable)
 
     @cached_property
@@ -189,7 +189,7 @@ class DatasetFacts:
 
 
 def in_order(splits: Iterable[str]) -> list[str]:
-    """Return names of splits as people list them: train, val, test, then any others."""
+    """Return names of splits in the usual order: train, val, test, then any others."""
     order = {"train": 0, "val": 1, "test": 2}
     return sorted(set(splits), key=lambda split: (order.get(split, 3), split))
 

@@ -1,4 +1,4 @@
-"""Findings about the files themselves: unreadable, of other sizes, of unusual kinds."""
+"""Findings about the files themselves: unreadable, different in size, of unusual kinds."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +11,11 @@ from limner.core.sample import axes_text, size_text
 
 FEW_IMAGES = 10
 TINY_SIDE = 32
-VARIES = 4.0
+MAX_SIZE_RATIO = 4.0
 
 
 def file_findings(facts: DatasetFacts) -> list[Finding]:
-    """Return what the files bring to light, before anybody looks at label values."""
+    """Return the findings about the files, without regard to label values."""
     return [*_unreadable(facts), *_sizes(facts), *_numbers(facts), *_mixtures(facts), *_kinds(facts)]
 
 
@@ -28,11 +28,11 @@ def _unreadable(facts: DatasetFacts) -> Iterator[Finding]:
 
 
 def _broken(code: str, file: str, error: str, other: str) -> Finding:
-    """Compose the finding of a file that cannot be read, from the message that reading it gave."""
+    """Return the finding for an unreadable file, from the message of the error."""
     first, *rest = error.splitlines()
     parts = dict(line.strip().split(":", 1) for line in rest if ":" in line)
     what, _, where = first.partition(": ")
-    # The message may be about another file than the first, such as one instance of many.
+    # The message may name another file, such as one instance of many.
     found = what.removesuffix(".") if not where or where.endswith(file) else first
     detail = parts.get("found", "").strip()
     return make(
@@ -76,7 +76,7 @@ def _numbers(facts: DatasetFacts) -> Iterator[Finding]:
             "no-labelled-images",
             "the dataset",
             f"{len(facts.images)} images and no mask that belongs to one of them",
-            expected="a mask for each image that is to be learned from",
+            expected="a mask for each image to train on",
             fix="Give masks the names of their images, or set the pattern `masks` in dataset.yaml, such as "
             "`masks: labels/{stem}_mask.png`.",
         )
@@ -85,13 +85,13 @@ def _numbers(facts: DatasetFacts) -> Iterator[Finding]:
             "few-images",
             "the dataset",
             f"{len(labelled)} {'image has' if len(labelled) == 1 else 'images have'} a mask",
-            expected=f"{FEW_IMAGES} or more; some dozens give scores that one can rely on",
+            expected=f"{FEW_IMAGES} or more; a few dozen give reliable scores",
             fix="Label more images before trusting any score.",
         )
 
 
 def _mixtures(facts: DatasetFacts) -> Iterator[Finding]:
-    # Unlabelled images take no part in training, so they may be as they like.
+    # Unlabelled images are not trained on, so they may differ.
     images = facts.usable
     channels = _grouped(images, lambda image: image.channels)
     names = {1: "grey", 3: "colour"}
@@ -103,11 +103,11 @@ def _mixtures(facts: DatasetFacts) -> Iterator[Finding]:
             "grey-and-colour",
             counts,
             channels,
-            "Nothing need be done: the network gets the grey images with three equal channels.",
+            "No action needed: grey images get three equal channels.",
         )
     elif len(channels) > 1:
         counts = ", ".join(f"{len(group)} with {key}" for key, group in sorted(channels.items(), key=str))
-        fix = "Give all images the same channels; nothing is left out or made up silently."
+        fix = "Give all images the same channels; channels are never dropped or added silently."
         yield _mixture("channels-differ", f"numbers of channels: {counts}", channels, fix)
     depths = _grouped(images, lambda image: image.dtype)
     if len(depths) > 1:
@@ -124,14 +124,14 @@ def _mixture(code: str, found: str, groups: dict[int | str, list[ImageFacts]], f
 
 def _size_range(facts: DatasetFacts) -> Iterator[Finding]:
     readable = sorted((image for image in facts.images if image.shape), key=_area)
-    if readable and _area(readable[-1]) > VARIES * _area(readable[0]):
+    if readable and _area(readable[-1]) > MAX_SIZE_RATIO * _area(readable[0]):
         smallest, largest = size_text(readable[0].shape), size_text(readable[-1].shape)
         num_sizes = len({image.shape for image in readable})
         yield make(
             "sizes-vary",
             "the images",
             f"from {smallest} to {largest} pixels (width x height), {num_sizes} different sizes",
-            fix="Nothing need be done: training takes crops of one size.",
+            fix="No action needed: training takes crops of one size.",
         )
 
 
@@ -147,22 +147,24 @@ def _kinds(facts: DatasetFacts) -> Iterator[Finding]:
             fix="Remove them if they are there by mistake; otherwise they are padded.",
             files=[image.image_file for image in tiny],
         )
-    odd = "Look at it: among photographs it may be a drawing, or a placeholder that a web page sent instead."
+    odd = "Check it: among photographs it may be a drawing, or a placeholder that a web page sent instead."
     for code, belongs, found, fix in (
-        ("alpha-channel", lambda i: i.has_alpha, "a transparency channel, which is left out", ""),
+        ("alpha-channel", lambda i: i.has_alpha, "a transparency channel, which is dropped", ""),
         ("sixteen-bit", lambda i: i.dtype not in ("uint8", ""), "more than 8 bits a channel", ""),
-        ("palette-image", lambda i: i.has_palette, "palette numbers, read as the colours they show", odd),
+        ("palette-image", lambda i: i.has_palette, "palette indices, read as the colours they show", odd),
         (
             "exif-rotated",
             lambda i: i.is_exif_rotated,
-            "a rotation asked for in EXIF, which is carried out",
+            "an EXIF rotation, which is applied",
             "",
         ),
     ):
         files = [image.image_file for image in readable if belongs(image)]
         if files:
-            told = f"{len(files)} of {len(readable)} images: {found}"
-            yield make(code, place(files), told, fix=fix if len(files) < len(readable) else "", files=files)
+            found_in = f"{len(files)} of {len(readable)} images: {found}"
+            yield make(
+                code, place(files), found_in, fix=fix if len(files) < len(readable) else "", files=files
+            )
 
 
 def _grouped(

@@ -1,6 +1,6 @@
-"""Findings about label values: what they are, what they probably mean, and what is not settled yet.
+"""Findings about label values: what they are, what they probably mean, and what is unclear.
 
-Nothing is remapped silently: plain class numbers are shown in the table as they are, and everything that
+Nothing is remapped silently: plain class numbers are shown in the table as they are, and any value that
 could mean two things is an error with a proposal, until `dataset.yaml` says which.
 """
 
@@ -25,14 +25,14 @@ MIN_INSTANCE_VALUES = 8
 
 @dataclass(frozen=True)
 class LabelVerdict:
-    """What the label values amount to.
+    """Verdict on the label values.
 
     Attributes:
-        findings: What they bring to light.
-        labels: The settled table, or None where a question is open.
-        proposed: The table as it is or would be once the proposals are accepted; None where nothing can
+        findings: The findings.
+        labels: The final table, or None if a question is open.
+        proposed: The table as it is, or as it would be with the proposals accepted; None if nothing can
             be proposed.
-        rows: The counts by class of `proposed`, empty without one.
+        rows: The counts of each class of `proposed`; empty without a table.
     """
 
     findings: tuple[Finding, ...]
@@ -42,7 +42,7 @@ class LabelVerdict:
 
 
 def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
-    """Settle what each mask value means, or say what is open."""
+    """Determine the meaning of each mask value, or report the open question."""
     declared = source.declared_labels()
     if not facts.labelled:
         return LabelVerdict((), declared, declared, ())
@@ -56,18 +56,18 @@ def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
             facts.value_counts, source.settings, ignored=source.ignored_by_format
         )
     else:
-        table = _after(source, declared, question.proposal, facts)
+        table = _with_proposal(source, declared, question.proposal, facts)
     rows = label_rows(facts, table) if table else ()
     if table:
-        findings += _about(rows, table, facts, named=declared is not None, settled=question is None)
+        findings += _table_findings(rows, table, facts, named=declared is not None, settled=question is None)
     blocked = any(finding.severity is Severity.ERROR for finding in findings)
     return LabelVerdict(tuple(findings), None if blocked else table, table, rows)
 
 
-def _after(
+def _with_proposal(
     source: Source, declared: LabelTable | None, proposal: dict[str, Any] | None, facts: DatasetFacts
 ) -> LabelTable | None:
-    """Return the table as it would be with the proposal accepted, or None where there is none."""
+    """Return the table as it would be with the proposal accepted, or None if there is none."""
     if proposal is None:
         return declared
     wanted = merge(source.settings.model_dump(mode="json", exclude_unset=True), proposal)
@@ -80,7 +80,7 @@ def _after(
         return None
 
 
-def _about(
+def _table_findings(
     rows: tuple[LabelRow, ...], table: LabelTable, facts: DatasetFacts, *, named: bool, settled: bool
 ) -> list[Finding]:
     findings = [*_instances(facts, named=named), *_absent(rows), *_one_value(facts, table)]
@@ -120,7 +120,7 @@ def _one_value(facts: DatasetFacts, table: LabelTable) -> list[Finding]:
                 "mask-is-one-value",
                 place(files),
                 f"{len(files)} of {len(facts.labelled)} masks hold nothing but {name}",
-                fix="Right where an image shows nothing else; otherwise the mask is empty by mistake.",
+                fix="Correct if an image shows nothing else; otherwise the mask may be empty by mistake.",
                 files=files,
             )
         )
@@ -140,7 +140,7 @@ def _unnamed(table: LabelTable) -> Finding:
 
 
 def _instances(facts: DatasetFacts, *, named: bool) -> list[Finding]:
-    """Each image numbers its values 1, 2, 3, ... and each value is one piece: these are objects."""
+    """Report values that number objects: 1, 2, 3, ... in each image, each in one piece."""
     if named or len(facts.value_counts) <= MIN_INSTANCE_VALUES or len(facts.labelled) < 2:
         return []
     runs = [sorted(v for v in image.value_counts if v) for image in facts.labelled]

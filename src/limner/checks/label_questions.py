@@ -1,4 +1,4 @@
-"""The one question that label values leave open, if any, with the answer limner proposes."""
+"""The open question about label values, if there is one, and the proposed answer."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from limner.core.labels import MAX_CLASSES, LabelTable, pack_rgb
 
 VOID = 255
 SPECK_AREA = 3.0
-"""Colours whose pieces have fewer pixels than this on average are traces of smoothing, not classes."""
+"""Colours whose pieces have fewer pixels than this on average are caused by smoothing, not classes."""
 
 SPECK_SHARE = 0.005
 
@@ -68,25 +68,25 @@ def open_question(
     *,
     ignored: tuple[int, ...] = (),
 ) -> Finding | None:
-    """Return what is not settled about the label values, or None.
+    """Return the open question about the label values, or None.
 
     Args:
         settings: `dataset.yaml`, or its defaults.
-        declared: The table that it or the format spells out.
-        facts: What the scan read; at least one mask.
+        declared: The table that it or the format defines.
+        facts: The result of `scan`, with at least one mask.
         ignored: Values that the format ignores.
     """
     case = _Case(settings, declared, facts, ignored)
     if nothing := _single(case):
         return nothing
-    if declared is not None and not declared.unknown_values(case.values) and not _misread(case):
+    if declared is not None and not declared.unknown_values(case.values) and not _are_misread(case):
         return None
     questions = (_colors, _negative, _noise, _large_value, _void, _outside, _too_many)
     return next((finding for ask in questions if (finding := ask(case))), None)
 
 
-def _misread(case: _Case) -> bool:
-    """Masks turned out coloured although the settings take them as numbers."""
+def _are_misread(case: _Case) -> bool:
+    """Tell whether masks are coloured although the settings read them as numbers."""
     return case.settings.encoding.kind != "color" and any(
         i.label_kind == "color" for i in case.facts.labelled
     )
@@ -124,7 +124,7 @@ def _colors(case: _Case) -> Finding | None:
 
 
 def _mixed_kinds(case: _Case, coloured: list[str]) -> Finding | None:
-    """Masks of one channel beside coloured ones: numbers and colours would be taken for the same."""
+    """Report masks of one channel beside coloured ones, whose numbers would be mistaken for colours."""
     grey = case.files(lambda image: image.label_kind == "index" and image.value_counts.keys() - {0} != set())
     if not grey:
         return None
@@ -155,7 +155,7 @@ def _specks(case: _Case) -> list[int]:
 
 
 def _negative(case: _Case) -> Finding | None:
-    """Numbers below 0, as labelme's NPY files hold where its PNG files hold 255: nobody's class."""
+    """Report numbers below 0, which labelme's NPY files hold where its PNG files hold 255."""
     below = [v for v in case.values if v < 0]
     if not below or len(below) == len(case.values):
         return None
@@ -166,7 +166,7 @@ def _negative(case: _Case) -> Finding | None:
         place(files),
         f"{number_list(below)} on {share} of the pixels; masks that hold it: {len(files)}",
         expected="class numbers from 0 on",
-        fix="Accept that negative pixels are ignored: no loss and no score looks at them.",
+        fix="Accept that negative pixels are ignored: losses and scores skip them.",
         files=files,
         proposal={"ignored": [*case.settings.model_dump(mode="json")["ignored"], *below]},
     )
@@ -208,7 +208,7 @@ def _noise(case: _Case) -> Finding | None:
 
 
 def _large_value(case: _Case) -> Finding | None:
-    """0 and 255, or 0, 1 and 255 where no mask holds both 1 and 255."""
+    """Report masks of 0 and 255, or of 0, 1 and 255 if no mask holds both 1 and 255."""
     if case.settings.encoding.kind != "index" or case.values[-1] < MIN_WHITE:
         return None
     files = case.files(lambda image: case.values[-1] in image.value_counts)
@@ -228,7 +228,7 @@ def _large_value(case: _Case) -> Finding | None:
         return make(
             "mask-encodings-mixed",
             place(files),
-            f"{len(files)} masks say foreground with 255, the others with 1, and none holds both",
+            f"{len(files)} masks mark the foreground with 255, the others with 1, and none holds both",
             expected="one value for the foreground",
             fix="Accept both values as the foreground.",
             files=files,
@@ -238,7 +238,7 @@ def _large_value(case: _Case) -> Finding | None:
 
 
 def _void(case: _Case) -> Finding | None:
-    """Class numbers, and 255 far above them."""
+    """Report class numbers with 255 far above them."""
     others = [v for v in case.values if v != VOID]
     if case.settings.encoding.kind != "index" or VOID not in case.values or len(others) == 0:
         return None
@@ -253,7 +253,7 @@ def _void(case: _Case) -> Finding | None:
         place(files),
         f"class numbers {number_list(others)}, and 255 on {share} of the pixels, in {len(files)} masks",
         expected="to know whether 255 is a class",
-        fix="Accept that pixels of value 255 are ignored: no loss and no score looks at them.",
+        fix="Accept that pixels of value 255 are ignored: losses and scores skip them.",
         files=files,
         proposal={"ignored": [*case.settings.model_dump(mode="json")["ignored"], VOID]},
     )
@@ -311,13 +311,13 @@ def _single(case: _Case) -> Finding | None:
         "the masks",
         f"all {len(case.facts.labelled)} masks {held}",
         expected="at least two classes",
-        fix="Look whether the right files are taken as masks, and whether the export wrote the labels.",
+        fix="Check whether the right files are used as masks, and whether the export wrote the labels.",
         files=case.files(lambda _: True),
     )
 
 
 def color_list(counts: Mapping[int, int]) -> str:
-    """Return the commonest colours with their share, as people write colours."""
+    """Return the most common colours as #rrggbb with their share."""
     total = sum(counts.values()) or 1
     commonest = sorted(counts.items(), key=lambda item: -item[1])[:12]
     shown = ", ".join(f"#{v:06x} {percentage(n / total)}" for v, n in commonest)

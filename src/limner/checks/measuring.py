@@ -1,4 +1,4 @@
-"""What is measured on one decoded image and one decoded mask.
+"""Measurements on one decoded image and one decoded mask.
 
 Shape legend: H, W spatial sizes, C channels.
 """
@@ -16,16 +16,16 @@ from limner.core.labels import ValueMap
 from limner.core.picture import Image
 
 MAX_VALUES_KEPT = 512
-"""Of a mask with more values (a photograph, by mistake) only the commonest are kept."""
+"""Maximum number of values listed for a mask; a photograph has more, of which the most common are listed."""
 
 MAX_COMPONENT_VALUES = 64
-"""Masks with more values are noise or instance numbers: their pieces say nothing."""
+"""Masks with more values are noise or instance numbers, so their components are not counted."""
 
 MAX_RESIZED_CHANNELS = 4
-"""OpenCV reduces so many at once."""
+"""Maximum number of channels OpenCV resizes at once."""
 
 MIN_GRID_SHARE = 0.02
-"""A value below this share of an image needs no grid of its own: its cells are taken as empty."""
+"""Minimum share of an image for a value to get a grid of its own."""
 
 _SAMPLE = 1_000_000
 _FEW = 1000
@@ -35,8 +35,8 @@ _HALVED_ABOVE = 16 * THUMBNAIL
 def digest(image: Image) -> str:
     """Return a digest of pixels, shape and type.
 
-    SHA-1, since nobody forges pictures here and processors have instructions for it: of the digests that
-    Python has it costs least.
+    SHA-1 suffices, as this is no protection against forgery, and processors have instructions for it: of the
+    digests in Python's standard library it is the fastest.
     """
     whole = sha1(f"{image.shape}{image.dtype}".encode(), usedforsecurity=False)
     whole.update(np.ascontiguousarray(image).data)
@@ -55,16 +55,16 @@ def is_grey(image: Image) -> bool:
     """Return whether all channels are equal, judged on at most about a million pixels."""
     flat = image.reshape(-1, image.shape[-1])
     flat = flat[:: max(1, len(flat) // _SAMPLE)]
-    few = flat[:: max(1, len(flat) // _FEW)]  # enough to tell most colour images
+    few = flat[:: max(1, len(flat) // _FEW)]  # enough to recognise most colour images
     if (few != few[:, :1]).any():
         return False
     return all(bool((flat[:, c] == flat[:, 0]).all()) for c in range(1, flat.shape[1]))
 
 
 def small_grey(image: Image, statistics: tuple[Intensity, ...]) -> npt.NDArray[np.float32]:
-    """Return a (32, 32) float32 grey picture in [0, 1]; of a volume, its middle slice.
+    """Return a (32, 32) float32 grey picture in [0, 1]; for a volume, of its middle slice.
 
-    8-bit images are divided by 255; others have no known white, so they are stretched between their own
+    8-bit images are divided by 255; others have no known maximum, so they are stretched between their own
     0.5 and 99.5 percentiles.
     """
     while image.ndim > 3:
@@ -83,13 +83,13 @@ def _reduced(image: Image) -> npt.NDArray[np.float32]:
         return np.stack([_reduced_plane(image[..., c]) for c in range(image.shape[-1])], -1)
     while _can_be_halved(image):  # four times as fast; each rounds up, by an eighth of a grey level
         image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    # All channels at once: taking them apart costs more than reducing them.
+    # All channels at once: splitting them costs more than resizing.
     small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32).reshape(THUMBNAIL, THUMBNAIL, -1)
 
 
 def _can_be_halved(image: Image) -> bool:
-    """Tell whether the means of 2 x 2 pixels leave enough of them for the cells."""
+    """Tell whether halving leaves enough pixels for the cells."""
     sides = image.shape[:-1]
     is_even = all(side % 2 == 0 for side in sides)
     return image.dtype == np.uint8 and is_even and min(sides) >= _HALVED_ABOVE
@@ -103,18 +103,18 @@ def _reduced_plane(channel: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 def area_means(plane: npt.NDArray[Any], side: int) -> npt.NDArray[np.float32]:
-    """Return the (side, side) means of equal cells of a (H, W) plane; cells may cut through pixels."""
+    """Return the (side, side) means of equal cells of a (H, W) plane; cell borders may split pixels."""
     rows, columns = (cell_weights(length, side).astype(np.float32) for length in plane.shape)
     return np.asarray(rows @ plane.astype(np.float32, copy=False) @ columns.T, np.float32)
 
 
 def perceptual_hash(small: npt.NDArray[np.float32]) -> int:
-    """Return 64 bits: which of the 64 lowest frequencies of a (32, 32) picture lie above their median.
+    """Return 64 bits: which of the 64 lowest frequencies of a (32, 32) picture are above their median.
 
     The hash known as pHash: insensitive to scaling, recompression and brightness.
     """
     waves = cv2.dct(small)[:GRID, :GRID].ravel()
-    # The constant wave is the brightness, which must not take part in the median.
+    # The constant wave is the brightness, which is not part of the median.
     bits = waves > np.median(waves[1:])
     bits[0] = False
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
@@ -132,11 +132,11 @@ def thumbnail(small: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def count_values(values: ValueMap, runs: Runs | None = None) -> tuple[dict[int, int], int]:
-    """Return value -> pixels of the commonest values, and how many values there are in all.
+    """Return value -> pixels of the most common values, and the number of all values.
 
     Args:
-        values: Of any shape; nothing may be left of it.
-        runs: Of the same values, where they were taken apart: then these are counted.
+        values: Mask values of any shape; may be empty.
+        runs: Runs of the same values, if known, which are faster to count.
     """
     if runs is not None:
         found, counts = runs.pixels_of_values()
@@ -155,12 +155,12 @@ def count_values(values: ValueMap, runs: Runs | None = None) -> tuple[dict[int, 
 
 
 def components(runs: Runs | None, counts: dict[int, int]) -> dict[int, Components]:
-    """Return the connected pieces of each value of a mask; empty where that says nothing, and of volumes."""
+    """Return the connected components of each value of a mask; empty for volumes and for too many values."""
     return {} if runs is None or len(counts) > MAX_COMPONENT_VALUES else pieces(runs)
 
 
 def value_grids(values: ValueMap, runs: Runs | None, counts: dict[int, int]) -> dict[int, Grid]:
-    """Return value -> (8, 8) share of each cell's pixels, for the values that matter in this image."""
+    """Return value -> (8, 8) share of each cell's pixels, for the common values of this image."""
     while values.ndim > 2:
         values = values[values.shape[0] // 2]
     floor = MIN_GRID_SHARE * sum(counts.values())
@@ -169,7 +169,7 @@ def value_grids(values: ValueMap, runs: Runs | None, counts: dict[int, int]) -> 
 
 
 def _histogram(image: Image, channel: int) -> npt.NDArray[np.int64]:
-    """Count the values of one channel of an integer image; OpenCV works outside the interpreter lock."""
+    """Count the values of one channel of an integer image; OpenCV releases the interpreter lock."""
     size = 256 if image.dtype == np.uint8 else 65536
     plane = image.reshape(image.shape[0], -1, image.shape[-1])
     return (
@@ -183,7 +183,7 @@ def _from_histogram(counts: npt.NDArray[np.int64]) -> Intensity:
     values = np.arange(len(counts), dtype=np.float64)
     total = counts.sum()
     mean = float(counts @ values / total)
-    # Two passes, since a one-pass variance of 16-bit values loses digits.
+    # Two passes, since a one-pass variance of 16-bit values loses precision.
     std = float(np.sqrt(counts @ (values - mean) ** 2 / total))
     found = np.flatnonzero(counts)
     low, high = np.searchsorted(np.cumsum(counts), [0.005 * total, 0.995 * total])

@@ -19,7 +19,7 @@ _AUGMENTED = re.compile(
     r"|[_ ]?\(\d+\)| - copy)$",
     re.IGNORECASE,
 )
-# What a file manager calls copies, and also what it calls files that were renamed all at once.
+# File managers name copies like this, and also files that were renamed together.
 _COUNTED = re.compile(r"\(\d+\)$")
 _LEADING = re.compile(rf"^(?:aug|augmented|{_WORDS})[_\-. ]+\d*[_\-]?", re.IGNORECASE)
 
@@ -28,18 +28,18 @@ _OWNER = re.compile(
     r"|series|study|scene|donor|animal|mouse|person|session)[_\-]?(?:id)?[_\-]?[a-z]{0,2}\d+)(?![0-9])",
     re.IGNORECASE,
 )
-# What stands before the last number: `0001TP` of `0001TP_006690`. Digits alone may be a year.
+# The part before the last number: `0001TP` of `0001TP_006690`. Digits alone may be a year.
 _SEQUENCE = re.compile(
     r"^((?=.*[a-z])(?=.*\d).*?)[_\-. ]+(?:frame|slice|img|image|z|t)?[_\-]?\d+$", re.IGNORECASE
 )
 MIN_NAMED = 0.6
-"""So many of the names must tell a group, or the pattern is none."""
+"""Minimum share of the names with a group for the pattern to apply."""
 
 MIN_PER_GROUP = 2.0
 
 
 def name_findings(facts: DatasetFacts) -> list[Finding]:
-    """Return what the names of the images bring to light."""
+    """Return the findings from the names of the images."""
     images = [image for image in facts.images if image.is_labelled]
     return [*_augmented(images), *_groups(images)]
 
@@ -63,8 +63,8 @@ def _augmented(images: Sequence[ImageFacts]) -> Iterator[Finding]:
     marked = [family for family in families if any(original_of(_stem(image)) for image in family)]
     across = [family for family in marked if len({image.split for image in family}) > 1]
     for code, found, said in (
-        ("augmented-copies-in-two-splits", across, "stand in different splits"),
-        ("augmented-copies", [family for family in marked if family not in across], "stand in one split"),
+        ("augmented-copies-in-two-splits", across, "are in different splits"),
+        ("augmented-copies", [family for family in marked if family not in across], "are in one split"),
     ):
         if not found:
             continue
@@ -89,19 +89,19 @@ def _groups(images: Sequence[ImageFacts]) -> Iterator[Finding]:
         named = sum(map(len, groups.values()))
         if named < MIN_NAMED * len(images) or len(groups) < 2 or named < MIN_PER_GROUP * len(groups):
             continue
-        torn = {key: rows for key, rows in groups.items() if len({image.split for image in rows}) > 1}
-        if torn:
-            key, rows = max(torn.items(), key=lambda item: len(item[1]))
+        divided = {key: rows for key, rows in groups.items() if len({image.split for image in rows}) > 1}
+        if divided:
+            key, rows = max(divided.items(), key=lambda item: len(item[1]))
             splits = sorted({str(image.split) for image in rows})
             yield make(
                 "group-in-two-splits",
                 key,
-                f"{len(torn)} of {len(groups)} groups, by the names of their files, have images in several "
-                f"splits; {key} in {' and '.join(splits)}",
+                f"{len(divided)} of {len(groups)} groups, by the names of their files, have images in "
+                f"several splits; {key} in {' and '.join(splits)}",
                 expected="all images of one patient, video or slide in one split, or scores look better than "
                 "they are",
                 fix=f"If the names mean that, run `limner split DATA --group '{_simple(expression)}'`.",
-                files=[image.image_file for group in torn.values() for image in group],
+                files=[image.image_file for group in divided.values() for image in group],
             )
         return
 

@@ -1,4 +1,4 @@
-"""Names and tables for classes that nobody has named yet."""
+"""Names and tables for classes without names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,18 +18,18 @@ FOREGROUND = "foreground"
 
 
 VOC_ORDER = {pack_rgb(voc_color(index)): index for index in range(255)}
-"""Packed colour -> its number in the palette of PASCAL VOC, which most labelling tools use."""
+"""Packed colour -> its index in PASCAL VOC's palette, which most labelling tools use."""
 
 VOC_BORDER = pack_rgb((224, 224, 192))
-"""The colour that PASCAL VOC draws around objects: to be ignored."""
+"""PASCAL VOC's colour for the ignored borders of objects."""
 
 
 def plain_table(values: Iterable[int], settings: DatasetFile, *, ignored: Sequence[int] = ()) -> LabelTable:
     """Return the table of unnamed values in ascending order: background and foreground, or by number.
 
     Args:
-        values: Those found in the masks.
-        settings: `dataset.yaml`, with the values that it ignores.
+        values: The values found in the masks.
+        settings: `dataset.yaml`, with its ignored values.
         ignored: Further values that the format ignores.
     """
     encoding = settings.encoding
@@ -45,10 +45,10 @@ def plain_table(values: Iterable[int], settings: DatasetFile, *, ignored: Sequen
 
 
 def value_names(values: Sequence[int]) -> list[str]:
-    """Return a name for each value: a number tells which value is meant.
+    """Return a name for each value, with the value in it.
 
-    Of more than two classes none is taken for the background, since scores of the foreground would then
-    leave out what may be the sky.
+    With more than two classes, none is called background, since foreground scores would then
+    exclude a real class, such as the sky.
     """
     if len(values) == 2:
         return [BACKGROUND, FOREGROUND]
@@ -56,9 +56,9 @@ def value_names(values: Sequence[int]) -> list[str]:
 
 
 def color_proposal(counts: Mapping[int, int]) -> dict[str, Any]:
-    """Return the part of `dataset.yaml` that gives each packed colour a class.
+    """Return the part of `dataset.yaml` that defines a class for each packed colour.
 
-    Colours of the VOC palette keep its order; others come with black first and then the commonest first.
+    Colours of the VOC palette keep its order; otherwise black is first, then the most common colours.
     """
     inner = [color for color in counts if color != VOC_BORDER]
     if all(color in VOC_ORDER for color in inner):
@@ -83,7 +83,7 @@ def color_proposal(counts: Mapping[int, int]) -> dict[str, Any]:
 def two_classes(
     settings: DatasetFile, background: Sequence[int], foreground: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """Return two classes of `dataset.yaml` with these values, keeping the names and colours the user gave."""
+    """Return two classes of `dataset.yaml` with these values and the user's names and colours."""
     rows: list[dict[str, Any]] = []
     for index, (name, values) in enumerate(((BACKGROUND, background), (FOREGROUND, foreground))):
         row: dict[str, Any] = {"name": name}

@@ -1,4 +1,4 @@
-"""How many objects there are of each class, and how large: counted per image, then summed up per split."""
+"""Number and size of the objects of each class, per image and summed per split."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -19,12 +19,12 @@ class ObjectRow:
     Attributes:
         name: The class.
         trained_as: 0..K-1.
-        counts: Split -> objects; ``all`` where there are no splits.
-        images: Images with an object of the class.
-        crowds: How many of them are crowds.
-        smallest: Pixels of the smallest, in boxes of the box.
-        median: Median over the images of the median in each.
-        largest: Pixels of the largest.
+        counts: Split -> number of objects; ``all`` if there are no splits.
+        images: Number of images with an object of the class.
+        crowds: Number of objects that are crowds.
+        smallest: Pixels of the smallest object, or of the smallest box.
+        median: Median over the images of the median of each.
+        largest: Pixels of the largest object.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ObjectRow:
 def measure_objects(
     labels: npt.NDArray[np.int64], areas: npt.NDArray[Any], is_crowd: npt.NDArray[np.bool_]
 ) -> dict[int, ObjectFacts]:
-    """Return mask value -> what its objects in one image are like; those without a pixel are left out.
+    """Return mask value -> facts about its objects in one image; those without a pixel are left out.
 
     Args:
         labels: (N,) mask values.

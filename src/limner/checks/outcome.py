@@ -1,4 +1,4 @@
-"""All families of checks over one dataset, and what they amount to."""
+"""Run all families of checks on one dataset."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,13 +23,13 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """What the checks amount to.
+    """Result of the checks.
 
     Attributes:
         findings: Errors first.
-        labels: The settled label table, or None where a question about it is open.
-        proposal: The part of `dataset.yaml` that would settle all that can be settled, or None.
-        proposed_labels: The table as it would be with the proposal accepted; `labels` where it is settled.
+        labels: The final label table, or None if a question about it is open.
+        proposal: The part of `dataset.yaml` that would answer the open questions, or None.
+        proposed_labels: The table as it would be with the proposal accepted, or `labels` if that is set.
         rows: Mask value -> name -> trained as -> pixels -> images by `proposed_labels`.
         objects: Objects of each countable class; empty for label maps.
     """
@@ -46,8 +46,8 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
     """Run every family of checks.
 
     Args:
-        source: The opened dataset; what pairing brought to light is taken over from it.
-        facts: What `scan` read. Its splits are the layout's; give ``facts.with_splits(...)`` for others.
+        source: The opened dataset; its findings are included.
+        facts: The result of `scan`. Its splits are the layout's; pass ``facts.with_splits(...)`` for others.
     """
     verdict = judge_labels(source, facts)
     findings = [
@@ -70,7 +70,7 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
 
 
 def _of_annotations(facts: DatasetFacts) -> tuple[Finding, ...]:
-    """Return what reading found wrong with single annotations, one finding a code."""
+    """Return the problems of single annotations found while reading, one finding per code."""
     problems = Problems()
     for image in facts.images:
         problems.add_cases(image.label_problems, file=image.image_file)

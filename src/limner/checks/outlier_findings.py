@@ -1,4 +1,4 @@
-"""Findings about images unlike the others: in size, in brightness, or in how much of them is labelled."""
+"""Findings about images that differ from the others: in size, brightness, or labelled area."""
 
 from collections.abc import Callable, Iterator, Sequence
 from math import log2, prod
@@ -10,18 +10,18 @@ from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.core.finding import Finding
 from limner.core.labels import LabelTable
 
-FEWEST = 20
-"""Of fewer images none stands out."""
+MIN_IMAGES = 20
+"""Minimum number of images to look for outliers."""
 
-FAR = 6.0
-"""Spreads from the middle, by median and median deviation; of a normal distribution hardly any is so far."""
+MAX_DISTANCE = 6.0
+"""Distance from the median in scaled median deviations; hardly any normally distributed value is so far."""
 
-MOST = 0.05
-"""Where a larger part stands out, the data is of two kinds, and nobody is an outlier."""
+MAX_SHARE = 0.05
+"""Maximum share of outliers; if more images stand out, the data is of two kinds."""
 
 
 def outlier_findings(facts: DatasetFacts, labels: LabelTable | None) -> list[Finding]:
-    """Return which images stand out, the strangest first."""
+    """Return findings on outliers, the most extreme first."""
     readable = [image for image in facts.images if image.image_error is None and image.intensities]
     return [
         *_outliers("outlier-size", readable, _size, 0.25, _said_size),
@@ -60,7 +60,7 @@ def _said_size(image: ImageFacts) -> str:
 
 
 def _brightness(images: Sequence[ImageFacts]) -> Callable[[ImageFacts], float]:
-    """Return the mean as a part of the range that the images use."""
+    """Return a function that gives the mean as a fraction of the range of all images."""
     top = max((i.maximum for image in images for i in image.intensities), default=1.0)
     low = min((i.minimum for image in images for i in image.intensities), default=0.0)
     return lambda image: (float(np.mean([i.mean for i in image.intensities])) - low) / ((top - low) or 1.0)
@@ -71,9 +71,12 @@ def _said_brightness(image: ImageFacts) -> str:
 
 
 _WORDS = {
-    "outlier-size": ("pixels", "Look at them: a thumbnail or another camera among the images?"),
-    "outlier-intensity": ("mean intensity", "Look at them: blank, covered, or of another machine?"),
-    "outlier-label-area": ("labelled area", "Look at them: is the label whole, and that of this image?"),
+    "outlier-size": ("pixels", "Check them: is there a thumbnail, or an image of another camera?"),
+    "outlier-intensity": ("mean intensity", "Check them: are they blank, covered, or from another device?"),
+    "outlier-label-area": (
+        "labelled area",
+        "Check them: is the label complete, and does it belong to this image?",
+    ),
 }
 
 
@@ -84,15 +87,15 @@ def _outliers(
     least_spread: float,
     say: Callable[[ImageFacts], str],
 ) -> Iterator[Finding]:
-    if len(images) < FEWEST:
+    if len(images) < MIN_IMAGES:
         return
     values = np.array([measure(image) for image in images])
     middle = float(np.median(values))
-    # Where nearly all are equal, the deviation is 0 and a hair would be far.
+    # If nearly all values are equal, the deviation is 0 and any difference would be far.
     spread = max(1.4826 * float(np.median(np.abs(values - middle))), least_spread)
     far = np.abs(values - middle) / spread
-    found = [int(i) for i in np.argsort(-far, kind="stable") if far[i] > FAR]
-    if not found or len(found) > max(1, MOST * len(images)):
+    found = [int(i) for i in np.argsort(-far, kind="stable") if far[i] > MAX_DISTANCE]
+    if not found or len(found) > max(1, MAX_SHARE * len(images)):
         return
     what, fix = _WORDS[code]
     usual = images[int(np.argmin(far))]

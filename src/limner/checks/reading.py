@@ -1,4 +1,4 @@
-"""One record, read once: decode, measure, and turn any failure into a fact."""
+"""Read one record once: decode, measure, and turn any failure into a fact."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,19 +19,19 @@ from limner.core.segments import Segments
 from limner.formats.source import Source
 from limner.images.headers import ImageHeader
 from limner.images.masks import read_valid_region, read_values
-from limner.images.pixels import IMAGE_SUFFIXES, headers_noted
+from limner.images.pixels import IMAGE_SUFFIXES, cached_headers
 from limner.images.read_image import image_header
 
 Kind = Literal["index", "color", "threshold"]
 
 
 _FAILURES = (OSError, ValueError, MemoryError, SyntaxError, cv2.error)
-"""What decoding raises: `DataError` is a ValueError; Pillow calls some broken PNGs a SyntaxError."""
+"""Errors of decoding: `DataError` is a ValueError; Pillow raises SyntaxError for some broken PNGs."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What one record told.
+    """The facts measured on one record.
 
     Attributes:
         facts: All but `occupancy`, which needs the whole dataset.
@@ -43,8 +43,8 @@ class Reading:
 
 
 def read_record(source: Source, record: Record) -> Reading:
-    """Read one record's files, each once, and measure them; one that cannot be read becomes an error text."""
-    with headers_noted():
+    """Read each file of one record once and measure it; an unreadable file becomes an error text."""
+    with cached_headers():
         return _read_record(source, record)
 
 
@@ -67,12 +67,12 @@ def _with_class(facts: ImageFacts, label: int) -> ImageFacts:
 
 
 def relative(path: Path, root: Path) -> str:
-    """Return `path` as the user would write it: relative to the dataset folder where it lies inside."""
+    """Return `path` as the user would write it: relative to the dataset folder if it is inside."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def _label_name(source: Source, record: Record) -> str:
-    """Return the first label file, or what a JSON of many images calls this one."""
+    """Return the first label file, or the image's entry in a JSON of many images."""
     if not record.labels:
         return ""
     if record.entry and not _is_image(record.labels[0]):
@@ -144,7 +144,7 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
 
 
 class _Labels(NamedTuple):
-    """The labels of one image; the header is that of a single label image."""
+    """The labels of one image; the header is set for a single label image."""
 
     values: ValueMap
     kind: Kind
@@ -154,7 +154,7 @@ class _Labels(NamedTuple):
 
 
 def _read_labels(source: Source, record: Record) -> _Labels:
-    """Read the label map and the objects; files that hold both are decoded once."""
+    """Read the label map and the objects, decoding files that hold both once."""
     kind = source.settings.encoding.kind
     if "instance" in source.tasks:
         segments = source.read_segments(record)
@@ -173,9 +173,9 @@ def _is_single_image(record: Record) -> bool:
 
 
 def _read_values(source: Source, record: Record) -> _Labels:
-    """Read the labels as `dataset.yaml` says; where it says nothing and they are coloured, by colour.
+    """Read the labels by the encoding in `dataset.yaml`, or by colour if it has none and they are coloured.
 
-    There is no header where there is a file for each instance, or one that is no image (polygons, COCO's
+    There is no header if each instance has a file, or if the file is not an image (polygons, COCO's
     JSON).
     """
     encoding = source.settings.encoding
@@ -192,7 +192,7 @@ def _read_values(source: Source, record: Record) -> _Labels:
 
 
 def reason(error: Exception) -> str:
-    """Return an error as one text; a bare MemoryError has none of its own."""
+    """Return the text of an error; a bare MemoryError has none of its own."""
     if isinstance(error, MemoryError):
         return "The file does not fit into memory."
     return str(error) or type(error).__name__

@@ -1,7 +1,7 @@
-"""The pieces of a mask and where they lie, for all values in one pass over its pixels.
+"""Connected components of a mask and their positions, for all values in one pass over its pixels.
 
-A mask is taken apart into runs: stretches of one value within a row. There are far fewer of them than pixels,
-and what is asked (how many pieces, how large, in which part of the picture) is answered from the runs alone.
+A mask is split into runs: stretches of one value within a row. There are far fewer of them than pixels,
+and number, size and position of the components follow from the runs alone.
 
 Shape legend: H, W spatial sizes, R runs, V values, S side of a grid.
 """
@@ -23,8 +23,8 @@ class Runs:
 
     Attributes:
         shape: (H, W).
-        starts: (R,) where each begins in the flattened mask.
-        values: (R,) its value.
+        starts: (R,) first pixel of each run in the flattened mask.
+        values: (R,) mask value of each run.
     """
 
     shape: tuple[int, int]
@@ -33,7 +33,7 @@ class Runs:
 
     @classmethod
     def of(cls, mask: ValueMap) -> "Runs":
-        """Take a (H, W) mask of at least one pixel apart."""
+        """Return the runs of a (H, W) mask of at least one pixel."""
         height, width = mask.shape
         is_start = np.ones(mask.shape, bool)
         np.not_equal(mask[:, 1:], mask[:, :-1], out=is_start[:, 1:])
@@ -42,7 +42,7 @@ class Runs:
 
     @property
     def lengths(self) -> Numbers:
-        """(R,) pixels of each."""
+        """(R,) pixels of each run."""
         return np.diff(self.starts, append=self.shape[0] * self.shape[1])
 
     def pixels_of_values(self) -> tuple[npt.NDArray[np.integer], Numbers]:
@@ -52,8 +52,8 @@ class Runs:
 
 
 def pieces(runs: Runs) -> dict[int, Components]:
-    """Return value -> its 8-connected pieces."""
-    # A compiled part of a dependency that takes long to load.
+    """Return value -> its 8-connected components."""
+    # Compiled, and slow to import.
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components
 

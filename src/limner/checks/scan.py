@@ -1,4 +1,4 @@
-"""Reads every file of a dataset once, with all cores, and measures it."""
+"""Read every file of a dataset once, on all cores, and measure it."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 GREY_TO_COLOR = 0x010101
-"""A grey level times this is the packed colour with equal red, green and blue."""
+"""Factor from a grey level to the packed colour with equal red, green and blue."""
 
 
 def scan(
@@ -30,13 +30,13 @@ def scan(
 ) -> DatasetFacts:
     """Read every image and label file once and measure it.
 
-    Never fails because of a file: what cannot be read becomes facts that carry the error.
+    Files that cannot be read do not raise: their facts hold the error.
 
     Args:
         source: The opened dataset.
         workers: Reading threads; None uses every core this process may run on.
         track: Shows the progress.
-        cache: Keep the facts in the user's cache folder, so that files that have not changed are not read
+        cache: Store the facts in the user's cache folder, so that unchanged files are not read
             again.
 
     Returns:
@@ -55,13 +55,13 @@ def scan(
                 ):
                     known[record.name] = reading
     finally:
-        # Also after Ctrl-C: what was read so far need not be read again.
+        # Also after Ctrl-C, so that files read so far are not read again.
         store.replace({k: r for k, rec in zip(keys, source.records, strict=True) if (r := known[rec.name])})
     return assemble(source.records, [known[record.name] for record in source.records])
 
 
 def assemble(records: Sequence[Record], readings: Sequence[Reading | None]) -> DatasetFacts:
-    """Put the readings together: what only the whole dataset can tell is filled in here."""
+    """Combine the readings, and add the facts that need the whole dataset."""
     found = [reading for reading in readings if reading is not None]
     assert len(found) == len(records), "a record was not read"
     found = _one_kind_of_label(
@@ -78,7 +78,7 @@ def assemble(records: Sequence[Record], readings: Sequence[Reading | None]) -> D
 
 @contextmanager
 def _opencv_on_one_core() -> Iterator[None]:
-    """Keep OpenCV from starting threads within each of ours: on a busy machine they wait for one another."""
+    """Keep OpenCV from starting threads inside each of ours, which would compete for cores."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -88,7 +88,7 @@ def _opencv_on_one_core() -> Iterator[None]:
 
 
 def ordered_map(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
-    """Yield ``work(item)`` in order, computed by threads that run at most a few items ahead."""
+    """Yield ``work(item)`` in order, computed by threads that run only a few items ahead."""
     with ThreadPoolExecutor(workers, thread_name_prefix="limner-scan") as pool:
         waiting: deque[Future[R]] = deque()
         try:
@@ -111,7 +111,7 @@ def _with_occupancy(reading: Reading, commonest: int) -> ImageFacts:
 
 
 def _one_kind_of_label(readings: list[Reading]) -> list[Reading]:
-    """In a colour-coded dataset, turn masks that happen to be grey (all black, say) into colours too."""
+    """In a colour-coded dataset, turn masks that happen to be grey (such as all black) into colours too."""
     if not any(r.facts.label_kind == "color" for r in readings):
         return readings
     return [_as_color(r) if _is_grey_rgb(r.facts) else r for r in readings]

@@ -1,4 +1,4 @@
-"""Findings about splits: the same picture, exactly or almost, in two of them or twice in one."""
+"""Findings about splits: identical or nearly identical pictures in two splits, or twice in one."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -12,61 +12,61 @@ from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.core.finding import Finding
 
 MAX_HAMMING = 6
-"""Bits of 64 in which the hashes of near duplicates differ at most."""
+"""Maximum number of the 64 bits in which the hashes of near duplicates differ."""
 
 MIN_CORRELATION = 0.93
-"""Near duplicates' details correlate at least so well.
+"""Minimum correlation of the details of near duplicates.
 
 Measured on retinas, polyps and nuclei: recompressed, resized and brightened copies reach 0.95 and
 most copies cut by 1 % reach 0.93, while different pictures stay below 0.86."""
 
-ENOUGH_FOR_MEAN = 10
-"""Of fewer pictures the mean is no guide to what all of them share."""
+MIN_FOR_MEAN = 10
+"""Minimum number of pictures for a mean that shows what all of them share."""
 
 MIN_CORRELATION_OF_FEW = 0.97
-"""The bar where what all pictures share could not be taken out."""
+"""Minimum correlation if the mean of all pictures could not be subtracted."""
 
 MIN_SPREAD = 4.0
-"""Grey levels (of 255) by which a thumbnail must vary to be comparable: dark pictures all look alike."""
+"""Minimum standard deviation of a thumbnail (of 255) to be compared, since dark pictures all look alike."""
 
 MAX_COMPARED = 40_000
-"""Beyond this many pictures only exact duplicates are searched; the comparison grows with the square."""
+"""Maximum number of pictures to compare, as the cost is quadratic; beyond it only exact copies are found."""
 
 _BITS = np.array([bin(byte).count("1") for byte in range(65536)], np.uint8)
 _CHUNK = 512
 
 
 def split_findings(facts: DatasetFacts) -> list[Finding]:
-    """Return which pictures stand in two splits or twice in one."""
-    # An unlabelled copy takes part in nothing.
+    """Return findings on pictures in two splits, or twice in one."""
+    # Unlabelled copies are not used.
     images = [image for image in facts.images if image.content_hash and image.is_labelled]
     groups: dict[str, list[ImageFacts]] = defaultdict(list)
     for image in images:
         groups[image.content_hash].append(image)
     same = [group for group in groups.values() if len(group) > 1]
-    # One picture of each group stands for all, or each copy would be reported again.
+    # One picture represents each group, or each copy would be reported again.
     near = near_duplicates([group[0] for group in groups.values()])
     return [*_exact(same), *_near(near)]
 
 
 def near_duplicates(images: Sequence[ImageFacts]) -> list[tuple[ImageFacts, ImageFacts]]:
-    """Return the pairs that look almost the same: hashes close, and confirmed pixel by pixel.
+    """Return the pairs that look nearly the same: similar hashes, confirmed pixel by pixel.
 
-    Pictures that are nearly flat are left out, for their hashes say nothing.
+    Nearly flat pictures are left out, since their hashes are meaningless.
     """
     rich = [i for i in images if i.thumbnail is not None and float(i.thumbnail.std()) >= MIN_SPREAD]
     if not 2 <= len(rich) <= MAX_COMPARED:
         return []
     details = _details(np.stack([i.thumbnail for i in rich if i.thumbnail is not None]))
-    bar = MIN_CORRELATION if len(rich) >= ENOUGH_FOR_MEAN else MIN_CORRELATION_OF_FEW
+    bar = MIN_CORRELATION if len(rich) >= MIN_FOR_MEAN else MIN_CORRELATION_OF_FEW
     close = _close(np.array([i.perceptual_hash for i in rich], np.uint64))
     return [(rich[a], rich[b]) for a, b in close if float(details[a] @ details[b]) >= bar]
 
 
 def _details(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return what is particular to each picture, (N, pixels) of length 1.
+    """Return the individual details of each picture, (N, pixels) of length 1.
 
-    Coarse shading and what all pictures of the dataset share (the bright disc of a retina, say) are taken
+    Coarse shading and the mean of all pictures (such as the bright disc of a retina) are taken
     out: they make different pictures of one kind look alike.
     """
     pixels = thumbnails.astype(np.float32)
@@ -74,7 +74,7 @@ def _details(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     pixels /= pixels.std((1, 2), keepdims=True)
     sigma = thumbnails.shape[1] / 16
     fine = np.stack([picture - cv2.GaussianBlur(picture, (0, 0), sigma) for picture in pixels])
-    if len(fine) >= ENOUGH_FOR_MEAN:
+    if len(fine) >= MIN_FOR_MEAN:
         fine -= fine.mean(0)
     flat = fine.reshape(len(fine), -1)
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
@@ -102,7 +102,7 @@ def _exact(groups: list[list[ImageFacts]]) -> Iterator[Finding]:
         yield make(
             "same-image-in-two-splits",
             _names(across[0]),
-            f"{_pictures(len(across))} in more than one split, to the last pixel",
+            f"{_pictures(len(across))} in more than one split, identical to the last pixel",
             expected="each picture in one split only, or scores look better than they are",
             fix="Remove the copies, or name the splits under `splits` in dataset.yaml.",
             files=[image.image_file for group in across for image in group],
@@ -112,7 +112,7 @@ def _exact(groups: list[list[ImageFacts]]) -> Iterator[Finding]:
         yield make(
             "same-image-twice",
             _names(within[0]),
-            f"{_pictures(len(within))} in more than one file, to the last pixel",
+            f"{_pictures(len(within))} in more than one file, identical to the last pixel",
             fix="Remove the copies; check whether their masks agree.",
             files=[image.image_file for group in within for image in group],
         )
@@ -124,7 +124,7 @@ def _near(pairs: list[tuple[ImageFacts, ImageFacts]]) -> Iterator[Finding]:
         yield make(
             "near-duplicate-in-two-splits",
             _names(across[0]),
-            f"{_pairs(len(across))} of almost equal pictures in different splits",
+            f"{_pairs(len(across))} of nearly identical pictures in different splits",
             expected="pictures of one scene, patient or video in one split only",
             fix="Look at the pairs; if they show the same thing, name the splits in dataset.yaml so that "
             "they stay together.",
@@ -135,7 +135,7 @@ def _near(pairs: list[tuple[ImageFacts, ImageFacts]]) -> Iterator[Finding]:
         yield make(
             "near-duplicate",
             _names(within[0]),
-            f"{_pairs(len(within))} of almost equal pictures",
+            f"{_pairs(len(within))} of nearly identical pictures",
             fix="Look at the pairs: frames of one video should stay in one split.",
             files=[image.image_file for pair in within for image in pair],
         )
@@ -147,7 +147,7 @@ def _names(images: Sequence[ImageFacts]) -> str:
 
 
 def _pictures(count: int) -> str:
-    return "1 picture stands" if count == 1 else f"{count} pictures stand"
+    return "1 picture is" if count == 1 else f"{count} pictures are"
 
 
 def _pairs(count: int) -> str:

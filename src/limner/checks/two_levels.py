@@ -1,4 +1,4 @@
-"""Finds the threshold of masks that are black and white but for noise or soft edges."""
+"""Find the threshold of masks that are black and white except for noise or soft edges."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,24 +9,24 @@ MAX_LEVEL = 65535
 MIN_WHITE = 128
 """Masks whose largest value is smaller hold class numbers, not black and white."""
 
-MIN_WHITE_UNASKED = 200
-"""The same for masks without lossy compression, where class numbers are likelier."""
+MIN_WHITE_LOSSLESS = 200
+"""The same for masks without lossy compression, where class numbers are more likely."""
 
 NEAR_END = 1 / 16
-"""Values within this part of the range from an end count to it, black or white."""
+"""Values within this fraction of the range from an end count as black or white."""
 
 MIN_AT_ENDS = 0.8
-"""At least this part of the pixels lies near the ends; soft edges and noise are the rest."""
+"""Minimum share of pixels near the ends; the rest are soft edges and noise."""
 
 MIN_EACH_END = 0.0005
-"""Both ends hold at least this part of the pixels."""
+"""Minimum share of pixels at each end."""
 
 
 def threshold_between(counts: Mapping[int, int]) -> int | None:
-    """Return the threshold of a two-level histogram, or None where it has no two levels.
+    """Return the threshold of a two-level histogram, or None if it does not have two levels.
 
-    The two peaks are the commonest values near either end. The threshold is the middle between them unless
-    the smoothed histogram has a clearly deeper valley elsewhere (a tenth of what lies in the middle).
+    The two peaks are the most common values near either end. The threshold is halfway between them unless
+    the smoothed histogram has a clearly deeper valley elsewhere (a tenth of the value halfway).
 
     Args:
         counts: Grey level -> pixels, over all masks.
@@ -48,7 +48,7 @@ def threshold_between(counts: Mapping[int, int]) -> int | None:
 
 
 def _valley(levels: npt.NDArray[np.float64], low: int, high: int) -> int:
-    # Wide, since a few discrete greys leave gaps between them that are no valleys.
+    # Wide, since gaps between a few discrete greys are not valleys.
     width = max(1, (high - low) // 4)
     smooth = np.convolve(levels, np.full(width, 1 / width), mode="same")
     first, last = low + width * 3 // 4, high - width * 3 // 4
@@ -59,14 +59,14 @@ def _valley(levels: npt.NDArray[np.float64], low: int, high: int) -> int:
 
 
 def is_two_levels(values: Sequence[int]) -> bool:
-    """Return whether the values alone, without knowing of lossy compression, tell of two levels.
+    """Tell whether the values alone, without lossy compression, show two levels.
 
     Either grey levels halfway between black and white occur, as soft edges make them; or everything is
     nearly black or nearly white and each of the two comes in variants, as when two people drew the masks.
     Class numbers beside a 255 for ignored pixels fit neither, and class numbers alone seldom reach 200.
     """
     largest = max(values)
-    if largest < MIN_WHITE_UNASKED:
+    if largest < MIN_WHITE_LOSSLESS:
         return False
     dark = [value for value in values if value <= largest * NEAR_END]
     bright = [value for value in values if value >= largest * (1 - NEAR_END)]

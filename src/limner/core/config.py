@@ -25,6 +25,9 @@ class Config(BaseModel):
 
 C = TypeVar("C", bound=Config)
 
+MAX_YAML_VALUES = 100_000
+"""Values of a YAML file once its aliases are written out; a few lines of aliases can stand for billions."""
+
 
 def parse_config(model: type[C], values: object, *, where: str) -> C:
     """Build a settings model from plain values.
@@ -51,7 +54,10 @@ def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold
         ConfigError: The text is not YAML.
     """
     try:
-        return yaml.safe_load(text)
+        value = yaml.safe_load(text)
+        if "*" in text and _size(value, {}) > MAX_YAML_VALUES:
+            raise ValueError("its aliases repeat each other without end")
+        return value
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -60,6 +66,17 @@ def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold
         ) from None
     except (ValueError, RecursionError) as error:  # the 99th of a month, or brackets a thousand deep
         raise ConfigError(f"{where} is YAML that cannot be read: {error}.") from None
+
+
+def _size(value: object, sizes: dict[int, float]) -> float:
+    """Return how many values there are inside, aliases written out; infinite where one holds itself."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in sizes:
+        sizes[id(value)] = float("inf")
+        items = [*value, *value.values()] if isinstance(value, dict) else value
+        sizes[id(value)] = 1 + sum(_size(item, sizes) for item in items)
+    return sizes[id(value)]
 
 
 def merge(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:

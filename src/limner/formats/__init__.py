@@ -1,4 +1,4 @@
-"""From disk to samples and back, one file a format; `FORMATS` is the table of contents."""
+"""From disk to samples and back, one file for each format; `FORMATS` is the table of contents."""
 
 import gc
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ FORMATS: dict[str, type[Source]] = {
         *(CocoPanoptic, CocoInstances),
         *(MmocrText, IcdarText),
         *(Voc, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
-        # Where masks lie beside drawings, the masks are what somebody exported to be trained on.
+        # If there are both masks and drawings, the masks were exported for training.
         *(Cvat, LabelmeFlags, Labelme, LabelStudio, VocBoxes, Yolo),
         *(ClassLists, ClassFolders),
     )
@@ -70,11 +70,11 @@ WRITERS: dict[str, type[Writer]] = {
         *(WriteClassFolders, WriteClassList),
     )
 }
-"""The formats that `limner convert` writes; each is read back by the row of the same name in `FORMATS`."""
+"""The formats that `limner convert` writes; `FORMATS` has a reader of the same name for each."""
 
 
 def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source:
-    """Open a labelled folder through the format that recognises it.
+    """Open a labelled folder with the format that recognises it.
 
     Args:
         path: The dataset folder.
@@ -91,7 +91,7 @@ def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Spare Python its search for cycles, which looks at all of a million new paths again and again."""
+    """Pause Python's garbage collector, which would visit a million new paths again and again."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -14,7 +14,7 @@ def formats_as_markdown() -> str:
         f"| `{name}` | {source.title} | {'yes' if name in WRITERS else ''} |"
         for name, source in FORMATS.items()
     ]
-    lines += ["", "| written as | what it cannot hold | what becomes of it |", "|---|---|---|"]
+    lines += ["", "| written as | what it cannot hold | what happens to it |", "|---|---|---|"]
     lines += [
         f"| `{name}` | {TRAITS[trait]} | {becomes} |"
         for name, writer in WRITERS.items()

@@ -1,4 +1,4 @@
-"""One drawn object of one image, as every format of objects gives it: shapes, kept compact, drawn as a mask.
+"""One drawn object of one image, as all formats of objects give it: compact shapes that are drawn as a mask.
 
 Shape legend: H, W image size.
 """
@@ -15,23 +15,26 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from limner.core.segments import Mask
+from limner.formats.clipping import clip_polygon
 
 Kind = Literal["polygon", "hole", "runs", "box", "ellipse", "line", "point"]
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
 LINE_WIDTH = 10
-"""Pixels: lines have no area of their own, and labelme's own converters draw them so."""
+"""Width of lines in pixels, as in labelme's own converters."""
 POINT_RADIUS = 5
 CORNERS_OF_AN_ELLIPSE = 72
+MAX_OUTSIDE = 100_000
+"""Pixels that an outline may reach beyond the image before it is clipped."""
 
 
 class Shape(NamedTuple):
-    """One stroke of an object.
+    """One shape of an object.
 
     Attributes:
-        kind: What the numbers are.
-        numbers: In pixels, x before y. ``polygon``, ``hole`` (cut out of what stands before it), ``line``: x,
+        kind: The meaning of the numbers.
+        numbers: In pixels, x before y. ``polygon``, ``hole`` (cut out of the shapes before it), ``line``: x,
             y, x, y, ...; ``box``: left, top, right, bottom; ``ellipse``: middle, then half its width and
             height; ``point``: x, y; ``runs``: lengths that go down the columns of the whole image and begin
             with pixels outside.
@@ -43,15 +46,15 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True)
 class Drawn:
-    """One object: what its shapes cover together, its holes left out.
+    """One object: the area that its shapes cover together, without holes.
 
     Attributes:
         value: The mask value of its class.
         shapes: One or more.
-        is_crowd: A region of many objects that nobody told apart.
-        is_difficult: Its annotators would not count it against anybody who misses it.
-        box: The box that the file states beside the shapes, or None.
-        name: What its file calls it, for messages; may be empty.
+        is_crowd: A region of many objects that are not separated.
+        is_difficult: Its annotators would not count a miss as an error.
+        box: The box that the file states in addition to the shapes, or None.
+        name: Its name in messages, from the file; may be empty.
     """
 
     value: int
@@ -63,11 +66,11 @@ class Drawn:
 
     @property
     def is_box_only(self) -> bool:
-        """Nothing but a box is known of it."""
+        """Whether the object has only a box."""
         return all(shape.kind == "box" for shape in self.shapes)
 
     def mask(self, height: int, width: int) -> Mask:
-        """Return (H, W). Outlines are filled as COCO's tools do; a hole cuts what stands before it."""
+        """Return the (H, W) mask, filled as COCO's tools do; a hole cuts the shapes before it."""
         mask = np.zeros((height, width), bool)
         for is_hole, shapes in groupby(self.shapes, key=lambda shape: shape.kind == "hole"):
             if is_hole:
@@ -77,11 +80,11 @@ class Drawn:
         return mask
 
     def bounds(self, height: int, width: int) -> Box:
-        """Return the box that its file states, else the smallest one around its shapes."""
+        """Return the stated box, else the smallest box around the shapes."""
         return self.drawn_bounds(height, width) if self.box is None else self.box
 
     def drawn_bounds(self, height: int, width: int) -> Box:
-        """Return the smallest box around its shapes, inside the image."""
+        """Return the smallest box around the shapes, clipped to the image."""
         if any(shape.kind == "runs" for shape in self.shapes):
             return box_of_mask(self.mask(height, width))
         points = np.concatenate([np.reshape(corners(s), (-1, 2)) for s in self.shapes if s.kind != "hole"])
@@ -89,16 +92,16 @@ class Drawn:
         return (*points.min(0).tolist(), *points.max(0).tolist())
 
     def outlined(self) -> "Drawn":
-        """Return it with boxes as polygons: an object of that outline, rather than the box of one."""
+        """Return the object with boxes as polygons, so that a box is its outline."""
         if not any(shape.kind == "box" for shape in self.shapes):
             return self
         turned = (Shape("polygon", corners(s)) if s.kind == "box" else s for s in self.shapes)
         return replace(self, shapes=tuple(turned))
 
     def scaled(self, across: float, down: float) -> "Drawn":
-        """Return it with each x times `across` and each y times `down`; runs cannot be scaled.
+        """Return the object with each x times `across` and each y times `down`; runs cannot be scaled.
 
-        Numbers are rounded to a millionth, so that parts of a side give back the pixels they were made of.
+        Numbers are rounded to a millionth, so that fractions of a side give back whole pixels.
         """
         factors = (across, down)
         shapes = [
@@ -109,7 +112,7 @@ class Drawn:
 
 
 def corners(shape: Shape) -> list[float]:
-    """Return the outline of a shape as x, y, x, y, ...; of lines and points their own points."""
+    """Return the outline of a shape as x, y, x, y, ...; lines and points give their own points."""
     numbers = list(shape.numbers)
     if shape.kind == "box":
         left, top, right, bottom = numbers
@@ -123,7 +126,7 @@ def corners(shape: Shape) -> list[float]:
 
 
 def box_of_mask(mask: Mask) -> Box:
-    """Return the box around the pixels of a mask; zeros of an empty one."""
+    """Return the box around the pixels of a mask; zeros if it is empty."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not rows.size:
         return 0.0, 0.0, 0.0, 0.0
@@ -131,7 +134,7 @@ def box_of_mask(mask: Mask) -> Box:
 
 
 def runs_to_mask(runs: Sequence[int], height: int, width: int) -> Mask:
-    """Return (H, W) of run lengths, which go down the columns and begin with pixels outside."""
+    """Return the (H, W) mask of run lengths, which go down the columns and begin with pixels outside."""
     inside = np.arange(len(runs)) % 2 == 1
     return np.asarray(np.repeat(inside, runs).reshape(width, height).T)
 
@@ -145,13 +148,13 @@ def runs_of_mask(mask: Mask) -> list[int]:
 
 
 def pack(drawn: Sequence[Drawn]) -> bytes:
-    """Return the objects of one image in a few hundred bytes: a dataset has hundreds of thousands."""
+    """Pack the objects of one image into a few hundred bytes, since a dataset may have 100,000 images."""
     rows = [[d.value, d.shapes, int(d.is_crowd), int(d.is_difficult), d.box, d.name] for d in drawn]
     return zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), 1)
 
 
 def unpack(packed: bytes) -> list[Drawn]:
-    """Take back what `pack` gave."""
+    """Return the objects that `pack` packed."""
     return [
         Drawn(value, tuple(Shape(*s) for s in shapes), bool(crowd), bool(difficult), box and (*box,), name)
         for value, shapes, crowd, difficult, box, name in json.loads(zlib.decompress(packed))
@@ -174,8 +177,18 @@ def _filled(polygons: list[list[float]], height: int, width: int) -> Mask:
     # A dependency with a compiled part, so it is loaded when a polygon is drawn.
     from pycocotools import mask as coco_mask
 
-    runs = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    near = [one for polygon in polygons if (one := _near(polygon, height, width))]
+    if not near:
+        return np.zeros((height, width), bool)
+    runs = coco_mask.merge(coco_mask.frPyObjects(near, height, width))
     return np.asarray(np.array(coco_mask.decode(runs)) != 0)
+
+
+def _near(polygon: list[float], height: int, width: int) -> list[float]:
+    """Clip a polygon that reaches far outside: pycocotools walks along each side, and long ones overflow."""
+    if min(polygon) > -MAX_OUTSIDE and max(polygon) < max(height, width) + MAX_OUTSIDE:
+        return polygon
+    return clip_polygon(polygon, width, height)
 
 
 def _stroked(shape: Shape, height: int, width: int) -> Mask:

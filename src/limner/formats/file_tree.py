@@ -1,4 +1,4 @@
-"""Which image files lie under a folder: hidden files and litter left out, link loops survived."""
+"""List the files under a folder, without hidden and system files; loops of links are handled."""
 
 import os
 from collections import defaultdict
@@ -26,7 +26,7 @@ class FileTree:
         image_named_folders: Folders whose name ends like an image file.
         linked_again: Links to a folder that is already listed (a loop, or a second way in).
         unreadable: Folders that may not be listed.
-        garbled: What has a name that is no text, written with its bytes as ``\xff``; it is passed over.
+        garbled: Files whose name is not text, written with its bytes as ``\xff``; they are skipped.
         folder_dates: Every folder, and its time of change in nanoseconds before it was listed.
     """
 
@@ -40,7 +40,7 @@ class FileTree:
 
     @cached_property
     def remembered(self) -> dict[object, Any]:
-        """What formats worked out from the names, and need again while the folder is opened."""
+        """Results that formats computed from the names, shared while the folder is opened."""
         return {}
 
     @cached_property
@@ -58,7 +58,7 @@ class FileTree:
 
     @property
     def is_empty(self) -> bool:
-        """There is no file at all."""
+        """Whether there is no file at all."""
         return not (self.images or self.others)
 
 
@@ -115,7 +115,7 @@ def _list(root: Path) -> FileTree:
         except OSError:
             if not folder:
                 raise DataError(
-                    describe("The folder may not be listed", where=root, fix="Check its permissions.")
+                    describe("The folder cannot be listed", where=root, fix="Check its permissions.")
                 ) from None
             found["unreadable"].append(folder.rstrip("/"))
             continue
@@ -128,7 +128,7 @@ def _list(root: Path) -> FileTree:
             if not _is_folder(entry):
                 found["images" if is_image else "others"].append(path)
                 continue
-            # Links wait at the bottom: what is reachable both ways keeps its real path.
+            # Links wait at the bottom: files reachable both ways keep their real path.
             pending.insert(0 if entry.is_symlink() else len(pending), path + "/")
             if is_image:
                 found["image_named_folders"].append(path)
@@ -142,7 +142,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _is_text(name: str) -> bool:
-    """Tell whether a name can be written to a file, which one in another encoding than UTF-8 cannot."""
+    """Tell whether a name is valid UTF-8, so that it can be written to a file."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The words by which people name folders and files: which are images, labels, splits, fields of view."""
+"""Words in the names of folders and files for images, labels, splits and fields of view."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
 
 
 def vocabulary(words: str) -> frozenset[str]:
-    """Return the words of a text."""
+    """Return the words of a text as a set."""
     return frozenset(words.split())
 
 
@@ -53,12 +53,12 @@ _ORDINALS = vocabulary("st nd rd th")
 
 @dataclass(frozen=True)
 class FolderName:
-    """What one folder's name says.
+    """Meaning of one folder's name.
 
     Attributes:
-        role: What the files inside are, or None where the name does not say.
+        role: Role of the files inside, or None if the name has none.
         split: ``train``, ``val`` or ``test``, or None.
-        words: The words that say neither: what the folder has of its own.
+        words: The other words of the name.
         is_manual: Drawn by a person, as in ``1st_manual``: then a ``mask`` beside it is the field of view.
     """
 
@@ -70,9 +70,9 @@ class FolderName:
 
 @lru_cache(maxsize=10_000)
 def read_folder_name(name: str) -> FolderName:
-    """Take a folder's name apart: ``train_masks``, ``imagesTr``, ``trainannot``, ``1st_manual``, ...
+    """Parse a folder's name: ``train_masks``, ``imagesTr``, ``trainannot``, ``1st_manual``, ...
 
-    A name whose words are not all known says nothing of role or split, apart from a leading or trailing
+    A name with unknown words gives no role or split, apart from a leading or trailing
     one: ``Kvasir-SEG`` is a dataset's name and not a label folder.
     """
     words = _words(name)
@@ -87,19 +87,19 @@ def read_folder_name(name: str) -> FolderName:
         )
     if any(not w.isdigit() and w not in _ORDINALS for w in own):
         return FolderName(None, None, (name.casefold(),))
-    # The more telling word wins: `image_masks` holds masks, `mask_overlays` pictures of them.
+    # The more specific word wins: `image_masks` holds masks, `mask_overlays` pictures of them.
     order: tuple[Role, ...] = ("other_label", "valid_region", "label", "image")
     strongest = next((r for r in order if r in roles), None)
     return FolderName(strongest, splits[0] if len(set(splits)) == 1 else None, own)
 
 
 def split_of_folder(name: str) -> str | None:
-    """Return the split that a folder's name says, or None."""
+    """Return the split in a folder's name, or None."""
     return read_folder_name(name).split
 
 
 def _words(name: str) -> list[str]:
-    """Split at punctuation, digits and CamelCase, then take glued pairs such as `trainannot` apart."""
+    """Split at punctuation, digits and CamelCase, then split glued pairs such as `trainannot`."""
     parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+", name)
     whole = re.sub(r"[\W_]+", "", name).casefold()
     if _is_known(whole):
@@ -115,7 +115,7 @@ def _unglue(word: str) -> list[str]:
         return [word]
     for cut in range(2, len(word) - 1):
         left, right = word[:cut], word[cut:]
-        # One- and two-letter words are too easily found inside others.
+        # One- and two-letter words are often part of others.
         if min(len(left), len(right)) > 2 and _is_known(left) and _is_known(right):
             return [left, right]
     return [word]

@@ -1,4 +1,4 @@
-"""Files found by the names that label files give them, though capitals, accents or blanks differ."""
+"""Find files by the names in label files, even if capitals, accents or blanks differ."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ class NameIndex:
 
     Labels and images travel apart: from Windows, where ``A.JPG`` is ``a.jpg``; through macOS, which takes
     accents apart; through uploads, which write ``_`` for a blank and drop brackets. So a name that no file
-    has as it is written stands for the one that differs in these alone.
+    has exactly matches the one that differs in these alone.
     """
 
     def __init__(self, named: Iterable[tuple[str, PurePosixPath]]) -> None:

@@ -25,13 +25,13 @@ TEXT_TASK = "text-detection"
 
 
 class Source(ABC):
-    """A labelled folder, opened through one format; nothing but names is held in memory.
+    """A labelled folder, opened through one format; only names are held in memory.
 
     Attributes:
         root: The dataset folder.
-        settings: Its `dataset.yaml`, or the defaults where there is none.
-        records: One for each image, labelled or not, sorted by name.
-        findings: What pairing images with labels brought to light.
+        settings: Its `dataset.yaml`, or the defaults.
+        records: One record for each image, labelled or not, sorted by name.
+        findings: Findings from pairing images with labels.
     """
 
     name: ClassVar[str]
@@ -39,13 +39,13 @@ class Source(ABC):
     title: ClassVar[str]
     """One sentence: what the layout looks like."""
     ignored_by_format: ClassVar[tuple[int, ...]] = ()
-    """Mask values that the format itself leaves out of training and scoring, such as VOC's 255."""
+    """Mask values that the format excludes from training and scoring, such as VOC's 255."""
 
     overlaps_are_usual: ClassVar[bool] = True
-    """Objects may share pixels, as drawn ones do where one stands before another."""
+    """Whether objects may share pixels, as drawn objects do where one is in front of another."""
 
     tasks: tuple[str, ...] = ("semantic",)
-    """What its labels are good for: names of `TASKS`, and ``detection`` where they give boxes."""
+    """Tasks that the labels can train: names of `TASKS`, and ``detection`` if they give boxes."""
 
     @property
     def uncovered(self) -> int:
@@ -64,14 +64,14 @@ class Source(ABC):
 
     @abstractmethod
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
-        """List the records, and what was found while pairing images with labels."""
+        """Return the records, and the findings from pairing images with labels."""
 
     def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
-        """Return what reading needs beyond the records, to be kept on disk; None where it cannot be kept."""
+        """Return the arrays that reading needs beyond the records, for the index cache; None to skip it."""
         return None
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:  # noqa: B027
-        """Restore what `cache_state` returned."""
+        """Restore the state that `cache_state` returned."""
 
     @classmethod
     def restored(
@@ -82,14 +82,14 @@ class Source(ABC):
         findings: tuple[Finding, ...],
         state: Mapping[str, npt.NDArray[Any]],
     ) -> "Source":
-        """Return the source as `index` left it, without indexing."""
+        """Return a source from a cached index, without indexing."""
         source = cls.__new__(cls)
         source.root, source.settings, source.records, source.findings = root, settings, records, findings
         source.restore(state)
         return source
 
     def read_image(self, record: Record) -> Picture:
-        """Decode one image in the values of its files: upright, alpha dropped, of a palette the colours.
+        """Decode one image in the values of its files: upright, palettes expanded, alpha dropped.
 
         Several files are taken for its channels; a format whose files are something else says so itself.
 
@@ -100,24 +100,24 @@ class Source(ABC):
 
     @abstractmethod
     def read_values(self, record: Record) -> ValueMap:
-        """Decode the labels of one image: (*spatial) integer mask values, not yet translated.
+        """Decode the labels of one image: (*spatial) integer mask values, untranslated.
 
         Raises:
             DataError: A file cannot be read; the message names it.
         """
 
     def read_segments(self, record: Record) -> Segments:
-        """Decode the objects and regions of one image, labelled with mask values, not yet translated.
+        """Decode the objects and regions of one image, labelled with untranslated mask values.
 
         Raises:
-            DataError: A file cannot be read, or the format tells no objects apart.
+            DataError: A file cannot be read, or the format has no separate objects.
         """
         raise DataError(
             describe(
-                f"The format {self.name} gives a class for each pixel, and no objects",
+                f"The format {self.name} gives a class for each pixel but no objects",
                 where=self.root,
                 expected="a mask for each object, as in COCO's JSON or one file an object",
-                fix="Train the semantic task on it, or export the labels with their objects.",
+                fix="Train the semantic task on it, or export the labels as separate objects.",
             )
         )
 
@@ -125,7 +125,7 @@ class Source(ABC):
         """Return the class of the whole image, as a value of the label table.
 
         Raises:
-            DataError: The format says more than that, or nothing, of this image.
+            DataError: The format gives no class for a whole image.
         """
         raise DataError(
             describe(
@@ -136,18 +136,18 @@ class Source(ABC):
         )
 
     def read_words(self, record: Record) -> Words:
-        """Return the words of one image, where the format is one of text.
+        """Return the words of one image, if the format has words.
 
         Raises:
-            DataError: A file cannot be read, or the format knows no words.
+            DataError: A file cannot be read, or the format has no words.
         """
-        raise DataError(describe(f"The format {self.name} knows no words", where=record.image))
+        raise DataError(describe(f"The format {self.name} has no words", where=record.image))
 
     def read_objects(self, record: Record) -> Sequence[Drawn]:
-        """Return the objects and regions of one image as they were drawn, labelled with mask values.
+        """Return the objects and regions of one image as drawn, labelled with mask values.
 
         Raises:
-            DataError: A file cannot be read, or the format tells no objects apart.
+            DataError: A file cannot be read, or the format has no separate objects.
         """
         segments = self.read_segments(record)
         masks = segments.each_mask()
@@ -159,10 +159,10 @@ class Source(ABC):
         ]
 
     def read_boxes(self, record: Record) -> Boxes:
-        """Return the boxes of one image, labelled with mask values; here those around its segments.
+        """Return the boxes of one image, labelled with mask values; by default those around its segments.
 
         Raises:
-            DataError: A file cannot be read, or the format tells no objects apart.
+            DataError: A file cannot be read, or the format has no separate objects.
         """
         segments = self.read_segments(record)
         boxes = [box_of_mask(mask) for mask in segments.each_mask()]
@@ -172,11 +172,11 @@ class Source(ABC):
         return found.select(found.areas > 0)
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
-        """Return what is wrong with the labels of one image, beyond what indexing could see.
+        """Return the problems of the labels of one image that indexing does not look for.
 
         Args:
             record: The image.
-            segments: What `read_segments` gave, where that was asked before: nothing is decoded again.
+            segments: The result of `read_segments`, if known, so that nothing is decoded twice.
 
         Raises:
             DataError: A file cannot be read.
@@ -184,5 +184,5 @@ class Source(ABC):
         return Problems()
 
     def declared_labels(self) -> LabelTable | None:
-        """Return the label table that `dataset.yaml` or the format itself spells out, or None."""
+        """Return the label table that `dataset.yaml` or the format defines, or None."""
         return self.settings.label_table()

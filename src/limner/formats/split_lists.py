@@ -1,5 +1,6 @@
-"""Splits named one by one: list files (one image name a line) or folders."""
+"""Splits given by list files (one image name per line) or folders."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ SplitPlaces = Mapping[str, str | tuple[str, ...]]
 
 
 def lists_beside(tree: FileTree, records: tuple[Record, ...]) -> dict[str, str]:
-    """Return split -> list file in the dataset folder itself; none where folders say the splits already."""
+    """Return split -> list file in the dataset folder itself; none if folders give the splits already."""
     return {} if any(record.split for record in records) else lists_in(tree, PurePosixPath())
 
 
@@ -37,7 +38,7 @@ def lists_in(tree: FileTree, folder: PurePosixPath) -> dict[str, str]:
 
 
 def split_of_list(path: PurePosixPath) -> str | None:
-    """Return the split that a list file's name says, such as ``val`` for ``val_list.csv``, or None."""
+    """Return the split in a list file's name, such as ``val`` for ``val_list.csv``, or None."""
     words = [word for word in re.split(r"[\W_\d]+", path.stem.casefold()) if word and word not in _NOISE]
     return split_of_folder(words[0]) if len(words) == 1 else None
 
@@ -45,19 +46,19 @@ def split_of_list(path: PurePosixPath) -> str | None:
 def apply_split_lists(
     records: tuple[Record, ...], root: Path, settings: DatasetFile, lists: SplitPlaces
 ) -> tuple[tuple[Record, ...], list[Finding]]:
-    """Set the records' splits from `dataset.yaml`, or from list files where it says nothing of splits.
+    """Set the records' splits from `dataset.yaml`, or from list files if it has no `splits`.
 
     Args:
-        records: The records, with the split that their folders say.
+        records: The records, with the splits from their folders.
         root: The dataset folder.
-        settings: Whose `splits` come first.
-        lists: What the disk or the format's own files say.
+        settings: Its `splits` take precedence.
+        lists: The splits from list files or the format's own files.
 
     Returns:
-        The records, those in no list with the split None, and what was found in the lists.
+        The records, with split None for those in no list, and the findings.
 
     Raises:
-        DataError: A list file is missing, names no image, or an image stands in two of them.
+        DataError: A list file is missing, names no image, or two lists name the same image.
     """
     spelled = isinstance(settings.splits, SplitLists)
     if isinstance(settings.splits, SplitLists):
@@ -92,7 +93,7 @@ def apply_split_lists(
 
 
 def _index(records: tuple[Record, ...], root: Path) -> dict[str, list[str]]:
-    """Return every way to write an image's name -> record names."""
+    """Return every spelling of an image's name -> record names."""
     index: dict[str, list[str]] = {}
     for record in records:
         relative = PurePosixPath(record.image.relative_to(root).as_posix())
@@ -105,7 +106,7 @@ def _index(records: tuple[Record, ...], root: Path) -> dict[str, list[str]]:
 
 def _members(root: Path, value: str, index: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     place = root / value
-    if place.is_dir():
+    if os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises an error for names that are too long
         prefix = PurePosixPath(value).as_posix().rstrip("/") + "/"
         inside = {names[0] for way, names in index.items() if way.startswith(prefix) and len(names) == 1}
         return sorted(inside), []
@@ -134,7 +135,7 @@ def _members(root: Path, value: str, index: dict[str, list[str]]) -> tuple[list[
 
 
 def _look_up(line: str, index: dict[str, list[str]]) -> list[str]:
-    """Find the image that a line names: the whole line, or its first column (`image.png mask.png`)."""
+    """Find the image on a line: the whole line, or its first column (`image.png mask.png`)."""
     columns = line.replace(",", " ").split()
     for text in (line, *columns[:1]):
         path = PurePosixPath(text.replace("\\", "/").removeprefix("./"))
@@ -161,8 +162,8 @@ def _overlap(name: str, first: str, second: str) -> DataError:
         describe(
             "An image is in two splits",
             where=name,
-            found=f"it stands in {first} and in {second}",
-            expected="each image in one split: otherwise scores flatter the model",
+            found=f"it is in {first} and in {second}",
+            expected="each image in one split: otherwise scores look better than they are",
             fix=f"Remove it from {first} or {second}.",
         )
     )
@@ -189,7 +190,7 @@ def _findings(lists: Sequence[str], unknown: list[str], left: list[Record], root
                 "image-in-no-split",
                 Severity.NOTE,
                 str(left[0].image.relative_to(root)),
-                f"{len(left)} images stand in none of {', '.join(lists)}; they are left out.",
+                f"{len(left)} images are in none of {', '.join(lists)}; they are left out.",
                 files=tuple(str(r.image.relative_to(root)) for r in left[:MOST_FILES]),
                 count=len(left),
             )

@@ -1,4 +1,4 @@
-"""What to say of a folder that no format recognises: what lies there instead, and what to do about it."""
+"""The error for a folder that no format recognises: what is in it, and what to do about it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,18 +7,18 @@ from typing import NamedTuple
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.formats.coco.coco_json import MOST_SNIFFED
+from limner.formats.coco.coco_json import MAX_SNIFFED
 from limner.formats.file_tree import FileTree
 from limner.formats.pairs.paired_folders import explain_no_pairs
 from limner.formats.source import Source
 from limner.storage.json_files import ends
 
 _NAMED = 3
-"""Files that a message names."""
+"""Number of files that a message names."""
 
 
 class _Kind(NamedTuple):
-    """Files that are no images: what they are called, by which suffixes, and what can be done with them."""
+    """Files other than images: their kind, suffixes, and what can be done with them."""
 
     what: str
     suffixes: tuple[str, ...]
@@ -30,8 +30,8 @@ _KINDS = (
     _Kind(
         "model weights",
         (".pth", ".pt", ".ckpt", ".safetensors", ".onnx"),
-        "a folder of images with labels: weights are no data",
-        "Name the folder of images. `limner import FILE --out MODEL` tells whether the weights can be used.",
+        "a folder of images with labels; weights are not a dataset",
+        "Name the folder of images. `limner import FILE --out MODEL` checks whether weights can be used.",
     ),
     _Kind(
         "NIfTI volumes",
@@ -50,7 +50,7 @@ _KINDS = (
 )
 
 _NOT_MASKS = {
-    ".json": "JSON files (in none of the shapes that are read)",
+    ".json": "JSON files (in no layout that limner reads)",
     ".xml": "XML files (neither VOC's boxes nor CVAT's images)",
     ".ppm.gz": "images packed with gzip (unpack them first: gunzip *.gz)",
     ".zip": "ZIP archives (unpack them first)",
@@ -63,7 +63,7 @@ _OTHER_EXPORTS = {
         "Label Studio's JSON-MIN (export `JSON` instead)",
     ),
 }
-"""Suffix -> what its ends hold, and what it is."""
+"""Suffix -> strings at the ends of the file, and the kind of export they mean."""
 
 
 def unknown_layout(
@@ -81,7 +81,7 @@ def unknown_layout(
             where=root,
             found=explain_no_pairs(root, tree, settings) or _contents(root, tree),
             expected=f"one of these layouts:{known}" if len(formats) > 1 else f"this layout:{known}",
-            fix="Say which files belong together in dataset.yaml beside them, such as "
+            fix="Say which files belong together in a dataset.yaml beside them, such as "
             "`images: photos/*.jpg` and `masks: drawn/{stem}.png`.",
         )
     )
@@ -93,7 +93,7 @@ def other_file(path: Path) -> DataError | None:
         if path.is_file() and _suffix(PurePosixPath(path.name)) in kind.suffixes:
             return DataError(
                 describe(
-                    f"The file is one of {kind.what}, and no folder of images",
+                    f"The file holds {kind.what}; it is not a folder of images",
                     where=path,
                     expected=kind.expected,
                     fix=kind.fix,
@@ -108,7 +108,7 @@ def _other_kind(root: Path, kind: _Kind, files: Sequence[PurePosixPath]) -> Data
     names = _listed([file.name for file in sorted(files)])
     return DataError(
         describe(
-            f"The folder holds {kind.what}, and no image",
+            f"The folder holds {kind.what} and no images",
             where=root,
             found=f"{len(files)} file{'' if len(files) == 1 else 's'}{where}: {names}",
             expected=kind.expected,
@@ -123,7 +123,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _suffix(file: PurePosixPath) -> str:
-    """Return the suffix as people see it: both of .nii.gz, and the last one of net.v2.pth."""
+    """Return the suffix as people read it: .nii.gz as a whole, and the last one of net.v2.pth."""
     both = "".join(file.suffixes[-2:]).casefold()
     return both if both.endswith(".gz") else file.suffix.casefold()
 
@@ -140,10 +140,10 @@ def _contents(root: Path, tree: FileTree) -> str:
 
 
 def _other_exports(root: Path, tree: FileTree) -> list[str]:
-    """Say which of a tool's several exports lies here where limner reads another one."""
+    """Name a tool's export that limner does not read, if it reads another one of that tool."""
     found = []
     for suffix, (marks, said) in _OTHER_EXPORTS.items():
-        files = [path for path in tree.others if path.suffix.lower() == suffix][:MOST_SNIFFED]
+        files = [path for path in tree.others if path.suffix.lower() == suffix][:MAX_SNIFFED]
         path = next((p for p in files if all(mark in ends(root / p) for mark in marks)), None)
         found += [f"{path}, {said}"] if path else []
     return found

@@ -1,4 +1,4 @@
-"""Writing a labelled folder: what every written format gives; `WRITERS` is the table of contents."""
+"""Base of the written formats; `WRITERS` is the table of contents."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,16 +18,16 @@ from limner.storage.whole_files import write_whole
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One image on its way to another folder.
+    """One image to be written to another folder.
 
     Attributes:
-        stem: Its name there, unique and without folders.
-        image: The file that is copied, byte for byte.
+        stem: Its new name, unique and without folders.
+        image: The file, which is copied byte for byte.
         split: ``train``, ``val``, ``test``, or None.
         labels: (H, W) uint8 trained labels with `IGNORE_INDEX`, or None for an unlabelled image. Outside
-            the field of view they are what was drawn, which no score looks at.
-        region: (H, W) True inside the field of view, or None where there is none.
-        label: Trained label of the whole image, where labels are classes of images.
+            the field of view they are as drawn, and not scored.
+        region: (H, W) True inside the field of view, or None if there is none.
+        label: Trained label of the whole image, if labels are classes of images.
         objects: The objects with trained labels, without those of the background; ignored regions have
             `IGNORE_INDEX`. None for an unlabelled image, and for writers of label maps.
         size: (H, W) of the labels.
@@ -50,25 +50,25 @@ class Outgoing:
 
 
 class Writer(ABC):
-    """A format that labelled images can be written in."""
+    """A format in which labelled images can be written."""
 
     takes_objects: ClassVar[bool] = False
-    """It is given objects rather than label maps."""
+    """Whether it takes objects rather than label maps."""
 
     name: ClassVar[str]
-    """As in `FORMATS`, which reads it back."""
+    """Name of the format in `FORMATS` that reads the result."""
     holds: ClassVar[Literal["masks", "classes"]] = "masks"
-    """A class for each pixel, or one for the whole image."""
+    """Whether it stores a class for each pixel, or one for the whole image."""
     cannot_hold: ClassVar[Mapping[str, str]]
-    """Trait of a dataset (`TRAITS`) -> what becomes of it."""
+    """Trait of a dataset (`TRAITS`) -> what happens to it."""
 
     @abstractmethod
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
         """Write images, masks, classes and splits below an empty folder.
 
         Args:
-            root: The folder, which is there.
-            images: One after another; only one is held in memory.
+            root: The folder, which exists.
+            images: The images; only one at a time is held in memory.
             labels: The classes of the trained labels.
         """
 
@@ -83,33 +83,33 @@ TRAITS = {
     "crowd": "crowds, regions of many objects",
     "difficult": "the mark that an object is difficult",
     "ignored": "regions that are ignored",
-    "transcriptions": "what words say",
+    "transcriptions": "transcriptions of words",
     "field-of-view": "labels drawn outside the field of view",
     "unlabelled": "images that have no mask",
     "unreadable": "images or masks that cannot be read, or whose sizes differ",
-    "unknown-classes": "objects of a class that nobody defined",
+    "unknown-classes": "objects of a class that is not defined",
     "defects": "annotations that cannot be used",
     "repeated": "objects that are drawn twice",
     "duplicates": "copies of a picture, to the last pixel, with equal labels",
 }
-"""What a dataset may have that a format may not hold."""
+"""Traits of a dataset that some formats cannot hold."""
 
 
 def one_class(image: Outgoing) -> int:
-    """Return the class of an image; `convert` gives unlabelled ones to no writer of classes."""
+    """Return the class of an image; `convert` passes no unlabelled images to writers of classes."""
     assert image.label is not None, image.stem
     return image.label
 
 
 def class_settings(name: str) -> dict[str, Any]:
-    """Return `dataset.yaml` of images with classes: their names are in the folders or beside the lists."""
+    """Return `dataset.yaml` for images with classes, which are named by the folders or beside the lists."""
     return {"format": name}
 
 
 def numbered_from_1(labels: LabelTable) -> LabelTable:
-    """Return the classes with the values that formats of objects give them: 1 and up, the background 0.
+    """Return the classes with the values that formats of objects use: 1 and up, the background 0.
 
-    Where there is no background, what no object covers is ignored, and so is 0.
+    Without a background class, pixels that no object covers are ignored, so 0 is too.
     """
     free = iter(range(1, len(labels.classes) + 1))
     classes = tuple(
@@ -120,7 +120,7 @@ def numbered_from_1(labels: LabelTable) -> LabelTable:
 
 
 def settings_of(labels: LabelTable, *, name: str, splits: Mapping[str, str]) -> dict[str, Any]:
-    """Return `dataset.yaml` for masks of trained labels: names, colours, what is ignored, and the lists."""
+    """Return `dataset.yaml` for masks of trained labels: names, colours, ignored values and lists."""
     table = labels.to_dict()
     kept = {key: table[key] for key in ("classes", "ignored")}
     return {"format": name, **kept, **({"splits": dict(splits)} if "train" in splits else {})}

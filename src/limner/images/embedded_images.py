@@ -1,9 +1,9 @@
-"""Images inside label files: labelme can put them there in base64."""
+"""Images inside label files, where labelme can store them in base64."""
 
 import base64
-import binascii
-import json
 from pathlib import Path
+
+from limner.storage.json_files import JsonObject, parse_json
 
 SUFFIX_OF = {
     b"\xff\xd8": ".jpg",
@@ -17,16 +17,15 @@ SUFFIX_OF = {
 
 
 def embedded(data: bytes) -> bytes:
-    """Return the image that the bytes of a JSON file carry as `imageData`; nothing where they carry none."""
+    """Return the image in `imageData` of a JSON file; empty if there is none."""
     try:
-        whole = json.loads(data)
-        return base64.b64decode(whole["imageData"], validate=True)
-    except (ValueError, TypeError, KeyError, binascii.Error, RecursionError):
+        return base64.b64decode(JsonObject(parse_json(data)).text("imageData"), validate=True)
+    except ValueError:  # binascii.Error is one
         return b""
 
 
 def image_file(path: Path) -> tuple[str, bytes]:
-    """Return the suffix and the bytes of an image, be it a file of its own or inside a JSON file."""
+    """Return the suffix and the bytes of an image file, or of the image inside a JSON file."""
     data = path.read_bytes()
     if path.suffix.lower() != ".json":
         return path.suffix, data

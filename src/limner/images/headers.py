@@ -1,7 +1,7 @@
-"""What an image file says about itself before a pixel is decoded, and whether the file is complete.
+"""Read the header of an image file before any pixel is decoded, and check that the file is complete.
 
-Decoders differ in what they accept in silence: some OpenCV versions fill the lost half of a truncated PNG
-or JPEG with grey. So the containers are walked here first; that costs microseconds a file.
+Decoders differ in what they accept silently: some OpenCV versions fill the lost half of a truncated PNG
+or JPEG with grey. So the containers are parsed here first, which takes microseconds per file.
 References: PNG (ISO/IEC 15948), JPEG (ITU-T T.81), GIF89a, the WebP container, Microsoft's BITMAPINFOHEADER.
 """
 
@@ -15,11 +15,11 @@ import numpy as np
 MAX_PIXELS = 512 * 1024 * 1024
 """Larger images are refused before decoding: 1.5 GB as 8-bit RGB."""
 
-_NO_PIXEL = np.array([not (byte in (0, 0xFF) or 0xD0 <= byte <= 0xD7) for byte in range(256)])
-"""Whether a byte after 0xFF in a JPEG is a mark rather than compressed data."""
+_IS_MARKER = np.array([not (byte in (0, 0xFF) or 0xD0 <= byte <= 0xD7) for byte in range(256)])
+"""Whether a byte after 0xFF in a JPEG is a marker rather than compressed data."""
 
 _BETWEEN_SCANS = frozenset({0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
-"""A JPEG's marks of tables, scans and remarks."""
+"""JPEG markers of tables, scans and comments."""
 
 
 class DamagedFileError(Exception):
@@ -28,7 +28,7 @@ class DamagedFileError(Exception):
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What an image file says about itself.
+    """The header of an image file.
 
     Attributes:
         container: ``PNG``, ``JPEG``, ``GIF``, ``BMP``, ``WebP``, ``TIFF``, ``Netpbm`` or
@@ -36,9 +36,9 @@ class ImageHeader:
         stored_shape: (H, W) as stored, before the EXIF rotation.
         channels: Channels of the decoded image: a colour palette counts 3, alpha is not counted.
         dtype: NumPy name of the decoded type: ``uint8``, ``uint16`` or ``float32``.
-        has_alpha: There is a transparency channel, table or colour.
-        has_palette: Pixels are indices into a table of colours.
-        is_lossy: Compression changed the pixel values (JPEG, lossy WebP).
+        has_alpha: Whether there is a transparency channel, table or colour.
+        has_palette: Whether pixels are indices into a table of colours.
+        is_lossy: Whether compression changed the pixel values (JPEG, lossy WebP).
         orientation: EXIF orientation 1..8; 1 is upright.
     """
 
@@ -53,13 +53,13 @@ class ImageHeader:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(H, W) upright, as `read_image` returns it."""
+        """(H, W) upright, as in the result of `read_image`."""
         height, width = self.stored_shape
         return (width, height) if self.orientation >= 5 else (height, width)
 
 
 def png_header(data: bytes) -> ImageHeader:
-    """Walk a PNG's chunks to its end mark.
+    """Parse a PNG's chunks up to its end chunk.
 
     Raises:
         DamagedFileError: A chunk is cut off or its checksum is wrong.
@@ -91,12 +91,12 @@ def png_header(data: bytes) -> ImageHeader:
 
 
 def jpeg_header(data: bytes) -> ImageHeader:
-    """Walk a JPEG's segments to the pixels, then from mark to mark to its end.
+    """Parse a JPEG's segments up to the pixels, then its markers up to the end.
 
-    A JPEG has no checksums: damage that leaves no impossible mark behind is decoded as it is.
+    A JPEG has no checksums: damage that leaves no impossible marker is not found.
 
     Raises:
-        DamagedFileError: The end mark is missing, or a mark stands where none can be.
+        DamagedFileError: The end mark is missing, or there is a marker where none is allowed.
     """
     shape, channels, bits, orientation, scan = (0, 0), 0, 8, 1, 0
     for marker, start, end in _jpeg_segments(data):
@@ -106,8 +106,8 @@ def jpeg_header(data: bytes) -> ImageHeader:
         elif marker == 0xE1 and data[start : start + 6] == b"Exif\0\0":
             orientation = exif_orientation(data[start + 6 : end])
         scan = end
-    # A thumbnail's own end mark lies before `scan`.
-    if not channels or not _reaches_end_mark(data, scan):
+    # A thumbnail's own end mark is before `scan`.
+    if not channels or not _has_end_marker(data, scan):
         raise DamagedFileError(f"the JPEG is cut off after {len(data)} bytes: its end mark is missing")
     if bits != 8:
         raise DamagedFileError(f"the JPEG has {bits} bits a sample; limner reads JPEGs of 8 bits")
@@ -136,23 +136,23 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         position = end
 
 
-def _reaches_end_mark(data: bytes, position: int) -> bool:
-    """Walk from mark to mark through a JPEG's compressed data; only further scans' headers may stand there.
+def _has_end_marker(data: bytes, position: int) -> bool:
+    """Go through the markers in a JPEG's compressed data, where only headers of further scans may be.
 
     Decoders skip what they cannot use and fill the rest with grey.
     """
     compressed = np.frombuffer(data, np.uint8)[position:]
-    marks = np.flatnonzero(compressed[:-1] == 0xFF) + position
-    # Pixels: 0xFF is followed by 0 there, by a restart mark (0xD0 to 0xD7) or by another fill byte.
-    for mark in marks[_NO_PIXEL[np.frombuffer(data, np.uint8)[marks + 1]]].tolist():
-        if mark < position:
-            continue  # inside a header that was passed over
-        kind = data[mark + 1]
+    markers = np.flatnonzero(compressed[:-1] == 0xFF) + position
+    # In pixels, 0xFF is followed by 0, by a restart marker (0xD0 to 0xD7) or by another fill byte.
+    for marker in markers[_IS_MARKER[np.frombuffer(data, np.uint8)[markers + 1]]].tolist():
+        if marker < position:
+            continue  # inside a header that was skipped
+        kind = data[marker + 1]
         if kind == 0xD9:
             return True
         if kind not in _BETWEEN_SCANS:
-            raise DamagedFileError(f"the JPEG's pixels are damaged at byte {mark} of {len(data)}")
-        position = mark + 2 + int.from_bytes(data[mark + 2 : mark + 4], "big")
+            raise DamagedFileError(f"the JPEG's pixels are damaged at byte {marker} of {len(data)}")
+        position = marker + 2 + int.from_bytes(data[marker + 2 : marker + 4], "big")
     return False
 
 
@@ -201,7 +201,7 @@ def bmp_header(data: bytes) -> ImageHeader:
 
 
 def webp_header(data: bytes) -> ImageHeader:
-    """Walk a WebP's chunks.
+    """Parse a WebP's chunks.
 
     Raises:
         DamagedFileError: The file is shorter than it says, or holds no image.
@@ -232,7 +232,7 @@ def webp_header(data: bytes) -> ImageHeader:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """Return the orientation 1..8 of an EXIF block (a TIFF header and one directory); 1 where unreadable."""
+    """Return the orientation 1..8 of an EXIF block (a TIFF header and one directory); 1 if unreadable."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None or len(exif) < 10:
         return 1

@@ -1,4 +1,4 @@
-"""Masks: a file <-> (H, W) integer values, before they are translated into trained labels."""
+"""Read and write masks as (H, W) integer values, before they are translated into trained labels."""
 
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,14 @@ from limner.storage.whole_files import write_whole
 INDEX = MaskEncoding()
 
 _LOSSY_TOLERANCE = 24
-"""Channels of a lossy file that differ by no more are one grey channel plus compression noise."""
+"""Maximum difference between the channels of a lossy file that counts as grey with compression noise."""
 
 
 def read_values(path: Path, encoding: MaskEncoding = INDEX) -> ValueMap:
     """Read the values of a mask.
 
     A palette PNG or TIFF gives its indices, not its colours. GIF and BMP store even grey through a palette,
-    so a palette of greys gives the greys. Fewer than 8 bits of grey are scaled as every viewer does: a
+    so a palette of greys gives the greys. Fewer than 8 bits of grey are scaled as in every viewer: a
     1-bit mask holds 0 and 255. A constant alpha channel is dropped.
 
     Args:
@@ -52,7 +52,7 @@ def read_valid_region(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.bool
     """Read a field of view: (H, W), True where the image counts.
 
     Args:
-        path: An image file that `read_values` could read.
+        path: An image file that `read_values` can read.
         shape: (H, W) of the labels it belongs to.
 
     Raises:
@@ -67,20 +67,20 @@ def read_valid_region(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.bool
                 where=path,
                 found=f"{size_text(channel.shape)} pixels (width x height)",
                 expected=size_text(shape),
-                fix="Mend the file, or set `valid_region` in dataset.yaml.",
+                fix="Correct the file, or set `valid_region` in dataset.yaml.",
             )
         )
-    # Compression leaves small values where nothing was drawn.
+    # Compression leaves small values outside the drawing.
     return np.asarray(channel > (127 if header.is_lossy else 0))
 
 
 def write_values(
     path: Path, values: ValueMap, encoding: MaskEncoding = INDEX, *, geometry: Geometry = PLAIN
 ) -> None:
-    """Write a mask so that `read_values` gives `values` back: a PNG in the smallest type that holds them.
+    """Write a mask that `read_values` reads back as `values`: a PNG of the smallest type that holds them.
 
     Args:
-        path: Where; the file appears whole or not at all.
+        path: The file, which appears whole or not at all.
         values: (H, W) integers; for ``threshold`` 0 and 1, written as 0 and the largest grey.
         encoding: How values become pixels.
         geometry: That of the image the mask belongs to; a PNG has no place for it.
@@ -163,12 +163,12 @@ def _one_channel(pixels: Pixels, header: ImageHeader, path: Path) -> npt.NDArray
 
 
 def _spread(pixels: Pixels) -> int:
-    """Return by how much the channels of a pixel differ at most."""
+    """Return the maximum difference between the channels of a pixel."""
     return int((pixels.max(axis=2).astype(np.int64) - pixels.min(axis=2)).max())
 
 
 def _colors(pixels: Pixels) -> Pixels:
-    """Return (N, 3) the colours of a (H, W, 3) picture, sorted; a stretch of one colour is looked at once."""
+    """Return the sorted colours, (N, 3), of a (H, W, 3) picture."""
     flat = pixels.reshape(-1, 3)
     is_new = np.ones(len(flat), bool)
     is_new[1:] = (flat[1:] != flat[:-1]).any(axis=1)
@@ -179,7 +179,7 @@ def _packed(pixels: Pixels, path: Path) -> npt.NDArray[np.int32]:
     if pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3):
         raise DataError(
             describe(
-                "The mask holds no colours",
+                "The mask is not in colour",
                 where=path,
                 found=f"{pixels.shape[2]} channels of {pixels.dtype}",
                 expected="8-bit RGB (mask_encoding: color)",
@@ -197,11 +197,11 @@ def _integers(channel: npt.NDArray[Any], path: Path) -> ValueMap:
         row, column = np.argwhere(~whole)[0]
         raise DataError(
             describe(
-                "The mask holds values that are no whole numbers",
+                "The mask holds values that are not whole numbers",
                 where=path,
                 found=f"{channel[row, column]} at row {row}, column {column}; "
                 f"{int((~whole).sum())} such pixels",
-                expected="whole numbers, one a class",
+                expected="whole numbers, one for each class",
                 fix="Save labels rather than probabilities, as an 8-bit PNG for instance.",
             )
         )

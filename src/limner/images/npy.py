@@ -1,4 +1,4 @@
-"""NPY: an array as NumPy saves it, (H, W), (H, W, C) or, where channels plainly come first, (C, H, W)."""
+"""NPY: an array saved by NumPy, (H, W), (H, W, C) or, if channels clearly come first, (C, H, W)."""
 
 import io
 import math
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from limner.images.headers import DamagedFileError, ImageHeader
 
 _MOST_CHANNELS_FIRST = 16
-"""An array whose first axis is at most this long, and shorter than both others, has its channels first."""
+"""Maximum length of the first axis for channels to come first, if it is also shorter than both others."""
 
 
 def npy_header(data: bytes) -> ImageHeader:

@@ -1,4 +1,4 @@
-"""One image file -> its pixels, whatever the container; the one door through which image files are read.
+"""Read any image file into pixels; all image files are read through here.
 
 A file is recognised by its first bytes, not by its suffix. It is checked for completeness and size before
 anything is decoded, and every failure is a `DataError` that names the file.
@@ -47,9 +47,9 @@ IMAGE_SUFFIXES = frozenset(
         ".pgm",
     }
 )
-"""Suffixes, in lower case, by which files are taken for images or masks when a folder is listed."""
+"""Lower-case suffixes of files that are listed as images or masks."""
 
-# OpenCV 4.11 and later decode to RGB order at once; earlier ones need a second pass over the pixels.
+# OpenCV 4.11 and later decode to RGB directly; earlier versions need a second pass over the pixels.
 _COLOR: int = getattr(cv2, "IMREAD_COLOR_RGB", cv2.IMREAD_COLOR)
 _KNOWN = "PNG, JPEG, TIFF, BMP, WebP, GIF, PPM, PGM or NPY"
 _SIGNATURES: tuple[tuple[bytes, Callable[[bytes], ImageHeader]], ...] = (
@@ -65,7 +65,7 @@ _SIGNATURES: tuple[tuple[bytes, Callable[[bytes], ImageHeader]], ...] = (
     (b"P5", netpbm_header),
     (b"P6", netpbm_header),
 )
-# What people put beside images; recognised only to say so.
+# Other files that are found beside images; recognised only to name them in errors.
 _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"version https://git-lfs", "a Git LFS pointer rather than the image itself (run `git lfs pull`)"),
     (0, b"%PDF", "a PDF"),
@@ -82,29 +82,29 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
 )
 
 
-_NOTED: ContextVar[dict[Path, ImageHeader] | None] = ContextVar("noted", default=None)
+_CACHED: ContextVar[dict[Path, ImageHeader] | None] = ContextVar("cached", default=None)
 
 
 @contextmanager
-def headers_noted() -> Iterator[None]:
-    """Within the block, a file is not read again for its header once its pixels or its header were read."""
-    token = _NOTED.set({})
+def cached_headers() -> Iterator[None]:
+    """Within the block, reuse the header of a file whose pixels or header were read before."""
+    token = _CACHED.set({})
     try:
         yield
     finally:
-        _NOTED.reset(token)
+        _CACHED.reset(token)
 
 
 def read_header(path: Path) -> ImageHeader:
-    """Read what an image file says about itself, and check that the file is complete.
+    """Read the header of an image file, and check that the file is complete.
 
     Raises:
         DataError: The file is missing, unreadable, not an image, cut off, empty or too large.
     """
-    noted = _NOTED.get()
-    if noted is None:
+    cached = _CACHED.get()
+    if cached is None:
         return _header(_read_bytes(path), path)
-    return noted[path] if path in noted else noted.setdefault(path, _header(_read_bytes(path), path))
+    return cached[path] if path in cached else cached.setdefault(path, _header(_read_bytes(path), path))
 
 
 def read_pixels(
@@ -114,7 +114,7 @@ def read_pixels(
 
     Args:
         path: The file.
-        keep_palette: Return palette indices, (H, W, 1), rather than the colours they stand for.
+        keep_palette: Return palette indices, (H, W, 1), rather than colours.
         keep_alpha: Return alpha as the last channel.
 
     Returns:
@@ -138,8 +138,8 @@ def read_pixels(
     if pixels.shape[:2] != header.stored_shape:
         sizes = [f"{shape[1]} x {shape[0]}" for shape in (pixels.shape, header.stored_shape)]
         raise _unreadable(path, f"{sizes[0]} pixels (width x height) were decoded of {sizes[1]}")
-    if (noted := _NOTED.get()) is not None:
-        noted[path] = header
+    if (cached := _CACHED.get()) is not None:
+        cached[path] = header
     return _upright(pixels, header.orientation), header
 
 
@@ -166,10 +166,10 @@ def _read_bytes(path: Path) -> bytes:
             raise DataError(describe("An image was expected, but this is a folder", where=path)) from None
         raise DataError(
             describe(
-                "The image file may not be read",
+                "The image file cannot be read for lack of permission",
                 where=path,
                 found="no read permission",
-                fix=f"Give yourself the right to read it, such as with: chmod u+r '{path}'",
+                fix=f"Grant read permission, for example: chmod u+r '{path}'",
             )
         ) from None
     except OSError as error:
@@ -259,7 +259,7 @@ def _decode_opencv(data: bytes, header: ImageHeader, *, keep_alpha: bool) -> Pix
 
 
 def _decode_palette(data: bytes, header: ImageHeader, *, keep_palette: bool) -> Pixels:
-    """Decode with Pillow, which unlike OpenCV keeps the indices; of an animation, the first frame."""
+    """Decode with Pillow, which unlike OpenCV gives the indices; of an animation, the first frame."""
     try:
         with PillowImage.open(io.BytesIO(data)) as image:
             image.load()
@@ -278,7 +278,7 @@ def _decode_palette(data: bytes, header: ImageHeader, *, keep_palette: bool) -> 
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Undo an EXIF orientation: 2..4 are mirrorings, 5..8 swap height and width."""
+    """Undo an EXIF orientation: 2 to 4 are flips and a half turn, 5 to 8 swap height and width."""
     if orientation == 1:
         return pixels
     if orientation >= 5:

@@ -1,4 +1,4 @@
-"""Images: files -> a picture, in RGB order and in the values of the files."""
+"""Read image files as a picture, in RGB order and in the values of the files."""
 
 from pathlib import Path
 

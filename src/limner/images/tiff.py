@@ -21,7 +21,7 @@ _STACK_AXES = {"Z": "depth", "T": "time"}
 
 
 def tiff_header(data: bytes) -> ImageHeader:
-    """Read the first series of a TIFF and check that its strips lie inside the file.
+    """Read the first series of a TIFF and check that its strips are inside the file.
 
     Raises:
         DamagedFileError: The file is cut off, or holds a stack rather than one image.
@@ -79,7 +79,7 @@ def decode_tiff(data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
 
     Args:
         data: The whole file.
-        keep_palette: Return palette indices rather than the colours they stand for.
+        keep_palette: Return palette indices rather than colours.
 
     Returns:
         (H, W, C) in the file's own type (a bilevel image as 0 and 255), RGB or RGBA order, not yet rotated.

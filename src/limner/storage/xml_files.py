@@ -1,11 +1,11 @@
 """XML files: parsed with an error that names the file, and numbers and text inside them."""
 
 import xml.etree.ElementTree as ElementTree
-from math import isfinite
 from pathlib import Path
 
 from limner.core.errors import DataError
 from limner.storage.json_files import unreadable
+from limner.storage.numbers import number_of
 
 
 def read_xml(path: Path, *, root: str, what: str) -> ElementTree.Element:
@@ -42,14 +42,5 @@ def text_in(element: ElementTree.Element, path: str) -> str:
 
 
 def number_in(element: ElementTree.Element, path: str) -> float | None:
-    """Return the finite number that a child holds, or None."""
-    return as_number(element.findtext(path))
-
-
-def as_number(text: str | None) -> float | None:
-    """Return the finite number that a text spells, or None."""
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if isfinite(number) else None
+    """Return the number that a child holds, or None."""
+    return number_of(element.findtext(path))

@@ -74,4 +74,4 @@ def test_masks_that_hold_one_value_only(limner, cells, picture, value):
         picture(path, np.full((40, 48), value, np.uint8))
     answer = limner("check", "data")
     assert answer.code == 1
-    answer.says("one-value-only", f"nothing but the value {value}", "fix Look whether")
+    answer.says("one-value-only", f"nothing but the value {value}", "fix Check whether the right files")

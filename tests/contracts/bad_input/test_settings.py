@@ -53,7 +53,7 @@ def test_splits_that_overlap_or_name_nothing(limner, cells):
 
 def test_patterns_that_fit_no_file(limner, cells):
     (cells / "dataset.yaml").write_text("images: 'images/*.png'\nmasks: 'msks/{stem}.png'\n", "utf-8")
-    limner("check", "data").refuses("The pattern of `masks` in dataset.yaml fits no file: msks/{stem}.png")
+    limner("check", "data").refuses("The pattern of `masks` in dataset.yaml matches no file: msks/{stem}.png")
 
 
 @pytest.mark.parametrize(
@@ -153,3 +153,10 @@ def test_a_recipe_that_is_no_text_or_not_there(limner, tmp_path):
 def test_a_plan_that_cannot_be_written(limner, cells, tiny):
     answer = limner("plan", "data", *tiny, "--out", "data")
     answer.refuses("The plan cannot be written: data", "found: a folder", "fix: Pass a file path")
+
+
+@pytest.mark.parametrize("value", ["&loop [*loop]", "*d"])
+def test_aliases_without_end_are_refused(limner, cells, value):
+    rows = "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 99)}]\n" for a, b in ("ab", "bc", "cd"))
+    (cells / "dataset.yaml").write_text(f"a: &a [x]\n{rows}classes: {value}\n", "utf-8")
+    limner("check", "data").refuses("data/dataset.yaml", "aliases")

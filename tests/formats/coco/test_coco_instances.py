@@ -86,7 +86,7 @@ BAD = {
         "annotation 9",
         "14 pixels, the image has 6 x 9 = 54",
     ),
-    "annotation-listed-twice": (coco(annotation(9), annotation(9)), "annotation 9", "stands twice"),
+    "annotation-listed-twice": (coco(annotation(9), annotation(9)), "annotation 9", "duplicate id"),
     "annotation-without-mask": (
         coco(annotation(1), annotation(9, segmentation=None, bbox=[1, 1, 2, 2])),
         "annotation 9",
@@ -95,7 +95,7 @@ BAD = {
     "boxes-only": (
         coco(annotation(9, segmentation=[], bbox=[1, 1, 2, 2])),
         "coco-instances",
-        "1 boxes, and no mask at all",
+        "1 boxes and no masks",
     ),
     "box-zero-size": (
         coco(annotation(9, segmentation=[], bbox=[1, 1, 0, 2])),

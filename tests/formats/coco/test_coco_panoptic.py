@@ -62,7 +62,7 @@ def test_a_colour_that_the_json_does_not_list_is_refused(make_tree) -> None:
     ("changes", "code", "found"),
     [
         ({"segments": [*SEGMENTS, {"id": 4, "category_id": 77}]}, "category-unknown", "category id 77"),
-        ({"segments": [*SEGMENTS, SEGMENTS[0]]}, "annotation-listed-twice", "stands twice"),
+        ({"segments": [*SEGMENTS, SEGMENTS[0]]}, "annotation-listed-twice", "duplicate segment id"),
         ({"images": [{"id": 1, "file_name": "b.jpg"}]}, "image-missing", "no b.jpg"),
         ({"annotations": [{"image_id": 1, "file_name": "c.png", "segments_info": []}]},
          "annotation-without-mask", "no c.png"),

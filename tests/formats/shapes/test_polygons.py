@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from limner.formats.clipping import clip_polygon
 from limner.formats.drawn import Drawn, Shape
-from limner.formats.shapes.polygons import area, crosses_itself, cut_to, is_inside, outlines_of
+from limner.formats.shapes.polygons import area, crosses_itself, is_inside, outlines_of
 
 
 def test_traced_outlines_fill_to_the_same_pixels() -> None:
@@ -61,7 +62,7 @@ def test_a_polygon_is_cut_and_not_bent(polygon: list[float]) -> None:
     ImageDraw.Draw(canvas).polygon([(n + margin) * fine for n in polygon], fill=255)
     middle = np.asarray(canvas)[margin * fine : -margin * fine, margin * fine : -margin * fine]
     expected = middle.reshape(height, fine, width, fine).mean((1, 3)) > 127
-    cut = cut_to(polygon, width, height)
+    cut = clip_polygon(polygon, width, height)
     assert min(cut) >= 0
     assert max(cut[::2]) <= width
     assert max(cut[1::2]) <= height
@@ -71,5 +72,5 @@ def test_a_polygon_is_cut_and_not_bent(polygon: list[float]) -> None:
 
 
 def test_what_lies_outside_or_inside() -> None:
-    assert cut_to([-9, -9, -1, -9, -1, 90], 50, 40) == []
-    assert cut_to([0, 0, 50, 0, 50, 40, 0, 40], 50, 40) == [0, 0, 50, 0, 50, 40, 0, 40]
+    assert clip_polygon([-9, -9, -1, -9, -1, 90], 50, 40) == []
+    assert clip_polygon([0, 0, 50, 0, 50, 40, 0, 40], 50, 40) == [0, 0, 50, 0, 50, 40, 0, 40]

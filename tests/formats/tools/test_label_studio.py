@@ -135,3 +135,12 @@ def test_another_json_under_the_format_is_refused(make_tree) -> None:
     (root / "dataset.yaml").write_text("format: label-studio")
     with pytest.raises(DataError, match="no layout|No images"):
         open_source(root)
+
+
+def test_a_region_with_two_labels_is_reported(make_tree) -> None:
+    both = result("rectanglelabels", x=10, y=10, width=50, height=50)
+    both["value"]["rectanglelabels"] = ["cat", "dog"]
+    source = opened(make_tree, task(both))
+    (finding,) = [f for f in source.findings if f.code == "several-labels"]
+    assert (finding.found, finding.cases) == ("a region with the labels cat, dog", 1)
+    assert source.declared_labels().names == ("background", "cat")

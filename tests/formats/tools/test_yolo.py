@@ -137,3 +137,25 @@ def test_key_points_of_a_pose_are_no_polygon(make_tree, points: str) -> None:
     source = opened(make_tree, f"{BOX} {points}", **{"data.yaml": f"{NAMES}kpt_shape: [3, 2]\n"})
     assert source.tasks == ("detection",)
     assert source.read_boxes(source.records[0]).xyxy.tolist() == [[15, 15, 45, 25]]
+
+
+def test_names_are_taken_as_they_are_written(make_tree) -> None:
+    source = opened(make_tree, BOX, **{"data.yaml": "names: [yes, 1e3]\n"})
+    assert source.declared_labels().names == ("background", "yes", "1e3")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "names: " + "[" * 2_000 + "]" * 2_000,
+        "a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b, *b]",
+        "names: {cat: 0}",
+        "names: [cat, []]",
+    ],
+)
+def test_names_that_cannot_be_used_are_reported(make_tree, names: str) -> None:
+    source = opened(make_tree, BOX, **{"data.yaml": f"{names}\n"})
+    (finding,) = [f for f in source.findings if f.code == "names-unreadable"]
+    assert finding.where == "data.yaml"
+    assert len(finding.found) < 200
+    assert source.declared_labels().names[1] == "class 1"

@@ -1,4 +1,4 @@
-"""One folder a class: ``ants/1.jpg``, or ``train/ants/1.jpg`` where there are splits."""
+"""One folder per class: ``ants/1.jpg``, or ``train/ants/1.jpg`` with splits."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from limner.formats.folder_words import read_folder_name
 from limner.formats.pairs.pairing_findings import tree_findings
 from limner.formats.split_lists import apply_split_lists, lists_beside
 
-FEWEST_IN_A_CLASS = 2.0
-"""Images of a class, on average: folders of one image each are patients or scenes."""
+MIN_PER_CLASS = 2.0
+"""Minimum mean number of images per class: folders of one image each are patients or scenes."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """What the folders of an image say: those that are neither a role nor a split, the outermost first."""
+    """An image and its folders that name neither a role nor a split, the outermost first."""
 
     path: PurePosixPath
     own: tuple[str, ...]
     split: str | None
     depth: int = 0
-    """So many of `own` are around all images, such as the dataset's own name."""
+    """Number of folders in `own` that all images share, such as the dataset's own name."""
 
     @property
     def name(self) -> str:
@@ -36,10 +36,10 @@ class _Place:
 
 
 class ClassFolders(ImageClasses):
-    """Images in folders that are named after what they show."""
+    """Images in folders named after their classes."""
 
     name = "class-folders"
-    title = "one folder a class, with or without train/ and val/ around them: train/ants/1.jpg"
+    title = "one folder for each class, with or without train/ and val/ around them: train/ants/1.jpg"
 
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
@@ -51,7 +51,7 @@ class ClassFolders(ImageClasses):
         return f"{len(places)} images in folders of {len(names)} classes" if names else None
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
-        """List one record for each image; classes are numbered in the order of their names."""
+        """List one record for each image; classes are numbered alphabetically."""
         tree = list_files(self.root)
         places = _places(tree)
         counts = Counter(place.name for place in places)
@@ -78,7 +78,7 @@ class ClassFolders(ImageClasses):
 
 
 def _places(tree: FileTree) -> list[_Place]:
-    """Return the class of each image, or nothing where some folder says another role or names no class."""
+    """Return the class of each image; nothing if a folder has another role or names no class."""
     places: list[_Place] = []
     for folder, paths in tree.images_in.items():
         own, split = [], None
@@ -95,11 +95,11 @@ def _places(tree: FileTree) -> list[_Place]:
     depth = _depth([place.own for place in places])
     places = [replace(place, depth=depth) for place in places]
     names = {place.name for place in places}
-    return places if 2 <= len(names) <= len(places) / FEWEST_IN_A_CLASS else []
+    return places if 2 <= len(names) <= len(places) / MIN_PER_CLASS else []
 
 
 def _depth(owns: Sequence[tuple[str, ...]]) -> int:
-    """Return how many folders stand around all images, the class left to each."""
+    """Return how many outer folders all images share, leaving at least one for the class."""
     shared = 0
     while owns and all(len(own) > shared + 1 and own[shared] == owns[0][shared] for own in owns):
         shared += 1

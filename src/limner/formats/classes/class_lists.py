@@ -1,4 +1,4 @@
-"""List files that name each image with its class: ``train.txt`` with ``name label`` a line, or a CSV."""
+"""List files that name each image with its class: ``train.txt`` with lines ``name label``, or a CSV."""
 
 import csv
 import re
@@ -19,11 +19,11 @@ from limner.formats.shapes.annotation_files import split_of
 from limner.formats.split_lists import apply_split_lists, split_of_list
 
 _SUFFIXES = frozenset({".txt", ".lst", ".csv", ".tsv"})
-_DEEPEST = 3
-_MOST_LISTS = 40
-_TRIED = 20
+_MAX_DEPTH = 3
+_MAX_LISTS = 40
+_MAX_TRIED = 20
 _KNOWN_SHARE = 0.5
-"""Of the first lines, so many must name an image."""
+"""Minimum share of the first lines that name an image."""
 
 _LABEL_COLUMNS = (
     "label",
@@ -48,8 +48,11 @@ _NAME_FILES = (
     "synset_words",
 )
 
+_COUNTED = re.compile(r"\d{1,4}(\.0+)?", re.ASCII)
+"""Labels that number the classes; longer numbers are names, such as product codes."""
+
 Rows = list[tuple[str, str]]
-"""(image as it is written, class as it is written, empty where there is none or there are several)."""
+"""(image, class) as written; the class is empty if there is none, or several."""
 
 
 @dataclass(frozen=True)
@@ -60,21 +63,21 @@ class _List:
 
 
 class ClassLists(ImageClasses):
-    """Images with the class that a list gives them: a number or a word."""
+    """Images with a class from a list: a number or a word."""
 
     name = "class-list"
     title = "list files that name an image and its class in each line (train.txt, val.txt), or a CSV"
 
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None; the heads of a few lists are read."""
+        """Return the evidence that `root` has this layout, or None; reads the first lines of a few lists."""
         if settings.images or settings.masks:
             return None
         lists = _lists(root, list_files(root))
         return f"{', '.join(str(found.path) for found in lists)}: images with their class" if lists else None
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
-        """List one record for each line whose image is there."""
+        """List one record for each line whose image exists."""
         tree = list_files(self.root)
         lists, finder = _lists(self.root, tree), _Finder(tree)
         numbers, said = self._numbering([label for found in lists for _, label in found.rows if label], tree)
@@ -106,13 +109,13 @@ class ClassLists(ImageClasses):
         return listed, (layout, *_missing(missing), *_unclear(unclear), *findings)
 
     def _numbering(self, labels: Sequence[str], tree: FileTree) -> tuple[dict[str, int], str]:
-        """Return class as written -> number from 0, and what was found out, in words."""
+        """Return class as written -> number from 0, and a sentence about the numbering."""
         found = sorted(set(labels))
-        if not all(re.fullmatch(r"\d+(\.0+)?", label) for label in found):
+        if not all(_COUNTED.fullmatch(label) for label in found):
             self.class_names = alphabetical(found)
             return {
                 name: i for i, name in enumerate(self.class_names)
-            }, "Classes are words, numbered by the alphabet."
+            }, "Classes are words, numbered alphabetically."
         values = {label: int(float(label)) for label in found}
         base = 1 if min(values.values(), default=0) == 1 else 0
         last = max(values.values(), default=0)
@@ -124,14 +127,14 @@ class ClassLists(ImageClasses):
 
 
 class _Finder:
-    """Finds the images that lists name: by the end of their path, with or without suffix."""
+    """Find the images that lists name, by the end of their path, with or without suffix."""
 
     def __init__(self, tree: FileTree) -> None:
         both = zip(tree.images, tree.stems, strict=True)
         self._by_name = NameIndex((name, path) for path, stem in both for name in (path.name, stem))
 
     def find(self, text: str, listed_in: PurePosixPath) -> PurePosixPath | None:
-        """Return the image that a name means; of several the one in the folder of the list."""
+        """Return the image of a name; of several, the one in the folder of the list."""
         wanted = PurePosixPath(text.replace("\\", "/"))
         same = self._by_name.find(wanted.name)
         same = [path for path in same if path.is_relative_to(listed_in.parent)] or same
@@ -145,9 +148,9 @@ class _Finder:
 
 
 def _lists(root: Path, tree: FileTree) -> list[_List]:
-    """Return the lists of images and classes; where some of them name splits, only those."""
-    named = [p for p in tree.others if p.suffix.lower() in _SUFFIXES and len(p.parts) <= _DEEPEST]
-    if not named or len(named) > _MOST_LISTS or not tree.images:
+    """Return the lists of images and classes; if some of them name splits, only those."""
+    named = [p for p in tree.others if p.suffix.lower() in _SUFFIXES and len(p.parts) <= _MAX_DEPTH]
+    if not named or len(named) > _MAX_LISTS or not tree.images:
         return []
     if "class-lists" not in tree.remembered:
         finder = _Finder(tree)
@@ -166,11 +169,14 @@ def _read(root: Path, path: PurePosixPath, finder: _Finder) -> _List | None:
     def is_image(name: str) -> bool:
         return finder.find(name, path) is not None
 
-    rows = list(_rows(text, is_image))
-    known = sum(is_image(name) for name, _ in rows[:_TRIED])
+    try:
+        rows = list(_rows(text, is_image))
+    except csv.Error:  # a cell of 128 KiB or more
+        return None
+    known = sum(is_image(name) for name, _ in rows[:_MAX_TRIED])
     # A second column of other images is a list of pairs.
-    images = sum(is_image(label) for _, label in rows[:_TRIED])
-    if not rows or known < _KNOWN_SHARE * len(rows[:_TRIED]) or images:
+    images = sum(is_image(label) for _, label in rows[:_MAX_TRIED])
+    if not rows or known < _KNOWN_SHARE * len(rows[:_MAX_TRIED]) or images:
         return None
     return _List(path, split_of_list(path) or split_of(path), rows)
 
@@ -189,7 +195,7 @@ def _rows(text: str, is_image: Callable[[str], bool]) -> Iterator[tuple[str, str
     table = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
     width = len(table[0])
     whole = [row for row in table if len(row) == width]
-    image = max(range(width), key=lambda column: sum(is_image(row[column]) for row in whole[:_TRIED]))
+    image = max(range(width), key=lambda column: sum(is_image(row[column]) for row in whole[:_MAX_TRIED]))
     heading = [] if is_image(whole[0][image]) else whole[0]
     body = whole[1:] if heading else whole
     flags = [
@@ -219,7 +225,7 @@ def _label_column(heading: Sequence[str], image: int, width: int) -> int | None:
 
 
 def _names_beside(root: Path, tree: FileTree, count: int) -> tuple[str, ...]:
-    """Return the names of `count` classes from a file such as classes.txt; nothing where there is none."""
+    """Return the names of `count` classes from a file such as classes.txt; empty if there is none."""
     for path in tree.others:
         if path.stem.casefold() not in _NAME_FILES or path.suffix.lower() not in (".txt", ".names"):
             continue
@@ -236,11 +242,11 @@ def _names_beside(root: Path, tree: FileTree, count: int) -> tuple[str, ...]:
 def _contradiction(path: PurePosixPath, first: Record, second: Record) -> DataError:
     return DataError(
         describe(
-            "An image stands in the lists with two classes or in two splits",
+            "An image is listed with two classes or in two splits",
             where=str(path),
             found=f"{first.labels[0].name} and {second.labels[0].name}",
             expected="each image once",
-            fix="Take it out of one of them.",
+            fix="Remove it from one of them.",
         )
     )
 
@@ -249,7 +255,7 @@ def _missing(lines: Sequence[str]) -> list[Finding]:
     return _left_out(
         "listed-file-missing",
         lines,
-        "name an image that is not there",
+        "name an image that is missing",
         "an image in the dataset folder",
         "Add the files, or remove the lines.",
     )
@@ -260,8 +266,8 @@ def _unclear(lines: Sequence[str]) -> list[Finding]:
         "listed-class-unclear",
         lines,
         "give an image no class, or several",
-        "one class an image",
-        "Fill in the class, or keep the one that matters.",
+        "one class for each image",
+        "Fill in the class, or keep one.",
     )
 
 

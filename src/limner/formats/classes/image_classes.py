@@ -1,4 +1,4 @@
-"""Labels that say what a whole image shows: what the formats of classes share."""
+"""Base of the formats that give a class for the whole image."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from limner.formats.source import Source
 
 
 class ImageClasses(Source):
-    """Images of classes; `index` numbers the classes from 0 and names them in `class_names`."""
+    """Images with one class each; `index` numbers the classes from 0 and names them in `class_names`."""
 
     tasks = ("classification",)
     class_names: Sequence[str] = ()
@@ -25,21 +25,24 @@ class ImageClasses(Source):
         return record.label
 
     def read_values(self, record: Record) -> ValueMap:
-        """Refuse: there is no class for each pixel."""
+        """Raise an error, since there is no class for each pixel."""
         raise DataError(
             describe(
-                f"The format {self.name} gives a class for each image, and none for each pixel",
+                f"The format {self.name} gives a class for each image, not for each pixel",
                 where=record.image,
                 expected="masks, polygons or boxes",
             )
         )
 
     def declared_labels(self) -> LabelTable:
-        """Return the classes in the order of their numbers, named by `dataset.yaml` if it names as many.
+        """Return the classes in the order of their numbers, named by `dataset.yaml` if it has as many.
 
         Raises:
             ConfigError: `dataset.yaml` names another number of classes.
+            DataError: No image has a class.
         """
+        if not self.class_names:
+            raise DataError(describe("No image has a class", where=self.root, expected=self.title))
         named = self.settings.classes
         if named and len(named) != len(self.class_names):
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Write one folder a class, in folders for splits where the source has splits: ``train/ants/1.jpg``."""
+"""Write one folder per class, below a folder for each split if there are splits: ``train/ants/1.jpg``."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,14 +12,14 @@ from limner.storage.whole_files import write_whole
 
 
 class WriteClassFolders(Writer):
-    """The folders are named after the classes."""
+    """Writes images into folders named after their classes."""
 
     name = ClassFolders.name
     holds = "classes"
     cannot_hold: ClassVar[Mapping[str, str]] = {"unlabelled": "left out", "unreadable": "left out"}
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write each image as it comes."""
+        """Write the images one by one."""
         folders = [name.replace("/", "_").replace("\\", "_") for name in labels.names]
         for image in images:
             place = root / (image.split or "") / folders[one_class(image)]

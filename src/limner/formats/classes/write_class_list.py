@@ -13,14 +13,14 @@ from limner.storage.whole_files import write_whole
 
 
 class WriteClassList(Writer):
-    """Numbers count from 0."""
+    """Writes lists with class numbers from 0."""
 
     name = ClassLists.name
     holds = "classes"
     cannot_hold: ClassVar[Mapping[str, str]] = {"unlabelled": "left out", "unreadable": "left out"}
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write each image as it comes, then the lists and the names."""
+        """Write the images one by one, then the lists and the names."""
         lines: dict[str, list[str]] = defaultdict(list)
         for image in images:
             file = f"images/{image.stem}{image.image.suffix}"

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.errors import DataError, describe
+from limner.storage.json_files import parse_json
 
 T = TypeVar("T", bound=msgspec.Struct)
 Offsets = npt.NDArray[np.int64]
@@ -102,7 +103,7 @@ class AnnotationList:
         Raises:
             DataError: The file is gone, or has changed since it was indexed.
         """
-        return map(msgspec.json.decode, self._texts(places))
+        return map(_decoded, self._texts(places))
 
     def read_as(self, kind: type[T]) -> Iterator[T]:
         """Parse each annotation, and of it what a msgspec struct has fields for.
@@ -193,7 +194,7 @@ def _fits(content: bytes, starts: Offsets, stops: Offsets, gap: int) -> bool:
 
 def _read_anyhow(content: bytes, path: Path) -> tuple[dict[str, Any], AnnotationList]:
     """Read what Python's own reader takes too: other encodings, NaN; the annotations are kept as text."""
-    whole = json.loads(content)
+    whole = parse_json(content)
     if not isinstance(whole, dict):
         raise ValueError(f"a {type(whole).__name__} rather than an object")
     rows = whole.pop("annotations", None)
@@ -205,6 +206,15 @@ def _read_anyhow(content: bytes, path: Path) -> tuple[dict[str, Any], Annotation
     starts = stops - lengths
     heads = [msgspec.json.decode(text, type=Head) for text in texts]
     return whole, AnnotationList(path, starts, stops, None, b"".join(texts), heads)
+
+
+def _decoded(text: bytes) -> dict[str, Any]:
+    """Return an annotation, or an empty one if a part that indexing passed over is no JSON."""
+    try:
+        row: dict[str, Any] = msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return {}
+    return row
 
 
 def _finite(value: object) -> object:
@@ -232,7 +242,7 @@ def _opened(path: Path, stamp: tuple[int, int] | None) -> Iterator[BinaryIO]:
                         "The annotations have changed since the folder was opened",
                         where=path,
                         found="a file of another size or time",
-                        fix="Start again, so that it is read anew.",
+                        fix="Run the command again.",
                     )
                 )
             yield file

@@ -35,6 +35,7 @@ from limner.formats.file_tree import FileTree, list_files
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_source import BOXES, ObjectSource
 from limner.images.read_image import image_header
+from limner.storage.json_files import JsonObject
 
 
 class _File(NamedTuple):
@@ -68,8 +69,8 @@ class CocoInstances(ObjectSource):
 
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
         """Yield one record for each listed image that is on disk."""
-        paths, passed_over = instance_files(self.root, tree)
-        for path in passed_over:
+        paths, not_used = instance_files(self.root, tree)
+        for path in not_used:
             problems.add(
                 "other-annotations-not-used", str(path), "another JSON of annotations, such as keypoints"
             )
@@ -84,16 +85,18 @@ class CocoInstances(ObjectSource):
             for path, record in self._records(file, finder, problems):
                 listed.add(str(path))
                 if record.name in taken:
-                    problems.add("image-in-two-files", str(file.path), f"{record.name} stands in another too")
+                    problems.add(
+                        "image-in-two-files", str(file.path), f"{record.name} is in another file too"
+                    )
                 else:
                     taken.add(record.name)
                     yield record
-        _say_not_listed(tree, listed, problems)
+        _report_not_listed(tree, listed, problems)
 
     def _records(
         self, file: CocoFile, finder: ImageFinder, problems: Problems
     ) -> Iterator[tuple[PurePosixPath, Record]]:
-        """Note where the annotations of each image of a file stand; yield its path and its record."""
+        """Index the annotations of each image of a file; yield its path and its record."""
         there: dict[Id, PurePosixPath] = {}
         near = [*reversed(file.path.parts[:-1]), *([file.split] if file.split else [])]
         for image in file.images.values():
@@ -120,7 +123,7 @@ class CocoInstances(ObjectSource):
                 yield path, Record(name, self.root / path, label, split, entry=entry)
 
     def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
-        """Return where the annotations of each image stand; None where a file had to be kept as text."""
+        """Return the position of each image's annotations; None if a file is held as text."""
         if any(file.annotations.text is not None for file in self._files):
             return None
         classes = rows_of_classes(self._categories)
@@ -134,7 +137,7 @@ class CocoInstances(ObjectSource):
         return state
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Restore what `cache_state` returned."""
+        """Restore the state that `cache_state` returned."""
         classes, files, only_boxes = json.loads(state["meta_coco"].tobytes())
         self._files, self._entries, self._numbers = [], {}, {}
         table = self.settings.label_table()
@@ -150,7 +153,7 @@ class CocoInstances(ObjectSource):
         self._places = {str(r.entry): row for r, row in zip(self.records, rows, strict=True)}
 
     def _count_masks(self, file: CocoFile, places: npt.NDArray[np.int64]) -> None:
-        """Tell annotations with a mask from those of a box alone."""
+        """Count the annotations with a mask, and report those with only a box."""
         heads, names = file.annotations.heads, [image.file_name for image in file.images.values()]
         bare = file.annotations.without_mask
         self._num_masks += int((places >= 0).sum() - (places[bare] >= 0).sum())
@@ -160,7 +163,7 @@ class CocoInstances(ObjectSource):
                 self._boxes.add("annotation-without-mask", where, "a box only", file=names[place])
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
-        """Return what is wrong with the image's annotations; those that draw nothing are left out."""
+        """Return the problems of the image's annotations; those without a valid shape are left out."""
         problems = Problems()
         self._drawn(record, problems)
         problems.take(super().label_problems(record))
@@ -183,11 +186,13 @@ class CocoInstances(ObjectSource):
         file, (height, width) = self._files[number], self.size_of(record)
         image = CocoImage(0, record.image.name, height, width)
         drawn = []
-        for row in file.annotations.rows(range(first, last)):
-            where = f"{file.path}, annotation {row.get('id', 'without id')}"
-            category = plain_id(row.get("category_id"))
-            assert category is not None, "annotations of no category are left out when the file is indexed"
-            drawn.append(drawn_of(row, file.values[category], image, where, problems))
+        for row in map(JsonObject, file.annotations.rows(range(first, last))):
+            where = f"{file.path}, annotation {row.text('id') or 'without id'}"
+            category = plain_id(row.value("category_id"))
+            if category is None:  # it had one when the file was indexed
+                problems.add("annotation-malformed", where, f"a part of it is no JSON ({image.file_name})")
+            else:
+                drawn.append(drawn_of(row, file.values[category], image, where, problems))
         return [one for one in drawn if one]
 
     def _place(self, record: Record) -> tuple[int, int, int, int, int]:
@@ -197,7 +202,7 @@ class CocoInstances(ObjectSource):
 
 
 def instance_files(root: Path, tree: FileTree) -> tuple[Sequence[PurePosixPath], Sequence[PurePosixPath]]:
-    """Return the JSON files of instances, and those passed over: keypoints repeat the same objects."""
+    """Return the JSON files of instances, and the ones not used: keypoint files repeat the same objects."""
     found = [path for path, ends in sniff(root, tree) if b'"segments_info"' not in ends and _draws(ends)]
     others = [path for path in found if "keypoint" in path.stem.casefold()]
     named = [path for path in found if "instance" in path.stem.casefold()]
@@ -205,10 +210,10 @@ def instance_files(root: Path, tree: FileTree) -> tuple[Sequence[PurePosixPath],
     return taken, [path for path in found if path not in taken]
 
 
-def _say_not_listed(tree: FileTree, listed: Set[str], problems: Problems) -> None:
-    """Name the images that no JSON lists; of a folder in which none is listed, the folder."""
+def _report_not_listed(tree: FileTree, listed: Set[str], problems: Problems) -> None:
+    """Report the images that no JSON lists, or the folder if none of its images is listed."""
     homes = {posixpath.dirname(path) for path in listed}
-    strange: Counter[str] = Counter()
+    unlisted: Counter[str] = Counter()
     for image in tree.images:
         path = str(image)
         if path in listed:
@@ -216,12 +221,12 @@ def _say_not_listed(tree: FileTree, listed: Set[str], problems: Problems) -> Non
         if posixpath.dirname(path) in homes:
             problems.add("image-not-listed", path, "an image that no JSON lists")
         else:
-            strange[posixpath.dirname(path) or "."] += 1
-    for folder, number in sorted(strange.items()):
+            unlisted[posixpath.dirname(path) or "."] += 1
+    for folder, number in sorted(unlisted.items()):
         found = f"{number} images in {folder}/, none of which a JSON lists"
         problems.add("folder-not-listed", f"{folder}/", found)
 
 
 def _draws(ends: bytes) -> bool:
-    """Tell whether the file has annotations with something to draw, rather than captions or none."""
+    """Tell whether the file has annotations with shapes, rather than captions or none."""
     return b'"annotations"' in ends or b'"segmentation"' in ends or b'"bbox"' in ends

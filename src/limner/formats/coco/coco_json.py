@@ -13,20 +13,24 @@ from limner.formats.coco.coco_annotation_list import AnnotationList, read_lists
 from limner.formats.file_tree import FileTree
 from limner.formats.name_index import NameIndex
 from limner.formats.problems import Problems
-from limner.storage.json_files import ends, unreadable
+from limner.formats.shapes.valid_shapes import stated_size
+from limner.storage.json_files import JsonObject, as_shown, ends, unreadable
 
 Id = int | str
 """COCO's ids are numbers; other tools also write text."""
 
-MOST_SNIFFED = 50
-"""Of more JSON files than this only the largest are looked at: a file an image is another layout."""
+MAX_ID = 2**63 - 1
+"""Ids are compared in arrays of 64 bits, and those of categories are mask values."""
+
+MAX_SNIFFED = 50
+"""Maximum number of JSON files to look into, the largest first; layouts with one per image have more."""
 
 _SPLIT_WORDS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 _SPLIT_WORDS |= {"val": "val", "valid": "val", "validation": "val"}
 
 
 class CocoImage(NamedTuple):
-    """One image as the JSON lists it; height and width are None where it does not say."""
+    """One image in the JSON; height and width are None if it does not state them."""
 
     id: Id
     file_name: str
@@ -41,8 +45,8 @@ class CocoFile:
     Attributes:
         path: Relative to the dataset folder.
         images: Id -> image.
-        categories: Id -> class; ``values`` are the mask values that stand for it.
-        annotations: One after another as they are in the file; parsed when they are asked for.
+        categories: Id -> class with its mask values.
+        annotations: In the order of the file; parsed on demand.
     """
 
     path: PurePosixPath
@@ -52,7 +56,7 @@ class CocoFile:
 
     @property
     def split(self) -> str | None:
-        """The split that the file's own name or its folders say."""
+        """The split named by the file or its folders, or None."""
         for part in (self.path.stem, *reversed(self.path.parts[:-1])):
             words = re.findall(r"[a-z]+", part.casefold())
             said = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
@@ -62,10 +66,10 @@ class CocoFile:
 
 
 def sniff(root: Path, tree: FileTree) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Yield the JSON files that look like COCO's, with the bytes of both ends."""
+    """Yield the JSON files that look like COCO's, with the bytes at both ends."""
     files = [path for path in tree.others if path.suffix.casefold() == ".json"]
-    if len(files) > MOST_SNIFFED:
-        files = sorted(files, key=lambda path: -(root / path).stat().st_size)[:MOST_SNIFFED]
+    if len(files) > MAX_SNIFFED:
+        files = sorted(files, key=lambda path: -(root / path).stat().st_size)[:MAX_SNIFFED]
     for path in sorted(files):
         both = ends(root / path)
         listed = b'"images"' in both or b'"annotations"' in both
@@ -75,7 +79,7 @@ def sniff(root: Path, tree: FileTree) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 
 def nothing_listed(root: Path, tree: FileTree, wanted: str) -> DataError:
-    """Return the error of a folder that is said to hold COCO labels and has no such JSON."""
+    """Return the error for a folder without COCO JSON whose `dataset.yaml` names that format."""
     files = [str(root / path) for path in tree.others if path.suffix.casefold() == ".json"]
     return DataError(
         describe(
@@ -95,11 +99,14 @@ def read_coco(root: Path, path: PurePosixPath, problems: Problems) -> CocoFile:
         DataError: It is no JSON, or lacks one of the three lists.
     """
     try:
-        whole, annotations = read_lists(root / path)
-    except (OSError, ValueError, RecursionError) as error:
+        lists, annotations = read_lists(root / path)
+    except (OSError, ValueError) as error:
         raise _unreadable(root / path, str(error)) from None
+    except RecursionError:
+        raise _unreadable(root / path, "lists or objects nested too deeply") from None
+    whole = JsonObject(lists)
     rows = {name: _rows(whole, name, root / path) for name in ("images", "categories")}
-    listed = (row.get(key) for group in rows.values() for row in group for key in ID_KEYS)
+    listed = (row.value(key) for group in rows.values() for row in group for key in ID_KEYS)
     if annotations.has_text_ids or any(isinstance(value, str) for value in listed):
         problems.add("ids-are-text", str(path), "ids are written as text")
     images: dict[Id, CocoImage] = {}
@@ -109,7 +116,7 @@ def read_coco(root: Path, path: PurePosixPath, problems: Problems) -> CocoFile:
             other = images[image.id].file_name
             problems.add("image-listed-twice", f"{path}, image {image.id}", f"{other} and {image.file_name}")
         images.setdefault(image.id, image)
-        if row.get("not_exhaustive_category_ids"):
+        if row.is_set("not_exhaustive_category_ids"):
             problems.add(
                 "not-exhaustive", f"{path}, image {image.id}", f"not all objects of {image.file_name}"
             )
@@ -122,60 +129,62 @@ ID_KEYS = ("id", "image_id", "category_id")
 
 
 def plain_id(value: object) -> Id | None:
-    """Return an id as a number where it spells one, as text else, None where it is neither."""
+    """Return an id as a number if it spells one of up to 64 bits, else as text; None if it is neither."""
     if type(value) is int:  # nearly all of a million
-        return value
-    if isinstance(value, bool) or not isinstance(value, str | float):
-        return None
+        return value if -MAX_ID <= value <= MAX_ID else None
     if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+        return int(value) if value.is_integer() and abs(value) <= MAX_ID else None
+    if not isinstance(value, str):
+        return None
+    is_whole = value.strip().isdecimal() and len(value) <= len(str(MAX_ID))
+    return int(value) if is_whole and int(value) <= MAX_ID else value
 
 
-def _rows(whole: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
-    rows = whole.get(name)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        found = f"no list `{name}`" if name not in whole else f"`{name}` is not a list of objects"
+def _rows(whole: JsonObject, name: str, path: Path) -> list[JsonObject]:
+    if not all(isinstance(row, dict) for row in whole.items(name)) or not whole.has_list(name):
+        found = f"`{name}` is not a list of objects" if name in whole else f"no list `{name}`"
         raise _unreadable(path, found)
-    return rows
+    return whole.children(name)
 
 
 def _unreadable(path: Path, found: str) -> DataError:
     return unreadable(path, what=WHAT, found=found, expected=EXPECTED)
 
 
-def _image(row: dict[str, Any], path: Path) -> CocoImage:
-    number, name = plain_id(row.get("id")), row.get("file_name") or _of_url(row.get("coco_url"))
-    if number is None or not isinstance(name, str) or not name:
-        raise _unreadable(path, f"an image without `id` or `file_name`: {str(row)[:80]}")
-    return CocoImage(number, name.replace("\\", "/"), _side(row.get("height")), _side(row.get("width")))
+def _image(row: JsonObject, path: Path) -> CocoImage:
+    number, name = plain_id(row.value("id")), row.text("file_name") or _of_url(row.text("coco_url"))
+    if number is None or not name:
+        raise _unreadable(path, f"an image without `id` or `file_name`: {row}")
+    size = stated_size(_side(row.value("height")), _side(row.value("width")))
+    return CocoImage(number, name.replace("\\", "/"), *(size or (None, None)))
 
 
-def _side(value: object) -> int | None:
+def _side(value: object) -> float | None:
     side = plain_id(value)
-    return side if isinstance(side, int) and side > 0 else None
+    return side if isinstance(side, int) else None
 
 
-def _of_url(url: object) -> str:
+def _of_url(url: str) -> str:
     """Return folder and name of an image that LVIS names by its address alone."""
-    return "/".join(urlparse(url).path.split("/")[-2:]) if isinstance(url, str) else ""
+    try:
+        return "/".join(urlparse(url).path.split("/")[-2:])
+    except ValueError:  # brackets that are no address of IPv6
+        return ""
 
 
-def _categories(
-    rows: Sequence[dict[str, Any]], path: PurePosixPath, problems: Problems
-) -> dict[Id, LabelClass]:
-    """Return id -> class in the order of the ids; where ids are words, their places stand for them."""
+def _categories(rows: Sequence[JsonObject], path: PurePosixPath, problems: Problems) -> dict[Id, LabelClass]:
+    """Return id -> class in the order of the ids; if ids are words, their positions serve as mask values."""
     found: dict[Id, tuple[str, bool | None]] = {}
     for row in rows:
-        number, name = plain_id(row.get("id")), str(row.get("name", "")) or f"category {row.get('id')}"
-        where = f"{path}, category {row.get('id')}"
+        number = plain_id(row.value("id"))
+        name = row.text("name") or f"category {number}"
+        where = f"{path}, category {as_shown(row.value('id'))}"
         if number is None:
             problems.add("category-unknown", where, "a category without an id")
         elif number in found or name in {known for known, _ in found.values()}:
             problems.add("category-listed-twice", where, f"{name!r} repeats an id or a name")
         else:
-            is_thing = row.get("isthing")
-            found[number] = name, None if is_thing is None else bool(is_thing)
+            found[number] = name, None if row.value("isthing") is None else row.is_set("isthing")
     numbers = [number for number in found if isinstance(number, int)]
     if len(numbers) == len(found):
         found = {number: found[number] for number in sorted(numbers)}
@@ -188,21 +197,21 @@ def _categories(
 
 
 class ImageFinder:
-    """Finds listed files on disk: names may be relative to the JSON, to the dataset, or bare."""
+    """Find listed files on disk: names may be relative to the JSON or the dataset, or without folders."""
 
     def __init__(self, paths: Iterable[PurePosixPath]) -> None:
         self._by_name = NameIndex((path.name, path) for path in paths)
 
     def all(self) -> Iterator[PurePosixPath]:
-        """Return every path, those of one name together."""
+        """Return all paths, grouped by name."""
         return self._by_name.files()
 
     def find(self, file_name: str, *, near: Iterable[str] = ()) -> PurePosixPath | None:
-        """Return the file whose path ends like `file_name`, or bears its bare name; None without one.
+        """Return the file whose path ends with `file_name`, or has its bare name; None if there is none.
 
         Args:
-            file_name: As the JSON has it.
-            near: Folder names and words that are preferred, such as the split, strongest first.
+            file_name: The name in the JSON.
+            near: Preferred folder names and words, such as the split, the most important first.
         """
         same = self._by_name.find(file_name.rpartition("/")[2])
         if len(same) == 1:
@@ -222,7 +231,7 @@ class ImageFinder:
 
 
 def one_table(files: Sequence[CocoFile]) -> tuple[LabelClass, ...]:
-    """Return the categories of all files, which must agree.
+    """Return the categories of all files, which have to agree.
 
     Raises:
         DataError: Two files mean different things by one id, or there is no category at all.
@@ -246,12 +255,12 @@ def one_table(files: Sequence[CocoFile]) -> tuple[LabelClass, ...]:
 
 
 def rows_of_classes(classes: Iterable[LabelClass]) -> list[list[Any]]:
-    """Return a table of categories as what JSON can hold."""
+    """Return a table of categories as JSON-ready values."""
     return [[c.name, c.values[0], c.color, c.is_thing] for c in classes]
 
 
 def classes_of_rows(rows: Iterable[Sequence[Any]]) -> tuple[LabelClass, ...]:
-    """Return the table that `rows_of_classes` wrote down."""
+    """Return the table from the rows of `rows_of_classes`."""
     return tuple(
         LabelClass(name, (value,), (color[0], color[1], color[2]), is_thing)
         for name, value, color, is_thing in rows

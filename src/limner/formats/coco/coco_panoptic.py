@@ -1,4 +1,4 @@
-"""COCO's panoptic format: a PNG whose colours number the segments, and a JSON that says what each is."""
+"""COCO's panoptic format: a PNG whose colours number the segments, and a JSON that describes each."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,9 +32,10 @@ from limner.formats.problems import Problems
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.images.masks import read_values, write_values
+from limner.storage.json_files import as_shown
 
 VOID = 0
-"""The segment number of pixels that nobody labelled, and the mask value they get."""
+"""The segment number and the mask value of unlabelled pixels."""
 
 COLOR = MaskEncoding("color")
 
@@ -60,7 +61,7 @@ class CocoPanoptic(Source):
         return f"{', '.join(map(str, found))} in the shape of COCO's panoptic labels" if found else None
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
-        """List one record for each image that is on disk, with its PNG where that is there too."""
+        """List one record for each image on disk, with its PNG if that is on disk too."""
         tree = list_files(self.root)
         problems = Problems()
         files = [read_coco(self.root, path, problems) for path in panoptic_files(self.root, tree)]
@@ -80,7 +81,7 @@ class CocoPanoptic(Source):
         return {**segments, "meta_coco": np.frombuffer(classes, np.uint8)}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Restore what `cache_state` returned."""
+        """Restore the state that `cache_state` returned."""
         self._segments = SegmentTable.restored([str(record.entry) for record in self.records], state)
         self._categories = classes_of_rows(json.loads(state["meta_coco"].tobytes()))
 
@@ -104,7 +105,7 @@ class CocoPanoptic(Source):
     def _labels(
         self, file: CocoFile, finder: ImageFinder, problems: Problems
     ) -> dict[Id, PurePosixPath | None]:
-        """Note the segments of each annotated image; return its PNG, None where that is not on disk."""
+        """Index the segments of each annotated image; return its PNG, None if it is not on disk."""
         labels: dict[Id, PurePosixPath | None] = {}
         values = {number: known.values[0] for number, known in file.categories.items()}
         near = [file.path.stem, "panoptic"]
@@ -112,23 +113,24 @@ class CocoPanoptic(Source):
             number = plain_id(row.image_id)
             where = f"{file.path}, annotation {position} (image {number})"
             if number is None or number not in file.images:
-                problems.add("annotation-image-unknown", where, f"image id {row.image_id!r}")
+                problems.add("annotation-image-unknown", where, f"image id {as_shown(row.image_id)}")
             elif number in labels:
                 problems.add("annotation-listed-twice", where, "the image has two annotations")
             else:
-                self._segments.note(f"{file.path}#{number}", row.segments, values, where, problems)
-                name = row.file_name or PurePosixPath(file.images[number].file_name).with_suffix(".png")
-                labels[number] = finder.find(str(name), near=near)
+                self._segments.add(f"{file.path}#{number}", row.segments, values, where, problems)
+                name = row.file_name if isinstance(row.file_name, str) else ""
+                name = name or str(PurePosixPath(file.images[number].file_name).with_suffix(".png"))
+                labels[number] = finder.find(name, near=near)
                 if labels[number] is None:
                     problems.add("annotation-without-mask", where, f"no {name} on disk")
         return labels
 
     def read_values(self, record: Record) -> ValueMap:
-        """Return the category of each pixel, 0 where nobody labelled it."""
+        """Return the category of each pixel, 0 if unlabelled."""
         return self.read_segments(record).painted(VOID)
 
     def read_segments(self, record: Record) -> Segments:
-        """Read the PNG and what the JSON says of its segments.
+        """Read the PNG and the segments that the JSON describes.
 
         Raises:
             DataError: The PNG cannot be read, or holds a segment that the JSON does not list.
@@ -147,11 +149,11 @@ class CocoPanoptic(Source):
         return segments_of_index(index, [row[1] for row in rows], [bool(row[2]) for row in rows])
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
-        """Return which segments are crowds, and which the PNG does not hold."""
+        """Report the segments that are crowds, and those that the PNG does not hold."""
         problems = Problems()
+        segments = self.read_segments(record) if segments is None else segments
         rows = self._segments.rows(str(record.entry))
         file = record.image.relative_to(self.root).as_posix()
-        segments = self.read_segments(record) if segments is None else segments
         for row, area in zip(rows, segments.areas, strict=True):
             report = problems.at(f"{record.entry}, segment {row[0]}", file=file)
             if not area:

@@ -1,4 +1,4 @@
-"""Predictions in COCO's JSON, as any program may have written them.
+"""Predictions in COCO's JSON, written by any program.
 
 Three shapes are known: the results list of detections (``image_id``, ``category_id``, ``segmentation``,
 ``score``); the same rows as ``annotations`` beside ``images`` and ``categories``; and panoptic
@@ -10,18 +10,20 @@ import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from limner.core.errors import DataError, describe
 from limner.core.segments import Mask
-from limner.formats.coco.coco_annotations import read_runs
+from limner.formats.coco.coco_annotations import runs_of
 from limner.formats.coco.coco_json import Id, plain_id
 from limner.formats.coco.coco_panoptic import COLOR, VOID, segment_numbers
 from limner.formats.drawn import Drawn, Shape, runs_to_mask
 from limner.images.masks import read_values
+from limner.storage.json_files import JsonObject, as_shown, parse_json
+from limner.storage.numbers import numbers_in
 
 Kind = Literal["instance", "panoptic"]
 
@@ -30,13 +32,13 @@ SHAPES = "COCO's results (a list), or JSON with `annotations`, and for panoptic 
 
 @dataclass(frozen=True)
 class CocoResults:
-    """The predictions of one file, compact: a dataset may have a hundred objects an image.
+    """The predictions of one file, packed, since an image may have a hundred objects.
 
     Attributes:
         path: The JSON file.
-        kind: What they are.
-        file_names: Image id -> file name; empty where the file does not list its images.
-        categories: Category id -> name; empty where it does not list them.
+        kind: Instances or panoptic segments.
+        file_names: Image id -> file name; empty if the file lists no images.
+        categories: Category id -> name; empty if the file lists none.
         packed: Image id -> rows, to be read with `objects` or `segments`.
     """
 
@@ -47,7 +49,7 @@ class CocoResults:
     packed: dict[Id, bytes] = field(repr=False)
 
     def objects(self, image: Id, shape: tuple[int, ...]) -> tuple[list[Mask], list[Id], list[float]]:
-        """Return masks, category ids and scores of one image; none where the file has nothing of it.
+        """Return masks, category ids and scores of one image; empty if the file has none.
 
         Raises:
             DataError: A mask is of another size, or is none.
@@ -82,7 +84,7 @@ class CocoResults:
         return table[places].reshape(numbers.shape), [category for _, category in rows]
 
     def _png(self, name: str) -> Path:
-        """Return the PNG of an annotation: in the folder of the JSON's name, as COCO has it, or near it."""
+        """Return the PNG of an annotation: in the folder named after the JSON, as in COCO, or near it."""
         folders = (self.path.with_suffix(""), self.path.parent / "panoptic", self.path.parent)
         for folder in folders:
             if (folder / name).is_file():
@@ -97,18 +99,18 @@ class CocoResults:
             )
         )
 
-    def _mask(self, drawn: Any, shape: tuple[int, ...], image: Id) -> Mask:  # noqa: ANN401 - JSON
+    def _mask(self, drawn: object, shape: tuple[int, ...], image: Id) -> Mask:
         height, width = shape
         try:
             if isinstance(drawn, dict):
-                counts = drawn["counts"]
-                runs = read_runs(counts) if isinstance(counts, str) else [int(n) for n in counts]
-                if sum(runs) != height * width or min(runs, default=0) < 0:
-                    raise ValueError(f"run lengths of {sum(runs)} pixels, size {drawn.get('size')}")
+                runs = runs_of(JsonObject(drawn))
+                if sum(runs) != height * width:
+                    raise ValueError(f"run lengths of {sum(runs)} pixels, size {as_shown(drawn.get('size'))}")
                 return runs_to_mask(runs, height, width)
-            polygons = drawn if isinstance(drawn[0], list) else [drawn]
-            return Drawn(0, tuple(Shape("polygon", polygon) for polygon in polygons)).mask(height, width)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            return Drawn(0, tuple(Shape("polygon", polygon) for polygon in _polygons(drawn))).mask(
+                height, width
+            )
+        except ValueError as error:
             raise DataError(
                 describe(
                     "A predicted mask does not fit its image",
@@ -120,6 +122,19 @@ class CocoResults:
             ) from None
 
 
+def _polygons(drawn: object) -> list[list[float]]:
+    """Return the outlines of a mask.
+
+    Raises:
+        ValueError: One is not x, y, x, y, ... of three points or more.
+    """
+    listed = drawn if isinstance(drawn, list) and isinstance(drawn[0], list) else [drawn]
+    polygons = [numbers for one in listed if (numbers := numbers_in(one))]
+    if len(polygons) < len(listed) or any(len(one) < 6 or len(one) % 2 for one in polygons):
+        raise ValueError("a polygon that is not [x, y, x, y, ...] of 3 points or more")
+    return polygons
+
+
 def read_results(path: Path) -> CocoResults:
     """Read a file of predictions.
 
@@ -127,60 +142,59 @@ def read_results(path: Path) -> CocoResults:
         DataError: It is no JSON, or in none of the shapes.
     """
     try:
-        whole = json.loads(path.read_bytes())
-    except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
+        whole = parse_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise _refusal(path, str(error)) from None
-    rows = whole.get("annotations") if isinstance(whole, dict) else whole
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    lists = JsonObject({"annotations": whole} if isinstance(whole, list) else whole)
+    rows = lists.children("annotations")
+    if not lists.has_list("annotations") or not all(isinstance(r, dict) for r in lists.items("annotations")):
         raise _refusal(path, "no list of annotations")
     kind: Kind = "panoptic" if any("segments_info" in row for row in rows) else "instance"
-    lists = whole if isinstance(whole, dict) else {}
     names = {
-        number: str(row.get("file_name", "")).replace("\\", "/")
-        for row in lists.get("images", ())
-        if (number := plain_id(row.get("id"))) is not None
+        number: row.text("file_name").replace("\\", "/")
+        for row in lists.children("images")
+        if (number := plain_id(row.value("id"))) is not None
     }
     categories = {
-        number: str(row.get("name", ""))
-        for row in lists.get("categories", ())
-        if (number := plain_id(row.get("id"))) is not None
+        number: row.text("name")
+        for row in lists.children("categories")
+        if (number := plain_id(row.value("id"))) is not None
     }
     pack = _pack_segments if kind == "panoptic" else _pack_objects
     return CocoResults(path, kind, names, categories, pack(path, rows))
 
 
-def _pack_objects(path: Path, rows: list[dict[str, Any]]) -> dict[Id, bytes]:
-    by_image: dict[Id, list[tuple[Id, float, Any]]] = defaultdict(list)
+def _pack_objects(path: Path, rows: list[JsonObject]) -> dict[Id, bytes]:
+    by_image: dict[Id, list[tuple[Id, float, object]]] = defaultdict(list)
     for place, row in enumerate(rows):
-        image, category, drawn = (
-            plain_id(row.get("image_id")),
-            plain_id(row.get("category_id")),
-            row.get("segmentation"),
-        )
-        score = row.get("score")
-        if image is None or category is None or not isinstance(score, int | float):
-            raise _refusal(path, f"row {place} without image_id, category_id or score: {str(row)[:80]}")
-        if not drawn:
-            raise _refusal(path, f"row {place} without a mask" + (", a box only" if row.get("bbox") else ""))
+        image, category = plain_id(row.value("image_id")), plain_id(row.value("category_id"))
+        score, drawn = row.number("score"), row.value("segmentation")
+        if image is None or category is None or score is None:
+            raise _refusal(path, f"row {place} without image_id, category_id or score: {row}")
+        if not isinstance(drawn, dict | list) or not drawn:
+            raise _refusal(
+                path, f"row {place} without a mask" + (", a box only" if row.is_set("bbox") else "")
+            )
         by_image[image].append((category, float(score), drawn))
     return {image: _packed(some) for image, some in by_image.items()}
 
 
-def _pack_segments(path: Path, rows: list[dict[str, Any]]) -> dict[Id, bytes]:
+def _pack_segments(path: Path, rows: list[JsonObject]) -> dict[Id, bytes]:
     packed = {}
     for place, row in enumerate(rows):
-        image, infos = plain_id(row.get("image_id")), row.get("segments_info")
-        if image is None or not isinstance(infos, list):
-            raise _refusal(path, f"row {place} without image_id or segments_info: {str(row)[:80]}")
-        segments = [(plain_id(info.get("id")), plain_id(info.get("category_id"))) for info in infos]
+        image = plain_id(row.value("image_id"))
+        if image is None or not row.has_list("segments_info"):
+            raise _refusal(path, f"row {place} without image_id or segments_info: {row}")
+        infos = row.children("segments_info")
+        segments = [(plain_id(info.value("id")), plain_id(info.value("category_id"))) for info in infos]
         if any(number is None or category is None for number, category in segments):
             raise _refusal(path, f"row {place}: a segment without id or category_id")
-        name = str(row.get("file_name") or f"{image}.png")
+        name = row.text("file_name") or f"{image}.png"
         packed[image] = _packed([PurePosixPath(name).name, segments])
     return packed
 
 
-def _packed(rows: Any) -> bytes:  # noqa: ANN401 - what JSON holds
+def _packed(rows: object) -> bytes:
     return zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), 1)
 
 

@@ -1,6 +1,6 @@
-"""COCO's JSON of labels and predictions, written as images come: memory does not grow with their number.
+"""COCO's JSON of labels and predictions, written image by image so that memory use stays constant.
 
-Predictions have the shape of labels with a ``score`` more, so that limner and other tools read them.
+Predictions look like labels with an additional ``score``, so that limner and other tools can read them.
 """
 
 import json
@@ -26,7 +26,7 @@ class CocoStream(ExitStack):
     Args:
         path: The JSON file.
         labels: The classes; their first mask values are the category ids.
-        without: Values of classes that get no category, such as a background.
+        without: Values of classes without a category, such as the background.
     """
 
     def __init__(self, path: Path, labels: LabelTable, *, without: Collection[int] = ()) -> None:
@@ -51,7 +51,7 @@ class CocoStream(ExitStack):
         return self.labels.classes[label].values[0]
 
     def row(self, row: dict[str, Any]) -> None:
-        """Write one annotation; one without an `id` of an object is that of a whole image."""
+        """Write one annotation, of an object (with `id`) or of a whole image."""
         self._file.write((",\n" if self._num_rows else "\n") + json.dumps(row))
         self._num_rows += 1
 
@@ -75,11 +75,11 @@ class CocoStream(ExitStack):
 
 
 class CocoStreams(ExitStack):
-    """One JSON file a split, in ``annotations/``; all are closed at the end of the block.
+    """One JSON file for each split, in ``annotations/``; all are closed at the end of the block.
 
     Args:
         root: The dataset folder.
-        kind: What the files' names begin with, such as ``instances``.
+        kind: First part of the file names, such as ``instances``.
         labels: As in `CocoStream`.
         without: As in `CocoStream`.
     """
@@ -91,7 +91,7 @@ class CocoStreams(ExitStack):
         self._files: dict[str | None, CocoStream] = {}
 
     def of(self, split: str | None) -> CocoStream:
-        """Return the file of a split, begun where it is the first time; None is of images in no split."""
+        """Return the file of a split, created on first use; None is for images in no split."""
         if split not in self._files:
             stem = self._kind if split is None else f"{self._kind}_{split}"
             file = CocoStream(self._folder / f"{stem}.json", self._labels, without=self._without)
@@ -100,14 +100,14 @@ class CocoStreams(ExitStack):
 
 
 class CocoPredictions(CocoStream):
-    """Predictions in the shape of COCO's labels, with a score each."""
+    """Predictions written like COCO's labels, each with a score."""
 
     def add(self, prediction: SegmentPrediction, *, file_name: str) -> None:
         """Write the objects of one image; its id is its number in the file.
 
         Args:
             prediction: (H, W) masks.
-            file_name: Of the image, as other tools should find it.
+            file_name: Name by which other tools find the image.
         """
         image = self.image(file_name, prediction.masks.shape[1:])
         for mask, label, score in zip(prediction.masks, prediction.labels, prediction.scores, strict=True):
@@ -115,7 +115,7 @@ class CocoPredictions(CocoStream):
             self.object_row(image, int(label), row)
 
     def add_panoptic(self, prediction: PanopticPrediction, *, file_name: str, png: Path) -> None:
-        """Write the segments of one image, and the PNG whose colours are their numbers."""
+        """Write the segments of one image, and the PNG whose colours number them."""
         ids = prediction.segment_ids
         image = self.image(file_name, ids.shape)
         write_panoptic_png(png, ids)
@@ -149,6 +149,6 @@ def runs_row(mask: Mask) -> dict[str, Any]:
 
 
 def whole_box(mask: Mask) -> list[int]:
-    """Return left, top, width and height; zeros of an empty mask."""
+    """Return left, top, width and height; zeros if the mask is empty."""
     left, top, right, bottom = map(int, box_of_mask(mask))
     return [left, top, right - left, bottom - top]

@@ -1,4 +1,4 @@
-"""The segments of COCO's panoptic JSON: noted while the file is read, three numbers each."""
+"""The segments of COCO's panoptic JSON: three numbers each, stored while the file is indexed."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,17 @@ import numpy.typing as npt
 
 from limner.formats.coco.coco_json import Id, plain_id
 from limner.formats.problems import Problems
+from limner.storage.json_files import parse_json
 
-MOST_BITS = 63
-"""Of a segment's number; 24 fit into a PNG."""
+MAX_BITS = 63
+"""Bits of a segment's number; 24 fit into a PNG."""
 
-_NOWHERE = (-1, -1)
+_NO_PLACE = (-1, -1)
 """The place of an image without annotation."""
 
 
 class SegmentInfo(msgspec.Struct, gc=False):
-    """What is looked at of one segment; a million are read faster without the rest."""
+    """The fields of a segment that are read; a million segments are read faster without the rest."""
 
     id: Any = None
     category_id: Any = None
@@ -35,13 +36,17 @@ class PanopticAnnotation(msgspec.Struct, gc=False):
 
     @property
     def segments(self) -> list[SegmentInfo]:
-        """What its list holds; anything but objects is passed over."""
+        """The segments that its list holds; anything but objects is skipped."""
         try:
             return _SEGMENTS.decode(self.segments_info)
-        except msgspec.ValidationError:
-            rows = msgspec.json.decode(self.segments_info)
+        except (msgspec.ValidationError, RecursionError):
+            pass
+        try:
+            rows = parse_json(bytes(self.segments_info))
+        except ValueError:
+            rows = None
         objects = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-        return [msgspec.convert(row, SegmentInfo) for row in objects]
+        return [SegmentInfo(row.get("id"), row.get("category_id"), row.get("iscrowd")) for row in objects]
 
 
 _SEGMENTS = msgspec.json.Decoder(list[SegmentInfo])
@@ -65,7 +70,7 @@ class SegmentTable:
         rows: list[list[int]] = np.reshape(self._flat[3 * first : 3 * last], (-1, 3)).tolist()
         return rows
 
-    def note(
+    def add(
         self,
         entry: str,
         segments: list[SegmentInfo],
@@ -73,11 +78,11 @@ class SegmentTable:
         where: str,
         problems: Problems,
     ) -> None:
-        """Take in the segments of one image.
+        """Add the segments of one image.
 
         Args:
             entry: The image.
-            segments: What the JSON says of each.
+            segments: The segments in the JSON.
             values: Category -> mask value.
             where: File and annotation.
             problems: Takes what is wrong with them.
@@ -87,12 +92,12 @@ class SegmentTable:
         for info in segments:
             number, category = plain_id(info.id), plain_id(info.category_id)
             if category is None or category not in values:
-                found = f"category id {category}, which nobody defined"
+                found = f"category id {category}, which `categories` does not list"
                 problems.add("category-unknown", f"{where}, segment {number}", found)
-            elif not isinstance(number, int) or number.bit_length() > MOST_BITS:
+            elif not isinstance(number, int) or number.bit_length() > MAX_BITS:
                 problems.add("annotation-malformed", f"{where}, segment {number}", "no usable `id`")
             elif number in seen:
-                found = "the segment id stands twice"
+                found = "duplicate segment id"
                 problems.add("annotation-listed-twice", f"{where}, segment {number}", found)
             else:
                 seen.add(number)
@@ -103,12 +108,12 @@ class SegmentTable:
 
     def cache_state(self, entries: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
         """Return the table as arrays, the places in the order of `entries`."""
-        places = [self._places.get(entry, _NOWHERE) for entry in entries]
+        places = [self._places.get(entry, _NO_PLACE) for entry in entries]
         return {"segments": np.array(self._flat, np.int64), "places": np.array(places, np.int64)}
 
     @classmethod
     def restored(cls, entries: Sequence[str], state: Mapping[str, npt.NDArray[Any]]) -> "SegmentTable":
-        """Return the table that `cache_state` returned.
+        """Return the table from its `cache_state`.
 
         Raises:
             KeyError: An array is missing.
@@ -117,5 +122,5 @@ class SegmentTable:
         table = cls()
         table._flat.frombytes(state["segments"].astype(np.int64, copy=False).tobytes())
         places = zip(entries, map(tuple, state["places"].tolist()), strict=True)
-        table._places = {entry: place for entry, place in places if place != _NOWHERE}
+        table._places = {entry: place for entry, place in places if place != _NO_PLACE}
         return table

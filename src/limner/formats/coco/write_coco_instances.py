@@ -22,14 +22,14 @@ class WriteCocoInstances(Writer):
     cannot_hold: ClassVar[Mapping[str, str]] = {
         "difficult": "the mark is dropped",
         "ignored": "become background",
-        "field-of-view": "are kept, and its border is lost",
+        "field-of-view": "are kept, without its border",
         "unlabelled": "left out",
         "unreadable": "left out",
-        "transcriptions": "is dropped",
+        "transcriptions": "are dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write each image and its annotations as they come; the files are closed at the end."""
+        """Write the images and their annotations one by one; the files are closed at the end."""
         numbered = numbered_from_1(labels)
         with CocoStreams(root, "instances", numbered, without=(0,)) as files:
             for image in images:

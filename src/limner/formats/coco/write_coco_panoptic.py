@@ -15,7 +15,7 @@ from limner.formats.writers import Outgoing, Writer, settings_of
 
 
 class WriteCocoPanoptic(Writer):
-    """Each object and each region of stuff is a segment, the background too; ignored pixels are in none."""
+    """Each object and region of stuff is a segment, as is the background; ignored pixels are in none."""
 
     name = CocoPanoptic.name
     takes_objects: ClassVar[bool] = True
@@ -23,13 +23,13 @@ class WriteCocoPanoptic(Writer):
         "boxes": "are not written",
         "overlaps": "the smaller one is on top",
         "difficult": "the mark is dropped",
-        "field-of-view": "are kept, and its border is lost",
+        "field-of-view": "are kept, without its border",
         "unreadable": "left out",
-        "transcriptions": "is dropped",
+        "transcriptions": "are dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write each image, its PNG and its annotation as they come; the files are closed at the end."""
+        """Write the images, PNGs and annotations one by one; the files are closed at the end."""
         numbered = _all_from_1(labels)
         with CocoStreams(root, "panoptic", numbered) as files:
             for image in images:
@@ -38,7 +38,7 @@ class WriteCocoPanoptic(Writer):
 
 
 def _all_from_1(labels: LabelTable) -> LabelTable:
-    """Return the classes with values from 1: 0 is a pixel that nobody labelled."""
+    """Return the classes with values from 1; 0 is an unlabelled pixel."""
     rows = labels.to_dict()["classes"]
     classes = [row | {"values": [index]} for index, row in enumerate(rows, start=1)]
     return LabelTable.from_dict({"classes": classes, "ignored": [0]})
@@ -69,7 +69,7 @@ def _write_image(file: CocoStream, image: Outgoing, name: str, labels: LabelTabl
 
 
 def _segments(image: Outgoing, background: int | None) -> Segments:
-    """Draw the objects, and what none covers as background, or as ignored where there is no such class."""
+    """Draw the objects, and the rest as background, or as ignored if there is no such class."""
     drawn = [one for one in image.objects or () if not one.is_box_only]
     masks = [one.mask(*image.size) for one in drawn]
     rest = ~np.any(masks, axis=0) if masks else np.ones(image.size, bool)

@@ -1,4 +1,4 @@
-"""The affixes by which people mark a file's name: ``cat_mask``, ``mask_cat``, ``21_training``, ``x_L``."""
+"""Usual affixes of file names: ``cat_mask``, ``mask_cat``, ``21_training``, ``x_L``."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -39,7 +39,7 @@ def bare_label_name(name: str) -> str:
 
 
 def without_count(name: str) -> str:
-    """Return ``cat_mask`` for ``cat_mask_1``, the way several masks of one image are told apart."""
+    """Return ``cat_mask`` for ``cat_mask_1``, since several masks of one image are numbered."""
     return _COUNT.sub("", name)
 
 

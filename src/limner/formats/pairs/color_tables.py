@@ -1,11 +1,10 @@
-"""Tables of classes that people put beside their masks: class_dict.csv, label_colors.txt, labelmap.txt, ...
+"""Tables of classes beside the masks: class_dict.csv, label_colors.txt, labelmap.txt, ...
 
 One class a line, in any order of columns: a name, its colour as three numbers or as #rrggbb, or its value in
 the masks as one number. Separators are commas, semicolons, colons, tabs or spaces; `#` begins a remark.
 """
 
 import csv
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,9 @@ from limner.core.labels import (
 from limner.formats.file_tree import FileTree
 from limner.images.pixels import IMAGE_SUFFIXES
 from limner.images.read_image import image_header
+from limner.storage.json_files import parse_json
+from limner.storage.numbers import is_number
+from limner.storage.text_files import read_lines
 
 _STEM = re.compile(
     r"_?(?=.*(class|label|palette|colou?r_?map))"
@@ -33,15 +35,16 @@ _STEM = re.compile(
 )
 _SUFFIXES = (".csv", ".txt", ".tsv", ".json")
 _HEX = re.compile(r"#([0-9a-f]{6})\b", re.IGNORECASE)
+WHAT = "The table of classes"
 _MAX_BYTES = 256 * 1024
-_MASKS_TRIED = 5
+_MAX_MASKS_TRIED = 5
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "unknown", "ignore", "ignored", "__ignore__"})
-"""Classes of these names are ignored: they mean that nobody said what is there."""
+"""Classes with these names are ignored, since they mark unlabelled pixels."""
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """One class of such a table; a colour or a value, or both."""
+    """One class of such a table, with a colour, a value, or both."""
 
     name: str
     color: RGB | None
@@ -49,7 +52,7 @@ class TableRow:
 
 
 def find_table(root: Path, tree: FileTree) -> tuple[PurePosixPath, tuple[TableRow, ...]] | None:
-    """Return the first table, nearest to `root`, whose every class has a colour or a value; or None."""
+    """Return the first table, nearest to `root`, that gives each class a colour or a value; or None."""
     named = [p for p in tree.others if p.suffix.lower() in _SUFFIXES and _STEM.fullmatch(p.stem)]
     for path in sorted(named, key=lambda p: (len(p.parts), p)):
         rows = read_table(root / path)
@@ -59,7 +62,7 @@ def find_table(root: Path, tree: FileTree) -> tuple[PurePosixPath, tuple[TableRo
 
 
 def read_table(path: Path) -> tuple[TableRow, ...]:
-    """Read a table of classes; a file that is none gives no rows.
+    """Read a table of classes; other files give no rows.
 
     Raises:
         DataError: The file cannot be read, or names one class twice.
@@ -67,12 +70,12 @@ def read_table(path: Path) -> tuple[TableRow, ...]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             return ()
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            describe("The table of classes cannot be read", where=path, found=str(error))
-        ) from None
-    rows = _from_json(text) if path.suffix.lower() == ".json" else _from_lines(text)
+    except OSError as error:
+        raise DataError(describe(f"{WHAT} cannot be read", where=path, found=str(error))) from None
+    if path.suffix.lower() == ".json":
+        rows = _from_json(_json(path))
+    else:
+        rows = _from_lines(read_lines(path, what=WHAT))
     if len(rows) > MAX_CLASSES:
         return ()
     names = [row.name for row in rows]
@@ -82,19 +85,19 @@ def read_table(path: Path) -> tuple[TableRow, ...]:
                 "The table of classes names a class twice",
                 where=path,
                 found=", ".join(repeated[:5]),
-                expected="one line a class",
-                fix="Rename one of them, or take it out.",
+                expected="one line for each class",
+                fix="Rename or remove one of them.",
             )
         )
     return rows
 
 
 def label_table(rows: tuple[TableRow, ...], *, in_color: bool) -> LabelTable | None:
-    """Return the label table of the rows, by colour or by value; None where the masks need what is missing.
+    """Return the label table of the rows, by colour or by value; None if the masks need what is missing.
 
     Args:
-        rows: Of the table beside the masks.
-        in_color: The masks show colours. Masks of numbers take the rows' values, or else their order.
+        rows: The rows of the table.
+        in_color: Whether the masks show colours. Masks of numbers use the rows' values, or else their order.
     """
     if in_color and not all(row.color for row in rows):
         in_color = False  # a table of values: three equal channels, or a palette
@@ -114,8 +117,8 @@ def label_table(rows: tuple[TableRow, ...], *, in_color: bool) -> LabelTable | N
 
 
 def show_colors(root: Path, masks: Iterable[PurePosixPath]) -> bool:
-    """Tell whether masks show colours rather than numbers, by the first of them that can be read."""
-    for path in islice(masks, _MASKS_TRIED):
+    """Tell whether masks show colours rather than numbers, judged by the first readable one."""
+    for path in islice(masks, _MAX_MASKS_TRIED):
         try:
             header = image_header(root / path)
         except DataError:  # a damaged file is a finding of its own
@@ -124,9 +127,9 @@ def show_colors(root: Path, masks: Iterable[PurePosixPath]) -> bool:
     return False
 
 
-def _from_lines(text: str) -> tuple[TableRow, ...]:
+def _from_lines(lines: Sequence[str]) -> tuple[TableRow, ...]:
     rows = []
-    for number, line in enumerate(text.splitlines()):
+    for number, line in enumerate(lines):
         if not line.strip() or re.match(r"\s*(#(?![0-9a-fA-F]{6}\b)|//)", line):
             continue
         row = _row(_columns(line))
@@ -146,7 +149,7 @@ def _columns(line: str) -> list[str]:
 
 
 def _words(line: str) -> list[str]:
-    """Split at spaces, names of several words kept: ``64 128 64 Traffic Cone``."""
+    """Split at spaces, but not inside names of several words: ``64 128 64 Traffic Cone``."""
     numbers = re.fullmatch(r"((?:\d+\s+)+)(\D.*)|(\D.*?)((?:\s+\d+)+)", line.strip())
     if not numbers:
         return line.split()
@@ -177,17 +180,21 @@ def _row(columns: Sequence[str]) -> TableRow | None:
 
 
 def _unspaced(cell: str) -> list[str]:
-    """Take a colour in one cell, ``128 64 128`` or ``(128, 64, 128)``, apart."""
+    """Split a colour in one cell, ``128 64 128`` or ``(128, 64, 128)``."""
     inner = cell.strip("()[] ")
     return inner.split() if re.fullmatch(r"\d+(\s+\d+){2}", inner) else [inner]
 
 
-def _from_json(text: str) -> tuple[TableRow, ...]:
-    """Read ``{"name": [r, g, b]}``, ``{"name": 3}``, or a list of objects with name, color, value (or id)."""
+def _json(path: Path) -> object:
+    """Return the content of a JSON file, or None if it is damaged and so no table."""
     try:
-        content = json.loads(text)
-    except ValueError:
-        return ()
+        return parse_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _from_json(content: object) -> tuple[TableRow, ...]:
+    """Read ``{"name": [r, g, b]}``, ``{"name": 3}``, or a list of objects with name, color, value (or id)."""
     rows: list[TableRow | None] = []
     if isinstance(content, dict):
         rows = [_json_row(name, given, given) for name, given in content.items()]
@@ -199,19 +206,21 @@ def _from_json(text: str) -> tuple[TableRow, ...]:
     return tuple(found) if len(found) == len(rows) else ()
 
 
+def rgb_in(value: object) -> RGB | None:
+    """Return the three whole numbers 0..255 of a list, or None."""
+    if not isinstance(value, list) or len(value) != 3:
+        return None
+    red, green, blue = value
+    is_color = all(type(part) is int and 0 <= part < 256 for part in value)
+    return (red, green, blue) if is_color else None
+
+
 def _json_row(name: object, color: object, value: object) -> TableRow | None:
     if not isinstance(name, str) or not name.strip():
         return None
     if isinstance(color, str) and (match := _HEX.fullmatch(color)):
         packed = int(match.group(1), 16)
         color = [packed >> 16, packed >> 8 & 255, packed & 255]
-    rgb: RGB | None = None
-    if (
-        isinstance(color, list)
-        and len(color) == 3
-        and all(isinstance(c, int) and 0 <= c < 256 for c in color)
-    ):
-        red, green, blue = color
-        rgb = (red, green, blue)
-    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    rgb = rgb_in(color)
+    number = value if isinstance(value, int) and is_number(value) else None
     return TableRow(name.strip(), rgb, number) if rgb is not None or number is not None else None

@@ -1,4 +1,4 @@
-"""Masks whose classes are named by a table beside them: by colour, or by value."""
+"""Masks with a table of classes beside them, by colour or by value."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class ColouredMasks(KnownLayout):
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
-        """Recognise it by a table of at least two classes beside images that have masks."""
+        """Recognise the layout by a table of at least two classes beside images with masks."""
         found = find_table(root, tree)
         masks = masks_by_name(root, tree, DatasetFile()) if found else ()
         if found is None or not masks:

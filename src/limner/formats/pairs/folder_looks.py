@@ -1,4 +1,4 @@
-"""Which folders hold masks, told by looking into a few files where names say too little: Masken/, Bilder/."""
+"""Find mask folders by looking into a few files if their names are unknown, such as Masken/, Bilder/."""
 
 import re
 from collections.abc import Sequence
@@ -14,25 +14,25 @@ from limner.formats.pairs.folder_roles import Roles, assign_roles
 from limner.formats.pairs.pairing import Item, pair
 from limner.images.pixels import read_pixels
 
-MOST_FOLDERS = 12
-"""More folders than this are classes or patients, and looking into them would take its time."""
+MAX_FOLDERS = 12
+"""More folders than this are classes or patients, and looking into them would take long."""
 
-MOST_COLOURS = 64
+MAX_COLOURS = 64
 """A mask has few colours or grey values; a photograph of more than a few pixels has hundreds."""
 
 MIN_PAIRED = 0.9
-"""So many of the files on both sides must find each other by name."""
+"""Minimum share of the files on both sides that match by name."""
 
-_LOOKED_AT = 2
+_MAX_LOOKED_AT = 2
 
 
-def roles_by_looking(root: Path, tree: FileTree) -> Roles | None:
-    """Return images and masks of folders whose names do not tell, or None where looking does not tell either.
+def roles_by_content(root: Path, tree: FileTree) -> Roles | None:
+    """Return images and masks of folders with unknown names; None if their content is unclear too.
 
-    Folders whose names do tell are taken by their word. Where everything is named, nothing is opened.
+    Folders with known names keep their roles. If all names are known, no file is opened.
     """
     said = {folder: read_folder_name(folder.name).role for folder in tree.images_in}
-    if not 2 <= len(said) <= MOST_FOLDERS or None not in said.values():
+    if not 2 <= len(said) <= MAX_FOLDERS or None not in said.values():
         return None
     if not _share_names(list(tree.images_in.values())):
         return None
@@ -50,14 +50,14 @@ def roles_by_looking(root: Path, tree: FileTree) -> Roles | None:
 
 
 def _share_names(folders: Sequence[Sequence[PurePosixPath]]) -> bool:
-    """Tell whether a number in the names of one folder stands in another one too: no file is opened."""
+    """Tell whether two folders share a number in their file names; no file is opened."""
     keys = [{re.sub(r"\D", "", path.stem) for path in paths} for paths in folders]
     return any(a & b for n, a in enumerate(keys) for b in keys[n + 1 :])
 
 
 def _looks_like(root: Path, paths: Sequence[PurePosixPath]) -> Role | None:
-    """Return ``label`` where the files have few colours, ``image`` where many, None for a mixture."""
-    looks = {_is_mask(root / path) for path in paths[:_LOOKED_AT]}
+    """Return ``label`` if the files have few colours, ``image`` if many, None for a mixture."""
+    looks = {_is_mask(root / path) for path in paths[:_MAX_LOOKED_AT]}
     return None if len(looks) != 1 or None in looks else "label" if True in looks else "image"
 
 
@@ -67,11 +67,11 @@ def _is_mask(path: Path) -> bool | None:
     except DataError:  # a damaged file is a finding of its own
         return None
     colours = np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)
-    return len(colours) <= MOST_COLOURS
+    return len(colours) <= MAX_COLOURS
 
 
 def _placed(item: Item, folder: PurePosixPath) -> Item:
-    """Give a file the site and split of its folder: the innermost one names the role, so it is no site."""
+    """Give a file the site and split of its folder; the innermost folder names the role, not the site."""
     site = tuple(word for part in folder.parts[:-1] for word in read_folder_name(part).words)
     words = re.findall(r"[a-z]+", folder.name.casefold())
     split = item.split or next((split for word in words if (split := split_of_folder(word))), None)

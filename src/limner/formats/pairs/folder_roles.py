@@ -1,4 +1,4 @@
-"""Which files of a folder tree are images, which are labels, which are neither, by folder and file names."""
+"""Assign the roles of files (image, label, neither) by folder and file names."""
 
 import unicodedata
 from collections import Counter, defaultdict
@@ -23,7 +23,7 @@ Site = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Roles:
-    """The files of a dataset by what they are."""
+    """The files of a dataset by role."""
 
     images: tuple[Item, ...]
     labels: tuple[Item, ...]
@@ -36,7 +36,7 @@ class Roles:
 
 
 def assign_roles(paths: Iterable[PurePosixPath]) -> Roles:
-    """Sort files into images, labels, fields of view and labels that are not used."""
+    """Sort files into images, labels, fields of view and unused labels."""
     sites: dict[Site, list[tuple[Item, Role | None]]] = defaultdict(list)
     folders: dict[str, _Folder] = {}
     for path in paths:
@@ -45,14 +45,14 @@ def assign_roles(paths: Iterable[PurePosixPath]) -> Roles:
         sites[folder.site].append(folder.item(path))
     sorted_out: dict[Role, list[Item]] = defaultdict(list)
     for members in sites.values():
-        for item, role in _settle(members):
+        for item, role in _resolve_roles(members):
             sorted_out[role].append(item)
     groups: tuple[Role, ...] = ("image", "label", "valid_region", "other_label")
     return Roles(*(tuple(sorted_out[role]) for role in groups))
 
 
 class _Folder(NamedTuple):
-    """What a folder and those above it say of the files in it."""
+    """Role, split and site that a folder and its parents give to the files in it."""
 
     site: Site
     split: str | None
@@ -61,7 +61,7 @@ class _Folder(NamedTuple):
 
     @classmethod
     def read(cls, parts: Sequence[str]) -> "_Folder":
-        # The innermost folder that says a role decides: `masks/images/` would be an odd name for masks.
+        # The innermost folder with a role decides: `masks/images/` would be an odd name for masks.
         names = [read_folder_name(part) for part in parts]
         site = tuple(word for name in names for word in name.words)
         split = next((name.split for name in names if name.split), None)
@@ -74,28 +74,28 @@ class _Folder(NamedTuple):
         return Item(path, unicodedata.normalize("NFC", stem), self.site, self.split, self.name), role
 
 
-def _settle(members: list[tuple[Item, Role | None]]) -> list[tuple[Item, Role]]:
-    """Decide about the files whose folders say nothing, and about `mask` beside `manual`."""
+def _resolve_roles(members: list[tuple[Item, Role | None]]) -> list[tuple[Item, Role]]:
+    """Assign files whose folders have no role, and `mask` folders beside `manual` ones."""
     roles = Counter(role for _, role in members)
     manual = any(role == "label" and read_folder_name(item.folder).is_manual for item, role in members)
-    settled: list[tuple[Item, Role]] = []
-    silent: list[Item] = []
+    resolved: list[tuple[Item, Role]] = []
+    unnamed: list[Item] = []
     for item, role in members:
         if role is None or (role == "image" and not roles["label"]):
-            silent.append(item)
+            unnamed.append(item)
         elif manual and role == "label" and not read_folder_name(item.folder).is_manual:
             # Retinal sets (DRIVE, HRF): the person's drawing is the label, `mask` the camera's field of view.
-            settled.append((item, "valid_region"))
+            resolved.append((item, "valid_region"))
         else:
-            settled.append((item, role))
+            resolved.append((item, role))
     if roles["label"]:
         # `train/` beside `trainannot/`: images, unless folders named for images are there too.
-        return settled if roles["image"] else settled + [(item, "image") for item in silent]
-    return settled + _settle_one_folder(silent)
+        return resolved if roles["image"] else resolved + [(item, "image") for item in unnamed]
+    return resolved + _split_one_folder(unnamed)
 
 
-def _settle_one_folder(items: list[Item]) -> list[tuple[Item, Role]]:
-    """Images and masks in one folder: ``cat.jpg`` with ``cat_mask.png``, or with ``cat.png``."""
+def _split_one_folder(items: list[Item]) -> list[tuple[Item, Role]]:
+    """Separate images and masks in one folder: ``cat.jpg`` with ``cat_mask.png``, or with ``cat.png``."""
     marked = {item for item in items if has_label_affix(item.name)}
     keys = {(i.path.parent, bare_image_name(i.name)) for i in items if i not in marked}
     partners = sum((i.path.parent, bare_label_name(without_count(i.name))) in keys for i in marked)

@@ -1,4 +1,4 @@
-"""One mask file an instance: in a folder for each image, or named after its image.
+"""One mask file per instance: in a folder for each image, or named after its image.
 
 ``ID/images/*.png`` with ``ID/masks/*.png``; ``images/ID.jpg`` with ``masks/ID/*.png`` or ``masks/ID_7.png``;
 and, as in BUSI's ultrasound images, ``ID.png`` with ``ID_mask.png``, ``ID_mask_1.png``, ... beside it.
@@ -26,11 +26,11 @@ from limner.images.masks import read_values
 _IMAGES, _MASKS = "images", "masks"
 _NUMBER = re.compile(r"[_\-. ](?:(?:mask|inst|instance|obj|object)[_\-. ]?)?\d+$", re.IGNORECASE)
 _BESIDE = re.compile(r"(?P<image>.+)_mask(_\d+)?", re.IGNORECASE)
-_TRIED = 20
+_MAX_TRIED = 20
 
 
 class InstanceMasks(Source):
-    """Nuclei as in the 2018 Data Science Bowl: a folder an image, a 0/255 mask an instance.
+    """Nuclei as in the 2018 Data Science Bowl: a folder per image, a 0/255 mask per instance.
 
     For the semantic task the instances of an image are united: 0 is background, 1 an object. For the panoptic
     task the background is a region of its own.
@@ -40,8 +40,8 @@ class InstanceMasks(Source):
     tasks = ("semantic", "instance", "panoptic", "detection")
     overlaps_are_usual = False
     title = (
-        "one mask an instance: ID/images/ with ID/masks/, or images/ID.jpg with masks/ID/ or masks/ID_7.png, "
-        "or ID.png with ID_mask.png, ID_mask_1.png"
+        "one mask per instance: ID/images/ with ID/masks/, or images/ID.jpg with masks/ID/ or "
+        "masks/ID_7.png, or ID.png with ID_mask.png, ID_mask_1.png"
     )
 
     @classmethod
@@ -74,7 +74,7 @@ class InstanceMasks(Source):
         return listed, (*findings, *more)
 
     def read_values(self, record: Record) -> ValueMap:
-        """Unite the instances: 0 where no mask covers the pixel, 1 where one or more do.
+        """Unite the instances: 1 for pixels in at least one mask, 0 for others.
 
         Raises:
             DataError: A mask cannot be read, or its size differs from the others'.
@@ -86,9 +86,9 @@ class InstanceMasks(Source):
         return united.astype(np.uint8)
 
     def read_segments(self, record: Record) -> Segments:
-        """Read every instance as a segment of value 1, and what none covers as one of value 0.
+        """Read every instance as a segment of value 1, and the rest as one of value 0.
 
-        A mask without a pixel is no instance: so images that show nothing are labelled.
+        An empty mask is not an instance; images without objects may have one.
 
         Raises:
             DataError: A mask cannot be read, or its size differs from the others'.
@@ -98,7 +98,7 @@ class InstanceMasks(Source):
         return segments_of([*masks, rest], [1] * len(masks) + [0], shape=rest.shape)
 
     def declared_labels(self) -> LabelTable | None:
-        """Return what `dataset.yaml` names, or background and object."""
+        """Return the classes in `dataset.yaml`, or background and object."""
         return self.settings.label_table() or LabelTable(
             (LabelClass("background", (0,), distinct_color(0)), LabelClass("object", (1,), distinct_color(1)))
         )
@@ -125,7 +125,7 @@ def _masks(record: Record) -> Iterator[Mask]:
 
 
 Groups = dict[PurePosixPath, tuple[list[PurePosixPath], list[PurePosixPath]]]
-"""Folder, or image without suffix -> its images, of which there should be one, and its masks."""
+"""Folder, or image without suffix -> its images (one is expected) and its masks."""
 
 
 def _groups(tree: FileTree) -> Groups:
@@ -136,13 +136,13 @@ def _groups(tree: FileTree) -> Groups:
 
 
 def _are_instances(groups: Groups) -> bool:
-    """Tell several masks an image from paired folders, which hold many images and as many masks."""
+    """Tell whether images have several masks each, unlike paired folders."""
     single = sum(len(images) == 1 for images, _ in groups.values())
     return any(len(masks) > 1 for _, masks in groups.values()) and single >= 0.9 * len(groups)
 
 
 def _by_name(tree: FileTree) -> Groups:
-    """Return the masks that lie in a folder of their image's name, or bear it with a number behind it."""
+    """Return the masks in a folder named after their image, or named after it with a number."""
     images: dict[tuple[str | None, str], PurePosixPath] = {}
     masks: list[tuple[tuple[str | None, str], PurePosixPath]] = []
     for folder, paths in tree.images_in.items():
@@ -155,7 +155,7 @@ def _by_name(tree: FileTree) -> Groups:
             masks += [((split, _NUMBER.sub("", path.stem)), path) for path in paths]
         elif "image" in roles:
             images |= {(split, path.stem): path for path in paths}
-    if any(path.stem in {stem for _, stem in images} for _, path in masks[:_TRIED]):
+    if any(path.stem in {stem for _, stem in images} for _, path in masks[:_MAX_TRIED]):
         return {}  # pairs
     groups: Groups = {image.with_suffix(""): ([image], []) for image in images.values()}
     for key, mask in masks:
@@ -165,7 +165,7 @@ def _by_name(tree: FileTree) -> Groups:
 
 
 def _beside(tree: FileTree) -> Groups:
-    """Return image without suffix -> the image and the masks beside it; nothing where none has several."""
+    """Return image without suffix -> the image and the masks beside it; empty if none has several."""
     if not any("_mask_" in stem.casefold() for stem in tree.stems):
         return {}
     known = {path.with_suffix("") for path in tree.images}
@@ -181,7 +181,7 @@ def _beside(tree: FileTree) -> Groups:
 
 
 def _image_folders(tree: FileTree) -> Groups:
-    """Return image folder -> (images, masks) for every folder that has both subfolders, or one of them."""
+    """Return image folder -> (images, masks) for every folder with at least one of the two subfolders."""
     folders: Groups = {}
     for folder, paths in tree.images_in.items():
         kind = folder.name.casefold()

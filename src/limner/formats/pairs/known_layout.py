@@ -1,4 +1,4 @@
-"""Layouts of public datasets: pairs by name, whose folders also settle what the mask values mean."""
+"""Layouts of public datasets: pairs by name, with known mask values."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from limner.formats.pairs.paired_folders import PairedFolders
 
 @dataclass(frozen=True)
 class Known:
-    """What a layout settles; `dataset.yaml` wins over each part.
+    """Facts that a layout implies; `dataset.yaml` takes precedence over each.
 
     Attributes:
-        evidence: One sentence: by what it was recognised, and what that settles.
+        evidence: One sentence on how the layout was recognised and what it implies.
         labels: The classes, their values and how they are encoded, or None.
-        images: Pattern of the images, in the language of `dataset.yaml`; None pairs as paired folders do.
+        images: Pattern of the images, as in `dataset.yaml`; None pairs like paired folders.
         masks: Pattern of the masks, or None.
     """
 
@@ -31,7 +31,7 @@ class Known:
 
 
 class KnownLayout(PairedFolders):
-    """Paired folders of a public dataset: `dataset.yaml` need not say what its documentation says."""
+    """Paired folders of a public dataset, whose classes are known from its documentation."""
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         self.recognised_by = self.known(root, list_files(root))
@@ -40,7 +40,7 @@ class KnownLayout(PairedFolders):
     @classmethod
     @abstractmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
-        """Return what the names under `root` settle, or None where it is another layout."""
+        """Return the facts that the names under `root` imply, or None if it is another layout."""
 
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
@@ -51,18 +51,18 @@ class KnownLayout(PairedFolders):
         return known.evidence if known else None
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
-        """List one record for each image, and say what the layout settles."""
+        """List one record for each image, and report what the layout implies."""
         records, findings = super().index()
-        if self.recognised_by is None:  # the user named the format, and the files are paired by name alone
+        if self.recognised_by is None:  # the user named the format; files are paired by name alone
             return records, findings
         said = Finding("known-dataset", Severity.NOTE, self.name, f"{self.recognised_by.evidence}.")
         return records, (said, *findings)
 
 
 def completed(settings: DatasetFile, known: Known | None) -> DatasetFile:
-    """Return the settings with what the layout settles wherever the user says nothing.
+    """Return the settings completed with the facts of the layout.
 
-    Values that the user ignores are taken out of the known classes. Classes that the user names replace the
+    Values that the user ignores are removed from the known classes. Classes that the user names replace the
     known ones and their encoding; what the layout ignores stays ignored unless the user gives it to a class.
     """
     if known is None:
@@ -76,7 +76,7 @@ def completed(settings: DatasetFile, known: Known | None) -> DatasetFile:
 
 
 def _labels(settings: DatasetFile, labels: LabelTable) -> dict[str, Any]:
-    if settings.classes:  # their values are meant as the user says, or as the pixels are
+    if settings.classes:  # the user's values apply
         return {}
     table = labels.to_dict()
     dropped = set(settings.ignored_values)
@@ -86,7 +86,7 @@ def _labels(settings: DatasetFile, labels: LabelTable) -> dict[str, Any]:
 
 def _ignored(settings: DatasetFile, labels: LabelTable | None) -> dict[str, Any]:
     named = settings.label_table()
-    # A packed colour says nothing about masks of numbers, nor the other way round.
+    # Packed colours mean nothing in masks of numbers, and vice versa.
     if labels is None or (named and named.encoding.kind != labels.encoding.kind):
         return {}
     taken = {value for c in named.classes for value in c.values} if named else set()

@@ -1,4 +1,4 @@
-"""List files that name each image with its mask: ``train.txt`` with two paths a line."""
+"""List files that name each image with its mask: ``train.txt`` with two paths per line."""
 
 import re
 from dataclasses import dataclass, replace
@@ -15,16 +15,16 @@ from limner.formats.split_lists import apply_split_lists, split_of_list
 from limner.images.pixels import IMAGE_SUFFIXES
 
 _SUFFIXES = frozenset({".txt", ".lst", ".csv", ".tsv"})
-_DEEPEST = 3
-"""Lists lie at most so many names below the dataset folder; a YOLO set has a text file for each image."""
+_MAX_DEPTH = 3
+"""Maximum depth of list files below the dataset folder; a YOLO dataset has a text file for each image."""
 
-_MOST_LISTS = 40
-_LINES_TRIED = 5
+_MAX_LISTS = 40
+_MAX_LINES_TRIED = 5
 
 
 @dataclass(frozen=True)
 class _List:
-    """One list file: its split, and the pairs that are there."""
+    """One list file: its split, its pairs on disk, and the lines without a pair."""
 
     path: PurePosixPath
     split: str | None
@@ -33,21 +33,21 @@ class _List:
 
 
 class ListedPairs(PairedFolders):
-    """Pairs as lists spell them out, whatever files and folders are called."""
+    """Pairs from lists, whatever the names of files and folders."""
 
     name = "listed-pairs"
     title = "list files that name an image and its mask in each line: train.txt, val.txt, or any one list"
 
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None; the heads of a few lists are read."""
+        """Return the evidence that `root` has this layout, or None; reads the first lines of a few lists."""
         if settings.images or settings.masks:
             return None
         lists = _candidates(root, list_files(root), head_only=True)
         return f"{', '.join(str(found.path) for found in lists)}: pairs of image and mask" if lists else None
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
-        """List one record for each pair; an image in two lists stands in one split only."""
+        """List one record for each pair; an image in two lists has to be in one split."""
         lists = _candidates(self.root, list_files(self.root), head_only=False)
         records: dict[PurePosixPath, Record] = {}
         list_of: dict[PurePosixPath, PurePosixPath] = {}
@@ -58,15 +58,15 @@ class ListedPairs(PairedFolders):
                 name = image.with_suffix("").as_posix()
                 records[image] = Record(name, self.root / image, (self.root / mask,), found.split)
                 list_of[image] = found.path
-        listed = tuple(sorted(_told_apart(records), key=lambda record: record.name))
+        listed = tuple(sorted(_with_unique_names(records), key=lambda record: record.name))
         listed, findings = apply_split_lists(listed, self.root, self.settings, {})
-        return listed, (_said(lists), *_missing(lists), *findings)
+        return listed, (_layout_finding(lists), *_missing(lists), *findings)
 
 
 def _candidates(root: Path, tree: FileTree, *, head_only: bool) -> list[_List]:
-    """Return the lists of pairs; where some of them name splits, only those."""
-    named = [p for p in tree.others if p.suffix.lower() in _SUFFIXES and len(p.parts) <= _DEEPEST]
-    if not named or len(named) > _MOST_LISTS:
+    """Return the lists of pairs; if some of them name splits, only those."""
+    named = [p for p in tree.others if p.suffix.lower() in _SUFFIXES and len(p.parts) <= _MAX_DEPTH]
+    if not named or len(named) > _MAX_LISTS:
         return []
     ends = NameIndex((path.name, path) for path in tree.images)
     read = [found for path in named if (found := _read(root, path, ends, head_only=head_only))]
@@ -76,7 +76,7 @@ def _candidates(root: Path, tree: FileTree, *, head_only: bool) -> list[_List]:
 def _read(root: Path, path: PurePosixPath, ends: NameIndex, *, head_only: bool) -> _List | None:
     try:
         with (root / path).open(encoding="utf-8-sig") as file:
-            lines = [file.readline() for _ in range(_LINES_TRIED)]
+            lines = [file.readline() for _ in range(_MAX_LINES_TRIED)]
             if not any(_pair(line, ends) for line in lines):
                 return None
             rest = [] if head_only else file.readlines()
@@ -93,7 +93,7 @@ def _read(root: Path, path: PurePosixPath, ends: NameIndex, *, head_only: bool) 
 
 
 def _pair(line: str, ends: NameIndex) -> tuple[PurePosixPath, PurePosixPath] | None:
-    """Return the image and the mask that a line names, or None."""
+    """Return the image and the mask on a line, or None."""
     columns = [c.strip().strip('"') for c in re.split(r"[,;\t]", line.strip()) if c.strip()]
     ways = [tuple(columns[:2])] if len(columns) >= 2 else _halves(line.split())
     for one, other in ways:
@@ -104,20 +104,20 @@ def _pair(line: str, ends: NameIndex) -> tuple[PurePosixPath, PurePosixPath] | N
 
 
 def _halves(words: list[str]) -> list[tuple[str, str]]:
-    """Return the ways to take a line for two names: names may hold blanks, and more columns may follow."""
+    """Return the ways to split a line into two names, which may hold blanks; more columns may follow."""
     two = [(" ".join(words[:cut]), " ".join(words[cut:])) for cut in range(1, len(words))]
     return [*([(words[0], words[1])] if len(words) > 1 else []), *two]
 
 
 def _is_heading(line: str) -> bool:
-    """Whether a first line names columns rather than files."""
+    """Tell whether a first line names columns rather than files."""
     return not any(
         PurePosixPath(word).suffix.lower() in IMAGE_SUFFIXES for word in re.split(r"[,;\s]+", line)
     )
 
 
 def _look_up(text: str, ends: NameIndex) -> PurePosixPath | None:
-    """Find the file whose path ends like the one written; lists often carry another machine's folders."""
+    """Find the file whose path ends like the given one; lists often contain another machine's folders."""
     wanted = PurePosixPath(text.replace("\\", "/"))
     fitting = [(_shared_end(path, wanted), path) for path in ends.find(wanted.name)]
     if not fitting:
@@ -140,8 +140,8 @@ def _contradicts(record: Record, mask: Path, split: str | None) -> bool:
     return record.labels != (mask,) or record.split != split
 
 
-def _told_apart(records: dict[PurePosixPath, Record]) -> list[Record]:
-    """Name images that differ in their suffix alone by their whole path."""
+def _with_unique_names(records: dict[PurePosixPath, Record]) -> list[Record]:
+    """Use whole paths as names if images differ in their suffix alone."""
     names = [record.name for record in records.values()]
     if len(set(names)) == len(names):
         return list(records.values())
@@ -151,16 +151,16 @@ def _told_apart(records: dict[PurePosixPath, Record]) -> list[Record]:
 def _named_twice(image: PurePosixPath, first: PurePosixPath, second: PurePosixPath) -> DataError:
     return DataError(
         describe(
-            "An image stands in two lists with different masks or splits",
+            "An image is in two lists with different masks or splits",
             where=str(image),
             found=f"{first} and {second}",
-            expected="each image in one list: otherwise scores flatter the model",
-            fix="Take it out of one of them.",
+            expected="each image in one list: otherwise scores look better than they are",
+            fix="Remove it from one of them.",
         )
     )
 
 
-def _said(lists: list[_List]) -> Finding:
+def _layout_finding(lists: list[_List]) -> Finding:
     parts = ", ".join(f"{len(found.pairs)} in {found.path}" for found in lists)
     return Finding(
         "layout", Severity.NOTE, str(lists[0].path) if lists else ".", f"Pairs as listed: {parts}."

@@ -1,4 +1,4 @@
-"""Two folders (or one) of images and masks that are paired by name: the layout most people have."""
+"""Two folders (or one) of images and masks that are paired by name: the most common layout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from limner.core.finding import Finding, Severity
 from limner.core.labels import ValueMap
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
-from limner.formats.pairs.folder_looks import roles_by_looking
+from limner.formats.pairs.folder_looks import roles_by_content
 from limner.formats.pairs.folder_roles import Roles, assign_roles
 from limner.formats.pairs.pairing import Item, Pairing, pair
 from limner.formats.pairs.pairing_findings import folders_of, pairing_findings, tree_findings
@@ -24,7 +24,7 @@ from limner.images.masks import read_values
 
 
 class PairedFolders(Source):
-    """Images and index masks paired by name, whatever the folders and affixes are called."""
+    """Images and index masks paired by name, whatever the names of folders and affixes."""
 
     name = "paired-folders"
     title = "a folder of images and a folder of masks (or one folder of both), paired by name"
@@ -54,50 +54,50 @@ class PairedFolders(Source):
         return records, (*findings, *tree_findings(tree), *split_findings)
 
     def paths(self, tree: FileTree) -> Sequence[PurePosixPath]:
-        """Return the files that take part in pairing: those named like images."""
+        """Return the files to pair: those named like images."""
         return tree.images
 
     def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
-        """Return nothing: the records and settings are all there is."""
+        """Return an empty state, since records and settings are enough."""
         return {}
 
     def read_values(self, record: Record) -> ValueMap:
-        """Read the mask by the encoding that `dataset.yaml` says."""
+        """Read the mask by the encoding in `dataset.yaml`."""
         if not record.labels:
             raise DataError(describe("The image has no mask", where=record.image))
         return read_values(record.labels[0], self.settings.encoding)
 
 
 def explain_no_pairs(root: Path, tree: FileTree, settings: DatasetFile) -> str:
-    """Return why images and masks that seem to be there were not paired, one sentence, or an empty string."""
+    """Return a sentence on why existing images and masks were not paired, or an empty string."""
     roles = _layout(root, tree, settings).roles
     if not (roles.images and roles.labels):
         return ""
     return (
         f"images in {folders_of(roles.images)} (such as {roles.images[0].path.name}) and masks in "
-        f"{folders_of(roles.labels)} (such as {roles.labels[0].path.name}), but no two names fit together"
+        f"{folders_of(roles.labels)} (such as {roles.labels[0].path.name}), but no two names match"
     )
 
 
 def masks_by_name(root: Path, tree: FileTree, settings: DatasetFile) -> tuple[PurePosixPath, ...]:
-    """Return the masks that pairing by name gives to images, sorted."""
+    """Return the masks that are paired with images by name, sorted."""
     labels = _layout(root, tree, settings).pairing.label_of.values()
     return tuple(sorted(label.path for label in labels))
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """What was read out of the names."""
+    """Roles and pairs of the files, from their names."""
 
     roles: Roles
     pairing: Pairing
     regions: dict[Item, Item]
-    is_by_looking: bool = False
+    is_by_content: bool = False
 
     @classmethod
-    def of(cls, roles: Roles, *, is_by_looking: bool = False) -> "_Layout":
+    def of(cls, roles: Roles, *, is_by_content: bool = False) -> "_Layout":
         regions = pair(roles.images, roles.valid_regions).label_of
-        return cls(roles, pair(roles.images, roles.labels), regions, is_by_looking)
+        return cls(roles, pair(roles.images, roles.labels), regions, is_by_content)
 
     @classmethod
     def read(cls, paths: Sequence[PurePosixPath], settings: DatasetFile) -> "_Layout":
@@ -113,8 +113,8 @@ class _Layout:
             f"{paired} of {total} images in {folders_of(self.roles.images)} have a mask in "
             f"{folders_of(self.pairing.label_of.values())}, paired {self.pairing.way}"
         )
-        if self.is_by_looking:
-            sentence += "; which folder holds the masks was told by looking at their few colours"
+        if self.is_by_content:
+            sentence += "; the folder of masks was recognised by its few colours"
         if self.regions:
             sentence += f"; {folders_of(self.regions.values())} taken as the field of view, not as labels"
         return sentence
@@ -132,25 +132,25 @@ class _Layout:
 
 
 def _layout(root: Path, tree: FileTree, settings: DatasetFile) -> _Layout:
-    """Pair all files once, though several formats ask."""
+    """Pair all files once, however many formats ask."""
     key = ("layout", settings.images, settings.masks, settings.valid_region)
     if key not in tree.remembered:
-        tree.remembered[key] = _read_or_look(root, tree, settings)
+        tree.remembered[key] = _by_name_or_content(root, tree, settings)
     layout: _Layout = tree.remembered[key]
     return layout
 
 
-def _read_or_look(root: Path, tree: FileTree, settings: DatasetFile) -> _Layout:
-    """Pair by the names of folders; where that pairs nothing, look into those whose names say nothing."""
+def _by_name_or_content(root: Path, tree: FileTree, settings: DatasetFile) -> _Layout:
+    """Pair by folder names; if that pairs nothing, look into folders whose names have no known role."""
     layout = _Layout.read(tree.images, settings)
     if layout.pairing.label_of or layout.pairing.ambiguous or settings.images or settings.masks:
         return layout
-    roles = roles_by_looking(root, tree)
-    return _Layout.of(roles, is_by_looking=True) if roles else layout
+    roles = roles_by_content(root, tree)
+    return _Layout.of(roles, is_by_content=True) if roles else layout
 
 
 def _unique_names(images: tuple[Item, ...]) -> dict[Item, str]:
-    """Name each image by site and file name; where that is not unique, by its path."""
+    """Name each image by site and file name, or by its path if that is not unique."""
     names = {image: "/".join((*image.site, image.path.stem)) for image in images}
     if len(set(names.values())) < len(names):
         names = {image: image.path.with_suffix("").as_posix() for image in images}

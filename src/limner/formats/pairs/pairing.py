@@ -1,9 +1,9 @@
-"""Which label file belongs to which image, by their names.
+"""Pair label files with images by their names.
 
 Three ways are tried on all files, and the one that pairs most wins: the same name; the usual affixes taken
-off (`_mask`, `mask_`, `_training`, ...); one affix that all labels share, whatever it is. Only where these
-pair nothing do the numbers in the names decide: beside names that fit, they would fill the gap of a missing
-mask with a stranger's.
+off (`_mask`, `mask_`, `_training`, ...); one affix that all labels share, whatever it is. Only if these
+pair nothing do the numbers in the names decide: beside matching names, they would give an image without
+mask the mask of another.
 """
 
 import re
@@ -21,9 +21,9 @@ class Item:
 
     Attributes:
         path: Relative to the dataset folder.
-        name: What is compared: the file's name without suffix, or what stands for ``{stem}`` in a pattern.
+        name: The name to compare: without suffix, or the part that matches ``{stem}`` in a pattern.
             Accents are composed, since macOS and Linux write them differently.
-        site: What remains of its folders without the words for role and split.
+        site: Its folders without the words for role and split.
         split: ``train``, ``val``, ``test`` or None.
         folder: The name of the folder that gives it its role: ``masks`` or ``1st_manual``.
     """
@@ -37,14 +37,14 @@ class Item:
 
 @dataclass(frozen=True)
 class Pairing:
-    """Who belongs to whom.
+    """Result of pairing.
 
     Attributes:
         label_of: Image -> its label.
-        ambiguous: Image -> several labels among which the names do not decide.
-        passed_over: Labels that fit an image that has a better one.
-        unpaired: Labels that fit no image.
-        way: How it was found, in words.
+        ambiguous: Image -> several labels that match equally well.
+        passed_over: Labels that match an image with a better one.
+        unpaired: Labels that match no image.
+        way: How the pairs were found, in words.
     """
 
     label_of: dict[Item, Item]
@@ -93,25 +93,25 @@ def _find_candidates(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Ca
         if len(candidates) == len(images):
             break
         more = search(images, labels)
-        if len(more[0]) > len(candidates):  # of equals the first is the surest
+        if len(more[0]) > len(candidates):  # of equals, the first is the most reliable
             candidates, way = more
     return (candidates, way) if candidates else _by_numbers(images, labels)
 
 
 def _marks(image: Item, label: Item) -> tuple[str, str]:
-    """Return how a label is marked as one: its folder, and what its name has beside the image's."""
+    """Return how a label is marked: its folder, and its name without the image's."""
     name = without_count(label.name).casefold()
     return label.folder, name.replace(bare_image_name(image.name), "", 1)
 
 
 def _best(image: Item, found: list[Item], votes: Counter[tuple[str, str]]) -> list[Item]:
-    """Narrow candidates down: the marks that most images have, then the plainest name."""
+    """Narrow candidates down: the most common marks, then the shortest name."""
     most = max(votes[_marks(image, label)] for label in found)
     found = [label for label in found if votes[_marks(image, label)] == most]
     shortest = min(len(_marks(image, label)[1]) for label in found)
     found = [label for label in found if len(_marks(image, label)[1]) == shortest]
     folders = sorted({label.folder for label in found})
-    if len(folders) > 1:  # such as `gt` and `masks`, both complete: one has to be taken, and is told
+    if len(folders) > 1:  # such as `gt` and `masks`, both complete: one is chosen and reported
         found = [label for label in found if label.folder == folders[0]]
     return found
 
@@ -176,13 +176,13 @@ def _by_affixes(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candida
 
 
 def _without_affix(item: Item, name: str) -> Key | None:
-    """Return the key of a label whose name has an affix to take off, or None where it has not."""
+    """Return the key of a label without its affix, or None if it has none."""
     bare = bare_label_name(name)
     return (item.site, bare) if bare != name.casefold() else None
 
 
 def _by_shared_affix(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
-    """One prefix or suffix that every label has around its image's name, such as ``<name>_vessels``."""
+    """Pair by one prefix or suffix that all labels share, such as ``<name>_vessels``."""
     names = {image.name for image in images}
     votes: Counter[tuple[str, str]] = Counter()
     for label in labels:
@@ -208,7 +208,7 @@ def _by_shared_affix(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Ca
 
 
 def _by_numbers(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
-    """The numbers in the names, where they name each file once and nearly all find a partner."""
+    """Pair by the numbers in the names, if they are unique and nearly all match."""
 
     def numbers(item: Item) -> Key | None:
         found = tuple(int(n) for n in re.findall(r"\d+", item.name))

@@ -1,4 +1,4 @@
-"""What pairing images with masks brings to light, as findings."""
+"""Findings from pairing images with masks."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from limner.formats.pairs.pairing import Item, Pairing
 
 
 def pairing_findings(images: Sequence[Item], pairing: Pairing, others: Sequence[Item]) -> list[Finding]:
-    """Return what is missing, doubtful or unused; `others` are labels that never took part."""
+    """Return findings on missing, doubtful or unused files; `others` are labels that were not paired."""
     without = [i for i in images if i not in pairing.label_of and i not in pairing.ambiguous]
     return [
         *_without_mask(without, labelled_splits={image.split for image in pairing.label_of}),
@@ -23,12 +23,17 @@ def pairing_findings(images: Sequence[Item], pairing: Pairing, others: Sequence[
 
 
 def tree_findings(tree: FileTree) -> list[Finding]:
-    """Return what was passed over while the files were listed."""
+    """Return findings on what was skipped while the files were listed."""
     rows = (
         ("folder-named-like-image", tree.image_named_folders, "a folder named like an image file", "Rename"),
         ("folder-linked-twice", tree.linked_again, "a link to a folder that is listed already", "Remove"),
         ("name-garbled", tree.garbled, "a name in another encoding than UTF-8", "Rename"),
-        ("folder-unreadable", tree.unreadable, "a folder that may not be listed", "Give read permission to"),
+        (
+            "folder-unreadable",
+            tree.unreadable,
+            "a folder that cannot be listed for lack of permission",
+            "Give read permission to",
+        ),
     )
     return [
         _finding(
@@ -44,14 +49,14 @@ def tree_findings(tree: FileTree) -> list[Finding]:
 
 
 def folders_of(items: Iterable[Item]) -> str:
-    """Return the folders that files lie in, the fullest first."""
+    """Return the folders of the files, the fullest first."""
     counts = Counter(folder_of(item.path) for item in items)
     names = ["the dataset folder" if not f else f"{f}/" for f, _ in counts.most_common(4)]
     return ", ".join(names) + (f" and {len(counts) - 4} more folders" if len(counts) > 4 else "")
 
 
 def _without_mask(items: list[Item], *, labelled_splits: Collection[str | None]) -> list[Finding]:
-    # A test set without masks is how challenges hand out their data; a gap among labelled images is not.
+    # Challenges publish test sets without masks; a missing mask among labelled images is a mistake.
     unlabelled = [item for item in items if item.split and item.split not in labelled_splits]
     gaps = [item for item in items if not item.split or item.split in labelled_splits]
     findings = []
@@ -115,7 +120,7 @@ def _passed_over(items: Sequence[Item]) -> list[Finding]:
             "several-label-sets",
             Severity.WARNING,
             _paths(items),
-            f"{_files(len(items), 'file')} in {folders_of(items)} could be masks too and were not taken.",
+            f"{_files(len(items), 'file')} in {folders_of(items)} could be masks too; they are not used.",
             expected="one set of masks",
             fix=_take_these(items[0]),
         )
@@ -130,7 +135,7 @@ def _unused(items: Sequence[Item]) -> list[Finding]:
             "other-labels-not-used",
             Severity.NOTE,
             _paths(items),
-            f"{_files(len(items), 'label file')} in {folders_of(items)} not taken: a second observer, "
+            f"{_files(len(items), 'label file')} in {folders_of(items)} not used: a second observer, "
             "instances, or pictures of the labels, by the names.",
             fix=_take_these(items[0]),
         )
@@ -180,7 +185,7 @@ def _files(count: int, noun: str) -> str:
 
 
 def _take_these(item: Item) -> str:
-    """Return how to make a file and its like the labels: its folders, any split, any name."""
+    """Return the fix that makes a file and similar ones the labels: its folders, any split, any name."""
     folders = [*item.path.parts[:-1]]
     if item.split and len(folders) > 1:
         folders[0] = "*"

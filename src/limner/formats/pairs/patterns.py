@@ -1,4 +1,4 @@
-"""The patterns of `dataset.yaml`: which files are images, masks and fields of view, said by the user."""
+"""Patterns in `dataset.yaml` that define images, masks and fields of view."""
 
 import re
 import unicodedata
@@ -13,10 +13,10 @@ from limner.formats.pairs.pairing import Item
 
 
 def roles_by_pattern(paths: Sequence[PurePosixPath], settings: DatasetFile, roles: Roles) -> Roles:
-    """Return the roles with those replaced that `dataset.yaml` spells out.
+    """Return the roles, replaced where `dataset.yaml` has patterns.
 
     Raises:
-        DataError: A pattern fits no file.
+        DataError: A pattern matches no file.
     """
     known = {item.path: item for item in roles.everything()}
     spelled = {
@@ -33,14 +33,14 @@ def roles_by_pattern(paths: Sequence[PurePosixPath], settings: DatasetFile, role
     labels = spelled.get("masks") or rest(roles.labels)
     regions = spelled.get("valid_region") or rest(roles.valid_regions)
     if "images" in spelled or "masks" in spelled:
-        # What the user pairs need not lie in folders that correspond.
-        images, labels, regions = (_siteless(group, images) for group in (images, labels, regions))
+        # Files paired by the user may be in unrelated folders.
+        images, labels, regions = (_without_sites(group, images) for group in (images, labels, regions))
     used = {item.path for group in (images, labels, regions) for item in group}
     return Roles(images, labels, regions, tuple(i for i in roles.other_labels if i.path not in used))
 
 
-def _siteless(items: tuple[Item, ...], images: tuple[Item, ...]) -> tuple[Item, ...]:
-    """Forget the folders unless images need them to be told apart."""
+def _without_sites(items: tuple[Item, ...], images: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Drop the folders unless images need them to be unique."""
     if len({(image.name, image.split) for image in images}) < len(images):
         return items
     return tuple(replace(item, site=()) for item in items)
@@ -55,7 +55,7 @@ def _matching(
         some = ", ".join(str(p) for p in list(paths)[:3]) or "no image files at all"
         raise DataError(
             describe(
-                f"The pattern of `{key}` in dataset.yaml fits no file",
+                f"The pattern of `{key}` in dataset.yaml matches no file",
                 where=pattern,
                 found=some,
                 expected="a path relative to the dataset folder, with * for anything in a name, ** for any "
@@ -70,7 +70,7 @@ def _matching(
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    """Translate a glob: ``*`` and ``?`` stay inside one name, ``**`` crosses folders."""
+    """Translate a glob: ``*`` and ``?`` match inside one name, ``**`` crosses folders."""
     known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "{stem}": "(?P<stem>[^/]+)"}
     out = ""
     for token in re.findall(r"\{stem\}|\*\*/|\*\*|.", pattern.removeprefix("./").replace("\\", "/")):

@@ -15,17 +15,17 @@ from limner.storage.whole_files import write_whole
 
 
 class WritePairedFolders(Writer):
-    """Masks hold 0 to K-1, and 255 where nothing is scored; ``fov/`` the fields of view."""
+    """Masks hold 0 to K-1, and 255 for pixels that are not scored; ``fov/`` holds the fields of view."""
 
     name = PairedFolders.name
     cannot_hold: ClassVar[Mapping[str, str]] = {
         "instances": "objects of a class are united",
         "unreadable": "left out",
-        "transcriptions": "is dropped",
+        "transcriptions": "are dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write each image as it comes, then lists and settings."""
+        """Write the images one by one, then lists and settings."""
         members: list[tuple[str, str | None]] = []
         has_region = False
         for image in images:

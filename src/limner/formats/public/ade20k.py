@@ -19,7 +19,7 @@ class Ade20k(KnownLayout):
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
-        """Recognise it by objectInfo150, or by names such as ADE_train_00000001."""
+        """Recognise the layout by objectInfo150, or by names such as ADE_train_00000001."""
         images, masks = images_below(tree, "images"), images_below(tree, "annotations")
         if not (images and masks):
             return None

@@ -1,4 +1,4 @@
-"""CamVid with 11 classes: frames of driving, ``train/`` beside ``trainannot/`` as in the SegNet tutorial.
+"""CamVid with 11 classes: driving scenes, ``train/`` beside ``trainannot/`` as in the SegNet tutorial.
 
 The full release, with its 32 colours, is read as coloured masks.
 """
@@ -41,7 +41,7 @@ class CamVid(KnownLayout):
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
-        """Recognise it by the names of the four drives and by its folders of masks."""
+        """Recognise the layout by the names of the four drives and by its folders of masks."""
         masks = [p for f, paths in tree.images_in.items() if f.name.endswith(_MASKS) for p in paths]
         named = sum(_FRAME.fullmatch(path.stem) is not None for path in masks)
         if not masks or named < 0.9 * len(masks):

@@ -1,10 +1,9 @@
-"""Cityscapes: leftImg8bit/ with gtFine/ (or gtCoarse/); the 19 trained classes come out of any of its files.
+"""Cityscapes: leftImg8bit/ with gtFine/ (or gtCoarse/); any of its label files gives the 19 trained classes.
 
-labelIds are taken where they are there, else labelTrainIds, else the polygons are drawn, which gives
+labelIds are used if they exist, else labelTrainIds, else the polygons are drawn, which gives
 labelIds. The published labels of the test images are blank: such a split counts as unlabelled.
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
-from limner.core.errors import DataError, describe
+from limner.core.errors import DataError
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import IGNORE_INDEX, ValueMap
 from limner.core.sample import Record
@@ -20,16 +19,21 @@ from limner.core.segments import Segments, segments_of_index
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.pairs.known_layout import Known, KnownLayout
 from limner.formats.public import class_tables
+from limner.formats.shapes.valid_shapes import stated_size
 from limner.images.masks import read_values
+from limner.storage.json_files import read_json_object, unreadable
+from limner.storage.numbers import points_in
 
 _IMAGE = "_leftImg8bit"
 _POLYGONS = "polygons"
 _KINDS = ("labelIds", "labelTrainIds", _POLYGONS)
+WHAT = "The polygons"
+EXPECTED = "imgWidth, imgHeight, and objects with a known label and a polygon"
 OBJECTS_FROM = 1000
 """In instanceIds, smaller values are classes."""
 
-_LOOKED_AT = 3
-"""Masks of the test images that tell whether their labels were published."""
+_MAX_LOOKED_AT = 3
+"""Number of test masks to check for published labels."""
 
 
 class Cityscapes(KnownLayout):
@@ -39,11 +43,11 @@ class Cityscapes(KnownLayout):
     title = "Cityscapes: leftImg8bit/ and gtFine/ (or gtCoarse/), by labelIds, labelTrainIds or polygons"
 
     tasks: tuple[str, ...] = ("semantic", "instance", "panoptic", "detection")
-    """Objects come out of instanceIds; a folder without them says ``semantic`` alone."""
+    """Objects are read from instanceIds; without them only ``semantic`` remains."""
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
-        """Recognise it by the ends of the names, fine labels before coarse ones."""
+        """Recognise the layout by the ends of the names, fine labels before coarse ones."""
         if not any(stem.endswith(_IMAGE) for stem in tree.stems):
             return None
         found = {pair for path in (*tree.images, *tree.others) if (pair := _kind(path))}
@@ -61,7 +65,7 @@ class Cityscapes(KnownLayout):
         )
 
     def paths(self, tree: FileTree) -> tuple[PurePosixPath, ...]:
-        """Let the polygon files take part in pairing."""
+        """Return the images and the polygon files."""
         return (*tree.images, *(path for path in tree.others if _kind(path)))
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
@@ -71,7 +75,7 @@ class Cityscapes(KnownLayout):
         if not all(_instance_ids(label) in there for record in records for label in record.labels):
             self.tasks = ("semantic",)
         test = [record for record in records if record.split == "test" and record.labels]
-        if not test or not all(self._is_blank(record) for record in test[:_LOOKED_AT]):
+        if not test or not all(self._is_blank(record) for record in test[:_MAX_LOOKED_AT]):
             return records, findings
         files = tuple(record.image.relative_to(self.root).as_posix() for record in test)
         said = Finding(
@@ -95,7 +99,7 @@ class Cityscapes(KnownLayout):
         return not {int(v) for v in values} & {v for c in table.classes for v in c.values}
 
     def read_segments(self, record: Record) -> Segments:
-        """Read instanceIds: a class alone, or 1000 times the class and the number of an object of it.
+        """Read instanceIds: the class, or 1000 times the class plus the object's number.
 
         Raises:
             DataError: There are no instanceIds, or they cannot be read.
@@ -105,7 +109,7 @@ class Cityscapes(KnownLayout):
         numbers = read_values(_instance_ids(record.labels[0]))
         found, index = np.unique(numbers, return_inverse=True)
         ids = np.where(found >= OBJECTS_FROM, found // OBJECTS_FROM, found)
-        # Where many objects of a class are not told apart, its pixels have the class alone.
+        # Pixels of objects that are not separated hold the class alone.
         crowd = [number < OBJECTS_FROM and number in _countable() for number in found.tolist()]
         if record.labels[0].stem.endswith("labelTrainIds"):
             trained = class_tables.cityscapes().trained_as
@@ -129,26 +133,26 @@ def draw_polygons(path: Path) -> ValueMap:
         DataError: It is not a polygons file of Cityscapes, or names an unknown label.
     """
     ids = class_tables.cityscapes_ids()
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-        canvas = PillowImage.new("L", (content["imgWidth"], content["imgHeight"]), ids["unlabeled"])
-        pen = ImageDraw.Draw(canvas)
-        for drawn in content["objects"]:
-            label = drawn["label"]
-            label = label.removesuffix("group") if label not in ids else label
-            if not drawn.get("deleted") and label != "license plate":
-                pen.polygon([tuple(point) for point in drawn["polygon"]], fill=ids[label])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            describe(
-                "The polygons cannot be read",
-                where=path,
-                found=f"{type(error).__name__}: {error}",
-                expected="imgWidth, imgHeight, and objects with a known label and a polygon",
-                fix="Replace it with the file of the download, or add the labelIds PNG beside it.",
-            )
-        ) from None
+    whole = read_json_object(path, what=WHAT, expected=EXPECTED, lists="objects")
+    size = stated_size(whole.number("imgHeight"), whole.number("imgWidth"))
+    if size is None:
+        raise _unreadable(path, "no usable imgWidth and imgHeight")
+    canvas = PillowImage.new("L", size[::-1], ids["unlabeled"])
+    pen = ImageDraw.Draw(canvas)
+    for number, drawn in enumerate(whole.children("objects")):
+        label, points = drawn.text("label"), points_in(drawn.value("polygon"))
+        label = label.removesuffix("group") if label not in ids else label
+        if drawn.is_set("deleted") or label == "license plate":
+            continue
+        if label not in ids or points is None or len(points) < 4:
+            raise _unreadable(path, f"object {number} is {drawn}")
+        pen.polygon(points, fill=ids[label])
     return np.asarray(canvas)
+
+
+def _unreadable(path: Path, found: str) -> DataError:
+    fix = "Replace it with the file of the download, or add the labelIds PNG beside it."
+    return unreadable(path, what=WHAT, found=found, expected=EXPECTED, fix=fix)
 
 
 def _instance_ids(label: Path) -> Path:

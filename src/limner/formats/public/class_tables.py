@@ -1,6 +1,6 @@
 """The published class tables of public datasets: value, name and colour of each class.
 
-They lie in `tables/` as CSV. The names and colours are those of the datasets' own documentation: Cityscapes
+The tables are CSV files in `tables/`. Names and colours are from the datasets' own documentation: Cityscapes
 (cityscapesScripts), ADE20K scene parsing (objectInfo150, names shortened to the first word or two, colours of
 its color150 map), COCO-Stuff (labels.txt of the authors; the values in the PNG files are one less), and COCO
 panoptic (panoptic_coco_categories.json; the values are its category ids).

@@ -21,7 +21,7 @@ class CocoStuff(KnownLayout):
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
-        """Recognise it by PNG maps with COCO's 12-digit names in a folder for labels."""
+        """Recognise the layout by PNG maps with COCO's 12-digit names in a folder for labels."""
         splits = [folder for folder in tree.images_in if _SPLIT_FOLDER.fullmatch(folder.name)]
         inside = [path for folder in splits for path in tree.images_in[folder]]
         maps = [path for path in inside if _is_map(path)]

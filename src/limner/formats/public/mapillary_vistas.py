@@ -1,12 +1,16 @@
 """Mapillary Vistas, versions 1.2 and 2.0: palette PNG whose index is the position in config.json."""
 
-import json
 from pathlib import Path, PurePosixPath
 
-from limner.core.errors import DataError, describe
+from limner.core.errors import ConfigError
 from limner.core.labels import LabelClass, LabelTable
 from limner.formats.file_tree import FileTree
+from limner.formats.pairs.color_tables import rgb_in
 from limner.formats.pairs.known_layout import Known, KnownLayout
+from limner.storage.json_files import read_json_object, unreadable
+
+WHAT = "The configuration of Mapillary Vistas"
+EXPECTED = '{"labels": [{"name": ..., "color": [r, g, b], "instances": ..., "evaluate": ...}]}'
 
 
 class MapillaryVistas(KnownLayout):
@@ -17,7 +21,7 @@ class MapillaryVistas(KnownLayout):
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
-        """Recognise it by the configuration beside folders of images and of labels of version 2.0."""
+        """Recognise the layout by the configuration beside folders of images and of labels of version 2.0."""
         return _known(root, tree, "2.0", "v2.0/labels")
 
 
@@ -29,7 +33,7 @@ class MapillaryVistas12(KnownLayout):
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
-        """Look in the folders of the release of 2.0, which holds both versions, then in those of 1.2."""
+        """Look into the folders of the 2.0 release, which holds both versions, then into those of 1.2."""
         return _known(root, tree, "1.2", "v1.2/labels") or _known(root, tree, "1.2", "labels")
 
 
@@ -49,27 +53,22 @@ def _known(root: Path, tree: FileTree, version: str, folder: str) -> Known | Non
 
 
 def read_config(root: Path, config: PurePosixPath) -> LabelTable:
-    """Return the classes of a configuration: position -> name and colour; what is not scored is ignored.
+    """Return the classes of a configuration: position -> name and colour; classes not scored are ignored.
 
     Raises:
         DataError: It is not Mapillary's.
     """
+    whole = read_json_object(root / config, what=WHAT, expected=EXPECTED, lists="labels")
+    classes, ignored = [], []
+    for value, row in enumerate(whole.children("labels")):
+        name, color = row.text("name"), rgb_in(row.value("color"))
+        if not name or color is None or "instances" not in row:
+            raise unreadable(root / config, what=WHAT, found=f"label {value} is {row}", expected=EXPECTED)
+        if row.is_set("evaluate") or "evaluate" not in row:
+            classes.append(LabelClass(name, (value,), color, row.is_set("instances")))
+        else:
+            ignored.append(value)
     try:
-        rows = json.loads((root / config).read_text(encoding="utf-8-sig"))["labels"]
-        classes = [
-            LabelClass(row["name"], (value,), (*row["color"],), bool(row["instances"]))
-            for value, row in enumerate(rows)
-        ]
-        scored = [c for c, row in zip(classes, rows, strict=True) if row.get("evaluate", True)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            describe(
-                "The configuration of Mapillary Vistas cannot be read",
-                where=root / config,
-                found=f"{type(error).__name__}: {error}",
-                expected='{"labels": [{"name": ..., "color": [r, g, b], "instances": ..., "evaluate": ...}]}',
-                fix="Replace it with the one of the download.",
-            )
-        ) from None
-    scored_values = {c.values[0] for c in scored}
-    return LabelTable(tuple(scored), tuple(v for v in range(len(classes)) if v not in scored_values))
+        return LabelTable(tuple(classes), tuple(ignored))
+    except ConfigError as error:
+        raise unreadable(root / config, what=WHAT, found=str(error), expected=EXPECTED) from None

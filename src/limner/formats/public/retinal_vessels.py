@@ -1,6 +1,6 @@
 """Vessels in photographs of the retina: DRIVE, STARE and CHASE_DB1, by the first observer's drawing.
 
-Where masks of the camera's field of view are there (DRIVE brings them), pixels outside are ignored.
+If masks of the camera's field of view exist (DRIVE includes them), pixels outside are ignored.
 """
 
 import re
@@ -28,10 +28,10 @@ class RetinalVessels(KnownLayout):
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
-        """Recognise each by the names of the first observer's masks.
+        """Recognise each dataset by the names of the first observer's masks.
 
         Raises:
-            DataError: It is DRIVE without them: its fields of view would be learned instead.
+            DataError: It is DRIVE without them; its fields of view would be trained on instead.
         """
         if first := _first(tree, _DRIVE):
             return Known(f"DRIVE, by {first}: 255 is a vessel", VESSELS)

@@ -1,4 +1,4 @@
-"""Formats of objects with one label file an image: which image belongs to which, and what is read of each."""
+"""Formats of objects with one label file for each image: they find the image and read the file."""
 
 from abc import abstractmethod
 from collections import Counter
@@ -19,10 +19,10 @@ from limner.formats.shapes.object_source import ObjectSource
 
 @dataclass(frozen=True)
 class LabelFile:
-    """What one label file says.
+    """The content of one label file.
 
     Attributes:
-        drawn: Its objects; their values are numbers that `number_of` gave.
+        drawn: Its objects, with the numbers from `number_of` as values.
         image_name: The image as the file calls it, with or without folders, or empty.
         size: Height and width, or None.
         holds_image: The file carries the image itself.
@@ -35,12 +35,12 @@ class LabelFile:
 
 
 class AnnotationFiles(ObjectSource):
-    """Objects in one label file an image."""
+    """Objects in one label file for each image."""
 
     suffix: ClassVar[str]
-    """Of its label files, in lower case."""
+    """Suffix of the label files, in lower case."""
     bare_image_is_empty: ClassVar[bool] = False
-    """An image without a label file shows no object, rather than being unlabelled."""
+    """Whether an image without a label file has no objects, rather than being unlabelled."""
 
     @classmethod
     @abstractmethod
@@ -56,7 +56,7 @@ class AnnotationFiles(ObjectSource):
         """
 
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
-        """Yield a record for each image with a label file, and for those beside it without one."""
+        """Yield a record for each image with a label file, and for images beside it without one."""
         finder = ImagesOfFiles(tree.images)
         names = _Names()
         files = self.label_files(self.root, tree)
@@ -95,7 +95,7 @@ class AnnotationFiles(ObjectSource):
     def _without_file(
         self, tree: FileTree, taken: set[PurePosixPath], names: "_Names", problems: Problems
     ) -> Iterator[Record]:
-        """Yield the images that lie beside others with a label file, and have none themselves."""
+        """Yield the images without a label file in folders where others have one."""
         folders = {image.parent for image in taken}
         for image in tree.images:
             if image in taken or image.parent not in folders:
@@ -110,15 +110,15 @@ class AnnotationFiles(ObjectSource):
 
 
 def split_of(path: PurePosixPath) -> str | None:
-    """Return the split that the folders of a file say, the nearest first."""
+    """Return the split named by the folders of a file, the nearest folder first."""
     return next((s for part in reversed(path.parts[:-1]) if (s := split_of_folder(part))), None)
 
 
 class ImagesOfFiles:
-    """Finds the image of each label file: of its name or the stated one, with most folders in common.
+    """Find the image of each label file, by the file's name or the stated one, with most folders in common.
 
     Attributes:
-        taken: Those that have been found.
+        taken: The images found so far.
     """
 
     def __init__(self, images: Iterable[PurePosixPath]) -> None:
@@ -128,13 +128,13 @@ class ImagesOfFiles:
     def claim(
         self, label: PurePosixPath, stated: str, *, holds_image: bool, problems: Problems
     ) -> PurePosixPath | None:
-        """Return the image of a label file; None, which is said, where it has none or another file has it.
+        """Return the image of a label file; None, with a finding, if it has none or another file has it.
 
         Args:
             label: The label file.
-            stated: What it calls its image, or nothing.
-            holds_image: It carries the image itself, should there be none beside it.
-            problems: Takes what is wrong.
+            stated: The image name in the file, or empty.
+            holds_image: Whether the file contains the image, used if there is none beside it.
+            problems: Takes the findings.
         """
         image = self._find(label, stated) or (label if holds_image else None)
         if image is None:
@@ -164,7 +164,7 @@ class ImagesOfFiles:
 
 
 class _Names:
-    """Gives each image the name of its path without suffix; with it where another image has that name."""
+    """Name images by their paths without suffix; with suffix if another image has that name."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()

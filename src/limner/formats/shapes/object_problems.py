@@ -1,4 +1,4 @@
-"""What is wrong with the drawn objects of one image, found when it is read: listing has no time for it."""
+"""Problems of the drawn objects of one image, found when the image is read since listing must be fast."""
 
 from collections.abc import Sequence
 
@@ -6,21 +6,21 @@ from limner.formats.drawn import Box, Drawn
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.polygons import crosses_itself
 
-MOST_APART = 2.0
-"""Pixels between a stated box and its mask that tools round away."""
+MAX_BOX_ERROR = 2.0
+"""Pixels by which a stated box may differ from its mask, since tools round."""
 
 SAME_BOX = 1.0
-"""Boxes of one class with sides this near to each other are one object, boxed twice."""
+"""Boxes of one class whose sides are this close show one object, boxed twice."""
 
 
 def object_problems(objects: Sequence[Drawn], size: tuple[int, int], where: str, file: str) -> Problems:
-    """Look at each object and at each pair of a class.
+    """Return the problems of each object, and of objects drawn twice.
 
     Args:
-        objects: Of one image.
+        objects: The objects of one image.
         size: (H, W).
         where: The label file, and what it calls the image.
-        file: The image, by which pictures of it are found.
+        file: The image, so that a report can show it.
     """
     problems = Problems()
     for one in objects:
@@ -40,7 +40,7 @@ def _compare_box(one: Drawn, size: tuple[int, int], report: Report) -> None:
         return
     around = one.drawn_bounds(*size)
     apart = max(abs(stated - drawn) for stated, drawn in zip(one.box, around, strict=True))
-    if apart > MOST_APART:
+    if apart > MAX_BOX_ERROR:
         said, drawn = (", ".join(f"{side:.0f}" for side in box) for box in (one.box, around))
         report("box-and-mask-disagree", f"the box is {said}, around the mask it would be {drawn}")
 

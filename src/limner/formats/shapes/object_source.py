@@ -1,4 +1,4 @@
-"""What the formats of drawn objects share: they are packed while they are listed, and drawn when read."""
+"""Base of the formats of drawn objects: objects are packed while they are listed, and drawn when read."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ IGNORED_NAMES = frozenset({"__ignore__", "_ignore_", "ignore"})
 
 
 class Entry(NamedTuple):
-    """The objects of one image: packed, the size that their file states (0 where it does not), or why not."""
+    """The objects of one image: packed, with the stated size (0 if none), or the error of their file."""
 
     packed: bytes
     height: int = 0
@@ -51,9 +51,9 @@ class ObjectSource(Source):
 
     tasks: tuple[str, ...] = ("semantic", "instance", "panoptic", "detection")
     boxes_are_masks: ClassVar[bool] = False
-    """Where some objects have masks, whether boxes beside them are filled or left out of masks."""
+    """Whether boxes are filled as masks, rather than left out of them, if other objects have masks."""
     is_relative: ClassVar[bool] = False
-    """Numbers are parts of width and height."""
+    """Whether coordinates are fractions of width and height."""
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         # Filled by `index`: a record's entry or name -> its objects; class name -> the number in them.
@@ -66,10 +66,10 @@ class ObjectSource(Source):
 
     @abstractmethod
     def gather(self, tree: FileTree, problems: Problems) -> Iterable[Record]:
-        """Yield a record for each image, its objects given to `keep`."""
+        """Yield a record for each image, and pass its objects to `keep`."""
 
     def split_lists(self, tree: FileTree, records: tuple[Record, ...]) -> SplitPlaces:
-        """Return where splits are listed."""
+        """Return the list files or folders of the splits."""
         return lists_beside(tree, records)
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
@@ -82,7 +82,7 @@ class ObjectSource(Source):
             self._settle_values(table, problems)
         if not self._num_masks and (boxes := sum(number for *_, number in self._boxes.cases())):
             self.tasks = BOXES
-            problems.add("boxes-only", self.name, f"{boxes} boxes, and no mask at all")
+            problems.add("boxes-only", self.name, f"{boxes} boxes and no masks")
         elif not self.boxes_are_masks:
             problems.take(self._boxes)
         self._boxes = Problems()  # they may name every file
@@ -97,10 +97,10 @@ class ObjectSource(Source):
 
         Args:
             key: The entry of its record, or the name.
-            drawn: Their values are mask values, or numbers that `number_of` gave.
-            size: Height and width, or None where the file does not say.
+            drawn: The objects; their values are mask values, or numbers from `number_of`.
+            size: Height and width, or None if the file does not state them.
             where: The label file, for findings.
-            file: The image or label file, by which pictures of it are found.
+            file: The image or label file, so that a report can show it.
         """
         for one in drawn:
             if one.is_box_only:
@@ -110,7 +110,7 @@ class ObjectSource(Source):
         self._entries[key] = Entry(pack(drawn), *(size or (0, 0)))
 
     def keep_error(self, key: str, error: DataError) -> None:
-        """Keep why the labels of an image cannot be read; it is raised when they are."""
+        """Store why the labels of an image cannot be read; reading them raises it."""
         self._entries[key] = Entry(b"", error=str(error))
 
     def number_of(self, name: str) -> int:
@@ -118,7 +118,7 @@ class ObjectSource(Source):
         return self._numbers.setdefault(name, len(self._numbers))
 
     def class_order(self, names: Iterable[str]) -> list[str]:
-        """Return the classes in the order of their numbers, 1 to K, where `dataset.yaml` names none."""
+        """Return the classes in the order of their numbers, 1 to K, if `dataset.yaml` names none."""
         return list(alphabetical(names))
 
     def _settle_names(self, problems: Problems) -> None:
@@ -148,7 +148,7 @@ class ObjectSource(Source):
         self._value_of = {value: value for value in table.trained_as}
 
     def read_objects(self, record: Record) -> Sequence[Drawn]:
-        """Return the objects as they were drawn, in pixels.
+        """Return the objects as drawn, in pixels.
 
         Raises:
             DataError: The label file of this image could not be read.
@@ -169,7 +169,7 @@ class ObjectSource(Source):
         return unpack(self._entry(record).packed)
 
     def size_of(self, record: Record) -> tuple[int, int]:
-        """Return height and width of the labels: as their file states, else those of the image."""
+        """Return height and width as the label file states them, else those of the image."""
         entry = self._entry(record)
         if entry.height and entry.width:
             return entry.height, entry.width
@@ -179,12 +179,12 @@ class ObjectSource(Source):
     def read_values(self, record: Record) -> ValueMap:
         """Paint the class of each object, smaller ones over larger ones, on background.
 
-        Where there are boxes alone, these are filled: for looking and counting, not to train masks.
+        If there are only boxes, these are filled, for viewing and counting rather than training.
         """
         return self._painted(record, self._shown(record)).painted(self.uncovered)
 
     def read_segments(self, record: Record) -> Segments:
-        """Draw each object as a segment; what none covers is one of the background's value.
+        """Draw each object as a segment, and the rest as one segment of the background.
 
         Raises:
             DataError: The file cannot be read, or there is no mask in the whole dataset.
@@ -192,7 +192,7 @@ class ObjectSource(Source):
         if self.tasks == BOXES:
             raise DataError(
                 describe(
-                    "The labels are boxes, and no object has a mask",
+                    "The labels are boxes without masks",
                     where=self.root,
                     expected="polygons or masks",
                     fix="Export the labels with masks.",
@@ -201,7 +201,7 @@ class ObjectSource(Source):
         return self._painted(record, self._shown(record))
 
     def _shown(self, record: Record) -> list[Drawn]:
-        """Return the objects that have a mask, or all where none has."""
+        """Return the objects that have a mask, or all if none has."""
         drawn = self.read_objects(record)
         return [one for one in drawn if self.tasks == BOXES or not one.is_box_only]
 
@@ -214,13 +214,13 @@ class ObjectSource(Source):
         return segments_of([*masks, rest], labels, crowd, shape=(height, width))
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
-        """Return what is wrong with the objects of one image, which listing had no time to look at."""
+        """Return the problems of the objects of one image, which listing did not look for."""
         where = record.entry or record.labels[0].relative_to(self.root).as_posix()
         file = record.image.relative_to(self.root).as_posix()
         return object_problems(self.read_objects(record), self.size_of(record), where, file)
 
     def read_boxes(self, record: Record) -> Boxes:
-        """Return the box of each object, as stated or else around what was drawn; points have none."""
+        """Return the box of each object, as stated or else around its shapes; points have none."""
         height, width = self.size_of(record)
         drawn = [one for one in self.read_objects(record) if any(s.kind != "point" for s in one.shapes)]
         return boxes_of(
@@ -241,7 +241,7 @@ class ObjectSource(Source):
 
     @property
     def uncovered(self) -> int:
-        """Return the value of what no object covers: background, or 0 where `dataset.yaml` ignores 0."""
+        """The value of pixels that no object covers: background, or 0 if `dataset.yaml` ignores 0."""
         table = self.settings.label_table()
         if table is not None and table.background_index is None and 0 in table.ignored_values:
             return 0
@@ -251,7 +251,7 @@ class ObjectSource(Source):
         return named[0].values[0] if named else 0 if 0 not in values else max(values) + 1
 
     def declared_labels(self) -> LabelTable | None:
-        """Return the background, and the classes that `dataset.yaml` or else the labels name."""
+        """Return the background and the classes that `dataset.yaml`, or else the labels, name."""
         table = self.settings.label_table()
         free = self.uncovered
         if table is not None:
@@ -267,11 +267,11 @@ class ObjectSource(Source):
         if len(things) >= MAX_CLASSES:
             raise DataError(
                 describe(
-                    "There are more classes than labels of 8 bits can hold",
+                    "There are more classes than 8-bit labels can hold",
                     where=self.root,
                     found=f"{len(things)} classes",
                     expected=f"{MAX_CLASSES - 1} or fewer",
-                    fix="Name those that matter under `classes` in dataset.yaml; the others are left out.",
+                    fix="List the classes to train under `classes` in dataset.yaml; the others are left out.",
                 )
             )
         return LabelTable((_background(free), *things), self._ignored_by_name())

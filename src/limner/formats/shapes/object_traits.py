@@ -1,4 +1,4 @@
-"""What the objects of one image have that not every format can hold."""
+"""Traits of the objects of one image that not every format can hold."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from limner.formats.drawn import Drawn
 OBJECT_TRAITS = frozenset(
     {"masks", "boxes", "holes", "several-parts", "overlaps", "crowd", "difficult", "ignored"}
 )
-"""Those of the traits of a dataset that lie in its objects."""
+"""The traits of a dataset that its objects have."""
 
 
 def traits_of(objects: Sequence[Drawn], size: tuple[int, int]) -> set[str]:

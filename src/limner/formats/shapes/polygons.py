@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.segments import Mask
+from limner.formats.clipping import Points
 
-Points = npt.NDArray[np.float64]
-"""(P, 2) x, y."""
 Corner = tuple[int, int]
 
 BLOCK = 512
@@ -25,44 +24,14 @@ def area(polygon: Sequence[float]) -> float:
 
 
 def is_inside(inner: Sequence[float], outer: Sequence[float]) -> bool:
-    """Tell whether each corner of `inner` lies inside `outer` or on its outline."""
-    for axis in (0, 1):  # of most pairs the bounds tell
+    """Tell whether each corner of `inner` is inside `outer` or on its outline."""
+    for axis in (0, 1):  # the bounds decide most pairs
         near, far = inner[axis::2], outer[axis::2]
         if min(near) < min(far) or max(near) > max(far):
             return False
     outline = np.reshape(outer, (-1, 1, 2)).astype(np.float32)
     points = np.reshape(inner, (-1, 2)).tolist()
     return all(cv2.pointPolygonTest(outline, (x, y), measureDist=False) >= 0 for x, y in points)
-
-
-def cut_to(polygon: Sequence[float], width: float, height: float) -> list[float]:
-    """Cut x, y, x, y, ... at the borders of an image (Sutherland and Hodgman, 1974); empty if outside.
-
-    Moving the corners that stick out to the border would bend the sides that lead there.
-    """
-    points = np.reshape(np.asarray(polygon, np.float64), (-1, 2))
-    for axis, border, sign in ((0, 0.0, 1), (0, width, -1), (1, 0.0, 1), (1, height, -1)):
-        points = _cut_by(points, axis, border, sign)
-    flat: list[float] = points.ravel().tolist()
-    return flat if len(points) >= 3 else []
-
-
-def _cut_by(points: Points, axis: int, border: float, sign: int) -> Points:
-    """Keep what lies on one side of a line along an axis, with a corner wherever an edge meets the line."""
-    depth = sign * (points[:, axis] - border)
-    if (depth >= 0).all():
-        return points
-    kept = []
-    for here, there, inside, beyond in zip(
-        points, np.roll(points, -1, axis=0), depth, np.roll(depth, -1), strict=True
-    ):
-        if inside >= 0:
-            kept.append(here)
-        if inside * beyond < 0:
-            met = here + (there - here) * inside / (inside - beyond)
-            met[axis] = border  # exactly, whatever was rounded
-            kept.append(met)
-    return np.reshape(np.asarray(kept, np.float64), (-1, 2))
 
 
 def crosses_itself(polygon: Sequence[float]) -> bool:
@@ -88,8 +57,8 @@ def outlines_of(mask: Mask) -> list[tuple[bool, list[float]]]:
     """Trace a mask along the edges of its pixels, so that filling the outlines gives the same pixels back.
 
     Returns:
-        Whether it is that of a hole, and x, y, x, y, ... of the corners; the largest first, so that what lies
-        inside a hole comes after it.
+        Whether the outline is a hole's, and x, y, x, y, ... of its corners; the largest first, so that what
+        is inside a hole comes after it.
     """
     found = []
     for loop in _loops(mask):

@@ -18,16 +18,17 @@ from limner.formats.folder_words import split_of_folder
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.shapes.object_source import ObjectSource
-from limner.formats.shapes.valid_shapes import sound
+from limner.formats.shapes.valid_shapes import MAX_PIXELS, stated_size, valid_shapes
 from limner.storage.json_files import ends
-from limner.storage.xml_files import as_number, read_xml
+from limner.storage.numbers import number_of
+from limner.storage.xml_files import read_xml
 
-MOST_SNIFFED = 50
+MAX_SNIFFED = 50
 _SHAPES = ("polygon", "box", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
 
 
 class Cvat(ObjectSource):
-    """Objects drawn with CVAT; shapes of one group and one label are one object."""
+    """Objects drawn with CVAT; shapes with the same group and label are one object."""
 
     name = "cvat"
     title = (
@@ -61,7 +62,7 @@ class Cvat(ObjectSource):
                 if image is None:
                     problems.add("image-missing", where, f"no {name or 'name'} on disk")
                 elif image in taken:
-                    problems.add("image-in-two-files", where, f"{image} stands in another place too")
+                    problems.add("image-in-two-files", where, f"{image} is listed elsewhere too")
                 else:
                     taken.add(image)
                     yield self._record(item, image, file, problems)
@@ -72,8 +73,7 @@ class Cvat(ObjectSource):
     def _record(
         self, item: ElementTree.Element, image: PurePosixPath, file: PurePosixPath, problems: Problems
     ) -> Record:
-        height, width = as_number(item.get("height")), as_number(item.get("width"))
-        size = (int(height), int(width)) if height and width else None
+        size = stated_size(number_of(item.get("height")), number_of(item.get("width")))
         if size is None:
             problems.add("size-not-stated", f"{file}, image {item.get('id')}", "no width and height")
         drawn = []
@@ -81,7 +81,7 @@ class Cvat(ObjectSource):
             report = problems.at(f"{file}, image {item.get('id')}, {name} ({image.name})", file=str(image))
             found = [shape for one in group if (shape := _shape(one, size, report))]
             runs = [shape for shape in found if shape.kind == "runs"]
-            shapes = (*sound([s for s in found if s.kind != "runs"], size, report), *runs)
+            shapes = (*valid_shapes([s for s in found if s.kind != "runs"], size, report), *runs)
             if shapes:
                 drawn.append(Drawn(self.number_of(group[0].get("label", "")), shapes, name=name))
         entry = f"{file}#{item.get('id')} {image}"
@@ -93,8 +93,8 @@ class Cvat(ObjectSource):
 
 
 def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
-    """Return the XML files that look like CVAT's; VOC's have another root."""
-    files = [path for path in tree.others if path.suffix.casefold() == ".xml"][:MOST_SNIFFED]
+    """Return the XML files that look like CVAT's; VOC's have a different root."""
+    files = [path for path in tree.others if path.suffix.casefold() == ".xml"][:MAX_SNIFFED]
     return [path for path in files if _is_cvat(ends(root / path))]
 
 
@@ -103,13 +103,13 @@ def _is_cvat(both: bytes) -> bool:
 
 
 def _frames(whole: ElementTree.Element) -> list[ElementTree.Element]:
-    """Return the frames of a video as images; where a track is `outside`, its object is not seen."""
+    """Return the frames of a video as images; a track that is `outside` is not visible."""
     size = next(whole.iter("original_size"), None)
     sides = {side: size.findtext(side, "") for side in ("width", "height")} if size is not None else {}
     frames: dict[int, ElementTree.Element] = {}
     for track in whole.iterfind("track"):
         for shape in track:
-            frame = as_number(shape.get("frame"))
+            frame = number_of(shape.get("frame"))
             if shape.tag not in _SHAPES or frame is None or shape.get("outside") == "1":
                 continue
             name = f"frame_{int(frame):06d}.PNG"
@@ -120,7 +120,7 @@ def _frames(whole: ElementTree.Element) -> list[ElementTree.Element]:
 
 
 def _grouped(item: ElementTree.Element) -> Sequence[tuple[str, list[ElementTree.Element]]]:
-    """Return the shapes of each object, with a name for messages."""
+    """Return the shapes of each object with its name for messages."""
     groups: dict[object, tuple[str, list[ElementTree.Element]]] = {}
     for position, shape in enumerate(item):
         if shape.tag not in _SHAPES:
@@ -136,18 +136,18 @@ def _shape(item: ElementTree.Element, size: tuple[int, int] | None, report: Repo
         return _mask(item, size, report)
     if item.tag in ("box", "ellipse"):
         keys = ("xtl", "ytl", "xbr", "ybr") if item.tag == "box" else ("cx", "cy", "rx", "ry")
-        numbers = [as_number(item.get(key)) for key in keys]
+        numbers = [number_of(item.get(key)) for key in keys]
     else:
         words = item.get("points", "").replace(",", ";").split(";")
-        numbers = [as_number(word) for word in words if word.strip()]
+        numbers = [number_of(word) for word in words if word.strip()]
     known = [number for number in numbers if number is not None]
     if not known or len(known) < len(numbers) or len(known) % 2:
-        report("annotation-malformed", f"a {item.tag} without its numbers")
+        report("annotation-malformed", f"<{item.tag}> without its numbers")
         return None
     if item.tag == "box":
-        return _turned(Shape("box", known), as_number(item.get("rotation")) or 0)
+        return _rotated(Shape("box", known), number_of(item.get("rotation")) or 0)
     if item.tag == "ellipse":
-        return _turned(Shape("ellipse", known), as_number(item.get("rotation")) or 0)
+        return _rotated(Shape("ellipse", known), number_of(item.get("rotation")) or 0)
     if item.tag == "polygon":
         return Shape("polygon", known)
     if item.tag == "polyline":
@@ -160,36 +160,36 @@ def _shape(item: ElementTree.Element, size: tuple[int, int] | None, report: Repo
     return None
 
 
-def _turned(shape: Shape, degrees: float) -> Shape:
-    """Turn a box or an ellipse about its middle, clockwise as seen: then it is a polygon."""
+def _rotated(shape: Shape, degrees: float) -> Shape:
+    """Rotate a box or an ellipse clockwise about its centre, which gives a polygon."""
     if degrees % 360 == 0:
         return shape
-    return Shape("polygon", turn(corners(shape), degrees))
+    return Shape("polygon", rotate(corners(shape), degrees))
 
 
-def turn(points: Sequence[float], degrees: float, middle: tuple[float, float] | None = None) -> list[float]:
-    """Turn x, y, x, y, ... clockwise as seen, about `middle` or else the middle of the points' bounds."""
+def rotate(points: Sequence[float], degrees: float, center: tuple[float, float] | None = None) -> list[float]:
+    """Rotate x, y, x, y, ... clockwise about `center`, or else the centre of the points' bounds."""
     x, y = np.asarray(points[::2], float), np.asarray(points[1::2], float)
-    across, down = middle or ((x.min() + x.max()) / 2, (y.min() + y.max()) / 2)
+    across, down = center or ((x.min() + x.max()) / 2, (y.min() + y.max()) / 2)
     c, s = cos(radians(degrees)), sin(radians(degrees))
-    turned = np.stack(
+    rotated = np.stack(
         [across + c * (x - across) - s * (y - down), down + s * (x - across) + c * (y - down)], 1
     )
-    numbers: list[float] = turned.ravel().tolist()
+    numbers: list[float] = rotated.ravel().tolist()
     return numbers
 
 
 def _mask(item: ElementTree.Element, size: tuple[int, int] | None, report: Report) -> Shape | None:
-    """Read run lengths, which go along the rows of the mask's own box and begin with pixels outside."""
-    sides = [as_number(item.get(key)) for key in ("left", "top", "width", "height")]
-    runs = [as_number(word) for word in item.get("rle", "").split(",")]
+    """Read run lengths, which follow the rows of the mask's own box and begin with pixels outside."""
+    sides = [number_of(item.get(key)) for key in ("left", "top", "width", "height")]
+    runs = [number_of(word) for word in item.get("rle", "").split(",")]
     numbers = [int(side) for side in (*sides, *runs) if side is not None]
     if len(numbers) < len(sides) + len(runs) or size is None or min(numbers) < 0:
         report("rle-wrong-length", "a mask without its box or run lengths")
         return None
     left, top, width, height = numbers[:4]
     lengths = numbers[4:]
-    if sum(lengths) != width * height:
+    if sum(lengths) != width * height or width * height > MAX_PIXELS:
         report("rle-wrong-length", f"{sum(lengths)} pixels, its box has {height} x {width}")
         return None
     inside = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(height, width)

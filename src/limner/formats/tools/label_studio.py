@@ -1,35 +1,36 @@
-"""Label Studio's JSON: brush strokes, polygons, ellipses and rectangles in percents, one task an image."""
+"""Label Studio's JSON: brush strokes, polygons, ellipses and rectangles in percent, one task per image."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, unquote, urlparse
+from urllib.parse import ParseResult, parse_qs, unquote, urlparse
 
 import numpy as np
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.sample import Record
-from limner.formats.coco.coco_json import MOST_SNIFFED, ImageFinder
+from limner.formats.coco.coco_json import MAX_SNIFFED, ImageFinder
 from limner.formats.drawn import Drawn, Shape, corners, runs_of_mask
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.shapes.object_source import ObjectSource
-from limner.formats.shapes.valid_shapes import is_number, sound
-from limner.formats.tools.cvat import turn
-from limner.storage.json_files import ends, parse, unreadable
+from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
+from limner.formats.tools.cvat import rotate
+from limner.storage.json_files import JsonObject, ends, read_json, unreadable
+from limner.storage.numbers import numbers_in, points_in
 
 WHAT = "The Label Studio annotations"
 EXPECTED = "the export `JSON`: a list of tasks with `data` and `annotations`"
 _KINDS = ("rectanglelabels", "polygonlabels", "brushlabels", "ellipselabels", "keypointlabels")
 _BARE_KINDS = ("rectangle", "polygon", "brush", "ellipse", "keypoint")
-"""Of projects with the tags <Polygon> and <Labels>: the shape, which a result of kind `labels` repeats."""
+"""Types in projects with the tags <Polygon> and <Labels>: the shape; a result of type `labels` names it."""
 _NOT_DRAWN = ("choices", "textarea", "rating", "None")
 
 
 class LabelStudio(ObjectSource):
-    """Objects drawn with Label Studio, as its export `JSON` has them; the images are found by name."""
+    """Objects drawn with Label Studio, from its export `JSON`; the images are found by name."""
 
     name = "label-studio"
     title = "Label Studio's JSON (a list of tasks with annotations), with the images beside it"
@@ -52,13 +53,13 @@ class LabelStudio(ObjectSource):
         taken: set[PurePosixPath] = set()
         for file in files:
             for position, task in enumerate(_tasks(self.root / file)):
-                where = f"{file}, task {task.get('id', position)}"
+                where = f"{file}, task {task.text('id') or position}"
                 name = _image_name(task)
                 image = finder.find(name) or finder.find(_without_prefix(name))
                 if image is None:
                     problems.add("image-missing", where, f"no {name or 'image'} on disk")
                 elif image in taken:
-                    problems.add("image-in-two-files", where, f"{image} stands in another task too")
+                    problems.add("image-in-two-files", where, f"{image} is in another task too")
                 else:
                     taken.add(image)
                     yield self._record(task, image, file, where, problems)
@@ -67,46 +68,48 @@ class LabelStudio(ObjectSource):
                 problems.add("image-not-listed", str(image), "an image of no task")
 
     def _record(
-        self, task: dict[str, Any], image: PurePosixPath, file: PurePosixPath, where: str, problems: Problems
+        self, task: JsonObject, image: PurePosixPath, file: PurePosixPath, where: str, problems: Problems
     ) -> Record:
         results = _with_labels(_results(task))
         size = next((s for result in results if (s := _size(result))), None)
         drawn = []
         for position, result in enumerate(results):
-            name = f"result {result.get('id', position)}"
+            name = f"result {result.text('id') or position}"
             report = problems.at(f"{where}, {name} ({image.name})", file=str(image))
             if one := self._object(result, name, report):
                 drawn.append(one)
         entry = f"{where} {image}"
         self.keep(entry, drawn, size, where=where, file=str(image))
-        # A task that nobody has worked on is no image without objects.
-        labels = (self.root / file,) if _is_worked_on(task) else ()
+        # A task without annotations is unlabelled; it is not an image without objects.
+        labels = (self.root / file,) if _annotations(task) else ()
         if not labels:
-            problems.add("image-without-mask", str(image), "a task that nobody has annotated")
+            problems.add("image-without-mask", str(image), "a task without annotations")
         split = split_of(image) or split_of(file)
         return Record(image.with_suffix("").as_posix(), self.root / image, labels, split, entry=entry)
 
-    def _object(self, result: dict[str, Any], name: str, report: Report) -> Drawn | None:
-        kind, value, size = str(result.get("type")), result.get("value"), _size(result)
+    def _object(self, result: JsonObject, name: str, report: Report) -> Drawn | None:
+        kind, value, size = result.text("type"), result.child("value"), _size(result)
         if kind not in _KINDS:
             if kind not in _NOT_DRAWN:
                 report("shape-unknown", f"a result of type {kind!r}")
             return None
         names = _names(result, kind)
-        if not isinstance(value, dict) or not names or size is None:
+        if not names or size is None:
             report(
                 "annotation-malformed", f"{kind} without a label or `original_width` and `original_height`"
             )
             return None
+        if len(names) > 1:
+            report("several-labels", f"a region with the labels {', '.join(names)}")
         shape = _brush(value, size, report) if kind == "brushlabels" else _shape(kind, value, size, report)
         if shape is None:
             return None
-        shapes = (shape,) if shape.kind == "runs" else sound([shape], size, report)
-        return Drawn(self.number_of(str(names[0])), shapes, name=name) if shapes else None
+        shapes = (shape,) if shape.kind == "runs" else valid_shapes([shape], size, report)
+        return Drawn(self.number_of(names[0]), shapes, name=name) if shapes else None
 
 
 def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
-    files = [path for path in tree.others if path.suffix.casefold() == ".json"][:MOST_SNIFFED]
+    files = [path for path in tree.others if path.suffix.casefold() == ".json"][:MAX_SNIFFED]
     return [path for path in files if _is_label_studio(ends(root / path))]
 
 
@@ -115,90 +118,92 @@ def _is_label_studio(both: bytes) -> bool:
     return both.lstrip()[:1] == b"[" and tasks and b'"data"' in both
 
 
-def _tasks(path: Path) -> list[dict[str, Any]]:
-    whole = parse(path, what=WHAT, expected=EXPECTED)
-    if not isinstance(whole, list) or not all(isinstance(task, dict) and "data" in task for task in whole):
+def _tasks(path: Path) -> list[JsonObject]:
+    whole = JsonObject({"tasks": read_json(path, what=WHAT, expected=EXPECTED)})
+    tasks = whole.children("tasks")
+    if not whole.has_list("tasks") or not all("data" in task for task in tasks):
         raise unreadable(path, what=WHAT, found="no list of tasks with `data`", expected=EXPECTED)
-    return whole
+    return tasks
 
 
-def _image_name(task: dict[str, Any]) -> str:
-    """Return the path of the image: the first text in `data` that looks like one, or the value of ``?d=``."""
-    data = task.get("data")
-    texts = [v for v in data.values() if isinstance(v, str)] if isinstance(data, dict) else []
-    for text in sorted(texts, key=lambda text: PurePosixPath(urlparse(text).path).suffix == ""):
-        parts = urlparse(text)
-        local = parse_qs(parts.query).get("d", [""])[0]
-        return unquote(local or parts.path).replace("\\", "/").lstrip("/")
+def _image_name(task: JsonObject) -> str:
+    """Return the image path: the first text in `data` that looks like one, or the value of ``?d=``."""
+    data = task.child("data")
+    addresses = [address for key in data.names if (address := _address(data.text(key)))]
+    for address in sorted(addresses, key=lambda address: PurePosixPath(address.path).suffix == ""):
+        local = parse_qs(address.query).get("d", [""])[0]
+        return unquote(local or address.path).replace("\\", "/").lstrip("/")
     return ""
 
 
+def _address(text: str) -> ParseResult | None:
+    try:
+        return urlparse(text) if text else None
+    except ValueError:  # brackets that are no address of IPv6
+        return None
+
+
 def _without_prefix(name: str) -> str:
-    """Return the name without the eight hexadecimal digits that an upload puts before it."""
+    """Return the name without the eight hexadecimal digits that an upload adds in front."""
     return PurePosixPath(name).name.partition("-")[2] or name
 
 
-def _annotations(task: dict[str, Any]) -> list[dict[str, Any]]:
-    found = task.get("annotations") or task.get("completions") or []
-    listed = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-    return [one for one in listed if not one.get("was_cancelled")]
+def _annotations(task: JsonObject) -> list[JsonObject]:
+    """Return the annotations of a task that were not cancelled."""
+    key = "annotations" if task.is_set("annotations") else "completions"
+    return [
+        JsonObject(one) for one in task.items(key) if isinstance(one, dict) and not one.get("was_cancelled")
+    ]
 
 
-def _is_worked_on(task: dict[str, Any]) -> bool:
-    return bool(_annotations(task))
-
-
-def _results(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what the last annotator drew: others drew the same objects again."""
+def _results(task: JsonObject) -> list[JsonObject]:
+    """Return the results of the last annotator; the others drew the same objects."""
     found = _annotations(task)
-    results = found[-1].get("result") if found else []
-    return [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
+    return found[-1].children("result") if found else []
 
 
-def _with_labels(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_labels(results: list[JsonObject]) -> list[JsonObject]:
     """Join the two results of a shape that was drawn with one tag and labelled with another."""
-    label_of = {row.get("id"): _names(row, "labels") for row in results if row.get("type") == "labels"}
+    labels_of = {row.text("id"): _names(row, "labels") for row in results if row.text("type") == "labels"}
     joined = []
     for row in results:
-        kind = str(row.get("type"))
-        if kind in _BARE_KINDS and isinstance(row.get("value"), dict):
+        kind = row.text("type")
+        if kind in _BARE_KINDS:
+            labels = labels_of.get(row.text("id"), [])
             kind += "labels"
-            row = {**row, "type": kind, "value": {**row["value"], kind: label_of.get(row.get("id"), [])}}
+            row = row.with_values(type=kind, value=row.child("value").with_values(**{kind: labels}))
         if kind != "labels":
             joined.append(row)
     return joined
 
 
-def _names(result: dict[str, Any], kind: str) -> list[Any]:
-    value = result.get("value")
-    names = value.get(kind) if isinstance(value, dict) else None
-    return names if isinstance(names, list) else []
+def _names(result: JsonObject, kind: str) -> list[str]:
+    return result.child("value").texts(kind)
 
 
-def _size(result: dict[str, Any]) -> tuple[int, int] | None:
-    height, width = result.get("original_height"), result.get("original_width")
-    if is_number(height) and is_number(width) and height and width:
-        return int(height), int(width)
-    return None
+def _size(result: JsonObject) -> tuple[int, int] | None:
+    return stated_size(result.number("original_height"), result.number("original_width"))
 
 
-def _shape(kind: str, value: dict[str, Any], size: tuple[int, int], report: Report) -> Shape | None:
+def _shape(kind: str, value: JsonObject, size: tuple[int, int], report: Report) -> Shape | None:
     height, width = size
     across, down = width / 100, height / 100
-    degrees = value.get("rotation") or 0
+    degrees = value.number("rotation") or 0
     if kind == "polygonlabels":
-        points = value.get("points")
-        flat = [n for p in points for n in p] if isinstance(points, list) else []
-        return Shape("polygon", [n * (down if i % 2 else across) for i, n in enumerate(flat)])
+        points = points_in(value.value("points"))
+        if points is None:
+            report("annotation-malformed", "a polygon that is not [[x, y], ...]")
+            return None
+        return Shape("polygon", [n * (down if i % 2 else across) for i, n in enumerate(points)])
     keys = {
         "rectanglelabels": ("x", "y", "width", "height"),
         "ellipselabels": ("x", "y", "radiusX", "radiusY"),
     }
-    numbers = [value.get(key) for key in keys.get(kind, ("x", "y"))]
-    if not all(map(is_number, numbers)):
+    numbers = numbers_in([value.value(key) for key in keys.get(kind, ("x", "y"))])
+    if numbers is None:
         report("annotation-malformed", f"{kind} without its numbers")
         return None
-    x, y, *sides = (n * (down if i % 2 else across) for i, n in enumerate(numbers) if n is not None)
+    x, y, *sides = (n * (down if i % 2 else across) for i, n in enumerate(numbers))
     if kind == "keypointlabels":
         report("drawn-by-width", "a key point")
         return Shape("point", [x, y])
@@ -206,14 +211,14 @@ def _shape(kind: str, value: dict[str, Any], size: tuple[int, int], report: Repo
         shape = Shape("ellipse", [x, y, *sides])
     else:
         shape = Shape("box", [x, y, x + sides[0], y + sides[1]])
-    # Rectangles turn about their first corner, ellipses about their middle.
-    return Shape("polygon", turn(corners(shape), degrees, (x, y))) if degrees % 360 else shape
+    # Rectangles turn about their first corner, ellipses about their centre.
+    return Shape("polygon", rotate(corners(shape), degrees, (x, y))) if degrees % 360 else shape
 
 
-def _brush(value: dict[str, Any], size: tuple[int, int], report: Report) -> Shape | None:
+def _brush(value: JsonObject, size: tuple[int, int], report: Report) -> Shape | None:
     try:
-        pixels = unpack_brush(value.get("rle") or [])
-    except (ValueError, TypeError):
+        pixels = unpack_brush(bytes(int(number) for number in numbers_in(value.value("rle")) or ()))
+    except ValueError:
         report("rle-wrong-length", "a brush stroke that cannot be read")
         return None
     height, width = size
@@ -228,7 +233,7 @@ def _brush(value: dict[str, Any], size: tuple[int, int], report: Report) -> Shap
     return Shape("runs", runs_of_mask(mask))
 
 
-def unpack_brush(packed: Sequence[int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def unpack_brush(packed: Sequence[int] | bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Unpack Label Studio's brush: (N,) uint8 of red, green, blue and alpha of each pixel.
 
     A stream of bits: 32 for N, 5 for the bits of a value less 1, 4 times 4 for the bits of a length less 1.
@@ -237,7 +242,7 @@ def unpack_brush(packed: Sequence[int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
     Raises:
         ValueError: The stream ends too early.
     """
-    bits = np.unpackbits(np.asarray(packed, np.uint8))
+    bits = np.unpackbits(np.frombuffer(bytes(packed), np.uint8))
     place = 0
 
     def read(count: int) -> int:

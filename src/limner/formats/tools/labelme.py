@@ -1,6 +1,6 @@
-"""labelme's JSON, one file an image: polygons, rectangles, circles, lines, points and masks.
+"""labelme's JSON, one file per image: polygons, rectangles, circles, lines, points and masks.
 
-Shapes of one label and `group_id` are one object; in it, a polygon inside another one is a hole.
+Shapes with the same label and `group_id` are one object; a polygon inside another one of its group is a hole.
 """
 
 import base64
@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterable, Sequence
 from math import dist
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -21,18 +21,19 @@ from limner.formats.file_tree import FileTree, list_files
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import AnnotationFiles, LabelFile
 from limner.formats.shapes.polygons import area, is_inside
-from limner.formats.shapes.valid_shapes import is_number, sound
-from limner.storage.json_files import ends, parse, unreadable
+from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
+from limner.storage.json_files import JsonObject, ends, read_json, read_json_object
+from limner.storage.numbers import points_in
 
 WHAT = "The labelme annotations"
 EXPECTED = "JSON with a list `shapes` and the name of the image, `imagePath`"
 NAME_LISTS = ("labels.txt", "class_names.txt")
-LOOKED_AT = 20
-"""JSON files of a folder that are opened to see whose they are."""
+MAX_LOOKED_AT = 20
+"""Number of JSON files of a folder that are opened to recognise them."""
 
 
 class Labelme(AnnotationFiles):
-    """Objects drawn with labelme, or with one of the tools that write its JSON."""
+    """Objects drawn with labelme, or with another tool that writes its JSON."""
 
     name = "labelme"
     title = "labelme: a JSON file for each image, beside it or with the image inside"
@@ -49,14 +50,14 @@ class Labelme(AnnotationFiles):
 
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:
-        """Return the JSON files of folders in which one of the first is labelme's."""
+        """Return the JSON files of folders where one of the first files is labelme's."""
         if "labelme" not in tree.remembered:
             tree.remembered["labelme"] = _label_files(root, tree)
         found: Sequence[PurePosixPath] = tree.remembered["labelme"]
         return found
 
     def class_order(self, names: Iterable[str]) -> list[str]:
-        """Take the order of labelme's own list where it has all the names."""
+        """Return the order of labelme's own list if it has all the names."""
         found, tree = super().class_order(names), list_files(self.root)
         for path in (path for path in tree.others if path.name in NAME_LISTS):
             lines = (self.root / path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
@@ -71,48 +72,39 @@ class Labelme(AnnotationFiles):
         Raises:
             DataError: It is no JSON, or has no list of shapes.
         """
-        whole = parse(self.root / path, what=WHAT, expected=EXPECTED)
-        shapes = whole.get("shapes") if isinstance(whole, dict) else None
-        if not isinstance(whole, dict) or not isinstance(shapes, list):
-            raise unreadable(self.root / path, what=WHAT, found="no list `shapes`", expected=EXPECTED)
-        size = _size(whole.get("imageHeight"), whole.get("imageWidth"))
+        whole = read_json_object(self.root / path, what=WHAT, expected=EXPECTED, lists="shapes")
+        size = stated_size(whole.number("imageHeight"), whole.number("imageWidth"))
         if size is None:
             problems.add("size-not-stated", str(path), "no `imageHeight` and `imageWidth`", file=str(path))
         drawn = [
             one
-            for position, group in _grouped(shapes)
+            for position, group in _grouped(whole.children("shapes"))
             if (one := self._object(group, f"shape {position}", size, path, problems))
         ]
-        image = str(whole.get("imagePath") or "")
-        return LabelFile(drawn, image, size, holds_image=bool(whole.get("imageData")))
+        return LabelFile(drawn, whole.text("imagePath"), size, holds_image=whole.is_set("imageData"))
 
     def _object(
         self,
-        group: list[dict[str, Any]],
+        group: list[JsonObject],
         name: str,
         size: tuple[int, int] | None,
         path: PurePosixPath,
         problems: Problems,
     ) -> Drawn | None:
         report = problems.at(f"{path}, {name}", file=str(path))
-        if not str(group[0]["label"]).strip():
+        label = group[0].text("label")
+        if not label.strip():
             report("annotation-malformed", "a shape without a label")
             return None
         found = [shape for row in group for shape in _shapes(row, size, report)]
         runs = [shape for shape in found if shape.kind == "runs"]
-        kept = (*sound([s for s in found if s.kind != "runs"], size, report), *runs)
-        if not kept:
+        shapes = (*valid_shapes([s for s in found if s.kind != "runs"], size, report), *runs)
+        if not shapes:
             return None
-        flags = {
-            str(key).casefold()
-            for row in group
-            if isinstance(row.get("flags"), dict)
-            for key, value in row["flags"].items()
-            if value
-        }
+        flags = {key.casefold() for row in group for key in row.child("flags").set_names}
         return Drawn(
-            self.number_of(str(group[0]["label"])),
-            _with_holes(kept) if len(group) > 1 else kept,
+            self.number_of(label),
+            _with_holes(shapes) if len(group) > 1 else shapes,
             is_crowd=bool(flags & {"crowd", "iscrowd"}),
             is_difficult="difficult" in flags,
             name=name,
@@ -127,16 +119,10 @@ def _label_files(root: Path, tree: FileTree) -> list[PurePosixPath]:
     return [
         path
         for paths in by_folder.values()
-        if any(_is_labelme(root / path) for path in paths[:LOOKED_AT])
+        if any(_is_labelme(root / path) for path in paths[:MAX_LOOKED_AT])
         for path in paths
-        if len(paths) > LOOKED_AT or _is_labelme(root / path) or not _is_json(root / path)
+        if len(paths) > MAX_LOOKED_AT or _is_labelme(root / path) or not _is_json(root / path)
     ]
-
-
-def _size(height: Any, width: Any) -> tuple[int, int] | None:  # noqa: ANN401 - whatever the JSON holds
-    if is_number(height) and is_number(width) and min(height, width) >= 1:
-        return int(height), int(width)
-    return None
 
 
 def _is_labelme(path: Path) -> bool:
@@ -145,31 +131,28 @@ def _is_labelme(path: Path) -> bool:
 
 
 def _is_json(path: Path) -> bool:
-    """Tell whether a file can be parsed; a damaged one beside labelme's is taken for one of them."""
+    """Tell whether a file can be parsed; a damaged file beside labelme's counts as one of them."""
     try:
-        parse(path, what=WHAT, expected=EXPECTED)
+        read_json(path, what=WHAT, expected=EXPECTED)
     except DataError:
         return False
     return True
 
 
-def _grouped(rows: Sequence[object]) -> list[tuple[int, list[dict[str, Any]]]]:
-    """Return the shapes of each object, with the position of the first."""
-    groups: dict[object, tuple[int, list[dict[str, Any]]]] = {}
+def _grouped(rows: Sequence[JsonObject]) -> list[tuple[int, list[JsonObject]]]:
+    """Return the shapes of each object with the position of the first."""
+    groups: dict[object, tuple[int, list[JsonObject]]] = {}
     for position, row in enumerate(rows):
-        if not isinstance(row, dict):
-            row = {}
-        row = {**row, "label": row.get("label") or ""}
-        group = row.get("group_id")
-        key = position if group is None else ("group", str(group), str(row["label"]))
+        group = row.text("group_id")
+        key = (group, row.text("label")) if group else position
         groups.setdefault(key, (position, []))[1].append(row)
     return list(groups.values())
 
 
-def _shapes(row: dict[str, Any], size: tuple[int, int] | None, report: Report) -> list[Shape]:
-    kind, flat = row.get("shape_type") or "polygon", _flat(row.get("points"))
-    if flat is None or not all(map(is_number, flat)):
-        report("annotation-malformed", f"{row.get('label')!r}: `points` is no [[x, y], ...]")
+def _shapes(row: JsonObject, size: tuple[int, int] | None, report: Report) -> list[Shape]:
+    kind, flat, label = row.text("shape_type") or "polygon", points_in(row.value("points")), row.text("label")
+    if flat is None:
+        report("annotation-malformed", f"{label!r}: `points` is no [[x, y], ...]")
         return []
     if kind == "mask":
         return _mask(row, flat, size, report)
@@ -181,33 +164,25 @@ def _shapes(row: dict[str, Any], size: tuple[int, int] | None, report: Report) -
         radius = dist(flat[:2], flat[2:])
         return [Shape("ellipse", [*flat[:2], radius, radius])]
     if kind in ("line", "linestrip"):
-        report("drawn-by-width", f"{row.get('label')!r} is a {kind}")
+        report("drawn-by-width", f"{label!r} is a {kind}")
         return [Shape("line", flat)]
     if kind in ("point", "points"):
-        report("drawn-by-width", f"{row.get('label')!r} is a {kind}")
+        report("drawn-by-width", f"{label!r} is a {kind}")
         return [Shape("point", flat[i : i + 2]) for i in range(0, len(flat), 2)]
     report("shape-unknown", f"a {kind} of {len(flat) // 2} points")
     return []
 
 
-def _flat(points: object) -> list[float] | None:
-    if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 for p in points):
-        return None
-    return [number for point in points for number in point]
-
-
-def _mask(
-    row: dict[str, Any], corners: list[float], size: tuple[int, int] | None, report: Report
-) -> list[Shape]:
-    """Read a drawn mask: a PNG in base64 that covers its box, of which both corners are stated."""
+def _mask(row: JsonObject, corners: list[float], size: tuple[int, int] | None, report: Report) -> list[Shape]:
+    """Read a drawn mask: a base64 PNG that fills the box between the two stated corners."""
     try:
-        with PillowImage.open(io.BytesIO(base64.b64decode(str(row.get("mask")), validate=True))) as picture:
+        with PillowImage.open(io.BytesIO(base64.b64decode(row.text("mask"), validate=True))) as picture:
             pixels = np.asarray(picture) > 0
     except (OSError, ValueError, binascii.Error):
-        report("annotation-malformed", f"{row.get('label')!r}: `mask` is no PNG in base64")
+        report("annotation-malformed", f"{row.text('label')!r}: `mask` is no PNG in base64")
         return []
     if size is None or len(corners) < 4 or pixels.ndim != 2:
-        report("annotation-malformed", f"{row.get('label')!r}: a mask without size or corners")
+        report("annotation-malformed", f"{row.text('label')!r}: a mask without size or corners")
         return []
     left, top = max(0, round(corners[0])), max(0, round(corners[1]))
     whole = np.zeros(size, bool)
@@ -220,7 +195,7 @@ def _mask(
 
 
 def _with_holes(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
-    """Take polygons that lie inside another one of the group as holes: united, they would change nothing."""
+    """Turn polygons inside another one of the group into holes; as parts they would change nothing."""
     polygons = [shape for shape in shapes if shape.kind == "polygon"]
 
     def is_hole(shape: Shape) -> bool:
@@ -231,5 +206,5 @@ def _with_holes(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         )
 
     holes = [shape for shape in polygons if is_hole(shape)]
-    solid = [shape for shape in shapes if not any(shape is hole for hole in holes)]
-    return (*solid, *(Shape("hole", shape.numbers) for shape in holes))
+    parts = [shape for shape in shapes if not any(shape is hole for hole in holes)]
+    return (*parts, *(Shape("hole", shape.numbers) for shape in holes))

@@ -1,4 +1,4 @@
-"""labelme's JSON without a shape: the flag that is set says what the whole image shows."""
+"""labelme's JSON without shapes: the flag that is set is the class of the whole image."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from limner.formats.problems import Problems
 from limner.formats.shapes.annotation_files import ImagesOfFiles, split_of
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.formats.tools.labelme import EXPECTED, WHAT, Labelme
-from limner.storage.json_files import parse
+from limner.storage.json_files import JsonObject, read_json
 
 
 @dataclass(frozen=True)
 class _File:
-    """What one JSON says: its flags that are set, its image, whether it has shapes or holds the image."""
+    """Content of one JSON: the flags that are set, the image name, whether it has shapes or the image."""
 
     path: PurePosixPath
     flags: tuple[str, ...] = ()
@@ -30,14 +30,14 @@ class _File:
 
 
 class LabelmeFlags(ImageClasses):
-    """Images with one of labelme's flags each, as ``labelme --flags`` sets them."""
+    """Images with one labelme flag each, as set by ``labelme --flags``."""
 
     name = "labelme-flags"
     title = "labelme: a JSON file for each image, without shapes and with one flag set"
 
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None; it is read up to the first shape."""
+        """Return the evidence that `root` has this layout, or None; files are read up to the first shape."""
         if settings.images or settings.masks:
             return None
         files = _files_without_shapes(root, list_files(root))
@@ -46,7 +46,7 @@ class LabelmeFlags(ImageClasses):
         return f"{len(files)} JSON files of labelme with flags and no shapes, such as {files[0].path}"
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
-        """List one record for each image with a single flag; classes are numbered by their names."""
+        """List one record for each image with a single flag; classes are numbered alphabetically."""
         tree, problems = list_files(self.root), Problems()
         files = _files_without_shapes(self.root, tree)
         names = {file.flags[0] for file in files if len(file.flags) == 1}
@@ -73,7 +73,7 @@ class LabelmeFlags(ImageClasses):
 
 
 def _files_without_shapes(root: Path, tree: FileTree) -> list[_File]:
-    """Return what each of labelme's files says; nothing where one has a shape, for then they show objects."""
+    """Return the content of labelme's files; nothing if one has a shape, since they then label objects."""
     if "labelme-flags" not in tree.remembered:
         files: list[_File] = []
         for path in Labelme.label_files(root, tree):
@@ -87,18 +87,15 @@ def _files_without_shapes(root: Path, tree: FileTree) -> list[_File]:
 
 
 def _read(root: Path, path: PurePosixPath) -> _File:
-    """Read one file; a damaged one has no flag, and is named by the finding that says so."""
+    """Read one file; a damaged one has no flags, which is reported."""
     try:
-        content = parse(root / path, what=WHAT, expected=EXPECTED)
+        content = JsonObject(read_json(root / path, what=WHAT, expected=EXPECTED))
     except DataError:
-        content = None
-    if not isinstance(content, dict):
         return _File(path)
-    flags = content.get("flags")
     return _File(
         path,
-        tuple(str(name) for name, is_set in flags.items() if is_set) if isinstance(flags, dict) else (),
-        str(content.get("imagePath") or ""),
-        has_shapes=bool(content.get("shapes")),
-        holds_image=bool(content.get("imageData")),
+        content.child("flags").set_names,
+        content.text("imagePath"),
+        has_shapes=content.is_set("shapes"),
+        holds_image=content.is_set("imageData"),
     )

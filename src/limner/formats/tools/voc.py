@@ -19,10 +19,11 @@ from limner.formats.pairs.known_layout import Known, completed
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_in
 from limner.images.masks import read_values
+from limner.storage.text_files import read_lines
 
 _IMAGES = "JPEGImages"
 _MASKS = ("SegmentationClassPNG", "SegmentationClass")
-"""Where both exist, older labelme put NumPy arrays into SegmentationClass."""
+"""Older labelme versions write both, with NumPy arrays in SegmentationClass."""
 _NAME_FILES = ("class_names.txt", "labels.txt", "labelmap.txt")
 
 VOC_NAMES = (
@@ -55,7 +56,7 @@ class Voc(Source):
         return " and ".join(f"{_shown(place)}{_IMAGES}/ beside {masks}/" for place, masks in places.items())
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
-        """List the images that have a mask or stand in a split list."""
+        """List the images that have a mask or are in a split list."""
         tree = list_files(self.root)
         self._name_file = _name_file(tree)
         records: list[Record] = []
@@ -78,7 +79,7 @@ class Voc(Source):
             records.append(Record(prefix + path.stem, self.root / path, labels))
         lists = lists_in(tree, place / "ImageSets" / "Segmentation") or lists_in(tree, place / "ImageSets")
         listed, findings = apply_split_lists(tuple(records), self.root, self.settings, lists)
-        # VOC 2012 itself has 17125 images, of which 2913 are segmented: the others are no part of the task.
+        # VOC 2012 itself has 17125 images, of which 2913 are segmented; the others are not part of the task.
         kept = [record for record in listed if record.labels or record.split]
         stems = {path.stem for path in images}
         return kept, [
@@ -94,7 +95,7 @@ class Voc(Source):
         return read_values(record.labels[0], self.settings.encoding)
 
     def declared_labels(self) -> LabelTable | None:
-        """Return the user's classes, those of labelme's class list, or VOC's own; 255 is ignored in each."""
+        """Return the user's classes, labelme's class list, or VOC's own classes; 255 is always ignored."""
         table = self.settings.label_table()
         if table is not None:
             known = {*table.trained_as}
@@ -107,21 +108,32 @@ class Voc(Source):
         return LabelTable(classes, (*self.settings.ignored_values, *self.ignored_by_format))
 
     def _listed_names(self) -> tuple[str, ...]:
-        """Names of labelme's list, one a line in the order of the values; `__ignore__` has no value."""
+        """Return the names in labelme's list, one per line in value order; `__ignore__` has no value."""
         if self._name_file is None:
             return ()
-        lines = (self.root / self._name_file).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_lines(self.root / self._name_file, what="The list of class names")
         names = [line.strip() for line in lines if line.strip() and line.strip() != "__ignore__"]
-        return tuple("background" if name == "_background_" else name for name in names)
+        names = ["background" if name == "_background_" else name for name in names]
+        if len({*names}) < len(names):
+            raise DataError(
+                describe(
+                    "The list of class names repeats a name",
+                    where=self.root / self._name_file,
+                    found=", ".join(sorted({name for name in names if names.count(name) > 1})[:5]),
+                    expected="each name once, in the order of the mask values",
+                    fix="Rename or remove one of them.",
+                )
+            )
+        return tuple(names)
 
     def _is_the_challenge(self) -> bool:
-        """Whether these are PASCAL's own images, whose values have known names."""
+        """Tell whether these are PASCAL's own images, whose values have known names."""
         stems = [PurePosixPath(record.name).name for record in self.records]
         return bool(stems) and all(_VOC_STEM.fullmatch(stem) for stem in stems)
 
 
 def _places(tree: FileTree) -> dict[PurePosixPath, str]:
-    """Return folders that hold both images and masks -> the name of the masks' folder."""
+    """Return folder with images and masks -> name of its mask folder."""
     folders = tree.images_in
     places: dict[PurePosixPath, str] = {}
     for folder in sorted(folders):
@@ -134,7 +146,7 @@ def _places(tree: FileTree) -> dict[PurePosixPath, str]:
 
 
 def _with_color_table(root: Path, settings: DatasetFile) -> DatasetFile:
-    """Return the settings with the classes of CVAT's labelmap.txt, whose masks are in its colours."""
+    """Return the settings with the classes and colours of CVAT's labelmap.txt."""
     tree = list_files(root)
     folders = [place / masks for place, masks in _places(tree).items()]
     found = find_table(root, tree)
@@ -175,7 +187,7 @@ def _gap_findings(listed: list[Record], num_others: int, root: Path) -> list[Fin
             )
         )
     if num_others:
-        found = f"{num_others} images have no mask and stand in no list; they are no part of this dataset."
+        found = f"{num_others} images have no mask and are in no list; they are not part of this dataset."
         findings.append(Finding("image-not-segmented", Severity.NOTE, _IMAGES, found, count=num_others))
     return findings
 

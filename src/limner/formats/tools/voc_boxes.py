@@ -1,7 +1,7 @@
-"""Boxes as PASCAL VOC writes them: an XML file for each image, often in Annotations/ beside JPEGImages/.
+"""PASCAL VOC's boxes: an XML file for each image, often in Annotations/ beside JPEGImages/.
 
 VOC counts pixels from 1 and includes the last one: xmin 1 and xmax 3 are the first three pixels. Tools that
-count from 0 are told by a 0 in any of the files: their numbers are taken as they are.
+count from 0 are recognised by a 0 in any of the files; their numbers are used as they are.
 """
 
 import re
@@ -17,18 +17,18 @@ from limner.formats.drawn import Drawn, Shape
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import AnnotationFiles, LabelFile
-from limner.formats.shapes.valid_shapes import sound
+from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
 from limner.formats.split_lists import lists_beside, lists_in
 from limner.storage.json_files import ends
 from limner.storage.xml_files import number_in, read_xml, text_in
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
-LOOKED_AT = 20
+MAX_LOOKED_AT = 20
 _ROOT = re.compile(rb"<annotation[\s>]")
 
 
 class VocBoxes(AnnotationFiles):
-    """Boxes with the flags `difficult`; polygons beside them are not read."""
+    """Boxes with the flag `difficult`; polygons beside them are not read."""
 
     name = "voc-boxes"
     title = "PASCAL VOC's boxes: an XML file for each image, of the image's name"
@@ -44,13 +44,13 @@ class VocBoxes(AnnotationFiles):
 
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:
-        """Return the XML files, if the first of them are VOC's."""
+        """Return the XML files if one of the first is VOC's."""
         files = [path for path in tree.others if path.suffix.casefold() == cls.suffix]
-        # LabelImg writes `<annotation verified="yes">` of what somebody looked at again.
-        return files if any(_ROOT.search(ends(root / path)) for path in files[:LOOKED_AT]) else ()
+        # LabelImg writes `<annotation verified="yes">` for files that were reviewed.
+        return files if any(_ROOT.search(ends(root / path)) for path in files[:MAX_LOOKED_AT]) else ()
 
     def split_lists(self, tree: FileTree, records: tuple[Record, ...]) -> dict[str, str]:
-        """Return the lists of ImageSets/Main, else those beside the data."""
+        """Return the lists in ImageSets/Main, else those beside the data."""
         folders = {path.parent for path in tree.others if path.parent.parent.name == "ImageSets"}
         for folder in sorted(folders, key=lambda folder: (folder.name != "Main", folder)):
             if lists := lists_in(tree, folder):
@@ -58,12 +58,12 @@ class VocBoxes(AnnotationFiles):
         return lists_beside(tree, records)
 
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
-        """Yield a record for each image, once it is known whether pixels are counted from 0 or from 1."""
+        """Yield a record for each image, and find out whether pixels are counted from 0 or from 1."""
         self._counts_from_0 = False
         yield from super().gather(tree, problems)
 
     def read_objects(self, record: Record) -> Sequence[Drawn]:
-        """Return the boxes; where pixels are counted from 1, the first edge is at 0."""
+        """Return the boxes, with pixels counted from 0."""
         drawn = super().read_objects(record)
         if self._counts_from_0:
             return drawn
@@ -76,8 +76,7 @@ class VocBoxes(AnnotationFiles):
             DataError: It is no XML, or no annotation.
         """
         whole = read_xml(self.root / path, root="annotation", what="The VOC annotations")
-        height, width = number_in(whole, "size/height"), number_in(whole, "size/width")
-        size = (int(height), int(width)) if height and width else None
+        size = stated_size(number_in(whole, "size/height"), number_in(whole, "size/width"))
         if size is None:
             problems.add("size-not-stated", str(path), "no <size> with width and height", file=str(path))
         drawn = []
@@ -97,7 +96,7 @@ class VocBoxes(AnnotationFiles):
             report("annotation-malformed", "an <object> without a <name> or the four sides of a <bndbox>")
             return None
         numbers = [side for side in sides if side is not None]
-        shapes = sound([Shape("box", numbers)], size, report)
+        shapes = valid_shapes([Shape("box", numbers)], size, report)
         self._counts_from_0 |= bool(shapes) and min(numbers) <= 0
         is_difficult = bool(number_in(item, "difficult"))
         return Drawn(self.number_of(label), shapes, is_difficult=is_difficult, name=name) if shapes else None

@@ -20,25 +20,25 @@ from limner.storage.json_files import write_json
 from limner.storage.whole_files import write_whole
 
 VERSION = "5.4.1"
-"""Of the labelme that first had all that is written here: masks among the shapes."""
+"""First labelme version with all features written here, such as masks."""
 
 _KIND_OF = {"polygon": "polygon", "box": "rectangle", "line": "linestrip", "point": "point"}
 IGNORED = "__ignore__"
 
 
 class WriteLabelme(Writer):
-    """What was drawn stays as it was; masks become polygons, or masks where they have holes or parts."""
+    """Shapes stay as drawn; masks become polygons, or stay masks if they have holes or several parts."""
 
     name = Labelme.name
     takes_objects: ClassVar[bool] = True
     cannot_hold: ClassVar[Mapping[str, str]] = {
-        "field-of-view": "are kept, and its border is lost",
+        "field-of-view": "are kept, without its border",
         "unreadable": "left out",
-        "transcriptions": "is dropped",
+        "transcriptions": "are dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write each image with its JSON beside it, then lists and settings."""
+        """Write the images with their JSON files, then lists and settings."""
         members: list[tuple[str, str | None]] = []
         for image in images:
             name = image.copy_into(root)
@@ -77,7 +77,7 @@ def _content(image: Outgoing, name: str, labels: LabelTable) -> dict[str, Any]:
 
 
 def _rows(drawn: Drawn, height: int, width: int) -> list[dict[str, Any]]:
-    """Return the shapes of one object; each of several parts gets the same group."""
+    """Return the shapes of one object."""
     if all(shape.kind in (*_KIND_OF, "ellipse") for shape in drawn.shapes):
         rows = [row for shape in drawn.shapes if (row := _row(shape))]
         polygons = [shape.numbers for shape in drawn.shapes if shape.kind == "polygon"]
@@ -91,7 +91,7 @@ def _rows(drawn: Drawn, height: int, width: int) -> list[dict[str, Any]]:
 
 
 def _row(shape: Shape) -> dict[str, Any] | None:
-    """Return a shape as labelme has it, or None of an ellipse that is no circle."""
+    """Return a shape in labelme's form, or None for an ellipse that is not a circle."""
     if shape.kind != "ellipse":
         return _points_row(_KIND_OF[shape.kind], shape.numbers)
     x, y, half_width, half_height = shape.numbers
@@ -103,7 +103,7 @@ def _points_row(kind: str, numbers: Sequence[float]) -> dict[str, Any]:
 
 
 def _nested(polygons: list[Sequence[float]]) -> bool:
-    """Tell whether one lies inside another, which as a group would be a hole."""
+    """Tell whether a polygon is inside another, since it would be read as a hole of its group."""
     return any(a is not b and is_inside(a, b) for a in polygons for b in polygons)
 
 

@@ -17,11 +17,11 @@ from limner.storage.whole_files import write_whole
 
 _LISTS = "ImageSets/Segmentation"
 BORDER = (224, 224, 192)
-"""The colour in which VOC draws what is ignored."""
+"""VOC's colour for ignored pixels."""
 
 
 class WriteVoc(Writer):
-    """Masks hold 0 to K-1 in the classes' colours, and 255 where nothing is scored."""
+    """Masks hold 0 to K-1 in the classes' colours, and 255 for pixels that are not scored."""
 
     name = Voc.name
     cannot_hold: ClassVar[Mapping[str, str]] = {
@@ -29,11 +29,11 @@ class WriteVoc(Writer):
         "field-of-view": "become 255, ignored",
         "unlabelled": "left out",
         "unreadable": "left out",
-        "transcriptions": "is dropped",
+        "transcriptions": "are dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write each image as it comes, then lists, names and settings."""
+        """Write the images one by one, then lists, names and settings."""
         members: list[tuple[str, str | None]] = []
         for image in images:
             if image.labels is None:

@@ -26,9 +26,9 @@ class WriteVocBoxes(Writer):
         "masks": "become boxes",
         "crowd": "become boxes of objects",
         "ignored": "are not written",
-        "field-of-view": "are kept, and its border is lost",
+        "field-of-view": "are kept, without its border",
         "unreadable": "left out",
-        "transcriptions": "is dropped",
+        "transcriptions": "are dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:

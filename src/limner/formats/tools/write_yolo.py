@@ -15,11 +15,11 @@ from limner.formats.writers import Outgoing, Writer, numbered_from_1, settings_o
 from limner.storage.whole_files import write_whole
 
 NO_SPLIT = "other"
-"""The folder of images in no split, where others are in one."""
+"""Folder of the images in no split, if others are in one."""
 
 
 class WriteYolo(Writer):
-    """A line an object: its polygon, or its box where it has nothing else."""
+    """One line per object: its polygon, or its box if it has nothing else."""
 
     name = Yolo.name
     takes_objects: ClassVar[bool] = True
@@ -29,14 +29,14 @@ class WriteYolo(Writer):
         "crowd": "become objects",
         "difficult": "the mark is dropped",
         "ignored": "become background",
-        "field-of-view": "are kept, and its border is lost",
+        "field-of-view": "are kept, without its border",
         "unlabelled": "left out",
         "unreadable": "left out",
-        "transcriptions": "is dropped",
+        "transcriptions": "are dropped",
     }
 
     def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write each image with its text file, then the names and the splits."""
+        """Write the images with their text files, then the names and the splits."""
         names = [name for i, name in enumerate(labels.names) if i != labels.background_index]
         splits: set[str] = set()
         for image in images:

@@ -1,36 +1,38 @@
-"""YOLO's text files: in each line a class number and a box or a polygon, in parts of width and height."""
+"""YOLO's text files: each line has a class number and a box or polygon in fractions of width and height."""
 
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-import yaml
-
 from limner.core.dataset_file import DatasetFile
-from limner.core.errors import DataError, describe
 from limner.core.sample import Record
+from limner.formats.clipping import clip_polygon
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import AnnotationFiles, LabelFile
-from limner.formats.shapes.polygons import cut_to
-from limner.formats.shapes.valid_shapes import sound
+from limner.formats.shapes.valid_shapes import valid_shapes
 from limner.formats.split_lists import SplitPlaces, lists_beside
-from limner.storage.xml_files import as_number
+from limner.storage.json_files import JsonObject, as_shown, as_text
+from limner.storage.numbers import number_of
+from limner.storage.text_files import read_lines
+from limner.storage.yaml_files import read_yaml
 
 BORDER = 0.002
-"""Part of a side that a number may stick out without a word: tools round."""
+"""Fraction of a side that a number may be outside 0 to 1 without a finding, since tools round."""
 
-LOOKED_AT = 20
+MAX_LOOKED_AT = 20
+_INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 class Yolo(AnnotationFiles):
-    """Boxes, and polygons of segmentation; an image without a text file shows no object."""
+    """Boxes, and polygons for segmentation; an image without a text file has no objects."""
 
     name = "yolo"
     title = "YOLO: a text file for each image, in labels/ beside images/ or beside the image; data.yaml"
@@ -48,11 +50,11 @@ class Yolo(AnnotationFiles):
 
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:
-        """Return the text files that have the name of an image, if one of the first holds YOLO's lines."""
+        """Return the text files named after an image, if one of the first holds YOLO's lines."""
         stems = {path.stem for path in tree.images}
         files = [p for p in tree.others if p.suffix.casefold() == cls.suffix and p.stem in stems]
-        # Images without an object have empty files, and may come first by the hundred.
-        filled = islice((path for path in files if (root / path).stat().st_size), LOOKED_AT)
+        # Hundreds of empty files, of images without objects, may come first.
+        filled = islice((path for path in files if (root / path).stat().st_size), MAX_LOOKED_AT)
         return files if any(_is_yolo(root / path) for path in filled) else ()
 
     def read_file(self, path: PurePosixPath, problems: Problems) -> LabelFile:
@@ -61,12 +63,7 @@ class Yolo(AnnotationFiles):
         Raises:
             DataError: It cannot be read, or is no text.
         """
-        try:
-            lines = (self.root / path).read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(
-                describe("The YOLO labels cannot be read", where=self.root / path, found=str(error))
-            ) from None
+        lines = read_lines(self.root / path, what="The YOLO labels")
         drawn = []
         for number, line in enumerate(lines, start=1):
             name = f"line {number}"
@@ -77,7 +74,7 @@ class Yolo(AnnotationFiles):
         return LabelFile(drawn)
 
     def _object(self, words: list[str], name: str, report: Report) -> Drawn | None:
-        numbers = [as_number(word) for word in words]
+        numbers = [number_of(word) for word in words]
         known = [number for number in numbers if number is not None]
         if len(known) < len(words) or len(words) < 5 or known[0] < 0 or known[0] % 1:
             report(
@@ -85,12 +82,12 @@ class Yolo(AnnotationFiles):
             )
             return None
         label = self._label(int(known[0]), report)
-        # Of a pose the box stands first; read on, its key points would pass for a polygon.
+        # A pose starts with the box; its key points would pass for a polygon.
         numbers_of_shape = known[1:5] if "kpt_shape" in self._data else known[1:]
         shape = _shape(numbers_of_shape, report)
         if label is None or shape is None:
             return None
-        shapes = sound([shape], None, report)
+        shapes = valid_shapes([shape], None, report)
         return Drawn(self.number_of(label), shapes, name=name) if shapes else None
 
     def _label(self, index: int, report: Report) -> str | None:
@@ -101,32 +98,38 @@ class Yolo(AnnotationFiles):
         return names.get(index, f"class {index}")
 
     def class_order(self, names: Iterable[str]) -> list[str]:
-        """Keep the order of YOLO's numbers; where there are no names, of the numbers in them."""
+        """Return the classes in the order of YOLO's numbers."""
         listed = list(self._names.values())
         return listed or sorted(names, key=lambda name: int(re.sub(r"\D", "", name) or 0))
 
+    def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
+        """Yield the records, and report a data.yaml whose names cannot be used."""
+        yield from super().gather(tree, problems)
+        for path, found in self._unusable.items():
+            problems.add("names-unreadable", path, found)
+
     @cached_property
-    def _data(self) -> Mapping[str, object]:
-        """What data.yaml says; empty without one."""
-        tree = list_files(self.root)
-        for path in tree.others:
+    def _data(self) -> JsonObject:
+        """The content of data.yaml; empty without one."""
+        self._unusable: dict[str, str] = {}
+        for path in list_files(self.root).others:
             if path.suffix in (".yaml", ".yml") and path.name != "dataset.yaml":
                 try:
-                    found = yaml.safe_load((self.root / path).read_text(encoding="utf-8-sig"))
-                except (OSError, ValueError, yaml.YAMLError):
+                    found = read_yaml(self.root / path)
+                except ValueError as error:
+                    self._unusable[str(path)] = str(error)
                     continue
-                if isinstance(found, dict) and "names" in found:
+                if "names" in found:
+                    if not _names_in(found):
+                        self._unusable[str(path)] = f"`names` is {as_shown(found.value('names'))}"
                     return found
-        return {}
+        return JsonObject()
 
     @cached_property
     def _names(self) -> dict[int, str]:
-        """Class number -> name; empty where nothing says."""
-        names = self._data.get("names")
-        if isinstance(names, list):
-            return {index: str(name) for index, name in enumerate(names)}
-        if isinstance(names, dict) and all(isinstance(index, int) for index in names):
-            return {index: str(names[index]) for index in sorted(names)}
+        """Class number -> name; empty if no file names the classes."""
+        if names := _names_in(self._data):
+            return names
         for path in list_files(self.root).others:
             if path.name in NAME_FILES:
                 lines = (self.root / path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
@@ -134,38 +137,49 @@ class Yolo(AnnotationFiles):
         return {}
 
     def split_lists(self, tree: FileTree, records: tuple[Record, ...]) -> SplitPlaces:
-        """Return the folders or lists of data.yaml, unless folders say the splits already.
+        """Return the folders or lists in data.yaml, unless folder names give the splits already.
 
-        Small sets name one folder for training and validation; that divides nothing.
+        Small datasets name one folder for both training and validation, which is no split.
         """
         if any(record.split for record in records):
             return {}
         said: dict[str, tuple[str, ...]] = {}
         for key, split in _SPLITS.items():
-            named = self._data.get(key)
-            places = [place for place in (named if isinstance(named, list) else [named]) if place]
-            if found := tuple(filter(None, (self._place(str(place)) for place in places))):
+            places = self._data.texts(key) or [self._data.text(key)]
+            if found := tuple(filter(None, map(self._place, places))):
                 said.setdefault(split, found)
         divides = "train" in said and said["train"] != said.get("val")
         return said if divides else lists_beside(tree, records)
 
     def _place(self, place: str) -> str:
-        """Return a folder or list of data.yaml that is here; its path may begin as on another machine."""
+        """Return a folder or list of data.yaml that exists; its path may start on another machine."""
         parts = [
             part for part in PurePosixPath(place.replace("\\", "/")).parts if part not in (".", "..", "/")
         ]
         ways = ("/".join(parts[start:]) for start in range(len(parts)))
-        return next((way for way in ways if way and (self.root / way).exists()), "")
+        return next((way for way in ways if way and os.path.exists(self.root / way)), "")  # noqa: PTH110
+
+
+def _names_in(data: JsonObject) -> dict[int, str]:
+    """Return class number -> name from a list or a numbered mapping; nothing if one of them is no name."""
+    if data.has_list("names"):
+        names = {str(index): as_text(name) for index, name in enumerate(data.items("names"))}
+    else:
+        numbered = data.child("names")
+        names = {key: numbered.text(key) for key in numbered.names}
+    if not all(_INDEX.fullmatch(key) and name for key, name in names.items()):
+        return {}
+    return {index: names[str(index)] for index in sorted(map(int, names))}
 
 
 def _is_yolo(path: Path) -> bool:
-    """Tell whether the first line is a class number and four numbers or more, most of them 0 to 1."""
+    """Tell whether the first line has a class number and four or more numbers, most of them 0 to 1."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             words = file.readline().split()
     except (OSError, UnicodeDecodeError):
         return False
-    numbers = [number for word in words if (number := as_number(word)) is not None]
+    numbers = [number for word in words if (number := number_of(word)) is not None]
     return len(numbers) == len(words) >= 5 and numbers[0] % 1 == 0 and _mostly_parts(numbers[1:])
 
 
@@ -174,7 +188,7 @@ def _mostly_parts(numbers: Sequence[float]) -> bool:
 
 
 def _shape(numbers: list[float], report: Report) -> Shape | None:
-    """Read a box (with or without a confidence) or a polygon, cut at the border."""
+    """Read a box (with or without a confidence) or a polygon, clipped at the border."""
     if len(numbers) <= 5:
         x, y, width, height = numbers[:4]
         corners = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
@@ -187,5 +201,5 @@ def _shape(numbers: list[float], report: Report) -> Shape | None:
     if min(corners) < -BORDER or max(corners) > 1 + BORDER:
         report("value-outside-0-1", f"a {kind} from {min(corners):g} to {max(corners):g}")
     if kind == "polygon":
-        return Shape("polygon", cut_to(corners, 1.0, 1.0))
+        return Shape("polygon", clip_polygon(corners, 1.0, 1.0))
     return Shape("box", [min(1.0, max(0.0, corner)) for corner in corners])

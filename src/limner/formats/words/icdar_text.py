@@ -1,4 +1,4 @@
-"""ICDAR's words: a text file an image, ``x1,y1,...,xn,yn,transcription`` a line; ``###`` cannot be read."""
+"""ICDAR's words: a text file per image of lines ``x1,y1,...,xn,yn,transcription``; ``###`` is unreadable."""
 
 import re
 from collections import Counter, defaultdict
@@ -14,9 +14,10 @@ from limner.formats.folder_words import split_of_folder
 from limner.formats.pairs.pairing_findings import tree_findings
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.formats.words.words_source import RawWord, WordsSource
+from limner.storage.numbers import number_of, numbers_in
 
 ILLEGIBLE = "###"
-_TRIED = 5
+_MAX_TRIED = 5
 _MIN_PAIRED = 0.5
 _NUMBER = re.compile(r"\s*-?\d+(\.\d+)?\s*")
 _SPACED = re.compile(r'\s*((?:-?\d+\s+){4,})(".*")\s*')
@@ -25,24 +26,24 @@ _MARK = re.compile(r"^(?:poly_)?gt_|_gt$", re.IGNORECASE)
 
 
 class IcdarText(WordsSource):
-    """Words of 4 corners, or of as many as the line has numbers."""
+    """Words with 4 corners, or with as many as the line has numbers for."""
 
     name = "icdar-text"
     title = "ICDAR's words: gt_img_1.txt for img_1.jpg, each line x1,y1,...,x4,y4,transcription"
 
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None; the heads of a few files are read."""
+        """Return the evidence that `root` has this layout, or None; reads the first lines of a few files."""
         if settings.images or settings.masks:
             return None
         tree = list_files(root)
         if not any(path.suffix.lower() == ".txt" for path in tree.others):
             return None  # before a hundred thousand images are looked at
         pairs = _pairs(tree)
-        texts = [text for text in pairs.values() if text][:_TRIED]
+        texts = [text for text in pairs.values() if text][:_MAX_TRIED]
         if len([text for text in pairs.values() if text]) < _MIN_PAIRED * len(pairs) or not texts:
             return None
-        lines = [line for text in texts for line in _lines(root / text, strict=False)[:_TRIED]]
+        lines = [line for text in texts for line in _lines(root / text, strict=False)[:_MAX_TRIED]]
         if not lines or not all(_num_leading(line) >= 4 for line in lines):
             return None
         return f"lines of corners and words in files such as {texts[0]}"
@@ -71,7 +72,7 @@ class IcdarText(WordsSource):
         )
 
     def raw_words(self, record: Record) -> Iterator[RawWord]:
-        """Read the file of an image; commas belong to the transcription where they follow the corners."""
+        """Read the file of an image; commas after the corners belong to the transcription."""
         if not record.labels:
             raise DataError(describe("The image has no file of words", where=record.image))
         path = record.labels[0]
@@ -85,26 +86,26 @@ class IcdarText(WordsSource):
             text = ",".join(fields[count:]) or None
             where = f"{path.relative_to(self.root).as_posix()}, line {number}"
             ignored = text is not None and text.strip().strip('"') == ILLEGIBLE
-            corners = [float(field) for field in fields[:count]] if count >= 4 else fields[:8]
+            corners = [number_of(field) for field in fields[: count if count >= 4 else 8]]
             said = None if ignored or text is None else text.strip()
             if said and count == 4:  # ICDAR 2013 puts its words into quotes
                 said = re.sub(r'^"(.*)"$', r"\1", said)
-            yield RawWord(corners, where, said, ignored)
+            yield RawWord(numbers_in(corners), where, said, ignored)
 
 
 def _usual_numbers(lines: list[str]) -> int | None:
-    """Return how many numbers each line begins with, as told by the lines whose word is no number itself.
+    """Return how many numbers each line begins with, judged by the lines whose word is not a number itself.
 
-    Otherwise ``...,1990`` and ``...,12,34`` would be taken for corners. None where polygons differ in length.
+    Otherwise ``...,1990`` and ``...,12,34`` would be taken for corners. None if polygons differ in length.
     """
-    told = Counter(_num_leading(line) for line in lines if _num_leading(line) < len(line.split(",")))
-    if len(told) == 1:
-        return next(iter(told))
-    return 8 if told and told[8] > 0.5 * sum(told.values()) else None
+    counts = Counter(_num_leading(line) for line in lines if _num_leading(line) < len(line.split(",")))
+    if len(counts) == 1:
+        return next(iter(counts))
+    return 8 if counts and counts[8] > 0.5 * sum(counts.values()) else None
 
 
 def _num_leading(line: str) -> int:
-    """Return how many numbers stand before the transcription, an even number."""
+    """Return how many numbers precede the transcription, an even number."""
     count = 0
     for field in line.split(","):
         if not _NUMBER.fullmatch(field):
@@ -134,14 +135,14 @@ def _no_words(path: Path, found: str) -> DataError:
             "The file of words cannot be read",
             where=path,
             found=found,
-            expected="text in UTF-8, `x1,y1,...,transcription` in each line; nothing where there is no word",
+            expected="text in UTF-8, `x1,y1,...,transcription` on each line; empty if there is no word",
             fix="Export it again, or save it as UTF-8.",
         )
     )
 
 
 def _pairs(tree: FileTree) -> dict[PurePosixPath, PurePosixPath | None]:
-    """Return image -> its text file, by name without the mark ``gt_``, within one split."""
+    """Return image -> its text file, by name without the prefix ``gt_``, within one split."""
     if "icdar-text" not in tree.remembered:
         texts: dict[str, list[PurePosixPath]] = defaultdict(list)
         for path in tree.others:
@@ -157,7 +158,7 @@ def _pairs(tree: FileTree) -> dict[PurePosixPath, PurePosixPath | None]:
 
 
 def _split(path: PurePosixPath) -> str | None:
-    """Return the split that a word in a folder's name says, such as ``ch4_training_images``."""
+    """Return the split named by a word of a folder, such as ``ch4_training_images``."""
     for part in path.parts[:-1]:
         for word in re.findall(r"[a-z]{3,}", part.casefold()):
             if split := split_of_folder(word):

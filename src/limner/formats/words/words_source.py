@@ -1,4 +1,4 @@
-"""What the formats of words in images share: polygons that are checked, and drawn as a mask of text.
+"""Base of the formats of words in images: polygons are checked, and drawn as a text mask.
 
 Shape legend: H, W image size.
 """
@@ -13,35 +13,42 @@ from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable, ValueMap, d
 from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.core.words import Polygon, Words
+from limner.formats.clipping import clip_polygon
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.problems import Problems
-from limner.formats.shapes.polygons import cut_to
 from limner.formats.source import TEXT_TASK, Source
 from limner.images.read_image import image_header
 
 BORDER = 2.0
-"""Pixels that a word may stick out without a finding: annotators draw over the edge."""
+"""Pixels that a word may reach beyond the image without a finding, since annotators draw over the edge."""
 
 TEXT = 1
 
 
 class RawWord(NamedTuple):
-    """A word as its file has it: x, y, x, y, ...; where it stands; what it says; whether it is ignored."""
+    """A word as its file has it.
 
-    numbers: object
+    Attributes:
+        numbers: x, y, x, y, ..., or left, top, right, bottom; None if the file holds something else.
+        where: File and line, for messages.
+        text: The transcription, or None.
+        is_ignored: The file marks it as not to be scored.
+    """
+
+    numbers: Sequence[float] | None
     where: str
     text: str | None
     is_ignored: bool
 
 
 class WordsSource(Source):
-    """Words as polygons. For the semantic task a pixel is text, ignored, or background."""
+    """Words as polygons. For the semantic task, a pixel is text, ignored, or background."""
 
     tasks = ("semantic", TEXT_TASK)
 
     @abstractmethod
     def raw_words(self, record: Record) -> Iterable[RawWord]:
-        """Yield the words of an image as its file has them.
+        """Yield the words in the file of an image.
 
         Raises:
             DataError: The file cannot be read.
@@ -52,13 +59,13 @@ class WordsSource(Source):
         return self._words(record, Problems())
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
-        """Return what is wrong with single words, and how many are to be ignored."""
+        """Return the problems of single words, and how many words are ignored."""
         problems = Problems()
         self._words(record, problems)
         return problems
 
     def read_values(self, record: Record) -> ValueMap:
-        """Fill the words: 1 is text, 255 a word to be ignored, 0 all else."""
+        """Fill the words: 1 is text, 255 an ignored word, 0 everything else."""
         height, width = image_header(record.image).shape
         values = np.zeros((height, width), np.uint8)
         objects = self.read_objects(record)
@@ -68,7 +75,7 @@ class WordsSource(Source):
         return values
 
     def read_objects(self, record: Record) -> Sequence[Drawn]:
-        """Return each word as an object of its outline, without what it says; those to be ignored too."""
+        """Return each word as an object with its outline, without transcription; ignored words too."""
         words = self.read_words(record)
         both = zip(words.polygons, words.is_ignored.tolist(), strict=True)
         return [
@@ -77,7 +84,7 @@ class WordsSource(Source):
         ]
 
     def declared_labels(self) -> LabelTable:
-        """Return what `dataset.yaml` names, or background and text."""
+        """Return the classes in `dataset.yaml`, or background and text."""
         return self.settings.label_table() or LabelTable(
             (
                 LabelClass("background", (0,), distinct_color(0), is_thing=False),
@@ -94,17 +101,14 @@ class WordsSource(Source):
             if polygon is not None:
                 kept.append((polygon, raw.text, raw.is_ignored))
                 if raw.is_ignored:
-                    problems.add("text-ignored", raw.where, "a word that nobody could read")
+                    problems.add("text-ignored", raw.where, "a word marked as unreadable")
         ignored = np.array([is_ignored for *_, is_ignored in kept], bool)
         return Words(tuple(p for p, *_ in kept), tuple(text for _, text, _ in kept), ignored)
 
 
 def _polygon(raw: RawWord, width: int, height: int, problems: Problems) -> Polygon | None:
-    try:
-        numbers = np.array(raw.numbers, np.float64)
-    except (TypeError, ValueError):
-        numbers = np.array(np.nan)
-    if numbers.ndim != 1 or numbers.size % 2 or not np.isfinite(numbers).all():
+    numbers = np.array([] if raw.numbers is None else raw.numbers, np.float64)
+    if raw.numbers is None or numbers.size % 2:
         problems.add("annotation-malformed", raw.where, "a polygon that is not x, y, x, y, ...")
         return None
     points = numbers.reshape(-1, 2)
@@ -118,7 +122,7 @@ def _polygon(raw: RawWord, width: int, height: int, problems: Problems) -> Polyg
     if (low < -BORDER).any() or (high > (width + BORDER, height + BORDER)).any():
         found = f"x from {low[0]:g} to {high[0]:g}, y from {low[1]:g} to {high[1]:g} in {width} x {height}"
         problems.add("polygon-outside-image", raw.where, found)
-        points = np.reshape(cut_to(points.ravel().tolist(), width, height), (-1, 2))
+        points = np.reshape(clip_polygon(points.ravel().tolist(), width, height), (-1, 2))
     x, y = points.T
     if not abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) > 0:
         problems.add("annotation-empty", raw.where, "a polygon of area 0")

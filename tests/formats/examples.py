@@ -1,0 +1,302 @@
+"""One small folder of each format, for the contracts of `FORMATS`; a new format adds its own."""
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+MASK = np.zeros((6, 9), np.uint8)
+MASK[1:3, 2:5] = 1
+
+CONFIG = json.dumps(
+    {"labels": [{"name": n, "color": [i, 0, 0], "instances": False} for i, n in enumerate(("a", "b"))]}
+)
+
+COCO = {
+    "images": [{"id": 1, "file_name": "é 1.png", "height": 6, "width": 9}],
+    "categories": [{"id": 1, "name": "object", "isthing": 1}],
+}
+POLYGON = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[2, 1, 5, 1, 5, 3, 2, 3]]}
+REGION = {"image_id": 1, "file_name": "é 1.png", "segments_info": [{"id": 1, "category_id": 1}]}
+
+OBLONG = {"x": 200 / 9, "y": 100 / 6, "width": 300 / 9, "height": 200 / 6, "rectanglelabels": ["a"]}
+RESULT = {"type": "rectanglelabels", "value": OBLONG, "original_width": 9, "original_height": 6}
+TASK = {"data": {"image": "/data/upload/1/é%201.png"}, "annotations": [{"result": [RESULT]}]}
+
+EXAMPLES: dict[str, Mapping[str, object]] = {
+    "coco-panoptic": {
+        "images/é 1.png": PICTURE,
+        "panoptic/é 1.png": MASK[..., None] * np.array([1, 0, 0], np.uint8),
+        "panoptic.json": json.dumps(COCO | {"annotations": [REGION]}),
+    },
+    "coco-instances": {
+        "images/é 1.png": PICTURE,
+        "annotations.json": json.dumps(COCO | {"annotations": [POLYGON]}),
+    },
+    "cityscapes": {
+        "leftImg8bit/train/é/é_1_leftImg8bit.png": PICTURE,
+        "gtFine/train/é/é_1_gtFine_labelIds.png": MASK,
+    },
+    "mapillary-vistas": {
+        "config_v2.0.json": CONFIG,
+        "training/images/é 1.jpg": PICTURE,
+        "training/v2.0/labels/é 1.png": MASK,
+    },
+    "mapillary-vistas-1.2": {
+        "config.json": CONFIG,
+        "training/images/é 1.jpg": PICTURE,
+        "training/labels/é 1.png": MASK,
+    },
+    "ade20k": {"images/ADE_train_00000001.png": PICTURE, "annotations/ADE_train_00000001.png": MASK},
+    "coco-stuff": {
+        "é 1/train2017/000000000009.jpg": PICTURE,
+        "stuffthingmaps/train2017/000000000009.png": MASK,
+    },
+    "camvid": {"train/0016E5_00390.png": PICTURE, "trainannot/0016E5_00390.png": MASK},
+    "retinal-vessels": {"images/01_test.png": PICTURE, "1st_manual/01_manual1.png": MASK},
+    "polyps": {"Original/1.png": PICTURE, "Ground Truth/1.png": MASK},
+    "listed-pairs": {"é 1/a.png": PICTURE, "é 1/b.png": MASK, "pairs.txt": "é 1/a.png, é 1/b.png"},
+    "coloured-masks": {
+        "images/é 1.png": PICTURE,
+        "masks/é 1.png": MASK,
+        "class_dict.csv": "name,r,g,b\nno,0,0,0\nyes,255,0,0\n",
+    },
+    "voc": {"JPEGImages/é 1.png": PICTURE, "SegmentationClass/é 1.png": MASK},
+    "instance-masks": {"é 1/images/a.png": PICTURE, "é 1/masks/a.png": MASK, "é 1/masks/b.png": 0 * MASK},
+    # Corners are filled with their border: x from 2 to 4 is three pixels.
+    "icdar-text": {"é 1.png": PICTURE, "gt_é 1.txt": "\ufeff2,1,5,1,5,3,2,3,é,1\n"},
+    "mmocr-text": {
+        "imgs/é 1.png": PICTURE,
+        "words.json": json.dumps(
+            {
+                "metainfo": {"dataset_type": "TextDetDataset"},
+                "data_list": [
+                    {"img_path": "imgs/é 1.png", "instances": [{"polygon": [2, 1, 5, 1, 5, 3, 2, 3]}]}
+                ],
+            }
+        ),
+    },
+    "labelme": {
+        "é 1.png": PICTURE,
+        "é 1.json": json.dumps(
+            {
+                "shapes": [{"label": "a", "points": [[2, 1], [5, 3]], "shape_type": "rectangle"}],
+                **{"imagePath": "é 1.png", "imageHeight": 6, "imageWidth": 9},
+            }
+        ),
+    },
+    "voc-boxes": {
+        "JPEGImages/é 1.png": PICTURE,
+        "Annotations/é 1.xml": "<annotation><size><width>9</width><height>6</height></size>"
+        "<object><name>a</name><bndbox><xmin>3</xmin><ymin>2</ymin><xmax>5</xmax><ymax>3</ymax></bndbox></object>"
+        "</annotation>",
+    },
+    "yolo": {
+        "images/é 1.png": PICTURE,
+        "labels/é 1.txt": f"0 {3.5 / 9} {2 / 6} {3 / 9} {2 / 6}\n",
+        "data.yaml": "names: [a]",
+    },
+    "cvat": {
+        "images/é 1.png": PICTURE,
+        "annotations.xml": '<annotations><image id="0" name="é 1.png" width="9" height="6">'
+        '<polygon label="a" points="2,1;5,1;5,3;2,3"/></image></annotations>',
+    },
+    "label-studio": {
+        "é 1.png": PICTURE,
+        "export.json": json.dumps([TASK]),
+    },
+    "paired-folders": {"images/é 1.png": PICTURE, "masks/é 1.png": MASK},
+}
+CLASSES: dict[str, Mapping[str, object]] = {
+    "class-folders": {f"train/{kind}/{n}.png": PICTURE for kind in ("ñ 1", "b") for n in (1, 2)},
+    "labelme-flags": {
+        "é 1.png": PICTURE,
+        "é 1.json": '{"flags": {"ñ": true, "b": false}, "shapes": [], "imagePath": "é 1.png"}',
+    },
+    "class-list": {"é 1.png": PICTURE, "all.txt": "é 1.png ñ\n"},
+}
+"""Formats that give a class for the whole image."""
+
+
+def _png(pixels: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _brush() -> list[int]:
+    """Label Studio's brush of 6 x 9 pixels in 4 channels, all of them 255: one run."""
+    bits = f"{216:032b}{7:05b}{2:04b}{7:04b}{9:04b}{15:04b}1{3:02b}{215:016b}{255:08b}"
+    bits += "0" * (-len(bits) % 8)
+    return [int(bits[i : i + 8], 2) for i in range(0, len(bits), 8)]
+
+
+def _result(kind: str, **value: object) -> dict[str, object]:
+    return RESULT | {"id": kind, "type": kind, "value": value}
+
+
+def _shape(kind: str, points: list[list[int]], **more: object) -> dict[str, object]:
+    return {"label": "a", "points": points, "shape_type": kind, "group_id": None, "flags": {}} | more
+
+
+_BOX = {"id": 2, "image_id": 1, "category_id": 1, "bbox": [2, 1, 3, 2], "iscrowd": 0}
+_COUNTS = {"id": 3, "image_id": 1, "category_id": 1, "iscrowd": 1}
+_CVAT_SHAPES = (
+    '<polygon label="a" points="2,1;5,1;5,3" group_id="1"/>'
+    '<box label="a" xtl="2" ytl="1" xbr="5" ybr="3" rotation="30"/>'
+    '<ellipse label="a" cx="4" cy="2" rx="2" ry="1"/>'
+    '<ellipse label="a" cx="4" cy="2" rx="2" ry="1" rotation="30"/>'
+    '<polyline label="a" points="2,1;5,1"/><points label="a" points="2,1"/>'
+    '<mask label="a" rle="1,4,1" left="2" top="1" width="3" height="2"/>'
+)
+
+RICHER: dict[str, list[Mapping[str, object]]] = {
+    "coco-instances": [
+        {
+            "annotations.json": json.dumps(
+                COCO
+                | {
+                    "annotations": [
+                        _COUNTS | {"segmentation": {"counts": [6, 2, 46], "size": [6, 9]}},
+                        _COUNTS | {"segmentation": {"counts": "62^1", "size": [6, 9]}, "bbox": [1, 0, 1, 2]},
+                    ]
+                }
+            )
+        },
+        {"annotations.json": json.dumps(COCO | {"annotations": [POLYGON, _BOX]})},
+    ],
+    "cityscapes": [
+        {
+            "leftImg8bit/train/é/é_1_leftImg8bit.png": PICTURE,
+            "gtFine/train/é/é_1_gtFine_polygons.json": json.dumps(
+                {
+                    "imgWidth": 9,
+                    "imgHeight": 6,
+                    "objects": [{"label": "road", "polygon": [[2, 1], [4, 1], [4, 2]], "deleted": 0}],
+                }
+            ),
+        }
+    ],
+    "mmocr-text": [
+        {
+            "words.json": json.dumps(
+                {
+                    "metainfo": {"dataset_type": "TextDetDataset"},
+                    "data_list": [
+                        {
+                            "img_path": "imgs/é 1.png",
+                            "instances": [{"bbox": [2, 1, 5, 3], "text": "é", "ignore": False}],
+                        }
+                    ],
+                }
+            )
+        }
+    ],
+    "labelme": [
+        {
+            "é 1.json": json.dumps(
+                {
+                    "shapes": shapes,
+                    "imagePath": "é 1.png",
+                    "imageHeight": 6,
+                    "imageWidth": 9,
+                    "imageData": None,
+                }
+            )
+        }
+        for shapes in (
+            [
+                _shape("polygon", [[1, 1], [7, 1], [7, 5], [1, 5]], group_id=1),
+                _shape("polygon", [[2, 2], [4, 2], [4, 4]], group_id=1, flags={"crowd": True}),
+            ],
+            [_shape("circle", [[4, 3], [4, 4]]), _shape("line", [[2, 1], [5, 3]])],
+            [_shape("mask", [[2, 1], [4, 2]], mask=_png(np.ones((2, 3), bool))), _shape("point", [[2, 1]])],
+        )
+    ],
+    "voc-boxes": [
+        {
+            "Annotations/é 1.xml": "<annotation><filename>é 1.png</filename><size><width>9</width>"
+            "<height>6</height></size><object><name>a</name><difficult>1</difficult><bndbox><xmin>3</xmin>"
+            "<ymin>2</ymin><xmax>5</xmax><ymax>3</ymax></bndbox></object></annotation>"
+        }
+    ],
+    "yolo": [
+        {
+            "labels/é 1.txt": "0 0.1 0.1 0.9 0.1 0.9 0.9\n",
+            "data.yaml": "names: {0: a}\ntrain: images\nval: [images]\n",
+        },
+        {"classes.txt": "a\nb\n", "data.yaml": "nc: 2\n"},
+    ],
+    "cvat": [
+        {
+            "annotations.xml": '<annotations><image id="0" name="é 1.png" width="9" height="6" '
+            f'subset="train">{_CVAT_SHAPES}</image></annotations>'
+        },
+        {
+            "frame_000003.PNG": PICTURE,
+            "annotations.xml": "<annotations><meta><task><original_size><width>9</width><height>6</height>"
+            '</original_size></task></meta><track label="a">'
+            '<polygon frame="3" outside="0" points="2,1;5,1;5,3"/></track></annotations>',
+        },
+    ],
+    "label-studio": [
+        {"export.json": json.dumps([TASK | {"annotations": [{"was_cancelled": False, "result": results}]}])}
+        for results in (
+            [
+                _result("polygonlabels", points=[[20, 20], [60, 20], [60, 60]], polygonlabels=["a"]),
+                _result("brushlabels", rle=_brush(), format="rle", brushlabels=["a"]),
+            ],
+            [
+                _result("ellipselabels", x=50, y=50, radiusX=20, radiusY=9, rotation=30, ellipselabels=["a"]),
+                _result("keypointlabels", x=50, y=50, width=1, keypointlabels=["a"]),
+            ],
+            [
+                {**_result("rectangle", x=20, y=20, width=20, height=20, rotation=10), "id": "1"},
+                {**_result("labels", labels=["a"]), "id": "1"},
+                _result("choices", choices=["a"]),
+            ],
+        )
+    ],
+    "voc": [
+        {
+            "ImageSets/Segmentation/train.txt": "é 1\n",
+            "class_names.txt": "__ignore__\n_background_\na\n",
+        }
+    ],
+    "coloured-masks": [
+        {
+            "class_dict.csv": None,
+            "classes.json": '[{"name": "no", "color": [0, 0, 0], "value": 0},'
+            '{"name": "a", "color": "#ff0000"}]',
+        },
+        {"class_dict.csv": None, "labelmap.txt": "no:0,0,0::\nyes:255,0,0::\n"},
+    ],
+    "paired-folders": [
+        {
+            "dataset.yaml": "classes: [{name: a, value: 0, color: [0, 0, 0]}, b]\n"
+            "ignored: [9]\nsplits: {val: 0.2, seed: 0}\n"
+        },
+        {"dataset.yaml": "images: images/*.png\nmasks: 'masks/{stem}.png'\nsplits: {train: images}\n"},
+        {"images/2.png": PICTURE, "masks/2.png": MASK, "train.txt": "é 1\n", "val.txt": "2.png\n"},
+        {"masks/é 1.png": None, "masks/é 1.npy": MASK},
+    ],
+    "class-list": [
+        {
+            "é 1.png": PICTURE,
+            "b.png": PICTURE,
+            "all.csv": "image,label\né 1.png,3\nb.png,1\n",
+            "all.txt": None,
+        },
+        {
+            "é 1.png": PICTURE,
+            "b.png": PICTURE,
+            "all.csv": "image,x,y\né 1.png,1,0\nb.png,0,1\n",
+            "all.txt": None,
+        },
+    ],
+}
+"""More annotation files of a format, each laid over its example: what one example has no room for."""
