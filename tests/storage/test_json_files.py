@@ -2,7 +2,7 @@ import pytest
 
 from limner.core.errors import DataError
 from limner.storage.json_files import JsonObject, as_shown, parse_json, read_json_object
-from limner.storage.numbers import is_number, number_of, numbers_in, points_in
+from limner.storage.usable_numbers import is_number, number_of, numbers_in, points_in
 
 
 @pytest.mark.parametrize("value", [None, True, "1", [1], {}, float("nan"), float("inf"), 1e20, -(10**400)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from limner.core.progress import Track, silent
 from limner.datasets.checked import check_dataset
-from limner.datasets.chosen_images import By, Choice, chosen_images
+from limner.datasets.chosen_images import By, ImageChoice, chosen_images
 from limner.datasets.gallery import gallery_of
 from limner.drawing.colors import class_keys
 from limner.drawing.display import RGBImage
@@ -66,7 +66,7 @@ def browse(
         ConfigError: A class, split or palette is unknown.
     """
     gallery = gallery_of(check_dataset(Path(path), workers=workers, track=track), palette=palette, side=side)
-    chosen = chosen_images(gallery, Choice(by, images, classes, split, seed))
+    chosen = chosen_images(gallery, ImageChoice(by, images, classes, split, seed))
     drawn = [(heading, [gallery.panel(record) for record in records]) for heading, records in chosen]
     rows = [Row(heading, tuple(panel for panel, _ in panels)) for heading, panels in drawn]
     shown = [labels for _, panels in drawn for _, labels in panels if labels is not None]

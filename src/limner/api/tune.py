@@ -22,7 +22,7 @@ from limner.preparation.planned import (
     Planned,
     plan_checked,
     plan_data,
-    read_settings,
+    settings_and_data,
     starting_plan,
     with_shorthands,
 )
@@ -88,7 +88,7 @@ def tune(
     _refuse_half_a_search(over, minutes)
     execution = Execution(device, track, watchers)
     asked = with_shorthands(settings, task=task, network=network)
-    wanted, _ = read_settings(data, asked)
+    wanted, _ = settings_and_data(data, asked)
     planned = plan_data(data, asked, execution, accept=accept)
     tuning = _begin(planned, out)
     if minutes is None:

@@ -12,7 +12,7 @@ MOST_COLORS = 4
 
 
 @dataclass(frozen=True)
-class ClassRow:
+class ClassTableRow:
     """One line of the table.
 
     Attributes:
@@ -43,8 +43,8 @@ class ClassTable:
     """
 
     splits: tuple[str, ...]
-    rows: tuple[ClassRow, ...]
-    absent: tuple[ClassRow, ...]
+    rows: tuple[ClassTableRow, ...]
+    absent: tuple[ClassTableRow, ...]
 
 
 def class_table(rows: Sequence[LabelRow], labels: LabelTable | None) -> ClassTable:
@@ -62,9 +62,9 @@ def class_table(rows: Sequence[LabelRow], labels: LabelTable | None) -> ClassTab
     return ClassTable(splits, tuple(row for row in shown if row not in absent), absent)
 
 
-def _class_row(row: LabelRow, labels: LabelTable | None) -> ClassRow:
+def _class_row(row: LabelRow, labels: LabelTable | None) -> ClassTableRow:
     is_named, is_ignored = row.trained_as is not None, row.trained_as == IGNORE_INDEX
-    return ClassRow(
+    return ClassTableRow(
         name=row.name if is_named else "not named",
         values=_values(row, labels),
         trained_as="ignored" if is_ignored else str(row.trained_as) if is_named else "?",

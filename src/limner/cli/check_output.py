@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from limner.checks.class_findings import percentage
-from limner.checks.class_table import ClassRow, ClassTable, class_table
+from limner.checks.class_table import ClassTable, ClassTableRow, class_table
 from limner.cli.console import console, mark, table
 from limner.core.dataset_file import FILE_NAME
 from limner.core.finding import Finding, Severity
@@ -112,7 +112,7 @@ def _show_objects(result: CheckResult) -> None:
     console().print(shown)
 
 
-def _labels_table(rows: Sequence[ClassRow], splits: Sequence[str], title: str) -> Table:
+def _labels_table(rows: Sequence[ClassTableRow], splits: Sequence[str], title: str) -> Table:
     # Pixels and images of a split share a column, under the name of the split.
     columns = [f"{split}\n{'pixels':>9}{'images':>8}" for split in splits]
     numbers = ["trained\nas", *columns]
@@ -129,16 +129,16 @@ def _swatch_column() -> list[str]:
     return [""] if console().color_system else []
 
 
-def _swatch(row: ClassRow) -> list[Text]:
+def _swatch(row: ClassTableRow) -> list[Text]:
     color = Text("  ", style="on rgb({},{},{})".format(*row.found.color)) if row.found.color else Text("")
     return [color for _ in _swatch_column()]
 
 
-def _name(row: ClassRow) -> Text:
+def _name(row: ClassTableRow) -> Text:
     return Text(row.name, style="" if row.is_class else "muted" if row.is_named else "error")
 
 
-def _role(row: ClassRow) -> Text:
+def _role(row: ClassTableRow) -> Text:
     return Text(row.trained_as, style="" if row.is_class else "muted" if row.is_named else "error")
 
 

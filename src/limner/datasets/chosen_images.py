@@ -19,7 +19,7 @@ ImageRow = tuple[str, list[Record]]
 
 
 @dataclass(frozen=True)
-class Choice:
+class ImageChoice:
     """What is to be shown.
 
     Attributes:
@@ -42,7 +42,7 @@ class Choice:
         return [records[i] for i in sorted(order[: self.images])]
 
 
-def chosen_images(gallery: Gallery, choice: Choice) -> list[ImageRow]:
+def chosen_images(gallery: Gallery, choice: ImageChoice) -> list[ImageRow]:
     """Return the rows of a sheet.
 
     Raises:
@@ -64,11 +64,11 @@ def chosen_images(gallery: Gallery, choice: Choice) -> list[ImageRow]:
     )
 
 
-def _at_random(gallery: Gallery, records: Sequence[Record], choice: Choice) -> list[ImageRow]:
+def _at_random(gallery: Gallery, records: Sequence[Record], choice: ImageChoice) -> list[ImageRow]:
     return [("", choice.drawn(records, "images"))]
 
 
-def _by_class(gallery: Gallery, records: Sequence[Record], choice: Choice) -> list[ImageRow]:
+def _by_class(gallery: Gallery, records: Sequence[Record], choice: ImageChoice) -> list[ImageRow]:
     holding, table = gallery.holders, gallery.table
     # Where objects are told apart, nobody looks for the background.
     around = table.background_index if gallery.checked.objects else None
@@ -79,7 +79,7 @@ def _by_class(gallery: Gallery, records: Sequence[Record], choice: Choice) -> li
     ]
 
 
-def _by_split(gallery: Gallery, records: Sequence[Record], choice: Choice) -> list[ImageRow]:
+def _by_split(gallery: Gallery, records: Sequence[Record], choice: ImageChoice) -> list[ImageRow]:
     members: dict[str, list[Record]] = {}
     for record in records:
         members.setdefault(gallery.split_of.get(record.name) or "none", []).append(record)
@@ -90,7 +90,7 @@ def _split_order(name: str) -> tuple[int, str]:
     return {"train": 0, "val": 1, "test": 2}.get(name, 3), name
 
 
-def _worst(gallery: Gallery, records: Sequence[Record], choice: Choice) -> list[ImageRow]:
+def _worst(gallery: Gallery, records: Sequence[Record], choice: ImageChoice) -> list[ImageRow]:
     """Return a row for each finding that names files, errors first."""
     wanted = {record.name for record in records}
     by_file = {file: r for file, r in gallery.by_file.items() if r.name in wanted}
@@ -106,7 +106,7 @@ def _worst(gallery: Gallery, records: Sequence[Record], choice: Choice) -> list[
     return rows
 
 
-def _wanted(gallery: Gallery, choice: Choice) -> list[Record]:
+def _wanted(gallery: Gallery, choice: ImageChoice) -> list[Record]:
     """Return the images of the classes and the split that were asked for."""
     names = gallery.table.names
     for name in choice.classes:

@@ -13,8 +13,7 @@ from limner.datasets.checked import CheckResult, check_dataset
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.make_plan import make_plan
 from limner.planning.plan_files import SUFFIXES, read_experiment
-from limner.planning.settings import AUTO
-from limner.planning.settings import read_settings as check_settings
+from limner.planning.settings import AUTO, read_settings
 from limner.planning.task_choice import check_options, check_pairing
 from limner.weights.starting import read_starting_plan
 
@@ -59,7 +58,7 @@ def plan_data(
         ConfigError: A setting cannot be used; every problem is named.
         ModelError: The weights to start from cannot be read.
     """
-    wanted, data = read_settings(path, settings)
+    wanted, data = settings_and_data(path, settings)
     if Path(path).is_file() and not data.exists():
         raise ConfigError(
             describe(
@@ -74,7 +73,9 @@ def plan_data(
     return Planned(plan_checked(checked, wanted, execution.device, start), checked)
 
 
-def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], Path]:
+def settings_and_data(
+    path: Path | str, settings: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], Path]:
     """Find out where the data is and what is wanted, before anything is read.
 
     Args:
@@ -88,7 +89,7 @@ def read_settings(path: Path | str, settings: Mapping[str, Any] | None = None) -
         ConfigError: The file or a setting cannot be used; every problem is named.
     """
     wanted = dict(settings or {})
-    user = check_settings(wanted)
+    user = read_settings(wanted)
     if "network.name" in user:
         check_pairing(user["network.name"], user.get("task", "semantic"))
         check_options(user["network.name"], user.get("network.options", {}))
@@ -126,7 +127,7 @@ def plan_checked(
 
     Args:
         checked: What check found.
-        settings: Nested, as `read_settings` returns them.
+        settings: Nested, as `settings_and_data` returns them.
         device: Where training will run.
         start: The plan of the weights to start from, as `starting_plan` returns it.
 

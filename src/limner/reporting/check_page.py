@@ -7,7 +7,7 @@ from functools import cached_property
 from math import floor, log2
 from statistics import median
 
-from limner.checks.class_table import ClassRow, ClassTable, class_table
+from limner.checks.class_table import ClassTable, ClassTableRow, class_table
 from limner.checks.facts import DatasetFacts
 from limner.checks.label_rows import LabelRow
 from limner.core.finding import Finding, Severity
@@ -155,13 +155,13 @@ def _classes(data: CheckedData) -> Html:
     )
 
 
-def _absent(rows: Sequence[ClassRow]) -> Html:
+def _absent(rows: Sequence[ClassTableRow]) -> Html:
     """Name the classes that are in no mask, folded away."""
     named = ", ".join(f"{row.name} ({row.values})" for row in rows)
     return tag("details", tag("summary", f"{len(rows)} more classes are in no mask"), tag("p", named))
 
 
-def _class_row(data: CheckedData, row: ClassRow) -> Html:
+def _class_row(data: CheckedData, row: ClassTableRow) -> Html:
     color = data.colors.get(row.name)
     swatch = tag("i", class_="swatch", style=f"background:rgb{color}") if color else None
     cells: list[Child] = []

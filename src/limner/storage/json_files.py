@@ -10,7 +10,7 @@ from pathlib import Path
 from reprlib import Repr
 
 from limner.core.errors import DataError, describe
-from limner.storage.numbers import is_number
+from limner.storage.usable_numbers import is_number
 from limner.storage.whole_files import write_whole
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")

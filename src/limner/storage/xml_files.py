@@ -5,7 +5,7 @@ from pathlib import Path
 
 from limner.core.errors import DataError
 from limner.storage.json_files import unreadable
-from limner.storage.numbers import number_of
+from limner.storage.usable_numbers import number_of
 
 
 def read_xml(path: Path, *, root: str, what: str) -> ElementTree.Element:

@@ -15,7 +15,7 @@ from limner.formats.drawn import Box, Drawn, Shape
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.valid_shapes import box_of, valid_shapes
 from limner.storage.json_files import JsonObject, as_shown
-from limner.storage.numbers import numbers_in
+from limner.storage.usable_numbers import numbers_in
 
 MAX_SHIFT = 60
 """Bits of a run length: longer ones belong to no image, and take ever longer to read."""

@@ -23,7 +23,7 @@ from limner.formats.coco.coco_panoptic import COLOR, VOID, segment_numbers
 from limner.formats.drawn import Drawn, Shape, runs_to_mask
 from limner.images.masks import read_values
 from limner.storage.json_files import JsonObject, as_shown, parse_json
-from limner.storage.numbers import numbers_in
+from limner.storage.usable_numbers import numbers_in
 
 Kind = Literal["instance", "panoptic"]
 

@@ -25,8 +25,8 @@ from limner.formats.file_tree import FileTree
 from limner.images.pixels import IMAGE_SUFFIXES
 from limner.images.read_image import image_header
 from limner.storage.json_files import parse_json
-from limner.storage.numbers import is_number
 from limner.storage.text_files import read_lines
+from limner.storage.usable_numbers import is_number
 
 _STEM = re.compile(
     r"_?(?=.*(class|label|palette|colou?r_?map))"

@@ -22,7 +22,7 @@ from limner.formats.public import class_tables
 from limner.formats.shapes.valid_shapes import stated_size
 from limner.images.masks import read_values
 from limner.storage.json_files import read_json_object, unreadable
-from limner.storage.numbers import points_in
+from limner.storage.usable_numbers import points_in
 
 _IMAGE = "_leftImg8bit"
 _POLYGONS = "polygons"

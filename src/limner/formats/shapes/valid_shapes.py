@@ -8,7 +8,7 @@ from limner.formats.clipping import clip_polygon
 from limner.formats.drawn import Box, Shape, corners
 from limner.formats.problems import Report
 from limner.formats.shapes.polygons import area, crosses_itself
-from limner.storage.numbers import are_numbers
+from limner.storage.usable_numbers import are_numbers
 
 MIN_NUMBERS = {"polygon": 6, "hole": 6, "box": 4, "ellipse": 4, "line": 4, "point": 2}
 """Numbers that each kind of shape needs: three points for a polygon, two for a line."""

@@ -20,7 +20,7 @@ from limner.formats.shapes.annotation_files import split_of
 from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.shapes.valid_shapes import MAX_PIXELS, stated_size, valid_shapes
 from limner.storage.json_files import ends
-from limner.storage.numbers import number_of
+from limner.storage.usable_numbers import number_of
 from limner.storage.xml_files import read_xml
 
 MAX_SNIFFED = 50

@@ -19,7 +19,7 @@ from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
 from limner.formats.tools.cvat import rotate
 from limner.storage.json_files import JsonObject, ends, read_json, unreadable
-from limner.storage.numbers import numbers_in, points_in
+from limner.storage.usable_numbers import numbers_in, points_in
 
 WHAT = "The Label Studio annotations"
 EXPECTED = "the export `JSON`: a list of tasks with `data` and `annotations`"

@@ -23,7 +23,7 @@ from limner.formats.shapes.annotation_files import AnnotationFiles, LabelFile
 from limner.formats.shapes.polygons import area, is_inside
 from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
 from limner.storage.json_files import JsonObject, ends, read_json, read_json_object
-from limner.storage.numbers import points_in
+from limner.storage.usable_numbers import points_in
 
 WHAT = "The labelme annotations"
 EXPECTED = "JSON with a list `shapes` and the name of the image, `imagePath`"

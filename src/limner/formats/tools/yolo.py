@@ -18,8 +18,8 @@ from limner.formats.shapes.annotation_files import AnnotationFiles, LabelFile
 from limner.formats.shapes.valid_shapes import valid_shapes
 from limner.formats.split_lists import SplitPlaces, lists_beside
 from limner.storage.json_files import JsonObject, as_shown, as_text
-from limner.storage.numbers import number_of
 from limner.storage.text_files import read_lines
+from limner.storage.usable_numbers import number_of
 from limner.storage.yaml_files import read_yaml
 
 BORDER = 0.002

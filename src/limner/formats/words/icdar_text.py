@@ -14,7 +14,7 @@ from limner.formats.folder_words import split_of_folder
 from limner.formats.pairs.pairing_findings import tree_findings
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.formats.words.words_source import RawWord, WordsSource
-from limner.storage.numbers import number_of, numbers_in
+from limner.storage.usable_numbers import number_of, numbers_in
 
 ILLEGIBLE = "###"
 _MAX_TRIED = 5

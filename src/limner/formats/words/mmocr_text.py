@@ -15,7 +15,7 @@ from limner.formats.problems import Problems
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.formats.words.words_source import RawWord, WordsSource
 from limner.storage.json_files import JsonObject, ends, read_json_object, unreadable
-from limner.storage.numbers import numbers_in
+from limner.storage.usable_numbers import numbers_in
 
 WHAT = "MMOCR's list of words"
 EXPECTED = "JSON with `metainfo` and `data_list`, whose rows have `img_path` and `instances`"
