@@ -93,7 +93,7 @@ def test_missing_superfluous_and_misshapen_tensors_are_counted(authors_file):
         import_checkpoint(path, task="semantic")
     said = str(caught.value)
     assert "2 missing: backbone.layer1.0.bn1.bias, query_decoder.decoder_norm.weight" in said
-    assert "1 too many: sem_seg_head.predictor.extra.weight" in said
+    assert "1 unexpected: sem_seg_head.predictor.extra.weight" in said
     assert "1 of another shape: sem_seg_head.predictor.mask_embed.layers.0.weight (3, 4) for (32, 32)" in said
     assert "fix:" in said
 

@@ -86,7 +86,7 @@ def test_other_classes_leave_a_fresh_head(make):
 def test_the_report_counts_and_names(make):
     start, model = make(["background", "cell"], seed=1), make(["background", "nucleus"])
     report = "\n".join(transfer(start, model).lines())
-    assert "1 carried over by name (background), 1 new (nucleus)" in report
+    assert "1 matched by name (background), 1 new (nucleus)" in report
     assert "new      0 tensors" in report and "skipped  0 tensors" in report
 
 

@@ -251,7 +251,7 @@ class ResizePlan(Config):
         if self.size is not None and (self.shortest is not None or len(self.size) != 2):
             raise ValueError("give either `shortest` or `size`, which is two numbers (height, width)")
         if self.longest is not None and (self.shortest is None or self.longest < self.shortest):
-            raise ValueError("`longest` needs a `shortest` that is not larger")
+            raise ValueError("`longest` needs `shortest`, and must not be smaller")
         return self
 
     @property
@@ -279,7 +279,7 @@ class InferencePlan(Config):
     def _whole_or_windows(self) -> "InferencePlan":
         if self.window is not None and not self.resize.is_noop:
             raise ValueError(
-                "a window slides over images as they are: inference.resize must be idle (--resize no)"
+                "inference.window requires images at their own size: disable inference.resize (--resize no)"
             )
         return self
 

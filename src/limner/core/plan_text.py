@@ -16,8 +16,8 @@ from limner.core.config_problems import as_model
 from limner.core.plan import Plan
 
 HEADER = """\
-# A limner plan: every setting of a run. Above each key that was decided stands the reason.
-# Change what you like, then train with it: limner train plan.yaml
+# A limner plan: every setting of a run. The comment above a key is the reason for its value.
+# Edit what you like, then train with it: limner train plan.yaml
 """
 
 WIDTH = 100

@@ -71,10 +71,10 @@ class CheckResult:
         root = self.source.root
         raise DataError(
             describe(
-                f"What the mask values mean is not settled, so {otherwise}",
+                f"The meaning of the mask values is unclear, so {otherwise}",
                 where=root,
                 found=self.errors[0].found if self.errors else "no mask",
-                fix=f"Run `limner check {root}`, which says how to settle it.",
+                fix=f"Run `limner check {root}`, which says how to define it.",
             )
         )
 

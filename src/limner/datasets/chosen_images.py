@@ -58,8 +58,8 @@ def chosen_images(gallery: Gallery, choice: Choice) -> list[ImageRow]:
         describe(
             "There is no image to show",
             where=gallery.checked.source.root,
-            found="no finding names an image" if is_worst else "no image of this class and split",
-            fix="Nothing stands out; look at any of them with `--by random`." if is_worst else "",
+            found="no finding concerns an image" if is_worst else "no image of this class and split",
+            fix="Use `--by random` to see any images." if is_worst else "",
         )
     )
 

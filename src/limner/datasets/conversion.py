@@ -140,9 +140,9 @@ def free_folder(target: Path, source: Path) -> Path:
         describe(
             "The converted data needs a folder of its own",
             where=target,
-            found="a folder inside the source" if inside else "something is there already",
+            found="a folder inside the source" if inside else "a file, or a folder that is not empty",
             expected="a folder that does not exist yet, or an empty one",
-            fix="Name another folder; nothing is overwritten.",
+            fix="Choose another folder; nothing was overwritten.",
         )
     )
 
@@ -155,8 +155,8 @@ def _require_images(checked: CheckResult) -> None:
         describe(
             "There is no image to convert",
             where=checked.source.root,
-            found="label files whose images are not there" if are_gone else "no labelled image",
-            fix="Run `limner check`, which names what is missing.",
+            found="label files whose images are missing" if are_gone else "no labelled image",
+            fix="Run `limner check`, which lists what is missing.",
         )
     )
 
@@ -168,11 +168,11 @@ def _require_kind(checked: CheckResult, writer: Writer) -> None:
     fitting = ", ".join(name for name, other in WRITERS.items() if other.holds == found)
     raise DataError(
         describe(
-            f"The format {writer.name} holds no {found}",
+            f"The format {writer.name} cannot store {found}",
             where=checked.source.root,
             found=f"{checked.source.name}: {checked.source.title}",
             expected=f"one of {fitting}",
-            fix="Name one of these with --to.",
+            fix="Choose one of these with --to.",
         )
     )
 
@@ -185,12 +185,12 @@ def _settled(checked: CheckResult, *, clean: bool) -> tuple[Source, LabelTable]:
         return as_proposed(checked), checked.proposed_labels
     raise DataError(
         describe(
-            "What the mask values mean is not settled, so they cannot be converted",
+            "The meaning of the mask values is unclear, so they cannot be converted",
             where=checked.source.root,
             found=checked.errors[0].found if checked.errors else "no mask",
             fix="Run `limner check`, then accept its proposal with --accept (or here with --mend)."
             if checked.proposal
-            else "Run `limner check`, which says how to settle it.",
+            else "Run `limner check`, which says how to define it.",
         )
     )
 
@@ -202,10 +202,10 @@ def _refuse_boxes(source: Source, writer: Writer) -> None:
     able = [n for n, w in WRITERS.items() if w.takes_objects and "boxes" not in w.cannot_hold]
     raise DataError(
         describe(
-            f"The format {writer.name} holds masks, and the labels are boxes",
+            f"The format {writer.name} stores masks, but the labels are boxes",
             where=source.root,
             expected="polygons or masks",
-            fix=f"Write boxes as one of: {', '.join(able)}.",
+            fix=f"Choose a format that stores boxes: {', '.join(able)}.",
         )
     )
 

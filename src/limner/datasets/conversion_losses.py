@@ -90,7 +90,7 @@ def refuse_losses(losses: Sequence[Loss], to: str, *, clean: bool) -> None:
         return
     raise DataError(
         describe(
-            f"The format {to} cannot hold everything",
+            f"The format {to} cannot store everything",
             found="; ".join(map(str, serious)),
             fix="Add --lossy to convert the rest; nothing was written."
             if not {loss.trait for loss in serious} <= {*CLEANED}

@@ -47,9 +47,7 @@ def _of(table: LabelTable, published: LabelTable) -> list[RGB]:
 
 def _from_file(table: LabelTable, path: Path) -> list[RGB]:
     if not path.is_file():
-        raise ConfigError(
-            f"There is no palette named {str(path)!r}, nor such a file. Known: {', '.join(PALETTES)}."
-        )
+        raise ConfigError(f"There is no palette or file named {str(path)!r}. Known: {', '.join(PALETTES)}.")
     try:
         rows = read_table(path)
     except DataError as error:
@@ -58,7 +56,7 @@ def _from_file(table: LabelTable, path: Path) -> list[RGB]:
     if not by_name.keys() & {name.casefold() for name in table.names}:
         raise ConfigError(
             describe(
-                "The palette names none of the classes",
+                "The palette contains none of the classes",
                 where=path,
                 found=", ".join(list(by_name)[:5]) or "no colours",
                 expected=f"lines such as `{table.names[-1]},255,128,0`",

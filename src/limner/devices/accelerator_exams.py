@@ -19,7 +19,9 @@ def accelerator_exams() -> Iterator[Exam]:
         return
     kind = machine.device.upper()
     yield Exam(
-        "accelerator", kind, f"{machine.name}, {memory_words(machine.memory)}, {number_format(machine)}"
+        "accelerator",
+        kind,
+        f"{machine.name}, {memory_words(machine.memory)}, fast in {number_format(machine)}",
     )
     if machine.device == "cuda":
         yield _cuda_build()
@@ -30,7 +32,7 @@ def _no_accelerator() -> Exam:
     """Tell a machine without an accelerator from one whose accelerator PyTorch cannot use."""
     built_for = torch.version.cuda or torch.version.hip
     if not (Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi")):
-        return Exam("accelerator", "accelerator", "none; training and prediction run on the CPU", "note")
+        return Exam("accelerator", "accelerator", "none; training and prediction use the CPU", "note")
     if built_for:
         found = f"an NVIDIA GPU, which PyTorch {torch.__version__} (built for CUDA {built_for}) cannot use"
         fix = "Update the NVIDIA driver, or install PyTorch for the CUDA version that nvidia-smi shows."
@@ -50,7 +52,7 @@ def _cuda_build() -> Exam:
     if runs_on(capability, archs):
         return Exam("accelerator", "CUDA", found)
     fix = "Install a PyTorch built for this GPU: https://pytorch.org/get-started/locally"
-    return Exam("accelerator", "CUDA", f"{found}, PyTorch has code for {' '.join(archs)}", "broken", fix)
+    return Exam("accelerator", "CUDA", f"{found}; PyTorch supports {' '.join(archs)}", "broken", fix)
 
 
 def _trial(machine: Machine) -> Exam:
@@ -62,16 +64,16 @@ def _trial(machine: Machine) -> Exam:
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         fix = "Update the driver, or install a PyTorch built for this device: https://pytorch.org"
-        return Exam("accelerator", "trial", f"a convolution fails: {reason}", "broken", fix)
+        return Exam("accelerator", "trial", f"a test convolution fails: {reason}", "broken", fix)
     if total != 3 * 3 * 3 * 6 * 6:
         return Exam(
-            "accelerator", "trial", "a convolution gives a wrong result", "broken", "Update the driver."
+            "accelerator", "trial", "a test convolution gives a wrong result", "broken", "Update the driver."
         )
-    return Exam("accelerator", "trial", "a convolution runs and gives the right result")
+    return Exam("accelerator", "trial", "a test convolution gives the right result")
 
 
 def number_format(machine: Machine) -> str:
-    """Return the shortest number format that a machine is fast in, in words."""
+    """Return the shortest number format that a machine is fast in, such as ``bfloat16``."""
     if machine.fast_bfloat16:
-        return "bfloat16 built in"
-    return "float16 built in" if machine.fast_float16 else "float32"
+        return "bfloat16"
+    return "float16" if machine.fast_float16 else "float32"

@@ -38,7 +38,7 @@ def required_part_exams() -> Iterator[Exam]:
         requirements = metadata.requires("limner") or []
     except metadata.PackageNotFoundError:
         fix = "Install it: pip install limner"
-        yield Exam("limner", "installation", "limner is not installed, only importable", "warning", fix)
+        yield Exam("limner", "installation", "limner can be imported but is not installed", "warning", fix)
         return
     for requirement in requirements:
         if ";" not in requirement:
@@ -71,10 +71,11 @@ def optional_part_exams() -> Iterator[Exam]:
     """Yield each of `OPTIONAL_PARTS`, with what it is for."""
     for module, distribution, purpose in OPTIONAL_PARTS:
         if importlib.util.find_spec(module) is None:
-            yield Exam("optional", distribution, f"absent: {purpose}", "note", f"pip install {distribution}")
+            fix = f"pip install {distribution}"
+            yield Exam("optional", distribution, f"not installed: {purpose}", "note", fix)
             continue
         try:
             version = metadata.version(distribution)
         except metadata.PackageNotFoundError:
-            version = "present"
+            version = "installed"
         yield Exam("optional", distribution, f"{version}: {purpose}")

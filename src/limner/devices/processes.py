@@ -31,10 +31,10 @@ def wait_for(path: Path, *, seconds: float = LONGEST_WAIT, pause: float = 0.5) -
         if time.monotonic() > end:
             raise TrainingError(
                 describe(
-                    "The first process has not prepared the run",
+                    "The first process did not prepare the run in time",
                     where=path,
                     found=f"nothing after {seconds:g} seconds",
-                    expected="the run's folder on a disk that all processes see",
+                    expected="the run's folder on a disk that all processes share",
                 )
             )
         time.sleep(pause)

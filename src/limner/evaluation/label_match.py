@@ -22,7 +22,7 @@ def match_labels(model: LabelTable, data: LabelTable, *, where: str) -> LabelTab
     unknown = [c.name for c in data.classes if c.name.casefold() not in {n.casefold() for n in model.names}]
     if unknown:
         shared = [name for name in data.names if name not in unknown]
-        known = f"; {', '.join(shared)} would fit" if shared else "; none of the data's classes fits"
+        known = f"; {', '.join(shared)} would match" if shared else "; no class of the data matches"
         raise DataError(
             describe(
                 "The data has classes that the model was not trained on",

@@ -37,9 +37,9 @@ class PredictedMasks:
         if not self._by_path:
             raise DataError(
                 describe(
-                    "There are no predicted masks",
+                    "No predicted masks found",
                     where=folder,
-                    found="a folder without them" if folder.is_dir() else "no such folder",
+                    found="a folder without masks" if folder.is_dir() else "no such folder",
                     expected=f"index masks named like the images ({', '.join(SUFFIXES)})",
                 )
             )
@@ -59,14 +59,14 @@ class PredictedMasks:
                     where=path,
                     found=f"{size_text(values.shape)} pixels ({axes_text(values.shape)})",
                     expected=size_text(sample.spatial_shape),
-                    fix="Scale predictions back to the image (nearest neighbour) before saving them.",
+                    fix="Resize predictions to the image's size (nearest neighbour) before saving them.",
                 )
             )
         labels = self.labels.encode(values, where=str(path))
         if labels.max(initial=0) >= self.labels.num_classes:
             raise DataError(
                 describe(
-                    "A predicted mask holds pixels without a class",
+                    "A predicted mask contains pixels without a class",
                     where=path,
                     found=f"an ignored value: one of {list(self.labels.ignored_values)}",
                     expected=f"one of {', '.join(self.labels.names)} at every pixel",
@@ -81,13 +81,13 @@ class PredictedMasks:
         alike = self._by_stem.get(PurePosixPath(name).name, [])
         if len(alike) == 1:
             return alike[0]
-        found = "two or more: " + ", ".join(map(str, alike[:3])) if alike else "no such file"
+        found = "several: " + ", ".join(map(str, alike[:3])) if alike else "no such file"
         raise DataError(
             describe(
-                "There is not one predicted mask for an image",
+                "Expected exactly one predicted mask for each image",
                 where=self.folder,
                 found=found,
                 expected=f"{name}.png",
-                fix="Name each predicted mask like its image, in folders as the images are.",
+                fix="Name each predicted mask like its image, in the same subfolders as the images.",
             )
         )

@@ -53,10 +53,10 @@ class PredictedObjects:
         if number is None or number not in self.results.packed:
             raise DataError(
                 describe(
-                    "There are no predicted segments for an image",
+                    "An image has no predicted segments",
                     where=self.results.path,
                     found=f"no annotation of {sample.name}",
-                    expected="one with its image_id, or with its name",
+                    expected="an annotation with its image_id or file name",
                 )
             )
         return self._segments(sample, number)
@@ -79,7 +79,7 @@ class PredictedObjects:
                     where=f"{self.results.path}, image {number}",
                     found=f"{size_text(ids.shape)} pixels ({axes_text(ids.shape)})",
                     expected=size_text(sample.spatial_shape),
-                    fix="Scale predictions back to the image (nearest neighbour) before saving them.",
+                    fix="Resize predictions to the image's size (nearest neighbour) before saving them.",
                 )
             )
         labels = np.array([self._label(category) for category in categories], np.int64)
@@ -93,11 +93,11 @@ class PredictedObjects:
             return self._label_of[category]
         raise DataError(
             describe(
-                "A prediction is of a category that the data does not have",
+                "A prediction has a category that is not in the data",
                 where=self.results.path,
                 found=f"category_id {category}",
                 expected=f"one of {', '.join(map(str, self._label_of))}",
-                fix="Write the category ids of the data, or list `categories` with their names.",
+                fix="Use the category ids of the data, or list `categories` with their names.",
             )
         )
 
@@ -114,10 +114,10 @@ def _ids_of(results: CocoResults, records: Sequence[Record]) -> dict[str, Id]:
             if path is not None and ids.setdefault(by_path[path], number) != number:
                 raise DataError(
                     describe(
-                        "Two images of the predictions are one image of the data",
+                        "Two images in the predictions match the same image of the data",
                         where=results.path,
                         found=f"{named[ids[by_path[path]]]} and {name} for {path}",
-                        expected="file names that tell the images apart, with their folders where needed",
+                        expected="distinct file names, with folders if necessary",
                     )
                 )
     else:
@@ -127,11 +127,11 @@ def _ids_of(results: CocoResults, records: Sequence[Record]) -> dict[str, Id]:
         known = ", ".join(str(name) for name in list(named.values() or results.packed)[:3])
         raise DataError(
             describe(
-                "Not one image of the predictions is among those to be evaluated",
+                "None of the images in the predictions is in the evaluated data",
                 where=results.path,
-                found=known or "no prediction at all",
+                found=known or "no predictions",
                 expected=f"images such as {records[0].image.name}",
-                fix="Evaluate on the data that was predicted, or name the images as the data does.",
+                fix="Evaluate on the data that was predicted, or use the image names of the data.",
             )
         )
     return ids
@@ -159,7 +159,7 @@ def _labels_by_category(results: CocoResults, labels: LabelTable) -> dict[Id, in
                 where=results.path,
                 found=", ".join(list(results.categories.values())[:5]),
                 expected=f"classes of the data: {', '.join(labels.names[:5])}",
-                fix="Name the `categories` as the data names its classes.",
+                fix="Use the class names of the data in `categories`.",
             )
         )
     return found

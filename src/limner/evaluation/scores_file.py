@@ -152,7 +152,7 @@ class ScoresFile(NamedScores):
     def _check_matrix(self) -> "ScoresFile":
         size = len(self.classes)
         if self.confusion_matrix is not None and [len(r) for r in self.confusion_matrix] != [size] * size:
-            raise ValueError(f"confusion_matrix is not {size} by {size}, one row a class")
+            raise ValueError(f"confusion_matrix is not {size} by {size}, one row per class")
         return self
 
     @property

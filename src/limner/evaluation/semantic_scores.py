@@ -123,7 +123,7 @@ def foreground_index(labels: LabelTable) -> int:
     if labels.num_classes != 2:
         raise ConfigError(
             f"Thresholds are for two classes, such as background and polyp; this model has "
-            f"{labels.num_classes}: {', '.join(labels.names)}. Leave --thresholds out."
+            f"{labels.num_classes}: {', '.join(labels.names)}. Omit --thresholds."
         )
     return 0 if labels.background_index == 1 else 1
 

@@ -116,6 +116,6 @@ def _refuse_empty(named: Path, found: str) -> list[tuple[Path, PurePosixPath]]:
             where=named,
             found=found,
             expected=f"images ({', '.join(sorted(IMAGE_SUFFIXES))})",
-            fix="Name images, or a folder that holds some.",
+            fix="Pass images, or a folder with images.",
         )
     )

@@ -144,7 +144,7 @@ def too_large(
     images: torch.Tensor,
     where: str,
     device: torch.device,
-    fix: str = "Predict it in windows: --window 512x512, or inference.window in the plan.",
+    fix: str = "Predict in windows: --window 512x512, or inference.window in the plan.",
 ) -> str:
     """Return the message for an image that does not fit in the device's memory."""
     size = " x ".join(str(s) for s in images.shape[2:])

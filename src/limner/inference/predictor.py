@@ -49,7 +49,7 @@ class Predictor:
         self.settings = settings or model.plan.inference
         dims = model.plan.input.spatial_dims
         if self.settings.window is not None and len(self.settings.window) != dims:
-            raise ConfigError(f"A window needs {dims} sizes, one an axis; found {self.settings.window}.")
+            raise ConfigError(f"A window needs {dims} sizes, one per axis; found {self.settings.window}.")
         self.model = model.to(self.device)
 
     @property
@@ -128,7 +128,7 @@ class Predictor:
             }
             *others, last = [option for option, is_allowed in options.items() if not is_allowed]
             named = f"{', '.join(others)} and {last}" if others else last
-            raise ConfigError(f"The {self.task.name} task {allowed.why_not}. Leave out {named}.")
+            raise ConfigError(f"The {self.task.name} task {allowed.why_not}. Omit {named}.")
 
     def _tensor(self, image: Image) -> torch.Tensor:
         """(*S, C) array -> (1, C, *S) tensor on the device, channels-last in memory."""

@@ -50,10 +50,10 @@ def _kind(sample: Sample) -> str:
 def _kinds_differ(first: Sample, other: Sample) -> DataError:
     return DataError(
         describe(
-            "Images of one batch must be of one kind",
+            "Images of one batch must have the same size, channels, type and kinds of labels",
             where=other.name,
             found=_kind(other),
-            expected=f"{_kind(first)}, as {first.name}",
-            fix="Convert the images to one kind; `limner check` lists them.",
+            expected=f"{_kind(first)}, as in {first.name}",
+            fix="Convert the images to the same kind; `limner check` lists them.",
         )
     )

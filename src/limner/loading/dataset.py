@@ -90,7 +90,7 @@ def _sizes_differ(record: Record, image: tuple[int, ...], labels: tuple[int, ...
             "The labels and their image differ in size",
             where=label_files(record),
             found=f"labels of {size_text(labels)} ({axes_text(labels)})",
-            expected=f"{size_text(image)}, as {record.image}",
-            fix="Export the mask at the image's size, or take the pair out.",
+            expected=f"{size_text(image)}, as in {record.image}",
+            fix="Export the mask at the image's size, or remove the pair.",
         )
     )

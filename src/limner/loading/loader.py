@@ -121,7 +121,7 @@ def training_batches(
         DataError: The dataset is empty.
     """
     if len(dataset) == 0:
-        raise DataError("The training split is empty: there is no image to draw batches from.")
+        raise DataError("The training split is empty: there are no images to draw batches from.")
     order = ShuffledOrder(len(dataset), seed)
 
     def make_sample(slot: int) -> Sample:

@@ -17,10 +17,10 @@ def refuse_overwriting(root: Path, target: Path, *, in_dataset: bool) -> None:
         return
     raise DataError(
         describe(
-            "There are splits already, and they were not touched",
+            "Splits already exist; they were not changed",
             where=old[0] if old else root / FILE_NAME,
             found=f"{len(old)} lists in {target}" if old else "`splits` in dataset.yaml",
-            fix="Add --overwrite to replace them, or name another folder with --out.",
+            fix="Add --overwrite to replace them, or choose another folder with --out.",
         )
     )
 
@@ -72,7 +72,7 @@ def write_lists(
                 "The lists cannot be written",
                 where=target,
                 found=error.strerror or str(error),
-                fix="Name a folder that you may write to with --out.",
+                fix="Choose a writable folder with --out.",
             )
         ) from None
     if in_dataset:

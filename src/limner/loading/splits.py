@@ -106,10 +106,10 @@ def _nothing_to_train_on(splits: Splits) -> DataError:
 def _lists_not_followed(lists: SplitLists) -> ConfigError:
     return ConfigError(
         describe(
-            "The split lists of dataset.yaml name no image of this dataset",
+            "The split lists in dataset.yaml contain no image of this dataset",
             where="splits in dataset.yaml",
             found=f"train: {lists.train}",
-            expected="list files or folders that name images of this layout",
+            expected="list files or folders with images of this dataset",
             fix="Write `splits: {val: 0.2}` to draw splits, or correct the lists.",
         )
     )

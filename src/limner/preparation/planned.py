@@ -63,9 +63,9 @@ def plan_data(
     if Path(path).is_file() and not data.exists():
         raise ConfigError(
             describe(
-                "The data that this file names is not there",
+                "The dataset folder in this file does not exist",
                 where=path,
-                found=f"no {data} in {Path.cwd()}, nor beside the file",
+                found=f"no {data} in {Path.cwd()} or next to the file",
                 fix="Write the path of your own dataset folder after `data:`.",
             )
         )
@@ -174,6 +174,6 @@ def _refusal(checked: CheckResult) -> DataError:
         lines.append(f"  and {len(checked.errors) - SHOWN} more")
     path = checked.source.root
     accept = " --accept" if checked.proposal else ""
-    said = "accepts what is proposed" if checked.proposal else "shows each with how to fix it"
-    lines.append(f"  fix:      `limner check {path}{accept}` {said}.")
+    effect = "accepts the proposal" if checked.proposal else "lists the errors and how to fix them"
+    lines.append(f"  fix:      `limner check {path}{accept}` {effect}.")
     return DataError("\n".join([f"The data has errors: {path}", *lines]))

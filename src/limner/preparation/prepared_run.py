@@ -97,20 +97,20 @@ def open_run(folder: RunFolder, *, network: "nn.Module | None" = None) -> Prepar
     if not folder.plan.is_file() or not folder.splits.is_file():
         raise ConfigError(
             describe(
-                "This is no run that could be resumed",
+                "This is not a run folder",
                 where=folder.root,
-                expected="a folder with plan.yaml and splits.json, as `limner train` makes them",
-                fix="Name the run's folder, such as runs/nuclei-1.",
+                expected="a folder with plan.yaml and splits.json, as `limner train` writes them",
+                fix="Pass the run's folder, such as runs/nuclei-1.",
             )
         )
     plan = read_plan(folder.plan)
     if not Path(plan.data.path).is_dir():
         raise DataError(
             describe(
-                "The data of this run is no longer there",
+                "The data of this run no longer exists",
                 where=plan.data.path,
-                expected="the folder that the run began with",
-                fix=f"Put it back, or write where it is now into {folder.plan}, under data: path:.",
+                expected="the folder that the run was started with",
+                fix=f"Restore it, or write its new path into {folder.plan}, under data: path:.",
             )
         )
     source = open_source(Path(plan.data.path))
@@ -122,7 +122,7 @@ def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
     reasons = {key: why for key, why in plan.reasons.items() if not key.startswith("network.")}
     own = NetworkPlan(name=type(network).__name__, pretrained="no")
     return plan.model_copy(
-        update={"network": own, "reasons": reasons | {"network.name": "you gave the module"}}
+        update={"network": own, "reasons": reasons | {"network.name": "you passed the module"}}
     )
 
 

@@ -28,7 +28,7 @@ def refuse_taken(folder: Path) -> None:
         ConfigError: Something is in the folder, or it cannot be made.
     """
     is_run = RunFolder(folder).plan.is_file()
-    other = f", or go on with it: limner train --resume {folder}" if is_run else "."
+    other = f", or resume it: limner train --resume {folder}" if is_run else "."
     above = next(f for f in (folder, *folder.parents) if f.exists())
     if not above.is_dir():
         found = f"a file, {above}"
@@ -38,10 +38,10 @@ def refuse_taken(folder: Path) -> None:
         return
     raise ConfigError(
         describe(
-            "The run's folder is already taken",
+            "The run's folder is already in use",
             where=folder,
             found=found,
-            expected="a name that is free",
+            expected="an unused name",
             fix=f"Choose another --run{other}",
         )
     )

@@ -31,9 +31,8 @@ def read_splits(run: RunFolder, source: Source) -> Splits:
                 "Images of this run are no longer in its data",
                 where=source.root,
                 found=f"{len(missing)} missing, such as {missing[0]}",
-                expected=f"all {sum(map(len, names.values()))} that {run.splits} names",
-                fix="Put the data back as it was, or start a new run. "
-                "Other data is scored with: limner evaluate --data",
+                expected=f"all {sum(map(len, names.values()))} images in {run.splits}",
+                fix="Restore the data, or start a new run. To evaluate on other data: limner evaluate --data",
             )
         )
     return {split: tuple(by_name[name] for name in members) for split, members in names.items() if members}
@@ -51,6 +50,6 @@ def _names(run: RunFolder) -> dict[str, list[str]]:
                 where=run.splits,
                 found=detail,
                 expected='JSON such as {"train": ["one", "two"], "val": ["three"]}',
-                fix="Copy the file again from where the run was made, or start a new run.",
+                fix="Copy the file again from the original run, or start a new run.",
             )
         ) from None

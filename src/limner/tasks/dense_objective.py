@@ -51,10 +51,10 @@ class DenseObjective(Objective):
         if num_classes <= FEW_CLASSES:
             terms, reason = both, f"Dice helps with {num_classes} classes; {said}"
         elif situation.imbalance >= IMBALANCED:
-            terms, reason = both, f"Dice counts rare classes as much as common ones: {said}"
+            terms, reason = both, f"Dice weights rare classes as much as common ones: {said}"
         else:
             terms = both[:1]
-            reason = f"{num_classes} classes of similar size ({said}): cross-entropy alone is enough"
+            reason = f"cross-entropy alone is enough for {num_classes} classes of similar size ({said})"
         yield Decision("loss.terms", terms, reason)
         yield self._class_weights(situation, settled["loss.terms"])
 
@@ -64,9 +64,9 @@ class DenseObjective(Objective):
         if situation.imbalance < STRONGLY_IMBALANCED:
             return Decision("loss.class_weights", None, f"not needed: {said}")
         if any(term.name in OVERLAP_LOSSES for term in terms):
-            reason = "not needed: the overlap loss makes up for rare classes"
+            reason = "not needed: the overlap loss compensates for rare classes"
             return Decision("loss.class_weights", None, reason)
-        reason = f"{said}, and no overlap loss makes up for it"
+        reason = f"{said}, and no overlap loss compensates for it"
         return Decision("loss.class_weights", _weights([part for _, part in situation.class_shares]), reason)
 
     def criterion(self, plan: LossPlan, *, num_classes: int) -> "DenseCriterion":
@@ -110,13 +110,13 @@ class DenseCriterion(Criterion):
         """
         if not isinstance(outputs, DenseLogits):
             raise ConfigError(
-                f"Queries are trained with the loss {SET_TERM!r}; found {', '.join(self.names)}. Plan the "
-                "run of a module of your own for a network of queries: network.name=mask2former."
+                f"Networks with queries are trained with the loss {SET_TERM!r}; found {', '.join(self.names)}. "
+                "For a custom module with queries, set network.name=mask2former in the plan."
             )
         if outputs.logits.shape[1] != self.num_classes:
             raise ConfigError(
-                f"The network scores {outputs.logits.shape[1]} classes and the data has {self.num_classes}; "
-                f"build it with num_classes={self.num_classes}."
+                f"The network has {outputs.logits.shape[1]} output classes, but the data has "
+                f"{self.num_classes}; build it with num_classes={self.num_classes}."
             )
         labels = batch.get(LabelMap)
         assert labels is not None, "semantic segmentation trains on labelled batches"

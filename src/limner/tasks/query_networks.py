@@ -12,7 +12,7 @@ SMALL_QUERY_NETWORK = {"backbone": "resnet18", "channels": 128, "pixel_layers": 
 
 def default_query_network(situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Decide for Mask2Former, a small one on a CPU."""
-    reason = f"the network for {settled['task']} segmentation; the others give one class for each pixel"
+    reason = f"the network for {settled['task']} segmentation; the others predict one class per pixel"
     yield Decision("network.name", QUERY_NETWORK, reason)
     yield from default_query_options(situation, settled.get("network.name", QUERY_NETWORK))
 
@@ -22,6 +22,6 @@ def default_query_options(situation: Situation, network: str) -> Iterator[Decisi
     if network != QUERY_NETWORK:
         return
     if situation.machine.is_cpu:
-        yield Decision("network.options", dict(SMALL_QUERY_NETWORK), "a small variant, bearable on a CPU")
+        yield Decision("network.options", dict(SMALL_QUERY_NETWORK), "a small variant, feasible on a CPU")
     else:
         yield Decision("network.options", {}, "the paper's ResNet-50 variant")

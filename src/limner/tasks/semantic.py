@@ -59,7 +59,7 @@ class SemanticTask(Task):
         yield Decision("network.name", preset.network, f"on {place}{budget}: {preset.why}")
         name = settled.get("network.name", preset.network)
         if name == preset.network:
-            yield Decision("network.options", dict(preset.options), "the size that goes with this choice")
+            yield Decision("network.options", dict(preset.options), "the size from the same preset")
         else:
             yield from default_query_options(situation, name)
 

@@ -51,7 +51,7 @@ class SetObjective(Objective):
         mask = "focal loss" if network_loss.get("mask_loss") == "focal" else "cross-entropy"
         reason = f"the network predicts a set of segments: class, {mask} and Dice of matched queries"
         yield Decision("loss.terms", (LossTerm(name=TERM, options=options),), reason)
-        yield Decision("loss.class_weights", None, "segments count alike, whatever their size")
+        yield Decision("loss.class_weights", None, "every segment counts the same, whatever its size")
 
     def criterion(self, plan: LossPlan, *, num_classes: int) -> "SetCriterion":
         """Build the loss of sets of segments.
@@ -80,9 +80,9 @@ class SetCriterion(Criterion):
         super().__init__()
         if [term.name for term in plan.terms] != [TERM] or plan.class_weights is not None:
             raise ConfigError(
-                f"A network that predicts a set of segments is trained with the loss {TERM!r} alone and "
+                f"Networks that predict a set of segments are trained with the loss {TERM!r} only, "
                 f"without class weights; found {', '.join(term.name for term in plan.terms)}. "
-                f"Set loss.terms=[{{name: {TERM}}}] or leave it to limner."
+                f"Set loss.terms=[{{name: {TERM}}}], or loss.terms=auto."
             )
         self.num_classes = num_classes
         (term,) = plan.terms
@@ -103,8 +103,8 @@ class SetCriterion(Criterion):
         """
         if not isinstance(outputs, QueryMasks) or outputs.class_logits.shape[-1] != self.num_classes + 1:
             raise ConfigError(
-                f"This task needs queries that score {self.num_classes} classes and no object; the network "
-                f"gives {type(outputs).__name__}{_shape_of(outputs)}."
+                f"This task needs queries with logits for {self.num_classes} classes and 'no object'; the "
+                f"network returns {type(outputs).__name__}{_shape_of(outputs)}."
             )
         segments = batch.get(Segments)
         if segments is None:

@@ -46,7 +46,7 @@ OBJECTS_ONLY_WHOLE = Allowed(
     views=False,
     probabilities=False,
     why_not=(
-        "predicts whole images as they are: objects found in windows, mirrored or zoomed views "
+        "predicts whole images at their own size: objects found in windows, mirrored or zoomed views "
         "cannot be averaged"
     ),
 )
@@ -186,6 +186,6 @@ class Task(ABC):
         for option, wanted in (("boundaries", extent.boundaries), ("thresholds", extent.thresholds)):
             if wanted:
                 raise ConfigError(
-                    f"--{option} measures the label maps of the semantic task; this model's task is "
-                    f"{self.name!r}. Leave --{option} out."
+                    f"--{option} is for label maps of the semantic task; this model's task is "
+                    f"{self.name!r}. Omit --{option}."
                 )

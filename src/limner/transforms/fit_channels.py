@@ -57,7 +57,7 @@ def fit_channels(image: Image, plan: InputPlan, *, where: str) -> Image:
     if image.ndim != dims + 1 or image.size == 0:
         raise DataError(
             describe(
-                "The image has other dimensions than the model takes",
+                "The image does not have the dimensions that the model expects",
                 where=where,
                 found=f"shape {image.shape}",
                 expected=f"{dims} spatial axes, then {wanted} channel{'s' * (wanted > 1)}",
@@ -67,7 +67,7 @@ def fit_channels(image: Image, plan: InputPlan, *, where: str) -> Image:
         bad = int(image.size - np.isfinite(image).sum())
         raise DataError(
             describe(
-                "The image holds values that are not numbers",
+                "The image contains values that are not finite",
                 where=where,
                 found=f"{bad} NaN or infinite values",
                 fix="Replace them before prediction.",
@@ -88,12 +88,12 @@ def _fit(image: Image, wanted: int, where: str) -> Image:
         grey = image[..., :1]
         if (image[..., 1:3] == grey).all():
             return grey
-        fix = "Convert the picture to grey first, if grey is what the model was trained on."
+        fix = "Convert the image to grey first, if the model was trained on grey images."
     else:
-        fix = "Give the same channels, in the same order, as in the training images."
+        fix = "Use images with the same channels, in the same order, as the training images."
     raise DataError(
         describe(
-            "The image has other channels than the network takes",
+            "The image does not have the channels that the network expects",
             where=where,
             found=f"{found} channel{'s' * (found > 1)}",
             expected=f"{wanted} channel{'s' * (wanted > 1)}",

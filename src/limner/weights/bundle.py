@@ -87,7 +87,7 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
     try:
         model = Model.from_plan(plan, network)
     except UnknownNameError as error:
-        fix = "If the network is your own, give it: load_model(folder, network=MyNetwork(...))."
+        fix = "If the network is your own, pass it: load_model(folder, network=MyNetwork(...))."
         raise ModelError(
             describe("The model's network is unknown", where=folder, found=str(error), fix=fix)
         ) from error
@@ -130,10 +130,10 @@ def _refuse_to_replace_other_things(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / CARD).is_file():
         raise ModelError(
             describe(
-                "A folder that is not a model will not be replaced by one",
+                "The folder exists and is not a model, so it is not replaced",
                 where=folder,
                 found=", ".join(sorted(p.name for p in folder.iterdir())[:5]),
-                fix="Name a folder that does not exist yet.",
+                fix="Choose a folder that does not exist yet.",
             )
         )
 
@@ -148,7 +148,7 @@ def _read_settings(folder: Path) -> tuple[Plan, LabelTable]:
             describe("The model's settings cannot be read", where=folder, found=str(error), fix=COPY_AGAIN)
         ) from error
     if labels is None:
-        raise ModelError(describe("The model's labels name no class", where=folder / LABELS))
+        raise ModelError(describe("The model's labels contain no class", where=folder / LABELS))
     return plan, labels
 
 
@@ -169,5 +169,5 @@ def _load_weights(network: nn.Module, path: Path) -> None:
             describe("The weights do not fit the network of the plan", where=path, found=str(error))
         ) from error
     if missing or unexpected:
-        found = f"{len(missing)} weights missing {missing[:3]}, {len(unexpected)} too many {unexpected[:3]}"
+        found = f"{len(missing)} missing weights {missing[:3]}, {len(unexpected)} unexpected {unexpected[:3]}"
         raise ModelError(describe("The weights do not fit the network of the plan", where=path, found=found))

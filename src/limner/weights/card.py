@@ -15,7 +15,7 @@ from limner.storage.whole_folders import folder_set_aside
 FORMAT_VERSION = 1
 WEIGHTS, PLAN, LABELS, CARD = "weights.safetensors", "plan.yaml", "labels.yaml", "model.json"
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".pth.tar", ".joblib")
-COPY_AGAIN = "Copy the model folder again, or save it anew from its run."
+COPY_AGAIN = "Copy the model folder again, or save it again from its run."
 
 
 class ModelCard(Config):
@@ -81,7 +81,7 @@ def verify(folder: Path, card: ModelCard, names: Sequence[str] = (WEIGHTS, PLAN,
                     "A file of the model was changed or damaged after it was saved",
                     where=folder / name,
                     found=f"SHA-256 {found[:16]}...",
-                    expected=f"{(written or 'none recorded')[:16]}..., as {CARD} says",
+                    expected=f"{(written or 'none recorded')[:16]}..., according to {CARD}",
                     fix=COPY_AGAIN,
                 )
             )
@@ -108,11 +108,11 @@ def _refuse_pickles(path: Path) -> None:
     if pickles:
         raise ModelError(
             describe(
-                "limner does not open pickled checkpoints, because opening one can run any code it holds",
+                "limner does not open pickled checkpoints, since loading one can run arbitrary code",
                 where=pickles[0],
                 found="a pickle, as torch.save writes it",
                 expected=f"a model folder with {WEIGHTS}, {PLAN}, {LABELS} and {CARD}",
-                fix=f"Use the model/ folder of a limner run, or make one: limner import {path} --out MODEL",
+                fix=f"Use the model/ folder of a run, or import the file: limner import {path} --out MODEL",
             )
         )
 
@@ -132,17 +132,17 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
     expected = f"a folder with {CARD}, {WEIGHTS}, {PLAN} and {LABELS}"
     if not folder.exists():
         old = folder_set_aside(folder)
-        fix = f"Saving was interrupted; the model before it is whole: rename {old}." if old.exists() else ""
+        fix = f"Saving was interrupted; the previous model is intact: rename {old}." if old.exists() else ""
         return describe("There is no such model", where=folder, expected=expected, fix=fix)
     if folder.is_file():
         return describe("This is not a model folder", where=folder, found="a file", expected=expected)
     inside = folder / "model"
     hint = f"Did you mean {inside}?" if (inside / CARD).is_file() else ""
     if (folder / "config.json").is_file():
-        hint = f"If it is a Hugging Face Mask2Former, make it one: limner import {folder} --out MODEL"
+        hint = f"If it is a Hugging Face Mask2Former, import it: limner import {folder} --out MODEL"
     found = f"{', '.join(missing)} missing"
     return describe(
-        "This is not a whole model folder", where=folder, found=found, expected=expected, fix=hint
+        "This is not a complete model folder", where=folder, found=found, expected=expected, fix=hint
     )
 
 
@@ -158,10 +158,10 @@ def model_folder(path: Path | str) -> Path:
     if run.splits.is_file() and not inside.exists():
         raise ModelError(
             describe(
-                "This run has no model yet: its training was stopped, or still goes on",
+                "This run has no model yet: training was stopped or is still running",
                 where=path,
                 expected=f"{inside}, which is written when training ends",
-                fix=f"Let it end: limner train --resume {path}",
+                fix=f"Finish training: limner train --resume {path}",
             )
         )
     return inside if not (path / CARD).is_file() and (inside / CARD).is_file() else path

@@ -146,7 +146,7 @@ def _source_of(checkpoint: Checkpoint) -> CheckpointSource:
             where=checkpoint.path,
             found=f"{len(names)} tensors, such as {', '.join(names[:SHOWN])}",
             expected="; ".join(f"a {name}: {' or '.join(given)}" for name, given in examples.items()),
-            fix="Other networks begin with encoder weights alone, or with a model folder of limner.",
+            fix="For other networks, only pretrained encoders and limner's own model folders can be used.",
         )
     )
 
@@ -172,16 +172,16 @@ def _fitting_state(renamed: Renamed, shape: NetworkShape, checkpoint: Checkpoint
         if wanted[name] != given[name]
     ]
     if missing or unexpected or misshapen:
-        counts = (("missing", missing), ("too many", unexpected), ("of another shape", misshapen))
+        counts = (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
         raise ModelError(
             describe(
-                "The checkpoint does not fit the network that it should be",
+                "The checkpoint does not match its network",
                 where=checkpoint.path,
                 found="; ".join(
                     f"{len(names)} {what}: {_examples(names)}" for what, names in counts if names
                 ),
                 expected=f"the {len(wanted)} tensors of {shape.name} with {shape.options}",
-                fix="Take the whole file; if its maker changed the network, limner cannot read it.",
+                fix="Use the complete checkpoint; limner cannot read one of a modified network.",
             )
         )
     state = {name: tensor.float() for name, tensor in renamed.tensors.items()}

@@ -40,7 +40,7 @@ class Refused(pickle.UnpicklingError):
     """The pickle asks for something that is not admitted; `name` says for what."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"the pickle asks for {name}")
+        super().__init__(f"the pickle uses {name}")
         self.name = name
 
 
@@ -84,11 +84,11 @@ def read_restricted_pickle(path: Path) -> Any:  # noqa: ANN401 - any plain value
 def refusal(path: Path, name: str) -> str:
     """Return the message for a pickle that asks for `name`."""
     return describe(
-        "The pickle was refused, and nothing of it was run",
+        "The pickle was rejected, and none of its code was run",
         where=path,
-        found=f"it asks for {name}",
-        expected="arrays or tensors, numbers, text, lists and dicts; anything else could be made to run code",
-        fix="If you trust its maker, ask for it as .safetensors, or save its table of tensors alone.",
+        found=f"it uses {name}",
+        expected="arrays or tensors, numbers, text, lists and dicts; anything else could run code",
+        fix="If you trust its author, get it as .safetensors, or save only its state dict.",
     )
 
 

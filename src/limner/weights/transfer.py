@@ -44,10 +44,10 @@ class Transfer:
 
     def lines(self) -> Iterator[str]:
         """Yield the report."""
-        yield f"  loaded   {len(self.loaded)} tensors, as they were"
+        yield f"  loaded   {len(self.loaded)} tensors, unchanged"
         if self.by_class:
             yield (
-                f"  classes  {_counted(self.by_class)}: {len(self.carried)} carried over by name"
+                f"  classes  {_counted(self.by_class)}: {len(self.carried)} matched by name"
                 f"{_examples(self.carried)}, {len(self.fresh)} new{_examples(self.fresh)}"
             )
         yield f"  new      {_counted(self.new)}"
@@ -77,7 +77,7 @@ def transfer(start: Model, model: Model) -> Transfer:
     if not loaded:
         raise ModelError(
             describe(
-                "None of the weights fits the network",
+                "None of the weights fit the network",
                 found=f"{start.plan.network.name} {start.plan.network.options}",
                 expected=f"{model.plan.network.name} {model.plan.network.options}",
             )

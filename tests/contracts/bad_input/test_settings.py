@@ -131,7 +131,7 @@ PLANS = {
     "": "neither a plan nor an experiment",
     "train: {steps: 5}": "found: no key `data`",
     "data: 3": "data: expected the path of the dataset folder, found 3",
-    "data: nowhere": "The data that this file names is not there",
+    "data: nowhere": "The dataset folder in this file does not exist",
     "data: data\nnetwrok: {name: unet}": "netwrok: unknown key (did you mean 'network'?)",
     "data: data\nnetwork: unet": "network: this is a section; expected some of its keys (name",
     "data: data\ntask: detection": "task: should be 'semantic', 'instance' or 'panoptic'; found 'detection'",
