@@ -110,7 +110,7 @@ class DenseCriterion(Criterion):
         """
         if not isinstance(outputs, DenseLogits):
             raise ConfigError(
-                f"Networks with queries are trained with the loss {SET_TERM!r}; found {', '.join(self.names)}. "
+                f"Networks with queries need the loss {SET_TERM!r}; found {', '.join(self.names)}. "
                 "For a custom module with queries, set network.name=mask2former in the plan."
             )
         if outputs.logits.shape[1] != self.num_classes:
