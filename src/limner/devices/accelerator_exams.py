@@ -1,4 +1,4 @@
-"""Whether there is an accelerator, and whether this PyTorch can use it."""
+"""Checks of `limner doctor`: whether there is an accelerator that this PyTorch can use."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from limner.devices.machine import Machine, examine, runs_on
 
 
 def accelerator_exams() -> Iterator[Exam]:
-    """Yield the accelerator, and whether driver, PyTorch and device agree."""
+    """Yield the accelerator, and whether driver, PyTorch build and device are compatible."""
     machine = examine("auto")
     if machine.is_cpu:
         yield _no_accelerator()
@@ -29,7 +29,7 @@ def accelerator_exams() -> Iterator[Exam]:
 
 
 def _no_accelerator() -> Exam:
-    """Tell a machine without an accelerator from one whose accelerator PyTorch cannot use."""
+    """Distinguish a machine without an accelerator from one whose accelerator PyTorch cannot use."""
     built_for = torch.version.cuda or torch.version.hip
     if not (Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi")):
         return Exam("accelerator", "accelerator", "none; training and prediction use the CPU", "note")
@@ -43,7 +43,7 @@ def _no_accelerator() -> Exam:
 
 
 def _cuda_build() -> Exam:
-    """Check that PyTorch holds compiled code for this GPU: a new card on an old build has none."""
+    """Check that PyTorch has compiled code for this GPU, which old builds lack for new GPUs."""
     if torch.version.hip:
         return Exam("accelerator", "ROCm", str(torch.version.hip))
     capability = torch.cuda.get_device_capability()
@@ -56,7 +56,7 @@ def _cuda_build() -> Exam:
 
 
 def _trial(machine: Machine) -> Exam:
-    """Convolve something small on the device: the proof that driver and build agree."""
+    """Run a small convolution on the device, as a test of driver and build."""
     try:
         images = torch.ones(1, 3, 8, 8, device=machine.device)
         kernel = torch.ones(1, 3, 3, 3, device=machine.device)

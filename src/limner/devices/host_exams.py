@@ -1,4 +1,4 @@
-"""What the host offers a run: processor, memory, disk, and pretrained weights that are there already."""
+"""Checks of `limner doctor` on the host: processor, memory, disk, and downloaded pretrained weights."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from limner.devices.machine import Memory, cpu_has_bfloat16, cpu_name, host_memo
 GIB = 2**30
 
 LITTLE_MEMORY, LITTLE_DISK = 2 * GIB, 5 * GIB
-"""Free bytes below which a run may well fail."""
+"""Free bytes below which a run is likely to fail."""
 
 
 def host_exams() -> Iterator[Exam]:
@@ -65,7 +65,7 @@ def _disk() -> Iterator[Exam]:
 
 
 def _weight_cache() -> Exam:
-    """Say where pretrained encoder weights are looked for, and which are there already."""
+    """Return the cache folder of pretrained encoder weights, and which are in it."""
     home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
     hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
     found = sorted(p.name.removeprefix("models--").replace("--", "/") for p in hub.glob("models--*"))
@@ -76,5 +76,5 @@ def _weight_cache() -> Exam:
 
 
 def memory_words(memory: Memory) -> str:
-    """Return how much of a memory is free, in words."""
+    """Return free and total memory in words."""
     return f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f} GiB"

@@ -1,4 +1,4 @@
-"""JSON files: written whole, looked at without being parsed, and parsed with an error that names the file."""
+"""JSON files: atomic writing, sniffing without parsing, and parsing with errors that name the file."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,11 @@ from limner.core.errors import DataError, describe
 from limner.storage.whole_files import write_whole
 
 SNIFFED_BYTES = 65536
-"""Looked at from either end of a JSON file: the keys at the ends name the rest."""
+"""Number of bytes read from each end of a JSON file; the keys there identify its content."""
 
 
 def ends(path: Path) -> bytes:
-    """Return both ends of a file; nothing where it cannot be read."""
+    """Return both ends of a file, or nothing if it cannot be read."""
     try:
         with path.open("rb") as file:
             head = file.read(SNIFFED_BYTES)
@@ -26,11 +26,11 @@ def parse(path: Path, *, what: str, expected: str) -> object:
 
     Args:
         path: The file.
-        what: What it holds, such as ``The COCO annotations``.
-        expected: What should be there.
+        what: Its content, for messages, such as ``The COCO annotations``.
+        expected: What the file should contain, for messages.
 
     Raises:
-        DataError: It cannot be read, or is no JSON.
+        DataError: It cannot be read, or is not JSON.
     """
     try:
         return json.loads(path.read_bytes())
@@ -39,7 +39,7 @@ def parse(path: Path, *, what: str, expected: str) -> object:
 
 
 def unreadable(path: Path, *, what: str, found: str, expected: str) -> DataError:
-    """Return the error of a file that does not hold what it should."""
+    """Return the error for a file that cannot be read."""
     return DataError(
         describe(
             f"{what} cannot be read",
@@ -52,9 +52,9 @@ def unreadable(path: Path, *, what: str, found: str, expected: str) -> DataError
 
 
 def write_json(path: Path, values: object, *, durable: bool = False) -> None:
-    """Write JSON-ready values as UTF-8 text that people can read, by `write_whole`.
+    """Write JSON-ready values as indented UTF-8 text, with `write_whole`.
 
     Raises:
-        WriteError: The disk is full, read-only, or fails; `path` is as it was.
+        WriteError: The disk is full, read-only or failing; `path` is unchanged.
     """
     write_whole(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n", durable=durable)

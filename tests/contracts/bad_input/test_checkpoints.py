@@ -48,7 +48,7 @@ def test_what_is_no_checkpoint(both, tmp_path):
         ("text.txt", "The file is not a checkpoint"),
         ("empty.pth", "The file is not a checkpoint"),
         ("cut.safetensors", "The file of weights cannot be read"),
-        ("folder", "fix: Name the file: "),
+        ("folder", "fix: Pass the file: "),
         ("nowhere", "There is no such checkpoint"),
     ):
         for answer in both(name):

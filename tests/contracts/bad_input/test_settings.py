@@ -24,7 +24,7 @@ TWO = "classes:\n- {name: background, value: 0}\n- {name: cell, value: 255}\n"
         ("just text", "should be a mapping, one `key: value` a line; found 'just text'"),
         ("classes: [a, b", "line 1, column 15 is not valid YAML"),
         ("a: 2020-99-99", "month must be in 1..12"),
-        ("[" * 5000, "is YAML that cannot be read"),
+        ("[" * 5000, "is YAML that cannot be parsed"),
         (
             "classes: !!python/object/apply:os.getcwd []",
             "is not valid YAML: could not determine a constructor",
@@ -73,7 +73,7 @@ def test_patterns_that_fit_no_file(limner, cells):
         ("input.crop_size=[32,32,32]", "input.crop_size: expected 2 numbers (height, width)"),
         ("inference.window=[0]", "inference.window[0]: should be greater than 0; found 0"),
         ("loss.terms=[]", "loss.terms: "),
-        ("loss.terms=[{name: dise}]", "loss.terms[0].name: should be 'cross_entropy', 'dice'"),
+        ("loss.terms=[{name: dise}]", "loss.terms[0].name: should be one of cross_entropy, dice"),
         ("loss.terms=[{name: dice, options: {smoth: 1}}]", "no option 'smoth' (did you mean 'smooth'?)"),
         ("loss.terms=[{name: dice, options: {smooth: x}}]", "loss 'dice' cannot use its options"),
         ("loss.class_weights=[1]", "loss.class_weights needs 2 numbers, one a class (background, cell)"),
@@ -134,7 +134,7 @@ PLANS = {
     "data: nowhere": "The dataset folder in this file does not exist",
     "data: data\nnetwrok: {name: unet}": "netwrok: unknown key (did you mean 'network'?)",
     "data: data\nnetwork: unet": "network: this is a section; expected some of its keys (name",
-    "data: data\ntask: detection": "task: should be 'semantic', 'instance' or 'panoptic'; found 'detection'",
+    "data: data\ntask: detection": "task: should be one of instance, panoptic, semantic; found 'detection'",
 }
 
 
