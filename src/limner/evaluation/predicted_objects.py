@@ -1,4 +1,4 @@
-"""Objects and panoptic segments that another program predicted, found for each image by id or name."""
+"""Predicted objects and panoptic segments of other programs, matched with images by id or name."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -13,26 +13,26 @@ from limner.formats.coco.coco_json import Id, ImageFinder, plain_id
 from limner.formats.coco.coco_results import CocoResults
 
 FILES = ("instances.json", "panoptic.json")
-"""Names of the JSON files that `limner predict` writes; a folder with one of them stands for it."""
+"""Names of the JSON files that `limner predict` writes, which may be given as their folder."""
 
 
 def results_file(predictions: Path) -> Path | None:
-    """Return the JSON of objects or segments that a path is or holds, or None where it holds masks."""
+    """Return the JSON file of objects or segments at a path or in a folder, or None for masks."""
     if predictions.suffix.lower() == ".json":
         return predictions
     return next((predictions / name for name in FILES if (predictions / name).is_file()), None)
 
 
 class PredictedObjects:
-    """Gives each image what a file of COCO's JSON predicts for it.
+    """Looks up the predictions for each image in a COCO JSON file.
 
     Args:
-        results: The file's predictions.
-        labels: The classes of the data; ids without names are those of its own categories.
-        records: The images that are evaluated.
+        results: Predictions from the file.
+        labels: The classes of the data; category ids without names are those of the data.
+        records: The evaluated images.
 
     Raises:
-        DataError: A category is unknown, or not one image of the file is among the records.
+        DataError: A category is unknown, or no image of the file is among the records.
     """
 
     def __init__(self, results: CocoResults, labels: LabelTable, records: Sequence[Record]) -> None:
@@ -42,10 +42,10 @@ class PredictedObjects:
         self._label_of = _labels_by_category(results, labels)
 
     def predict(self, sample: Sample) -> SegmentPrediction | PanopticPrediction:
-        """Return what was predicted for an image: objects, of which there may be none, or segments.
+        """Return the predictions for an image: objects (possibly none), or segments.
 
         Raises:
-            DataError: There are no segments for it, or they do not fit it or the labels.
+            DataError: There are no segments for it, or they do not match the image or labels.
         """
         number = self._ids.get(sample.name)
         if self.results.kind == "instance":
@@ -103,7 +103,7 @@ class PredictedObjects:
 
 
 def _ids_of(results: CocoResults, records: Sequence[Record]) -> dict[str, Id]:
-    """Return record name -> the file's id of the image."""
+    """Return record name -> id of the image in the file."""
     named = {number: name for number, name in results.file_names.items() if name}
     if named:
         by_path = {PurePosixPath(record.image): record.name for record in records}
@@ -138,14 +138,14 @@ def _ids_of(results: CocoResults, records: Sequence[Record]) -> dict[str, Id]:
 
 
 def _possible_ids(record: Record) -> tuple[Id | None, ...]:
-    """Return what an image_id of this image may be: the JSON's own id, its name, its file or its stem."""
+    """Return possible values of image_id for this image: its COCO id, name, file name or stem."""
     own = record.entry.rpartition("#")[2] if record.entry else None
     texts = (own, record.name, record.image.name, record.image.stem)
     return tuple(plain_id(text) for text in texts)
 
 
 def _labels_by_category(results: CocoResults, labels: LabelTable) -> dict[Id, int]:
-    """Return category id -> trained label: by name where the file has names, else by the data's own ids."""
+    """Return category id -> trained label: by name if the file has names, else by the data's ids."""
     if not results.categories:
         return {value: k for k, known in enumerate(labels.classes) for value in known.values}
     places = {name.casefold(): k for k, name in enumerate(labels.names)}
