@@ -71,4 +71,4 @@ def test_samples_of_two_kinds_are_named(other, found):
     ) as caught:
         collate([first, other])
     assert f"found:    {found}" in str(caught.value)
-    assert "as a" in str(caught.value)
+    assert "as in a" in str(caught.value)

@@ -95,7 +95,7 @@ class Bomb:
 def test_a_pickle_is_refused_unopened(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(ModelError, match=r"(?s)run any code.*" + name):
+    with pytest.raises(ModelError, match=r"(?s)run arbitrary code.*" + name):
         load_model(tmp_path / name)
     assert not (tmp_path / "exploded").exists()
 
@@ -115,7 +115,7 @@ def test_yaml_that_would_run_code_is_refused(saved, tmp_path, monkeypatch):
         ("plan.yaml", "{", "not valid YAML"),
         ("labels.yaml", "[]", "settings cannot be read"),
         ("labels.yaml", "clases: []", "did you mean 'classes'"),
-        ("labels.yaml", "classes: []", "name no class"),
+        ("labels.yaml", "classes: []", "contain no class"),
     ],
 )
 def test_settings_that_cannot_be_used(saved, name, text, words):

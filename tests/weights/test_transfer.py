@@ -98,7 +98,7 @@ def test_other_channels_begin_the_first_convolution_anew(make):
 
 def test_weights_of_which_nothing_fits_are_refused(make):
     start = make(["a", "b"], network="enet", options={})
-    with pytest.raises(ModelError, match=r"None of the weights fits[\s\S]*enet[\s\S]*unet"):
+    with pytest.raises(ModelError, match=r"None of the weights fit the network[\s\S]*enet[\s\S]*unet"):
         transfer(start, make(["a", "b"]))
 
 

@@ -72,7 +72,7 @@ def test_an_index_that_lies_is_refused(folder):
     index = json.loads(path.read_text("utf-8"))
     index["weight_map"]["more"] = "model-00001-of-00002.safetensors"
     path.write_text(json.dumps(index), "utf-8")
-    with pytest.raises(ModelError, match="1 tensors are in none of the files, such as more"):
+    with pytest.raises(ModelError, match="1 tensors are missing from the files, such as more"):
         import_checkpoint(path.parent, task="semantic")
     index["weight_map"]["more"] = "../elsewhere.safetensors"
     path.write_text(json.dumps(index), "utf-8")
