@@ -1,4 +1,4 @@
-"""Dividing the labelled images of a dataset: one by one or in groups, with the classes spread evenly."""
+"""Splitting the labelled images of a dataset: individually or in groups, optionally stratified by class."""
 
 import re
 from collections import Counter
@@ -23,12 +23,12 @@ Fold = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Divisible:
-    """Labelled images that can be divided.
+    """Labelled images to split.
 
     Attributes:
         source: The dataset.
-        holders: Image -> trained index -> 1 for each class that it holds; empty where masks were not read.
-        names: The classes; empty where masks were not read.
+        holders: Image -> trained index -> 1 for each class that it contains; empty if masks were not read.
+        names: Names of the classes; empty if masks were not read.
     """
 
     source: Source
@@ -45,11 +45,11 @@ class Divisible:
         return record.image.relative_to(self.source.root).as_posix()
 
     def units(self, group: str | None) -> list[Unit]:
-        """Return what stays together: each image alone, or those whose files `group` finds the same in.
+        """Return the units to split: single images, or groups of images with the same match of `group`.
 
         Raises:
-            ConfigError: It is no regular expression.
-            DataError: It finds nothing in the path of an image.
+            ConfigError: `group` is not a regular expression.
+            DataError: It does not match the path of an image.
         """
         expression = _compiled(group)
         members: dict[str, list[str]] = {}
@@ -62,7 +62,7 @@ class Divisible:
         ]
 
     def class_counts(self, fold: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
-        """Return split -> class -> images that hold it; empty where masks were not read."""
+        """Return split -> class -> number of images that contain it; empty if masks were not read."""
         if not self.holders:
             return {}
         return {
@@ -72,10 +72,10 @@ class Divisible:
 
 
 def split_fractions(val: float, test: float, seed: int, folds: int) -> SplitFractions:
-    """Return the shares of one division, or of each fold.
+    """Return the fractions of a split, or of each fold.
 
     Raises:
-        ConfigError: They leave nothing to train on, or one of the numbers cannot be used.
+        ConfigError: No images are left for training, or a number is invalid.
     """
     if folds == 1 or folds < 0:
         raise ConfigError(f"--folds must be 2 or more; found {folds}.")
@@ -90,10 +90,10 @@ def split_fractions(val: float, test: float, seed: int, folds: int) -> SplitFrac
 
 
 def open_divisible(path: Path, *, stratify: bool, workers: int | None, track: Track) -> Divisible:
-    """Open the dataset, and where classes count, find out which image holds which.
+    """Open the dataset; with `stratify`, read the classes in each image.
 
     Raises:
-        DataError: It cannot be read, no image has labels, or what the mask values mean is not settled.
+        DataError: It cannot be read, no image has labels, or the meaning of the mask values is unclear.
     """
     if not stratify:
         source = open_source(path)
@@ -124,12 +124,12 @@ def _require_labels(source: Source) -> None:
 
 
 def draw_images(records: Sequence[Record], fractions: SplitFractions) -> Fold:
-    """Draw images one by one, as ``splits: {val: ...}`` in dataset.yaml would."""
+    """Split images individually, as ``splits: {val: ...}`` in dataset.yaml does."""
     return {name: tuple(r.name for r in rows) for name, rows in drawn(records, fractions).items()}
 
 
 def divide_units(units: Sequence[Unit], fractions: SplitFractions, folds: int) -> list[Fold]:
-    """Divide what stays together, with the classes spread evenly.
+    """Split units, stratified by class.
 
     Raises:
         DataError: There are too few groups.

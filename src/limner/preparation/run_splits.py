@@ -1,4 +1,4 @@
-"""Which images a run trained and validated on, as its splits.json remembers them."""
+"""splits.json: the images of each split of a run."""
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -11,16 +11,16 @@ from limner.storage.json_files import write_json
 
 
 def write_splits(run: RunFolder, splits: Splits) -> None:
-    """Write the names of each split's images to the run's splits.json."""
+    """Write the image names of each split to the run's splits.json."""
     names = {split: [record.name for record in records] for split, records in splits.items()}
     write_json(run.splits, names)
 
 
 def read_splits(run: RunFolder, source: Source) -> Splits:
-    """Find the run's images in its data again; splits without images are left out.
+    """Look up the run's images in its data; empty splits are omitted.
 
     Raises:
-        DataError: Images are gone, or splits.json is damaged.
+        DataError: Images are missing, or splits.json is damaged.
     """
     names = _names(run)
     by_name: dict[str, Record] = {record.name: record for record in source.records}
@@ -39,7 +39,7 @@ def read_splits(run: RunFolder, source: Source) -> Splits:
 
 
 def _names(run: RunFolder) -> dict[str, list[str]]:
-    """Return the names of each split's images."""
+    """Return the image names of each split."""
     try:
         return TypeAdapter(dict[str, list[str]]).validate_json(run.splits.read_bytes(), strict=True)
     except (OSError, ValidationError) as error:

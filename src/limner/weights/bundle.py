@@ -1,12 +1,12 @@
-"""A model on disk: a folder one can trust, without pickle, readable with plain torch.
+"""Model folders: safe to load (no pickle), and readable with plain PyTorch.
 
     model/
       weights.safetensors   the network's state dict
-      plan.yaml             every setting; names the network and its options
-      labels.yaml           value -> name -> trained as, in the shape of dataset.yaml
+      plan.yaml             every setting, including the network and its options
+      labels.yaml           value -> name -> trained as, in the format of dataset.yaml
       model.json            hashes of the three, limner's version, licence, origin
 
-docs/model-folder.md describes it for readers without limner.
+docs/model-folder.md describes the format for use without limner.
 """
 
 from collections.abc import Mapping
@@ -46,16 +46,16 @@ from limner.weights.tensors import separate_tensors
 def save_model(
     folder: Path, model: Model, *, origin: Mapping[str, Any], licence: str | None = None
 ) -> ModelCard:
-    """Write a model folder; a reader sees the old one or the new one, never half of one.
+    """Write a model folder atomically.
 
     Args:
-        folder: Where; a model folder that is there is replaced.
-        model: What; its weights may be on any device.
-        origin: What it was trained on and how, as JSON-ready values.
+        folder: The folder; an existing model folder is replaced.
+        model: The model; its weights may be on any device.
+        origin: Training data and details, as JSON-ready values.
         licence: Licence of the weights, such as an SPDX name.
 
     Raises:
-        ModelError: `folder` holds something else than a model, or it cannot be written.
+        ModelError: `folder` contains something other than a model, or cannot be written.
     """
     folder = Path(folder)
     _refuse_to_replace_other_things(folder)
@@ -70,15 +70,15 @@ def save_model(
 
 
 def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
-    """Read a model folder, verify it, and return the model in evaluation mode on the CPU.
+    """Load and verify a model folder; the model is on the CPU in evaluation mode.
 
     Args:
-        folder: A folder that `save_model` wrote.
-        network: Needed only for a model whose network is the caller's own: it, with any weights.
+        folder: A folder written by `save_model`.
+        network: The network, with any weights; only for models with a custom network.
 
     Raises:
-        ModelError: It is no model folder, a file is missing or was changed, a newer limner wrote it, the
-            weights do not fit the network, or it is a pickle, which could run any code.
+        ModelError: It is not a model folder, a file is missing or was modified, it was written by a newer
+            limner, the weights do not fit the network, or it is a pickle, which could run arbitrary code.
     """
     folder = Path(folder)
     card = read_card(folder)
@@ -97,10 +97,10 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
 
 
 def read_model_plan(folder: Path | str) -> Plan:
-    """Read the plan of a model folder, verified, without building its network.
+    """Read and verify the plan of a model folder, without building its network.
 
     Raises:
-        ModelError: It is no model folder, or a file was changed.
+        ModelError: It is not a model folder, or a file was modified.
     """
     verify(Path(folder), read_card(folder), names=(PLAN, LABELS))
     plan, _ = _read_settings(Path(folder))

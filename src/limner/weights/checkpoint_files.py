@@ -1,6 +1,6 @@
-"""A checkpoint of another project on disk: its named tensors, and the JSON files that lie beside them.
+"""Reading another project's checkpoint: its named tensors, and the JSON files next to them.
 
-What a file is, is told by its first bytes, not by its name. Nothing that is read can run code.
+File types are detected by their first bytes, not by name. Reading never runs code from a file.
 """
 
 import json
@@ -27,14 +27,14 @@ _ARRAY_KINDS = "fiub"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was read.
+    """Content of a checkpoint.
 
     Attributes:
-        path: The folder or file that was named.
-        tensors: Name -> tensor, as its maker names them.
+        path: The given folder or file.
+        tensors: Original name -> tensor.
         config: `config.json`, or empty.
         preprocessor: `preprocessor_config.json`, or empty.
-        card: The text of `README.md`, or empty.
+        card: Text of `README.md`, or empty.
     """
 
     path: Path
@@ -45,14 +45,14 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a folder as Hugging Face saves it, or a file of named tensors.
+    """Read a Hugging Face folder, or a file of named tensors.
 
     Args:
         path: A folder with `model.safetensors` (or its shards, or `pytorch_model.bin`) and `config.json`; or
             a file: .safetensors, .pkl with numpy arrays, .pth or .pt.
 
     Raises:
-        ModelError: There is nothing like that, it is damaged, or it is a pickle of more than tensors.
+        ModelError: There is no checkpoint, it is damaged, or it is a pickle of more than tensors.
     """
     if not path.is_dir():
         return Checkpoint(path, _read_file(path))
@@ -93,7 +93,7 @@ def _read_file(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _as_tensors(value: Any, path: Path) -> Any:  # noqa: ANN401 - any plain value of a pickle
-    """Turn the arrays inside dicts into tensors; other values stay."""
+    """Convert arrays inside dicts to tensors; other values are unchanged."""
     if isinstance(value, dict):
         return {key: _as_tensors(item, path) for key, item in value.items()}
     if not isinstance(value, np.ndarray | np.generic):
@@ -107,7 +107,7 @@ def _as_tensors(value: Any, path: Path) -> Any:  # noqa: ANN401 - any plain valu
 
 
 def _read_shards(index: Path) -> dict[str, torch.Tensor]:
-    """Read the files that an index names; they lie beside it."""
+    """Read the files listed in an index, from the same folder."""
     places = _json_object(index).get("weight_map")
     if not isinstance(places, dict):
         raise ModelError(describe("The index lists no files", where=index, expected="`weight_map`"))

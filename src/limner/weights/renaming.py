@@ -1,4 +1,4 @@
-"""From the names that another project gives its tensors to ours."""
+"""Conversion of another project's tensor names to limner's."""
 
 import re
 from collections.abc import Mapping
@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 import torch
 
 Rule = tuple[str, str]
-"""A regular expression and its replacement; those of a project are applied in turn."""
+"""A regular expression and its replacement; a project's rules are applied in order."""
 
 PART = "@"
-"""Ends a name whose tensor is one piece of ours; the pieces are joined in the order of what follows."""
+"""Separator after the name of a tensor that is split into pieces; what follows gives the order of pieces."""
 
 
 @dataclass(frozen=True)
 class Naming:
-    """How one project names the tensors of an architecture.
+    """A project's names of the tensors of an architecture.
 
     Attributes:
-        title: The project.
-        sign: A regular expression that one of its names always matches, and no other project's.
-        rules: Applied to each name in turn.
-        pieces: How many pieces a joined tensor has.
-        idle: Regular expression of their names that no prediction needs, such as those of a loss.
+        title: Name of the project.
+        sign: Regular expression that matches some name in all its checkpoints, and in no other project's.
+        rules: Rules for each name, applied in order.
+        pieces: Number of pieces of a split tensor.
+        idle: Regular expression of original names that prediction does not need, such as those of a loss.
     """
 
     title: str
@@ -34,12 +34,12 @@ class Naming:
 
 @dataclass(frozen=True)
 class Renamed:
-    """What came of a table of tensors.
+    """Result of renaming.
 
     Attributes:
-        tensors: By our names; names that no rule knows stay as they were.
-        theirs: Our name -> theirs, the first of several pieces.
-        idle: Their names that were left out.
+        tensors: Tensors by limner's names; names that match no rule are unchanged.
+        theirs: Our name -> original name; of several pieces, the first.
+        idle: Original names that were omitted.
     """
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -48,9 +48,9 @@ class Renamed:
 
 
 def rename(tensors: Mapping[str, torch.Tensor], naming: Naming) -> Renamed:
-    """Give tensors our names, and join those that are pieces of one of ours.
+    """Rename tensors to limner's names, and concatenate those that are split into pieces.
 
-    A tensor of which a piece is missing is left out, so that it counts as missing.
+    Tensors with a missing piece are omitted, so that they are reported as missing.
     """
     idle = tuple(sorted(name for name in tensors if re.search(naming.idle, name)))
     whole: dict[str, torch.Tensor] = {}
@@ -70,7 +70,7 @@ def rename(tensors: Mapping[str, torch.Tensor], naming: Naming) -> Renamed:
 
 
 def our_name(name: str, naming: Naming) -> str:
-    """Return our name of a tensor, ending with `PART` and its place where it is a piece of ours."""
+    """Return limner's name of a tensor, followed by `PART` and its order if it is a piece."""
     for pattern, replacement in naming.rules:
         name = re.sub(pattern, replacement, name)
     return name
