@@ -37,7 +37,7 @@ class Imported:
         licence: Licence of the weights, or None if not stated.
         facts: Topic -> conclusion and its source, in words.
         num_loaded: Number of the network's tensors that were loaded.
-        idle: Names of the checkpoint's tensors that prediction does not need.
+        unused: Names of the checkpoint's tensors that prediction does not need.
     """
 
     model: Model
@@ -46,7 +46,7 @@ class Imported:
     licence: str | None
     facts: Mapping[str, str]
     num_loaded: int
-    idle: tuple[str, ...]
+    unused: tuple[str, ...]
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def import_checkpoint(
         found.conclusions.licence.value,
         facts,
         len(found.state),
-        found.renamed.idle,
+        found.renamed.unused,
     )
 
 

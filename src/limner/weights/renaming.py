@@ -22,14 +22,14 @@ class Naming:
         sign: Regular expression that matches some name in all its checkpoints, and in no other project's.
         rules: Rules for each name, applied in order.
         pieces: Number of pieces of a split tensor.
-        idle: Regular expression of original names that prediction does not need, such as those of a loss.
+        unused: Regular expression of original names that prediction does not need, such as those of a loss.
     """
 
     title: str
     sign: str
     rules: tuple[Rule, ...]
     pieces: int = 3
-    idle: str = r"(?!)"
+    unused: str = r"(?!)"
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Renamed:
     Attributes:
         tensors: Tensors by limner's names; names that match no rule are unchanged.
         theirs: Our name -> original name; of several pieces, the first.
-        idle: Original names that were omitted.
+        unused: Original names that were omitted.
     """
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     theirs: dict[str, str] = field(default_factory=dict)
-    idle: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 def rename(tensors: Mapping[str, torch.Tensor], naming: Naming) -> Renamed:
@@ -52,11 +52,11 @@ def rename(tensors: Mapping[str, torch.Tensor], naming: Naming) -> Renamed:
 
     Tensors with a missing piece are omitted, so that they are reported as missing.
     """
-    idle = tuple(sorted(name for name in tensors if re.search(naming.idle, name)))
+    unused = tuple(sorted(name for name in tensors if re.search(naming.unused, name)))
     whole: dict[str, torch.Tensor] = {}
     pieces: dict[str, dict[str, torch.Tensor]] = {}
     theirs: dict[str, str] = {}
-    for name in tensors.keys() - set(idle):
+    for name in tensors.keys() - set(unused):
         ours, _, place = our_name(name, naming).partition(PART)
         theirs[ours] = min(name, theirs.get(ours, name))
         if place:
@@ -66,7 +66,7 @@ def rename(tensors: Mapping[str, torch.Tensor], naming: Naming) -> Renamed:
     for ours, parts in pieces.items():
         if len(parts) == naming.pieces:
             whole[ours] = torch.cat([parts[place] for place in sorted(parts)])
-    return Renamed(whole, theirs, idle)
+    return Renamed(whole, theirs, unused)
 
 
 def our_name(name: str, naming: Naming) -> str:

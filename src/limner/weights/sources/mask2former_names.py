@@ -61,7 +61,7 @@ _HUGGING_FACE_BACKBONE: tuple[Rule, ...] = (
 HUGGING_FACE = Naming(
     title="Hugging Face transformers",
     sign=r"^model\.transformer_module\.queries_features\.",
-    idle=r"^criterion\.|\.relative_position_index$|^model\.pixel_level_module\.encoder\.(swin\.)?layernorm\.",
+    unused=r"^criterion\.|\.relative_position_index$|^model\.pixel_level_module\.encoder\.(swin\.)?layernorm\.",
     rules=(
         (r"^model\.pixel_level_module\.decoder\.", "pixel_decoder."),
         (r"^model\.pixel_level_module\.encoder\.(?:swin\.|_backbone\.)?", "backbone."),
@@ -98,7 +98,7 @@ HUGGING_FACE = Naming(
 DETECTRON2 = Naming(
     title="the authors' code (Detectron2)",
     sign=r"^(module\.)?sem_seg_head\.predictor\.(query_feat|static_query)\.",
-    idle=r"^(module\.)?criterion\.|\.relative_position_index$|\.attn_mask$|^(module\.)?pixel_(mean|std)$",
+    unused=r"^(module\.)?criterion\.|\.relative_position_index$|\.attn_mask$|^(module\.)?pixel_(mean|std)$",
     rules=(
         (r"^module\.", ""),
         # Files of before the code's second version
