@@ -99,13 +99,13 @@ def test_other_names_are_numbered_and_never_stand_twice():
     labels = infer_labels(said({"id2label": {"0": "a", "1": "b", "2": "a"}}), 3, "panoptic", None)
     assert labels.value.names == ("a (0)", "b", "a (2)")
     assert [c.values for c in labels.value.classes] == [(0,), (1,), (2,)]
-    assert "all are taken to be countable" in labels.why
+    assert "all are assumed countable" in labels.why
 
 
 def test_placeholders_are_no_names():
     config = {"id2label": {i: f"LABEL_{i}" for i in range(80)}}
     labels = infer_labels(said(config), 80, "instance", None)
-    assert labels.value.names[0] == "person" and "taken to be those of COCO" in labels.why
+    assert labels.value.names[0] == "person" and "assumed to be those of COCO" in labels.why
 
 
 def test_published_classes_have_their_own_values_and_things():
