@@ -17,8 +17,8 @@ ANY_DISTANCE = (0.5, 2.0)
 """Zoom range for scenes, in which objects can be near or far."""
 
 LARGE_SCALE_JITTER = (0.1, 2.0)
-"""Zoom range of large-scale jitter for objects (Ghiasi et al. 2021, Simple Copy-Paste; as in Mask2Former); not
-used on a CPU, since it needs long training."""
+"""Zoom range of large-scale jitter for objects (Ghiasi et al. 2021, Simple Copy-Paste; as in Mask2Former);
+not used on a CPU, since it needs long training."""
 
 FILLED = 0.75
 """Minimum fraction of a crop's side that a zoomed-out image fills; the rest is padding."""
