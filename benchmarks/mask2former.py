@@ -22,7 +22,7 @@ from turns import Turn, serve, take_turns
 from limner.core.segments import SegmentTargets
 from limner.decoding.query_masks import find_objects
 from limner.devices.convolution_layout import choose_memory_format, prefers_winograd
-from limner.devices.retained_memory import freed_memory_kept
+from limner.devices.retained_memory import retain_freed_memory
 from limner.layers.winograd import use_winograd
 from limner.losses.segment_set import SegmentSetLoss
 from limner.networks import build_network
@@ -171,7 +171,7 @@ def work(job: str, contestant: str, arguments: argparse.Namespace) -> None:
         }
         step = makers[contestant](images, objects(arguments.batch, size))
     # As `limner train` and `limner predict` do.
-    with freed_memory_kept() if contestant == "limner" else nullcontext():
+    with retain_freed_memory() if contestant == "limner" else nullcontext():
         serve(step)
 
 

@@ -23,7 +23,7 @@ from limner.core.batch import Batch
 from limner.core.label_map import LabelMap
 from limner.core.plan import Plan
 from limner.devices.machine import cpu_has_bfloat16
-from limner.devices.retained_memory import freed_memory_kept
+from limner.devices.retained_memory import retain_freed_memory
 from limner.tasks import find_task
 from limner.training.learner import Learner
 from limner.weights.model import Model
@@ -229,7 +229,7 @@ def work(case: str, contestant: str, arguments: argparse.Namespace) -> None:
     memory: AbstractContextManager = nullcontext()
     if contestant != "peer":
         plan = plan_of(network, options, precision=contestant, size=size, batch=batch)
-        step, memory = limner_step(plan, images, labels), freed_memory_kept()  # as `fit` does
+        step, memory = limner_step(plan, images, labels), retain_freed_memory()  # as `fit` does
     elif peer == "mmsegmentation":
         step = mmseg_step(images, labels)
     else:

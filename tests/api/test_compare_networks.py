@@ -81,7 +81,7 @@ def test_a_network_that_fails_costs_no_other(cells, tmp_path, monkeypatch):
 
 
 def test_another_comparison_is_not_mixed_in(module_cells, compared):
-    with pytest.raises(ConfigError, match="another comparison"):
+    with pytest.raises(ConfigError, match="a different comparison"):
         compare_networks(module_cells, NAMES, out=compared.root, minutes=3, settings=SMALL, device="cpu")
 
 

@@ -145,7 +145,7 @@ def test_objects_that_are_united(tmp_path):
 def test_open_questions_and_broken_files_are_mended(cells, tmp_path):
     (cells / "dataset.yaml").unlink()
     (cells / "masks" / "cell_2.png").write_bytes(b"broken")
-    with pytest.raises(DataError, match=r"not settled(.|\n)*--mend"):
+    with pytest.raises(DataError, match=r"mask values is unclear(.|\n)*--mend"):
         limner.convert(cells, tmp_path / "out", to="paired-folders")
     done = limner.convert(cells, tmp_path / "out", to="paired-folders", mend=True)
     assert [(loss.trait, loss.files) for loss in done.losses] == [("unreadable", ("images/cell_2.png",))]

@@ -118,7 +118,7 @@ def test_predicted_masks_that_do_not_fit_are_named(cells, tmp_path):
     reasons = {s.name: s.reason for s in result.skipped}
     assert "9x8 pixels" in reasons["cell_1"] and "50x41" in reasons["cell_1"]
     assert "[7]" in reasons["cell_2"] and "cell_4.png" in reasons["cell_4"]
-    with pytest.raises(DataError, match="(?s)no predicted masks.*no such folder"):
+    with pytest.raises(DataError, match="(?s)No predicted masks.*no such folder"):
         limner.evaluate(predictions=tmp_path / "nowhere", data=cells)
 
 

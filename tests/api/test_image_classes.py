@@ -73,13 +73,13 @@ def test_there_and_back(insects, tmp_path, steps):
 
 
 def test_masks_cannot_be_written_from_classes_nor_classes_from_masks(insects, tmp_path):
-    with pytest.raises(DataError, match=r"voc holds no classes(.|\n)*class-folders, class-list"):
+    with pytest.raises(DataError, match=r"voc cannot store classes(.|\n)*class-folders, class-list"):
         limner.convert(insects, tmp_path / "out", to="voc")
     assert not (tmp_path / "out").exists()
     for kind in ("images", "masks"):
         (tmp_path / "cells" / kind).mkdir(parents=True)
         assert cv2.imwrite(str(tmp_path / "cells" / kind / "a.png"), np.eye(40, dtype=np.uint8))
-    with pytest.raises(DataError, match="class-list holds no masks"):
+    with pytest.raises(DataError, match="class-list cannot store masks"):
         limner.convert(tmp_path / "cells", tmp_path / "out", to="class-list")
 
 

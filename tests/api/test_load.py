@@ -15,7 +15,7 @@ def test_a_model_folder_and_its_run_are_the_same(run):
 
 
 def test_a_folder_without_a_model(tmp_path):
-    with pytest.raises(ModelError, match="not a whole model folder"):
+    with pytest.raises(ModelError, match="not a complete model folder"):
         limner.load(tmp_path)
 
 

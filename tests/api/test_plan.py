@@ -68,7 +68,7 @@ def test_a_recipe_whose_data_is_elsewhere_says_where_to_write_it(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("data: gone\n")
     with pytest.raises(
-        ConfigError, match="(?s)data that this file names is not there.*no gone.*after `data:`"
+        ConfigError, match="(?s)dataset folder in this file does not exist.*no gone.*after `data:`"
     ):
         plan_data(recipe, {}, Execution("cpu"))
 

@@ -134,7 +134,7 @@ def test_another_folder_leaves_the_data_alone(frames, tmp_path):
         ({"folds": 1}, ConfigError, "2 or more"),
         ({"seed": -1}, ConfigError, "--seed"),
         ({"group": "("}, ConfigError, "regular expression"),
-        ({"group": "x_"}, DataError, "belongs to no group"),
+        ({"group": "x_"}, DataError, "An image has no group"),
         ({"group": "images"}, DataError, "too few groups"),
     ],
 )

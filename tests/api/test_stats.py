@@ -25,7 +25,7 @@ def test_numbers_of_the_training_images(cells):
 
 def test_open_questions_come_first(cells):
     (cells / "dataset.yaml").unlink()
-    with pytest.raises(DataError, match=r"not settled(.|\n)*limner check"):
+    with pytest.raises(DataError, match=r"mask values is unclear(.|\n)*limner check"):
         limner.stats(cells)
 
 

@@ -119,7 +119,7 @@ def test_a_training_starts_from_a_run_and_its_new_class_anew(trained, cells, tmp
     assert plan.network.name == "unet" and plan.network.options == {"widths": [4, 6]}
     assert plan.network.weights == str(trained.root.resolve())
     report = next(message for message in said if "starts from" in message)
-    assert "1 carried over by name (Background), 1 new (nucleus)" in report
+    assert "1 matched by name (Background), 1 new (nucleus)" in report
     before, after = (load_file(folder.model / "weights.safetensors") for folder in (trained, run))
     head = [name for name, value in before.items() if value.shape[:1] == (2,) and "head" in name]
     for name in before:

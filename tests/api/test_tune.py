@@ -91,7 +91,7 @@ def test_an_interrupted_search_goes_on_where_it_was(search, trained, monkeypatch
     assert trained == ["1-1", "1-2"]
     assert search(trials=2).trials == found.trials
     assert len(trained) == 2
-    with pytest.raises(ConfigError, match="another search"):
+    with pytest.raises(ConfigError, match="a different search"):
         search(trials=5)
 
 

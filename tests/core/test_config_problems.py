@@ -48,7 +48,7 @@ def problems(values: object) -> list[str]:
     with pytest.raises(ConfigError) as refused:
         parse_config(Settings, values, where="a.yaml")
     first, *lines = str(refused.value).splitlines()
-    assert first == "a.yaml has settings that limner cannot use:"
+    assert first == "a.yaml has invalid settings:"
     return [line.strip() for line in lines]
 
 
@@ -68,7 +68,7 @@ def test_known_keys_are_listed_where_none_is_near() -> None:
 def test_all_mistakes_come_at_once() -> None:
     assert problems({"plain": {"width": -1}, "one": {"height": "tall"}}) == [
         "one.height: should be a number; found 'tall'",
-        "one.name: a key that is needed is missing",
+        "one.name: required key is missing",
         "plain.width: should be greater than 0; found -1",
     ]
 

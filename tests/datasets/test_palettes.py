@@ -17,5 +17,5 @@ def test_palettes(tmp_path):
     (tmp_path / "mine.csv").write_text("tent,#0a0b0c\nother,1,2,3\n")
     assert colors(str(tmp_path / "mine.csv")) == [(1, 1, 1), (10, 11, 12)]
     (tmp_path / "other.csv").write_text("a,1,2,3\nb,4,5,6\n")
-    with pytest.raises(ConfigError, match="names none of the classes"):
+    with pytest.raises(ConfigError, match="contains none of the classes"):
         repainted(STREET, str(tmp_path / "other.csv"))

@@ -7,7 +7,7 @@ import pytest
 MEASURE = """
 import resource
 import torch
-from limner.devices.retained_memory import freed_memory_kept
+from limner.devices.retained_memory import retain_freed_memory
 
 def page_faults_of(times):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -16,7 +16,7 @@ def page_faults_of(times):
         del _pair
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-with freed_memory_kept():
+with retain_freed_memory():
     page_faults_of(12)
     kept = page_faults_of(8)
 print(kept, page_faults_of(8))

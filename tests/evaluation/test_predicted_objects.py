@@ -108,7 +108,7 @@ def test_panoptic_segments_come_from_json_and_png(tmp_path):
             "without image_id, category_id or sc",
         ),
         ([{"image_id": 42, "category_id": 3, "bbox": [0, 0, 2, 2], "score": 1}], "a box only"),
-        ([{"image_id": 7, "category_id": 3, "segmentation": [SQUARE], "score": 1}], "Not one image"),
+        ([{"image_id": 7, "category_id": 3, "segmentation": [SQUARE], "score": 1}], "None of the images"),
     ],
 )
 def test_other_files_are_refused(tmp_path, whole, said):

@@ -134,7 +134,7 @@ def test_columns_of_classes_are_those_that_were_measured():
     ("text", "said"),
     [
         ('{"task": "semantic", "num_images": "many", "classes": []}', "num_images: .*found 'many'"),
-        ('{"task": "semantic", "num_images": 3}', "classes: a key that is needed is missing"),
+        ('{"task": "semantic", "num_images": 3}', "classes: required key is missing"),
         ('{"task": "semantic", "num_images": 3, "classes": [], "mean_iou": "good"}', "mean_iou"),
         ("[]", "Not the scores of an evaluation"),
         ("{", "Not the scores of an evaluation"),

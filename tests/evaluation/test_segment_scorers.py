@@ -99,7 +99,7 @@ def test_panoptic_scores_of_things_and_stuff() -> None:
 @pytest.mark.parametrize("task", ["instance", "panoptic"])
 @pytest.mark.parametrize("option", ["boundaries", "thresholds"])
 def test_what_is_of_label_maps_is_refused(task: str, option: str) -> None:
-    with pytest.raises(ConfigError, match=f"--{option} measures the label maps.*{task}"):
+    with pytest.raises(ConfigError, match=f"--{option} is for label maps.*{task}"):
         find_task(task).scorer(LABELS.things(), Extent(**{option: True}))
 
 

@@ -47,5 +47,5 @@ def test_contradictions_are_refused(wrong):
 
 
 def test_windows_and_resizing_exclude_each_other():
-    with pytest.raises(ValidationError, match="window slides over images as they are.*--resize no"):
+    with pytest.raises(ValidationError, match="window requires images at their own size.*--resize no"):
         InferencePlan(window=(64, 64), resize=ResizePlan(shortest=100))

@@ -66,7 +66,9 @@ def test_unlabelled_samples_make_an_unlabelled_batch():
 )
 def test_samples_of_two_kinds_are_named(other, found):
     first = Sample("a", np.zeros((4, 6, 3), np.uint8))
-    with pytest.raises(DataError, match="one kind: b") as caught:
+    with pytest.raises(
+        DataError, match="must have the same size, channels, type and kinds of labels: b"
+    ) as caught:
         collate([first, other])
     assert f"found:    {found}" in str(caught.value)
-    assert "as a" in str(caught.value)
+    assert "as in a" in str(caught.value)

@@ -60,7 +60,7 @@ def test_sizes_that_differ_are_named(memory_source, labels):
     with pytest.raises(DataError, match="The labels and their image differ in size: image 000") as caught:
         Dataset(memory_source, memory_source.records, labels)[0]
     assert "labels of 49x40" in str(caught.value)
-    assert "50x40, as image 000" in str(caught.value)
+    assert "50x40, as in image 000" in str(caught.value)
 
 
 def test_an_unknown_value_names_its_file(memory_source, labels):

@@ -106,5 +106,5 @@ def test_grey_images_are_given_the_channels_of_colour_ones_and_others_are_named(
     image = pipeline(sample_of((20, 20), 1), generator(0, "a")).image
     assert image.shape == (16, 16, 3)
     assert (image == image[..., :1]).all()
-    with pytest.raises(DataError, match="other channels than the network takes: x"):
+    with pytest.raises(DataError, match="does not have the channels that the network expects: x"):
         pipeline(sample_of((20, 20), 5), generator(0, "a"))

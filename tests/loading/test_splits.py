@@ -116,6 +116,6 @@ def test_an_empty_training_split():
 
 def test_lists_that_no_format_followed_are_not_ignored():
     file = DatasetFile.model_validate({"splits": {"train": "lists/train.txt"}})
-    with pytest.raises(ConfigError, match="split lists of dataset.yaml name no image") as caught:
+    with pytest.raises(ConfigError, match="split lists in dataset.yaml contain no image") as caught:
         assign_splits(records_of(5), file)
     assert "lists/train.txt" in str(caught.value)

@@ -296,7 +296,7 @@ def test_weights_settle_network_input_and_pretraining(make_case, make_facts, sta
         settled["input.mean"] == MEAN_OF_WEIGHTS
         and "as in the training of the initial weights" in reasons["input.mean"]
     )
-    assert "weights it starts from" in reasons["network.name"]
+    assert "network of the initial weights" in reasons["network.name"]
 
 
 def test_weights_for_colour_take_grey_images(make_case, make_facts, start):

@@ -20,8 +20,8 @@ def write(value):
 
 def test_each_folder_has_a_value_of_its_own(kept, tmp_path):
     for name in ("a/data", "b/data"):
-        kept.keep(tmp_path / name, write(name))
-    assert [kept.recall(tmp_path / name, json.load) for name in ("a/data", "b/data", "c/data")] == [
+        kept.save(tmp_path / name, write(name))
+    assert [kept.load(tmp_path / name, json.load) for name in ("a/data", "b/data", "c/data")] == [
         "a/data",
         "b/data",
         None,
@@ -29,16 +29,16 @@ def test_each_folder_has_a_value_of_its_own(kept, tmp_path):
 
 
 def test_a_damaged_value_is_none(kept, tmp_path):
-    kept.keep(tmp_path / "data", write([1, 2]))
+    kept.save(tmp_path / "data", write([1, 2]))
     (file,) = (tmp_path / "cache" / "kind").iterdir()
     file.write_bytes(file.read_bytes()[:3])
-    assert kept.recall(tmp_path / "data", json.load) is None
+    assert kept.load(tmp_path / "data", json.load) is None
 
 
 def test_a_folder_that_cannot_be_written_is_passed_over(kept, tmp_path):
     (tmp_path / "cache").write_text("a file")
-    kept.keep(tmp_path / "data", write(1))
-    assert kept.recall(tmp_path / "data", json.load) is None
+    kept.save(tmp_path / "data", write(1))
+    assert kept.load(tmp_path / "data", json.load) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have other places")

@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from limner.core.errors import WriteError
-from limner.storage.disk_problems import disk_problem, naming
+from limner.storage.disk_problems import disk_problem, write_errors_for
 
 
 @pytest.mark.parametrize(
@@ -29,5 +29,9 @@ def test_other_errors_are_none():
 
 
 def test_the_file_that_failed_first_is_the_one_named(tmp_path):
-    with pytest.raises(WriteError, match="inner"), naming(tmp_path / "outer"), naming(tmp_path / "inner"):
+    with (
+        pytest.raises(WriteError, match="inner"),
+        write_errors_for(tmp_path / "outer"),
+        write_errors_for(tmp_path / "inner"),
+    ):
         raise OSError(errno.EIO, "Input/output error")

@@ -39,5 +39,7 @@ def test_coarse_logits_are_compared_at_the_labels_resolution():
 
 def test_a_head_that_does_not_fit_the_data_is_refused():
     task = DenseCriterion(LossPlan(), num_classes=4)
-    with pytest.raises(ConfigError, match="scores 3 classes and the data has 4; build it with num_classes=4"):
+    with pytest.raises(
+        ConfigError, match="has 3 output classes, but the data has 4; build it with num_classes=4"
+    ):
         task.loss(DenseLogits(torch.zeros(2, 3, 8, 8)), BATCH)

@@ -49,7 +49,7 @@ def test_the_loss_has_a_gradient_also_where_an_image_is_empty(task: str) -> None
 def test_what_does_not_fit_is_refused() -> None:
     task = find_task("instance").build_criterion(PLAN, num_classes=4)
     batch = Batch(torch.zeros(2, 3, 8, 8), ("a", "b"), {LabelMap: torch.zeros(2, 8, 8, dtype=torch.uint8)})
-    with pytest.raises(ConfigError, match="scores? 4 classes"):
+    with pytest.raises(ConfigError, match="logits for 4 classes and 'no object'"):
         task.loss(outputs(3), batch)
     with pytest.raises(ConfigError, match="DenseLogits"):
         task.loss(DenseLogits(torch.zeros(2, 4, 8, 8)), batch)

@@ -44,7 +44,7 @@ def test_a_grey_picture_stored_as_colour_fits_a_grey_model():
         (image(4, 5, 3), plan(4), ["a.png", "3 channels", "4 channels", "same order"]),
         (image(4, 5, 7), plan(3), ["7 channels"]),
         (image(4, 5, 6, 1), plan(1), ["shape (4, 5, 6, 1)", "2 spatial axes"]),
-        (image(4, 5, 1)[..., 0], plan(2, 3), ["other dimensions", "3 spatial axes"]),
+        (image(4, 5, 1)[..., 0], plan(2, 3), ["not have the dimensions", "3 spatial axes"]),
         (image(0, 5, 3), plan(3), ["shape (0, 5, 3)"]),
         (np.full((2, 2, 3), np.nan, np.float32), plan(3), ["12 NaN"]),
     ],

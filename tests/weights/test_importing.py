@@ -42,7 +42,7 @@ def test_the_result_is_an_ordinary_model(authors_file, tmp_path):
     assert predictor.predict(image).masks.shape[1:] == (50, 70)
     card = json.loads((tmp_path / "model" / "model.json").read_text("utf-8"))
     assert card["licence"] == "CC0-1.0"
-    assert "Detectron2" in card["origin"]["written_by"] and "you said so" in card["origin"]["licence"]
+    assert "Detectron2" in card["origin"]["written_by"] and "you set it" in card["origin"]["licence"]
 
 
 def test_names_of_before_the_second_version_are_known(authors_state, tmp_path):
@@ -59,7 +59,7 @@ def test_names_of_before_the_second_version_are_known(authors_state, tmp_path):
 def test_a_file_of_the_authors_is_known_by_its_name(authors_file):
     imported = import_checkpoint(authors_file("model_final_94dc52.pkl", 133))
     assert imported.model.plan.task == "panoptic" and imported.licence == "CC-BY-NC-4.0"
-    assert "taken to be those of COCO panoptic, since there are 133" in imported.facts["classes"]
+    assert "assumed to be those of COCO panoptic, since there are 133" in imported.facts["classes"]
     assert "no commercial use" in imported.facts["licence"]
     assert imported.model.plan.inference.resize == ResizePlan(shortest=800, longest=1333, multiple=32)
 
@@ -93,7 +93,7 @@ def test_missing_superfluous_and_misshapen_tensors_are_counted(authors_file):
         import_checkpoint(path, task="semantic")
     said = str(caught.value)
     assert "2 missing: backbone.layer1.0.bn1.bias, query_decoder.decoder_norm.weight" in said
-    assert "1 too many: sem_seg_head.predictor.extra.weight" in said
+    assert "1 unexpected: sem_seg_head.predictor.extra.weight" in said
     assert "1 of another shape: sem_seg_head.predictor.mask_embed.layers.0.weight (3, 4) for (32, 32)" in said
     assert "fix:" in said
 

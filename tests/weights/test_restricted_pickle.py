@@ -71,7 +71,7 @@ def test_a_bomb_is_named_and_nothing_is_run(tmp_path, name, form):
         path.write_bytes(pickle.dumps(content))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=form == ".pth")
-    with pytest.raises(ModelError, match=f"it asks for .*{name.split('.')[1]}"):
+    with pytest.raises(ModelError, match=f"it references .*{name.split('.')[1]}"):
         read_checkpoint(path)
     assert not witness.exists()
     # It would have gone off.
@@ -86,7 +86,7 @@ def test_an_admitted_function_cannot_be_a_way_in(tmp_path):
     for call in (Bomb(pickle.loads, inner), Bomb(np.load, str(tmp_path)), Bomb(torch.load, str(tmp_path))):
         path = tmp_path / "nested.pkl"
         path.write_bytes(pickle.dumps(call))
-        with pytest.raises(ModelError, match="it asks for"):
+        with pytest.raises(ModelError, match="it references"):
             read_restricted_pickle(path)
     assert not (tmp_path / "witness").exists()
 
@@ -94,10 +94,10 @@ def test_an_admitted_function_cannot_be_a_way_in(tmp_path):
 def test_an_array_of_objects_brings_nothing_else_in(tmp_path):
     path = tmp_path / "objects.pkl"
     path.write_bytes(pickle.dumps({"model": {"weight": np.array([Bomb(os.system, "true")], object)}}))
-    with pytest.raises(ModelError, match=r"asks for posix\.system"):
+    with pytest.raises(ModelError, match=r"references posix\.system"):
         read_checkpoint(path)
     path.write_bytes(pickle.dumps({"model": {"weight": np.array(["a", None], object)}}))
-    with pytest.raises(ModelError, match="not of numbers"):
+    with pytest.raises(ModelError, match="non-numeric array"):
         read_checkpoint(path)
 
 

@@ -86,7 +86,7 @@ def test_other_classes_leave_a_fresh_head(make):
 def test_the_report_counts_and_names(make):
     start, model = make(["background", "cell"], seed=1), make(["background", "nucleus"])
     report = "\n".join(transfer(start, model).lines())
-    assert "1 carried over by name (background), 1 new (nucleus)" in report
+    assert "1 matched by name (background), 1 new (nucleus)" in report
     assert "new      0 tensors" in report and "skipped  0 tensors" in report
 
 
@@ -98,7 +98,7 @@ def test_other_channels_begin_the_first_convolution_anew(make):
 
 def test_weights_of_which_nothing_fits_are_refused(make):
     start = make(["a", "b"], network="enet", options={})
-    with pytest.raises(ModelError, match=r"None of the weights fits[\s\S]*enet[\s\S]*unet"):
+    with pytest.raises(ModelError, match=r"None of the weights fit the network[\s\S]*enet[\s\S]*unet"):
         transfer(start, make(["a", "b"]))
 
 

@@ -73,7 +73,7 @@ def _verdict(exams: list[Exam]) -> str:
         return _broken_verdict(exams)
     machine = examine("auto")
     place = f"the CPU ({machine.num_cores} cores)" if machine.is_cpu else machine.name
-    verdict = f"Ready: limner trains on {place} in {number_format(machine).removesuffix(' built in')}."
+    verdict = f"Ready: limner trains on {place} in {number_format(machine)}."
     num_warnings = sum(exam.state == "warning" for exam in exams)
     if num_warnings:
         verdict += f" {num_warnings} warning{'s' if num_warnings > 1 else ''} above."

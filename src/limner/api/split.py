@@ -5,7 +5,7 @@ from pathlib import Path
 
 from limner.core.progress import Track, silent
 from limner.datasets.image_division import divide_units, draw_images, open_divisible, split_fractions
-from limner.loading.split_files import kept_aside, refuse_overwriting, write_lists
+from limner.loading.split_files import move_lists_aside, refuse_overwriting, write_lists
 
 FOLDER = "splits"
 """Where the lists go, below the dataset folder."""
@@ -86,6 +86,6 @@ def split(
         {name: tuple(sorted(file_of[m] for m in members)) for name, members in fold.items()}
         for fold in divided
     )
-    aside = kept_aside(target) if write and overwrite else None
+    aside = move_lists_aside(target) if write and overwrite else None
     written = write_lists(root, target, listed, in_dataset=out is None) if write else ()
     return SplitResult(listed, len(units), data.class_counts(divided[0]), written, aside)

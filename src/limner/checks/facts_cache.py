@@ -47,7 +47,7 @@ class FactsCache:
 
     def __init__(self, root: Path | None) -> None:
         self._root = root
-        self._readings = {} if root is None else _FILES.recall(root, _read) or {}
+        self._readings = {} if root is None else _FILES.load(root, _read) or {}
 
     def get(self, key: str) -> Reading | None:
         """Return what is known under `key`, or None."""
@@ -57,7 +57,7 @@ class FactsCache:
         """Keep `readings` and nothing else; a reading that failed is not kept, since access may be fixed."""
         kept = {k: r for k, r in readings.items() if not (r.facts.image_error or r.facts.label_error)}
         if self._root is not None and kept.keys() != self._readings.keys():
-            _FILES.keep(self._root, lambda file: _write(file, kept))
+            _FILES.save(self._root, lambda file: _write(file, kept))
 
 
 def _read(file: BinaryIO) -> dict[str, Reading]:

@@ -34,13 +34,13 @@ def import_checkpoint(
     shown = table("what", "found")
     for name, said in done.facts.items():
         shown.add_row(name, said)
-    shown.add_row("tensors", f"all {done.num_loaded} of the network; {_idle_words(done.idle)}")
+    shown.add_row("tensors", f"all {done.num_loaded} of the network; {_unused_words(done.unused)}")
     console().print(shown)
     console().print(f"Written: {out}", style="good")
     console().print(f"Predict with it: limner predict {shlex.quote(str(out))} IMAGES --out predicted")
 
 
-def _idle_words(idle: tuple[str, ...]) -> str:
-    if not idle:
-        return "nothing left over"
-    return f"{len(idle)} left over that prediction does not need, such as {idle[0]}"
+def _unused_words(unused: tuple[str, ...]) -> str:
+    if not unused:
+        return "all used"
+    return f"{len(unused)} not needed for prediction, such as {unused[0]}"

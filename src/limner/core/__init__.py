@@ -1,1 +1,1 @@
-"""The shared words of limner: what crosses from one folder to another. No disk, no nn.Module."""
+"""Data structures shared by all folders; no disk access, no nn.Module."""

@@ -1,4 +1,4 @@
-"""Batches: several samples of one size, as tensors.
+"""Batches: several samples of the same size, as tensors.
 
 Shape legend: B batch, C channels, *S spatial axes.
 """
@@ -16,18 +16,18 @@ from limner.core.targets import ImageTargets, Target
 FormT = TypeVar("FormT")
 
 Form = torch.Tensor | tuple[ImageTargets, ...]
-"""What a batch holds of one kind of target: (B, ...), or one each of its B images."""
+"""The targets of one kind in a batch: a tensor (B, ...), or one `ImageTargets` per image."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of one size, stacked.
+    """Stacked samples of the same size.
 
     Attributes:
-        images: (B, C, *S) in the values of the file (uint8 stays uint8 until the device normalises),
+        images: (B, C, *S) in file values (uint8 stays uint8 until it is normalised on the device),
             channels-last in memory.
-        names: The record names, B of them.
-        targets: Kind -> what its `stack` gave.
+        names: B record names.
+        targets: Kind -> the result of its `stack`.
     """
 
     images: torch.Tensor
@@ -35,7 +35,7 @@ class Batch:
     targets: Mapping[type[Target[Any]], Form] = field(default_factory=dict)
 
     def get(self, kind: type[Target[FormT]]) -> FormT | None:
-        """Return the targets of a kind, or None where the batch has none; such as (B, *S) of `LabelMap`."""
+        """Return the targets of a kind, such as (B, *S) for `LabelMap`, or None if the batch has none."""
         return cast("FormT | None", self.targets.get(kind))
 
     def to(self, device: torch.device, *, non_blocking: bool = True) -> "Batch":
@@ -49,14 +49,14 @@ class Batch:
         return Batch(self.images.to(device, non_blocking=non_blocking), self.names, targets)
 
     def part(self, first: int, last: int) -> "Batch":
-        """Return samples `first` up to `last`, which is left out, as views."""
+        """Return samples `first` to `last` (exclusive), as views."""
         targets = {kind: form[first:last] for kind, form in self.targets.items()}
         return Batch(self.images[first:last], self.names[first:last], targets)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return everything as arrays: ``images``, ``names``, and the targets by the key of their kind.
+        """Return all data as arrays: ``images``, ``names``, and the targets by the key of their kind.
 
-        Of kinds that are kept by image, such as the segments: ``segments_masks_I`` of image number I.
+        Kinds with separate targets per image have keys such as ``segments_masks_I`` for image number I.
         """
         found: dict[str, Any] = {"images": self.images, "names": self.names}
         for kind, form in self.targets.items():
@@ -70,13 +70,13 @@ class Batch:
 
 
 def _array(value: torch.Tensor | tuple[str | None, ...]) -> npt.NDArray[Any]:
-    """Return tensors as they are, and words as strings, of which an unknown one is empty."""
+    """Return tensors as arrays, and texts as an array of strings; unknown texts are empty."""
     if isinstance(value, torch.Tensor):
         return value.cpu().numpy()
     return np.array([word or "" for word in value], np.str_)
 
 
 def empty_tensor(shape: tuple[int, ...], dtype: npt.DTypeLike, *, pin_memory: bool) -> torch.Tensor:
-    """Return a tensor to be written into, of a numpy type, in page-locked memory where that is asked for."""
+    """Return an uninitialised tensor with the torch type of a numpy type, optionally in pinned memory."""
     torch_dtype = torch.from_numpy(np.empty(0, dtype)).dtype
     return torch.empty(shape, dtype=torch_dtype, pin_memory=pin_memory)

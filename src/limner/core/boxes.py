@@ -31,14 +31,14 @@ class BoxTargets(ImageTargets):
 
 @dataclass(frozen=True)
 class Boxes(Target[tuple[BoxTargets, ...]]):
-    """The boxes of one image, which has two axes; N may be 0.
+    """The boxes of one 2D image; N may be 0.
 
     Attributes:
         xyxy: (N, 4) float32: left, top, right, bottom in pixels. Pixel (0, 0) covers 0 to 1, so
-            that a box of one pixel is 1 wide.
+            a box of one pixel has width 1.
         labels: (N,) int64: trained labels 0..K-1, or mask values before they are translated.
-        is_crowd: (N,) bool: a box around many objects that nobody told apart.
-        is_difficult: (N,) bool: an object that its annotators would not count against anybody who misses it.
+        is_crowd: (N,) bool: a box around many objects that were not annotated individually.
+        is_difficult: (N,) bool: an object marked as difficult, which may be missed without penalty.
         shape: (H, W) of the image.
     """
 
@@ -68,7 +68,7 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
         return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
 
     def select(self, wanted: npt.NDArray[np.bool_]) -> "Boxes":
-        """Return those of the boxes that are `wanted`, (N,), in their order."""
+        """Return the boxes for which `wanted` (N,) is True, in order."""
         return replace(
             self,
             xyxy=self.xyxy[wanted],
@@ -78,7 +78,7 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
         )
 
     def moved(self, move: Move) -> "Boxes":
-        """Return what is left of the boxes in the moved image."""
+        """Return the boxes in the moved image, clipped to it; empty ones are removed."""
         corners = move.points(self.xyxy.reshape(-1, 2).astype(np.float64)).reshape(-1, 2, 2)
         corners = np.clip(corners, 0, move.shape[::-1])
         xyxy = np.concatenate([corners.min(1), corners.max(1)], axis=1).astype(np.float32)
@@ -87,19 +87,19 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
 
     @classmethod
     def stack(cls, targets: Sequence["Boxes"], *, pin_memory: bool = False) -> tuple[BoxTargets, ...]:
-        """Return what is trained on: all boxes but crowds."""
+        """Return the boxes for training: all but crowds."""
         import torch
 
         single = [target.select(~target.is_crowd) for target in targets]
         return tuple(BoxTargets(torch.tensor(each.xyxy), torch.tensor(each.labels)) for each in single)
 
     def foreground_pixel(self, rng: np.random.Generator, background: int | None) -> tuple[int, ...] | None:
-        """Draw a box evenly, then a pixel in it evenly; None where there is no box."""
+        """Draw a box uniformly, then a pixel in it uniformly; None if there are no boxes."""
         return pixel_in_a_box(rng, self.xyxy)
 
 
 def pixel_in_a_box(rng: np.random.Generator, xyxy: npt.NDArray[Any]) -> tuple[int, int] | None:
-    """Draw one of the boxes (N, 4) evenly, then a pixel (y, x) in it evenly; None where there is no box."""
+    """Draw a box of (N, 4) uniformly, then a pixel (y, x) in it uniformly; None if there are no boxes."""
     if not len(xyxy):
         return None
     left, top, right, bottom = xyxy[rng.integers(len(xyxy))]
@@ -114,13 +114,13 @@ def boxes_of(
     *,
     shape: tuple[int, ...],
 ) -> Boxes:
-    """Take plain lists as boxes.
+    """Build boxes from plain lists.
 
     Args:
         xyxy: N of [left, top, right, bottom] in pixels.
-        labels: Of each.
-        is_crowd: Of each; None where nothing is a crowd.
-        is_difficult: Of each; None where nothing is.
+        labels: N labels.
+        is_crowd: N flags; None if no box is a crowd.
+        is_difficult: N flags; None if no box is difficult.
         shape: (H, W) of the image.
     """
     none = [False] * len(labels)

@@ -1,4 +1,4 @@
-"""Settings as pydantic models: unknown keys are refused and the nearest known key is named."""
+"""Settings as pydantic models, which reject unknown keys and suggest the nearest known one."""
 
 from collections.abc import Callable, Iterable, Iterator
 from inspect import signature
@@ -12,7 +12,7 @@ from limner.core.errors import ConfigError, did_you_mean
 
 
 class Config(BaseModel):
-    """Base of every settings model: immutable, strict about unknown keys, checked at once."""
+    """Base class of settings: immutable, rejects unknown keys, validates on construction."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -35,16 +35,16 @@ def parse_config(model: type[C], values: object, *, where: str) -> C:
     Args:
         model: The settings class.
         values: A mapping, as YAML gives it; None counts as an empty one.
-        where: The file, option or object that they come from, in the singular, for error messages.
+        where: Source of the values (a file, option or object, in the singular), for error messages.
 
     Raises:
-        ConfigError: Every problem at once, one line each, with the nearest known key of an unknown one.
+        ConfigError: Lists every problem, one per line, with the nearest known key for each unknown one.
     """
     try:
         return model.model_validate({} if values is None else values)
     except ValidationError as error:
         problems = [f"  {problem(model, detail)}" for detail in error.errors(include_url=False)]
-        raise ConfigError("\n".join([f"{where} has settings that limner cannot use:", *problems])) from None
+        raise ConfigError("\n".join([f"{where} has invalid settings:", *problems])) from None
 
 
 def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold anything
@@ -65,7 +65,7 @@ def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold
             f"{where}{place} is not valid YAML: {getattr(error, 'problem', None) or error}."
         ) from None
     except (ValueError, RecursionError) as error:  # the 99th of a month, or brackets a thousand deep
-        raise ConfigError(f"{where} is YAML that cannot be read: {error}.") from None
+        raise ConfigError(f"{where} is YAML that cannot be parsed: {error}.") from None
 
 
 def _size(value: object, sizes: dict[int, float]) -> float:
@@ -80,7 +80,7 @@ def _size(value: object, sizes: dict[int, float]) -> float:
 
 
 def merge(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
-    """Return `base` with `override` laid over it, mapping by mapping; neither is changed."""
+    """Return `base` with the values of `override` merged in recursively; neither is changed."""
     merged = dict(base)
     for key, value in override.items():
         under = merged.get(key)
@@ -89,10 +89,10 @@ def merge(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_assignment(text: str) -> dict[str, Any]:
-    """Turn ``train.steps=2000`` into ``{"train": {"steps": 2000}}``; the value is read as YAML.
+    """Parse ``train.steps=2000`` into ``{"train": {"steps": 2000}}``; the value is read as YAML.
 
     Raises:
-        ConfigError: There is no ``=`` or no key.
+        ConfigError: The ``=`` or the key is missing.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
@@ -116,7 +116,7 @@ def refuse_unknown_options(function: Callable[..., object], options: Iterable[st
     """Check option names against the keyword arguments of the function or class that takes them.
 
     Raises:
-        ConfigError: An option is none of the arguments; the nearest one is named.
+        ConfigError: An option is unknown; names the nearest argument.
     """
     known = list(signature(function).parameters)
     for option in options:
@@ -127,10 +127,10 @@ def refuse_unknown_options(function: Callable[..., object], options: Iterable[st
 
 
 def merge_assignments(texts: Iterable[str]) -> dict[str, Any]:
-    """Turn several ``KEY=VALUE`` texts into one nested mapping; a later one wins.
+    """Parse several ``KEY=VALUE`` texts into one nested mapping; later ones win.
 
     Raises:
-        ConfigError: One of them has no ``=`` or no key.
+        ConfigError: A ``=`` or a key is missing.
     """
     merged: dict[str, Any] = {}
     for text in texts:

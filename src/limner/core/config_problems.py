@@ -1,4 +1,4 @@
-"""What pydantic found wrong with settings, in words that name the key and the nearest known one."""
+"""Pydantic's validation errors in plain words, with the key and the nearest known key."""
 
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from limner.core.errors import did_you_mean
 
-# pydantic's words for these are of Python's types, or say a thing twice.
+# pydantic's messages for these are about Python types, or redundant.
 _PLAIN = {
     "model_type": "should be a mapping, one `key: value` a line",
     "tuple_type": "should be a list",
@@ -21,24 +21,24 @@ _PLAIN = {
 
 
 def union_tag(name: str) -> Tag:
-    """Mark one member of a union whose settings look different, for use with pydantic's `Discriminator`.
+    """Return the tag of one member of a union of settings, for pydantic's `Discriminator`.
 
-    Without a discriminator pydantic reports the errors of every member, under names of its own making. The
-    angle brackets keep a tag from being taken for a key, and out of messages.
+    Without a discriminator, pydantic reports the errors of every member, under names that it makes up. The
+    angle brackets distinguish tags from keys, so that messages can leave them out.
     """
     return Tag(f"<{name}>")
 
 
 def as_model(annotation: object) -> type[BaseModel] | None:
-    """Return the settings model that a field's annotation is, or None where it is anything else."""
-    # In Python 3.10 `tuple[int, ...]` counts as a type and then as no class, so generics are left out first.
+    """Return a field's annotation if it is a settings model, else None."""
+    # In Python 3.10, `tuple[int, ...]` passes isinstance(..., type) but fails in issubclass.
     if get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return None
 
 
 def problem(model: type[BaseModel], detail: ErrorDetails) -> str:
-    """Return one mistake in one line: the key, what is wrong with it, and the nearest known key."""
+    """Describe one validation error on one line: key, problem, and nearest known key."""
     location = tuple(detail["loc"])
     key = ".".join(str(part) for part in location if not _is_tag(part))
     if detail["type"] == "extra_forbidden":
@@ -46,16 +46,16 @@ def problem(model: type[BaseModel], detail: ErrorDetails) -> str:
         near = did_you_mean(str(location[-1]), known)
         return f"{key}: unknown key{near or '; known here: ' + ', '.join(known)}"
     if detail["type"] == "missing":
-        what = "a key" if isinstance(location[-1], str) else "an item of the list"
-        return f"{key}: {what} that is needed is missing"
+        what = "key" if isinstance(location[-1], str) else "list item"
+        return f"{key}: required {what} is missing"
     problem = plain_words(detail)
-    # What a validator of several keys says stands for itself; the keys' whole mapping would bury it.
+    # A validator of several keys gets their whole mapping as input, which is too long to show.
     found = "" if isinstance(detail["input"], dict) else f"; found {detail['input']!r}"
     return f"{key}: {problem}{found}" if key else f"{problem}{found}"
 
 
 def plain_words(detail: ErrorDetails) -> str:
-    """Return what is wrong with one value, such as ``should be a whole number``."""
+    """Return the problem of one value, such as ``should be a whole number``."""
     return _PLAIN.get(detail["type"], detail["msg"].removeprefix("Value error, ").removeprefix("Input "))
 
 
@@ -64,7 +64,7 @@ def _is_tag(part: str | int) -> bool:
 
 
 def _keys_beside(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """Return the keys that could have stood at a location."""
+    """Return the keys that are valid at a location."""
     models: list[type[BaseModel]] = [model]
     annotations: list[Any] = []
     for part in location[:-1]:
@@ -77,7 +77,7 @@ def _keys_beside(model: type[BaseModel], location: tuple[str | int, ...]) -> lis
 
 
 def _models_in(annotation: object, tag: str | None = None) -> Iterator[type[BaseModel]]:
-    """Yield the settings models that an annotation mentions, only those of one union member where told."""
+    """Yield the settings models in an annotation; with `tag`, only those of that union member."""
     tags = [arg.tag for arg in get_args(annotation) if isinstance(arg, Tag)]
     if tag is not None and tags and tag not in tags:
         return

@@ -1,6 +1,6 @@
-"""`dataset.yaml`: the one thing a user may have to write, beside the images.
+"""`dataset.yaml`, the only file that a user may have to write besides the images.
 
-Every key is optional; what is missing is found by looking at the data.
+Every key is optional; missing ones are inferred from the data.
 """
 
 from typing import Annotated, Any, Literal
@@ -22,11 +22,11 @@ class ClassSettings(Config):
     """One class of `dataset.yaml`."""
 
     name: str = Field(min_length=1)
-    """What people call the class."""
+    """Name of the class."""
     value: MaskValue | None = None
-    """The mask value that means it."""
+    """Mask value of the class."""
     values: tuple[MaskValue, ...] = ()
-    """Several mask values that all mean it; the first is written back."""
+    """Several mask values of the class; predictions are written with the first."""
     color: tuple[Byte, Byte, Byte] | None = None
     """RGB for drawing; with `mask_encoding: color` also the colour in the masks."""
     is_thing: bool | None = None
@@ -35,17 +35,17 @@ class ClassSettings(Config):
     @model_validator(mode="before")
     @classmethod
     def _name_alone(cls, given: object) -> object:
-        """A class that is only a name has its position as its value: ``classes: [background, polyp]``."""
+        """Accept a plain name; its value is its position: ``classes: [background, polyp]``."""
         return {"name": given} if isinstance(given, str) else given
 
     @model_validator(mode="after")
-    def _one_way_to_say_the_value(self) -> "ClassSettings":
+    def _check_value_or_values(self) -> "ClassSettings":
         if self.value is not None and self.values:
             raise ValueError("give either `value` or `values`, not both")
         return self
 
     def label_class(self, index: int, encoding: MaskEncoding) -> LabelClass:
-        """Return the class at position `index`, with what was left out filled in."""
+        """Return the class at position `index`, with defaults for missing keys."""
         color = self.color or distinct_color(index)
         values = self.values or (() if self.value is None else (self.value,))
         if not values:
@@ -61,31 +61,31 @@ class ThresholdSettings(Config):
 
 
 class SplitFractions(Config):
-    """Splits drawn at random, the same for the same seed and file names."""
+    """Random splits, which depend only on the seed and the file names."""
 
     train: Fraction | None = None
-    """Fraction of the images for training; left out, it is what the others leave."""
+    """Fraction of the images for training; defaults to the rest."""
     val: Fraction = 0.2
     """Fraction of the images for validation."""
     test: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Fraction of the images kept for testing."""
+    """Fraction of the images for testing."""
     seed: int = Field(default=0, ge=0)
-    """Seed of the draw."""
+    """Random seed."""
 
     @model_validator(mode="after")
-    def _something_left_to_train_on(self) -> "SplitFractions":
+    def _check_sum(self) -> "SplitFractions":
         if self.val + self.test >= 1:
-            raise ValueError("val and test together must leave images to train on")
+            raise ValueError("val and test must leave images for training")
         if self.train is not None and abs(self.train + self.val + self.test - 1) > 1e-6:
             raise ValueError(
                 f"train {self.train:g}, val {self.val:g} and test {self.test:g} must add up to 1; "
-                "train may be left out"
+                "train may be omitted"
             )
         return self
 
 
 class SplitLists(Config):
-    """Splits named one by one: a list file (one image name a line) or a subfolder each."""
+    """Explicit splits: a list file (one image name per line) or a subfolder for each."""
 
     train: str
     """List file or folder of the training images, relative to the dataset folder."""
@@ -96,7 +96,7 @@ class SplitLists(Config):
 
 
 def _kind_of_splits(value: object) -> str:
-    """Return the tag of fractions or of lists: names are text, fractions are numbers."""
+    """Return the tag for lists if a value is text, else for fractions."""
     values = value.values() if isinstance(value, dict) else ()
     named = isinstance(value, SplitLists) or any(isinstance(v, str) for v in values)
     return "<lists>" if named else "<fractions>"
@@ -129,44 +129,44 @@ class DatasetFile(Config):
     """The whole of `dataset.yaml`."""
 
     format: str | None = None
-    """Name of the format, where looking is not enough; `limner check` prints what it recognised."""
+    """Name of the format, if it cannot be detected; `limner check` prints the detected one."""
     images: str | None = None
     """Pattern of the images relative to this file, such as `images/*.png`."""
     masks: str | None = None
-    """Pattern of the masks, `{stem}` standing for the image's own: `masks/{stem}_mask.png`."""
+    """Pattern of the masks, with `{stem}` for the image's stem: `masks/{stem}_mask.png`."""
     valid_region: str | None = None
     """Pattern of masks whose zero pixels are ignored, such as a camera's field of view."""
     mask_encoding: Encoding = "index"
-    """How mask pixels become values: as they are, by colour, or by threshold."""
+    """Meaning of mask pixels: values (`index`), colours (`color`), or a threshold."""
     classes: tuple[ClassSettings, ...] = ()
     """The classes in trained order."""
     ignored: tuple[IgnoredValue, ...] = ()
-    """Mask values (or RGB colours) that no loss and no metric looks at."""
+    """Mask values (or RGB colours) that losses and metrics ignore."""
     splits: Splits | None = None
     """Fractions with a seed, or list files or folders."""
 
     @model_validator(mode="after")
-    def _labels_make_a_table(self) -> "DatasetFile":
+    def _check_labels(self) -> "DatasetFile":
         self.label_table()
         return self
 
     @property
     def encoding(self) -> MaskEncoding:
-        """How mask pixels become values."""
+        """Encoding of the masks."""
         if isinstance(self.mask_encoding, ThresholdSettings):
             return MaskEncoding("threshold", self.mask_encoding.threshold)
         return MaskEncoding(self.mask_encoding)
 
     @property
     def ignored_values(self) -> tuple[int, ...]:
-        """The ignored mask values, colours packed."""
+        """The ignored mask values; colours are packed into integers."""
         return tuple(v if isinstance(v, int) else pack_rgb(v) for v in self.ignored)
 
     def label_table(self) -> LabelTable | None:
-        """Return the label table that the classes spell out, or None where none are named.
+        """Return the label table of `classes`, or None if there are none.
 
         Raises:
-            ConfigError: A name or value stands twice.
+            ConfigError: There is a duplicate name or value.
         """
         if not self.classes:
             return None

@@ -1,4 +1,4 @@
-"""The errors that limner raises for its users, and the one shape their messages have."""
+"""Errors that limner raises for its users, and the common format of their messages."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 class LimnerError(Exception):
-    """Base of every error that a user can fix; its message needs no traceback beside it."""
+    """Base class of errors that the user can fix; the message is enough without a traceback."""
 
 
 class DataError(LimnerError, ValueError):
-    """A folder, an image or a label file is not what it should be."""
+    """A folder, image or label file is invalid."""
 
 
 class ConfigError(LimnerError, ValueError):
@@ -18,10 +18,10 @@ class ConfigError(LimnerError, ValueError):
 
 
 class UnknownNameError(ConfigError):
-    """A name is in none of limner's tables (network, task, format, loss, ...)."""
+    """A name of a network, task, format, loss, ... does not exist."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        """Compose the message; `known` are the names that would have been accepted."""
+        """Compose the message; `known` are the valid names."""
         choices = sorted(known)
         super().__init__(
             f"There is no {kind} named {name!r}{did_you_mean(name, choices)}. Known: {', '.join(choices)}."
@@ -33,11 +33,11 @@ class ModelError(LimnerError, ValueError):
 
 
 class TrainingError(LimnerError, RuntimeError):
-    """Training cannot go on: a loss that is not finite, memory or disk that ran out."""
+    """Training cannot continue: the loss is not finite, or memory or disk space ran out."""
 
 
 class WriteError(LimnerError, OSError):
-    """A file could not be written, because the disk is full, read-only or fails; the old one is intact.
+    """A file could not be written: the disk is full, read-only or failing. The old file is intact.
 
     Attributes:
         path: The file.
@@ -60,23 +60,23 @@ class WriteError(LimnerError, OSError):
 
 
 class MissingPartError(LimnerError, ImportError):
-    """An optional library is needed and not installed."""
+    """A required optional library is not installed."""
 
     def __init__(self, library: str, purpose: str, install: str) -> None:
-        """Name the `library`, what it is for, and the `install` command."""
+        """Compose the message: the `library`, its `purpose`, and the `install` command."""
         super().__init__(f"{purpose} needs {library}, which is not installed. Install it with: {install}")
 
 
 def describe(
     what: str, *, where: Path | str | None = None, found: str = "", expected: str = "", fix: str = ""
 ) -> str:
-    """Compose a message that says what is wrong, where, found against expected, and how to fix it.
+    """Compose an error message: the problem, the place, found against expected, and the fix.
 
     Args:
-        what: One sentence without its full stop, such as ``The mask cannot be read``.
-        where: The file (or file and row) it is about.
-        found: What is there.
-        expected: What should be there.
+        what: The problem, one sentence without a full stop, such as ``The mask cannot be read``.
+        where: The file (or file and row) concerned.
+        found: What was found.
+        expected: What was expected.
         fix: What the user can do, as a full sentence.
     """
     lines = [f"{what}." if where is None else f"{what}: {where}"]
@@ -93,5 +93,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like `name`, or None where none is like it."""
+    """Return the known name most similar to `name`, or None if none is similar enough."""
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.55)), None)

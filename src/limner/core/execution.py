@@ -1,4 +1,4 @@
-"""Where a verb runs, and who looks on: handed whole to every step of it."""
+"""Device, progress display and watchers of a command, passed to all its steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from limner.core.watchers import Watcher
 
 @dataclass(frozen=True)
 class Execution:
-    """Where a verb runs, and who looks on.
+    """Device, progress display and watchers of a command.
 
     Attributes:
-        device: ``auto``, or a device as PyTorch names it.
+        device: ``auto``, or the name of a PyTorch device.
         track: Progress display for the preparation and the evaluation.
-        watchers: Look on during the training.
+        watchers: Observers of the training.
     """
 
     device: str = "auto"

@@ -1,15 +1,15 @@
-"""Findings: what a check has to say about a dataset, as data rather than as print."""
+"""Findings: the results of checks on a dataset, as data."""
 
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
 MOST_FILES = 20
-"""A finding names at most so many files; its `count` tells how many there are."""
+"""Maximum number of files listed in a finding; its `count` is the total number."""
 
 
 class Severity(str, Enum):
-    """How much a finding matters: errors stop training, warnings and notes do not."""
+    """Severity of a finding: errors stop training, warnings and notes do not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -18,19 +18,19 @@ class Severity(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing a check found.
+    """One result of a check.
 
     Attributes:
         code: Stable name in kebab-case, such as ``mask-is-jpeg``; documented in docs/checks.md.
         severity: Errors stop training.
-        where: The file, folder or class it is about, as the user would write it.
-        found: What is there, one sentence.
-        expected: What should be there.
-        fix: What the user can do about it.
-        proposal: The part of `dataset.yaml` that would settle it; ``limner check --accept`` writes it.
-        files: Up to `MOST_FILES` files concerned, relative to the dataset folder.
-        count: How many files are concerned in all.
-        cases: How often it was met, where a file can have it several times; else None.
+        where: The file, folder or class concerned, as the user would write it.
+        found: What was found, one sentence.
+        expected: What was expected.
+        fix: What the user can do.
+        proposal: Part of `dataset.yaml` that resolves it; ``limner check --accept`` writes it.
+        files: Up to `MOST_FILES` affected files, relative to the dataset folder.
+        count: Total number of affected files.
+        cases: Number of occurrences if a file can have several, else None.
     """
 
     code: str

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImageClass(Target["torch.Tensor"]):
-    """What the whole image shows; a batch holds (B,) int64.
+    """The class of a whole image; (B,) int64 in a batch.
 
     Attributes:
         label: Trained label 0..K-1.
@@ -25,7 +25,7 @@ class ImageClass(Target["torch.Tensor"]):
     label: int
 
     def moved(self, move: Move) -> "ImageClass":
-        """Return the class itself: a picture of a cat shows a cat wherever it is."""
+        """Return the class unchanged: it does not depend on the position in the image."""
         return self
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Networks side by side on the same data: one row each, and where the files of a comparison lie."""
+"""Comparison of networks on the same data: one row per network, and the paths of the results."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +11,14 @@ class ComparedNetwork:
     """One network of a comparison.
 
     Attributes:
-        name: As it was asked for: a row of `NETWORKS`, or ``row/variant``.
+        name: The requested name: a row of `NETWORKS`, or ``row/variant``.
         problem: Why there are no scores, or an empty string.
-        parameters: Weights, auxiliary heads included.
-        multiply_adds: Of predicting one input of the training's crop size.
-        predict_seconds: Time of that, on the comparison's device.
-        training_bytes: Memory of a training step: weights, optimizer and what the backward pass needs.
-        steps: Optimizer steps done.
-        train_seconds: Time of training, validation included.
+        parameters: Number of weights, including auxiliary heads.
+        multiply_adds: Number of multiply-adds to predict one input of the training's crop size.
+        predict_seconds: Time of that prediction, on the comparison's device.
+        training_bytes: Memory of a training step: weights, optimizer and tensors for the backward pass.
+        steps: Number of optimizer steps done.
+        train_seconds: Training time, including validation.
         scores: Score name -> value on the comparison's split.
     """
 
@@ -38,13 +38,13 @@ class Comparison:
     """Networks trained on the same images for the same time.
 
     Attributes:
-        root: The folder; each network's run lies in it.
-        data: What was learned from.
-        split: The images of the scores.
-        num_images: How many those are.
-        size: Spatial size that costs are stated for.
+        root: The folder, which contains each network's run.
+        data: The training data.
+        split: The split that is scored.
+        num_images: Number of images in that split.
+        size: Spatial size for which costs are given.
         main_score: Name of the score that networks are ordered by.
-        networks: In the order they were asked for.
+        networks: In the requested order.
     """
 
     root: Path
@@ -61,29 +61,29 @@ class Comparison:
 
     @property
     def table(self) -> Path:
-        """One line a network, as CSV."""
+        """CSV with one line per network."""
         return self.root / "comparison.csv"
 
     @property
     def page(self) -> Path:
-        """The same as a self-contained page."""
+        """The results as a self-contained HTML page."""
         return self.root / "comparison.html"
 
     @property
     def plot(self) -> Path:
-        """Score against cost, as SVG."""
+        """Plot of score against cost, as SVG."""
         return self.root / "comparison.svg"
 
     @property
     def shown_scores(self) -> list[str]:
-        """Names of the scores to show, which at least one network has; the main score leads."""
+        """Names of the scores to show, main score first; at least one network has each."""
         main = (self.main_score,)
         found = {name for network in self.networks for name in shown(network.scores, first=main)}
         return [name for name in dict.fromkeys((self.main_score, *SCORES)) if name in found]
 
     @property
     def best_first(self) -> tuple[ComparedNetwork, ...]:
-        """The networks by their main score; those without one stand last."""
+        """The networks ordered by their main score; those without one are last."""
 
         def rank(network: ComparedNetwork) -> float:
             value = network.scores.get(self.main_score)

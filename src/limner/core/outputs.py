@@ -1,4 +1,4 @@
-"""Output kinds: the few words in which networks and tasks meet.
+"""Output kinds: the types that networks return and tasks accept.
 
 Shape legend: B batch, K classes, Q queries, C channels, *s spatial axes at the network's own resolution.
 """
@@ -13,20 +13,20 @@ from torch.utils._pytree import register_pytree_node
 
 
 class Outputs:
-    """What a network gives; each kind is a subclass, and a task accepts one or more of them."""
+    """Base class of network outputs; a task accepts one or more of its subclasses."""
 
 
 OutputKind = type[Outputs]
-"""The kind that a network declares."""
+"""The output class that a network declares."""
 
 
 @dataclass(frozen=True)
 class AuxiliaryLogits:
-    """The logits of an auxiliary head, trained with a weight and not used for prediction.
+    """The logits of an auxiliary head, used only in training, with a weighted loss.
 
     Attributes:
-        logits: (B, K, *s); *s may be coarser than that of the main logits.
-        weight: The factor of its loss, from the paper.
+        logits: (B, K, *s); *s may be coarser than in the main logits.
+        weight: Weight of its loss, from the paper.
     """
 
     logits: torch.Tensor
@@ -35,12 +35,12 @@ class AuxiliaryLogits:
 
 @dataclass(frozen=True)
 class DenseLogits(Outputs):
-    """One score for each class at each pixel, 2D or 3D.
+    """A logit for each class at each pixel, 2D or 3D.
 
     Attributes:
         logits: (B, K, *s) before softmax, covering the whole input at the network's own resolution;
-            whoever needs input resolution resizes (bilinear or trilinear, ``align_corners=False``).
-        auxiliary: Auxiliary heads; empty in evaluation.
+            use `resize_logits` for input resolution (bilinear or trilinear, ``align_corners=False``).
+        auxiliary: Outputs of auxiliary heads; empty in evaluation mode.
     """
 
     logits: torch.Tensor
@@ -49,18 +49,18 @@ class DenseLogits(Outputs):
 
 @dataclass(frozen=True)
 class QueryMasks(Outputs):
-    """A set of predicted segments, each a class and a mask; the masks as the two factors they come from.
+    """A set of predicted segments, each with a class and a mask; masks are stored as two factors.
 
-    The mask logits are the dot products of both, ``einsum("bqc,bc...->bq...", embeddings, features)``. Kept
-    apart, a loss can sample the features at a few points first, and a decoder can make the few masks it
-    needs: the (B, Q, *s) maps of all queries, the largest thing in training, need never exist.
+    The mask logits are their dot products, ``einsum("bqc,bc...->bq...", embeddings, features)``. With
+    separate factors, a loss can sample the features at a few points first, and a decoder can compute only
+    the masks it needs: the (B, Q, *s) maps of all queries, the largest tensors in training, are avoided.
 
     Attributes:
-        class_logits: (B, Q, K + 1) before softmax; the last is "no object".
-        embeddings: (B, Q, C), one vector a query.
+        class_logits: (B, Q, K + 1) before softmax; the last class is "no object".
+        embeddings: (B, Q, C), one vector per query.
         features: (B, C, *s) covering the whole input at the network's own resolution.
-        auxiliary: The same of each earlier decoder layer, first layer first, and without auxiliaries of
-            their own; they may share the tensor `features`. Empty in evaluation.
+        auxiliary: The outputs of each earlier decoder layer, in order, without auxiliary outputs of
+            their own; they may share the tensor `features`. Empty in evaluation mode.
     """
 
     class_logits: torch.Tensor
@@ -70,13 +70,13 @@ class QueryMasks(Outputs):
 
     @property
     def mask_logits(self) -> torch.Tensor:
-        """(B, Q, *s) mask logits before sigmoid, of all queries at once; large."""
+        """(B, Q, *s) mask logits before sigmoid, for all queries; a large tensor."""
         maps = torch.bmm(self.embeddings, self.features.flatten(2))
         return maps.view(*maps.shape[:2], *self.features.shape[2:])
 
 
 PixelOutputs = DenseLogits | QueryMasks
-"""The kinds that tell the class of each pixel."""
+"""Output kinds from which the class of each pixel can be computed."""
 
 
 def resize_logits(logits: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -84,10 +84,10 @@ def resize_logits(logits: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
 
     Args:
         logits: (B, K, *s).
-        size: The wanted *S.
+        size: Target size *S.
 
     Returns:
-        (B, K, *S) in the type of `logits`; `logits` itself where the sizes agree.
+        (B, K, *S) in the type of `logits`; `logits` itself if the sizes are equal.
     """
     if logits.shape[2:] == torch.Size(size):
         return logits
@@ -96,7 +96,7 @@ def resize_logits(logits: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
 
 
 def _register_for_export() -> None:
-    """Let torch.export and torch.compile see the tensors inside the output kinds."""
+    """Register the output kinds as pytrees, so torch.export and torch.compile see their tensors."""
 
     def rebuild_auxiliary(leaves: Iterable[Any], weight: Any) -> AuxiliaryLogits:  # noqa: ANN401
         (logits,) = leaves

@@ -1,6 +1,6 @@
-"""Pictures: an image as it crosses the house, its values with where they lie in space.
+"""Pictures: an image with its geometry.
 
-Readers return pictures; whoever writes what belongs to one is given its geometry back.
+Readers return pictures; writers of masks for an image are given its geometry.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 Image = npt.NDArray[Any]
-"""(*spatial, C) uint8, uint16 or float32, in the values of the file."""
+"""(*spatial, C) uint8, uint16 or float32, in file values."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the pixels of an image lie in space; nothing is known of a photograph.
+    """Position of an image's pixels in space; unknown for photographs.
 
     Attributes:
         spacing_mm: Distance between neighbouring pixels along each spatial axis, in the order of the array's
-            axes, or None where it is unknown or meaningless.
-        affine: (D + 1, D + 1) float64 for D spatial axes: takes a position along the array's axes to x, y, z
-            in millimetres, as scanners have them; None where it is unknown.
+            axes, or None if unknown or meaningless.
+        affine: (D + 1, D + 1) float64 for D spatial axes: maps positions along the array's axes to scanner
+            coordinates x, y, z in millimetres; None if unknown.
     """
 
     spacing_mm: tuple[float, ...] | None = None
@@ -30,19 +30,19 @@ class Geometry:
 
 
 PLAIN = Geometry()
-"""Of an image that has no place in space."""
+"""Geometry of an image without known position in space."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One image as it was read.
+    """One image as read from disk.
 
     Attributes:
-        array: (*spatial, C) in the values of the file.
-        geometry: Where its pixels lie.
-        files: What was read: one file, or those of its channels or slices in order; none for an image that
-            was made in memory.
-        stored_dtype: Name of the type that the files hold, such as ``int16``; empty for an image in memory.
+        array: (*spatial, C) in file values.
+        geometry: Position of its pixels.
+        files: The files that were read: one, or those of its channels or slices in order; empty for an
+            image created in memory.
+        stored_dtype: Name of the data type in the files, such as ``int16``; empty for an image in memory.
     """
 
     array: Image

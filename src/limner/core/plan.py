@@ -1,6 +1,6 @@
-"""The Plan: every setting of a run, none of them `auto`, each decision with its reason.
+"""The Plan: every setting of a run (none is `auto`), and the reason for each decision.
 
-`planning/` makes a Plan from what the user wrote and what the data is; it is saved with the weights.
+`planning/` makes a Plan from the user's settings and the dataset; it is saved with the weights.
 Sizes are in pixels, in the order of the array's axes: (H, W) or (D, H, W).
 """
 
@@ -25,7 +25,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 def _unquoted_word(value: object) -> object:
-    """Take back what YAML makes of an unquoted yes or no."""
+    """Convert booleans, as which YAML reads an unquoted yes or no, back to text."""
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
@@ -33,20 +33,20 @@ Pretraining = Annotated[Literal["auto", "yes", "no"], BeforeValidator(_unquoted_
 
 
 class DataPlan(Config):
-    """What is learned from."""
+    """The training data."""
 
     path: str
     """The dataset folder."""
     format: str
-    """Name of the format it was read with."""
+    """Name of its format."""
     num_images: dict[str, int]
-    """Images in each split."""
+    """Number of images in each split."""
     labels: dict[str, Any]
-    """The label table, in the shape of dataset.yaml."""
+    """The label table, in the format of dataset.yaml."""
 
     @field_validator("labels")
     @classmethod
-    def _labels_make_a_table(cls, labels: dict[str, Any]) -> dict[str, Any]:
+    def _check_labels(cls, labels: dict[str, Any]) -> dict[str, Any]:
         if parse_config(DatasetFile, labels, where="The table").label_table() is None:
             raise ValueError("needs at least one class under `classes`")
         return labels
@@ -58,71 +58,71 @@ class DataPlan(Config):
 
 
 class NetworkPlan(Config):
-    """Which network is built."""
+    """The network."""
 
     name: str
     """A row of `limner networks`."""
     options: dict[str, Any] = {}
-    """Keyword arguments of the network beyond classes, channels and dimensions."""
+    """Keyword arguments of the network, besides classes, channels and dimensions."""
     pretrained: Pretraining = "auto"
-    """Pretrained encoder weights: `auto` starts from scratch, and says so, where they cannot be had."""
+    """Pretrained encoder weights; `auto` trains from scratch, with a message, if they are unavailable."""
     weights: str | None = None
-    """What the whole network starts from: a model folder, a run, or another project's checkpoint; or null."""
+    """Initial weights of the network: a model folder, a run, another project's checkpoint, or null."""
 
 
 class InputPlan(Config):
-    """What one input of the network is."""
+    """The input of the network."""
 
     spatial_dims: Literal[2, 3] = 2
     """2 for images, 3 for volumes."""
     channels: Positive
-    """Image channels."""
+    """Number of image channels."""
     crop_size: tuple[Positive, ...]
-    """Size of a training crop, a multiple of nothing: networks take any size."""
+    """Size of a training crop; networks accept any size."""
     mean: tuple[float, ...]
-    """Per channel, in the values of the image files, subtracted from the input."""
+    """Mean per channel, in file values, which is subtracted from the input."""
     std: tuple[Annotated[float, Field(gt=0)], ...]
-    """Per channel, in the values of the image files, the input is divided by."""
+    """Standard deviation per channel, in file values, by which the input is divided."""
     spacing_mm: tuple[Annotated[float, Field(gt=0)], ...] | None = None
-    """Millimetres from one pixel to the next along each axis, where that is known."""
+    """Distance between pixels along each axis in millimetres, if known."""
 
     @model_serializer(mode="wrap")
-    def _unknown_spacing_is_left_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _omit_unknown_spacing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
         return {key: value for key, value in values.items() if key != "spacing_mm" or value is not None}
 
     @model_validator(mode="after")
-    def _sizes_agree(self) -> "InputPlan":
+    def _check_lengths(self) -> "InputPlan":
         if len(self.crop_size) != self.spatial_dims:
             raise ValueError(f"crop_size needs {self.spatial_dims} numbers, found {len(self.crop_size)}")
         if self.spacing_mm is not None and len(self.spacing_mm) != self.spatial_dims:
             raise ValueError(f"spacing_mm needs {self.spatial_dims} numbers, found {len(self.spacing_mm)}")
         if not len(self.mean) == len(self.std) == self.channels:
-            raise ValueError(f"mean and std need {self.channels} numbers, one a channel")
+            raise ValueError(f"mean and std need {self.channels} numbers, one per channel")
         return self
 
 
 class AugmentPlan(Config):
-    """How training images are varied; each is drawn afresh for each sample."""
+    """Augmentation of training images, drawn independently for each sample."""
 
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.5, 2.0)
     """Smallest and largest zoom."""
     flip_axes: tuple[Annotated[int, Field(ge=0, le=2)], ...] = (1,)
-    """Spatial axes that are mirrored with probability one half: 1 is left-right in 2D."""
+    """Spatial axes that are mirrored, each with probability 0.5; 1 is left-right in 2D."""
     quarter_turns: bool = False
-    """Turns by 90, 180, 270 degrees, where orientation is meaningless."""
+    """Rotations by 90, 180 and 270 degrees, for images whose orientation is meaningless."""
     brightness: Probability = 0.125
-    """Largest shift of intensity, as a part of the full range."""
+    """Maximum shift of intensity, as a fraction of the full range."""
     contrast: Probability = 0.5
-    """Largest relative change of contrast."""
+    """Maximum relative change of contrast."""
     saturation: Probability = 0.5
-    """Largest relative change of saturation; needs 3 channels."""
+    """Maximum relative change of saturation; needs 3 channels."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    """Largest turn of the hue circle (1 is the whole circle); needs 3 channels."""
+    """Maximum rotation of the hue circle (1 is the whole circle); needs 3 channels."""
     category_max_ratio: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """A crop is drawn again (up to 10 times) while one class fills more than this part of it."""
+    """A crop is drawn again (up to 10 times) while one class fills more than this fraction of it."""
     foreground_probability: Probability = 0.0
-    """Part of the crops that are centred on a pixel of a class drawn evenly among the rarer ones."""
+    """Fraction of crops that are centred on a pixel of a rare class, drawn uniformly."""
 
     @field_validator("scale")
     @classmethod
@@ -133,125 +133,125 @@ class AugmentPlan(Config):
 
 
 class LossTerm(Config):
-    """One weighted loss of the sum."""
+    """One term of the weighted sum of losses."""
 
     name: str
-    """Which loss, of those that the task and the network's kind of output have."""
+    """Name of the loss; available losses depend on the task and the network's output."""
     weight: Annotated[float, Field(gt=0)] = 1.0
-    """Its factor."""
+    """Weight of the term."""
     options: dict[str, Any] = {}
-    """Its own settings, such as `smoothing`, `hard_fraction`, `alpha`, `beta`, `gamma`."""
+    """Options of the loss, such as `smoothing`, `hard_fraction`, `alpha`, `beta`, `gamma`."""
 
 
 class LossPlan(Config):
-    """What is minimised."""
+    """The loss to minimise."""
 
     terms: Annotated[tuple[LossTerm, ...], Field(min_length=1)] = (LossTerm(name="cross_entropy"),)
-    """Losses that are added up; auxiliary heads use the same ones with the network's own weights."""
+    """Losses to sum; auxiliary heads use the same ones, weighted as the network defines."""
     class_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
-    """A factor for each class in trained order, or null for one each."""
+    """Weight of each class in trained order; null weights all classes by 1."""
 
 
 class OptimizerPlan(Config):
-    """How the weights move."""
+    """The optimizer."""
 
     name: Literal["sgd", "adam", "adamw"] = "adamw"
-    """Which optimizer."""
+    """Name of the optimizer."""
     learning_rate: Annotated[float, Field(gt=0)]
-    """The largest rate, before the schedule and the multipliers."""
+    """Maximum learning rate, before the schedule and the multipliers."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """Decay of weights; norms and biases are spared."""
+    """Weight decay; not applied to norms and biases."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """For sgd."""
     betas: tuple[Probability, Probability] = (0.9, 0.999)
     """For adam and adamw."""
     multipliers: dict[str, Annotated[float, Field(ge=0)]] = {}
-    """Learning-rate factors by the start of a parameter's name, such as `{backbone: 0.1}`."""
+    """Learning-rate factors by prefix of the parameter name, such as `{backbone: 0.1}`."""
     decay_multipliers: dict[str, Annotated[float, Field(ge=0)]] = {}
-    """Weight-decay factors by the start of a parameter's name."""
+    """Weight-decay factors by prefix of the parameter name."""
 
 
 class SchedulePlan(Config):
-    """How the learning rate changes over the run, as factors of the largest rate."""
+    """The learning-rate schedule, as factors of the maximum rate."""
 
     name: Literal["constant", "poly", "cosine", "step", "plateau", "one_cycle"] = "poly"
-    """Which curve."""
+    """Name of the schedule."""
     warmup_steps: Annotated[int, Field(ge=0)] = 0
-    """Steps of linear rise from `warmup_factor`."""
+    """Number of steps of linear warm-up from `warmup_factor`."""
     warmup_factor: Probability = 0.01
-    """Where the rise begins."""
+    """Factor at the start of the warm-up."""
     power: Annotated[float, Field(gt=0)] = 0.9
     """Exponent of poly."""
     final_factor: Probability = 0.0
-    """Where poly, cosine and one_cycle end."""
+    """Final factor of poly, cosine and one_cycle."""
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.7, 0.9)
-    """For step: the parts of the run after which the rate drops."""
+    """For step: the fractions of the run at which the rate drops."""
     gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """For step and plateau: the factor of a drop."""
     patience: Positive = 5
-    """For plateau: validations without a better score before a drop."""
+    """For plateau: number of validations without improvement before a drop."""
 
 
 class TrainPlan(Config):
-    """How long and how."""
+    """Duration and settings of the training."""
 
     steps: Positive
-    """Optimizer steps. With `minutes`, an estimate until the run has measured its own speed."""
+    """Number of optimizer steps; with `minutes`, an estimate until the run has measured its speed."""
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """A time budget for the whole schedule; null trains for `steps`."""
+    """Time budget of the whole schedule in minutes; null trains for `steps`."""
     batch_size: Positive
-    """Samples of one optimizer step on one device, over all accumulated parts."""
+    """Number of samples per optimizer step and device, over all accumulated parts."""
     accumulate: Positive = 1
-    """Parts a batch is cut into to save memory; divides `batch_size`."""
+    """Number of parts into which a batch is split to save memory; must divide `batch_size`."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Number format of the network's arithmetic; weights stay float32."""
+    """Precision of the network's arithmetic; weights stay float32."""
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
-    """Largest norm of the whole gradient."""
+    """Maximum norm of the whole gradient."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Decay of the exponential moving average of the weights, which is what is validated and kept."""
+    """Decay of the exponential moving average of the weights; the average is validated and saved."""
     validate_every: Positive
-    """Steps between validations; the run also validates at its end."""
+    """Number of steps between validations; the run also validates at its end."""
     save_every: Positive
-    """Steps between checkpoints."""
+    """Number of steps between checkpoints."""
     early_stopping: Positive | None = None
-    """Validations without a better score after which training stops; null never stops early."""
+    """Number of validations without improvement after which training stops; null never stops early."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Every draw of the run is a function of it."""
+    """Random seed of the run."""
     workers: Annotated[int, Field(ge=0)] = 2
-    """Threads that prepare samples; they change the speed, never the result."""
+    """Number of threads that prepare samples; affects the speed, not the result."""
     compile: bool = False
-    """Compile the network; pays on long runs."""
+    """Compile the network; worthwhile for long runs."""
     trackers: tuple[str, ...] = ("tensorboard",)
-    """Where losses and scores go beside metrics.csv; W&B and MLflow need their libraries."""
+    """Trackers of losses and scores besides metrics.csv; W&B and MLflow need their libraries."""
 
     @model_validator(mode="after")
-    def _parts_are_whole(self) -> "TrainPlan":
+    def _check_accumulate(self) -> "TrainPlan":
         if self.batch_size % self.accumulate:
             raise ValueError(f"accumulate {self.accumulate} must divide batch_size {self.batch_size}")
         return self
 
 
 class ResizePlan(Config):
-    """To which size images are resized before they are predicted; results have the image's own size.
+    """Size to which images are resized before prediction; results have the image's original size.
 
-    limner trains at the images' own scale, so it needs none of this; weights of other projects may.
+    limner trains at the images' original scale and needs no resizing; weights of other projects may.
     """
 
     shortest: Positive | None = None
-    """Length of the shorter side, or null to leave images as they are."""
+    """Length of the shorter side; null leaves images at their size."""
     longest: Positive | None = None
-    """The most that the longer side may have; where it would have more, both become smaller."""
+    """Maximum length of the longer side; longer images are scaled down further."""
     size: tuple[Positive, ...] | None = None
-    """Instead of the two: one size (height, width) for every image, whatever its shape."""
+    """Alternative to both: one size (height, width) for all images, whatever their aspect ratio."""
     multiple: Positive = 1
-    """Each side is then stretched to a multiple of this."""
+    """Each side is rounded up to a multiple of this."""
 
     @model_validator(mode="after")
-    def _one_way(self) -> "ResizePlan":
+    def _check_exclusive(self) -> "ResizePlan":
         if self.size is not None and (self.shortest is not None or len(self.size) != 2):
             raise ValueError("give either `shortest` or `size`, which is two numbers (height, width)")
         if self.longest is not None and (self.shortest is None or self.longest < self.shortest):
-            raise ValueError("`longest` needs a `shortest` that is not larger")
+            raise ValueError("`longest` needs `shortest`, and must not be smaller")
         return self
 
     @property
@@ -261,25 +261,25 @@ class ResizePlan(Config):
 
 
 class InferencePlan(Config):
-    """How an image of any size is predicted."""
+    """Prediction of images of any size."""
 
     resize: ResizePlan = ResizePlan()
-    """To which size images are resized first."""
+    """Resizing of images before prediction."""
 
     window: tuple[Positive, ...] | None = None
     """Size of a sliding window, or null for whole images."""
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    """Part of a window that its neighbour covers again."""
+    """Fraction of a window that overlaps with its neighbour."""
     flips: bool = False
     """Average over mirrored images too."""
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     """Average over these zooms of the image."""
 
     @model_validator(mode="after")
-    def _whole_or_windows(self) -> "InferencePlan":
+    def _check_window(self) -> "InferencePlan":
         if self.window is not None and not self.resize.is_noop:
             raise ValueError(
-                "a window slides over images as they are: inference.resize must be idle (--resize no)"
+                "inference.window requires images at their own size: disable inference.resize (--resize no)"
             )
         return self
 
@@ -290,8 +290,8 @@ class Decision:
 
     Attributes:
         key: Dotted, such as ``train.batch_size``.
-        value: What is decided.
-        reason: One sentence with the numbers it rests on.
+        value: The chosen value.
+        reason: One sentence with the numbers it is based on.
     """
 
     key: str
@@ -303,7 +303,7 @@ class Plan(Config):
     """Every setting of a run."""
 
     version: Literal[1] = 1
-    """Of this file's shape."""
+    """Version of the file format."""
     task: str = "semantic"
     """A row of `TASKS`."""
     data: DataPlan
@@ -316,14 +316,14 @@ class Plan(Config):
     train: TrainPlan
     inference: InferencePlan = InferencePlan()
     reasons: dict[str, str] = {}
-    """Dotted key -> why it has its value, one sentence."""
+    """Dotted key -> reason for its value, one sentence."""
 
     @model_validator(mode="after")
-    def _parts_agree(self) -> "Plan":
+    def _check_consistency(self) -> "Plan":
         weights, names = self.loss.class_weights, self.data.label_table.names
         if weights is not None and len(weights) != len(names):
             raise ValueError(
-                f"loss.class_weights needs {len(names)} numbers, one a class ({', '.join(names)}); "
+                f"loss.class_weights needs {len(names)} numbers, one per class ({', '.join(names)}); "
                 f"found {len(weights)}"
             )
         window, dims = self.inference.window, self.input.spatial_dims

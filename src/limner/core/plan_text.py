@@ -1,7 +1,7 @@
-"""A Plan as YAML that people like to read and may edit: the reason of each decision stands above its key.
+"""A Plan as readable, editable YAML, with the reason for each decision in a comment above its key.
 
-Text only; nothing here touches the disk. Reading accepts a plan with its reasons as comments, as
-`plan_to_yaml` writes them, and one with a `reasons` mapping.
+No disk access here. `plan_from_yaml` reads reasons from comments, as `plan_to_yaml` writes them, and from a
+`reasons` mapping.
 """
 
 import textwrap
@@ -16,16 +16,16 @@ from limner.core.config_problems import as_model
 from limner.core.plan import Plan
 
 HEADER = """\
-# A limner plan: every setting of a run. Above each key that was decided stands the reason.
-# Change what you like, then train with it: limner train plan.yaml
+# A limner plan: every setting of a run. The comment above a key is the reason for its value.
+# Edit what you like, then train with it: limner train plan.yaml
 """
 
 WIDTH = 100
-"""Columns after which a reason goes on in the next line, and a value is spread over several."""
+"""Maximum line length of reasons; longer values are written over several lines."""
 
 
 def plan_to_yaml(plan: Plan) -> str:
-    """Return a plan as YAML, each reason as a comment above its key."""
+    """Return a plan as YAML, with each reason as a comment above its key."""
     values = plan.model_dump(mode="json", exclude={"reasons"})
     parts = [HEADER]
     for name, value in values.items():
@@ -36,21 +36,21 @@ def plan_to_yaml(plan: Plan) -> str:
 
 
 def plan_from_yaml(text: str, *, where: str = "The plan") -> Plan:
-    """Read a plan, and its reasons back out of the comments.
+    """Parse a plan, with the reasons from its comments.
 
     Raises:
-        ConfigError: It is not YAML, or not a plan: every problem, one line each.
+        ConfigError: It is not YAML, or not a plan; lists every problem, one per line.
     """
     values = parse_yaml(text, where=where)
     if not isinstance(values, dict):
         return parse_config(Plan, values, where=where)
-    said = values.get("reasons") or {}
-    reasons = {**reasons_in_comments(text), **said} if isinstance(said, dict) else said
+    given = values.get("reasons") or {}
+    reasons = {**reasons_in_comments(text), **given} if isinstance(given, dict) else given
     return parse_config(Plan, {**values, "reasons": reasons}, where=where)
 
 
 def reasons_in_comments(text: str) -> dict[str, str]:
-    """Return dotted key -> the comment lines that stand right above it, joined."""
+    """Return dotted key -> the comment directly above it, its lines joined."""
     lines = text.splitlines()
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     found = {}
@@ -97,7 +97,7 @@ def _model_at(model: type[BaseModel] | None, name: str) -> type[BaseModel] | Non
 
 
 def _value(name: str, value: object, space: str) -> Iterator[str]:
-    """Yield ``name: value`` on one line where it fits, else one line for each entry."""
+    """Yield ``name: value`` on one line if it fits, else one line per entry."""
     line = f"{space}{flow(name)}: {flow(value)}"
     if len(line) <= WIDTH or not isinstance(value, (dict, list)) or not value:
         yield line

@@ -1,4 +1,4 @@
-"""Predictions: what a model says about one image, at the image's own size."""
+"""Predictions for one image, at the image's original size."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +12,7 @@ from limner.core.segments import Segments, segments_of, segments_of_index
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says about one image; the base of what the tasks predict.
+    """Base class of the tasks' predictions for one image.
 
     Attributes:
         name: The record's or file's name.
@@ -21,10 +21,10 @@ class Prediction:
     name: str
 
     def cropped_to(self, size: tuple[int, ...]) -> "Prediction":
-        """Return the prediction without the padding around an image.
+        """Return the prediction without the padding around the image.
 
         Args:
-            size: *spatial of the image, which is in the middle; a prediction without pixels stays as it is.
+            size: *spatial of the image, which is in the centre; predictions without pixels are unchanged.
         """
         return self
 
@@ -43,15 +43,15 @@ class SemanticPrediction(Prediction):
 
 
 SCORE_THRESHOLD = 0.5
-"""Objects found with at least this score are drawn, numbered and counted in an image's F1; AP sees all."""
+"""Minimum score of objects that are drawn, numbered and counted in an image's F1; AP uses all."""
 
 Masks = npt.NDArray[np.bool_]
-"""(N, *spatial) one mask a segment; those of different segments may overlap."""
+"""(N, *spatial) one mask per segment; masks may overlap."""
 
 
 @dataclass(frozen=True)
 class SegmentPrediction(Prediction):
-    """The objects that a model finds in one image, the most certain first; N may be 0.
+    """The objects found in one image, highest score first; N may be 0.
 
     Attributes:
         masks: (N, *spatial) bool at the image's original size.
@@ -72,21 +72,21 @@ class SegmentPrediction(Prediction):
         return replace(self, masks=middle_of(self.masks, size))
 
     def segments(self, least_score: float = 0.0) -> Segments:
-        """Return the objects found with at least a score, as segments."""
-        sure = self.scores >= least_score
-        return segments_of(self.masks[sure], self.labels[sure].tolist(), shape=self.masks.shape[1:])
+        """Return the objects with a score of at least `least_score`, as segments."""
+        selected = self.scores >= least_score
+        return segments_of(self.masks[selected], self.labels[selected].tolist(), shape=self.masks.shape[1:])
 
 
 @dataclass(frozen=True)
 class PanopticPrediction(Prediction):
-    """Every pixel of one image in at most one segment: an object, or all there is of a kind of stuff.
+    """The panoptic segments of one image: objects, and one segment for each class of stuff.
 
     Attributes:
-        segment_ids: (*spatial) int32 at the image's original size; 0 is no segment, and segment number i
-            of the following arrays has the id i + 1.
+        segment_ids: (*spatial) int32 at the image's original size; 0 is no segment, and i + 1 is segment i
+            of the arrays below.
         labels: (N,) int64 trained labels 0..K-1.
         scores: (N,) float32 in [0, 1].
-        is_thing: (N,) bool: an object that is counted, rather than stuff.
+        is_thing: (N,) bool: a countable object, rather than stuff.
     """
 
     segment_ids: npt.NDArray[np.int32]
@@ -103,16 +103,16 @@ class PanopticPrediction(Prediction):
         return replace(self, segment_ids=middle_of(self.segment_ids, size))
 
     def segments(self) -> Segments:
-        """Return objects and regions as segments."""
+        """Return objects and stuff as segments."""
         return segments_of_index(self.segment_ids, self.labels.tolist())
 
     def semantic(self, *, nothing: int) -> LabelArray:
-        """Return (*spatial) uint8 the class of each pixel, and `nothing` where no segment is."""
+        """Return the class of each pixel, (*spatial) uint8, with `nothing` outside segments."""
         return np.concatenate([[nothing], self.labels]).astype(np.uint8)[self.segment_ids]
 
 
 def middle_of(array: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Return the middle of an array along its last axes, which have the sizes `size` there."""
+    """Crop the last axes of an array to `size`, around the centre."""
     for axis, length in enumerate(size, start=array.ndim - len(size)):
         start = (array.shape[axis] - length) // 2
         if array.shape[axis] > length:

@@ -1,4 +1,4 @@
-"""How long work says how far it is, without knowing whether anybody looks."""
+"""Interface for reporting the progress of long work."""
 
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
@@ -7,10 +7,10 @@ T = TypeVar("T")
 
 
 class Track(Protocol):
-    """Wraps an iterable and shows how far it is; the command line gives a progress bar."""
+    """Wraps an iterable and shows its progress; the command line shows a progress bar."""
 
     def __call__(self, items: Iterable[T], what: str, total: int) -> Iterable[T]:
-        """Yield `items` unchanged; `what` names the work and `total` its length."""
+        """Yield `items` unchanged; `what` describes the work, `total` is the number of items."""
         ...
 
 

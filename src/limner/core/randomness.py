@@ -1,6 +1,6 @@
-"""Randomness without state: every draw is a function of (seed, purpose, step, position).
+"""Stateless random numbers: every draw is a function of (seed, purpose, step, position).
 
-The same run gives the same numbers whatever the number of workers, and after kill and resume.
+A run draws the same numbers with any number of workers, and after an interruption and resume.
 """
 
 from zlib import crc32
@@ -9,17 +9,17 @@ import numpy as np
 
 
 def generator(seed: int, purpose: str, *counters: int) -> np.random.Generator:
-    """Return the random generator of one draw.
+    """Return the random generator for one draw.
 
     Args:
         seed: The run's seed.
-        purpose: What is drawn, such as ``"augment"``: two purposes never share numbers.
-        counters: Where in the run: step, position in the batch, epoch, ...
+        purpose: What is drawn, such as ``"augment"``; different purposes have independent numbers.
+        counters: Position in the run: step, position in the batch, epoch, ...
 
     Returns:
-        A generator whose numbers depend on nothing but the arguments.
+        A generator whose numbers depend only on the arguments.
     """
-    # The number of counters is part of it, since SeedSequence takes no notice of zeros at the end.
+    # The number of counters is included, since SeedSequence ignores trailing zeros.
     entropy = [seed, crc32(purpose.encode()), len(counters), *counters]
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
 

@@ -1,4 +1,4 @@
-"""Where each thing of a run lies on disk; names only, nothing is read or written here."""
+"""Paths inside a run folder; no disk access here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +12,17 @@ class RunFolder:
 
     @property
     def plan(self) -> Path:
-        """Every setting, each decision with its reason."""
+        """The plan: every setting, with reasons."""
         return self.root / "plan.yaml"
 
     @property
     def findings(self) -> Path:
-        """What check found."""
+        """Findings of the checks."""
         return self.root / "findings.json"
 
     @property
     def splits(self) -> Path:
-        """Which record is in which split, so that a resumed or evaluated run sees the same images."""
+        """The records of each split, so that a resumed or evaluated run uses the same images."""
         return self.root / "splits.json"
 
     @property
@@ -37,22 +37,22 @@ class RunFolder:
 
     @property
     def environment(self) -> Path:
-        """Versions, machine and the exact command, as JSON."""
+        """Versions, machine and the full command, as JSON."""
         return self.root / "environment.json"
 
     @property
     def started_from(self) -> Path:
-        """The weights that the training started from and what became of them, as JSON; not in every run."""
+        """The initial weights and which of them were loaded, as JSON; not in every run."""
         return self.root / "started_from.json"
 
     @property
     def checkpoints(self) -> Path:
-        """`last` and `best`, complete for resuming."""
+        """Checkpoints `last` and `best`, with everything needed to resume."""
         return self.root / "checkpoints"
 
     @property
     def model(self) -> Path:
-        """The deliverable: weights, plan and labels."""
+        """The model folder: weights, plan and labels."""
         return self.root / "model"
 
     def evaluation(self, split: str) -> Path:
@@ -61,5 +61,5 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """One self-contained page."""
+        """The report, one self-contained page."""
         return self.root / "report.html"

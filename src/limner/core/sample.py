@@ -1,4 +1,4 @@
-"""Samples: one image with its labels, on the CPU, as numpy arrays.
+"""Samples: one image with its labels, as numpy arrays.
 
 Axes are channels-last: an image is (*spatial, C) with spatial (H, W) for 2D and (D, H, W) for volumes.
 """
@@ -18,20 +18,19 @@ TargetT = TypeVar("TargetT", bound=Target[Any])
 
 @dataclass(frozen=True)
 class Record:
-    """Where one labelled image lies on disk; a few hundred bytes, so millions fit in memory.
+    """The files of one image and its labels; a few hundred bytes, so millions fit in memory.
 
     Attributes:
         name: Unique in the dataset: the image's path relative to its images folder, without suffix.
         image: The image file, or the first of several.
-        labels: The label files: none for an unlabelled image, one for an index mask, many for one
-            mask an instance.
-        split: The split that the layout on disk says (``train``, ``val``, ``test``), or None.
-        valid_region: A mask file whose zero pixels are to be ignored (a field of view), or None.
-        entry: What the image is called inside label files that serve many images, such as its COCO id; its
-            source has read them once and finds the image's part by it.
-        label: What the whole image shows, as its source numbers the classes, or None where labels say more
-            than that (or nothing).
-        more_images: The other files of an image that has several: its further channels, or slices, in order.
+        labels: The label files: none for an unlabelled image, one for an index mask, several if each
+            instance has its own mask.
+        split: The split according to the layout on disk (``train``, ``val``, ``test``), or None.
+        valid_region: A mask file whose zero pixels are ignored (a field of view), or None.
+        entry: Key of the image in label files shared by many images, such as its COCO id, with which the
+            source looks up the image's labels.
+        label: Class of the whole image, as numbered by its source; None if there are other labels, or none.
+        more_images: Further files of the image, for more channels or slices, in order.
     """
 
     name: str
@@ -50,21 +49,21 @@ class Record:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file that is read for it."""
+        """All files of the record."""
         region = () if self.valid_region is None else (self.valid_region,)
         return (*self.images, *self.labels, *region)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image and what is known about it.
+    """One image and its targets.
 
     Attributes:
         name: The record's name.
-        image: (*spatial, C) in the values of the file.
-        targets: What is known beside the pixels, at most one of each kind; none for an unlabelled image.
+        image: (*spatial, C) in file values.
+        targets: At most one target of each kind; empty for an unlabelled image.
         spacing_mm: Distance between neighbouring pixels along each spatial axis, in the order of the
-            array's axes, or None where it is unknown or meaningless.
+            array's axes, or None if unknown or meaningless.
     """
 
     name: str
@@ -82,17 +81,17 @@ class Sample:
             )
 
     def get(self, kind: type[TargetT]) -> TargetT | None:
-        """Return the target of a kind, or None where the sample has none."""
+        """Return the target of a kind, or None if there is none."""
         return next((target for target in self.targets if isinstance(target, kind)), None)
 
     def moved(self, move: Move, image: Image, spacing_mm: tuple[float, ...] | None) -> "Sample":
-        """Return the sample with its targets moved as its image was, to `image` and `spacing_mm`."""
+        """Return the sample with the moved `image`, its `spacing_mm`, and targets moved accordingly."""
         targets = tuple(target.moved(move) for target in self.targets)
         return Sample(self.name, image, targets, spacing_mm)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all its arrays."""
+        """Size of all its arrays in bytes."""
         return sum(array.nbytes for array in self.arrays())
 
     def arrays(self) -> Iterator[npt.NDArray[Any]]:
@@ -108,10 +107,10 @@ class Sample:
 
 
 def size_text(shape: tuple[int, ...]) -> str:
-    """Return the numbers of ``width x height`` (then depth), the order in which people name sizes."""
+    """Return a size as text, in the usual order ``width x height`` (then depth)."""
     return "x".join(str(side) for side in reversed(shape))
 
 
 def axes_text(shape: tuple[int, ...]) -> str:
-    """Return what the numbers of `size_text` are: ``width x height``, or with depth."""
+    """Return the names of the numbers of `size_text`: ``width x height``, or with depth."""
     return " x ".join(("width", "height", "depth")[: len(shape)])

@@ -1,4 +1,4 @@
-"""The one table of scores: what each is called, what it means, when it misleads, and where it is shown."""
+"""Table of scores: name, meaning, when it is misleading, and where it is shown."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,30 +7,30 @@ from typing import Any
 
 
 class Shown(IntEnum):
-    """How prominently a score over all classes is shown; each level includes those before it."""
+    """Prominence of a score over all classes; each level includes the previous ones."""
 
     NOWHERE = 0
     """Not as a score over all classes."""
     LISTED = 1
-    """In the list that `limner evaluate` prints, and in the report below the table of classes."""
+    """In the output of `limner evaluate`, and in the report below the table of classes."""
     COMPARED = 2
-    """Also between runs, as a curve over training, and with its spread over the images."""
+    """Also in comparisons of runs, as a curve over training, and with its distribution over the images."""
     HEADLINE = 3
-    """Also large in the report, between networks, and while training."""
+    """Also at the top of the report, in comparisons of networks, and during training."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One score, or one count that is written beside the scores.
+    """One score, or one count that is written with the scores.
 
     Attributes:
-        words: Its name inside a sentence, such as ``mean IoU``.
-        definition: What it means, and when it misleads.
+        words: Name in a sentence, such as ``mean IoU``.
+        definition: Its meaning, and when it is misleading.
         shown: Where its value over all classes is shown; most also have a value for each image.
         by_class: Whether it is a column in tables of classes.
-        short: Its name in tables and in one line; empty takes `words`.
-        unit: What a count counts, such as ``objects``; empty for a score from 0 to 1.
-        best: The value of a perfect result: 1 where higher is better, 0 for errors, None for counts.
+        short: Name in tables and single lines; defaults to `words`.
+        unit: Unit of a count, such as ``objects``; empty for a score from 0 to 1.
+        best: Value of a perfect result: 1 if higher is better, 0 for errors, None for counts.
     """
 
     words: str
@@ -43,17 +43,17 @@ class Score:
 
     @property
     def title(self) -> str:
-        """Its name at the beginning of a line."""
+        """Name at the start of a line."""
         return self.words[0].upper() + self.words[1:]
 
     @property
     def label(self) -> str:
-        """Its name where there is little room."""
+        """Short name."""
         return self.short or self.words
 
     @property
     def column(self) -> str:
-        """The same at the head of a column of a page."""
+        """Short name as a column heading."""
         return self.label[0].upper() + self.label[1:]
 
 
@@ -116,14 +116,14 @@ SCORES: dict[str, Score] = {
     "mean_dice": Score(
         "mean Dice",
         "The Dice averaged over the classes, background included, that occur in truth or prediction; an "
-        "easy background lifts it.",
+        "easy background raises it.",
         HEADLINE,
     ),
     "mean_recall": Score(
         "mean recall",
         "The recall averaged over the classes that occur in the truth, also called balanced accuracy; every "
-        "class counts the same, however rare. A model that predicts rare classes too often keeps a high one: "
-        "look at the precision too.",
+        "class counts the same, however rare. It stays high if rare classes are predicted too often: check "
+        "the precision too.",
         HEADLINE,
     ),
     "foreground_dice": Score(
@@ -134,8 +134,8 @@ SCORES: dict[str, Score] = {
     ),
     "pixel_accuracy": Score(
         "pixel accuracy",
-        "The fraction of all pixels that are right; misleads where one class fills the images, since "
-        "predicting nothing else already scores high.",
+        "The fraction of all pixels that are correct; misleading if one class dominates the images, since "
+        "predicting only this class already scores high.",
         HEADLINE,
     ),
     "frequency_weighted_iou": Score(
@@ -154,33 +154,33 @@ SCORES: dict[str, Score] = {
     "iou": Score(
         "IoU",
         "Intersection over union (Jaccard index): of all pixels that are the class in truth or prediction, "
-        "the fraction that are so in both, over all images at once; for small or thin objects one pixel of "
-        "border costs much.",
+        "the fraction that are the class in both, pooled over all images; an error of one pixel at the "
+        "border lowers it much for small or thin objects.",
         by_class=True,
     ),
     "dice": Score(
         "Dice",
-        "Twice the pixels right over the pixels of the class in truth plus in prediction, over all images "
-        "at once (F1), which is 2 IoU / (1 + IoU); never below the IoU, so compare like with like.",
+        "Twice the correct pixels over the pixels of the class in truth plus in prediction, pooled over all "
+        "images (F1); equals 2 IoU / (1 + IoU), so it is never below the IoU: do not compare the two.",
         by_class=True,
     ),
     # Objects.
-    "ap": _ap("mask AP", "the masks", "borders that are a little off cost much, above all on small objects"),
+    "ap": _ap("mask AP", "the masks", "slightly wrong borders lower it much, especially for small objects"),
     "ap50": Score(
         "mask AP50",
-        "AP of the masks at an IoU of 0.5 alone: was the object found at all; says little about its border.",
+        "AP of the masks at an IoU of 0.5 only: whether objects were found; says little about their borders.",
         HEADLINE,
         by_class=True,
     ),
     "ap75": Score(
-        "mask AP75", "AP of the masks at an IoU of 0.75 alone: was the object outlined well.", COMPARED
+        "mask AP75", "AP of the masks at an IoU of 0.75 only: whether objects were outlined well.", COMPARED
     ),
     "ap_small": _ap_of_size("mask AP of small objects", "the masks", "below 32 x 32"),
     "ap_medium": _ap_of_size("mask AP of medium objects", "the masks", "from 32 x 32 up to 96 x 96"),
     "ap_large": _ap_of_size("mask AP of large objects", "the masks", "above 96 x 96"),
     "box_ap": _ap("box AP", "the boxes around the masks", "a good box says little about the mask inside"),
-    "box_ap50": Score("box AP50", "AP of the boxes at an IoU of 0.5 alone.", LISTED),
-    "box_ap75": Score("box AP75", "AP of the boxes at an IoU of 0.75 alone.", LISTED),
+    "box_ap50": Score("box AP50", "AP of the boxes at an IoU of 0.5 only.", LISTED),
+    "box_ap75": Score("box AP75", "AP of the boxes at an IoU of 0.75 only.", LISTED),
     "box_ap_small": _ap_of_size("box AP of small objects", "the boxes", "below 32 x 32"),
     "box_ap_medium": _ap_of_size("box AP of medium objects", "the boxes", "from 32 x 32 up to 96 x 96"),
     "box_ap_large": _ap_of_size("box AP of large objects", "the boxes", "above 96 x 96"),
@@ -194,46 +194,47 @@ SCORES: dict[str, Score] = {
     # Objects and panoptic segments alike; precision and recall of label maps too.
     "f1": Score(
         "F1 at IoU 0.5",
-        "Twice the matched objects over true plus found ones, of those found with a score of 0.5 or more and "
-        "matched at an IoU of 0.5; AP also looks at the less certain ones.",
+        "Twice the matched objects over true plus found ones, with a score of 0.5 or more and matched at an "
+        "IoU of 0.5; AP also includes objects with lower scores.",
         HEADLINE,
         by_class=True,
         short="F1",
     ),
     "f1_75": Score(
         "F1 at IoU 0.75",
-        "The F1 of the objects or segments, all classes pooled, matched at an IoU of 0.75: found and "
-        "outlined well.",
+        "The F1 of the objects or segments, all classes pooled, matched at an IoU of 0.75: whether they were "
+        "found and outlined well.",
         HEADLINE,
         short="F1 at 0.75",
     ),
     "precision": Score(
         "precision",
-        "Of what is predicted, the fraction that is right: of pixels those predicted as the class, of "
-        "objects those found with a score of 0.5 or more, at an IoU of 0.5; a model that predicts little can "
-        "have a high one.",
+        "The fraction of predictions that are correct: for pixels, of those predicted as the class; for "
+        "objects, of those found with a score of 0.5 or more, at an IoU of 0.5. A model that predicts little "
+        "can have a high precision.",
         LISTED,
         by_class=True,
     ),
     "recall": Score(
         "recall",
-        "Of what is in the truth, the fraction that is found: of pixels those of the class, of objects those "
-        "found with a score of 0.5 or more, at an IoU of 0.5; a model that predicts the class everywhere "
-        "has 1.",
+        "The fraction of the truth that is found: for pixels, of those of the class; for objects, of all "
+        "true ones, by predictions with a score of 0.5 or more, at an IoU of 0.5. A model that predicts the "
+        "class everywhere has a recall of 1.",
         LISTED,
         by_class=True,
     ),
     "count_error": Score(
         "count error",
-        "How many objects too many or too few are found in an image, on average; errors of several classes "
-        "are added up. A number of objects, not a fraction; a right count may hold wrong objects.",
+        "Absolute difference between the numbers of found and true objects in an image, on average; errors "
+        "of several classes are summed. A number of objects, not a fraction; with a correct count, objects "
+        "can still be wrong.",
         LISTED,
         unit="objects",
         best=0.0,
     ),
     "count_bias": Score(
         "count bias",
-        "The count error with its sign: above 0 where too many are found, below where too few.",
+        "The count error with its sign: positive if too many objects are found, negative if too few.",
         LISTED,
         unit="objects",
         best=0.0,
@@ -242,15 +243,14 @@ SCORES: dict[str, Score] = {
     "boundary_iou": Score(
         "boundary IoU",
         "The IoU of two bands: the pixels of the class within 2 % of the image's diagonal of its border, in "
-        "truth and in prediction (Cheng et al., 2021); of large objects it sees what the IoU hardly does, of "
-        "small ones it is nearly the IoU.",
+        "truth and in prediction (Cheng et al., 2021); more sensitive to borders of large objects than the "
+        "IoU, and nearly equal to it for small ones.",
         by_class=True,
     ),
     "boundary_f1": Score(
         "boundary F1",
-        "The harmonic mean of two fractions: of the predicted outline what is within 0.75 % of the diagonal "
-        "of the true outline, and the other way round; an outline that is a little off everywhere still "
-        "scores 1.",
+        "The harmonic mean of two fractions: of the predicted outline within 0.75 % of the diagonal of the "
+        "true outline, and vice versa; an outline that is slightly wrong everywhere still scores 1.",
         by_class=True,
     ),
     # Label maps of two classes at every threshold.
@@ -261,8 +261,8 @@ SCORES: dict[str, Score] = {
     ),
     "area_under_roc": Score(
         "area under ROC",
-        "Area under the ROC curve over the pixels; without skill 0.5. Misleads where the class is rare, "
-        "since the many easy other pixels lift it.",
+        "Area under the ROC curve over the pixels; without skill 0.5. Misleading if the class is rare, since "
+        "the many easy pixels of the other class raise it.",
     ),
     "calibration_error": Score(
         "calibration error",
@@ -272,19 +272,19 @@ SCORES: dict[str, Score] = {
     ),
     "best_threshold": Score(
         "best threshold",
-        "The lowest probability at which to predict the class so that the Dice is highest on these very "
-        "images; choose it on validation images, never on the test images it is reported for.",
+        "The lowest probability threshold with the highest Dice on these images; choose it on validation "
+        "images, never on the test images that scores are reported for.",
         best=None,
     ),
     "best_dice": Score(
         "best Dice",
-        "The Dice at the best threshold: an optimistic number, since these images chose it.",
+        "The Dice at the best threshold; optimistic, since the threshold was chosen on these images.",
     ),
     # Counts of each class.
     "pixels": _count("pixels", "Pixels of the class in the truth.", unit="pixels"),
     "predicted_pixels": _count("predicted", "Pixels predicted as the class.", unit="pixels"),
-    "objects": _count("objects", "True objects, crowds left out.", unit="objects"),
-    "found_objects": _count("found objects", "Found objects, whatever their score.", unit="objects"),
+    "objects": _count("objects", "True objects, without crowds.", unit="objects"),
+    "found_objects": _count("found objects", "Found objects, with any score.", unit="objects"),
     "true_positives": _count("true positives", "Matched segments.", unit="segments"),
     "false_positives": _count(
         "false positives", "Pixels or segments predicted as the class that are not.", unit="segments"
@@ -293,7 +293,7 @@ SCORES: dict[str, Score] = {
         "false negatives", "Pixels or segments of the class that were missed.", unit="segments"
     ),
 }
-"""Name in scores.json -> score, in the order in which scores are shown; a new score is a line here."""
+"""Name in scores.json -> score, in display order; add new scores here."""
 
 NOTES: dict[str, Score] = {
     "f1_by_iou": Score(
@@ -301,39 +301,38 @@ NOTES: dict[str, Score] = {
     ),
     "matched_iou": Score(
         "IoU of matched pairs",
-        "Of the pairs matched at an IoU of 0.5, how many have which IoU: how good borders are.",
+        "Histogram of the IoU of pairs matched at an IoU of 0.5: how good their borders are.",
     ),
     "intervals": Score(
         "intervals",
-        "95 % bootstrap intervals: images are drawn again, 1000 times (AP: 200), and of the scores that come "
-        "out the middle 95 % lie between the ends. They tell how far other images of the same kind may move "
-        "the score; not what another training or another kind of images would give.",
+        "95 % bootstrap intervals: images are resampled 1000 times (AP: 200), and the middle 95 % of the "
+        "resulting scores are between the ends. They show how much the score varies with other images of the "
+        "same kind, but not with another training run or another kind of images.",
     ),
     "per_image": Score(
         "image by image",
-        "Each image scored alone, then the mean, the median and the 5th percentile over the images that have "
-        "the score, to a ten-thousandth; a small image counts as much as a large one.",
+        "Each image is scored separately; mean, median and 5th percentile over the images that have the "
+        "score, to 0.0001. Small images count as much as large ones.",
     ),
     "absent": Score(
         "without a score",
-        "A class in neither truth nor prediction (for AP: without a true object) has no score (null), and no "
-        "mean counts it. Ignored pixels, pixels in no true segment, and what is found in a crowd count "
-        "neither as right nor as wrong. For AP, each image and class counts its 100 surest objects.",
+        "A class in neither truth nor prediction (for AP: without a true object) has no score (null), and is "
+        "excluded from means. Ignored pixels, pixels in no true segment, and predictions in a crowd count "
+        "neither as correct nor as wrong. AP uses the 100 highest-scoring objects per image and class.",
     ),
 }
-"""What else scores.json holds that needs an explanation."""
+"""Other content of scores.json that needs an explanation."""
 
 
 def shown(values: Mapping[str, Any], *, least: Shown = HEADLINE, first: Iterable[str] = ()) -> list[str]:
     """Return the names of the scores to show, in order: those of `first`, then as in `SCORES`.
 
-    Foreground Dice is left out where it equals pixel accuracy: there is no background, so it says nothing
-    about a foreground.
+    Foreground Dice is omitted if it equals pixel accuracy: then there is no background, so it is redundant.
 
     Args:
-        values: Score name -> value; None and NaN count as no score. Other names are passed over.
-        least: How prominent a score must be; those of `first` always are.
-        first: The names to begin with.
+        values: Score name -> value; None and NaN count as no score. Other names are ignored.
+        least: Minimum prominence; does not apply to those of `first`.
+        first: The names to show first.
     """
     first = tuple(first)
     named = [*first, *(name for name, score in SCORES.items() if score.shown >= least)]
@@ -344,11 +343,11 @@ def shown(values: Mapping[str, Any], *, least: Shown = HEADLINE, first: Iterable
 
 
 def explained(names: Iterable[str]) -> dict[str, str]:
-    """Return name -> definition of those names that are in the table, in its order."""
+    """Return name -> definition for the names in the table, in its order."""
     wanted = set(names)
     return {name: row.definition for name, row in (SCORES | NOTES).items() if name in wanted}
 
 
 def _exists(value: object) -> bool:
-    """Return whether a value is there and not NaN, which alone differs from itself."""
+    """Return whether a value is neither None nor NaN, the only value not equal to itself."""
     return value is not None and value == value  # noqa: PLR0124

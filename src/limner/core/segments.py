@@ -1,4 +1,4 @@
-"""Segments: the objects and regions of one image, compact on the CPU.
+"""Segments: the objects and regions of one image, in a compact form.
 
 Shape legend: B batch, N segments, L layers, *S spatial axes.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 MAX_SEGMENTS = 65535
-"""Segments of one image: layers hold their numbers in 16 bits."""
+"""Maximum number of segments in one image, since layers are at most 16-bit."""
 
 Layer = npt.NDArray[Any]
 """(*S) uint8 or uint16: 0 is nothing, i + 1 is segment number i."""
@@ -42,15 +42,15 @@ class SegmentTargets(ImageTargets):
 class Segments(Target[tuple[SegmentTargets, ...]]):
     """The segments (objects of things, regions of stuff) of one image; N may be 0.
 
-    They are kept as number maps rather than as N masks: segments that overlap lie in different layers, so
-    one layer is enough for most images, and whatever moves a label map moves a layer just so.
+    They are stored as maps of segment numbers instead of N masks. Overlapping segments are in different
+    layers; most images need only one. A layer can be transformed like a label map.
 
     Attributes:
-        layers: (L, *S) uint8 or uint16, L at least 1: 0 is nothing, i + 1 is segment number i. A segment lies
-            in one layer, whole.
+        layers: (L, *S) uint8 or uint16, L at least 1: 0 is nothing, i + 1 is segment number i. Each segment
+            is entirely in one layer.
         labels: (N,) int64: trained labels 0..K-1, or mask values before they are translated.
-        is_crowd: (N,) bool: a region of many objects that nobody told apart; it is not trained on, and what
-            is predicted inside is not counted as wrong.
+        is_crowd: (N,) bool: a region of many objects that were not annotated individually; excluded from
+            training, and predictions inside it do not count as errors.
     """
 
     key = "segments"
@@ -72,16 +72,16 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
 
     @property
     def areas(self) -> npt.NDArray[np.int64]:
-        """(N,) pixels of each segment; 0 where a crop has left nothing of it."""
+        """(N,) number of pixels of each segment; 0 if it was cropped away."""
         return np.asarray(np.bincount(self.layers.ravel(), minlength=len(self) + 1)[1:])
 
     @property
     def shared_pixels(self) -> int:
-        """Pixels that two segments or more cover."""
+        """Number of pixels in two or more segments."""
         return int((np.count_nonzero(self.layers, axis=0) > 1).sum()) if len(self.layers) > 1 else 0
 
     def masks(self) -> npt.NDArray[np.bool_]:
-        """Return (N, *S) one mask a segment: N times the memory of a layer."""
+        """Return one mask per segment, (N, *S); needs N times the memory of a layer."""
         masks: npt.NDArray[np.bool_] = np.zeros((len(self), *self.spatial_shape), bool)
         for layer in self.layers:
             for number in np.flatnonzero(np.bincount(layer.ravel())[1:]):
@@ -89,7 +89,7 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
         return masks
 
     def each_mask(self) -> Iterator[Mask]:
-        """Yield one mask (*S) a segment; only one is held at a time."""
+        """Yield one mask (*S) per segment; only one is in memory at a time."""
         home = np.zeros(len(self) + 1, np.int64)
         for place, layer in enumerate(self.layers):
             home[np.unique(layer)] = place
@@ -97,16 +97,16 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
             yield np.equal(self.layers[home[number]], number)
 
     def moved(self, move: Move) -> "Segments":
-        """Return the segments of the moved image; what lies outside is in none."""
+        """Return the segments of the moved image; pixels from outside are in none."""
         return self.with_layers(lambda layer: move.labels(layer, 0))
 
     def with_layers(self, change: Callable[[Layer], Layer]) -> "Segments":
-        """Return the segments with `change` made to each layer, as to a label map."""
+        """Return the segments with `change` applied to each layer, as to a label map."""
         return replace(self, layers=np.stack([change(layer) for layer in self.layers]))
 
     @classmethod
     def stack(cls, targets: Sequence["Segments"], *, pin_memory: bool = False) -> tuple[SegmentTargets, ...]:
-        """Return what is trained on: a mask a segment, without crowds and without what a crop left empty."""
+        """Return the masks for training, one per segment, without crowds and empty segments."""
         import torch
 
         from limner.core.batch import empty_tensor
@@ -120,7 +120,7 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
         return tuple(stacked)
 
     def foreground_pixel(self, rng: np.random.Generator, background: int | None) -> tuple[int, ...] | None:
-        """Draw a segment evenly, then one of its pixels evenly; None where there is no segment."""
+        """Draw a segment uniformly, then one of its pixels uniformly; None if there are no segments."""
         present = np.flatnonzero(self.areas)
         if present.size == 0:
             return None
@@ -129,7 +129,7 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
         return tuple(int(i) for i in position[1:])
 
     def select(self, wanted: npt.NDArray[np.bool_]) -> "Segments":
-        """Return those of the segments that are `wanted`, (N,), in their order and with new numbers."""
+        """Return the segments for which `wanted` (N,) is True, in order and renumbered."""
         if wanted.all():
             return self
         numbers = np.zeros(len(self) + 1, self.layers.dtype)
@@ -140,7 +140,7 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
         return Segments(layers[used], self.labels[wanted], self.is_crowd[wanted])
 
     def flat(self) -> Layer:
-        """Return one layer, the smaller segment on top where several overlap; a hidden one has no pixel."""
+        """Return one layer; where segments overlap, the smallest is on top, so others may lose all pixels."""
         top: Layer = self.layers[0]
         if len(self.layers) == 1:
             return top
@@ -152,7 +152,7 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
         return top
 
     def painted(self, elsewhere: int) -> npt.NDArray[Any]:
-        """Return (*S) the label of each pixel, the smaller segment's on top; `elsewhere` in no segment."""
+        """Return the label of each pixel, (*S), smaller segments on top; `elsewhere` outside segments."""
         labels = np.concatenate([[elsewhere], self.labels])
         smallest = np.min_scalar_type(int(labels.max())) if labels.min() >= 0 else np.dtype(np.int32)
         painted: npt.NDArray[Any] = labels.astype(smallest)[self.flat()]
@@ -166,12 +166,12 @@ def segments_of(
     *,
     shape: tuple[int, ...],
 ) -> Segments:
-    """Put masks into as few layers as first come, first served gives; one mask is held at a time.
+    """Build segments from masks, each placed in the first layer with free pixels; uses one mask at a time.
 
     Args:
         masks: N of them, each `shape`; they may overlap.
-        labels: Of each.
-        is_crowd: Of each; None where nothing is a crowd.
+        labels: N labels.
+        is_crowd: N flags; None if no segment is a crowd.
         shape: *S.
     """
     assert len(labels) <= MAX_SEGMENTS, f"{len(labels)} segments in one image"
@@ -189,7 +189,7 @@ def segments_of(
 def segments_of_index(
     numbers: npt.NDArray[Any], labels: Sequence[int], is_crowd: Sequence[bool] | None = None
 ) -> Segments:
-    """Take a map of segment numbers, 0 for nothing and i + 1 for segment i, as segments without overlaps."""
+    """Build segments without overlaps from a map of numbers: 0 is nothing, i + 1 is segment i."""
     layer = numbers.astype(np.uint8 if len(labels) < 256 else np.uint16)
     crowd = np.zeros(len(labels), bool) if is_crowd is None else np.asarray(is_crowd, bool)
     return Segments(layer[None], np.asarray(labels, np.int64), crowd)

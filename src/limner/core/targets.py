@@ -1,7 +1,7 @@
-"""Targets: what is known of an image beside its pixels, of whatever kind.
+"""Targets: the annotations of an image, of several kinds.
 
-A kind is one class: `LabelMap`, `Segments`, `Boxes`, `Words`, `ImageClass`. Samples and batches hold targets
-by kind, and transforms move them, without knowing any; `loading.target_readers` says how each is read.
+Each kind is a class: `LabelMap`, `Segments`, `Boxes`, `Words`, `ImageClass`. Samples, batches and transforms
+work with any kind; `loading.target_readers` defines how each is read.
 
 Shape legend: B batch, P points, *S spatial axes.
 """
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 Points = npt.NDArray[np.float64]
-"""(P, D) x, y in pixels, and z in volumes: the order of the axes turned round. Pixel 0 covers 0 to 1."""
+"""(P, D) x, y in pixels, and z in volumes: the array's axes in reverse order. Pixel 0 covers 0 to 1."""
 
 FormT = TypeVar("FormT")
 
 
 @dataclass(frozen=True)
 class Move:
-    """Where a transform takes the pixels of an image.
+    """The geometric part of a transform: where it moves the pixels of an image.
 
     Attributes:
-        shape: *S of the image when it has been moved.
-        labels: Moves an array (*S) whose values are never mixed, given the value of what lies outside it.
-        points: Moves points (P, D); some may end outside the image.
+        shape: *S of the moved image.
+        labels: Moves an array (*S) without interpolating values, given the value for pixels outside it.
+        points: Moves points (P, D); some may end up outside the image.
     """
 
     shape: tuple[int, ...]
@@ -43,18 +43,18 @@ class Move:
 
 @dataclass(frozen=True)
 class Target(ABC, Generic[FormT]):
-    """One kind of target, of one image, on the CPU. A kind is a frozen dataclass.
+    """Base class of the targets of one image. Each kind is a frozen dataclass.
 
-    The parameter is the form it has in a batch: a tensor whose first axis is the images, or a tuple of an
-    `ImageTargets` for each image.
+    The type parameter is its form in a batch: a tensor whose first axis is the images, or a tuple with one
+    `ImageTargets` per image.
     """
 
     key: ClassVar[str]
-    """The kind in a word, as it is named in files and messages."""
+    """Name of the kind in files and messages."""
 
     @property
     def spatial_shape(self) -> tuple[int, ...] | None:
-        """*S of the image it belongs to, or None where it is not tied to pixels."""
+        """*S of its image, or None if the target has no positions."""
         return None
 
     @abstractmethod
@@ -64,27 +64,27 @@ class Target(ABC, Generic[FormT]):
     @classmethod
     @abstractmethod
     def stack(cls, targets: Sequence["Self"], *, pin_memory: bool = False) -> FormT:
-        """Return the targets of several images of one size in the form that a batch holds.
+        """Return the targets of several images of the same size in their form in a batch.
 
         Args:
-            targets: B of them.
-            pin_memory: Put what is large in page-locked memory.
+            targets: B targets.
+            pin_memory: Whether to put large tensors in page-locked memory.
         """
 
     def foreground_pixel(self, rng: np.random.Generator, background: int | None) -> tuple[int, ...] | None:
-        """Draw a pixel that is worth seeing.
+        """Draw a random foreground pixel.
 
         Args:
-            rng: The source of chance.
-            background: Trained index of the class that is never foreground, or None.
+            rng: Random generator.
+            background: Trained index of the background class, or None.
 
         Returns:
-            Its position along each axis, or None where there is none, or where the kind has no pixels.
+            Its position along each axis, or None if there is none or the kind has no positions.
         """
         return None
 
     def largest_share(self, start: tuple[int, ...], window: tuple[int, ...]) -> float:
-        """Return the part of a window's labelled pixels that one class fills; 0 if the kind cannot say.
+        """Return the largest fraction of a window's labelled pixels in one class; 0 if not applicable.
 
         Args:
             start: First pixel of the window along each axis; may be negative.
@@ -93,7 +93,7 @@ class Target(ABC, Generic[FormT]):
         return 0.0
 
     def arrays(self) -> Iterator[Array]:
-        """Yield every array that it holds."""
+        """Yield all its arrays."""
         for field in fields(self):
             value = getattr(self, field.name)
             for each in value if isinstance(value, tuple) else (value,):
@@ -103,7 +103,7 @@ class Target(ABC, Generic[FormT]):
 
 @dataclass(frozen=True)
 class ImageTargets:
-    """What a batch holds of one image, where the images differ in shape; a kind adds tensors and words."""
+    """The targets of one image in a batch, for kinds whose number varies by image; subclasses add fields."""
 
     def to(self, device: "torch.device", *, non_blocking: bool = True) -> "Self":
         """Return the targets on `device`."""

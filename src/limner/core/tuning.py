@@ -1,4 +1,4 @@
-"""What tuning found: the answer of the loss to learning rates, and the trials of a search."""
+"""Results of tuning: a learning-rate range test, and the trials of a search."""
 
 import math
 from collections.abc import Mapping
@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Any
 
 BELOW_LOWEST = 10.0
-"""The suggested rate is the one of the lowest loss over this: at the lowest point training is about to
-diverge (Smith, 2017, and the habit since)."""
+"""The suggested rate is the rate of the lowest loss divided by this, since at the lowest point training is
+about to diverge (Smith, 2017, and common practice since)."""
 
 EDGE = 0.1
-"""Part of the points at either end in which a lowest loss says nothing: the loss never fell, or was still
-falling."""
+"""Fraction of points at either end where a lowest loss is not conclusive: the loss never fell, or was
+still falling."""
 
 
 @dataclass(frozen=True)
 class RateTest:
-    """One short run from the first weights in which the learning rate grows from step to step.
+    """A learning-rate range test: a short run from the initial weights with an increasing learning rate.
 
     Attributes:
-        rates: Rising learning rates, one a step.
+        rates: Increasing learning rates, one per step.
         losses: The loss of each step; the last may be infinite.
-        smoothed: Their moving average.
-        planned: The learning rate that the plan has.
-        diverged: Whether the loss ran away before the largest rate.
+        smoothed: Moving average of the losses.
+        planned: The learning rate in the plan.
+        diverged: Whether the loss diverged before the largest rate.
     """
 
     rates: tuple[float, ...]
@@ -35,12 +35,12 @@ class RateTest:
 
     @property
     def lowest(self) -> int:
-        """The place of the lowest smoothed loss."""
+        """Index of the lowest smoothed loss."""
         return min(range(len(self.smoothed)), key=lambda i: _or_inf(self.smoothed[i]))
 
     @property
     def suggestion(self) -> float | None:
-        """A learning rate, in two digits; None where the loss hardly fell, or was falling to the end."""
+        """Suggested learning rate, in two digits; None if the loss hardly fell, or fell until the end."""
         edge = EDGE * len(self.rates)
         if self.lowest < edge or (not self.diverged and self.lowest >= len(self.rates) - edge):
             return None
@@ -49,16 +49,16 @@ class RateTest:
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of a search.
+    """One training run of a search.
 
     Attributes:
-        round: From 1.
-        number: Within its round, from 1.
-        candidate: Which settings they are, from 1; candidate 1 is the plan as it is.
-        minutes: Its training time.
-        settings: Dotted key -> value of what is searched.
-        score: The best validation score; None before the end, or where it failed.
-        steps: Optimizer steps done.
+        round: Number of the round, from 1.
+        number: Number within the round, from 1.
+        candidate: Number of the settings, from 1; candidate 1 is the unchanged plan.
+        minutes: Training time.
+        settings: Dotted key -> value of the searched settings.
+        score: The best validation score; None before the end, or if the run failed.
+        steps: Number of optimizer steps done.
         problem: Why there is no score, or an empty string.
     """
 
@@ -73,26 +73,26 @@ class Trial:
 
     @property
     def is_done(self) -> bool:
-        """Whether it has ended, well or not."""
+        """Whether it has ended, successfully or not."""
         return self.score is not None or bool(self.problem)
 
     @property
     def rank(self) -> float:
-        """Its score, or less than any where it has none."""
+        """Its score, or minus infinity if it has none."""
         return -math.inf if self.score is None or math.isnan(self.score) else self.score
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """A folder of tuning.
+    """The results of tuning, and their paths.
 
     Attributes:
         root: The folder.
         data: The dataset folder.
-        score_name: What trials are ordered by.
-        rate_test: The range test, if there was one.
-        trials: Those of the search so far, in order.
-        num_images: Validation images that the score is measured on.
+        score_name: Name of the score that trials are ordered by.
+        rate_test: The range test, or None.
+        trials: The trials so far, in order.
+        num_images: Number of validation images.
     """
 
     root: Path
@@ -104,22 +104,22 @@ class Tuning:
 
     @property
     def page(self) -> Path:
-        """Everything as one self-contained page."""
+        """All results as a self-contained page."""
         return self.root / "tuning.html"
 
     @property
     def table(self) -> Path:
-        """One line a trial, as CSV."""
+        """CSV with one line per trial."""
         return self.root / "trials.csv"
 
     @property
     def plot(self) -> Path:
-        """The range test as a picture."""
+        """Plot of the range test."""
         return self.root / "rates.png"
 
     @property
     def recipe(self) -> Path:
-        """The best settings as a file that `limner train` takes."""
+        """The best settings as a recipe for `limner train`."""
         return self.root / "best.yaml"
 
     def run_of(self, trial: Trial) -> Path:
@@ -128,7 +128,7 @@ class Tuning:
 
     @property
     def best(self) -> Trial | None:
-        """The best trial of the last round that has a score: scores of one round had the same time."""
+        """The best trial of the last round with a score; trials of one round have the same time budget."""
         scored = [trial for trial in self.trials if trial.score is not None]
         last = max((trial.round for trial in scored), default=0)
         return max((t for t in scored if t.round == last), key=lambda t: t.rank, default=None)

@@ -1,6 +1,6 @@
-"""Words in an image: where each stands and what it says.
+"""Words in an image: their positions and transcriptions.
 
-Shape legend: N words, P points of all of them.
+Shape legend: N words, P points of all words.
 """
 
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ class WordTargets(ImageTargets):
     """The words of one image of a batch; N may be 0.
 
     Attributes:
-        points: (P, 2) float32: x, y in pixels, of one outline after the other.
-        num_points: (N,) int64: how many each outline has.
+        points: (P, 2) float32: x, y in pixels, the outlines concatenated.
+        num_points: (N,) int64: number of points of each outline.
         is_ignored: (N,) bool.
-        texts: N transcriptions; None where it is unknown.
+        texts: N transcriptions; None if unknown.
     """
 
     points: "torch.Tensor"
@@ -39,13 +39,13 @@ class WordTargets(ImageTargets):
 
 @dataclass(frozen=True)
 class Words(Target[tuple[WordTargets, ...]]):
-    """The words of one image, which has two axes; N may be 0.
+    """The words of one 2D image; N may be 0.
 
     Attributes:
-        polygons: N outlines, of any number of points.
-        texts: N transcriptions; None where nobody wrote down what it says.
-        is_ignored: (N,) bool: not to be read, such as ``###``; it is not trained on, and what is found there
-            is not counted as wrong.
+        polygons: N outlines, with any number of points.
+        texts: N transcriptions; None if unknown.
+        is_ignored: (N,) bool: illegible, such as ``###``; excluded from training, and predictions there do
+            not count as errors.
     """
 
     key = "words"
@@ -54,7 +54,7 @@ class Words(Target[tuple[WordTargets, ...]]):
     is_ignored: npt.NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        assert len(self.polygons) == len(self.texts) == len(self.is_ignored), "one of each for a word"
+        assert len(self.polygons) == len(self.texts) == len(self.is_ignored), "lengths differ"
         assert all(p.ndim == 2 and len(p) >= 3 and p.shape[1] == 2 for p in self.polygons)
 
     def __len__(self) -> int:
@@ -67,14 +67,14 @@ class Words(Target[tuple[WordTargets, ...]]):
         return np.array(ends, np.float64).reshape(-1, 4)
 
     def moved(self, move: Move) -> "Words":
-        """Return the words of the moved image; outlines may reach beyond it, words outside are dropped."""
+        """Return the words of the moved image; outlines may exceed it, words entirely outside are removed."""
         moved = replace(self, polygons=tuple(move.points(polygon) for polygon in self.polygons))
         boxes = moved.boxes
         is_outside = (boxes[:, 2:] <= 0).any(1) | (boxes[:, :2] >= move.shape[::-1]).any(1)
-        return moved.kept(np.asarray(~is_outside))
+        return moved.select(np.asarray(~is_outside))
 
-    def kept(self, wanted: npt.NDArray[np.bool_]) -> "Words":
-        """Return those of the words that are `wanted`, (N,), in their order."""
+    def select(self, wanted: npt.NDArray[np.bool_]) -> "Words":
+        """Return the words for which `wanted` (N,) is True, in order."""
         numbers = np.flatnonzero(wanted).tolist()
         polygons = tuple(self.polygons[n] for n in numbers)
         return Words(polygons, tuple(self.texts[n] for n in numbers), self.is_ignored[wanted])
@@ -92,5 +92,5 @@ class Words(Target[tuple[WordTargets, ...]]):
         return WordTargets(torch.from_numpy(points), lengths, torch.tensor(self.is_ignored), self.texts)
 
     def foreground_pixel(self, rng: np.random.Generator, background: int | None) -> tuple[int, ...] | None:
-        """Draw a word evenly, then a pixel near it evenly; None where there is no word."""
+        """Draw a word uniformly, then a pixel in its box uniformly; None if there are no words."""
         return pixel_in_a_box(rng, self.boxes)

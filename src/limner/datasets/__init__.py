@@ -1,1 +1,1 @@
-"""A labelled folder as a whole: checked, drawn, divided, and converted to another format."""
+"""Operations on whole datasets: checking, drawing, splitting, and conversion to other formats."""

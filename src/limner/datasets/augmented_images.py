@@ -1,4 +1,4 @@
-"""What training sees of an image: the original, and what each transform makes of it."""
+"""Augmented training images: the original, and the result of each transform."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -21,17 +21,17 @@ from limner.loading.sampler import ShuffledOrder
 Mode = Literal["steps", "side-by-side", "final", "original"]
 
 Step = tuple[str, Sample]
-"""What was done, and what came of it."""
+"""Name of a step, and its result."""
 
 
 @dataclass(frozen=True)
 class AugmentedImage:
-    """One image as training takes it.
+    """One training image with its augmentation steps.
 
     Attributes:
-        slot: Its place in the order of the training.
-        name: The image.
-        steps: What is shown of it, by name.
+        slot: Position in the training order.
+        name: Name of the image.
+        steps: The steps to show.
     """
 
     slot: int
@@ -39,7 +39,7 @@ class AugmentedImage:
     steps: tuple[Step, ...]
 
     def row(self, table: LabelTable, side: int) -> Row:
-        """Draw the steps side by side, `side` pixels long."""
+        """Draw the steps side by side, with `side` pixels on the longer side."""
         panels = [
             Panel(
                 f"{name}, {s.image.shape[1]} x {s.image.shape[0]}",
@@ -51,7 +51,7 @@ class AugmentedImage:
 
     @property
     def label_maps(self) -> list[LabelArray]:
-        """The label maps that are shown."""
+        """The label maps of the steps."""
         return [labels for _, sample in self.steps if (labels := _labels(sample)) is not None]
 
 
@@ -63,14 +63,14 @@ def _labels(sample: Sample) -> LabelArray | None:
 def augmented_images(
     dataset: Dataset, pipeline: Pipeline, slots: Sequence[int], *, mode: Mode, seed: int
 ) -> Iterator[AugmentedImage]:
-    """Yield images in the order of a training, as its transforms change them.
+    """Yield images in training order, with the results of the transforms.
 
     Args:
         dataset: The training images.
         pipeline: The transforms.
-        slots: Places in the order of the training.
+        slots: Positions in the training order.
         mode: As in `browse_augmented`.
-        seed: Of order and draws.
+        seed: Random seed of order and augmentation.
     """
     order = ShuffledOrder(len(dataset), seed)
     for slot in slots:
@@ -80,7 +80,7 @@ def augmented_images(
 
 
 def _steps(pipeline: Pipeline, sample: Sample, seed: int, slot: int) -> list[Step]:
-    """Return the original and the result of each transform, named; those that change nothing say so."""
+    """Return the original and the result of each transform, with names that mark unchanged images."""
     _, params = pipeline.record(sample, generator(seed, "augment", slot))
     samples = pipeline.steps(sample, params)
     named = [("original", sample)]

@@ -1,4 +1,4 @@
-"""A dataset, read whole once: what it holds, what was found about it, and how it is divided."""
+"""Checking a dataset: reads every file once, and returns facts, findings and splits."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,20 +25,20 @@ from limner.loading.splits import assign_splits
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a dataset holds and what was found about it.
+    """Facts and findings about a dataset.
 
     Attributes:
-        source: The dataset, opened.
-        facts: What reading every file told; splits as below.
-        labels: The settled label table, or None while a question about it is open.
-        findings: Errors first.
-        splits: Split -> records; empty where the splits cannot be used.
-        rows: Mask value -> name -> trained as -> pixels -> images, per split. While a question is open
-            they show what the proposal would make of the masks.
-        objects: How many objects there are of each countable class, and how large; empty for label maps.
-        proposed_labels: The label table behind `rows`, or None where nothing can be proposed.
+        source: The opened dataset.
+        facts: Facts from reading every file, with the splits below.
+        labels: The label table, or None while the meaning of mask values is unclear.
+        findings: The findings, errors first.
+        splits: Split -> records; empty if the splits cannot be used.
+        rows: Mask value -> name -> trained as -> pixels -> images, per split; according to the proposal while
+            the meaning of mask values is unclear.
+        objects: Number and size of the objects of each countable class; empty for label maps.
+        proposed_labels: The label table of `rows`, or None if there is no proposal.
         proposal: What `accept` would write into dataset.yaml, or None.
-        accepted: What this check has written into dataset.yaml, or None.
+        accepted: What this check wrote into dataset.yaml, or None.
     """
 
     source: Source
@@ -61,20 +61,20 @@ class CheckResult:
         """Return the label table.
 
         Args:
-            otherwise: What cannot be done without it, to end the sentence of the error.
+            otherwise: What is impossible without it, to complete the error message.
 
         Raises:
-            DataError: A question about the mask values is open.
+            DataError: The meaning of the mask values is unclear.
         """
         if self.labels is not None:
             return self.labels
         root = self.source.root
         raise DataError(
             describe(
-                f"What the mask values mean is not settled, so {otherwise}",
+                f"The meaning of the mask values is unclear, so {otherwise}",
                 where=root,
                 found=self.errors[0].found if self.errors else "no mask",
-                fix=f"Run `limner check {root}`, which says how to settle it.",
+                fix=f"Run `limner check {root}`, which says how to define it.",
             )
         )
 
@@ -102,13 +102,13 @@ def check_dataset(
 
     Args:
         path: The dataset folder.
-        accept: Write what is proposed into `dataset.yaml`, then check again.
-        workers: Reading threads; None uses all cores.
-        track: Shows the progress.
+        accept: Whether to write the proposal into `dataset.yaml`, and check again.
+        workers: Number of reading threads; defaults to the number of cores.
+        track: Progress display.
 
     Raises:
-        DataError: There is no such folder, or no layout that limner knows.
-        ConfigError: `dataset.yaml` cannot be used.
+        DataError: The folder does not exist, or its layout is unknown.
+        ConfigError: `dataset.yaml` is invalid.
     """
     checked = _check(path, workers, track)
     if not accept or not checked.proposal:
@@ -137,9 +137,9 @@ def _check(path: Path, workers: int | None, track: Track) -> CheckResult:
 
 
 def _splits(source: Source) -> tuple[dict[str, tuple[Record, ...]], tuple[Finding, ...]]:
-    """Return the splits, or why there are none."""
+    """Return the splits, and a finding if they cannot be used."""
     if not any(record.labels for record in source.records):
-        return {}, ()  # which is a finding of its own
+        return {}, ()  # another check reports this
     try:
         return assign_splits(source.records, source.settings), ()
     except LimnerError as error:
@@ -147,7 +147,7 @@ def _splits(source: Source) -> tuple[dict[str, tuple[Record, ...]], tuple[Findin
 
 
 def as_proposed(checked: CheckResult) -> Source:
-    """Open the dataset as it will be read once the proposals of its check are accepted."""
+    """Open the dataset as if the proposal of its check were accepted."""
     root = checked.source.root
     wanted = merge(
         read_dataset_file(root).model_dump(mode="json", exclude_unset=True), checked.proposal or {}

@@ -1,4 +1,4 @@
-"""Which images of a gallery go on a sheet: at random, in a row for each class or split, or the worst."""
+"""Choosing the images of a contact sheet: random, by class, by split, or those with the worst findings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ from limner.datasets.gallery import Gallery
 By = Literal["random", "class", "split", "worst"]
 
 PER_FINDING = 4
-"""Images that one finding shows among the worst."""
+"""Maximum number of images per finding with ``worst``."""
 
 ImageRow = tuple[str, list[Record]]
-"""A heading, and the images below it."""
+"""A heading and its images."""
 
 
 @dataclass(frozen=True)
 class ImageChoice:
-    """What is to be shown.
+    """Which images to show.
 
     Attributes:
         by: As in `browse`.
-        images: How many; with a row a class or split, in each row.
-        classes: Only images that hold one of these.
-        split: Only images of this split.
-        seed: Of the draw.
+        images: Number of images; with rows by class or split, in each row.
+        classes: Show only images that contain one of these.
+        split: Show only images of this split.
+        seed: Random seed.
     """
 
     by: By = "random"
@@ -37,7 +37,7 @@ class ImageChoice:
     seed: int = 0
 
     def drawn(self, records: Sequence[Record], purpose: str) -> list[Record]:
-        """Draw some of the images; they stay in their order."""
+        """Draw a random subset of the images, in their original order."""
         order = generator(self.seed, f"browse {purpose}").permutation(len(records))
         return [records[i] for i in sorted(order[: self.images])]
 
@@ -46,8 +46,8 @@ def chosen_images(gallery: Gallery, choice: ImageChoice) -> list[ImageRow]:
     """Return the rows of a sheet.
 
     Raises:
-        ConfigError: There is no such class or split.
-        DataError: There is no image to show.
+        ConfigError: A class or the split does not exist.
+        DataError: There are no images to show.
     """
     choose = {"random": _at_random, "class": _by_class, "split": _by_split, "worst": _worst}[choice.by]
     rows = [row for row in choose(gallery, _wanted(gallery, choice), choice) if row[1]]
@@ -58,8 +58,8 @@ def chosen_images(gallery: Gallery, choice: ImageChoice) -> list[ImageRow]:
         describe(
             "There is no image to show",
             where=gallery.checked.source.root,
-            found="no finding names an image" if is_worst else "no image of this class and split",
-            fix="Nothing stands out; look at any of them with `--by random`." if is_worst else "",
+            found="no finding concerns an image" if is_worst else "no image of this class and split",
+            fix="Use `--by random` to see any images." if is_worst else "",
         )
     )
 
@@ -70,7 +70,7 @@ def _at_random(gallery: Gallery, records: Sequence[Record], choice: ImageChoice)
 
 def _by_class(gallery: Gallery, records: Sequence[Record], choice: ImageChoice) -> list[ImageRow]:
     holding, table = gallery.holders, gallery.table
-    # Where objects are told apart, nobody looks for the background.
+    # With individual objects, a row for the background is not useful.
     around = table.background_index if gallery.checked.objects else None
     others = [name for index, name in enumerate(table.names) if index != around]
     names = [name for name in table.names if name in choice.classes] if choice.classes else others
@@ -91,7 +91,7 @@ def _split_order(name: str) -> tuple[int, str]:
 
 
 def _worst(gallery: Gallery, records: Sequence[Record], choice: ImageChoice) -> list[ImageRow]:
-    """Return a row for each finding that names files, errors first."""
+    """Return a row for each finding with files, errors first."""
     wanted = {record.name for record in records}
     by_file = {file: r for file, r in gallery.by_file.items() if r.name in wanted}
     rows: list[ImageRow] = []
@@ -107,7 +107,7 @@ def _worst(gallery: Gallery, records: Sequence[Record], choice: ImageChoice) -> 
 
 
 def _wanted(gallery: Gallery, choice: ImageChoice) -> list[Record]:
-    """Return the images of the classes and the split that were asked for."""
+    """Return the images of the requested classes and split."""
     names = gallery.table.names
     for name in choice.classes:
         if name not in names:

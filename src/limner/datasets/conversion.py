@@ -1,4 +1,4 @@
-"""Whether a checked dataset can be converted, and its images on their way to the other format."""
+"""Conversion of a checked dataset: whether it is possible, and its images for the writer."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,14 +24,14 @@ from limner.images.read_image import image_header
 
 @dataclass(frozen=True)
 class Conversion:
-    """A dataset that can be written in another format.
+    """A dataset to write in another format.
 
     Attributes:
-        checked: What check found.
-        source: The dataset, opened as it is converted.
+        checked: Results of the checks.
+        source: The opened dataset, with accepted proposals if `clean`.
         table: Its classes.
-        writer: Of the other format.
-        clean: Proposals are accepted, and what is drawn twice is written once.
+        writer: Writer of the target format.
+        clean: Whether proposals are accepted, and repeated annotations are written once.
     """
 
     checked: CheckResult
@@ -42,7 +42,7 @@ class Conversion:
 
     @property
     def tells_objects(self) -> bool:
-        """Whether objects, or words, are told apart."""
+        """Whether labels distinguish individual objects or words."""
         return not {"detection", "text-detection"}.isdisjoint(self.source.tasks)
 
     def file_of(self, record: Record) -> str:
@@ -50,18 +50,18 @@ class Conversion:
         return record.image.relative_to(self.source.root).as_posix()
 
     def objects_of(self, record: Record) -> tuple[list[Drawn], tuple[int, int]]:
-        """Return the objects with trained labels, and the size; where none are told apart, each class is one.
+        """Return the objects with trained labels, and the image size; without objects, each class is one.
 
-        Where there is no background, what no object covers is ignored, so that ignored regions need not be
-        drawn.
+        Background is omitted. Without a background class, pixels outside objects are ignored, so ignored
+        regions are omitted instead.
         """
         drawn = self._drawn(record) if self.tells_objects else self._drawn_classes(record)
         background = self.table.background_index
-        unsaid = {IGNORE_INDEX if background is None else background}
-        return [one for one in drawn if one.value not in unsaid], _size(record)
+        omitted = {IGNORE_INDEX if background is None else background}
+        return [one for one in drawn if one.value not in omitted], _size(record)
 
     def images(self, records: Sequence[Record]) -> Iterator[Outgoing]:
-        """Yield images as the writer takes them, each under a name of its own."""
+        """Yield images for the writer, with unique names."""
         for record, stem in zip(records, _stems(records), strict=True):
             split = self._splits.get(record.name, record.split)
             yield (self._with_objects if self.writer.takes_objects else self._with_labels)(
@@ -70,7 +70,7 @@ class Conversion:
 
     @cached_property
     def _splits(self) -> Mapping[str, str]:
-        """Image -> split where the source itself says it; a draw is left to whoever trains."""
+        """Image -> split, if the source defines splits; random splits are not written."""
         if not any(record.split for record in self.checked.source.records):
             return {}
         return {record.name: split for split, records in self.checked.splits.items() for record in records}
@@ -110,15 +110,16 @@ class Conversion:
 
 
 def plan_conversion(checked: CheckResult, writer: Writer, *, clean: bool) -> Conversion:
-    """Settle what is converted.
+    """Check that a conversion is possible, and prepare it.
 
     Args:
-        checked: What check found.
-        writer: Of the other format.
-        clean: Take the proposals of check for settled, and write copies once.
+        checked: Results of the checks.
+        writer: Writer of the target format.
+        clean: Whether to accept proposals, and to write repeated annotations once.
 
     Raises:
-        DataError: There is no image, a question is open, or the format holds labels of another kind.
+        DataError: There are no images, the meaning of mask values is unclear, or the format does not support
+            this kind of labels.
     """
     _require_images(checked)
     source, table = _settled(checked, clean=clean)
@@ -128,10 +129,10 @@ def plan_conversion(checked: CheckResult, writer: Writer, *, clean: bool) -> Con
 
 
 def free_folder(target: Path, source: Path) -> Path:
-    """Return the folder to write to.
+    """Return the output folder, after checking that it is empty or does not exist.
 
     Raises:
-        DataError: Something is in it, or it is inside the source.
+        DataError: It is not empty, or is inside the source.
     """
     inside = target.resolve().is_relative_to(source.resolve())
     if not inside and (not target.exists() or (target.is_dir() and not any(target.iterdir()))):
@@ -140,9 +141,9 @@ def free_folder(target: Path, source: Path) -> Path:
         describe(
             "The converted data needs a folder of its own",
             where=target,
-            found="a folder inside the source" if inside else "something is there already",
+            found="a folder inside the source" if inside else "a file, or a folder that is not empty",
             expected="a folder that does not exist yet, or an empty one",
-            fix="Name another folder; nothing is overwritten.",
+            fix="Choose another folder; nothing was overwritten.",
         )
     )
 
@@ -155,8 +156,8 @@ def _require_images(checked: CheckResult) -> None:
         describe(
             "There is no image to convert",
             where=checked.source.root,
-            found="label files whose images are not there" if are_gone else "no labelled image",
-            fix="Run `limner check`, which names what is missing.",
+            found="label files whose images are missing" if are_gone else "no labelled image",
+            fix="Run `limner check`, which lists what is missing.",
         )
     )
 
@@ -168,44 +169,44 @@ def _require_kind(checked: CheckResult, writer: Writer) -> None:
     fitting = ", ".join(name for name, other in WRITERS.items() if other.holds == found)
     raise DataError(
         describe(
-            f"The format {writer.name} holds no {found}",
+            f"The format {writer.name} cannot store {found}",
             where=checked.source.root,
             found=f"{checked.source.name}: {checked.source.title}",
             expected=f"one of {fitting}",
-            fix="Name one of these with --to.",
+            fix="Choose one of these with --to.",
         )
     )
 
 
 def _settled(checked: CheckResult, *, clean: bool) -> tuple[Source, LabelTable]:
-    """Return the source and its classes, as proposed where that is wanted."""
+    """Return the source and its classes; with `clean`, as proposed."""
     if checked.labels is not None:
         return checked.source, checked.labels
     if clean and checked.proposed_labels is not None:
         return as_proposed(checked), checked.proposed_labels
     raise DataError(
         describe(
-            "What the mask values mean is not settled, so they cannot be converted",
+            "The meaning of the mask values is unclear, so they cannot be converted",
             where=checked.source.root,
             found=checked.errors[0].found if checked.errors else "no mask",
             fix="Run `limner check`, then accept its proposal with --accept (or here with --mend)."
             if checked.proposal
-            else "Run `limner check`, which says how to settle it.",
+            else "Run `limner check`, which says how to define it.",
         )
     )
 
 
 def _refuse_boxes(source: Source, writer: Writer) -> None:
-    """Refuse to make masks out of boxes, which `--lossy` does not mean either."""
+    """Reject conversion of boxes to masks, even with `--lossy`."""
     if source.tasks != BOXES or (writer.takes_objects and "boxes" not in writer.cannot_hold):
         return
     able = [n for n, w in WRITERS.items() if w.takes_objects and "boxes" not in w.cannot_hold]
     raise DataError(
         describe(
-            f"The format {writer.name} holds masks, and the labels are boxes",
+            f"The format {writer.name} stores masks, but the labels are boxes",
             where=source.root,
             expected="polygons or masks",
-            fix=f"Write boxes as one of: {', '.join(able)}.",
+            fix=f"Choose a format that stores boxes: {', '.join(able)}.",
         )
     )
 
@@ -215,9 +216,9 @@ def _size(record: Record) -> tuple[int, int]:
 
 
 def _stems(records: Sequence[Record]) -> list[str]:
-    """Return a name for each image, once, capitals or not; folders go into it where nothing else tells apart.
+    """Return a unique (case-insensitive) name for each image; includes folders if necessary.
 
-    The names of images with classes hold the suffix: their folders come from many sources.
+    The suffix is removed from the names of images with classes, which include it.
     """
     names = [r.name if r.label is None else r.name.removesuffix(r.image.suffix) for r in records]
     bare = [re.split(r"[\\/]+", name)[-1] for name in names]
@@ -228,7 +229,7 @@ def _stems(records: Sequence[Record]) -> list[str]:
 
 
 def _untaken(name: str, taken: set[str]) -> str:
-    """Return the name, numbered where it is taken."""
+    """Return the name, with a number if it is already used."""
     stem, count = name, 1
     while stem.casefold() in taken:
         count += 1

@@ -1,4 +1,4 @@
-"""What a conversion leaves behind: what the format cannot hold, defects, and copies; each counted."""
+"""Losses of a conversion: what the format cannot store, defects, and duplicates, with counts."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -23,27 +23,27 @@ _BROKEN = {
         *("polygon-too-short", "rle-wrong-length", "box-zero-size", "shape-unknown"),
     ),
 }
-"""Trait -> the findings of annotations that reading leaves out."""
+"""Trait -> codes of findings about annotations that are skipped when reading."""
 
 CLEANED = ("unreadable", "duplicates", "unknown-classes", "repeated")
-"""Traits that nobody misses in a clean copy."""
+"""Traits that a clean copy omits on purpose."""
 
 NO_LOSS = ("defects",)
-"""Traits that are said and counted, and that no format could hold."""
+"""Traits that are reported, but are not losses, since no format could store them."""
 
 _KEPT_FIRST = ("test", "val", "train")
-"""Of equal pictures in two splits the one that measures is kept: its score was flattered by the other."""
+"""Order of splits for choosing among duplicates: the training copy is removed, since it inflates scores."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Something that the other format cannot hold.
+    """Something that the target format cannot store.
 
     Attributes:
         trait: One of `TRAITS`.
         becomes: What happens to it.
-        files: The images concerned, relative to the dataset folder; of annotations some places.
-        count: How many annotations; None where images are counted.
+        files: The affected images, relative to the dataset folder; for annotations, examples of places.
+        count: Number of annotations, or None if images are counted.
     """
 
     trait: str
@@ -52,7 +52,7 @@ class Loss:
     count: int | None = None
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Describe the loss in one line."""
         if self.count is None and len(self.files) == 1:
             where = self.files[0]
         else:
@@ -62,7 +62,7 @@ class Loss:
 
 
 def conversion_losses(conversion: Conversion) -> list[Loss]:
-    """Return all that is not carried over, or counted as left out."""
+    """Return everything that is not converted."""
     checked = conversion.checked
     having = _records_by_trait(conversion)
     losses = [
@@ -75,22 +75,22 @@ def conversion_losses(conversion: Conversion) -> list[Loss]:
 
 
 def refuse_losses(losses: Sequence[Loss], to: str, *, clean: bool) -> None:
-    """Refuse a conversion that would lose something.
+    """Reject a conversion that would lose something.
 
     Args:
-        losses: All of the conversion.
-        to: The format.
-        clean: A clean copy is wanted: what it leaves out is no loss.
+        losses: All losses of the conversion.
+        to: Name of the target format.
+        clean: Whether a clean copy was requested, whose omissions are no losses.
 
     Raises:
-        DataError: Something would be lost.
+        DataError: There are losses.
     """
     serious = [loss for loss in losses if loss.trait not in (*NO_LOSS, *(CLEANED if clean else ()))]
     if not serious:
         return
     raise DataError(
         describe(
-            f"The format {to} cannot hold everything",
+            f"The format {to} cannot store everything",
             found="; ".join(map(str, serious)),
             fix="Add --lossy to convert the rest; nothing was written."
             if not {loss.trait for loss in serious} <= {*CLEANED}
@@ -100,7 +100,7 @@ def refuse_losses(losses: Sequence[Loss], to: str, *, clean: bool) -> None:
 
 
 def _records_by_trait(conversion: Conversion) -> Mapping[str, Sequence[Record]]:
-    """Return the images that have each trait of `TRAITS` that a format may not hold."""
+    """Return the images with each trait of `TRAITS` that a format may not support."""
     source, broken = conversion.source, _broken_images(conversion.checked)
     sound = [r for r in source.records if r.name not in broken]
     labelled = [r for r in sound if r.labels]
@@ -118,7 +118,7 @@ def _records_by_trait(conversion: Conversion) -> Mapping[str, Sequence[Record]]:
 
 
 def _broken_images(checked: CheckResult) -> set[str]:
-    """Return the names of images that cannot be read, or whose labels cannot."""
+    """Return the names of images that cannot be read, or whose labels cannot be read."""
     return {
         image.name
         for image in checked.facts.images
@@ -127,7 +127,7 @@ def _broken_images(checked: CheckResult) -> set[str]:
 
 
 def _broken(checked: CheckResult) -> list[Loss]:
-    """Return the annotations that were left out when they were read."""
+    """Return the annotations that were skipped when reading."""
     found = {trait: [f for f in checked.findings if f.code in codes] for trait, codes in _BROKEN.items()}
     return [
         Loss(trait, "are left out", tuple(f.where for f in findings), sum(f.cases or 0 for f in findings))
@@ -137,13 +137,13 @@ def _broken(checked: CheckResult) -> list[Loss]:
 
 
 def _repeated_objects(checked: CheckResult) -> list[Loss]:
-    """Return what is written once though it is drawn twice."""
+    """Return repeated annotations, which are written once."""
     found = [finding for finding in checked.findings if finding.code == "annotation-repeated"]
     return [Loss("repeated", "are written once", (f.where,), f.cases) for f in found]
 
 
 def _duplicates(checked: CheckResult) -> list[Loss]:
-    """Return the copies of pictures; where their labels differ, nobody knows which is right: all stay."""
+    """Return duplicate images; copies whose labels differ are kept, since it is unknown which is right."""
     records = {record.name: record for record in checked.source.records}
     by_picture: dict[str, list[ImageFacts]] = defaultdict(list)
     for image in checked.facts.usable:
@@ -161,7 +161,7 @@ def _duplicates(checked: CheckResult) -> list[Loss]:
 
 
 def _compared(source: Source, record: Record) -> ValueMap:
-    """Return what says whether the labels of two copies are equal."""
+    """Return the labels of a record, for comparison."""
     return source.read_values(record) if record.label is None else np.array([source.read_class(record)])
 
 

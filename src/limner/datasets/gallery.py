@@ -1,4 +1,4 @@
-"""A checked dataset, ready to be drawn: its images with the labels that training would see."""
+"""Drawing the images of a checked dataset, with the labels for training."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,13 +26,13 @@ from limner.loading.dataset import Dataset
 
 @dataclass(frozen=True)
 class Gallery:
-    """A checked dataset, ready to be drawn.
+    """A checked dataset for drawing.
 
     Attributes:
-        checked: What check found.
-        dataset: All its images, in the order of the facts; labels as the table says.
-        table: The classes, in the colours of the palette.
-        side: Pixels of the longer side of each picture.
+        checked: Results of the checks.
+        dataset: All its images, in the order of the facts, with labels according to the table.
+        table: The classes, with the colours of the palette.
+        side: Longer side of each picture in pixels.
     """
 
     checked: CheckResult
@@ -41,10 +41,10 @@ class Gallery:
     side: int
 
     def panel(self, record: Record) -> tuple[Panel, LabelArray | None]:
-        """Draw one image with its labels; what cannot be drawn becomes the image alone, and says so.
+        """Draw one image with its labels; if these cannot be drawn, the image alone with the reason.
 
         Returns:
-            The picture, and the trained labels on it, of which the legend tells the colours.
+            The picture, and the trained labels in it, for the legend.
         """
         try:
             picture, shown = self._drawn(record)
@@ -62,7 +62,7 @@ class Gallery:
         return self.table.names[self.table.trained_as[self.checked.source.read_class(record)]]
 
     def _drawn(self, record: Record) -> tuple[RGBImage, LabelArray | None]:
-        """Draw segments where objects are told apart, boxes where there are only these, else label maps."""
+        """Draw segments, if labels have objects; boxes, if there are only boxes; else label maps."""
         if not record.labels or record.label is not None:
             return labelled(self._image(record), None, self.table, side=self.side), None
         if self.dataset.source.tasks == BOXES:
@@ -100,7 +100,7 @@ class Gallery:
 
     @cached_property
     def by_file(self) -> dict[str, Record]:
-        """Image or label file, relative to the dataset folder -> the record it belongs to."""
+        """Image or label file, relative to the dataset folder -> its record."""
         root = self.checked.source.root
         return {
             path.relative_to(root).as_posix(): record
@@ -111,7 +111,7 @@ class Gallery:
 
     @cached_property
     def holders(self) -> dict[str, set[str]]:
-        """Image -> names of the classes that its mask holds."""
+        """Image -> names of the classes in its mask."""
         names = self.table.names
         return {
             image.name: {
@@ -124,15 +124,15 @@ class Gallery:
 
 
 def gallery_of(checked: CheckResult, *, palette: str = "own", side: int) -> Gallery:
-    """Open a checked dataset as its proposals would have it, to be seen before they are accepted.
+    """Open a checked dataset for drawing, according to its proposal if the labels are unclear.
 
     Args:
-        checked: What check found.
+        checked: Results of the checks.
         palette: A name in `PALETTES`, or a file of names and colours.
-        side: Pixels of the longer side of each picture.
+        side: Longer side of each picture in pixels.
 
     Raises:
-        DataError: The mask values are not settled and nothing can be proposed.
+        DataError: The meaning of the mask values is unclear, and there is no proposal.
         ConfigError: The palette is unknown.
     """
     table = checked.proposed_labels if checked.labels is None else None

@@ -1,4 +1,4 @@
-"""Dividing the labelled images of a dataset: one by one or in groups, with the classes spread evenly."""
+"""Splitting the labelled images of a dataset: individually or in groups, optionally stratified by class."""
 
 import re
 from collections import Counter
@@ -23,12 +23,12 @@ Fold = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Divisible:
-    """Labelled images that can be divided.
+    """Labelled images to split.
 
     Attributes:
         source: The dataset.
-        holders: Image -> trained index -> 1 for each class that it holds; empty where masks were not read.
-        names: The classes; empty where masks were not read.
+        holders: Image -> trained index -> 1 for each class that it contains; empty if masks were not read.
+        names: Names of the classes; empty if masks were not read.
     """
 
     source: Source
@@ -45,11 +45,11 @@ class Divisible:
         return record.image.relative_to(self.source.root).as_posix()
 
     def units(self, group: str | None) -> list[Unit]:
-        """Return what stays together: each image alone, or those whose files `group` finds the same in.
+        """Return the units to split: single images, or groups of images with the same match of `group`.
 
         Raises:
-            ConfigError: It is no regular expression.
-            DataError: It finds nothing in the path of an image.
+            ConfigError: `group` is not a regular expression.
+            DataError: It does not match the path of an image.
         """
         expression = _compiled(group)
         members: dict[str, list[str]] = {}
@@ -62,7 +62,7 @@ class Divisible:
         ]
 
     def class_counts(self, fold: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
-        """Return split -> class -> images that hold it; empty where masks were not read."""
+        """Return split -> class -> number of images that contain it; empty if masks were not read."""
         if not self.holders:
             return {}
         return {
@@ -72,28 +72,28 @@ class Divisible:
 
 
 def split_fractions(val: float, test: float, seed: int, folds: int) -> SplitFractions:
-    """Return the shares of one division, or of each fold.
+    """Return the fractions of a split, or of each fold.
 
     Raises:
-        ConfigError: They leave nothing to train on, or one of the numbers cannot be used.
+        ConfigError: No images are left for training, or a number is invalid.
     """
     if folds == 1 or folds < 0:
-        raise ConfigError(f"--folds is the number of parts, 2 or more; found {folds}.")
+        raise ConfigError(f"--folds must be 2 or more; found {folds}.")
     share = (1 - test) / folds if folds else val
     if not (0 < share < 1 and 0 <= test < 1 and share + test < 1):
         raise ConfigError(
-            f"val and test are shares that leave images to train on; found val {val:g}, test {test:g}."
+            f"val and test must be fractions that leave images to train on; found val {val:g}, test {test:g}."
         )
     if seed < 0:
-        raise ConfigError(f"--seed is 0 or more; found {seed}.")
+        raise ConfigError(f"--seed must be 0 or more; found {seed}.")
     return SplitFractions(val=share, test=test, seed=seed)
 
 
 def open_divisible(path: Path, *, stratify: bool, workers: int | None, track: Track) -> Divisible:
-    """Open the dataset, and where classes count, find out which image holds which.
+    """Open the dataset; with `stratify`, read the classes in each image.
 
     Raises:
-        DataError: It cannot be read, no image has labels, or what the mask values mean is not settled.
+        DataError: It cannot be read, no image has labels, or the meaning of the mask values is unclear.
     """
     if not stratify:
         source = open_source(path)
@@ -101,7 +101,7 @@ def open_divisible(path: Path, *, stratify: bool, workers: int | None, track: Tr
         return Divisible(source, {}, ())
     checked = check_dataset(path, workers=workers, track=track)
     _require_labels(checked.source)
-    labels = checked.settled_labels("they cannot be spread evenly; leave out --stratify, or settle it")
+    labels = checked.settled_labels("classes cannot be stratified; omit --stratify, or define the values")
     trained_as = labels.trained_as
     holders = {
         image.name: dict.fromkeys(
@@ -116,7 +116,7 @@ def _require_labels(source: Source) -> None:
     if not any(record.labels for record in source.records):
         raise DataError(
             describe(
-                "No image has a mask, so there is nothing to divide",
+                "No image has labels, so there is nothing to split",
                 where=source.root,
                 fix="Run `limner check` to see how images and masks were paired.",
             )
@@ -124,12 +124,12 @@ def _require_labels(source: Source) -> None:
 
 
 def draw_images(records: Sequence[Record], fractions: SplitFractions) -> Fold:
-    """Draw images one by one, as ``splits: {val: ...}`` in dataset.yaml would."""
+    """Split images individually, as ``splits: {val: ...}`` in dataset.yaml does."""
     return {name: tuple(r.name for r in rows) for name, rows in drawn(records, fractions).items()}
 
 
 def divide_units(units: Sequence[Unit], fractions: SplitFractions, folds: int) -> list[Fold]:
-    """Divide what stays together, with the classes spread evenly.
+    """Split units, stratified by class.
 
     Raises:
         DataError: There are too few groups.
@@ -138,10 +138,10 @@ def divide_units(units: Sequence[Unit], fractions: SplitFractions, folds: int) -
     if len(units) < num_parts:
         raise DataError(
             describe(
-                "There are too few groups to divide",
+                "There are too few groups to split",
                 found=f"{len(units)} groups",
                 expected=f"at least {num_parts}, one for each part",
-                fix="Ask for fewer parts, or for smaller groups.",
+                fix="Use fewer parts, or smaller groups.",
             )
         )
     rest = 1 - fractions.val - fractions.test
@@ -161,7 +161,7 @@ def _compiled(group: str | None) -> re.Pattern[str] | None:
     try:
         return None if group is None else re.compile(group)
     except re.error as error:
-        raise ConfigError(f"--group is no regular expression: {group!r} ({error}).") from None
+        raise ConfigError(f"--group is not a regular expression: {group!r} ({error}).") from None
 
 
 def _group_of(file: str, expression: re.Pattern[str]) -> str:
@@ -169,11 +169,11 @@ def _group_of(file: str, expression: re.Pattern[str]) -> str:
     if found is None:
         raise DataError(
             describe(
-                "An image belongs to no group",
+                "An image has no group",
                 where=file,
-                found=f"nothing that {expression.pattern!r} fits",
-                expected="an expression that finds the group in the path of each image",
-                fix=r"Try it on this path; `^(\w+?)_`, for instance, takes what stands before the first _.",
+                found=f"no match for {expression.pattern!r}",
+                expected="an expression that matches the group in the path of each image",
+                fix=r"Try it on this path; `^(\w+?)_`, for instance, matches the text before the first _.",
             )
         )
     return "/".join(part or "" for part in found.groups()) if found.groups() else found.group()

@@ -1,4 +1,4 @@
-"""Palettes: the colours in which classes are drawn, whatever their own are."""
+"""Palettes: colours for drawing classes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +16,7 @@ PALETTES: dict[str, Callable[[LabelTable], list[RGB]]] = {
     "cityscapes": lambda table: _of(table, class_tables.cityscapes()),
     "ade20k": lambda table: _of(table, class_tables.ade20k()),
 }
-"""Palette -> colour of each class in trained order; ``own`` are those of dataset.yaml or the format."""
+"""Palette -> colour of each class in trained order; ``own`` uses those of dataset.yaml or the format."""
 
 
 def repainted(table: LabelTable, palette: str) -> LabelTable:
@@ -24,10 +24,10 @@ def repainted(table: LabelTable, palette: str) -> LabelTable:
 
     Args:
         table: The classes.
-        palette: A name in `PALETTES`, or a file with a class and its colour in each line.
+        palette: A name in `PALETTES`, or a file with one class and its colour per line.
 
     Raises:
-        ConfigError: There is no such palette or file, or the file names none of the classes.
+        ConfigError: The palette or file does not exist, or contains none of the classes.
     """
     known = PALETTES.get(palette)
     colors = known(table) if known else _from_file(table, Path(palette))
@@ -37,7 +37,7 @@ def repainted(table: LabelTable, palette: str) -> LabelTable:
 
 
 def _of(table: LabelTable, published: LabelTable) -> list[RGB]:
-    """Give a class of the same name its colour, and any other the next one in order."""
+    """Return published colours: by name if it matches, else by index."""
     by_name = {c.name.casefold(): c.color for c in published.classes}
     return [
         by_name.get(c.name.casefold(), published.classes[i % published.num_classes].color)
@@ -47,9 +47,7 @@ def _of(table: LabelTable, published: LabelTable) -> list[RGB]:
 
 def _from_file(table: LabelTable, path: Path) -> list[RGB]:
     if not path.is_file():
-        raise ConfigError(
-            f"There is no palette named {str(path)!r}, nor such a file. Known: {', '.join(PALETTES)}."
-        )
+        raise ConfigError(f"There is no palette or file named {str(path)!r}. Known: {', '.join(PALETTES)}.")
     try:
         rows = read_table(path)
     except DataError as error:
@@ -58,7 +56,7 @@ def _from_file(table: LabelTable, path: Path) -> list[RGB]:
     if not by_name.keys() & {name.casefold() for name in table.names}:
         raise ConfigError(
             describe(
-                "The palette names none of the classes",
+                "The palette contains none of the classes",
                 where=path,
                 found=", ".join(list(by_name)[:5]) or "no colours",
                 expected=f"lines such as `{table.names[-1]},255,128,0`",

@@ -1,1 +1,1 @@
-"""What a machine offers: processors, accelerators, number formats, memory."""
+"""Capabilities of a machine: processors, accelerators, number formats, memory."""

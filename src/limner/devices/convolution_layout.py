@@ -1,4 +1,4 @@
-"""How a device computes convolutions fastest: the layout of tensors in memory, and the algorithm."""
+"""Memory layout and algorithm with which a device computes convolutions fastest."""
 
 import torch
 
@@ -6,16 +6,16 @@ import torch
 def choose_memory_format(
     device: torch.device, *, spatial_dims: int, training: bool = False
 ) -> torch.memory_format:
-    """Return how a network's tensors are best laid out in memory.
+    """Return the fastest memory format for a network's tensors.
 
-    Channels last, which tensor cores and CPUs convolve faster. Only the gradients of weights are up to five
-    times slower so on CPUs without AVX-512 (oneDNN 3.11), and with them whole training steps: 1.7 times for a
-    U-Net.
+    Tensor cores and CPUs compute convolutions faster in channels-last. The exception is training on CPUs
+    without AVX-512 (oneDNN 3.11): there, weight gradients are up to 5 times slower in channels-last, and
+    training steps of a U-Net 1.7 times.
 
     Args:
         device: Where the network will run.
         spatial_dims: 2 or 3.
-        training: Gradients will be needed.
+        training: Whether gradients are needed.
     """
     if training and device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2":
         return torch.contiguous_format
@@ -23,5 +23,5 @@ def choose_memory_format(
 
 
 def prefers_winograd(device: torch.device) -> bool:
-    """Say whether convolutions train faster by `limner.layers.winograd`: measured on CPUs with AVX2."""
+    """Return whether training is faster with `limner.layers.winograd`, as measured on CPUs with AVX2."""
     return device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"

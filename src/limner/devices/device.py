@@ -1,4 +1,4 @@
-"""Which device a name means on this machine."""
+"""Choosing a device by name."""
 
 import torch
 
@@ -6,10 +6,10 @@ from limner.core.errors import ConfigError
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device of a name, once something has been put on it.
+    """Return the device of a name, after allocating a tensor on it as a test.
 
     Args:
-        name: ``auto``, or a name that PyTorch knows, such as ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ``xpu``.
+        name: ``auto``, or a PyTorch device such as ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ``xpu``.
 
     Raises:
         ConfigError: PyTorch does not know the name, or this machine has no such device.
@@ -27,9 +27,9 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def pick_device(device: str = "auto") -> torch.device:
-    """Return the torch device that ``auto`` means here, or the one asked for."""
+    """Return the named torch device; ``auto`` is the accelerator if available, else the CPU."""
     if device != "auto":
         return torch.device(device)
-    # Asked in two steps, since PyTorch 2.6 names an accelerator that it was built for and that is not there.
+    # In two steps, since PyTorch 2.6 returns the accelerator that it was built for even if it is absent.
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return torch.device("cpu") if found is None else found

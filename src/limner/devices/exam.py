@@ -1,4 +1,4 @@
-"""One thing that `limner doctor` looked at, and how it was found."""
+"""Result of one check of `limner doctor`."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,15 +8,15 @@ State = Literal["good", "note", "warning", "broken"]
 
 @dataclass(frozen=True)
 class Exam:
-    """One thing that was looked at.
+    """Result of one check of `limner doctor`.
 
     Attributes:
-        group: The heading it stands under, such as ``accelerator``.
-        name: What was looked at.
-        found: What is there.
-        state: ``good``; ``note`` for what is absent and not needed; ``warning`` for what will slow or
-            limit a run; ``broken`` for what will stop it.
-        fix: What to do about it; empty where nothing needs doing.
+        group: Heading, such as ``accelerator``.
+        name: What was checked.
+        found: What was found.
+        state: ``good``; ``note`` if something optional is missing; ``warning`` if it will slow down or
+            limit a run; ``broken`` if it will prevent a run.
+        fix: What to do; empty if no action is needed.
     """
 
     group: str

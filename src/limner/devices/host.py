@@ -1,11 +1,11 @@
-"""What the host lets this process have: processor cores, memory that is still free, a screen."""
+"""Resources of the host available to this process: CPU cores, free memory, a screen."""
 
 import os
 import sys
 from pathlib import Path
 
 FALLBACK_BYTES = 2 << 30
-"""Assumed where the system does not say: enough for small sets, harmless on any machine."""
+"""Assumed free memory if the system does not report it: enough for small datasets, safe on any machine."""
 
 MEMINFO = Path("/proc/meminfo")
 
@@ -15,25 +15,25 @@ CGROUP_FILES = (
     ("memory.max", "memory.current", "memory.stat"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
 )
-"""Limit, use and its parts of a container, as control groups version 2 and 1 say them."""
+"""Files of control groups (version 2, then 1) with a container's memory limit, usage and statistics."""
 
 
 def has_screen() -> bool:
-    """Return whether a window could be seen: there is a display, and nobody looks on from another machine."""
+    """Return whether windows can be shown: there is a display, and this is not a remote session."""
     if sys.platform in ("win32", "darwin"):
         return "SSH_CONNECTION" not in os.environ
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def num_cores() -> int:
-    """Return the number of CPU cores this process may run on."""
+    """Return the number of CPU cores available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def available_bytes() -> int:
-    """Return the bytes that can be taken without swapping: of the machine, or of the container if less."""
+    """Return the memory available without swapping, in bytes: of the machine, or of the container if less."""
     candidates = (_machine_bytes(), *(_container_bytes(*names) for names in CGROUP_FILES))
     return min((b for b in candidates if b is not None), default=FALLBACK_BYTES)
 
@@ -45,7 +45,7 @@ def _machine_bytes() -> int | None:
     except (OSError, StopIteration, ValueError):
         pass
     try:
-        # macOS says the whole only; half of it is commonly free.
+        # macOS reports only the total; half of it is usually free.
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, ValueError, OSError):
         return None
@@ -57,5 +57,5 @@ def _container_bytes(limit: str, used: str, parts: str) -> int | None:
         rows = dict(line.split() for line in (CGROUP / parts).read_text().splitlines())
     except (OSError, ValueError):  # no such control group, or "max": no limit
         return None
-    # Files that were read count as used, but are given up as soon as memory is asked for.
+    # The file cache counts as used, but is freed when memory is needed.
     return max(0, free + int(rows.get("inactive_file", 0)))

@@ -1,4 +1,4 @@
-"""What the host offers a run: processor, memory, disk, and pretrained weights that are there already."""
+"""Checks of `limner doctor` on the host: processor, memory, disk, and downloaded pretrained weights."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from limner.devices.machine import Memory, cpu_has_bfloat16, cpu_name, host_memo
 GIB = 2**30
 
 LITTLE_MEMORY, LITTLE_DISK = 2 * GIB, 5 * GIB
-"""Free bytes below which a run may well fail."""
+"""Free bytes below which a run is likely to fail."""
 
 
 def host_exams() -> Iterator[Exam]:
@@ -27,7 +27,7 @@ def host_exams() -> Iterator[Exam]:
 
 def _processor() -> Iterator[Exam]:
     cores, threads = num_cores(), torch.get_num_threads()
-    bfloat16 = "bfloat16 built in" if cpu_has_bfloat16() else "no bfloat16, so float32 is used"
+    bfloat16 = "native bfloat16" if cpu_has_bfloat16() else "no native bfloat16, so float32 is used"
     yield Exam("processor", "CPU", f"{cpu_name()}; {bfloat16}")
     asked = os.environ.get("OMP_NUM_THREADS")
     found = f"{cores} usable, PyTorch uses {threads}"
@@ -48,7 +48,7 @@ def _memory() -> Iterator[Exam]:
     shared = Path("/dev/shm")  # noqa: S108 - only its size is read
     if shared.exists():
         size = shutil.disk_usage(shared).total / GIB
-        yield Exam("memory", "/dev/shm", f"{size:.2f} GiB; limner loads with threads and does not need it")
+        yield Exam("memory", "/dev/shm", f"{size:.2f} GiB; not needed, since limner loads data with threads")
 
 
 def _disk() -> Iterator[Exam]:
@@ -60,21 +60,21 @@ def _disk() -> Iterator[Exam]:
         else:
             yield Exam("disk", name, found)
         if not os.access(folder, os.W_OK):
-            fix = "Start limner in a folder you may write to, or give --out."
+            fix = "Start limner in a writable folder, or pass --out."
             yield Exam("disk", f"{name} is read-only", str(folder), "warning", fix)
 
 
 def _weight_cache() -> Exam:
-    """Say where pretrained encoder weights are looked for, and which are there already."""
+    """Return the cache folder of pretrained encoder weights, and which are in it."""
     home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
     hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
     found = sorted(p.name.removeprefix("models--").replace("--", "/") for p in hub.glob("models--*"))
     listed = f"{len(found)} at {hub}" + (f": {', '.join(found[:5])}" if found else "")
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
-        listed += "; HF_HUB_OFFLINE is set, so no others are fetched"
+        listed += "; HF_HUB_OFFLINE is set, so no others are downloaded"
     return Exam("weights", "pretrained weights", listed, "good" if found else "note")
 
 
 def memory_words(memory: Memory) -> str:
-    """Return how much of a memory is free, in words."""
+    """Return free and total memory in words."""
     return f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f} GiB"

@@ -1,4 +1,4 @@
-"""What is installed: Python, the libraries that limner requires, and those that it can use."""
+"""Checks of `limner doctor` on the installation: Python, required and optional libraries."""
 
 import importlib
 import importlib.util
@@ -12,17 +12,17 @@ from limner.devices.exam import Exam
 OLDEST_PYTHON, NEWEST_TESTED_PYTHON = (3, 10), (3, 13)
 
 IMPORTED_AS = {"opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
-"""Distributions whose module has another name."""
+"""Module names of distributions whose module has a different name."""
 
 OPTIONAL_PARTS = (
     ("wandb", "wandb", "follow runs on Weights & Biases"),
     ("mlflow", "mlflow", "follow runs in MLflow"),
 )
-"""Module, distribution, what limner does with it; a library that it does not use yet has no row."""
+"""Module, distribution and purpose of each optional library."""
 
 
 def python_exam() -> Exam:
-    """Return whether this Python is one that limner runs on."""
+    """Check the Python version."""
     found = f"{platform.python_version()} at {sys.executable}"
     if sys.version_info < OLDEST_PYTHON:
         fix = "Install Python 3.10 or newer and make a new environment with it."
@@ -33,12 +33,12 @@ def python_exam() -> Exam:
 
 
 def required_part_exams() -> Iterator[Exam]:
-    """Check the version of every required library, and import it: that is what breaks."""
+    """Check the version of every required library, and whether it can be imported."""
     try:
         requirements = metadata.requires("limner") or []
     except metadata.PackageNotFoundError:
         fix = "Install it: pip install limner"
-        yield Exam("limner", "installation", "limner is not installed, only importable", "warning", fix)
+        yield Exam("limner", "installation", "limner can be imported but is not installed", "warning", fix)
         return
     for requirement in requirements:
         if ";" not in requirement:
@@ -46,7 +46,7 @@ def required_part_exams() -> Iterator[Exam]:
 
 
 def required_part_exam(requirement: str) -> Exam:
-    """Return whether one library is there, in a version that fits, and can be imported."""
+    """Check whether one library is installed in a compatible version and can be imported."""
     from packaging.requirements import Requirement
 
     wanted = Requirement(requirement)
@@ -60,7 +60,7 @@ def required_part_exam(requirement: str) -> Exam:
         return Exam("limner", name, f"{version}; limner needs {wanted.specifier}", "broken", fix)
     try:
         importlib.import_module(IMPORTED_AS.get(wanted.name, wanted.name))
-    except Exception as error:  # noqa: BLE001 - a broken binary raises anything: OSError, RuntimeError, ...
+    except Exception as error:  # noqa: BLE001 - a broken binary can raise any error
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         fix = f"pip install --force-reinstall '{requirement}'"
         return Exam("limner", name, f"{version}, but importing it fails: {reason}", "broken", fix)
@@ -68,13 +68,14 @@ def required_part_exam(requirement: str) -> Exam:
 
 
 def optional_part_exams() -> Iterator[Exam]:
-    """Yield each of `OPTIONAL_PARTS`, with what it is for."""
+    """Yield whether each of `OPTIONAL_PARTS` is installed, and its purpose."""
     for module, distribution, purpose in OPTIONAL_PARTS:
         if importlib.util.find_spec(module) is None:
-            yield Exam("optional", distribution, f"absent: {purpose}", "note", f"pip install {distribution}")
+            fix = f"pip install {distribution}"
+            yield Exam("optional", distribution, f"not installed: {purpose}", "note", fix)
             continue
         try:
             version = metadata.version(distribution)
         except metadata.PackageNotFoundError:
-            version = "present"
+            version = "installed"
         yield Exam("optional", distribution, f"{version}: {purpose}")

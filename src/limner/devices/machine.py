@@ -1,7 +1,7 @@
-"""What the machine offers a run: memory, cores, the accelerator, and the number formats it is fast in.
+"""Capabilities of the machine: memory, cores, the accelerator, and the number formats it is fast in.
 
-Everything is asked of the operating system or of PyTorch's device-independent `torch.accelerator`, so
-that an accelerator nobody thought of here (XPU, NPU, MLU, ...) is described all the same.
+Only the operating system and PyTorch's device-independent `torch.accelerator` are queried, so that any
+accelerator (XPU, NPU, MLU, ...) is supported.
 """
 
 import os
@@ -15,12 +15,12 @@ from limner.devices.device import choose_device
 from limner.devices.host import available_bytes, num_cores
 
 UNKNOWN_MEMORY = 4 * 2**30
-"""Bytes assumed where the system does not say: what nearly every machine has."""
+"""Assumed memory in bytes if the system does not report it; nearly every machine has it."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of one memory, in all and still free."""
+    """Total and free memory in bytes."""
 
     total: int
     available: int
@@ -28,14 +28,14 @@ class Memory:
 
 @dataclass(frozen=True)
 class Machine:
-    """What one device offers a run.
+    """Capabilities of one device.
 
     Attributes:
-        device: As `torch.device` takes it: ``cpu``, ``cuda``, ``mps``, ``xpu``, ...
-        name: What its maker calls it.
-        memory: Of the accelerator, or of the host where the device is the CPU.
-        num_cores: CPU cores that this process may use.
-        fast_bfloat16: True where bfloat16 arithmetic is built into the device and so pays.
+        device: Type as for `torch.device`: ``cpu``, ``cuda``, ``mps``, ``xpu``, ...
+        name: Product name.
+        memory: Memory of the accelerator, or of the host if the device is the CPU.
+        num_cores: Number of CPU cores available to this process.
+        fast_bfloat16: Whether the device supports bfloat16 natively, so that it is faster than float32.
         fast_float16: The same for float16.
     """
 
@@ -48,15 +48,15 @@ class Machine:
 
     @property
     def is_cpu(self) -> bool:
-        """True where no accelerator is used."""
+        """Whether no accelerator is used."""
         return self.device == "cpu"
 
 
 def examine(device: str = "auto") -> Machine:
-    """Describe the machine as seen from one device.
+    """Return the capabilities of a device.
 
     Args:
-        device: ``auto`` for the accelerator, where there is one, else the CPU; or a torch device.
+        device: A torch device, or ``auto`` for the accelerator if available, else the CPU.
 
     Raises:
         ConfigError: This machine has no such device.
@@ -71,7 +71,7 @@ def examine(device: str = "auto") -> Machine:
 
 
 def host_memory() -> Memory:
-    """Return the host's memory; what is available is that of the container where it has less."""
+    """Return the host's memory; the available part is limited to that of the container."""
     available = available_bytes()
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -81,7 +81,7 @@ def host_memory() -> Memory:
 
 
 def cpu_name() -> str:
-    """Return the processor's name as the system gives it."""
+    """Return the processor's name as reported by the system."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -91,20 +91,20 @@ def cpu_name() -> str:
 
 
 def cpu_has_bfloat16() -> bool:
-    """Tell whether the CPU multiplies bfloat16 itself; without, it is emulated and slower than float32."""
+    """Return whether the CPU supports bfloat16 natively; if emulated, it is slower than float32."""
     questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(getattr(torch.cpu, question, bool)()) for question in questions)
 
 
 def accelerator_name(device: torch.device) -> str:
-    """Return the maker's name of an accelerator, or its type in capitals where it has none."""
+    """Return the product name of an accelerator, or its type in capitals if unknown."""
     module = getattr(torch, device.type, None)
     ask = getattr(module, "get_device_name", None)
     return str(ask(device)) if ask else device.type.upper()
 
 
 def accelerator_memory(device: torch.device) -> Memory:
-    """Return an accelerator's memory; of one that shares the host's (MPS), what the driver allows."""
+    """Return an accelerator's memory; for MPS, which shares the host's, the driver's limit."""
     if device.type == "mps":
         allowed = int(torch.mps.recommended_max_memory())
         return Memory(allowed, allowed)
@@ -116,14 +116,14 @@ def accelerator_memory(device: torch.device) -> Memory:
 
 
 def runs_on(capability: tuple[int, int], archs: list[str]) -> bool:
-    """Tell whether code built for `archs` runs on a GPU.
+    """Return whether code built for `archs` runs on a GPU.
 
     Compiled code (``sm_86``) runs on the same major capability with an equal or higher minor one;
-    intermediate code (``compute_90``) is translated for any capability that is equal or higher.
+    intermediate code (``compute_90``) is compiled for any equal or higher capability.
 
     Args:
         capability: (major, minor) of the GPU.
-        archs: As `torch.cuda.get_arch_list` gives them.
+        archs: As returned by `torch.cuda.get_arch_list`.
     """
     for arch in archs:
         kind, _, digits = arch.rstrip("af").partition("_")
@@ -138,7 +138,7 @@ def runs_on(capability: tuple[int, int], archs: list[str]) -> bool:
 
 
 def _accelerator_formats(device: torch.device) -> tuple[bool, bool]:
-    """Return whether (bfloat16, float16) arithmetic is built into an accelerator."""
+    """Return whether an accelerator supports (bfloat16, float16) natively."""
     if device.type == "cuda":
         if torch.version.hip:
             return True, True

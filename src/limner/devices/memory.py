@@ -1,4 +1,4 @@
-"""The memory that a run takes from its device: its peak, and what to do when it runs out."""
+"""Device memory of a run: its peak, and handling of out-of-memory errors."""
 
 import gc
 import sys
@@ -6,13 +6,13 @@ import sys
 import torch
 
 SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
-"""What allocators write when they are out of memory: CUDA, XPU and MPS; the CPU's on Windows and Linux."""
+"""Out-of-memory messages of allocators: CUDA, XPU and MPS; the CPU's on Windows and Linux."""
 
 
 def peak_bytes(device: torch.device) -> int | None:
-    """Return the most memory held so far: of the accelerator by tensors, on a processor by the process.
+    """Return the peak memory so far: of tensors on an accelerator, or of the process on a CPU.
 
-    None where the system does not say.
+    None if the system does not report it.
     """
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
@@ -25,17 +25,17 @@ def peak_bytes(device: torch.device) -> int | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an exception means that memory ran out; of the processor's, PyTorch has no class."""
+    """Return whether an exception is an out-of-memory error; PyTorch has no class for those of the CPU."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
 
 
 def more_parts(accumulate: int, batch_size: int) -> int | None:
-    """Return into how many parts to cut a batch next: at least twice as many, dividing it evenly.
+    """Return the next number of parts to split a batch into: at least twice as many, a divisor of its size.
 
     Returns:
-        None where a part is already a single sample.
+        None if a part is already a single sample.
     """
     if accumulate >= batch_size:
         return None
@@ -44,7 +44,7 @@ def more_parts(accumulate: int, batch_size: int) -> int | None:
 
 
 def release_memory(device: torch.device) -> None:
-    """Give back what Python and the device's allocator hold without using it."""
+    """Release unused memory held by Python and the device's allocator."""
     gc.collect()
     if device.type != "cpu":
         backend = getattr(torch, device.type, None)

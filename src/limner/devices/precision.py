@@ -1,4 +1,4 @@
-"""Number formats of a network's arithmetic; its weights stay float32."""
+"""Precision of a network's arithmetic; its weights stay float32."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -15,7 +15,7 @@ def precision_context(device: torch.device, precision: str) -> AbstractContextMa
     """Return the context in which a network computes in `precision`.
 
     Raises:
-        UnknownNameError: There is no such precision.
+        UnknownNameError: The precision does not exist.
     """
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
@@ -25,7 +25,7 @@ def precision_context(device: torch.device, precision: str) -> AbstractContextMa
 
 
 def fast_precision(device: torch.device, trained: str) -> str:
-    """Return the precision a model was trained and validated in, or ``float32`` where that would be slow.
+    """Return the precision that a model was trained in, or ``float32`` if the device is slow in it.
 
     Args:
         device: Where the model will run.
@@ -37,8 +37,8 @@ def fast_precision(device: torch.device, trained: str) -> str:
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Let a calculation keep the types it is written in, also under mixed precision.
+    """Return a context that disables mixed precision.
 
-    The meta device knows no autocast, and shapes need no precision.
+    The meta device does not support autocast, and shapes do not depend on precision.
     """
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)

@@ -1,8 +1,8 @@
 """Keep freed memory in the process while a CPU trains.
 
-A training step frees and asks again for hundreds of large tensors. The C library of most Linuxes (glibc)
-gives each of them back to the kernel, which hands out fresh zeroed pages the next time: a fifth of a step's
-time goes into that. Accelerators have allocators of their own and gain nothing.
+A training step frees and allocates hundreds of large tensors. glibc, the C library of most Linux systems,
+returns each to the kernel, which must zero new pages the next time; this takes a fifth of a step's time.
+Accelerators have their own allocators and do not benefit.
 """
 
 import ctypes
@@ -18,8 +18,8 @@ _NEVER = 2**31 - 1
 
 
 @contextmanager
-def freed_memory_kept() -> Iterator[None]:
-    """Let glibc keep what is freed until the end of the block; elsewhere do nothing."""
+def retain_freed_memory() -> Iterator[None]:
+    """Let glibc keep freed memory until the end of the block; does nothing with other C libraries."""
     if platform.libc_ver()[0] != "glibc":
         yield
         return

@@ -1,1 +1,1 @@
-"""Predictions and ground truth into scores; the same code everywhere."""
+"""Scoring of predictions against ground truth, shared by validation and evaluation."""

@@ -1,4 +1,4 @@
-"""Found objects and true ones into COCO's average precision, and each image's F1.
+"""Scoring of objects: COCO's average precision, and the F1 of each image.
 
 Shape legend: K classes, N found objects, T true objects.
 """
@@ -36,12 +36,12 @@ class InstanceImageScores:
 
     Attributes:
         name: The record's name.
-        f1: Of the objects found with a score of 0.5 or more, matched at an IoU of 0.5; NaN where there is
-            neither a true object nor a found one.
-        precision: Part of the found objects that are true.
-        recall: Part of the true objects that were found.
-        num_true: True objects, crowds left out.
-        num_found: Objects found with a score of 0.5 or more, those in crowds left out.
+        f1: F1 of objects with a score of 0.5 or more, matched at an IoU of 0.5; NaN if there are neither true
+            nor predicted objects.
+        precision: Fraction of predicted objects that are correct.
+        recall: Fraction of true objects that were found.
+        num_true: Number of true objects, without crowds.
+        num_found: Number of objects with a score of 0.5 or more, without those in crowds.
     """
 
     name: str
@@ -58,7 +58,7 @@ class InstanceImageScores:
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """One number a column."""
+        """One number per column."""
         return self.f1, self.precision, self.recall, self.num_true, self.num_found
 
 
@@ -68,14 +68,14 @@ class InstanceScores:
 
     Attributes:
         labels: The classes.
-        num_images: How many images were counted.
+        num_images: Number of scored images.
         masks: Average precision of the masks.
-        boxes: Average precision of the boxes around them.
-        num_true: (K) true objects, crowds left out.
-        num_found: (K) found objects, whatever their score.
-        matches: How the surer ones match, those found with a score of 0.5 or more.
+        boxes: Average precision of their bounding boxes.
+        num_true: (K) number of true objects, without crowds.
+        num_found: (K) number of predicted objects with any score.
+        matches: Match scores of the objects with a score of 0.5 or more.
         intervals: Score name -> its 95 % bootstrap interval over images.
-        per_image: Score name -> how it spreads over the images.
+        per_image: Score name -> its distribution over the images.
     """
 
     labels: LabelTable
@@ -97,7 +97,7 @@ class InstanceScores:
         return self.masks.overall() | self.boxes.overall("box_") | self.matches.overall()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what scores.json holds beside the split."""
+        """Return the content of scores.json, without the split."""
         columns = {
             "ap": self.masks.by_class,
             "ap50": self.masks.by_class_50,
@@ -118,12 +118,12 @@ class InstanceScores:
 
 
 class InstanceScorer:
-    """Adds up found objects against true ones.
+    """Accumulates scores of predicted objects against true ones.
 
     Args:
         labels: The countable classes.
-        uncertainty: Also say how scores spread over the images and how far chance may move them; keeps the
-            images' names.
+        uncertainty: Whether to compute distributions over the images and confidence intervals; stores the
+            names of the images.
     """
 
     rank_title = SCORES["f1"].column
@@ -140,7 +140,7 @@ class InstanceScorer:
         self._counts = np.zeros((2, labels.num_classes), np.int64)
 
     def score(self, prediction: SegmentPrediction, sample: Sample) -> InstanceImageScores:
-        """Count one image, and return its own scores."""
+        """Add one image, and return its scores."""
         truth = sample.get(Segments)
         assert truth is not None, "objects are scored against objects"
         masks, labels, scores = prediction.masks, prediction.labels, prediction.scores
@@ -159,12 +159,12 @@ class InstanceScorer:
         return _image_scores(prediction.name, matches)
 
     def _named(self, counts: Counts) -> dict[str, float]:
-        """Return the scores of an image, or of images drawn anew, by name."""
+        """Return scores by name, from the counts of an image or of resampled images."""
         found = match_scores(counts)
         return found.overall() | by_class_name(self.labels.names, {"f1": found.f1_by_class})
 
     def merge(self, other: "InstanceScorer") -> None:
-        """Add what another scorer of the same classes has counted."""
+        """Add the counts of another scorer of the same classes."""
         assert self.labels.names == other.labels.names
         self._masks.merge(other._masks)
         self._boxes.merge(other._boxes)
@@ -176,7 +176,7 @@ class InstanceScorer:
             self._uncertainty.merge(other._uncertainty)
 
     def compute(self) -> InstanceScores:
-        """Return the scores of everything counted so far."""
+        """Return the scores of all images so far."""
         num_true, num_found = self._counts.copy()
         return InstanceScores(
             self.labels,

@@ -1,14 +1,14 @@
-"""Foreign data and a model speak of the same classes by name, whatever values their masks have."""
+"""Matching the classes of a dataset with those of a model, by name."""
 
 from limner.core.errors import DataError, describe
 from limner.core.labels import LabelClass, LabelTable
 
 
 def match_labels(model: LabelTable, data: LabelTable, *, where: str) -> LabelTable:
-    """Return the data's own mask values in the model's trained order.
+    """Return the data's mask values in the model's class order.
 
-    Names are compared without regard to case. A class of the model that the data does not name is kept
-    and simply never occurs in the truth; pixels predicted as it are errors.
+    Names are compared case-insensitively. Classes of the model that are missing in the data never occur in
+    the truth; pixels predicted as one of these classes are errors.
 
     Args:
         model: The classes the model was trained on.
@@ -22,7 +22,7 @@ def match_labels(model: LabelTable, data: LabelTable, *, where: str) -> LabelTab
     unknown = [c.name for c in data.classes if c.name.casefold() not in {n.casefold() for n in model.names}]
     if unknown:
         shared = [name for name in data.names if name not in unknown]
-        known = f"; {', '.join(shared)} would fit" if shared else "; none of the data's classes fits"
+        known = f"; {', '.join(shared)} would match" if shared else "; no class of the data matches"
         raise DataError(
             describe(
                 "The data has classes that the model was not trained on",

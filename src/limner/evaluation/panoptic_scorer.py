@@ -1,4 +1,4 @@
-"""Predicted segments and true ones into panoptic quality.
+"""Scoring of panoptic segments: panoptic quality.
 
 Shape legend: K classes.
 """
@@ -22,7 +22,7 @@ from limner.metrics.segment_matches import NUM_ROWS, MatchScores, match_scores
 from limner.metrics.spread import Interval, Spread
 
 OWN = ("f1_75", "count_")
-"""Scores of matched segments beside panoptic quality, whose RQ is the F1 at an IoU of 0.5 already."""
+"""Prefixes of match scores to report besides panoptic quality; its RQ already is the F1 at an IoU of 0.5."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class PanopticImageScores:
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """One number a column."""
+        """One number per column."""
         quality = self.quality
         means = (quality.mean("pq"), quality.mean("sq"), quality.mean("rq"))
         groups = (quality.mean("pq", things=True), quality.mean("pq", things=False))
@@ -53,11 +53,11 @@ class PanopticScores:
 
     Attributes:
         labels: The classes.
-        num_images: How many images were counted.
+        num_images: Number of scored images.
         quality: PQ, SQ and RQ by class.
-        matches: How the segments match at several IoUs, and whether the countable ones are as many.
+        matches: Match scores at several IoUs, and count errors of the countable classes.
         intervals: Score name -> its 95 % bootstrap interval over images.
-        per_image: Score name -> how it spreads over the images.
+        per_image: Score name -> its distribution over the images.
     """
 
     labels: LabelTable
@@ -72,7 +72,7 @@ class PanopticScores:
         yield from named_quality(self.labels, self.quality, self.matches).items()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what scores.json holds beside the split."""
+        """Return the content of scores.json, without the split."""
         names = ("is_thing", "pq", "sq", "rq", "true_positives", "false_positives", "false_negatives")
         named = named_quality(self.labels, self.quality, self.matches)
         return {
@@ -87,20 +87,20 @@ class PanopticScores:
 
 
 def named_quality(labels: LabelTable, quality: QualityScores, matches: MatchScores) -> dict[str, float]:
-    """Return score name -> value: those over groups of classes, then ``pq/CLASS``.
+    """Return score name -> value: scores over groups of classes, then ``pq/CLASS``.
 
-    Of the scores of matches those at an IoU of 0.5 are left out, of which RQ says the same.
+    Match scores at an IoU of 0.5 are omitted, since RQ is the same.
     """
     own = {name: value for name, value in matches.overall().items() if name.startswith(OWN)}
     return quality.overall() | own | by_class_name(labels.names, {"pq": quality.pq})
 
 
 class PanopticScorer:
-    """Adds up predicted segments against true ones.
+    """Accumulates scores of predicted segments against true ones.
 
     Args:
         labels: The classes, things and stuff.
-        uncertainty: Also say how scores spread over the images and how far chance may move them.
+        uncertainty: Whether to compute distributions over the images and confidence intervals.
     """
 
     rank_title = SCORES["pq"].column
@@ -114,7 +114,7 @@ class PanopticScorer:
         self._uncertainty = Uncertainty(self._named, shape=shape, dtype=np.float64) if uncertainty else None
 
     def score(self, prediction: PanopticPrediction, sample: Sample) -> PanopticImageScores:
-        """Count one image, and return its own scores."""
+        """Add one image, and return its scores."""
         truth = sample.get(Segments)
         assert truth is not None, "segments are scored against segments"
         self.num_images += 1
@@ -124,13 +124,13 @@ class PanopticScorer:
         return PanopticImageScores(prediction.name, single.compute())
 
     def _named(self, sums: npt.NDArray[np.float64]) -> dict[str, float]:
-        """Return the scores of an image, or of images drawn anew, by name."""
+        """Return scores by name, from the sums of an image or of resampled images."""
         quality = quality_scores(sums[:NUM_SUMS], self.labels.is_thing)
         matches = match_scores(sums[NUM_SUMS:].astype(np.int64), self.labels.is_thing)
         return named_quality(self.labels, quality, matches)
 
     def merge(self, other: "PanopticScorer") -> None:
-        """Add what another scorer of the same classes has counted."""
+        """Add the counts of another scorer of the same classes."""
         assert self.labels.names == other.labels.names
         self._quality.merge(other._quality)
         self.num_images += other.num_images
@@ -138,7 +138,7 @@ class PanopticScorer:
             self._uncertainty.merge(other._uncertainty)
 
     def compute(self) -> PanopticScores:
-        """Return the scores of everything counted so far."""
+        """Return the scores of all images so far."""
         matches = match_scores(self._quality.matches, self.labels.is_thing)
         quality, follows = self._quality.compute(), self._uncertainty
         intervals, spreads = ({}, {}) if follows is None else (follows.intervals(), follows.spreads())

@@ -1,4 +1,4 @@
-"""Pictures of the worst and best images of a split, kept on disk while the images stream by."""
+"""Pictures of the worst and best images of a split, written during evaluation."""
 
 import bisect
 import math
@@ -20,14 +20,14 @@ from limner.evaluation.semantic_scores import SemanticScores
 from limner.storage.whole_files import write_whole
 
 OURS = re.compile(r"((worst|best)-\d+_.*|\.\d+)\.png")
-"""Names of the pictures that are written here."""
+"""Pattern of the file names written here."""
 
 MATRIX = "confusion"
-"""The confusion matrix as a picture, with `.png` and `.pdf`."""
+"""File name of the confusion matrix, without `.png` and `.pdf`."""
 
 
 Draw = Callable[..., RGBImage]
-"""Draws an image, its prediction and its truth side by side."""
+"""Function that draws an image, its prediction and its truth side by side."""
 
 
 @dataclass(frozen=True, order=True)
@@ -39,17 +39,17 @@ class _Place:
 
 
 class WorstAndBest:
-    """Keeps the pictures of the few worst and best images by the score that ranks them.
+    """Draws the worst and best images by their ranking score.
 
-    A picture is drawn when its image enters the lists and deleted when it leaves them, so neither memory
-    nor disk grows with the number of images. Images without such a score are left out.
+    A picture is drawn when its image enters the lists, and deleted when it leaves them, so neither memory nor
+    disk usage grows with the number of images. Images without a score are skipped.
 
     Args:
-        folder: Where the pictures go; those of an earlier evaluation are deleted, other files are left alone.
+        folder: Output folder; pictures of an earlier evaluation are deleted, other files are not.
         labels: The classes.
-        count: How many of the worst, and how many of the best.
-        rank_title: What the score is called.
-        draw: Draws an image with its prediction and truth, as `Task.draw`.
+        count: Number of worst images, and of best images.
+        rank_title: Name of the score.
+        draw: Function that draws an image with its prediction and truth, such as `Task.draw`.
     """
 
     def __init__(
@@ -75,20 +75,20 @@ class WorstAndBest:
                 path.unlink()
 
     def offer(self, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
-        """Draw the image if it is among the worst or the best so far."""
+        """Draw the image if it is among the worst or best so far."""
         rank = scores.rank
         if math.isnan(rank):
             return
         number, self._offered = self._offered, self._offered + 1
-        kept = [
+        entered = [
             self._enter(self._worst, _Place(rank, number, scores.name, rank)),
             self._enter(self._best, _Place(-rank, number, scores.name, rank)),
         ]
-        if any(kept):
+        if any(entered):
             self._draw(number, scores, sample, prediction)
 
     def finish(self) -> tuple[Path, ...]:
-        """Name the pictures by rank, worst first, and return their paths; an image is shown once."""
+        """Name the pictures by rank, worst first, and return their paths; each image is shown once."""
         shown = {place.number for place in self._worst}
         best = [place for place in self._best if place.number not in shown]
         paths = [
@@ -120,12 +120,12 @@ class WorstAndBest:
 
 def write_matrix(folder: Path, scores: SemanticScores, *, split: str) -> None:
     """Write the confusion matrix as `confusion.png` and `confusion.pdf`."""
-    title = f"{split}: {scores.num_images} images, each row as parts of its class"
+    title = f"{split}: {scores.num_images} images, each row as fractions of its class"
     picture = draw_matrix(scores.confusion, scores.labels.names, title=title)
     write_whole(folder / f"{MATRIX}.png", encode_png(picture))
     write_whole(folder / f"{MATRIX}.pdf", encode_pdf(picture))
 
 
 def _file_name(name: str) -> str:
-    """Return a record's name as one file name: the last 80 characters, slashes and the like replaced."""
+    """Convert a record's name to a file name: the last 80 characters, with special characters replaced."""
     return re.sub(r"[^\w.\-]+", "_", name)[-80:]

@@ -1,4 +1,4 @@
-"""Predictions that somebody else's program wrote: index masks in a folder, named like the images."""
+"""Predictions of other programs: index masks in a folder, named like the images."""
 
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
@@ -10,15 +10,15 @@ from limner.core.sample import Sample, axes_text, size_text
 from limner.images.masks import read_values
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy")
-"""Files that can be masks; JPEG would change the values."""
+"""Suffixes of masks; JPEG is excluded, since it changes values."""
 
 
 class PredictedMasks:
-    """Finds and reads the mask of an image.
+    """Finds and reads the predicted mask of an image.
 
     Args:
-        folder: With the masks anywhere below it; that of `limner predict` can be named as a whole.
-        labels: The values in the masks: those that the true masks of the data have.
+        folder: Folder with the masks, at any depth; may be the output folder of `limner predict`.
+        labels: The label table, with the same mask values as the true masks.
 
     Raises:
         DataError: There is no mask in the folder.
@@ -37,18 +37,18 @@ class PredictedMasks:
         if not self._by_path:
             raise DataError(
                 describe(
-                    "There are no predicted masks",
+                    "No predicted masks found",
                     where=folder,
-                    found="a folder without them" if folder.is_dir() else "no such folder",
+                    found="a folder without masks" if folder.is_dir() else "no such folder",
                     expected=f"index masks named like the images ({', '.join(SUFFIXES)})",
                 )
             )
 
     def predict(self, sample: Sample) -> SemanticPrediction:
-        """Read what was predicted for an image.
+        """Read the prediction for an image.
 
         Raises:
-            DataError: There is no mask of that name, or two, or it does not fit image or labels.
+            DataError: There is no mask of that name, or several, or it does not match the image or labels.
         """
         path = self._find(sample.name)
         values = read_values(path, self.labels.encoding)
@@ -59,14 +59,14 @@ class PredictedMasks:
                     where=path,
                     found=f"{size_text(values.shape)} pixels ({axes_text(values.shape)})",
                     expected=size_text(sample.spatial_shape),
-                    fix="Scale predictions back to the image (nearest neighbour) before saving them.",
+                    fix="Resize predictions to the image's size (nearest neighbour) before saving them.",
                 )
             )
         labels = self.labels.encode(values, where=str(path))
         if labels.max(initial=0) >= self.labels.num_classes:
             raise DataError(
                 describe(
-                    "A predicted mask holds pixels without a class",
+                    "A predicted mask contains pixels without a class",
                     where=path,
                     found=f"an ignored value: one of {list(self.labels.ignored_values)}",
                     expected=f"one of {', '.join(self.labels.names)} at every pixel",
@@ -75,19 +75,19 @@ class PredictedMasks:
         return SemanticPrediction(sample.name, labels)
 
     def _find(self, name: str) -> Path:
-        """Return the file at the image's own path, or the only one with its last name."""
+        """Return the file at the image's path, or else the only one with its file name."""
         if name in self._by_path:
             return self._by_path[name]
         alike = self._by_stem.get(PurePosixPath(name).name, [])
         if len(alike) == 1:
             return alike[0]
-        found = "two or more: " + ", ".join(map(str, alike[:3])) if alike else "no such file"
+        found = "several: " + ", ".join(map(str, alike[:3])) if alike else "no such file"
         raise DataError(
             describe(
-                "There is not one predicted mask for an image",
+                "Expected exactly one predicted mask for each image",
                 where=self.folder,
                 found=found,
                 expected=f"{name}.png",
-                fix="Name each predicted mask like its image, in folders as the images are.",
+                fix="Name each predicted mask like its image, in the same subfolders as the images.",
             )
         )

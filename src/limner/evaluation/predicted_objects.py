@@ -1,4 +1,4 @@
-"""Objects and panoptic segments that another program predicted, found for each image by id or name."""
+"""Predicted objects and panoptic segments of other programs, matched with images by id or name."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -13,26 +13,26 @@ from limner.formats.coco.coco_json import Id, ImageFinder, plain_id
 from limner.formats.coco.coco_results import CocoResults
 
 FILES = ("instances.json", "panoptic.json")
-"""Names of the JSON files that `limner predict` writes; a folder with one of them stands for it."""
+"""Names of the JSON files that `limner predict` writes, which may be given as their folder."""
 
 
 def results_file(predictions: Path) -> Path | None:
-    """Return the JSON of objects or segments that a path is or holds, or None where it holds masks."""
+    """Return the JSON file of objects or segments at a path or in a folder, or None for masks."""
     if predictions.suffix.lower() == ".json":
         return predictions
     return next((predictions / name for name in FILES if (predictions / name).is_file()), None)
 
 
 class PredictedObjects:
-    """Gives each image what a file of COCO's JSON predicts for it.
+    """Looks up the predictions for each image in a COCO JSON file.
 
     Args:
-        results: The file's predictions.
-        labels: The classes of the data; ids without names are those of its own categories.
-        records: The images that are evaluated.
+        results: Predictions from the file.
+        labels: The classes of the data; category ids without names are those of the data.
+        records: The evaluated images.
 
     Raises:
-        DataError: A category is unknown, or not one image of the file is among the records.
+        DataError: A category is unknown, or no image of the file is among the records.
     """
 
     def __init__(self, results: CocoResults, labels: LabelTable, records: Sequence[Record]) -> None:
@@ -42,10 +42,10 @@ class PredictedObjects:
         self._label_of = _labels_by_category(results, labels)
 
     def predict(self, sample: Sample) -> SegmentPrediction | PanopticPrediction:
-        """Return what was predicted for an image: objects, of which there may be none, or segments.
+        """Return the predictions for an image: objects (possibly none), or segments.
 
         Raises:
-            DataError: There are no segments for it, or they do not fit it or the labels.
+            DataError: There are no segments for it, or they do not match the image or labels.
         """
         number = self._ids.get(sample.name)
         if self.results.kind == "instance":
@@ -53,10 +53,10 @@ class PredictedObjects:
         if number is None or number not in self.results.packed:
             raise DataError(
                 describe(
-                    "There are no predicted segments for an image",
+                    "An image has no predicted segments",
                     where=self.results.path,
                     found=f"no annotation of {sample.name}",
-                    expected="one with its image_id, or with its name",
+                    expected="an annotation with its image_id or file name",
                 )
             )
         return self._segments(sample, number)
@@ -79,7 +79,7 @@ class PredictedObjects:
                     where=f"{self.results.path}, image {number}",
                     found=f"{size_text(ids.shape)} pixels ({axes_text(ids.shape)})",
                     expected=size_text(sample.spatial_shape),
-                    fix="Scale predictions back to the image (nearest neighbour) before saving them.",
+                    fix="Resize predictions to the image's size (nearest neighbour) before saving them.",
                 )
             )
         labels = np.array([self._label(category) for category in categories], np.int64)
@@ -93,17 +93,17 @@ class PredictedObjects:
             return self._label_of[category]
         raise DataError(
             describe(
-                "A prediction is of a category that the data does not have",
+                "A prediction has a category that is not in the data",
                 where=self.results.path,
                 found=f"category_id {category}",
                 expected=f"one of {', '.join(map(str, self._label_of))}",
-                fix="Write the category ids of the data, or list `categories` with their names.",
+                fix="Use the category ids of the data, or list `categories` with their names.",
             )
         )
 
 
 def _ids_of(results: CocoResults, records: Sequence[Record]) -> dict[str, Id]:
-    """Return record name -> the file's id of the image."""
+    """Return record name -> id of the image in the file."""
     named = {number: name for number, name in results.file_names.items() if name}
     if named:
         by_path = {PurePosixPath(record.image): record.name for record in records}
@@ -114,10 +114,10 @@ def _ids_of(results: CocoResults, records: Sequence[Record]) -> dict[str, Id]:
             if path is not None and ids.setdefault(by_path[path], number) != number:
                 raise DataError(
                     describe(
-                        "Two images of the predictions are one image of the data",
+                        "Two images in the predictions match the same image of the data",
                         where=results.path,
                         found=f"{named[ids[by_path[path]]]} and {name} for {path}",
-                        expected="file names that tell the images apart, with their folders where needed",
+                        expected="distinct file names, with folders if necessary",
                     )
                 )
     else:
@@ -127,25 +127,25 @@ def _ids_of(results: CocoResults, records: Sequence[Record]) -> dict[str, Id]:
         known = ", ".join(str(name) for name in list(named.values() or results.packed)[:3])
         raise DataError(
             describe(
-                "Not one image of the predictions is among those to be evaluated",
+                "None of the images in the predictions is in the evaluated data",
                 where=results.path,
-                found=known or "no prediction at all",
+                found=known or "no predictions",
                 expected=f"images such as {records[0].image.name}",
-                fix="Evaluate on the data that was predicted, or name the images as the data does.",
+                fix="Evaluate on the data that was predicted, or use the image names of the data.",
             )
         )
     return ids
 
 
 def _possible_ids(record: Record) -> tuple[Id | None, ...]:
-    """Return what an image_id of this image may be: the JSON's own id, its name, its file or its stem."""
+    """Return possible values of image_id for this image: its COCO id, name, file name or stem."""
     own = record.entry.rpartition("#")[2] if record.entry else None
     texts = (own, record.name, record.image.name, record.image.stem)
     return tuple(plain_id(text) for text in texts)
 
 
 def _labels_by_category(results: CocoResults, labels: LabelTable) -> dict[Id, int]:
-    """Return category id -> trained label: by name where the file has names, else by the data's own ids."""
+    """Return category id -> trained label: by name if the file has names, else by the data's ids."""
     if not results.categories:
         return {value: k for k, known in enumerate(labels.classes) for value in known.values}
     places = {name.casefold(): k for k, name in enumerate(labels.names)}
@@ -159,7 +159,7 @@ def _labels_by_category(results: CocoResults, labels: LabelTable) -> dict[Id, in
                 where=results.path,
                 found=", ".join(list(results.categories.values())[:5]),
                 expected=f"classes of the data: {', '.join(labels.names[:5])}",
-                fix="Name the `categories` as the data names its classes.",
+                fix="Use the class names of the data in `categories`.",
             )
         )
     return found

@@ -1,4 +1,4 @@
-"""What every scorer is; validation and evaluation use the same."""
+"""Interface of scorers, which validation and evaluation share."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ class ImageScores(Protocol):
 
     @property
     def rank(self) -> float:
-        """The score that images are ordered by, from worst to best; NaN where there is none."""
+        """The score that images are ordered by, from worst to best; NaN if undefined."""
         ...
 
     @property
     def numbers(self) -> Sequence[float]:
-        """One number for each of the scorer's columns; counts are whole numbers."""
+        """One number for each of the scorer's columns; counts are integers."""
         ...
 
 
@@ -31,7 +31,7 @@ class Scores(Protocol):
 
     @property
     def num_images(self) -> int:
-        """How many images were counted."""
+        """Number of scored images."""
         ...
 
     def items(self) -> Iterator[tuple[str, float]]:
@@ -39,47 +39,47 @@ class Scores(Protocol):
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what scores.json holds beside the split: JSON-ready but for NaN."""
+        """Return the content of scores.json without the split; JSON-ready except for NaN."""
         ...
 
 
 class Scorer(Protocol):
-    """Adds up predictions against truth, one image at a time."""
+    """Accumulates scores of predictions against the truth, one image at a time."""
 
     rank_title: str
-    """What the score is called that images are ordered by."""
+    """Name of the score that images are ordered by."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What each number of an image's scores is, as per_image.csv names it; the first is the rank."""
+        """Names of the numbers of an image's scores in per_image.csv; the first is the rank."""
         ...
 
     @property
     def num_images(self) -> int:
-        """How many images were counted."""
+        """Number of scored images."""
         ...
 
     def score(self, prediction: Any, sample: Sample) -> ImageScores:  # noqa: ANN401 - of the scorer's task
-        """Count one image, and return its own scores."""
+        """Add one image, and return its scores."""
         ...
 
     def merge(self, other: Any) -> None:  # noqa: ANN401 - of the same class
-        """Add what another scorer of the same classes has counted."""
+        """Add the counts of another scorer of the same classes."""
         ...
 
     def compute(self) -> Scores:
-        """Return the scores of everything counted so far."""
+        """Return the scores of all images so far."""
         ...
 
 
 @dataclass(frozen=True)
 class Extent:
-    """What is measured beyond the usual.
+    """Additional measurements.
 
     Attributes:
-        boundaries: Outlines of label maps too, which takes about forty times as long as counting pixels.
-        thresholds: The foreground of label maps at every threshold; needs probabilities and two classes.
-        uncertainty: How scores spread over the images, and how far chance may move them.
+        boundaries: Boundary scores of label maps, which take about 40 times as long as counting pixels.
+        thresholds: Foreground scores of label maps at every threshold; needs probabilities and two classes.
+        uncertainty: Distributions of scores over the images, and confidence intervals.
     """
 
     boundaries: bool = False

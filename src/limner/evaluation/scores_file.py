@@ -1,4 +1,4 @@
-"""The shape of scores.json, whatever was scored: evaluation writes it, reports and the terminal read it."""
+"""Format of scores.json for all tasks: evaluation writes it, reports and the terminal read it."""
 
 import json
 import math
@@ -21,29 +21,29 @@ def _null_for_nan(value: object) -> object:
 
 
 Number = Annotated[int | float | None, BeforeValidator(_null_for_nan)]
-"""A score or a count; null where it is not defined, since JSON has no NaN."""
+"""A score or a count; null if undefined, since JSON has no NaN."""
 
 Ends = tuple[Number, Number]
-"""Lowest and highest end of a 95 % interval."""
+"""Lower and upper end of a 95 % interval."""
 
 
 class SpreadRow(Config):
-    """How one score spreads over the images that have it."""
+    """Distribution of one score over the images that have it."""
 
     num_images: int
-    """Images that have the score."""
+    """Number of images that have the score."""
     mean: Number
     """Mean over the images."""
     median: Number
-    """Half of the images are above."""
+    """Median over the images."""
     percentile_5: Number
-    """One image in twenty is below."""
+    """5th percentile over the images."""
     intervals: dict[str, Ends] = {}
-    """Of the three, their 95 % bootstrap intervals; of scores over all classes, from 5 images on."""
+    """95 % bootstrap intervals of the three; only for scores over all classes, and at least 5 images."""
 
 
 class NamedScores(Config):
-    """Beside the keys named here, each key is the name of a score or count; `definitions` explains them."""
+    """Additional keys are names of scores or counts, which `definitions` explains."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Number]
@@ -58,93 +58,93 @@ class ClassRow(NamedScores):
     """The scores and counts of one class, over all images at once."""
 
     name: str
-    """The class."""
+    """Name of the class."""
     is_thing: bool | None = None
-    """Of panoptic segments: countable objects, rather than stuff."""
+    """For panoptic segments: whether the class is countable, rather than stuff."""
 
 
 class ReliabilityRow(Config):
-    """Pixels of similar probability: how often it came true."""
+    """Reliability of pixels with similar probability."""
 
     probability: float
     """Mean probability of the class."""
     fraction: float
     """Fraction of these pixels that are the class."""
     pixels: int
-    """How many."""
+    """Number of pixels."""
 
 
 class ThresholdsRow(NamedScores):
-    """One class against the other; the whole curves are in thresholds.csv."""
+    """One class against the other; the full curves are in thresholds.csv."""
 
     class_name: str
-    """The class whose probability is looked at."""
+    """The class whose probability is evaluated."""
     reliability: list[ReliabilityRow]
-    """The reliability diagram; empty bins are left out."""
+    """The reliability diagram, without empty bins."""
 
 
 class MatchRow(Config):
-    """Segments matched from one IoU on."""
+    """Scores of segments matched at one IoU threshold."""
 
     iou: float
-    """From which a found segment is the true one."""
+    """IoU from which a predicted segment matches a true one."""
     f1: Number
-    """Twice the pairs over the found and the true ones."""
+    """Twice the matches over the sum of predicted and true segments."""
     precision: Number
-    """Pairs over the found ones."""
+    """Matches over predicted segments."""
     recall: Number
-    """Pairs over the true ones."""
+    """Matches over true segments."""
 
 
 class MatchedIoURow(Config):
-    """One bar of the histogram of the pairs that are matched at 0.5."""
+    """One bar of the IoU histogram of the pairs matched at 0.5."""
 
     low: float
-    """IoU at which the range begins."""
+    """Lower end of the range."""
     high: float
-    """Where the next begins; the last range holds 1."""
+    """Upper end of the range, exclusive; the last range includes 1."""
     pairs: int
-    """How many."""
+    """Number of pairs."""
 
 
 class SkippedRow(Config):
     """An image that could not be scored."""
 
     name: str
-    """Its name."""
+    """Name of the image."""
     reason: str
-    """Why."""
+    """Why it was skipped."""
 
 
 class ScoresFile(NamedScores):
-    """scores.json: the scores over all classes, those of each class, and what they were counted from."""
+    """scores.json: the scores over all classes, those of each class, and their counts."""
 
     version: Literal[2] = 2
-    """Of this file's shape."""
+    """Version of the file format."""
     task: str
-    """What was predicted."""
+    """Name of the task."""
     split: str
-    """Which images."""
+    """Name of the split."""
     num_images: int
-    """How many were scored."""
+    """Number of scored images."""
     classes: list[ClassRow]
     """In trained order."""
     num_absent_classes: int | None = None
-    """Of label maps: classes in neither truth nor prediction, which no mean counts."""
+    """For label maps: number of classes in neither truth nor prediction, which means exclude."""
     f1_by_iou: list[MatchRow] = []
-    """Of objects and segments: how they match at each IoU from 0.50 to 0.95."""
+    """For objects and segments: match scores at each IoU from 0.50 to 0.95."""
     matched_iou: list[MatchedIoURow] = []
-    """Of objects and segments: histogram of the IoU of the matched pairs."""
+    """For objects and segments: histogram of the IoU of the matched pairs."""
     intervals: dict[str, Ends] = {}
-    """Score name (of a class: `iou/NAME`) -> 95 % bootstrap interval; from 5 images on."""
+    """Score name (`iou/NAME` for a class) -> 95 % bootstrap interval; needs at least 5 images."""
     per_image: dict[str, SpreadRow] = {}
-    """Score name -> its spread over the images, each scored alone."""
+    """Score name -> its distribution over the images, each scored separately."""
     thresholds: ThresholdsRow | None = None
     """Null unless evaluated with thresholds."""
     confusion_matrix: list[list[int]] | None = Field(None, min_length=1)
-    """Of label maps: pixels, rows truth and columns prediction."""
+    """For label maps: numbers of pixels, rows truth and columns prediction."""
     definitions: dict[str, str] = {}
-    """Score name -> what it means, and when it misleads."""
+    """Score name -> its meaning, and when it is misleading."""
     skipped: list[SkippedRow] = []
     """Images that could not be scored."""
 
@@ -152,7 +152,7 @@ class ScoresFile(NamedScores):
     def _check_matrix(self) -> "ScoresFile":
         size = len(self.classes)
         if self.confusion_matrix is not None and [len(r) for r in self.confusion_matrix] != [size] * size:
-            raise ValueError(f"confusion_matrix is not {size} by {size}, one row a class")
+            raise ValueError(f"confusion_matrix is not {size} by {size}, one row per class")
         return self
 
     @property
@@ -162,38 +162,38 @@ class ScoresFile(NamedScores):
 
     @property
     def class_columns(self) -> list[str]:
-        """The scores and counts to show of each class, in the order of `SCORES`.
+        """The scores and counts to show for each class, in the order of `SCORES`.
 
-        Of label maps only pixels are counted there: the false ones follow from those and the scores.
+        For label maps, only numbers of pixels are included: false ones follow from these and the scores.
         """
         found = {name for row in self.classes for name, value in row.scores.items() if value is not None}
         hidden = "segments" if self.counts_pixels else None
         return [name for name, row in SCORES.items() if name in found and row.by_class and row.unit != hidden]
 
     def names(self, *, measured: bool = False) -> set[str]:
-        """Return the names of all scores and counts in the file, or of those that have a value somewhere."""
+        """Return the names of all scores and counts in the file; with `measured`, only those with a value."""
         parts: list[NamedScores] = [self, *self.classes, *([self.thresholds] if self.thresholds else [])]
         return {
             name for part in parts for name, value in part.scores.items() if not measured or value is not None
         }
 
     def interval(self, name: str) -> tuple[float, float] | None:
-        """Return the 95 % interval of a score, or None where it has none."""
+        """Return the 95 % interval of a score, or None if it has none."""
         return complete(self.intervals.get(name))
 
 
 def complete(ends: Ends | None) -> tuple[float, float] | None:
-    """Return an interval of which both ends exist, or None."""
+    """Return an interval if both ends exist, else None."""
     if ends is None or ends[0] is None or ends[1] is None:
         return None
     return ends[0], ends[1]
 
 
 def class_rows(names: Sequence[str], columns: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Any]]:
-    """Return the rows of the classes.
+    """Return one row per class.
 
     Args:
-        names: Of the classes.
+        names: Names of the classes.
         columns: Name -> (K) scores or counts.
     """
     return [
@@ -212,10 +212,10 @@ def by_class_name(names: Sequence[str], columns: Mapping[str, npt.NDArray[Any]])
 
 
 def read_scores(path: Path) -> ScoresFile:
-    """Read scores.json, of today or of an earlier version.
+    """Read scores.json, of the current or an earlier version.
 
     Raises:
-        DataError: It does not have the shape of scores.json.
+        DataError: It does not have the format of scores.json.
     """
     try:
         return ScoresFile.model_validate({"split": path.parent.name} | json.loads(path.read_text("utf-8")))
@@ -226,5 +226,5 @@ def read_scores(path: Path) -> ScoresFile:
 
 
 def scores_schema() -> dict[str, Any]:
-    """Return the JSON schema of scores.json, whatever its task."""
+    """Return the JSON schema of scores.json, for all tasks."""
     return ScoresFile.model_json_schema()

@@ -1,4 +1,4 @@
-"""Predictions and truth into scores, one image at a time; memory does not grow with their number.
+"""Scoring of label maps, one image at a time; memory does not grow with the number of images.
 
 Shape legend: K classes.
 """
@@ -23,16 +23,16 @@ from limner.metrics.thresholds import ThresholdCurves
 
 
 class SemanticScorer:
-    """Adds up predictions against truth.
+    """Accumulates scores of predicted label maps against true ones.
 
     Args:
         labels: The classes.
-        boundaries: Also compare outlines, which takes about forty times as long as counting pixels.
-        thresholds: Also count the foreground at every threshold; needs probabilities and two classes.
-        uncertainty: Also say how scores spread over the images and how far chance may move them.
+        boundaries: Whether to compute boundary scores, which take about 40 times as long as counting pixels.
+        thresholds: Whether to score the foreground at every threshold; needs probabilities and two classes.
+        uncertainty: Whether to compute distributions over the images and confidence intervals.
 
     Raises:
-        ConfigError: Thresholds are asked of more than two classes.
+        ConfigError: Threshold scores are requested for more than two classes.
     """
 
     rank_title = SCORES["foreground_dice"].words
@@ -59,9 +59,9 @@ class SemanticScorer:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What each number of an image's scores is.
+        """Names of the numbers of an image's scores.
 
-        The pixels (right, falsely predicted, missed) let anybody pool images anew.
+        From the numbers of pixels (right, false positives, false negatives), images can be pooled again.
         """
         kinds = ["iou", "dice", "right", "false_positives", "false_negatives"]
         kinds += ["boundary_iou", "boundary_f1"] if self._boundaries else []
@@ -69,13 +69,13 @@ class SemanticScorer:
         return "foreground_dice", "mean_iou", *(f"{kind}/{name}" for kind in kinds for name in names)
 
     def score(self, prediction: SemanticPrediction, sample: Sample) -> SemanticImageScores:
-        """Count one image, and return its own scores."""
+        """Add one image, and return its scores."""
         truth = sample.get(LabelMap)
         assert truth is not None, "label maps are scored against label maps"
         return self.update(prediction, truth.labels)
 
     def update(self, prediction: SemanticPrediction, truth: LabelArray) -> SemanticImageScores:
-        """Count one image and return its own scores.
+        """Add one image, and return its scores.
 
         Args:
             prediction: At the image's original size.
@@ -100,7 +100,7 @@ class SemanticScorer:
         return SemanticImageScores(prediction.name, scores, dice, boundary)
 
     def merge(self, other: "SemanticScorer") -> None:
-        """Add what another scorer of the same classes has counted, as another device would."""
+        """Add the counts of another scorer of the same classes, such as from another device."""
         assert self.labels.names == other.labels.names and self._sums.shape == other._sums.shape
         self._confusion.merge(other._confusion)
         self._sums += other._sums
@@ -111,7 +111,7 @@ class SemanticScorer:
             self._uncertainty.merge(other._uncertainty)
 
     def compute(self) -> SemanticScores:
-        """Return the scores of everything counted so far."""
+        """Return the scores of all images so far."""
         pixel, boundary = self._scores(self._sums)
         return SemanticScores(
             labels=self.labels,

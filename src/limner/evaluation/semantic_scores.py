@@ -24,9 +24,9 @@ class SemanticImageScores:
 
     Attributes:
         name: The record's name.
-        pixel: Scores of this image alone; a class that is in neither its truth nor its prediction is NaN.
-        foreground_dice: Dice pooled over all classes but the background; NaN where there is none of them.
-        boundary: Boundary scores of this image alone, where they are wanted.
+        pixel: Pixel scores of the image; NaN for classes in neither truth nor prediction.
+        foreground_dice: Dice pooled over all classes but the background; NaN if none of them occurs.
+        boundary: Boundary scores of the image, if requested.
     """
 
     name: str
@@ -41,7 +41,7 @@ class SemanticImageScores:
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """One number a column; pixels are whole numbers."""
+        """One number per column; numbers of pixels are integers."""
         pixel, boundary = self.pixel, self.boundary
         scores = (self.foreground_dice, pixel.mean_iou, *map(float, pixel.iou), *map(float, pixel.dice))
         kinds = (pixel.true_positives, pixel.false_positives, pixel.false_negatives)
@@ -55,14 +55,14 @@ class SemanticScores:
 
     Attributes:
         labels: The classes, in the order of every (K) array.
-        num_images: How many images were counted.
+        num_images: Number of scored images.
         confusion: (K, K) int64, rows truth and columns prediction.
-        pixel: The scores of the pooled matrix.
+        pixel: Pixel scores of the pooled matrix.
         foreground_dice: Dice pooled over the dataset and over all classes but `background`.
-        boundary: Boundary scores of the pooled counts, where they are wanted.
-        thresholds: Scores at every threshold, where they are wanted.
+        boundary: Boundary scores of the pooled counts, if requested.
+        thresholds: Scores at every threshold, if requested.
         intervals: Score name, as in `items`, -> its 95 % bootstrap interval over images.
-        per_image: Score name -> how it spreads over the images.
+        per_image: Score name -> its distribution over the images.
     """
 
     labels: LabelTable
@@ -80,7 +80,7 @@ class SemanticScores:
         yield from named_scores(self.labels, self.pixel, self.boundary).items()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what scores.json holds beside the split."""
+        """Return the content of scores.json, without the split."""
         pixel = self.pixel
         outlines = self.boundary or boundary_scores(np.zeros((len(ROWS), self.labels.num_classes), np.int64))
         counts = {
@@ -106,7 +106,7 @@ class SemanticScores:
 def named_scores(
     labels: LabelTable, pixel: PixelScores, boundary: BoundaryScores | None = None
 ) -> dict[str, float]:
-    """Return score name -> value: those over all classes, then ``iou/CLASS`` and the like."""
+    """Return score name -> value: scores over all classes, then ``iou/CLASS`` etc."""
     overall, by_class = pixel.overall(labels.background_index), pixel.by_class()
     if boundary is not None:
         overall |= boundary.overall()
@@ -115,7 +115,7 @@ def named_scores(
 
 
 def foreground_index(labels: LabelTable) -> int:
-    """Return the class that thresholds are about: of two, the one that is not the background, or the second.
+    """Return the foreground class of two: the one that is not the background, or else the second.
 
     Raises:
         ConfigError: There are not two classes.
@@ -123,7 +123,7 @@ def foreground_index(labels: LabelTable) -> int:
     if labels.num_classes != 2:
         raise ConfigError(
             f"Thresholds are for two classes, such as background and polyp; this model has "
-            f"{labels.num_classes}: {', '.join(labels.names)}. Leave --thresholds out."
+            f"{labels.num_classes}: {', '.join(labels.names)}. Omit --thresholds."
         )
     return 0 if labels.background_index == 1 else 1
 
@@ -138,7 +138,7 @@ def _thresholds_row(labels: LabelTable, found: ThresholdScores) -> dict[str, Any
         "best_threshold": threshold,
         "best_dice": dice,
         "reliability": [
-            {"probability": sure, "fraction": true, "pixels": int(pixels)}
-            for sure, true, pixels in found.reliability.tolist()
+            {"probability": probability, "fraction": fraction, "pixels": int(pixels)}
+            for probability, fraction, pixels in found.reliability.tolist()
         ],
     }

@@ -1,4 +1,4 @@
-"""How far to trust a score: its spread over the images, and the interval that the choice of images leaves."""
+"""Uncertainty of scores: their distribution over the images, and confidence intervals."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,20 +11,20 @@ from limner.metrics.bootstrap import REPLICATES, PoissonBootstrap
 from limner.metrics.spread import Interval, Spread, SpreadOfScores, interval
 
 FEWEST_IMAGES = 5
-"""Drawing from fewer images than this again and again says nothing about other images."""
+"""Minimum number of images for bootstrap intervals; with fewer, they are meaningless."""
 
 NOT_SPREAD = ("precision/", "recall/")
-"""Scores of one class of one image that say little and would fill the file."""
+"""Prefixes of scores per class and image that are not informative and would bloat the file."""
 
 
 class Uncertainty:
-    """Follows the counts of each image.
+    """Accumulates the counts of each image.
 
     Args:
-        named: Counts -> score name -> value.
-        shape: Of the counts of one image.
-        dtype: Of the counts.
-        seed: Of the bootstrap.
+        named: Function from counts to score name -> value.
+        shape: Shape of the counts of one image.
+        dtype: Type of the counts.
+        seed: Random seed of the bootstrap.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class Uncertainty:
         self._num_images += 1
 
     def merge(self, other: "Uncertainty") -> None:
-        """Add what another worker has followed of other images."""
+        """Add the counts of other images from another instance."""
         self._bootstrap.merge(other._bootstrap)
         self._spread.merge(other._spread)
         self._num_images += other._num_images
 
     def intervals(self) -> dict[str, Interval]:
-        """Return score name -> 95 % interval of the pooled score; none for too few images."""
+        """Return score name -> 95 % interval of the pooled score; empty for too few images."""
         if self._num_images < FEWEST_IMAGES:
             return {}
         again = [self._named(sums) for sums in self._bootstrap.sums]
         return {name: interval(np.array([values[name] for values in again])) for name in again[0]}
 
     def spreads(self) -> dict[str, Spread]:
-        """Return score name -> its spread over the images; with intervals for those of the whole."""
+        """Return score name -> its distribution over the images; scores over all classes have intervals."""
         enough = self._num_images >= FEWEST_IMAGES
         return {
             name: self._spread.compute(
@@ -77,5 +77,5 @@ class Uncertainty:
 
 
 def _is_spread(name: str) -> bool:
-    """Return whether a histogram of a score from 0 to 1 is kept; counts are larger."""
+    """Return whether to record the distribution of a score; only for scores from 0 to 1, not for counts."""
     return not name.startswith(NOT_SPREAD) and not SCORES[name.partition("/")[0]].unit

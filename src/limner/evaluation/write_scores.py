@@ -1,4 +1,4 @@
-"""Scores on disk: `scores.json` for the whole split and `per_image.csv`, written as images come."""
+"""Writing scores: `scores.json` for the whole split, and `per_image.csv`, row by row during evaluation."""
 
 import csv
 import math
@@ -29,7 +29,7 @@ class Skipped:
 
 
 def scores_dict(scores: Scores, *, split: str, skipped: Sequence[Skipped] = ()) -> dict[str, Any]:
-    """Return scores as JSON-ready values; what does not exist is None, since JSON has no NaN."""
+    """Return scores as JSON-ready values; undefined ones are None, since JSON has no NaN."""
     own = scores.to_dict()
     values: dict[str, Any] = _without_nan({"version": 2, "task": own["task"], "split": split} | own)
     named = ScoresFile.model_validate(values).names()
@@ -47,9 +47,9 @@ def _without_nan(value: object) -> Any:  # noqa: ANN401 - as nested as what come
 
 
 def write_scores(folder: Path, scores: Scores, *, split: str, skipped: Sequence[Skipped] = ()) -> Path:
-    """Write `scores.json` into a folder, whole or not at all, and return its path.
+    """Write `scores.json` to a folder atomically, and return its path.
 
-    The curves of every threshold go to `thresholds.csv` beside it, where there are any.
+    Threshold curves, if any, are written to `thresholds.csv` in the same folder.
     """
     path = folder / SCORES_FILE
     (folder / THRESHOLDS).unlink(missing_ok=True)
@@ -69,13 +69,13 @@ def _write_thresholds(path: Path, found: ThresholdScores) -> None:
 
 
 def write_speed(folder: Path, seconds: Sequence[float], *, device: str, peak_bytes: int | None) -> None:
-    """Write `speed.json`: how long images took to predict, and the most memory that was held.
+    """Write `speed.json`: prediction times, and peak memory.
 
     Args:
-        folder: Where.
-        seconds: Of each image that is counted.
-        device: What predicted.
-        peak_bytes: Of the device, or of the process on a processor; None where it is not known.
+        folder: Output folder.
+        seconds: Prediction time of each timed image.
+        device: Device of the prediction.
+        peak_bytes: Peak memory of the device, or of the process on a CPU; None if unknown.
     """
     if not seconds:
         return
@@ -92,13 +92,13 @@ def write_speed(folder: Path, seconds: Sequence[float], *, device: str, peak_byt
 
 
 class PerImageFile(ExitStack):
-    """Writes `per_image.csv`: the name, then one number a column.
+    """Writes `per_image.csv`: the name, then one number per column.
 
-    A cell is empty where there is no score. Rows are written as images come, so memory does not grow.
+    Cells without a score are empty. Rows are written immediately, so memory does not grow.
 
     Args:
         folder: The folder to write to.
-        columns: What the numbers are, as a scorer says.
+        columns: Names of the numbers, from a scorer.
     """
 
     def __init__(self, folder: Path, columns: Sequence[str]) -> None:
@@ -113,5 +113,5 @@ class PerImageFile(ExitStack):
 
 
 def _cell(value: float) -> str:
-    """Write whole numbers, which are counts, as such."""
+    """Format a number; counts are written as integers."""
     return str(value) if isinstance(value, int) else "" if math.isnan(value) else f"{value:.6f}"

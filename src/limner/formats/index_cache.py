@@ -91,7 +91,7 @@ def recall(root: Path, settings: DatasetFile, formats: Mapping[str, type[Source]
         own = DatasetFile.model_validate_json(kept.own_settings)
         return formats[kept.format].restored(root, own, _records(root, kept), _findings(kept), state)
 
-    return _FILES.recall(root, read)
+    return _FILES.load(root, read)
 
 
 def keep(source: Source, settings: DatasetFile, dates: Dates) -> None:
@@ -112,7 +112,7 @@ def keep(source: Source, settings: DatasetFile, dates: Dates) -> None:
         [finding.to_dict() for finding in source.findings],
     )
     arrays = {_META: np.frombuffer(msgspec.json.encode(kept), np.uint8), **state}
-    _FILES.keep(source.root, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    _FILES.save(source.root, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def _is_valid(kept: _Kept, root: Path, settings: DatasetFile) -> bool:

@@ -1,1 +1,1 @@
-"""A model and a file into a prediction."""
+"""Prediction: from a model and an image file to a prediction."""

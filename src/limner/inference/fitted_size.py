@@ -1,4 +1,4 @@
-"""Images at the size at which a model wants to see them.
+"""Resizing images to the size that a model expects.
 
 Shape legend: B batch, C channels, H and W height and width.
 """
@@ -19,13 +19,13 @@ def fitted_size(height: int, width: int, plan: ResizePlan) -> tuple[int, int]:
         if plan.longest is not None:
             zoom = min(zoom, plan.longest / max(sides))
         sides = (zoom * height, zoom * width)
-    # What rounding errors leave above a whole number is not a pixel.
+    # Round down, with a tolerance for rounding errors, then up to a multiple.
     rounded = [-(-int(side + 1e-6) // plan.multiple) * plan.multiple for side in sides]
     return max(rounded[0], plan.multiple), max(rounded[1], plan.multiple)
 
 
 def fit_images(images: torch.Tensor, plan: ResizePlan) -> torch.Tensor:
-    """Resize images (B, C, H, W), linearly and without aliasing; `images` itself where they fit."""
+    """Resize images (B, C, H, W) linearly with antialiasing; return `images` itself if they fit."""
     if plan.is_noop:
         return images
     height, width = images.shape[2:]

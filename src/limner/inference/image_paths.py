@@ -1,4 +1,4 @@
-"""Files, folders, globs and lists, as the user named them, into images and the names of their outputs."""
+"""Expand the user's files, folders, globs and lists to images with output names."""
 
 import glob
 import os
@@ -15,11 +15,11 @@ LIST_SUFFIXES = frozenset({".txt", ".lst"})
 
 @dataclass(frozen=True)
 class ImagePath:
-    """One image to be predicted.
+    """One image to predict.
 
     Attributes:
-        path: The file; it may turn out to be missing or unreadable.
-        output: Where its outputs go, relative to an output folder, with ``/`` and without suffix; unique.
+        path: The file, which may be missing or unreadable.
+        output: Unique path of its outputs, relative to an output folder, with ``/`` and without suffix.
     """
 
     path: Path
@@ -27,15 +27,15 @@ class ImagePath:
 
 
 def list_images(paths: Iterable[str | Path]) -> tuple[ImagePath, ...]:
-    """Return the images that the user meant, each once, in the order named.
+    """Return the images of the given paths, without duplicates, in order.
 
     Args:
-        paths: Each an image, a folder (searched with its subfolders, hidden files left out), a glob such
-            as ``scans/*.png`` (``**`` for subfolders), or a ``.txt`` list with one image a line, relative
-            to the list. A path that does not exist is kept, so that it is reported with the others.
+        paths: Images, folders (searched recursively, without hidden files), globs such as ``scans/*.png``
+            (``**`` for subfolders), or ``.txt`` lists with one image per line, relative to the list. Paths
+            that do not exist are returned too, to be reported with the others.
 
     Raises:
-        DataError: A folder, a glob or a list holds no image at all, or a list cannot be read.
+        DataError: A folder, glob or list contains no image, or a list cannot be read.
     """
     found: dict[str, tuple[Path, PurePosixPath]] = {}
     for named in paths:
@@ -46,7 +46,7 @@ def list_images(paths: Iterable[str | Path]) -> tuple[ImagePath, ...]:
 
 
 def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
-    """Return (file, path that its output would like) for one thing the user named."""
+    """Return (file, preferred output path) of each image of one path given by the user."""
     if named.is_dir():
         images = _images_in(named)
         found = [(path, PurePosixPath(path.relative_to(named).as_posix())) for path in images]
@@ -62,7 +62,7 @@ def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    """Return the image files below a folder, sorted; linked folders are not entered, since links may loop."""
+    """Return the image files below a folder, sorted; linked folders are skipped, since links may loop."""
     images: list[Path] = []
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -75,7 +75,7 @@ def _images_in(folder: Path) -> list[Path]:
 
 
 def _other_files(folder: Path) -> str:
-    """Return a few words on what lies in a folder without images."""
+    """Return the names of a few files in a folder without images, for messages."""
     names = sorted(path.name for path in folder.iterdir())[:3]
     return f", with {', '.join(names)} in it" if names else ""
 
@@ -92,7 +92,7 @@ def _listed(path: Path) -> list[Path]:
 
 
 def _outputs(images: Sequence[tuple[Path, PurePosixPath]]) -> list[str]:
-    """Choose output names: short where that is unique, with folders or the suffix where it is not."""
+    """Choose unique output names: short if possible, else with folders or the suffix."""
     absolute = [Path(os.path.abspath(path)) for path, _ in images]  # noqa: PTH100 - links are kept apart
     above = os.path.commonpath([p.parent for p in absolute]) if len({p.anchor for p in absolute}) == 1 else ""
     wishes = [relative.with_suffix("") for _, relative in images]
@@ -116,6 +116,6 @@ def _refuse_empty(named: Path, found: str) -> list[tuple[Path, PurePosixPath]]:
             where=named,
             found=found,
             expected=f"images ({', '.join(sorted(IMAGE_SUFFIXES))})",
-            fix="Name images, or a folder that holds some.",
+            fix="Pass images, or a folder with images.",
         )
     )

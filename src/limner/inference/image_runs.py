@@ -1,4 +1,4 @@
-"""One image through a network: whole or in windows, as it is or in several views.
+"""Running a network on one image: whole or in windows, and in one or several views.
 
 Shape legend: B batch, C channels, K classes, *S spatial axes.
 """
@@ -18,20 +18,20 @@ from limner.inference.test_time_augmentation import View, views
 from limner.weights.model import Model
 
 SMALLEST_INPUT = 33
-"""Networks take any size from here; smaller images are padded by reflection."""
+"""Minimum input size of networks; smaller images are padded by reflection."""
 
 WHOLE_IMAGE_PIXELS = 2**24
-"""Larger images slide even where the plan says whole images: 4096 x 4096, or 256 x 256 x 256."""
+"""Maximum number of pixels without windows, whatever the plan: 4096 x 4096, or 256 x 256 x 256."""
 
 
 @dataclass(frozen=True)
 class ImageRuns:
-    """What `decoding/` asks of the network for one image; implements `NetworkRuns`.
+    """Runs of the network on one image, for `decoding/`; implements `NetworkRuns`.
 
     Attributes:
-        model: On its device, in evaluation mode.
-        images: (1, C, *S) as the network sees them, in file values.
-        size: *S of the image itself.
+        model: The model on its device, in evaluation mode.
+        images: (1, C, *S) input of the network, in file values.
+        size: *S of the original image.
         settings: Window, overlap, flips and scales.
         where: The file, for error messages.
     """
@@ -43,19 +43,19 @@ class ImageRuns:
     where: str
 
     def views(self) -> Iterator["ViewRuns"]:
-        """Yield every zoom, and of each zoom every combination of mirrored axes."""
+        """Yield every combination of zoom and mirrored axes."""
         for view in self._views():
             yield ViewRuns(self, view, view.apply(self.images, smallest=SMALLEST_INPUT))
 
     @property
     def fits_in_one_pass(self) -> bool:
-        """Whether the plain image is the only view, and its bands have the image's rows or are one."""
+        """Whether there is only the plain view, and it is not resized or is a single band."""
         first, *others = self._views()
         seen = tuple(self.images.shape[2:])
         return first.is_plain and not others and (seen == self.size or self.window(seen) is None)
 
     def whole(self) -> tuple[Outputs, tuple[int, ...]]:
-        """Run the network on the whole image, padded where it is smaller than networks take.
+        """Run the network on the whole image, padded if it is smaller than `SMALLEST_INPUT`.
 
         Raises:
             DataError: The image is too large.
@@ -75,7 +75,7 @@ class ImageRuns:
         return views(scales=settings.scales, flips=settings.flips, flip_axes=axes)
 
     def window(self, size: tuple[int, ...]) -> tuple[int, ...] | None:
-        """Return the window for images of a size, or None to take them whole."""
+        """Return the window for images of a size, or None for whole images."""
         if self.settings.window is not None:
             return tuple(max(w, SMALLEST_INPUT) for w in self.settings.window)
         if math.prod(size) <= WHOLE_IMAGE_PIXELS:
@@ -86,12 +86,12 @@ class ImageRuns:
 
 @dataclass(frozen=True)
 class ViewRuns:
-    """One view of an image through the network.
+    """Runs of the network on one view of an image.
 
     Attributes:
         image: The image.
-        view: How it is looked at.
-        seen: (1, C, *S) what the network sees.
+        view: Zoom and mirrored axes.
+        seen: (1, C, *S) input of the network.
     """
 
     image: ImageRuns
@@ -100,7 +100,7 @@ class ViewRuns:
 
     @property
     def shape(self) -> torch.Size:
-        """(1, C, *S) of what the network sees."""
+        """Shape (1, C, *S) of the network's input."""
         return self.seen.shape
 
     def undo_flip(self, scores: torch.Tensor) -> torch.Tensor:
@@ -108,7 +108,7 @@ class ViewRuns:
         return self.view.undo_flip(scores)
 
     def bands(self) -> Iterator[tuple[slice, Outputs]]:
-        """Yield slices of the first axis and the outputs there, at any resolution: one band if whole."""
+        """Yield slices of the first axis with the outputs there, at any resolution; one without windows."""
         images, size = self.seen, tuple(self.shape[2:])
         window = self.image.window(size)
         if window is not None:
@@ -136,7 +136,7 @@ class ViewRuns:
 
 
 def _windows_at_once(window: tuple[int, ...], device: torch.device) -> int:
-    """A processor gains nothing from more than one; an accelerator is filled to about 2 megapixels."""
+    """Return the number of windows per batch: 1 on a CPU, about 2 megapixels on an accelerator."""
     return 1 if device.type == "cpu" else max(1, 2**21 // math.prod(window))
 
 
@@ -144,9 +144,9 @@ def too_large(
     images: torch.Tensor,
     where: str,
     device: torch.device,
-    fix: str = "Predict it in windows: --window 512x512, or inference.window in the plan.",
+    fix: str = "Predict in windows: --window 512x512, or inference.window in the plan.",
 ) -> str:
-    """Return the message for an image that does not fit in the device's memory."""
+    """Return the error message for an image that does not fit in the device's memory."""
     size = " x ".join(str(s) for s in images.shape[2:])
     return describe(
         f"The image does not fit in the memory of {device} at once",

@@ -1,4 +1,4 @@
-"""A trained model read from disk, ready to predict."""
+"""Loading a trained model for prediction."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +21,10 @@ def load_predictor(
     settings: InferencePlan | None = None,
     network: "nn.Module | None" = None,
 ) -> Predictor:
-    """Read a trained model and put it on the device; the arguments are those of `limner.load`.
+    """Load a trained model onto the device; for the arguments, see `limner.load`.
 
     Raises:
-        ModelError: It is no model folder, or it was changed, or a newer limner wrote it.
+        ModelError: It is not a model folder, was modified, or was written by a newer limner.
     """
     loaded = load_model(model_folder(model), network)
     predictor = Predictor(loaded, device=device, precision=precision, settings=settings)

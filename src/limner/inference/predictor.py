@@ -1,4 +1,4 @@
-"""A model and an image into a prediction at the image's own size.
+"""Prediction of images at their original size.
 
 Shape legend: B batch, C channels, K classes, *S spatial axes.
 """
@@ -29,11 +29,11 @@ class Predictor:
     """Predicts images one by one.
 
     Args:
-        model: What predicts; it is moved to the device.
-        device: ``auto`` is the accelerator where there is one, else the processor.
-        precision: ``float32``, ``bfloat16`` or ``float16``; None takes that of the training
-            where the device is fast in it, else float32.
-        settings: Window, overlap, flips and scales; None takes those of the model's plan.
+        model: The model, which is moved to the device.
+        device: ``auto`` is the accelerator if available, else the CPU.
+        precision: ``float32``, ``bfloat16`` or ``float16``. Defaults to the training's precision if the
+            device is fast in it, else float32.
+        settings: Window, overlap, flips and scales. Defaults to the model's plan.
     """
 
     def __init__(
@@ -49,22 +49,22 @@ class Predictor:
         self.settings = settings or model.plan.inference
         dims = model.plan.input.spatial_dims
         if self.settings.window is not None and len(self.settings.window) != dims:
-            raise ConfigError(f"A window needs {dims} sizes, one an axis; found {self.settings.window}.")
+            raise ConfigError(f"A window needs {dims} sizes, one per axis; found {self.settings.window}.")
         self.model = model.to(self.device)
 
     @property
     def labels(self) -> LabelTable:
-        """The classes that the trained labels of a prediction mean."""
+        """The classes of the trained labels in predictions."""
         return self.model.labels
 
     @property
     def task(self) -> Task:
-        """What the model was trained for."""
+        """The model's task."""
         return find_task(self.plan.task)
 
     @property
     def plan(self) -> Plan:
-        """Every setting of the run that made the model."""
+        """The plan of the run that trained the model."""
         return self.model.plan
 
     def predict(
@@ -73,16 +73,16 @@ class Predictor:
         """Predict one image.
 
         Args:
-            image: A file, or (*spatial, C) or (*spatial) in the values that such files have.
-            name: What to call the prediction; None takes the file's name without its suffix.
-            probabilities: Whether to return the probability of each class too; for label maps only.
+            image: A file, or an array (*spatial, C) or (*spatial) in file values.
+            name: Name of the prediction. Defaults to the file's name without suffix.
+            probabilities: Whether to return class probabilities too; for label maps only.
 
         Returns:
             The `Prediction` of the model's task, such as `SemanticPrediction`.
 
         Raises:
-            ConfigError: Windows, mirrored views, zooms or probabilities are asked of a task that has none.
-            DataError: The file cannot be read, or the image is not of the model's kind.
+            ConfigError: The task does not support windows, mirrored views, zooms or probabilities.
+            DataError: The file cannot be read, or the image does not match the model's input.
         """
         if isinstance(image, (str, Path)):
             path = Path(image)
@@ -107,10 +107,10 @@ class Predictor:
             self.model.train(was_training)
 
     def _refuse_unsuitable(self, probabilities: bool) -> None:
-        """Refuse ways of predicting that make no sense for the task.
+        """Reject prediction options that the task does not support.
 
         Raises:
-            ConfigError: One of them is asked for.
+            ConfigError: One of them is set.
         """
         allowed, settings = self.task.allowed, self.settings
         has_views = settings.flips or settings.scales != (1.0,)
@@ -128,7 +128,7 @@ class Predictor:
             }
             *others, last = [option for option, is_allowed in options.items() if not is_allowed]
             named = f"{', '.join(others)} and {last}" if others else last
-            raise ConfigError(f"The {self.task.name} task {allowed.why_not}. Leave out {named}.")
+            raise ConfigError(f"The {self.task.name} task {allowed.why_not}. Omit {named}.")
 
     def _tensor(self, image: Image) -> torch.Tensor:
         """(*S, C) array -> (1, C, *S) tensor on the device, channels-last in memory."""

@@ -1,4 +1,4 @@
-"""Read the next images while the current one is predicted."""
+"""Reading the next images while the current one is predicted."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,15 +13,15 @@ R = TypeVar("R")
 def read_ahead(
     items: Iterable[T], read: Callable[[T], R], *, ahead: int = 2
 ) -> Iterator[tuple[T, Callable[[], R]]]:
-    """Yield each item, in order, with a function that returns what `read` made of it or raises its error.
+    """Yield each item in order, with a function that returns the result of `read` or raises its error.
 
-    Decoding releases the interpreter's lock, so threads are enough. No more than `ahead` results wait,
-    so memory does not grow with the number of items.
+    Decoding releases the GIL, so threads are enough. At most `ahead` results are pending, so memory does not
+    grow with the number of items.
 
     Args:
-        items: What is read.
-        read: Called in another thread.
-        ahead: How many items are read before they are asked for.
+        items: Items to read.
+        read: Function that reads an item, called in another thread.
+        ahead: Number of items to read in advance.
     """
     remaining = iter(items)
     with ThreadPoolExecutor(max(1, ahead)) as pool:

@@ -1,8 +1,8 @@
-"""A large image as overlapping windows, in bands, so that memory does not grow with the image.
+"""Prediction of large images in overlapping windows, band by band, with bounded memory.
 
-Windows lie on a grid, so their blending weights are products of one-dimensional ones, and those are
-normalised beforehand: at each pixel the weights of all windows sum to 1, and neither a second
-accumulator nor a division is needed. A band of windows is finished once the next band begins below it.
+Windows are on a grid, so their blending weights are products of one-dimensional ones, which are normalised
+in advance: at each pixel, the weights of all windows sum to 1, so neither a second accumulator nor a division
+is needed. The rows of a band above the start of the next band are finished.
 
 Shape legend: B batch, C channels, K classes, *S spatial axes, n windows along an axis, w window size.
 """
@@ -16,16 +16,16 @@ import numpy as np
 import torch
 
 SIGMA = 0.125
-"""Standard deviation of the Gaussian weight, in parts of the window, as in nnU-Net (Isensee et al. 2021)."""
+"""Standard deviation of the Gaussian weight, relative to the window, as in nnU-Net (Isensee et al. 2021)."""
 
 
 def window_starts(size: int, window: int, overlap: float) -> list[int]:
-    """Return where windows begin along one axis: evenly spread, first and last flush with the ends.
+    """Return the starts of windows along one axis: evenly spaced, the first and last at the ends.
 
     Args:
         size: Length of the axis, at least `window`.
         window: Length of a window.
-        overlap: The least part of a window that its neighbour covers too, in [0, 1).
+        overlap: Minimum fraction of a window that overlaps with its neighbour, in [0, 1).
     """
     stride = max(1, int(window * (1 - overlap)))
     steps = math.ceil((size - window) / stride)
@@ -33,7 +33,7 @@ def window_starts(size: int, window: int, overlap: float) -> list[int]:
 
 
 def window_weights(size: int, window: int, starts: Sequence[int]) -> torch.Tensor:
-    """Return the blending weights along one axis: Gaussian, and summing to 1 at each pixel.
+    """Return the blending weights along one axis: Gaussian, normalised to sum to 1 at each pixel.
 
     Returns:
         (n, w) float32.
@@ -56,14 +56,14 @@ def sliding_window(
     overlap: float,
     windows_at_once: int = 1,
 ) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Run a network over windows and yield the blended scores from top to bottom, a band at a time.
+    """Run a network over windows, and yield the blended scores band by band from top to bottom.
 
     Args:
-        forward: Maps (b, C, *window) to scores (b, K, *window), b up to `windows_at_once` times B.
-        images: (B, C, *S); where an axis is shorter than the window it is padded by reflection.
-        window: Size of a window, one number an axis.
-        overlap: The least part of a window that its neighbour covers too.
-        windows_at_once: Windows that go through the network together.
+        forward: Maps (b, C, *window) to scores (b, K, *window), with b up to `windows_at_once` times B.
+        images: (B, C, *S); axes shorter than the window are padded by reflection.
+        window: Size of a window, one number per axis.
+        overlap: Minimum fraction of a window that overlaps with its neighbour.
+        windows_at_once: Number of windows per batch.
 
     Yields:
         A slice of the first spatial axis, and the scores (B, K, rows, ...) float32 there.
@@ -75,7 +75,7 @@ def sliding_window(
         window_weights(s, w, starts).to(images.device)
         for s, w, starts in zip(images.shape[2:], window, grid, strict=True)
     ]
-    # What padding added is cut off again; a padded first axis has one window, so one band.
+    # Padding is cropped again; a padded first axis has one window, so one band.
     inside = [_middle(s, padded) for s, padded in zip(size, images.shape[2:], strict=True)]
     open_rows: torch.Tensor | None = None
     for index, start in enumerate(grid[0]):
@@ -90,13 +90,13 @@ def sliding_window(
 
 
 def pad_by_reflection(images: torch.Tensor, least: Sequence[int]) -> torch.Tensor:
-    """Pad each spatial axis that is shorter than `least` evenly at both ends, mirroring the image.
+    """Pad each spatial axis that is shorter than `least` equally at both ends, by reflection.
 
-    Mirrors as often as needed, so that an axis of one pixel can become any length.
+    Reflects repeatedly if needed, so that an axis of one pixel can be padded to any length.
 
     Args:
         images: (B, C, *S).
-        least: One number a spatial axis.
+        least: Minimum length of each spatial axis.
     """
     for axis, wanted in enumerate(least, start=2):
         size = images.shape[axis]
@@ -109,7 +109,7 @@ def pad_by_reflection(images: torch.Tensor, least: Sequence[int]) -> torch.Tenso
 
 
 def _middle(size: int, padded: int) -> slice:
-    """Return where `pad_by_reflection` has put the image."""
+    """Return the position of the image after `pad_by_reflection`."""
     before = (padded - size) // 2
     return slice(before, before + size)
 
@@ -124,7 +124,7 @@ def _band(
     window: Sequence[int],
     windows_at_once: int,
 ) -> torch.Tensor:
-    """Return the weighted sum (B, K, w, ...) of all windows that begin at row `start`."""
+    """Return the weighted sum (B, K, w, ...) of all windows that start at row `start`."""
     rows = images[:, :, start : start + window[0]]
     places = list(itertools.product(*[list(enumerate(starts)) for starts in grid]))
     total: torch.Tensor | None = None
@@ -149,7 +149,7 @@ def _cut_out(images: torch.Tensor, slices: Sequence[slice]) -> torch.Tensor:
 
 
 def _outer(factors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the product of one vector an axis, (*w)."""
+    """Return the outer product of one vector per axis, (*w)."""
     product = factors[0]
     for factor in factors[1:]:
         product = product.unsqueeze(-1) * factor

@@ -1,4 +1,4 @@
-"""Test-time augmentation: the same image mirrored and zoomed, and how scores are turned back.
+"""Test-time augmentation: mirrored and zoomed views of an image, and mirroring their scores back.
 
 Shape legend: B batch, C channels, K classes, *S spatial axes.
 """
@@ -13,11 +13,11 @@ import torch.nn.functional as F
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at an image.
+    """One view of an image.
 
     Attributes:
-        scale: Zoom.
-        flipped: Spatial axes that are mirrored, counted from 0.
+        scale: Zoom factor.
+        flipped: Mirrored spatial axes, counted from 0.
     """
 
     scale: float = 1.0
@@ -25,20 +25,20 @@ class View:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the image itself."""
+        """Whether it is the unchanged image."""
         return self.scale == 1.0 and not self.flipped
 
     def apply(self, images: torch.Tensor, *, smallest: int = 1) -> torch.Tensor:
-        """Return the images as seen: (B, C, *S) -> (B, C, *zoomed), float32 where zoomed.
+        """Return the view of the images: (B, C, *S) -> (B, C, *zoomed), float32 if zoomed.
 
         Args:
-            images: (B, C, *S) of any number type.
-            smallest: No axis becomes shorter than this (or than it is).
+            images: (B, C, *S) of any numeric type.
+            smallest: Minimum length of each axis, unless it is shorter already.
         """
         if self.scale != 1.0:
             size = [max(min(smallest, s), round(s * self.scale)) for s in images.shape[2:]]
             mode = "bilinear" if len(size) == 2 else "trilinear"
-            # Without smoothing, shrinking shows the network aliases it has never seen.
+            # Without antialiasing, shrunk images have artefacts that training images do not have.
             smooth = self.scale < 1 and len(size) == 2
             images = F.interpolate(
                 images.float(), size=size, mode=mode, align_corners=False, antialias=smooth
@@ -46,7 +46,7 @@ class View:
         return images.flip(self._axes) if self.flipped else images
 
     def undo_flip(self, scores: torch.Tensor) -> torch.Tensor:
-        """Turn scores (B, K, *S) of what was seen back; the zoom is undone when they are resized."""
+        """Mirror scores (B, K, *S) of the view back; the zoom is undone when they are resized."""
         return scores.flip(self._axes) if self.flipped else scores
 
     @property
@@ -55,12 +55,12 @@ class View:
 
 
 def views(*, scales: Sequence[float], flips: bool, flip_axes: Sequence[int]) -> Iterator[View]:
-    """Yield every view: each zoom, and of each zoom every combination of mirrored axes.
+    """Yield every combination of zoom and mirrored axes.
 
     Args:
         scales: The zooms.
         flips: Whether to mirror.
-        flip_axes: Axes along which mirroring makes sense: those that training mirrored.
+        flip_axes: Axes that may be mirrored: those that were mirrored in training.
     """
     axes = tuple(flip_axes) if flips else ()
     for scale in scales:

@@ -1,4 +1,4 @@
-"""The true labels of an image file, where a labelled folder holds it."""
+"""True labels of image files, looked up in a labelled dataset."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from limner.planning.task_choice import check_labels
 
 
 def labels_for(source: Source, predictor: Predictor) -> LabelTable:
-    """Return the data's values in the model's order; data that names no class has the model's own.
+    """Return the data's mask values in the model's class order; without named classes, the model's own.
 
     Raises:
-        ConfigError: The data's format does not hold what the model's task predicts.
-        DataError: The data names a class that the model does not know.
+        ConfigError: The data's format does not have labels for the model's task.
+        DataError: The data has a class that the model does not have.
     """
     check_labels(source, predictor.task.name)
     declared = source.declared_labels()
@@ -30,12 +30,12 @@ class Truth:
     """Finds the labels of images by their files.
 
     Args:
-        data: The labelled folder.
-        predictor: The model, whose classes and task the labels are read for.
+        data: The labelled dataset folder.
+        predictor: The model, which determines classes and task.
 
     Raises:
-        ConfigError: The data's format does not hold what the model's task predicts.
-        DataError: The folder cannot be opened, or its classes are not the model's.
+        ConfigError: The data's format does not have labels for the model's task.
+        DataError: The folder cannot be opened, or its classes do not match the model's.
     """
 
     def __init__(self, data: Path | str, predictor: Predictor) -> None:
@@ -51,10 +51,10 @@ class Truth:
         self._places = {record.image.resolve(): place for place, record in enumerate(records)}
 
     def of(self, image: Path) -> Sample | None:
-        """Return an image file with its trained labels, or None where the folder has none for it.
+        """Return an image file with its trained labels, or None if the folder has no labels for it.
 
         Raises:
-            DataError: They cannot be read, or do not fit the image.
+            DataError: The labels cannot be read, or do not match the image.
         """
         place = self._places.get(image.resolve())
         return None if place is None else self._dataset[place]

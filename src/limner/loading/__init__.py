@@ -1,1 +1,1 @@
-"""Samples to batches: dataset, splits, cache, pipeline, loader."""
+"""From samples to batches: dataset, splits, cache, pipeline, loader."""

@@ -1,4 +1,4 @@
-"""Samples of one size -> one Batch.
+"""Collation of samples of the same size into a batch.
 
 Shape legend: B batch, C channels, S spatial axes.
 """
@@ -12,21 +12,21 @@ from limner.core.errors import DataError, describe
 from limner.core.sample import Sample
 
 TRAVEL_AS = {np.dtype(np.uint16): np.dtype(np.float32), np.dtype(np.float64): np.dtype(np.float32)}
-"""Types that some devices do not know: they travel as float32, which holds all 16-bit values exactly."""
+"""Conversion of types that some devices do not support; float32 represents 16-bit values exactly."""
 
 
 def collate(samples: Sequence[Sample], *, pin_memory: bool = False) -> Batch:
     """Stack samples into one batch, copying each image once.
 
-    The (B, *S, C) buffer that the images are copied into is shown as (B, C, *S): channels-last in memory
-    without another pass.
+    The images are copied into a (B, *S, C) buffer, which is returned as a (B, C, *S) view: channels-last in
+    memory without another copy.
 
     Args:
-        samples: B samples of one size and dtype, all labelled or none.
+        samples: B samples of the same size, dtype and kinds of targets.
         pin_memory: Put the batch in page-locked memory, from which CUDA devices copy in the background.
 
     Raises:
-        DataError: The samples differ in kind; the message names two that do.
+        DataError: The samples differ in kind; names two of them.
     """
     first = samples[0]
     for other in samples:
@@ -50,10 +50,10 @@ def _kind(sample: Sample) -> str:
 def _kinds_differ(first: Sample, other: Sample) -> DataError:
     return DataError(
         describe(
-            "Images of one batch must be of one kind",
+            "Images of one batch must have the same size, channels, type and kinds of labels",
             where=other.name,
             found=_kind(other),
-            expected=f"{_kind(first)}, as {first.name}",
-            fix="Convert the images to one kind; `limner check` lists them.",
+            expected=f"{_kind(first)}, as in {first.name}",
+            fix="Convert the images to the same kind; `limner check` lists them.",
         )
     )

@@ -1,4 +1,4 @@
-"""Dataset: the records of one split, decoded on demand into Samples with trained labels."""
+"""Dataset: the records of one split, decoded on demand to samples with trained labels."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -17,15 +17,15 @@ from limner.loading.target_readers import READERS, label_files
 
 
 class Dataset:
-    """Samples of `records`, in their order; safe to read from several threads.
+    """Samples of `records`, in order; thread-safe.
 
     Args:
         source: Reads the files.
-        records: Which images; each must have labels.
+        records: The images; each must have labels.
         labels: Translates mask values into trained labels.
-        targets: The kinds of target that the samples carry, of `READERS`.
-        cache: Keeps decoded images for the next pass. ``memory`` keeps as many as half of the free memory
-            holds; None decodes every time.
+        targets: Kinds of targets of the samples, rows of `READERS`.
+        cache: Cache of decoded images. ``memory`` uses up to half of the free memory; None decodes images
+            every time.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class Dataset:
         """Return sample `index` at full size; its arrays are shared with the cache and read-only.
 
         Raises:
-            DataError: A file cannot be read, image and labels differ in size, or a mask holds a value that
-                the label table does not know; the message names the file.
+            DataError: A file cannot be read, image and labels differ in size, or a mask has a value that is
+                not in the label table; the message names the file.
         """
         record = self.records[index]
         sample = None if self.cache is None else self.cache.get(record.name)
@@ -90,7 +90,7 @@ def _sizes_differ(record: Record, image: tuple[int, ...], labels: tuple[int, ...
             "The labels and their image differ in size",
             where=label_files(record),
             found=f"labels of {size_text(labels)} ({axes_text(labels)})",
-            expected=f"{size_text(image)}, as {record.image}",
-            fix="Export the mask at the image's size, or take the pair out.",
+            expected=f"{size_text(image)}, as in {record.image}",
+            fix="Export the mask at the image's size, or remove the pair.",
         )
     )

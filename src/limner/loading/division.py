@@ -1,7 +1,7 @@
-"""Divide images into parts of wanted sizes: whole groups, and classes spread evenly where that is wanted.
+"""Divide images into parts of given sizes, without splitting groups, and optionally stratified by class.
 
-The classes are spread by iterative stratification (Sechidis, Tsoumakas, Vlahavas, ECML PKDD 2011), with
-groups in place of single examples: the rarest class first, each group to the part that lacks it most.
+Classes are distributed by iterative stratification (Sechidis, Tsoumakas, Vlahavas, ECML PKDD 2011), with
+groups instead of single examples: the rarest class first, each group to the part that needs it most.
 """
 
 from collections import Counter
@@ -13,12 +13,12 @@ from limner.loading.splits import rank
 
 @dataclass(frozen=True)
 class Unit:
-    """What may not be torn apart: a group of images, or one image.
+    """Images that stay in the same part: a group, or a single image.
 
     Attributes:
-        key: The group's name, which settles its place in the draw.
-        members: Its images.
-        holders: Class -> how many of its images hold the class; empty where classes do not count.
+        key: Name of the group, which determines its random rank.
+        members: Names of its images.
+        holders: Class -> number of its images that contain the class; empty without stratification.
     """
 
     key: str
@@ -27,18 +27,18 @@ class Unit:
 
 
 def divide(units: Sequence[Unit], shares: Sequence[float], *, seed: int) -> list[list[Unit]]:
-    """Divide units into parts, the same ones for the same seed and names whatever their order.
+    """Divide units into parts, which depend on the seed and the names, but not on the order of the units.
 
-    A part grows only while it is smaller than it should be. So single images hit the wanted sizes, and no
-    part exceeds its size by a whole group or more.
+    Units are only added to parts below their target size. So single images reach the target sizes exactly,
+    and a part exceeds its size by less than a group.
 
     Args:
-        units: Each goes into one part.
-        shares: Wanted share of the images for each part; they add up to 1.
-        seed: Of the draw.
+        units: Units to divide.
+        shares: Target fraction of the images for each part; they sum to 1.
+        seed: Random seed.
 
     Returns:
-        One list a share.
+        One list per share.
     """
     wanted = whole_sizes(sum(len(unit.members) for unit in units), shares)
     lacking = [Counter({c: n * share for c, n in _tally(units).items()}) for share in shares]
@@ -59,7 +59,7 @@ def divide(units: Sequence[Unit], shares: Sequence[float], *, seed: int) -> list
 
 
 def whole_sizes(total: int, shares: Sequence[float]) -> list[int]:
-    """Return whole numbers that add up to `total`, each near its share, and none 0 where that can be."""
+    """Round shares of `total` to integers with the same sum, avoiding 0 if possible."""
     exact = [total * share for share in shares]
     sizes = [int(size) for size in exact]
     by_remainder = sorted(range(len(shares)), key=lambda i: (sizes[i] - exact[i], i))
@@ -73,11 +73,11 @@ def whole_sizes(total: int, shares: Sequence[float]) -> list[int]:
 
 
 def _neediest(lacking: Sequence[Counter[int]], wanted: Sequence[int], rarest: int | None) -> int:
-    """Return the part that lacks a class most among those not yet full; of equals, the emptiest."""
+    """Return the part below its size that needs a class most; on a tie, the one that needs most images."""
     open_parts = [i for i, size in enumerate(wanted) if size > 0]
 
     def need(part: int) -> tuple[float, int, int]:
-        # Sums of shares carry rounding errors, which must not decide between equals.
+        # Rounding errors of the shares must not break ties.
         lack = 0.0 if rarest is None else round(float(lacking[part][rarest]), 6)
         return lack, wanted[part], -part
 

@@ -1,7 +1,7 @@
-"""Decoded images kept in memory for the next pass, while there is room.
+"""In-memory cache of decoded images.
 
-An endless shuffled sampler visits every image once an epoch, so throwing out old entries for new ones gains
-nothing: what fits is kept, the rest is decoded again.
+Every image is used once per epoch in random order, so replacing old entries with new ones gains nothing:
+images are cached until the budget is used up, and the rest is decoded each time.
 """
 
 import threading
@@ -10,21 +10,21 @@ from limner.core.sample import Sample
 from limner.devices.host import available_bytes
 
 BUDGET_SHARE = 0.5
-"""Part of the memory available at the start that one cache may take."""
+"""Fraction of the initially available memory that a cache may use."""
 
 RESERVED_SHARE = 0.2
-"""Part of that memory that stays free whoever takes it: caching stops there."""
+"""Fraction of that memory below which caching stops, whichever process uses the rest."""
 
 ASK_AGAIN_BYTES = 64 << 20
-"""New bytes between two looks at the available memory."""
+"""Bytes cached between two checks of the available memory."""
 
 
 class MemoryCache:
-    """Keeps decoded images in memory, up to a budget; safe to use from several threads.
+    """Cache of decoded images in memory, up to a budget; thread-safe.
 
     Args:
-        budget_bytes: The most to keep; left out, half of the memory that is available now. Either way nothing
-            more is kept once only a fifth of that memory is left to the machine.
+        budget_bytes: Maximum size; defaults to half of the memory available now. In any case, caching stops
+            when less than a fifth of that memory is available.
     """
 
     def __init__(self, budget_bytes: int | None = None) -> None:
@@ -37,11 +37,11 @@ class MemoryCache:
         self._lock = threading.Lock()
 
     def get(self, name: str) -> Sample | None:
-        """Return what was kept for the record of a name, or None."""
+        """Return the cached sample of a record name, or None."""
         return self._kept.get(name)
 
     def put(self, sample: Sample) -> None:
-        """Keep `sample` if the budget has room for it."""
+        """Cache `sample` if it fits in the budget."""
         size = sample.nbytes
         with self._lock:
             if sample.name in self._kept:
@@ -51,7 +51,7 @@ class MemoryCache:
                 self.used_bytes += size
 
     def _machine_has_room(self, size: int) -> bool:
-        """Look now and then whether others took the memory meanwhile; if so, keep nothing more."""
+        """Check the available memory from time to time; if it is low, stop caching."""
         self._unasked_bytes += size
         if self._unasked_bytes >= ASK_AGAIN_BYTES:
             self._unasked_bytes = 0

@@ -1,7 +1,7 @@
-"""Endless training batches from a pool of threads, the same ones whatever the number of threads.
+"""Endless training batches from a pool of threads, independent of the number of threads.
 
-Threads, not processes: decoding and OpenCV release the GIL, nothing is pickled, no shared memory can run out,
-and an exception keeps its own traceback.
+Threads instead of processes: decoding and OpenCV release the GIL, nothing is pickled, shared memory cannot
+run out, and exceptions keep their traceback.
 """
 
 from collections import deque
@@ -22,15 +22,15 @@ from limner.loading.dataset import Dataset
 from limner.loading.sampler import ShuffledOrder
 
 Augment = Callable[[Sample, np.random.Generator], Sample]
-"""Draws a variant of a sample; `Pipeline` is one."""
+"""Random augmentation of a sample, such as a `Pipeline`."""
 
 
 class BatchStream(Iterator[Batch]):
-    """Endless batches; closes its threads when closed, dropped or left as a context.
+    """Endless batches; stops its threads when closed, garbage-collected or exited as a context manager.
 
     Attributes:
-        step: The step of the next batch.
-        wait_seconds: How long the last `next` waited: what loading costs the training loop.
+        step: Step of the next batch.
+        wait_seconds: Time that the last `next` took, for which training waited.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class BatchStream(Iterator[Batch]):
         self._pending: deque[Future[Batch]] = deque()
         self._pool = ThreadPoolExecutor(workers, "limner-loading") if workers else None
         if self._pool is not None:
-            # The pool's threads know `make_batch` only, so that dropping the stream ends them.
+            # Threads refer only to `make_batch`, so the stream can be garbage-collected, which stops them.
             self._finalizer = finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
 
     def __next__(self) -> Batch:
@@ -55,8 +55,8 @@ class BatchStream(Iterator[Batch]):
 
         Raises:
             DataError: A file cannot be used; the message names it.
-            RuntimeError: Anything else that went wrong while a sample was prepared; the message names the
-                sample, and the cause with its own traceback hangs below.
+            RuntimeError: Another error occurred while preparing a sample; the message names the sample, and
+                the original exception is its cause.
         """
         started = perf_counter()
         batch = self._make_batch(self.step) if self._pool is None else self._next_from(self._pool)
@@ -65,17 +65,17 @@ class BatchStream(Iterator[Batch]):
         return batch
 
     def _next_from(self, pool: ThreadPoolExecutor) -> Batch:
-        # One more than the threads, counting the batch that is taken: its place is refilled before waiting.
+        # Submit one more than `_ahead`, since one is taken below; so the threads are busy while this waits.
         while len(self._pending) <= self._ahead:
             self._pending.append(pool.submit(self._make_batch, self.step + len(self._pending)))
         try:
             return self._pending.popleft().result()
         except BaseException:
-            self._pending.clear()  # the same step may be asked for again
+            self._pending.clear()  # the caller may retry the same step
             raise
 
     def close(self) -> None:
-        """Stop the threads after the batch each is at; waiting batches are dropped."""
+        """Stop the threads after their current batches; pending batches are discarded."""
         self._pending.clear()
         if self._pool is not None:
             self._finalizer.detach()
@@ -102,26 +102,26 @@ def training_batches(
 ) -> BatchStream:
     """Return the endless batches of a run.
 
-    Batch number `step` is a function of the dataset, the pipeline, `batch_size`, `seed` and the replica: the
-    number of workers changes nothing, and ``first_step=n`` gives what skipping n batches gives.
+    Batch number `step` is a function of the dataset, the pipeline, `batch_size`, `seed` and the replica. It
+    does not depend on the number of workers, and ``first_step=n`` is equivalent to skipping n batches.
 
     Args:
-        dataset: What to draw from.
-        pipeline: Makes a variant of a sample from its own random generator.
-        batch_size: Samples in a batch.
+        dataset: The training images.
+        pipeline: Augments a sample, given its random generator.
+        batch_size: Number of samples per batch.
         seed: The run's seed.
-        first_step: The step to begin with, for resuming.
-        workers: Threads that prepare batches; 0 prepares each when it is asked for. At most
+        first_step: First step, for resuming.
+        workers: Number of threads that prepare batches; 0 prepares each on request. At most
             ``workers + 2`` batches exist at once.
-        replica: Number of this process among those that train together; each gets other samples.
-        num_replicas: Processes that train together.
-        pin_memory: Put batches in page-locked memory, for CUDA.
+        replica: Rank of this process among those that train together; each gets different samples.
+        num_replicas: Number of processes that train together.
+        pin_memory: Whether to put batches in page-locked memory, for CUDA.
 
     Raises:
         DataError: The dataset is empty.
     """
     if len(dataset) == 0:
-        raise DataError("The training split is empty: there is no image to draw batches from.")
+        raise DataError("The training split is empty: there are no images to draw batches from.")
     order = ShuffledOrder(len(dataset), seed)
 
     def make_sample(slot: int) -> Sample:
@@ -139,6 +139,6 @@ def training_batches(
         return collate([make_sample(first + i) for i in range(batch_size)], pin_memory=pin_memory)
 
     if workers:
-        # Each of our threads would start OpenCV's own pool on top: more threads than cores, and slower.
+        # Otherwise each thread would start OpenCV's own pool: more threads than cores, and slower.
         cv2.setNumThreads(1)
     return BatchStream(make_batch, first_step=first_step, workers=workers)

@@ -1,4 +1,4 @@
-"""The training pipeline: what the plan says about crops and augmentation, as transforms in order."""
+"""The training pipeline: the transforms for a plan's crops and augmentation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,23 +18,23 @@ from limner.transforms.transform import Transform
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Transforms one after another; every change it makes can be recorded and replayed.
+    """A sequence of transforms whose random parameters can be recorded and replayed.
 
     Attributes:
-        transforms: In the order they are applied; each draws from the sample as the one before left it.
+        transforms: In order of application; each draws its parameters for the previous one's result.
     """
 
     transforms: tuple[Transform[Any], ...]
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """Return a new random variant of `sample`."""
+        """Return a random augmentation of `sample`."""
         return self.record(sample, rng)[0]
 
     def record(self, sample: Sample, rng: np.random.Generator) -> tuple[Sample, tuple[object, ...]]:
-        """Return a variant of `sample`, and the parameters of each transform that made it.
+        """Return a random augmentation of `sample`, and the parameters of each transform.
 
         Raises:
-            DataError: The image cannot be given the channels that the plan says.
+            DataError: The image's channels do not match the plan.
         """
         drawn: list[object] = []
         for transform in self.transforms:
@@ -43,11 +43,11 @@ class Pipeline:
         return sample, tuple(drawn)
 
     def replay(self, sample: Sample, params: tuple[object, ...]) -> Sample:
-        """Return the variant of `sample` that `params`, from `record`, stand for: the same bytes."""
+        """Apply parameters from `record` to `sample`; the result is identical."""
         return self.steps(sample, params)[-1]
 
     def steps(self, sample: Sample, params: tuple[object, ...]) -> tuple[Sample, ...]:
-        """Return `sample`, and what each transform in turn makes of it with `params` from `record`."""
+        """Return `sample`, then the result of each transform with `params` from `record`."""
         samples = [sample]
         for transform, drawn in zip(self.transforms, params, strict=True):
             samples.append(transform.apply(samples[-1], drawn))
@@ -57,8 +57,8 @@ class Pipeline:
 def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> Pipeline:
     """Build the training pipeline of a plan.
 
-    Padding takes the mean of the training images, which the network sees as zero. Cropping comes early,
-    so that the rest works on the pixels of the crop alone.
+    Padding is the mean of the training images, which normalisation maps to zero. Cropping is early, so that
+    later transforms process only the pixels of the crop.
     """
     transforms: list[Transform[Any]] = [
         FitChannels(input_plan),

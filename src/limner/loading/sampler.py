@@ -1,6 +1,6 @@
-"""Which image comes when: an endless shuffled order that is a function of the seed alone.
+"""Endless shuffled order of the images, a function of the seed.
 
-A slot is one place in the endless order: slot = (step * num_replicas + replica) * batch_size + position.
+A slot is a position in this order: slot = (step * num_replicas + replica) * batch_size + position.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from limner.core.randomness import generator
 
 @dataclass(frozen=True)
 class ShuffledOrder:
-    """Every image once in each epoch, in a new order each time, without end and without state.
+    """Endless, stateless order with every image once per epoch, shuffled anew for each epoch.
 
     Attributes:
-        num_samples: Images in the dataset.
+        num_samples: Number of images in the dataset.
         seed: The run's seed.
     """
 

@@ -1,4 +1,4 @@
-"""The files of a division: a list of images for each split, and `dataset.yaml` that follows them."""
+"""Split files: a list of images for each split, and the entry in `dataset.yaml` that refers to them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,25 +10,25 @@ from limner.storage.whole_files import write_whole
 
 
 def refuse_overwriting(root: Path, target: Path, *, in_dataset: bool) -> None:
-    """Raise a `DataError` where lists, or the splits of `dataset.yaml`, are there already."""
+    """Raise a `DataError` if split lists, or the splits in `dataset.yaml`, already exist."""
     old = sorted(target.glob("**/*.txt")) if target.is_dir() else []
     spelled = in_dataset and read_dataset_file(root).splits is not None
     if not old and not spelled:
         return
     raise DataError(
         describe(
-            "There are splits already, and they were not touched",
+            "Splits already exist; they were not changed",
             where=old[0] if old else root / FILE_NAME,
             found=f"{len(old)} lists in {target}" if old else "`splits` in dataset.yaml",
-            fix="Add --overwrite to replace them, or name another folder with --out.",
+            fix="Add --overwrite to replace them, or choose another folder with --out.",
         )
     )
 
 
-def kept_aside(target: Path) -> Path | None:
-    """Move the lists that are there into ``splits-before`` (or ``-2``, ...) beside the folder, and return it.
+def move_lists_aside(target: Path) -> Path | None:
+    """Move existing lists to ``splits-before`` (or ``-2``, ...) next to the folder, and return its path.
 
-    Only what `write_lists` writes is moved: the lists of the splits, and those of folds.
+    Only files that `write_lists` writes are moved: the lists of splits, and those of folds.
 
     Raises:
         DataError: They cannot be moved.
@@ -58,7 +58,7 @@ def kept_aside(target: Path) -> Path | None:
 def write_lists(
     root: Path, target: Path, folds: Sequence[Mapping[str, Sequence[str]]], *, in_dataset: bool
 ) -> tuple[Path, ...]:
-    """Write one list a split, in a folder a fold; the first fold goes into dataset.yaml."""
+    """Write one list per split, in one folder per fold; the first fold is entered in dataset.yaml."""
     written: list[Path] = []
     places = [target] if len(folds) == 1 else [target / f"fold_{i + 1}" for i in range(len(folds))]
     try:
@@ -72,7 +72,7 @@ def write_lists(
                 "The lists cannot be written",
                 where=target,
                 found=error.strerror or str(error),
-                fix="Name a folder that you may write to with --out.",
+                fix="Choose a writable folder with --out.",
             )
         ) from None
     if in_dataset:

@@ -1,6 +1,6 @@
-"""Which images are for training, which for validation, which for the final test.
+"""Assignment of images to the training, validation and test splits.
 
-A split depends on the seed and the image names alone: not on the order of the records, nor on the machine.
+Random splits depend only on the seed and the image names, not on the order of the records or the machine.
 """
 
 from collections.abc import Sequence
@@ -13,28 +13,28 @@ from limner.core.sample import Record
 Splits = dict[str, tuple[Record, ...]]
 
 DEFAULT_FRACTIONS = SplitFractions()
-"""Where nobody named splits: one image in five validates."""
+"""Used if no splits are specified: a fifth of the images for validation."""
 
 
 def assign_splits(records: Sequence[Record], settings: DatasetFile, *, seed: int = 0) -> Splits:
     """Divide the labelled records into splits.
 
-    Fractions in `dataset.yaml` come first, then the split that each record names (its source has read the
-    folders and list files), then an 80/20 draw. Where no image is for validation, one in five of the
-    training images is.
+    Fractions in `dataset.yaml` take precedence, then the splits of the records (which their source has read
+    from folders or list files), then a random 80/20 split. If there are no validation images, a fifth of the
+    training images is used.
 
     Args:
-        records: All records of a source; those without labels are left out.
+        records: All records of a source; those without labels are omitted.
         settings: The dataset's `dataset.yaml`.
-        seed: Of the draw, where `dataset.yaml` does not name its own.
+        seed: Random seed, if `dataset.yaml` does not specify one.
 
     Returns:
-        ``train`` and ``val``, and ``test`` where there is one; each sorted by name. ``val`` is empty only
-        where a single image is labelled.
+        ``train`` and ``val``, and ``test`` if there is one; each sorted by name. ``val`` is empty only if a
+        single image is labelled.
 
     Raises:
-        ConfigError: `dataset.yaml` names list files that this source did not follow.
-        DataError: No image is labelled, or none is left to train on.
+        ConfigError: The list files in `dataset.yaml` match no record.
+        DataError: No image is labelled, or none is left for training.
     """
     labelled = sorted((r for r in records if r.labels), key=lambda r: r.name)
     if not labelled:
@@ -62,8 +62,8 @@ def assign_splits(records: Sequence[Record], settings: DatasetFile, *, seed: int
 def drawn(records: Sequence[Record], fractions: SplitFractions) -> Splits:
     """Draw validation and test images at random.
 
-    Each name gets its own random number, so that adding an image moves few of the others. As long as there
-    are images enough, every wanted split gets one and one is left to train on.
+    Each name gets its own random number, so that adding an image moves few of the others. If there are enough
+    images, every requested split gets at least one, and at least one is left for training.
     """
     ranked = sorted(records, key=lambda r: rank(r.name, fractions.seed))
     total = len(ranked)
@@ -76,12 +76,12 @@ def drawn(records: Sequence[Record], fractions: SplitFractions) -> Splits:
 
 
 def rank(name: str, seed: int) -> bytes:
-    """Return the place of a name in the draw of a seed, whatever other names there are."""
+    """Return the random rank of a name, which does not depend on other names."""
     return blake2b(f"{seed}/{name}".encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
 def _laid_out(labelled: Sequence[Record]) -> Splits:
-    """Return the splits that the records name; images of no split train only where no image is for it."""
+    """Return the splits of the records; images without a split are used if none is in ``train``."""
     train = [r for r in labelled if r.split == "train"] or [r for r in labelled if r.split is None]
     splits: Splits = {"train": tuple(train)}
     for name in ("val", "test"):
@@ -106,10 +106,10 @@ def _nothing_to_train_on(splits: Splits) -> DataError:
 def _lists_not_followed(lists: SplitLists) -> ConfigError:
     return ConfigError(
         describe(
-            "The split lists of dataset.yaml name no image of this dataset",
+            "The split lists in dataset.yaml contain no image of this dataset",
             where="splits in dataset.yaml",
             found=f"train: {lists.train}",
-            expected="list files or folders that name images of this layout",
+            expected="list files or folders with images of this dataset",
             fix="Write `splits: {val: 0.2}` to draw splits, or correct the lists.",
         )
     )

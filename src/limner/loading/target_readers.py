@@ -1,6 +1,6 @@
-"""How each kind of target is read: the table of kinds.
+"""Table of the functions that read each kind of target.
 
-A new kind is one class beside those of `core`, and one row of `READERS`.
+A new kind needs a class in `core`, and a row in `READERS`.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from limner.formats.source import Source
 
 def _read_label_map(source: Source, record: Record, table: LabelTable) -> LabelMap:
     labels = table.encode(source.read_values(record), where=label_files(record))
-    # A mask may be one channel of three: a view that would keep all of them in memory.
+    # A mask may be a view of one of three channels, which would keep all of them in memory.
     return LabelMap(np.ascontiguousarray(labels))
 
 
@@ -48,11 +48,11 @@ READERS: Mapping[type[Target[Any]], Callable[[Source, Record, LabelTable], Targe
     Words: _read_words,
     ImageClass: _read_image_class,
 }
-"""Kind -> what reads it, with trained labels; the errors are those of the source and of the table."""
+"""Kind -> function that reads it with trained labels; raises the errors of the source and the table."""
 
 
 def label_files(record: Record) -> str:
-    """Return the label files of a record in words, for messages."""
+    """Describe the label files of a record, for messages."""
     if not record.labels:
         return str(record.image)
     more = f" and {len(record.labels) - 1} more" if len(record.labels) > 1 else ""

@@ -157,7 +157,7 @@ def _wrong(key: str, field: FieldInfo, error: ValidationError, value: object) ->
 
 
 def _unknown_names(key: str, value: Any) -> Iterator[str]:  # noqa: ANN401 - of any field of the plan
-    """Yield one line for each name in a value that stands in none of limner's tables."""
+    """Yield one line for each unknown name in a value."""
     from limner.tasks import TASKS, known_losses  # PyTorch, which reading other settings does without
     from limner.tracking.trackers import TRACKERS
 

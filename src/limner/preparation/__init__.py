@@ -1,1 +1,1 @@
-"""What a run is made of: checked data, a plan, a folder; and the same found again to resume or evaluate."""
+"""Preparation of a run: checked data, plan and folder; also reopening a run to resume or evaluate it."""

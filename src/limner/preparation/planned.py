@@ -1,4 +1,4 @@
-"""Data and what is wanted of a run, made into a plan; what was found about the data goes with it."""
+"""Making a plan from a dataset and the user's settings, with the results of the checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ from limner.planning.task_choice import check_options, check_pairing
 from limner.weights.starting import read_starting_plan
 
 SHOWN = 5
-"""Errors of the data that a refusal repeats; `limner check` shows them all."""
+"""Maximum number of data errors in the message; `limner check` shows all."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, and what it was made from."""
+    """A plan, and the checked data it was made for."""
 
     plan: Plan
     checked: CheckResult
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """What the training images are like."""
-        assert self.checked.labels is not None, "a plan is made of settled labels only"
+        """Statistics of the training images."""
+        assert self.checked.labels is not None, "a plan needs defined labels"
         names = {split: [r.name for r in records] for split, records in self.checked.splits.items()}
         return take_fingerprint(self.checked.facts, self.checked.labels, names)
 
@@ -44,27 +44,27 @@ def plan_data(
     accept: bool = False,
     workers: int | None = None,
 ) -> Planned:
-    """Check the data and decide every setting of a run on it.
+    """Check the data, and decide every setting of a run on it.
 
     Args:
-        path: A dataset folder, a recipe, or a finished plan.
-        settings: Part of a plan, nested; they win over those of the file.
-        execution: Where the run will be.
-        accept: Write what check proposes into dataset.yaml first.
-        workers: Threads that read the data.
+        path: A dataset folder, a recipe, or a complete plan.
+        settings: Nested settings, part of a plan; they override those in the file.
+        execution: Device and progress display.
+        accept: Whether to write the proposals of the checks into dataset.yaml first.
+        workers: Number of threads that read the data.
 
     Raises:
-        DataError: The data cannot be read, or a check found an error in it.
-        ConfigError: A setting cannot be used; every problem is named.
-        ModelError: The weights to start from cannot be read.
+        DataError: The data cannot be read, or has errors.
+        ConfigError: A setting is invalid; lists every problem.
+        ModelError: The initial weights cannot be read.
     """
     wanted, data = settings_and_data(path, settings)
     if Path(path).is_file() and not data.exists():
         raise ConfigError(
             describe(
-                "The data that this file names is not there",
+                "The dataset folder in this file does not exist",
                 where=path,
-                found=f"no {data} in {Path.cwd()}, nor beside the file",
+                found=f"no {data} in {Path.cwd()} or next to the file",
                 fix="Write the path of your own dataset folder after `data:`.",
             )
         )
@@ -76,17 +76,17 @@ def plan_data(
 def settings_and_data(
     path: Path | str, settings: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], Path]:
-    """Find out where the data is and what is wanted, before anything is read.
+    """Determine the dataset folder and the settings, before reading data.
 
     Args:
-        path: A dataset folder, a recipe, or a finished plan.
-        settings: They win over those of the file.
+        path: A dataset folder, a recipe, or a complete plan.
+        settings: Nested settings; they override those in the file.
 
     Returns:
-        The settings, nested, with the file's own reasons under ``reasons``; and the dataset folder.
+        Nested settings, with the file's reasons under ``reasons``, and the dataset folder.
 
     Raises:
-        ConfigError: The file or a setting cannot be used; every problem is named.
+        ConfigError: The file or a setting is invalid; lists every problem.
     """
     wanted = dict(settings or {})
     user = read_settings(wanted)
@@ -100,13 +100,13 @@ def settings_and_data(
     under = dict(read.settings)
     name = under.get("network", {}).get("name")
     if user.get("network.name", name) != name:
-        under["network"] = {}  # the other network's options are not this one's
+        under["network"] = {}  # options of another network do not apply
     reasons = {key: reason for key, reason in read.reasons.items() if key not in user}
     return merge(under, wanted) | {"reasons": reasons}, read.data
 
 
 def starting_plan(wanted: dict[str, Any]) -> Plan | None:
-    """Return the plan of the weights that are wanted, whose path becomes absolute in `wanted`.
+    """Return the plan of the initial weights, or None; makes their path in `wanted` absolute.
 
     Raises:
         ModelError: The weights cannot be read.
@@ -123,17 +123,17 @@ def starting_plan(wanted: dict[str, Any]) -> Plan | None:
 def plan_checked(
     checked: CheckResult, settings: Mapping[str, Any], device: str, start: Plan | None = None
 ) -> Plan:
-    """Decide every setting of a run on data that was checked.
+    """Decide every setting of a run on checked data.
 
     Args:
-        checked: What check found.
-        settings: Nested, as `settings_and_data` returns them.
-        device: Where training will run.
-        start: The plan of the weights to start from, as `starting_plan` returns it.
+        checked: Results of the checks.
+        settings: Nested settings from `settings_and_data`.
+        device: Device of the training.
+        start: Plan of the initial weights from `starting_plan`.
 
     Raises:
-        DataError: A check found an error.
-        ConfigError: A setting cannot be used.
+        DataError: The data has errors.
+        ConfigError: A setting is invalid.
     """
     if checked.labels is None or checked.errors:
         raise _refusal(checked)
@@ -156,7 +156,7 @@ def with_shorthands(
     weights: Path | str | None = None,
     minutes: float | None = None,
 ) -> dict[str, Any]:
-    """Lay ``--task``, ``--network``, ``--weights`` and ``--minutes`` over the settings they stand for."""
+    """Merge ``--task``, ``--network``, ``--weights`` and ``--minutes`` into the settings."""
     wanted = dict(settings or {})
     if task is not None:
         wanted = merge(wanted, {"task": task})
@@ -175,6 +175,6 @@ def _refusal(checked: CheckResult) -> DataError:
         lines.append(f"  and {len(checked.errors) - SHOWN} more")
     path = checked.source.root
     accept = " --accept" if checked.proposal else ""
-    said = "accepts what is proposed" if checked.proposal else "shows each with how to fix it"
-    lines.append(f"  fix:      `limner check {path}{accept}` {said}.")
+    effect = "accepts the proposal" if checked.proposal else "lists the errors and how to fix them"
+    lines.append(f"  fix:      `limner check {path}{accept}` {effect}.")
     return DataError("\n".join([f"The data has errors: {path}", *lines]))

@@ -1,4 +1,4 @@
-"""A run with all that training and evaluation need: just prepared, or found again in its folder."""
+"""A run with everything that training and evaluation need: newly prepared, or reopened from its folder."""
 
 import shlex
 import sys
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run that can be trained, or was.
+    """A run that is ready for training, or was trained.
 
     Attributes:
-        folder: Where everything of it is.
+        folder: The run folder.
         plan: Every setting.
-        source: The dataset, opened.
-        splits: Split -> its images; none is empty.
-        network: A network of the caller's own, instead of the one the plan names.
+        source: The opened dataset.
+        splits: Split -> its images, without empty splits.
+        network: A custom network, instead of the plan's.
     """
 
     folder: RunFolder
@@ -45,10 +45,10 @@ class PreparedRun:
     network: "nn.Module | None" = None
 
     def dataset(self, split: str) -> Dataset:
-        """Return the images of a split as training takes them.
+        """Return the training dataset of a split.
 
         Raises:
-            DataError: The run has none.
+            DataError: The run has no such split.
         """
         if split not in self.splits:
             raise DataError(describe(f"The run has no {split} images", where=self.folder.splits))
@@ -59,13 +59,13 @@ class PreparedRun:
 def prepare_run(
     planned: Planned, run: str | Path | None, *, device: str, network: "nn.Module | None" = None
 ) -> PreparedRun:
-    """Make the folder with all that training reads; environment.json is written last.
+    """Create the run folder with all files that training reads; environment.json is written last.
 
     Args:
         planned: The plan, and the data it was made for.
-        run: The run's folder, or its name below ``runs/``; None finds a free name.
-        device: Where the run will be.
-        network: A network of the caller's own.
+        run: The run's folder, or its name in ``runs/``; None chooses an unused name.
+        device: Device of the run.
+        network: A custom network.
 
     Raises:
         DataError: The folder cannot be written.
@@ -84,33 +84,33 @@ def prepare_run(
 
 
 def open_run(folder: RunFolder, *, network: "nn.Module | None" = None) -> PreparedRun:
-    """Find a run again: its plan, and the images of its splits.
+    """Reopen a run: its plan, and the images of its splits.
 
     Args:
         folder: The run's folder.
-        network: The module, where the run was started with one of the caller's own.
+        network: The custom network, if the run was started with one.
 
     Raises:
-        ConfigError: It is not the folder of a run.
-        DataError: The data is gone, or no longer what it was.
+        ConfigError: It is not a run folder.
+        DataError: The data no longer exists, or has changed.
     """
     if not folder.plan.is_file() or not folder.splits.is_file():
         raise ConfigError(
             describe(
-                "This is no run that could be resumed",
+                "This is not a run folder",
                 where=folder.root,
-                expected="a folder with plan.yaml and splits.json, as `limner train` makes them",
-                fix="Name the run's folder, such as runs/nuclei-1.",
+                expected="a folder with plan.yaml and splits.json, as `limner train` writes them",
+                fix="Pass the run's folder, such as runs/nuclei-1.",
             )
         )
     plan = read_plan(folder.plan)
     if not Path(plan.data.path).is_dir():
         raise DataError(
             describe(
-                "The data of this run is no longer there",
+                "The data of this run no longer exists",
                 where=plan.data.path,
-                expected="the folder that the run began with",
-                fix=f"Put it back, or write where it is now into {folder.plan}, under data: path:.",
+                expected="the folder that the run was started with",
+                fix=f"Restore it, or write its new path into {folder.plan}, under data: path:.",
             )
         )
     source = open_source(Path(plan.data.path))
@@ -118,16 +118,16 @@ def open_run(folder: RunFolder, *, network: "nn.Module | None" = None) -> Prepar
 
 
 def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:
-    """Return the plan with the caller's network in place of the one it was made for."""
+    """Return the plan with a custom network instead of the one it was made for."""
     reasons = {key: why for key, why in plan.reasons.items() if not key.startswith("network.")}
     own = NetworkPlan(name=type(network).__name__, pretrained="no")
     return plan.model_copy(
-        update={"network": own, "reasons": reasons | {"network.name": "you gave the module"}}
+        update={"network": own, "reasons": reasons | {"network.name": "you passed the module"}}
     )
 
 
 def _environment(device: str) -> dict[str, Any]:
-    """Return versions, machine and command, for whoever wants to repeat the run."""
+    """Return versions, machine and command, for reproducing the run."""
     import platform
     from importlib.metadata import version
 

@@ -1,4 +1,4 @@
-"""Where a run goes: the folder or name asked for, or the next free number below ``runs/``."""
+"""Run folders: the given folder or name, or the next unused number in ``runs/``."""
 
 from itertools import count
 from pathlib import Path
@@ -7,11 +7,11 @@ from limner.core.errors import ConfigError, describe
 from limner.core.run_folder import RunFolder
 
 RUNS = Path("runs")
-"""Where runs go that have no name of their own, below the working directory."""
+"""Default folder of runs, in the working directory."""
 
 
 def named_run(run: str | Path) -> RunFolder:
-    """Return the run of a folder, or of a name below ``runs/``."""
+    """Return the run of a folder, or of a name in ``runs/``."""
     given = Path(run)
     return RunFolder(given if given.is_absolute() or len(given.parts) > 1 else RUNS / given)
 
@@ -22,13 +22,13 @@ def next_free(stem: Path) -> Path:
 
 
 def refuse_taken(folder: Path) -> None:
-    """Stop before anything is read where the run could not be written, or would overwrite another.
+    """Check that the run folder can be created and does not exist, before reading data.
 
     Raises:
-        ConfigError: Something is in the folder, or it cannot be made.
+        ConfigError: The folder is not empty, or cannot be created.
     """
     is_run = RunFolder(folder).plan.is_file()
-    other = f", or go on with it: limner train --resume {folder}" if is_run else "."
+    other = f", or resume it: limner train --resume {folder}" if is_run else "."
     above = next(f for f in (folder, *folder.parents) if f.exists())
     if not above.is_dir():
         found = f"a file, {above}"
@@ -38,10 +38,10 @@ def refuse_taken(folder: Path) -> None:
         return
     raise ConfigError(
         describe(
-            "The run's folder is already taken",
+            "The run's folder is already in use",
             where=folder,
             found=found,
-            expected="a name that is free",
+            expected="an unused name",
             fix=f"Choose another --run{other}",
         )
     )

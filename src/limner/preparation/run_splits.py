@@ -1,4 +1,4 @@
-"""Which images a run trained and validated on, as its splits.json remembers them."""
+"""splits.json: the images of each split of a run."""
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -11,16 +11,16 @@ from limner.storage.json_files import write_json
 
 
 def write_splits(run: RunFolder, splits: Splits) -> None:
-    """Write the names of each split's images to the run's splits.json."""
+    """Write the image names of each split to the run's splits.json."""
     names = {split: [record.name for record in records] for split, records in splits.items()}
     write_json(run.splits, names)
 
 
 def read_splits(run: RunFolder, source: Source) -> Splits:
-    """Find the run's images in its data again; splits without images are left out.
+    """Look up the run's images in its data; empty splits are omitted.
 
     Raises:
-        DataError: Images are gone, or splits.json is damaged.
+        DataError: Images are missing, or splits.json is damaged.
     """
     names = _names(run)
     by_name: dict[str, Record] = {record.name: record for record in source.records}
@@ -31,16 +31,15 @@ def read_splits(run: RunFolder, source: Source) -> Splits:
                 "Images of this run are no longer in its data",
                 where=source.root,
                 found=f"{len(missing)} missing, such as {missing[0]}",
-                expected=f"all {sum(map(len, names.values()))} that {run.splits} names",
-                fix="Put the data back as it was, or start a new run. "
-                "Other data is scored with: limner evaluate --data",
+                expected=f"all {sum(map(len, names.values()))} images in {run.splits}",
+                fix="Restore the data, or start a new run. To evaluate on other data: limner evaluate --data",
             )
         )
     return {split: tuple(by_name[name] for name in members) for split, members in names.items() if members}
 
 
 def _names(run: RunFolder) -> dict[str, list[str]]:
-    """Return the names of each split's images."""
+    """Return the image names of each split."""
     try:
         return TypeAdapter(dict[str, list[str]]).validate_json(run.splits.read_bytes(), strict=True)
     except (OSError, ValidationError) as error:
@@ -51,6 +50,6 @@ def _names(run: RunFolder) -> dict[str, list[str]]:
                 where=run.splits,
                 found=detail,
                 expected='JSON such as {"train": ["one", "two"], "val": ["three"]}',
-                fix="Copy the file again from where the run was made, or start a new run.",
+                fix="Copy the file again from the original run, or start a new run.",
             )
         ) from None

@@ -1,1 +1,1 @@
-"""Files written whole or not at all, and read with an error that names them."""
+"""Atomic writing of files and folders, and reading with errors that name the file."""

@@ -1,4 +1,4 @@
-"""What can be computed again, kept in the user's cache folder: one file for each dataset folder."""
+"""Cache of computed values in the user's cache folder, one file per dataset folder."""
 
 import os
 from collections.abc import Callable
@@ -16,35 +16,35 @@ Value = TypeVar("Value")
 
 
 def cache_folder() -> Path:
-    """Return limner's folder for what can be computed again; ``LIMNER_CACHE`` overrules the system's."""
+    """Return limner's cache folder; ``LIMNER_CACHE`` overrides the system's default."""
     own = os.environ.get("LIMNER_CACHE")
     return Path(own) if own else user_cache_path("limner", appauthor=False)
 
 
 class Cache:
-    """Values of one kind, each computed from a dataset folder.
+    """Cached values of one kind, each computed from a dataset folder.
 
-    Whatever is wrong with the cache (no space, no permission, a damaged file) only costs computing again. The
-    reader says whether a value still holds. A dataset has one file, so old values are replaced by new ones.
+    Errors of the cache (no space, no permission, a damaged file) are ignored; the value is computed again.
+    The caller checks whether a value is still valid. A dataset has one file, so new values replace old ones.
 
     Args:
-        kind: What is kept, the name of its folder inside the cache folder.
-        suffix: Of the files, with its dot.
+        kind: Name of the subfolder in the cache folder.
+        suffix: Suffix of the files, with the dot.
     """
 
     def __init__(self, kind: str, *, suffix: str) -> None:
         self._kind = kind
         self._suffix = suffix
 
-    def recall(self, root: Path, read: Callable[[BinaryIO], Value]) -> Value | None:
-        """Return what `read` makes of the file about the folder `root`, or None where that fails."""
-        # Decompressing and parsing damaged bytes raises nearly anything.
+    def load(self, root: Path, read: Callable[[BinaryIO], Value]) -> Value | None:
+        """Return the result of `read` on the file for the dataset folder `root`, or None if it fails."""
+        # Decompressing and parsing damaged bytes can raise almost any error.
         with suppress(Exception), self._place(root).open("rb") as file:
             return read(file)
         return None
 
-    def keep(self, root: Path, write: Callable[[BinaryIO], object]) -> None:
-        """Let `write` fill the file about the folder `root`; a disk that refuses is passed over."""
+    def save(self, root: Path, write: Callable[[BinaryIO], object]) -> None:
+        """Write the file for the dataset folder `root` with `write`; disk errors are ignored."""
         with suppress(WriteError), open_whole(self._place(root)) as file:
             write(file)
 

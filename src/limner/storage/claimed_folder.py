@@ -1,4 +1,4 @@
-"""A folder that a long piece of work goes on in when it is called again, and no other piece of work."""
+"""Folder of a long job, which continues there when it is started again with the same arguments."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -12,17 +12,17 @@ from limner.storage.json_files import write_json
 def claim_folder(
     root: Path, setup: str, asked: Mapping[str, Any], *, what: str, besides: Collection[str] = ()
 ) -> None:
-    """Make the folder, or see that it holds the beginning of this very work.
+    """Create the folder, or check that it belongs to the same job, which can then continue.
 
     Args:
         root: The folder.
-        setup: The file in it that says what was asked for.
-        asked: What is asked for now, as JSON has it.
-        what: The work, for messages.
-        besides: Files that may lie there before the work begins.
+        setup: Name of the file in it that stores the arguments of the job.
+        asked: The current arguments, JSON-serialisable.
+        what: Kind of job, for messages.
+        besides: Names of files that may exist before the job starts.
 
     Raises:
-        ConfigError: It holds something else.
+        ConfigError: The folder holds something else.
     """
     asked = json.loads(json.dumps(asked))
     file = root / setup
@@ -31,16 +31,16 @@ def claim_folder(
         if begun != asked:
             raise ConfigError(
                 describe(
-                    f"This folder holds another {what}",
+                    f"The folder belongs to a different {what}",
                     where=root,
                     found=_in_words(begun),
                     expected=_in_words(asked),
-                    fix="Ask for the same again to go on with it, or choose another --out.",
+                    fix="Use the same arguments to continue it, or choose another --out.",
                 )
             )
     elif root.exists() and any(path.name not in besides for path in root.iterdir()):
         raise ConfigError(
-            describe(f"The folder of the {what} is already taken", where=root, fix="Choose another --out.")
+            describe(f"The folder for the {what} is not empty", where=root, fix="Choose another --out.")
         )
     write_json(file, asked)
 

@@ -1,4 +1,4 @@
-"""What is wrong with a disk, in plain words."""
+"""Disk errors in plain words."""
 
 import errno
 import re
@@ -10,15 +10,15 @@ from limner.core.errors import WriteError
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Turn any error of the disk into one that names the file and says what is wrong.
+def write_errors_for(path: Path) -> Iterator[None]:
+    """Convert disk errors to a `WriteError` with the file and the problem.
 
     Raises:
-        WriteError: The disk is full, read-only, or fails.
+        WriteError: The disk is full, read-only or failing.
     """
     try:
         yield
-    except WriteError:  # of another file, which it names
+    except WriteError:  # already names its file
         raise
     except Exception as error:
         problem = disk_problem(error)
@@ -28,8 +28,8 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def disk_problem(error: BaseException) -> str | None:
-    """Return what is wrong with the disk, or None where `error` is something else."""
-    # safetensors reports the system's error as text of its own exception; before 0.5 as `Os { code: 28, ...`.
+    """Describe a disk error, or return None if `error` is something else."""
+    # safetensors reports system errors in the text of its own exception; before 0.5 as `Os { code: 28, ...`.
     text = re.sub(r"Os \{ code: (\d+)", r"os error \1", str(error))
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in text:
         return f"no space left on the disk ({text})"

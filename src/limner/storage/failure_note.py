@@ -1,4 +1,4 @@
-"""What one of several trainings died of, kept beside its run: one's trouble must not cost the others."""
+"""Recording the failure of one of several training runs, so that the others can continue."""
 
 import traceback
 
@@ -7,11 +7,11 @@ from limner.core.run_folder import RunFolder
 from limner.storage.whole_files import write_whole
 
 PROBLEM = "problem.txt"
-"""The traceback of a training that failed, in its run's folder."""
+"""File in the run folder with the traceback of a failed training."""
 
 
 def note_problem(run: RunFolder, error: Exception) -> str:
-    """Keep the traceback beside the run, and return one line about it."""
+    """Write the traceback to the run folder, and return the problem in one line."""
     write_whole(run.root / PROBLEM, "".join(traceback.format_exception(error)))
     said = str(error).strip().splitlines() or [""]
     return said[0] if isinstance(error, LimnerError) else f"{type(error).__name__}: {said[0]}"

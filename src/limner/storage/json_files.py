@@ -139,11 +139,11 @@ def read_json(path: Path, *, what: str, expected: str) -> object:
 
     Args:
         path: The file.
-        what: What it holds, such as ``The COCO annotations``.
-        expected: What should be there.
+        what: Its content, for messages, such as ``The COCO annotations``.
+        expected: What the file should contain, for messages.
 
     Raises:
-        DataError: It cannot be read, or is no JSON.
+        DataError: It cannot be read, or is not JSON.
     """
     try:
         return parse_json(path.read_bytes())
@@ -185,9 +185,9 @@ def unreadable(
 
 
 def write_json(path: Path, values: object, *, durable: bool = False) -> None:
-    """Write JSON-ready values as UTF-8 text that people can read, by `write_whole`.
+    """Write JSON-ready values as indented UTF-8 text, with `write_whole`.
 
     Raises:
-        WriteError: The disk is full, read-only, or fails; `path` is as it was.
+        WriteError: The disk is full, read-only or failing; `path` is unchanged.
     """
     write_whole(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n", durable=durable)

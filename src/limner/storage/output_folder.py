@@ -1,4 +1,4 @@
-"""The folder that results go to, made or refused before anything is computed."""
+"""The output folder, created before anything is computed, so that errors come early."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ from limner.core.errors import DataError, describe
 
 
 def make_output_folder(folder: Path) -> None:
-    """Make a folder for results, if it is not there yet.
+    """Create a folder for results if it does not exist.
 
     Raises:
-        DataError: It cannot be made; the message says why.
+        DataError: It cannot be created; the message says why.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -18,13 +18,13 @@ def make_output_folder(folder: Path) -> None:
 
 
 def cannot_write(folder: Path, error: OSError) -> DataError:
-    """Compose the refusal for a folder that the system will not write to."""
+    """Return the error for a folder that cannot be written to."""
     return DataError(
         describe(
             "The output folder cannot be written",
             where=folder,
             found="a file of that name" if folder.is_file() else error.strerror or str(error),
-            expected="a folder that is there or may be made, with room on its disk",
-            fix="Name another folder.",
+            expected="a folder that exists or can be created, with free space on its disk",
+            fix="Choose another folder.",
         )
     )

@@ -1,8 +1,8 @@
-"""Write a file so that it is there whole or not at all.
+"""Write files atomically.
 
-The content goes to a hidden file beside it, which is renamed at the end: after a crash, a kill or on a full
-disk there is the old file or the new one, never half of one. Every file that limner writes goes through here,
-except logs that are read while they grow.
+The content is written to a hidden file in the same folder, which is renamed at the end: after a crash, a kill
+or on a full disk, there is either the old file or the new one, never a partial one. limner writes all files
+this way, except logs that are read while they grow.
 """
 
 import os
@@ -13,18 +13,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from limner.storage.disk_problems import naming
+from limner.storage.disk_problems import write_errors_for
 
 PART = ".part"
-"""The end of a hidden file's name; one that is left over was being written when its process was killed."""
+"""Suffix of hidden temporary files; one that remains was being written when its process was killed."""
 
 
 def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> None:
-    """Write a file that is at hand in memory.
+    """Write content from memory to a file.
 
     Args:
-        path: The file to make or replace; missing folders are made.
-        content: Text is written as UTF-8.
+        path: The file to create or replace; missing folders are created.
+        content: Bytes, or text, which is written as UTF-8.
         durable: As in `written_aside`.
 
     Raises:
@@ -36,7 +36,7 @@ def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> N
 
 @contextmanager
 def open_whole(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
-    """Give a file to write into; it is in place when the block ends.
+    """Open a file for writing; it replaces `path` when the block ends.
 
     Args:
         path: As in `write_whole`.
@@ -51,17 +51,17 @@ def open_whole(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
 
 @contextmanager
 def written_aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Give a path to write to, beside the file; what is written there is renamed when the block ends.
+    """Return a temporary path in the same folder; it is renamed to `path` when the block ends.
 
     Args:
-        path: The file to make or replace; missing folders are made.
-        durable: Wait until the content is on the disk, so that a power cut cannot lose it either.
+        path: The file to create or replace; missing folders are created.
+        durable: Wait until the content is on the disk, so that it also survives a power cut.
 
     Raises:
-        WriteError: The disk is full, read-only, or fails; `path` is as it was.
+        WriteError: The disk is full, read-only or failing; `path` is unchanged.
     """
     aside = _beside(path)
-    with naming(path):
+    with write_errors_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield aside
@@ -76,25 +76,25 @@ def written_aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 class GrowingFile:
-    """A text file that grows as results come, and is in place once its block ends without an error.
+    """Text file written piece by piece, which replaces `path` when its block ends without an error.
 
     Args:
-        path: The file to make or replace; missing folders are made.
+        path: The file to create or replace; missing folders are created.
 
     Raises:
-        WriteError: The disk is full, read-only, or fails; `path` is as it was.
+        WriteError: The disk is full, read-only or failing; `path` is unchanged.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._aside = _beside(path)
-        with naming(path):
+        with write_errors_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._aside.open("w", encoding="utf-8", newline="")
 
     def write(self, text: str) -> None:
-        """Append text; line ends are written as they are."""
-        with naming(self.path):
+        """Append text; line ends are not converted."""
+        with write_errors_for(self.path):
             self._file.write(text)
 
     def __enter__(self) -> "GrowingFile":
@@ -104,7 +104,7 @@ class GrowingFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with naming(self.path):
+            with write_errors_for(self.path):
                 self._file.close()
                 if error is None:
                     self._aside.replace(self.path)
@@ -113,7 +113,7 @@ class GrowingFile:
 
 
 def flush(path: Path) -> None:
-    """Make a file's content, or a folder's renames, survive a power cut, where the system can."""
+    """Flush a file's content, or a folder's renames, to the disk, if the system supports it."""
     if os.name == "nt" and path.is_dir():
         return
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
@@ -124,5 +124,5 @@ def flush(path: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    """Return a hidden name in the same folder that no other process or thread writes to."""
+    """Return a hidden path in the same folder, unique to this process and thread."""
     return path.with_name(f".{path.name[:40]}.{os.getpid()}-{threading.get_ident()}{PART}")

@@ -1,4 +1,4 @@
-"""Write a folder so that it is there whole or not at all."""
+"""Write folders atomically."""
 
 import shutil
 import tempfile
@@ -6,40 +6,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from limner.storage.disk_problems import naming
+from limner.storage.disk_problems import write_errors_for
 from limner.storage.whole_files import flush
 
 
 @contextmanager
 def folder_written_aside(folder: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; flushed to the disk, it replaces `folder` when the block ends.
+    """Create a temporary folder, which is flushed to disk and replaces `folder` when the block ends.
 
     Args:
-        folder: The folder to make or replace as a whole; missing folders above it are made.
+        folder: The folder to create or replace; missing parent folders are created.
 
     Raises:
-        WriteError: The disk is full, read-only, or fails; `folder` is as it was.
+        WriteError: The disk is full, read-only or failing; `folder` is unchanged.
     """
-    with naming(folder):
+    with write_errors_for(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new.", dir=folder.parent))
         try:
             yield aside
             for path in aside.rglob("*"):
                 flush(path)
-            aside.chmod(0o755)  # a temporary folder is its owner's alone
+            aside.chmod(0o755)  # mkdtemp makes it private to the owner
             _put_in_place(aside, folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
 
 def folder_set_aside(folder: Path) -> Path:
-    """Return where the old folder lies while the new one takes its place; a kill may leave it there."""
+    """Return the temporary path of the old folder during replacement; it may remain after a kill."""
     return folder.with_name(f".{folder.name}.old")
 
 
 def _put_in_place(aside: Path, folder: Path) -> None:
-    """Rename; the old folder is moved away first, since a folder that is not empty cannot be replaced."""
+    """Rename; the old folder is moved away first, since only an empty folder can be replaced."""
     old = folder_set_aside(folder)
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():

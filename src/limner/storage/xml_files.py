@@ -1,4 +1,4 @@
-"""XML files: parsed with an error that names the file, and numbers and text inside them."""
+"""XML files: parsing with errors that name the file, and access to text and numbers."""
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -13,15 +13,15 @@ def read_xml(path: Path, *, root: str, what: str) -> ElementTree.Element:
 
     Args:
         path: The file.
-        root: The name that the root has to have.
-        what: What the file holds, such as ``The VOC annotations``.
+        root: Required name of the root element.
+        what: Its content, for messages, such as ``The VOC annotations``.
 
     Raises:
-        DataError: It cannot be read, is no XML, or has another root.
+        DataError: It cannot be read, is not XML, or has another root.
     """
     try:
         data = path.read_bytes()
-        # Entities may grow without end, and no annotation tool writes any.
+        # Entities can expand without limit, and no annotation tool writes any.
         if b"<!ENTITY" in data:
             raise ValueError("it defines entities")
         found = ElementTree.fromstring(data)  # noqa: S314
@@ -37,7 +37,7 @@ def _refusal(path: Path, root: str, what: str, found: str) -> DataError:
 
 
 def text_in(element: ElementTree.Element, path: str) -> str:
-    """Return the text of a child, or nothing."""
+    """Return the text of a child, or an empty string."""
     return (element.findtext(path) or "").strip()
 
 

@@ -1,4 +1,4 @@
-"""One file a task, which says everything that is particular to it; `TASKS` is the table of contents."""
+"""The tasks, one file each, with everything specific to a task; `TASKS` lists them."""
 
 from limner.core.errors import UnknownNameError
 from limner.tasks.instance import InstanceTask
@@ -10,10 +10,10 @@ TASKS: dict[str, Task] = {task.name: task for task in (SemanticTask(), InstanceT
 
 
 def find_task(name: str) -> Task:
-    """Return the task of a name.
+    """Return a task by name.
 
     Raises:
-        UnknownNameError: There is no such task; the message names the nearest.
+        UnknownNameError: The task does not exist; the message suggests the nearest name.
     """
     if name not in TASKS:
         raise UnknownNameError("task", name, TASKS)
@@ -21,11 +21,11 @@ def find_task(name: str) -> Task:
 
 
 def known_losses() -> frozenset[str]:
-    """Return the names of all losses that any task is trained with."""
+    """Return the names of the losses of all tasks."""
     objectives = [objective for task in TASKS.values() for objective in task.objectives.values()]
     return frozenset(name for objective in objectives for name in objective.losses)
 
 
 def first_shown(task: str, num_classes: int) -> tuple[str, ...]:
-    """Return the scores to show first of what scores.json says was predicted; none of an unknown task."""
+    """Return the scores to show first for a task named in scores.json; empty for an unknown task."""
     return TASKS[task].shown_first(num_classes) if task in TASKS else ()

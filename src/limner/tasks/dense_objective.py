@@ -1,6 +1,6 @@
-"""Training on label maps: one score for each class at each pixel.
+"""Training on label maps: logits for each class at each pixel.
 
-Shape legend: B batch, K classes, *S spatial axes of the target, *s those of the network's output.
+Shape legend: B batch, K classes, *S spatial axes of the target, *s spatial axes of the network's output.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,19 +21,19 @@ from limner.tasks.set_objective import TERM as SET_TERM
 from limner.tasks.situation import Situation
 
 FEW_CLASSES = 8
-"""Up to this many classes, Dice costs little and helps thin and small ones."""
+"""Maximum number of classes for which Dice is always added: it is cheap, and helps thin and small ones."""
 
 IMBALANCED = 20
-"""Commonest over rarest class, in pixels, from which Dice is added whatever the number of classes."""
+"""Pixel ratio of the most common to the rarest class from which Dice is added for any number of classes."""
 
 STRONGLY_IMBALANCED = 50
-"""From here on a loss without an overlap term needs class weights."""
+"""The same ratio from which losses without an overlap term need class weights."""
 
 OVERLAP_LOSSES = ("dice", "tversky", "lovasz")
-"""Losses that count each class as much as any other."""
+"""Losses that weight all classes equally."""
 
 HEAVIEST = 10.0
-"""Largest class weight: beyond it, the few pixels of a rare class drown in noise."""
+"""Maximum class weight: beyond it, the few pixels of a rare class make gradients noisy."""
 
 
 class DenseObjective(Objective):
@@ -44,29 +44,29 @@ class DenseObjective(Objective):
     def default_loss(
         self, situation: Situation, settled: Mapping[str, Any], network_loss: Mapping[str, Any]
     ) -> Iterator[Decision]:
-        """Take cross-entropy, with Dice where classes are few or unbalanced."""
+        """Choose cross-entropy, with Dice if there are few classes or they are imbalanced."""
         num_classes = situation.labels.num_classes
         both: tuple[LossTerm, ...] = (LossTerm(name="cross_entropy"), LossTerm(name="dice"))
         said = _imbalance_words(situation.class_shares)
         if num_classes <= FEW_CLASSES:
             terms, reason = both, f"Dice helps with {num_classes} classes; {said}"
         elif situation.imbalance >= IMBALANCED:
-            terms, reason = both, f"Dice counts rare classes as much as common ones: {said}"
+            terms, reason = both, f"Dice weights rare classes as much as common ones: {said}"
         else:
             terms = both[:1]
-            reason = f"{num_classes} classes of similar size ({said}): cross-entropy alone is enough"
+            reason = f"cross-entropy alone is enough for {num_classes} classes of similar size ({said})"
         yield Decision("loss.terms", terms, reason)
         yield self._class_weights(situation, settled["loss.terms"])
 
     def _class_weights(self, situation: Situation, terms: tuple[LossTerm, ...]) -> Decision:
-        """Weight the classes only where they are strongly unbalanced and no loss makes up for it."""
+        """Weight the classes only if they are strongly imbalanced and no loss compensates for it."""
         said = _imbalance_words(situation.class_shares)
         if situation.imbalance < STRONGLY_IMBALANCED:
             return Decision("loss.class_weights", None, f"not needed: {said}")
         if any(term.name in OVERLAP_LOSSES for term in terms):
-            reason = "not needed: the overlap loss makes up for rare classes"
+            reason = "not needed: the overlap loss compensates for rare classes"
             return Decision("loss.class_weights", None, reason)
-        reason = f"{said}, and no overlap loss makes up for it"
+        reason = f"{said}, and no overlap loss compensates for it"
         return Decision("loss.class_weights", _weights([part for _, part in situation.class_shares]), reason)
 
     def criterion(self, plan: LossPlan, *, num_classes: int) -> "DenseCriterion":
@@ -78,13 +78,13 @@ class DenseObjective(Objective):
         return DenseCriterion(plan, num_classes=num_classes)
 
     def example(self, images: Tensor) -> Batch:
-        """Return images of one class."""
+        """Return a batch whose labels are all class 0."""
         target = torch.zeros(images.shape[0], *images.shape[2:], dtype=torch.uint8)
         return Batch(images, (), {LabelMap: target.to(images.device)})
 
 
 class DenseCriterion(Criterion):
-    """The weighted losses of a plan on the main logits, and again on each side head.
+    """The weighted losses of a plan, on the main logits and on those of each auxiliary head.
 
     Raises:
         ConfigError: A loss has no such option.
@@ -98,25 +98,25 @@ class DenseCriterion(Criterion):
         self.losses = nn.ModuleList(build_loss(t, class_weights=plan.class_weights) for t in plan.terms)
 
     def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
-        """Compare logits with labels at the labels' own resolution.
+        """Compute the losses at the labels' resolution.
 
         Args:
-            outputs: `DenseLogits` (B, K, *s) and those of the side heads.
+            outputs: `DenseLogits` (B, K, *s), with those of the auxiliary heads.
             batch: With a `LabelMap` (B, *S) on the same device.
 
         Raises:
-            ConfigError: The network scores another number of classes than the data has, or its outputs
-                are of another kind.
+            ConfigError: The network's number of classes differs from that of the data, or its outputs are of
+                another kind.
         """
         if not isinstance(outputs, DenseLogits):
             raise ConfigError(
-                f"Queries are trained with the loss {SET_TERM!r}; found {', '.join(self.names)}. Plan the "
-                "run of a module of your own for a network of queries: network.name=mask2former."
+                f"Networks with queries need the loss {SET_TERM!r}; found {', '.join(self.names)}. "
+                "For a custom module with queries, set network.name=mask2former in the plan."
             )
         if outputs.logits.shape[1] != self.num_classes:
             raise ConfigError(
-                f"The network scores {outputs.logits.shape[1]} classes and the data has {self.num_classes}; "
-                f"build it with num_classes={self.num_classes}."
+                f"The network has {outputs.logits.shape[1]} output classes, but the data has "
+                f"{self.num_classes}; build it with num_classes={self.num_classes}."
             )
         labels = batch.get(LabelMap)
         assert labels is not None, "semantic segmentation trains on labelled batches"
@@ -129,8 +129,8 @@ class DenseCriterion(Criterion):
         return LossValue(total, {name: value.detach() for name, value in parts.items()})
 
     def _terms(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
-        # A softmax over classes is fastest where each class is a plane of its own: of channels-last logits
-        # it takes 1.7 times as long on a CPU (19 classes, 512x512).
+        # A softmax over classes is fastest on contiguous logits: channels-last takes 1.7 times as long on a
+        # CPU (19 classes, 512x512).
         full = resize_logits(logits.contiguous(), target.shape[1:])
         return {
             name: weight * loss(full, target)
@@ -139,7 +139,7 @@ class DenseCriterion(Criterion):
 
 
 def _weights(shares: list[float]) -> tuple[float, ...]:
-    """Return the inverse root of each class's share, with mean 1 over the classes and a cap."""
+    """Return the inverse square root of each class's share, normalised to mean 1, then capped."""
     present = [s**-0.5 for s in shares if s > 0]
     mean = sum(present) / len(present)
     return tuple(round(min(s**-0.5 / mean, HEAVIEST), 3) if s > 0 else 1.0 for s in shares)

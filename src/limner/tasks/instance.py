@@ -1,4 +1,4 @@
-"""Instance segmentation: every countable object is found, with its mask; objects may overlap."""
+"""Instance segmentation: a mask for every countable object; masks may overlap."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class InstanceTask(Task):
-    """Trained on the objects of the countable classes alone; crowds are left out."""
+    """Trained on the objects of countable classes only, without crowds."""
 
     name = "instance"
     title = "instance segmentation"
@@ -40,14 +40,14 @@ class InstanceTask(Task):
 
     @property
     def objectives(self) -> "Mapping[OutputKind, Objective]":
-        """Queries."""
+        """Queries only."""
         from limner.core.outputs import QueryMasks
         from limner.tasks.set_objective import SetObjective
 
         return {QueryMasks: SetObjective()}
 
     def labels(self, table: LabelTable) -> LabelTable:
-        """Return the countable classes alone.
+        """Return the countable classes only.
 
         Raises:
             ConfigError: No class is countable.
@@ -55,7 +55,7 @@ class InstanceTask(Task):
         return table.things()
 
     def default_network(self, situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
-        """Take Mask2Former."""
+        """Choose Mask2Former."""
         return default_query_network(situation, settled)
 
     def main_score(self, labels: LabelTable) -> str:
@@ -66,7 +66,7 @@ class InstanceTask(Task):
         """Return a scorer of objects.
 
         Raises:
-            ConfigError: Outlines or thresholds of label maps are asked for.
+            ConfigError: Boundary or threshold scores are requested, which are for label maps.
         """
         self.refuse_extent(extent)
         return InstanceScorer(labels, uncertainty=extent.uncertainty)
@@ -74,14 +74,14 @@ class InstanceTask(Task):
     def predict(
         self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
     ) -> SegmentPrediction:
-        """Return the objects of an image, the most certain first."""
+        """Return the objects of an image, highest score first."""
         from limner.decoding.query_masks import as_queries, find_objects
 
         outputs, extent = runs.whole()
         return find_objects(as_queries(outputs), extent, name=name).cropped_to(runs.size)
 
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "InstanceWriter":
-        """Return what writes COCO's JSON, maps of object numbers, and overlays."""
+        """Return a writer of COCO JSON, maps of object numbers, and overlays."""
         return InstanceWriter(folder, labels)
 
     def draw(
@@ -93,20 +93,20 @@ class InstanceTask(Task):
         truth: Sample | None = None,
         title: str = "",
     ) -> RGBImage:
-        """Draw image, true objects, those found with a score of 0.5 or more, and which were missed."""
+        """Draw the image, true objects, objects with a score of 0.5 or more, and missed ones."""
         true = None if truth is None else truth.get(Segments)
         return segment_comparison(image, prediction.segments(SCORE_THRESHOLD), table, truth=true, title=title)
 
 
 class InstanceWriter(CocoPredictions):
-    """Writes ``instances.json`` in COCO's shape, and for each image the numbers of the surer objects."""
+    """Writes ``instances.json`` in COCO format, and per image a map of objects above the score threshold."""
 
     def __init__(self, folder: PredictionFolder, labels: LabelTable) -> None:
         super().__init__(folder.root / f"{INSTANCES}.json", labels)
         self._folder = folder
 
     def write(self, prediction: SegmentPrediction, picture: Picture, *, output: str, file_name: str) -> Path:
-        """Write one image, and return the path of its map of numbers."""
+        """Write the results of one image, and return the path of its map of object numbers."""
         folder, shown = self._folder, prediction.segments(SCORE_THRESHOLD)
         self.add(prediction, file_name=file_name)
         numbers = folder.place(INSTANCES, f"{output}.png")

@@ -1,4 +1,4 @@
-"""How a network is trained for a task: one objective for each output kind that the task accepts."""
+"""Objectives: how a network is trained for a task; a task has one for each output kind it accepts."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -19,8 +19,8 @@ class LossValue:
     """The loss of one batch.
 
     Attributes:
-        total: Scalar with gradient, what is minimised.
-        parts: Name -> detached scalar, for the log.
+        total: Scalar with gradient, to minimise.
+        parts: Name -> detached scalar, for logging.
     """
 
     total: torch.Tensor
@@ -28,31 +28,31 @@ class LossValue:
 
 
 class Criterion(nn.Module, ABC):
-    """The losses of a run; framework-free, so that any loop can use it."""
+    """The losses of a run; a plain module for use in any training loop."""
 
     @abstractmethod
     def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
-        """Compare the outputs of a batch with its targets.
+        """Compute the loss of a batch.
 
         Args:
-            outputs: Of one of the kinds that the task accepts.
-            batch: Labelled, on the same device.
+            outputs: Network outputs of a kind that the task accepts.
+            batch: Labelled batch on the same device.
 
         Raises:
-            ConfigError: The outputs are of another kind, or score another number of classes.
+            ConfigError: The outputs are of another kind, or have another number of classes.
         """
 
 
 @dataclass(frozen=True)
 class OptimizerDefaults:
-    """Settings of the optimizer that go with an objective.
+    """Default optimizer settings of an objective.
 
     Attributes:
-        learning_rate: For AdamW at a batch of 8.
+        learning_rate: For AdamW with a batch size of 8.
         weight_decay: For AdamW.
-        gradient_norm: Largest norm of the whole gradient.
-        batch_on_cpu: Samples of a step on a CPU, at most.
-        source: Where decay and norm are from, for the reason.
+        gradient_norm: Maximum norm of the whole gradient.
+        batch_on_cpu: Maximum batch size on a CPU.
+        source: Source of weight decay and norm, for the reason in the plan.
     """
 
     learning_rate: float
@@ -66,9 +66,9 @@ class Objective(ABC):
     """How networks of one output kind are trained for a task."""
 
     losses: ClassVar[frozenset[str]]
-    """Names of the losses it can minimise."""
+    """Names of its losses."""
     optimizer: ClassVar[OptimizerDefaults | None] = None
-    """What its paper found, or None for the usual settings."""
+    """Settings from its paper, or None for the usual ones."""
 
     @abstractmethod
     def default_loss(
@@ -77,9 +77,9 @@ class Objective(ABC):
         """Decide ``loss.terms`` and ``loss.class_weights``.
 
         Args:
-            situation: Classes and machine.
-            settled: What is decided so far, by dotted key.
-            network_loss: Options of the loss that the network's paper asks for.
+            situation: Data and machine.
+            settled: Values so far, by dotted key.
+            network_loss: Options of the loss from the network's paper.
         """
 
     @abstractmethod
@@ -87,12 +87,12 @@ class Objective(ABC):
         """Build the losses.
 
         Raises:
-            ConfigError: The losses do not go together, or have no such option.
+            ConfigError: The losses cannot be combined, or an option is unknown.
         """
 
     @abstractmethod
     def example(self, images: torch.Tensor) -> Batch:
-        """Return images with targets of the usual number, to measure what training costs.
+        """Return a batch with a typical number of targets, to measure the cost of training.
 
         Args:
             images: (B, C, *S).

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class PanopticTask(Task):
-    """Trained on objects and regions alike: all stuff of a class in an image is one segment."""
+    """Trained on objects and stuff; all stuff of a class in an image is one segment."""
 
     name = "panoptic"
     title = "panoptic segmentation"
@@ -41,14 +41,14 @@ class PanopticTask(Task):
 
     @property
     def objectives(self) -> "Mapping[OutputKind, Objective]":
-        """Queries."""
+        """Queries only."""
         from limner.core.outputs import QueryMasks
         from limner.tasks.set_objective import SetObjective
 
         return {QueryMasks: SetObjective()}
 
     def default_network(self, situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
-        """Take Mask2Former."""
+        """Choose Mask2Former."""
         return default_query_network(situation, settled)
 
     def main_score(self, labels: LabelTable) -> str:
@@ -59,7 +59,7 @@ class PanopticTask(Task):
         """Return a scorer of segments.
 
         Raises:
-            ConfigError: Outlines or thresholds of label maps are asked for.
+            ConfigError: Boundary or threshold scores are requested, which are for label maps.
         """
         self.refuse_extent(extent)
         return PanopticScorer(labels, uncertainty=extent.uncertainty)
@@ -76,7 +76,7 @@ class PanopticTask(Task):
         return found.cropped_to(runs.size)
 
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "PanopticWriter":
-        """Return what writes COCO's panoptic JSON and PNG, masks, and overlays."""
+        """Return a writer of COCO panoptic JSON and PNG, masks, and overlays."""
         return PanopticWriter(folder, labels)
 
     def draw(
@@ -88,20 +88,20 @@ class PanopticTask(Task):
         truth: Sample | None = None,
         title: str = "",
     ) -> RGBImage:
-        """Draw image, true and predicted segments, and which were found and missed."""
+        """Draw the image, true and predicted segments, and which were found and missed."""
         true = None if truth is None else truth.get(Segments)
         return segment_comparison(image, prediction.segments(), table, truth=true, title=title)
 
 
 class PanopticWriter(CocoPredictions):
-    """Writes ``panoptic.json`` and PNG in COCO's shape, and for each image a mask of its classes."""
+    """Writes ``panoptic.json`` and PNG in COCO format, and a mask of the classes for each image."""
 
     def __init__(self, folder: PredictionFolder, labels: LabelTable) -> None:
         super().__init__(folder.root / f"{PANOPTIC}.json", labels)
         self._folder = folder
 
     def write(self, prediction: PanopticPrediction, picture: Picture, *, output: str, file_name: str) -> Path:
-        """Write one image, and return the mask's path."""
+        """Write the results of one image, and return the mask's path."""
         folder, labels = self._folder, self.labels
         self.add_panoptic(prediction, file_name=file_name, png=folder.place(PANOPTIC, f"{output}.png"))
         mask = folder.place(MASKS, f"{output}.png")

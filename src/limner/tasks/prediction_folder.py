@@ -1,4 +1,4 @@
-"""The folder that predictions are written to, one file an image in a folder for each kind of result."""
+"""The output folder of predictions, with a subfolder for each kind of result and one file per image."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ INSTANCES, PANOPTIC = "instances", "panoptic"
 
 @dataclass(frozen=True)
 class PredictionFolder:
-    """Where predictions go, and what is wanted of each.
+    """Output folder of predictions, and which results to write.
 
     Attributes:
         root: The folder.
@@ -26,7 +26,7 @@ class PredictionFolder:
     probabilities: bool = False
 
     def place(self, kind: str, name: str) -> Path:
-        """Return the path of one file of a kind."""
+        """Return the path of a file of one kind of result."""
         return self.root / kind / name
 
     def write_picture(self, kind: str, output: str, picture: Any) -> None:  # noqa: ANN401 - an RGB image
@@ -41,17 +41,17 @@ class PredictionWriter(Protocol):
 
     @property
     def path(self) -> Path | None:
-        """The file that holds the results of all images, or None where there is none."""
+        """The file with the results of all images, or None if there is none."""
         ...
 
     def write(self, prediction: Any, picture: Picture, *, output: str, file_name: str) -> Path:  # noqa: ANN401
-        """Write everything that is wanted of one image.
+        """Write the requested results of one image.
 
         Args:
-            prediction: Of the writer's task.
-            picture: The image, whose geometry its masks share.
-            output: The name of its files, without suffix.
-            file_name: The image's file, as results of all images name it.
+            prediction: Prediction of the writer's task.
+            picture: The image; masks get its geometry.
+            output: Name of the output files, without suffix.
+            file_name: Name of the image in the results of all images.
 
         Returns:
             The index mask's path.

@@ -1,4 +1,4 @@
-"""Which network finds objects and regions where the user names none: Mask2Former."""
+"""Default network for objects and panoptic segments: Mask2Former."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,17 +11,17 @@ SMALL_QUERY_NETWORK = {"backbone": "resnet18", "channels": 128, "pixel_layers": 
 
 
 def default_query_network(situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Decide for Mask2Former, a small one on a CPU."""
-    reason = f"the network for {settled['task']} segmentation; the others give one class for each pixel"
+    """Choose Mask2Former, a small variant on a CPU."""
+    reason = f"the network for {settled['task']} segmentation; the others predict one class per pixel"
     yield Decision("network.name", QUERY_NETWORK, reason)
     yield from default_query_options(situation, settled.get("network.name", QUERY_NETWORK))
 
 
 def default_query_options(situation: Situation, network: str) -> Iterator[Decision]:
-    """Decide the size of Mask2Former; other networks keep their own defaults."""
+    """Choose the size of Mask2Former; other networks keep their defaults."""
     if network != QUERY_NETWORK:
         return
     if situation.machine.is_cpu:
-        yield Decision("network.options", dict(SMALL_QUERY_NETWORK), "a small variant, bearable on a CPU")
+        yield Decision("network.options", dict(SMALL_QUERY_NETWORK), "a small variant, feasible on a CPU")
     else:
         yield Decision("network.options", {}, "the paper's ResNet-50 variant")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class SemanticTask(Task):
-    """Trained on label maps, or on each class of an image as one segment."""
+    """Trained on label maps; networks with queries, on one segment per class of an image."""
 
     name = "semantic"
     title = "semantic segmentation"
@@ -51,7 +51,7 @@ class SemanticTask(Task):
         return {DenseLogits: DenseObjective(), QueryMasks: SetObjective()}
 
     def default_network(self, situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
-        """Take the network of the size table; its options only where the network is the table's own."""
+        """Choose the preset's network; its options apply only if the network is the preset's."""
         machine, minutes = situation.machine, situation.minutes
         preset = find_preset(on_cpu=machine.is_cpu, spatial_dims=situation.spatial_dims, minutes=minutes)
         budget = f" in {minutes:g} min" if minutes else ""
@@ -59,27 +59,27 @@ class SemanticTask(Task):
         yield Decision("network.name", preset.network, f"on {place}{budget}: {preset.why}")
         name = settled.get("network.name", preset.network)
         if name == preset.network:
-            yield Decision("network.options", dict(preset.options), "the size that goes with this choice")
+            yield Decision("network.options", dict(preset.options), "the size from the same preset")
         else:
             yield from default_query_options(situation, name)
 
     def main_score(self, labels: LabelTable) -> str:
         """Return the pooled foreground Dice for one class on a background, else the mean IoU.
 
-        The background cannot flatter the first; in the second every class counts the same.
+        The background cannot inflate the first; in the second, every class counts the same.
         """
         one_against_background = labels.num_classes == 2 and labels.background_index is not None
         return "foreground_dice" if one_against_background else "mean_iou"
 
     def shown_first(self, num_classes: int) -> tuple[str, ...]:
-        """Lead with the Dice of the foreground for two classes, as in medicine, else with the mean IoU."""
+        """Put foreground Dice first for two classes, as usual in medicine, else the mean IoU."""
         return ("mean_iou" if num_classes > 2 else "foreground_dice", *self.shown_scores)
 
     def scorer(self, labels: LabelTable, extent: Extent = USUAL) -> SemanticScorer:
         """Return a scorer of label maps.
 
         Raises:
-            ConfigError: Thresholds are asked of more than two classes.
+            ConfigError: Threshold scores are requested for more than two classes.
         """
         return SemanticScorer(
             labels,
@@ -100,7 +100,7 @@ class SemanticTask(Task):
     def writer(
         self, folder: PredictionFolder, labels: LabelTable
     ) -> AbstractContextManager["SemanticWriter"]:
-        """Return what writes masks, overlays and probabilities."""
+        """Return a writer of masks, overlays and probabilities."""
         return nullcontext(SemanticWriter(folder, labels))
 
     def draw(
@@ -112,7 +112,7 @@ class SemanticTask(Task):
         truth: Sample | None = None,
         title: str = "",
     ) -> RGBImage:
-        """Draw image, true and predicted classes, and the map of hits and errors."""
+        """Draw the image, true and predicted classes, and a map of correct and wrong pixels."""
         true = None if truth is None else truth.get(LabelMap)
         labels, predicted = None if true is None else true.labels, prediction.semantic
         if predicted.ndim == 3:
@@ -123,7 +123,7 @@ class SemanticTask(Task):
 
 
 class SemanticWriter:
-    """Writes ``masks/NAME.png`` in the values of the training masks, and what else is wanted."""
+    """Writes ``masks/NAME.png`` with the values of the training masks, and optionally other results."""
 
     path: Path | None = None
 
@@ -132,7 +132,7 @@ class SemanticWriter:
         self._labels = labels
 
     def write(self, prediction: SemanticPrediction, picture: Picture, *, output: str, file_name: str) -> Path:
-        """Write one image, and return the mask's path."""
+        """Write the results of one image, and return the mask's path."""
         folder, labels = self._folder, self._labels
         mask = folder.place(MASKS, f"{output}.png")
         values = labels.decode(prediction.semantic)

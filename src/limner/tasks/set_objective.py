@@ -1,4 +1,4 @@
-"""Training on sets of segments: each true segment is answered by one query of the network.
+"""Training on sets of segments: each true segment is matched with one query of the network.
 
 Shape legend: B batch, K classes, N segments, *S spatial axes.
 """
@@ -21,17 +21,17 @@ from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDef
 from limner.tasks.situation import Situation
 
 TERM = "segment_set"
-"""The name of its loss."""
+"""Name of the loss."""
 
 FEW_POINTS = 1024
-"""Points on which masks are compared on a CPU: crops are small there, and the paper's 12544 cost much."""
+"""Number of points for comparing masks on a CPU: crops are small there, and the paper's 12544 are slow."""
 
 NUM_OBJECTS = 20
-"""Objects of each image whose cost is measured; the cost hardly depends on which they are."""
+"""Number of objects per image in cost measurements; the cost hardly depends on the objects themselves."""
 
 
 class SetObjective(Objective):
-    """Queries are matched with segments and compared by class and mask."""
+    """Queries are matched with segments, and compared by class and mask."""
 
     losses = frozenset({TERM})
     optimizer = OptimizerDefaults(
@@ -46,12 +46,12 @@ class SetObjective(Objective):
     def default_loss(
         self, situation: Situation, settled: Mapping[str, Any], network_loss: Mapping[str, Any]
     ) -> Iterator[Decision]:
-        """Take the one loss there is, with the options of the network's paper."""
+        """Choose the only loss, with the options from the network's paper."""
         options = {**network_loss, **({"num_points": FEW_POINTS} if situation.machine.is_cpu else {})}
         mask = "focal loss" if network_loss.get("mask_loss") == "focal" else "cross-entropy"
         reason = f"the network predicts a set of segments: class, {mask} and Dice of matched queries"
         yield Decision("loss.terms", (LossTerm(name=TERM, options=options),), reason)
-        yield Decision("loss.class_weights", None, "segments count alike, whatever their size")
+        yield Decision("loss.class_weights", None, "every segment counts the same, whatever its size")
 
     def criterion(self, plan: LossPlan, *, num_classes: int) -> "SetCriterion":
         """Build the loss of sets of segments.
@@ -62,7 +62,7 @@ class SetObjective(Objective):
         return SetCriterion(plan, num_classes=num_classes)
 
     def example(self, images: torch.Tensor) -> Batch:
-        """Return images with some square objects each."""
+        """Return a batch with `NUM_OBJECTS` square objects per image."""
         masks = torch.zeros(NUM_OBJECTS, *images.shape[2:], dtype=torch.bool, device=images.device)
         masks[:, :16, :16] = True
         segments = SegmentTargets(masks, torch.zeros(NUM_OBJECTS, dtype=torch.long, device=images.device))
@@ -70,19 +70,19 @@ class SetObjective(Objective):
 
 
 class SetCriterion(Criterion):
-    """The loss of sets of segments, weighted as planned.
+    """The weighted loss of sets of segments.
 
     Raises:
-        ConfigError: The plan's losses are not those of sets of segments, or have no such option.
+        ConfigError: The plan has other losses or class weights, or an option is unknown.
     """
 
     def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
         super().__init__()
         if [term.name for term in plan.terms] != [TERM] or plan.class_weights is not None:
             raise ConfigError(
-                f"A network that predicts a set of segments is trained with the loss {TERM!r} alone and "
+                f"Networks that predict a set of segments are trained with the loss {TERM!r} only, "
                 f"without class weights; found {', '.join(term.name for term in plan.terms)}. "
-                f"Set loss.terms=[{{name: {TERM}}}] or leave it to limner."
+                f"Set loss.terms=[{{name: {TERM}}}], or loss.terms=auto."
             )
         self.num_classes = num_classes
         (term,) = plan.terms
@@ -91,20 +91,20 @@ class SetCriterion(Criterion):
         self.set_loss = SegmentSetLoss(**term.options)
 
     def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
-        """Match queries with the segments of a batch and compare them.
+        """Match queries with the segments of a batch, and compute the loss.
 
         Args:
-            outputs: `QueryMasks`: class logits (B, Q, K + 1) and the masks' factors, with those of earlier
-                layers.
-            batch: With `Segments`, or with a `LabelMap` (B, *S), of which each class is one segment.
+            outputs: `QueryMasks`: class logits (B, Q, K + 1) and the factors of masks, with auxiliary outputs
+                of earlier layers.
+            batch: With `Segments`, or with a `LabelMap` (B, *S), each class of which is one segment.
 
         Raises:
-            ConfigError: The network gives another kind of output, or another number of classes.
+            ConfigError: The network has another kind of output, or another number of classes.
         """
         if not isinstance(outputs, QueryMasks) or outputs.class_logits.shape[-1] != self.num_classes + 1:
             raise ConfigError(
-                f"This task needs queries that score {self.num_classes} classes and no object; the network "
-                f"gives {type(outputs).__name__}{_shape_of(outputs)}."
+                f"This task needs queries with logits for {self.num_classes} classes and 'no object'; the "
+                f"network returns {type(outputs).__name__}{_shape_of(outputs)}."
             )
         segments = batch.get(Segments)
         if segments is None:
@@ -117,7 +117,7 @@ class SetCriterion(Criterion):
 
 
 def regions_of(labels: torch.Tensor) -> SegmentTargets:
-    """Return each class that a label map holds as one segment; ignored pixels are in none.
+    """Return each class in a label map as one segment; ignored pixels are in none.
 
     Args:
         labels: (*S) uint8, 0..K-1 or `IGNORE_INDEX`.

@@ -1,4 +1,4 @@
-"""What a task may ask of data and machine when it proposes defaults."""
+"""Information about data and machine with which a task chooses defaults."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Situation(Protocol):
-    """What defaults may depend on; a case of `planning/` is one."""
+    """Information that defaults may depend on; implemented by `planning.decisions.Case`."""
 
     @property
     def labels(self) -> LabelTable:
@@ -18,7 +18,7 @@ class Situation(Protocol):
 
     @property
     def machine(self) -> "Machine":
-        """What the device offers."""
+        """Capabilities of the device."""
         ...
 
     @property
@@ -33,10 +33,10 @@ class Situation(Protocol):
 
     @property
     def class_shares(self) -> tuple[tuple[str, float], ...]:
-        """Name of each class, and its part of all labelled training pixels."""
+        """Name of each class, and its fraction of all labelled training pixels."""
         ...
 
     @property
     def imbalance(self) -> float:
-        """Pixels of the commonest class over those of the rarest one that occurs."""
+        """Ratio of pixels of the most common class to those of the rarest class that occurs."""
         ...

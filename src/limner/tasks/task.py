@@ -1,4 +1,4 @@
-"""What every task is: its targets, how it is trained, decoded, scored, written and drawn."""
+"""Interface of tasks: targets, training, decoding, scoring, writing and drawing."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Allowed:
-    """Which ways of predicting make sense for a task.
+    """Prediction options that a task supports.
 
     Attributes:
-        windows: A large image may be cut into overlapping windows, whose scores are averaged.
-        views: Scores of mirrored and zoomed views may be averaged.
-        probabilities: There is a probability of each class at each pixel.
-        why_not: What the task does instead, and why, after "the task".
+        windows: Whether large images can be predicted in overlapping windows, whose scores are averaged.
+        views: Whether scores of mirrored and zoomed views can be averaged.
+        probabilities: Whether there is a probability of each class at each pixel.
+        why_not: What the task does instead, and why, to follow "The ... task".
     """
 
     windows: bool = True
@@ -46,83 +46,83 @@ OBJECTS_ONLY_WHOLE = Allowed(
     views=False,
     probabilities=False,
     why_not=(
-        "predicts whole images as they are: objects found in windows, mirrored or zoomed views "
+        "predicts whole images at their own size: objects found in windows, mirrored or zoomed views "
         "cannot be averaged"
     ),
 )
-"""What makes sense for tasks that find objects."""
+"""Prediction options of tasks that find objects."""
 
 
 class Task(ABC):
-    """One row of `TASKS`: everything that is particular to one task.
+    """One row of `TASKS`: everything specific to one task.
 
-    What needs PyTorch is imported when it is asked for, so that the table itself costs nothing.
+    Modules that need PyTorch are imported on use, so that importing the table is fast.
     """
 
     name: ClassVar[str]
-    """The key of its row."""
+    """Key of its row."""
     title: ClassVar[str]
-    """What it is called in a sentence, such as ``instance segmentation``."""
+    """Name in a sentence, such as ``instance segmentation``."""
     labels_of: ClassVar[str]
-    """What its labels must be good for, a word of `Source.tasks`."""
+    """Entry of `Source.tasks` that a dataset needs for this task."""
     targets: ClassVar[tuple[type[Target[Any]], ...]]
-    """The kinds of target that it is trained on and scored against."""
+    """Kinds of targets for training and scoring."""
     allowed: ClassVar[Allowed] = Allowed()
     has_stuff: ClassVar[bool] = False
-    """Whether it treats countable things and regions of stuff differently."""
+    """Whether it distinguishes countable things from stuff."""
     large_scale_jitter: ClassVar[bool] = False
-    """Whether it is trained with zooms of 0.1 to 2 on accelerators, as objects are."""
+    """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
     shown_scores: ClassVar[tuple[str, ...]]
-    """Scores to show first, names of `SCORES`."""
+    """Scores to show first, keys of `SCORES`."""
 
     @property
     @abstractmethod
     def objectives(self) -> "Mapping[OutputKind, Objective]":
-        """The output kinds it accepts, and how a network of each is trained."""
+        """Accepted output kinds, and the objective for each."""
 
     def labels(self, table: LabelTable) -> LabelTable:
-        """Return the classes that are trained, given those of the data.
+        """Return the trained classes, given those of the data.
 
         Raises:
-            ConfigError: None of them can be trained.
+            ConfigError: None of the classes can be trained.
         """
         return table
 
     @abstractmethod
     def default_network(self, situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
-        """Decide ``network.name`` and, for a network of its own choice, ``network.options``."""
+        """Decide ``network.name`` and, for the default network, ``network.options``."""
 
     @abstractmethod
     def main_score(self, labels: LabelTable) -> str:
-        """Return the score that decides which weights are best; higher is better."""
+        """Return the score that selects the best weights; higher is better."""
 
     def shown_first(self, num_classes: int) -> tuple[str, ...]:
-        """Return the scores that terminal and report show first; the most telling one leads."""
+        """Return the scores that terminal and report show first, most informative first."""
         return self.shown_scores
 
     @abstractmethod
     def scorer(self, labels: LabelTable, extent: Extent = USUAL) -> Scorer:
-        """Return a fresh scorer.
+        """Return a new scorer.
 
         Args:
             labels: The trained classes.
-            extent: What to measure beyond the usual.
+            extent: Additional measurements.
 
         Raises:
-            ConfigError: The extent asks for what this task does not have.
+            ConfigError: The task does not support a requested measurement.
         """
 
     @abstractmethod
     def predict(
         self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
     ) -> Prediction:
-        """Run the network on an image, and return what its outputs mean.
+        """Run the network on an image, and decode its outputs.
 
         Args:
-            runs: The image.
-            name: Of the image.
+            runs: Runs of the network on the image.
+            name: Name of the image.
             labels: The trained classes.
-            probabilities: Whether to return those of each class; only where `allowed`.
+            probabilities: Whether to return class probabilities; only if `allowed`.
 
         Raises:
             DataError: The image is too large for the network.
@@ -132,7 +132,7 @@ class Task(ABC):
     def writer(
         self, folder: PredictionFolder, labels: LabelTable
     ) -> AbstractContextManager[PredictionWriter]:
-        """Return what writes predictions into a folder as they come."""
+        """Return a writer that writes predictions to a folder, image by image."""
 
     @abstractmethod
     def draw(
@@ -144,14 +144,14 @@ class Task(ABC):
         truth: Sample | None = None,
         title: str = "",
     ) -> RGBImage:
-        """Draw image, truth, prediction, and what of it is right, side by side.
+        """Draw the image, truth, prediction, and its errors side by side.
 
         Args:
-            image: (*spatial, C) of any number type; of a volume one slice is drawn.
-            prediction: Of that image.
+            image: (*spatial, C) of any numeric type; for volumes, one slice is drawn.
+            prediction: Prediction for the image.
             table: The trained classes.
-            truth: The image with its targets; None draws image and prediction only.
-            title: A line above.
+            truth: The image with its targets; None draws only image and prediction.
+            title: Title line.
         """
 
     def accepts(self, kind: "OutputKind") -> bool:
@@ -162,15 +162,15 @@ class Task(ABC):
         """Build the losses of a run.
 
         Raises:
-            ConfigError: The losses do not go together, or have no such option.
+            ConfigError: The losses cannot be combined, or an option is unknown.
         """
         return self.build_criterion(plan.loss, num_classes=plan.data.label_table.num_classes)
 
     def build_criterion(self, losses: LossPlan, *, num_classes: int) -> "Criterion":
-        """Build losses for a number of classes; the names of the losses tell for which output kind.
+        """Build losses for a number of classes; the output kind is inferred from the losses' names.
 
         Raises:
-            ConfigError: The losses do not go together, or have no such option.
+            ConfigError: The losses cannot be combined, or an option is unknown.
         """
         wanted = {term.name for term in losses.terms}
         *others, last = self.objectives.values()
@@ -178,14 +178,14 @@ class Task(ABC):
         return objective.criterion(losses, num_classes=num_classes)
 
     def refuse_extent(self, extent: Extent) -> None:
-        """Refuse to measure outlines or thresholds, which are for label maps.
+        """Reject boundary and threshold scores, which are for label maps.
 
         Raises:
-            ConfigError: One of them is asked for.
+            ConfigError: One of them is requested.
         """
         for option, wanted in (("boundaries", extent.boundaries), ("thresholds", extent.thresholds)):
             if wanted:
                 raise ConfigError(
-                    f"--{option} measures the label maps of the semantic task; this model's task is "
-                    f"{self.name!r}. Leave --{option} out."
+                    f"--{option} is for label maps of the semantic task; this model's task is "
+                    f"{self.name!r}. Omit --{option}."
                 )

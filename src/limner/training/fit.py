@@ -17,7 +17,7 @@ from limner.core.randomness import torch_seed
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher, Watchers
 from limner.devices.memory import peak_bytes
-from limner.devices.retained_memory import freed_memory_kept
+from limner.devices.retained_memory import retain_freed_memory
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_pipeline
@@ -98,7 +98,7 @@ def fit(
         watcher = _watchers(plan, run, watchers, run_id=state.tracker_id)
     # Restore the caller's random state afterwards.
     is_cpu = accelerator.device.type == "cpu"
-    memory = freed_memory_kept() if is_cpu else nullcontext()
+    memory = retain_freed_memory() if is_cpu else nullcontext()
     with closing(watcher), memory, torch.random.fork_rng(devices=[]):
         model = build_model(plan, network, is_fresh=checkpoint is None, say=watcher.say)
         plan = model.plan

@@ -7,7 +7,7 @@ from io import StringIO
 
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Moment, Watcher
-from limner.storage.disk_problems import naming
+from limner.storage.disk_problems import write_errors_for
 from limner.storage.whole_files import write_whole
 from limner.training.disk_refusals import stopping_training
 
@@ -30,13 +30,13 @@ class MetricsFile(Watcher):
         text = path.read_text(encoding="utf-8") if path.exists() and moment.step else ""
         with stopping_training(self._run):
             write_whole(path, _rows_until(text, moment.step), durable=True)
-            with naming(path):
+            with write_errors_for(path):
                 self._file = path.open("a", encoding="utf-8", newline="")
         self._rows = csv.writer(self._file, lineterminator="\n")
 
     def log(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
         """Append one row a value, and hand them to the system at once."""
-        with stopping_training(self._run), naming(self._run.metrics):
+        with stopping_training(self._run), write_errors_for(self._run.metrics):
             self._rows.writerows(
                 (step, f"{seconds:.3f}", name, repr(value)) for name, value in values.items()
             )
@@ -44,7 +44,7 @@ class MetricsFile(Watcher):
 
     def flush(self) -> None:
         """Make the rows survive a power cut."""
-        with stopping_training(self._run), naming(self._run.metrics):
+        with stopping_training(self._run), write_errors_for(self._run.metrics):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-"""Sample to sample, one file a transform: draw the parameters, then apply them exactly."""
+"""Transforms of samples, one file each: draw random parameters, then apply them deterministically."""

@@ -1,4 +1,4 @@
-"""Give an image the channels that the network takes, where that loses nothing."""
+"""Conversion of an image to the network's number of channels, if it is lossless."""
 
 from dataclasses import dataclass, replace
 
@@ -12,10 +12,10 @@ from limner.core.sample import Sample
 
 @dataclass(frozen=True)
 class FitChannels:
-    """The same for training samples; nothing in it is random.
+    """Deterministic transform that applies `fit_channels` to samples.
 
     Attributes:
-        plan: What the network takes.
+        plan: The network's input.
     """
 
     plan: InputPlan
@@ -35,21 +35,21 @@ class FitChannels:
 def fit_channels(image: Image, plan: InputPlan, *, where: str) -> Image:
     """Return the image with the model's number of channels.
 
-    Only what loses nothing is done silently: grey is repeated for a colour model, an alpha channel is
-    dropped, and a grey picture that was stored as RGB is taken back to one channel. A colour picture is
-    not turned grey for a one-channel model, since such models are trained on intensities (fluorescence,
-    X-ray, MR) of which colour has none; the message says how to do it where it is wanted.
+    Only lossless conversions are made: grey is repeated for a colour model, an alpha channel is dropped, and
+    a grey image stored as RGB is reduced to one channel. Colour images are not converted to grey, since
+    one-channel models are usually trained on intensities (fluorescence, X-ray, MR), which colour images do
+    not have; the error message says how to convert them.
 
     Args:
         image: (*spatial, C), or (*spatial) for one channel.
-        plan: What the model takes.
+        plan: The model's input.
         where: The file, for the error message.
 
     Returns:
-        (*spatial, `plan.channels`), a view where nothing had to be made.
+        (*spatial, `plan.channels`), a view if possible.
 
     Raises:
-        DataError: The image has other dimensions or channels, no pixel, or values that are not numbers.
+        DataError: The image has other dimensions or channels, no pixels, or values that are not finite.
     """
     dims, wanted = plan.spatial_dims, plan.channels
     if image.ndim == dims:
@@ -57,7 +57,7 @@ def fit_channels(image: Image, plan: InputPlan, *, where: str) -> Image:
     if image.ndim != dims + 1 or image.size == 0:
         raise DataError(
             describe(
-                "The image has other dimensions than the model takes",
+                "The image does not have the dimensions that the model expects",
                 where=where,
                 found=f"shape {image.shape}",
                 expected=f"{dims} spatial axes, then {wanted} channel{'s' * (wanted > 1)}",
@@ -67,7 +67,7 @@ def fit_channels(image: Image, plan: InputPlan, *, where: str) -> Image:
         bad = int(image.size - np.isfinite(image).sum())
         raise DataError(
             describe(
-                "The image holds values that are not numbers",
+                "The image contains values that are not finite",
                 where=where,
                 found=f"{bad} NaN or infinite values",
                 fix="Replace them before prediction.",
@@ -88,12 +88,12 @@ def _fit(image: Image, wanted: int, where: str) -> Image:
         grey = image[..., :1]
         if (image[..., 1:3] == grey).all():
             return grey
-        fix = "Convert the picture to grey first, if grey is what the model was trained on."
+        fix = "Convert the image to grey first, if the model was trained on grey images."
     else:
-        fix = "Give the same channels, in the same order, as in the training images."
+        fix = "Use images with the same channels, in the same order, as the training images."
     raise DataError(
         describe(
-            "The image has other channels than the network takes",
+            "The image does not have the channels that the network expects",
             where=where,
             found=f"{found} channel{'s' * (found > 1)}",
             expected=f"{wanted} channel{'s' * (wanted > 1)}",

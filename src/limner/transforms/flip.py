@@ -1,4 +1,4 @@
-"""Mirroring along chosen axes, of images and volumes."""
+"""Random mirroring of images and volumes along given axes."""
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,15 +13,15 @@ from limner.core.targets import Move, Points
 ArrayT = TypeVar("ArrayT", bound=npt.NDArray[Any])
 
 CV2_MAX_CHANNELS = 128
-"""OpenCV 5 takes arrays with more channels for higher-dimensional ones, and refuses them."""
+"""Maximum number of channels in `cv2.flip`: OpenCV 5 interprets more as another dimension and fails."""
 
 
 @dataclass(frozen=True)
 class FlipParams:
-    """What one flip does.
+    """Parameters of `Flip`.
 
     Attributes:
-        axes: The spatial axes that are mirrored, in rising order; none leaves the sample as it is.
+        axes: Spatial axes to mirror, in ascending order; may be empty.
     """
 
     axes: tuple[int, ...]
@@ -29,7 +29,7 @@ class FlipParams:
 
 @dataclass(frozen=True)
 class Flip:
-    """Mirror each of `axes` with probability one half, independently.
+    """Mirror each of `axes` independently with probability 0.5.
 
     Attributes:
         axes: Spatial axes in the order of the array: 0 is up-down and 1 left-right in (H, W).
@@ -38,7 +38,7 @@ class Flip:
     axes: tuple[int, ...] = (1,)
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> FlipParams:
-        """Toss one coin for each axis."""
+        """Draw which axes to mirror."""
         coins = rng.random(len(self.axes)) < 0.5
         return FlipParams(tuple(sorted(a for a, heads in zip(self.axes, coins, strict=True) if heads)))
 

@@ -1,4 +1,4 @@
-"""Turns by 90, 180 and 270 degrees, for images whose orientation means nothing."""
+"""Random rotations by multiples of 90 degrees, for images whose orientation is meaningless."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ from limner.core.targets import Move, Points
 from limner.transforms.flip import ArrayT, mirrored
 
 OPENCV_PIXEL_BYTES = frozenset({1, 2, 3, 4, 6, 8, 12, 16, 24, 32})
-"""Pixel sizes that OpenCV transposes, ten times faster than numpy; it refuses others, such as 5 channels."""
+"""Bytes per pixel that OpenCV can transpose, ten times faster than numpy; 5 channels, for instance, fail."""
 
 OPENCV_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 3: cv2.ROTATE_90_CLOCKWISE}
 
 
 @dataclass(frozen=True)
 class QuarterTurnParams:
-    """What one turn does.
+    """Parameters of `QuarterTurn`.
 
     Attributes:
-        quarters: 0 to 3 quarter turns counter-clockwise, from the first axis of the plane to the second.
+        quarters: Number of counter-clockwise quarter turns, 0 to 3.
     """
 
     quarters: int
@@ -28,18 +28,18 @@ class QuarterTurnParams:
 
 @dataclass(frozen=True)
 class QuarterTurn:
-    """Turn in the plane of the last two spatial axes, by 0, 90, 180 or 270 degrees with equal chance.
+    """Rotate in the plane of the last two spatial axes by 0, 90, 180 or 270 degrees, with equal probability.
 
-    A crop that is not square is turned by 0 or 180 degrees, so that every sample of a batch keeps one size.
+    Crops that are not square are rotated by 0 or 180 degrees, so that samples of a batch have the same size.
     """
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> QuarterTurnParams:
-        """Draw the number of quarters."""
+        """Draw the number of quarter turns."""
         first, second = sample.spatial_shape[-2:]
         return QuarterTurnParams(int(rng.integers(4)) if first == second else 2 * int(rng.integers(2)))
 
     def apply(self, sample: Sample, params: QuarterTurnParams) -> Sample:
-        """Turn image and labels by the drawn quarters."""
+        """Rotate image and labels."""
         if params.quarters % 4 == 0:
             return sample
         shape, quarters = sample.spatial_shape, params.quarters % 4
@@ -56,7 +56,7 @@ class QuarterTurn:
 
 
 def turned(array: ArrayT, first: int, quarters: int) -> ArrayT:
-    """Return `array` turned `quarters` times in the plane of axes `first` and `first + 1`."""
+    """Return `array` rotated by `quarters` quarter turns in the plane of axes `first` and `first + 1`."""
     plane = (first, first + 1)
     if quarters % 4 == 2:
         return mirrored(array, plane)
@@ -71,7 +71,7 @@ def turned(array: ArrayT, first: int, quarters: int) -> ArrayT:
 
 
 def turned_points(points: Points, quarters: int, shape: tuple[int, ...]) -> Points:
-    """Return points (P, D) of an image of `shape` turned `quarters` times in the plane of its last axes."""
+    """Return points (P, D) of an image of `shape` after `quarters` quarter turns in its last two axes."""
     moved: Points = points.copy()
     first, second = shape[-2:]
     for _ in range(quarters):

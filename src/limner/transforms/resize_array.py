@@ -1,4 +1,4 @@
-"""Resizing arrays of any dtype, channel count and dimension to an exact size.
+"""Resizing arrays of any dtype, number of channels and dimensions.
 
 Shape legend: S spatial axes, (H, W) or (D, H, W); C channels. Pixel centres are aligned as OpenCV and
 ``interpolate(align_corners=False)`` align them: source coordinate = (x + 0.5) * source / size - 0.5.
@@ -14,18 +14,18 @@ import numpy.typing as npt
 from limner.core.picture import Image
 
 AREA_BELOW = 0.5
-"""Zooms under this average over areas: two-tap interpolation would leave pixels out and alias."""
+"""Zoom below which area averaging is used, since linear interpolation would skip pixels and alias."""
 
 AREA_CHANNELS, LINEAR_CHANNELS = 4, 64
-"""Channels OpenCV takes at once: INTER_AREA refuses more than 4; OpenCV 5 knows 128, older ones 512."""
+"""Number of channels to resize at once. OpenCV's maximum is 4 with INTER_AREA, else 128 (OpenCV 5) or 512."""
 
 
 def resize_image(image: Image, size: tuple[int, ...]) -> Image:
-    """Resize an image linearly, or by area where it shrinks to less than half.
+    """Resize an image linearly, or by area averaging if it shrinks to less than half.
 
     Args:
-        image: (*S, C); read-only and strided arrays are welcome.
-        size: The wanted *S.
+        image: (*S, C); may be read-only or strided.
+        size: Target size *S.
 
     Returns:
         (*size, C) in the dtype of `image`; a contiguous copy.
@@ -46,11 +46,11 @@ def resize_image(image: Image, size: tuple[int, ...]) -> Image:
 
 
 def resize_labels(labels: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Resize labels to the nearest pixel: no value appears that was not there.
+    """Resize labels with nearest-neighbour interpolation, which creates no new values.
 
     Args:
         labels: (*S) uint8 or uint16.
-        size: The wanted *S.
+        size: Target size *S.
 
     Returns:
         (*size) of the same type; a contiguous copy.
@@ -79,7 +79,7 @@ def _by_channels(function: Callable[[Image], Image], image: Image, group: int) -
 
 
 def _resize_separably(image: Image, size: tuple[int, ...]) -> Image:
-    """Resize linearly one axis after another; volumes have no OpenCV function."""
+    """Resize volumes linearly, one axis at a time; OpenCV has no function for them."""
     result: npt.NDArray[Any] = image.astype(np.float32)
     for axis, new in enumerate(size):
         old = result.shape[axis]
@@ -94,7 +94,7 @@ def _resize_separably(image: Image, size: tuple[int, ...]) -> Image:
 
 
 def as_dtype(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Return float `values` in `dtype`: rounded and kept within its range where it is an integer type."""
+    """Convert float `values` to `dtype`; rounded and clipped to the range of integer types."""
     if not np.issubdtype(dtype, np.integer):
         return values.astype(dtype, copy=False)
     limits = np.iinfo(dtype)

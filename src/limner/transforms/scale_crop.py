@@ -1,7 +1,7 @@
-"""Random zoom and crop in one: draw first, then touch only the pixels that the crop needs.
+"""Random zoom and crop in one step, which processes only the pixels of the crop.
 
-Resizing a whole street scene to cut a quarter out of it is where other pipelines spend their time. Here the
-window is drawn in source pixels, sliced out of the (possibly memory-mapped) image, and only that is resized.
+Other pipelines spend most of their time resizing whole images before cropping. Here the window is drawn in
+source pixels, sliced out of the (possibly memory-mapped) image, and only this part is resized.
 
 Shape legend: S spatial axes, (H, W) or (D, H, W); C channels.
 """
@@ -17,17 +17,17 @@ from limner.core.targets import Array, Move, Points
 from limner.transforms.resize_array import as_dtype, resize_image, resize_labels
 
 CROP_DRAWS = 10
-"""Crops drawn before one with too much of a single class is taken after all, as in mmsegmentation."""
+"""Maximum number of draws to find a crop below `category_max_ratio`, as in mmsegmentation."""
 
 
 @dataclass(frozen=True)
 class CropParams:
-    """Which part of the source becomes the crop.
+    """Parameters of `ScaleCrop`: the part of the source image to crop.
 
     Attributes:
-        start: First source pixel of the window along each axis; negative where the image is smaller than
-            the window, which is then padded.
-        window: Source pixels that the crop covers along each axis; the zoom is crop size / window.
+        start: First source pixel of the window along each axis; negative if the image is smaller than the
+            window, which is then padded.
+        window: Size of the window in source pixels along each axis; the zoom is crop size / window.
     """
 
     start: tuple[int, ...]
@@ -36,20 +36,20 @@ class CropParams:
 
 @dataclass(frozen=True)
 class ScaleCrop:
-    """Zoom by a factor drawn evenly from `scale`, then crop to `size` at a random place.
+    """Zoom by a factor drawn uniformly from `scale`, then crop to `size` at a random position.
 
     Attributes:
-        size: The crop, (*S).
-        scale: Smallest and largest zoom; 2 shows objects twice as large.
-        fill: Value of padded pixels, one a channel or one for all, in the values of the image; in a label map
-            they are ignored, and they belong to no segment.
-        category_max_ratio: A crop is drawn again, up to 10 times, while one class fills more than this part
-            of its labelled pixels.
-        foreground_probability: Part of the crops that are centred on a pixel worth seeing: of a
-            label map one of a class drawn evenly among the rarer ones of the image (those with no more
-            pixels than the mean of its foreground classes), of segments, boxes and words one of any of them.
-        background: Trained index of the class that is never foreground, or None; without one, a label map
-            takes the image's largest class for it.
+        size: Size of the crop, (*S).
+        scale: Smallest and largest zoom; with 2, objects are twice as large.
+        fill: Value of padded pixels, per channel or one for all, in image values; in label maps they are
+            ignored, and they are in no segment.
+        category_max_ratio: A crop is drawn again, up to 10 times, while one class fills more than this
+            fraction of its labelled pixels.
+        foreground_probability: Fraction of crops that are centred on a foreground pixel. For label maps, its
+            class is drawn uniformly from the rarer ones in the image (those with no more pixels than the mean
+            of its foreground classes); for segments, boxes and words, one of them is drawn uniformly.
+        background: Trained index of the background class, or None; if None, the largest class of each label
+            map is its background.
     """
 
     size: tuple[int, ...]
@@ -60,7 +60,7 @@ class ScaleCrop:
     background: int | None = None
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> CropParams:
-        """Draw a zoom, then a place for its window."""
+        """Draw a zoom, then the position of its window."""
         zoom = rng.uniform(*self.scale)
         window = tuple(max(1, round(s / zoom)) for s in self.size)
         if sample.targets and rng.random() < self.foreground_probability:
@@ -84,7 +84,7 @@ class ScaleCrop:
         return CropParams(start, window)
 
     def apply(self, sample: Sample, params: CropParams) -> Sample:
-        """Cut the window out, resize it, and pad what lies outside the image."""
+        """Crop the window, resize it, and pad pixels outside the image."""
         source, target = _inside(params, sample.spatial_shape, self.size)
         size = tuple(t.stop - t.start for t in target)
 
@@ -116,14 +116,14 @@ class ScaleCrop:
 
 
 def _starts(size: int, window: int) -> tuple[int, int]:
-    """Return the first and the last start that keeps the window in the image, or the image in the window."""
+    """Return the first and last start for which the window is inside the image, or contains it."""
     return min(0, size - window), max(0, size - window)
 
 
 def _inside(
     params: CropParams, shape: tuple[int, ...], size: tuple[int, ...]
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return the source pixels that exist, and the part of the crop that they fill."""
+    """Return the window's pixels inside the image, and the part of the crop that they fill."""
     source, target = [], []
     for start, window, length, new in zip(params.start, params.window, shape, size, strict=True):
         low, high = max(0, start), min(length, start + window)
@@ -135,10 +135,10 @@ def _inside(
 
 
 def _zoomed(points: Points, source: tuple[slice, ...], target: tuple[slice, ...]) -> Points:
-    """Return points (P, D) moved as the pixels are that go from `source` to `target`."""
+    """Return points (P, D) under the map of pixels from `source` to `target`."""
     of_axes = zip(source[::-1], target[::-1], strict=True)
     rows = [(old.start, old.stop - old.start, new.start, new.stop - new.start) for old, new in of_axes]
     start, length, new_start, new_length = np.array(rows, np.float64).T
-    # Multiplied first: where the result is a whole number, it is that number exactly.
+    # Multiply before dividing, so that whole numbers are exact.
     moved: Points = (points - start) * new_length / length + new_start
     return moved

@@ -1,4 +1,4 @@
-"""The one shape every transform has: draw the parameters, then apply exactly those."""
+"""Interface of transforms: draw random parameters, then apply them."""
 
 from typing import Protocol, TypeVar
 
@@ -10,10 +10,10 @@ ParamsT = TypeVar("ParamsT")
 
 
 class Transform(Protocol[ParamsT]):
-    """Sample -> Sample in two halves, so that every augmentation can be replayed.
+    """Transform of samples in two steps, so that every augmentation can be replayed.
 
-    `draw` holds all the chance and changes nothing; `apply` holds all the pixels and no chance: the same
-    parameters on the same sample give the same bytes.
+    `draw` is random and changes nothing; `apply` is deterministic: the same parameters on the same sample
+    give identical results.
     """
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> ParamsT:
@@ -21,5 +21,5 @@ class Transform(Protocol[ParamsT]):
         ...
 
     def apply(self, sample: Sample, params: ParamsT) -> Sample:
-        """Return the changed sample; the given one stays as it is."""
+        """Return the transformed sample; the input is not changed."""
         ...

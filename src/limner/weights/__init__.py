@@ -1,4 +1,4 @@
-"""Models on disk: our own folder, and other projects' checkpoints read into our networks."""
+"""Models on disk: limner's model folders, and import of other projects' checkpoints."""
 
 from limner.weights.importing import Imported, import_checkpoint
 

@@ -1,12 +1,12 @@
-"""A model on disk: a folder one can trust, without pickle, readable with plain torch.
+"""Model folders: safe to load (no pickle), and readable with plain PyTorch.
 
     model/
       weights.safetensors   the network's state dict
-      plan.yaml             every setting; names the network and its options
-      labels.yaml           value -> name -> trained as, in the shape of dataset.yaml
+      plan.yaml             every setting, including the network and its options
+      labels.yaml           value -> name -> trained as, in the format of dataset.yaml
       model.json            hashes of the three, limner's version, licence, origin
 
-docs/model-folder.md describes it for readers without limner.
+docs/model-folder.md describes the format for use without limner.
 """
 
 from collections.abc import Mapping
@@ -46,16 +46,16 @@ from limner.weights.tensors import separate_tensors
 def save_model(
     folder: Path, model: Model, *, origin: Mapping[str, Any], licence: str | None = None
 ) -> ModelCard:
-    """Write a model folder; a reader sees the old one or the new one, never half of one.
+    """Write a model folder atomically.
 
     Args:
-        folder: Where; a model folder that is there is replaced.
-        model: What; its weights may be on any device.
-        origin: What it was trained on and how, as JSON-ready values.
+        folder: The folder; an existing model folder is replaced.
+        model: The model; its weights may be on any device.
+        origin: Training data and details, as JSON-ready values.
         licence: Licence of the weights, such as an SPDX name.
 
     Raises:
-        ModelError: `folder` holds something else than a model, or it cannot be written.
+        ModelError: `folder` contains something other than a model, or cannot be written.
     """
     folder = Path(folder)
     _refuse_to_replace_other_things(folder)
@@ -70,15 +70,15 @@ def save_model(
 
 
 def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
-    """Read a model folder, verify it, and return the model in evaluation mode on the CPU.
+    """Load and verify a model folder; the model is on the CPU in evaluation mode.
 
     Args:
-        folder: A folder that `save_model` wrote.
-        network: Needed only for a model whose network is the caller's own: it, with any weights.
+        folder: A folder written by `save_model`.
+        network: The network, with any weights; only for models with a custom network.
 
     Raises:
-        ModelError: It is no model folder, a file is missing or was changed, a newer limner wrote it, the
-            weights do not fit the network, or it is a pickle, which could run any code.
+        ModelError: It is not a model folder, a file is missing or was modified, it was written by a newer
+            limner, the weights do not fit the network, or it is a pickle, which could run arbitrary code.
     """
     folder = Path(folder)
     card = read_card(folder)
@@ -87,7 +87,7 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
     try:
         model = Model.from_plan(plan, network)
     except UnknownNameError as error:
-        fix = "If the network is your own, give it: load_model(folder, network=MyNetwork(...))."
+        fix = "If the network is your own, pass it: load_model(folder, network=MyNetwork(...))."
         raise ModelError(
             describe("The model's network is unknown", where=folder, found=str(error), fix=fix)
         ) from error
@@ -97,10 +97,10 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
 
 
 def read_model_plan(folder: Path | str) -> Plan:
-    """Read the plan of a model folder, verified, without building its network.
+    """Read and verify the plan of a model folder, without building its network.
 
     Raises:
-        ModelError: It is no model folder, or a file was changed.
+        ModelError: It is not a model folder, or a file was modified.
     """
     verify(Path(folder), read_card(folder), names=(PLAN, LABELS))
     plan, _ = _read_settings(Path(folder))
@@ -130,10 +130,10 @@ def _refuse_to_replace_other_things(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / CARD).is_file():
         raise ModelError(
             describe(
-                "A folder that is not a model will not be replaced by one",
+                "The folder exists and is not a model, so it is not replaced",
                 where=folder,
                 found=", ".join(sorted(p.name for p in folder.iterdir())[:5]),
-                fix="Name a folder that does not exist yet.",
+                fix="Choose a folder that does not exist yet.",
             )
         )
 
@@ -148,7 +148,7 @@ def _read_settings(folder: Path) -> tuple[Plan, LabelTable]:
             describe("The model's settings cannot be read", where=folder, found=str(error), fix=COPY_AGAIN)
         ) from error
     if labels is None:
-        raise ModelError(describe("The model's labels name no class", where=folder / LABELS))
+        raise ModelError(describe("The model's labels contain no class", where=folder / LABELS))
     return plan, labels
 
 
@@ -169,5 +169,5 @@ def _load_weights(network: nn.Module, path: Path) -> None:
             describe("The weights do not fit the network of the plan", where=path, found=str(error))
         ) from error
     if missing or unexpected:
-        found = f"{len(missing)} weights missing {missing[:3]}, {len(unexpected)} too many {unexpected[:3]}"
+        found = f"{len(missing)} missing weights {missing[:3]}, {len(unexpected)} unexpected {unexpected[:3]}"
         raise ModelError(describe("The weights do not fit the network of the plan", where=path, found=found))

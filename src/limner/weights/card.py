@@ -1,4 +1,4 @@
-"""`model.json`: what a model folder holds, where it comes from, and whether it is still what was saved."""
+"""`model.json`: content and origin of a model folder, and verification of its files."""
 
 import hashlib
 import json
@@ -15,33 +15,33 @@ from limner.storage.whole_folders import folder_set_aside
 FORMAT_VERSION = 1
 WEIGHTS, PLAN, LABELS, CARD = "weights.safetensors", "plan.yaml", "labels.yaml", "model.json"
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".pth.tar", ".joblib")
-COPY_AGAIN = "Copy the model folder again, or save it anew from its run."
+COPY_AGAIN = "Copy the model folder again, or save it again from its run."
 
 
 class ModelCard(Config):
-    """`model.json`: what the folder holds and where it comes from."""
+    """`model.json`: content and origin of a model folder."""
 
     format: int
-    """Version of the folder's shape."""
+    """Version of the folder's format."""
     limner: str
     """Version of limner that wrote it."""
     created: str
-    """When, in UTC, ISO 8601."""
+    """Time of saving, in UTC, ISO 8601."""
     parameters: int
-    """Numbers that were trained."""
+    """Number of parameters."""
     licence: str | None = None
-    """Licence of the weights, where its maker stated one; the data's licence may bind them too."""
+    """Licence of the weights, if stated; the data's licence may apply too."""
     origin: dict[str, Any] = {}
-    """What it was trained on and how: data, steps, scores, the source and licence of pretrained weights."""
+    """Training data, steps, scores, and source and licence of pretrained weights."""
     sha256: dict[str, str]
     """File name -> SHA-256 of its bytes, hexadecimal."""
 
 
 def read_card(folder: Path | str) -> ModelCard:
-    """Read `model.json` and look whether this is a model folder that this limner can read.
+    """Read `model.json`, and check that this limner can read the model folder.
 
     Raises:
-        ModelError: It is not.
+        ModelError: It is not a model folder, or limner cannot read it.
     """
     folder = Path(folder)
     _refuse_pickles(folder)
@@ -68,10 +68,10 @@ def file_sha256(path: Path) -> str:
 
 
 def verify(folder: Path, card: ModelCard, names: Sequence[str] = (WEIGHTS, PLAN, LABELS)) -> None:
-    """Compare files of a model folder with the hashes of its card.
+    """Verify files of a model folder against the hashes in its card.
 
     Raises:
-        ModelError: A file is not the one that was saved; the message names it.
+        ModelError: A file was modified; the message names it.
     """
     for name in names:
         written, found = card.sha256.get(name), file_sha256(folder / name)
@@ -81,7 +81,7 @@ def verify(folder: Path, card: ModelCard, names: Sequence[str] = (WEIGHTS, PLAN,
                     "A file of the model was changed or damaged after it was saved",
                     where=folder / name,
                     found=f"SHA-256 {found[:16]}...",
-                    expected=f"{(written or 'none recorded')[:16]}..., as {CARD} says",
+                    expected=f"{(written or 'none recorded')[:16]}..., according to {CARD}",
                     fix=COPY_AGAIN,
                 )
             )
@@ -90,7 +90,7 @@ def verify(folder: Path, card: ModelCard, names: Sequence[str] = (WEIGHTS, PLAN,
 def _refuse_newer(card: object, folder: Path) -> None:
     version = card.get("format") if isinstance(card, dict) else None
     if not isinstance(card, dict) or not isinstance(version, int) or version <= FORMAT_VERSION:
-        return  # what is wrong with the card is said by parsing it
+        return  # parsing the card reports other problems
     raise ModelError(
         describe(
             "The model was written by a newer limner",
@@ -108,17 +108,17 @@ def _refuse_pickles(path: Path) -> None:
     if pickles:
         raise ModelError(
             describe(
-                "limner does not open pickled checkpoints, because opening one can run any code it holds",
+                "limner does not open pickled checkpoints, since loading one can run arbitrary code",
                 where=pickles[0],
                 found="a pickle, as torch.save writes it",
                 expected=f"a model folder with {WEIGHTS}, {PLAN}, {LABELS} and {CARD}",
-                fix=f"Use the model/ folder of a limner run, or make one: limner import {path} --out MODEL",
+                fix=f"Use the model/ folder of a run, or import the file: limner import {path} --out MODEL",
             )
         )
 
 
 def _is_pickle(path: Path) -> bool:
-    """Tell by the name, or by the first bytes: of a pickle, or of the archive that PyTorch wraps it in."""
+    """Detect a pickle by name, or by the first bytes of a pickle or of PyTorch's zip archive."""
     if not path.is_file():
         return False
     if path.name.lower().endswith(PICKLES):
@@ -132,25 +132,25 @@ def _not_a_model(folder: Path, missing: list[str]) -> str:
     expected = f"a folder with {CARD}, {WEIGHTS}, {PLAN} and {LABELS}"
     if not folder.exists():
         old = folder_set_aside(folder)
-        fix = f"Saving was interrupted; the model before it is whole: rename {old}." if old.exists() else ""
+        fix = f"Saving was interrupted; the previous model is intact: rename {old}." if old.exists() else ""
         return describe("There is no such model", where=folder, expected=expected, fix=fix)
     if folder.is_file():
         return describe("This is not a model folder", where=folder, found="a file", expected=expected)
     inside = folder / "model"
     hint = f"Did you mean {inside}?" if (inside / CARD).is_file() else ""
     if (folder / "config.json").is_file():
-        hint = f"If it is a Hugging Face Mask2Former, make it one: limner import {folder} --out MODEL"
+        hint = f"If it is a Hugging Face Mask2Former, import it: limner import {folder} --out MODEL"
     found = f"{', '.join(missing)} missing"
     return describe(
-        "This is not a whole model folder", where=folder, found=found, expected=expected, fix=hint
+        "This is not a complete model folder", where=folder, found=found, expected=expected, fix=hint
     )
 
 
 def model_folder(path: Path | str) -> Path:
-    """Return the model folder that a path means: itself, or the one of a run.
+    """Return the model folder of a path: the path itself, or the model folder of a run.
 
     Raises:
-        ModelError: It is a run that has no model yet.
+        ModelError: It is a run without a model.
     """
     path = Path(path).expanduser()
     run = RunFolder(path)
@@ -158,10 +158,10 @@ def model_folder(path: Path | str) -> Path:
     if run.splits.is_file() and not inside.exists():
         raise ModelError(
             describe(
-                "This run has no model yet: its training was stopped, or still goes on",
+                "This run has no model yet: training was stopped or is still running",
                 where=path,
                 expected=f"{inside}, which is written when training ends",
-                fix=f"Let it end: limner train --resume {path}",
+                fix=f"Finish training: limner train --resume {path}",
             )
         )
     return inside if not (path / CARD).is_file() and (inside / CARD).is_file() else path

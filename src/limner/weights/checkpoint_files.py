@@ -1,6 +1,6 @@
-"""A checkpoint of another project on disk: its named tensors, and the JSON files that lie beside them.
+"""Reading another project's checkpoint: its named tensors, and the JSON files next to them.
 
-What a file is, is told by its first bytes, not by its name. Nothing that is read can run code.
+File types are detected by their first bytes, not by name. Reading never runs code from a file.
 """
 
 import json
@@ -27,14 +27,14 @@ _ARRAY_KINDS = "fiub"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was read.
+    """Content of a checkpoint.
 
     Attributes:
-        path: The folder or file that was named.
-        tensors: Name -> tensor, as its maker names them.
+        path: The given folder or file.
+        tensors: Original name -> tensor.
         config: `config.json`, or empty.
         preprocessor: `preprocessor_config.json`, or empty.
-        card: The text of `README.md`, or empty.
+        card: Text of `README.md`, or empty.
     """
 
     path: Path
@@ -45,14 +45,14 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a folder as Hugging Face saves it, or a file of named tensors.
+    """Read a Hugging Face folder, or a file of named tensors.
 
     Args:
         path: A folder with `model.safetensors` (or its shards, or `pytorch_model.bin`) and `config.json`; or
             a file: .safetensors, .pkl with numpy arrays, .pth or .pt.
 
     Raises:
-        ModelError: There is nothing like that, it is damaged, or it is a pickle of more than tensors.
+        ModelError: There is no checkpoint, it is damaged, or it is a pickle of more than tensors.
     """
     if not path.is_dir():
         return Checkpoint(path, _read_file(path))
@@ -84,16 +84,16 @@ def _read_file(path: Path) -> dict[str, torch.Tensor]:
         return named_tensors(_as_tensors(state, path), path)
     raise ModelError(
         describe(
-            "The file is no checkpoint",
+            "The file is not a checkpoint",
             where=path,
-            found=f"a file that begins with {start[:8]!r}",
+            found=f"a file that starts with {start[:8]!r}",
             expected=_expected(),
         )
     )
 
 
 def _as_tensors(value: Any, path: Path) -> Any:  # noqa: ANN401 - any plain value of a pickle
-    """Turn the arrays inside dicts into tensors; other values stay."""
+    """Convert arrays inside dicts to tensors; other values are unchanged."""
     if isinstance(value, dict):
         return {key: _as_tensors(item, path) for key, item in value.items()}
     if not isinstance(value, np.ndarray | np.generic):
@@ -101,25 +101,25 @@ def _as_tensors(value: Any, path: Path) -> Any:  # noqa: ANN401 - any plain valu
     array = np.asarray(value)
     if array.dtype.kind not in _ARRAY_KINDS:
         raise ModelError(
-            describe("The pickle holds an array that is not of numbers", where=path, found=str(array.dtype))
+            describe("The pickle contains a non-numeric array", where=path, found=str(array.dtype))
         )
     return torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C"))
 
 
 def _read_shards(index: Path) -> dict[str, torch.Tensor]:
-    """Read the files that an index names; they lie beside it."""
+    """Read the files listed in an index, from the same folder."""
     places = _json_object(index).get("weight_map")
     if not isinstance(places, dict):
-        raise ModelError(describe("The index names no files", where=index, expected="`weight_map`"))
+        raise ModelError(describe("The index lists no files", where=index, expected="`weight_map`"))
     tensors: dict[str, torch.Tensor] = {}
     for name in sorted({str(place) for place in places.values()}):
         if Path(name).name != name:
-            raise ModelError(describe("The index names a file elsewhere", where=index, found=name))
+            raise ModelError(describe("The index lists a file in another folder", where=index, found=name))
         tensors |= _read_file(index.parent / name)
     lost = sorted(places.keys() - tensors.keys())
     if lost:
-        found = f"{len(lost)} tensors are in none of the files, such as {', '.join(lost[:3])}"
-        raise ModelError(describe("The index and its files differ", where=index, found=found))
+        found = f"{len(lost)} tensors are missing from the files, such as {', '.join(lost[:3])}"
+        raise ModelError(describe("The index does not match its files", where=index, found=found))
     return tensors
 
 
@@ -131,17 +131,17 @@ def _json_object(path: Path) -> dict[str, Any]:
     except ValueError as error:  # not JSON, or not text
         raise ModelError(describe("The file cannot be read", where=path, found=str(error))) from error
     if not isinstance(values, dict):
-        raise ModelError(describe("The file holds no JSON object", where=path, found=type(values).__name__))
+        raise ModelError(describe("The file is not a JSON object", where=path, found=type(values).__name__))
     return values
 
 
 def _nothing_there(folder: Path) -> str:
     files = sorted(file.name for file in folder.iterdir())
     known = [name for name in files if name.endswith(SUFFIXES)]
-    fix = f"Name the file: {folder / known[0]}" if known else ""
+    fix = f"Pass the file: {folder / known[0]}" if known else ""
     found = ", ".join(files[:5]) or "an empty folder"
     return describe(
-        "The folder holds no checkpoint", where=folder, found=found, expected=_expected(), fix=fix
+        "The folder contains no checkpoint", where=folder, found=found, expected=_expected(), fix=fix
     )
 
 

@@ -1,4 +1,4 @@
-"""What reading another project's checkpoints takes: the rows of `SOURCES` are made of this."""
+"""Building blocks of `SOURCES`, the table of supported checkpoints of other projects."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Inferred(Generic[T]):
-    """An answer and where it is from."""
+    """An inferred value and its source."""
 
     value: T
     why: str
@@ -22,7 +22,7 @@ class Inferred(Generic[T]):
 
 @dataclass(frozen=True)
 class Normalization:
-    """In the values of image files, 0 to 255, in the order red, green, blue."""
+    """Normalisation of RGB images, in file values, 0 to 255."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -30,14 +30,14 @@ class Normalization:
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """What the shapes of the tensors tell.
+    """The network, inferred from the shapes of the tensors.
 
     Attributes:
         name: The network, as in `NETWORKS`.
-        options: Those that differ from its defaults.
-        num_classes: That it scores.
-        in_channels: Of the image.
-        summary: The network in words.
+        options: Options that differ from its defaults.
+        num_classes: Number of classes.
+        in_channels: Number of image channels.
+        summary: Description of the network.
     """
 
     name: str
@@ -49,7 +49,7 @@ class NetworkShape:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the caller states where the checkpoint does not tell, or wrongly; None states nothing."""
+    """Values given by the caller that the checkpoint lacks or has wrong; None if not given."""
 
     task: str | None = None
     classes: LabelTable | None = None
@@ -58,7 +58,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Conclusions:
-    """What the tensors do not tell, each with where it is from."""
+    """Information that the tensors do not contain, each with its source."""
 
     task: Inferred[str]
     labels: Inferred[LabelTable]
@@ -72,14 +72,13 @@ class CheckpointSource:
     """One project's checkpoints of one architecture.
 
     Attributes:
-        architecture: As people write it, such as ``Mask2Former``.
-        naming: How the project names the tensors, and by which name it is told from others.
-        example: A name that all its checkpoints have, for the message that nothing fits.
-        refuse_others: Raises a `ModelError` where the files beside the tensors are those of another
-            architecture.
-        read_shape: The tensors in our names -> the network that they are.
-        infer: Everything else that is to be known.
-        recipe: Sections of a plan as the architecture's authors train it: loss, optimizer, train.
+        architecture: Usual name, such as ``Mask2Former``.
+        naming: The project's names of the tensors, and how to recognise them.
+        example: A tensor name that all its checkpoints have, for error messages.
+        refuse_others: Raises a `ModelError` if the configuration files are those of another architecture.
+        read_shape: Infers the network from the renamed tensors.
+        infer: Infers everything else.
+        recipe: Sections of a plan with the authors' training settings: loss, optimizer, train.
     """
 
     architecture: str

@@ -1,4 +1,4 @@
-"""A plan for a checkpoint of another project: what is known of it, and where from."""
+"""Plans for checkpoints of other projects, with what is known about them."""
 
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, ModelError, describe
@@ -6,44 +6,46 @@ from limner.core.plan import Plan, ResizePlan
 from limner.weights.checkpoint_files import Checkpoint
 from limner.weights.checkpoint_source import CheckpointSource, Conclusions, NetworkShape
 
-UNKNOWN = "not known: limner did not train these weights"
+UNKNOWN = "unknown: limner did not train these weights"
 WHOLE_IMAGE = 512
-"""Stands for the size of a crop where nothing tells one."""
+"""Crop size if unknown."""
 
 
-def plan_of(checkpoint: Checkpoint, source: CheckpointSource, shape: NetworkShape, told: Conclusions) -> Plan:
-    """Return a plan with all that is known; how the weights were trained is not.
+def plan_of(
+    checkpoint: Checkpoint, source: CheckpointSource, shape: NetworkShape, conclusions: Conclusions
+) -> Plan:
+    """Return a plan with all known settings; how the weights were trained is unknown.
 
     Raises:
         ModelError: A setting of the checkpoint is out of range.
     """
-    resize = told.resize.value
+    resize = conclusions.resize.value
     side = resize.shortest or WHOLE_IMAGE
     values = {
-        "task": told.task.value,
+        "task": conclusions.task.value,
         "data": {
             "path": str(checkpoint.path),
             "format": source.naming.title,
             "num_images": {},
-            "labels": told.labels.value.to_dict(),
+            "labels": conclusions.labels.value.to_dict(),
         },
         "network": {"name": shape.name, "options": shape.options, "pretrained": "no"},
         "input": {
             "channels": shape.in_channels,
             "crop_size": resize.size or (side, side),
-            "mean": told.normalization.value.mean,
-            "std": told.normalization.value.std,
+            "mean": conclusions.normalization.value.mean,
+            "std": conclusions.normalization.value.std,
         },
         **source.recipe,
         "inference": {"resize": resize.model_dump()},
         "reasons": {
-            "task": told.task.why,
-            "data.labels": told.labels.why,
+            "task": conclusions.task.why,
+            "data.labels": conclusions.labels.why,
             "network.options": "from the shapes of the tensors",
-            "network.pretrained": "every weight is the checkpoint's",
-            "input.mean": told.normalization.why,
-            "input.std": told.normalization.why,
-            "inference.resize": told.resize.why,
+            "network.pretrained": "all weights are from the checkpoint",
+            "input.mean": conclusions.normalization.why,
+            "input.std": conclusions.normalization.why,
+            "inference.resize": conclusions.resize.why,
             "optimizer.learning_rate": f"the paper's; {UNKNOWN}",
             "train.steps": UNKNOWN,
         },
@@ -56,17 +58,17 @@ def plan_of(checkpoint: Checkpoint, source: CheckpointSource, shape: NetworkShap
         ) from error
 
 
-def summarize(told: Conclusions, shape: NetworkShape, parameters: int) -> dict[str, str]:
-    """Return what was concluded -> the conclusion and where it is from, for people."""
-    labels, resize, normal = told.labels, told.resize, told.normalization
+def summarize(conclusions: Conclusions, shape: NetworkShape, parameters: int) -> dict[str, str]:
+    """Return topic -> conclusion and its source, in words."""
+    labels, resize, normal = conclusions.labels, conclusions.resize, conclusions.normalization
     names = ", ".join(labels.value.names[:5]) + ", ..." * (labels.value.num_classes > 5)
     return {
-        "network": f"{shape.summary}, {parameters / 1e6:.1f} M numbers",
-        "task": f"{told.task.value} ({told.task.why})",
+        "network": f"{shape.summary}, {parameters / 1e6:.1f} M parameters",
+        "task": f"{conclusions.task.value} ({conclusions.task.why})",
         "classes": f"{labels.value.num_classes}: {names} ({labels.why})",
         "resize": f"{_resize_words(resize.value)} ({resize.why})",
         "normalisation": f"RGB, mean {normal.value.mean}, std {normal.value.std} ({normal.why})",
-        "licence": f"{told.licence.value or 'unknown'} ({told.licence.why})",
+        "licence": f"{conclusions.licence.value or 'unknown'} ({conclusions.licence.why})",
     }
 
 
@@ -77,7 +79,7 @@ def _resize_words(resize: ResizePlan) -> str:
     if resize.shortest is not None:
         words.append(f"shorter side {resize.shortest}")
     if resize.longest is not None:
-        words.append(f"longer at most {resize.longest}")
+        words.append(f"longer side at most {resize.longest}")
     if resize.multiple > 1:
         words.append(f"sides multiples of {resize.multiple}")
     return ", ".join(words) or "images as they are"

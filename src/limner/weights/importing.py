@@ -1,6 +1,6 @@
-"""Other projects' checkpoints as models of ours: whose they are stands in `SOURCES`, the rest is the same.
+"""Import of other projects' checkpoints as models; `SOURCES` lists the supported ones.
 
-The numbers are taken as they are; `tests/weights/` compares the outputs.
+Weights are not converted; `tests/weights/` compares the outputs with the original ones.
 """
 
 import re
@@ -23,21 +23,21 @@ from limner.weights.renaming import Renamed, rename
 from limner.weights.sources import SOURCES
 
 SHOWN = 3
-"""Names that a message gives as examples."""
+"""Number of example names in a message."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A model made from a checkpoint, and what was found out.
+    """A model imported from a checkpoint, and what was inferred.
 
     Attributes:
         model: In evaluation mode on the CPU.
         source: The project that wrote the checkpoint.
         path: The checkpoint.
-        licence: Of the weights, or None where nobody states one.
-        facts: What was concluded -> the conclusion and where it is from, for people.
-        num_loaded: Tensors of the network that were filled.
-        idle: Names of the checkpoint's tensors that prediction does not need.
+        licence: Licence of the weights, or None if not stated.
+        facts: Topic -> conclusion and its source, in words.
+        num_loaded: Number of the network's tensors that were loaded.
+        unused: Names of the checkpoint's tensors that prediction does not need.
     """
 
     model: Model
@@ -46,11 +46,11 @@ class Imported:
     licence: str | None
     facts: Mapping[str, str]
     num_loaded: int
-    idle: tuple[str, ...]
+    unused: tuple[str, ...]
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What the model's card says about where it is from."""
+        """The model's origin, for its card."""
         return {"imported_from": str(self.path), "written_by": self.source, **self.facts}
 
 
@@ -66,55 +66,55 @@ def import_checkpoint(
     Args:
         path: A Hugging Face folder (`config.json`, `model.safetensors`), or a file of Detectron2's (.pkl or
             .pth).
-        task: ``semantic``, ``instance`` or ``panoptic``, where the checkpoint does not tell.
-        classes: The classes in trained order, where it does not tell.
-        licence: Of the weights, where it does not tell.
+        task: ``semantic``, ``instance`` or ``panoptic``, if the checkpoint does not contain it.
+        classes: The classes in trained order, if the checkpoint does not contain them.
+        licence: Licence of the weights, if the checkpoint does not contain it.
 
     Raises:
-        ModelError: There is no checkpoint, it is damaged, of another architecture, lacks tensors, has others,
-            or is a pickle that could run code.
-        ConfigError: Nothing tells the task.
+        ModelError: There is no checkpoint, it is damaged or of another architecture, it has missing or
+            unexpected tensors, or it is a pickle that could run code.
+        ConfigError: The task is unknown.
     """
     found = _read(path, Asked(task, classes, licence))
     model = Model.from_plan(found.plan)
     model.network.load_state_dict(found.state)
     model.eval()
-    facts = summarize(found.told, found.shape, sum(p.numel() for p in model.network.parameters()))
+    facts = summarize(found.conclusions, found.shape, sum(p.numel() for p in model.network.parameters()))
     return Imported(
         model,
         found.source.naming.title,
         found.checkpoint.path,
-        found.told.licence.value,
+        found.conclusions.licence.value,
         facts,
         len(found.state),
-        found.renamed.idle,
+        found.renamed.unused,
     )
 
 
 def read_checkpoint_plan(path: Path | str, *, task: str | None = None) -> Plan:
-    """Return the plan that `import_checkpoint` gives its model, without building that.
+    """Return the plan of a checkpoint as in `import_checkpoint`, without building the model.
 
     Args:
-        path: As there.
-        task: As there.
+        path: As in `import_checkpoint`.
+        task: As in `import_checkpoint`.
 
     Raises:
-        ModelError: As there.
-        ConfigError: Nothing tells the task.
+        ModelError: As in `import_checkpoint`.
+        ConfigError: The task is unknown.
     """
     return _read(path, Asked(task)).plan
 
 
 @dataclass(frozen=True)
 class _Read:
-    """A checkpoint in our names, and what was concluded of it."""
+    """A checkpoint with renamed tensors, and what was inferred from it."""
 
     checkpoint: Checkpoint
     source: CheckpointSource
     renamed: Renamed
     shape: NetworkShape
     state: dict[str, torch.Tensor]
-    told: Conclusions
+    conclusions: Conclusions
     plan: Plan
 
 
@@ -124,19 +124,19 @@ def _read(path: Path | str, asked: Asked) -> _Read:
     renamed = rename(checkpoint.tensors, source.naming)
     shape = source.read_shape(checkpoint, renamed)
     state = _fitting_state(renamed, shape, checkpoint)
-    told = source.infer(checkpoint, shape, asked)
-    plan = plan_of(checkpoint, source, shape, told)
-    return _Read(checkpoint, source, renamed, shape, state, told, plan)
+    conclusions = source.infer(checkpoint, shape, asked)
+    plan = plan_of(checkpoint, source, shape, conclusions)
+    return _Read(checkpoint, source, renamed, shape, state, conclusions, plan)
 
 
 def _source_of(checkpoint: Checkpoint) -> CheckpointSource:
-    """Tell by the names of the tensors who wrote the checkpoint."""
+    """Recognise the project that wrote a checkpoint by the names of its tensors."""
     for source in SOURCES.values():
         if any(re.search(source.naming.sign, name) for name in checkpoint.tensors):
             return source
     names = sorted(checkpoint.tensors)
     for source in SOURCES.values():
-        source.refuse_others(checkpoint)  # says it better where config.json names another architecture
+        source.refuse_others(checkpoint)  # has a better message if config.json has another architecture
     examples: dict[str, list[str]] = {}
     for source in SOURCES.values():
         examples.setdefault(source.architecture, []).append(source.example)
@@ -146,16 +146,16 @@ def _source_of(checkpoint: Checkpoint) -> CheckpointSource:
             where=checkpoint.path,
             found=f"{len(names)} tensors, such as {', '.join(names[:SHOWN])}",
             expected="; ".join(f"a {name}: {' or '.join(given)}" for name, given in examples.items()),
-            fix="Other networks begin with encoder weights alone, or with a model folder of limner.",
+            fix="For other networks, only pretrained encoders and limner's own model folders can be used.",
         )
     )
 
 
 def _fitting_state(renamed: Renamed, shape: NetworkShape, checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """Return the tensors of the network, float32, all there and of the right shapes.
+    """Return the network's state dict in float32, with all tensors and the right shapes.
 
     Raises:
-        ModelError: Some are missing, too many, or of other shapes; each with counts and examples.
+        ModelError: Tensors are missing, unexpected, or of other shapes; with counts and examples.
     """
     with torch.device("meta"):
         network = build_network(
@@ -172,16 +172,16 @@ def _fitting_state(renamed: Renamed, shape: NetworkShape, checkpoint: Checkpoint
         if wanted[name] != given[name]
     ]
     if missing or unexpected or misshapen:
-        counts = (("missing", missing), ("too many", unexpected), ("of another shape", misshapen))
+        counts = (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
         raise ModelError(
             describe(
-                "The checkpoint does not fit the network that it should be",
+                "The checkpoint does not match its network",
                 where=checkpoint.path,
                 found="; ".join(
                     f"{len(names)} {what}: {_examples(names)}" for what, names in counts if names
                 ),
                 expected=f"the {len(wanted)} tensors of {shape.name} with {shape.options}",
-                fix="Take the whole file; if its maker changed the network, limner cannot read it.",
+                fix="Use the complete checkpoint; limner cannot read one of a modified network.",
             )
         )
     state = {name: tensor.float() for name, tensor in renamed.tensors.items()}

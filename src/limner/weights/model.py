@@ -1,4 +1,4 @@
-"""A model: the network with its normalisation, its plan and its labels, from file values to logits.
+"""A model: the network with its input normalisation, plan and labels.
 
 Shape legend: B batch, C channels, *S spatial axes.
 """
@@ -14,12 +14,12 @@ from limner.networks import Pretrained, build_network
 
 
 class Model(nn.Module):
-    """Everything that is needed to predict, in one module.
+    """Everything needed for prediction, in one module.
 
     Attributes:
         network: Takes normalised float32 (B, C, *S).
-        normalization: Turns the values of image files into that.
-        plan: Every setting of the run that made it.
+        normalization: Normalises file values.
+        plan: Plan of the run that trained it.
         labels: Trained index -> name, value and colour.
     """
 
@@ -34,15 +34,15 @@ class Model(nn.Module):
     def from_plan(
         cls, plan: Plan, network: nn.Module | None = None, *, pretrained: Pretrained = False
     ) -> "Model":
-        """Build the model that a plan describes, with random weights.
+        """Build the model of a plan, with random weights.
 
         Args:
-            plan: Names the network, its options, the input and the labels.
-            network: A network of the caller's own, instead of the one the plan names.
-            pretrained: Weights of the encoder, as `build_network` takes them; only training asks for any.
+            plan: Network with its options, input and labels.
+            network: A custom network, instead of the plan's.
+            pretrained: Encoder weights, as in `build_network`; only needed for training.
 
         Raises:
-            UnknownNameError: The plan names a network that limner does not have.
+            UnknownNameError: limner does not have the plan's network.
         """
         labels = plan.data.label_table
         if network is None:
@@ -60,8 +60,8 @@ class Model(nn.Module):
         """Run the network.
 
         Args:
-            images: (B, C, *S) of any number type, in the values of the image files.
+            images: (B, C, *S) of any numeric type, in file values.
         """
         outputs = self.network(self.normalization(images))
-        assert isinstance(outputs, Outputs), f"no output kind: {type(outputs)}"
+        assert isinstance(outputs, Outputs), f"not an output kind: {type(outputs)}"
         return outputs

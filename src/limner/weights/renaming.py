@@ -1,4 +1,4 @@
-"""From the names that another project gives its tensors to ours."""
+"""Conversion of another project's tensor names to limner's."""
 
 import re
 from collections.abc import Mapping
@@ -7,56 +7,56 @@ from dataclasses import dataclass, field
 import torch
 
 Rule = tuple[str, str]
-"""A regular expression and its replacement; those of a project are applied in turn."""
+"""A regular expression and its replacement; a project's rules are applied in order."""
 
 PART = "@"
-"""Ends a name whose tensor is one piece of ours; the pieces are joined in the order of what follows."""
+"""Separator after the name of a tensor that is split into pieces; what follows gives the order of pieces."""
 
 
 @dataclass(frozen=True)
 class Naming:
-    """How one project names the tensors of an architecture.
+    """A project's names of the tensors of an architecture.
 
     Attributes:
-        title: The project.
-        sign: A regular expression that one of its names always matches, and no other project's.
-        rules: Applied to each name in turn.
-        pieces: How many pieces a joined tensor has.
-        idle: Regular expression of their names that no prediction needs, such as those of a loss.
+        title: Name of the project.
+        sign: Regular expression that matches some name in all its checkpoints, and in no other project's.
+        rules: Rules for each name, applied in order.
+        pieces: Number of pieces of a split tensor.
+        unused: Regular expression of original names that prediction does not need, such as those of a loss.
     """
 
     title: str
     sign: str
     rules: tuple[Rule, ...]
     pieces: int = 3
-    idle: str = r"(?!)"
+    unused: str = r"(?!)"
 
 
 @dataclass(frozen=True)
 class Renamed:
-    """What came of a table of tensors.
+    """Result of renaming.
 
     Attributes:
-        tensors: By our names; names that no rule knows stay as they were.
-        theirs: Our name -> theirs, the first of several pieces.
-        idle: Their names that were left out.
+        tensors: Tensors by limner's names; names that match no rule are unchanged.
+        theirs: Our name -> original name; of several pieces, the first.
+        unused: Original names that were omitted.
     """
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     theirs: dict[str, str] = field(default_factory=dict)
-    idle: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 def rename(tensors: Mapping[str, torch.Tensor], naming: Naming) -> Renamed:
-    """Give tensors our names, and join those that are pieces of one of ours.
+    """Rename tensors to limner's names, and concatenate those that are split into pieces.
 
-    A tensor of which a piece is missing is left out, so that it counts as missing.
+    Tensors with a missing piece are omitted, so that they are reported as missing.
     """
-    idle = tuple(sorted(name for name in tensors if re.search(naming.idle, name)))
+    unused = tuple(sorted(name for name in tensors if re.search(naming.unused, name)))
     whole: dict[str, torch.Tensor] = {}
     pieces: dict[str, dict[str, torch.Tensor]] = {}
     theirs: dict[str, str] = {}
-    for name in tensors.keys() - set(idle):
+    for name in tensors.keys() - set(unused):
         ours, _, place = our_name(name, naming).partition(PART)
         theirs[ours] = min(name, theirs.get(ours, name))
         if place:
@@ -66,11 +66,11 @@ def rename(tensors: Mapping[str, torch.Tensor], naming: Naming) -> Renamed:
     for ours, parts in pieces.items():
         if len(parts) == naming.pieces:
             whole[ours] = torch.cat([parts[place] for place in sorted(parts)])
-    return Renamed(whole, theirs, idle)
+    return Renamed(whole, theirs, unused)
 
 
 def our_name(name: str, naming: Naming) -> str:
-    """Return our name of a tensor, ending with `PART` and its place where it is a piece of ours."""
+    """Return limner's name of a tensor, followed by `PART` and its order if it is a piece."""
     for pattern, replacement in naming.rules:
         name = re.sub(pattern, replacement, name)
     return name

@@ -1,7 +1,7 @@
-"""Unpickling that admits numpy arrays, plain values and plain containers, and nothing else.
+"""Unpickling of numpy arrays, plain values and plain containers only.
 
-A pickle is a program. `pickle.load` runs it with every function that can be imported; here the only names
-that it can look up are the few below, none of which does more than build an array, a string or a mapping.
+A pickle is a program: `pickle.load` can call any function that can be imported. Here, it can only look up the
+few names below, which do nothing but build an array, a string or a mapping.
 """
 
 import _codecs
@@ -18,7 +18,7 @@ _ARRAY = np.zeros(1, np.float32)
 
 
 def _admitted() -> dict[tuple[str, str], Any]:
-    """Return (module, name) -> what it means, under the names of numpy 1 and of numpy 2."""
+    """Return (module, name) -> allowed object, under the names of numpy 1 and numpy 2."""
     names: dict[tuple[str, str], Any] = {
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
@@ -33,25 +33,25 @@ def _admitted() -> dict[tuple[str, str], Any]:
 
 
 ADMITTED = _admitted()
-"""Everything that a pickle may look up."""
+"""All names that a pickle may look up."""
 
 
 class Refused(pickle.UnpicklingError):
-    """The pickle asks for something that is not admitted; `name` says for what."""
+    """The pickle references a `name` that is not allowed."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"the pickle asks for {name}")
+        super().__init__(f"the pickle references {name}")
         self.name = name
 
 
 class RestrictedUnpickler(pickle.Unpickler):
     """Looks up only what is in `ADMITTED`."""
 
-    def find_class(self, module_name: str, global_name: str, /) -> Any:  # noqa: ANN401 - whatever is admitted
-        """Return what is admitted under a name.
+    def find_class(self, module_name: str, global_name: str, /) -> Any:  # noqa: ANN401 - any allowed object
+        """Return the allowed object of a name.
 
         Raises:
-            Refused: It is not.
+            Refused: The name is not allowed.
         """
         try:
             return ADMITTED[module_name, global_name]
@@ -60,17 +60,17 @@ class RestrictedUnpickler(pickle.Unpickler):
 
 
 def read_restricted_pickle(path: Path) -> Any:  # noqa: ANN401 - any plain value
-    """Read a pickle that holds arrays, plain values and plain containers; nothing in it is run.
+    """Read a pickle of arrays, plain values and plain containers, without running code from it.
 
     Raises:
-        ModelError: It holds anything else, which the message names, or is damaged.
+        ModelError: It contains anything else, which the message names, or is damaged.
     """
     try:
         with path.open("rb") as file:
             return _load(file)
     except Refused as error:
         raise ModelError(refusal(path, error.name)) from None
-    except Exception as error:  # noqa: BLE001 - a damaged pickle fails in any way whatever
+    except Exception as error:  # noqa: BLE001 - a damaged pickle can raise any error
         raise ModelError(
             describe(
                 "The pickle cannot be read",
@@ -82,16 +82,16 @@ def read_restricted_pickle(path: Path) -> Any:  # noqa: ANN401 - any plain value
 
 
 def refusal(path: Path, name: str) -> str:
-    """Return the message for a pickle that asks for `name`."""
+    """Return the error message for a pickle that references `name`."""
     return describe(
-        "The pickle was refused, and nothing of it was run",
+        "The pickle was rejected, and none of its code was run",
         where=path,
-        found=f"it asks for {name}",
-        expected="arrays or tensors, numbers, text, lists and dicts; anything else could be made to run code",
-        fix="If you trust its maker, ask for it as .safetensors, or save its table of tensors alone.",
+        found=f"it references {name}",
+        expected="arrays or tensors, numbers, text, lists and dicts; anything else could run code",
+        fix="If you trust its author, get it as .safetensors, or save only its state dict.",
     )
 
 
 def _load(file: BinaryIO) -> Any:  # noqa: ANN401
-    # Files of the authors were pickled by Python 2 too, whose strings are bytes.
+    # Some files were pickled by Python 2, whose strings are bytes.
     return RestrictedUnpickler(file, encoding="latin1").load()

@@ -1,4 +1,4 @@
-"""The weights that a training starts from: a model of ours, or another project's checkpoint."""
+"""Initial weights of a training: a limner model, or another project's checkpoint."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True)
 class Start:
-    """What a training starts from.
+    """Initial weights of a training.
 
     Attributes:
-        model: With its weights.
-        path: Where they are.
-        licence: Of the weights, or None where nobody states one; it binds what is made of them.
+        model: The model with its weights.
+        path: Path of the weights.
+        licence: Licence of the weights, or None if not stated; it also applies to models trained from them.
     """
 
     model: Model
@@ -32,29 +32,29 @@ class Start:
 
 
 def read_starting_plan(path: Path, *, task: str) -> Plan:
-    """Return the plan of the weights: their network, its input and their classes.
+    """Return the plan of the weights, with their network, input and classes.
 
     Args:
         path: A model folder, a run, or a checkpoint that `import_checkpoint` reads.
-        task: What will be trained, for checkpoints that do not tell what they were trained for.
+        task: The task to train, for checkpoints that do not contain their task.
 
     Raises:
-        ModelError: There is nothing that can be read.
+        ModelError: The weights cannot be read.
     """
     folder = _model_folder(path)
-    return read_model_plan(folder) if folder is not None else _telling_task(read_checkpoint_plan, path, task)
+    return read_model_plan(folder) if folder is not None else _read_for_task(read_checkpoint_plan, path, task)
 
 
 def read_start(path: Path, *, task: str) -> Start:
-    """Read the weights; the arguments are those of `read_starting_plan`.
+    """Read the weights; for the arguments, see `read_starting_plan`.
 
     Raises:
-        ModelError: There is nothing that can be read.
+        ModelError: The weights cannot be read.
     """
     folder = _model_folder(path)
     if folder is not None:
         return Start(load_model(folder), path, read_card(folder).licence)
-    imported = _telling_task(import_checkpoint, path, task)
+    imported = _read_for_task(import_checkpoint, path, task)
     return Start(imported.model, path, imported.licence)
 
 
@@ -62,8 +62,8 @@ def _model_folder(path: Path) -> Path | None:
     return next((f for f in (path, RunFolder(path).model) if (f / CARD).is_file()), None)
 
 
-def _telling_task(read: Callable[..., Read], path: Path, task: str) -> Read:
-    """Read a checkpoint; one that does not tell its task gets it, for the names of its classes."""
+def _read_for_task(read: Callable[..., Read], path: Path, task: str) -> Read:
+    """Read a checkpoint; if it does not contain its task, use `task`, which determines its class names."""
     try:
         return read(path)
     except ConfigError:

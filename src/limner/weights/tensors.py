@@ -1,4 +1,4 @@
-"""Tensors as safetensors takes them."""
+"""Preparation of tensors for safetensors."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import torch
 
 
 def separate_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return tensors that are contiguous and share no memory, each copied only where it must be."""
+    """Return contiguous tensors that share no memory, copied only if necessary."""
     separate: dict[str, torch.Tensor] = {}
     seen: set[int] = set()
     for name, tensor in tensors.items():

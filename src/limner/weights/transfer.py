@@ -1,8 +1,8 @@
-"""Filling a network with the weights of another of its kind, which may score other classes.
+"""Transfer of weights to a network of the same kind, possibly with other classes.
 
-Tensors of the same name and shape are copied. Those whose shape depends on the number of classes are found
-by building the network for one class more; of them only the rows of classes of the same name are copied, and
-with them that of "no object" where there is one.
+Tensors of the same name and shape are copied. Tensors whose shape depends on the number of classes are found
+by building the network with one more class; only their rows for classes of the same name are copied, and the
+row for "no object" if there is one.
 
 Shape legend: K classes.
 """
@@ -19,20 +19,20 @@ from limner.networks import NETWORKS, build_network
 from limner.weights.model import Model
 
 SHOWN = 3
-"""Names that the report gives as examples."""
+"""Number of example names in the report."""
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """What became of the weights.
+    """Result of a transfer.
 
     Attributes:
-        loaded: Tensors that were copied whole.
-        by_class: Tensors of which the rows of some classes were copied.
-        carried: Classes whose rows were.
-        fresh: Classes that begin anew.
-        new: Tensors of the network that keep their random numbers.
-        skipped: Tensors of the weights that were not used.
+        loaded: Tensors that were copied completely.
+        by_class: Tensors of which some classes' rows were copied.
+        carried: Classes whose rows were copied.
+        fresh: Classes whose rows keep their random weights.
+        new: Tensors that keep their random weights.
+        skipped: Tensors of the initial weights that were not used.
     """
 
     loaded: tuple[str, ...]
@@ -43,11 +43,11 @@ class Transfer:
     skipped: tuple[str, ...]
 
     def lines(self) -> Iterator[str]:
-        """Yield the report."""
-        yield f"  loaded   {len(self.loaded)} tensors, as they were"
+        """Yield the lines of the report."""
+        yield f"  loaded   {len(self.loaded)} tensors, unchanged"
         if self.by_class:
             yield (
-                f"  classes  {_counted(self.by_class)}: {len(self.carried)} carried over by name"
+                f"  classes  {_counted(self.by_class)}: {len(self.carried)} matched by name"
                 f"{_examples(self.carried)}, {len(self.fresh)} new{_examples(self.fresh)}"
             )
         yield f"  new      {_counted(self.new)}"
@@ -55,10 +55,10 @@ class Transfer:
 
 
 def transfer(start: Model, model: Model) -> Transfer:
-    """Copy what fits of the weights of `start` into `model`.
+    """Copy the weights of `start` that fit into `model`.
 
     Raises:
-        ModelError: Nothing fits but the classes.
+        ModelError: No complete tensor fits.
     """
     given, wanted = start.network.state_dict(), model.network.state_dict()
     same_classes = _names(start) == _names(model)
@@ -77,7 +77,7 @@ def transfer(start: Model, model: Model) -> Transfer:
     if not loaded:
         raise ModelError(
             describe(
-                "None of the weights fits the network",
+                "None of the weights fit the network",
                 found=f"{start.plan.network.name} {start.plan.network.options}",
                 expected=f"{model.plan.network.name} {model.plan.network.options}",
             )
@@ -99,8 +99,8 @@ def rows_to_transfer(plan: Plan) -> dict[str, int | None]:
     """Return the tensors of a network whose shapes depend on the number of classes.
 
     Returns:
-        Name -> the axis that holds one row a class (and one more for "no object" in networks that predict
-        queries), or None where the classes are spread in another way.
+        Name -> axis with one row per class (and one more for "no object" in networks with queries), or None
+        if the classes are arranged in another way.
     """
     count = plan.data.label_table.num_classes
     extra = int(NETWORKS[plan.network.name].output is QueryMasks)
@@ -122,7 +122,7 @@ def _copy_rows(
     pairs: Sequence[tuple[int, int]],
     start: Model,
 ) -> bool:
-    """Copy the rows of the same classes, and those after the last class; tell whether it could be done."""
+    """Copy the rows of the same classes, and those after the last class; return whether this was possible."""
     if axis is None or source.ndim != tensor.ndim:
         return False
     theirs = source.movedim(axis, 0)
@@ -154,7 +154,7 @@ def _names(model: Model) -> list[str]:
 
 
 def _same_names(theirs: Sequence[str], ours: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the pairs of places where the same name stands."""
+    """Return the pairs of indices of equal names."""
     return [(theirs.index(name), place) for place, name in enumerate(ours) if name in theirs]
 
 

@@ -31,7 +31,7 @@ def test_pickle_bombs(both, tmp_path):
     torch.save(content, tmp_path / "called.pkl")
     for name in ("bomb.pkl", "no_suffix", "bomb.pth", "called.pkl"):
         for answer in both(name):
-            answer.refuses("The pickle was refused", name, "it asks for", "print")
+            answer.refuses("The pickle was rejected", name, "it references", "print")
             assert "code ran" not in answer.out
 
 
@@ -45,10 +45,10 @@ def test_what_is_no_checkpoint(both, tmp_path):
     (tmp_path / "folder" / "model_final.pkl").write_bytes(b"")
     for name, said in (
         ("text.pkl", "The pickle cannot be read"),
-        ("text.txt", "The file is no checkpoint"),
-        ("empty.pth", "The file is no checkpoint"),
-        ("cut.safetensors", "The file of weights cannot be read"),
-        ("folder", "fix: Name the file: "),
+        ("text.txt", "The file is not a checkpoint"),
+        ("empty.pth", "The file is not a checkpoint"),
+        ("cut.safetensors", "The weight file cannot be read"),
+        ("folder", "fix: Pass the file: "),
         ("nowhere", "There is no such checkpoint"),
     ):
         for answer in both(name):
@@ -63,7 +63,7 @@ def test_other_architectures_and_other_tables(both, tmp_path):
         answer.refuses("another architecture", "1 tensors, such as conv1.weight", "fix:")
     for name in ("numbers.pth", "list.pkl"):
         for answer in both(name):
-            answer.refuses("no table of named tensors", name, "name -> tensor")
+            answer.refuses("contains no state dict", name, "name -> tensor")
 
 
 def test_weights_that_are_missing_are_named(limner, authors_state, tmp_path):
@@ -71,5 +71,5 @@ def test_weights_that_are_missing_are_named(limner, authors_state, tmp_path):
     del state["backbone.res3.1.conv2.weight"]
     torch.save(state, tmp_path / "half.pth")
     limner("import", "half.pth", "--out", "out/model", "--task", "semantic").refuses(
-        "does not fit the network", "1 missing: backbone.layer2.1.conv2.weight", "fix:"
+        "does not match its network", "1 missing: backbone.layer2.1.conv2.weight", "fix:"
     )

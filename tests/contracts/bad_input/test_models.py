@@ -68,17 +68,19 @@ def test_a_card_that_is_damaged_or_from_the_future(predict, finished):
         "written by a newer limner", "format 99", "pip install --upgrade"
     )
     (finished / "model" / "labels.yaml").unlink()
-    predict("runs/one/model", "data").refuses("not a whole model folder", "found: labels.yaml missing")
+    predict("runs/one/model", "data").refuses("not a complete model folder", "found: labels.yaml missing")
 
 
 def test_no_model_at_all(predict):
     predict("nowhere", "data/images").refuses("There is no such model: nowhere", "a folder with model.json")
-    predict("data", "data/images").refuses("This is not a whole model folder: data")
+    predict("data", "data/images").refuses("This is not a complete model folder: data")
 
 
 def test_nothing_to_predict(predict, tmp_path):
     (tmp_path / "empty").mkdir()
-    predict("runs/one", "empty").refuses("nothing to predict: empty", "a folder without images", "fix: Name")
+    predict("runs/one", "empty").refuses(
+        "nothing to predict: empty", "a folder without images", "fix: Pass images"
+    )
     (tmp_path / "empty" / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
     predict("runs/one", "empty").refuses("a folder without images, with clip.mp4 in it")
     predict("runs/one", "empty/*.png").refuses("nothing to predict: empty/*.png", "no file matches")
@@ -124,7 +126,7 @@ def test_an_output_folder_that_is_a_file(limner, finished, tmp_path):
         for out in ("taken", "taken/below"):
             answer = limner(*words, "--out", out, "--device", "cpu")
             answer.refuses(
-                f"The output folder cannot be written: {out}", "found:", "fix: Name another folder"
+                f"The output folder cannot be written: {out}", "found:", "fix: Choose another folder"
             )
 
 

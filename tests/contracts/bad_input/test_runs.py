@@ -26,9 +26,7 @@ def move_data(run, place):
 
 def test_a_folder_that_is_no_run(resume, finished):
     for other in ("runs/none", "data", "data/dataset.yaml", "runs/one/model"):
-        resume(other).refuses(
-            f"no run that could be resumed: {other}", "plan.yaml and splits.json", "fix: Name"
-        )
+        resume(other).refuses(f"This is not a run folder: {other}", "plan.yaml and splits.json", "fix: Pass")
 
 
 def test_a_finished_run_stays_as_it_is(resume, finished):
@@ -41,15 +39,13 @@ def test_a_finished_run_stays_as_it_is(resume, finished):
 def test_a_run_whose_data_moved(resume, limner, finished, tmp_path):
     move_data(finished, tmp_path / "gone")
     resume("runs/one").refuses(
-        f"The data of this run is no longer there: {tmp_path / 'gone'}",
-        "write where it is now into runs/one/plan",
+        f"The data of this run no longer exists: {tmp_path / 'gone'}",
+        "write its new path into runs/one/plan",
     )
     move_data(finished, tmp_path / "data")
     assert resume("runs/one").code == 0
     (tmp_path / "data/images/cell_03.png").unlink()
-    resume("runs/one").refuses(
-        "no longer in its data", "1 missing, such as cell_03", "fix: Put the data back"
-    )
+    resume("runs/one").refuses("no longer in its data", "1 missing, such as cell_03", "fix: Restore the data")
 
 
 def test_an_image_that_broke_since(resume, finished, tmp_path):
@@ -108,14 +104,14 @@ def test_damaged_checkpoints(resume, finished):
 def test_a_run_folder_that_is_taken(limner, finished, tiny, tmp_path):
     before = (finished / "plan.yaml").read_bytes()
     answer = limner("train", "data", "--run", "one", *tiny)
-    answer.refuses("already taken: runs/one", "found: a run", "limner train --resume runs/one")
+    answer.refuses("already in use: runs/one", "found: a run", "limner train --resume runs/one")
     assert (finished / "plan.yaml").read_bytes() == before
     (tmp_path / "letter").write_text("mine", "utf-8")
     for name in ("letter", "letter/below"):
         answer = limner("train", "data", "--run", tmp_path / name, *tiny)
-        answer.refuses("already taken", "a file", "fix: Choose another --run.")
+        answer.refuses("already in use", "a file", "fix: Choose another --run.")
     answer = limner("train", "data", "--run", tmp_path / "data", *tiny)
-    answer.refuses("already taken", "found: a folder that is not empty", "fix: Choose another --run.")
+    answer.refuses("already in use", "found: a folder that is not empty", "fix: Choose another --run.")
 
 
 def test_a_report_on_a_half_written_run(limner, finished):

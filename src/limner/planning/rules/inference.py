@@ -1,4 +1,4 @@
-"""How an image of any size is predicted."""
+"""Prediction of images of any size."""
 
 from collections.abc import Iterator, Mapping
 from math import prod
@@ -12,17 +12,17 @@ from limner.tasks import find_task
 
 
 def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Predict whole images, or through a window where the largest does not fit."""
+    """Predict whole images, or with a sliding window if the largest does not fit in memory."""
     if not find_task(settled["task"]).allowed.windows:
-        yield Decision("inference.window", None, "objects are not to be cut by the border of a window")
+        yield Decision("inference.window", None, "borders of windows would cut objects")
         return
     fingerprint, budget = case.fingerprint, memory_budget(case)
     needed = prod(fingerprint.largest) * case.measure(settled).forward_bytes_per_pixel
     said = f"the largest image ({size(fingerprint.largest)}) takes about {memory(needed)}"
     if fingerprint.spatial_dims == 3:
-        yield Decision("inference.window", settled["input.crop_size"], "volumes go through a window")
+        yield Decision("inference.window", settled["input.crop_size"], "volumes need a sliding window")
     elif needed > budget:
         reason = f"{said}, more than the {memory(budget)} free: a sliding window of the crop's size"
         yield Decision("inference.window", settled["input.crop_size"], reason)
     else:
-        yield Decision("inference.window", None, f"{said} and fits whole")
+        yield Decision("inference.window", None, f"{said} and fits in memory")

@@ -1,4 +1,4 @@
-"""What is minimised."""
+"""The loss."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from limner.planning.rules.network import objective_of
 
 
 def choose_loss(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Take the losses that the task has for the network's kind of output."""
+    """Choose the task's default losses for the network's output."""
     entry = NETWORKS.get(settled["network.name"])
     network_loss = {} if entry is None else entry.loss
     yield from objective_of(settled).default_loss(case, settled, network_loss)

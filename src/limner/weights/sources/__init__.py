@@ -1,4 +1,4 @@
-"""Other projects' checkpoints, one file a source; `SOURCES` is the table of contents."""
+"""Supported checkpoints of other projects; `SOURCES` lists them."""
 
 from collections.abc import Mapping
 
@@ -9,4 +9,4 @@ SOURCES: Mapping[str, CheckpointSource] = {
     "mask2former-hugging-face": MASK2FORMER_HUGGING_FACE,
     "mask2former-detectron2": MASK2FORMER_DETECTRON2,
 }
-"""Every kind of foreign checkpoint that can be read."""
+"""All supported kinds of checkpoints."""

@@ -1,6 +1,6 @@
-"""Mask2Former, as Hugging Face `transformers` saves it and as its authors' Detectron2 files hold it.
+"""Mask2Former checkpoints of Hugging Face `transformers`, and of its authors' code (Detectron2).
 
-Both are read alike but for the names of the tensors; `tests/weights/` compares the outputs.
+They differ only in the names of the tensors; `tests/weights/` compares the outputs.
 """
 
 from limner.weights.checkpoint_files import Checkpoint
@@ -16,7 +16,7 @@ RECIPE = {
     "optimizer": {"learning_rate": 1e-4, "weight_decay": 0.05, "multipliers": {"backbone": 0.1}},
     "train": {"steps": 1, "batch_size": 16, "validate_every": 1, "save_every": 1, "gradient_clip": 0.01},
 }
-"""The paper's settings, for a training that goes on from the weights."""
+"""The paper's settings, for continued training from the weights."""
 
 
 def _shape(checkpoint: Checkpoint, renamed: Renamed) -> NetworkShape:

@@ -1,4 +1,4 @@
-"""The public datasets that published Mask2Formers were trained on, told by how many classes there are."""
+"""The public datasets of published Mask2Formers, recognised by the number of classes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,22 +13,22 @@ ADE20K_STUFF = frozenset(
     + (61, 62, 64, 69, 78, 80, 85, 92, 95, 97, 100, 101, 102, 106, 107, 110, 114, 115, 118, 123, 129, 132)
     + (141, 142, 146)
 )
-"""Values of the classes that are not counted; the other 100 are those of its instance challenge."""
+"""Values of stuff classes; the other 100 are those of the instance challenge."""
 
 SMALLEST = 32
-"""Sides are made multiples of this: the stride of the coarsest map."""
+"""Sides are rounded up to multiples of this, the stride of the coarsest feature map."""
 
 
 @dataclass(frozen=True)
 class KnownData:
-    """One dataset as networks are trained on it for one task.
+    """One dataset for one task.
 
     Attributes:
-        name: What people call it.
+        name: Usual name.
         task: A row of `TASKS`.
         labels: Its classes in trained order.
-        shortest: Sides to which the authors resize its images when they predict: the shorter one,
-        longest: and the most that the longer one may be.
+        shortest: Shorter side to which the authors resize images for prediction.
+        longest: Maximum of the longer side.
     """
 
     name: str
@@ -38,7 +38,7 @@ class KnownData:
     longest: int
 
     def resize(self, *, backbone: str) -> ResizePlan:
-        """Return how the authors resize images; on ADE20K their larger Swins look closer."""
+        """Return how the authors resize images; on ADE20K, larger Swins use larger images."""
         scale = 1.25 if self.shortest == 512 and backbone.startswith(("swin_base", "swin_large")) else 1
         return ResizePlan(
             shortest=int(self.shortest * scale), longest=int(self.longest * scale), multiple=SMALLEST
@@ -66,10 +66,10 @@ KNOWN_DATA: Mapping[int, tuple[KnownData, ...]] = {
     ),
     8: (KnownData("Cityscapes", "instance", lambda: class_tables.cityscapes().things(), 1024, 2048),),
 }
-"""Number of classes -> where they are from. The sizes are those of the authors' configuration files."""
+"""Number of classes -> datasets. The sizes are from the authors' configuration files."""
 
 AUTHORS_LICENCE = "CC-BY-NC-4.0"
-"""Of all weights in the authors' MODEL_ZOO.md."""
+"""Licence of all weights in the authors' MODEL_ZOO.md."""
 
 _FILES = {
     ("instance", 100): "67e945 92dae9",

@@ -1,6 +1,6 @@
-"""What a Mask2Former checkpoint is for, in its own words or by conclusion: task, classes, licence.
+"""Inference of task, classes and licence of a Mask2Former checkpoint.
 
-Every answer carries the reason for it, which is shown and kept.
+Each value has a reason, which is shown and saved.
 """
 
 import re
@@ -19,17 +19,17 @@ from limner.weights.sources.mask2former_data import AUTHORS_FILES, AUTHORS_LICEN
 QUERY_TASKS = tuple(name for name, task in TASKS.items() if task.accepts(QueryMasks))
 """Tasks that a network of queries can be trained for."""
 PARTS_READ = 4
-"""Last parts of a path that may tell the task: the authors' is coco/instance/CONFIGURATION/FILE."""
+"""Number of last path components that may contain the task, as in coco/instance/CONFIGURATION/FILE."""
 
 _SAME_NAMES = 0.9
-"""Part of the class names that must agree with those of a dataset for its mask values to be taken over."""
+"""Minimum fraction of class names that match those of a dataset, to use its mask values."""
 
 
 def infer_heads(checkpoint: Checkpoint) -> int:
-    """Return the number of attention heads, which no tensor tells.
+    """Return the number of attention heads, which cannot be inferred from tensors.
 
     Raises:
-        ModelError: The settings are those of another architecture, or of a variant that limner has not.
+        ModelError: The checkpoint is of another architecture, or of an unsupported variant.
     """
     config = checkpoint.config
     kind = config.get("model_type", "mask2former")
@@ -47,7 +47,7 @@ def infer_heads(checkpoint: Checkpoint) -> int:
     if other:
         raise ModelError(
             describe(
-                "The checkpoint is a variant of Mask2Former that limner has not",
+                "The checkpoint is an unsupported variant of Mask2Former",
                 where=checkpoint.path / CONFIG,
                 found=", ".join(other),
                 expected=", ".join(f"{key} {value!r}" for key, value in fixed.items()),
@@ -57,15 +57,15 @@ def infer_heads(checkpoint: Checkpoint) -> int:
 
 
 def infer_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> Inferred[str]:
-    """Return what the weights were trained for.
+    """Return the task that the weights were trained for.
 
     Raises:
-        ConfigError: Nothing tells, so that the user has to.
+        ConfigError: It cannot be inferred, so the user has to specify it.
     """
     if wanted is not None:
         if wanted not in QUERY_TASKS:
             raise ConfigError(f"There is no task {wanted!r}. Known: {', '.join(QUERY_TASKS)}.")
-        return Inferred(wanted, "you said so")
+        return Inferred(wanted, "you set it")
     task, classes = AUTHORS_FILES.get(checkpoint.path.name, ("", 0))
     if classes == num_classes:
         return Inferred(task, "the file's name is in the authors' list of models")
@@ -74,18 +74,18 @@ def infer_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> 
     for words, where in ((path, "path"), (said, "name")):
         named = [task for task in QUERY_TASKS if task in re.split(r"[^a-z]+", words.casefold())]
         if len(named) == 1:
-            return Inferred(named[0], f"its {where} says so")
+            return Inferred(named[0], f"from its {where}")
     known = KNOWN_DATA.get(num_classes, ())
     if len(known) == 1:
         return Inferred(known[0].task, f"{known[0].name} has {num_classes} classes")
     both = " and ".join(row.task for row in known)
     raise ConfigError(
         describe(
-            "Nothing in the checkpoint tells what it was trained for",
+            "The task of the checkpoint is unknown",
             where=checkpoint.path,
             found=f"{num_classes} classes" + (f", which is {known[0].name}, {both}" if known else ""),
             expected=", ".join(QUERY_TASKS),
-            fix="Say it: --task semantic, instance or panoptic.",
+            fix="Set it with --task semantic, instance or panoptic.",
         )
     )
 
@@ -100,7 +100,7 @@ def infer_labels(
     """
     if wanted is not None:
         _refuse_other_number(wanted.names, num_classes, checkpoint)
-        return Inferred(wanted, "you named them")
+        return Inferred(wanted, "you set them")
     known = known_data(num_classes, task)
     id2label = checkpoint.config.get("id2label")
     if isinstance(id2label, Mapping) and not all(
@@ -118,41 +118,41 @@ def infer_labels(
             _numbered(names), f"id2label of {CONFIG}; mask values 0 to {num_classes - 1}{_things(task)}"
         )
     if known is not None:
-        return Inferred(known.labels(), f"taken to be those of {known.name}, since there are {num_classes}")
+        return Inferred(known.labels(), f"assumed to be those of {known.name}, since there are {num_classes}")
     names = [f"class_{index}" for index in range(num_classes)]
-    return Inferred(_numbered(names), f"nothing names them; name them with --classes{_things(task)}")
+    return Inferred(_numbered(names), f"names unknown; set them with --classes{_things(task)}")
 
 
 def known_data(num_classes: int, task: str) -> KnownData | None:
-    """Return the public dataset that has so many classes for a task, or None."""
+    """Return the public dataset with this number of classes for a task, or None."""
     return {row.task: row for row in KNOWN_DATA.get(num_classes, ())}.get(task)
 
 
 def infer_licence(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> Inferred[str | None]:
-    """Return the licence of the weights, or None where nobody states one."""
+    """Return the licence of the weights, or None if not stated."""
     if wanted is not None:
-        return Inferred(wanted, "you said so")
+        return Inferred(wanted, "you set it")
     names = f"{checkpoint.path.resolve()} {checkpoint.config.get('_name_or_path') or ''}"
     is_authors = AUTHORS_FILES.get(checkpoint.path.name, ("", 0))[1] == num_classes
     if is_authors or re.search(r"facebook(/|--)mask2former", names):
-        return Inferred(AUTHORS_LICENCE, "the authors' for all weights they publish: no commercial use")
+        return Inferred(AUTHORS_LICENCE, "the authors' licence of all their weights: no commercial use")
     stated = re.search(r"\A---\s.*?^license:\s*(\S+)", checkpoint.card, re.DOTALL | re.MULTILINE)
     if stated and stated[1] != "other":
-        return Inferred(stated[1], "README.md of the checkpoint")
+        return Inferred(stated[1], "from the checkpoint's README.md")
     return Inferred(
         None,
-        f"not stated: ask its maker. Weights of Mask2Former's authors are {AUTHORS_LICENCE}, not commercial",
+        f"not stated; ask its authors. Mask2Former's own weights are {AUTHORS_LICENCE}, non-commercial",
     )
 
 
 def _names(id2label: Mapping[Any, Any]) -> list[str]:
-    """Return the names in the order of their numbers; a name that stands twice gets its number."""
+    """Return the names in the order of their numbers; duplicates get their number as a suffix."""
     names = [str(id2label[key]).strip() for key in sorted(id2label, key=int)]
     return [f"{name} ({index})" if names.count(name) > 1 else name for index, name in enumerate(names)]
 
 
 def _are_same(names: Sequence[str], known: Sequence[str]) -> bool:
-    """Whether names are those of a dataset; synonyms after a comma do not count."""
+    """Return whether names match those of a dataset; synonyms after a comma are ignored."""
     first = [[name.split(",")[0].strip().casefold() for name in some] for some in (names, known)]
     same = sum(ours == theirs for ours, theirs in zip(*first, strict=True))
     return bool(same >= _SAME_NAMES * len(names))
@@ -163,8 +163,8 @@ def _numbered(names: Sequence[str]) -> LabelTable:
 
 
 def _things(task: str) -> str:
-    """Return what is to be said where nobody tells objects from regions."""
-    return "; all are taken to be countable: say is_thing with --classes" if find_task(task).has_stuff else ""
+    """Return a remark about is_thing if the task distinguishes things from stuff."""
+    return "; all are assumed countable: set is_thing with --classes" if find_task(task).has_stuff else ""
 
 
 def _refuse_other_number(names: Sequence[str], num_classes: int, checkpoint: Checkpoint) -> None:
@@ -174,7 +174,7 @@ def _refuse_other_number(names: Sequence[str], num_classes: int, checkpoint: Che
                 "The classes do not fit the checkpoint",
                 where=checkpoint.path,
                 found=f"{len(names)} names: {', '.join(names[:5])}{', ...' * (len(names) > 5)}",
-                expected=f"{num_classes}, as its class head scores",
-                fix="Name every class, in the order of the training.",
+                expected=f"{num_classes}, the size of its class head",
+                fix="List every class, in trained order.",
             )
         )

@@ -1,4 +1,4 @@
-"""How a Mask2Former checkpoint wants its images: their size and their normalisation."""
+"""Inference of image size and normalisation of a Mask2Former checkpoint."""
 
 from collections.abc import Mapping
 
@@ -10,13 +10,13 @@ from limner.weights.sources.mask2former_data import SMALLEST
 from limner.weights.sources.mask2former_facts import known_data
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of RGB in 0..1, in all configuration files of the authors and by default in transformers."""
+"""For RGB in 0..1; in all configuration files of the authors, and transformers' default."""
 
 _HUGGING_FACE_SIZE = {"shortest_edge": 800, "longest_edge": 1333}
 
 
 def infer_normalization(checkpoint: Checkpoint) -> Inferred[Normalization]:
-    """Return mean and standard deviation in the values of image files."""
+    """Return mean and standard deviation in file values."""
     said = checkpoint.preprocessor
     factor = float(said.get("rescale_factor", 1 / 255)) if said.get("do_rescale", True) else 1.0
     mean = said.get("image_mean") or IMAGENET_MEAN
@@ -24,22 +24,22 @@ def infer_normalization(checkpoint: Checkpoint) -> Inferred[Normalization]:
     if not said.get("do_normalize", True):
         mean, std = (0.0,) * 3, (1.0,) * 3
     value = Normalization(*(tuple(round(float(n) / factor, 6) for n in numbers) for numbers in (mean, std)))
-    return Inferred(value, PREPROCESSOR if said else "ImageNet's, as in all configurations of the authors")
+    return Inferred(value, PREPROCESSOR if said else "ImageNet's, as in all of the authors' configurations")
 
 
 def infer_resize(checkpoint: Checkpoint, num_classes: int, task: str, backbone: str) -> Inferred[ResizePlan]:
-    """Return to which size images are resized.
+    """Return the size to which images are resized.
 
     Raises:
-        ModelError: The size is written in a way that limner does not know.
+        ModelError: The size has an unknown format.
     """
     if checkpoint.config or checkpoint.preprocessor:
-        why = PREPROCESSOR if checkpoint.preprocessor else f"no {PREPROCESSOR}: transformers' own default"
+        why = PREPROCESSOR if checkpoint.preprocessor else f"no {PREPROCESSOR}: transformers' default"
         return Inferred(_hugging_face_resize(checkpoint), why)
     known = known_data(num_classes, task)
     if known is None:
-        return Inferred(ResizePlan(multiple=SMALLEST), "nothing tells another size: images as they are")
-    return Inferred(known.resize(backbone=backbone), f"as the authors predict {known.name}")
+        return Inferred(ResizePlan(multiple=SMALLEST), "size unknown, so images are not resized")
+    return Inferred(known.resize(backbone=backbone), f"as in the authors' prediction of {known.name}")
 
 
 def _hugging_face_resize(checkpoint: Checkpoint) -> ResizePlan:
@@ -59,7 +59,7 @@ def _hugging_face_resize(checkpoint: Checkpoint) -> ResizePlan:
         return ResizePlan(shortest=size["shortest_edge"], longest=longest, multiple=multiple)
     raise ModelError(
         describe(
-            "The size of the images is written in a way that limner does not know",
+            "The image size has an unknown format",
             where=checkpoint.path / PREPROCESSOR,
             found=f"size {size}",
             expected="shortest_edge and longest_edge, or height and width",

@@ -1,7 +1,7 @@
-r"""The names that others give the tensors of Mask2Former; the only place where they stand.
+r"""Names of the tensors of Mask2Former in other projects.
 
-Hugging Face: `transformers` 4.27 to 5; version 5 writes Swin's names of version 4 into its files, and has
-others in memory. Detectron2: the authors' code, facebookresearch/Mask2Former, with its ResNets and Swins.
+Hugging Face: `transformers` 4.27 to 5; version 5 saves Swin with the names of version 4, unlike those in
+memory. Detectron2: the authors' code, facebookresearch/Mask2Former, with its ResNets and Swins.
 """
 
 from limner.weights.renaming import Naming, Rule
@@ -15,7 +15,7 @@ _QUERY_KEY_VALUE: tuple[Rule, ...] = tuple(
     )
 )
 
-# Both projects merge Swin's patches at the end of a stage; we do at the beginning of the next.
+# Both projects merge Swin's patches at the end of a stage; limner does at the start of the next.
 _MERGING: tuple[Rule, ...] = tuple(
     (rf"^backbone\.layers\.{stage}\.downsample\.", f"backbone.layers!{stage + 1}.downsample.")
     for stage in range(3)
@@ -61,7 +61,7 @@ _HUGGING_FACE_BACKBONE: tuple[Rule, ...] = (
 HUGGING_FACE = Naming(
     title="Hugging Face transformers",
     sign=r"^model\.transformer_module\.queries_features\.",
-    idle=r"^criterion\.|\.relative_position_index$|^model\.pixel_level_module\.encoder\.(swin\.)?layernorm\.",
+    unused=r"^criterion\.|\.relative_position_index$|^model\.pixel_level_module\.encoder\.(swin\.)?layernorm\.",
     rules=(
         (r"^model\.pixel_level_module\.decoder\.", "pixel_decoder."),
         (r"^model\.pixel_level_module\.encoder\.(?:swin\.|_backbone\.)?", "backbone."),
@@ -98,10 +98,10 @@ HUGGING_FACE = Naming(
 DETECTRON2 = Naming(
     title="the authors' code (Detectron2)",
     sign=r"^(module\.)?sem_seg_head\.predictor\.(query_feat|static_query)\.",
-    idle=r"^(module\.)?criterion\.|\.relative_position_index$|\.attn_mask$|^(module\.)?pixel_(mean|std)$",
+    unused=r"^(module\.)?criterion\.|\.relative_position_index$|\.attn_mask$|^(module\.)?pixel_(mean|std)$",
     rules=(
         (r"^module\.", ""),
-        # Files of before the code's second version
+        # Files from before the second version of the code
         (r"^sem_seg_head\.(?!pixel_decoder\.|predictor\.)", "sem_seg_head.pixel_decoder."),
         (r"^sem_seg_head\.predictor\.static_query\.", "sem_seg_head.predictor.query_feat."),
         (r"^sem_seg_head\.pixel_decoder\.", "pixel_decoder."),

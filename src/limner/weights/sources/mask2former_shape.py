@@ -1,6 +1,6 @@
-"""Which Mask2Former a table of tensors is: everything that the shapes tell.
+"""Inference of a Mask2Former's options from the shapes of its tensors.
 
-Only the number of attention heads is not in them.
+Only the number of attention heads cannot be inferred.
 """
 
 import re
@@ -20,18 +20,18 @@ _RESNET = re.compile(r"^backbone\.layer([1-4])\.(\d+)\.")
 
 
 def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -> NetworkShape:
-    """Find out which Mask2Former tensors are, by our names.
+    """Infer the options of a Mask2Former from renamed tensors.
 
-    What is not told, because a tensor is missing, is taken to be as in the paper, so that the comparison with
-    the network's own tensors can say everything that is missing at once.
+    Options of missing tensors are assumed to be as in the paper, so that the later comparison with the
+    network's tensors can report everything that is missing.
 
     Args:
-        tensors: Of the whole network.
-        heads: Of every attention.
+        tensors: Tensors of the whole network.
+        heads: Number of attention heads.
         where: The checkpoint, for the error message.
 
     Raises:
-        ModelError: The backbone is none of ours, or the numbers contradict each other.
+        ModelError: The backbone is not supported, or the shapes are inconsistent.
     """
     sizes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     backbone = _backbone(sizes, where)
@@ -67,7 +67,7 @@ def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -
                 "The checkpoint has no class head, so its classes are unknown",
                 where=where,
                 expected="its head: class_predictor, or sem_seg_head.predictor.class_embed",
-                fix="Save the whole network (Mask2FormerForUniversalSegmentation), not only its body.",
+                fix="Save the whole network (Mask2FormerForUniversalSegmentation), not only its base model.",
             )
         )
     summary = f"mask2former, {backbone}, {queries[0]} queries"
@@ -100,14 +100,14 @@ def _backbone(sizes: Mapping[str, tuple[int, ...]], where: str) -> str:
 
 
 def _blocks(sizes: Iterable[str], pattern: re.Pattern[str]) -> tuple[int, ...]:
-    """Return how many blocks each stage has."""
+    """Return the number of blocks of each stage."""
     found = [match for name in sizes if (match := pattern.match(name))]
     stages = sorted({match[1] for match in found})
     return tuple(1 + max(int(match[2]) for match in found if match[1] == stage) for stage in stages)
 
 
 def _backbone_norm(sizes: Iterable[str]) -> str:
-    """Tell frozen batch norms, which count no batches, from trained ones."""
+    """Distinguish frozen batch norms, which do not count batches, from trained ones."""
     norms = [name for name in sizes if re.match(r"backbone\..*\.running_var$", name)]
     counted = any(name.endswith("num_batches_tracked") for name in sizes)
     return "frozen" if norms and not counted else "trained"
@@ -120,7 +120,7 @@ def _count(sizes: Iterable[str], pattern: str) -> int:
 def _unknown_backbone(found: str, known: Iterable[str], where: str) -> ModelError:
     return ModelError(
         describe(
-            "The checkpoint's backbone is none that limner has",
+            "The checkpoint's backbone is not supported",
             where=where,
             found=found,
             expected=", ".join(known),
