@@ -41,7 +41,7 @@ def test_baseline_by_hand():
 
 def test_an_unremarkable_run_gets_only_the_comparison(tmp_path):
     (only,) = texts(tmp_path)
-    assert "always answering “background”" in only and "0.900" in only and "0.450" in only
+    assert "always predicting “background”" in only and "0.900" in only and "0.450" in only
 
 
 def test_weak_classes(tmp_path):
@@ -58,7 +58,7 @@ def test_training_too_short_to_see_every_image(make_run, processes, is_short):
     facts = gather(make_run())
     ten = {"train/loss": Series((10.0,), (3.0,), (0.5,))}
     facts = replace(facts, series=ten, environment={"processes": processes})
-    found = [o.text for o in observe(facts) if "were seen" in o.text]
+    found = [o.text for o in observe(facts) if "were used" in o.text]
     assert bool(found) is is_short
     if is_short:
         assert found[0].startswith("Training ended after 10 steps: at most 80 of 114 training images")
@@ -66,7 +66,7 @@ def test_training_too_short_to_see_every_image(make_run, processes, is_short):
 
 def test_few_images(tmp_path):
     few = evaluated(*GOOD.file.classes, num_images=3)
-    assert any("come from 3 images only" in t for t in texts(tmp_path, evaluations=(few,)))
+    assert any("are based on only 3 images" in t for t in texts(tmp_path, evaluations=(few,)))
 
 
 def test_images_that_score_low(tmp_path):

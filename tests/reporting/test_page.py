@@ -176,7 +176,7 @@ def test_a_run_with_a_plan_only_has_a_page(tmp_path, run):
     bare = RunFolder(tmp_path / "bare")
     bare.root.mkdir()
     shutil.copy(run.plan, bare.plan)
-    assert "This run holds no scores yet." in Page(read(bare)).words
+    assert "This run has no scores yet." in Page(read(bare)).words
 
 
 def test_a_folder_that_is_no_run_is_refused_and_left_alone(tmp_path):

@@ -86,7 +86,7 @@ class Chart:
 
     @property
     def is_logarithmic(self) -> bool:
-        """Whether the y axis is logarithmic: on a linear one, most of the curve would be flat at the bottom."""
+        """Whether the y axis is logarithmic, because a linear one would flatten most of the curve."""
         if self.from_zero or self.at_most is not None:  # people expect a linear scale for scores
             return False
         return min(self.finite) > 0 and max(self.finite) > 50 * min(self.finite)

@@ -129,7 +129,7 @@ def _classes(data: CheckedData) -> Html:
     head = tag(
         "tr",
         tag("th", "Class", scope="col"),
-        None if of_images else tag("th", "In the mask", scope="col"),
+        None if of_images else tag("th", "Mask value", scope="col"),
         tag("th", "Trained as", scope="col", class_="num"),
         [
             (
@@ -198,7 +198,7 @@ def _sizes(data: CheckedData) -> Html:
 
 
 def _object_areas(data: CheckedData) -> list[int]:
-    """Return the median area of each class and image, repeated for each object (or component); no background."""
+    """Return the median area of each class and image once per object (or component), without background."""
     if data.labels is None:
         return []
     silent = {IGNORE_INDEX, data.labels.background_index, None}

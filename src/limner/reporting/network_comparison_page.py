@@ -124,9 +124,9 @@ def _table(comparison: Comparison) -> Html:
         ),
         tag(
             "p",
-            f"Multiply-adds and prediction are for one image of {size}, on the machine that trained. "
-            "Training memory includes weights, optimizer state and the tensors saved for the backward pass of "
-            "one step, measured on small inputs.",
+            f"Multiply-adds and prediction are for one image of {size}, on the training machine. "
+            "Training memory includes weights, optimizer state and the tensors saved for the backward pass "
+            "of one step, measured on small inputs.",
             class_="muted",
         ),
     )

@@ -27,7 +27,7 @@ class Observation:
 
     Attributes:
         text: One or two sentences.
-        tone: ``warning`` for what may mislead or can be fixed, ``note`` for what helps to interpret the scores.
+        tone: ``warning`` for what may mislead or can be fixed, ``note`` for background.
         section: Anchor of the section with the details.
     """
 
@@ -39,8 +39,8 @@ class Observation:
 def observe(facts: RunFacts) -> tuple[Observation, ...]:
     """Return the remarks about a run, warnings first."""
     rules: tuple[Callable[[RunFacts], Iterator[Observation]], ...] = (
-        _unreadable, _findings, _short_training, _few_images, _weak_classes, _poor_images, _score_trend, _loading,
-        _baseline, _chosen_by_validation,
+        _unreadable, _findings, _short_training, _few_images, _weak_classes, _poor_images, _score_trend,
+        _loading, _baseline, _chosen_by_validation,
     )  # fmt: skip
     made = [observation for rule in rules for observation in rule(facts)]
     return tuple(sorted(made, key=lambda o: o.tone != "warning"))
@@ -50,8 +50,9 @@ def baseline(evaluation: Evaluation) -> tuple[str, float, float] | None:
     """Return the scores of always predicting the most frequent class.
 
     Returns:
-        The class, the pixel accuracy and the mean IoU over the classes that have pixels; None if the numbers
-        of pixels are unknown. If n of N pixels belong to the class, its IoU is n / N and every other IoU is 0.
+        The class, the pixel accuracy and the mean IoU over the classes that have pixels; None if the
+        numbers of pixels are unknown. If n of N pixels belong to the class, its IoU is n / N and every other
+        IoU is 0.
     """
     present = {c.name: c.scores["pixels"] or 0 for c in evaluation.file.classes if c.scores.get("pixels")}
     if len(present) < 2:
@@ -168,8 +169,8 @@ def _baseline(facts: RunFacts) -> Iterator[Observation]:
     if found is not None:
         name, accuracy, mean_iou = found
         text = (
-            f"For comparison: always predicting “{name}” would give a pixel accuracy of {score(accuracy)} and a "
-            f"mean IoU of {score(mean_iou)}."
+            f"For comparison: always predicting “{name}” would give a pixel accuracy of {score(accuracy)} and "
+            f"a mean IoU of {score(mean_iou)}."
         )
         yield Observation(text, "note", "classes")
 
@@ -177,7 +178,7 @@ def _baseline(facts: RunFacts) -> Iterator[Observation]:
 def _chosen_by_validation(facts: RunFacts) -> Iterator[Observation]:
     if facts.evaluation is not None and facts.evaluation.split == "val":
         text = (
-            "The validation images were also used to select the best weights, so expect slightly lower scores "
-            "on new images; a test split shows by how much."
+            "The validation images were also used to select the best weights, so expect slightly lower "
+            "scores on new images; a test split shows by how much."
         )
         yield Observation(text, "note", "examples")

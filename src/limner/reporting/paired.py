@@ -92,7 +92,7 @@ def _mean_gain(first: Path, second: Path, *, seed: int) -> dict[str, Difference]
 
 
 def _column(path: Path, column: str) -> dict[str, float]:
-    """Return image -> score if `column` is the first score of the file; images without a score are skipped."""
+    """Return image -> score if `column` is the first score of the file; skips images without a score."""
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8") as file:

@@ -113,7 +113,7 @@ def _json_lines(log: Path) -> Iterator[Row]:
         except json.JSONDecodeError:
             continue  # the incomplete last line of a killed run
         is_mmcv = "mode" in values
-        # Some projects count validations in epochs and write no mode: only training lines have a learning rate.
+        # Some projects count validations in epochs and write no mode: only training has a learning rate.
         is_validation = values["mode"] == "val" if is_mmcv else "lr" not in values and "loss" not in values
         now = values.get("step", values.get("iter"))
         if now is None:
@@ -149,7 +149,7 @@ def _tensorboard(log: Path) -> Iterator[Row]:
 
 
 def _row(step: float, seconds: float, name: str, value: object, *, percent: bool = False) -> Iterator[Row]:
-    """Yield a value under limner's name if it is a number; if `percent`, scores in `PERCENT` are divided by 100."""
+    """Yield a number under limner's name; with `percent`, scores in `PERCENT` are divided by 100."""
     try:
         number = float(str(value))
     except ValueError:
