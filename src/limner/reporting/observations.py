@@ -169,8 +169,8 @@ def _baseline(facts: RunFacts) -> Iterator[Observation]:
     if found is not None:
         name, accuracy, mean_iou = found
         text = (
-            f"For comparison: always predicting “{name}” would give a pixel accuracy of {score(accuracy)} and "
-            f"a mean IoU of {score(mean_iou)}."
+            f"For comparison: always predicting “{name}” would give a pixel accuracy of {score(accuracy)} "
+            f"and a mean IoU of {score(mean_iou)}."
         )
         yield Observation(text, "note", "classes")
 
