@@ -90,7 +90,7 @@ def test_a_score_that_fell(tmp_path):
 
 def test_a_score_that_still_rose(tmp_path):
     curve = {"val/foreground_dice": series(0.5, 0.6, 0.7, 0.8)}
-    assert any("still rose" in t and "from 0.700 to 0.800" in t for t in texts(tmp_path, series=curve))
+    assert any("was still rising" in t and "from 0.700 to 0.800" in t for t in texts(tmp_path, series=curve))
 
 
 def test_a_score_that_settled_is_not_remarked(tmp_path):
@@ -117,7 +117,7 @@ def test_findings_but_not_notes(tmp_path):
 
 def test_validation_images_helped_to_choose(tmp_path):
     val = evaluated(*GOOD.file.classes, split="val")
-    assert any("test split would tell" in t for t in texts(tmp_path, evaluations=(val,)))
+    assert any("test split shows by how much" in t for t in texts(tmp_path, evaluations=(val,)))
 
 
 def test_warnings_come_first(tmp_path):

@@ -62,7 +62,7 @@ def test_a_page_of_label_maps_has_no_objects(tmp_path, page):
 
 
 def test_a_right_count_and_nothing_found_are_said(page):
-    assert "The number of objects is right in every image." in page(count_error=0.0, count_bias=0.0)
+    assert "The number of objects is correct in every image." in page(count_error=0.0, count_bias=0.0)
     assert "overall it is neither too high nor too low" in page(count_bias=0.0)
     assert "No class is countable" in page(count_error=None)
     rows = [{"iou": 0.5, "f1": 0.0, "precision": None, "recall": 0.0}]
