@@ -227,9 +227,9 @@ def _predict(
     predictor: Predictor, sample: Sample, *, probabilities: bool, seconds: deque[float]
 ) -> Prediction:
     """Predict, and record the time."""
-    began = time.perf_counter()
+    started = time.perf_counter()
     found: Prediction = predictor.predict(sample.image, name=sample.name, probabilities=probabilities)
-    seconds.append(time.perf_counter() - began)
+    seconds.append(time.perf_counter() - started)
     return found
 
 

@@ -140,14 +140,14 @@ def _new_progress() -> "Progress":
 
 
 def _lines(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    began = said = time.monotonic()
+    started = printed = time.monotonic()
     done = 0
     for item in items:
         yield item
         done += 1
         now = time.monotonic()
-        if now - said >= UNWATCHED_SECONDS and done < total:
-            said = now
-            left = (now - began) / done * (total - done)
+        if now - printed >= UNWATCHED_SECONDS and done < total:
+            printed = now
+            left = (now - started) / done * (total - done)
             messages().print(f"{what}: {done} of {total}, about {left:.0f} s left")
-    messages().print(f"{what}: {done} of {total}, {time.monotonic() - began:.1f} s")
+    messages().print(f"{what}: {done} of {total}, {time.monotonic() - started:.1f} s")

@@ -54,11 +54,11 @@ class MetricsFile(Watcher):
 
 
 def _rows_until(text: str, step: int) -> str:
-    kept = StringIO()
-    rows = csv.writer(kept, lineterminator="\n")
+    text_until = StringIO()
+    rows = csv.writer(text_until, lineterminator="\n")
     rows.writerow(HEADER)
     whole_lines = text[: text.rfind("\n") + 1]
     for row in csv.reader(StringIO(whole_lines)):
         if len(row) == len(HEADER) and row[0].isdigit() and int(row[0]) <= step:
             rows.writerow(row)
-    return kept.getvalue()
+    return text_until.getvalue()
