@@ -1,6 +1,6 @@
 """limner turns your own labelled images into trained, measured, deployable vision models.
 
-The verbs of the command line are functions here::
+The commands are available as functions::
 
     import limner
 
@@ -9,7 +9,7 @@ The verbs of the command line are functions here::
     model = limner.load(run.model)
     prediction = model.predict("new_image.png")
 
-Every verb is imported when first used, so that ``import limner`` itself costs nothing.
+Each function is imported on first use, so that ``import limner`` is fast.
 """
 
 from importlib import import_module

@@ -66,10 +66,10 @@ def test_the_page_speaks_of_boxes(boxes) -> None:
     done = CliRunner().invoke(app, ["check", str(boxes)])
     assert done.exit_code == 0, done.output
     assert "5, 5 with boxes" in done.output
-    assert "How many boxes" in done.output
+    assert "Number of boxes" in done.output
     assert "training needs masks" in done.output
     shown = CliRunner().invoke(app, ["stats", str(boxes)])
-    assert "pixels in an object" in shown.output
+    assert "pixels per object" in shown.output
 
 
 def test_boxes_cannot_be_trained_yet(boxes) -> None:

@@ -90,7 +90,7 @@ def test_names_are_checked_before_anything_is_read(tmp_path):
         compare_networks(tmp_path / "nowhere", ["unet", "pspnett"])
     with pytest.raises(UnknownNameError, match="resnet18c"):
         compare_networks(tmp_path / "nowhere", ["pspnet/resnet18"])
-    with pytest.raises(ConfigError, match="Name the networks"):
+    with pytest.raises(ConfigError, match="Specify the networks"):
         compare_networks(tmp_path / "nowhere", [])
 
 

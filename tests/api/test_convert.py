@@ -203,7 +203,7 @@ def test_labels_whose_images_are_gone_are_no_dataset(cells, tmp_path):
 def test_on_the_command_line(cells, tmp_path):
     done = CliRunner().invoke(app, ["convert", str(cells), str(tmp_path / "out"), "--to", "voc", "--lossy"])
     assert done.exit_code == 0, done.output
-    assert "Not carried over: images that have no mask" in done.output
+    assert "Not converted: images that have no mask" in done.output
     assert "5 images, 5 labelled, as voc" in done.output
 
 

@@ -124,7 +124,7 @@ def test_predicted_masks_that_do_not_fit_are_named(cells, tmp_path):
 
 def test_what_does_not_go_together_is_refused(run, cells, tmp_path):
     for options, match in (
-        ({}, "Name a run or a model"),
+        ({}, "Specify a run or a model"),
         ({"predictions": tmp_path}, "with --data"),
         ({"predictions": tmp_path, "data": cells, "run_or_model": run.root}, "not both"),
         ({"predictions": tmp_path, "data": cells, "thresholds": True}, "probabilities"),

@@ -64,7 +64,7 @@ def test_bad_files_are_reported_and_the_others_done(run, cells, tmp_path):
 
 
 def test_nothing_to_predict_and_nowhere_to_write(run, cells, tmp_path):
-    with pytest.raises(DataError, match="no image was named"):
+    with pytest.raises(DataError, match="no images were specified"):
         limner.predict(run.root, [], out=tmp_path / "out")
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="output folder cannot be written"):

@@ -157,7 +157,7 @@ def test_weights_that_do_not_go_with_the_network_are_refused_before_anything_run
         train(cells, run=tmp_path / "no", network="enet", weights=trained.root, device="cpu")
     with pytest.raises(ModelError, match="no such checkpoint"):
         train(cells, run=tmp_path / "no", weights=tmp_path / "nowhere", device="cpu")
-    with pytest.raises(ConfigError, match="brings its own weights"):
+    with pytest.raises(ConfigError, match="has its own weights"):
         train(cells, run=tmp_path / "no", network=torch.nn.Identity(), weights=trained.root, device="cpu")
     assert not (tmp_path / "no").exists()
 

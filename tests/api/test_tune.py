@@ -126,5 +126,5 @@ def test_learning_rates_are_tested_and_drawn(cells, tmp_path, monkeypatch):
 def test_what_makes_no_sense_is_refused(search, cells):
     with pytest.raises(ConfigError, match="--minutes 60"):
         search(minutes=None)
-    with pytest.raises(ConfigError, match="name what is searched"):
+    with pytest.raises(ConfigError, match="specify what to search"):
         search(over=[])

@@ -22,8 +22,8 @@ def cells(tmp_path, monkeypatch):
     ("screen", "viewer", "opened", "said"),
     [
         (True, 0, 1, ""),
-        (True, 1, 1, "names no program"),
-        (False, 0, 0, "no screen"),
+        (True, 1, 1, "no default program"),
+        (False, 0, 0, "no display"),
     ],
 )
 def test_show_opens_the_picture_where_there_is_a_screen(

@@ -71,7 +71,7 @@ def test_a_new_score_needs_a_row_and_a_value_to_be_everywhere(run, tmp_path, mon
     shutil.copytree(run.root, copied)
     compared = CliRunner().invoke(app, ["compare", str(run.root), str(copied), "-o", str(tmp_path / "out")])
     for text in (compared.output, (tmp_path / "out" / "comparison.html").read_text("utf-8")):
-        assert "Mean luck of copy less that of run: +0.000" in text.replace("\n", " ")
+        assert "Mean luck of copy minus that of run: +0.000" in text.replace("\n", " ")
     scores = read_scores(run.evaluation("val") / "scores.json").scores
     networks = (ComparedNetwork("unet", scores=scores),)
     assert "Mean luck" in render_comparison(

@@ -86,7 +86,7 @@ def test_findings_with_pictures_stand_in_their_order() -> None:
     error = Finding("size-mismatch", Severity.ERROR, "i1", "too small", fix="Use `x`.", proposal={"a": 1})
     page = render_check_page(data(findings=(note, error), named=([("shown", GREY)], [])))
     assert page.index("size-mismatch") < page.index("near-duplicate") < page.index("Picture of shown")
-    assert "1 error to be settled" in page
+    assert "1 error must be fixed" in page
     assert "<code>x</code>" in page
 
 
@@ -116,7 +116,7 @@ def test_boxes_alone_are_not_ready_to_train() -> None:
     warning = Finding("box-zero-size", Severity.WARNING, "a.xml", "0 x 0")
     assert "Ready to train; 1 warning" in render_check_page(data(findings=(warning,)))
     page = render_check_page(data(findings=(warning,), only_boxes=True))
-    assert "1 warning to look at; training on boxes alone is not yet a task." in page
+    assert "1 warning to review; limner cannot train on boxes without masks yet." in page
 
 
 def test_captions_leave_folders_out_where_names_stay_different() -> None:
@@ -132,4 +132,4 @@ def test_captions_leave_folders_out_where_names_stay_different() -> None:
 def test_nothing_settled_and_nothing_drawn() -> None:
     page = render_check_page(data(labels=None, rows=(), is_settled=False, facts=DatasetFacts(())))
     assert page.count('class="empty"') == 3
-    assert "As proposed" in render_check_page(data(is_settled=False))
+    assert "These classes are proposed" in render_check_page(data(is_settled=False))

@@ -41,7 +41,7 @@ def test_baseline_by_hand():
 
 def test_an_unremarkable_run_gets_only_the_comparison(tmp_path):
     (only,) = texts(tmp_path)
-    assert "always answering “background”" in only and "0.900" in only and "0.450" in only
+    assert "always predicting “background”" in only and "0.900" in only and "0.450" in only
 
 
 def test_weak_classes(tmp_path):
@@ -58,7 +58,7 @@ def test_training_too_short_to_see_every_image(make_run, processes, is_short):
     facts = gather(make_run())
     ten = {"train/loss": Series((10.0,), (3.0,), (0.5,))}
     facts = replace(facts, series=ten, environment={"processes": processes})
-    found = [o.text for o in observe(facts) if "were seen" in o.text]
+    found = [o.text for o in observe(facts) if "were used" in o.text]
     assert bool(found) is is_short
     if is_short:
         assert found[0].startswith("Training ended after 10 steps: at most 80 of 114 training images")
@@ -66,7 +66,7 @@ def test_training_too_short_to_see_every_image(make_run, processes, is_short):
 
 def test_few_images(tmp_path):
     few = evaluated(*GOOD.file.classes, num_images=3)
-    assert any("come from 3 images only" in t for t in texts(tmp_path, evaluations=(few,)))
+    assert any("are based on only 3 images" in t for t in texts(tmp_path, evaluations=(few,)))
 
 
 def test_images_that_score_low(tmp_path):
@@ -90,7 +90,7 @@ def test_a_score_that_fell(tmp_path):
 
 def test_a_score_that_still_rose(tmp_path):
     curve = {"val/foreground_dice": series(0.5, 0.6, 0.7, 0.8)}
-    assert any("still rose" in t and "from 0.700 to 0.800" in t for t in texts(tmp_path, series=curve))
+    assert any("was still rising" in t and "from 0.700 to 0.800" in t for t in texts(tmp_path, series=curve))
 
 
 def test_a_score_that_settled_is_not_remarked(tmp_path):
@@ -117,7 +117,7 @@ def test_findings_but_not_notes(tmp_path):
 
 def test_validation_images_helped_to_choose(tmp_path):
     val = evaluated(*GOOD.file.classes, split="val")
-    assert any("test split would tell" in t for t in texts(tmp_path, evaluations=(val,)))
+    assert any("test split shows by how much" in t for t in texts(tmp_path, evaluations=(val,)))
 
 
 def test_warnings_come_first(tmp_path):

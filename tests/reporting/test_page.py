@@ -118,11 +118,11 @@ def test_names_cannot_become_markup(make_run, matrix_of):
     ("part", "sentence"),
     [
         ("plan.yaml", "There is no readable plan.yaml"),
-        ("findings.json", "There is no findings.json"),
+        ("findings.json", "This run has no findings.json"),
         ("metrics.csv", "There is no metrics.csv"),
-        ("evaluation", "Nothing was evaluated yet"),
+        ("evaluation", "Not evaluated yet"),
         ("environment.json", "There is no environment.json"),
-        ("model", "The model states no licence"),
+        ("model", "No licence is stated for the model"),
         ("evaluation/val/per_image.csv", "Pictures"),
         ("evaluation/val/pictures", "No pictures were drawn"),
     ],
@@ -176,7 +176,7 @@ def test_a_run_with_a_plan_only_has_a_page(tmp_path, run):
     bare = RunFolder(tmp_path / "bare")
     bare.root.mkdir()
     shutil.copy(run.plan, bare.plan)
-    assert "This run holds no scores yet." in Page(read(bare)).words
+    assert "This run has no scores yet." in Page(read(bare)).words
 
 
 def test_a_folder_that_is_no_run_is_refused_and_left_alone(tmp_path):

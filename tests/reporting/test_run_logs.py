@@ -86,8 +86,8 @@ def test_our_own(run):
 
 
 def test_what_is_no_log_is_said(tmp_path):
-    with pytest.raises(DataError, match=r"(?s)No log of a training.*Lightning"):
+    with pytest.raises(DataError, match=r"(?s)No training log was found.*Lightning"):
         read_run(tmp_path)
     (tmp_path / "scalars.json").write_text("{}\n")
-    with pytest.raises(DataError, match="holds no values"):
+    with pytest.raises(DataError, match="contains no values"):
         read_run(tmp_path)

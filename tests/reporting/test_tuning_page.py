@@ -32,15 +32,15 @@ def tuning(tmp_path):
 
 def test_the_page_says_what_was_found(tuning):
     page = render_tuning(tuning, method="spread evenly")
-    assert "The plan as it is was not beaten: its foreground Dice is 0.900." in page
+    assert "No candidate beat the unchanged plan: its foreground Dice is 0.900." in page
     assert "Memory &lt;ran&gt; out" in page
     assert page.count("<tr") == 1 + len(tuning.trials)
     assert "Foreground Dice by optimizer.learning_rate" in page
     assert "Foreground Dice by schedule.name" not in page  # words are no axis
     other = replace(tuning, trials=tuning.trials[:-1])
-    assert "The plan as it is fell behind in a shorter training." in render_tuning(other)
+    assert "The unchanged plan was eliminated in a shorter round." in render_tuning(other)
     unfinished = replace(tuning, trials=(*tuning.trials[:-1], replace(tuning.trials[-1], score=None)))
-    assert "1 trial not finished: the same command goes on." in render_tuning(unfinished)
+    assert "1 trial not finished: run the same command again to continue." in render_tuning(unfinished)
 
 
 def test_a_search_without_scores_and_a_test_alone_have_pages(tuning):

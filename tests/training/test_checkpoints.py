@@ -65,7 +65,7 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path, plan, cut):
 def test_another_safetensors_file_is_refused(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     module.save_file({"a": torch.ones(1)}, tmp_path / "checkpoints/last.safetensors")
-    with pytest.raises(ModelError, match="a whole limner checkpoint"):
+    with pytest.raises(ModelError, match="a complete limner checkpoint"):
         Checkpoints(RunFolder(tmp_path)).latest()
 
 

@@ -1,1 +1,1 @@
-"""The verbs in Python, one file a verb."""
+"""Python functions of the commands, one file each."""

@@ -16,12 +16,12 @@ from limner.drawing.png import save_picture
 
 @dataclass(frozen=True)
 class Browsed:
-    """What was drawn.
+    """Result of `browse`.
 
     Attributes:
         picture: (H, W, 3) uint8 RGB.
-        images: The images on it, from left to right and top to bottom.
-        path: The file it was written to, or None.
+        images: Names of the images, from left to right and top to bottom.
+        path: The written file, or None.
     """
 
     picture: RGBImage
@@ -49,20 +49,19 @@ def browse(
     Args:
         path: The dataset folder.
         out: The PNG to write; None writes none.
-        by: ``random`` images; a row for each ``class`` or ``split``; or the ``worst``, those that
-            findings name.
-        images: How many; with a row a class or split, in each row.
-        classes: Only images that hold one of these.
+        by: ``random`` images; a row for each ``class`` or ``split``; or the ``worst``, those in findings.
+        images: Number of images; with a row per class or split, in each row.
+        classes: Only images with one of these classes.
         split: Only images of this split.
-        seed: Of the draw: the same one shows the same images.
+        seed: Random seed; the same seed selects the same images.
         palette: A name in `PALETTES`, or a file of names and colours.
         side: Pixels of the longer side of each picture.
-        columns: Pictures beside each other.
-        workers: Reading threads.
-        track: Shows the progress.
+        columns: Number of columns.
+        workers: Number of reading threads.
+        track: Shows progress.
 
     Raises:
-        DataError: The folder cannot be read, or what its mask values mean is not settled.
+        DataError: The folder cannot be read, or the meaning of its mask values is unknown.
         ConfigError: A class, split or palette is unknown.
     """
     gallery = gallery_of(check_dataset(Path(path), workers=workers, track=track), palette=palette, side=side)

@@ -1,4 +1,4 @@
-"""`limner.browse(augment=...)`: what the training of a plan will see, beside the images themselves."""
+"""Augmented training images of a plan on one sheet, beside the originals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -35,29 +35,29 @@ def browse_augmented(
     workers: int | None = None,
     track: Track = silent,
 ) -> Browsed:
-    """Draw the first images that a training by this plan will see, as it will see them.
+    """Draw the first training images of a plan, as augmented in training.
 
-    The plan, the order of the images and each draw are those of `limner.train` with the same settings: image
-    number n is the n-th that training takes.
+    The plan, the order of the images and the random draws are those of `limner.train` with the same settings:
+    image number n is the n-th training image.
 
     Args:
         path: The dataset folder, a recipe, or a run's plan.yaml.
-        mode: ``steps`` shows the original and what each transform makes of it; ``side-by-side`` the original
-            and the end; ``final`` and ``original`` only one of them.
+        mode: ``steps`` shows the original and the result of each transform; ``side-by-side`` the original and
+            the final image; ``final`` and ``original`` only one of them.
         out: The PNG to write; None writes none.
-        images: How many.
-        first: Number of the first, to look at later ones.
-        seed: Of the draws; None takes the plan's own.
+        images: Number of images.
+        first: Number of the first image.
+        seed: Random seed; defaults to that of the plan.
         palette: A name in `PALETTES`, or a file of names and colours.
         side: Pixels of the longer side of each picture.
-        columns: Pictures beside each other, for ``final`` and ``original``.
-        settings: Parts of the plan to decide yourself, as in `limner.plan`.
-        workers: Reading threads.
-        track: Shows the progress.
+        columns: Number of columns, for ``final`` and ``original``.
+        settings: Values of the plan to set, as in `limner.plan`.
+        workers: Number of reading threads.
+        track: Shows progress.
 
     Raises:
-        DataError: The folder cannot be read, or a check found an error in it.
-        ConfigError: A setting or the palette cannot be used; or the images are volumes.
+        DataError: The folder cannot be read, or the check found an error.
+        ConfigError: A setting or the palette is invalid, or the images are volumes.
     """
     planned = plan_data(path, settings or {}, Execution(track=track), workers=workers)
     plan, source = planned.plan, planned.checked.source
@@ -86,7 +86,7 @@ def browse_augmented(
 
 
 def _arranged(rows: Sequence[Row], columns: int) -> tuple[list[Row], int]:
-    """Return rows of one picture as a single one, and how many of its pictures are beside each other."""
+    """Merge rows of one picture each into a single row, and return it with its number of columns."""
     pictures = tuple(replace(row.panels[0], title=row.heading) for row in rows)
     return [Row("", pictures)], min(columns, len(rows))
 

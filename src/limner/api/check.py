@@ -1,4 +1,4 @@
-"""`limner.check()`: what is in a folder of labelled images, and what is wrong with it."""
+"""`limner.check()`: contents and problems of a dataset."""
 
 from pathlib import Path
 
@@ -9,20 +9,20 @@ from limner.datasets.checked import CheckResult, check_dataset
 def check(
     path: str | Path, *, accept: bool = False, workers: int | None = None, track: Track = silent
 ) -> CheckResult:
-    """Find the format and the pairs, read every file once, and say what is there and what is wrong.
+    """Detect the format, read every file once, and report contents and problems.
 
     Args:
         path: The dataset folder.
-        accept: Write what is proposed into `dataset.yaml` beside the data, then check again. Images and
-            masks are never touched.
-        workers: Reading threads; None uses all cores.
-        track: Shows the progress.
+        accept: Write the proposals to `dataset.yaml` in the dataset folder, then check again. Images and
+            masks are never changed.
+        workers: Number of reading threads; None uses all cores.
+        track: Shows progress.
 
     Returns:
         The dataset, its label table and the findings.
 
     Raises:
-        DataError: There is no such folder, or no layout that limner knows.
-        ConfigError: `dataset.yaml` cannot be used.
+        DataError: The folder does not exist or has no known format.
+        ConfigError: `dataset.yaml` is invalid.
     """
     return check_dataset(Path(path), accept=accept, workers=workers, track=track)

@@ -1,4 +1,4 @@
-"""`limner.compare`: runs that are already trained, side by side."""
+"""`limner.compare()`: comparison of finished runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompareResult:
-    """What was found, and where it was written: comparison.html, curves.png, curves.pdf."""
+    """The comparison and its files: comparison.html, curves.png, curves.pdf."""
 
     compared: "ComparedRuns"
     files: tuple[Path, ...]
@@ -26,18 +26,18 @@ class CompareResult:
 def compare(
     runs: Sequence[str | Path], *, out: str | Path = "comparison", curves: Sequence[str] = ()
 ) -> CompareResult:
-    """Compare runs: curves over each other, scores, settings that differ, and time.
+    """Compare curves, scores, settings and times of runs.
 
-    Where limner evaluated the runs on the same images, the differences of their scores to the first run's
-    come with paired bootstrap intervals.
+    If limner evaluated the runs on the same images, the differences between their scores and those of the
+    first run have paired bootstrap intervals.
 
     Args:
         runs: Run folders, or logs of other programs: mmengine or mmcv JSON, Lightning CSV, TensorBoard.
         out: Folder for the page and the pictures.
-        curves: Names of logged values to draw; none takes the main scores, losses, rates and times.
+        curves: Names of logged values to draw; defaults to the main scores, losses, rates and times.
 
     Raises:
-        ConfigError: There are fewer than two runs, or none logged such a value.
+        ConfigError: There are fewer than two runs, or no run logged a requested value.
         DataError: A run cannot be read, or the output folder cannot be written.
     """
     from limner.reporting.run_comparison import ComparedRuns, write_run_comparison
@@ -56,7 +56,7 @@ def compare(
 
 
 def _names(paths: Sequence[Path]) -> tuple[str, ...]:
-    """Return the last names of the paths, with as much before them as tells them apart."""
+    """Return the last parts of the paths, as many as needed to make them unique."""
     parts = [path.resolve().parts for path in paths]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(p[-length:]) for p in parts]
@@ -74,7 +74,7 @@ def _refuse_unknown_curves(curves: Sequence[str], facts: "Sequence[RunFacts]") -
 
 
 def _common_split(facts: "Sequence[RunFacts]") -> str:
-    """Return the split that most runs were scored on; of equals test before val."""
+    """Return the split on which most runs were scored; if tied, test before val."""
     splits = [e.split for run in facts for e in run.evaluations]
     return max(dict.fromkeys(splits), key=splits.count, default="")
 

@@ -23,7 +23,7 @@ from limner.storage.failure_note import note_problem
 from limner.tasks import find_task
 
 SETUP = "comparison.json"
-"""What was asked for, beside the runs: going on with something else would compare unlike things."""
+"""The request, stored beside the runs: a different one must not continue in the same folder."""
 
 
 def compare_networks(
@@ -38,33 +38,33 @@ def compare_networks(
     track: Track = silent,
     watchers: Sequence[Watcher] = (),
 ) -> Comparison:
-    """Train several networks alike, and put what each costs and reaches side by side.
+    """Train several networks in the same way, and compare their cost and scores.
 
-    A network that fails is reported and the rest goes on. Called again, finished networks are kept, one
-    that was interrupted goes on, and those that failed are tried once more.
+    If a network fails, this is reported and the others continue. Another call skips finished networks,
+    resumes an interrupted one, and retries those that failed.
 
     Args:
         data: A dataset folder, or a YAML file of settings that names one.
         networks: Names in `limner networks`; a variant is ``name/variant``, such as ``pspnet/resnet18c``.
-        out: Where the runs and the tables go; None takes ``runs/compare-DATA``.
-        minutes: Training time of each.
-        settings: Parts of the plan that all share, nested as in plan.yaml.
-        accept: Accept what `check` proposes, by writing it to dataset.yaml.
-        device: ``auto``, or a device as PyTorch names it.
-        track: Progress display.
-        watchers: Look on during the trainings.
+        out: Folder for runs and tables; defaults to ``runs/compare-DATA``.
+        minutes: Training time of each network.
+        settings: Values of the plan shared by all, nested as in plan.yaml.
+        accept: Accept the proposals of `check`, by writing them to dataset.yaml.
+        device: ``auto``, or a PyTorch device name.
+        track: Shows progress.
+        watchers: Observers of the runs.
 
     Returns:
-        One row a network; its `table`, `page` and `plot` are on disk.
+        One row per network; its `table`, `page` and `plot` are on disk.
 
     Raises:
         ConfigError: A network or setting is unknown, or the folder holds another comparison.
-        DataError: The data has errors that stop training.
+        DataError: The data has errors that prevent training.
     """
     wanted = {name: network_settings(name) for name in dict.fromkeys(networks)}
     if not wanted:
-        raise ConfigError("Name the networks to compare, such as --networks unet,pspnet.")
-    # Whatever is wrong with the data or the common settings is wrong for all of them.
+        raise ConfigError("Specify the networks to compare, such as --networks unet,pspnet.")
+    # Fail early if the data or the common settings are invalid for all networks.
     execution = Execution(device, track, watchers)
     planned = plan_data(data, with_shorthands(settings, minutes=minutes), execution, accept=accept)
     comparison = _begin(planned, out)
@@ -77,7 +77,7 @@ def compare_networks(
                 given = with_shorthands(merge(settings or {}, chosen), minutes=minutes)
                 _train(data, run, given, execution)
             row = _row(name, run, comparison, device=device)
-        except Exception as error:  # one network's trouble must not cost the others
+        except Exception as error:  # a failing network must not stop the others
             row = ComparedNetwork(name, problem=note_problem(run, error))
         comparison = replace(comparison, networks=(*comparison.networks, row))
         write_comparison(comparison)
@@ -85,7 +85,7 @@ def compare_networks(
 
 
 def _begin(planned: Planned, out: str | Path | None) -> Comparison:
-    """Return a comparison of no network yet: what all of them have in common."""
+    """Return a comparison without networks, with the common settings."""
     plan, splits = planned.plan, planned.checked.splits
     root = Path("runs") / f"compare-{Path(plan.data.path).resolve().name}" if out is None else Path(out)
     split = "test" if splits.get("test") else "val"
@@ -100,7 +100,7 @@ def _begin(planned: Planned, out: str | Path | None) -> Comparison:
 
 
 def _row(name: str, run: RunFolder, comparison: Comparison, *, device: str) -> ComparedNetwork:
-    """Return what a finished run reached, and what its network costs."""
+    """Return the scores of a finished run, and the cost of its network."""
     from limner.reporting.gather import gather
 
     facts = gather(run)
@@ -117,7 +117,7 @@ def _is_done(run: RunFolder, split: str) -> bool:
 
 
 def _train(data: str | Path, run: RunFolder, settings: dict[str, Any], execution: Execution) -> None:
-    """Bring one run to its end, from wherever it is."""
+    """Train a run, or resume it."""
     from limner.api.train import resume, train
 
     device, track, watchers = execution.device, execution.track, execution.watchers
@@ -125,6 +125,6 @@ def _train(data: str | Path, run: RunFolder, settings: dict[str, Any], execution
         resume(run.root, device=device, track=track, watchers=watchers)
         return
     if run.root.exists():
-        shutil.rmtree(run.root)  # nothing was learned in it yet
+        shutil.rmtree(run.root)  # no checkpoint yet
     folder = run.root.absolute()
     train(data, run=folder, settings=settings, device=device, track=track, watchers=watchers)

@@ -1,4 +1,4 @@
-"""`limner.convert()`: a labelled folder in one format, written in another."""
+"""`limner.convert()`: conversion of a dataset to another format."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,14 @@ from limner.formats.public.class_tables import renumbered
 
 @dataclass(frozen=True)
 class Converted:
-    """What was written.
+    """Result of a conversion.
 
     Attributes:
         path: The new folder.
-        format: Its format.
-        num_images: Images in it.
-        num_masks: Masks in it.
-        losses: What could not be carried over.
+        format: Name of its format.
+        num_images: Number of images.
+        num_masks: Number of labelled images.
+        losses: Information that could not be converted.
     """
 
     path: Path
@@ -41,26 +41,26 @@ def convert(
     workers: int | None = None,
     track: Track = silent,
 ) -> Converted:
-    """Write a labelled folder in another format; the source is only read.
+    """Write a dataset in another format; the source is not changed.
 
-    Label maps are written as trained labels, 0 to K-1, and 255 where nothing is scored; objects as they were
-    drawn, wherever the format has such shapes. Images are copied byte for byte; classes with their colours,
-    and splits that the source lays down, go with them.
+    Label maps are written as trained labels, 0 to K-1, and 255 for ignored pixels; objects keep their shapes
+    if the format supports them. Images are copied byte for byte; classes, colours and the splits of the
+    source are included.
 
     Args:
         source: The dataset folder.
-        target: A folder that is not there yet, or empty.
+        target: A new or empty folder.
         to: A name in `WRITERS`.
-        lossy: Convert although something cannot be carried over.
-        mend: Take the proposals of `check` for settled, and leave out what cannot be read and exact copies,
-            of pictures and of objects.
-        workers: Reading threads.
-        track: Shows the progress.
+        lossy: Convert even if information is lost.
+        mend: Accept the proposals of `check`, and omit unreadable files and exact duplicates of images
+            and objects.
+        workers: Number of reading threads.
+        track: Shows progress.
 
     Raises:
-        DataError: The source cannot be read or has open questions, the target holds something, or the format
-            cannot hold everything and `lossy` is False; nothing is written then.
-        UnknownNameError: There is no such format.
+        DataError: The source cannot be read or has unresolved findings, the target is not empty, or
+            information would be lost and `lossy` is False; in this case nothing is written.
+        UnknownNameError: The format is unknown.
     """
     if to not in WRITERS:
         raise UnknownNameError("format to write", to, WRITERS)

@@ -1,4 +1,4 @@
-"""`limner.demo()`: the whole road on the example that ships with limner."""
+"""`limner.demo()`: the complete workflow on the example dataset."""
 
 import shutil
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from limner.core.watchers import Watcher
 from limner.example import NUCLEI
 
 NUM_PICTURES = 4
-"""Validation images that the demo also predicts, as a user would predict new ones."""
+"""Number of validation images that the demo also predicts."""
 
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo made.
+    """Result of the demo.
 
     Attributes:
-        data: A copy of the example, to look at and to play with.
+        data: A copy of the example dataset.
         run: The trained and scored run.
         predictions: Folder of the predicted masks and overlays.
     """
@@ -40,14 +40,14 @@ def demo(
     """Train on the 60 embedded images of cell nuclei, score the model, and predict a few images.
 
     Args:
-        folder: Where everything goes; made if absent, and a run in it never overwrites another.
-        minutes: Time budget of the training.
-        device: ``auto``, or a device as PyTorch names it.
-        track: Progress display for the preparation and the evaluation.
-        watchers: Look on during the training.
+        folder: Folder for all files, created if needed; existing runs in it are not overwritten.
+        minutes: Time budget for training.
+        device: ``auto``, or a PyTorch device name.
+        track: Shows the progress of preparation and evaluation.
+        watchers: Observers of the run.
 
     Raises:
-        LimnerError: Something the user can fix, such as a device that is not there.
+        LimnerError: A problem that the user can fix, such as an unavailable device.
     """
     from limner.api.predict import predict
     from limner.api.train import train

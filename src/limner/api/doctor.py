@@ -1,4 +1,4 @@
-"""`limner.doctor()`: what this machine and this installation can do, and a verdict."""
+"""`limner.doctor()`: check of machine and installation."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,19 +8,19 @@ from limner.devices.exam import Exam
 from limner.devices.installation import optional_part_exams, python_exam, required_part_exams
 
 SCRIPTS = {"accents": "é", "Greek": "α", "Cyrillic": "ж", "Chinese": "细", "Japanese": "の", "Korean": "한"}
-"""A letter of each script that class names are often written in."""
+"""A test letter for each script."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that was looked at, and what follows from it."""
+    """Results of all checks, and the verdict."""
 
     exams: tuple[Exam, ...]
     verdict: str
 
     @property
     def is_healthy(self) -> bool:
-        """Nothing is broken."""
+        """Whether nothing is broken."""
         return all(exam.state != "broken" for exam in self.exams)
 
     def to_dict(self) -> dict[str, Any]:
@@ -33,14 +33,14 @@ class Diagnosis:
 
 
 def doctor() -> Diagnosis:
-    """Look at Python, limner's parts, the accelerator, memory, disk and optional parts.
+    """Check Python, required libraries, accelerator, memory, disk and optional libraries.
 
-    Nothing is downloaded and nothing is written. A part that is broken is reported, never raised.
+    Nothing is downloaded or written. Broken parts are reported, not raised as errors.
     """
     exams = [python_exam(), Exam("limner", "limner", limner.__version__), *required_part_exams()]
     if any(exam.state == "broken" for exam in exams):
         return Diagnosis(tuple(exams), _broken_verdict(exams))
-    # What follows needs the required parts.
+    # The other checks need the required libraries.
     from limner.devices.accelerator_exams import accelerator_exams
     from limner.devices.host_exams import host_exams
 
@@ -49,7 +49,7 @@ def doctor() -> Diagnosis:
 
 
 def _fonts() -> Exam:
-    """Say whether pictures can show class names that are not Latin."""
+    """Check whether pictures can show non-Latin class names."""
     from limner.drawing.fonts import can_write
 
     lacking = [script for script, letter in SCRIPTS.items() if not can_write(letter)]

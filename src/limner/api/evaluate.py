@@ -1,4 +1,4 @@
-"""`limner.evaluate`: predictions against labelled images, into scores, per-image scores and pictures."""
+"""`limner.evaluate()`: scores, per-image scores and pictures of a model or of predictions."""
 
 import time
 from collections import deque
@@ -43,27 +43,27 @@ if TYPE_CHECKING:
     from torch import nn
 
 Predict = Callable[[Sample], Prediction]
-"""A model, or the files that another program wrote."""
+"""Prediction of a sample, by a model or from the files of another program."""
 
 NUM_PICTURES = 12
-"""How many of the worst images are drawn, and how many of the best."""
+"""Number of worst images to draw, and of best images."""
 
 TIMED_IMAGES = 1000
-"""Images whose times are kept for the median: the latest ones, when everything is warm."""
+"""Number of latest images whose times are used, which excludes warm-up."""
 
 TRAINING_SPLITS = ("train", "val", "test")
-"""Names of results that belong to the data of the training alone."""
+"""Names reserved for results on the training's own data."""
 
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """What was measured.
+    """Result of an evaluation.
 
     Attributes:
         out: The folder with scores.json, per_image.csv and pictures/.
-        split: Which split, or the name of foreign data.
-        scores: The scores of all images that could be read, of the model's task.
-        skipped: The images that could not.
+        split: Name of the split, or of other data.
+        scores: Scores over all readable images, for the model's task.
+        skipped: Images that could not be scored.
         pictures: The worst images, then the best.
     """
 
@@ -89,22 +89,22 @@ def evaluate(
     network: "nn.Module | None" = None,
     track: Track = silent,
 ) -> EvaluateResult:
-    """Measure a model, or predictions that any other program wrote.
+    """Score a model, or predictions of another program.
 
     Args:
         run_or_model: A run folder, or a model folder.
-        predictions: Instead of a model: a folder of index masks in the values of the data's own masks, named
-            like the images; or COCO's JSON of objects or panoptic segments, or a folder with instances.json
-            or panoptic.json. Needs `data`.
-        data: Labelled images; None takes those of the training.
-        split: ``val``, ``test`` or ``train``: the same images as in the training, or of `data` those that its
-            layout or its dataset.yaml says. None takes ``val``, and of `data` every labelled image.
-        out: Where results go; None takes ``evaluation/SPLIT`` in the run, or in the current folder. Results
-            of other data never take the place of the training's: they go to ``evaluation/DATA``, or to
+        predictions: Instead of a model: a folder of index masks with the values of the data's own masks,
+            named like the images; or COCO JSON of objects or panoptic segments, or a folder with
+            instances.json or panoptic.json. Requires `data`.
+        data: Labelled images; defaults to those of the training.
+        split: ``val``, ``test`` or ``train``: the same images as in the training, or those of `data`
+            according to its layout or dataset.yaml. Defaults to ``val``, for `data` to every labelled image.
+        out: Folder for results; defaults to ``evaluation/SPLIT`` in the run, or the current folder. Results
+            on other data never overwrite those on the training's: they are in ``evaluation/DATA`` or
             ``evaluation/DATA-SPLIT``.
-        boundaries: Also compare outlines (boundary IoU and F1); a street scene takes about 0.2 s more.
-        thresholds: Also draw PR and ROC curves and measure calibration; of a model with two classes.
-        settings: Window, overlap, flips and scales; None takes those of the model's plan.
+        boundaries: Also compute boundary IoU and F1; a street scene takes about 0.2 s more.
+        thresholds: Also draw PR and ROC curves and measure calibration; only for two classes.
+        settings: Window, overlap, flips and scales; defaults to those of the model's plan.
         device: As in `load`.
         precision: As in `load`.
         network: As in `load`.
@@ -112,7 +112,7 @@ def evaluate(
 
     Raises:
         ModelError: The model cannot be loaded.
-        ConfigError: There is no such split, or what was asked for does not go together.
+        ConfigError: The split is unknown, or the arguments contradict each other.
         DataError: The data cannot be opened, its classes are not the model's, or no image could be scored.
     """
     extent = Extent(boundaries, thresholds, uncertainty=True)
@@ -122,7 +122,7 @@ def evaluate(
             Path(predictions).expanduser(), str(data), split=split, out=out, extent=extent, track=track
         )
     if run_or_model is None:
-        raise ConfigError("Name a run or a model to evaluate, or a folder of masks with --predictions.")
+        raise ConfigError("Specify a run or a model to evaluate, or a folder of masks with --predictions.")
     predictor = load_predictor(
         run_or_model, device=device, precision=precision, settings=settings, network=network
     )
@@ -136,12 +136,12 @@ def evaluate(
 def score_split(
     prepared: PreparedRun, split: str, predictor: Predictor, *, track: Track = silent
 ) -> EvaluateResult:
-    """Measure the model of a run on one of its splits, as `evaluate` does with the run's folder.
+    """Score the model of a run on one of its splits, as `evaluate` does.
 
     Args:
         prepared: The run.
-        split: One of its splits.
-        predictor: Its model.
+        split: Name of one of its splits.
+        predictor: Model of the run.
         track: Shows progress.
 
     Raises:
@@ -157,7 +157,7 @@ def score_split(
 def _images_to_score(
     predictor: Predictor, run: RunFolder | None, data: Path | str | None, split: str | None, extent: Extent
 ) -> tuple[str, "_Measurement"]:
-    """Return what to call the results, and what is to be measured."""
+    """Return the name of the results, and what to score."""
     trained_on = predictor.plan.data.path
     source = open_source(trained_on if data is None else data)
     if data is None or (run is not None and split is not None and _is_same(source.root, Path(trained_on))):
@@ -185,13 +185,11 @@ def _score_model(
 
 def _refuse_mixture(run_or_model: Path | str | None, data: Path | str | None, *, thresholds: bool) -> None:
     if run_or_model is not None:
-        raise ConfigError("Evaluate a model or --predictions, not both at once.")
+        raise ConfigError("Evaluate either a model or --predictions, not both.")
     if data is None:
-        raise ConfigError("Name the labelled images that the predictions belong to with --data.")
+        raise ConfigError("Specify the labelled images of the predictions with --data.")
     if thresholds:
-        raise ConfigError(
-            "--thresholds needs the probabilities of a model; masks in --predictions have none."
-        )
+        raise ConfigError("--thresholds needs the probabilities of a model; --predictions has none.")
 
 
 def _evaluate_files(
@@ -219,7 +217,7 @@ def _evaluate_files(
 
 
 def _settled_labels(data: str, track: Track) -> LabelTable:
-    """Return the classes of data that does not name them, as the training would find them."""
+    """Return the classes of data without class names, as training would infer them."""
     from limner.datasets.checked import check_dataset
 
     return check_dataset(Path(data), track=track).settled_labels("nothing can be scored by them")
@@ -228,16 +226,16 @@ def _settled_labels(data: str, track: Track) -> LabelTable:
 def _predict(
     predictor: Predictor, sample: Sample, *, probabilities: bool, seconds: deque[float]
 ) -> Prediction:
-    """Predict, and note how long it took; memory does not grow with the images."""
-    began = time.perf_counter()
+    """Predict, and record the time."""
+    started = time.perf_counter()
     found: Prediction = predictor.predict(sample.image, name=sample.name, probabilities=probabilities)
-    seconds.append(time.perf_counter() - began)
+    seconds.append(time.perf_counter() - started)
     return found
 
 
 @dataclass(frozen=True)
 class _Measurement:
-    """Predictions of one task against the labels of some images."""
+    """Scoring of predictions of one task on labelled images."""
 
     task: Task
     source: Source
@@ -246,11 +244,11 @@ class _Measurement:
     extent: Extent
 
     def run(self, predict: Predict, *, split: str, out: Path, track: Track) -> EvaluateResult:
-        """Score every image and write scores.json, per_image.csv and pictures/ as they come.
+        """Score every image and write scores.json, per_image.csv and pictures/ one by one.
 
         Raises:
-            ConfigError: The task has no scores of the extent asked for.
-            DataError: Not one image could be scored.
+            ConfigError: The task does not support the requested scores.
+            DataError: No image could be scored.
         """
         scorer = self.task.scorer(self.labels, self.extent)
         dataset = Dataset(self.source, self.records, self.labels, targets=self.task.targets, cache=None)
@@ -272,7 +270,7 @@ class _Measurement:
                     skipped.append(Skipped(dataset.records[index].name, str(error)))
         if scorer.num_images == 0:
             first = skipped[0].reason
-            raise DataError(f"Not one of {len(dataset)} images could be scored. The first:\n{first}")
+            raise DataError(f"None of the {len(dataset)} images could be scored. The first problem:\n{first}")
         scores = scorer.compute()
         write_scores(out, scores, split=split, skipped=skipped)
         if isinstance(scores, SemanticScores):
@@ -290,7 +288,7 @@ def _measure_one(
 
 
 def _run_of(path: Path) -> RunFolder | None:
-    """Return the run that a path is, or that a model folder lies in."""
+    """Return the run at this path, or that contains this model folder."""
     for folder in (path, model_folder(path).parent):
         if RunFolder(folder).splits.is_file():
             return RunFolder(folder)
@@ -300,8 +298,8 @@ def _run_of(path: Path) -> RunFolder | None:
 def _training_records(source: Source, run: RunFolder | None, split: str) -> Sequence[Record]:
     if run is None:
         raise ModelError(
-            "Which images the model was validated on stands in its run folder, and this model lies in none. "
-            "Name labelled images with --data, or evaluate the run folder."
+            "The run folder lists the validation images, and this model is not in one. "
+            "Specify labelled images with --data, or evaluate the run folder."
         )
     splits = read_splits(run, source)
     _refuse_unknown_split(split, splits)
@@ -313,7 +311,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _foreign_name(root: Path, split: str | None) -> str:
-    """Return a name for other data that no split of the training has, so that results stay apart."""
+    """Return a name for other data that differs from the splits of the training."""
     root = root.resolve()
     if split is not None:
         return f"{root.name}-{split}"
@@ -333,5 +331,5 @@ def _refuse_unknown_split(split: str, known: Splits) -> None:
         names = [name for name, members in known.items() if members]
         raise ConfigError(
             f"There is no split {split!r}{did_you_mean(split, names)}; there is {', '.join(names)}. "
-            "A share of the images is kept apart by `splits: {test: 0.1}` in dataset.yaml, before training."
+            "To reserve images, set `splits: {test: 0.1}` in dataset.yaml before training."
         )

@@ -1,4 +1,4 @@
-"""`limner.explain`: which parts of an image made a model say a class."""
+"""`limner.explain()`: which parts of an image made a model predict a class."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +29,13 @@ from limner.transforms.fit_channels import fit_channels
 
 @dataclass(frozen=True)
 class Explanation:
-    """What speaks for a class.
+    """Evidence for a class.
 
     Attributes:
-        layer: Whose features were looked at.
+        layer: Layer of the features.
         heats: Method -> (H, W) from 0 to 1.
-        pictures: The overlays of each method, then all of them side by side; empty without an output folder.
-        attention_layer: Where the attention of a query network was looked at; None for other networks.
+        pictures: Overlay of each method, then all side by side; empty without an output folder.
+        attention_layer: Layer of the attention of a query network; None for other networks.
     """
 
     layer: str
@@ -55,22 +55,23 @@ def explain(
     out: Path | str | None = None,
     device: str = "auto",
 ) -> Explanation:
-    """Draw Grad-CAM, HiResCAM and LayerCAM of a class, and of query networks where the class's queries look.
+    """Draw Grad-CAM, HiResCAM and LayerCAM of a class, and for query networks the attention of its queries.
 
     Args:
         model: A model folder, a run folder, or a loaded predictor.
         image: An image file.
-        class_name: Whose score is explained.
-        layer: A name of `explain_layers`; None takes the last of the coarsest, and of the attention the last.
-        point: (x, y) of the one pixel whose score is explained.
-        region: (left, top, right, bottom) of the pixels whose scores are explained, right and bottom not
-            included. Without point and region, all pixels that are predicted as the class.
+        class_name: The class to explain.
+        layer: A name in `explain_layers`; defaults to the last of the coarsest layers, and to the last
+            attention layer.
+        point: (x, y) of a single pixel whose score is explained.
+        region: (left, top, right, bottom) of the pixels whose scores are explained; right and bottom are
+            excluded. Without point and region, all pixels predicted as the class.
         out: Folder for the overlays; None writes none.
         device: As in `load`.
 
     Raises:
         UnknownNameError: The model has no such class or layer.
-        ConfigError: The target lies outside of the image, or no pixel is predicted as the class.
+        ConfigError: The target is outside the image, or no pixel is predicted as the class.
         ModelError: The model cannot be loaded.
         DataError: The image cannot be read.
     """
@@ -92,7 +93,7 @@ def explain(
     pictures: tuple[Path, ...] = ()
     if out is not None:
         overlays = {name: heat_overlay(shown, heat, target=target) for name, heat in heats.items()}
-        title = f"{Path(image).name}: what speaks for {class_name}, at {where}"
+        title = f"{Path(image).name}: evidence for {class_name}, at {where}"
         panels = [Panel("image", shown), *(Panel(name, picture) for name, picture in overlays.items())]
         drawn = overlays | {"all": side_by_side(panels, title=title)}
         folder = Path(out).expanduser()
@@ -106,7 +107,7 @@ def explain(
 def explain_layers(
     model: Path | str | Predictor, image: Path | str, *, device: str = "auto"
 ) -> dict[str, tuple[int, ...]]:
-    """Return the layers that `explain` can look at -> (features or queries, height, width) for this image."""
+    """Return layer for `explain` -> (features or queries, height, width) for this image."""
     predictor, inputs, _ = _prepared(model, image, device)
     network = predictor.model.network.eval()
     return explainable_layers(network, inputs) | attention_layers(network, inputs)
@@ -115,12 +116,12 @@ def explain_layers(
 def _prepared(
     model: Path | str | Predictor, image: Path | str, device: str
 ) -> tuple[Predictor, torch.Tensor, npt.NDArray[np.uint8]]:
-    """Return the predictor, the image as its network takes it, and the image to draw on."""
+    """Return the predictor, the input of its network, and the image to draw on."""
     predictor = (
         model if isinstance(model, Predictor) else load_predictor(model, device=device, precision="float32")
     )
     if predictor.plan.input.spatial_dims != 2:
-        raise ConfigError("Class activation is drawn on 2D images; this model takes volumes.")
+        raise ConfigError("Class activation needs 2D images; this model takes volumes.")
     pixels = read_image(Path(image)).array
     fitted = np.ascontiguousarray(fit_channels(pixels, predictor.plan.input, where=str(image)))
     values = torch.from_numpy(fitted.astype(np.float32))[None].movedim(-1, 1).to(predictor.device)
@@ -135,7 +136,7 @@ def _target(
     if point is None and region is None:
         return None
     if point is not None and region is not None:
-        raise ConfigError("The target is a point or a region, not both.")
+        raise ConfigError("Specify a point or a region, not both.")
     if region is None:
         assert point is not None
         region = (point[0], point[1], point[0] + 1, point[1] + 1)
@@ -143,7 +144,7 @@ def _target(
     height, width = size
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         raise ConfigError(
-            f"The target lies outside of the image: found x {left} to {right - 1}, y {top} to {bottom - 1}; "
+            f"The target is outside the image: found x {left} to {right - 1}, y {top} to {bottom - 1}; "
             f"expected x in 0..{width - 1} and y in 0..{height - 1}."
         )
     target = np.zeros(size, bool)

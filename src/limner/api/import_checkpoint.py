@@ -1,4 +1,4 @@
-"""`limner import`: another project's checkpoint as a model folder that every verb of limner takes."""
+"""`limner import`: conversion of another project's checkpoint to a model folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,23 +22,23 @@ def import_checkpoint(
     classes: Path | str | Sequence[str] | None = None,
     licence: str | None = None,
 ) -> Imported:
-    """Read somebody else's Mask2Former and write it as a model folder.
+    """Convert another project's Mask2Former to a model folder.
 
     Args:
         checkpoint: A Hugging Face folder (`config.json`, `model.safetensors`), or a .pkl or .pth file of
-            Detectron2's. Nothing that a pickle holds is run.
+            Detectron2. No code in a pickle is run.
         out: The model folder to write.
-        task: ``semantic``, ``instance`` or ``panoptic``; None takes what the checkpoint tells.
-        classes: Names in trained order, or a file: text with a name a line, or YAML like dataset.yaml. None
-            takes what the checkpoint tells, or the classes of a public dataset that has as many.
-        licence: Of the weights; None takes what the checkpoint tells.
+        task: ``semantic``, ``instance`` or ``panoptic``; None infers it from the checkpoint.
+        classes: Names in trained order, or a file: text with one name per line, or YAML like dataset.yaml.
+            None infers them from the checkpoint, or from a public dataset with the same number of classes.
+        licence: Licence of the weights; None infers it from the checkpoint.
 
     Returns:
-        The model, and what was found out about it.
+        The model, and what was inferred about it.
 
     Raises:
-        ModelError: The checkpoint cannot be read or is another network's, or `out` holds something else.
-        ConfigError: The task cannot be told, or `classes` cannot be read.
+        ModelError: The checkpoint cannot be read or is of another network, or `out` contains other files.
+        ConfigError: The task cannot be inferred, or `classes` cannot be read.
     """
     table = None if classes is None else _label_table(classes)
     imported = read(checkpoint, task=task, classes=table, licence=licence)
@@ -61,5 +61,5 @@ def _read_classes(path: Path) -> LabelTable:
         return _label_table([line.strip() for line in text.splitlines() if line.strip()])
     table = parse_config(DatasetFile, parse_yaml(text, where=str(path)), where=str(path)).label_table()
     if table is None:
-        raise ConfigError(describe("The file names no classes", where=path, expected="`classes:`"))
+        raise ConfigError(describe("The file has no class names", where=path, expected="`classes:`"))
     return table

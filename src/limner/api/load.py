@@ -1,4 +1,4 @@
-"""`limner.load`: a model folder, or the run that made it, ready to predict."""
+"""`limner.load()`: a trained model, ready to predict."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,17 +22,17 @@ def load(
     """Load a trained model.
 
     Args:
-        model: A model folder, or a run folder that holds one.
-        device: ``auto`` is the accelerator where there is one, else the processor.
-        precision: ``float32``, ``bfloat16`` or ``float16``; None takes that of the training
-            where the device is fast in it, else float32.
-        settings: Window, overlap, flips and scales; None takes those of the model's plan.
-        network: Needed only for a model whose network is your own: it, with any weights.
+        model: A model folder, or a run folder that contains one.
+        device: ``auto`` is the accelerator if there is one, else the CPU.
+        precision: ``float32``, ``bfloat16`` or ``float16``; defaults to that of the training if it is fast on
+            the device, else float32.
+        settings: Window, overlap, flips and scales; defaults to those of the model's plan.
+        network: The network, with any weights; only needed for custom networks.
 
     Returns:
         A predictor; its ``predict(image)`` takes a file or an array.
 
     Raises:
-        ModelError: It is no model folder, or it was changed, or a newer limner wrote it.
+        ModelError: It is not a model folder, its files were changed, or a newer limner wrote it.
     """
     return load_predictor(model, device=device, precision=precision, settings=settings, network=network)

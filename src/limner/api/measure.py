@@ -1,4 +1,4 @@
-"""`limner.measure`: what a network or a trained model costs at one size, on one device."""
+"""`limner.measure()`: cost of a network or a trained model at one size, on one device."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,19 +19,19 @@ from limner.networks import NETWORKS, build_network
 
 @dataclass(frozen=True)
 class Measured:
-    """What was counted and timed.
+    """Measured cost of a network.
 
     Attributes:
-        name: Of the network, or the model's folder.
+        name: Name of the network, or the model folder.
         size: Spatial size of the input.
-        batch: Images at once.
-        channels: Of an image.
-        num_classes: That are scored.
-        device: What it ran on, in words.
-        precision: Number format of the arithmetic.
-        parameters: Of the whole network.
-        parts: Part of the network -> its parameters.
-        multiply_adds: Of the batch.
+        batch: Batch size.
+        channels: Number of image channels.
+        num_classes: Number of classes.
+        device: Name of the device.
+        precision: Number format of the computation.
+        parameters: Number of parameters of the network.
+        parts: Part of the network -> number of parameters.
+        multiply_adds: Number of multiply-adds for the batch.
         speed: Times and memory.
     """
 
@@ -61,18 +61,18 @@ def measure(
     """Count parameters and multiply-adds, and time prediction.
 
     Args:
-        target: A name in `limner networks` (a variant as ``pspnet/resnet18c``), a model folder or a run.
-        size: Spatial size of the input; None takes 512x512, or 64x64x64 for volumes.
-        batch: Images at once.
-        num_classes: Of a named network; a model has its own.
-        channels: Of a named network; a model has its own.
-        device: ``auto``, or a device as PyTorch names it.
+        target: A name in `limner networks` (variants such as ``pspnet/resnet18c``), a model folder or a run.
+        size: Spatial size of the input; defaults to 512x512, or 64x64x64 for volumes.
+        batch: Batch size.
+        num_classes: Number of classes of a named network; a model has its own.
+        channels: Number of channels of a named network; a model has its own.
+        device: ``auto``, or a PyTorch device name.
         precision: ``float32``, ``bfloat16`` or ``float16``.
 
     Raises:
-        UnknownNameError: It is neither a network nor a folder.
+        UnknownNameError: The target is neither a network nor a folder.
         ModelError: The model cannot be loaded.
-        ConfigError: The size or the batch does not fit.
+        ConfigError: The size or the batch size is invalid.
     """
     chosen = choose_device(device)
     if Path(target).expanduser().is_dir():
@@ -85,7 +85,7 @@ def measure(
         normalization = InputNormalization((128.0,) * channels, (64.0,) * channels)
     size = _checked_size(size, dims, batch)
     network = network.to(chosen).eval()
-    # Before anything else runs: the peak of a process never falls.
+    # Measure speed first, because the peak memory of a process never decreases.
     speed = measure_speed(
         network,
         normalization.to(chosen),
@@ -123,9 +123,11 @@ def _named(name: str, num_classes: int, channels: int) -> tuple[nn.Module, int]:
 
 def _checked_size(size: tuple[int, ...] | None, dims: int, batch: int) -> tuple[int, ...]:
     if batch < 1:
-        raise ConfigError(f"A batch holds one image or more; found {batch}.")
+        raise ConfigError(f"The batch size must be at least 1; found {batch}.")
     if size is None:
         return SIZES[dims]
     if len(size) != dims:
-        raise ConfigError(f"This network takes {dims}D input, so its size has {dims} numbers; found {size}.")
+        raise ConfigError(
+            f"This network takes {dims}D input, so the size needs {dims} numbers; found {size}."
+        )
     return size

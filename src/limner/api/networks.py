@@ -1,4 +1,4 @@
-"""`limner networks`: the architectures that can be trained, with what they cost."""
+"""`limner networks`: the available networks and their cost."""
 
 import json
 from dataclasses import dataclass
@@ -18,39 +18,39 @@ from limner.storage.whole_files import write_whole
 from limner.tasks import TASKS
 
 NUM_CLASSES = 19
-"""Classes that parameters are stated for, those of Cityscapes."""
+"""Number of classes for the listed parameters, that of Cityscapes."""
 IN_CHANNELS = 3
-"""Image channels that parameters are stated for."""
+"""Number of image channels for the listed parameters."""
 SIZES = {2: (512, 512), 3: (64, 64, 64)}
-"""Input that multiply-adds and times are stated for, by spatial dimensions."""
+"""Number of spatial dimensions -> input size for the listed multiply-adds and times."""
 
 COSTS = Path(__file__).parent / "network_costs.json"
-"""Parameters and multiply-adds of each variant: counting all of them takes a minute or two, one a second."""
+"""Parameters and multiply-adds of each variant: counting one takes a second, all of them a minute or two."""
 
 
 @dataclass(frozen=True)
 class NetworkRow:
-    """One variant of one architecture.
+    """One variant of a network.
 
     Attributes:
-        name: What `build_network` and `--network` call it.
-        variant: What tells the variant apart, or an empty string.
-        options: The options that make it.
-        parameters: With `NUM_CLASSES` classes and `IN_CHANNELS` channels, auxiliary heads included.
-        multiply_adds: Of predicting one input of `SIZES`.
-        seconds: The same on this machine's CPU with all its threads; None where it was not asked for.
+        name: Name for `build_network` and `--network`.
+        variant: Name of the variant, or an empty string.
+        options: Network options of the variant.
+        parameters: Number with `NUM_CLASSES` classes and `IN_CHANNELS` channels, including auxiliary heads.
+        multiply_adds: Number for predicting one input of `SIZES`.
+        seconds: Prediction time of such an input on this CPU with all threads; None if not measured.
         title: The name as the paper writes it.
         paper: Title of the paper.
         year: Year of the paper.
-        family: Its kind, such as ``context`` or ``transformer``.
-        url: Where the paper is.
-        code: The authors' code or the reference implementation.
-        licence: Its licence.
-        tasks: What it can be trained for.
-        spatial_dims: The dimensions it can be built in.
+        family: Kind of network, such as ``context`` or ``transformer``.
+        url: URL of the paper.
+        code: URL of the authors' code or the reference implementation.
+        licence: Licence of that code.
+        tasks: Supported tasks.
+        spatial_dims: Supported numbers of spatial dimensions.
         pretrained: Whether its encoder has published weights.
         good_for: When to choose it.
-        remark: Where its parameters differ from the reference's in number, and why; or an empty string.
+        remark: Why the number of parameters differs from the reference, or an empty string.
     """
 
     name: str
@@ -74,11 +74,11 @@ class NetworkRow:
 
 
 def networks(*, timed: bool = False, track: Track = silent) -> list[NetworkRow]:
-    """List every architecture and its usual variants, the default variant of each first.
+    """List every network and its usual variants, the default variant first.
 
     Args:
-        timed: Time each one's prediction on the CPU, which takes some seconds a network.
-        track: Progress display.
+        timed: Measure prediction times on the CPU, which takes a few seconds per network.
+        track: Shows progress.
     """
     wanted = [
         (name, entry, variant, dict(options))
@@ -118,7 +118,7 @@ def network_settings(name: str) -> dict[str, Any]:
     """Return the settings of ``network`` or ``network/variant``.
 
     Raises:
-        UnknownNameError: There is no such network, or it has no such variant.
+        UnknownNameError: The network or the variant is unknown.
     """
     network, _, variant = name.partition("/")
     if network not in NETWORKS:
@@ -131,7 +131,7 @@ def network_settings(name: str) -> dict[str, Any]:
 
 
 def count_costs(name: str, variant: str) -> tuple[int, int]:
-    """Count parameters and multiply-adds of one variant, by building it without memory."""
+    """Count parameters and multiply-adds of one variant on the meta device."""
     entry = NETWORKS[name]
     with torch.device("meta"):
         network = _build(name, dict(entry.variants[variant]))
@@ -143,8 +143,8 @@ def write_costs(*changed: str, path: Path = COSTS) -> None:
     """Count the variants that are not in the file yet, and those of changed networks.
 
     Args:
-        changed: Networks whose variants are all counted anew.
-        path: The file that ships with limner.
+        changed: Networks whose variants are counted again.
+        path: The file, which is part of limner.
     """
     known = json.loads(path.read_text("utf-8"))
     lines = []

@@ -1,4 +1,4 @@
-"""`limner.plan(...)`: decide every setting of a run, each with its reason, without training."""
+"""`limner.plan()`: the settings of a run, with reasons, without training."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,22 +19,22 @@ def plan(
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
 ) -> Plan:
-    """Decide every setting of a run, each with its reason.
+    """Choose every setting of a run, each with its reason.
 
     Args:
         path: A dataset folder; or a recipe (YAML with ``data:`` and some settings); or a finished plan.
-        task: ``semantic``, ``instance`` or ``panoptic``; None is semantic.
-        network: A row of `limner networks`; None lets limner choose.
-        weights: What the network starts from: a model folder, a run, or another project's checkpoint, as
-            `import_checkpoint` reads it. The network is then that of the weights.
-        minutes: A time budget for training; None trains as long as the number of images suggests.
-        settings: Part of a plan, nested, such as ``{"train": {"steps": 2000}}``; any value may be ``auto``.
-            It wins over a recipe's own.
-        device: Where training will run: ``auto``, ``cpu``, ``cuda``, ``mps``, ...
+        task: ``semantic``, ``instance`` or ``panoptic``; defaults to semantic.
+        network: A name in `limner networks`; None lets limner choose.
+        weights: Initial weights: a model folder, a run, or another project's checkpoint, as read by
+            `import_checkpoint`. The network is then that of the weights.
+        minutes: Time budget for training; None derives the number of steps from the number of images.
+        settings: Values of the plan to set, nested, such as ``{"train": {"steps": 2000}}``; any value may be
+            ``auto``. They override those of a recipe.
+        device: Training device: ``auto``, ``cpu``, ``cuda``, ``mps``, ...
 
     Raises:
-        DataError: The data cannot be read, or a check found an error in it.
-        ConfigError: A setting cannot be used; every problem is named.
+        DataError: The data cannot be read, or the check found an error.
+        ConfigError: A setting is invalid; the message lists every problem.
     """
     wanted = with_shorthands(settings, task=task, network=network, weights=weights, minutes=minutes)
     return plan_data(path, wanted, Execution(device)).plan

@@ -1,4 +1,4 @@
-"""`limner.predict`: images into masks in the original label values, overlays and probabilities."""
+"""`limner.predict()`: masks with the original label values, overlays and probabilities of images."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class PredictResult:
-    """What was written.
+    """Result of a prediction.
 
     Attributes:
         out: The output folder.
-        masks: The index masks, in the order of the images: of classes, or of the numbers of objects.
-        failures: The images that could not be predicted.
-        json: What was found as COCO's JSON; None for the semantic task.
+        masks: Index masks of classes or of object ids, in the order of the images.
+        failures: Images that could not be predicted.
+        json: Predictions as COCO JSON; None for the semantic task.
     """
 
     out: Path
@@ -56,37 +56,38 @@ def predict(
     precision: str | None = None,
     track: Track = silent,
 ) -> PredictResult:
-    """Predict images and write what was found into a folder.
+    """Predict images and write the results to a folder.
 
     ``out/masks/NAME.png`` has the size of the image and the label values of the training masks;
     ``out/overlays/NAME.png`` shows it on the image; ``out/probabilities/NAME.npy`` is (K, H, W) float16.
-    An image that cannot be predicted is reported and the others are done.
+    If an image cannot be predicted, this is reported and the others are processed.
 
-    Objects go to ``out/instances.json`` in COCO's shape, and ``out/instances/NAME.png`` numbers those of a
-    score of 0.5 or more, the surest 1. Panoptic segments go to ``out/panoptic.json`` and
-    ``out/panoptic/NAME.png``, whose colours are COCO's segment numbers, beside the ``masks/`` of classes.
+    Objects are written to ``out/instances.json`` in COCO's format; ``out/instances/NAME.png`` has the ids of
+    those with a score of 0.5 or more, in order of decreasing score from 1. Panoptic segments are written to
+    ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are COCO segment ids, beside ``masks/``
+    with the classes.
 
     Args:
         model: A model folder, a run folder, or a loaded predictor.
         paths: Images, folders, globs and ``.txt`` lists.
-        out: The output folder; files in it that have the same names are replaced.
+        out: The output folder; files with the same names are replaced.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
-        compare: A labelled folder that holds the images: ``out/comparisons/NAME.png`` shows image, truth,
-            prediction, and the map of hits and errors. An image that has no labels there is shown without.
-        settings: Window, overlap, flips and scales; None takes those of the model's plan.
+        compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
+            prediction, and the map of hits and errors. Images without labels there are shown without truth.
+        settings: Window, overlap, flips and scales; defaults to those of the model's plan.
         device: As in `load`.
         precision: As in `load`.
         track: Shows progress.
 
     Raises:
         ModelError: The model cannot be loaded.
-        DataError: There is no image at all, the output folder cannot be written, or the classes of
-            `compare` are not the model's.
+        DataError: There are no images, the output folder cannot be written, or the classes of `compare`
+            differ from the model's.
     """
     images = list_images([paths] if isinstance(paths, (str, Path)) else paths)
     if not images:
-        raise DataError("There is nothing to predict: no image was named.")
+        raise DataError("There is nothing to predict: no images were specified.")
     if isinstance(model, Predictor):
         predictor = model
     else:
@@ -129,7 +130,7 @@ def inference_settings(
     scales: Sequence[float] | None = None,
     resize: ResizePlan | None = None,
 ) -> InferencePlan:
-    """Return a plan's settings with those changed that are not None.
+    """Return the plan's settings, replacing those that are not None.
 
     Raises:
         ConfigError: A setting is out of range.

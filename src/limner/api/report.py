@@ -1,4 +1,4 @@
-"""`limner.report`: a run as one page."""
+"""`limner.report()`: the HTML report of a run."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from limner.core.run_folder import RunFolder
 def report(run: str | Path | RunFolder) -> Path:
     """Write `report.html` into a run folder: scores, curves, examples, data and plan on one page.
 
-    Only files of the run are read; nothing is computed anew and nothing is fetched.
+    Only reads the files of the run; nothing is recomputed or downloaded.
 
     Args:
-        run: The run, as `train` returned it, or its folder.
+        run: The run, as returned by `train`, or its folder.
 
     Returns:
-        The page.
+        Path of the page.
 
     Raises:
         DataError: The folder is not a run.

@@ -1,4 +1,4 @@
-"""`limner.split()`: which images train, validate and test, written down once and for all."""
+"""`limner.split()`: division of a dataset into training, validation and test images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from limner.datasets.image_division import divide_units, draw_images, open_divis
 from limner.loading.split_files import move_lists_aside, refuse_overwriting, write_lists
 
 FOLDER = "splits"
-"""Where the lists go, below the dataset folder."""
+"""Folder of the lists, in the dataset folder."""
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class SplitResult:
     """A division of a dataset.
 
     Attributes:
-        folds: One mapping a fold (or a single one), each from split to the image files in it, relative to
-            the dataset folder and sorted.
-        groups: How many groups there are; the number of images where none were named.
-        classes: Split of the first fold -> class -> images that hold it; empty where masks were not read.
-        written: The files that were written.
-        aside: Where the lists of an earlier division were moved to, or None.
+        folds: For each fold (or the only division): split -> sorted image files, as paths in the dataset
+            folder.
+        groups: Number of groups; without `group`, the number of images.
+        classes: Split of the first fold -> class -> number of images with it; empty if masks were not read.
+        written: The written files.
+        aside: Folder to which previous lists were moved, or None.
     """
 
     folds: tuple[dict[str, tuple[str, ...]], ...]
@@ -48,27 +48,27 @@ def split(
 ) -> SplitResult:
     """Divide the labelled images into train, val and test, and write the lists.
 
-    The lists go to ``splits/`` in the dataset folder, and `dataset.yaml` gets the lines that follow them.
+    The lists are written to ``splits/`` in the dataset folder, and `dataset.yaml` refers to them.
 
     Args:
         path: The dataset folder.
         val: Share of the images for validation; with `folds` it is 1 / folds.
-        test: Share that is kept for testing; with `folds` the same images in each.
-        seed: The same seed gives the same division, whatever the machine.
-        group: Regular expression; images whose paths it finds the same text in (its groups, or the whole
-            match) stay together, such as the frames of one patient.
+        test: Share of the images for testing; with `folds` the same images in each.
+        seed: The same seed gives the same division on every machine.
+        group: Regular expression; images whose paths contain the same match (its groups, or the whole match)
+            stay together, such as the images of one patient.
         stratify: Spread the classes evenly; reads every mask.
-        folds: Number of parts for cross-validation, each of which validates once; 0 makes one division.
-        out: Another folder for the lists; `dataset.yaml` is then left alone.
-        overwrite: Write although there are splits; the old lists are moved to ``splits-before``.
-        write: False only says what the division would be.
-        workers: Reading threads, for `stratify`.
-        track: Shows the progress.
+        folds: Number of folds for cross-validation; 0 makes one division.
+        out: Another folder for the lists; `dataset.yaml` is then not changed.
+        overwrite: Replace existing splits; the old lists are moved to ``splits-before``.
+        write: Whether to write the lists; False only returns the division.
+        workers: Number of reading threads, for `stratify`.
+        track: Shows progress.
 
     Raises:
-        DataError: The folder cannot be read, an image fits no group, there are too few groups, or lists are
-            already there.
-        ConfigError: A share, the number of folds or the expression cannot be used.
+        DataError: The folder cannot be read, an image matches no group, there are too few groups, or lists
+            already exist.
+        ConfigError: A share, the number of folds or the expression is invalid.
     """
     fractions = split_fractions(val, test, seed, folds)
     data = open_divisible(Path(path), stratify=stratify, workers=workers, track=track)

@@ -1,4 +1,4 @@
-"""`limner.stats()`: the training images in numbers."""
+"""`limner.stats()`: statistics of the training images."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ from limner.planning.fingerprint import Fingerprint, take_fingerprint
 
 
 def stats(path: Path | str, *, workers: int | None = None, track: Track = silent) -> Fingerprint:
-    """Sum up the training images and their labels: sizes, intensities, classes, orientation.
+    """Summarise the training images and their labels: sizes, intensities, classes, orientation.
 
-    These are the numbers from which `limner.plan` decides.
+    `limner.plan` bases its decisions on these numbers.
 
     Args:
         path: The dataset folder.
-        workers: Reading threads; None uses all cores.
-        track: Shows the progress.
+        workers: Number of reading threads; None uses all cores.
+        track: Shows progress.
 
     Raises:
-        DataError: The folder cannot be read, or what its mask values mean is not settled.
+        DataError: The folder cannot be read, or the meaning of its mask values is unknown.
     """
     checked = check_dataset(Path(path), workers=workers, track=track)
     labels = checked.settled_labels("the classes cannot be counted")

@@ -1,4 +1,4 @@
-"""`limner.train()`: from a folder of labelled images to a trained, measured model."""
+"""`limner.train()`: a trained and scored model from labelled images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,33 +36,33 @@ def train(
 
     Args:
         data: A dataset folder, or a YAML file of settings that names one (a recipe, or a run's plan.yaml).
-        run: The run's folder, or its name below ``runs/``; None finds a free name.
-        task: ``semantic``, ``instance`` or ``panoptic``; None is semantic.
-        network: A name in `limner networks`, or a module of your own that returns `DenseLogits` or
+        run: Folder of the run, or its name in ``runs/``; None chooses a new name.
+        task: ``semantic``, ``instance`` or ``panoptic``; defaults to semantic.
+        network: A name in `limner networks`, or a custom module that returns `DenseLogits` or
             `QueryMasks`.
-        weights: What the network starts from: a model folder, a run, or another project's checkpoint as
-            `limner import` reads it. Classes of the same name keep their weights, the others begin anew.
-        minutes: Time budget of the training, validation included.
-        settings: Parts of the plan to decide yourself, nested as in plan.yaml.
-        accept: Accept what `check` proposes, by writing it to dataset.yaml.
-        device: ``auto``, or a device as PyTorch names it.
-        track: Progress display for the preparation and the evaluation.
-        watchers: Look on during the training.
+        weights: Initial weights: a model folder, a run, or another project's checkpoint, as read by
+            `limner import`. Weights of classes with the same name are loaded, the others are initialised.
+        minutes: Time budget for training, including validation.
+        settings: Values of the plan to set, nested as in plan.yaml.
+        accept: Accept the proposals of `check`, by writing them to dataset.yaml.
+        device: ``auto``, or a PyTorch device name.
+        track: Shows the progress of preparation and evaluation.
+        watchers: Observers of the run.
 
     Returns:
-        The run's folder: plan, findings, checkpoints, model, scores and report.
+        The run folder: plan, findings, checkpoints, model, scores and report.
 
     Raises:
-        DataError: The data has errors that stop training; each finding is in the message.
-        ConfigError: A setting is unknown or out of range, or the run's folder is already taken.
-        ModelError: The weights to start from cannot be read.
-        TrainingError: Training had to stop; `resume` goes on.
+        DataError: The data has errors that prevent training; the message lists them.
+        ConfigError: A setting is unknown or out of range, or the run folder already exists.
+        ModelError: The initial weights cannot be read.
+        TrainingError: Training had to stop; `resume` continues it.
     """
     name, module = (network, None) if isinstance(network, str) else (None, network)
     if module is not None and weights is not None:
-        raise ConfigError("A network of your own brings its own weights: leave out `weights`.")
+        raise ConfigError("A custom network has its own weights: omit `weights`.")
     if num_processes() > 1 and run is None:
-        raise ConfigError("Several processes train together: name the run that they share with --run.")
+        raise ConfigError("With several processes, specify the run that they share with --run.")
     wanted = with_shorthands(settings, task=task, network=name, weights=weights, minutes=minutes)
     execution = Execution(device, track, watchers)
     if is_first_process():
@@ -70,7 +70,7 @@ def train(
             refuse_taken(named_run(run).root)
         planned = plan_data(data, wanted, execution, accept=accept)
         prepared = prepare_run(planned, run, device=device, network=module)
-        del planned  # what is known of each file is no longer needed
+        del planned  # free the facts about every file
     else:
         folder = named_run(str(run))
         wait_for(folder.environment)
@@ -87,18 +87,18 @@ def resume(
     track: Track = silent,
     watchers: Sequence[Watcher] = (),
 ) -> RunFolder:
-    """Go on with a run that was stopped; on one processor it ends as if it had never been interrupted.
+    """Continue an interrupted run; on a CPU, the result is as if it had never been interrupted.
 
     Args:
-        run: The run's folder.
-        network: The module, where the run was started with one of your own.
-        device: ``auto``, or a device as PyTorch names it.
-        track: Progress display for the preparation and the evaluation.
-        watchers: Look on during the training.
+        run: The run folder.
+        network: The custom network, if the run was started with one.
+        device: ``auto``, or a PyTorch device name.
+        track: Shows the progress of preparation and evaluation.
+        watchers: Observers of the run.
 
     Raises:
-        ConfigError: It is not the folder of a run.
-        DataError: The data is gone, or no longer what it was.
+        ConfigError: The folder is not a run folder.
+        DataError: The data is missing or has changed.
     """
     prepared = open_run(RunFolder(Path(run)), network=network)
     _fit_and_score(prepared, Execution(device, track, watchers), resume=True)
@@ -106,7 +106,7 @@ def resume(
 
 
 def _fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool) -> None:
-    """Train, score the model on its validation and test images, and report."""
+    """Train, score the model on its validation and test images, and write the report."""
     from limner.api.evaluate import score_split
     from limner.api.report import report
     from limner.inference.load_predictor import load_predictor

@@ -1,4 +1,4 @@
-"""`limner.tune(...)`: a learning-rate range test, or a small search over settings."""
+"""`limner.tune()`: learning-rate range test, or a search over settings."""
 
 import json
 import shutil
@@ -35,10 +35,10 @@ from limner.storage.whole_files import write_whole
 from limner.tasks import find_task
 
 SETUP, TRIALS, RATES = "search.json", "trials.json", "rates.json"
-"""What was asked for, what was tried, and the range test; going on reads the first two."""
+"""Files of the request, the trials and the range test; a search resumes from the first two."""
 
 NUM_TRIALS = 9
-"""Candidates of a search; the best three are trained again for three times as long."""
+"""Number of candidates in a search; the best three are trained again for three times as long."""
 
 
 def tune(
@@ -57,35 +57,35 @@ def tune(
     track: Track = silent,
     watchers: Sequence[Watcher] = (),
 ) -> Tuning:
-    """Test learning rates, or search over settings within a time.
+    """Test learning rates, or search over settings within a time budget.
 
-    A search that was interrupted goes on when it is asked for again.
+    Another call with the same arguments continues an interrupted search.
 
     Args:
         data: A dataset folder, or a YAML file of settings that names one.
-        over: What is searched: ``KEY=LOW..HIGH``, ``KEY=A,B,C``, or ``KEY`` alone. Without any, learning
+        over: Settings to search: ``KEY=LOW..HIGH``, ``KEY=A,B,C``, or ``KEY`` alone. If empty, learning
             rates are tested in one short run.
-        minutes: Training time of the whole search, validation included.
-        trials: Candidates of its first round.
-        out: Where everything goes; None takes ``runs/tune-DATA``.
+        minutes: Training time of the whole search, including validation.
+        trials: Number of candidates in the first round.
+        out: Folder for all files; defaults to ``runs/tune-DATA``.
         task: As in `train`.
         network: As in `plan`.
-        settings: Parts of the plan that all trials share, nested as in plan.yaml.
-        accept: Accept what `check` proposes, by writing it to dataset.yaml.
-        device: ``auto``, or a device as PyTorch names it.
-        proposer: Says what is tried; None takes Optuna where it is installed, else points spread evenly.
-        track: Progress display.
-        watchers: Look on during the trainings.
+        settings: Values of the plan shared by all trials, nested as in plan.yaml.
+        accept: Accept the proposals of `check`, by writing them to dataset.yaml.
+        device: ``auto``, or a PyTorch device name.
+        proposer: Proposes candidates; defaults to Optuna if installed, else to evenly spread points.
+        track: Shows progress.
+        watchers: Observers of the runs.
 
     Returns:
-        What was found; its `page`, `table`, `plot` and `recipe` are on disk.
+        The results; their `page`, `table`, `plot` and `recipe` are on disk.
 
     Raises:
-        ConfigError: A setting is unknown, the time does not suffice, or the folder holds another search.
-        DataError: The data has errors that stop training, or no image to validate on.
+        ConfigError: A setting is unknown, the time is too short, or the folder contains another search.
+        DataError: The data has errors that prevent training, or no validation images.
         TrainingError: The range test had to stop.
     """
-    _refuse_half_a_search(over, minutes)
+    _check_search_options(over, minutes)
     execution = Execution(device, track, watchers)
     asked = with_shorthands(settings, task=task, network=network)
     wanted, _ = settings_and_data(data, asked)
@@ -106,18 +106,18 @@ def tune(
     return search.run(trials, minutes, asked={"over": list(over), "settings": wanted})
 
 
-def _refuse_half_a_search(over: Sequence[str], minutes: float | None) -> None:
+def _check_search_options(over: Sequence[str], minutes: float | None) -> None:
     if over and minutes is None:
-        raise ConfigError("Say how long the whole search may train, such as --minutes 60.")
+        raise ConfigError("Specify the training time of the whole search, such as --minutes 60.")
     if minutes is not None and not over:
         raise ConfigError(
-            "--minutes is the time of a search: name what is searched, such as "
+            "--minutes is the time of a search: specify what to search, such as "
             "--over optimizer.learning_rate. Without --over learning rates are tested in 100 steps."
         )
 
 
 def _begin(planned: Planned, out: str | Path | None) -> Tuning:
-    """Return what a folder of tuning holds so far."""
+    """Return the state of tuning in a folder."""
     plan = planned.plan
     root = Path("runs") / f"tune-{Path(plan.data.path).resolve().name}" if out is None else Path(out)
     rates, trials = root / RATES, root / TRIALS
@@ -148,7 +148,7 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - what JSON holds
 
 
 class _Search:
-    """Trains candidates round by round; what is known is on the disk after each trial."""
+    """Trains candidates in rounds; results are written after each trial."""
 
     def __init__(
         self,
@@ -192,49 +192,49 @@ class _Search:
         return self._tuning
 
     def _settings(self, number: int, done: list[Trial]) -> dict[str, Any]:
-        """Return a new candidate; the first is the plan as it is, which the others have to beat."""
+        """Return a new candidate; the first is the unchanged plan, as the baseline."""
         if number == 1:
             return own_values(flatten(self._planned.plan), self._space)
         return self._proposer.propose(self._space, number - 1, done)
 
     def _trial(self, trial: Trial) -> Trial:
-        """Bring one trial to its end, from wherever it is."""
+        """Run a trial, or resume it."""
         same = [t for t in self._tuning.trials if (t.round, t.number) == (trial.round, trial.number)]
         if same and same[0].is_done:
             return same[0]
         trial = same[0] if same else trial
-        self._keep(trial)
+        self._save(trial)
         run = RunFolder(self._tuning.run_of(trial))
         try:
             trial = self._train(trial, run)
-        except Exception as error:  # one trial's trouble must not cost the others
+        except Exception as error:  # a failing trial must not stop the others
             trial = replace(trial, problem=note_problem(run, error))
-        self._keep(trial)
+        self._save(trial)
         _clear(run)
         return trial
 
     def _train(self, trial: Trial, run: RunFolder) -> Trial:
         from limner.training.fit_run import fit_run
 
-        begun = run.checkpoints.is_dir() and any(run.checkpoints.iterdir())
-        prepared = open_run(run) if begun else self._prepared(trial, run)
-        found = fit_run(prepared, self._execution, resume=begun)
+        has_started = run.checkpoints.is_dir() and any(run.checkpoints.iterdir())
+        prepared = open_run(run) if has_started else self._prepared(trial, run)
+        found = fit_run(prepared, self._execution, resume=has_started)
         if found.best_score is None:
             return replace(trial, problem="no validation gave a score", steps=found.steps)
         return replace(trial, score=found.best_score, steps=found.steps)
 
     def _prepared(self, trial: Trial, run: RunFolder) -> PreparedRun:
-        """Plan a trial on the data that was checked for all of them."""
+        """Plan a trial on the already checked data."""
         if run.root.exists():
-            shutil.rmtree(run.root)  # nothing was learned in it yet
+            shutil.rmtree(run.root)  # no checkpoint yet
         device = self._execution.device
         own = merge(nest(trial.settings), {"train": {"minutes": trial.minutes}})
         wanted = merge(self._wanted, own)
         plan = plan_checked(self._planned.checked, wanted, device, starting_plan(wanted))
         return prepare_run(replace(self._planned, plan=plan), run.root.absolute(), device=device)
 
-    def _keep(self, trial: Trial) -> None:
-        """Write down what is known now."""
+    def _save(self, trial: Trial) -> None:
+        """Store a trial, and write all results so far."""
         others = [t for t in self._tuning.trials if (t.round, t.number) != (trial.round, trial.number)]
         trials = sorted([*others, trial], key=lambda t: (t.round, t.number))
         self._tuning = replace(self._tuning, trials=tuple(trials))
@@ -246,7 +246,7 @@ class _Search:
 
 
 def _clear(run: RunFolder) -> None:
-    """Give the disk back: the model stays, and a trial that is done is never resumed."""
+    """Remove the checkpoints of a finished trial, which is never resumed; the model stays."""
     from limner.training.checkpoints import Checkpoints
 
     Checkpoints(run).remove()

@@ -1,1 +1,1 @@
-"""The verbs on the command line, one short file a verb."""
+"""Commands of the command line, one short file each."""

@@ -1,4 +1,4 @@
-"""The command line: `limner VERB ...`; each verb is one file beside this one."""
+"""Command line `limner COMMAND ...`; each command is a file in this folder."""
 
 import sys
 from collections.abc import Callable
@@ -29,13 +29,13 @@ from limner.cli.tune import tune
 from limner.core.errors import LimnerError
 
 NAMES: dict[Callable[..., None], str] = {import_checkpoint: "import"}
-"""Verbs that Python keeps for itself."""
+"""Commands whose names are reserved words in Python."""
 
 app = typer.Typer(
     name="limner",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,  # plain help: rich alone takes half of the 0.3 s that help may take
+    rich_markup_mode=None,  # plain help: importing rich takes half of the 0.3 s allowed for help
     pretty_exceptions_enable=False,
 )
 for verb in (
@@ -55,16 +55,18 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
 @app.callback()
 def limner_command(
     version: bool = typer.Option(
-        False, "--version", help="Say which version this is.", is_eager=True, callback=_show_version
+        False, "--version", help="Print the version.", is_eager=True, callback=_show_version
     ),
 ) -> None:
     """Turn your own labelled images into trained, measured, deployable vision models."""
 
 
 def main() -> None:
-    """Run the command line; an error the user can fix is a message on stderr and exit code 2."""
+    """Run the command line; an error that the user can fix is printed to stderr, with exit code 2."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a file's name may hold what the terminal cannot show
+        if isinstance(
+            stream, TextIOWrapper
+        ):  # file names may contain characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     try:
         app()

@@ -1,4 +1,4 @@
-"""`limner browse`: what do the images and their labels look like?"""
+"""`limner browse`: pictures of the images with their labels."""
 
 from enum import Enum
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 
 class By(str, Enum):
-    """How the images are chosen."""
+    """How to select the images."""
 
     RANDOM = "random"
     CLASS = "class"
@@ -17,7 +17,7 @@ class By(str, Enum):
 
 
 class Mode(str, Enum):
-    """What is shown of each augmented image."""
+    """What to show of each augmented image."""
 
     STEPS = "steps"
     SIDE_BY_SIDE = "side-by-side"
@@ -31,33 +31,33 @@ def browse(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="The PNG to write; if left out, NAME-browse.png in the working folder."),
+        typer.Option(help="The PNG to write; default: NAME-browse.png in the working folder."),
     ] = None,
     by: Annotated[
-        By, typer.Option(help="Which images: random, a row for each class or split, the worst.")
+        By, typer.Option(help="Images: random, a row for each class or split, or the worst.")
     ] = By.RANDOM,
     images: Annotated[
-        int | None, typer.Option(min=1, help="How many images; in each row, with rows.")
+        int | None, typer.Option(min=1, help="Number of images, or of images in each row.")
     ] = None,
     class_name: Annotated[
-        list[str] | None, typer.Option("--class", help="Only images that hold this class; may be repeated.")
+        list[str] | None, typer.Option("--class", help="Only images with this class; may be repeated.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="Only images of this split.")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of the draw; with --augment the plan's own if left out.")
+        int | None, typer.Option(help="Random seed; default: 0, with --augment that of the plan.")
     ] = None,
     palette: Annotated[
         str, typer.Option(help="own, distinct, voc, cityscapes, ade20k, or a file of names and colours.")
     ] = "own",
-    side: Annotated[int, typer.Option(min=32, help="Pixels of the longer side of each picture.")] = 300,
-    columns: Annotated[int, typer.Option(min=1, help="Pictures beside each other.")] = 4,
+    side: Annotated[int, typer.Option(min=32, help="Longer side of each picture, in pixels.")] = 300,
+    columns: Annotated[int, typer.Option(min=1, help="Number of columns.")] = 4,
     show: Annotated[
-        bool, typer.Option("--show", help="Open the picture in a window, where there is a screen.")
+        bool, typer.Option("--show", help="Open the picture in a window if there is a display.")
     ] = False,
     augment: Annotated[
-        bool, typer.Option("--augment", help="What training will see: each step of its augmentation.")
+        bool, typer.Option("--augment", help="Show training images with each step of augmentation.")
     ] = False,
-    mode: Annotated[Mode, typer.Option(help="With --augment: what is shown of each image.")] = Mode.STEPS,
+    mode: Annotated[Mode, typer.Option(help="With --augment: what to show of each image.")] = Mode.STEPS,
     first: Annotated[int, typer.Option(min=0, help="With --augment: number of the first image.")] = 0,
     settings: Annotated[
         list[str] | None,
@@ -108,13 +108,13 @@ def browse(
 
 
 def _show(picture: Path) -> None:
-    """Open the picture in the viewer that this system opens pictures with."""
+    """Open the picture in the default viewer of the system."""
     from limner.cli.console import console
     from limner.devices.host import has_screen
 
     if not has_screen():
         console().print(
-            "There is no screen here to open a window on; the file holds the picture.", style="warning"
+            "There is no display to open a window on; the picture is in the file.", style="warning"
         )
     elif typer.launch(str(picture)) != 0:
-        console().print("This system names no program that opens PNG files.", style="warning")
+        console().print("This system has no default program for PNG files.", style="warning")

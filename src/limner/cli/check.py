@@ -1,4 +1,4 @@
-"""`limner check`: what is in the data, and what is wrong with it?"""
+"""`limner check`: contents and problems of a dataset."""
 
 import json
 from pathlib import Path
@@ -11,23 +11,23 @@ def check(
     data: Annotated[Path | None, typer.Argument(help="The folder of labelled images.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     accept: Annotated[
-        bool, typer.Option("--accept", help="Write what is proposed to dataset.yaml beside the data.")
+        bool, typer.Option("--accept", help="Write the proposals to dataset.yaml in the dataset folder.")
     ] = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of dataset.yaml, for editors.")
     ] = False,
     report: Annotated[
-        Path | None, typer.Option(help="Write a page with classes, sizes, samples and findings (HTML).")
+        Path | None, typer.Option(help="Write an HTML page with classes, sizes, samples and findings.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Reading threads; all cores if left out.")
+        int | None, typer.Option(min=1, help="Number of reading threads; default: all cores.")
     ] = None,
 ) -> None:
-    """Find images and masks, and say what is wrong with them.
+    """Find images and masks, and report problems.
 
-    Every file is read once; a table says what the labels are and what each is trained as.
+    Reads every file once and prints a table of the labels and their classes.
 
-    The exit code is 1 when something would stop training.
+    The exit code is 1 if there are errors that prevent training.
     """
     if schema:
         from limner.core.dataset_file import json_schema

@@ -1,4 +1,4 @@
-"""What `limner check` prints: the dataset, the table of mask values, the findings, and what to do next."""
+"""Output of `limner check`: dataset, table of mask values, findings, and the next command."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -19,18 +19,18 @@ from limner.datasets.checked import CheckResult
 from limner.formats.shapes.object_source import BOXES
 
 MOST_ALIKE = 5
-"""Findings of one code that are shown in full; the others are counted."""
+"""Maximum number of findings per code shown in full; the others are counted."""
 
 MOST_FILES = 3
 MOST_YAML_LINES = 30
 
 
 def show(result: CheckResult, data: Path) -> None:
-    """Print the whole page.
+    """Print the result of a check.
 
     Args:
-        result: What the check found.
-        data: The folder as the user wrote it, for the commands at the end.
+        result: The result.
+        data: The folder as the user specified it, for the command at the end.
     """
     _show_dataset(result)
     _show_labels(result)
@@ -70,7 +70,7 @@ def _show_labels(result: CheckResult) -> None:
         console().print(_counts_table(found))
         return
     names = max(len(row.values) for row in found.rows) + max(len(row.name) for row in found.rows)
-    # In a narrow window each split gets a table of its own.
+    # In a narrow window each split gets its own table.
     fits = names + 22 + 19 * len(found.splits) <= console().width
     groups = [found.splits] if fits else [(split,) for split in found.splits]
     for number, group in enumerate(groups):
@@ -82,9 +82,9 @@ def _show_labels(result: CheckResult) -> None:
 
 def _title(result: CheckResult) -> str:
     if result.source.tasks == BOXES:
-        return "What the boxes are called, and the pixels under them"
+        return "Names of the boxes, and the pixels inside them"
     settled = result.labels is not None or result.proposed_labels == result.source.declared_labels()
-    return "What the mask values mean" if settled else "What the mask values would mean (proposed)"
+    return "Meaning of the mask values" if settled else "Proposed meaning of the mask values"
 
 
 def _counts_table(found: ClassTable) -> Table:
@@ -104,7 +104,7 @@ def _show_objects(result: CheckResult) -> None:
     sizes = ("smallest", "median", "largest")
     crowds = ["crowds"] if any(row.crowds for row in result.objects) else []
     numbers = [*splits, "images", *sizes, *crowds]
-    shown = table("name", *numbers, numbers=numbers, title=f"How many {kind}, and how many pixels in one")
+    shown = table("name", *numbers, numbers=numbers, title=f"Number of {kind}, and their sizes in pixels")
     for row in result.objects:
         cells = [*(row.counts[split] for split in splits), row.images]
         areas = [f"{area:,.0f}" for area in (row.smallest, row.median, row.largest)]
@@ -113,7 +113,7 @@ def _show_objects(result: CheckResult) -> None:
 
 
 def _labels_table(rows: Sequence[ClassTableRow], splits: Sequence[str], title: str) -> Table:
-    # Pixels and images of a split share a column, under the name of the split.
+    # Pixels and images of a split share a column with the name of the split.
     columns = [f"{split}\n{'pixels':>9}{'images':>8}" for split in splits]
     numbers = ["trained\nas", *columns]
     shown = table("mask\nvalue", *_swatch_column(), "name", *numbers, numbers=numbers, title=title)
@@ -125,7 +125,7 @@ def _labels_table(rows: Sequence[ClassTableRow], splits: Sequence[str], title: s
 
 
 def _swatch_column() -> list[str]:
-    """Return the heading of the swatches; a terminal without colours has no use for them."""
+    """Return the heading of the swatches, or none in a terminal without colours."""
     return [""] if console().color_system else []
 
 
@@ -143,7 +143,7 @@ def _role(row: ClassTableRow) -> Text:
 
 
 def _shortened(findings: tuple[Finding, ...]) -> Iterator[tuple[Finding, int]]:
-    """Yield the findings to show, each with the number of findings hidden behind it."""
+    """Yield the findings to show, each with the number of similar ones that are hidden after it."""
     for _, alike in groupby(findings, key=lambda finding: finding.code):
         same = list(alike)
         for position, finding in enumerate(same[:MOST_ALIKE]):
@@ -197,7 +197,7 @@ def _show_next(result: CheckResult, data: str) -> None:
         verb = "browse" if result.facts.are_classes else "train"
         console().print(f"Next: limner {verb} {data}", style="good")
     elif unsettled:
-        first = f"Mend {'this error' if len(unsettled) == 1 else f'these {len(unsettled)} errors'}, then run"
+        first = f"Fix {'this error' if len(unsettled) == 1 else f'these {len(unsettled)} errors'}, then run"
         console().print(
             f"{first}: limner check {data}{' --accept' if result.proposal else ''}", style="error"
         )

@@ -1,4 +1,4 @@
-"""`limner compare RUN RUN ...`."""
+"""`limner compare RUN RUN ...`: comparison of finished runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,9 +18,9 @@ def compare(
         str, typer.Option(metavar="A,B,C", help="Logged values to draw, such as val/iou/polyp.")
     ] = "",
 ) -> None:
-    """Compare trained runs.
+    """Compare finished runs.
 
-    Curves, scores with intervals, settings that differ, and time.
+    Shows curves, scores with intervals, settings that differ, and times.
     """
     from limner.api.compare import compare as compare_runs
 

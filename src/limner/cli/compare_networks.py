@@ -1,4 +1,4 @@
-"""`limner compare-networks DATA --networks unet,pspnet`: which network suits the data best."""
+"""`limner compare-networks DATA --networks unet,pspnet`: comparison of networks on one dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,19 +13,20 @@ def compare_networks(
     data: Annotated[Path, typer.Argument(help="A dataset folder, or a YAML file of settings.")],
     networks: Annotated[
         str,
-        typer.Option(metavar="A,B,C", help="Names in `limner networks`, a variant as pspnet/resnet18c."),
+        typer.Option(metavar="A,B,C", help="Names in `limner networks`; variants such as pspnet/resnet18c."),
     ],
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Training time of each network.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder; default: runs/compare-DATA.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Decide a setting for all of them.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan for all networks."),
     ] = None,
-    accept: Annotated[bool, typer.Option(help="Accept what `limner check` proposes.")] = False,
+    accept: Annotated[bool, typer.Option(help="Accept the proposals of `limner check`.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
-    """Train several networks alike, and compare them.
+    """Train several networks in the same way, and compare them.
 
-    By scores, time, memory and size. Call again to go on.
+    Compares scores, time, memory and size. Run it again to continue.
     """
     from limner.api.compare_networks import compare_networks as compare
     from limner.cli.console import tracker

@@ -1,11 +1,11 @@
-"""How every verb looks in the terminal: one console, one style of table, one progress bar.
+"""Terminal output of all commands: consoles, tables and progress bars.
 
-Results go to stdout and progress to stderr, so that ``limner ... > file`` keeps only the result. Where
-nobody watches (a pipe, a log, CI), tables lose colour and are never folded, and the bar becomes a line
-now and then. Text is printed literally: a file called ``[/red].png`` is no markup. To emphasise, pass
-``style="heading"`` and the like to ``console().print``; the names are in `STYLES`.
+Results go to stdout and progress to stderr, so that ``limner ... > file`` contains only the result. Without a
+terminal (a pipe, a log, CI), tables have no colour and are never wrapped, and occasional lines replace the
+progress bar. Text is printed literally: a file name ``[/red].png`` is not markup. For emphasis, pass
+``style="heading"`` or another name in `STYLES` to ``console().print``.
 
-rich is imported when something is first shown; `limner --help` does without it.
+rich is imported on first use; `limner --help` does not need it.
 """
 
 import sys
@@ -34,16 +34,16 @@ STYLES = {
     "note": "cyan",
     "path": "cyan",
 }
-"""The words for emphasis; only the 16 terminal colours, so that they suit light and dark themes."""
+"""Names of styles; they use only the 16 terminal colours, which suit light and dark themes."""
 
 MARKS = {Severity.ERROR: ("✗", "x"), Severity.WARNING: ("▲", "!"), Severity.NOTE: ("•", "-")}
-"""The sign before a finding, and the same for terminals that only know ASCII."""
+"""Sign before a finding, and its replacement for ASCII terminals."""
 
 UNWATCHED_WIDTH = 240
-"""Columns where the output is no terminal: wide enough that no path or table is folded."""
+"""Width in columns without a terminal, large enough that no path or table is wrapped."""
 
 UNWATCHED_SECONDS = 15.0
-"""Time between two progress lines where the output is no terminal."""
+"""Seconds between two progress lines without a terminal."""
 
 
 @cache
@@ -54,7 +54,7 @@ def console() -> "Console":
 
 @cache
 def messages() -> "Console":
-    """Return the console for progress and asides, on stderr."""
+    """Return the console for progress and messages, on stderr."""
     return _new_console(stderr=True)
 
 
@@ -62,9 +62,9 @@ def table(*columns: str, numbers: Collection[str] = (), title: str = "") -> "Tab
     """Return an empty table in limner's style; fill it with ``add_row`` and print it on `console`.
 
     Args:
-        columns: The headings.
-        numbers: Those of the headings whose cells are numbers, which are aligned at the right.
-        title: A line above, or none.
+        columns: Headings.
+        numbers: Headings of right-aligned numeric columns.
+        title: Line above the table, or an empty string.
     """
     from rich import box
     from rich.table import Table
@@ -87,7 +87,7 @@ def table(*columns: str, numbers: Collection[str] = (), title: str = "") -> "Tab
 
 
 def mark(severity: Severity) -> "Text":
-    """Return the coloured sign that stands before a finding of this severity."""
+    """Return the coloured sign before a finding of this severity."""
     from rich.text import Text
 
     sign, plain = MARKS[severity]
@@ -96,7 +96,7 @@ def mark(severity: Severity) -> "Text":
 
 
 def tracker() -> Track:
-    """Return the progress display of this terminal: a bar, or plain lines where nobody watches."""
+    """Return the progress display: a bar, or plain lines without a terminal."""
     return _bar if messages().is_terminal else _lines
 
 
@@ -140,14 +140,14 @@ def _new_progress() -> "Progress":
 
 
 def _lines(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    began = said = time.monotonic()
+    started = printed = time.monotonic()
     done = 0
     for item in items:
         yield item
         done += 1
         now = time.monotonic()
-        if now - said >= UNWATCHED_SECONDS and done < total:
-            said = now
-            left = (now - began) / done * (total - done)
+        if now - printed >= UNWATCHED_SECONDS and done < total:
+            printed = now
+            left = (now - started) / done * (total - done)
             messages().print(f"{what}: {done} of {total}, about {left:.0f} s left")
-    messages().print(f"{what}: {done} of {total}, {time.monotonic() - began:.1f} s")
+    messages().print(f"{what}: {done} of {total}, {time.monotonic() - started:.1f} s")

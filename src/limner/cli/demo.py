@@ -1,4 +1,4 @@
-"""`limner demo`: the whole road on the example that ships with limner."""
+"""`limner demo`: the complete workflow on the example dataset."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +7,13 @@ import typer
 
 
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("limner-demo"),
-    minutes: Annotated[float, typer.Option(min=0.05, help="Time budget of the training.")] = 3.5,
+    folder: Annotated[Path, typer.Option(help="Folder for all files.")] = Path("limner-demo"),
+    minutes: Annotated[float, typer.Option(min=0.05, help="Time budget for training.")] = 3.5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
     """Train on real images of cell nuclei, and predict a few.
 
-    The 60 images come with limner; the model is scored, and a report written.
+    The 60 images are included in limner. The model is scored, and a report is written.
     """
     from limner.api.demo import demo as run_demo
     from limner.cli.console import console, tracker
@@ -24,6 +24,6 @@ def demo(
         folder=folder, minutes=minutes, device=device, track=tracker(), watchers=[ProgressDisplay()]
     )
     show_run(made.run)
-    console().print(f"The data, to look at and to play with: {made.data}")
+    console().print(f"The dataset:                           {made.data}")
     console().print(f"Predicted masks and overlays:          {made.predictions}")
-    console().print(f"The same on your own images:           limner train MY_FOLDER --minutes {minutes:g}")
+    console().print(f"Next, train on your own images:        limner train MY_FOLDER --minutes {minutes:g}")

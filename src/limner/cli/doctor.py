@@ -1,4 +1,4 @@
-"""`limner doctor`: is this machine ready?"""
+"""`limner doctor`: check of machine and installation."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -15,9 +15,9 @@ STYLE_NAMES = {"good": "good", "note": "muted", "warning": "warning", "broken": 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
 ) -> None:
-    """Look at this machine, and give a verdict.
+    """Check this machine and this installation.
 
-    Python, PyTorch, the accelerator, memory, disk and optional parts.
+    Checks Python, PyTorch, accelerator, memory, disk and optional libraries.
     """
     from limner.api.doctor import doctor as examine
 

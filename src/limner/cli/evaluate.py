@@ -19,33 +19,37 @@ def evaluate(
     predictions: Annotated[
         Path | None,
         typer.Option(
-            help="Instead of a model: a folder of masks named like the images of --data, or COCO's JSON."
+            help="Instead of a model: a folder of masks named like the images of --data, or COCO JSON."
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="val, test or train; empty takes val, or all of --data.")] = "",
-    data: Annotated[Path | None, typer.Option(help="Other labelled images than the training's.")] = None,
+    split: Annotated[
+        str, typer.Option(help="val, test or train; default: val, or all images of --data.")
+    ] = "",
+    data: Annotated[
+        Path | None, typer.Option(help="Other labelled images than those of the training.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
-    boundaries: Annotated[bool, typer.Option("--boundaries", help="Also compare outlines.")] = False,
+    boundaries: Annotated[bool, typer.Option("--boundaries", help="Also score boundaries.")] = False,
     thresholds: Annotated[
-        bool, typer.Option("--thresholds", help="Of two classes: PR and ROC curves, and calibration.")
+        bool, typer.Option("--thresholds", help="For two classes: PR and ROC curves, and calibration.")
     ] = False,
-    window: Annotated[str, typer.Option(help="Slide a window of this size, such as 512x512.")] = "",
+    window: Annotated[str, typer.Option(help="Size of a sliding window, such as 512x512.")] = "",
     overlap: Annotated[
-        float | None, typer.Option(min=0, max=0.95, help="Part of a window that the next covers again.")
+        float | None, typer.Option(min=0, max=0.95, help="Overlap of neighbouring windows, as a fraction.")
     ] = None,
     flips: Annotated[
         bool | None, typer.Option("--flips/--no-flips", help="Average over mirrored images.")
     ] = None,
-    scales: Annotated[str, typer.Option(help="Average over these zooms, such as 0.75,1,1.25.")] = "",
+    scales: Annotated[str, typer.Option(help="Average over these scales, such as 0.75,1,1.25.")] = "",
     resize: Annotated[
         str, typer.Option(help="Resize images first: 800 (shorter side), 800,1333, 384x512, or no.")
     ] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
-    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; empty chooses.")] = "",
+    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; default: automatic.")] = "",
 ) -> None:
-    """Measure a model, or anybody's masks.
+    """Score a model, or predictions of any program.
 
-    Scores, scores of each image, and pictures of the worst and best.
+    Writes scores, per-image scores, and pictures of the worst and best images.
     """
     from limner.api.evaluate import evaluate as evaluate_model
     from limner.api.predict import inference_settings
@@ -102,9 +106,9 @@ def _print_scores(result: "EvaluateResult") -> None:
     console().print(made)
     if len(there) < len(file.classes):
         absent = len(file.classes) - len(there)
-        console().print(f"{absent} classes are in neither truth nor prediction; no mean counts them.")
+        console().print(f"{absent} classes are in neither truth nor prediction; means exclude them.")
     console().print("\n".join(_lines(file)))
-    console().print(f"What each score means, scores of each image, and pictures: {result.out}")
+    console().print(f"Definitions of the scores, per-image scores and pictures: {result.out}")
 
 
 def _cell(file: "ScoresFile", row: "ClassRow", column: str) -> str:
@@ -127,9 +131,9 @@ def _lines(file: "ScoresFile") -> "Iterator[str]":
     if file.thresholds is not None:
         found = {name: _score(value) for name, value in file.thresholds.scores.items()}
         yield (
-            f"at every threshold: average precision {found['average_precision']}, area under ROC "
+            f"over all thresholds: average precision {found['average_precision']}, area under ROC "
             f"{found['area_under_roc']}, calibration error {found['calibration_error']}; highest "
-            f"Dice {found['best_dice']} from probability {found['best_threshold']} on"
+            f"Dice {found['best_dice']} at threshold {found['best_threshold']}"
         )
 
 

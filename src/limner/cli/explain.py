@@ -1,4 +1,4 @@
-"""`limner explain MODEL IMAGE --class NAME`."""
+"""`limner explain MODEL IMAGE --class NAME`: class activation maps."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +9,11 @@ from limner.cli.number_options import parse_whole_numbers
 
 
 def explain(
-    model: Annotated[Path, typer.Argument(help="A model folder, or the run folder it lies in.")],
+    model: Annotated[Path, typer.Argument(help="A model folder, or the run folder that contains it.")],
     image: Annotated[Path, typer.Argument(help="An image file.")],
-    class_name: Annotated[str, typer.Option("--class", help="The class whose score is explained.")] = "",
-    layer: Annotated[str, typer.Option(help="A layer of --layers; empty takes the deepest.")] = "",
-    layers: Annotated[bool, typer.Option("--layers", help="List the layers instead.")] = False,
+    class_name: Annotated[str, typer.Option("--class", help="The class to explain.")] = "",
+    layer: Annotated[str, typer.Option(help="A layer listed by --layers; default: the deepest.")] = "",
+    layers: Annotated[bool, typer.Option("--layers", help="Only list the layers.")] = False,
     point: Annotated[str, typer.Option(metavar="X,Y", help="Explain the score of one pixel.")] = "",
     region: Annotated[
         str, typer.Option(metavar="LEFT,TOP,RIGHT,BOTTOM", help="Explain the scores of a rectangle.")
@@ -21,9 +21,9 @@ def explain(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the overlays.")] = Path("explained"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
-    """Show what in an image made a model say a class.
+    """Show which parts of an image made a model predict a class.
 
-    By Grad-CAM, HiResCAM and LayerCAM, and the attention of query networks.
+    Draws Grad-CAM, HiResCAM and LayerCAM, and for query networks the attention.
     """
     from limner.api.explain import explain as explain_class
     from limner.api.explain import explain_layers
@@ -50,4 +50,4 @@ def explain(
         out=out,
         device=device,
     )
-    console().print(f"At layer {found.layer}: {', '.join(map(str, found.pictures))}")
+    console().print(f"Written for layer {found.layer}: {', '.join(map(str, found.pictures))}")

@@ -11,7 +11,7 @@ from limner.planning.fingerprint import ClassFingerprint, Fingerprint
 
 
 def show_fingerprint(found: Fingerprint) -> None:
-    """Print what the training images are like: sizes, intensities by channel, and the classes."""
+    """Print sizes, intensities per channel, and classes of the training images."""
     counts = ", ".join(f"{count} {split}" for split, count in found.num_images.items())
     console().print(f"Images: {counts}; {channel_words(found.channels)}, {found.dtype}", style="heading")
     axes = "height x width" if len(found.median) == 2 else "depth x height x width"
@@ -35,11 +35,11 @@ def _channels(found: Fingerprint) -> Table:
 
 
 def _classes(found: Fingerprint) -> Table:
-    """Return a row a class; pieces and objects have columns where there are any."""
+    """Return a table with a row per class; components and objects get columns if there are any."""
     has_pieces = any(c.num_components is not None for c in found.classes)
     has_objects = any(c.num_objects is not None for c in found.classes)
-    of_pieces = ["pieces in an image", "pixels in a piece"] if has_pieces else []
-    of_objects = ["objects", "pixels in an object"] if has_objects else []
+    of_pieces = ["components per image", "pixels per component"] if has_pieces else []
+    of_objects = ["objects", "pixels per object"] if has_objects else []
     columns = ["share", "images", *of_pieces, *of_objects]
     shown = table("class", *columns, numbers=columns)
     for c in _shown(found):
@@ -50,7 +50,7 @@ def _classes(found: Fingerprint) -> Table:
 
 
 def _shown(found: Fingerprint) -> Sequence[ClassFingerprint]:
-    """Return the classes to show: not those in no image, where they are many."""
+    """Return the classes to show; if many classes are in no image, those are omitted."""
     there = [c for c in found.classes if c.num_images]
     return found.classes if len(found.classes) - len(there) <= MOST_ABSENT else there
 
@@ -60,12 +60,12 @@ def _number(value: float | None, form: str = ",.0f") -> str:
 
 
 def show_orientation(found: Fingerprint) -> None:
-    """Print what mirroring and turning the images would change."""
+    """Print whether mirroring and rotating the images is safe."""
     asked = found.orientation
     if not asked.is_known:
-        console().print(f"Orientation: {asked.num_images} images are too few to tell.")
+        console().print(f"Orientation: {asked.num_images} images are too few to decide.")
         return
-    shown = table("change", "asymmetry that images share", "by chance", "is harmless", numbers=("by chance",))
+    shown = table("transform", "shared asymmetry", "p-value", "safe", numbers=("p-value",))
     for name, asymmetry, harmless in (
         ("mirror left and right", asked.left_right, asked.mirrors_left_right),
         ("mirror up and down", asked.up_down, asked.mirrors_up_down),

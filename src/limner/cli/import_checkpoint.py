@@ -1,4 +1,4 @@
-"""`limner import CHECKPOINT --out MODEL`."""
+"""`limner import CHECKPOINT --out MODEL`: conversion of a checkpoint of another project."""
 
 import shlex
 from pathlib import Path
@@ -13,18 +13,18 @@ def import_checkpoint(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The model folder to write.")],
     task: Annotated[
-        str | None, typer.Option(help="semantic, instance or panoptic, where the checkpoint does not tell.")
+        str | None, typer.Option(help="semantic, instance or panoptic, if it cannot be inferred.")
     ] = None,
     classes: Annotated[
-        Path | None, typer.Option(help="Class names in trained order: a name a line, or like dataset.yaml.")
+        Path | None, typer.Option(help="Class names in trained order: one per line, or as in dataset.yaml.")
     ] = None,
     licence: Annotated[
-        str | None, typer.Option(help="Licence of the weights, where it does not tell.")
+        str | None, typer.Option(help="Licence of the weights, if it cannot be inferred.")
     ] = None,
 ) -> None:
-    """Turn another project's checkpoint into a model.
+    """Convert another project's checkpoint to a model folder.
 
-    What was concluded is shown with its reason. Nothing that a pickle holds is run.
+    Prints what was inferred, and why. No code in pickle files is run.
     """
     from limner.api.import_checkpoint import import_checkpoint as do_import
     from limner.cli.console import console, table

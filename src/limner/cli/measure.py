@@ -1,4 +1,4 @@
-"""`limner measure NETWORK|MODEL --size 512x1024`."""
+"""`limner measure NETWORK|MODEL --size 512x1024`: size and speed of a network."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -14,16 +14,18 @@ if TYPE_CHECKING:
 def measure(
     target: Annotated[str, typer.Argument(help="A name in `limner networks`, or a model or run folder.")],
     size: Annotated[str, typer.Option(help="Height x width, such as 512x1024; 64x64x64 for volumes.")] = "",
-    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
-    num_classes: Annotated[int, typer.Option("--classes", min=1, help="Classes of a named network.")] = 19,
-    channels: Annotated[int, typer.Option(min=1, help="Image channels of a named network.")] = 3,
+    batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 1,
+    num_classes: Annotated[
+        int, typer.Option("--classes", min=1, help="Number of classes, for a named network.")
+    ] = 19,
+    channels: Annotated[int, typer.Option(min=1, help="Number of image channels, for a named network.")] = 3,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Measure what a network or a model costs.
+    """Measure the cost of a network or a model.
 
-    Parameters, multiply-adds, memory, latency and where the time goes.
+    Prints parameters, multiply-adds, memory, latency and time by stage.
     """
     from dataclasses import asdict
 
@@ -59,9 +61,9 @@ def _show(found: "Measured") -> None:
     lines = [
         f"input           {found.batch} x {found.channels} x {size}, {found.num_classes} classes",
         f"multiply-adds   {found.multiply_adds / 1e9:.2f} G (convolutions, matrix products and attention)",
-        f"latency         {1000 * speed.median_seconds:.1f} ms in the median, 95 % within "
+        f"latency         {1000 * speed.median_seconds:.1f} ms median, 95 % within "
         f"{1000 * speed.percentile_95_seconds:.1f} ms ({speed.passes} passes)",
-        f"throughput      {speed.images_per_second:.2f} images a second",
+        f"throughput      {speed.images_per_second:.2f} images per second",
         f"time            {shares}",
     ]
     if speed.peak_bytes is not None:

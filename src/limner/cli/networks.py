@@ -1,4 +1,4 @@
-"""`limner networks`: the table of architectures."""
+"""`limner networks`: table of the networks."""
 
 import json
 from dataclasses import asdict
@@ -17,12 +17,12 @@ COUNTED = (
 
 def networks(
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
-    timed: bool = typer.Option(False, "--time", help="Time each one on this CPU; takes minutes."),
+    timed: bool = typer.Option(False, "--time", help="Time each one on this CPU, which takes minutes."),
     as_markdown: bool = typer.Option(False, "--markdown", help="Print the page docs/networks.md."),
 ) -> None:
-    """List the networks and what each costs.
+    """List the networks and their cost.
 
-    Paper, year, family, tasks, parameters, multiply-adds and CPU time.
+    Prints paper, year, family, tasks, parameters, multiply-adds and CPU time.
     """
     from limner.api.networks import networks as list_networks
     from limner.cli.console import tracker

@@ -1,4 +1,4 @@
-"""Options that hold several numbers in one word."""
+"""Parsing of options that consist of several numbers."""
 
 from typing import TYPE_CHECKING
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def parse_window(text: str, spatial_dims: int) -> tuple[int, ...] | None:
-    """Turn ``512x768`` (height x width) or ``512`` (all sides) into a size; an empty text into None.
+    """Parse a size such as ``512x768`` (height x width) or ``512`` (all sides); an empty text gives None.
 
     Raises:
-        ConfigError: It is no such size.
+        ConfigError: The text is not a size.
     """
     if not text:
         return None
@@ -30,10 +30,10 @@ def parse_window(text: str, spatial_dims: int) -> tuple[int, ...] | None:
 
 
 def parse_size(text: str, *, option: str) -> tuple[int, ...]:
-    """Turn ``512x1024`` (height x width) or ``64x64x64`` into a size; ``512`` alone is a square.
+    """Parse a size such as ``512x1024`` (height x width) or ``64x64x64``; ``512`` alone is a square.
 
     Raises:
-        ConfigError: It is no such size.
+        ConfigError: The text is not a size.
     """
     dims = max(2, text.lower().replace("×", "x").count("x") + 1)
     try:
@@ -46,10 +46,10 @@ def parse_size(text: str, *, option: str) -> tuple[int, ...]:
 
 
 def parse_whole_numbers(text: str, count: int, *, option: str) -> tuple[int, ...] | None:
-    """Turn ``120,80`` into so many whole numbers; an empty text into None.
+    """Parse `count` integers such as ``120,80``; an empty text gives None.
 
     Raises:
-        ConfigError: They are not so many whole numbers.
+        ConfigError: The text is not `count` integers.
     """
     if not text:
         return None
@@ -64,14 +64,14 @@ def parse_whole_numbers(text: str, count: int, *, option: str) -> tuple[int, ...
 
 
 def parse_resize(text: str, now: "ResizePlan") -> "ResizePlan | None":
-    """Turn ``800`` (shorter side), ``800,1333`` (longer one at most), ``384x512`` or ``no`` into a setting.
+    """Parse ``800`` (shorter side), ``800,1333`` (limit of the longer one), ``384x512`` or ``no``.
 
     Args:
-        text: An empty one gives None.
-        now: Says what sides are stretched to multiples of.
+        text: The option; an empty one gives None.
+        now: The current setting, whose `multiple` is kept.
 
     Raises:
-        ConfigError: It is none of these.
+        ConfigError: The text is none of these.
     """
     from limner.core.config import parse_config
     from limner.core.plan import ResizePlan
@@ -94,10 +94,10 @@ def parse_resize(text: str, now: "ResizePlan") -> "ResizePlan | None":
 
 
 def parse_scales(text: str) -> tuple[float, ...] | None:
-    """Turn ``0.75,1,1.25`` into numbers; an empty text into None.
+    """Parse numbers such as ``0.75,1,1.25``; an empty text gives None.
 
     Raises:
-        ConfigError: They are no numbers above 0.
+        ConfigError: The text is not a list of numbers above 0.
     """
     if not text:
         return None

@@ -1,4 +1,4 @@
-"""`limner plan`: what would be trained, and why."""
+"""`limner plan`: the settings of a run, with reasons."""
 
 import json
 import shlex
@@ -17,24 +17,27 @@ if TYPE_CHECKING:
 def plan(
     data: Annotated[Path, typer.Argument(help="A folder of labelled images, a recipe, or a plan.")],
     task: Annotated[
-        str | None, typer.Option(help="semantic, instance or panoptic; semantic if left out.")
+        str | None, typer.Option(help="semantic, instance or panoptic; default: semantic.")
     ] = None,
-    network: Annotated[str | None, typer.Option(help="A network of `limner networks`.")] = None,
+    network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Start from a model, a run, or another project's checkpoint.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as train.steps=2000.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a value, such as train.steps=2000."),
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Time budget for training.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="Write the plan here, as YAML to edit and train.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show the plain defaults too.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the plan to this YAML file, to edit and train.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also show defaults.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print plan and fingerprint as JSON.")] = False,
 ) -> None:
-    """Decide every setting of a run, each with its reason.
+    """Choose every setting of a run, each with its reason.
 
-    Nothing is trained.
+    Does not train.
     """
     from limner.cli.console import console, tracker
     from limner.cli.fingerprint_page import show_fingerprint
@@ -68,7 +71,7 @@ def plan(
             settings=settings or (),
             device=device,
         )
-        console().print(f"Train with this: {same}\nKeep it to edit: --out plan.yaml", soft_wrap=True)
+        console().print(f"Train with this: {same}\nSave it to edit: --out plan.yaml", soft_wrap=True)
 
 
 def _train_command(
@@ -81,7 +84,7 @@ def _train_command(
     settings: Sequence[str],
     device: str,
 ) -> str:
-    """Return the command that trains what was planned."""
+    """Return the command that trains this plan."""
     parts = ["limner", "train", str(data)]
     parts += ["--task", task] if task else []
     parts += ["--network", network] if network else []
@@ -112,7 +115,7 @@ def _plan_table(made: "Plan", *, everything: bool) -> "Table":
 
 
 def _brief(value: object) -> object:
-    """Show a loss that has nothing of its own by its name."""
+    """Shorten a loss without settings of its own to its name."""
     if isinstance(value, list):
         return [_brief(item) for item in value]
     if isinstance(value, dict) and "name" in value:

@@ -1,4 +1,4 @@
-"""`limner predict MODEL PATHS... --out DIR`."""
+"""`limner predict MODEL PATHS... --out DIR`: prediction of images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from limner.cli.number_options import parse_resize, parse_scales, parse_window
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A model folder, or the run folder it lies in.")],
+    model: Annotated[Path, typer.Argument(help="A model folder, or the run folder that contains it.")],
     paths: Annotated[list[str], typer.Argument(help="Images, folders, globs, or .txt lists of images.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     overlay: Annotated[bool, typer.Option(help="Draw the classes on each image.")] = True,
@@ -18,25 +18,25 @@ def predict(
     ] = False,
     compare: Annotated[
         Path | None,
-        typer.Option(help="The labelled folder of the images: also draw truth, hits and errors."),
+        typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
     ] = None,
-    window: Annotated[str, typer.Option(help="Slide a window of this size, such as 512x512.")] = "",
+    window: Annotated[str, typer.Option(help="Size of a sliding window, such as 512x512.")] = "",
     overlap: Annotated[
-        float | None, typer.Option(min=0, max=0.95, help="Part of a window that the next covers again.")
+        float | None, typer.Option(min=0, max=0.95, help="Overlap of neighbouring windows, as a fraction.")
     ] = None,
     flips: Annotated[
         bool | None, typer.Option("--flips/--no-flips", help="Average over mirrored images.")
     ] = None,
-    scales: Annotated[str, typer.Option(help="Average over these zooms, such as 0.75,1,1.25.")] = "",
+    scales: Annotated[str, typer.Option(help="Average over these scales, such as 0.75,1,1.25.")] = "",
     resize: Annotated[
         str, typer.Option(help="Resize images first: 800 (shorter side), 800,1333, 384x512, or no.")
     ] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
-    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; empty chooses.")] = "",
+    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; default: automatic.")] = "",
 ) -> None:
     """Predict images.
 
-    Masks in your own label values and at the images' own size, and overlays to look at.
+    Writes masks with your label values at the size of the images, and overlays.
     """
     from limner.api.load import load
     from limner.api.predict import inference_settings

@@ -1,4 +1,4 @@
-"""`limner report RUN`."""
+"""`limner report RUN`: the HTML report of a run."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ def report(
     run: Path = typer.Argument(help="The folder of a run, such as runs/nuclei."),  # noqa: B008
     show: bool = typer.Option(False, "--open", help="Open the page in the browser."),
 ) -> None:
-    """Write one page about a run.
+    """Write the HTML report of a run.
 
-    Scores, examples, curves, data and every setting.
+    Shows scores, examples, curves, data and every setting.
     """
     from limner.api.report import report as write
     from limner.cli.console import console
 
     page = write(run)
     megabytes = max(page.stat().st_size / 1e6, 0.1)
-    console().print(f"{page}  ({megabytes:.1f} MB, opens anywhere, needs no network)")
+    console().print(f"{page}  ({megabytes:.1f} MB, self-contained)")
     if show:
         typer.launch(page.resolve().as_uri())

@@ -1,4 +1,4 @@
-"""What the terminal shows of a finished run: its scores and where everything is."""
+"""Terminal output for a finished run: scores and paths."""
 
 import json
 
@@ -17,7 +17,7 @@ def show_run(run: RunFolder) -> None:
         "report": (run.report, "open it in a browser"),
         "plan": (run.plan, "every setting, with its reason"),
     }
-    where = table("", "where", "what to do with it")
+    where = table("", "path", "use")
     for name, (path, hint) in rows.items():
         where.add_row(name, str(path), hint)
     console().print(where)
@@ -57,7 +57,7 @@ def _remind_of_findings(run: RunFolder) -> None:
     counts = Counter(finding["severity"] for finding in findings)
     said = " and ".join(f"{n} {word}{'s' * (n > 1)}" for word, n in sorted(counts.items()))
     if said:
-        console().print(f"The data has {said}: they are in the report, and `limner check` shows them.")
+        console().print(f"The data has {said}; see the report or `limner check`.")
 
 
 def _score(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""`limner split`: which images train, validate and test?"""
+"""`limner split`: division of a dataset into splits."""
 
 import json
 from pathlib import Path
@@ -13,26 +13,28 @@ if TYPE_CHECKING:
 def split(
     data: Annotated[Path, typer.Argument(help="The folder of labelled images.")],
     val: Annotated[float, typer.Option(help="Share of the images for validation.")] = 0.2,
-    test: Annotated[float, typer.Option(help="Share that is kept for testing.")] = 0.0,
+    test: Annotated[float, typer.Option(help="Share of the images for testing.")] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same division.")] = 0,
     group: Annotated[
         str | None,
-        typer.Option(help=r"Regular expression for what stays together, such as a patient: '^(\w+?)_'."),
+        typer.Option(
+            help=r"Regular expression for images to keep together, such as of a patient: '^(\w+?)_'."
+        ),
     ] = None,
     stratify: Annotated[bool, typer.Option("--stratify", help="Spread the classes evenly.")] = False,
-    folds: Annotated[int, typer.Option(help="Parts for cross-validation, each validating once.")] = 0,
+    folds: Annotated[int, typer.Option(help="Number of folds for cross-validation.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Another folder for the lists; dataset.yaml is left alone.")
+        Path | None, typer.Option(help="Another folder for the lists; dataset.yaml is not changed.")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write though splits are there; these move aside.")
+        bool, typer.Option("--overwrite", help="Replace existing splits; these are moved aside.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would be; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the result.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Divide the images into train, val and test.
 
-    Writes lists, and a dataset.yaml that follows them.
+    Writes the lists, and refers to them in dataset.yaml.
     """
     from limner.api.split import split as divide
     from limner.cli.console import tracker
@@ -74,10 +76,10 @@ def _show(result: "SplitResult", *, grouped: bool) -> None:
             shown.add_row(name, str(len(files)), f"{100 * len(files) / total:.1f} %")
     console().print(shown)
     if grouped:
-        console().print(f"{result.groups} groups, none of them torn apart.")
+        console().print(f"{result.groups} groups, none of them divided.")
     if result.classes:
         names = list(first)
-        classes = table("class", *names, numbers=names, title="Images that hold each class")
+        classes = table("class", *names, numbers=names, title="Images with each class")
         for label in result.classes[names[0]]:
             classes.add_row(label, *(str(result.classes[name][label]) for name in names))
         console().print(classes)
@@ -86,4 +88,4 @@ def _show(result: "SplitResult", *, grouped: bool) -> None:
     for path in result.written:
         console().print(f"Written: {path}", style="good")
     if len(result.folds) > 1 and result.written:
-        console().print("dataset.yaml follows fold 1; for another, change `splits` in it.", style="muted")
+        console().print("dataset.yaml refers to fold 1; for another, change `splits` in it.", style="muted")

@@ -1,4 +1,4 @@
-"""`limner stats`: what are the training images like, in numbers?"""
+"""`limner stats`: statistics of the training images."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,9 @@ def stats(
     data: Annotated[Path, typer.Argument(help="The folder of labelled images.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Sum up the training images.
+    """Summarise the training images.
 
-    Sizes, intensities, classes, and what mirroring would change.
+    Prints sizes, intensities, classes, and whether mirroring is safe.
     """
     from limner.api.stats import stats as sum_up
     from limner.cli.console import tracker

@@ -1,4 +1,4 @@
-"""`limner train DATA`: from a folder of labelled images to a trained, measured model."""
+"""`limner train DATA`: a trained and scored model from labelled images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,23 +11,21 @@ def train(
         Path | None,
         typer.Argument(help="A dataset folder, or a YAML file of settings (a recipe, a plan.yaml)."),
     ] = None,
-    run: Annotated[str | None, typer.Option(help="Name or folder of the run; default: a free name.")] = None,
+    run: Annotated[str | None, typer.Option(help="Name or folder of the run; default: a new name.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="semantic, instance or panoptic; semantic if left out.")
+        str | None, typer.Option(help="semantic, instance or panoptic; default: semantic.")
     ] = None,
     network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
     weights: Annotated[
         Path | None,
         typer.Option(help="Start from a model, a run, or another project's checkpoint (`limner import`)."),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget of the training.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget for training.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Decide a setting of the plan.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan.")
     ] = None,
-    accept: Annotated[bool, typer.Option(help="Accept what `limner check` proposes.")] = False,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
-    ] = None,
+    accept: Annotated[bool, typer.Option(help="Accept the proposals of `limner check`.")] = False,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
     """Check the data, plan, train, and score the model."""
@@ -43,10 +41,12 @@ def train(
     watchers = [ProgressDisplay()]
     if resume is not None:
         if data is not None or settings or task or network or weights or minutes:
-            raise ConfigError("--resume goes on with the run's own plan: give it the run and nothing else.")
+            raise ConfigError("--resume uses the plan of the run: specify the run and nothing else.")
         folder = resume_run(resume, device=device, track=tracker(), watchers=watchers)
     elif data is None:
-        raise ConfigError("Name the data: limner train DATA, or go on with a run: limner train --resume RUN")
+        raise ConfigError(
+            "Specify the data: limner train DATA, or a run to continue: limner train --resume RUN"
+        )
     else:
         folder = train_run(
             data,

@@ -1,4 +1,4 @@
-"""`limner tune DATA`: a test of learning rates, or a small search over settings."""
+"""`limner tune DATA`: learning-rate range test, or a search over settings."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,21 +16,22 @@ def tune(
         typer.Option(metavar="KEY=LOW..HIGH", help="Search a setting: a range, values A,B,C, or KEY alone."),
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Training time of the search.")] = None,
-    trials: Annotated[int, typer.Option(min=2, help="Candidates of the search's first round.")] = 9,
+    trials: Annotated[int, typer.Option(min=2, help="Number of candidates in the first round.")] = 9,
     out: Annotated[Path | None, typer.Option(help="Folder; default: runs/tune-DATA.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="semantic, instance or panoptic; semantic if left out.")
+        str | None, typer.Option(help="semantic, instance or panoptic; default: semantic.")
     ] = None,
     network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Decide a setting of every trial.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan for every trial."),
     ] = None,
-    accept: Annotated[bool, typer.Option(help="Accept what `limner check` proposes.")] = False,
+    accept: Annotated[bool, typer.Option(help="Accept the proposals of `limner check`.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
     """Find a good learning rate and good settings.
 
-    Without --over one short run tests learning rates. Call a search again to go on.
+    Without --over, one short run tests learning rates. Run a search again to continue.
     """
     from limner.api.tune import tune as tune_settings
     from limner.cli.console import tracker

@@ -1,7 +1,7 @@
-"""Plan, findings, scores and pictures into one HTML file; reads files, runs nothing.
+"""HTML pages of runs, checks, comparisons and searches; reads files, computes no predictions.
 
-`gather` reads the run folder, each file in `sections/` turns what was read into one part of the page, and
-`page` puts the parts together.
+`gather` reads the run folder, each file in `sections/` renders one part of the page, and `page` combines the
+parts.
 """
 
 from limner.reporting.page import write_report

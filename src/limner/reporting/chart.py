@@ -1,8 +1,8 @@
-"""Line charts as inline SVG that stay crisp and legible at any width.
+"""Line charts as inline SVG that stay sharp and readable at any width.
 
-Only lines live in the SVG, which is stretched to the width of the page with strokes that do not scale;
-every word is HTML laid over it, so that letters keep their size on a phone. The values are also put in a
-data attribute, from which the page's script shows those under the pointer.
+The SVG contains only lines and is stretched to the width of the page, with strokes that do not scale. All
+text is HTML on top of it, so that letters keep their size on a phone. The values are also stored in a data
+attribute, from which the page's script shows the ones under the pointer.
 """
 
 import json
@@ -16,13 +16,13 @@ from limner.reporting.numbers import significant
 from limner.reporting.ticks import decades, nice_ticks, thin
 
 MOST_POINTS = 360
-"""Points drawn of one line: one for about every two pixels of a wide screen."""
+"""Maximum number of points per line, about one for every two pixels of a wide screen."""
 
 ROUNDING = 1.000001
-"""A power of ten that misses the end of an axis by rounding alone is still written beside it."""
+"""Tolerance for a tick at the end of an axis, so that rounding errors do not drop it."""
 
 SIZE = 1000.0
-"""Width and height of the SVG's own coordinates, before they are stretched."""
+"""Width and height of the SVG in its own coordinates, before stretching."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Line:
     """One line of a chart.
 
     Attributes:
-        label: Its name in the legend; an empty one is neither in the legend nor under the pointer.
-        xs: Rising positions.
-        ys: Heights; one that is not finite breaks the line.
-        color: Number of its colour, 1 to 8.
-        is_faint: Drawn pale and thin, as the ground that a smoothed line stands on.
-        has_marks: A dot on every point.
-        is_joined: The points are joined by a line; otherwise there are the dots alone.
+        label: Name in the legend; an empty one is shown neither there nor under the pointer.
+        xs: Increasing x values.
+        ys: y values; one that is not finite breaks the line.
+        color: Colour number, 1 to 8.
+        is_faint: Whether to draw it pale and thin, as the background of a smoothed line.
+        has_marks: Whether to draw a dot at every point.
+        is_joined: Whether to join the points by a line; otherwise only dots are drawn.
     """
 
     label: str
@@ -53,17 +53,18 @@ class Chart:
     """A titled set of lines over a common x axis.
 
     Attributes:
-        title: What is shown.
+        title: Heading.
         lines: At least one with a finite point.
-        note: A sentence under the title, or none.
-        x_label: The word beside the x axis.
-        show: How a y value is written under the pointer and in the legend.
-        show_tick: The same beside the axis.
-        from_zero: The y axis begins at 0.
-        at_most: A bound of the y axis, such as 1 for scores.
-        flag: A position that is marked, and its words.
-        shows_last: The legend says the last value of each line; of a curve over time that is the result.
-        x_logarithmic: The x axis runs over powers of ten; every x is positive.
+        note: A sentence under the title, or an empty string.
+        x_label: Label of the x axis.
+        show: Formats a y value under the pointer and in the legend.
+        show_tick: Formats a tick of the y axis.
+        from_zero: Whether the y axis starts at 0.
+        at_most: Upper bound of the y axis, such as 1 for scores.
+        flag: A marked x value, and its text.
+        shows_last: Whether the legend shows the last value of each line, which for a curve over time is the
+            result.
+        x_logarithmic: Whether the x axis is logarithmic; every x must be positive.
     """
 
     title: str
@@ -80,19 +81,19 @@ class Chart:
 
     @property
     def finite(self) -> list[float]:
-        """Every height that can be drawn."""
+        """All finite y values."""
         return [y for line in self.lines for y in line.ys if math.isfinite(y)]
 
     @property
     def is_logarithmic(self) -> bool:
-        """True where a linear axis would press most of the curve onto its bottom."""
-        if self.from_zero or self.at_most is not None:  # of scores, people expect an even scale
+        """Whether the y axis is logarithmic, because a linear one would flatten most of the curve."""
+        if self.from_zero or self.at_most is not None:  # people expect a linear scale for scores
             return False
         return min(self.finite) > 0 and max(self.finite) > 50 * min(self.finite)
 
 
 def draw(chart: Chart) -> Html:
-    """Return the chart as a figure; one without a finite point says so."""
+    """Return the chart as a figure, or a note if it has no finite point."""
     heading = tag("h3", chart.title)
     if not chart.finite:
         return tag("figure", heading, tag("p", "There is no finite value to draw.", class_="empty"))
@@ -113,13 +114,13 @@ def draw(chart: Chart) -> Html:
         data_chart=json.dumps(_hover_values(chart, axes), separators=(",", ":")),
         tabindex="0",
         role="img",
-        aria_label=_spoken(chart),
+        aria_label=_aria_label(chart),
     )
 
 
 @dataclass(frozen=True)
 class _Axes:
-    """Where a value lies, as fractions of the plot's width and height."""
+    """Positions of values as fractions of the plot's width and height."""
 
     x_low: float
     x_high: float
@@ -141,7 +142,7 @@ class _Axes:
         first, last = min(xs), max(xs)
         if chart.x_logarithmic:
             return cls(first, last, ticks, chart.is_logarithmic, x_logarithmic=True)
-        # A run that is followed from its beginning is drawn from zero.
+        # A run logged from its start gets an axis that starts at zero.
         low = 0.0 if 0 < first <= 0.15 * last else first
         are_whole = last > 1 and all(float(x).is_integer() for x in xs)
         return cls(low, last, ticks, chart.is_logarithmic, x_whole=are_whole)
@@ -179,7 +180,7 @@ class _Axes:
         flag = []
         if chart.flag is not None:
             place = self.x(chart.flag[0])
-            # The words hang to that side of the mark where there is room for them.
+            # The text goes on the side of the mark that has more space.
             style = f"left:{place:.2%}" if place < 0.5 else f"right:{1 - place:.2%}"
             flag = [tag("span", chart.flag[1], class_="flag", style=style)]
         return [*beside, *below, *flag, tag("span", chart.x_label, class_="axis")]
@@ -201,7 +202,7 @@ def _svg(chart: Chart, axes: _Axes) -> Html:
         for line in chart.lines
         if line.is_joined
     ]
-    # A line of no length with round ends is a dot that stays round when the picture is stretched.
+    # A zero-length line with round caps is a dot that stays round when the picture is stretched.
     dots = [
         tag(
             "path",
@@ -209,25 +210,25 @@ def _svg(chart: Chart, axes: _Axes) -> Html:
             class_=f"dot s{line.color}",
         )
         for line in chart.lines
-        if line.has_marks or len(_points(line)) == 1  # a line of one point is nothing to be seen
+        if line.has_marks or len(_points(line)) == 1  # a line with one point is invisible
     ]
     return tag("svg", grid, drawn, dots, viewBox=f"0 0 {SIZE:g} {SIZE:g}", preserveAspectRatio="none")
 
 
 def _points(line: Line) -> list[tuple[float, float]]:
-    kept = thin(line.ys, MOST_POINTS)
-    return [(line.xs[i], line.ys[i]) for i in kept if math.isfinite(line.ys[i])]
+    indices = thin(line.ys, MOST_POINTS)
+    return [(line.xs[i], line.ys[i]) for i in indices if math.isfinite(line.ys[i])]
 
 
 def _path(line: Line, px: Callable[[float], float], py: Callable[[float], float]) -> str:
-    kept = thin(line.ys, MOST_POINTS)
-    holes = [i for i, y in enumerate(line.ys) if not math.isfinite(y)]
+    indices = thin(line.ys, MOST_POINTS)
+    gaps = [i for i, y in enumerate(line.ys) if not math.isfinite(y)]
     path = ""
     previous = -1
-    for i in kept:
+    for i in indices:
         if not math.isfinite(line.ys[i]):
             continue
-        broken = previous < 0 or bisect(holes, previous) != bisect(holes, i)
+        broken = previous < 0 or bisect(gaps, previous) != bisect(gaps, i)
         path += f"{'M' if broken else 'L'}{px(line.xs[i]):g} {py(line.ys[i]):g}"
         previous = i
     return path
@@ -261,7 +262,7 @@ def _hover_values(chart: Chart, axes: _Axes) -> dict[str, object]:
     }
 
 
-def _spoken(chart: Chart) -> str:
+def _aria_label(chart: Chart) -> str:
     parts = []
     for line in chart.lines:
         points = _points(line)

@@ -1,4 +1,4 @@
-"""The page of `limner check --report`: the labels, how large things are, samples, and the findings."""
+"""The page of `limner check --report`: classes, sizes, samples and findings."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,31 +21,31 @@ from limner.reporting.numbers import compact, count, in_percent, percent, plural
 from limner.reporting.sections.audit import finding_list
 
 Picture = tuple[str, RGBImage]
-"""What stands under a picture, and the picture."""
+"""Caption and picture."""
 
 MANY_CLASSES = 8
 _WITHOUT_FOLDERS = re.compile(r"\S*/(?=\S)")
-"""What a caption has no room for: the end of a file's name tells it from the others."""
+"""Folders of a path, left out of captions to save space."""
 
 
 @dataclass(frozen=True)
 class CheckedData:
-    """What the page shows.
+    """Content of the page.
 
     Attributes:
-        name: The dataset folder's name.
-        path: The whole path.
-        format: The format's name and what it looks like.
-        facts: What reading every file told.
+        name: Name of the dataset folder.
+        path: Full path.
+        format: Name of the format.
+        facts: Facts about every file.
         splits: Split -> number of images.
-        labels: The classes as they are, or as they are proposed; None where nothing is known.
-        is_settled: The classes are no mere proposal.
-        rows: Pixels and images of each class, in each split.
-        colors: Class -> colour, as the samples are painted.
+        labels: The declared or proposed classes; None if unknown.
+        is_settled: Whether the classes are declared, not only proposed.
+        rows: Pixels and images of each class in each split.
+        colors: Class -> colour in the samples.
         findings: Errors first.
-        only_boxes: There are boxes, and no mask at all.
+        only_boxes: Whether there are boxes but no masks.
         samples: Some images with their labels.
-        named: For each finding, in their order, pictures of some images that it names; empty draws none.
+        named: For each finding, in the same order, pictures of some of its images; empty draws none.
     """
 
     name: str
@@ -64,12 +64,12 @@ class CheckedData:
 
     @cached_property
     def table(self) -> ClassTable:
-        """The rows as people read them."""
+        """The rows in display form."""
         return class_table(self.rows, self.labels)
 
 
 def render_check_page(data: CheckedData) -> str:
-    """Return the page as text; it needs no network and no other file."""
+    """Return the page as text; it is self-contained."""
     return render_document(
         title=f"{data.name} – check – limner",
         heading=data.name,
@@ -88,15 +88,15 @@ def render_check_page(data: CheckedData) -> str:
 def _summary(data: CheckedData) -> Html:
     tallies = {s: sum(f.severity is s for f in data.findings) for s in Severity}
     errors, warnings = tallies[Severity.ERROR], tallies[Severity.WARNING]
-    waiting = "classes of images" if data.facts.are_classes else "boxes alone" if data.only_boxes else ""
-    verdict = "Nothing stands in the way of training."
+    waiting = "image classes" if data.facts.are_classes else "boxes without masks" if data.only_boxes else ""
+    verdict = "Ready to train."
     if errors:
-        verdict = f"{plural(errors, 'error')} to be settled {'first' if waiting else 'before training'}."
+        verdict = f"{plural(errors, 'error')} must be fixed {'first' if waiting else 'before training'}."
     elif waiting:
-        found = f"{plural(warnings, 'warning')} to look at" if warnings else "Nothing was found to be wrong"
-        verdict = f"{found}; training on {waiting} is not yet a task."
+        found = f"{plural(warnings, 'warning')} to review" if warnings else "No problems were found"
+        verdict = f"{found}; limner cannot train on {waiting} yet."
     elif warnings:
-        verdict = f"Ready to train; {plural(warnings, 'warning')} to look at first."
+        verdict = f"Ready to train; {plural(warnings, 'warning')} to review first."
     images, labelled = len(data.facts.images), sum(i.is_labelled for i in data.facts.images)
     tiles = [
         ("Images", count(images), "#samples"),
@@ -124,12 +124,12 @@ def _summary(data: CheckedData) -> Html:
 def _classes(data: CheckedData) -> Html:
     found = data.table
     if not found.rows:
-        return tag("p", "What the mask values mean is not settled; see the findings.", class_="empty")
+        return tag("p", "The meaning of the mask values is unknown; see the findings.", class_="empty")
     of_images = data.facts.are_classes
     head = tag(
         "tr",
         tag("th", "Class", scope="col"),
-        None if of_images else tag("th", "In the mask", scope="col"),
+        None if of_images else tag("th", "Mask value", scope="col"),
         tag("th", "Trained as", scope="col", class_="num"),
         [
             (
@@ -146,7 +146,7 @@ def _classes(data: CheckedData) -> Html:
         tag("tbody", [_class_row(data, row) for row in found.rows]),
         class_=f"sortable scores{many}",
     )
-    note = None if data.is_settled else "As proposed: nothing of this is settled before you accept it."
+    note = None if data.is_settled else "These classes are proposed; they take effect when you accept them."
     return tag(
         "div",
         tag("div", table, class_="scroll"),
@@ -156,7 +156,7 @@ def _classes(data: CheckedData) -> Html:
 
 
 def _absent(rows: Sequence[ClassTableRow]) -> Html:
-    """Name the classes that are in no mask, folded away."""
+    """List the classes that are in no mask, collapsed."""
     named = ", ".join(f"{row.name} ({row.values})" for row in rows)
     return tag("details", tag("summary", f"{len(rows)} more classes are in no mask"), tag("p", named))
 
@@ -187,18 +187,18 @@ def _sizes(data: CheckedData) -> Html:
             "Object sizes",
             _object_areas(data),
             "object",
-            "pixels in an object (or connected piece), by the median of its class and image",
+            "pixels in an object (or connected component), as the median of its class and image",
         ),
         _class_histogram(data),
     ]
     drawn = [picture for picture in pictures if picture]
     if not drawn:
-        return tag("p", "No image and no mask could be measured.", class_="empty")
+        return tag("p", "No image or mask could be measured.", class_="empty")
     return tag("div", drawn, class_="charts")
 
 
 def _object_areas(data: CheckedData) -> list[int]:
-    """Return the median object (else piece) of each class and image, once for each; background is none."""
+    """Return the median area of each class and image once per object (or component), without background."""
     if data.labels is None:
         return []
     silent = {IGNORE_INDEX, data.labels.background_index, None}
@@ -213,7 +213,7 @@ def _object_areas(data: CheckedData) -> list[int]:
 
 
 def _log_histogram(heading: str, values: Sequence[int], noun: str, unit: str) -> Html | None:
-    """Draw bars a factor of two wide (half of it where that makes but a few)."""
+    """Draw a histogram of sizes with bars a factor of 2 wide, or 2^0.25 if the range is small."""
     if not values:
         return None
     low, high = min(values), max(values)
@@ -230,14 +230,14 @@ def _log_histogram(heading: str, values: Sequence[int], noun: str, unit: str) ->
     bins = [(f"{compact(edges[i])} to {compact(edges[i + 1])}", n) for i, n in enumerate(tallies)]
     text = (
         f"{unit.capitalize()}: from {compact(low)} to {compact(high)}, median {middle}; "
-        f"each bar {2**step:.3g} times the last."
+        f"each range is {2**step:.3g} times the previous one."
     )
     marks = [edges[round(i * (len(edges) - 1) / 4)] for i in range(5)] if len(edges) > 4 else edges
     return histogram(heading, text, bins, noun, [compact(mark) for mark in marks])
 
 
 def _class_histogram(data: CheckedData) -> Html | None:
-    """Draw the pixels of each class, on a logarithmic scale: rare classes are what one looks for."""
+    """Draw the pixels of each class on a logarithmic scale, so that rare classes are visible."""
     rows = [row.found for row in data.table.rows if row.is_class and row.found.pixels]
     if len(rows) < 2:
         return None
@@ -256,8 +256,8 @@ def _class_histogram(data: CheckedData) -> Html | None:
     rarest = min(rows, key=lambda row: row.pixels)
     what = "images" if data.facts.are_classes else "pixels"
     text = (
-        f"Part of all labelled {what} in per cent, on a logarithmic scale, in trained order; "
-        f"the rarest is {rarest.name}."
+        f"Percentage of all labelled {what}, on a logarithmic scale, in class order; "
+        f"the rarest class is {rarest.name}."
     )
     marks = [rows[0].name, rows[-1].name]
     return tag(
@@ -304,7 +304,7 @@ def _card(name: str, shown: str, picture: Embedded) -> Html:
 
 def _findings(data: CheckedData) -> Html:
     if not data.findings:
-        return tag("p", "Every image and mask was read; nothing was found to be wrong.", class_="good")
+        return tag("p", "Every image and mask was read; no problems were found.", class_="good")
     share = BUDGET_BYTES // 2 // max(1, sum(bool(named) for named in data.named))
     pictures = [_cards(named, share) if named else None for named in data.named]
     return finding_list(data.findings, rest="in `limner check --json`", pictures=pictures)

@@ -1,4 +1,4 @@
-"""What `limner check --report` writes: one page with the labels, sizes, samples and findings."""
+"""Writing the page of `limner check --report`."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from limner.storage.whole_files import write_whole
 
 NUM_SAMPLES = 12
 MOST_NAMED = 30
-"""Findings whose images are drawn; errors come first."""
+"""Maximum number of findings with pictures; errors come first."""
 
 PER_FINDING = 4
 SAMPLE_SIDE, NAMED_SIDE = 420, 240
@@ -25,14 +25,14 @@ def write_check_report(checked: CheckResult, out: Path | str) -> Path:
     """Write a self-contained page about a checked dataset.
 
     Args:
-        checked: What `limner.check` returned.
+        checked: Result of `limner.check`.
         out: The HTML file.
 
     Returns:
         The file written.
 
     Raises:
-        DataError: It cannot be written.
+        DataError: The file cannot be written.
     """
     page = render_check_page(_gathered(checked))
     try:
@@ -66,7 +66,7 @@ def _gathered(checked: CheckResult) -> CheckedData:
 def _gallery(checked: CheckResult, side: int) -> Gallery | None:
     try:
         return gallery_of(checked, side=side)
-    except DataError:  # what the values mean is an open question: a finding of its own
+    except DataError:  # the meaning of the values is unknown, which is reported as a finding
         return None
 
 
@@ -81,7 +81,7 @@ def _samples(checked: CheckResult) -> tuple[Picture, ...]:
 
 
 def _named(checked: CheckResult) -> tuple[tuple[Picture, ...], ...]:
-    """Return for each finding pictures of some of the images that it names."""
+    """Return pictures of some of the images of each finding."""
     gallery = _gallery(checked, NAMED_SIDE)
     if gallery is None:
         return ()

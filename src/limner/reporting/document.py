@@ -1,4 +1,4 @@
-"""The shell of every page: style, script and navigation around sections, in one file without the network."""
+"""Frame of every page: style, script and navigation around the sections, in one self-contained file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from importlib.resources import files
 from limner.reporting.markup import Html, tag
 
 NO_NETWORK = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-"""Content security policy: the browser itself refuses to load anything from elsewhere."""
+"""Content security policy: the browser refuses to load anything from elsewhere."""
 
 
 LOGO = Html(
@@ -15,18 +15,18 @@ LOGO = Html(
     'd="M12 3.2c5.6-1 9.4 3.4 8.6 8.4-.8 5.4-5 9.6-9.6 8.9C5.9 19.7 2.6 15.9 3.5 11 4.3 6.7 7.6 4 12 3.2Z"/>'
     '<path fill="var(--s2)" d="M12.3 7.6c2.9-.5 4.9 1.6 4.5 4.2-.4 2.8-2.7 5-5.1 4.7Z"/></svg>'
 )
-"""An outline that is being painted."""
+"""The logo: an outline that is partly painted."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a page, ready to show.
+    """One rendered part of a page.
 
     Attributes:
-        anchor: Where links lead.
-        heading: Above it.
-        content: What it shows.
-        link: What the navigation says, where the heading is too long for it.
+        anchor: Its HTML id, for links.
+        heading: Its heading.
+        content: Its content.
+        link: Text in the navigation; empty uses the heading.
     """
 
     anchor: str
@@ -39,10 +39,10 @@ def render_document(*, title: str, heading: str, subtitle: str, parts: Sequence[
     """Return a whole page as text.
 
     Args:
-        title: What the browser's tab says.
-        heading: The largest words.
-        subtitle: A line under them.
-        parts: From top to bottom; each is in the navigation.
+        title: Title of the browser tab.
+        heading: Main heading.
+        subtitle: A line below the heading.
+        parts: Parts from top to bottom; each has a link in the navigation.
         footer: The last line.
     """
     return (

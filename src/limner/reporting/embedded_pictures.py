@@ -1,4 +1,4 @@
-"""Pictures inside the page: made smaller until all of them together stay within a budget."""
+"""Pictures embedded in a page, scaled down until all of them fit a size budget."""
 
 import base64
 import io
@@ -11,15 +11,15 @@ from PIL import Image
 from limner.drawing.display import RGBImage
 
 BUDGET_BYTES = 3_400_000
-"""For all pictures of a page before base64, which adds a third; the page must stay under 6 MB."""
+"""Total size of a page's pictures before base64, which adds a third; the page must stay under 6 MB."""
 
 LADDER = ((1400, 84), (1200, 78), (960, 72), (720, 64), (480, 55), (320, 40), (160, 30))
-"""Longest side in pixels and WebP quality, tried in turn until the picture fits its share."""
+"""Longest side in pixels and WebP quality, tried in order until the picture fits its share."""
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A picture as a data URI, with its size in pixels so that the page does not jump as it loads."""
+    """A picture as a data URI, with its size in pixels so that the layout does not shift while loading."""
 
     uri: str
     width: int
@@ -31,7 +31,7 @@ def embed(paths: Sequence[Path], *, budget: int = BUDGET_BYTES) -> dict[Path, Em
 
     Args:
         paths: Picture files.
-        budget: Bytes for all of them; each gets an equal share.
+        budget: Total bytes, shared equally.
     """
     embedded = {}
     for path in paths:
@@ -43,7 +43,7 @@ def embed(paths: Sequence[Path], *, budget: int = BUDGET_BYTES) -> dict[Path, Em
 
 
 def embed_pictures(pictures: Sequence[RGBImage], *, budget: int = BUDGET_BYTES) -> list[Embedded]:
-    """Return pictures in memory, (H, W, 3) uint8 RGB, as data URIs that share a budget of bytes."""
+    """Return pictures in memory, (H, W, 3) uint8 RGB, as data URIs that share a budget in bytes."""
     return [_shrunk(Image.fromarray(picture), budget // len(pictures)) for picture in pictures]
 
 

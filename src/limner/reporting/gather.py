@@ -1,4 +1,4 @@
-"""Reads the files of a run folder; a file that is missing or damaged costs its section, not the page."""
+"""Reading of a run folder's files; if one is missing or damaged, only its section is lost."""
 
 import csv
 import json
@@ -20,14 +20,14 @@ from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage, Series
 T = TypeVar("T")
 
 SPLIT_ORDER = {"test": 0, "val": 1}
-"""Test images decide, validation images helped to choose; other splits follow by name."""
+"""Test first, because validation images were used to select the weights; other splits follow by name."""
 
 
 def gather(run: RunFolder) -> RunFacts:
-    """Read what there is of a run.
+    """Read all available files of a run.
 
     Raises:
-        DataError: The folder is missing, or holds nothing that a run has.
+        DataError: The folder is missing, or contains no files of a run.
     """
     _refuse_other_folders(run)
     unreadable: dict[str, str] = {}
@@ -92,7 +92,7 @@ def _read_plan(path: Path) -> Plan:
         _ = plan.data.label_table
     except (KeyError, TypeError) as error:
         raise ConfigError(
-            f"{path.name}: the label table under data.labels is not whole ({error!r})"
+            f"{path.name}: the label table under data.labels is incomplete ({error!r})"
         ) from None
     return plan
 
@@ -121,7 +121,7 @@ def _read_series(path: Path) -> dict[str, Series]:
             try:
                 numbers = float(row["step"]), float(row["seconds"]), float(row["value"])
             except (TypeError, ValueError):
-                continue  # the last line of a run that was killed may be cut short
+                continue  # the last line of a killed run may be incomplete
             lists = columns.setdefault(row["name"], ([], [], []))
             for column, number in zip(lists, numbers, strict=True):
                 column.append(number)
@@ -133,7 +133,7 @@ def _read_evaluation(path: Path) -> Evaluation:
 
 
 def _with_images(evaluation: Evaluation, folder: Path, attempt: Callable[..., Any]) -> Evaluation:
-    """Add what the other files of the split say."""
+    """Add the content of the split's other files."""
     return replace(
         evaluation,
         images=attempt(folder / "per_image.csv", _read_images, ()),
@@ -144,7 +144,7 @@ def _with_images(evaluation: Evaluation, folder: Path, attempt: Callable[..., An
 
 
 def _read_columns(path: Path) -> dict[str, tuple[float, ...]]:
-    """Return the columns of a table of numbers; an empty cell is NaN."""
+    """Return the columns of a numeric table; empty cells become NaN."""
     with path.open(newline="", encoding="utf-8") as file:
         heads, *rows = csv.reader(file)
     columns = zip(*([float(cell or "nan") for cell in row] for row in rows), strict=True)
@@ -152,7 +152,7 @@ def _read_columns(path: Path) -> dict[str, tuple[float, ...]]:
 
 
 def _read_images(path: Path) -> tuple[ScoredImage, ...]:
-    """Return the images with their scores over all classes; counts and columns of classes are passed over."""
+    """Return the images with their scores over all classes; counts and per-class columns are skipped."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [
             ScoredImage(
@@ -165,7 +165,7 @@ def _read_images(path: Path) -> tuple[ScoredImage, ...]:
 
 
 def _number(value: object) -> float | None:
-    """Return a finite number, or None for null, an empty cell and NaN."""
+    """Return a finite number, or None for null, an empty cell or NaN."""
     if value is None or value == "":
         return None
     number = float(str(value))

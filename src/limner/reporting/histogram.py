@@ -1,4 +1,4 @@
-"""How many of something there are in each of several ranges, as upright bars."""
+"""Histograms as vertical bars."""
 
 from collections.abc import Sequence
 
@@ -6,23 +6,23 @@ from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import compact, plural
 
 CHARACTERS = 44
-"""Characters of a tally that fit beside each other over all bars, in the narrowest of the pages' columns."""
+"""Number of characters that fit above all bars together, in the narrowest column of the pages."""
 
 LINE = 0.1
-"""Height of a tally, where the highest bar is 1."""
+"""Text height of a count, relative to the highest bar."""
 
 
 def histogram(
     heading: str, text: str, bins: Sequence[tuple[str, int]], noun: str, scale: Sequence[str]
 ) -> Html:
-    """Return bars with their tallies on top.
+    """Return bars with their counts on top.
 
     Args:
         heading: What is counted.
-        text: A sentence that says the same in words.
-        bins: Range in words, and how many fall into it; from left to right, at least one above 0.
-        noun: What is counted, in the singular.
-        scale: Numbers under the bars, evenly spread.
+        text: The same as a sentence.
+        bins: Text of each range, and its count; from left to right, at least one count above 0.
+        noun: Singular noun for what is counted.
+        scale: Numbers below the bars, evenly spaced.
     """
     highest = max(tally for _, tally in bins)
     legible = _legible([tally for _, tally in bins])
@@ -44,7 +44,7 @@ def histogram(
 
 
 def _legible(tallies: Sequence[int]) -> set[int]:
-    """Return the bars whose tallies can be read, the highest first: others would be written over them."""
+    """Return the bars whose counts are shown: the highest first, without overlaps."""
     pitch, highest = CHARACTERS / len(tallies), max(tallies)
     taken: list[tuple[float, float, float]] = []
     legible = set()

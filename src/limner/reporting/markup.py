@@ -1,15 +1,15 @@
-"""HTML as nested function calls: always balanced, always escaped."""
+"""HTML from nested function calls, always balanced and escaped."""
 
 from collections.abc import Iterable
 from html import escape
 from typing import Union
 
 VOID = {"img", "meta", "br", "hr", "rect", "path", "line", "circle"}
-"""Elements without content; the SVG ones are closed with a slash."""
+"""Elements without content."""
 
 
 class Html(str):
-    """Text that is HTML already; every other string is escaped where it enters the page."""
+    """Text that already is HTML; all other strings are escaped."""
 
     __slots__ = ()
 
@@ -25,7 +25,7 @@ def tag(name: str, /, *children: Child, **attributes: Attribute) -> Html:
         name: The element, such as ``td``.
         children: Text (escaped), elements, or iterables of both; None adds nothing.
         attributes: A trailing underscore is dropped (``class_``), inner ones become hyphens
-            (``data_value``); None and False leave the attribute out, True gives one without value.
+            (``data_value``); None and False omit the attribute, True gives one without a value.
     """
     opening = f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}"
     if name in VOID:
@@ -45,7 +45,7 @@ def render(child: Child) -> Html:
 
 
 def prose(text: str) -> Html:
-    """Return a sentence in which what stands between backticks is set as code."""
+    """Return a sentence as HTML; text between backticks becomes code."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
         return render(text)

@@ -1,4 +1,4 @@
-"""Networks side by side: a table for spreadsheets, a page, and a plot for papers and slides."""
+"""Comparison of networks: a CSV table, a page, and a plot for papers and slides."""
 
 import csv
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from limner.storage.whole_files import GrowingFile, write_whole
 NUM_COLORS = 8
 
 ROW, LEFT, WIDTH, RIGHT = 30, 210, 420, 190
-"""Of the plot, in pixels: height of a row, room for names, length of a bar of 1.0, room for numbers."""
+"""Sizes in the plot in pixels: row height, width of names, length of a bar of 1.0, width of numbers."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', Arial, sans-serif"
 
@@ -61,7 +61,7 @@ def render_plot(comparison: Comparison) -> str:
         f'font-family="{FONT}" font-size="13"><rect width="100%" height="100%" fill="#fff"/>'
         f'<text x="{LEFT}" y="24" font-weight="600">{escape(heading)}</text>'
         f'<text x="{LEFT + WIDTH + RIGHT - 12}" y="24" text-anchor="end" fill="#6a655c">'
-        f"time of {size}, parameters</text>{rows}</svg>\n"
+        f"time for {size}, parameters</text>{rows}</svg>\n"
     )
 
 
@@ -87,13 +87,13 @@ def _summary(comparison: Comparison) -> Html:
     value = _main(comparison, best)
     images = plural(comparison.num_images, f"{comparison.split} image")
     if value is None:
-        verdict = "None of the networks could be scored."
+        verdict = "No network could be scored."
     else:
         what = SCORES[comparison.main_score].words
         verdict = f"On {images}, {best.name} reaches the highest {what}: {score(value)}."
     failed = [network for network in comparison.networks if network.problem]
     problems = [
-        tag("li", tag("span", f"{n.name}: {n.problem} (the whole of it stands in problem.txt of its run)"),
+        tag("li", tag("span", f"{n.name}: {n.problem} (details: problem.txt in its run folder)"),
             class_="warning")
         for n in failed
     ]  # fmt: skip
@@ -124,9 +124,9 @@ def _table(comparison: Comparison) -> Html:
         ),
         tag(
             "p",
-            f"Multiply-adds and prediction: one image of {size}, on the machine that trained. "
-            "Training memory: weights, optimizer, and what the backward pass of one step needs, measured on "
-            "small inputs.",
+            f"Multiply-adds and prediction are for one image of {size}, on the training machine. "
+            "Training memory includes weights, optimizer state and the tensors saved for the backward pass "
+            "of one step, measured on small inputs.",
             class_="muted",
         ),
     )
@@ -157,7 +157,7 @@ def _chart(comparison: Comparison) -> Chart:
         if (value := _main(comparison, network)) is not None and network.predict_seconds is not None
     )
     what = SCORES[comparison.main_score].title
-    return Chart(f"{what} by time of prediction", lines, x_label="seconds an image", show=score, at_most=1.0)
+    return Chart(f"{what} by prediction time", lines, x_label="seconds per image", show=score, at_most=1.0)
 
 
 def _main(comparison: Comparison, network: ComparedNetwork) -> float | None:
@@ -175,7 +175,7 @@ def _seconds(value: float | None) -> str:
 
 
 def _lines(comparison: Comparison) -> Iterator[dict[str, object]]:
-    """Yield the lines of the CSV: plain numbers, with their unit in the heading."""
+    """Yield the rows of the CSV: plain numbers, with units in the column names."""
     for network in comparison.networks:
         yield {
             "network": network.name,

@@ -1,11 +1,11 @@
-"""Numbers as people read them; a missing one is an en dash, never 0 or nan."""
+"""Formatting of numbers for readers; a missing number is an en dash, never 0 or nan."""
 
 import math
 
 MISSING = "–"
 
 NO_BREAK = "\u00a0"
-"""A space at which no line is broken."""
+"""A non-breaking space."""
 
 
 def score(value: float | None) -> str:
@@ -19,7 +19,7 @@ def percent(value: float | None) -> str:
 
 
 def in_percent(value: float) -> str:
-    """Return the same without the sign, for where the unit is already named."""
+    """Return a fraction in per cent without the sign, where the unit is stated elsewhere."""
     if 0 < value < 0.001:
         return "< 0.1"
     # 0.9996 must not be shown as a perfect 100 %.
@@ -29,12 +29,12 @@ def in_percent(value: float) -> str:
 
 
 def count(value: float | None) -> str:
-    """Return a whole number with thousands set apart."""
+    """Return an integer with thousands separators."""
     return MISSING if value is None or not math.isfinite(value) else f"{round(value):,}"
 
 
 def compact(value: float) -> str:
-    """Return a large count in three digits: 1.23 M."""
+    """Return a large count with three digits, such as 1.23 M."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:.3g} {unit}"
@@ -42,7 +42,7 @@ def compact(value: float) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Return a number of any size with so many digits, without needless zeros."""
+    """Return a number with `digits` significant digits, without trailing zeros."""
     if not math.isfinite(value):
         return MISSING
     return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
@@ -70,7 +70,7 @@ def time_span(seconds: float) -> str:
 
 
 def shortened(text: str, most: int = 48) -> str:
-    """Return a long name with its middle left out; its beginning and its end tell files apart."""
+    """Return a name of at most `most` characters; the middle of a longer one is omitted."""
     if len(text) <= most:
         return text
     return f"{text[: most // 2 - 1]}…{text[len(text) - most // 2 :]}"

@@ -1,4 +1,4 @@
-"""What an experienced colleague would remark about a run, each remark from a rule one can check."""
+"""Remarks about a run that an experienced colleague would make, each from a simple rule."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from limner.reporting.numbers import percent, plural, score
 from limner.reporting.run_facts import Evaluation, RunFacts
 
 FEW_IMAGES = 10
-"""Fewer evaluated images than this make a score an anecdote."""
+"""With fewer evaluated images than this, scores are unreliable."""
 
 WEAK_IOU = 0.5
-"""A class below this is more wrong than right."""
+"""A class with a lower IoU than this is called weak."""
 
 NOTABLE_CHANGE = 0.01
 """A change of a score between 0 and 1 that is worth a remark."""
 
 SLOW_LOADING = 0.2
-"""Part of the time spent waiting for data from which loading is worth a remark."""
+"""Fraction of the time spent waiting for data that is worth a remark."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Observation:
 
     Attributes:
         text: One or two sentences.
-        tone: ``warning`` for what may mislead or be fixed, ``note`` for what helps to read the scores.
-        section: Where on the page it can be seen.
+        tone: ``warning`` for what may mislead or can be fixed, ``note`` for background.
+        section: Anchor of the section with the details.
     """
 
     text: str
@@ -39,19 +39,20 @@ class Observation:
 def observe(facts: RunFacts) -> tuple[Observation, ...]:
     """Return the remarks about a run, warnings first."""
     rules: tuple[Callable[[RunFacts], Iterator[Observation]], ...] = (
-        _unreadable, _findings, _short_training, _few_images, _weak_classes, _poor_images, _course, _loading,
-        _baseline, _chosen_by_validation,
+        _unreadable, _findings, _short_training, _few_images, _weak_classes, _poor_images, _score_trend,
+        _loading, _baseline, _chosen_by_validation,
     )  # fmt: skip
     made = [observation for rule in rules for observation in rule(facts)]
     return tuple(sorted(made, key=lambda o: o.tone != "warning"))
 
 
 def baseline(evaluation: Evaluation) -> tuple[str, float, float] | None:
-    """Return what always answering the most frequent class would reach.
+    """Return the scores of always predicting the most frequent class.
 
     Returns:
-        The class, its pixel accuracy and its mean IoU over the classes that have pixels; None where
-        pixels are not known. With n of N pixels in the class, its IoU is n / N and every other IoU is 0.
+        The class, the pixel accuracy and the mean IoU over the classes that have pixels; None if the
+        numbers of pixels are unknown. If n of N pixels belong to the class, its IoU is n / N and every other
+        IoU is 0.
     """
     present = {c.name: c.scores["pixels"] or 0 for c in evaluation.file.classes if c.scores.get("pixels")}
     if len(present) < 2:
@@ -75,11 +76,11 @@ def _findings(facts: RunFacts) -> Iterator[Observation]:
         errors = sum(f.severity is Severity.ERROR for f in grave)
         parts = (errors, "error"), (len(grave) - errors, "warning")
         tally = " and ".join(plural(number, word) for number, word in parts if number)
-        yield Observation(f"Check gave {tally} about the data: {codes}.", "warning", "data")
+        yield Observation(f"Check reported {tally} in the data: {codes}.", "warning", "data")
 
 
 def _short_training(facts: RunFacts) -> Iterator[Observation]:
-    """Whether the steps were too few to see every training image once."""
+    """Remark on too few steps to use every training image once."""
     if facts.plan is None or not facts.steps:
         return
     crops = facts.steps * facts.plan.train.batch_size * facts.num_processes
@@ -87,7 +88,7 @@ def _short_training(facts: RunFacts) -> Iterator[Observation]:
     if crops < images:
         text = (
             f"Training ended after {plural(facts.steps, 'step')}: at most {crops:,} of "
-            f"{plural(images, 'training image')} were seen. Train longer before judging by the scores."
+            f"{plural(images, 'training image')} were used. Train longer before you judge the scores."
         )
         yield Observation(text, "warning", "training")
 
@@ -96,7 +97,7 @@ def _few_images(facts: RunFacts) -> Iterator[Observation]:
     evaluation = facts.evaluation
     if evaluation is not None and evaluation.file.num_images < FEW_IMAGES:
         images = plural(evaluation.file.num_images, "image")
-        text = f"The scores come from {images} only; on other images they may be quite different."
+        text = f"The scores are based on only {images}; on other images they may be quite different."
         yield Observation(text, "warning", "examples")
 
 
@@ -109,7 +110,7 @@ def _weak_classes(facts: RunFacts) -> Iterator[Observation]:
         return
     pixels = {c.name: c.scores.get("pixels") or 0 for c in classes}
     weakest = min(weak, key=lambda name: ious[name])
-    others = f"; {plural(len(weak), 'class', 'classes')} lie below {WEAK_IOU:g}" if len(weak) > 1 else ""
+    others = f"; {plural(len(weak), 'class', 'classes')} are below {WEAK_IOU:g}" if len(weak) > 1 else ""
     text = (
         f"The weakest class is “{weakest}” with an IoU of {score(ious[weakest])} "
         f"({percent(pixels[weakest] / (sum(pixels.values()) or 1))} of the pixels){others}."
@@ -128,8 +129,8 @@ def _poor_images(facts: RunFacts) -> Iterator[Observation]:
         yield Observation(text, "warning", "examples")
 
 
-def _course(facts: RunFacts) -> Iterator[Observation]:
-    """Whether the validation score was still rising, or had fallen, when training ended."""
+def _score_trend(facts: RunFacts) -> Iterator[Observation]:
+    """Remark on a validation score that was still rising, or had fallen, at the end of training."""
     if facts.validation is None:
         return
     name, series = facts.validation
@@ -147,8 +148,8 @@ def _course(facts: RunFacts) -> Iterator[Observation]:
         yield Observation(text, "warning", "training")
     elif values[best] - before > NOTABLE_CHANGE:
         text = (
-            f"{what} still rose in the last quarter of training, from {score(before)} to "
-            f"{score(values[best])}; a longer run would probably reach more."
+            f"{what} was still rising in the last quarter of training, from {score(before)} to "
+            f"{score(values[best])}; a longer run would probably score higher."
         )
         yield Observation(text, "note", "training")
 
@@ -159,7 +160,7 @@ def _loading(facts: RunFacts) -> Iterator[Observation]:
         return
     part = sum(data.values) / sum(step.values)
     if part > SLOW_LOADING:
-        text = f"Training waited for data during {percent(part)} of its time; more workers may help."
+        text = f"Training spent {percent(part)} of its time waiting for data; more workers may help."
         yield Observation(text, "warning", "training")
 
 
@@ -168,8 +169,8 @@ def _baseline(facts: RunFacts) -> Iterator[Observation]:
     if found is not None:
         name, accuracy, mean_iou = found
         text = (
-            f"To compare: always answering “{name}” would give a pixel accuracy of {score(accuracy)} and a "
-            f"mean IoU of {score(mean_iou)}."
+            f"For comparison: always predicting “{name}” would give a pixel accuracy of {score(accuracy)} "
+            f"and a mean IoU of {score(mean_iou)}."
         )
         yield Observation(text, "note", "classes")
 
@@ -177,7 +178,7 @@ def _baseline(facts: RunFacts) -> Iterator[Observation]:
 def _chosen_by_validation(facts: RunFacts) -> Iterator[Observation]:
     if facts.evaluation is not None and facts.evaluation.split == "val":
         text = (
-            "The validation images also chose which weights were kept, so expect a little less on new "
-            "images; a test split would tell."
+            "The validation images were also used to select the best weights, so expect slightly lower "
+            "scores on new images; a test split shows by how much."
         )
         yield Observation(text, "note", "examples")

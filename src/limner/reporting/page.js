@@ -1,7 +1,7 @@
-// Everything here is an extra: without it the page says the same.
+// Optional interaction: the page has the same content without it.
 "use strict";
 
-// Tables are sorted by a click on a heading; numbers from the highest, words from A.
+// Click a heading to sort its table; numbers in descending order, text in ascending order.
 for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.querySelectorAll("thead th")];
   const sortBy = (column) => {
@@ -34,7 +34,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-// Charts show the values under the pointer, the finger, or (with the arrow keys) the cursor.
+// Charts show the values under the pointer or finger, or at a cursor moved with the arrow keys.
 for (const figure of document.querySelectorAll("figure.chart")) {
   const { x: unit, lines } = JSON.parse(figure.dataset.chart);
   const plot = figure.querySelector(".plot");
@@ -95,7 +95,7 @@ for (const figure of document.querySelectorAll("figure.chart")) {
   });
 }
 
-// A picture opens large.
+// Click a picture to enlarge it.
 const dialog = document.querySelector("dialog");
 for (const figure of document.querySelectorAll(".cards figure")) {
   const picture = figure.querySelector("img");
@@ -110,7 +110,7 @@ for (const figure of document.querySelectorAll(".cards figure")) {
 }
 dialog.addEventListener("click", () => dialog.close());
 
-// The command can be copied where the browser lets a page do so.
+// A button copies the command if the browser allows it.
 if (navigator.clipboard) {
   for (const button of document.querySelectorAll("button.copy")) {
     button.hidden = false;
@@ -122,7 +122,7 @@ if (navigator.clipboard) {
   }
 }
 
-// The section being read is marked in the bar of links.
+// The navigation marks the visible section.
 const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.getAttribute("href").slice(1), a]));
 if ("IntersectionObserver" in window) {
   const watcher = new IntersectionObserver(
@@ -138,5 +138,5 @@ if ("IntersectionObserver" in window) {
   document.querySelectorAll("section").forEach((section) => watcher.observe(section));
 }
 
-// On paper the settings are unfolded; the list of all images stays short.
+// Settings are expanded for printing; the list of all images is not.
 window.addEventListener("beforeprint", () => document.querySelectorAll("#plan details").forEach((d) => (d.open = true)));

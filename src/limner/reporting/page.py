@@ -1,4 +1,4 @@
-"""The page of a run: its sections in order."""
+"""The page of a run, as sections in order."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Section:
     anchor: str
     heading: str
     render: Callable[[RunFacts], Html | None]
-    """Its content, or None where it has no place on the page of such a run."""
+    """Returns the content, or None if the section does not apply to the run."""
     link: str = ""
 
 
@@ -57,13 +57,13 @@ def write_report(run: RunFolder) -> Path:
     """Write the page of a run into its folder.
 
     Args:
-        run: The run; whatever is missing in it is said to be missing on the page.
+        run: The run; the page states which files are missing.
 
     Returns:
-        The file written. The same run gives the same bytes.
+        The written file; the same run gives the same bytes.
 
     Raises:
-        DataError: The folder is not a run.
+        DataError: The folder is not a run folder.
     """
     write_whole(run.report, render_page(gather(run)))
     return run.report

@@ -1,4 +1,4 @@
-"""Is the difference of two runs more than the luck of the images? The paired bootstrap.
+"""Paired bootstrap: whether the difference between two runs may be due to the choice of images.
 
 Shape legend: N images, K classes.
 """
@@ -17,20 +17,20 @@ from limner.metrics.confusion import scores_of_sums
 from limner.metrics.spread import interval
 
 SEGMENT_SCORES = {"mean_f1": "f1", "mean_pq": "pq"}
-"""Differences of objects and of panoptic segments -> the first column of their files."""
+"""Score of objects or panoptic segments -> the first column of per_image.csv."""
 
 KINDS = ("right", "false_positives", "false_negatives")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One score of a run less that of another, on the images that both have.
+    """Difference of a score between two runs, on the images that both share.
 
     Attributes:
-        num_images: How many images both have.
+        num_images: Number of shared images.
         value: The difference.
         low: Lower end of its 95 % interval.
-        high: Upper end.
+        high: Upper end of its 95 % interval.
     """
 
     num_images: int
@@ -40,24 +40,24 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves out zero."""
+        """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
 
 def paired_differences(
     first: Path, second: Path, *, background: int | None, seed: int = 0
 ) -> dict[str, Difference]:
-    """Compare two `per_image.csv` by drawing the same images from both, again and again.
+    """Compare two `per_image.csv` files by drawing the same images from both repeatedly.
 
     Args:
-        first: The file of the run that is subtracted.
-        second: The file of the other run.
-        background: Number of the class that the foreground Dice leaves out.
-        seed: Of the draws.
+        first: File of the run whose scores are subtracted.
+        second: File of the other run.
+        background: Index of the class that the foreground Dice excludes.
+        seed: Seed of the draws.
 
     Returns:
-        Score name -> the second's less the first's; empty where the files share no images or classes. Of
-        objects and segments, whose files hold no sums, it is the mean over the images that have the score.
+        Score name -> second minus first; empty if the files share no images or classes. For objects and
+        segments, whose files contain no sums, the scores are means over the images that have one.
     """
     of_segments = _mean_gain(first, second, seed=seed)
     if of_segments:
@@ -78,7 +78,7 @@ def paired_differences(
 
 
 def _mean_gain(first: Path, second: Path, *, seed: int) -> dict[str, Difference]:
-    """Compare files of objects or segments by the score that ranks their images."""
+    """Compare files of objects or segments by their per-image score."""
     for name, column in SEGMENT_SCORES.items():
         one, other = _column(first, column), _column(second, column)
         shared = sorted(one.keys() & other.keys())
@@ -92,7 +92,7 @@ def _mean_gain(first: Path, second: Path, *, seed: int) -> dict[str, Difference]
 
 
 def _column(path: Path, column: str) -> dict[str, float]:
-    """Return image -> score, where the file's images are ranked by it; images without one are left out."""
+    """Return image -> score if `column` is the first score of the file; skips images without a score."""
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
@@ -103,14 +103,14 @@ def _column(path: Path, column: str) -> dict[str, float]:
 
 
 def _gain(sums: npt.NDArray[np.int64], background: int | None) -> dict[str, float]:
-    """Return the second's scores less the first's, of counts (2, 3, K)."""
+    """Return the scores of the second minus the first, from counts (2, 3, K)."""
     one, other = (scores_of_sums(r, r + missed, r + false) for r, false, missed in sums)
     before, after = one.overall(background), other.overall(background)
     return {name: after[name] - before[name] for name in before if SCORES[name].shown == Shown.HEADLINE}
 
 
 def _read(path: Path) -> dict[str, npt.NDArray[np.int64]]:
-    """Return image -> (3, K) pixels; empty for a file without them."""
+    """Return image -> (3, K) pixel counts; empty for a file without them."""
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Runs side by side: a page, and the curves as PNG and PDF."""
+"""Comparison of runs: a page, and the curves as PNG and PDF."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -19,21 +19,21 @@ from limner.reporting.sections.plan_settings import flat_settings
 from limner.storage.whole_files import write_whole
 
 FIRST_CURVES = ("val/foreground_dice", "val/mean_iou", "train/loss", "val/loss", "train/learning_rate")
-"""Values that are drawn where nobody named any, with the time of a step."""
+"""Values drawn by default, together with the time per step."""
 
 STEP = "train/step_seconds"
 
 
 @dataclass(frozen=True)
 class ComparedRuns:
-    """Runs, and what was computed between them.
+    """Runs and the differences between them.
 
     Attributes:
-        names: What each is called; no two alike.
-        runs: What each logged, in the same order.
-        split: Whose scores are compared, or an empty string where no split was scored in any.
-        differences: For each run after the first: score name -> its score less the first's.
-        curves: Names of the values to draw; empty takes `FIRST_CURVES`.
+        names: Unique names of the runs.
+        runs: Content of the runs, in the same order.
+        split: The split whose scores are compared, or an empty string if none was scored.
+        differences: For each run after the first: score name -> its score minus that of the first.
+        curves: Names of the values to draw; empty means `FIRST_CURVES`.
     """
 
     names: tuple[str, ...]
@@ -44,24 +44,24 @@ class ComparedRuns:
 
     @property
     def drawn(self) -> tuple[str, ...]:
-        """Names of the values that are drawn: those that at least one run logged."""
+        """Names of the drawn values: those that at least one run logged."""
         wanted = self.curves or (*FIRST_CURVES, STEP)
         return tuple(n for n in wanted if any(_is_drawable(r.series.get(n)) for r in self.runs))
 
     def scores(self, run: RunFacts) -> dict[str, float | None]:
-        """Return the scores of a run on the split; empty where it was not scored."""
+        """Return the scores of a run on the split; empty if it was not scored."""
         return next((e.file.scores for e in run.evaluations if e.split == self.split), {})
 
     @property
     def shown(self) -> dict[str, list[str]]:
-        """The scores that at least one run has, by title, with the numbers of all runs as text."""
+        """Title of each score that at least one run has -> the values of all runs as text."""
         by_run = [self.scores(run) for run in self.runs]
         names = dict.fromkeys(n for scores in by_run for n in shown(scores, least=Shown.COMPARED))
         return {SCORES[n].title: [score(scores.get(n)) for scores in by_run] for n in SCORES if n in names}
 
 
 def write_run_comparison(compared: ComparedRuns, folder: Path) -> tuple[Path, ...]:
-    """Write `comparison.html`, and `curves.png` and `curves.pdf` where there is something to draw."""
+    """Write `comparison.html`, and `curves.png` and `curves.pdf` if there are values to draw."""
     page = folder / "comparison.html"
     write_whole(page, render_run_comparison(compared))
     panels = [
@@ -96,10 +96,10 @@ def render_run_comparison(compared: ComparedRuns) -> str:
 
 def _scores(compared: ComparedRuns) -> Html:
     if not compared.split:
-        return tag("p", "None of these runs was evaluated by limner; see the curves.", class_="empty")
+        return tag("p", "limner evaluated none of these runs; see the curves.", class_="empty")
     return tag(
         "div",
-        tag("p", f"On the images of “{compared.split}”.", class_="muted"),
+        tag("p", f"Scores on the split “{compared.split}”.", class_="muted"),
         _table("Score", compared.names, list(compared.shown.items())),
         tag(
             "ul", [tag("li", tag("span", text)) for text in differences_in_words(compared)], class_="remarks"
@@ -108,17 +108,21 @@ def _scores(compared: ComparedRuns) -> Html:
 
 
 def differences_in_words(compared: ComparedRuns) -> Iterator[str]:
-    """Yield a sentence for each run after the first: its difference, and whether that may be luck."""
+    """Yield sentences for each run after the first: its difference, and whether it may be due to chance."""
     for name, found in zip(compared.names[1:], compared.differences, strict=True):
         if not found:
             pair = f"{name} and {compared.names[0]}"
-            yield f"{pair} share no images that were scored alike, so no interval is known."
+            yield f"{pair} have no comparable scores of the same images, so there is no interval."
         for key, d in found.items():
             own = SEGMENT_SCORES.get(key)
             what = SCORES[key].title if own is None else f"Mean {SCORES[own].column} of the images"
-            verdict = "more than the choice of images explains" if d.is_clear else "which may be luck"
+            verdict = (
+                "not explained by the choice of images"
+                if d.is_clear
+                else "may be due to the choice of images"
+            )
             yield (
-                f"{what} of {name} less that of {compared.names[0]}: {d.value:+.3f}, 95 % "
+                f"{what} of {name} minus that of {compared.names[0]}: {d.value:+.3f}, 95 % "
                 f"interval {d.low:+.3f} to {d.high:+.3f} over {d.num_images} images; {verdict}."
             )
 
@@ -129,7 +133,7 @@ def _curves(compared: ComparedRuns) -> Html:
         for name in compared.drawn
     ]
     if not charts:
-        return tag("p", "These runs logged no value of these names.", class_="empty")
+        return tag("p", "These runs logged none of these values.", class_="empty")
     return tag("div", [draw(chart) for chart in charts], class_="charts")
 
 
@@ -169,20 +173,20 @@ def _time(compared: ComparedRuns) -> Html:
 
 
 def time_of(run: RunFacts) -> dict[str, str]:
-    """Return what is known of the time of a run: in all, of a step, and of the slowest and the fastest."""
+    """Return the known times of a run: total, per step, slowest and fastest step."""
     found = {}
     if run.steps:
         found["Steps"] = f"{run.steps:,}"
     if run.seconds is not None and math.isfinite(run.seconds):
-        found["In all"] = duration(run.seconds)
+        found["Total"] = duration(run.seconds)
     step, waiting = run.series.get(STEP), run.series.get("train/data_seconds")
     if step is None or not _is_drawable(step):
         return found
     timed = [(v, s) for v, s in zip(step.values, step.steps, strict=True) if math.isfinite(v)]
     total = sum(v for v, _ in timed)
-    found["A step"] = time_span(total / len(timed))
+    found["Per step"] = time_span(total / len(timed))
     for what, (seconds, at) in (("Slowest", max(timed)), ("Fastest", min(timed))):
-        found[f"{what}, as logged"] = f"{time_span(seconds)} (step {significant(at)})"
+        found[f"{what} logged step"] = f"{time_span(seconds)} (step {significant(at)})"
     if waiting is not None and total:
         found["Waiting for data"] = percent(sum(filter(math.isfinite, waiting.values)) / total)
     return found

@@ -1,4 +1,4 @@
-"""What the files of a run say, as the sections of the page need it."""
+"""Content of a run's files, as used by the sections of the page."""
 
 import math
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from limner.tasks import first_shown
 
 @dataclass(frozen=True)
 class Series:
-    """One curve of metrics.csv; the three have one length."""
+    """One curve of metrics.csv; the three tuples have the same length."""
 
     steps: tuple[float, ...]
     seconds: tuple[float, ...]
@@ -25,7 +25,7 @@ class Series:
 
     @property
     def best(self) -> tuple[float, float]:
-        """The highest value and the first step that reached it; nan where no value is finite."""
+        """The highest value and the first step that reached it; NaN if no value is finite."""
         finite = [(v, s) for v, s in zip(self.values, self.steps, strict=True) if math.isfinite(v)]
         return max(finite, key=lambda pair: pair[0], default=(math.nan, math.nan))
 
@@ -36,7 +36,7 @@ class ScoredImage:
 
     Attributes:
         name: Its name.
-        scores: Score name -> value over all classes, or None; the score that images are ordered by is first.
+        scores: Score name -> value over all classes, or None; the score that images are sorted by is first.
     """
 
     name: str
@@ -44,21 +44,21 @@ class ScoredImage:
 
     @property
     def rank(self) -> float | None:
-        """The score that images are ordered by: the first that exists."""
+        """The score that images are sorted by: the first that is not None."""
         return next((value for value in self.scores.values() if value is not None), None)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One split that was evaluated.
+    """An evaluated split.
 
     Attributes:
-        split: Its name.
-        file: What scores.json says.
+        split: Name of the split.
+        file: Content of scores.json.
         images: From the lowest score to the highest, then those without a score.
-        pictures: The pictures that were drawn.
+        pictures: Paths of the pictures.
         curves: Column of thresholds.csv -> values; empty without that file.
-        speed: What speed.json says.
+        speed: Content of speed.json.
     """
 
     split: str
@@ -69,13 +69,13 @@ class Evaluation:
     speed: dict[str, Any] = field(default_factory=dict)
 
     def shown(self, least: Shown) -> list[str]:
-        """Return the names of the scores over all classes to show; the main one leads."""
+        """Return the names of the scores over all classes to show, the main one first."""
         first = first_shown(self.file.task, len(self.file.classes))
         return shown(self.file.scores, least=least, first=first)
 
     @property
     def main(self) -> tuple[str, float] | None:
-        """The name and value of the score that stands for the whole, or None where there is none."""
+        """Name and value of the main score, or None if there is none."""
         for name in self.shown(Shown.LISTED):
             value = self.file.scores[name]
             if value is not None:
@@ -85,16 +85,16 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """Everything that could be read of a run; what is missing is None or empty.
+    """Everything that could be read from a run; missing parts are None or empty.
 
     Attributes:
         root: The run folder.
         plan: Every setting.
-        findings: What check found; None where nobody checked.
-        series: The curves by name.
+        findings: Findings of check; None if the data was not checked.
+        series: Curves by name.
         evaluations: Test first, then validation, then the others.
-        environment: Versions, machine and command, in whatever shape they were written.
-        model: What model.json says.
+        environment: Versions, machine and command, as they were written.
+        model: Content of model.json.
         unreadable: File name -> why it could not be read.
     """
 
@@ -109,22 +109,22 @@ class RunFacts:
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """The evaluation the page opens with."""
+        """The evaluation that the summary is about."""
         return self.evaluations[0] if self.evaluations else None
 
     @property
     def seconds(self) -> float | None:
-        """How long training took, as metrics.csv knows."""
+        """Training time according to metrics.csv."""
         return max((s.seconds[-1] for s in self.series.values() if s.seconds), default=None)
 
     @property
     def steps(self) -> int | None:
-        """The last step that metrics.csv knows."""
+        """The last step in metrics.csv."""
         return max((int(s.steps[-1]) for s in self.series.values() if s.steps), default=None)
 
     @property
     def device(self) -> str:
-        """What the run trained on, in words; empty where environment.json does not say."""
+        """The training device in words; empty if environment.json does not name it."""
         name, threads = self.environment.get("device_name"), self.environment.get("threads")
         if not isinstance(name, str):
             return ""
@@ -134,13 +134,13 @@ class RunFacts:
 
     @property
     def num_processes(self) -> int:
-        """How many processes trained together, each with a batch of its own."""
+        """Number of training processes, each with its own batch."""
         number = self.environment.get("processes")
         return number if isinstance(number, int) else 1
 
     @property
     def validation(self) -> tuple[str, Series] | None:
-        """Name and curve of the main validation score, or None where nothing was validated."""
+        """Name and curve of the main validation score, or None if there was no validation."""
         task, num_classes = "", 2
         if self.plan is not None:
             task, num_classes = self.plan.task, len(self.plan.data.labels["classes"])
@@ -155,12 +155,12 @@ class RunFacts:
 
     @property
     def label_table(self) -> LabelTable | None:
-        """Which mask value means which class; None without a plan."""
+        """Label table of the plan; None without a plan."""
         return None if self.plan is None else self.plan.data.label_table
 
     @property
     def colors(self) -> dict[str, str]:
-        """Class name -> CSS colour, the one that the pictures show."""
+        """Class name -> CSS colour, as in the pictures."""
         table = self.label_table
         if table is None:
             return {}

@@ -1,7 +1,7 @@
-"""Curves of a run, of limner or of another program, under the same names.
+"""Curves of a run of limner or of another program, under the same names.
 
-Read are run folders of limner; `scalars.json` of mmengine and `*.log.json` of mmcv (one JSON object a line);
-`metrics.csv` of Lightning (one column a value); and TensorBoard's event files.
+Supported are run folders of limner; `scalars.json` of mmengine and `*.log.json` of mmcv (one JSON object per
+line); `metrics.csv` of Lightning (one column per value); and event files of TensorBoard.
 """
 
 import csv
@@ -17,7 +17,7 @@ from limner.reporting.gather import gather
 from limner.reporting.run_facts import RunFacts, Series
 
 Row = tuple[float, float, str, float]
-"""Step, seconds since the beginning (NaN where unknown), name, value."""
+"""Step, seconds since the start (NaN if unknown), name, value."""
 
 OUR_NAMES = {
     "loss": "train/loss",
@@ -38,25 +38,25 @@ OUR_NAMES = {
     "coco/bbox_mAP": "val/box_ap",
     "coco_panoptic/PQ": "val/pq",
 }
-"""What others call what we log too; other names are kept."""
+"""Names in other programs -> limner's names; other names stay unchanged."""
 
 PERCENT = ("mIoU", "mDice", "mAcc", "aAcc", "coco_panoptic/PQ")
-"""Scores that mmengine's projects write from 0 to 100; under mmcv they were parts of one."""
+"""Scores that mmengine's projects write from 0 to 100; mmcv wrote them from 0 to 1."""
 
 LIGHTNING_RATE = "lr-"
-"""What Lightning's monitor of the learning rate puts before the optimizer's name."""
+"""Prefix of the optimizer's name in Lightning's learning-rate monitor."""
 
 NOT_VALUES = {"step", "iter", "epoch", "mode", "seed", "seconds"}
 
 
 def read_run(path: Path) -> RunFacts:
-    """Read what a run logged.
+    """Read the logged values of a run.
 
     Args:
         path: A run folder of limner, a log file of another program, or a folder with one.
 
     Raises:
-        DataError: There is no log that can be read.
+        DataError: There is no readable log.
     """
     if path.is_dir() and _is_ours(path):
         return gather(RunFolder(path))
@@ -64,9 +64,9 @@ def read_run(path: Path) -> RunFacts:
     if log is None:
         raise DataError(
             describe(
-                "No log of a training was found",
+                "No training log was found",
                 where=path,
-                found="nothing" if not path.exists() else "none that is known",
+                found="nothing" if not path.exists() else "no log in a known format",
                 expected="a run folder of limner, scalars.json or *.log.json (mmengine, mmcv), metrics.csv "
                 "(Lightning), or events.out.tfevents* (TensorBoard)",
             )
@@ -75,9 +75,9 @@ def read_run(path: Path) -> RunFacts:
         series = _series(_rows(log, whole_folder=path.is_dir()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         found = f"{type(error).__name__}: {error}"
-        raise DataError(describe("A log cannot be read", where=log, found=found)) from error
+        raise DataError(describe("The log cannot be read", where=log, found=found)) from error
     if not series:
-        raise DataError(describe("A log holds no values", where=log))
+        raise DataError(describe("The log contains no values", where=log))
     return RunFacts(root=path.resolve(), series=series)
 
 
@@ -94,13 +94,13 @@ def _find_log(path: Path) -> Path | None:
     for pattern in ("scalars.json", "*.log.json", "metrics.csv", "events.out.tfevents*"):
         found = sorted(path.rglob(pattern))
         if found:
-            return found[-1]  # names hold the date, so the last is the newest
+            return found[-1]  # names contain the date, so the last is the newest
     return None
 
 
 def _rows(log: Path, *, whole_folder: bool) -> Iterator[Row]:
     if "tfevents" in log.name:
-        return _tensorboard(log.parent if whole_folder else log)  # a run that was resumed has several files
+        return _tensorboard(log.parent if whole_folder else log)  # a resumed run has several files
     return _wide_csv(log) if log.suffix == ".csv" else _json_lines(log)
 
 
@@ -111,13 +111,13 @@ def _json_lines(log: Path) -> Iterator[Row]:
         try:
             values = json.loads(line)
         except json.JSONDecodeError:
-            continue  # the last line of a run that was killed
+            continue  # the incomplete last line of a killed run
         is_mmcv = "mode" in values
-        # Some projects count validations in epochs and write no mode: what trains has a learning rate.
+        # Some projects count validations in epochs and write no mode: only training has a learning rate.
         is_validation = values["mode"] == "val" if is_mmcv else "lr" not in values and "loss" not in values
         now = values.get("step", values.get("iter"))
         if now is None:
-            continue  # the line of settings that mmcv begins with
+            continue  # the settings in the first line of mmcv
         if not is_validation:
             seconds += max(0.0, float(now) - step) * float(values.get("time", math.nan))
             step = float(now)
@@ -149,7 +149,7 @@ def _tensorboard(log: Path) -> Iterator[Row]:
 
 
 def _row(step: float, seconds: float, name: str, value: object, *, percent: bool = False) -> Iterator[Row]:
-    """Yield a value under our name, if it is a number; `percent` says how those of `PERCENT` are written."""
+    """Yield a number under limner's name; with `percent`, scores in `PERCENT` are divided by 100."""
     try:
         number = float(str(value))
     except ValueError:
@@ -161,7 +161,7 @@ def _row(step: float, seconds: float, name: str, value: object, *, percent: bool
 def _series(rows: Iterable[Row]) -> dict[str, Series]:
     columns: dict[str, dict[float, tuple[float, float]]] = defaultdict(dict)
     for step, seconds, name, value in rows:
-        columns[name][step] = seconds, value  # of a step that was done twice, the last time counts
+        columns[name][step] = seconds, value  # if a step was repeated, the last value counts
     return {
         name: Series(tuple(steps), tuple(steps[s][0] for s in steps), tuple(steps[s][1] for s in steps))
         for name, steps in ((name, dict(sorted(found.items()))) for name, found in columns.items())

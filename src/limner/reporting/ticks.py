@@ -1,17 +1,17 @@
-"""Axes: round numbers to write beside them, and few enough points to draw."""
+"""Ticks of axes, and smoothing and thinning of curves."""
 
 import math
 from collections.abc import Sequence
 
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0, 20.0)
-"""Distances of ticks that people count in, times a power of ten."""
+"""Distances between ticks, times a power of ten."""
 
 
 def nice_ticks(low: float, high: float, most: int = 5) -> tuple[float, ...]:
-    """Return at most `most` + 1 round numbers, evenly apart, that enclose `low` to `high`."""
+    """Return at most `most` + 1 evenly spaced round numbers that enclose `low` and `high`."""
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-30):
         pad = abs(low) * 0.1 or 1.0
-        # Scores of nothing but 0 are at the bottom: there are none below.
+        # If all values are 0, the axis starts there: scores are never negative.
         low, high = (low - pad if low else 0.0), high + pad
     power = 10.0 ** math.floor(math.log10((high - low) / most))
     for step in (power * s for s in STEPS):
@@ -42,8 +42,8 @@ def smooth(values: Sequence[float], weight: float) -> list[float]:
 def thin(values: Sequence[float], most: int) -> list[int]:
     """Return the indices of at most `most` points that keep every peak visible.
 
-    The curve is cut into equal stretches, and of each the lowest and the highest point stay; the first
-    and the last point stay too.
+    The curve is cut into equal sections; the lowest and highest point of each are included, and so are the
+    first and the last point.
     """
     length = len(values)
     if length <= most:

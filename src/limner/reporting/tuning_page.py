@@ -1,4 +1,4 @@
-"""What tuning found: a page, a table of trials, the range test as a picture, and the best as a recipe."""
+"""Results of tuning: a page, a table of trials, a plot of the range test, and the best trial as a recipe."""
 
 import csv
 import io
@@ -20,11 +20,11 @@ from limner.storage.whole_files import write_whole
 
 
 def write_tuning(tuning: Tuning, *, method: str = "") -> None:
-    """Write the page, the table of trials and the picture of the range test.
+    """Write the page, the table of trials and the plot of the range test.
 
     Args:
-        tuning: What is known so far.
-        method: How candidates are found, after "candidates are".
+        tuning: Results so far.
+        method: How candidates are chosen, to follow "Candidates are".
     """
     if tuning.trials:
         write_whole(tuning.table, render_table(tuning))
@@ -50,14 +50,14 @@ def render_tuning(tuning: Tuning, *, method: str = "") -> str:
     return render_document(
         title=f"{name}: tuning – limner",
         heading=name,
-        subtitle=plural(len(tuning.trials), "trial") if tuning.trials else "A test of learning rates",
+        subtitle=plural(len(tuning.trials), "trial") if tuning.trials else "Learning-rate range test",
         parts=parts,
         footer=f"Written by limner from the files in {tuning.root.name}.",
     )
 
 
 def render_table(tuning: Tuning) -> str:
-    """Return the trials as CSV, one line each."""
+    """Return the trials as CSV, one row each."""
     keys, text = _keys(tuning), io.StringIO()
     rows = csv.writer(text)
     rows.writerow(["round", "trial", "candidate", "minutes", *keys, tuning.score_name, "steps", "problem"])
@@ -70,13 +70,13 @@ def render_table(tuning: Tuning) -> str:
 
 
 def render_recipe(tuning: Tuning, settings: dict[str, Any]) -> str:
-    """Return the best settings as a file that `limner train` takes."""
+    """Return the best settings as a recipe for `limner train`."""
     best = tuning.best
     assert best is not None
     said = (
         f"# Found by limner tune: {SCORES[tuning.score_name].words} {score(best.score)} on "
         f"{plural(tuning.num_images, 'validation image')}\n"
-        f"# after {duration(60 * best.minutes)} of training; those images chose it, so it flatters.\n"
+        f"# after {duration(60 * best.minutes)} of training; optimistic, since it was selected on them.\n"
     )
     settings = {key: value for key, value in settings.items() if key != "reasons"}
     return said + yaml.safe_dump({"data": tuning.data} | settings, sort_keys=False)
@@ -99,14 +99,14 @@ def draw_rates(test: RateTest) -> Any:  # noqa: ANN401 - an RGB array
 
 
 def verdict_on_rates(test: RateTest) -> str:
-    """Return in two sentences what a range test says."""
+    """Return the result of a range test in two sentences."""
     if test.suggestion is None:
         why = "was still falling at the highest rate" if not test.diverged else "hardly fell at any rate"
-        return f"The loss {why}, so this test suggests nothing; the plan has {test.planned:g}."
+        return f"The loss {why}, so this test suggests no rate; the plan has {test.planned:g}."
     return (
         f"Try a learning rate of {test.suggestion:g}; the plan has {test.planned:g}. The averaged loss was "
         f"lowest at {significant(test.rates[test.lowest], 2)}, and a rate {BELOW_LOWEST:g} times smaller is "
-        "safely below where training runs away."
+        "safely below those at which training diverges."
     )
 
 
@@ -119,7 +119,7 @@ def _rates(test: RateTest) -> Html:
             Line("each step", test.rates, [min(y, top) for y in test.losses], 1, is_faint=True),
             Line("averaged", test.rates, [min(y, top) for y in test.smoothed], 2),
         ),
-        note="One training from the first weights in which the rate grows from step to step.",
+        note="One training run from the initial weights; the learning rate increases at every step.",
         x_label="learning rate",
         x_logarithmic=True,
         flag=flag,
@@ -132,7 +132,7 @@ def _rates(test: RateTest) -> Html:
 
 
 def _top(test: RateTest) -> float:
-    """Return where the drawing is cut, so that the runaway at its end does not flatten the rest."""
+    """Return the upper limit of the plot, so that the divergence at the end does not flatten the rest."""
     return 1.5 * max(y for y in test.smoothed[: max(1, test.lowest + 1)] if math.isfinite(y))
 
 
@@ -142,22 +142,25 @@ def _summary(tuning: Tuning, method: str) -> Html:
     if best is None:
         return tag("p", "No trial has a score yet.", class_="verdict")
     if best.candidate == 1:
-        said = f"The plan as it is was not beaten: its {what} is {score(best.score)}."
+        said = f"No candidate beat the unchanged plan: its {what} is {score(best.score)}."
     else:
         said = f"{_in_words(best)} reaches a {what} of {score(best.score)}."
         if own is not None and own.round == best.round:
-            said += f" The plan as it is reaches {score(own.score)} in the same time."
+            said += f" The unchanged plan reaches {score(own.score)} in the same time."
         elif own is not None:
-            said += " The plan as it is fell behind in a shorter training."
+            said += " The unchanged plan was eliminated in a shorter round."
     open_ones = sum(not trial.is_done for trial in tuning.trials)
     remarks = [
-        f"Scores are of {plural(tuning.num_images, 'validation image')}, which also chose the best: expect a "
-        "little less on others, and take differences of a hundredth for chance where the images are few.",
-        "Trials of one round trained for the same time, so only those can be compared.",
-        f"Candidates are {method}; the first is the plan as it is." if method else "",
-        f"{plural(open_ones, 'trial')} not finished: the same command goes on." if open_ones else "",
+        f"Scores are on {plural(tuning.num_images, 'validation image')}, which were also used to select the "
+        "best: expect slightly lower scores on others, and treat differences of 0.01 as noise if "
+        "there are few images.",
+        "Trials of one round trained for the same time; compare only trials of the same round.",
+        f"Candidates are {method}; the first is the unchanged plan." if method else "",
+        f"{plural(open_ones, 'trial')} not finished: run the same command again to continue."
+        if open_ones
+        else "",
     ]
-    use = prose(f"Train on with the best: `limner train {tuning.recipe} --minutes ...`")
+    use = prose(f"Train with the best settings: `limner train {tuning.recipe} --minutes ...`")
     return tag(
         "div",
         tag("p", said, class_="verdict"),
@@ -167,7 +170,7 @@ def _summary(tuning: Tuning, method: str) -> Html:
 
 
 def _plans_own(tuning: Tuning) -> Trial | None:
-    """Return the latest trial of the plan as it is."""
+    """Return the latest trial of the unchanged plan."""
     return next((t for t in reversed(tuning.trials) if t.candidate == 1 and t.score is not None), None)
 
 
@@ -207,7 +210,7 @@ def _row(trial: Trial, keys: Sequence[str]) -> Html:
 
 
 def _by_setting(tuning: Tuning, key: str) -> Chart | None:
-    """Return the scores over one setting's values, a colour a round; None where they are no numbers."""
+    """Return the scores by one setting, one colour per round; None if its values are not numbers."""
     scored = [t for t in tuning.trials if t.score is not None and _is_number(t.settings.get(key))]
     values = [float(t.settings[key]) for t in scored]
     if len(set(values)) < 2:
@@ -235,7 +238,7 @@ def _is_number(value: object) -> bool:
 
 
 def _keys(tuning: Tuning) -> list[str]:
-    """Return the settings that were searched, in the order of their first mention."""
+    """Return the searched settings, in order of first appearance."""
     return list(dict.fromkeys(key for trial in tuning.trials for key in trial.settings))
 
 

@@ -1,7 +1,7 @@
-"""Checkpoints: everything that resuming needs, in one file that is whole or absent.
+"""Checkpoints: everything needed to resume, in one file that is written atomically.
 
-A checkpoint is a safetensors file (no pickle): weights, their average and the optimizer's memory as tensors,
-and in its header, as JSON, where the run stands and the plan it follows.
+A checkpoint is a safetensors file (no pickle): weights, their average and the optimizer's state as tensors,
+and in its header, as JSON, the state of the run and its plan.
 """
 
 import json
@@ -35,17 +35,17 @@ FREE_TO_CHANGE = (
     "train.trackers",
 )
 """Keys of a plan that a resumed run may change: the weights do not depend on them, or the checkpoint
-itself says how they stand."""
+stores their values."""
 
 
 @dataclass(frozen=True)
 class RunCheckpoint:
-    """What was read back.
+    """Content of a checkpoint.
 
     Attributes:
-        state: Where the run stands.
+        state: State of the run.
         tensors: ``model/...``, ``average/...`` and ``optimizer/...``, on the CPU.
-        plan: The plan the run followed, as plain values.
+        plan: Plan of the run, as plain values.
     """
 
     state: RunState
@@ -53,13 +53,13 @@ class RunCheckpoint:
     plan: dict[str, Any]
 
     def part(self, prefix: str) -> dict[str, torch.Tensor]:
-        """Return the tensors under ``prefix/`` by the rest of their name."""
+        """Return the tensors under ``prefix/``, without the prefix."""
         start = f"{prefix}/"
         return {name.removeprefix(start): t for name, t in self.tensors.items() if name.startswith(start)}
 
 
 class Checkpoints:
-    """The `last` and the `best` checkpoint of a run."""
+    """The `last` and `best` checkpoints of a run."""
 
     def __init__(self, run: RunFolder) -> None:
         self.last = run.checkpoints / "last.safetensors"
@@ -70,7 +70,7 @@ class Checkpoints:
         """Replace `last`.
 
         Raises:
-            TrainingError: The disk is full or refuses; the previous checkpoint is intact.
+            TrainingError: The disk is full or not writable; the previous checkpoint is intact.
         """
         self._remove_leftovers()
         metadata = {
@@ -83,7 +83,7 @@ class Checkpoints:
             save_file(ready, str(aside), metadata)
 
     def keep_as_best(self) -> None:
-        """Make `best` the same file as `last`; no bytes are copied where the disk knows hard links.
+        """Make `best` the same file as `last`; without copying if the disk supports hard links.
 
         `last` is only ever replaced by a rename, so `best` keeps its content when `last` moves on.
         """
@@ -95,7 +95,7 @@ class Checkpoints:
                 shutil.copyfile(self.last, aside)
 
     def repair_best(self, step: int) -> None:
-        """Make `last`, of step `step`, the best, unless a checkpoint of that step already is."""
+        """Make `last`, of step `step`, the best, unless `best` already is of that step."""
         try:
             if read_run_checkpoint(self.best).state.step == step:
                 return
@@ -104,12 +104,12 @@ class Checkpoints:
         self.keep_as_best()
 
     def remove(self) -> None:
-        """Remove both, so that nothing of an earlier run can be taken for this one's."""
+        """Remove both, so that checkpoints of an earlier run are never used."""
         for path in (self.last, self.best):
             path.unlink(missing_ok=True)
 
     def _remove_leftovers(self) -> None:
-        """Remove what a killed process was writing: no other process writes here."""
+        """Remove incomplete files of killed processes; no other process writes here."""
         for path in self._run.checkpoints.glob(f".*{PART}"):
             path.unlink(missing_ok=True)
 
@@ -117,10 +117,10 @@ class Checkpoints:
         """Read the newest readable checkpoint.
 
         Returns:
-            The checkpoint, and what was wrong with `last` if `best` had to do; None if there is neither.
+            The checkpoint, and the problem with `last` if `best` is used instead; None if there is neither.
 
         Raises:
-            ModelError: There are checkpoints and none can be read.
+            ModelError: There are checkpoints, but none can be read.
         """
         there = [path for path in (self.last, self.best) if path.exists()]
         problems: list[str] = []
@@ -138,7 +138,7 @@ def read_run_checkpoint(path: Path) -> RunCheckpoint:
     """Read one checkpoint file.
 
     Raises:
-        ModelError: It is damaged, cut short, or not a limner checkpoint.
+        ModelError: It is damaged, incomplete, or not a limner checkpoint.
     """
     try:
         with safe_open(str(path), framework="pt", device="cpu") as file:
@@ -152,18 +152,18 @@ def read_run_checkpoint(path: Path) -> RunCheckpoint:
                 "The checkpoint cannot be read",
                 where=path,
                 found=f"{type(error).__name__}: {error}",
-                expected="a whole limner checkpoint",
-                fix="Delete it and resume: the run goes on from its other checkpoint, if there is one.",
+                expected="a complete limner checkpoint",
+                fix="Delete it and resume: the run continues from its other checkpoint, if there is one.",
             )
         ) from error
     return RunCheckpoint(state, tensors, plan)
 
 
 def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) -> None:
-    """Stop a resume under settings that differ from those the checkpoint was trained with.
+    """Refuse to resume if settings differ from those of the checkpoint.
 
     Raises:
-        ConfigError: Names every setting that differs.
+        ConfigError: Settings differ; the message lists them.
     """
     now = dotted(plan.model_dump(mode="json"))
     before = dotted(dict(saved))

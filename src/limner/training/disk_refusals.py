@@ -1,4 +1,4 @@
-"""What a disk that refuses means to a training: it stops, and can be resumed."""
+"""Handling of disk errors during training: it stops, and can be resumed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from limner.core.run_folder import RunFolder
 
 @contextmanager
 def stopping_training(run: RunFolder) -> Iterator[None]:
-    """Turn a file that cannot be written into the error that stops a training and says how to resume it.
+    """Convert a `WriteError` to a `TrainingError` whose message explains how to resume.
 
     Raises:
         TrainingError: The disk is full, read-only, or fails; what was saved before is intact.

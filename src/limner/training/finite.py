@@ -1,4 +1,4 @@
-"""A loss or a gradient that is not finite: stop, keep the batch, and say what was in it."""
+"""Handling of a loss or gradient that is not finite: save the batch and compose the error."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -13,12 +13,12 @@ from limner.training.step_log import BadStep
 
 
 def bad_batch_path(run_root: Path, step: int, *, process: int = 0) -> Path:
-    """Return where the batch of a step is kept; each of several processes has its own part."""
+    """Return the path for the saved batch of a step; each process has its own."""
     return run_root / (f"bad_batch_{step}.npz" if process == 0 else f"bad_batch_{step}_process_{process}.npz")
 
 
 def save_batch(path: Path, batch: Batch) -> None:
-    """Keep a batch as numpy arrays, named as `Batch.arrays` names them."""
+    """Save a batch as numpy arrays with the names of `Batch.arrays`."""
     with open_whole(path) as file:
         np.savez_compressed(file, **cast("dict[str, Any]", batch.arrays()))
 
@@ -27,10 +27,10 @@ def non_finite_error(batch: Batch, bad: BadStep, *, saved: Path | None, precisio
     """Compose the error of a step whose loss or gradient is not finite.
 
     Args:
-        batch: What the step trained on.
-        bad: What the step measured.
-        saved: Where the batch was kept, or None where that failed.
-        precision: The plan's.
+        batch: The batch of the step.
+        bad: Values of the step.
+        saved: Path of the saved batch, or None if saving failed.
+        precision: Precision of the plan.
     """
     broken = "gradient" if np.isfinite(bad.losses["total"]) else "loss"
     losses = ", ".join(f"{name} {value:g}" for name, value in bad.losses.items())
@@ -42,7 +42,7 @@ def non_finite_error(batch: Batch, bad: BadStep, *, saved: Path | None, precisio
     return TrainingError(
         describe(
             f"Training stopped at step {bad.step}, because its {broken} is not a finite number",
-            where=f"images {', '.join(batch.names)}" + (f"; the batch is kept in {saved}" if saved else ""),
+            where=f"images {', '.join(batch.names)}" + (f"; the batch is saved in {saved}" if saved else ""),
             found=found,
             expected="finite numbers; the last checkpoint was written before this step",
             fix=_advice(images, precision),
@@ -60,7 +60,7 @@ def bad_images(batch: Batch) -> list[str]:
 
 def _advice(images: list[str], precision: str) -> str:
     if images:
-        return "Mend those images (limner check DATA names every one), then resume the run."
+        return "Fix these images (limner check DATA lists all of them), then resume the run."
     steps = ["a smaller optimizer.learning_rate (a third, say)", "train.gradient_clip=1.0"]
     if precision == "float16":
         steps.append("train.precision=bfloat16 or float32")

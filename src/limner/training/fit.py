@@ -214,8 +214,8 @@ def _deliver(
             learner.load_eval_model(read_run_checkpoint(Checkpoints(run).best))
         except ModelError as error:
             say(f"{error}\nThe model folder contains the last weights instead of the best.")
-    kept = learner.eval_model
-    kept.plan = plan
+    best_model = learner.eval_model
+    best_model.plan = plan
     origin = {
         "data": plan.data.path,
         "num_images": plan.data.num_images,
@@ -227,9 +227,9 @@ def _deliver(
         "pretrained": plan.network.pretrained,
         "peak_bytes": peak_bytes(learner.device),
     }
-    begun = read_initial_weights(run)
-    licence = begun.pop("licence", None)  # the licence of the initial weights also applies to derived ones
-    save_model(run.model, kept, origin=origin | begun, licence=licence)
+    initial = read_initial_weights(run)
+    licence = initial.pop("licence", None)  # the licence of the initial weights also applies to derived ones
+    save_model(run.model, best_model, origin=origin | initial, licence=licence)
 
 
 def as_run(plan: Plan, state: RunState) -> Plan:

@@ -1,4 +1,4 @@
-"""Training a run that was prepared."""
+"""Training of a prepared run."""
 
 from limner.core.execution import Execution
 from limner.preparation.prepared_run import PreparedRun
@@ -6,17 +6,17 @@ from limner.training.fit import FitResult, fit
 
 
 def fit_run(prepared: PreparedRun, execution: Execution, *, resume: bool = False) -> FitResult:
-    """Train a run, without scoring it.
+    """Train a prepared run, without scoring it.
 
     Args:
-        prepared: Its plan, its images, and where everything goes.
-        execution: Where it is trained, and who looks on.
-        resume: Go on from its checkpoint.
+        prepared: The plan, images and folder of the run.
+        execution: Device and observers.
+        resume: Whether to continue from its checkpoint.
 
     Raises:
-        DataError: There is no image to train on.
-        TrainingError: As `fit`.
-        ConfigError: As `fit`.
+        DataError: There are no training images.
+        TrainingError: As in `fit`.
+        ConfigError: As in `fit`.
     """
     return fit(
         prepared.plan,

@@ -78,9 +78,9 @@ class Learner:
         """The model that is validated and saved: the average if there is one."""
         if self._average is None:
             return self.model
-        kept = self._average.module
-        assert isinstance(kept, Model)
-        return kept
+        averaged = self._average.module
+        assert isinstance(averaged, Model)
+        return averaged
 
     def set_progress(self, progress: float) -> None:
         """Notify layers that depend on training progress, in [0, 1]."""

@@ -273,6 +273,6 @@ class Loop:
         """Return the main process's value: values that depend on the clock differ between processes."""
         if self._accelerator.num_processes == 1 or not self._budget.is_timed:
             return value
-        words = [value]
-        broadcast_object_list(words)
-        return words[0]
+        values = [value]
+        broadcast_object_list(values)
+        return values[0]

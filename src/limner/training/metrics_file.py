@@ -1,4 +1,4 @@
-"""metrics.csv: one row a value, in the order of the steps, the same after a resume as without one."""
+"""metrics.csv: one row per value, in the order of steps, identical after a resume."""
 
 import csv
 import os
@@ -17,15 +17,15 @@ HEADER = ("step", "seconds", "name", "value")
 class MetricsFile(Watcher):
     """Appends every logged value to the run's metrics.csv.
 
-    At the start, rows that were written after the checkpoint the run goes on from are removed, and so is
-    a last line that a kill cut short: each step stands in the file once.
+    At the start of a resumed run, rows after its checkpoint and an incomplete last line are removed, so that
+    each step is in the file once.
     """
 
     def __init__(self, run: RunFolder) -> None:
         self._run = run
 
     def start(self, moment: Moment, settings: Mapping[str, object]) -> None:
-        """Keep the rows up to the checkpoint's step, and go on after them."""
+        """Keep the rows up to the checkpoint's step, and open the file to append."""
         path = self._run.metrics
         text = path.read_text(encoding="utf-8") if path.exists() and moment.step else ""
         with stopping_training(self._run):
@@ -35,7 +35,7 @@ class MetricsFile(Watcher):
         self._rows = csv.writer(self._file, lineterminator="\n")
 
     def log(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
-        """Append one row a value, and hand them to the system at once."""
+        """Append one row per value, and flush."""
         with stopping_training(self._run), write_errors_for(self._run.metrics):
             self._rows.writerows(
                 (step, f"{seconds:.3f}", name, repr(value)) for name, value in values.items()
@@ -43,7 +43,7 @@ class MetricsFile(Watcher):
             self._file.flush()
 
     def flush(self) -> None:
-        """Make the rows survive a power cut."""
+        """Sync the rows to disk, so that they survive a power cut."""
         with stopping_training(self._run), write_errors_for(self._run.metrics):
             os.fsync(self._file.fileno())
 
@@ -54,11 +54,11 @@ class MetricsFile(Watcher):
 
 
 def _rows_until(text: str, step: int) -> str:
-    kept = StringIO()
-    rows = csv.writer(kept, lineterminator="\n")
+    text_until = StringIO()
+    rows = csv.writer(text_until, lineterminator="\n")
     rows.writerow(HEADER)
     whole_lines = text[: text.rfind("\n") + 1]
     for row in csv.reader(StringIO(whole_lines)):
         if len(row) == len(HEADER) and row[0].isdigit() and int(row[0]) <= step:
             rows.writerow(row)
-    return kept.getvalue()
+    return text_until.getvalue()

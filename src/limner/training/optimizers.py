@@ -52,11 +52,13 @@ def parameter_groups(module: nn.Module, plan: OptimizerPlan) -> list[dict[str, A
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if not parameters:
         raise ConfigError("The network has no trainable parameters: every one has requires_grad=False.")
-    spared = _without_decay(module)
+    without_decay = _without_decay(module)
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in parameters.items():
         rate = plan.learning_rate * _multiplier(name, plan.multipliers)
-        decay = 0.0 if name in spared else plan.weight_decay * _multiplier(name, plan.decay_multipliers)
+        decay = (
+            0.0 if name in without_decay else plan.weight_decay * _multiplier(name, plan.decay_multipliers)
+        )
         group = groups.setdefault(
             (rate, decay),
             {"params": [], "names": [], "lr": rate, "largest_rate": rate, "weight_decay": decay},

@@ -24,7 +24,7 @@ NUM_STEPS = 100
 MEMORY = 0.9
 """Decay of the moving average of the loss."""
 
-RAN_AWAY = 3.0
+DIVERGENCE_FACTOR = 3.0
 """The test ends when the averaged loss exceeds its minimum by this factor."""
 
 
@@ -95,4 +95,4 @@ class Smoothed:
     def has_diverged(self) -> bool:
         """Whether the last value is far above the lowest, or not finite."""
         last = self.values[-1]
-        return not math.isfinite(last) or last > RAN_AWAY * min(self.values)
+        return not math.isfinite(last) or last > DIVERGENCE_FACTOR * min(self.values)

@@ -17,10 +17,10 @@ from limner.tasks.objective import Criterion
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step measured; tensors stay on the device, so that reading them is the caller's choice.
+    """Values of one step; tensors stay on the device, so the caller decides when to read them.
 
     Attributes:
-        losses: Name -> scalar; ``total`` is what was minimised.
+        losses: Name -> scalar; ``total`` is the minimised loss.
         gradient_norm: Scalar, norm of the whole gradient before clipping.
     """
 
@@ -41,16 +41,16 @@ def compute_gradients(
     parts: int = 1,
     clip: float | None = None,
 ) -> StepResult:
-    """Leave the gradient of a batch's loss in the parameters, clipped if asked.
+    """Compute the gradient of a batch's loss, and clip it if requested.
 
     Args:
         model: Prepared by `accelerator`; takes images in file values.
-        batch: Of this process, on any device.
+        batch: Batch of this process, on any device.
         criterion: The losses.
-        accelerator: Device, precision and the exchange between processes.
-        parts: How many parts the batch is cut into; their losses are averaged by their sizes, which for
-            a mean over pixels is exact where all parts have the same number of counted pixels.
-        clip: Largest norm of the whole gradient.
+        accelerator: Device, precision and communication between processes.
+        parts: Number of parts to split the batch into. Their losses are averaged, weighted by size; for a
+            mean over pixels this is exact if all parts have the same number of counted pixels.
+        clip: Maximum norm of the whole gradient.
     """
     losses: dict[str, torch.Tensor] = {}
     pieces = split_batch(batch, parts)
@@ -62,7 +62,7 @@ def compute_gradients(
         with exchange:
             with accelerator.autocast():
                 outputs = model(piece.images)
-            # Losses are computed in float32 whatever the network's precision: sums over a million
+            # Losses are computed in float32 for any precision of the network: sums over a million
             # pixels lose too much in 8 bits of mantissa.
             value = criterion.loss(_in_float32(outputs), piece)
             accelerator.backward(value.total * share)
@@ -72,7 +72,7 @@ def compute_gradients(
 
 
 def split_batch(batch: Batch, parts: int) -> list[Batch]:
-    """Cut a batch into `parts` of equal size (the last ones one smaller where it does not divide)."""
+    """Split a batch into `parts` of equal size; if it is not divisible, the last ones are smaller by one."""
     if parts == 1:
         return [batch]
     ends = [0]
@@ -89,7 +89,7 @@ def _clip(model: nn.Module, accelerator: Accelerator, clip: float | None) -> tor
 
 
 def _in_float32(outputs: Any) -> Any:  # noqa: ANN401 - a pytree
-    """Convert the tensors of short precision; what was one tensor in several places stays one."""
+    """Convert 16-bit tensors to float32; shared tensors stay shared."""
     converted: dict[int, torch.Tensor] = {}
 
     def convert(leaf: Any) -> Any:  # noqa: ANN401

@@ -107,12 +107,12 @@ def test_a_multiplier_for_no_parameter(limner, cells, tiny):
         (("plan", "data", "--minutes", "inf"), "train.minutes: should be a finite number"),
         (("train", "data", "--device", "gpu"), "The device 'gpu' cannot be used here"),
         (("train", "data", "--device", "cuda:99"), "The device 'cuda:99' cannot be used here"),
-        (("train",), "Name the data: limner train DATA"),
+        (("train",), "Specify the data: limner train DATA"),
         (("check",), "Name the folder of labelled images"),
         (("check", "data", "--workers", "0"), "greater than or equal to 1"),
         (("trian", "data"), "Did you mean 'train'?"),
         (("train", "data", "--netwrk", "unet"), "--network"),
-        (("train", "data", "--resume", "runs/one"), "--resume goes on with the run's own plan"),
+        (("train", "data", "--resume", "runs/one"), "--resume uses the plan of the run"),
     ],
 )
 def test_a_command_that_cannot_be_followed(limner, cells, words, said):

@@ -47,13 +47,11 @@ def test_a_page_of_objects_has_its_own_sections(page):
     text = page()
     assert 'id="objects"' in text
     assert 'id="confusion"' not in text and 'id="thresholds"' not in text
-    assert "It finds 70\u00a0% of the objects, and 90\u00a0% of those it finds are right" in text
+    assert "It finds 70\u00a0% of the objects, and 90\u00a0% of those it finds are correct" in text
     assert "0.300 to 0.500" in text  # the interval of the AP, under its number
     assert "95 % interval 0.250 to 0.500" in text  # that of the class
     assert "45 pairs at an IoU of 0.5 or more; 78 % at 0.75 or more." in text  # 5+6+7+8+9 = 35 of 45
-    assert (
-        "In an image 2.5 objects too many or too few are found, on average; on the whole 1.5 too few." in text
-    )
+    assert "On average, the number of objects in an image is off by 2.5; overall it is 1.5 too low." in text
     assert "1 more class: in no image" in text
     assert "Intersection over union: pixels" not in text  # what nobody measured is not explained
 
@@ -64,8 +62,8 @@ def test_a_page_of_label_maps_has_no_objects(tmp_path, page):
 
 
 def test_a_right_count_and_nothing_found_are_said(page):
-    assert "The number of objects is right in every image." in page(count_error=0.0, count_bias=0.0)
-    assert "as many images have too many as have too few" in page(count_bias=0.0)
+    assert "The number of objects is correct in every image." in page(count_error=0.0, count_bias=0.0)
+    assert "overall it is neither too high nor too low" in page(count_bias=0.0)
     assert "No class is countable" in page(count_error=None)
     rows = [{"iou": 0.5, "f1": 0.0, "precision": None, "recall": 0.0}]
     text = page(f1_by_iou=rows, matched_iou=[{"low": 0.5, "high": 1.0, "pairs": 0}])

@@ -32,7 +32,7 @@ def test_the_verdict_says_the_matrix_in_words(run):
     # Dice 2*4200 / (4500 + 4700) = 0.913; found 4200/4500 = 93 %; right of marked 4200/4700 = 89 %.
     assert verdict(gather(run)).replace("\u00a0", " ") == (
         "On 28 validation images the model reaches a foreground Dice of 0.913. It finds 93 % of the nucleus "
-        "pixels, and 89 % of the pixels it marks are right."
+        "pixels, and 89 % of the pixels it marks are correct."
     )
 
 
@@ -71,17 +71,17 @@ def test_largest_mistakes_are_ordered_by_pixels(make_run):
     run = make_run("r", ("a", "b", "c"), ((900, 70, 30), (0, 50, 50), (200, 0, 800)))
     items = re.findall(r"<li>(.*?)</li>", confusion(gather(run)))
     assert [words(i) for i in items] == [
-        "c taken for a 20 % of c",
-        "a taken for b 7.0 % of a",
-        "b taken for c 50 % of b",
-        "a taken for c 3.0 % of a",
+        "c predicted as a 20 % of c",
+        "a predicted as b 7.0 % of a",
+        "b predicted as c 50 % of b",
+        "a predicted as c 3.0 % of a",
     ]
 
 
 def test_forty_classes_are_told_by_their_mistakes_only(make_run, matrix_of):
     run = make_run("r", [f"c{i}" for i in range(40)], matrix_of(40))
     html = confusion(gather(run))
-    assert "<table" not in html and "taken for" in html
+    assert "<table" not in html and "predicted as" in html
 
 
 def test_examples_show_the_lowest_first_and_the_highest_last(run):
@@ -206,7 +206,7 @@ def test_speed_and_memory(run):
         )
     )  # fmt: skip
     text = words(speed(gather(run)))
-    assert "42.1 ms in the median, 95 % within 83.2 ms, 21.5 images a second, on cpu" in text
+    assert "median 42.1 ms, 95 % within 83.2 ms, 21.5 images per second, on cpu" in text
     assert "1.23 GB" in text and "Fastest and slowest" in text
     run.metrics.unlink()
     (run.evaluation("val") / "speed.json").unlink()

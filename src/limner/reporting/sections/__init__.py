@@ -1,1 +1,1 @@
-"""The parts of the page, one file each: a function from what was read to HTML."""
+"""Sections of the page, one file each: a function from `RunFacts` to HTML."""

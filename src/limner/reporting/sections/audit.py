@@ -1,4 +1,4 @@
-"""What the model learned from: labels, splits, and what check found."""
+"""Training data: labels, splits, and findings of check."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from limner.reporting.run_facts import RunFacts
 from limner.reporting.sections.class_scores import swatch
 
 MOST_FINDINGS = 100
-"""Findings that are written out; more are only counted."""
+"""Maximum number of findings listed; the others are only counted."""
 
 MOST_FILES = 6
-"""Files that are named with a finding."""
+"""Maximum number of files listed for a finding."""
 
 
 def audit(facts: RunFacts) -> Html:
@@ -24,7 +24,7 @@ def _labels(facts: RunFacts) -> Html:
     table = facts.label_table
     if table is None:
         return tag(
-            "p", "There is no readable plan.yaml in this run, so its labels are not known.", class_="empty"
+            "p", "There is no readable plan.yaml in this run, so its labels are unknown.", class_="empty"
         )
     rows = [
         tag(
@@ -37,13 +37,13 @@ def _labels(facts: RunFacts) -> Html:
     ]
     if table.ignored_values:
         values = ", ".join(map(str, table.ignored_values))
-        cells = tag("td", values, class_="num"), tag("td", "not looked at"), tag("td", "–", class_="num")
+        cells = tag("td", values, class_="num"), tag("td", "ignored"), tag("td", "–", class_="num")
         rows.append(tag("tr", cells, class_="muted"))
     head = tag(
-        "tr", tag("th", "In the mask", class_="num"), tag("th", "Name"), tag("th", "Trained as", class_="num")
+        "tr", tag("th", "Mask value", class_="num"), tag("th", "Name"), tag("th", "Trained as", class_="num")
     )
     notes = {
-        "index": "The value of a mask pixel (or its palette index) is taken as it is.",
+        "index": "The value of a mask pixel (or its palette index) is used unchanged.",
         "color": "Masks are coloured; a value is red · 65536 + green · 256 + blue.",
         "threshold": f"Mask pixels above {table.encoding.threshold} count as 1, all others as 0.",
     }
@@ -85,21 +85,21 @@ def _splits(facts: RunFacts) -> Html | None:
 
 def _findings(facts: RunFacts) -> Html:
     if facts.findings is None:
-        text = "There is no findings.json in this run: nobody checked the data, or the file was moved."
+        text = "This run has no findings.json: the data was not checked, or the file was moved."
         return tag("div", tag("h3", "Findings"), tag("p", text, class_="empty"))
     if not facts.findings:
-        text = "Every image and mask was read; nothing was found to be wrong."
+        text = "Every image and mask was read; no problems were found."
         return tag("div", tag("h3", "Findings"), tag("p", text, class_="good"))
     return tag("div", tag("h3", "Findings"), finding_list(facts.findings, rest="in findings.json"))
 
 
 def finding_list(findings: Sequence[Finding], *, rest: str, pictures: Sequence[Html | None] = ()) -> Html:
-    """Return findings, errors first, each with what it is about.
+    """Return a list of findings with details, errors first.
 
     Args:
         findings: At least one.
-        rest: Where those can be found that are too many to write out.
-        pictures: For each finding, in the same order, pictures of images that it names; empty draws none.
+        rest: Where to find the findings beyond `MOST_FINDINGS`.
+        pictures: For each finding, in the same order, pictures of its images; empty draws none.
     """
     order = list(Severity)
     drawn = zip(findings, pictures or [None] * len(findings), strict=True)
@@ -135,7 +135,7 @@ def _finding(finding: Finding, pictures: Html | None) -> Html:
 
 
 def _files(finding: Finding) -> Child:
-    """Name some of the files; the whole name of each stands under the pointer."""
+    """List some of the files; the pointer shows their full names."""
     if not finding.files:
         return None
     named = finding.files[:MOST_FILES]

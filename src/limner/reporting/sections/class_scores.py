@@ -1,4 +1,4 @@
-"""The scores class by class."""
+"""Scores per class."""
 
 from limner.core.score_names import SCORES, Shown
 from limner.evaluation.scores_file import ClassRow, ScoresFile, complete
@@ -8,19 +8,19 @@ from limner.reporting.run_facts import Evaluation, RunFacts
 
 
 def classes(facts: RunFacts) -> Html:
-    """Return a table of the classes for each split that was evaluated."""
+    """Return a table of the classes for each evaluated split."""
     if not facts.evaluations:
-        return tag("p", prose("Nothing was evaluated yet: run `limner evaluate RUN`."), class_="empty")
+        return tag("p", prose("Not evaluated yet: run `limner evaluate RUN`."), class_="empty")
     return Html("".join(_of_split(facts, evaluation) for evaluation in facts.evaluations))
 
 
 def split_heading(facts: RunFacts, evaluation: Evaluation) -> Html | None:
-    """Return the name of a split as a heading where more than one was evaluated."""
+    """Return the name of a split as a heading if more than one was evaluated."""
     return tag("h3", f"Split “{evaluation.split}”", class_="split") if len(facts.evaluations) > 1 else None
 
 
 def swatch(facts: RunFacts, name: str) -> Html | None:
-    """Return a small field in the colour of a class, or None where its colour is not known."""
+    """Return a swatch in the colour of a class, or None if its colour is unknown."""
     color = facts.colors.get(name)
     return None if color is None else tag("i", class_="swatch", style=f"background:{color}")
 
@@ -29,7 +29,7 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
     file = evaluation.file
     columns = file.class_columns
     there = [row for row in file.classes if any(row.scores.values())]
-    # Of a thousand kinds of objects most may be in no image; of label maps a missing class is worth a row.
+    # Object datasets may have a thousand classes, most of them absent; label maps show absent classes too.
     rows = file.classes if file.counts_pixels or not there else there
     head = tag(
         "tr",
@@ -65,13 +65,13 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
 
 
 def _absent(names: list[str], *, are_rows: bool) -> Html | None:
-    """Say which classes have no score."""
+    """Return a note on the classes without a score."""
     if not names:
         return None
     if are_rows:
-        text = f"Without a score, in no image and predicted in none: {', '.join(names)}."
+        text = f"No score, because neither labelled nor predicted: {', '.join(names)}."
     else:
-        text = f"{plural(len(names), 'more class', 'more classes')}: in no image, and predicted in none."
+        text = f"{plural(len(names), 'more class', 'more classes')}, neither labelled nor predicted."
     return tag("p", text, class_="muted")
 
 
@@ -99,7 +99,7 @@ def _cell(file: ScoresFile, row: ClassRow, column: str) -> Html:
 
 
 def _spread(evaluation: Evaluation) -> Html | None:
-    """Return how the scores of single images spread, beside those over all images at once."""
+    """Return the distribution of per-image scores, beside the scores over all images."""
     file = evaluation.file
     names = [name for name in evaluation.shown(Shown.COMPARED) if name in file.per_image]
     rows = [
@@ -124,20 +124,20 @@ def _spread(evaluation: Evaluation) -> Html | None:
     )
     larger = "large objects" if file.counts_pixels else "images with many objects"
     note = (
-        f"Over {whole}, {larger} count more; as mean of images each image counts the same. In "
-        "brackets 95 % bootstrap intervals over the images."
+        f"Over {whole}, {larger} weigh more; in the mean of images, every image weighs the same. "
+        "Brackets show 95 % bootstrap intervals over the images."
     )
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="scores")
     return tag(
         "div",
-        tag("h3", "Image by image", class_="further"),
+        tag("h3", "Scores per image", class_="further"),
         tag("div", table, class_="scroll"),
         tag("p", note, class_="muted"),
     )
 
 
 def _number(name: str, value: float | None) -> str:
-    """Return a score, or an error that has a unit, as text."""
+    """Return a score, or a value with a unit, as text."""
     unit = SCORES[name].unit
     return f"{significant(value)} {unit}" if unit and value is not None else score(value)
 

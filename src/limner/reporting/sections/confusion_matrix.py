@@ -1,4 +1,4 @@
-"""What is taken for what: the confusion matrix as a heat map, and the largest mistakes in words."""
+"""The confusion matrix as a heat map, and the largest errors."""
 
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import MISSING, compact, count, percent
@@ -6,19 +6,18 @@ from limner.reporting.run_facts import Evaluation, RunFacts
 from limner.reporting.sections.class_scores import split_heading, swatch
 
 MOST_CLASSES = 32
-"""A larger matrix can no longer be read; the largest mistakes still can."""
+"""A matrix with more classes is too large to read; then only the largest errors are shown."""
 
 MOST_MISTAKES = 8
 
 READING = (
-    "A row holds all pixels of one class and adds up to 100\u00a0%; its columns say what they were "
-    "predicted as. "
-    "Blue is right, orange is mistaken; small mistakes are drawn stronger than they are."
+    "Each row is one true class and sums to 100\u00a0%; the columns are the predicted classes. "
+    "Blue is correct, orange is wrong; the colours of small errors are emphasised."
 )
 
 
 def confusion(facts: RunFacts) -> Html | None:
-    """Return matrix and mistakes of each split; None where there are no label maps."""
+    """Return matrix and largest errors of each split; None for tasks without label maps."""
     if facts.evaluation is not None and not facts.evaluation.file.counts_pixels:
         return None
     shown = [e for e in facts.evaluations if e.file.confusion_matrix is not None]
@@ -49,7 +48,7 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
 
 
 def _other_views(evaluation: Evaluation) -> list[Html]:
-    """Return the matrix as parts of what was predicted, and as counts, folded away."""
+    """Return the matrix as fractions of each predicted class, and as counts, both collapsed."""
     matrix = evaluation.file.confusion_matrix or []
     sums = [sum(column) for column in zip(*matrix, strict=True)]
     parts = [
@@ -58,8 +57,8 @@ def _other_views(evaluation: Evaluation) -> list[Html]:
     ]
     pixels = [[count(n) for n in row] for row in matrix]
     views = (
-        ("By column: of what was predicted as a class, the part that is what (%)", parts),
-        ("Counts of pixels", pixels),
+        ("By column: true classes of the pixels predicted as each class (%)", parts),
+        ("Pixel counts", pixels),
     )
     return [tag("details", tag("summary", title), _plain(evaluation, rows)) for title, rows in views]
 
@@ -99,7 +98,7 @@ def _matrix(facts: RunFacts, evaluation: Evaluation) -> Html:
 
 def _cell(names: list[str], i: int, j: int, pixels: int, total: int, is_small: bool) -> Html:  # noqa: FBT001
     part = pixels / total if total else 0.0
-    # Small mistakes matter most and would be invisible on a linear scale of colour.
+    # Small errors matter most and would be invisible on a linear colour scale.
     depth = part if i == j else part**0.6
     meaning = f"{names[i]} predicted as {names[j]}: {count(pixels)} of {count(total)} pixels"
     text = percent(part) if is_small else (f"{part * 100:.0f}" if part >= 0.005 else "")
@@ -126,11 +125,13 @@ def _mistakes(facts: RunFacts, evaluation: Evaluation) -> Html:
     items = [
         tag(
             "li",
-            tag("span", swatch(facts, names[i]), names[i], " taken for ", swatch(facts, names[j]), names[j]),
+            tag(
+                "span", swatch(facts, names[i]), names[i], " predicted as ", swatch(facts, names[j]), names[j]
+            ),
             tag("span", f"{percent(pixels / totals[i])} of {names[i]}", class_="muted"),
         )
         for pixels, i, j in largest
     ]
     if not items:
-        return tag("p", "There is no mistake at all.", class_="empty")
-    return tag("div", tag("h3", "Largest mistakes, by pixels"), tag("ol", items, class_="mistakes"))
+        return tag("p", "No pixel is misclassified.", class_="empty")
+    return tag("div", tag("h3", "Largest errors, by pixels"), tag("ol", items, class_="mistakes"))

@@ -1,4 +1,4 @@
-"""The images themselves: how their scores spread, and the lowest and highest ones as pictures."""
+"""Images: the distribution of their scores, and pictures of the lowest and highest."""
 
 import re
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage
 from limner.reporting.sections.class_scores import split_heading
 
 MOST_OF_A_KIND = 12
-"""Pictures of the lowest scores, and as many of the highest."""
+"""Maximum number of pictures with the lowest scores, and of those with the highest."""
 
 MOST_ROWS = 300
-"""Images in the table."""
+"""Maximum number of images in the table."""
 
 BINS = 20
 
 
 def examples(facts: RunFacts) -> Html:
-    """Return spread, pictures and table of each split."""
+    """Return distribution, pictures and table of each split."""
     shown = [e for e in facts.evaluations if e.images or e.pictures]
     if not shown:
-        return tag("p", "No image was scored one by one, and no pictures were drawn.", class_="empty")
+        return tag("p", "There are no per-image scores and no pictures.", class_="empty")
     budget = BUDGET_BYTES // len(shown)
     return Html("".join(_of_split(facts, evaluation, budget) for evaluation in shown))
 
@@ -54,7 +54,7 @@ def _of_split(facts: RunFacts, evaluation: Evaluation, budget: int) -> Html:
 
 
 def _choose(evaluation: Evaluation) -> list[tuple[str, list[tuple[Path, ScoredImage | None]]]]:
-    """Return groups of pictures with their scores, a few of each."""
+    """Return groups of pictures with their scores."""
     found = _match(evaluation)
     scored = [
         (found[row.name], row) for row in evaluation.images if row.rank is not None and row.name in found
@@ -63,7 +63,7 @@ def _choose(evaluation: Evaluation) -> list[tuple[str, list[tuple[Path, ScoredIm
         loose = [(path, None) for path in evaluation.pictures[:MOST_OF_A_KIND]]
         return [("Pictures", list(loose))]
     ranked = [row for row in evaluation.images if row.rank is not None]
-    # By place rather than by score, of which half of the images may have the same.
+    # By rank instead of score, since many images may have the same score.
     lower = {row.name for row in ranked[: len(ranked) // 2]}
     low = [card for card in scored if card[1].name in lower]
     high = [card for card in scored if card[1].name not in lower]
@@ -76,8 +76,8 @@ def _choose(evaluation: Evaluation) -> list[tuple[str, list[tuple[Path, ScoredIm
 def _match(evaluation: Evaluation) -> dict[str, Path]:
     """Return image name -> its picture.
 
-    The file is called like the image, with or without what marks its rank before it
-    (``worst_01_cell7.png``) and with folders joined by some sign.
+    The file has the name of the image, with or without a prefix for its rank (``worst_01_cell7.png``), and
+    with some separator instead of slashes.
     """
     keys = {_key(path.stem): path for path in evaluation.pictures}
     found = {}
@@ -118,13 +118,15 @@ def _spread(evaluation: Evaluation) -> Html | None:
     name = next(n for row in evaluation.images for n, value in row.scores.items() if value is not None)
     quarter, median, upper = np.percentile(ranks, (25, 50, 75)).tolist()
     text = (
-        f"{plural(len(ranks), 'image')} by {SCORES[name].words}: the lowest has {score(ranks[0])}, half of "
-        f"them lie between {score(quarter)} and {score(upper)} around a median of {score(median)}, "
-        f"the highest has {score(ranks[-1])}."
+        f"{plural(len(ranks), 'image')} by {SCORES[name].words}: the lowest is {score(ranks[0])}, half are "
+        f"between {score(quarter)} and {score(upper)} with a median of {score(median)}, and "
+        f"the highest is {score(ranks[-1])}."
     )
     ranges = [f"{i / BINS:.2f} to {(i + 1) / BINS:.2f}" for i in range(BINS)]
     scale = [f"{x:g}" for x in (0, 0.25, 0.5, 0.75, 1)]
-    return histogram("How the images score", text, list(zip(ranges, tallies, strict=True)), "image", scale)
+    return histogram(
+        "Distribution of image scores", text, list(zip(ranges, tallies, strict=True)), "image", scale
+    )
 
 
 def _table(images: Sequence[ScoredImage]) -> Html | None:

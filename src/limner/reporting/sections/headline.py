@@ -1,4 +1,4 @@
-"""The top of the page: how good the model is, in one sentence and a few numbers."""
+"""Summary: the quality of the model in a sentence and a few numbers."""
 
 from pathlib import PurePath
 
@@ -13,7 +13,7 @@ SPLIT_NAMES = {"val": "validation", "test": "test", "train": "training"}
 
 
 def headline(facts: RunFacts) -> Html:
-    """Return the verdict, the main scores, the main facts and what stands out."""
+    """Return the verdict, the main scores, the main facts and the remarks."""
     return tag(
         "div",
         tag("p", verdict(facts), class_="verdict"),
@@ -24,7 +24,7 @@ def headline(facts: RunFacts) -> Html:
 
 
 def title(facts: RunFacts) -> str:
-    """Return what the page is about: the dataset, or the run where there is no plan."""
+    """Return the name of the dataset, or of the run if there is no plan."""
     if facts.plan is None:
         return facts.root.name
     return PurePath(facts.plan.data.path).name or facts.root.name
@@ -37,17 +37,17 @@ def subtitle(facts: RunFacts) -> str:
 
 
 def verdict(facts: RunFacts) -> str:
-    """Return one or two sentences that say how good the model is."""
+    """Return the quality of the model in one or two sentences."""
     evaluation = facts.evaluation
     if evaluation is not None and evaluation.main is not None:
         name, value = evaluation.main
         split = SPLIT_NAMES.get(evaluation.split, f"“{evaluation.split}”")
         images = plural(evaluation.file.num_images, f"{split} image")
-        unseen = " it was trained on" if evaluation.split == "train" else ""
+        unseen = ", which it was trained on," if evaluation.split == "train" else ""
         reached = f"On {images}{unseen} the model reaches a {SCORES[name].words} of {score(value)}."
-        return reached + _plainly(facts, evaluation)
+        return reached + _in_percent(facts, evaluation)
     if facts.validation is None:
-        return "This run holds no scores yet."
+        return "This run has no scores yet."
     name, series = facts.validation
     best, step = series.best
     return (
@@ -56,8 +56,8 @@ def verdict(facts: RunFacts) -> str:
     )
 
 
-def _plainly(facts: RunFacts, evaluation: Evaluation) -> str:
-    """Say the score as parts of pixels: what is found, and what of the found is right."""
+def _in_percent(facts: RunFacts, evaluation: Evaluation) -> str:
+    """Express the score in percentages: how much is found, and how much of that is correct."""
     matrix = evaluation.file.confusion_matrix
     table = facts.label_table
     if evaluation.file.f1_by_iou:
@@ -77,17 +77,17 @@ def _plainly(facts: RunFacts, evaluation: Evaluation) -> str:
     what = evaluation.file.classes[inside[0]].name if len(inside) == 1 else "foreground"
     return (
         f" It finds {percent(right / truth)} of the {what} pixels, and {percent(right / marked)} of the "
-        f"pixels it marks are right."
+        f"pixels it marks are correct."
     )
 
 
 def _of_matches(row: MatchRow) -> str:
-    """Say the F1 as parts of segments."""
+    """Express the F1 in percentages of objects."""
     if not row.recall or not row.precision:
         return "" if row.recall is None else " It finds none of the objects."
     return (
         f" It finds {percent(row.recall)} of the objects, and {percent(row.precision)} of those it finds are "
-        f"right, at an IoU of {row.iou:g}."
+        f"correct, at an IoU of {row.iou:g}."
     )
 
 
@@ -111,7 +111,7 @@ def _tiles(evaluation: Evaluation) -> Html:
 def _interval(ends: tuple[float, float] | None) -> Html | None:
     if ends is None:
         return None
-    meaning = "95 % bootstrap interval: what another choice of such images may give"
+    meaning = "95 % bootstrap interval: how the score may vary with another sample of such images"
     return tag("small", f"95\u00a0%: {score(ends[0])} to {score(ends[1])}", class_="interval", title=meaning)
 
 

@@ -1,4 +1,4 @@
-"""How found segments match true ones: F1 by IoU, how good borders are, and whether the count is right."""
+"""Matching of predicted and true objects: F1 by IoU, IoU of matched pairs, and counting errors."""
 
 import math
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ from limner.reporting.run_facts import Evaluation, RunFacts
 from limner.reporting.sections.class_scores import split_heading
 
 BALANCED = 0.05
-"""Objects an image by which a count may be off on average and still be called right."""
+"""Maximum mean counting error (objects per image, with sign) that counts as unbiased."""
 
 
 def objects(facts: RunFacts) -> Html | None:
-    """Return curve, histogram and count of each split; None for label maps."""
+    """Return curve, histogram and counting error of each split; None for label maps."""
     shown = [evaluation for evaluation in facts.evaluations if evaluation.file.f1_by_iou]
     return Html("".join(_of_split(facts, evaluation) for evaluation in shown)) if shown else None
 
@@ -36,12 +36,12 @@ def _count(file: ScoresFile) -> str:
     if error is None or bias is None:
         return "No class is countable, so there is no count."
     if error == 0:
-        return "The number of objects is right in every image."
-    said = f"In an image {significant(error)} objects too many or too few are found, on average"
+        return "The number of objects is correct in every image."
+    said = f"On average, the number of objects in an image is off by {significant(error)}"
     if abs(bias) <= BALANCED:
-        return f"{said}; as many images have too many as have too few."
-    more = "many" if bias > 0 else "few"
-    return f"{said}; on the whole {significant(abs(bias))} too {more}."
+        return f"{said}; overall it is neither too high nor too low."
+    direction = "high" if bias > 0 else "low"
+    return f"{said}; overall it is {significant(abs(bias))} too {direction}."
 
 
 def _chart(file: ScoresFile) -> Chart:
@@ -55,7 +55,7 @@ def _chart(file: ScoresFile) -> Chart:
     return Chart(
         "F1 by IoU",
         lines,
-        note="How much of a found object must agree with the true one for it to count as found.",
+        note="The IoU is the overlap with a true object that a prediction needs to count as correct.",
         x_label="IoU",
         show=score,
         from_zero=True,

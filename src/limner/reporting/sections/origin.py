@@ -1,4 +1,4 @@
-"""How to get this run again, and what the model may be used for."""
+"""How to reproduce the run, and the licence and origin of the model."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -13,30 +13,30 @@ ABOUT_KEYS = ("parameters", "created")
 
 
 def reproduce(facts: RunFacts) -> Html:
-    """Return the command, and the versions and machine it ran with."""
+    """Return the command, the versions and the machine of the run."""
     if not facts.environment:
         return tag(
-            "p", "There is no environment.json in this run, so its command is not known.", class_="empty"
+            "p", "There is no environment.json in this run, so its command is unknown.", class_="empty"
         )
     command = _command(facts.environment)
     rest = {k: v for k, v in facts.environment.items() if k not in COMMAND_KEYS}
     return tag(
         "div",
         _code_block(command) if command else tag("p", "The command was not recorded.", class_="empty"),
-        tag("p", _promise(facts), class_="muted"),
+        tag("p", _reproducibility(facts), class_="muted"),
         _list(rest),
     )
 
 
 def rights(facts: RunFacts) -> Html:
-    """Return licence and origin of the model, as its folder states them."""
+    """Return licence and origin of the model, as stated in its folder."""
     licence = next((facts.model[key] for key in LICENCE_KEYS if facts.model.get(key)), None)
     origin = facts.model.get("origin")
     stated = dict(origin) if isinstance(origin, Mapping) else {"origin": origin} if origin else {}
     stated |= {key: facts.model[key] for key in ABOUT_KEYS if key in facts.model}
     unknown = (
-        "The model states no licence. Whoever passes it on should look up what the licence of the data it "
-        "was trained on allows."
+        "No licence is stated for the model. Before you share it, check what the licence of its training "
+        "data allows."
     )
     return tag(
         "div",
@@ -45,13 +45,13 @@ def rights(facts: RunFacts) -> Html:
     )
 
 
-def _promise(facts: RunFacts) -> str:
-    """Say what repeating the command gives; a time budget makes the number of steps depend on the machine."""
+def _reproducibility(facts: RunFacts) -> str:
+    """State whether repeating the command gives the same model."""
     seed = f"The seed is {facts.plan.train.seed}. " if facts.plan else ""
     if facts.plan and facts.plan.train.minutes is not None:
         return (
-            f"{seed}Training had a budget of {facts.plan.train.minutes:g} min, so another run takes as "
-            "many steps as the machine then manages, and its scores differ a little."
+            f"{seed}Training had a budget of {facts.plan.train.minutes:g} min, so the "
+            "number of steps depends on the speed of the machine, and scores vary slightly between runs."
         )
     return f"{seed}The same data, versions and machine give the same model."
 
@@ -77,7 +77,7 @@ def _list(values: Mapping[str, object]) -> Html:
 
 
 def _flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield names and texts: a group of plain values on one line, groups of groups name by name."""
+    """Yield names and texts: one line per group of plain values; nested groups are flattened."""
     for name, value in values.items():
         key = f"{prefix}{name}"
         if isinstance(value, Mapping) and any(isinstance(v, Mapping | list) for v in value.values()):

@@ -1,4 +1,4 @@
-"""The plan: first the decisions that carry a reason, then every setting."""
+"""The plan: the main decisions with their reasons, then every setting."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -22,11 +22,11 @@ MAIN = (
     "train.batch_size",
     "train.precision",
 )
-"""The decisions that people ask about first; the reasons of the others stand with all settings."""
+"""Decisions shown first; the others are in the list of all settings."""
 
 
 def settings(facts: RunFacts) -> Html:
-    """Return the main decisions and, folded away, all settings."""
+    """Return the main decisions and, collapsed, all settings."""
     if facts.plan is None:
         return tag("p", "There is no readable plan.yaml in this run.", class_="empty")
     values = flat_settings(facts)
@@ -35,20 +35,20 @@ def settings(facts: RunFacts) -> Html:
     grouped = [key for key in reasons if key not in values]
     decisions = _table([_row(key, _lookup(values, key), reasons[key]) for key in main])
     every = _table([_row(key, _lookup(values, key), reasons.get(key)) for key in [*values, *grouped]])
-    nothing = tag("p", "No decision in this plan carries a reason.", class_="empty")
+    nothing = tag("p", "This plan states no reasons.", class_="empty")
     folded = tag("details", tag("summary", f"All {len(values)} settings"), every)
     return tag("div", decisions if main else nothing, folded)
 
 
 def flat_settings(facts: RunFacts) -> dict[str, str]:
-    """Return dotted key -> value in words of every setting; empty without a plan."""
+    """Return dotted key -> value as text for every setting; empty without a plan."""
     if facts.plan is None:
         return {}
     return dict(_flatten(facts.plan.model_dump(mode="json", exclude=OUTSIDE)))
 
 
 def _table(rows: list[Html]) -> Html:
-    head = tag("tr", tag("th", "Setting"), tag("th", "Value"), tag("th", "Because"))
+    head = tag("tr", tag("th", "Setting"), tag("th", "Value"), tag("th", "Reason"))
     return tag("div", tag("table", tag("thead", head), tag("tbody", rows), class_="plan"), class_="scroll")
 
 
@@ -58,7 +58,7 @@ def _row(key: str, value: str, reason: str | None) -> Html:
 
 
 def _flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield dotted key and value as YAML-like text; the labels have a table of their own."""
+    """Yield dotted key and value as YAML-like text; the labels are skipped, as they have their own table."""
     for name, value in values.items():
         key = prefix + name
         if key == LABELS:
@@ -86,7 +86,7 @@ def _text(value: object) -> str:
 
 
 def _term(term: Mapping[str, object]) -> str:
-    """Return one loss of the sum, such as ``0.5 × dice (smoothing: 0.1)``."""
+    """Return one term of the loss, such as ``0.5 × dice (smoothing: 0.1)``."""
     weight = "" if term.get("weight", 1.0) == 1.0 else f"{_text(term['weight'])} × "
     options = term.get("options")
     inside = ", ".join(f"{k}: {_text(v)}" for k, v in options.items()) if isinstance(options, dict) else ""
@@ -98,6 +98,6 @@ def _is_size(value: list[object]) -> bool:
 
 
 def _lookup(values: Mapping[str, str], key: str) -> str:
-    """A reason may be about one setting or about a group of them, such as `augment`."""
+    """Return the value of a setting, or of a group of settings such as `augment`."""
     inside = [f"{k.removeprefix(key + '.')}: {v}" for k, v in values.items() if k.startswith(f"{key}.")]
     return values.get(key, "; ".join(inside))

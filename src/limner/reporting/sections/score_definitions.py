@@ -1,4 +1,4 @@
-"""What each score means, at the foot of the page."""
+"""Definitions of the scores, at the end of the page."""
 
 from limner.core.score_names import NOTES, SCORES, explained
 from limner.reporting.markup import Html, prose, tag
@@ -6,9 +6,9 @@ from limner.reporting.run_facts import RunFacts
 
 
 def definitions(facts: RunFacts) -> Html:
-    """Return a list of score names and meanings; those that an evaluation wrote take precedence.
+    """Return a list of score names and definitions; those in scores.json take precedence.
 
-    Scores without a value on the page are left out.
+    Scores without a value on the page are omitted.
     """
     files = [evaluation.file for evaluation in facts.evaluations]
     logged = {name.partition("/")[0] for name in facts.validation_curves}

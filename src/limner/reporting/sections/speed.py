@@ -1,4 +1,4 @@
-"""How fast it trained and predicts, and what memory that took."""
+"""Speed and memory of training and prediction."""
 
 import math
 
@@ -8,7 +8,7 @@ from limner.reporting.run_facts import Evaluation, RunFacts, Series
 
 
 def speed(facts: RunFacts) -> Html:
-    """Return what was measured while training and while evaluating."""
+    """Return the times and memory measured in training and evaluation."""
     rows = [*_training(facts), *(row for e in facts.evaluations for row in _prediction(facts, e))]
     if not rows:
         return tag("p", "No times were logged in this run.", class_="empty")
@@ -27,20 +27,20 @@ def _training(facts: RunFacts) -> list[tuple[str, str]]:
     peak = origin.get("peak_bytes") if isinstance(origin, dict) else None
     if isinstance(peak, int):
         what = "of the process" if facts.environment.get("device") == "cpu" else "of tensors on the device"
-        rows.append(("Peak memory of training", f"{peak / 1e9:.2f} GB {what}"))
+        rows.append(("Peak memory in training", f"{peak / 1e9:.2f} GB {what}"))
     return rows
 
 
 def _steps(facts: RunFacts, seconds: list[float], waiting: list[float]) -> list[tuple[str, str]]:
     mean = sum(seconds) / len(seconds)
     batch = facts.plan.train.batch_size * facts.num_processes if facts.plan else None
-    rate = f", {significant(batch / mean)} crops a second" if batch and mean else ""
+    rate = f", {significant(batch / mean)} crops per second" if batch and mean else ""
     rows = [
-        ("A step", f"{time_span(mean)}{rate}"),
-        ("Fastest and slowest", f"{time_span(min(seconds))} and {time_span(max(seconds))}, as logged"),
+        ("Time per step", f"{time_span(mean)}{rate}"),
+        ("Fastest and slowest logged step", f"{time_span(min(seconds))} and {time_span(max(seconds))}"),
     ]
     if waiting and mean:
-        rows.append(("Waiting for data", f"{percent(sum(waiting) / sum(seconds))} of the time of the steps"))
+        rows.append(("Waiting for data", f"{percent(sum(waiting) / sum(seconds))} of the step time"))
     return rows
 
 
@@ -52,11 +52,11 @@ def _prediction(facts: RunFacts, evaluation: Evaluation) -> list[tuple[str, str]
     if not (isinstance(median, float) and isinstance(high, float) and isinstance(rate, float)):
         return []
     split = f" ({evaluation.split})" if len(facts.evaluations) > 1 else ""
-    text = f"{time_span(median)} in the median, 95 % within {time_span(high)}, "
-    text += f"{significant(rate)} images a second"
-    rows = [(f"Prediction of an image{split}", f"{text}, on {found.get('device')}")]
+    text = f"median {time_span(median)}, 95 % within {time_span(high)}, "
+    text += f"{significant(rate)} images per second"
+    rows = [(f"Prediction per image{split}", f"{text}, on {found.get('device')}")]
     if isinstance(found.get("peak_bytes"), int):
-        rows.append((f"Peak memory of prediction{split}", f"{found['peak_bytes'] / 1e9:.2f} GB"))
+        rows.append((f"Peak memory in prediction{split}", f"{found['peak_bytes'] / 1e9:.2f} GB"))
     return rows
 
 

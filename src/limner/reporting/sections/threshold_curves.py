@@ -1,4 +1,4 @@
-"""One class of two at every threshold: precision against recall, ROC, and whether probabilities come true."""
+"""Threshold curves of models with two classes: precision-recall, ROC, Dice and calibration."""
 
 from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.markup import Html, prose, tag
@@ -8,13 +8,13 @@ from limner.reporting.sections.class_scores import split_heading
 
 
 def thresholds(facts: RunFacts) -> Html | None:
-    """Return the curves of each split that has them; None where there are no label maps."""
+    """Return the curves of each split that has them; None for tasks without label maps."""
     if facts.evaluation is not None and not facts.evaluation.file.counts_pixels:
         return None
     shown = [e for e in facts.evaluations if e.file.thresholds is not None]
     if not shown:
         if facts.evaluation is not None and len(facts.evaluation.file.classes) > 2:
-            text = "Curves over thresholds are for two classes; this model has more."
+            text = "Threshold curves need a model with two classes; this one has more."
         else:
             text = "Not measured: `limner evaluate RUN --thresholds` draws PR and ROC curves and calibration."
         return tag("p", prose(text), class_="empty")
@@ -28,8 +28,8 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
     text = (
         f"“{found.class_name}”: average precision {numbers['average_precision']}, area under ROC "
         f"{numbers['area_under_roc']}, calibration error {numbers['calibration_error']}. The Dice is "
-        f"highest, {numbers['best_dice']}, where the class is predicted from a probability of "
-        f"{numbers['best_threshold']} on; these very images chose that threshold."
+        f"highest, {numbers['best_dice']}, at a probability threshold of {numbers['best_threshold']}, which "
+        "was selected on these images."
     )
     return tag(
         "div",
@@ -52,10 +52,13 @@ def _charts(evaluation: Evaluation) -> list[Chart]:
             _chart("Dice by threshold", Line("Dice", at, curves["dice"]), x_label="probability"),
         ]
     if len(found.reliability) > 1:
-        sure = [row.probability for row in found.reliability]
-        true = [row.fraction for row in found.reliability]
-        lines = (Line("comes true", sure, true, 1, has_marks=True), Line("ideal", (0.0, 1.0), (0.0, 1.0), 7))
-        note = "Above the ideal line the model is too timid, below it too sure."
+        predicted = [row.probability for row in found.reliability]
+        observed = [row.fraction for row in found.reliability]
+        lines = (
+            Line("observed", predicted, observed, 1, has_marks=True),
+            Line("ideal", (0.0, 1.0), (0.0, 1.0), 7),
+        )
+        note = "Above the ideal line the model is underconfident, below it overconfident."
         charts.append(_chart("Reliability", *lines, x_label="probability", note=note))
     return charts
 

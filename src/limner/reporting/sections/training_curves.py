@@ -1,4 +1,4 @@
-"""How training went: losses, validation scores, learning rate, and where the time went."""
+"""Curves of training: losses, validation scores, learning rate and step time."""
 
 import math
 
@@ -10,7 +10,7 @@ from limner.reporting.run_facts import RunFacts, Series
 from limner.reporting.ticks import smooth
 
 MOST_LINES = 8
-"""Lines that can still be told apart in one chart."""
+"""Maximum number of lines in a chart."""
 
 
 def curves(facts: RunFacts) -> Html:
@@ -26,7 +26,7 @@ def curves(facts: RunFacts) -> Html:
 def _losses(facts: RunFacts) -> Chart | None:
     names = [n for n in facts.series if n.startswith(("train/loss", "val/loss"))][: MOST_LINES - 1]
     if len([n for n in names if n.startswith("train/loss/")]) == 1:
-        names = [n for n in names if not n.startswith("train/loss/")]  # the only part is the whole
+        names = [n for n in names if not n.startswith("train/loss/")]  # a single term equals the total
     lines: list[Line] = []
     for color, name in enumerate(names, 1):
         series = facts.series[name]
@@ -34,11 +34,11 @@ def _losses(facts: RunFacts) -> Chart | None:
         if name == "train/loss" and len(series.values) > 1:
             lines.append(Line("", series.steps, series.values, color, is_faint=True))
         lines.append(Line(label, series.steps, _smoothed(series), color))
-    return Chart("Loss", tuple(lines), "Smoothed; pale: as measured.") if lines else None
+    return Chart("Loss", tuple(lines), "Smoothed; the pale line shows the raw values.") if lines else None
 
 
 def _smoothed(series: Series) -> list[float]:
-    """Average over about a fortieth of the run, so that the trend is seen and the end is not late."""
+    """Average over about a fortieth of the run, which shows the trend with little delay."""
     window = max(1.0, len(series.values) / 40)
     return smooth(series.values, 1 - 1 / window)
 
@@ -61,13 +61,13 @@ def _scores(facts: RunFacts) -> Chart | None:
 
 
 def _classes(facts: RunFacts) -> Chart | None:
-    """The IoU of each class, or of those that ended lowest where there are many."""
+    """Return the IoU of each class, or of those with the lowest final values if there are many."""
     found = [(n.removeprefix("val/iou/"), s) for n, s in facts.series.items() if n.startswith("val/iou/")]
     if len(found) < 3:
-        return None  # with two classes the scores above say the same
+        return None  # with two classes the scores above show the same
     lowest = sorted(found, key=lambda item: item[1].values[-1])[:MOST_LINES]
     shown = found if len(found) <= MOST_LINES else lowest
-    note = f"The {MOST_LINES} classes that ended lowest." if len(found) > MOST_LINES else ""
+    note = f"The {MOST_LINES} classes with the lowest final IoU." if len(found) > MOST_LINES else ""
     lines = tuple(
         Line(name, s.steps, s.values, color, has_marks=len(s.values) <= 60)
         for color, (name, s) in enumerate(shown, 1)
@@ -80,7 +80,7 @@ def _learning_rate(facts: RunFacts) -> Chart | None:
     if series is None:
         return None
     line = Line("learning rate", series.steps, series.values, 1)
-    note = f"At its highest {significant(max(series.values))}."
+    note = f"Maximum: {significant(max(series.values))}."
     return Chart("Learning rate", (line,), note, from_zero=True)
 
 
@@ -93,5 +93,5 @@ def _time(facts: RunFacts) -> Chart | None:
         Line("waiting for data", data.steps, _smoothed(data), 2),
     )
     total = sum(step.values)
-    note = f"Waiting for data took {percent(sum(data.values) / total)} of it." if total > 0 else ""
-    return Chart("Time of a step", lines, note, show=time_span, show_tick=time_span, from_zero=True)
+    note = f"Waiting for data took {percent(sum(data.values) / total)} of the time." if total > 0 else ""
+    return Chart("Time per step", lines, note, show=time_span, show_tick=time_span, from_zero=True)
