@@ -13,8 +13,8 @@ from limner.api.gallery import save_picture
 from limner.api.palettes import repainted
 from limner.api.plan import make
 from limner.core.errors import ConfigError, DataError
-from limner.core.label_map import LabelArray, LabelMap
-from limner.core.labels import LabelTable
+from limner.core.label_map import LabelMap
+from limner.core.labels import LabelArray, LabelTable
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
 from limner.core.randomness import generator

@@ -11,7 +11,7 @@ from limner.api.check import CheckResult, check
 from limner.api.conversion_losses import Loss, broken, duplicates, repeated_objects
 from limner.api.gallery import as_proposed
 from limner.core.errors import DataError, UnknownNameError, describe
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelTable
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
 from limner.formats import WRITERS
@@ -63,9 +63,9 @@ def convert(
 ) -> Converted:
     """Write a labelled folder in another format; the source is only read.
 
-    Label maps are written as trained labels, 0 to K-1, and 255 where nothing is scored; objects as they were
-    drawn, wherever the format has such shapes. Images are copied byte for byte; classes with their colours,
-    and splits that the source lays down, go with them.
+    Label maps are written as trained labels, 0 to K-1, and 255 (65535 beside more than 255 classes) where
+    nothing is scored; objects as they were drawn, wherever the format has such shapes. Images are copied byte
+    for byte; classes with their colours, and splits that the source lays down, go with them.
 
     Args:
         source: The dataset folder.
@@ -91,6 +91,7 @@ def convert(
     writer = WRITERS[to]()
     _require_kind(checked, writer)
     _refuse_boxes(opened, writer)
+    _refuse_many_classes(table, writer)
     losses = [*_losses(checked, opened, writer, table), *broken(checked)]
     losses += [*duplicates(checked), *repeated_objects(checked)] if mend else []
     serious = [loss for loss in losses if loss.trait not in (*NO_LOSS, *(MENDED if mend else ()))]
@@ -187,6 +188,20 @@ def _refuse_boxes(source: Source, writer: Writer) -> None:
     )
 
 
+def _refuse_many_classes(table: LabelTable, writer: Writer) -> None:
+    if table.num_classes <= writer.most_classes:
+        return
+    able = [n for n, w in WRITERS.items() if w.holds == writer.holds and w.most_classes >= table.num_classes]
+    raise DataError(
+        describe(
+            f"The format {writer.name} cannot tell so many classes apart",
+            found=f"{table.num_classes} classes",
+            expected=f"{writer.most_classes} or fewer",
+            fix=f"Write one of: {', '.join(able)}.",
+        )
+    )
+
+
 def _losses(checked: CheckResult, source: Source, writer: Writer, table: LabelTable) -> list[Loss]:
     facts = {image.name: image for image in checked.facts.images}
 
@@ -206,7 +221,11 @@ def _losses(checked: CheckResult, source: Source, writer: Writer, table: LabelTa
         "unreadable": files([r for r in source.records if is_broken(r)]),
     }
     if OBJECT_TRAITS & writer.cannot_hold.keys():
-        traits = {r.name: traits_of(*_objects(source, r, table)) for r in sound if r.labels}
+        traits = {
+            r.name: traits_of(*_objects(source, r, table), ignored=table.ignore_index)
+            for r in sound
+            if r.labels
+        }
         having |= {
             trait: files([r for r in sound if trait in traits.get(r.name, ())]) for trait in OBJECT_TRAITS
         }
@@ -233,7 +252,7 @@ def _objects(source: Source, record: Record, table: LabelTable) -> tuple[list[Dr
             if one.value in trained
         ]
     background = table.background_index
-    unsaid = {IGNORE_INDEX if background is None else background}
+    unsaid = {table.ignore_index if background is None else background}
     return [one for one in drawn if one.value not in unsaid], _size(record)
 
 

@@ -10,7 +10,6 @@ from limner.api.check import check
 from limner.api.split_files import kept_aside, refuse_overwriting, write_lists
 from limner.core.dataset_file import SplitFractions
 from limner.core.errors import ConfigError, DataError, describe
-from limner.core.labels import IGNORE_INDEX
 from limner.core.progress import Track, silent
 from limner.core.sample import Record
 from limner.formats import open_source
@@ -127,11 +126,9 @@ def _opened(
     checked = check(path, workers=workers, track=track)
     _require_labels(checked.source)
     labels = checked.settled_labels("they cannot be spread evenly; leave out --stratify, or settle it")
-    trained_as = labels.trained_as
+    trained_as, ignored = labels.trained_as, labels.ignore_index
     holders = {
-        image.name: dict.fromkeys(
-            {trained_as.get(v, IGNORE_INDEX) for v in image.value_counts} - {IGNORE_INDEX}, 1
-        )
+        image.name: dict.fromkeys({trained_as.get(v, ignored) for v in image.value_counts} - {ignored}, 1)
         for image in checked.facts.images
     }
     return checked.source, holders, labels.names

@@ -17,7 +17,6 @@ from limner.checks.label_rows import LabelRow, without_absent
 from limner.cli.console import console, mark, table
 from limner.core.dataset_file import FILE_NAME
 from limner.core.finding import Finding, Severity
-from limner.core.labels import IGNORE_INDEX
 from limner.formats.shapes.object_source import BOXES
 
 MOST_ALIKE = 5
@@ -147,13 +146,13 @@ def _swatch(row: LabelRow) -> Text:
 def _name(row: LabelRow) -> Text:
     if row.trained_as is None:
         return Text("not named", style="error")
-    return Text(row.name, style="muted" if row.trained_as == IGNORE_INDEX else "")
+    return Text(row.name, style="muted" if row.is_ignored else "")
 
 
 def _role(row: LabelRow) -> Text:
     if row.trained_as is None:
         return Text("?", style="error")
-    return Text("ignored", style="muted") if row.trained_as == IGNORE_INDEX else Text(str(row.trained_as))
+    return Text("ignored", style="muted") if row.is_ignored else Text(str(row.trained_as))
 
 
 def _shortened(findings: tuple[Finding, ...]) -> Iterator[tuple[Finding, int]]:

@@ -9,7 +9,7 @@ from statistics import median
 from limner.checks.facts import DatasetFacts
 from limner.checks.label_rows import LabelRow, without_absent
 from limner.core.finding import Finding, Severity
-from limner.core.labels import IGNORE_INDEX, RGB, LabelTable
+from limner.core.labels import RGB, LabelTable
 from limner.drawing.display import RGBImage
 from limner.reporting.document import Part, render_document
 from limner.reporting.embedded_pictures import BUDGET_BYTES, Embedded, embed_pictures
@@ -158,7 +158,7 @@ def _absent(data: CheckedData, rows: Sequence[LabelRow]) -> Html:
 def _class_row(data: CheckedData, row: LabelRow, splits: Sequence[str]) -> Html:
     color = data.colors.get(row.name)
     swatch = tag("i", class_="swatch", style=f"background:rgb{color}") if color else None
-    trained = {None: "?", IGNORE_INDEX: "ignored"}.get(row.trained_as, str(row.trained_as))
+    trained = "ignored" if row.is_ignored else "?" if row.trained_as is None else str(row.trained_as)
     cells: list[Child] = []
     for split in splits:
         tally = row.splits[split]
@@ -171,7 +171,7 @@ def _class_row(data: CheckedData, row: LabelRow, splits: Sequence[str]) -> Html:
         None if data.facts.are_classes else tag("td", _values(data, row)),
         tag("td", trained, class_="num"),
         cells,
-        class_="muted" if row.trained_as in (None, IGNORE_INDEX) else None,
+        class_=None if row.is_class else "muted",
     )
 
 
@@ -206,7 +206,7 @@ def _object_areas(data: CheckedData) -> list[int]:
     """Return the median object (else piece) of each class and image, once for each; background is none."""
     if data.labels is None:
         return []
-    silent = {IGNORE_INDEX, data.labels.background_index, None}
+    silent = {data.labels.ignore_index, data.labels.background_index, None}
     areas: list[int] = []
     for image in data.facts.labelled:
         sizes = {value: (drawn.count, drawn.median) for value, drawn in image.objects.items()}
@@ -243,7 +243,7 @@ def _log_histogram(heading: str, values: Sequence[int], noun: str, unit: str) ->
 
 def _class_histogram(data: CheckedData) -> Html | None:
     """Draw the pixels of each class, on a logarithmic scale: rare classes are what one looks for."""
-    rows = [row for row in data.rows if row.trained_as not in (None, IGNORE_INDEX) and row.pixels]
+    rows = [row for row in data.rows if row.is_class and row.pixels]
     if len(rows) < 2:
         return None
     total = sum(row.pixels for row in rows)
