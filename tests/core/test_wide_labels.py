@@ -7,14 +7,14 @@ import torch
 from limner.core.errors import ConfigError, DataError
 from limner.core.image_class import ImageClass
 from limner.core.label_map import LabelMap
-from limner.core.labels import LabelClass, LabelTable, MaskEncoding
+from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import PanopticPrediction
 from limner.core.segments import segments_of
 
 
-def table(count, *, ignored=(), first=0, encoding=MaskEncoding()):
+def table(count, *, ignored=(), first=0):
     classes = (LabelClass(f"class {i}", (first + i,), (i % 256, i // 256, 9)) for i in range(count))
-    return LabelTable(tuple(classes), ignored, encoding)
+    return LabelTable(tuple(classes), ignored)
 
 
 @pytest.mark.parametrize(

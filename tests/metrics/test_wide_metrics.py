@@ -12,7 +12,9 @@ from limner.metrics.thresholds import ThresholdCurves
 def maps():
     rng = np.random.default_rng(0)
     truth = np.kron(rng.integers(0, 6, (8, 9)), np.ones((5, 5), int)).astype(np.uint8)
-    predicted = np.where(rng.random(truth.shape) < 0.2, rng.integers(0, 6, truth.shape), truth).astype(np.uint8)
+    predicted = np.where(rng.random(truth.shape) < 0.2, rng.integers(0, 6, truth.shape), truth).astype(
+        np.uint8
+    )
     truth[:4] = 255
     wide = truth.astype(np.uint16)
     wide[wide == 255] = 65535

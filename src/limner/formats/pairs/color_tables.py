@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.errors import DataError, describe
 from limner.core.labels import (
-    MAX_CLASSES,
     RGB,
     LabelClass,
     LabelTable,
@@ -34,6 +33,8 @@ _STEM = re.compile(
 _SUFFIXES = (".csv", ".txt", ".tsv", ".json")
 _HEX = re.compile(r"#([0-9a-f]{6})\b", re.IGNORECASE)
 _MAX_BYTES = 256 * 1024
+_MOST_ROWS = 255
+"""More lines of a name and a number list images with their classes; `dataset.yaml` names more classes."""
 _MASKS_TRIED = 5
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "unknown", "ignore", "ignored", "__ignore__"})
 """Classes of these names are ignored: they mean that nobody said what is there."""
@@ -73,7 +74,7 @@ def read_table(path: Path) -> tuple[TableRow, ...]:
             describe("The table of classes cannot be read", where=path, found=str(error))
         ) from None
     rows = _from_json(text) if path.suffix.lower() == ".json" else _from_lines(text)
-    if len(rows) > MAX_CLASSES:
+    if len(rows) > _MOST_ROWS:
         return ()
     names = [row.name for row in rows]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
