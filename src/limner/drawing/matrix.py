@@ -46,7 +46,8 @@ def draw_matrix(counts: npt.NDArray[np.int64], names: Sequence[str], *, title: s
     if len(names) > MOST:
         title = f"{title} (the {MOST} most frequent of {len(names)} classes)".strip()
         numbers = np.sort(np.argsort(-totals, kind="stable")[:MOST])
-        counts, totals, names = counts[np.ix_(numbers, numbers)], totals[numbers], [names[i] for i in numbers]
+        counts, totals = counts[np.ix_(numbers, numbers)], totals[numbers]
+        names = [names[i] for i in numbers.tolist()]
     cell = LARGE_CELL if len(names) <= FEW else CELL
     shown = [text_and_font(name[:32], instead=f"class {i}") for i, name in zip(numbers, names, strict=True)]
     label = max(round(font.getlength(text)) for text, font in shown) + 14
