@@ -53,7 +53,7 @@ def test_an_unknown_value_is_named_with_its_file(dtype):
         ((("a", (0,)), ("a", (1,))), (), "class name .* repeated: a"),
         ((("a", (0,)), ("b", (0,))), (), "mask value .* repeated: 0"),
         ((("a", (0,)),), (0,), "mask value .* repeated: 0"),
-        ((), (), "1 to 255 classes; found 0"),
+        ((), (), "1 to 65535 classes; found 0"),
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused(classes, ignored, message):

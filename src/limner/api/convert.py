@@ -43,9 +43,9 @@ def convert(
 ) -> Converted:
     """Write a dataset in another format; the source is not changed.
 
-    Label maps are written as trained labels, 0 to K-1, and 255 for ignored pixels; objects keep their shapes
-    if the format supports them. Images are copied byte for byte; classes, colours and the splits of the
-    source are included.
+    Label maps are written as trained labels, 0 to K-1, and 255 for ignored pixels (in 16 bits and 65535 for
+    more than 255 classes); objects keep their shapes if the format supports them. Images are copied byte for
+    byte; classes, colours and the splits of the source are included.
 
     Args:
         source: The dataset folder.

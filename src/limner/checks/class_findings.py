@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from limner.checks.codes import make
 from limner.checks.label_rows import LabelRow
 from limner.core.finding import Finding
-from limner.core.labels import IGNORE_INDEX
 
 FEW_IMAGES = 3
 RARE_SHARE = 0.001
@@ -27,7 +26,7 @@ def class_findings(rows: Sequence[LabelRow], *, of_images: bool = False) -> list
         rows: The table.
         of_images: Whether labels are classes of whole images rather than masks.
     """
-    classes = [row for row in rows if row.trained_as not in (None, IGNORE_INDEX) and row.images]
+    classes = [row for row in rows if row.is_class and row.images]
     holder = "image" if of_images else "mask"
     rare = () if of_images else _rare(classes, rows)
     return [*_absent(classes, holder), *_few(classes, holder), *_differing(classes), *rare]
@@ -83,7 +82,7 @@ def _differing(classes: Sequence[LabelRow]) -> Iterator[Finding]:
 
 
 def _rare(classes: Sequence[LabelRow], rows: Sequence[LabelRow]) -> Iterator[Finding]:
-    total = sum(row.pixels for row in rows if row.trained_as != IGNORE_INDEX)
+    total = sum(row.pixels for row in rows if not row.is_ignored)
     rare = [row for row in classes if row.pixels < RARE_SHARE * total]
     if rare:
         yield make(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from limner.checks.label_questions import number_list
 from limner.checks.label_rows import MOST_ABSENT, LabelRow
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelTable
 
 MOST_COLORS = 4
 """Colours of one class in the mask that are written out."""
@@ -63,13 +63,13 @@ def class_table(rows: Sequence[LabelRow], labels: LabelTable | None) -> ClassTab
 
 
 def _class_row(row: LabelRow, labels: LabelTable | None) -> ClassTableRow:
-    is_named, is_ignored = row.trained_as is not None, row.trained_as == IGNORE_INDEX
+    is_named = row.trained_as is not None
     return ClassTableRow(
         name=row.name if is_named else "not named",
         values=_values(row, labels),
-        trained_as="ignored" if is_ignored else str(row.trained_as) if is_named else "?",
+        trained_as="ignored" if row.is_ignored else str(row.trained_as) if is_named else "?",
         is_named=is_named,
-        is_class=is_named and not is_ignored,
+        is_class=row.is_class,
         found=row,
     )
 

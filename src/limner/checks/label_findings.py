@@ -17,7 +17,7 @@ from limner.core.config import merge
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import ConfigError
 from limner.core.finding import Finding, Severity
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelTable
 from limner.formats.source import Source
 
 MIN_INSTANCE_VALUES = 8
@@ -90,7 +90,7 @@ def _table_findings(
 
 
 def _absent(rows: tuple[LabelRow, ...]) -> list[Finding]:
-    absent = [r for r in rows if r.trained_as not in (None, IGNORE_INDEX) and not r.images]
+    absent = [r for r in rows if r.is_class and not r.images]
     if not absent:
         return []
     named = [f"{row.name} ({_values(row.values)})" for row in absent]
@@ -113,7 +113,7 @@ def _one_value(facts: DatasetFacts, table: LabelTable) -> list[Finding]:
             single.setdefault(next(iter(roles)), []).append(image.label_file)
     findings = []
     for role, files in sorted(single.items(), key=lambda item: str(item[0])):
-        name = "ignored pixels" if role == IGNORE_INDEX else ""
+        name = "ignored pixels" if role == table.ignore_index else ""
         name = name or (repr(table.names[role]) if isinstance(role, int) else f"value {role}")
         findings.append(
             make(

@@ -12,9 +12,13 @@ from limner.checks.naming import color_proposal, two_classes
 from limner.checks.two_levels import MIN_WHITE, is_two_levels, threshold_between
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding
-from limner.core.labels import MAX_CLASSES, LabelTable, pack_rgb
+from limner.core.labels import LabelTable, pack_rgb
 
 VOID = 255
+
+MOST_UNNAMED = 255
+"""More values that nobody named are numbers of objects, depths or a photograph, rather than classes."""
+
 SPECK_AREA = 3.0
 """Colours whose pieces have fewer pixels than this on average are caused by smoothing, not classes."""
 
@@ -98,7 +102,7 @@ def _colors(case: _Case) -> Finding | None:
         return None
     specks = _specks(case)
     lossy = any(image.label_is_lossy for image in case.facts.labelled)
-    if specks or lossy or case.num_values > MAX_CLASSES:
+    if specks or lossy or case.num_values > MOST_UNNAMED:
         cause = "JPEG compression" if lossy else "smoothed (anti-aliased) edges or a photograph"
         return make(
             "mask-colours-unclear",
@@ -244,7 +248,7 @@ def _void(case: _Case) -> Finding | None:
         return None
     if case.declared is not None and case.declared.unknown_values(others):
         return None
-    if others[-1] >= MIN_WHITE or case.num_values > MAX_CLASSES:
+    if others[-1] >= MIN_WHITE or case.num_values > MOST_UNNAMED:
         return None
     files = case.files(lambda image: VOID in image.value_counts)
     share = percentage(case.counts[VOID] / sum(case.counts.values()))
@@ -285,16 +289,16 @@ def _outside(case: _Case) -> Finding | None:
 
 
 def _too_many(case: _Case) -> Finding | None:
-    if case.num_values <= MAX_CLASSES:
+    if case.num_values <= MOST_UNNAMED:
         return None
-    files = case.files(lambda image: image.num_values > MAX_CLASSES) or case.files(lambda _: True)
+    files = case.files(lambda image: image.num_values > MOST_UNNAMED) or case.files(lambda _: True)
     return make(
         "too-many-values",
         place(files),
         f"{case.num_values} values between {case.values[0]} and {case.values[-1]}",
-        expected=f"at most {MAX_CLASSES} classes",
+        expected=f"at most {MOST_UNNAMED} classes, or a name for each",
         fix="Are these the images instead of the masks, or numbers of objects? "
-        "Set the pattern `masks` in dataset.yaml.",
+        "Set the pattern `masks` in dataset.yaml. If they are classes, name them all under `classes` there.",
         files=files,
     )
 

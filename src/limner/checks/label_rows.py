@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from limner.checks.facts import DatasetFacts, ImageFacts, in_order
-from limner.core.labels import IGNORE_INDEX, RGB, LabelTable
+from limner.core.labels import RGB, LabelTable
 
 MOST_ABSENT = 10
 """Classes in no mask that a table shows: more of them, as of COCO's 80 in a few images, would hide others."""
@@ -34,7 +34,7 @@ class LabelRow:
     Attributes:
         values: The mask values found or named, as the files hold them.
         name: The class; ``ignored``; or empty for a value that no class covers.
-        trained_as: 0..K-1, `IGNORE_INDEX` for ignored, None for a value that no class covers.
+        trained_as: 0..K-1, the table's `ignore_index` for ignored, None for a value that no class covers.
         color: RGB for drawing, or None.
         splits: Split -> counts; ``all`` where there are no splits.
     """
@@ -43,7 +43,13 @@ class LabelRow:
     name: str
     trained_as: int | None
     color: RGB | None
+    is_ignored: bool = False
     splits: dict[str, SplitCount] = field(default_factory=dict)
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it is a class, rather than what is ignored or unknown."""
+        return self.trained_as is not None and not self.is_ignored
 
     @property
     def pixels(self) -> int:
@@ -58,7 +64,7 @@ class LabelRow:
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-ready values."""
         splits = {name: vars(count) for name, count in self.splits.items()}
-        role = "ignored" if self.trained_as == IGNORE_INDEX else self.trained_as
+        role = "ignored" if self.is_ignored else self.trained_as
         color = list(self.color) if self.color else None
         return {
             "values": list(self.values),
@@ -86,8 +92,9 @@ def label_rows(facts: DatasetFacts, labels: LabelTable) -> tuple[LabelRow, ...]:
         for i, c in enumerate(labels.classes)
     ]
     if labels.ignored_values:
-        named = found.get(IGNORE_INDEX, set()) or labels.ignored_values
-        rows.append(LabelRow(tuple(sorted(named)), "ignored", IGNORE_INDEX, None))
+        index = labels.ignore_index
+        named = found.get(index, set()) or labels.ignored_values
+        rows.append(LabelRow(tuple(sorted(named)), "ignored", index, None, is_ignored=True))
     rows += [
         LabelRow((v,), "", None, None) for role, vs in found.items() if isinstance(role, str) for v in vs
     ]
@@ -100,7 +107,7 @@ def _counted(row: LabelRow, tallies: dict[str, "tuple[Counter[object], Counter[o
         split: SplitCount(pixels[role], pixels[role] / max(1, sum(pixels.values())), images[role])
         for split, (pixels, images) in tallies.items()
     }
-    return LabelRow(row.values, row.name, row.trained_as, row.color, splits)
+    return replace(row, splits=splits)
 
 
 def _tally(images: Iterable[ImageFacts], labels: LabelTable) -> "tuple[Counter[object], Counter[object]]":

@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.labels import IGNORE_INDEX
+from limner.core.labels import LabelArray, ignored_in
 from limner.core.targets import Move, Target
 
 if TYPE_CHECKING:
     import torch
-
-LabelArray = npt.NDArray[np.uint8]
-"""(*S) trained labels 0..K-1, or `IGNORE_INDEX`."""
 
 JUDGED_SIDE = 64
 """A window's classes are counted on at most this many pixels a side; a share needs no more."""
@@ -28,8 +25,11 @@ JUDGED_SIDE = 64
 class LabelMap(Target["torch.Tensor"]):
     """The class of every pixel of one image; a batch holds (B, *S) uint8.
 
+    The type tells what is ignored, so nothing else has to: the largest value, 255 in uint8. More than 255
+    classes take uint16, where it is 65535; their batches are int32, as PyTorch can do little with uint16.
+
     Attributes:
-        labels: (*S) uint8 trained labels, or `IGNORE_INDEX`.
+        labels: (*S) trained labels, or `ignored_in` their type; uint8, or uint16 for more than 255 classes.
     """
 
     key = "semantic"
@@ -42,14 +42,16 @@ class LabelMap(Target["torch.Tensor"]):
 
     def moved(self, move: Move) -> "LabelMap":
         """Return the label map of the moved image; what lies outside is ignored."""
-        return LabelMap(move.labels(self.labels, IGNORE_INDEX))
+        return LabelMap(move.labels(self.labels, ignored_in(self.labels)))
 
     @classmethod
     def stack(cls, targets: Sequence["LabelMap"], *, pin_memory: bool = False) -> "torch.Tensor":
-        """Return (B, *S) uint8, copying each label map once."""
+        """Return (B, *S) uint8, or int32 for more than 255 classes, copying each label map once."""
         from limner.core.batch import empty_tensor
 
-        stacked = empty_tensor((len(targets), *targets[0].labels.shape), np.uint8, pin_memory=pin_memory)
+        first = targets[0].labels
+        dtype = np.uint8 if first.dtype == np.uint8 else np.int32
+        stacked = empty_tensor((len(targets), *first.shape), dtype, pin_memory=pin_memory)
         np.stack([target.labels for target in targets], out=stacked.numpy())
         return stacked
 
@@ -85,17 +87,21 @@ class LabelMap(Target["torch.Tensor"]):
             slice(max(0, first), first + size, max(1, size // JUDGED_SIDE))
             for first, size in zip(start, window, strict=True)
         )
-        counts = np.bincount(self.labels[seen].ravel(), minlength=256)[:IGNORE_INDEX]
+        ignored = ignored_in(self.labels)
+        counts = np.bincount(self.labels[seen].ravel(), minlength=ignored)[:ignored]
         labelled = counts.sum()
         return float(counts.max() / labelled) if labelled else 1.0
 
     @cached_property
     def _counts(self) -> npt.NDArray[np.float32]:
         """Pixels of each class, counted once an image however often a crop is drawn."""
+        ignored = ignored_in(self.labels)
+        if self.labels.dtype != np.uint8:
+            return np.bincount(self.labels.ravel(), minlength=ignored)[:ignored].astype(np.float32)
         # Two at a time: numpy turns what it counts into 64 bits first, which is what takes the time.
         flat = np.ascontiguousarray(self.labels).reshape(-1)
         pairs = np.bincount(flat[: flat.size // 2 * 2].view(np.uint16), minlength=1 << 16).reshape(256, 256)
         counts: npt.NDArray[np.int64] = pairs.sum(0) + pairs.sum(1)
         if flat.size % 2:
             counts[flat[-1]] += 1
-        return counts[:IGNORE_INDEX].astype(np.float32)
+        return counts[:ignored].astype(np.float32)

@@ -3,6 +3,7 @@
 Shape legend: H, W spatial sizes (any number of spatial axes is accepted), K classes.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,13 +17,16 @@ from limner.core.errors import ConfigError, DataError
 from limner.core.segments import Segments
 
 IGNORE_INDEX = 255
-"""The trained value of a pixel that no loss and no metric looks at."""
+"""The trained value of a pixel that no loss and no metric looks at, among up to 255 classes."""
 
-MAX_CLASSES = 255
-"""Trained labels are uint8: 0..254 are classes and 255 is ignored."""
+WIDE_IGNORE_INDEX = 65535
+"""The same among more classes, whose label maps take 16 bits."""
 
-UNKNOWN = 254
-"""Marks values outside the table while translating; a table of 255 classes takes a slower road."""
+MAX_CLASSES = WIDE_IGNORE_INDEX
+"""Trained labels take 16 bits at most, and the last of their values is the ignored one."""
+
+MOST_NAMED = 255
+"""Classes that a message lists by name; of more it says how many there are."""
 
 MAX_LOOKUP = 1 << 24
 """Values below this are translated by table: all of 16 bits, and all packed colours."""
@@ -30,6 +34,24 @@ MAX_LOOKUP = 1 << 24
 RGB = tuple[int, int, int]
 ValueMap = npt.NDArray[Any]
 """(*spatial) integers: the values of a mask file before they are translated."""
+
+LabelArray = npt.NDArray[np.unsignedinteger]
+"""(*spatial) trained labels 0..K-1, or `ignored_in` their type: uint8 up to 255 classes, uint16 above."""
+
+
+def ignored_among(num_classes: int) -> int:
+    """Return the trained value of what is ignored beside K classes: the largest of `label_dtype`."""
+    return IGNORE_INDEX if num_classes <= IGNORE_INDEX else WIDE_IGNORE_INDEX
+
+
+def ignored_in(labels: LabelArray) -> int:
+    """Return the value of ignored pixels in a label map, which its type tells: 255, or 65535 in 16 bits."""
+    return int(np.iinfo(labels.dtype).max)
+
+
+def label_dtype(num_classes: int) -> np.dtype[Any]:
+    """Return the type of label maps of K classes: uint8 up to 255 of them, uint16 above."""
+    return np.dtype(np.uint8 if num_classes <= IGNORE_INDEX else np.uint16)
 
 
 @dataclass(frozen=True)
@@ -73,7 +95,7 @@ class LabelTable:
     """The one visible table: mask value -> name -> trained as 0..K-1, and back.
 
     Raises:
-        ConfigError: A name or a value stands twice, there is no class, or there are more than 255.
+        ConfigError: A name or a value stands twice, there is no class, or there are more than 65535.
     """
 
     classes: tuple[LabelClass, ...]
@@ -92,11 +114,21 @@ class LabelTable:
         return len(self.classes)
 
     @property
+    def ignore_index(self) -> int:
+        """The trained value of what no loss and no metric looks at: the largest of `label_dtype`."""
+        return ignored_among(self.num_classes)
+
+    @property
+    def label_dtype(self) -> np.dtype[Any]:
+        """Of label maps of these classes: uint8, or uint16 for more than 255."""
+        return label_dtype(self.num_classes)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Class names in trained order."""
         return tuple(c.name for c in self.classes)
 
-    @property
+    @cached_property
     def background_index(self) -> int | None:
         """Trained index of the class named ``background``, or None; foreground scores leave it out."""
         names = [name.casefold() for name in self.names]
@@ -137,20 +169,25 @@ class LabelTable:
 
     @cached_property
     def trained_as(self) -> dict[int, int]:
-        """Mask value -> trained index, with `IGNORE_INDEX` for ignored values."""
+        """Mask value -> trained index, with `ignore_index` for ignored values."""
         table = {value: index for index, c in enumerate(self.classes) for value in c.values}
-        return table | dict.fromkeys(self.ignored_values, IGNORE_INDEX)
+        return table | dict.fromkeys(self.ignored_values, self.ignore_index)
 
     @cached_property
-    def _lookup(self) -> npt.NDArray[np.uint8] | None:
-        """Trained index or `UNKNOWN` of each value from 0 to the largest; None where no table can hold it."""
-        if self.num_classes > UNKNOWN or not all(0 <= v < MAX_LOOKUP for v in self.trained_as):
+    def _lookup(self) -> LabelArray | None:
+        """Trained index of each value from 0 to the largest; None where no table can hold it.
+
+        The value below the ignored one marks what is in no class. Where a class has that number too, as of
+        exactly 255 classes, translating takes a slower road.
+        """
+        unknown = self.ignore_index - 1
+        if self.num_classes > unknown or not all(0 <= v < MAX_LOOKUP for v in self.trained_as):
             return None
-        table = np.full(max(256, 1 + max(self.trained_as)), UNKNOWN, np.uint8)
+        table = np.full(max(256, 1 + max(self.trained_as)), unknown, self.label_dtype)
         table[list(self.trained_as)] = list(self.trained_as.values())
         return table
 
-    def encode(self, values: ValueMap, *, where: str = "the mask") -> npt.NDArray[np.uint8]:
+    def encode(self, values: ValueMap, *, where: str = "the mask") -> LabelArray:
         """Translate mask values into trained labels.
 
         Args:
@@ -158,7 +195,7 @@ class LabelTable:
             where: The file, for the error message.
 
         Returns:
-            (*spatial) uint8: 0..K-1, or `IGNORE_INDEX`; `values` itself where it holds just that.
+            (*spatial) in `label_dtype`: 0..K-1, or `ignore_index`; `values` itself where it holds just that.
 
         Raises:
             DataError: A value is in no class and not ignored.
@@ -175,7 +212,7 @@ class LabelTable:
         found, inverse = np.unique(values, return_inverse=True)
         if any(int(v) not in self.trained_as for v in found):
             self._refuse_unknown(values, where)
-        translated = np.array([self.trained_as[int(v)] for v in found], np.uint8)
+        translated = np.array([self.trained_as[int(v)] for v in found], self.label_dtype)
         return translated[inverse].reshape(values.shape)
 
     def encode_segments(self, segments: Segments, *, where: str = "the labels") -> Segments:
@@ -189,7 +226,7 @@ class LabelTable:
             DataError: A value is in no class and not ignored.
         """
         trained = self._trained(segments.labels, where)
-        return replace(segments, labels=trained).select(trained != IGNORE_INDEX)
+        return replace(segments, labels=trained).select(trained != self.ignore_index)
 
     def encode_boxes(self, boxes: Boxes, *, where: str = "the labels") -> Boxes:
         """Translate the mask values of boxes into trained labels; those of ignored values are dropped.
@@ -202,10 +239,10 @@ class LabelTable:
             DataError: A value is in no class and not ignored.
         """
         trained = self._trained(boxes.labels, where)
-        return replace(boxes, labels=trained).select(trained != IGNORE_INDEX)
+        return replace(boxes, labels=trained).select(trained != self.ignore_index)
 
     def encode_class(self, value: int, *, where: str = "the labels") -> int:
-        """Translate the class of a whole image, `IGNORE_INDEX` where its value is ignored.
+        """Translate the class of a whole image, `ignore_index` where its value is ignored.
 
         Args:
             value: As a format reads it.
@@ -217,35 +254,37 @@ class LabelTable:
         return int(self._trained(np.array([value], np.int64), where)[0])
 
     def _trained(self, values: npt.NDArray[np.int64], where: str) -> npt.NDArray[np.int64]:
-        """Translate the values of a list of objects, `IGNORE_INDEX` for those that are left out."""
+        """Translate the values of a list of objects, `ignore_index` for those that are left out."""
         if self.unknown_values(values.tolist()):
             self._refuse_unknown(values, where)
         return np.array([self.trained_as[int(v)] for v in values], np.int64)
 
-    def decode(self, labels: npt.NDArray[np.uint8]) -> ValueMap:
+    def decode(self, labels: LabelArray) -> ValueMap:
         """Translate trained labels back into the mask values of the user's own files.
 
         Args:
-            labels: (*spatial) uint8, each 0..K-1 or `IGNORE_INDEX`.
+            labels: (*spatial) in `label_dtype`, each 0..K-1 or `ignore_index`.
 
         Returns:
             (*spatial) in the smallest unsigned type that holds every value. Ignored pixels get the
-            first ignored value, or `IGNORE_INDEX` where the table names none.
+            first ignored value, or `ignore_index` where the table names none.
         """
         firsts = [c.values[0] for c in self.classes]
-        ignored = self.ignored_values[0] if self.ignored_values else IGNORE_INDEX
-        table = np.full(256, ignored, np.int64)
+        ignored = self.ignored_values[0] if self.ignored_values else self.ignore_index
+        table = np.full(1 + self.ignore_index, ignored, np.int64)
         table[: len(firsts)] = firsts
         return table.astype(np.min_scalar_type(max(*firsts, ignored)))[labels]
 
     def _are_trained_values(self, values: ValueMap) -> bool:
-        """Whether `values` can be trained as they are: 0..K-1, and 255 where it is ignored."""
-        if values.dtype != np.uint8 or any(value != trained for value, trained in self.trained_as.items()):
+        """Whether `values` can be trained as they are: 0..K-1, and `ignore_index` where it is ignored."""
+        if values.dtype != self.label_dtype or any(
+            value != trained for value, trained in self.trained_as.items()
+        ):
             return False
         if values.max(initial=0) < self.num_classes:
             return True
-        # One more wraps 255 around to 0.
-        return bool(self.ignored_values) and bool((values + np.uint8(1)).max() <= self.num_classes)
+        # One more wraps the ignored value, the last of its type, around to 0.
+        return bool(self.ignored_values) and bool((values + values.dtype.type(1)).max() <= self.num_classes)
 
     def unknown_values(self, values: Iterable[int]) -> list[int]:
         """Return those of `values` that the table does not know, sorted."""
@@ -253,7 +292,9 @@ class LabelTable:
 
     def _refuse_unknown(self, values: ValueMap, where: str) -> None:
         unknown = self.unknown_values(np.unique(values))
-        known = ", ".join(f"{v} ({c.name})" for c in self.classes for v in c.values)
+        known = ", ".join(f"{v} ({c.name})" for c in self.classes[:MOST_NAMED] for v in c.values)
+        if self.num_classes > MOST_NAMED:
+            known += f" and {self.num_classes - MOST_NAMED} more classes"
         raise DataError(
             f"Values outside the named labels in {where}: {unknown[:10]}; named are {known}, "
             f"ignored are {list(self.ignored_values)}. "
@@ -350,19 +391,21 @@ def voc_color(index: int) -> RGB:
     return red, green, blue
 
 
-def _looked_up(values: ValueMap, table: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
+def _looked_up(values: ValueMap, table: LabelArray) -> LabelArray | None:
     """Return `table` at `values`, or None where a value lies outside it."""
-    if values.dtype == np.uint8:
+    unknown = ignored_in(table) - 1
+    if values.dtype == table.dtype == np.uint8:
         # Translating bytes takes a quarter of the time of numpy's indexing.
         translated = bytearray(np.ascontiguousarray(values)).translate(table[:256].tobytes())
-        return None if UNKNOWN in translated else np.frombuffer(translated, np.uint8).reshape(values.shape)
+        return None if unknown in translated else np.frombuffer(translated, np.uint8).reshape(values.shape)
     if int(values.min()) < 0 or int(values.max()) >= len(table):
         return None
     labels = table[values]
-    return None if (labels == UNKNOWN).any() else labels
+    return None if (labels == unknown).any() else labels
 
 
 def _refuse_repeats(kind: str, items: Sequence[str] | Sequence[int]) -> None:
-    repeated = sorted({str(i) for i in items if list(items).count(i) > 1})
+    counts: Counter[str | int] = Counter(items)
+    repeated = sorted(str(item) for item, count in counts.items() if count > 1)
     if repeated:
         raise ConfigError(f"Each {kind} may stand once in the label table; repeated: {', '.join(repeated)}.")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.label_map import LabelArray
+from limner.core.labels import LabelArray
 from limner.core.segments import Segments, segments_of, segments_of_index
 
 
@@ -34,7 +34,8 @@ class SemanticPrediction(Prediction):
     """The class of each pixel.
 
     Attributes:
-        semantic: (*spatial) uint8 trained labels 0..K-1 at the image's original size.
+        semantic: (*spatial) trained labels 0..K-1 at the image's original size, uint8 or uint16 as in a
+            `LabelMap`.
         probabilities: (K, *spatial) float32 that sum to 1 over K, or None if not requested.
     """
 
@@ -107,8 +108,13 @@ class PanopticPrediction(Prediction):
         return segments_of_index(self.segment_ids, self.labels.tolist())
 
     def semantic(self, *, nothing: int) -> LabelArray:
-        """Return the class of each pixel, (*spatial) uint8, with `nothing` outside segments."""
-        return np.concatenate([[nothing], self.labels]).astype(np.uint8)[self.segment_ids]
+        """Return (*spatial) the class of each pixel, and `nothing` where no segment is.
+
+        Args:
+            nothing: The ignored value of the classes, whose type the result has: uint8 or uint16.
+        """
+        labels: LabelArray = np.concatenate([[nothing], self.labels]).astype(np.min_scalar_type(nothing))
+        return labels[self.segment_ids]
 
 
 def middle_of(array: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any]:

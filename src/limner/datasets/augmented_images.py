@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from limner.core.label_map import LabelArray, LabelMap
-from limner.core.labels import LabelTable
+from limner.core.label_map import LabelMap
+from limner.core.labels import LabelArray, LabelTable
 from limner.core.randomness import generator
 from limner.core.sample import Sample
 from limner.drawing.grid import Row

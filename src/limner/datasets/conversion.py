@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from limner.core.errors import DataError, describe
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelTable
 from limner.core.sample import Record
 from limner.datasets.checked import CheckResult, as_proposed
 from limner.formats import WRITERS
@@ -57,7 +57,7 @@ class Conversion:
         """
         drawn = self._drawn(record) if self.tells_objects else self._drawn_classes(record)
         background = self.table.background_index
-        omitted = {IGNORE_INDEX if background is None else background}
+        omitted = {self.table.ignore_index if background is None else background}
         return [one for one in drawn if one.value not in omitted], _size(record)
 
     def images(self, records: Sequence[Record]) -> Iterator[Outgoing]:
@@ -125,6 +125,7 @@ def plan_conversion(checked: CheckResult, writer: Writer, *, clean: bool) -> Con
     source, table = _settled(checked, clean=clean)
     _require_kind(checked, writer)
     _refuse_boxes(source, writer)
+    _refuse_many_classes(table, writer)
     return Conversion(checked, source, table, writer, clean)
 
 
@@ -207,6 +208,20 @@ def _refuse_boxes(source: Source, writer: Writer) -> None:
             where=source.root,
             expected="polygons or masks",
             fix=f"Choose a format that stores boxes: {', '.join(able)}.",
+        )
+    )
+
+
+def _refuse_many_classes(table: LabelTable, writer: Writer) -> None:
+    if table.num_classes <= writer.most_classes:
+        return
+    able = [n for n, w in WRITERS.items() if w.holds == writer.holds and w.most_classes >= table.num_classes]
+    raise DataError(
+        describe(
+            f"The format {writer.name} cannot store this number of classes",
+            found=f"{table.num_classes} classes",
+            expected=f"{writer.most_classes} or fewer",
+            fix=f"Choose one of: {', '.join(able)}.",
         )
     )
 

@@ -113,7 +113,8 @@ def _records_by_trait(conversion: Conversion) -> Mapping[str, Sequence[Record]]:
     }
     if OBJECT_TRAITS.isdisjoint(conversion.writer.cannot_hold):
         return having
-    traits = {r.name: traits_of(*conversion.objects_of(r)) for r in labelled}
+    ignored = conversion.table.ignore_index
+    traits = {r.name: traits_of(*conversion.objects_of(r), ignored=ignored) for r in labelled}
     return having | {trait: [r for r in labelled if trait in traits[r.name]] for trait in OBJECT_TRAITS}
 
 

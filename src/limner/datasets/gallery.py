@@ -7,8 +7,8 @@ import numpy as np
 
 from limner.checks.label_rows import roles_of
 from limner.core.errors import DataError
-from limner.core.label_map import LabelArray, LabelMap
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.label_map import LabelMap
+from limner.core.labels import LabelArray, LabelTable
 from limner.core.picture import Image
 from limner.core.sample import Record
 from limner.core.segments import Segments
@@ -70,7 +70,7 @@ class Gallery:
                 self.dataset.source.read_boxes(record), where=str(record.labels[0])
             )
             picture = labelled_boxes(self._image(record), boxes, self.table, side=self.side)
-            return picture, boxes.labels.astype(np.uint8)
+            return picture, boxes.labels.astype(self.table.label_dtype)
         sample = self.dataset[self._places[record.name]]
         segments = sample.get(Segments)
         if segments is None:
@@ -82,7 +82,7 @@ class Gallery:
                 picture = draw_words(picture, words, size=(sample.image.shape[0], sample.image.shape[1]))
             return picture, label_map.labels
         picture = labelled_segments(sample.image, segments, self.table, side=self.side)
-        labels = segments.painted(IGNORE_INDEX).astype(np.uint8)
+        labels = segments.painted(self.table.ignore_index).astype(self.table.label_dtype)
         own_colors = self.table.is_thing & (not has_class_colors(self.table))
         return picture, labels[~np.isin(labels, np.flatnonzero(own_colors))]
 

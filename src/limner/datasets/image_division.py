@@ -8,7 +8,6 @@ from pathlib import Path
 
 from limner.core.dataset_file import SplitFractions
 from limner.core.errors import ConfigError, DataError, describe
-from limner.core.labels import IGNORE_INDEX
 from limner.core.progress import Track
 from limner.core.sample import Record
 from limner.datasets.checked import check_dataset
@@ -102,11 +101,9 @@ def open_divisible(path: Path, *, stratify: bool, workers: int | None, track: Tr
     checked = check_dataset(path, workers=workers, track=track)
     _require_labels(checked.source)
     labels = checked.settled_labels("classes cannot be stratified; omit --stratify, or define the values")
-    trained_as = labels.trained_as
+    trained_as, ignored = labels.trained_as, labels.ignore_index
     holders = {
-        image.name: dict.fromkeys(
-            {trained_as.get(v, IGNORE_INDEX) for v in image.value_counts} - {IGNORE_INDEX}, 1
-        )
+        image.name: dict.fromkeys({trained_as.get(v, ignored) for v in image.value_counts} - {ignored}, 1)
         for image in checked.facts.images
     }
     return Divisible(checked.source, holders, labels.names)

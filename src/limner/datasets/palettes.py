@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from limner.core.errors import ConfigError, DataError, describe
-from limner.core.labels import RGB, LabelTable, distinct_color, voc_color
+from limner.core.labels import IGNORE_INDEX, RGB, LabelTable, distinct_color, voc_color
 from limner.formats.pairs.color_tables import read_table
 from limner.formats.public import class_tables
 
@@ -37,7 +37,16 @@ def repainted(table: LabelTable, palette: str) -> LabelTable:
 
 
 def _of(table: LabelTable, published: LabelTable) -> list[RGB]:
-    """Return published colours: by name if it matches, else by index."""
+    """Give a class of the same name its colour, and any other the next one in order.
+
+    Raises:
+        ConfigError: There are more than 255 classes: too many would share a colour.
+    """
+    if table.num_classes > IGNORE_INDEX:
+        raise ConfigError(
+            f"This palette has {published.num_classes} colours, too few for {table.num_classes} classes. "
+            "Take the palette `distinct`, `voc` or `own`."
+        )
     by_name = {c.name.casefold(): c.color for c in published.classes}
     return [
         by_name.get(c.name.casefold(), published.classes[i % published.num_classes].color)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from limner.core.label_map import LabelArray
+from limner.core.labels import LabelArray, label_dtype
 from limner.core.outputs import DenseLogits, Outputs, PixelOutputs, resize_logits
 from limner.decoding.network_runs import ImageView, NetworkRuns
 from limner.decoding.resizing import resized_in_chunks
@@ -32,19 +32,19 @@ def predict_label_map(
         probabilities: Whether to return those of each class too.
 
     Returns:
-        (*S) the classes, and (K, *S) float32 or None.
+        (*S) the classes as in a `LabelMap`, and (K, *S) float32 or None.
     """
     size = runs.size
     if runs.fits_in_one_pass and not probabilities:
         (view,) = runs.views()
-        labels = torch.empty(size, dtype=torch.uint8)
+        labels = torch.empty(size, dtype=_dtype(num_classes))
         for band, outputs in view.bands():
             rows = band if tuple(view.shape[2:]) == size else slice(0, size[0])  # a resized image is one band
             extent = (rows.stop - rows.start, *size[1:])
             labels[rows] = semantic_labels(as_pixel_outputs(outputs), extent)[0].cpu()
-        return labels.numpy(), None
+        return labels.numpy().astype(label_dtype(num_classes), copy=False), None
     mean = _mean_probabilities(runs, num_classes).numpy()
-    return mean.argmax(0).astype(np.uint8), mean if probabilities else None
+    return mean.argmax(0).astype(label_dtype(num_classes)), mean if probabilities else None
 
 
 def _mean_probabilities(runs: NetworkRuns, num_classes: int) -> torch.Tensor:
@@ -79,7 +79,7 @@ def semantic_labels(outputs: PixelOutputs, size: Sequence[int]) -> torch.Tensor:
         size: *S.
 
     Returns:
-        (B, *S) uint8, 0..K-1.
+        (B, *S) 0..K-1, uint8 or, of more than 255 classes, int32.
     """
     return torch.cat([_argmax(scores) for scores in _scores_in_chunks(outputs, size)], 1)
 
@@ -145,15 +145,21 @@ def _normalized(outputs: PixelOutputs, scores: torch.Tensor) -> torch.Tensor:
 
 
 def _argmax(scores: torch.Tensor) -> torch.Tensor:
-    """Map (B, K, *S) to the argmax (B, *S) uint8; ties go to the first class, as in torch.argmax.
+    """Map (B, K, *S) to the argmax (B, *S); ties go to the first class, as in torch.argmax.
 
     Loops over the classes because torch.argmax over a strided axis is 2 to 4 times slower on a CPU.
     """
+    dtype = _dtype(scores.shape[1])
     if scores.is_cuda:
-        return scores.argmax(1).to(torch.uint8)
+        return scores.argmax(1).to(dtype)
     best = scores[:, 0].clone()
-    labels = torch.zeros(best.shape, dtype=torch.uint8, device=scores.device)
+    labels = torch.zeros(best.shape, dtype=dtype, device=scores.device)
     for index in range(1, scores.shape[1]):
         labels.masked_fill_(scores[:, index] > best, index)
         torch.maximum(best, scores[:, index], out=best)
     return labels
+
+
+def _dtype(num_classes: int) -> torch.dtype:
+    """Return the type in which a network's labels are kept: PyTorch can do little with uint16."""
+    return torch.uint8 if label_dtype(num_classes) == np.uint8 else torch.int32

@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.label_map import LabelArray
-from limner.core.labels import IGNORE_INDEX, RGB, LabelTable
+from limner.core.labels import RGB, LabelArray, LabelTable
 from limner.drawing.display import RGBImage
 
 IGNORED_COLOR: RGB = (128, 128, 128)
+
+MOST_KEYS = 100
+"""Maximum number of classes in a legend."""
 
 # From the colour-blind safe palette of Okabe and Ito (2008).
 HIT: RGB = (255, 255, 255)
@@ -54,7 +56,7 @@ def overlay(
 
     Args:
         image: (H, W, 3) uint8.
-        labels: (H, W) uint8, 0..K-1 or `IGNORE_INDEX`.
+        labels: (H, W) as in a `LabelMap`.
         table: The classes.
         opacity: Opacity of the tint, 0 to 1; outlines are opaque.
         outline: Width in pixels, 0 for none; defaults to a width that suits the picture's size.
@@ -62,11 +64,11 @@ def overlay(
     assert image.shape[:2] == labels.shape, (image.shape, labels.shape)
     colors = _visible(_lookup(table), table)
     painted = labels != (-1 if table.background_index is None else table.background_index)
-    painted &= (labels != IGNORE_INDEX) | hatch(labels.shape)
+    painted &= (labels != table.ignore_index) | hatch(labels.shape)
     tint = colors[labels]
     drawn = np.where(painted[..., None], _blend(image, tint, opacity), image)
     edge = outlines(labels, outline_width(labels.shape) if outline is None else outline)
-    edge &= painted & (labels != IGNORE_INDEX)
+    edge &= painted & (labels != table.ignore_index)
     drawn[edge] = tint[edge]
     return drawn
 
@@ -84,12 +86,12 @@ def outcome_map(image: RGBImage, truth: LabelArray, predicted: LabelArray, table
 
     Args:
         image: (H, W, 3) uint8.
-        truth: (H, W) uint8 with `IGNORE_INDEX`.
-        predicted: (H, W) uint8.
+        truth: (H, W) as in a `LabelMap`.
+        predicted: (H, W), without ignored pixels.
         table: The classes; without a background, correct pixels are not coloured and wrong ones are yellow.
     """
     background = table.background_index
-    counted, right = truth != IGNORE_INDEX, truth == predicted
+    counted, right = truth != table.ignore_index, truth == predicted
     drawn = darkened(image)
     if background is None:
         drawn[counted & ~right] = CONFUSED
@@ -106,18 +108,21 @@ def outcome_map(image: RGBImage, truth: LabelArray, predicted: LabelArray, table
 def class_keys(table: LabelTable, *maps: LabelArray) -> list[Key]:
     """Return the legend of the classes that occur in `maps`, without the background.
 
-    A name that no font on this machine can draw is replaced by its trained number, as in the report's labels.
+    Beyond `MOST_KEYS` classes, those with most pixels have an entry, and one more says how many are left. A
+    name that no font on this machine can draw is replaced by its trained number, as in the report's labels.
     """
     colors = _visible(_lookup(table), table)
-    present = np.zeros(256, bool)
+    counts = np.zeros(1 + table.ignore_index, np.int64)
     for labels in maps:
-        present |= np.bincount(labels.ravel(), minlength=256) > 0
-    keys = [
-        Key(name, _rgb(colors[index]), f"class {index}")
-        for index, name in enumerate(table.names)
-        if present[index] and index != table.background_index
-    ]
-    return keys + ([Key("ignored", IGNORED_COLOR, is_hatched=True)] if present[IGNORE_INDEX] else [])
+        counts += np.bincount(labels.ravel(), minlength=len(counts))
+    ignored, counts = counts[-1], counts[: table.num_classes]
+    if table.background_index is not None:
+        counts[table.background_index] = 0
+    shown = np.sort(np.argsort(-counts, kind="stable")[: min(MOST_KEYS, np.count_nonzero(counts))])
+    keys = [Key(table.names[i], _rgb(colors[i]), f"class {i}") for i in shown.tolist()]
+    more = np.count_nonzero(counts) - len(keys)
+    keys += [Key(f"and {more} more classes", IGNORED_COLOR)] if more else []
+    return keys + ([Key("ignored", IGNORED_COLOR, is_hatched=True)] if ignored else [])
 
 
 def outcome_keys(table: LabelTable) -> list[Key]:
@@ -135,8 +140,8 @@ def class_colors(table: LabelTable) -> dict[str, RGB]:
 
 
 def _lookup(table: LabelTable) -> RGBImage:
-    """Return (256, 3) colours by trained label."""
-    colors = np.full((256, 3), IGNORED_COLOR, np.uint8)
+    """Return (1 + the ignored label, 3) colours by trained label."""
+    colors = np.full((1 + table.ignore_index, 3), IGNORED_COLOR, np.uint8)
     colors[: table.num_classes] = table.palette
     return colors
 

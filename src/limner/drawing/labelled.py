@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
-from limner.core.label_map import LabelArray
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelArray, LabelTable
 from limner.core.picture import Image
 from limner.drawing.colors import outline_width, overlay
 from limner.drawing.display import RGBImage, display_image, resize_nearest, resize_picture
@@ -34,7 +33,7 @@ def labelled(
 
     Args:
         image: (H, W, C) of any number type.
-        labels: (H, W) uint8 with `IGNORE_INDEX`; None draws the image alone.
+        labels: (H, W) as in a `LabelMap`; None draws the image alone.
         table: The classes.
         side: Pixels of the longer side.
         names: Write class names into the largest regions.
@@ -59,11 +58,11 @@ def write_names(picture: RGBImage, labels: LabelArray, table: LabelTable) -> RGB
 
     Args:
         picture: (H, W, 3) uint8, drawn on a copy.
-        labels: (H, W) uint8 of the same size.
+        labels: (H, W) of the same size, as in a `LabelMap`.
         table: The classes.
     """
-    counts = np.bincount(labels.ravel(), minlength=256)
-    silent = {IGNORE_INDEX, table.background_index}
+    counts = np.bincount(labels.ravel(), minlength=table.num_classes)
+    silent = {table.ignore_index, table.background_index}
     by_size = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i] and int(i) not in silent]
     names = []
     for index in by_size[:MOST_NAMES]:

@@ -22,12 +22,17 @@ EMPTY: RGB = (241, 237, 229)
 CELL, LARGE_CELL, MARGIN = 44, 110, 24
 """Cell size in pixels, cell size with few classes, and margin."""
 
+MOST = 150
+"""So many classes still make a picture that programs open."""
+
 FEW = 6
 """Maximum number of classes for which counts are shown below the percentages."""
 
 
 def draw_matrix(counts: npt.NDArray[np.int64], names: Sequence[str], *, title: str = "") -> RGBImage:
     """Draw a confusion matrix with rows normalised by the number of true pixels.
+
+    Of more than `MOST` classes only those with most true pixels are drawn, which the title says.
 
     Args:
         counts: (K, K), rows truth and columns prediction.
@@ -37,8 +42,14 @@ def draw_matrix(counts: npt.NDArray[np.int64], names: Sequence[str], *, title: s
     Returns:
         (H, W, 3) uint8.
     """
+    totals, numbers = counts.sum(1), np.arange(len(names))
+    if len(names) > MOST:
+        title = f"{title} (the {MOST} most frequent of {len(names)} classes)".strip()
+        numbers = np.sort(np.argsort(-totals, kind="stable")[:MOST])
+        counts, totals = counts[np.ix_(numbers, numbers)], totals[numbers]
+        names = [names[i] for i in numbers.tolist()]
     cell = LARGE_CELL if len(names) <= FEW else CELL
-    shown = [text_and_font(name[:32], fallback=f"class {i}") for i, name in enumerate(names)]
+    shown = [text_and_font(name[:32], fallback=f"class {i}") for i, name in zip(numbers, names, strict=True)]
     label = max(round(font.getlength(text)) for text, font in shown) + 14
     left, top = MARGIN + label + 26, MARGIN + (30 if title else 0) + 26 + label
     side = cell * len(names)
@@ -57,7 +68,7 @@ def draw_matrix(counts: npt.NDArray[np.int64], names: Sequence[str], *, title: s
     for i, row in enumerate(counts):
         for j, pixels in enumerate(row):
             box = (left + j * cell, top + i * cell, left + (j + 1) * cell - 2, top + (i + 1) * cell - 2)
-            _cell(draw, box, int(pixels), int(row.sum()), is_right=i == j, with_counts=cell == LARGE_CELL)
+            _cell(draw, box, int(pixels), int(totals[i]), is_right=i == j, with_counts=cell == LARGE_CELL)
     return np.asarray(sheet)
 
 

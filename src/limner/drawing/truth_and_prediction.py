@@ -5,8 +5,7 @@ Shape legend: H, W image size.
 
 import numpy as np
 
-from limner.core.label_map import LabelArray
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelArray, LabelTable
 from limner.core.picture import Image
 from limner.drawing.colors import class_keys, outcome_keys, outcome_map, outline_width, overlay
 from limner.drawing.display import RGBImage, display_image, resize_nearest, resize_picture
@@ -32,9 +31,9 @@ def comparison(
 
     Args:
         image: (H, W, C) or (H, W) of any number type.
-        predicted: (H, W) uint8 trained labels.
+        predicted: (H, W) trained labels, as in a `LabelMap`.
         table: The classes.
-        truth: (H, W) uint8 with `IGNORE_INDEX`; None draws only image and prediction.
+        truth: (H, W) as in a `LabelMap`; None draws only image and prediction.
         title: Title line at the top.
         side: Pixels of the longer side of each panel.
     """
@@ -63,9 +62,9 @@ def slice_with_most_foreground(labels: LabelArray, table: LabelTable) -> int:
     """Return the index of the slice (first axis) with the most foreground pixels.
 
     Args:
-        labels: (D, H, W) uint8.
+        labels: (D, H, W), as in a `LabelMap`.
         table: The classes.
     """
     background = -1 if table.background_index is None else table.background_index
-    shown = (labels != background) & (labels != IGNORE_INDEX)
+    shown = (labels != background) & (labels != table.ignore_index)
     return int(np.argmax(shown.reshape(len(labels), -1).sum(1)))

@@ -5,8 +5,8 @@ Shape legend: K classes.
 
 import numpy as np
 
-from limner.core.label_map import LabelArray, LabelMap
-from limner.core.labels import LabelTable
+from limner.core.label_map import LabelMap
+from limner.core.labels import LabelArray, LabelTable
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
@@ -79,7 +79,7 @@ class SemanticScorer:
 
         Args:
             prediction: At the image's original size.
-            truth: (*spatial) uint8 trained labels with `IGNORE_INDEX`, of the same size.
+            truth: (*spatial) trained labels of the same size, as in a `LabelMap`.
         """
         counts = self._confusion.update(truth, prediction.semantic)
         sums = np.stack([np.diag(counts), counts.sum(1), counts.sum(0)])

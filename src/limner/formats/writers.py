@@ -9,8 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.label_map import LabelArray
-from limner.core.labels import LabelTable
+from limner.core.labels import MAX_CLASSES, LabelArray, LabelTable
 from limner.formats.drawn import Drawn
 from limner.images.embedded_images import image_file
 from limner.storage.whole_files import write_whole
@@ -24,12 +23,12 @@ class Outgoing:
         stem: Its new name, unique and without folders.
         image: The file, which is copied byte for byte.
         split: ``train``, ``val``, ``test``, or None.
-        labels: (H, W) uint8 trained labels with `IGNORE_INDEX`, or None for an unlabelled image. Outside
+        labels: (H, W) trained labels as in a `LabelMap`, or None for an unlabelled image. Outside
             the field of view they are as drawn, and not scored.
         region: (H, W) True inside the field of view, or None if there is none.
         label: Trained label of the whole image, if labels are classes of images.
         objects: The objects with trained labels, without those of the background; ignored regions have
-            `IGNORE_INDEX`. None for an unlabelled image, and for writers of label maps.
+            the table's `ignore_index`. None for an unlabelled image, and for writers of label maps.
         size: (H, W) of the labels.
     """
 
@@ -59,6 +58,8 @@ class Writer(ABC):
     """Name of the format in `FORMATS` that reads the result."""
     holds: ClassVar[Literal["masks", "classes"]] = "masks"
     """Whether it stores a class for each pixel, or one for the whole image."""
+    most_classes: ClassVar[int] = MAX_CLASSES
+    """Maximum number of classes that its files can store."""
     cannot_hold: ClassVar[Mapping[str, str]]
     """Trait of a dataset (`TRAITS`) -> what happens to it."""
 

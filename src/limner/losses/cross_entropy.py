@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limner.core.errors import ConfigError
-from limner.core.labels import IGNORE_INDEX
+from limner.core.labels import ignored_among
 
 
 class CrossEntropyLoss(nn.Module):
@@ -59,35 +59,35 @@ class CrossEntropyLoss(nn.Module):
 
         Args:
             logits: (B, K, *S) before softmax.
-            target: (B, *S) integer labels with `IGNORE_INDEX`.
+            target: (B, *S) integer labels, or what is `ignored_among` K classes.
         """
         if self.hard_fraction < 1:
             return self._hard_examples(logits, target)
-        labels = target.long()
+        labels, ignored = target.long(), ignored_among(logits.shape[1])
         summed = F.cross_entropy(
             logits,
             labels,
             weight=self.class_weights,
-            ignore_index=IGNORE_INDEX,
+            ignore_index=ignored,
             reduction="sum",
             label_smoothing=self.smoothing,
         )
         if self.class_weights is None:
-            return summed / (labels != IGNORE_INDEX).sum().clamp(min=1)
-        weight_of_pixel = F.pad(self.class_weights, (0, IGNORE_INDEX + 1 - len(self.class_weights)))[labels]
+            return summed / (labels != ignored).sum().clamp(min=1)
+        weight_of_pixel = F.pad(self.class_weights, (0, ignored + 1 - len(self.class_weights)))[labels]
         return summed / weight_of_pixel.sum().clamp(min=torch.finfo(torch.float32).tiny)
 
     def _hard_examples(self, logits: Tensor, target: Tensor) -> Tensor:
-        labels = target.long()
+        labels, ignored = target.long(), ignored_among(logits.shape[1])
         of_pixel = F.cross_entropy(
             logits,
             labels,
             weight=self.class_weights,
-            ignore_index=IGNORE_INDEX,
+            ignore_index=ignored,
             reduction="none",
             label_smoothing=self.smoothing,
         ).flatten()
-        valid = (labels != IGNORE_INDEX).flatten()
+        valid = (labels != ignored).flatten()
         of_pixel = of_pixel[valid]
         if not len(of_pixel):
             return logits.sum() * 0.0

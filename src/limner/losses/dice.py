@@ -38,7 +38,7 @@ class DiceLoss(nn.Module):
 
         Args:
             logits: (B, K, *S) before softmax.
-            target: (B, *S) integer labels with `IGNORE_INDEX`.
+            target: (B, *S) integer labels, or what is `ignored_among` K classes.
         """
         overlap = soft_overlap(logits, target, per_image=self.per_image)
         dice = (2 * overlap.both + self.smooth) / (overlap.predicted + overlap.true + self.smooth)

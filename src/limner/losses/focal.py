@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limner.core.errors import ConfigError
-from limner.core.labels import IGNORE_INDEX
+from limner.core.labels import ignored_among
 
 
 class FocalLoss(nn.Module):
@@ -37,14 +37,14 @@ class FocalLoss(nn.Module):
 
         Args:
             logits: (B, K, *S) before softmax.
-            target: (B, *S) integer labels with `IGNORE_INDEX`.
+            target: (B, *S) integer labels, or what is `ignored_among` K classes.
         """
-        labels = target.long()
+        labels, ignored = target.long(), ignored_among(logits.shape[1])
         log_of_true = -F.nll_loss(
-            logits.float().log_softmax(dim=1), labels, ignore_index=IGNORE_INDEX, reduction="none"
+            logits.float().log_softmax(dim=1), labels, ignore_index=ignored, reduction="none"
         )
         of_pixel = -((1 - log_of_true.exp()) ** self.gamma) * log_of_true
-        valid = labels != IGNORE_INDEX
+        valid = labels != ignored
         if self.class_weights is not None:
             of_pixel = of_pixel * self.class_weights[labels.where(valid, 0)]
         return (of_pixel * valid).sum() / valid.sum().clamp(min=1)

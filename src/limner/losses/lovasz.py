@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from limner.core.labels import IGNORE_INDEX
+from limner.core.labels import ignored_among
 
 
 class LovaszLoss(nn.Module):
@@ -26,7 +26,7 @@ class LovaszLoss(nn.Module):
 
         Args:
             logits: (B, K, *S) before softmax.
-            target: (B, *S) integer labels with `IGNORE_INDEX`.
+            target: (B, *S) integer labels, or what is `ignored_among` K classes.
         """
         probabilities = logits.float().softmax(dim=1).flatten(2)  # (B, K, N)
         labels = target.flatten(1)  # (B, N)
@@ -38,7 +38,7 @@ class LovaszLoss(nn.Module):
 
 def _of_pixels(probabilities: Tensor, labels: Tensor) -> Tensor:
     """Return the loss of (K, N) probabilities against (N,) labels."""
-    valid = labels != IGNORE_INDEX
+    valid = labels != ignored_among(len(probabilities))
     probabilities, labels = probabilities[:, valid], labels[valid]
     losses = []
     for index in labels.bincount().nonzero().flatten().tolist():

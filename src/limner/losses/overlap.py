@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from limner.core.labels import IGNORE_INDEX
+from limner.core.labels import ignored_among
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ def soft_overlap(logits: Tensor, target: Tensor, *, per_image: bool) -> Overlap:
 
     Args:
         logits: (B, K, *S) before softmax.
-        target: (B, *S) integer labels with `IGNORE_INDEX`.
+        target: (B, *S) integer labels, or what is `ignored_among` K classes.
         per_image: Count each image separately instead of the whole batch.
     """
     probabilities = logits.float().softmax(dim=1).flatten(2)  # (B, K, N)
     num_classes = probabilities.shape[1]
     labels = target.flatten(1).long()  # (B, N)
-    valid = labels != IGNORE_INDEX
+    valid = labels != ignored_among(num_classes)
     index = labels.where(valid, 0)
     of_true_class = probabilities.gather(1, index.unsqueeze(1)).squeeze(1) * valid
     both = _sum_by_class(of_true_class, index, num_classes)

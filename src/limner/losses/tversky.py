@@ -54,7 +54,7 @@ class TverskyLoss(nn.Module):
 
         Args:
             logits: (B, K, *S) before softmax.
-            target: (B, *S) integer labels with `IGNORE_INDEX`.
+            target: (B, *S) integer labels, or what is `ignored_among` K classes.
         """
         overlap = soft_overlap(logits, target, per_image=self.per_image)
         false_positives = overlap.predicted - overlap.both

@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.label_map import LabelArray
-from limner.core.labels import IGNORE_INDEX
+from limner.core.labels import LabelArray, ignored_in
 from limner.metrics.confusion import Counts, PerClass, mean_of_present, ratio
 
 BAND = 0.02
@@ -34,8 +33,8 @@ def count_boundaries(truth: LabelArray, predicted: LabelArray, num_classes: int)
     count as boundaries for the bands of Boundary IoU; contours of Boundary F1 are only between two classes.
 
     Args:
-        truth: (H, W) or (D, H, W) uint8, 0..K-1 or `IGNORE_INDEX`.
-        predicted: The same shape, 0..K-1.
+        truth: (H, W) or (D, H, W) uint8 or uint16, 0..K-1 or `ignored_in` it.
+        predicted: The same shape and type, 0..K-1.
         num_classes: K.
 
     Returns:
@@ -46,7 +45,7 @@ def count_boundaries(truth: LabelArray, predicted: LabelArray, num_classes: int)
         slices = [count_boundaries(t, p, num_classes) for t, p in zip(truth, predicted, strict=True)]
         return np.asarray(np.stack(slices).sum(0), np.int64)
     truth = np.ascontiguousarray(truth)
-    predicted = np.where(truth == IGNORE_INDEX, truth, predicted)
+    predicted = np.where(truth == ignored_in(truth), truth, predicted)
     diagonal = hypot(*truth.shape)
     band, tolerance = max(1, round(BAND * diagonal)), max(1, round(TOLERANCE * diagonal))
     return np.stack(
@@ -113,9 +112,10 @@ def _band(labels: LabelArray, width: int) -> npt.NDArray[np.bool_]:
     One maximum and one minimum filter over the labels handle all classes at once.
     """
     around = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * width + 1, 2 * width + 1))
-    largest = cv2.dilate(labels, around, borderType=cv2.BORDER_CONSTANT, borderValue=IGNORE_INDEX)
+    ignored = ignored_in(labels)
+    largest = cv2.dilate(labels, around, borderType=cv2.BORDER_CONSTANT, borderValue=ignored)
     differs = (largest != labels) | (cv2.erode(labels, around) != labels)
-    return np.asarray(differs & (labels != IGNORE_INDEX))
+    return np.asarray(differs & (labels != ignored))
 
 
 def _count_found(sought: LabelArray, given: LabelArray, num_classes: int, tolerance: int) -> list[Counts]:
@@ -127,7 +127,7 @@ def _count_found(sought: LabelArray, given: LabelArray, num_classes: int, tolera
     for first in range(0, num_classes, 64):  # one bit per class, 64 at a time
         count = min(64, num_classes - first)
         kind = np.dtype(f"u{1 if count <= 8 else 2 if count <= 16 else 4 if count <= 32 else 8}")
-        lookup = np.zeros(256, kind)
+        lookup = np.zeros(1 + ignored_in(given), kind)
         lookup[first : first + count] = np.left_shift(np.uint64(1), np.arange(count, dtype=np.uint64))
         bits = np.where(outline, lookup[given], kind.type(0))
         mine = (classes >= first) & (classes < first + count)
@@ -139,8 +139,8 @@ def _count_found(sought: LabelArray, given: LabelArray, num_classes: int, tolera
 def _outline(labels: LabelArray) -> npt.NDArray[np.bool_]:
     """Return the pixels next to another class; ignored pixels and the image's border do not count."""
     square = np.ones((3, 3), np.uint8)
-    known = labels != IGNORE_INDEX
-    largest = cv2.dilate(np.where(known, labels, np.uint8(0)), square)
+    known = labels != ignored_in(labels)
+    largest = cv2.dilate(np.where(known, labels, labels.dtype.type(0)), square)
     return np.asarray(((largest > labels) | (cv2.erode(labels, square) < labels)) & known)
 
 

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.label_map import LabelArray
-from limner.core.labels import IGNORE_INDEX
+from limner.core.labels import IGNORE_INDEX, LabelArray, ignored_among
 
 Counts = npt.NDArray[np.int64]
 PerClass = npt.NDArray[np.float64]
@@ -22,18 +21,21 @@ _CHUNK = 2**24
 def count_pairs(truth: LabelArray, predicted: LabelArray, num_classes: int) -> Counts:
     """Count each pair of true and predicted label over the pixels of one image.
 
-    A two-dimensional byte histogram: about twice as fast as ``bincount(truth * K + predicted)``, without
-    a mask or copy for ignored pixels, and it reveals invalid labels at no cost.
+    Up to 255 classes by a two-dimensional byte histogram: about twice as fast as
+    ``bincount(truth * K + predicted)``, without a mask or copy for ignored pixels, and it reveals invalid
+    labels at no cost.
 
     Args:
-        truth: (*S) uint8, 0..K-1, or `IGNORE_INDEX` for pixels that are not counted.
-        predicted: (*S) uint8, 0..K-1.
+        truth: (*S) 0..K-1, or what is `ignored_among` K classes for pixels that are not counted.
+        predicted: (*S) 0..K-1.
         num_classes: K.
 
     Returns:
         (K, K) int64, rows truth and columns prediction.
     """
     assert truth.shape == predicted.shape, f"truth {truth.shape}, prediction {predicted.shape}"
+    if num_classes > IGNORE_INDEX:
+        return _count_wide_pairs(truth, predicted, num_classes)
     rows = np.ascontiguousarray(truth, np.uint8).reshape(1, -1)
     columns = np.ascontiguousarray(predicted, np.uint8).reshape(1, -1)
     pairs = np.zeros((256, 256), np.int64)
@@ -43,6 +45,16 @@ def count_pairs(truth: LabelArray, predicted: LabelArray, num_classes: int) -> C
     assert not pairs[num_classes:IGNORE_INDEX].any(), f"a true label is not in 0..{num_classes - 1}"
     assert not pairs[:IGNORE_INDEX, num_classes:].any(), f"a predicted label is not in 0..{num_classes - 1}"
     return pairs[:num_classes, :num_classes]
+
+
+def _count_wide_pairs(truth: LabelArray, predicted: LabelArray, num_classes: int) -> Counts:
+    """Count the pairs of more classes than a byte holds."""
+    known = truth != ignored_among(num_classes)
+    rows, columns = truth[known].astype(np.int64), predicted[known].astype(np.int64)
+    assert (rows < num_classes).all(), f"a true label is not in 0..{num_classes - 1}"
+    assert (columns < num_classes).all(), f"a predicted label is not in 0..{num_classes - 1}"
+    pairs = np.bincount(rows * num_classes + columns, minlength=num_classes**2)
+    return np.asarray(pairs.reshape(num_classes, num_classes), np.int64)
 
 
 @dataclass(frozen=True)

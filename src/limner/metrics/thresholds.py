@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.label_map import LabelArray
-from limner.core.labels import IGNORE_INDEX
+from limner.core.labels import LabelArray, ignored_in
 from limner.metrics.confusion import PerClass, ratio
 
 STEPS = 1000
@@ -66,10 +65,10 @@ class ThresholdCurves:
 
         Args:
             probability: (*S) probability of the class, 0..1.
-            truth: (*S) uint8 with `IGNORE_INDEX`.
+            truth: (*S) labels, as in a `LabelMap`.
             index: Index of the class.
         """
-        known = truth != IGNORE_INDEX
+        known = truth != ignored_in(truth)
         sure, is_class = probability[known].astype(np.float64), truth[known] == index
         step = np.clip((sure * STEPS).astype(np.int64), 0, STEPS)
         for row, pixels in enumerate((~is_class, is_class)):

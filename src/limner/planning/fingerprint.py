@@ -13,7 +13,7 @@ import numpy as np
 
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.core.errors import DataError
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelTable
 from limner.planning.orientation import Orientation, measure_orientation
 
 Size = tuple[int, ...]
@@ -186,20 +186,21 @@ def _classes(images: Sequence[ImageFacts], labels: LabelTable) -> tuple[tuple[Cl
     holders: Counter[int] = Counter()
     pieces: dict[int, list[tuple[int, float]]] = {}
     objects: dict[int, list[tuple[int, float]]] = {}
+    ignored = labels.ignore_index
     for image in images:
         present = Counter[int]()
         for value, count in image.value_counts.items():
-            present[labels.trained_as.get(value, IGNORE_INDEX)] += count
+            present[labels.trained_as.get(value, ignored)] += count
         pixels.update(present)
         holders.update(trained for trained, count in present.items() if count)
         for value, found in image.components.items():
-            trained = labels.trained_as.get(value, IGNORE_INDEX)
+            trained = labels.trained_as.get(value, ignored)
             pieces.setdefault(trained, []).append((found.count, found.median_area))
         for value, drawn in image.objects.items():
-            trained = labels.trained_as.get(value, IGNORE_INDEX)
-            if trained != IGNORE_INDEX and labels.is_thing[trained]:
+            trained = labels.trained_as.get(value, ignored)
+            if trained != ignored and labels.is_thing[trained]:
                 objects.setdefault(trained, []).append((drawn.count, drawn.median))
-    labelled = sum(count for trained, count in pixels.items() if trained != IGNORE_INDEX)
+    labelled = sum(count for trained, count in pixels.items() if trained != ignored)
     classes = tuple(
         ClassFingerprint(
             name,
@@ -212,7 +213,7 @@ def _classes(images: Sequence[ImageFacts], labels: LabelTable) -> tuple[tuple[Cl
         )
         for index, name in enumerate(labels.names)
     )
-    return classes, pixels[IGNORE_INDEX] / max(pixels.total(), 1)
+    return classes, pixels[ignored] / max(pixels.total(), 1)
 
 
 def _orientation(images: Sequence[ImageFacts]) -> Orientation:

@@ -11,7 +11,7 @@ from limner.checks.class_table import ClassTable, ClassTableRow, class_table
 from limner.checks.facts import DatasetFacts
 from limner.checks.label_rows import LabelRow
 from limner.core.finding import Finding, Severity
-from limner.core.labels import IGNORE_INDEX, RGB, LabelTable
+from limner.core.labels import RGB, LabelTable
 from limner.drawing.display import RGBImage
 from limner.reporting.document import Part, render_document
 from limner.reporting.embedded_pictures import BUDGET_BYTES, Embedded, embed_pictures
@@ -201,7 +201,7 @@ def _object_areas(data: CheckedData) -> list[int]:
     """Return the median area of each class and image once per object (or component), without background."""
     if data.labels is None:
         return []
-    silent = {IGNORE_INDEX, data.labels.background_index, None}
+    silent = {data.labels.ignore_index, data.labels.background_index, None}
     areas: list[int] = []
     for image in data.facts.labelled:
         sizes = {value: (drawn.count, drawn.median) for value, drawn in image.objects.items()}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelTable
 from limner.core.picture import Image, Picture
 from limner.core.plan import Decision
 from limner.core.prediction import PanopticPrediction
@@ -105,7 +105,7 @@ class PanopticWriter(CocoPredictions):
         folder, labels = self._folder, self.labels
         self.add_panoptic(prediction, file_name=file_name, png=folder.place(PANOPTIC, f"{output}.png"))
         mask = folder.place(MASKS, f"{output}.png")
-        values = labels.decode(prediction.semantic(nothing=IGNORE_INDEX))
+        values = labels.decode(prediction.semantic(nothing=labels.ignore_index))
         write_values(mask, values, labels.encoding, geometry=picture.geometry)
         if folder.overlay:
             drawn = segment_overlay(display_image(picture.array), prediction.segments(), labels)

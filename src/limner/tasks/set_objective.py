@@ -12,7 +12,7 @@ from limner.core.batch import Batch
 from limner.core.config import refuse_unknown_options
 from limner.core.errors import ConfigError
 from limner.core.label_map import LabelMap
-from limner.core.labels import IGNORE_INDEX
+from limner.core.labels import ignored_among
 from limner.core.outputs import DenseLogits, Outputs, QueryMasks
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.segments import Segments, SegmentTargets
@@ -110,19 +110,21 @@ class SetCriterion(Criterion):
         if segments is None:
             label_maps = batch.get(LabelMap)
             assert label_maps is not None, "training needs labelled batches"
-            segments = tuple(regions_of(labels) for labels in label_maps)
+            segments = tuple(regions_of(labels, self.num_classes) for labels in label_maps)
         parts = {name: self.weight * part for name, part in self.set_loss(outputs, segments).items()}
         total = sum(parts.values(), start=outputs.class_logits.new_zeros(()))
         return LossValue(total, {name: value.detach() for name, value in parts.items()})
 
 
-def regions_of(labels: torch.Tensor) -> SegmentTargets:
+def regions_of(labels: torch.Tensor, num_classes: int) -> SegmentTargets:
     """Return each class in a label map as one segment; ignored pixels are in none.
 
     Args:
-        labels: (*S) uint8, 0..K-1 or `IGNORE_INDEX`.
+        labels: (*S) 0..K-1, or what is `ignored_among` K classes.
+        num_classes: K.
     """
-    present = torch.bincount(labels.flatten().long(), minlength=256)[:IGNORE_INDEX].nonzero().flatten()
+    counts = torch.bincount(labels.flatten().long(), minlength=num_classes)[: ignored_among(num_classes)]
+    present = counts.nonzero().flatten()
     masks = labels == present.view(-1, *[1] * labels.ndim)
     return SegmentTargets(masks, present)
 

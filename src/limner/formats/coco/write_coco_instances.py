@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelTable
 from limner.formats.coco.coco_instances import CocoInstances
 from limner.formats.coco.coco_writing import CocoStream, CocoStreams, runs_row
 from limner.formats.dataset_yaml import write_dataset_file
@@ -41,7 +41,7 @@ class WriteCocoInstances(Writer):
 def _write_image(file: CocoStream, image: Outgoing, name: str) -> None:
     number = file.image(name, image.size)
     for drawn in image.objects or ():
-        if drawn.value != IGNORE_INDEX:
+        if drawn.value != file.labels.ignore_index:
             file.object_row(number, drawn.value, _row(drawn, *image.size) | {"iscrowd": int(drawn.is_crowd)})
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelTable
 from limner.core.segments import Segments, segments_of
 from limner.formats.coco.coco_panoptic import CocoPanoptic, write_panoptic_png
 from limner.formats.coco.coco_writing import CocoStream, CocoStreams, whole_box
@@ -48,9 +48,9 @@ def _write_image(file: CocoStream, image: Outgoing, name: str, labels: LabelTabl
     number = file.image(name, image.size)
     if image.objects is None:
         return
-    segments = _segments(image, labels.background_index)
+    segments = _segments(image, labels)
     ids = segments.flat()
-    ids = np.where(np.concatenate([[0], segments.labels])[ids] == IGNORE_INDEX, 0, ids)
+    ids = np.where(np.concatenate([[0], segments.labels])[ids] == labels.ignore_index, 0, ids)
     png = file.path.with_suffix("") / f"{image.stem}.png"
     write_panoptic_png(png, ids)
     areas = np.bincount(ids.ravel(), minlength=len(segments) + 1)
@@ -68,10 +68,11 @@ def _write_image(file: CocoStream, image: Outgoing, name: str, labels: LabelTabl
     file.row({"image_id": number, "file_name": png.name, "segments_info": infos})
 
 
-def _segments(image: Outgoing, background: int | None) -> Segments:
+def _segments(image: Outgoing, table: LabelTable) -> Segments:
     """Draw the objects, and the rest as background, or as ignored if there is no such class."""
     drawn = [one for one in image.objects or () if not one.is_box_only]
     masks = [one.mask(*image.size) for one in drawn]
     rest = ~np.any(masks, axis=0) if masks else np.ones(image.size, bool)
-    labels = [*(one.value for one in drawn), IGNORE_INDEX if background is None else background]
+    background = table.background_index
+    labels = [*(one.value for one in drawn), table.ignore_index if background is None else background]
     return segments_of([*masks, rest], labels, [*(one.is_crowd for one in drawn), False], shape=image.size)

@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.errors import DataError, describe
 from limner.core.labels import (
-    MAX_CLASSES,
     RGB,
     LabelClass,
     LabelTable,
@@ -37,6 +36,8 @@ _SUFFIXES = (".csv", ".txt", ".tsv", ".json")
 _HEX = re.compile(r"#([0-9a-f]{6})\b", re.IGNORECASE)
 WHAT = "The table of classes"
 _MAX_BYTES = 256 * 1024
+_MAX_ROWS = 255
+"""Longer lists of a name and a number are lists of images; `dataset.yaml` can name more classes."""
 _MAX_MASKS_TRIED = 5
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "unknown", "ignore", "ignored", "__ignore__"})
 """Classes with these names are ignored, since they mark unlabelled pixels."""
@@ -76,7 +77,7 @@ def read_table(path: Path) -> tuple[TableRow, ...]:
         rows = _from_json(_json(path))
     else:
         rows = _from_lines(read_lines(path, what=WHAT))
-    if len(rows) > MAX_CLASSES:
+    if len(rows) > _MAX_ROWS:
         return ()
     names = [row.name for row in rows]
     if repeated := sorted({name for name in names if names.count(name) > 1}):

@@ -94,9 +94,9 @@ def cityscapes_ids() -> dict[str, int]:
 
 
 def renumbered(table: LabelTable) -> LabelTable:
-    """Return the table with the values 0 to K-1 in its order, and 255 ignored."""
+    """Return the table with the values 0 to K-1 in its order, and its `ignore_index` ignored."""
     classes = tuple(replace(c, values=(i,)) for i, c in enumerate(table.classes))
-    return LabelTable(classes, (IGNORE_INDEX,))
+    return LabelTable(classes, (table.ignore_index,))
 
 
 def _table(rows: Iterable[Published], ignored: tuple[int, ...]) -> LabelTable:

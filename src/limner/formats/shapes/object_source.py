@@ -13,13 +13,13 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import Finding
 from limner.core.labels import (
-    IGNORE_INDEX,
     MAX_CLASSES,
     LabelClass,
     LabelTable,
     ValueMap,
     alphabetical,
     distinct_color,
+    ignored_among,
 )
 from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of
@@ -122,10 +122,15 @@ class ObjectSource(Source):
         return list(alphabetical(names))
 
     def _settle_names(self, problems: Problems) -> None:
-        """Give each name its value: as `dataset.yaml` says, else 1 to K; 0 is background, 255 ignored."""
+        """Give each name its value: as `dataset.yaml` says, else 1 to K; 0 is background, 255 ignored.
+
+        Where more than 255 classes need the value 255, what is ignored is 65535.
+        """
         special = {name: 0 for name in self._numbers if name.casefold() in BACKGROUND_NAMES}
-        special |= {name: IGNORE_INDEX for name in self._numbers if name.casefold() in IGNORED_NAMES}
+        ignored = [name for name in self._numbers if name.casefold() in IGNORED_NAMES]
         table = self.settings.label_table()
+        num_classes = 1 + len(self._numbers) - len(special) - len(ignored)
+        special |= dict.fromkeys(ignored, ignored_among(num_classes if table is None else table.num_classes))
         if table is not None:
             values = {c.name: c.values[0] for c in table.classes}
             for name in self._numbers.keys() - values.keys() - special.keys():
@@ -257,7 +262,7 @@ class ObjectSource(Source):
         if table is not None:
             if table.background_index is not None or free in table.ignored_values:
                 return table
-            ignored = tuple({*table.ignored_values, *self._ignored_by_name()})
+            ignored = tuple({*table.ignored_values, *self._ignored_by_name(table.classes)})
             return LabelTable((_background(free), *table.classes), ignored)
         things = [
             replace(c, is_thing=True if c.is_thing is None else c.is_thing)
@@ -267,18 +272,24 @@ class ObjectSource(Source):
         if len(things) >= MAX_CLASSES:
             raise DataError(
                 describe(
-                    "There are more classes than 8-bit labels can hold",
+                    "There are more classes than 16-bit labels can hold",
                     where=self.root,
                     found=f"{len(things)} classes",
                     expected=f"{MAX_CLASSES - 1} or fewer",
                     fix="List the classes to train under `classes` in dataset.yaml; the others are left out.",
                 )
             )
-        return LabelTable((_background(free), *things), self._ignored_by_name())
+        return LabelTable((_background(free), *things), self._ignored_by_name(things))
 
-    def _ignored_by_name(self) -> tuple[int, ...]:
-        values = (self._value_of or {}).values()
-        return (IGNORE_INDEX,) if IGNORE_INDEX in values else ()
+    def _ignored_by_name(self, classes: Sequence[LabelClass]) -> tuple[int, ...]:
+        """Return the value of regions whose name says that they are ignored; none where it is a class's."""
+        of_classes = {value for known in classes for value in known.values}
+        found = {
+            self._value_of[number]
+            for name, number in self._numbers.items()
+            if name.casefold() in IGNORED_NAMES and self._value_of and number in self._value_of
+        }
+        return tuple(found - of_classes)
 
 
 def _background(value: int) -> LabelClass:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from limner.core.labels import IGNORE_INDEX
 from limner.core.segments import Mask
 from limner.formats.drawn import Drawn
 
@@ -15,19 +14,20 @@ OBJECT_TRAITS = frozenset(
 """The traits of a dataset that its objects have."""
 
 
-def traits_of(objects: Sequence[Drawn], size: tuple[int, int]) -> set[str]:
+def traits_of(objects: Sequence[Drawn], size: tuple[int, int], *, ignored: int) -> set[str]:
     """Return the traits that at least one object has.
 
     Args:
         objects: Of one image, with trained labels.
         size: (H, W).
+        ignored: The trained label of regions that are ignored.
     """
     found: set[str] = set()
     covered: Mask = np.zeros(size, bool)
     for one in objects:
         found |= {"crowd"} if one.is_crowd else set()
         found |= {"difficult"} if one.is_difficult else set()
-        found |= {"ignored"} if one.value == IGNORE_INDEX else set()
+        found |= {"ignored"} if one.value == ignored else set()
         if one.is_box_only:
             found.add("boxes")
             continue

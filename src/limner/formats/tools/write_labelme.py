@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image as PillowImage
 
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelTable
 from limner.core.segments import Mask
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.drawn import Drawn, Shape, box_of_mask
@@ -51,14 +51,14 @@ class WriteLabelme(Writer):
         settings = settings_of(
             numbered_from_1(labels), name=self.name, splits={split: f"{split}.txt" for split in lists}
         )
-        write_dataset_file(root, settings | {"ignored": [*settings["ignored"], IGNORE_INDEX]})
+        write_dataset_file(root, settings | {"ignored": [*settings["ignored"], labels.ignore_index]})
 
 
 def _content(image: Outgoing, name: str, labels: LabelTable) -> dict[str, Any]:
     height, width = image.size
     shapes: list[dict[str, Any]] = []
     for number, drawn in enumerate(image.objects or ()):
-        label = IGNORED if drawn.value == IGNORE_INDEX else labels.names[drawn.value]
+        label = IGNORED if drawn.value == labels.ignore_index else labels.names[drawn.value]
         flags = {
             key: True for key, said in (("crowd", drawn.is_crowd), ("difficult", drawn.is_difficult)) if said
         }

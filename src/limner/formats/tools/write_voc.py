@@ -8,8 +8,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image as PillowImage
 
-from limner.core.label_map import LabelArray
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import IGNORE_INDEX, LabelArray, LabelTable
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.tools.voc import Voc
 from limner.formats.writers import Outgoing, Writer, lists_of, settings_of
@@ -24,6 +23,7 @@ class WriteVoc(Writer):
     """Masks hold 0 to K-1 in the classes' colours, and 255 for pixels that are not scored."""
 
     name = Voc.name
+    most_classes = IGNORE_INDEX  # a palette has 256 colours, and the last is that of the borders
     cannot_hold: ClassVar[Mapping[str, str]] = {
         "instances": "objects of a class are united",
         "field-of-view": "become 255, ignored",

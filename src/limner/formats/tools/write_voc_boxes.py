@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelTable
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.drawn import Drawn
 from limner.formats.tools.voc_boxes import SIDES, VocBoxes
@@ -54,7 +54,7 @@ def _xml(image: Outgoing, name: str, labels: LabelTable) -> bytes:
     for side, pixels in (("width", image.size[1]), ("height", image.size[0])):
         _add(size, side, str(pixels))
     for drawn in image.objects or ():
-        if drawn.value != IGNORE_INDEX:
+        if drawn.value != labels.ignore_index:
             _add_object(root, drawn, image.size, labels)
     ElementTree.indent(root)
     text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from limner.core.labels import IGNORE_INDEX, LabelTable
+from limner.core.labels import LabelTable
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.drawn import Drawn, corners
 from limner.formats.shapes.polygons import outlines_of
@@ -56,7 +56,7 @@ class WriteYolo(Writer):
 
 
 def _lines(drawn: Drawn, size: tuple[int, int], labels: LabelTable) -> list[str]:
-    if drawn.value == IGNORE_INDEX:
+    if drawn.value == labels.ignore_index:
         return []
     background = labels.background_index
     number = drawn.value - (background is not None and background < drawn.value)
