@@ -103,4 +103,4 @@ def test_browse_split_and_stats(insects):
 def test_stats_have_no_columns_for_pieces(insects):
     told = CliRunner().invoke(app, ["stats", str(insects)]).output
     assert "ants" in told and "images" in told
-    assert "pieces" not in told
+    assert "components" not in told

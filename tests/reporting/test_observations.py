@@ -102,8 +102,8 @@ def test_slow_loading(tmp_path):
     step = series(1, 1, 1, 1)
     slow = {"train/step_seconds": step, "train/data_seconds": series(1, 1, 1, 1, scale=0.3)}
     fast = {"train/step_seconds": step, "train/data_seconds": series(1, 1, 1, 1, scale=0.1)}
-    assert any("waited for data during 30\u00a0%" in t for t in texts(tmp_path, series=slow))
-    assert not any("waited" in t for t in texts(tmp_path, series=fast))
+    assert any("spent 30\u00a0% of its time waiting for data" in t for t in texts(tmp_path, series=slow))
+    assert not any("waiting for data" in t for t in texts(tmp_path, series=fast))
 
 
 def test_findings_but_not_notes(tmp_path):

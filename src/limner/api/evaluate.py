@@ -298,7 +298,7 @@ def _run_of(path: Path) -> RunFolder | None:
 def _training_records(source: Source, run: RunFolder | None, split: str) -> Sequence[Record]:
     if run is None:
         raise ModelError(
-            "The run folder lists the validation images, and this model is not in one. "
+            "The validation images of a model are listed in its run folder, and this model is not in one. "
             "Specify labelled images with --data, or evaluate the run folder."
         )
     splits = read_splits(run, source)
