@@ -38,7 +38,7 @@ def test_the_worst_are_those_that_findings_name(cells):
 
 def test_where_nothing_stands_out_there_is_no_worst(cells):
     (cells / "images" / "cell_5.png").unlink()  # it has no mask
-    with pytest.raises(DataError, match=r"no finding names an image(.|\n)*--by random"):
+    with pytest.raises(DataError, match=r"no finding concerns an image(.|\n)*--by random"):
         limner.browse(cells, by="worst", side=32)
 
 

@@ -186,7 +186,7 @@ def test_refusals(cells, tmp_path):
         limner.convert(cells, cells / "out", to="paired-folders")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("x")
-    with pytest.raises(DataError, match="nothing is overwritten"):
+    with pytest.raises(DataError, match="nothing was overwritten"):
         limner.convert(cells, tmp_path / "full", to="paired-folders")
 
 

@@ -92,7 +92,7 @@ def test_classes_are_spread(frames):
 def test_nothing_is_overwritten_in_silence(frames):
     limner.split(frames, val=0.2)
     before = (frames / "splits" / "val.txt").read_text()
-    with pytest.raises(DataError, match=r"splits already(.|\n)*--overwrite"):
+    with pytest.raises(DataError, match=r"Splits already exist(.|\n)*--overwrite"):
         limner.split(frames, val=0.5)
     assert (frames / "splits" / "val.txt").read_text() == before
     limner.split(frames, val=0.5, overwrite=True)

@@ -74,7 +74,7 @@ def test_data_with_errors_makes_no_run(tmp_path, cells):
 
 
 def test_what_is_no_run_is_not_resumed(tmp_path):
-    with pytest.raises(ConfigError, match="no run that could be resumed"):
+    with pytest.raises(ConfigError, match="This is not a run folder"):
         resume(RunFolder(tmp_path).root)
 
 

@@ -18,8 +18,8 @@ def test_what_was_concluded_is_shown_with_its_reason(authors_file, tmp_path):
         "written by the authors' code (Detectron2)",
         "panoptic (the file's name is in the authors' list of models)",
         "person, bicycle, car, motorcycle, airplane, ...",
-        "shorter side 800, longer at most 1333",
-        "CC-BY-NC-4.0 (the authors' for all weights they publish: no commercial use)",
+        "shorter side 800, longer side at most 1333",
+        "CC-BY-NC-4.0 (the authors' licence of all their weights: no commercial use)",
         "limner predict",
     ):
         assert said in result.output
@@ -31,4 +31,4 @@ def test_a_refusal_is_a_message_and_exit_code_2(monkeypatch, capsys, tmp_path):
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 2
-    assert capsys.readouterr().err.startswith("limner: The folder holds no checkpoint")
+    assert capsys.readouterr().err.startswith("limner: The folder contains no checkpoint")

@@ -111,7 +111,7 @@ def test_a_backbone_of_others_is_named(authors_file):
         **{"backbone.res5.1.conv1.weight": None, "backbone.res5.2.conv1.weight": torch.ones(1)}
     )
     with pytest.raises(
-        ModelError, match=r"backbone is none[\s\S]*ResNet of blocks \(2, 2, 2, 3\)[\s\S]*resnet50"
+        ModelError, match=r"backbone is not supported[\s\S]*ResNet of blocks \(2, 2, 2, 3\)[\s\S]*resnet50"
     ):
         import_checkpoint(path, task="semantic")
 

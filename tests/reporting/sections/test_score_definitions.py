@@ -38,5 +38,5 @@ def test_label_maps_have_definitions_of_their_own_where_none_were_written():
 
 def test_errors_are_told_from_scores():
     text = definitions(RunFacts(Path("run"), evaluations=(evaluated(ROW, count_error=1.5),)))
-    assert "a right count may hold wrong objects. 0 is best." in text
+    assert "with a correct count, objects can still be wrong. 0 is best." in text
     assert text.count("0 is best.") == 1

@@ -132,7 +132,7 @@ def test_licences():
     named = said({"_name_or_path": "facebook/mask2former-swin-tiny-coco-instance"})
     assert infer_licence(named, 80, None).value == "CC-BY-NC-4.0"
     mine = infer_licence(said(), 80, None)
-    assert mine.value is None and "ask its maker" in mine.why
+    assert mine.value is None and "ask its authors" in mine.why
     stated = said(card="---\ntags: [a]\nlicense: apache-2.0\n---\n# A model\n")
     assert infer_licence(stated, 80, None).value == "apache-2.0"
     assert infer_licence(stated, 80, "MIT").value == "MIT"
