@@ -44,7 +44,7 @@ def test_splits_that_overlap_or_name_nothing(limner, cells):
     limner("train", "data").refuses(
         "An image is in two splits: cell_01",
         "a.txt and in b.txt",
-        "scores flatter the model",
+        "scores look better than they are",
         "fix: Remove it",
     )
     (cells / "b.txt").write_text("nothing_1\n", "utf-8")
