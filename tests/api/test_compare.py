@@ -33,7 +33,7 @@ def test_our_runs_and_those_of_others_stand_side_by_side(two, tmp_path):
     assert result.compared.drawn == ("train/loss", "train/learning_rate", "train/step_seconds")
     page = result.files[0].read_text("utf-8")
     assert "700 ms (step 3)" in page and "500 ms (step 1)" in page  # the slowest and the fastest
-    assert "share no images" in page
+    assert "have no comparable scores of the same images" in page
 
 
 def test_a_run_differs_from_itself_by_nothing(two, tmp_path):

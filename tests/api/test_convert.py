@@ -195,7 +195,7 @@ def test_labels_whose_images_are_gone_are_no_dataset(cells, tmp_path):
     limner.convert(cells, labels, to="labelme")
     for image in [p for p in labels.rglob("*") if p.suffix in (".png", ".jpg")]:
         image.unlink()
-    with pytest.raises(DataError, match=r"no image to convert(.|\n)*images are not there"):
+    with pytest.raises(DataError, match=r"no image to convert(.|\n)*images are missing"):
         limner.convert(labels, tmp_path / "there", to="yolo")
     assert not (tmp_path / "there").exists()
 

@@ -76,7 +76,7 @@ def test_a_bad_file_is_skipped_and_said(run, cells):
     scores = json.loads((result.out / "scores.json").read_text("utf-8"))
     assert "cell_3.png" in scores["skipped"][0]["reason"]
     (cells / "images" / "cell_4.png").write_bytes(b"")
-    with pytest.raises(DataError, match="(?s)Not one of 2 images could be scored.*cell_3"):
+    with pytest.raises(DataError, match="(?s)None of the 2 images could be scored.*cell_3"):
         limner.evaluate(run.root, device="cpu")
 
 

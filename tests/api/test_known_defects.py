@@ -197,7 +197,7 @@ def test_61_words_that_nobody_can_read(shared_data):
         ),
         (
             "checkpoints",
-            ["model weights", "files: enet_camvid.pth", "weights are no data", "limner import"],
+            ["model weights", "files: enet_camvid.pth", "weights are not a dataset", "limner import"],
         ),
     ],
 )

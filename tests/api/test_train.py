@@ -61,7 +61,7 @@ def test_a_folder_that_is_taken_is_refused(cells, tmp_path):
     taken = tmp_path / "new" / "taken"
     taken.mkdir(parents=True)
     (taken / "thesis.tex").touch()
-    with pytest.raises(ConfigError, match="already taken"):
+    with pytest.raises(ConfigError, match="already in use"):
         train(cells, run=taken, settings=QUICK, device="cpu")
     assert [path.name for path in taken.iterdir()] == ["thesis.tex"]
 

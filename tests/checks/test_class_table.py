@@ -10,7 +10,8 @@ TWO = (LabelClass("ground", (0,), (0, 0, 0)), LabelClass("cell", (1,), (255, 0, 
 
 
 def row(values, name, trained_as, images=1):
-    return LabelRow(values, name, trained_as, None, {"train": SplitCount(9 * images, 0.1, images)})
+    splits = {"train": SplitCount(9 * images, 0.1, images)}
+    return LabelRow(values, name, trained_as, None, name == "ignored", splits)
 
 
 def test_classes_what_is_ignored_and_what_nobody_named():

@@ -49,7 +49,7 @@ def test_weak_classes(tmp_path):
         class_scores("road", 0.9, 950), class_scores("pole", 0.2, 40), class_scores("sign", 0.4, 10)
     )
     (found,) = [t for t in texts(tmp_path, evaluations=(weak,)) if "weakest" in t]
-    assert "“pole” with an IoU of 0.200 (4.0\u00a0% of the pixels); 2 classes lie below 0.5" in found
+    assert "“pole” with an IoU of 0.200 (4.0\u00a0% of the pixels); 2 classes are below 0.5" in found
 
 
 @pytest.mark.parametrize(("processes", "is_short"), [(1, True), (2, False)])

@@ -52,7 +52,7 @@ def test_a_page_of_objects_has_its_own_sections(page):
     assert "95 % interval 0.250 to 0.500" in text  # that of the class
     assert "45 pairs at an IoU of 0.5 or more; 78 % at 0.75 or more." in text  # 5+6+7+8+9 = 35 of 45
     assert "On average, the number of objects in an image is off by 2.5; overall it is 1.5 too low." in text
-    assert "1 more class: in no image" in text
+    assert "1 more class, neither labelled nor predicted" in text
     assert "Intersection over union: pixels" not in text  # what nobody measured is not explained
 
 

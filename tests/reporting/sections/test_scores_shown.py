@@ -57,7 +57,7 @@ def test_a_class_without_score_is_a_dash_and_explained(make_run):
     run = make_run("r", ("background", "cell", "ghost"), ((90, 10, 0), (5, 45, 0), (0, 0, 0)))
     html = classes(gather(run))
     assert cells(html)[3][1:5] == ["–"] * 4
-    assert "predicted in none: ghost." in words(html)
+    assert "neither labelled nor predicted: ghost." in words(html)
 
 
 def test_confusion_rows_are_parts_of_the_truth(run):
@@ -181,7 +181,7 @@ def test_confusion_by_column_and_as_counts(run):
 
 def test_thresholds_are_drawn_or_the_way_to_them_is_said(run, street_run):
     assert "limner evaluate RUN --thresholds" in words(thresholds(gather(run)))
-    assert "for two classes" in words(thresholds(gather(street_run)))
+    assert "need a model with two classes" in words(thresholds(gather(street_run)))
     numbers = {"average_precision": 0.91, "area_under_roc": 0.97, "calibration_error": 0.04}
     numbers |= {"best_threshold": 0.43, "best_dice": 0.92}
     points = [

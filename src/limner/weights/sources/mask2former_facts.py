@@ -16,8 +16,6 @@ from limner.weights.checkpoint_files import CONFIG, Checkpoint
 from limner.weights.checkpoint_source import Inferred
 from limner.weights.sources.mask2former_data import AUTHORS_FILES, AUTHORS_LICENCE, KNOWN_DATA, KnownData
 
-QUERY_TASKS = tuple(name for name, task in TASKS.items() if task.accepts(QueryMasks))
-"""Tasks that a network of queries can be trained for."""
 PARTS_READ = 4
 """Number of last path components that may contain the task, as in coco/instance/CONFIGURATION/FILE."""
 
@@ -63,8 +61,8 @@ def infer_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> 
         ConfigError: It cannot be inferred, so the user has to specify it.
     """
     if wanted is not None:
-        if wanted not in QUERY_TASKS:
-            raise ConfigError(f"There is no task {wanted!r}. Known: {', '.join(QUERY_TASKS)}.")
+        if wanted not in _query_tasks():
+            raise ConfigError(f"There is no task {wanted!r}. Known: {', '.join(_query_tasks())}.")
         return Inferred(wanted, "you set it")
     task, classes = AUTHORS_FILES.get(checkpoint.path.name, ("", 0))
     if classes == num_classes:
@@ -72,7 +70,7 @@ def infer_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> 
     said = str(checkpoint.config.get("_name_or_path") or "")
     path = "/".join(checkpoint.path.resolve().parts[-PARTS_READ:])
     for words, where in ((path, "path"), (said, "name")):
-        named = [task for task in QUERY_TASKS if task in re.split(r"[^a-z]+", words.casefold())]
+        named = [task for task in _query_tasks() if task in re.split(r"[^a-z]+", words.casefold())]
         if len(named) == 1:
             return Inferred(named[0], f"from its {where}")
     known = KNOWN_DATA.get(num_classes, ())
@@ -84,10 +82,15 @@ def infer_task(checkpoint: Checkpoint, num_classes: int, wanted: str | None) -> 
             "The task of the checkpoint is unknown",
             where=checkpoint.path,
             found=f"{num_classes} classes" + (f", which is {known[0].name}, {both}" if known else ""),
-            expected=", ".join(QUERY_TASKS),
+            expected=", ".join(_query_tasks()),
             fix="Set it with --task semantic, instance or panoptic.",
         )
     )
+
+
+def _query_tasks() -> tuple[str, ...]:
+    """Return the tasks that a network of queries can be trained for."""
+    return tuple(name for name, task in TASKS.items() if task.accepts(QueryMasks))
 
 
 def infer_labels(
