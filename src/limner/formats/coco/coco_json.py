@@ -166,16 +166,18 @@ def _categories(
 ) -> dict[Id, LabelClass]:
     """Return id -> class in the order of the ids; where ids are words, their places stand for them."""
     found: dict[Id, tuple[str, bool | None]] = {}
+    names: set[str] = set()
     for row in rows:
         number, name = plain_id(row.get("id")), str(row.get("name", "")) or f"category {row.get('id')}"
         where = f"{path}, category {row.get('id')}"
         if number is None:
             problems.add("category-unknown", where, "a category without an id")
-        elif number in found or name in {known for known, _ in found.values()}:
+        elif number in found or name in names:
             problems.add("category-listed-twice", where, f"{name!r} repeats an id or a name")
         else:
             is_thing = row.get("isthing")
             found[number] = name, None if is_thing is None else bool(is_thing)
+            names.add(name)
     numbers = [number for number in found if isinstance(number, int)]
     if len(numbers) == len(found):
         found = {number: found[number] for number in sorted(numbers)}
