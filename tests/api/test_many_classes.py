@@ -43,6 +43,7 @@ def wide_masks(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_300_classes_in_16_bits_from_check_to_predicted_masks(wide_masks, tmp_path):
     checked = limner.check(wide_masks)
     assert not checked.errors and checked.labels.num_classes == NUM_MASK_CLASSES
@@ -114,6 +115,7 @@ def many_categories(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_1203_categories_from_check_to_coco_json(many_categories, tmp_path):
     checked = limner.check(many_categories)
     assert not checked.errors and checked.labels.num_classes == 1 + NUM_CATEGORIES

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ class RunFacts:
         """Label table of the plan; None without a plan."""
         return None if self.plan is None else self.plan.data.label_table
 
-    @property
+    @cached_property  # a page asks once for each class
     def colors(self) -> dict[str, str]:
         """Class name -> CSS colour, as in the pictures."""
         table = self.label_table

@@ -11,7 +11,6 @@ from limner.formats import open_source
 from limner.formats.coco.coco_annotations import read_runs
 from limner.formats.drawn import runs_to_mask
 from limner.formats.problems import Problems
-from limner.formats.shapes import object_source
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 SQUARE = [2, 1, 5, 1, 5, 3, 2, 3]  # x from 2 to 5, y from 1 to 3: 3 x 2 pixels
@@ -227,12 +226,18 @@ def test_lvis_names_images_by_address_and_what_was_not_drawn_in_them(make_tree) 
     assert [f.code for f in source.findings] == ["not-exhaustive"]
 
 
-def test_dataset_yaml_picks_among_more_classes_than_there_can_be(make_tree, monkeypatch) -> None:
-    monkeypatch.setattr(object_source, "MAX_CLASSES", 255)  # rather than 65,535, which take long to write
+def test_more_classes_than_labels_can_hold_are_refused(make_tree, monkeypatch) -> None:
     many = [{"id": n, "name": f"kind {n}"} for n in range(1, 400)]
     root = make_tree({"images/a.png": PICTURE, "annotations.json": coco(annotation(1), categories=many)})
+    monkeypatch.setattr("limner.formats.shapes.object_source.MAX_CLASSES", 300)  # 65,535 take long to read
     with pytest.raises(DataError, match=r"399 classes(.|\n)*`classes` in dataset\.yaml"):
         open_source(root).declared_labels()
+
+
+def test_dataset_yaml_picks_among_many_classes(make_tree) -> None:
+    many = [{"id": n, "name": f"kind {n}"} for n in range(1, 400)]
+    root = make_tree({"images/a.png": PICTURE, "annotations.json": coco(annotation(1), categories=many)})
+    assert open_source(root).declared_labels().num_classes == 400
     (root / "dataset.yaml").write_text("classes: [{name: kind 5, value: 5}]")
     source = open_source(root)
     assert source.declared_labels().names == ("background", "kind 5")

@@ -175,16 +175,18 @@ def _of_url(url: str) -> str:
 def _categories(rows: Sequence[JsonObject], path: PurePosixPath, problems: Problems) -> dict[Id, LabelClass]:
     """Return id -> class in the order of the ids; if ids are words, their positions serve as mask values."""
     found: dict[Id, tuple[str, bool | None]] = {}
+    names: set[str] = set()
     for row in rows:
         number = plain_id(row.value("id"))
         name = row.text("name") or f"category {number}"
         where = f"{path}, category {as_shown(row.value('id'))}"
         if number is None:
             problems.add("category-unknown", where, "a category without an id")
-        elif number in found or name in {known for known, _ in found.values()}:
+        elif number in found or name in names:
             problems.add("category-listed-twice", where, f"{name!r} repeats an id or a name")
         else:
             found[number] = name, None if row.value("isthing") is None else row.is_set("isthing")
+            names.add(name)
     numbers = [number for number in found if isinstance(number, int)]
     if len(numbers) == len(found):
         found = {number: found[number] for number in sorted(numbers)}
