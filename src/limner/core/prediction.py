@@ -20,14 +20,6 @@ class Prediction:
 
     name: str
 
-    def cropped_to(self, size: tuple[int, ...]) -> "Prediction":
-        """Return the prediction without the padding around the image.
-
-        Args:
-            size: *spatial of the image, which is in the centre; predictions without pixels are unchanged.
-        """
-        return self
-
 
 @dataclass(frozen=True)
 class SemanticPrediction(Prediction):
