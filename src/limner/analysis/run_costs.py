@@ -9,6 +9,7 @@ from limner.core.network_comparison import ComparedNetwork
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.inference.load_predictor import load_predictor
+from limner.networks.weightless import weightless
 from limner.planning.measurer import measure_plan
 from limner.weights.model import Model
 
@@ -28,12 +29,12 @@ def measure_run(name: str, run: RunFolder, *, size: tuple[int, ...], device: str
     predictor = load_predictor(run.model, device=device, precision="float32")
     network, plan = predictor.model.network, predictor.plan
     image = torch.zeros(1, plan.input.channels, *size, device=predictor.device)
-    with torch.device("meta"):
-        weightless = Model.from_plan(plan).network
+    with weightless():
+        shapes = Model.from_plan(plan).network
     return ComparedNetwork(
         name,
         parameters=count_parameters(network),
-        multiply_adds=count_multiply_adds(weightless, image.to("meta")),
+        multiply_adds=count_multiply_adds(shapes, image.to("meta")),
         predict_seconds=time_forward(network, image),
         training_bytes=_training_bytes(plan, str(predictor.device)),
     )

@@ -14,6 +14,7 @@ from limner.core.errors import UnknownNameError
 from limner.core.progress import Track, silent
 from limner.layers.training_progress import notify_progress
 from limner.networks import NETWORKS, NetworkEntry, build_network
+from limner.networks.weightless import weightless
 from limner.storage.whole_files import write_whole
 from limner.tasks import TASKS
 
@@ -133,7 +134,7 @@ def network_settings(name: str) -> dict[str, Any]:
 def count_costs(name: str, variant: str) -> tuple[int, int]:
     """Count parameters and multiply-adds of one variant on the meta device."""
     entry = NETWORKS[name]
-    with torch.device("meta"):
+    with weightless():
         network = _build(name, dict(entry.variants[variant]))
         image = torch.zeros(1, IN_CHANNELS, *SIZES[entry.spatial_dims[0]])
     return count_parameters(network), count_multiply_adds(network, image)

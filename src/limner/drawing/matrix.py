@@ -65,11 +65,19 @@ def draw_matrix(counts: npt.NDArray[np.int64], names: Sequence[str], *, title: s
         middle = top + round((i + 0.5) * cell)
         draw.text((left - 10, middle), text, INK, font=font, anchor="rm" if _has_anchors(font) else None)
         _turned(sheet, text, (left + round((i + 0.5) * cell) - 10, top - label), INK, height=label - 8)
-    for i, row in enumerate(counts):
-        for j, pixels in enumerate(row):
-            box = (left + j * cell, top + i * cell, left + (j + 1) * cell - 2, top + (i + 1) * cell - 2)
-            _cell(draw, box, int(pixels), int(totals[i]), is_right=i == j, with_counts=cell == LARGE_CELL)
+    sheet.paste(_empty_cells(len(names), cell), (left, top))
+    for i, j in np.argwhere((counts > 0) | (totals == 0)[:, None] | (cell == LARGE_CELL)).tolist():
+        box = (left + j * cell, top + i * cell, left + (j + 1) * cell - 2, top + (i + 1) * cell - 2)
+        with_counts = cell == LARGE_CELL
+        _cell(draw, box, int(counts[i, j]), int(totals[i]), is_right=i == j, with_counts=with_counts)
     return np.asarray(sheet)
+
+
+def _empty_cells(number: int, cell: int) -> PILImage.Image:
+    """Return a square of `number` x `number` empty cells, of which most of a large matrix consists."""
+    tile = PILImage.new("RGB", (cell, cell), PAPER)
+    ImageDraw.Draw(tile).rounded_rectangle((0, 0, cell - 2, cell - 2), 4, fill=EMPTY)
+    return PILImage.fromarray(np.tile(np.asarray(tile), (number, number, 1)))
 
 
 def _cell(

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from limner.losses.focal import binary_focal_costs
@@ -117,6 +116,8 @@ def assign(costs: Sequence[Tensor], *, device: torch.device) -> list[Matches]:
     Returns:
         One per image.
     """
+    from scipy.optimize import linear_sum_assignment  # half a second, only for networks with queries
+
     together = torch.cat([cost.reshape(-1) for cost in costs]).cpu().numpy()
     together = np.nan_to_num(together, nan=_HOPELESS, posinf=_HOPELESS, neginf=_HOPELESS)
     together = together.clip(-_HOPELESS, _HOPELESS)

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from limner.core.errors import ConfigError, UnknownNameError, describe
 from limner.core.plan import Plan
 from limner.formats import FORMATS
 from limner.formats.source import Source
 from limner.networks import NETWORKS, build_network
+from limner.networks.weightless import weightless
 from limner.tasks import TASKS, find_task
 
 
@@ -121,5 +120,5 @@ def check_options(network: str, options: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: An option is unknown (the nearest one is named) or out of range.
     """
-    with torch.device("meta"):
+    with weightless():
         build_network(network, num_classes=2, pretrained="no", **options)

@@ -15,6 +15,7 @@ from limner.core.errors import ModelError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.networks import build_network
+from limner.networks.weightless import weightless
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Conclusions, NetworkShape
 from limner.weights.imported_plan import plan_of, summarize
@@ -157,7 +158,7 @@ def _fitting_state(renamed: Renamed, shape: NetworkShape, checkpoint: Checkpoint
     Raises:
         ModelError: Tensors are missing, unexpected, or of other shapes; with counts and examples.
     """
-    with torch.device("meta"):
+    with weightless():
         network = build_network(
             shape.name, num_classes=shape.num_classes, in_channels=shape.in_channels, **shape.options
         )

@@ -16,6 +16,7 @@ from limner.core.errors import ModelError, describe
 from limner.core.outputs import QueryMasks
 from limner.core.plan import Plan
 from limner.networks import NETWORKS, build_network
+from limner.networks.weightless import weightless
 from limner.weights.model import Model
 
 SHOWN = 3
@@ -138,7 +139,7 @@ def _copy_rows(
 
 
 def _shapes(plan: Plan, num_classes: int) -> dict[str, torch.Size]:
-    with torch.device("meta"):
+    with weightless():
         network = build_network(
             plan.network.name,
             num_classes=num_classes,
