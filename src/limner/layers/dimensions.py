@@ -1,11 +1,6 @@
-"""Layer classes by number of spatial dimensions."""
-
-from typing import Literal
+"""Layer classes by number of spatial dimensions: 2 for images (H, W), 3 for volumes (D, H, W)."""
 
 from torch import nn
-
-SpatialDims = Literal[2, 3]
-"""2 for images (H, W), 3 for volumes (D, H, W)."""
 
 CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED_CONVOLUTION: dict[int, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {

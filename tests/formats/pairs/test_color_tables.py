@@ -53,6 +53,20 @@ def test_a_class_named_twice(tmp_path: Path) -> None:
         read_table(tmp_path / "classes.csv")
 
 
+def test_names_that_end_in_numbers_are_no_table(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("grade 0\ngrade 1\ngrade 2\n")
+    assert read_table(tmp_path / "labels.txt") == ()
+
+
+def test_a_long_list_is_a_table_only_with_colours(tmp_path: Path) -> None:
+    path = tmp_path / "class_dict.csv"
+    path.write_text("".join(f"plant {i},{i // 256},{i % 256},7\n" for i in range(300)))
+    rows = read_table(path)
+    assert len(rows) == 300 and rows[299] == TableRow("plant 299", (1, 43, 7), None)
+    path.write_text("".join(f"image_{i},{i}\n" for i in range(300)))
+    assert read_table(path) == ()
+
+
 def test_void_is_ignored_and_numbers_go_by_position() -> None:
     rows = (TableRow("Void", (0, 0, 0), None), TableRow("Road", ROAD, None))
     by_color, by_place = label_table(rows, in_color=True), label_table(rows, in_color=False)

@@ -37,7 +37,7 @@ _HEX = re.compile(r"#([0-9a-f]{6})\b", re.IGNORECASE)
 WHAT = "The table of classes"
 _MAX_BYTES = 256 * 1024
 _MAX_ROWS = 255
-"""Longer lists of a name and a number are lists of images; `dataset.yaml` can name more classes."""
+"""Longer lists without colours are lists of images; `dataset.yaml` can name more classes."""
 _MAX_MASKS_TRIED = 5
 VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "unknown", "ignore", "ignored", "__ignore__"})
 """Classes with these names are ignored, since they mark unlabelled pixels."""
@@ -77,9 +77,13 @@ def read_table(path: Path) -> tuple[TableRow, ...]:
         rows = _from_json(_json(path))
     else:
         rows = _from_lines(read_lines(path, what=WHAT))
-    if len(rows) > _MAX_ROWS:
+    if len(rows) > _MAX_ROWS and not all(row.color for row in rows):
         return ()
     names = [row.name for row in rows]
+    if (
+        len(names) > 1 and len(set(names)) == 1 and not rows[0].color
+    ):  # a list of names such as "grade 0", "grade 1"
+        return ()
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(
             describe(
