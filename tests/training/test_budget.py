@@ -19,10 +19,10 @@ def plan(**settings):
     return TrainPlan(**{"steps": 100, "batch_size": 4, "validate_every": 25, "save_every": 25, **settings})
 
 
-def simulate(plan, *, step_seconds, validation_seconds, clock=None, budget=None):
+def simulate(plan, *, step_seconds, validation_seconds, first_estimate=1.2, probes=0.1):
     """The loop without a network: returns steps, validations and seconds in all."""
-    clock = clock or Clock()
-    budget = budget or Budget(plan, clock=clock)
+    clock = Clock()
+    budget = Budget(plan, clock=clock)
     step, validations, progress, last_validated = 0, 0, budget.progress(0), -1
 
     def validate():
@@ -33,8 +33,10 @@ def simulate(plan, *, step_seconds, validation_seconds, clock=None, budget=None)
     while progress < 1:
         clock.seconds += step_seconds
         step += 1
-        if step == 1:
-            budget.expect_validation(validation_seconds * 1.2)  # an estimate is never quite right
+        if budget.wants_estimate:
+            slow = first_estimate if step == 1 else 1.2  # an estimate is never quite right
+            clock.seconds += validation_seconds * slow * probes
+            budget.expect_validation(validation_seconds * slow)
         before, progress = progress, budget.progress(step)
         due = budget.is_due(plan.validate_every, step=step, before=before, after=progress)
         if due and budget.may_validate():
@@ -80,7 +82,45 @@ def test_time_is_kept_back_for_a_validation_that_was_only_estimated():
     clock.seconds += 20
     assert budget.progress(1) == pytest.approx(20 / 40)
     budget.expect_validation(1000.0)  # dearer than the budget: half of it still goes to training
-    assert budget.progress(1) == pytest.approx(20 / 30)
+    clock.seconds += 5  # of the 10 that are left
+    assert budget.progress(2) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("first_estimate", [5.0, 30.0, 100.0])
+@pytest.mark.parametrize("validation_seconds", [1.0, 4.0])
+def test_a_first_estimate_on_a_busy_machine_costs_neither_time_nor_validations(
+    first_estimate, validation_seconds
+):
+    # The machine was up to a hundred times slower while the first validation was estimated.
+    budgeted = plan(minutes=3, steps=15, validate_every=3)
+    steps, validations, seconds = simulate(
+        budgeted,
+        step_seconds=1.0,
+        validation_seconds=validation_seconds,
+        first_estimate=first_estimate,
+        probes=0.01,
+    )
+    assert 0.97 * 180 <= seconds <= 1.03 * 180
+    assert validations >= 2
+    assert steps * 1.0 + validations * validation_seconds >= 0.95 * 180
+
+
+@pytest.mark.parametrize("step_seconds", [0.5, 2.0, 5.0])
+def test_a_run_ends_within_half_a_step(step_seconds):
+    budgeted = plan(minutes=1, steps=50)
+    _, _, seconds = simulate(budgeted, step_seconds=step_seconds, validation_seconds=2.0, probes=0.0)
+    assert abs(seconds - 60) <= step_seconds / 2 + 0.5
+
+
+def test_progress_is_even_while_nothing_new_is_known():
+    clock = Clock()
+    budget = Budget(plan(minutes=1), clock=clock)
+    budget.validated(12.0)
+    shares = []
+    for step in range(1, 48):
+        clock.seconds += 1
+        shares.append(budget.progress(step))
+    assert shares == pytest.approx([step / 48 for step in range(1, 48)])
 
 
 def test_progress_never_goes_back():

@@ -167,7 +167,7 @@ class Loop:
     def _run_periodic(self, before: float) -> None:
         """Log, validate and save if due after a step."""
         train, step = self._plan.train, self.state.step
-        if step == 1 and self._budget.is_timed and self._validator is not None:
+        if self._validator is not None and self._sync_from_main(self._budget.wants_estimate):
             self._budget.expect_validation(self._validator.estimate_seconds(self._learner.eval_model))
         if step % LOG_EVERY == 0 or step in EARLY_LOGS:
             self._write_log()
