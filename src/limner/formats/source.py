@@ -88,6 +88,13 @@ class Source(ABC):
         source.restore(state)
         return source
 
+    def reading_state(self, record: Record) -> str:
+        """Return all that the readings of a record depend on beyond its files and the encoding of masks.
+
+        Whoever stores something about a reading uses this as part of its key.
+        """
+        return ""
+
     def read_image(self, record: Record) -> Picture:
         """Decode one image in the values of its files: upright, palettes expanded, alpha dropped.
 

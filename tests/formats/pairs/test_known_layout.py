@@ -9,6 +9,8 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.labels import LabelClass, LabelTable, MaskEncoding
 from limner.formats.pairs.known_layout import Known, completed
 
+ROOT = Path("data")
+
 TABLE = LabelTable(
     (LabelClass("road", (7,), (1, 2, 3), False), LabelClass("car", (26, 27), (4, 5, 6), True)), (0, 255)
 )
@@ -19,7 +21,7 @@ def settings(**values: object) -> DatasetFile:
 
 
 def table_after(**values: object) -> LabelTable:
-    table = completed(settings(**values), Known("test", TABLE)).label_table()
+    table = completed(settings(**values), Known("test", TABLE), ROOT).label_table()
     assert table is not None
     return table
 
@@ -33,7 +35,7 @@ def test_a_threshold_is_taken_over() -> None:
         (LabelClass("no", (0,), (0, 0, 0)), LabelClass("yes", (1,), (9, 9, 9))),
         encoding=MaskEncoding("threshold", 127),
     )
-    assert completed(settings(), Known("test", table)).label_table() == table
+    assert completed(settings(), Known("test", table), ROOT).label_table() == table
 
 
 def test_a_value_that_the_user_ignores_is_no_class() -> None:
@@ -55,15 +57,15 @@ def test_the_users_classes_are_meant_as_the_pixels_are() -> None:
         encoding=MaskEncoding("threshold", 127),
     )
     own = settings(classes=[{"name": "background", "value": 0}, {"name": "polyp", "value": 255}])
-    assert completed(own, Known("test", known)).label_table() == own.label_table()
+    assert completed(own, Known("test", known), ROOT).label_table() == own.label_table()
 
 
 def test_the_users_patterns_win() -> None:
     known = Known("test", images="a/{stem}.png", masks="b/{stem}.png")
-    both = completed(settings(masks="c/{stem}.png", splits={"val": 0.3}), known)
+    both = completed(settings(masks="c/{stem}.png", splits={"val": 0.3}), known, ROOT)
     assert (both.images, both.masks) == ("a/{stem}.png", "c/{stem}.png")
     assert both.splits is not None
-    assert completed(settings(), None) == settings()
+    assert completed(settings(), None, ROOT) == settings()
 
 
 @pytest.mark.parametrize("name", ["cityscapes", "ade20k", "polyps", "retinal-vessels"])

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Record
+from limner.formats.named_classes import names_some, with_values
 from limner.formats.source import Source
 
 
@@ -35,7 +36,7 @@ class ImageClasses(Source):
         )
 
     def declared_labels(self) -> LabelTable:
-        """Return the classes in the order of their numbers, named by `dataset.yaml` if it has as many.
+        """Return the classes as `dataset.yaml` orders them, or renames them all, else in alphabetical order.
 
         Raises:
             ConfigError: `dataset.yaml` names another number of classes.
@@ -43,20 +44,27 @@ class ImageClasses(Source):
         """
         if not self.class_names:
             raise DataError(describe("No image has a class", where=self.root, expected=self.title))
+        names = self.class_names
+        known = tuple(LabelClass(name, (i,), distinct_color(i)) for i, name in enumerate(names))
         named = self.settings.classes
-        if named and len(named) != len(self.class_names):
+        if not named:
+            return LabelTable(known)
+        if len(named) != len(names):
             raise ConfigError(
-                f"dataset.yaml names {len(named)} classes, and the images have {len(self.class_names)}: "
-                f"{', '.join(self.class_names[:5])}{', ...' if len(self.class_names) > 5 else ''}."
+                f"dataset.yaml names {len(named)} classes, and the images have {len(names)}: "
+                f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}."
             )
-        table = self.settings.label_table()
-        colors = [distinct_color(i) for i in range(len(self.class_names))]
-        kinds = (
-            [(c.name, c.color) for c in table.classes]
-            if table
-            else zip(self.class_names, colors, strict=True)
-        )
-        return LabelTable(tuple(LabelClass(name, (i,), color) for i, (name, color) in enumerate(kinds)))
+        settings = self.settings
+        if names_some(settings, names):
+            settings = with_values(settings, known, where=self.root)
+        table = settings.label_table()
+        assert table is not None
+        if sorted(c.values for c in table.classes) != sorted(c.values for c in known):
+            raise ConfigError(
+                f"dataset.yaml gives the classes other values than 0 to {len(names) - 1}, the numbers of the "
+                f"classes of the images in alphabetical order. Remove the values."
+            )
+        return LabelTable(table.classes)
 
     def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return the names of the classes."""

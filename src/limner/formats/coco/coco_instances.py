@@ -140,11 +140,12 @@ class CocoInstances(ObjectSource):
         """Restore the state that `cache_state` returned."""
         classes, files, only_boxes = json.loads(state["meta_coco"].tobytes())
         self._files, self._entries, self._numbers = [], {}, {}
-        table = self.settings.label_table()
-        self._value_of = None if table is None else {value: value for value in table.trained_as}
         if only_boxes:
             self.tasks = BOXES
         self._categories = classes_of_rows(classes)
+        self._name_by_categories()
+        table = self.settings.label_table()
+        self._value_of = None if table is None else {value: value for value in table.trained_as}
         for number, (path, stamp, values) in enumerate(files):
             starts, stops = state[f"bounds_{number}"]
             listed = AnnotationList(self.root / path, starts, stops, (stamp[0], stamp[1]))

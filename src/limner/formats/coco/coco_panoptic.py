@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +29,7 @@ from limner.formats.coco.coco_json import (
 )
 from limner.formats.coco.panoptic_segments import PanopticAnnotation, SegmentTable
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.named_classes import with_values
 from limner.formats.problems import Problems
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
@@ -68,6 +70,10 @@ class CocoPanoptic(Source):
         if not files:
             raise nothing_listed(self.root, tree, "panoptic segments")
         self._categories = one_table(files)
+        self.settings = with_values(self.settings, self._categories, where=self.root)
+        if (table := self.settings.label_table()) is not None:
+            for known in self._left_out(table):
+                problems.add("class-not-named", "the classes", f"segments are called {known.name!r}")
         finder = ImageFinder(tree.images)
         records = [record for file in files for record in self._records(file, finder, problems)]
         by_name = tuple(sorted({r.name: r for r in records}.values(), key=lambda record: record.name))
@@ -84,6 +90,11 @@ class CocoPanoptic(Source):
         """Restore the state that `cache_state` returned."""
         self._segments = SegmentTable.restored([str(record.entry) for record in self.records], state)
         self._categories = classes_of_rows(json.loads(state["meta_coco"].tobytes()))
+        self.settings = with_values(self.settings, self._categories, where=self.root)
+
+    def reading_state(self, record: Record) -> str:
+        """Return the segments that the JSON lists, with their values."""
+        return repr(self._segments.rows(str(record.entry))) if record.entry in self._segments else ""
 
     def _records(self, file: CocoFile, finder: ImageFinder, problems: Problems) -> Iterator[Record]:
         labels = self._labels(file, finder, problems)
@@ -168,8 +179,17 @@ class CocoPanoptic(Source):
         return () if any(VOID in c.values for c in self._categories) else (VOID,)
 
     def declared_labels(self) -> LabelTable | None:
-        """Return what `dataset.yaml` names, or the categories, with unlabelled pixels ignored."""
-        return self.settings.label_table() or LabelTable(self._categories, self.ignored_values)
+        """Return what `dataset.yaml` names, or all categories; unlabelled and other pixels are ignored."""
+        table = self.settings.label_table()
+        if table is None:
+            return LabelTable(self._categories, self.ignored_values)
+        others = (*self.ignored_values, *(value for c in self._left_out(table) for value in c.values))
+        more = tuple(value for value in others if value not in table.trained_as)
+        return replace(table, ignored_values=(*table.ignored_values, *more))
+
+    def _left_out(self, table: LabelTable) -> list[LabelClass]:
+        """Return the categories that `dataset.yaml` neither names nor ignores."""
+        return [c for c in self._categories if not {*c.values} & table.trained_as.keys()]
 
 
 def segment_numbers(packed: ValueMap) -> ValueMap:

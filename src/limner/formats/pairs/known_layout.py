@@ -10,6 +10,7 @@ from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.named_classes import names_some, with_values
 from limner.formats.pairs.paired_folders import PairedFolders
 
 
@@ -35,7 +36,7 @@ class KnownLayout(PairedFolders):
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         self.recognised_by = self.known(root, list_files(root))
-        super().__init__(root, completed(settings, self.recognised_by))
+        super().__init__(root, completed(settings, self.recognised_by, root))
 
     @classmethod
     @abstractmethod
@@ -59,14 +60,22 @@ class KnownLayout(PairedFolders):
         return records, (said, *findings)
 
 
-def completed(settings: DatasetFile, known: Known | None) -> DatasetFile:
+def completed(settings: DatasetFile, known: Known | None, root: Path) -> DatasetFile:
     """Return the settings completed with the facts of the layout.
 
     Values that the user ignores are removed from the known classes. Classes that the user names replace the
-    known ones and their encoding; what the layout ignores stays ignored unless the user gives it to a class.
+    known ones: by name if some of the names are known, else with their encoding. What the layout ignores
+    stays ignored unless the user gives it to a class.
+
+    Raises:
+        ConfigError: Some of the classes that the user names are known, and others are not.
     """
     if known is None:
         return settings
+    if known.labels is not None and names_some(settings, known.labels.names):
+        named = with_values(settings, known.labels.classes, where=root)
+        encoding = {"mask_encoding": known.labels.to_dict()["mask_encoding"]}
+        settings = DatasetFile.model_validate(encoding | named.model_dump(mode="json", exclude_unset=True))
     given = settings.model_dump(mode="json", exclude_unset=True)
     filled: dict[str, Any] = {"images": known.images, "masks": known.masks}
     if known.labels is not None:

@@ -98,6 +98,13 @@ class Cityscapes(KnownLayout):
             return False
         return not {int(v) for v in values} & {v for c in table.classes for v in c.values}
 
+    def reading_state(self, record: Record) -> str:
+        """Return the state of the instanceIds, which are no file of the record."""
+        if self.tasks == ("semantic",) or not record.labels:
+            return ""
+        status = _instance_ids(record.labels[0]).stat()
+        return f"{status.st_size} {status.st_mtime_ns}"
+
     def read_segments(self, record: Record) -> Segments:
         """Read instanceIds: the class, or 1000 times the class plus the object's number.
 

@@ -3,6 +3,8 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -25,6 +27,7 @@ from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of
 from limner.formats.drawn import Drawn, pack, unpack
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.named_classes import with_values
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_problems import object_problems
 from limner.formats.source import Source
@@ -35,6 +38,13 @@ BOXES = ("detection",)
 BACKGROUND_NAMES = frozenset({"background", "_background_", "__background__"})
 IGNORED_NAMES = frozenset({"__ignore__", "_ignore_", "ignore"})
 """Labels, such as labelme's own, of regions that no loss and no metric looks at."""
+
+
+def _free_value(classes: Sequence[LabelClass]) -> int:
+    """Return the value of a class called background, else 0, or a new one if 0 is another class."""
+    named = [c for c in classes if c.name.casefold() in BACKGROUND_NAMES]
+    values = {value for c in classes for value in c.values}
+    return named[0].values[0] if named else 0 if 0 not in values else max(values) + 1
 
 
 class Entry(NamedTuple):
@@ -78,7 +88,8 @@ class ObjectSource(Source):
         found = {record.name: record for record in self.gather(tree, problems)}
         if self._numbers:
             self._settle_names(problems)
-        elif (table := self.settings.label_table()) is not None:
+        self._name_by_categories()
+        if not self._numbers and (table := self.settings.label_table()) is not None:
             self._settle_values(table, problems)
         if not self._num_masks and (boxes := sum(number for *_, number in self._boxes.cases())):
             self.tasks = BOXES
@@ -145,6 +156,13 @@ class ObjectSource(Source):
             values |= special
         self._value_of = {number: values[n] for n, number in self._numbers.items() if n in values}
 
+    def _name_by_categories(self) -> None:
+        """Give the classes that `dataset.yaml` only names the values of the categories that files list."""
+        if self._numbers or not self._categories:
+            return
+        free = _free_value(self._categories)
+        self.settings = with_values(self.settings, self._categories, where=self.root, background=free)
+
     def _settle_values(self, table: LabelTable, problems: Problems) -> None:
         """Keep the values that `dataset.yaml` names or ignores."""
         for known in self._categories:
@@ -168,6 +186,21 @@ class ObjectSource(Source):
         if self.boxes_are_masks and self.tasks != BOXES:
             drawn = (one.outlined() for one in drawn)
         return list(drawn)
+
+    def reading_state(self, record: Record) -> str:
+        """Return how the classes are numbered, whether boxes count as masks, and the listed objects."""
+        entry = self._entries.get(record.entry or record.name)
+        listed = "" if entry is None else blake2b(entry.packed, digest_size=16).hexdigest()
+        size = None if entry is None else (entry.height, entry.width, entry.error)
+        return f"{self._numbering} {self.uncovered} {self.tasks} {listed} {size}"
+
+    @cached_property
+    def _numbering(self) -> str:
+        """Class -> mask value, as text."""
+        if not self._numbers:
+            return repr((self._value_of, [(c.name, c.values) for c in self._categories]))
+        value_of = self._value_of or {}
+        return repr(sorted((name, value_of.get(number)) for name, number in self._numbers.items()))
 
     def listed_objects(self, record: Record) -> list[Drawn]:
         """Return the objects of an image as they were listed."""
@@ -251,9 +284,7 @@ class ObjectSource(Source):
         if table is not None and table.background_index is None and 0 in table.ignored_values:
             return 0
         classes = self._categories if table is None else table.classes
-        named = [c for c in classes if c.name.casefold() in BACKGROUND_NAMES]
-        values = {value for c in classes for value in c.values}
-        return named[0].values[0] if named else 0 if 0 not in values else max(values) + 1
+        return _free_value(classes)
 
     def declared_labels(self) -> LabelTable | None:
         """Return the background and the classes that `dataset.yaml`, or else the labels, name."""

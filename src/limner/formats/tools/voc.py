@@ -14,6 +14,7 @@ from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.named_classes import names_some, with_values
 from limner.formats.pairs.color_tables import find_table, label_table, show_colors
 from limner.formats.pairs.known_layout import Known, completed
 from limner.formats.source import Source
@@ -96,15 +97,18 @@ class Voc(Source):
 
     def declared_labels(self) -> LabelTable | None:
         """Return the user's classes, labelme's class list, or VOC's own classes; 255 is always ignored."""
-        table = self.settings.label_table()
+        names = self._listed_names() or (VOC_NAMES if self._is_the_challenge() else ())
+        classes = tuple(LabelClass(name, (i,), distinct_color(i)) for i, name in enumerate(names))
+        settings = self.settings
+        if names_some(settings, names):
+            settings = with_values(settings, classes, where=self.root)
+        table = settings.label_table()
         if table is not None:
             known = {*table.trained_as}
             ignored = tuple(v for v in self.ignored_by_format if v not in known)
             return replace(table, ignored_values=(*table.ignored_values, *ignored))
-        names = self._listed_names() or (VOC_NAMES if self._is_the_challenge() else ())
         if not names:
             return None
-        classes = tuple(LabelClass(name, (i,), distinct_color(i)) for i, name in enumerate(names))
         return LabelTable(classes, (*self.settings.ignored_values, *self.ignored_by_format))
 
     def _listed_names(self) -> tuple[str, ...]:
@@ -154,7 +158,7 @@ def _with_color_table(root: Path, settings: DatasetFile) -> DatasetFile:
         return settings
     in_color = show_colors(root, (path for path in tree.images if path.parent in folders))
     table = label_table(found[1], in_color=in_color)
-    return completed(settings, Known(f"{found[0]} names the classes", table)) if table else settings
+    return completed(settings, Known(f"{found[0]} names the classes", table), root) if table else settings
 
 
 def _name_file(tree: FileTree) -> PurePosixPath | None:
