@@ -139,7 +139,9 @@ def test_camvid_ignores_void(make_tree) -> None:
     assert (table.classes[3].color, table.classes[10].color) == ((128, 64, 128), (0, 128, 192))
 
 
-@pytest.mark.parametrize("settings", ["classes: [void, car]", "ignored: []"])
+@pytest.mark.parametrize(
+    "settings", ["classes: [{name: void, value: 0}, {name: car, value: 1}]", "ignored: []"]
+)
 def test_what_is_written_comes_before_what_camvid_says(make_tree, settings: str) -> None:
     tree: dict[str, object] = {"dataset.yaml": settings}
     for name in ("0016E5_00390", "0016E5_00420"):

@@ -41,6 +41,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "other-labels-not-used": Code(_N, "Further label files are not used, such as a second observer's."),
         "split-unlabelled": Code(_N, "No image of a split has a mask, as in the test sets of challenges."),
         "split-names-unknown-image": Code(_W, "A split list names images that are not there."),
+        "split-list-not-used": Code(_W, "A list of a split's images is not used; the finding says why."),
         "image-in-no-split": Code(_N, "Images are in no split list; they are left out."),
         "folder-named-like-image": Code(_W, "A folder is named like an image file; it is skipped."),
         "folder-linked-twice": Code(_W, "A link leads to a folder that is listed already."),

@@ -4,16 +4,19 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile, SplitLists
 from limner.core.errors import DataError, describe
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.sample import Record
-from limner.formats.file_tree import FileTree
+from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import split_of_folder, vocabulary
 
 _LIST_SUFFIXES = frozenset({".txt", ".lst", ".csv"})
+_LINES_TRIED = 20
+_FOLDERS = vocabulary("split splits list lists imageset imagesets sets partition partitions folds")
 _NOISE = vocabulary("list lists set split splits images image files file names ids id filenames")
 
 
@@ -22,15 +25,49 @@ SplitPlaces = Mapping[str, str | tuple[str, ...]]
 
 
 def lists_beside(tree: FileTree, records: tuple[Record, ...]) -> dict[str, str]:
-    """Return split -> list file in the dataset folder itself; none if folders give the splits already."""
-    return {} if any(record.split for record in records) else lists_in(tree, PurePosixPath())
+    """Return split -> list file, wherever people put them; none if folders give the splits already."""
+    return {} if any(record.split for record in records) else lists_below(tree, PurePosixPath())
+
+
+def lists_below(tree: FileTree, place: PurePosixPath) -> dict[str, str]:
+    """Return split -> list file in a folder, or in one inside it such as ``splits`` or ``ImageSets/Main``.
+
+    The first of these folders with a list of training images counts; ``train/images.txt`` beside
+    ``val/images.txt`` is the last resort.
+    """
+    folders = {path.parent for path in tree.others if path.is_relative_to(place)}
+    for folder in sorted(folders, key=lambda f: (len(f.parts), "segmentation" not in f.name.casefold(), f)):
+        if _may_hold_lists(folder.relative_to(place)) and (lists := lists_in(tree, folder)):
+            return lists
+    return _lists_in_split_folders(tree, place)
+
+
+def _may_hold_lists(folder: PurePosixPath) -> bool:
+    """Tell whether a folder, from the dataset's, is one for lists: ``""``, ``splits``, ``ImageSets/Main``."""
+    parts = [part.casefold() for part in folder.parts]
+    known = [part in _FOLDERS for part in parts]
+    return all(known) or (len(parts) == 2 and parts[0] == "imagesets")
+
+
+def _lists_in_split_folders(tree: FileTree, place: PurePosixPath) -> dict[str, str]:
+    """Return the lists such as ``train/images.txt``, whose folders name the splits."""
+    lists: dict[str, str] = {}
+    for path in tree.others:
+        split = split_of_folder(path.parent.name) if path.parent.parent == place else None
+        if split and _is_list(path) and not _words(path):
+            lists.setdefault(split, path.as_posix())
+    return lists if "train" in lists else {}
+
+
+def _is_list(path: PurePosixPath) -> bool:
+    return path.suffix.lower() in _LIST_SUFFIXES
 
 
 def lists_in(tree: FileTree, folder: PurePosixPath) -> dict[str, str]:
     """Return split -> list file in one folder, such as ``train.txt`` or ``val_list.csv``."""
     lists: dict[str, str] = {}
     for path in tree.others:
-        if path.parent != folder or path.suffix.lower() not in _LIST_SUFFIXES:
+        if path.parent != folder or not _is_list(path):
             continue
         if split := split_of_list(path):
             lists.setdefault(split, path.as_posix())
@@ -39,12 +76,22 @@ def lists_in(tree: FileTree, folder: PurePosixPath) -> dict[str, str]:
 
 def split_of_list(path: PurePosixPath) -> str | None:
     """Return the split in a list file's name, such as ``val`` for ``val_list.csv``, or None."""
-    words = [word for word in re.split(r"[\W_\d]+", path.stem.casefold()) if word and word not in _NOISE]
+    words = _words(path)
     return split_of_folder(words[0]) if len(words) == 1 else None
 
 
+def _words(path: PurePosixPath) -> list[str]:
+    """Return the words of a list file's name that say more than that it is a list of images."""
+    return [word for word in re.split(r"[\W_\d]+", path.stem.casefold()) if word and word not in _NOISE]
+
+
 def apply_split_lists(
-    records: tuple[Record, ...], root: Path, settings: DatasetFile, lists: SplitPlaces
+    records: tuple[Record, ...],
+    root: Path,
+    settings: DatasetFile,
+    lists: SplitPlaces,
+    *,
+    may_be_unused: bool = True,
 ) -> tuple[tuple[Record, ...], list[Finding]]:
     """Set the records' splits from `dataset.yaml`, or from list files if it has no `splits`.
 
@@ -53,6 +100,8 @@ def apply_split_lists(
         root: The dataset folder.
         settings: Its `splits` take precedence.
         lists: The splits from list files or the format's own files.
+        may_be_unused: Whether another file that looks like a list of a split is a finding; not if the format
+            reads such files for something else.
 
     Returns:
         The records, with split None for those in no list, and the findings.
@@ -64,9 +113,15 @@ def apply_split_lists(
     if isinstance(settings.splits, SplitLists):
         named = settings.splits.model_dump(exclude_none=True)
         lists = {split: str(named[split]) for split in ("train", "val", "test") if split in named}
-    if not lists or (settings.splits is not None and not spelled):
-        return records, []
     index = _index(records, root)
+
+    def with_unused(listed: tuple[Record, ...], used: Sequence[str], reason: str) -> list[Finding]:
+        return _unused_lists(listed, root, index, used, reason) if may_be_unused and not spelled else []
+
+    if settings.splits is not None and not spelled:
+        return records, with_unused(records, (), "dataset.yaml sets fractions in `splits`")
+    if not lists:
+        return records, with_unused(records, (), "the folders of the images give the splits")
     list_of: dict[str, tuple[str, str]] = {}
     unknown: list[str] = []
     places = [
@@ -82,14 +137,69 @@ def apply_split_lists(
         for name in members:
             if list_of.setdefault(name, (split, value))[0] != split:
                 raise _overlap(name, list_of[name][1], value)
+    used = [value for _, value in places]
+    reason = f"the splits come from {', '.join(used)}"
     if not list_of:
-        return records, []
+        return records, with_unused(records, used, reason)
     left = [record for record in records if record.name not in list_of]
     split_of = {name: split for name, (split, _) in list_of.items()}
-    return (
-        tuple(replace(record, split=split_of.get(record.name)) for record in records),
-        _findings([value for _, value in places], unknown, left, root),
-    )
+    listed = tuple(replace(record, split=split_of.get(record.name)) for record in records)
+    return listed, [*_findings(used, unknown, left, root), *with_unused(listed, used, reason)]
+
+
+def _unused_lists(
+    records: Sequence[Record], root: Path, index: Mapping[str, list[str]], used: Sequence[str], reason: str
+) -> list[Finding]:
+    """Return a finding about lists that would split the images otherwise, since test images must not train.
+
+    Args:
+        records: The records with their final splits.
+        root: The dataset folder.
+        index: Spelling of an image's name -> record names.
+        used: The list files and folders that are used.
+        reason: Why others are not.
+    """
+    split_of = {record.name: record.split for record in records}
+    left = []
+    for path in list_files(root).others:
+        split = split_of_list(path) if _is_list(path) else None
+        if split is None or any(_belong_together(path, PurePosixPath(value)) for value in used):
+            continue
+        named = _first_names(root / path, index)
+        if any(split_of.get(name) != split for name in named):
+            left.append(path.as_posix())
+    if not left:
+        return []
+    subject = "A list of images is" if len(left) == 1 else f"{len(left)} lists of images are"
+    return [
+        Finding(
+            "split-list-not-used",
+            Severity.WARNING,
+            left[0],
+            f"{subject} not used: {reason}.",
+            "splits from one place",
+            "To use them, write for example `splits: {train: train.txt, val: val.txt}` into dataset.yaml.",
+            files=tuple(left[:MOST_FILES]),
+            count=len(left),
+        )
+    ]
+
+
+def _belong_together(path: PurePosixPath, used: PurePosixPath) -> bool:
+    """Tell whether a list is used, or is for another task of VOC's ``ImageSets``."""
+    homes = [place for place in used.parents if place.name == "ImageSets"]
+    return path == used or any(path.is_relative_to(place) for place in homes)
+
+
+def _first_names(path: Path, index: Mapping[str, list[str]]) -> list[str]:
+    """Return the images on the first lines of a file; none if most of the lines are something else."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            lines = [line.strip() for line in islice(file, _LINES_TRIED) if line.strip()]
+    except (OSError, UnicodeDecodeError):
+        return []
+    found = [names for line in lines if (names := _look_up(line, index))]
+    return [name for names in found for name in names] if 2 * len(found) > len(lines) else []
 
 
 def _index(records: tuple[Record, ...], root: Path) -> dict[str, list[str]]:
@@ -134,7 +244,7 @@ def _members(root: Path, value: str, index: dict[str, list[str]]) -> tuple[list[
     return members, missing
 
 
-def _look_up(line: str, index: dict[str, list[str]]) -> list[str]:
+def _look_up(line: str, index: Mapping[str, list[str]]) -> list[str]:
     """Find the image on a line: the whole line, or its first column (`image.png mask.png`)."""
     columns = line.replace(",", " ").split()
     for text in (line, *columns[:1]):

@@ -101,7 +101,7 @@ class ClassLists(ImageClasses):
                 if (other.label, other.split) != (record.label, record.split):
                     raise _contradiction(path, other, record)
         listed = tuple(sorted(records.values(), key=lambda record: record.name))
-        listed, findings = apply_split_lists(listed, self.root, self.settings, {})
+        listed, findings = apply_split_lists(listed, self.root, self.settings, {}, may_be_unused=False)
         counts = ", ".join(f"{len(found.rows)} in {found.path}" for found in lists)
         layout = Finding(
             "layout", Severity.NOTE, str(lists[0].path) if lists else "the dataset", f"{counts}. {said}"

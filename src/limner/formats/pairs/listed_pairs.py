@@ -59,7 +59,7 @@ class ListedPairs(PairedFolders):
                 records[image] = Record(name, self.root / image, (self.root / mask,), found.split)
                 list_of[image] = found.path
         listed = tuple(sorted(_with_unique_names(records), key=lambda record: record.name))
-        listed, findings = apply_split_lists(listed, self.root, self.settings, {})
+        listed, findings = apply_split_lists(listed, self.root, self.settings, {}, may_be_unused=False)
         return listed, (_layout_finding(lists), *_missing(lists), *findings)
 
 

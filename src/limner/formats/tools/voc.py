@@ -18,7 +18,7 @@ from limner.formats.named_classes import names_some, with_values
 from limner.formats.pairs.color_tables import find_table, label_table, show_colors
 from limner.formats.pairs.known_layout import Known, completed
 from limner.formats.source import Source
-from limner.formats.split_lists import apply_split_lists, lists_in
+from limner.formats.split_lists import apply_split_lists, lists_below, lists_in
 from limner.images.masks import read_values
 from limner.storage.text_files import read_lines
 
@@ -78,7 +78,7 @@ class Voc(Source):
             label = label_of.get(path.stem)
             labels = (self.root / label,) if label else ()
             records.append(Record(prefix + path.stem, self.root / path, labels))
-        lists = lists_in(tree, place / "ImageSets" / "Segmentation") or lists_in(tree, place / "ImageSets")
+        lists = lists_in(tree, place / "ImageSets" / "Segmentation") or lists_below(tree, place)
         listed, findings = apply_split_lists(tuple(records), self.root, self.settings, lists)
         # VOC 2012 itself has 17125 images, of which 2913 are segmented; the others are not part of the task.
         kept = [record for record in listed if record.labels or record.split]
