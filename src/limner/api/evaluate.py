@@ -37,6 +37,7 @@ from limner.preparation.run_splits import read_splits
 from limner.storage.output_folder import make_output_folder
 from limner.tasks import find_task
 from limner.tasks.task import Task
+from limner.transforms.fit_values import ValueRange
 from limner.weights.card import model_folder
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def evaluate(
     boundaries: bool = False,
     thresholds: bool = False,
     settings: InferencePlan | None = None,
+    value_range: ValueRange | None = None,
     device: str = "auto",
     precision: str | None = None,
     network: "nn.Module | None" = None,
@@ -105,6 +107,7 @@ def evaluate(
         boundaries: Also compute boundary IoU and F1; a street scene takes about 0.2 s more.
         thresholds: Also draw PR and ROC curves and measure calibration; only for two classes.
         settings: Window, overlap, flips and scales; defaults to those of the model's plan.
+        value_range: As in `load`; only for a model.
         device: As in `load`.
         precision: As in `load`.
         network: As in `load`.
@@ -124,7 +127,12 @@ def evaluate(
     if run_or_model is None:
         raise ConfigError("Specify a run or a model to evaluate, or a folder of masks with --predictions.")
     predictor = load_predictor(
-        run_or_model, device=device, precision=precision, settings=settings, network=network
+        run_or_model,
+        device=device,
+        precision=precision,
+        settings=settings,
+        value_range=value_range,
+        network=network,
     )
     run = _run_of(Path(run_or_model).expanduser())
     name, measurement = _images_to_score(predictor, run, data, split, extent)

@@ -16,6 +16,7 @@ from limner.inference.reading_ahead import read_ahead
 from limner.inference.truth import Truth
 from limner.storage.output_folder import cannot_write, make_output_folder
 from limner.tasks.prediction_folder import COMPARISONS, PredictionFolder
+from limner.transforms.fit_values import ValueRange
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def predict(
     probabilities: bool = False,
     compare: Path | str | None = None,
     settings: InferencePlan | None = None,
+    value_range: ValueRange | None = None,
     device: str = "auto",
     precision: str | None = None,
     track: Track = silent,
@@ -76,6 +78,7 @@ def predict(
         compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
             prediction, and the map of hits and errors. Images without labels there are shown without truth.
         settings: Window, overlap, flips and scales; defaults to those of the model's plan.
+        value_range: As in `load`.
         device: As in `load`.
         precision: As in `load`.
         track: Shows progress.
@@ -91,7 +94,9 @@ def predict(
     if isinstance(model, Predictor):
         predictor = model
     else:
-        predictor = load_predictor(model, device=device, precision=precision, settings=settings)
+        predictor = load_predictor(
+            model, device=device, precision=precision, settings=settings, value_range=value_range
+        )
     truth = None if compare is None else Truth(compare, predictor)
     task, labels = predictor.task, predictor.labels
     folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities)

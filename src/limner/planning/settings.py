@@ -15,7 +15,10 @@ from limner.core.plan import Plan
 AUTO = "auto"
 """Value that lets limner decide."""
 
-FROM_THE_DATA = ("version", "data", "reasons", "input.spacing_mm")
+FROM_THE_DATA = (
+    *("version", "data", "reasons"),
+    *("input.spacing_mm", "input.dtype", "input.value_range", "input.smallest_maximum"),
+)
 """Parts of a Plan that are not settings."""
 
 SIZES = ("input.crop_size", "inference.window")
