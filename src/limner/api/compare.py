@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from limner.core.errors import ConfigError, did_you_mean
 from limner.evaluation.write_scores import PER_IMAGE
 from limner.storage.output_folder import make_output_folder
+from limner.storage.own_outputs import own_outputs
 
 if TYPE_CHECKING:
     from limner.reporting.paired import Difference
@@ -52,7 +53,8 @@ def compare(
     compared = ComparedRuns(_names(paths), facts, split, _differences(facts, split), tuple(curves))
     folder = Path(out).expanduser()
     make_output_folder(folder)
-    return CompareResult(compared, write_run_comparison(compared, folder))
+    with own_outputs(folder, by="compare"):
+        return CompareResult(compared, write_run_comparison(compared, folder))
 
 
 def _names(paths: Sequence[Path]) -> tuple[str, ...]:

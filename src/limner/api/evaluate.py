@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from limner.planning.task_choice import check_labels
 from limner.preparation.prepared_run import PreparedRun
 from limner.preparation.run_splits import read_splits
 from limner.storage.output_folder import make_output_folder
+from limner.storage.own_outputs import own_outputs
 from limner.tasks import find_task
 from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
@@ -138,7 +140,16 @@ def evaluate(
     name, measurement = _images_to_score(predictor, run, data, split, extent)
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
-    return _score_model(predictor, measurement, split=name, out=Path(out).expanduser(), track=track)
+    out = Path(out).expanduser()
+    with _protected(out, run):
+        return _score_model(predictor, measurement, split=name, out=out, track=track)
+
+
+def _protected(out: Path, run: RunFolder | None) -> AbstractContextManager[None]:
+    """Protect other files in the output folder; everything in a run's evaluation folder is limner's."""
+    if run is not None and out.resolve().is_relative_to((run.root / "evaluation").resolve()):
+        return nullcontext()
+    return own_outputs(out, by="evaluate")
 
 
 def score_split(
@@ -221,7 +232,9 @@ def _evaluate_files(
         task = find_task(results.kind)
         labels = task.labels(labels)
         predict = PredictedObjects(results, labels, records).predict
-    return _Measurement(task, source, records, labels, extent).run(predict, split=name, out=out, track=track)
+    measurement = _Measurement(task, source, records, labels, extent)
+    with _protected(out, None):
+        return measurement.run(predict, split=name, out=out, track=track)
 
 
 def _settled_labels(data: str, track: Track) -> LabelTable:
