@@ -113,14 +113,7 @@ def _is_ours(folder: Path) -> bool:
 def _find_log(path: Path) -> Path | None:
     if path.is_file():
         return path
-    for pattern in (
-        "scalars.json",
-        "*.log.json",
-        "metrics.json",
-        "metrics.csv",
-        "events.out.tfevents*",
-        "*.log",
-    ):
+    for pattern in LOGS:
         found = sorted(path.rglob(pattern))
         if found:
             return found[-1]  # names contain the date, so the last is the newest
