@@ -39,9 +39,9 @@ def test_scores_by_hand():
     # 3 of 7 true pixels are class 0 and 4 of 7 class 1: (3 * 0.5 + 4 * 0.6) / 7
     assert scores.frequency_weighted_iou == pytest.approx(3.9 / 7)
     # Without class 0: 2 * 3 / (4 + 4)
-    assert scores.pooled_dice(without=0) == pytest.approx(0.75)
+    assert scores.foreground_dice(0) == pytest.approx(0.75)
     # All classes pooled: 2 * 5 / (7 + 7)
-    assert scores.pooled_dice() == pytest.approx(5 / 7)
+    assert scores.foreground_dice(None) is None
 
 
 @given(label_maps, predictions)
@@ -124,7 +124,9 @@ def test_a_label_out_of_range_is_our_own_bug_and_is_caught():
 
 def test_nothing_counted_has_no_scores_rather_than_zero():
     scores = pixel_scores(np.zeros((2, 2), np.int64))
-    assert np.isnan([scores.mean_iou, scores.mean_dice, scores.pixel_accuracy, scores.pooled_dice()]).all()
+    assert np.isnan(
+        [scores.mean_iou, scores.mean_dice, scores.pixel_accuracy, scores.foreground_dice(0)]
+    ).all()
     assert np.isnan(scores.frequency_weighted_iou)
     assert np.isnan([*scores.overall(0).values()]).all()
 

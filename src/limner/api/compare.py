@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from limner.core.errors import ConfigError, did_you_mean
 from limner.evaluation.write_scores import PER_IMAGE
 from limner.storage.output_folder import make_output_folder
+from limner.storage.own_outputs import own_outputs
 
 if TYPE_CHECKING:
     from limner.reporting.paired import Difference
@@ -52,7 +53,8 @@ def compare(
     compared = ComparedRuns(_names(paths), facts, split, _differences(facts, split), tuple(curves))
     folder = Path(out).expanduser()
     make_output_folder(folder)
-    return CompareResult(compared, write_run_comparison(compared, folder))
+    with own_outputs(folder, by="compare"):
+        return CompareResult(compared, write_run_comparison(compared, folder))
 
 
 def _names(paths: Sequence[Path]) -> tuple[str, ...]:
@@ -79,12 +81,18 @@ def _common_split(facts: "Sequence[RunFacts]") -> str:
     return max(dict.fromkeys(splits), key=splits.count, default="")
 
 
+def _background(run: "RunFacts", split: str) -> int | None:
+    """Return the index of the background in the scores of a split, or None."""
+    rows = next((e.file.classes for e in run.evaluations if e.split == split), ())
+    names = [row.name.casefold() for row in rows]
+    return names.index("background") if "background" in names else None
+
+
 def _differences(facts: "Sequence[RunFacts]", split: str) -> "tuple[dict[str, Difference], ...]":
     from limner.reporting.paired import paired_differences
 
     first, *others = facts
-    table = first.label_table
-    background = None if table is None else table.background_index
+    background = _background(first, split)
     file = first.root / "evaluation" / split / PER_IMAGE
     return tuple(
         paired_differences(file, other.root / "evaluation" / split / PER_IMAGE, background=background)

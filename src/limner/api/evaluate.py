@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,8 +36,10 @@ from limner.planning.task_choice import check_labels
 from limner.preparation.prepared_run import PreparedRun
 from limner.preparation.run_splits import read_splits
 from limner.storage.output_folder import make_output_folder
+from limner.storage.own_outputs import own_outputs
 from limner.tasks import find_task
 from limner.tasks.task import Task
+from limner.transforms.fit_values import ValueRange
 from limner.weights.card import model_folder
 
 if TYPE_CHECKING:
@@ -84,6 +87,7 @@ def evaluate(
     boundaries: bool = False,
     thresholds: bool = False,
     settings: InferencePlan | None = None,
+    value_range: ValueRange | None = None,
     device: str = "auto",
     precision: str | None = None,
     network: "nn.Module | None" = None,
@@ -105,6 +109,7 @@ def evaluate(
         boundaries: Also compute boundary IoU and F1; a street scene takes about 0.2 s more.
         thresholds: Also draw PR and ROC curves and measure calibration; only for two classes.
         settings: Window, overlap, flips and scales; defaults to those of the model's plan.
+        value_range: As in `load`; only for a model.
         device: As in `load`.
         precision: As in `load`.
         network: As in `load`.
@@ -124,13 +129,27 @@ def evaluate(
     if run_or_model is None:
         raise ConfigError("Specify a run or a model to evaluate, or a folder of masks with --predictions.")
     predictor = load_predictor(
-        run_or_model, device=device, precision=precision, settings=settings, network=network
+        run_or_model,
+        device=device,
+        precision=precision,
+        settings=settings,
+        value_range=value_range,
+        network=network,
     )
     run = _run_of(Path(run_or_model).expanduser())
     name, measurement = _images_to_score(predictor, run, data, split, extent)
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
-    return _score_model(predictor, measurement, split=name, out=Path(out).expanduser(), track=track)
+    out = Path(out).expanduser()
+    with _protected(out, run):
+        return _score_model(predictor, measurement, split=name, out=out, track=track)
+
+
+def _protected(out: Path, run: RunFolder | None) -> AbstractContextManager[None]:
+    """Protect other files in the output folder; everything in a run's evaluation folder is limner's."""
+    if run is not None and out.resolve().is_relative_to((run.root / "evaluation").resolve()):
+        return nullcontext()
+    return own_outputs(out, by="evaluate")
 
 
 def score_split(
@@ -213,7 +232,9 @@ def _evaluate_files(
         task = find_task(results.kind)
         labels = task.labels(labels)
         predict = PredictedObjects(results, labels, records).predict
-    return _Measurement(task, source, records, labels, extent).run(predict, split=name, out=out, track=track)
+    measurement = _Measurement(task, source, records, labels, extent)
+    with _protected(out, None):
+        return measurement.run(predict, split=name, out=out, track=track)
 
 
 def _settled_labels(data: str, track: Track) -> LabelTable:

@@ -23,8 +23,9 @@ from limner.images.read_image import read_image
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.storage.output_folder import make_output_folder
+from limner.storage.own_outputs import own_outputs
 from limner.storage.whole_files import write_whole
-from limner.transforms.fit_channels import fit_channels
+from limner.transforms.fit_values import ValueRange
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def explain(
     point: tuple[int, int] | None = None,
     region: tuple[int, int, int, int] | None = None,
     out: Path | str | None = None,
+    value_range: ValueRange | None = None,
     device: str = "auto",
 ) -> Explanation:
     """Draw Grad-CAM, HiResCAM and LayerCAM of a class, and for query networks the attention of its queries.
@@ -67,6 +69,7 @@ def explain(
         region: (left, top, right, bottom) of the pixels whose scores are explained; right and bottom are
             excluded. Without point and region, all pixels predicted as the class.
         out: Folder for the overlays; None writes none.
+        value_range: As in `load`.
         device: As in `load`.
 
     Raises:
@@ -75,7 +78,7 @@ def explain(
         ModelError: The model cannot be loaded.
         DataError: The image cannot be read.
     """
-    predictor, inputs, shown = _prepared(model, image, device)
+    predictor, inputs, shown = _prepared(model, image, device, value_range)
     names = predictor.labels.names
     if class_name not in names:
         raise UnknownNameError("class of this model", class_name, names)
@@ -99,31 +102,37 @@ def explain(
         folder = Path(out).expanduser()
         make_output_folder(folder)
         pictures = tuple(folder / f"{Path(image).stem}_{class_name}_{name}.png" for name in drawn)
-        for path, picture in zip(pictures, drawn.values(), strict=True):
-            write_whole(path, encode_png(picture))
+        with own_outputs(folder, by="explain"):
+            for path, picture in zip(pictures, drawn.values(), strict=True):
+                write_whole(path, encode_png(picture))
     return Explanation(chosen, heats, pictures, look)
 
 
 def explain_layers(
-    model: Path | str | Predictor, image: Path | str, *, device: str = "auto"
+    model: Path | str | Predictor,
+    image: Path | str,
+    *,
+    value_range: ValueRange | None = None,
+    device: str = "auto",
 ) -> dict[str, tuple[int, ...]]:
     """Return layer for `explain` -> (features or queries, height, width) for this image."""
-    predictor, inputs, _ = _prepared(model, image, device)
+    predictor, inputs, _ = _prepared(model, image, device, value_range)
     network = predictor.model.network.eval()
     return explainable_layers(network, inputs) | attention_layers(network, inputs)
 
 
 def _prepared(
-    model: Path | str | Predictor, image: Path | str, device: str
+    model: Path | str | Predictor, image: Path | str, device: str, value_range: ValueRange | None
 ) -> tuple[Predictor, torch.Tensor, npt.NDArray[np.uint8]]:
     """Return the predictor, the input of its network, and the image to draw on."""
-    predictor = (
-        model if isinstance(model, Predictor) else load_predictor(model, device=device, precision="float32")
-    )
+    if isinstance(model, Predictor):
+        predictor = model
+    else:
+        predictor = load_predictor(model, device=device, precision="float32", value_range=value_range)
     if predictor.plan.input.spatial_dims != 2:
         raise ConfigError("Class activation needs 2D images; this model takes volumes.")
     pixels = read_image(Path(image)).array
-    fitted = np.ascontiguousarray(fit_channels(pixels, predictor.plan.input, where=str(image)))
+    fitted = np.ascontiguousarray(predictor.fit(pixels, where=str(image)))
     values = torch.from_numpy(fitted.astype(np.float32))[None].movedim(-1, 1).to(predictor.device)
     return predictor, predictor.model.normalization(values), display_image(pixels)
 

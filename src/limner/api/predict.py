@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.core.config import parse_config
-from limner.core.errors import DataError
+from limner.core.errors import DataError, describe
 from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.progress import Track, silent
 from limner.images.read_image import read_image
-from limner.inference.image_paths import list_images
+from limner.inference.image_paths import list_images, searched_folder
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.inference.truth import Truth
 from limner.storage.output_folder import cannot_write, make_output_folder
+from limner.storage.own_outputs import own_outputs
 from limner.tasks.prediction_folder import COMPARISONS, PredictionFolder
+from limner.transforms.fit_values import ValueRange
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def predict(
     probabilities: bool = False,
     compare: Path | str | None = None,
     settings: InferencePlan | None = None,
+    value_range: ValueRange | None = None,
     device: str = "auto",
     precision: str | None = None,
     track: Track = silent,
@@ -70,28 +73,35 @@ def predict(
     Args:
         model: A model folder, a run folder, or a loaded predictor.
         paths: Images, folders, globs and ``.txt`` lists.
-        out: The output folder; files with the same names are replaced.
+        out: The output folder, outside the folders in `paths`; files of an earlier prediction are replaced,
+            others never.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
         compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
             prediction, and the map of hits and errors. Images without labels there are shown without truth.
         settings: Window, overlap, flips and scales; defaults to those of the model's plan.
+        value_range: As in `load`.
         device: As in `load`.
         precision: As in `load`.
         track: Shows progress.
 
     Raises:
         ModelError: The model cannot be loaded.
-        DataError: There are no images, the output folder cannot be written, or the classes of `compare`
-            differ from the model's.
+        DataError: There are no images, the output folder cannot be written or is inside a folder in `paths`,
+            or the classes of `compare` differ from the model's.
+        ConfigError: The output folder has a file of the same name that limner did not write.
     """
-    images = list_images([paths] if isinstance(paths, (str, Path)) else paths)
+    named = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    _refuse_inside(Path(out).expanduser(), named)
+    images = list_images(named)
     if not images:
         raise DataError("There is nothing to predict: no images were specified.")
     if isinstance(model, Predictor):
         predictor = model
     else:
-        predictor = load_predictor(model, device=device, precision=precision, settings=settings)
+        predictor = load_predictor(
+            model, device=device, precision=precision, settings=settings, value_range=value_range
+        )
     truth = None if compare is None else Truth(compare, predictor)
     task, labels = predictor.task, predictor.labels
     folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities)
@@ -99,7 +109,7 @@ def predict(
     masks: list[Path] = []
     failures: list[Failure] = []
     read = read_ahead(images, lambda image: read_image(image.path))
-    with task.writer(folder, labels) as writer:
+    with own_outputs(folder.root, by="predict"), task.writer(folder, labels) as writer:
         for item, pictured in track(read, "Predicting", len(images)):
             try:
                 picture = pictured()
@@ -119,6 +129,26 @@ def predict(
             except OSError as error:
                 raise cannot_write(folder.root, error) from error
     return PredictResult(folder.root, tuple(masks), tuple(failures), writer.path)
+
+
+def _refuse_inside(out: Path, named: Sequence[str | Path]) -> None:
+    """Refuse an output folder whose files a repeated prediction would take for images.
+
+    Raises:
+        DataError: It is a folder to predict, or inside one.
+    """
+    for path in named:
+        searched = searched_folder(Path(path).expanduser())
+        if searched is not None and out.resolve().is_relative_to(searched.resolve()):
+            raise DataError(
+                describe(
+                    "The output folder is inside the folder of the images",
+                    where=out,
+                    found=f"{searched} is searched for images with its subfolders",
+                    expected="an output folder elsewhere, so that results are not predicted as images",
+                    fix="Choose another --out, such as one beside the folder of the images.",
+                )
+            )
 
 
 def inference_settings(

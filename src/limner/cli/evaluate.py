@@ -44,6 +44,12 @@ def evaluate(
     resize: Annotated[
         str, typer.Option(help="Resize images first: 800 (shorter side), 800,1333, 384x512, or no.")
     ] = "",
+    value_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--range", metavar="LOW HIGH", help="The images' range of values, mapped to the training's."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; default: automatic.")] = "",
 ) -> None:
@@ -77,6 +83,7 @@ def evaluate(
         boundaries=boundaries,
         thresholds=thresholds,
         settings=settings,
+        value_range=value_range,
         device=device,
         precision=precision or None,
         track=tracker(),

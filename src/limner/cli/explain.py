@@ -19,6 +19,12 @@ def explain(
         str, typer.Option(metavar="LEFT,TOP,RIGHT,BOTTOM", help="Explain the scores of a rectangle.")
     ] = "",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the overlays.")] = Path("explained"),
+    value_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--range", metavar="LOW HIGH", help="The images' range of values, mapped to the training's."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
     """Show which parts of an image made a model predict a class.
@@ -32,7 +38,8 @@ def explain(
 
     if layers:
         made = table("layer", "features", "height x width", numbers=("features",))
-        for name, (features, height, width) in explain_layers(model, image, device=device).items():
+        listed = explain_layers(model, image, value_range=value_range, device=device)
+        for name, (features, height, width) in listed.items():
             made.add_row(name, str(features), f"{height} x {width}")
         console().print(made)
         return
@@ -48,6 +55,7 @@ def explain(
         point=(x_y[0], x_y[1]) if x_y else None,
         region=(box[0], box[1], box[2], box[3]) if box else None,
         out=out,
+        value_range=value_range,
         device=device,
     )
     console().print(f"Written for layer {found.layer}: {', '.join(map(str, found.pictures))}")

@@ -45,13 +45,15 @@ def plan(
     from limner.core.execution import Execution
     from limner.planning.plan_files import write_plan
     from limner.preparation.planned import plan_data, with_shorthands
+    from limner.storage.own_outputs import own_outputs
 
     wanted = with_shorthands(
         merge_assignments(settings or ()), task=task, network=network, weights=weights, minutes=minutes
     )
     planned = plan_data(data, wanted, Execution(device, tracker()))
     if out is not None:
-        write_plan(out, planned.plan)
+        with own_outputs(out, by="plan"):
+            write_plan(out, planned.plan)
     if as_json:
         found = planned.fingerprint
         said = {"fingerprint": found.to_dict(), "plan": planned.plan.model_dump(mode="json")}

@@ -31,6 +31,12 @@ def predict(
     resize: Annotated[
         str, typer.Option(help="Resize images first: 800 (shorter side), 800,1333, 384x512, or no.")
     ] = "",
+    value_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--range", metavar="LOW HIGH", help="The images' range of values, mapped to the training's."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; default: automatic.")] = "",
 ) -> None:
@@ -43,7 +49,7 @@ def predict(
     from limner.api.predict import predict as predict_images
     from limner.cli.console import console, messages, tracker
 
-    predictor = load(model, device=device, precision=precision or None)
+    predictor = load(model, device=device, precision=precision or None, value_range=value_range)
     predictor.settings = inference_settings(
         predictor.settings,
         window=parse_window(window, predictor.plan.input.spatial_dims),

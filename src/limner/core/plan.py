@@ -23,6 +23,12 @@ from limner.core.labels import LabelTable
 Positive = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
+PIXEL_TYPES = (
+    *("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
+    *("float16", "float32", "float64"),
+)
+"""numpy names of pixel types."""
+
 
 def _unquoted_word(value: object) -> object:
     """Convert booleans, as which YAML reads an unquoted yes or no, back to text."""
@@ -85,11 +91,31 @@ class InputPlan(Config):
     """Standard deviation per channel, in file values, by which the input is divided."""
     spacing_mm: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     """Distance between pixels along each axis in millimetres, if known."""
+    dtype: str | None = None
+    """Pixel type of the training images, such as `uint8`; images of another type are refused."""
+    value_range: tuple[float, float] | None = None
+    """Lowest and highest value of the training's pixel type or images, to which `--range` maps values."""
+    smallest_maximum: float | None = None
+    """Smallest maximum of a training image; images that are much darker are refused."""
 
     @model_serializer(mode="wrap")
-    def _omit_unknown_spacing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _omit_unknown(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        return {key: value for key, value in values.items() if key != "spacing_mm" or value is not None}
+        return {key: value for key, value in values.items() if value is not None}
+
+    @field_validator("dtype")
+    @classmethod
+    def _known_dtype(cls, dtype: str | None) -> str | None:
+        if dtype is not None and dtype not in PIXEL_TYPES:
+            raise ValueError(f"dtype is one of {', '.join(PIXEL_TYPES)}")
+        return dtype
+
+    @field_validator("value_range")
+    @classmethod
+    def _lowest_first(cls, value_range: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value_range is not None and not value_range[0] < value_range[1]:
+            raise ValueError("value_range is (lowest, highest)")
+        return value_range
 
     @model_validator(mode="after")
     def _check_lengths(self) -> "InputPlan":

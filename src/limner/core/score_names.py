@@ -129,7 +129,8 @@ SCORES: dict[str, Score] = {
     "foreground_dice": Score(
         "foreground Dice",
         "Dice of all classes but `background`, their pixels pooled over all images; large objects weigh "
-        "more than small ones. Undefined for an image where truth and prediction are background only.",
+        "more than small ones. Undefined for an image where truth and prediction are background only; absent "
+        "if no class is named `background`.",
         HEADLINE,
     ),
     "pixel_accuracy": Score(
@@ -327,7 +328,7 @@ NOTES: dict[str, Score] = {
 def shown(values: Mapping[str, Any], *, least: Shown = HEADLINE, first: Iterable[str] = ()) -> list[str]:
     """Return the names of the scores to show, in order: those of `first`, then as in `SCORES`.
 
-    Foreground Dice is omitted if it equals pixel accuracy: then there is no background, so it is redundant.
+    Foreground Dice is omitted if it equals pixel accuracy: older files have it without a background.
 
     Args:
         values: Score name -> value; None and NaN count as no score. Other names are ignored.

@@ -6,6 +6,7 @@ import cv2
 
 from limner.core.errors import DataError, describe
 from limner.drawing.display import RGBImage
+from limner.storage.own_outputs import own_outputs
 from limner.storage.whole_files import write_whole
 
 
@@ -24,11 +25,13 @@ def save_picture(picture: RGBImage, out: Path | str | None) -> Path | None:
 
     Raises:
         DataError: The file cannot be written.
+        ConfigError: limner did not write the file that is there.
     """
     if out is None:
         return None
     try:
-        write_whole(Path(out), encode_png(picture))
+        with own_outputs(out, by="browse"):
+            write_whole(Path(out), encode_png(picture))
     except OSError as error:
         raise DataError(
             describe("The picture cannot be written", where=Path(out), found=error.strerror or str(error))

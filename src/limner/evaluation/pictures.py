@@ -17,7 +17,7 @@ from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
 from limner.evaluation.scorer import ImageScores
 from limner.evaluation.semantic_scores import SemanticScores
-from limner.storage.whole_files import write_whole
+from limner.storage.whole_files import move_file, remove_file, write_whole
 
 OURS = re.compile(r"((worst|best)-\d+_.*|\.\d+)\.png")
 """Pattern of the file names written here."""
@@ -72,7 +72,7 @@ class WorstAndBest:
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.iterdir():
             if OURS.fullmatch(path.name):
-                path.unlink()
+                remove_file(path)
 
     def offer(self, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
         """Draw the image if it is among the worst or best so far."""
@@ -91,12 +91,14 @@ class WorstAndBest:
         """Name the pictures by rank, worst first, and return their paths; each image is shown once."""
         shown = {place.number for place in self._worst}
         best = [place for place in self._best if place.number not in shown]
-        paths = [
-            self._drawn(place.number).rename(self.folder / f"{kind}-{rank}_{_file_name(place.name)}.png")
+        moved = [
+            (self._drawn(place.number), self.folder / f"{kind}-{rank}_{_file_name(place.name)}.png")
             for kind, places in (("worst", self._worst), ("best", best))
             for rank, place in enumerate(places, start=1)
         ]
-        return tuple(paths)
+        for drawn, path in moved:
+            move_file(drawn, path)
+        return tuple(path for _, path in moved)
 
     def _enter(self, places: list[_Place], place: _Place) -> bool:
         bisect.insort(places, place)
@@ -106,7 +108,7 @@ class WorstAndBest:
         if left is place:
             return False
         if all(p.number != left.number for p in self._worst + self._best):
-            self._drawn(left.number).unlink(missing_ok=True)
+            remove_file(self._drawn(left.number))
         return True
 
     def _draw(self, number: int, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:

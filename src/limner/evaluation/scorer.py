@@ -46,8 +46,10 @@ class Scores(Protocol):
 class Scorer(Protocol):
     """Accumulates scores of predictions against the truth, one image at a time."""
 
-    rank_title: str
-    """Name of the score that images are ordered by."""
+    @property
+    def rank_title(self) -> str:
+        """Name of the score that images are ordered by."""
+        ...
 
     @property
     def columns(self) -> tuple[str, ...]:

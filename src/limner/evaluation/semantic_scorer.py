@@ -35,8 +35,6 @@ class SemanticScorer:
         ConfigError: Threshold scores are requested for more than two classes.
     """
 
-    rank_title = SCORES["foreground_dice"].words
-
     def __init__(
         self,
         labels: LabelTable,
@@ -46,6 +44,7 @@ class SemanticScorer:
         uncertainty: bool = False,
     ) -> None:
         self.labels = labels
+        self._leading = ("foreground_dice",) if labels.background_index is not None else ()
         self.num_images = 0
         self._confusion = ConfusionMatrix(labels.num_classes)
         rows = 3 + (len(ROWS) if boundaries else 0)
@@ -58,6 +57,11 @@ class SemanticScorer:
         )
 
     @property
+    def rank_title(self) -> str:
+        """Name of the score that images are ordered by."""
+        return SCORES[(*self._leading, "mean_iou")[0]].words
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the numbers of an image's scores.
 
@@ -66,7 +70,7 @@ class SemanticScorer:
         kinds = ["iou", "dice", "right", "false_positives", "false_negatives"]
         kinds += ["boundary_iou", "boundary_f1"] if self._boundaries else []
         names = self.labels.names
-        return "foreground_dice", "mean_iou", *(f"{kind}/{name}" for kind in kinds for name in names)
+        return *self._leading, "mean_iou", *(f"{kind}/{name}" for kind in kinds for name in names)
 
     def score(self, prediction: SemanticPrediction, sample: Sample) -> SemanticImageScores:
         """Add one image, and return its scores."""
@@ -96,7 +100,7 @@ class SemanticScorer:
         if self._uncertainty is not None:
             self._uncertainty.update(prediction.name, sums)
         scores = pixel_scores(counts)
-        dice = scores.pooled_dice(self.labels.background_index)
+        dice = scores.foreground_dice(self.labels.background_index)
         return SemanticImageScores(prediction.name, scores, dice, boundary)
 
     def merge(self, other: "SemanticScorer") -> None:
@@ -118,7 +122,7 @@ class SemanticScorer:
             num_images=self.num_images,
             confusion=np.array(self._confusion.counts),
             pixel=pixel,
-            foreground_dice=pixel.pooled_dice(self.labels.background_index),
+            foreground_dice=pixel.foreground_dice(self.labels.background_index),
             boundary=boundary,
             thresholds=None if self._thresholds is None else self._thresholds.compute(),
             intervals={} if self._uncertainty is None else self._uncertainty.intervals(),

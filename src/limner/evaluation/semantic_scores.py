@@ -25,25 +25,27 @@ class SemanticImageScores:
     Attributes:
         name: The record's name.
         pixel: Pixel scores of the image; NaN for classes in neither truth nor prediction.
-        foreground_dice: Dice pooled over all classes but the background; NaN if none of them occurs.
+        foreground_dice: Dice pooled over all classes but the background; NaN if none of them occurs, None if
+            no class is the background.
         boundary: Boundary scores of the image, if requested.
     """
 
     name: str
     pixel: PixelScores
-    foreground_dice: float
+    foreground_dice: float | None
     boundary: BoundaryScores | None = None
 
     @property
     def rank(self) -> float:
         """The score that images are ordered by."""
-        return self.foreground_dice
+        return self.pixel.mean_iou if self.foreground_dice is None else self.foreground_dice
 
     @property
     def numbers(self) -> tuple[float, ...]:
         """One number per column; numbers of pixels are integers."""
         pixel, boundary = self.pixel, self.boundary
-        scores = (self.foreground_dice, pixel.mean_iou, *map(float, pixel.iou), *map(float, pixel.dice))
+        foreground = () if self.foreground_dice is None else (self.foreground_dice,)
+        scores = (*foreground, pixel.mean_iou, *map(float, pixel.iou), *map(float, pixel.dice))
         kinds = (pixel.true_positives, pixel.false_positives, pixel.false_negatives)
         outlines = () if boundary is None else (*map(float, boundary.iou), *map(float, boundary.f1))
         return *scores, *(int(count) for kind in kinds for count in kind), *outlines
@@ -58,7 +60,7 @@ class SemanticScores:
         num_images: Number of scored images.
         confusion: (K, K) int64, rows truth and columns prediction.
         pixel: Pixel scores of the pooled matrix.
-        foreground_dice: Dice pooled over the dataset and over all classes but `background`.
+        foreground_dice: Dice pooled over the dataset and over all classes but `background`; None without it.
         boundary: Boundary scores of the pooled counts, if requested.
         thresholds: Scores at every threshold, if requested.
         intervals: Score name, as in `items`, -> its 95 % bootstrap interval over images.
@@ -69,7 +71,7 @@ class SemanticScores:
     num_images: int
     confusion: Counts
     pixel: PixelScores
-    foreground_dice: float
+    foreground_dice: float | None
     boundary: BoundaryScores | None = None
     thresholds: ThresholdScores | None = None
     intervals: dict[str, Interval] = field(default_factory=dict)

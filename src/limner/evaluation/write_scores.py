@@ -14,7 +14,7 @@ from limner.evaluation.scores_file import ScoresFile
 from limner.evaluation.semantic_scores import SemanticScores
 from limner.metrics.thresholds import ThresholdScores
 from limner.storage.json_files import write_json
-from limner.storage.whole_files import GrowingFile
+from limner.storage.whole_files import GrowingFile, remove_file
 
 SCORES_FILE, PER_IMAGE, PICTURES = "scores.json", "per_image.csv", "pictures"
 THRESHOLDS, SPEED = "thresholds.csv", "speed.json"
@@ -52,7 +52,7 @@ def write_scores(folder: Path, scores: Scores, *, split: str, skipped: Sequence[
     Threshold curves, if any, are written to `thresholds.csv` in the same folder.
     """
     path = folder / SCORES_FILE
-    (folder / THRESHOLDS).unlink(missing_ok=True)
+    remove_file(folder / THRESHOLDS)
     if isinstance(scores, SemanticScores) and scores.thresholds is not None:
         _write_thresholds(folder / THRESHOLDS, scores.thresholds)
     write_json(path, scores_dict(scores, split=split, skipped=skipped))

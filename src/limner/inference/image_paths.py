@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from limner.core.errors import DataError, describe
+from limner.core.errors import DataError, LimnerError, describe
+from limner.formats import open_source
 from limner.images.pixels import IMAGE_SUFFIXES
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
@@ -30,7 +31,8 @@ def list_images(paths: Iterable[str | Path]) -> tuple[ImagePath, ...]:
     """Return the images of the given paths, without duplicates, in order.
 
     Args:
-        paths: Images, folders (searched recursively, without hidden files), globs such as ``scans/*.png``
+        paths: Images, folders (searched recursively, without hidden files and without the label files of a
+            labelled dataset), globs such as ``scans/*.png``
             (``**`` for subfolders), or ``.txt`` lists with one image per line, relative to the list. Paths
             that do not exist are returned too, to be reported with the others.
 
@@ -45,10 +47,21 @@ def list_images(paths: Iterable[str | Path]) -> tuple[ImagePath, ...]:
     return tuple(ImagePath(p, o) for (p, _), o in zip(images, _outputs(images), strict=True))
 
 
+def searched_folder(named: Path) -> Path | None:
+    """Return the folder that a path of the user searches with its subfolders, or None."""
+    if named.is_dir():
+        return named
+    parts = named.parts
+    if named.exists() or "**" not in parts:
+        return None
+    first = next(place for place, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:first])
+
+
 def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
     """Return (file, preferred output path) of each image of one path given by the user."""
     if named.is_dir():
-        images = _images_in(named)
+        images = _without_labels(_images_in(named), named)
         found = [(path, PurePosixPath(path.relative_to(named).as_posix())) for path in images]
         return found or _refuse_empty(named, f"a folder without images{_other_files(named)}")
     if named.suffix.lower() in LIST_SUFFIXES and named.is_file():
@@ -72,6 +85,17 @@ def _images_in(folder: Path) -> list[Path]:
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
         ]
     return sorted(images)
+
+
+def _without_labels(images: list[Path], folder: Path) -> list[Path]:
+    """Leave out the label files of a labelled dataset; of other folders, return all images."""
+    try:
+        records = open_source(folder).records
+    except LimnerError:
+        return images
+    pictures = {path.resolve() for record in records for path in record.images}
+    labels = {path.resolve() for record in records for path in record.files} - pictures
+    return [path for path in images if path.resolve() not in labels] or images
 
 
 def _other_files(folder: Path) -> str:

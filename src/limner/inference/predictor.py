@@ -22,6 +22,7 @@ from limner.inference.image_runs import ImageRuns, too_large
 from limner.tasks import find_task
 from limner.tasks.task import Task
 from limner.transforms.fit_channels import fit_channels
+from limner.transforms.fit_values import ValueRange, fit_values
 from limner.weights.model import Model
 
 
@@ -34,6 +35,8 @@ class Predictor:
         precision: ``float32``, ``bfloat16`` or ``float16``. Defaults to the training's precision if the
             device is fast in it, else float32.
         settings: Window, overlap, flips and scales. Defaults to the model's plan.
+        value_range: The images' values from low to high are mapped to the training's range. By default,
+            images of another pixel type or range than the training's are refused.
     """
 
     def __init__(
@@ -43,7 +46,9 @@ class Predictor:
         device: str | torch.device = "auto",
         precision: str | None = None,
         settings: InferencePlan | None = None,
+        value_range: ValueRange | None = None,
     ) -> None:
+        self.value_range = value_range
         self.device = device if isinstance(device, torch.device) else choose_device(device)
         self.precision = precision or fast_precision(self.device, model.plan.train.precision)
         self.settings = settings or model.plan.inference
@@ -90,7 +95,7 @@ class Predictor:
         else:
             array, where, name = np.asarray(image), name or "the image", name or "image"
         self._refuse_unsuitable(probabilities)
-        images = self._tensor(fit_channels(array, self.plan.input, where=where))
+        images = self._tensor(self.fit(array, where=where))
         size = tuple(images.shape[2:])
         was_training = self.model.training
         self.model.eval()
@@ -105,6 +110,19 @@ class Predictor:
             raise DataError(too_large(images, where, self.device)) from error
         finally:
             self.model.train(was_training)
+
+    def fit(self, image: Image, *, where: str) -> Image:
+        """Return the image with the model's channels and the training's range of values.
+
+        Args:
+            image: (*spatial, C) or (*spatial) in file values.
+            where: The file, for messages.
+
+        Raises:
+            DataError: Dimensions, channels, pixel type or range do not match the training's.
+        """
+        fitted = fit_channels(image, self.plan.input, where=where)
+        return fit_values(fitted, self.plan, where=where, value_range=self.value_range)
 
     def _refuse_unsuitable(self, probabilities: bool) -> None:
         """Reject prediction options that the task does not support.

@@ -112,13 +112,14 @@ class PixelScores:
         """Return the scores over all classes by name.
 
         Args:
-            background: The class that the foreground Dice leaves out.
+            background: The class that the foreground Dice leaves out; without one, there is no such score.
         """
+        foreground = self.foreground_dice(background)
         return {
             "mean_iou": self.mean_iou,
             "mean_dice": self.mean_dice,
             "mean_recall": mean_of_present(self.recall),
-            "foreground_dice": self.pooled_dice(background),
+            **({} if foreground is None else {"foreground_dice": foreground}),
             "pixel_accuracy": self.pixel_accuracy,
             "frequency_weighted_iou": self.frequency_weighted_iou,
         }
@@ -127,13 +128,16 @@ class PixelScores:
         """Return the (K) scores of the classes by name."""
         return {"iou": self.iou, "dice": self.dice, "precision": self.precision, "recall": self.recall}
 
-    def pooled_dice(self, without: int | None = None) -> float:
-        """Return the pooled Dice of all classes: TP, FP and FN are summed before the division.
+    def foreground_dice(self, background: int | None) -> float | None:
+        """Return the Dice of all classes but the background: TP, FP and FN are summed before the division.
 
         Args:
-            without: A class to exclude, such as the background.
+            background: The background, or None if no class is: then the Dice would only be the pixel accuracy
+                again, so there is none.
         """
-        kept = np.arange(len(self.iou)) != (-1 if without is None else without)
+        if background is None:
+            return None
+        kept = np.arange(len(self.iou)) != background
         both = (self.pixels + self.predicted_pixels)[kept].sum()
         return float(2 * self.true_positives[kept].sum() / both) if both else float("nan")
 

@@ -59,6 +59,9 @@ class Fingerprint:
         std: C numbers: standard deviation over all training pixels.
         low: C numbers: median over the images of their 0.5th percentile.
         high: C numbers: median over the images of their 99.5th percentile.
+        minimum: Smallest value of the training images.
+        maximum: Largest value of the training images.
+        smallest_maximum: Smallest maximum of a training image that has more than one value.
         grey_share: Fraction of the training images without colour.
         classes: In trained order.
         ignored_share: Fraction of all pixels that are ignored.
@@ -76,6 +79,9 @@ class Fingerprint:
     std: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    minimum: float
+    maximum: float
+    smallest_maximum: float
     grey_share: float
     classes: tuple[ClassFingerprint, ...]
     ignored_share: float
@@ -127,6 +133,7 @@ def take_fingerprint(
     mean, std = _pooled(training, channels)
     sizes = sorted((image.shape for image in training), key=lambda s: (int(np.prod(s)), s))
     classes, ignored_share = _classes(training, labels)
+    minimum, maximum, smallest_maximum = _extremes(training)
     return Fingerprint(
         num_images={split: len(members) for split, members in names.items()},
         smallest=sizes[0],
@@ -139,6 +146,9 @@ def take_fingerprint(
         std=std,
         low=_typical(training, channels, "low"),
         high=_typical(training, channels, "high"),
+        minimum=minimum,
+        maximum=maximum,
+        smallest_maximum=smallest_maximum,
         grey_share=sum(image.is_grey for image in training) / len(training),
         classes=classes,
         ignored_share=ignored_share,
@@ -171,6 +181,16 @@ def _pooled(images: Sequence[ImageFacts], channels: int) -> tuple[tuple[float, .
         means.append(_significant(pooled))
         stds.append(_significant(variance**0.5) or 1.0)
     return tuple(means), tuple(stds)
+
+
+def _extremes(images: Sequence[ImageFacts]) -> tuple[float, float, float]:
+    """Return smallest and largest value, and the smallest maximum of an image that is not constant."""
+    ends = [
+        (min(c.minimum for c in image.intensities), max(c.maximum for c in image.intensities))
+        for image in images
+    ]
+    darkest = min((high for low, high in ends if low < high), default=ends[0][1])
+    return min(low for low, _ in ends), max(high for _, high in ends), darkest
 
 
 def _typical(images: Sequence[ImageFacts], channels: int, statistic: str) -> tuple[float, ...]:

@@ -15,8 +15,21 @@ from limner.core.plan import Plan
 AUTO = "auto"
 """Value that lets limner decide."""
 
-FROM_THE_DATA = ("version", "data", "reasons", "input.spacing_mm")
+FROM_THE_DATA = (
+    *("version", "data", "reasons"),
+    *("input.spacing_mm", "input.dtype", "input.value_range", "input.smallest_maximum"),
+)
 """Parts of a Plan that are not settings."""
+
+OTHER_NAMES = {
+    "lr": "optimizer.learning_rate",
+    "learning_rate": "optimizer.learning_rate",
+    "wd": "optimizer.weight_decay",
+    "bs": "train.batch_size",
+    "iterations": "train.steps",
+    "iters": "train.steps",
+}
+"""Names in other programs -> keys, for hints; spelling does not lead from one to the other."""
 
 SIZES = ("input.crop_size", "inference.window")
 """Keys for which one number means the same number for each axis."""
@@ -135,8 +148,11 @@ def _unknown(key: str, value: object) -> str:
     if inside:
         names = ", ".join(known.removeprefix(f"{key}.") for known in inside)
         return f"{key}: this is a section; expected some of its keys ({names}), found {value!r}"
-    if key.partition(".")[0] in FROM_THE_DATA:
+    if key in FROM_THE_DATA or key.partition(".")[0] in FROM_THE_DATA:
         return f"{key}: this comes from the dataset and cannot be set"
+    other = OTHER_NAMES.get(key.rpartition(".")[2].lower())
+    if other is not None:
+        return f"{key}: unknown key (did you mean {other!r}?)"
     known = list(settable_fields())
     section = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
     bare = {k.rpartition(".")[2]: k for k in reversed(known)}

@@ -11,6 +11,7 @@ from limner.drawing.colors import class_colors
 from limner.drawing.display import RGBImage
 from limner.formats.shapes.object_source import BOXES
 from limner.reporting.check_page import CheckedData, Picture, render_check_page
+from limner.storage.own_outputs import own_outputs
 from limner.storage.whole_files import write_whole
 
 NUM_SAMPLES = 12
@@ -33,10 +34,12 @@ def write_check_report(checked: CheckResult, out: Path | str) -> Path:
 
     Raises:
         DataError: The file cannot be written.
+        ConfigError: limner did not write the file that is there.
     """
     page = render_check_page(_gathered(checked))
     try:
-        write_whole(Path(out), page)
+        with own_outputs(out, by="check"):
+            write_whole(Path(out), page)
     except OSError as error:
         raise DataError(
             describe("The report cannot be written", where=Path(out), found=error.strerror or str(error))

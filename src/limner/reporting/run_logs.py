@@ -1,11 +1,11 @@
 """Curves of a run of limner or of another program, under the same names.
 
-Supported are run folders of limner; `scalars.json` of mmengine and `*.log.json` of mmcv (one JSON object per
-line); `metrics.csv` of Lightning (one column per value); and event files of TensorBoard.
+Supported are run folders of limner; `scalars.json` of mmengine, `*.log.json` of mmcv and `metrics.json` of
+Detectron2 (one JSON object per line); the text logs `*.log` of mmengine and mmcv; `metrics.csv` of Lightning
+(one column per value); and event files of TensorBoard.
 """
 
 import csv
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -15,6 +15,7 @@ from limner.core.errors import DataError, describe
 from limner.core.run_folder import RunFolder
 from limner.reporting.gather import gather
 from limner.reporting.run_facts import RunFacts, Series
+from limner.reporting.step_lines import read_step_lines
 
 Row = tuple[float, float, str, float]
 """Step, seconds since the start (NaN if unknown), name, value."""
@@ -37,14 +38,35 @@ OUR_NAMES = {
     "coco/segm_mAP_75": "val/ap75",
     "coco/bbox_mAP": "val/box_ap",
     "coco_panoptic/PQ": "val/pq",
+    "segm_mAP": "val/ap",
+    "segm_mAP_50": "val/ap50",
+    "segm_mAP_75": "val/ap75",
+    "bbox_mAP": "val/box_ap",
+    "total_loss": "train/loss",
+    "segm/AP": "val/ap",
+    "segm/AP50": "val/ap50",
+    "segm/AP75": "val/ap75",
+    "bbox/AP": "val/box_ap",
+    "bbox/AP50": "val/box_ap50",
+    "sem_seg/mIoU": "val/mean_iou",
+    "sem_seg/mACC": "val/mean_recall",
+    "sem_seg/pACC": "val/pixel_accuracy",
+    "panoptic_seg/PQ": "val/pq",
 }
 """Names in other programs -> limner's names; other names stay unchanged."""
 
-PERCENT = ("mIoU", "mDice", "mAcc", "aAcc", "coco_panoptic/PQ")
-"""Scores that mmengine's projects write from 0 to 100; mmcv wrote them from 0 to 1."""
+PERCENT = (
+    *("mIoU", "mDice", "mAcc", "aAcc", "coco_panoptic/PQ"),
+    *("segm/AP", "segm/AP50", "segm/AP75", "bbox/AP", "bbox/AP50"),
+    *("sem_seg/mIoU", "sem_seg/mACC", "sem_seg/pACC", "panoptic_seg/PQ"),
+)
+"""Scores that mmengine's projects and Detectron2 write from 0 to 100; mmcv wrote them from 0 to 1."""
 
 LIGHTNING_RATE = "lr-"
 """Prefix of the optimizer's name in Lightning's learning-rate monitor."""
+
+LOGS = ("scalars.json", "*.log.json", "metrics.json", "metrics.csv", "events.out.tfevents*", "*.log")
+"""Patterns of log files; the first that is found in a folder is read."""
 
 NOT_VALUES = {"step", "iter", "epoch", "mode", "seed", "seconds"}
 
@@ -67,8 +89,8 @@ def read_run(path: Path) -> RunFacts:
                 "No training log was found",
                 where=path,
                 found="nothing" if not path.exists() else "no log in a known format",
-                expected="a run folder of limner, scalars.json or *.log.json (mmengine, mmcv), metrics.csv "
-                "(Lightning), or events.out.tfevents* (TensorBoard)",
+                expected="a run folder of limner, scalars.json, *.log.json or *.log (mmengine, mmcv), "
+                "metrics.json (Detectron2), metrics.csv (Lightning), or events.out.tfevents* (TensorBoard)",
             )
         )
     try:
@@ -91,7 +113,7 @@ def _is_ours(folder: Path) -> bool:
 def _find_log(path: Path) -> Path | None:
     if path.is_file():
         return path
-    for pattern in ("scalars.json", "*.log.json", "metrics.csv", "events.out.tfevents*"):
+    for pattern in LOGS:
         found = sorted(path.rglob(pattern))
         if found:
             return found[-1]  # names contain the date, so the last is the newest
@@ -101,29 +123,14 @@ def _find_log(path: Path) -> Path | None:
 def _rows(log: Path, *, whole_folder: bool) -> Iterator[Row]:
     if "tfevents" in log.name:
         return _tensorboard(log.parent if whole_folder else log)  # a resumed run has several files
-    return _wide_csv(log) if log.suffix == ".csv" else _json_lines(log)
+    return _wide_csv(log) if log.suffix == ".csv" else _step_lines(log)
 
 
-def _json_lines(log: Path) -> Iterator[Row]:
-    """Yield the rows of mmengine or mmcv; validation lines count from the last training step."""
-    seconds, step = 0.0, 0.0
-    for line in log.read_text("utf-8").splitlines():
-        try:
-            values = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # the incomplete last line of a killed run
-        is_mmcv = "mode" in values
-        # Some projects count validations in epochs and write no mode: only training has a learning rate.
-        is_validation = values["mode"] == "val" if is_mmcv else "lr" not in values and "loss" not in values
-        now = values.get("step", values.get("iter"))
-        if now is None:
-            continue  # the settings in the first line of mmcv
-        if not is_validation:
-            seconds += max(0.0, float(now) - step) * float(values.get("time", math.nan))
-            step = float(now)
-        for name, value in values.items():
-            if name not in NOT_VALUES and not (is_validation and name in ("lr", "time", "data_time")):
-                yield from _row(step, seconds, name, value, percent=not is_mmcv)
+def _step_lines(log: Path) -> Iterator[Row]:
+    """Yield the rows of mmengine, mmcv or Detectron2."""
+    for line in read_step_lines(log):
+        for name, value in line.values.items():
+            yield from _row(line.step, line.seconds, name, value, percent=line.is_percent)
 
 
 def _wide_csv(log: Path) -> Iterator[Row]:

@@ -9,14 +9,61 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from limner.storage.disk_problems import write_errors_for
 
 PART = ".part"
 """Suffix of hidden temporary files; one that remains was being written when its process was killed."""
+
+
+class WriteGuard(Protocol):
+    """Decides which files may be replaced."""
+
+    def before(self, path: Path) -> None:
+        """Raise an error if the file at `path` must not be replaced."""
+        ...
+
+    def after(self, path: Path) -> None:
+        """Take note of a written file."""
+        ...
+
+
+_GUARD: ContextVar[WriteGuard | None] = ContextVar("write guard", default=None)
+
+
+@contextmanager
+def guard_writes(guard: WriteGuard) -> Iterator[None]:
+    """Ask `guard` about every file that this module replaces inside the block."""
+    token = _GUARD.set(guard)
+    try:
+        yield
+    finally:
+        _GUARD.reset(token)
+
+
+def _ask_guard(path: Path) -> None:
+    guard = _GUARD.get()
+    if guard is not None:
+        guard.before(path)
+
+
+def remove_file(path: Path) -> None:
+    """Delete a file if it exists and may be replaced."""
+    _ask_guard(path)
+    path.unlink(missing_ok=True)
+
+
+def move_file(aside: Path, path: Path) -> None:
+    """Rename a file; another one at `path` is replaced if it may be."""
+    _ask_guard(path)
+    aside.replace(path)
+    guard = _GUARD.get()
+    if guard is not None:
+        guard.after(path)
 
 
 def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> None:
@@ -61,13 +108,14 @@ def written_aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
         WriteError: The disk is full, read-only or failing; `path` is unchanged.
     """
     aside = _beside(path)
+    _ask_guard(path)
     with write_errors_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield aside
             if durable:
                 flush(aside)
-            aside.replace(path)
+            move_file(aside, path)
             if durable:
                 flush(path.parent)
         except BaseException:
@@ -88,6 +136,7 @@ class GrowingFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._aside = _beside(path)
+        _ask_guard(path)
         with write_errors_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._aside.open("w", encoding="utf-8", newline="")
@@ -107,7 +156,7 @@ class GrowingFile:
             with write_errors_for(self.path):
                 self._file.close()
                 if error is None:
-                    self._aside.replace(self.path)
+                    move_file(self._aside, self.path)
         finally:
             self._aside.unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ from limner.planning.rules.augmentation import choose_colour, choose_geometry, c
 from limner.planning.rules.batch_size import choose_batch, choose_precision, choose_workers
 from limner.planning.rules.duration import choose_averaging, choose_checkpoints, choose_steps
 from limner.planning.rules.inference import choose_window
-from limner.planning.rules.input import choose_channels, choose_crop, choose_normalization
+from limner.planning.rules.input import choose_channels, choose_crop, choose_normalization, choose_values
 from limner.planning.rules.loss import choose_loss
 from limner.planning.rules.network import choose_network, choose_pretraining
 from limner.planning.rules.optimization import choose_learning_rate, choose_optimizer, choose_schedule
@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     choose_pretraining,
     choose_loss,
     choose_normalization,
+    choose_values,
     choose_precision,
     choose_geometry,
     choose_crop,

@@ -69,6 +69,37 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
         yield Decision("input.std", fingerprint.std, reason)
 
 
+def choose_values(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Record the training images' pixel type and range, to refuse others in prediction."""
+    fingerprint = case.fingerprint
+    dtype, low, high = fingerprint.dtype, fingerprint.minimum, fingerprint.maximum
+    reason = f"of {fingerprint.num_training} training images, whose values are {low:g} to {high:g}"
+    yield Decision("input.dtype", dtype, f"the pixel type {reason}")
+    yield Decision("input.value_range", range_of_type(dtype, low, high), f"the range {reason}")
+    reason = "the maximum of the darkest training image"
+    yield Decision("input.smallest_maximum", fingerprint.smallest_maximum, reason)
+
+
+def range_of_type(dtype: str, low: float, high: float) -> tuple[float, float]:
+    """Return the range of values that images of a pixel type use.
+
+    That is 0 to 255 of 8 bits, 0 to the largest number of as many bits as the values need for other integers,
+    0 to 1 for floating-point numbers within it, else the range of the images.
+
+    Args:
+        dtype: numpy name of the pixel type.
+        low: Smallest value of the images.
+        high: Largest value of the images.
+    """
+    if dtype == "uint8":
+        return 0.0, 255.0
+    if "int" in dtype and low >= 0:
+        return 0.0, float(2 ** max(8, int(high).bit_length()) - 1)
+    if "float" in dtype and low >= 0 and high <= 1:
+        return 0.0, 1.0
+    return low, high if high > low else low + 1
+
+
 def _is_bytes(plan: InputPlan) -> bool:
     """Return whether images had 8 bits, judged by the mean."""
     return max(plan.mean) < 256
