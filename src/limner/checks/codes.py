@@ -55,7 +55,12 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "image-missing": Code(_W, "A listed image is not on disk; it is left out."),
         "image-not-listed": Code(_N, "An image on disk is in no JSON; it is left out."),
         "folder-not-listed": Code(_N, "A folder holds images and no JSON lists any of them; it is left out."),
-        "image-in-two-files": Code(_W, "An image is in two JSON files; the first is used."),
+        "image-in-two-files": Code(_W, "An image is in two label files; the first is used."),
+        "image-annotated-twice": Code(_E, "COCO: two files hold different annotations of one image."),
+        "image-under-two-ids": Code(_W, "COCO: one file has two image ids; all its annotations are used."),
+        "categories-numbered-differently": Code(
+            _W, "COCO: files number their categories differently; those of one name are one class."
+        ),
         "annotation-image-unknown": Code(_W, "An annotation belongs to an image that is not listed."),
         "annotation-listed-twice": Code(_W, "Two annotations have the same id; both are used."),
         "annotation-malformed": Code(

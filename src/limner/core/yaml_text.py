@@ -31,13 +31,13 @@ def load_yaml(text: str, loader: Loader = yaml.SafeLoader) -> Any:  # noqa: ANN4
     reader = loader("")
     try:
         node = compose_yaml(text, loader)
-        return None if node is None else reader.construct_document(node)  # type: ignore[no-untyped-call]
+        return None if node is None else reader.construct_document(node)
     except RecursionError:
         raise ValueError("lists or mappings are nested too deeply") from None
     except OverflowError:
         raise ValueError("it holds a number that is too large") from None
     finally:
-        reader.dispose()  # type: ignore[no-untyped-call]
+        reader.dispose()
 
 
 def compose_yaml(text: str, loader: Loader = yaml.SafeLoader) -> yaml.Node | None:

@@ -104,7 +104,28 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
         "a folder of images of which some are listed",
         "Left out. If it is another dataset, name it instead: `limner check FOLDER`; else list its images.",
     ),
-    "image-in-two-files": (_W, "each image in one JSON file", "Remove it from one of them."),
+    "image-in-two-files": (
+        _W,
+        "each image in one label file",
+        "The first is used, files of a split before others. Remove the image from one of them.",
+    ),
+    "image-annotated-twice": (
+        _E,
+        "all annotations of an image in one JSON file",
+        "Merge the files if both draw objects to learn. Else move the file that is not to be used to a folder "
+        "of its own.",
+    ),
+    "image-under-two-ids": (
+        _W,
+        "one id for each file",
+        "All its annotations are used, as of one image. If they are of two images, rename one of them.",
+    ),
+    "categories-numbered-differently": (
+        _W,
+        "one name for each category id in all files",
+        "Categories of one name are one class, and mask values are numbered anew. "
+        "Check that no class has two spellings.",
+    ),
     "annotation-image-unknown": (_W, "an id that `images` lists", "Left out. " + _EXPORT),
     "annotation-listed-twice": (_W, "each annotation id once", "Both are used: check whether one is a copy."),
     "annotation-malformed": (

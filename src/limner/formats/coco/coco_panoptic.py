@@ -20,6 +20,7 @@ from limner.formats.coco.coco_json import (
     ImageFinder,
     classes_of_rows,
     nothing_listed,
+    numbered_alike,
     one_table,
     plain_id,
     read_coco,
@@ -67,6 +68,7 @@ class CocoPanoptic(Source):
         files = [read_coco(self.root, path, problems) for path in panoptic_files(self.root, tree)]
         if not files:
             raise nothing_listed(self.root, tree, "panoptic segments")
+        files = numbered_alike(files, problems)
         self._categories = one_table(files)
         finder = ImageFinder(tree.images)
         records = [record for file in files for record in self._records(file, finder, problems)]
