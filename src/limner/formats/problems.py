@@ -112,8 +112,8 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     "image-annotated-twice": (
         _E,
         "all annotations of an image in one JSON file",
-        "Merge the files if both draw objects to learn. Else move the file that is not to be used to a folder "
-        "of its own.",
+        "Merge the files if both draw objects to learn. Else move the file that is not to be used to "
+        "a folder of its own.",
     ),
     "image-under-two-ids": (
         _W,

@@ -182,7 +182,7 @@ class ObjectSource(Source):
         return height, width
 
     def read_values(self, record: Record) -> ValueMap:
-        """Paint the class of each object, smaller ones over larger ones, on background.
+        """Paint the class of each object, higher over lower and smaller over larger ones, on background.
 
         If there are only boxes, these are filled, for viewing and counting rather than training.
         """
@@ -216,7 +216,10 @@ class ObjectSource(Source):
         rest = ~np.any(masks, axis=0) if masks else np.ones((height, width), bool)
         labels = [one.value for one in drawn] + [self.uncovered]
         crowd = [one.is_crowd for one in drawn] + [False]
-        return segments_of([*masks, rest], labels, crowd, shape=(height, width))
+        heights = [one.height for one in drawn] + [0]  # the rest overlaps nothing
+        return segments_of(
+            [*masks, rest], labels, crowd, shape=(height, width), heights=heights if any(heights) else None
+        )
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return the problems of the objects of one image, which listing did not look for."""
