@@ -25,8 +25,7 @@ from limner.storage.usable_numbers import number_of
 from limner.storage.xml_files import number_in, read_xml, text_in
 
 MAX_SNIFFED = 50
-MAX_FRAMES = 1_000_000
-_FRAME = "frame of a video"
+_FRAME = re.compile(r"frame_(\d{1,9})", re.IGNORECASE)
 _SHAPES = ("polygon", "box", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
 
 
@@ -58,12 +57,10 @@ class Cvat(ObjectSource):
         taken: set[PurePosixPath] = set()
         for file in files:
             whole = read_xml(self.root / file, root="annotations", what="The CVAT annotations")
-            for item in (*whole.iterfind("image"), *_frames(whole)):
+            for item in (*whole.iterfind("image"), *_frames(whole, tree.images)):
                 name = item.get("name", "")
                 image = finder.find(name, near=[item.get("subset", ""), *reversed(file.parts[:-1])])
                 where = f"{file}, image {item.get('id')}"
-                if image is None and not len(item) and item.get("source") == _FRAME:
-                    continue
                 if image is None:
                     problems.add("image-missing", where, f"no {name or 'name'} on disk")
                 elif image in taken:
@@ -109,17 +106,17 @@ def _is_cvat(both: bytes) -> bool:
     return b"<annotations>" in both and (b"<image" in both or b"<track " in both)
 
 
-def _frames(whole: ElementTree.Element) -> list[ElementTree.Element]:
+def _frames(whole: ElementTree.Element, images: Sequence[PurePosixPath]) -> list[ElementTree.Element]:
     """Return the frames of a video as images; a track that is `outside` is not visible.
 
-    A frame without a visible shape is an image without objects.
+    A frame without a visible shape is an image without objects, if the file lists it or its task has it.
     """
     size = next(whole.iter("original_size"), None)
     sides = {side: size.findtext(side, "") for side in ("width", "height")} if size is not None else {}
     frames: dict[int, ElementTree.Element] = {}
 
     def at(frame: int) -> ElementTree.Element:
-        said = {"id": str(frame), "name": f"frame_{frame:06d}.PNG", "source": _FRAME, **sides}
+        said = {"id": str(frame), "name": f"frame_{frame:06d}.PNG", **sides}
         return frames.setdefault(frame, ElementTree.Element("image", said))
 
     tracks = whole.findall("track")
@@ -132,8 +129,10 @@ def _frames(whole: ElementTree.Element) -> list[ElementTree.Element]:
             if shape.get("outside") != "1":
                 shape.set("label", track.get("label", ""))
                 image.append(shape)
-    for frame in _frames_of_task(whole) if tracks else ():
-        at(frame)
+    numbers = _frames_of_task(whole) if tracks else range(0)
+    for path in images:
+        if (named := _FRAME.fullmatch(path.stem)) and int(named[1]) in numbers:
+            at(int(named[1]))
     return [frames[number] for number in sorted(frames)]
 
 
@@ -147,7 +146,7 @@ def _frames_of_task(whole: ElementTree.Element) -> range:
     size, start = (int(number_in(task, key) or 0) for key in ("size", "start_frame"))
     step = re.fullmatch(r"step=([1-9]\d{0,5})", text_in(task, "frame_filter"))
     by = int(step[1]) if step else 1
-    return range(start, start + min(size, MAX_FRAMES) * by, by)
+    return range(start, start + size * by, by)
 
 
 def _grouped(item: ElementTree.Element) -> Sequence[tuple[str, list[ElementTree.Element]]]:
