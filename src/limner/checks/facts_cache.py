@@ -18,7 +18,7 @@ from limner.core.sample import Record
 from limner.formats.source import Source
 from limner.storage.cache import Cache
 
-VERSION = 8
+VERSION = 9
 """Raise it whenever a measurement changes: older entries are then read anew."""
 
 _FILES = Cache("facts", suffix=".jsonl.gz")
@@ -28,7 +28,9 @@ _ARRAYS: dict[str, npt.DTypeLike] = {"thumbnail_means": np.float32, "thumbnail":
 
 def fingerprint(source: Source, record: Record) -> str:
     """Return a text that changes when a file of the record does, or the way it is read."""
-    parts = [str(VERSION), source.name, repr(source.settings.encoding), record.name, str(record.label)]
+    settings = source.settings
+    read_as = f"{settings.encoding!r} {settings.boxes}"
+    parts = [str(VERSION), source.name, read_as, record.name, str(record.label)]
     for path in record.files:
         try:
             status = path.stat()

@@ -142,6 +142,9 @@ class DatasetFile(Config):
     """The classes in trained order."""
     ignored: tuple[IgnoredValue, ...] = ()
     """Mask values (or RGB colours) that losses and metrics ignore."""
+    boxes: Literal["outline", "ignore"] | None = None
+    """Objects with only a box, where others have masks: the box is the mask (`outline`), or losses and
+    metrics ignore its pixels (`ignore`)."""
     splits: Splits | None = None
     """Fractions with a seed, or list files or folders."""
 

@@ -186,7 +186,7 @@ class CocoInstances(ObjectSource):
         for head, place in ((heads[i], int(places[i])) for i in bare):
             if place >= 0 and head.has_box:
                 where = f"{file.path}#{plain_id(head.image_id)}, annotation {head.id}"
-                self._boxes.add("annotation-without-mask", where, "a box only", file=names[place])
+                self._boxes.add("boxes-among-masks", where, "a box only", file=names[place])
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return the problems of the image's annotations; those without a valid shape are left out."""
