@@ -21,7 +21,8 @@ def opened(root: Path, labels: dict[str, str], images: tuple[str, ...] = (), **s
     """Write images/NAME.png and labels/NAME.txt for each label, and further images."""
     for name in (*(f"images/{name}.png" for name in labels), *images):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.zeros((10, 20, 3), np.uint8)).save(root / name)
+        noise = np.random.default_rng(0).integers(0, 256, (10, 20, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(root / name)
     for name, text in labels.items():
         path = root / f"labels/{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
 
 def test_one_label_file_for_a_jpg_and_a_png(tmp_path: Path) -> None:
     more = {name: POLYGON for name in "bcdef"}
-    source = opened(tmp_path, {"a": POLYGON} | more, ("images/a.jpg",))
+    source = opened(tmp_path, {"a": POLYGON} | more, ("images/a.jpg",), format="yolo")
     assert areas(source) == {"a.jpg": [184, 16, 0]} | {f"{n}.png": [184, 16, 0] for n in "abcdef"}
     assert finding(source, "mask-shared-by-images").where == "labels/a.txt"
 

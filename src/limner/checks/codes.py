@@ -125,6 +125,8 @@ FAMILIES: dict[str, dict[str, Code]] = {
         ),
         "mask-has-negative": Code(_E, "Masks hold numbers below 0, which usually mean: ignore this pixel."),
         "mask-encodings-mixed": Code(_E, "Some masks mark the foreground with 1 and others with 255."),
+        "palettes-differ": Code(_E, "The palettes of masks show one number in different colours."),
+        "masks-partly-inverted": Code(_E, "Some masks are TIFF files tagged WhiteIsZero, others are not."),
         "mask-is-coloured": Code(_E, "Masks show classes as colours."),
         "mask-kinds-mixed": Code(_E, "Some masks are in colour, and others hold one channel."),
         "mask-colours-unclear": Code(_E, "Masks hold more colours than there can be classes."),

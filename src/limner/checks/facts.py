@@ -105,6 +105,9 @@ class ImageFacts:
         has_palette: The image file stores palette indices.
         is_exif_rotated: The image file asks for a rotation or mirror through EXIF.
         is_grey: All channels are equal (or there is one).
+        palette: Mask value -> its colour as packed RGB, if the mask stores palette indices; of values that
+            occur.
+        label_is_inverted: The mask is a TIFF tagged WhiteIsZero.
         label_is_lossy: The mask is stored with lossy compression (JPEG, lossy WebP).
         intensities: C statistics.
         objects: Mask value -> its objects; empty if the labels have no separate objects.
@@ -138,6 +141,8 @@ class ImageFacts:
     is_exif_rotated: bool = False
     is_grey: bool = False
     label_is_lossy: bool = False
+    palette: dict[int, int] = field(default_factory=dict)
+    label_is_inverted: bool = False
     objects: dict[int, ObjectFacts] = field(default_factory=dict)
     label_problems: tuple[tuple[str, str, str, int], ...] = ()
     intensities: tuple[Intensity, ...] = ()
@@ -183,6 +188,10 @@ class DatasetFacts:
         """Mask value -> pixels over all labels that were read."""
         return _total_counts(self.labelled)
 
+    def by_palette(self) -> "DatasetFacts":
+        """Return the facts as if masks with a palette had been read by colour."""
+        return DatasetFacts(tuple(map(_by_palette, self.images)))
+
     def with_splits(self, names: dict[str, str]) -> "DatasetFacts":
         """Return the facts with each image's split taken from `names` (image name -> split)."""
         return DatasetFacts(tuple(replace(i, split=names.get(i.name, i.split)) for i in self.images))
@@ -192,6 +201,15 @@ def in_order(splits: Iterable[str]) -> list[str]:
     """Return names of splits in the usual order: train, val, test, then any others."""
     order = {"train": 0, "val": 1, "test": 2}
     return sorted(set(splits), key=lambda split: (order.get(split, 3), split))
+
+
+def _by_palette(image: ImageFacts) -> ImageFacts:
+    if not image.palette:
+        return image
+    counts: Counter[int] = Counter()
+    for value, pixels in image.value_counts.items():
+        counts[image.palette[value]] += pixels
+    return replace(image, label_kind="color", value_counts=dict(counts), components={}, palette={})
 
 
 def _total_counts(images: Iterable[ImageFacts]) -> Counter[int]:

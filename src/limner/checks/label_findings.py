@@ -57,6 +57,8 @@ def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
         )
     else:
         table = _with_proposal(source, declared, question.proposal, facts)
+        if question.code == "palettes-differ" and question.proposal:
+            facts = facts.by_palette()
     rows = label_rows(facts, table) if table else ()
     if table:
         findings += _table_findings(rows, table, facts, named=declared is not None, settled=question is None)
