@@ -144,8 +144,8 @@ def _inverted(case: _Case) -> Finding | None:
         f"{len(files)} of {len(case.facts.labelled)} masks are TIFF files tagged WhiteIsZero, whose numbers "
         "some programs show inverted and others do not; here they are inverted",
         expected="all masks stored alike",
-        fix="Compare one of these masks with its image, and save all masks as PNG. If they are right inverted, "
-        "write `mask_encoding: index` into dataset.yaml.",
+        fix="Compare one of these masks with its image, and save all masks as PNG. If they are right "
+        "inverted, write `mask_encoding: index` into dataset.yaml.",
         files=files,
     )
 
