@@ -134,7 +134,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "one-value-only": Code(_E, "All masks together hold a single value."),
         "values-not-named": Code(_E, "Masks hold values that the named classes do not cover."),
         "class-list-too-short": Code(_E, "Fewer classes are named than the masks hold values."),
-        "values-look-like-instances": Code(_W, "Mask values seem to number objects instead of classes."),
+        "values-look-like-instances": Code(_E, "Mask values seem to number objects instead of classes."),
         "class-never-occurs": Code(_W, "A named class is in no mask."),
         "mask-is-one-value": Code(_N, "A mask holds a single value."),
         "classes-unnamed": Code(_N, "The classes have no names yet; limner uses their numbers."),

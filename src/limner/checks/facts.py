@@ -91,8 +91,8 @@ class ImageFacts:
         channels: C, as training sees them (alpha dropped).
         dtype: numpy name of the pixel type, such as ``uint8``; empty if it cannot be read.
         label_shape: Spatial shape of the labels, or None for an unlabelled or unreadable one.
-        label_kind: How `value_counts` were read: as the file's own index, by colour, or by threshold; or that
-            they are a single ``class`` of the whole image, counted as 1.
+        label_kind: How `value_counts` were read: as the file's own index, by colour, by threshold, or as
+            numbers of objects; or that they are a single ``class`` of the whole image, counted as 1.
         label_channels: Channels of the label file; 1 for palette files.
         value_counts: Mask value -> pixels, before any translation; pixels outside the field of view, where
             there is one, are not counted. Of a mask with very many values (a
@@ -130,7 +130,7 @@ class ImageFacts:
     channels: int = 0
     dtype: str = ""
     label_shape: tuple[int, ...] | None = None
-    label_kind: Literal["index", "color", "threshold", "class"] = "index"
+    label_kind: Literal["index", "color", "threshold", "objects", "class"] = "index"
     label_channels: int = 1
     value_counts: dict[int, int] = field(default_factory=dict)
     num_values: int = 0
@@ -192,6 +192,10 @@ class DatasetFacts:
         """Return the facts as if masks with a palette had been read by colour."""
         return DatasetFacts(tuple(map(_by_palette, self.images)))
 
+    def as_objects(self) -> "DatasetFacts":
+        """Return the facts as if each value but 0 had been read as an object of the class 1."""
+        return DatasetFacts(tuple(map(_as_objects, self.images)))
+
     def with_splits(self, names: dict[str, str]) -> "DatasetFacts":
         """Return the facts with each image's split taken from `names` (image name -> split)."""
         return DatasetFacts(tuple(replace(i, split=names.get(i.name, i.split)) for i in self.images))
@@ -210,6 +214,13 @@ def _by_palette(image: ImageFacts) -> ImageFacts:
     for value, pixels in image.value_counts.items():
         counts[image.palette[value]] += pixels
     return replace(image, label_kind="color", value_counts=dict(counts), components={}, palette={})
+
+
+def _as_objects(image: ImageFacts) -> ImageFacts:
+    counts: Counter[int] = Counter()
+    for value, pixels in image.value_counts.items():
+        counts[int(value != 0)] += pixels
+    return replace(image, label_kind="objects", value_counts=dict(counts), components={})
 
 
 def _total_counts(images: Iterable[ImageFacts]) -> Counter[int]:

@@ -9,6 +9,7 @@ from limner.checks.class_findings import percentage
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.checks.naming import color_proposal, two_classes
+from limner.checks.object_numbers import object_numbers
 from limner.checks.two_levels import MIN_WHITE, is_two_levels, middle_level, threshold_between
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding
@@ -86,8 +87,8 @@ def open_question(
     case = _Case(settings, declared, facts, ignored)
     if nothing := _single(case):
         return nothing
-    if "mask_encoding" not in settings.model_fields_set and (unlike := _palettes(case) or _inverted(case)):
-        return unlike
+    if "mask_encoding" not in settings.model_fields_set and (asked := _meaning(case)):
+        return asked
     if declared is not None and not declared.unknown_values(case.values) and not _are_misread(case):
         return None
     questions = (_colors, _negative, _noise, _large_value, _void, _outside, _too_many)
@@ -95,6 +96,12 @@ def open_question(
 
 
 _AS_STORED = "If the numbers are right as they are, write `mask_encoding: index` into dataset.yaml."
+
+
+def _meaning(case: _Case) -> Finding | None:
+    """Return the question about the encoding of masks, which `mask_encoding` in dataset.yaml answers."""
+    objects = object_numbers(case.facts) if case.declared is None else None
+    return _palettes(case) or _inverted(case) or objects
 
 
 def _palettes(case: _Case) -> Finding | None:

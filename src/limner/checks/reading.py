@@ -22,7 +22,7 @@ from limner.images.masks import read_valid_region, read_values
 from limner.images.pixels import IMAGE_SUFFIXES, cached_headers
 from limner.images.read_image import image_header
 
-Kind = Literal["index", "color", "threshold"]
+Kind = Literal["index", "color", "threshold", "objects"]
 
 
 _FAILURES = (OSError, ValueError, MemoryError, SyntaxError, cv2.error)
