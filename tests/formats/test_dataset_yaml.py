@@ -84,7 +84,7 @@ def test_a_folder_called_dataset_yaml(tmp_path: Path) -> None:
         ("splits: {val: 2}", "splits.val: should be less than 1; found 2"),
         ("splits: {train: 0.7, val: 0.1}", "train 0.7, val 0.1 and test 0 must add up to 1"),
         ("splits: 3", "splits: should be a mapping"),
-        ("mask_encoding: colour", "mask_encoding: should be 'index' or 'color'; found 'colour'"),
+        ("mask_encoding: colour", "mask_encoding: should be 'index', 'color' or 'objects'; found 'colour'"),
         ("mask_encoding: {threshold: -1}", "mask_encoding.threshold: should be greater than or equal to 0"),
         ("mask_encoding: {treshold: 9}", "mask_encoding.treshold: unknown key (did you mean 'threshold'?)"),
         ("ignored: [[1, 2, 300]]", "ignored.0.2: should be less than or equal to 255; found 300"),

@@ -91,8 +91,8 @@ class ImageFacts:
         channels: C, as training sees them (alpha dropped).
         dtype: numpy name of the pixel type, such as ``uint8``; empty if it cannot be read.
         label_shape: Spatial shape of the labels, or None for an unlabelled or unreadable one.
-        label_kind: How `value_counts` were read: as the file's own index, by colour, or by threshold; or that
-            they are a single ``class`` of the whole image, counted as 1.
+        label_kind: How `value_counts` were read: as the file's own index, by colour, by threshold, or as
+            numbers of objects; or that they are a single ``class`` of the whole image, counted as 1.
         label_channels: Channels of the label file; 1 for palette files.
         value_counts: Mask value -> pixels, before any translation; pixels outside the field of view, where
             there is one, are not counted. Of a mask with very many values (a
@@ -105,6 +105,9 @@ class ImageFacts:
         has_palette: The image file stores palette indices.
         is_exif_rotated: The image file asks for a rotation or mirror through EXIF.
         is_grey: All channels are equal (or there is one).
+        palette: Mask value -> its colour as packed RGB, if the mask stores palette indices; of values that
+            occur.
+        label_is_inverted: The mask is a TIFF tagged WhiteIsZero.
         label_is_lossy: The mask is stored with lossy compression (JPEG, lossy WebP).
         intensities: C statistics.
         objects: Mask value -> its objects; empty if the labels have no separate objects.
@@ -127,7 +130,7 @@ class ImageFacts:
     channels: int = 0
     dtype: str = ""
     label_shape: tuple[int, ...] | None = None
-    label_kind: Literal["index", "color", "threshold", "class"] = "index"
+    label_kind: Literal["index", "color", "threshold", "objects", "class"] = "index"
     label_channels: int = 1
     value_counts: dict[int, int] = field(default_factory=dict)
     num_values: int = 0
@@ -138,6 +141,8 @@ class ImageFacts:
     is_exif_rotated: bool = False
     is_grey: bool = False
     label_is_lossy: bool = False
+    palette: dict[int, int] = field(default_factory=dict)
+    label_is_inverted: bool = False
     objects: dict[int, ObjectFacts] = field(default_factory=dict)
     label_problems: tuple[tuple[str, str, str, int], ...] = ()
     intensities: tuple[Intensity, ...] = ()
@@ -183,6 +188,14 @@ class DatasetFacts:
         """Mask value -> pixels over all labels that were read."""
         return _total_counts(self.labelled)
 
+    def by_palette(self) -> "DatasetFacts":
+        """Return the facts as if masks with a palette had been read by colour."""
+        return DatasetFacts(tuple(map(_by_palette, self.images)))
+
+    def as_objects(self) -> "DatasetFacts":
+        """Return the facts as if each value but 0 had been read as an object of the class 1."""
+        return DatasetFacts(tuple(map(_as_objects, self.images)))
+
     def with_splits(self, names: dict[str, str]) -> "DatasetFacts":
         """Return the facts with each image's split taken from `names` (image name -> split)."""
         return DatasetFacts(tuple(replace(i, split=names.get(i.name, i.split)) for i in self.images))
@@ -192,6 +205,22 @@ def in_order(splits: Iterable[str]) -> list[str]:
     """Return names of splits in the usual order: train, val, test, then any others."""
     order = {"train": 0, "val": 1, "test": 2}
     return sorted(set(splits), key=lambda split: (order.get(split, 3), split))
+
+
+def _by_palette(image: ImageFacts) -> ImageFacts:
+    if not image.palette:
+        return image
+    counts: Counter[int] = Counter()
+    for value, pixels in image.value_counts.items():
+        counts[image.palette[value]] += pixels
+    return replace(image, label_kind="color", value_counts=dict(counts), components={}, palette={})
+
+
+def _as_objects(image: ImageFacts) -> ImageFacts:
+    counts: Counter[int] = Counter()
+    for value, pixels in image.value_counts.items():
+        counts[int(value != 0)] += pixels
+    return replace(image, label_kind="objects", value_counts=dict(counts), components={})
 
 
 def _total_counts(images: Iterable[ImageFacts]) -> Counter[int]:

@@ -18,7 +18,7 @@ from limner.core.sample import Record
 from limner.formats.source import Source
 from limner.storage.cache import Cache
 
-VERSION = 9
+VERSION = 10
 """Raise it whenever a measurement changes: older entries are then read anew."""
 
 _FILES = Cache("facts", suffix=".jsonl.gz")
@@ -28,8 +28,9 @@ _ARRAYS: dict[str, npt.DTypeLike] = {"thumbnail_means": np.float32, "thumbnail":
 
 def fingerprint(source: Source, record: Record) -> str:
     """Return a text that changes when a file of the record does, or the way it is read."""
-    parts = [str(VERSION), source.name, repr(source.settings.encoding), record.name, str(record.label)]
-    parts.append(source.reading_state(record))
+    settings = source.settings
+    read_as = f"{settings.encoding!r} {settings.boxes} {source.reading_state(record)}"
+    parts = [str(VERSION), source.name, read_as, record.name, str(record.label)]
     for path in record.files:
         try:
             status = path.stat()
@@ -88,6 +89,7 @@ def _from_json(entry: dict[str, Any]) -> Reading:
     row["components"] = {int(v): Components(*c) for v, c in row["components"].items()}
     row["objects"] = {int(v): ObjectFacts(*o) for v, o in row["objects"].items()}
     row["value_counts"] = {int(v): n for v, n in row["value_counts"].items()}
+    row["palette"] = {int(v): color for v, color in row["palette"].items()}
     row["shape"] = tuple(row["shape"])
     row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])
     row["label_shape"] = None if row["label_shape"] is None else tuple(row["label_shape"])

@@ -20,8 +20,6 @@ from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
 from limner.formats.source import Source
 
-MIN_INSTANCE_VALUES = 8
-
 
 @dataclass(frozen=True)
 class LabelVerdict:
@@ -57,6 +55,10 @@ def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
         )
     else:
         table = _with_proposal(source, declared, question.proposal, facts)
+        if question.code == "palettes-differ" and question.proposal:
+            facts = facts.by_palette()
+        elif question.code == "values-look-like-instances":
+            facts = facts.as_objects()
     rows = label_rows(facts, table) if table else ()
     if table:
         findings += _table_findings(rows, table, facts, named=declared is not None, settled=question is None)
@@ -83,7 +85,7 @@ def _with_proposal(
 def _table_findings(
     rows: tuple[LabelRow, ...], table: LabelTable, facts: DatasetFacts, *, named: bool, settled: bool
 ) -> list[Finding]:
-    findings = [*_instances(facts, named=named), *_absent(rows), *_one_value(facts, table)]
+    findings = [*_absent(rows), *_one_value(facts, table)]
     if not named and settled and table.num_classes > 2:
         findings.append(_unnamed(table))
     return findings
@@ -137,30 +139,6 @@ def _unnamed(table: LabelTable) -> Finding:
         f"`classes: [{{name: ..., value: 0}}, ..., {{name: ..., value: {value}}}]`. A value that "
         "means void or unlabelled goes under `ignored` instead.",
     )
-
-
-def _instances(facts: DatasetFacts, *, named: bool) -> list[Finding]:
-    """Report values that number objects: 1, 2, 3, ... in each image, each in one piece."""
-    if named or len(facts.value_counts) <= MIN_INSTANCE_VALUES or len(facts.labelled) < 2:
-        return []
-    runs = [sorted(v for v in image.value_counts if v) for image in facts.labelled]
-    in_order = sum(run == list(range(1, len(run) + 1)) for run in runs)
-    pieces = [c.count for image in facts.labelled for v, c in image.components.items() if v]
-    whole = sum(count == 1 for count in pieces)
-    different = len({len(run) for run in runs}) > 1
-    if not different or in_order < 0.9 * len(runs) or not pieces or whole < 0.95 * len(pieces):
-        return []
-    return [
-        make(
-            "values-look-like-instances",
-            "the masks",
-            f"each mask counts 1, 2, 3, ... up to {max(map(len, runs))}, and "
-            f"{100 * whole // len(pieces)} % of the values form a single piece",
-            expected="one value for each class",
-            fix="If the numbers count objects of one class, give them to it: "
-            "`classes: [{name: background, value: 0}, {name: object, values: [1, 2, ...]}]`.",
-        )
-    ]
 
 
 def _values(values: tuple[int, ...]) -> str:

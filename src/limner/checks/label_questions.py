@@ -9,10 +9,11 @@ from limner.checks.class_findings import percentage
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.checks.naming import color_proposal, two_classes
-from limner.checks.two_levels import MIN_WHITE, is_two_levels, threshold_between
+from limner.checks.object_numbers import object_numbers
+from limner.checks.two_levels import MIN_WHITE, is_two_levels, middle_level, threshold_between
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding
-from limner.core.labels import LabelTable, pack_rgb
+from limner.core.labels import LabelTable, pack_rgb, unpack_rgb
 
 VOID = 255
 
@@ -23,6 +24,9 @@ SPECK_AREA = 3.0
 """Colours whose pieces have fewer pixels than this on average are caused by smoothing, not classes."""
 
 SPECK_SHARE = 0.005
+
+SAME_COLOR = 8
+"""Difference in a channel up to which two colours of palettes are the same."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,74 @@ def open_question(
     case = _Case(settings, declared, facts, ignored)
     if nothing := _single(case):
         return nothing
+    if "mask_encoding" not in settings.model_fields_set and (asked := _meaning(case)):
+        return asked
     if declared is not None and not declared.unknown_values(case.values) and not _are_misread(case):
         return None
     questions = (_colors, _negative, _noise, _large_value, _void, _outside, _too_many)
     return next((finding for ask in questions if (finding := ask(case))), None)
+
+
+_AS_STORED = "If the numbers are right as they are, write `mask_encoding: index` into dataset.yaml."
+
+
+def _meaning(case: _Case) -> Finding | None:
+    """Return the question about the encoding of masks, which `mask_encoding` in dataset.yaml answers."""
+    objects = object_numbers(case.facts) if case.declared is None else None
+    return _palettes(case) or _inverted(case) or objects
+
+
+def _palettes(case: _Case) -> Finding | None:
+    """Report palettes that show one number in different colours: their order differs from mask to mask."""
+    first: dict[int, tuple[int, str]] = {}
+    unlike: dict[str, int] = {}
+    for image in case.facts.labelled:
+        for value, color in image.palette.items():
+            shown, _ = first.setdefault(value, (color, image.label_file))
+            if _distance(shown, color) > SAME_COLOR:
+                unlike.setdefault(image.label_file, value)
+    if not unlike:
+        return None
+    file, value = next(iter(unlike.items()))
+    colors = next(image.palette for image in case.facts.labelled if image.label_file == file)
+    shown, other = first[value]
+    counts = Counter[int]()
+    for image in case.facts.labelled:
+        for number, pixels in image.value_counts.items():
+            counts[image.palette.get(number, -1)] += pixels
+    proposal = color_proposal(counts) if -1 not in counts and len(counts) <= MOST_UNNAMED else None
+    return make(
+        "palettes-differ",
+        place(list(unlike)),
+        f"{value} is #{colors[value]:06x} here and #{shown:06x} in {other}: palettes differ in {len(unlike)} "
+        f"masks; by colour there are {len(counts)} classes, {color_list(counts)}",
+        expected="one colour for each number in all masks",
+        fix=("Accept that each colour is a class. " if proposal else "Save all masks with one palette. ")
+        + _AS_STORED,
+        files=list(unlike),
+        proposal=proposal,
+    )
+
+
+def _distance(color: int, other: int) -> int:
+    return max(abs(a - b) for a, b in zip(unpack_rgb(color), unpack_rgb(other), strict=True))
+
+
+def _inverted(case: _Case) -> Finding | None:
+    """Report masks of which some are stored inverted, which programs read in two ways."""
+    files = case.files(lambda image: image.label_is_inverted)
+    if not files or len(files) == len(case.facts.labelled):
+        return None
+    return make(
+        "masks-partly-inverted",
+        place(files),
+        f"{len(files)} of {len(case.facts.labelled)} masks are TIFF files tagged WhiteIsZero, whose numbers "
+        "some programs show inverted and others do not; here they are inverted",
+        expected="all masks stored alike",
+        fix="Compare one of these masks with its image, and save all masks as PNG. If they are right "
+        "inverted, write `mask_encoding: index` into dataset.yaml.",
+        files=files,
+    )
 
 
 def _are_misread(case: _Case) -> bool:
@@ -193,6 +261,8 @@ def _noise(case: _Case) -> Finding | None:
             fix="JPEG has changed the numbers beyond repair: export the masks again as PNG.",
             files=lossy,
         )
+    if (level := middle_level(case.counts)) is not None:
+        return _three_levels(case, level, lossy)
     above = sum(n for v, n in case.counts.items() if v > threshold)
     ends = {case.values[0], case.values[-1]}
     files = lossy or case.files(lambda image: not image.value_counts.keys() <= ends)
@@ -208,6 +278,21 @@ def _noise(case: _Case) -> Finding | None:
             "mask_encoding": {"threshold": threshold},
             "classes": two_classes(case.settings, (0,), (1,)),
         },
+    )
+
+
+def _three_levels(case: _Case, level: int, lossy: list[str]) -> Finding:
+    """Report masks of three levels or more with greys between them, which no threshold can separate."""
+    low, high = case.values[0], case.values[-1]
+    files = case.files(lambda image: not image.value_counts.keys() <= {low, level, high})
+    return make(
+        "mask-is-jpeg" if lossy else "mask-has-soft-edges",
+        place(lossy or files),
+        f"{len(case.values)} values between {low} and {high}, most of them {low}, about {level}, or {high}: "
+        "three classes, with greys between them",
+        expected="one value for each class",
+        fix="Export the masks again as PNG without smoothing; resize them without interpolation (nearest).",
+        files=lossy or files,
     )
 
 

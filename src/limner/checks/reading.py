@@ -1,6 +1,6 @@
 """Read one record once: decode, measure, and turn any failure into a fact."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from limner.images.masks import read_valid_region, read_values
 from limner.images.pixels import IMAGE_SUFFIXES, cached_headers
 from limner.images.read_image import image_header
 
-Kind = Literal["index", "color", "threshold"]
+Kind = Literal["index", "color", "threshold", "objects"]
 
 
 _FAILURES = (OSError, ValueError, MemoryError, SyntaxError, cv2.error)
@@ -134,6 +134,8 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
         label_kind=labels.kind,
         label_channels=header.channels if header and not header.has_palette else 1,
         label_is_lossy=header is not None and header.is_lossy,
+        label_is_inverted=header is not None and header.is_inverted,
+        palette=_palette(source, record, labels, counts),
         value_counts=counts,
         num_values=num_values,
         objects=dict(labels.objects),
@@ -141,6 +143,15 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
         components=measuring.components(runs, counts),
     )
     return Reading(facts, measuring.value_grids(values, runs, counts))
+
+
+def _palette(source: Source, record: Record, labels: "_Labels", values: Iterable[int]) -> dict[int, int]:
+    """Return value -> packed RGB of a mask that stores palette indices; empty for others."""
+    header = labels.header
+    if header is None or not header.has_palette or labels.kind != "index" or "instance" in source.tasks:
+        return {}
+    colors = read_values(record.labels[0], MaskEncoding("color"))
+    return {value: int(colors.flat[int((labels.values == value).argmax())]) for value in values}
 
 
 class _Labels(NamedTuple):

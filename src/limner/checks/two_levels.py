@@ -22,6 +22,13 @@ MIN_EACH_END = 0.0005
 """Minimum share of pixels at each end."""
 
 
+MIN_MIDDLE = 0.005
+"""Minimum share of pixels at a third level."""
+
+MIN_OTHER_GREYS = 3
+"""Edges of two levels, halved in size, hold few greys, so one of them holds most of the pixels."""
+
+
 def threshold_between(counts: Mapping[int, int]) -> int | None:
     """Return the threshold of a two-level histogram, or None if it does not have two levels.
 
@@ -45,6 +52,24 @@ def threshold_between(counts: Mapping[int, int]) -> int | None:
         return None
     low, high = int(black.argmax()), len(levels) - 1 - edge + int(white.argmax())
     return _valley(levels, low, high)
+
+
+def middle_level(counts: Mapping[int, int]) -> int | None:
+    """Return a third level between black and white, or None if the greys between are soft edges or noise.
+
+    Soft edges spread over the greys between. A third level holds most of them: two thirds of the pixels that
+    are neither black nor white, within 1/16 of the range from it.
+    """
+    largest = max(counts)
+    edge = round(NEAR_END * largest)
+    middle = {value: n for value, n in counts.items() if edge < value < largest - edge}
+    if not middle:
+        return None
+    peak = max(middle, key=middle.__getitem__)
+    near = [value for value in middle if abs(value - peak) <= edge]
+    held, all_pixels = sum(middle[value] for value in near), sum(counts.values())
+    is_level = held > 2 / 3 * sum(middle.values()) and held > MIN_MIDDLE * all_pixels
+    return peak if is_level and len(middle) - len(near) >= MIN_OTHER_GREYS else None
 
 
 def _valley(levels: npt.NDArray[np.float64], low: int, high: int) -> int:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from limner.core.config_problems import as_model, problem
 from limner.core.errors import ConfigError, did_you_mean
+from limner.core.yaml_text import load_yaml
 
 
 class Config(BaseModel):
@@ -24,9 +25,6 @@ class Config(BaseModel):
 
 
 C = TypeVar("C", bound=Config)
-
-MAX_YAML_VALUES = 100_000
-"""Values of a YAML file once its aliases are written out; a few lines of aliases can stand for billions."""
 
 
 def parse_config(model: type[C], values: object, *, where: str) -> C:
@@ -54,29 +52,15 @@ def parse_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 - YAML may hold
         ConfigError: The text is not YAML.
     """
     try:
-        value = yaml.safe_load(text)
-        if "*" in text and _size(value, {}) > MAX_YAML_VALUES:
-            raise ValueError("its aliases repeat each other without end")
-        return value
+        return load_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(
             f"{where}{place} is not valid YAML: {getattr(error, 'problem', None) or error}."
         ) from None
-    except (ValueError, RecursionError) as error:  # the 99th of a month, or brackets a thousand deep
+    except ValueError as error:  # the 99th of a month, or brackets a thousand deep
         raise ConfigError(f"{where} is YAML that cannot be parsed: {error}.") from None
-
-
-def _size(value: object, sizes: dict[int, float]) -> float:
-    """Return how many values there are inside, aliases written out; infinite where one holds itself."""
-    if not isinstance(value, dict | list):
-        return 1
-    if id(value) not in sizes:
-        sizes[id(value)] = float("inf")
-        items = [*value, *value.values()] if isinstance(value, dict) else value
-        sizes[id(value)] = 1 + sum(_size(item, sizes) for item in items)
-    return sizes[id(value)]
 
 
 def merge(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ Splits = Annotated[
     Discriminator(_kind_of_splits),
 ]
 Encoding = Annotated[
-    Annotated[Literal["index", "color"], union_tag("name")]
+    Annotated[Literal["index", "color", "objects"], union_tag("name")]
     | Annotated[ThresholdSettings, union_tag("threshold")],
     Discriminator(_kind_of_encoding),
 ]
@@ -137,11 +137,15 @@ class DatasetFile(Config):
     valid_region: str | None = None
     """Pattern of masks whose zero pixels are ignored, such as a camera's field of view."""
     mask_encoding: Encoding = "index"
-    """Meaning of mask pixels: values (`index`), colours (`color`), or a threshold."""
+    """Meaning of mask pixels: values (`index`), colours (`color`), a threshold, or numbers of the objects of
+    one class (`objects`)."""
     classes: tuple[ClassSettings, ...] = ()
     """The classes in trained order."""
     ignored: tuple[IgnoredValue, ...] = ()
     """Mask values (or RGB colours) that losses and metrics ignore."""
+    boxes: Literal["outline", "ignore"] | None = None
+    """Objects with only a box, where others have masks: the box is the mask (`outline`), or losses and
+    metrics ignore its pixels (`ignore`)."""
     splits: Splits | None = None
     """Fractions with a seed, or list files or folders."""
 

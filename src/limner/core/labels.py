@@ -61,11 +61,12 @@ class MaskEncoding:
     Attributes:
         kind: ``index`` takes the pixel (or palette index) itself; ``color`` packs RGB as
             ``red * 65536 + green * 256 + blue``; ``threshold`` gives 1 above `threshold`, else 0,
-            for masks stored with compression noise.
+            for masks stored with compression noise; ``objects`` gives 1 where the pixel is not 0, since the
+            numbers count objects of one class.
         threshold: Only for ``threshold``: pixels greater than this are 1.
     """
 
-    kind: Literal["index", "color", "threshold"] = "index"
+    kind: Literal["index", "color", "threshold", "objects"] = "index"
     threshold: int | None = None
 
     def __post_init__(self) -> None:

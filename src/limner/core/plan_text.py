@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from limner.core.config import parse_config, parse_yaml
 from limner.core.config_problems import as_model
 from limner.core.plan import Plan
+from limner.core.yaml_text import compose_yaml
 
 HEADER = """\
 # A limner plan: every setting of a run. The comment above a key is the reason for its value.
@@ -52,7 +53,7 @@ def plan_from_yaml(text: str, *, where: str = "The plan") -> Plan:
 def reasons_in_comments(text: str) -> dict[str, str]:
     """Return dotted key -> the comment directly above it, its lines joined."""
     lines = text.splitlines()
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = compose_yaml(text)
     found = {}
     for key, line, column in _keys(root, ""):
         comment = _comment_above(lines, line, column)

@@ -51,12 +51,15 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
         labels: (N,) int64: trained labels 0..K-1, or mask values before they are translated.
         is_crowd: (N,) bool: a region of many objects that were not annotated individually; excluded from
             training, and predictions inside it do not count as errors.
+        heights: (N,) int64, or None if unspecified: where segments overlap, the highest is on top in a label
+            map, and among equal heights the smallest.
     """
 
     key = "segments"
     layers: npt.NDArray[Any]
     labels: npt.NDArray[np.int64]
     is_crowd: Mask
+    heights: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         assert len(self.layers) >= 1, "no segments at all are one empty layer"
@@ -137,19 +140,30 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
         layers = numbers[self.layers]
         used = layers.reshape(len(layers), -1).any(1)
         used[0] |= not used.any()
-        return Segments(layers[used], self.labels[wanted], self.is_crowd[wanted])
+        heights = None if self.heights is None else self.heights[wanted]
+        return Segments(layers[used], self.labels[wanted], self.is_crowd[wanted], heights)
 
     def flat(self) -> Layer:
-        """Return one layer; where segments overlap, the smallest is on top, so others may lose all pixels."""
+        """Return one layer; where segments overlap, the highest or smallest is on top, see `heights`.
+
+        Others may lose all pixels.
+        """
         top: Layer = self.layers[0]
         if len(self.layers) == 1:
             return top
         top = np.zeros_like(top)
-        areas = np.concatenate([[np.iinfo(np.int64).max], self.areas])
+        ranks = self._ranks()
         for layer in self.layers:
-            over = (layer != 0) & (areas[layer] < areas[top])
+            over = (layer != 0) & (ranks[layer] > ranks[top])
             top[over] = layer[over]
         return top
+
+    def _ranks(self) -> npt.NDArray[np.int64]:
+        """Return (N + 1,) a rank of each number in a layer, higher on top; equals stay as they are."""
+        heights = np.zeros(len(self), np.int64) if self.heights is None else self.heights
+        keys = np.stack([heights, -self.areas])
+        _, ranks = np.unique(keys, axis=1, return_inverse=True)
+        return np.concatenate([[0], 1 + ranks.ravel()])
 
     def painted(self, elsewhere: int) -> npt.NDArray[Any]:
         """Return the label of each pixel, (*S), smaller segments on top; `elsewhere` outside segments."""
@@ -165,6 +179,7 @@ def segments_of(
     is_crowd: Sequence[bool] | None = None,
     *,
     shape: tuple[int, ...],
+    heights: Sequence[int] | None = None,
 ) -> Segments:
     """Build segments from masks, each placed in the first layer with free pixels; uses one mask at a time.
 
@@ -173,6 +188,7 @@ def segments_of(
         labels: N labels.
         is_crowd: N flags; None if no segment is a crowd.
         shape: *S.
+        heights: N heights; None if unspecified.
     """
     assert len(labels) <= MAX_SEGMENTS, f"{len(labels)} segments in one image"
     layers = [np.zeros(shape, np.uint8 if len(labels) < 256 else np.uint16)]
@@ -183,7 +199,8 @@ def segments_of(
             layers.append(home)
         home[mask] = number
     crowd = np.zeros(len(labels), bool) if is_crowd is None else np.asarray(is_crowd, bool)
-    return Segments(np.stack(layers), np.asarray(labels, np.int64), crowd)
+    high = None if heights is None else np.asarray(heights, np.int64)
+    return Segments(np.stack(layers), np.asarray(labels, np.int64), crowd, high)
 
 
 def segments_of_index(

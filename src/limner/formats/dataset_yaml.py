@@ -11,6 +11,7 @@ from yaml.representer import SafeRepresenter
 from limner.core.config import merge, parse_config, parse_yaml
 from limner.core.dataset_file import FILE_NAME, DatasetFile, json_schema
 from limner.core.errors import DataError, describe
+from limner.core.yaml_text import compose_yaml, load_yaml
 from limner.storage.json_files import write_json
 from limner.storage.whole_files import write_whole
 
@@ -86,7 +87,7 @@ def _text(path: Path) -> str:
 
 def _says(text: str, values: dict[str, Any]) -> bool:
     try:
-        return bool(yaml.safe_load(text) == values)
+        return bool(load_yaml(text) == values)
     except yaml.YAMLError:
         return False
 
@@ -104,7 +105,7 @@ def _dump(values: dict[str, Any]) -> str:
 
 def _with_keys(text: str, changed: dict[str, Any]) -> str:
     """Return YAML text with some top-level keys replaced or added, and the rest as it was."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    node = compose_yaml(text)
     spans = {} if node is None else {key.value: (key, value) for key, value in node.value}
     # From the end, so that what is replaced moves nothing that is still to be found.
     present = [key for key in changed if key in spans]

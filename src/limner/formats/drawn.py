@@ -55,6 +55,7 @@ class Drawn:
         is_difficult: Its annotators would not count a miss as an error.
         box: The box that the file states in addition to the shapes, or None.
         name: Its name in messages, from the file; may be empty.
+        height: Where objects overlap, the highest is on top in a label map, and of equals the smallest.
     """
 
     value: int
@@ -63,6 +64,7 @@ class Drawn:
     is_difficult: bool = False
     box: Box | None = None
     name: str = ""
+    height: int = 0
 
     @property
     def is_box_only(self) -> bool:
@@ -149,15 +151,16 @@ def runs_of_mask(mask: Mask) -> list[int]:
 
 def pack(drawn: Sequence[Drawn]) -> bytes:
     """Pack the objects of one image into a few hundred bytes, since a dataset may have 100,000 images."""
-    rows = [[d.value, d.shapes, int(d.is_crowd), int(d.is_difficult), d.box, d.name] for d in drawn]
+    rows = [[d.value, d.shapes, int(d.is_crowd), int(d.is_difficult), d.box, d.name, d.height] for d in drawn]
     return zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), 1)
 
 
 def unpack(packed: bytes) -> list[Drawn]:
     """Return the objects that `pack` packed."""
+    rows = json.loads(zlib.decompress(packed))
     return [
-        Drawn(value, tuple(Shape(*s) for s in shapes), bool(crowd), bool(difficult), box and (*box,), name)
-        for value, shapes, crowd, difficult, box, name in json.loads(zlib.decompress(packed))
+        Drawn(value, tuple(Shape(*s) for s in shapes), bool(crowd), bool(hard), box and (*box,), name, height)
+        for value, shapes, crowd, hard, box, name, height in rows
     ]
 
 

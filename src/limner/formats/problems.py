@@ -104,7 +104,28 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
         "a folder of images of which some are listed",
         "Left out. If it is another dataset, name it instead: `limner check FOLDER`; else list its images.",
     ),
-    "image-in-two-files": (_W, "each image in one JSON file", "Remove it from one of them."),
+    "image-in-two-files": (
+        _W,
+        "each image in one label file",
+        "The first is used, files of a split before others. Remove the image from one of them.",
+    ),
+    "image-annotated-twice": (
+        _E,
+        "all annotations of an image in one JSON file",
+        "Merge the files if both draw objects to learn. Else move the file that is not to be used to "
+        "a folder of its own.",
+    ),
+    "image-under-two-ids": (
+        _W,
+        "one id for each file",
+        "All its annotations are used, as of one image. If they are of two images, rename one of them.",
+    ),
+    "categories-numbered-differently": (
+        _W,
+        "one name for each category id in all files",
+        "Categories of one name are one class, and mask values are numbered anew. "
+        "Check that no class has two spellings.",
+    ),
     "annotation-image-unknown": (_W, "an id that `images` lists", "Left out. " + _EXPORT),
     "annotation-listed-twice": (_W, "each annotation id once", "Both are used: check whether one is a copy."),
     "annotation-malformed": (
@@ -114,6 +135,22 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     ),
     "flags-unclear": (_W, "one flag that is set", "Left out. Set the one flag that matters in labelme."),
     "annotation-without-mask": (_W, "a polygon or an RLE", "Left out: a box alone gives no mask."),
+    "boxes-among-masks": (
+        _E,
+        "a mask for each object, since pixels without one count as background",
+        "Accept that losses and scores ignore the pixels of these boxes; or write `boxes: outline` into "
+        "dataset.yaml if the boxes are the outlines of their objects; or draw the missing masks.",
+    ),
+    "folder-without-labels": (
+        _W,
+        "a label file for some image of each folder",
+        "Left out. Add the label files if they are missing, empty ones for images without objects.",
+    ),
+    "mask-shared-by-images": (
+        _W,
+        "one image for each label file",
+        "The labels are used for both. Rename one of the images if they are different pictures.",
+    ),
     "boxes-only": (
         _N,
         "polygons or masks, where masks are to be trained",
@@ -147,6 +184,11 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     "annotation-without-image": (_W, "an image of the same name", "Add the image, or remove the file."),
     "size-not-stated": (_W, "width and height", "Taken from the image instead. " + _EXPORT),
     "value-outside-0-1": (_W, "fractions of width and height, 0 to 1", "Clipped at the border. " + _EXPORT),
+    "coordinates-in-pixels": (
+        _E,
+        "fractions of width and height, 0 to 1",
+        "Left out. Divide x by the width and y by the height of the image, or export it again.",
+    ),
     "class-beyond-names": (_E, "a number that `names` lists", "Add its name, or correct the number."),
     "names-unreadable": (
         _W,

@@ -40,6 +40,7 @@ class ImageHeader:
         has_palette: Whether pixels are indices into a table of colours.
         is_lossy: Whether compression changed the pixel values (JPEG, lossy WebP).
         orientation: EXIF orientation 1..8; 1 is upright.
+        is_inverted: Whether a TIFF says that 0 is white; decoding inverts it.
     """
 
     container: str
@@ -50,6 +51,7 @@ class ImageHeader:
     has_palette: bool = False
     is_lossy: bool = False
     orientation: int = 1
+    is_inverted: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -33,7 +33,8 @@ def read_values(path: Path, encoding: MaskEncoding = INDEX) -> ValueMap:
         encoding: How pixels become values.
 
     Returns:
-        (H, W) integers: for ``index`` in the file's own type, for ``color`` int32, for ``threshold`` uint8.
+        (H, W) integers: for ``index`` in the file's own type, for ``color`` int32, for ``threshold`` and
+        ``objects`` uint8.
 
     Raises:
         DataError: The file cannot be read, or its pixels do not fit the encoding.
@@ -45,7 +46,8 @@ def read_values(path: Path, encoding: MaskEncoding = INDEX) -> ValueMap:
     channel = _one_channel(pixels, header, path)
     if encoding.threshold is not None:
         return np.asarray(channel > encoding.threshold).astype(np.uint8)
-    return _integers(channel, path)
+    values = _integers(channel, path)
+    return (values != 0).astype(np.uint8) if encoding.kind == "objects" else values
 
 
 def read_valid_region(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
@@ -89,7 +91,7 @@ def write_values(
         DataError: A value does not fit a PNG.
     """
     low, high = int(values.min()), int(values.max())
-    limit = {"index": 65535, "color": 0xFFFFFF, "threshold": 1}[encoding.kind]
+    limit = {"index": 65535, "color": 0xFFFFFF, "threshold": 1, "objects": 1}[encoding.kind]
     if low < 0 or high > limit:
         raise DataError(
             describe(

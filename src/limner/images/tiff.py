@@ -65,6 +65,7 @@ def _header(file: tifffile.TiffFile, num_bytes: int) -> ImageHeader:
         has_palette=palette,
         is_lossy=int(page.compression) in (6, 7, 34892),
         orientation=int(orientation) if 1 <= int(orientation) <= 8 else 1,
+        is_inverted=page.photometric == tifffile.PHOTOMETRIC.MINISWHITE,
     )
 
 

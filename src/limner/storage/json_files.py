@@ -121,9 +121,9 @@ def parse_json(data: bytes) -> object:
     """
     try:
         value: object = json.loads(data)
+        return _without_surrogates(value) if _SURROGATE.search(data) else value
     except RecursionError:
         raise ValueError("lists or objects are nested too deeply") from None
-    return _without_surrogates(value) if _SURROGATE.search(data) else value
 
 
 def _without_surrogates(value: object) -> object:

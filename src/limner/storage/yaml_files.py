@@ -4,6 +4,7 @@ from pathlib import Path
 
 import yaml
 
+from limner.core.yaml_text import load_yaml
 from limner.storage.json_files import JsonObject
 
 
@@ -11,11 +12,9 @@ def read_yaml(path: Path) -> JsonObject:
     """Return the mapping that a YAML file holds, each scalar as text; an empty one for other content.
 
     Raises:
-        ValueError: It cannot be read, or is no YAML.
+        ValueError: It cannot be read, is no YAML, or is beyond the limits of `load_yaml`.
     """
     try:
-        return JsonObject(yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader))
-    except RecursionError:
-        raise ValueError("lists or mappings are nested too deeply") from None
+        return JsonObject(load_yaml(path.read_text(encoding="utf-8-sig"), yaml.BaseLoader))
     except (OSError, yaml.YAMLError) as error:
         raise ValueError(str(error)) from None

@@ -87,7 +87,7 @@ BAD = {
         "14 pixels, the image has 6 x 9 = 54",
     ),
     "annotation-listed-twice": (coco(annotation(9), annotation(9)), "annotation 9", "duplicate id"),
-    "annotation-without-mask": (
+    "boxes-among-masks": (
         coco(annotation(1), annotation(9, segmentation=None, bbox=[1, 1, 2, 2])),
         "annotation 9",
         "a box only",

@@ -26,7 +26,7 @@ def test_polygons_and_boxes_in_pixels(make_tree) -> None:
     segments = source.read_segments(record)
     assert (segments.labels.tolist(), segments.areas[0]) == ([1, 0], 30 * 20)
     # Beside polygons a box has no mask.
-    assert {f.code for f in source.findings} == {"annotation-without-mask"}
+    assert {f.code for f in source.findings} == {"boxes-among-masks"}
     assert source.declared_labels().names == ("background", "cat", "dog")
 
 

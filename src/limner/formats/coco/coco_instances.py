@@ -4,6 +4,7 @@ import json
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from limner.formats.coco.coco_json import (
     ImageFinder,
     classes_of_rows,
     nothing_listed,
+    numbered_alike,
     one_table,
     plain_id,
     read_coco,
@@ -78,36 +80,45 @@ class CocoInstances(ObjectSource):
         files = [read_coco(self.root, path, problems) for path in paths]
         if not files:
             raise nothing_listed(self.root, tree, "instances")
+        # A file of all images may be beside those of the splits, and which split is known only from these.
+        files = sorted(numbered_alike(files, problems), key=lambda file: file.split is None)
         self._categories = one_table(files)
-        taken: set[str] = set()
-        listed: set[str] = set()  # as text, since a path takes long to be hashed
+        names: set[str] = set()
+        taken: dict[str, Record] = {}  # as text, since a path takes long to be hashed
         for file in files:
             for path, record in self._records(file, finder, problems):
-                listed.add(str(path))
-                if record.name in taken:
-                    problems.add(
-                        "image-in-two-files", str(file.path), f"{record.name} is in another file too"
-                    )
-                else:
-                    taken.add(record.name)
-                    yield record
-        _report_not_listed(tree, listed, problems)
+                if first := taken.get(str(path)):
+                    self._report_second(first, record, file, problems)
+                    continue
+                named = replace(record, name=str(path)) if record.name in names else record
+                names.add(named.name)
+                taken[str(path)] = named
+                yield named
+        _report_not_listed(tree, taken.keys(), problems)
 
     def _records(
         self, file: CocoFile, finder: ImageFinder, problems: Problems
     ) -> Iterator[tuple[PurePosixPath, Record]]:
         """Index the annotations of each image of a file; yield its path and its record."""
         there: dict[Id, PurePosixPath] = {}
+        first_of: dict[str, tuple[int, CocoImage]] = {}
+        united = np.arange(-1, len(file.images))  # place + 1 of an image -> place of the first of its name
         near = [*reversed(file.path.parts[:-1]), *([file.split] if file.split else [])]
-        for image in file.images.values():
+        for place, image in enumerate(file.images.values()):
             path = finder.find(image.file_name, near=near)
+            at, first = first_of.setdefault(image.file_name, (place, image))
+            united[place + 1] = at
+            if first is not image:
+                where = f"{file.path}, image {image.id}"
+                problems.add("image-under-two-ids", where, f"{image.file_name} is image {first.id} too")
+                continue
             if path is None:
                 problems.add(
                     "image-missing", f"{file.path}, image {image.id}", f"no {image.file_name} on disk"
                 )
             else:
                 there[image.id] = path
-        places = places_of_images(file, problems)
+        places = united[places_of_images(file, problems) + 1]
         order = np.argsort(places, kind="stable")
         bounds = np.searchsorted(places[order], np.arange(len(file.images) + 1)).tolist()
         self._count_masks(file, places)
@@ -115,12 +126,27 @@ class CocoInstances(ObjectSource):
         self._files.append(_File(file.path, file.annotations.chosen(order), values))
         label, split = (self.root / file.path,), file.split
         number, json_path = len(self._files) - 1, str(file.path)
-        for image, (first, last) in zip(file.images.values(), pairwise(bounds), strict=True):
+        for image, (start, stop) in zip(file.images.values(), pairwise(bounds), strict=True):
             if path := there.get(image.id):
                 entry = f"{json_path}#{image.id}"
-                self._places[entry] = number, first, last, image.height or 0, image.width or 0
+                self._places[entry] = number, start, stop, image.height or 0, image.width or 0
                 name = posixpath.splitext(str(path))[0]
                 yield path, Record(name, self.root / path, label, split, entry=entry)
+
+    def _report_second(self, first: Record, second: Record, file: CocoFile, problems: Problems) -> None:
+        """Report an image in two entries; the annotations of the second are not used.
+
+        Those of a joined file repeat the first's. Other numbers of annotations mean other annotations, such
+        as those of another class.
+        """
+        counts = [
+            stop - start for _, start, stop, *_ in (self._places[str(r.entry)] for r in (first, second))
+        ]
+        if counts[0] == counts[1]:
+            problems.add("image-in-two-files", str(file.path), f"{first.name} is in {first.entry} too")
+        elif counts[1]:
+            found = f"{first.name} has {counts[0]} annotations in {first.entry}, and {counts[1]} here"
+            problems.add("image-annotated-twice", str(second.entry), found, file=first.name)
 
     def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return the position of each image's annotations; None if a file is held as text."""
@@ -161,7 +187,7 @@ class CocoInstances(ObjectSource):
         for head, place in ((heads[i], int(places[i])) for i in bare):
             if place >= 0 and head.has_box:
                 where = f"{file.path}#{plain_id(head.image_id)}, annotation {head.id}"
-                self._boxes.add("annotation-without-mask", where, "a box only", file=names[place])
+                self._boxes.add("boxes-among-masks", where, "a box only", file=names[place])
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return the problems of the image's annotations; those without a valid shape are left out."""

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelClass, distinct_color
@@ -212,15 +212,14 @@ class ImageFinder:
         """Return the file whose path ends with `file_name`, or has its bare name; None if there is none.
 
         Args:
-            file_name: The name in the JSON.
+            file_name: The name in the JSON, which may be percent-encoded.
             near: Preferred folder names and words, such as the split, the most important first.
         """
-        same = self._by_name.find(file_name.rpartition("/")[2])
+        plain = unquote(file_name)
+        same = self._by_name.find(file_name.rpartition("/")[2], plain.rpartition("/")[2])
         if len(same) == 1:
             return same[0]
-        wanted = PurePosixPath(file_name)
-        parts = [part for part in wanted.parts if part not in (".", "..", "/")]
-        found = [path for path in same if list(path.parts[-len(parts) :]) == parts] or same
+        found = _with_folders(file_name, same) or _with_folders(plain, same) or same
         words = [word.casefold() for word in near]
 
         def rank(path: PurePosixPath) -> tuple[bool, ...]:
@@ -232,25 +231,51 @@ class ImageFinder:
         return min(found, key=lambda path: (rank(path), len(path.parts), path), default=None)
 
 
+def _with_folders(name: str, paths: Sequence[PurePosixPath]) -> list[PurePosixPath]:
+    """Return the paths that end with a name and its folders."""
+    parts = [part for part in PurePosixPath(name).parts if part not in (".", "..", "/")]
+    return [path for path in paths if list(path.parts[-len(parts) :]) == parts]
+
+
+def numbered_alike(files: Sequence[CocoFile], problems: Problems) -> list[CocoFile]:
+    """Return the files with one mask value for each category name.
+
+    Exports of several jobs may number the same categories differently. Then categories with the same name
+    are one class, and their values are numbered anew, from 1, in the order of the files.
+    """
+    name_of: dict[int, tuple[str, PurePosixPath]] = {}
+    clashes = []
+    for file in files:
+        for known in file.categories.values():
+            name, path = name_of.setdefault(known.values[0], (known.name, file.path))
+            if name != known.name:
+                where = f"{file.path}, category {known.values[0]}"
+                clashes.append((where, f"{known.name!r} here and {name!r} in {path}"))
+    if not clashes:
+        return list(files)
+    for where, found in clashes:
+        problems.add("categories-numbered-differently", where, found)
+    classes: dict[str, LabelClass] = {}
+    for file in files:
+        for known in file.categories.values():
+            value = len(classes) + 1
+            classes.setdefault(known.name, replace(known, values=(value,), color=distinct_color(value)))
+    return [
+        replace(file, categories={key: classes[known.name] for key, known in file.categories.items()})
+        for file in files
+    ]
+
+
 def one_table(files: Sequence[CocoFile]) -> tuple[LabelClass, ...]:
-    """Return the categories of all files, which have to agree.
+    """Return the categories of files that `numbered_alike` returned.
 
     Raises:
-        DataError: Two files mean different things by one id, or there is no category at all.
+        ConfigError: There is no category at all.
     """
     table: dict[int, LabelClass] = {}
     for file in files:
         for known in file.categories.values():
-            other = table.setdefault(known.values[0], known)
-            if other.name != known.name:
-                raise DataError(
-                    describe(
-                        "Two COCO files mean different classes by one id",
-                        where=str(file.path),
-                        found=f"category {known.values[0]} is {known.name!r} here and {other.name!r} before",
-                        fix="Number the categories alike in all files.",
-                    )
-                )
+            table.setdefault(known.values[0], known)
     if not table:
         raise ConfigError(f"{files[0].path} lists no category.")
     return tuple(table[value] for value in sorted(table))

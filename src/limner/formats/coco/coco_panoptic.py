@@ -21,6 +21,7 @@ from limner.formats.coco.coco_json import (
     ImageFinder,
     classes_of_rows,
     nothing_listed,
+    numbered_alike,
     one_table,
     plain_id,
     read_coco,
@@ -69,6 +70,7 @@ class CocoPanoptic(Source):
         files = [read_coco(self.root, path, problems) for path in panoptic_files(self.root, tree)]
         if not files:
             raise nothing_listed(self.root, tree, "panoptic segments")
+        files = numbered_alike(files, problems)
         self._categories = one_table(files)
         self.settings = with_values(self.settings, self._categories, where=self.root)
         if (table := self.settings.label_table()) is not None:

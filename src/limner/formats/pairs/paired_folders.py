@@ -1,17 +1,19 @@
 """Two folders (or one) of images and masks that are paired by name: the most common layout."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.finding import Finding, Severity
-from limner.core.labels import ValueMap
+from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Record
+from limner.core.segments import Segments, segments_of_index
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.pairs.folder_looks import roles_by_content
 from limner.formats.pairs.folder_roles import Roles, assign_roles
@@ -51,7 +53,16 @@ class PairedFolders(Source):
         if pairing.label_of:
             places = folders_of(pairing.label_of.values())
             findings.insert(0, Finding("layout", Severity.NOTE, places, f"{layout.evidence}."))
+        self._set_tasks()
         return records, (*findings, *tree_findings(tree), *split_findings)
+
+    def _set_tasks(self) -> None:
+        if self.settings.encoding.kind == "objects":
+            self.tasks = ("semantic", "instance", "panoptic", "detection")
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Restore the tasks; records and settings are enough for all else."""
+        self._set_tasks()
 
     def paths(self, tree: FileTree) -> Sequence[PurePosixPath]:
         """Return the files to pair: those named like images."""
@@ -66,6 +77,33 @@ class PairedFolders(Source):
         if not record.labels:
             raise DataError(describe("The image has no mask", where=record.image))
         return read_values(record.labels[0], self.settings.encoding)
+
+    def read_segments(self, record: Record) -> Segments:
+        """Read each number of a mask as an object, and 0 as the background, if masks number their objects.
+
+        Raises:
+            DataError: The mask cannot be read, or the masks hold classes.
+        """
+        if self.settings.encoding.kind != "objects":
+            return super().read_segments(record)
+        if not record.labels:
+            raise DataError(describe("The image has no mask", where=record.image))
+        values = read_values(record.labels[0])
+        numbers, places = np.unique(values, return_inverse=True)
+        return segments_of_index(1 + places.reshape(values.shape), [int(number != 0) for number in numbers])
+
+    def declared_labels(self) -> LabelTable | None:
+        """Return the table of `dataset.yaml`; of masks that number objects, background and one class."""
+        table = super().declared_labels()
+        if table is None and self.settings.encoding.kind == "objects":
+            return LabelTable(
+                (
+                    LabelClass("background", (0,), (0, 0, 0), is_thing=False),
+                    LabelClass("object", (1,), distinct_color(1), is_thing=True),
+                ),
+                encoding=self.settings.encoding,
+            )
+        return table
 
 
 def explain_no_pairs(root: Path, tree: FileTree, settings: DatasetFile) -> str:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -59,6 +59,7 @@ class AnnotationFiles(ObjectSource):
         """Yield a record for each image with a label file, and for images beside it without one."""
         finder = ImagesOfFiles(tree.images)
         names = _Names()
+        labels: dict[PurePosixPath, tuple[PurePosixPath, LabelFile | None]] = {}
         files = self.label_files(self.root, tree)
         if not files:
             raise self._no_files(tree)
@@ -73,12 +74,18 @@ class AnnotationFiles(ObjectSource):
             if image is None:
                 continue
             name = names.of(image)
+            labels[image.with_suffix("")] = path, found
             if error is not None:
                 self.keep_error(name, error)
             elif found is not None:
                 self.keep(name, found.drawn, found.size, where=str(path), file=str(path))
             yield Record(name, self.root / image, (self.root / path,), split_of(image) or split_of(path))
-        yield from self._without_file(tree, finder.taken, names, problems)
+        folders = {image.parent for image in finder.taken}
+        bare = [image for image in tree.images if image not in finder.taken]
+        yield from self._without_file([i for i in bare if i.parent in folders], labels, names, problems)
+        for folder, number in sorted(Counter(i.parent for i in bare if i.parent not in folders).items()):
+            found_there = f"{number} image{'' if number == 1 else 's'}, and no label file of their names"
+            problems.add("folder-without-labels", f"{folder}/", found_there)
 
     def _no_files(self, tree: FileTree) -> DataError:
         others = [str(self.root / path) for path in tree.others if path.suffix.lower() == self.suffix]
@@ -93,20 +100,31 @@ class AnnotationFiles(ObjectSource):
         )
 
     def _without_file(
-        self, tree: FileTree, taken: set[PurePosixPath], names: "_Names", problems: Problems
+        self,
+        images: Iterable[PurePosixPath],
+        labels: Mapping[PurePosixPath, tuple[PurePosixPath, LabelFile | None]],
+        names: "_Names",
+        problems: Problems,
     ) -> Iterator[Record]:
-        """Yield the images without a label file in folders where others have one."""
-        folders = {image.parent for image in taken}
-        for image in tree.images:
-            if image in taken or image.parent not in folders:
-                continue
+        """Yield the images without a label file of their own in folders where others have one.
+
+        Args:
+            images: The images.
+            labels: The label file of each image without its suffix; one without content is unreadable.
+            names: Gives the records their names.
+            problems: Takes the findings.
+        """
+        for image in images:
             if not self.bare_image_is_empty:
                 problems.add("image-without-mask", str(image), "no label file of its name")
+                yield Record(names.of(image), self.root / image, (), split_of(image))
+                continue
             name = names.of(image)
-            if self.bare_image_is_empty:
-                self.keep(name, (), None, where=str(image))
-            labels = (self.root / image,) if self.bare_image_is_empty else ()
-            yield Record(name, self.root / image, labels, split_of(image))
+            path, found = labels.get(image.with_suffix(""), (image, None))
+            if found is not None:
+                problems.add("mask-shared-by-images", str(path), f"it is of {image} and of another image")
+            self.keep(name, found.drawn if found else (), None, where=str(path), file=str(image))
+            yield Record(name, self.root / image, (self.root / path,), split_of(image) or split_of(path))
 
 
 def split_of(path: PurePosixPath) -> str | None:

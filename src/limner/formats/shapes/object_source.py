@@ -94,12 +94,13 @@ class ObjectSource(Source):
         if not self._num_masks and (boxes := sum(number for *_, number in self._boxes.cases())):
             self.tasks = BOXES
             problems.add("boxes-only", self.name, f"{boxes} boxes and no masks")
-        elif not self.boxes_are_masks:
-            problems.take(self._boxes)
+        boxes_unclear = bool(self._num_masks) and not self.boxes_are_masks and self.settings.boxes is None
+        asked = self._boxes.findings() if boxes_unclear else ()
         self._boxes = Problems()  # they may name every file
         by_name = tuple(found[name] for name in sorted(found))
         listed, more = apply_split_lists(by_name, self.root, self.settings, self.split_lists(tree, by_name))
-        return listed, (*problems.findings(), *more)
+        asked = tuple(replace(finding, proposal={"boxes": "ignore"}) for finding in asked)
+        return listed, (*asked, *problems.findings(), *more)
 
     def keep(
         self, key: str, drawn: Sequence[Drawn], size: tuple[int, int] | None, *, where: str, file: str = ""
@@ -115,7 +116,7 @@ class ObjectSource(Source):
         """
         for one in drawn:
             if one.is_box_only:
-                self._boxes.add("annotation-without-mask", f"{where}, {one.name}", "a box only", file=file)
+                self._boxes.add("boxes-among-masks", f"{where}, {one.name}", "a box only", file=file)
             else:
                 self._num_masks += 1
         self._entries[key] = Entry(pack(drawn), *(size or (0, 0)))
@@ -215,7 +216,7 @@ class ObjectSource(Source):
         return height, width
 
     def read_values(self, record: Record) -> ValueMap:
-        """Paint the class of each object, smaller ones over larger ones, on background.
+        """Paint the class of each object, higher over lower and smaller over larger ones, on background.
 
         If there are only boxes, these are filled, for viewing and counting rather than training.
         """
@@ -239,9 +240,29 @@ class ObjectSource(Source):
         return self._painted(record, self._shown(record))
 
     def _shown(self, record: Record) -> list[Drawn]:
-        """Return the objects that have a mask, or all if none has."""
-        drawn = self.read_objects(record)
-        return [one for one in drawn if self.tasks == BOXES or not one.is_box_only]
+        """Return the objects that are drawn: those with a mask, and boxes as `boxes` in dataset.yaml says."""
+        drawn, wanted = self.read_objects(record), self.settings.boxes
+        if self.tasks == BOXES:
+            return list(drawn)
+        if wanted is None:
+            return [one for one in drawn if not one.is_box_only]
+        shown = (one.outlined() if one.is_box_only else one for one in drawn)
+        if wanted == "outline":
+            return list(shown)
+        value = self._value_of_ignored_boxes
+        return [
+            replace(new, value=value) if one.is_box_only else new
+            for one, new in zip(drawn, shown, strict=True)
+        ]
+
+    @property
+    def _value_of_ignored_boxes(self) -> int:
+        """A mask value that no class has."""
+        table = self.settings.label_table()
+        classes = self._categories if table is None else table.classes
+        named = {value for known in classes for value in known.values}
+        largest = ignored_among(len(named) + 1)
+        return largest if largest not in named else max(named) + 1
 
     def _painted(self, record: Record, drawn: Sequence[Drawn]) -> Segments:
         height, width = self.size_of(record)
@@ -249,7 +270,10 @@ class ObjectSource(Source):
         rest = ~np.any(masks, axis=0) if masks else np.ones((height, width), bool)
         labels = [one.value for one in drawn] + [self.uncovered]
         crowd = [one.is_crowd for one in drawn] + [False]
-        return segments_of([*masks, rest], labels, crowd, shape=(height, width))
+        heights = [one.height for one in drawn] + [0]  # the rest overlaps nothing
+        return segments_of(
+            [*masks, rest], labels, crowd, shape=(height, width), heights=heights if any(heights) else None
+        )
 
     def label_problems(self, record: Record, segments: Segments | None = None) -> Problems:
         """Return the problems of the objects of one image, which listing did not look for."""
@@ -292,8 +316,9 @@ class ObjectSource(Source):
         free = self.uncovered
         if table is not None:
             if table.background_index is not None or free in table.ignored_values:
-                return table
-            ignored = tuple({*table.ignored_values, *self._ignored_by_name(table.classes)})
+                ignored = (*table.ignored_values, *self._ignored_boxes())
+                return replace(table, ignored_values=tuple(dict.fromkeys(ignored)))
+            ignored = tuple({*table.ignored_values, *self._ignored(table.classes)})
             return LabelTable((_background(free), *table.classes), ignored)
         things = [
             replace(c, is_thing=True if c.is_thing is None else c.is_thing)
@@ -310,7 +335,14 @@ class ObjectSource(Source):
                     fix="List the classes to train under `classes` in dataset.yaml; the others are left out.",
                 )
             )
-        return LabelTable((_background(free), *things), self._ignored_by_name(things))
+        return LabelTable((_background(free), *things), self._ignored(things))
+
+    def _ignored(self, classes: Sequence[LabelClass]) -> tuple[int, ...]:
+        return tuple(dict.fromkeys((*self._ignored_by_name(classes), *self._ignored_boxes())))
+
+    def _ignored_boxes(self) -> tuple[int, ...]:
+        ignores = self.settings.boxes == "ignore" and self.tasks != BOXES and not self.boxes_are_masks
+        return (self._value_of_ignored_boxes,) if ignores else ()
 
     def _ignored_by_name(self, classes: Sequence[LabelClass]) -> tuple[int, ...]:
         """Return the value of regions whose name says that they are ignored; none where it is a class's."""

@@ -1,5 +1,6 @@
 """CVAT's XML (version 1.1) of images or a video: polygons, boxes, polylines, points, ellipses and masks."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from math import cos, radians, sin
@@ -21,9 +22,10 @@ from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.shapes.valid_shapes import MAX_PIXELS, stated_size, valid_shapes
 from limner.storage.json_files import ends
 from limner.storage.usable_numbers import number_of
-from limner.storage.xml_files import read_xml
+from limner.storage.xml_files import number_in, read_xml, text_in
 
 MAX_SNIFFED = 50
+_FRAME = re.compile(r"frame_(\d{1,9})", re.IGNORECASE)
 _SHAPES = ("polygon", "box", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
 
 
@@ -55,7 +57,7 @@ class Cvat(ObjectSource):
         taken: set[PurePosixPath] = set()
         for file in files:
             whole = read_xml(self.root / file, root="annotations", what="The CVAT annotations")
-            for item in (*whole.iterfind("image"), *_frames(whole)):
+            for item in (*whole.iterfind("image"), *_frames(whole, tree.images)):
                 name = item.get("name", "")
                 image = finder.find(name, near=[item.get("subset", ""), *reversed(file.parts[:-1])])
                 where = f"{file}, image {item.get('id')}"
@@ -79,11 +81,13 @@ class Cvat(ObjectSource):
         drawn = []
         for name, group in _grouped(item):
             report = problems.at(f"{file}, image {item.get('id')}, {name} ({image.name})", file=str(image))
-            found = [shape for one in group if (shape := _shape(one, size, report))]
+            found = [shape for one in group if (shape := _shape_or_none(one, size, report))]
             runs = [shape for shape in found if shape.kind == "runs"]
             shapes = (*valid_shapes([s for s in found if s.kind != "runs"], size, report), *runs)
             if shapes:
-                drawn.append(Drawn(self.number_of(group[0].get("label", "")), shapes, name=name))
+                height = max(int(number_of(one.get("z_order")) or 0) for one in group)
+                label = self.number_of(group[0].get("label", ""))
+                drawn.append(Drawn(label, shapes, name=name, height=height))
         entry = f"{file}#{item.get('id')} {image}"
         self.keep(entry, drawn, size, where=str(file), file=str(image))
         split = split_of_folder(item.get("subset") or "") or split_of(image) or split_of(file)
@@ -102,21 +106,47 @@ def _is_cvat(both: bytes) -> bool:
     return b"<annotations>" in both and (b"<image" in both or b"<track " in both)
 
 
-def _frames(whole: ElementTree.Element) -> list[ElementTree.Element]:
-    """Return the frames of a video as images; a track that is `outside` is not visible."""
+def _frames(whole: ElementTree.Element, images: Sequence[PurePosixPath]) -> list[ElementTree.Element]:
+    """Return the frames of a video as images; a track that is `outside` is not visible.
+
+    A frame without a visible shape is an image without objects, if the file lists it or its task has it.
+    """
     size = next(whole.iter("original_size"), None)
     sides = {side: size.findtext(side, "") for side in ("width", "height")} if size is not None else {}
     frames: dict[int, ElementTree.Element] = {}
-    for track in whole.iterfind("track"):
+
+    def at(frame: int) -> ElementTree.Element:
+        said = {"id": str(frame), "name": f"frame_{frame:06d}.PNG", **sides}
+        return frames.setdefault(frame, ElementTree.Element("image", said))
+
+    tracks = whole.findall("track")
+    for track in tracks:
         for shape in track:
             frame = number_of(shape.get("frame"))
-            if shape.tag not in _SHAPES or frame is None or shape.get("outside") == "1":
+            if shape.tag not in _SHAPES or frame is None:
                 continue
-            name = f"frame_{int(frame):06d}.PNG"
-            image = ElementTree.Element("image", {"id": str(int(frame)), "name": name, **sides})
-            shape.set("label", track.get("label", ""))
-            frames.setdefault(int(frame), image).append(shape)
+            image = at(int(frame))
+            if shape.get("outside") != "1":
+                shape.set("label", track.get("label", ""))
+                image.append(shape)
+    numbers = _frames_of_task(whole) if tracks else range(0)
+    for path in images:
+        if (named := _FRAME.fullmatch(path.stem)) and int(named[1]) in numbers:
+            at(int(named[1]))
     return [frames[number] for number in sorted(frames)]
+
+
+def _frames_of_task(whole: ElementTree.Element) -> range:
+    """Return the numbers of a task's or job's frames, as far as the file states them."""
+    task = next(
+        (found for kind in ("task", "job") if (found := whole.find(f"meta/{kind}")) is not None), None
+    )
+    if task is None:
+        return range(0)
+    size, start = (int(number_in(task, key) or 0) for key in ("size", "start_frame"))
+    step = re.fullmatch(r"step=([1-9]\d{0,5})", text_in(task, "frame_filter"))
+    by = int(step[1]) if step else 1
+    return range(start, start + size * by, by)
 
 
 def _grouped(item: ElementTree.Element) -> Sequence[tuple[str, list[ElementTree.Element]]]:
@@ -129,6 +159,13 @@ def _grouped(item: ElementTree.Element) -> Sequence[tuple[str, list[ElementTree.
         key: object = position if group in ("", "0") else (group, shape.get("label"))
         groups.setdefault(key, (f"{shape.tag} {position}", []))[1].append(shape)
     return list(groups.values())
+
+
+def _shape_or_none(item: ElementTree.Element, size: tuple[int, int] | None, report: Report) -> Shape | None:
+    if item.tag in ("cuboid", "skeleton"):
+        report("shape-unknown", f"{item.get('label')!r} is a {item.tag}")
+        return None
+    return _shape(item, size, report)
 
 
 def _shape(item: ElementTree.Element, size: tuple[int, int] | None, report: Report) -> Shape | None:

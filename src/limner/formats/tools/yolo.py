@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,12 @@ from limner.storage.yaml_files import read_yaml
 
 BORDER = 0.002
 """Fraction of a side that a number may be outside 0 to 1 without a finding, since tools round."""
+
+MOST_FRACTION = 2.5
+"""Coordinates beyond this are no fractions of a side, however far outside a shape was drawn."""
+
+MOST_OF_A_BOX = 6
+"""Words of a line with a class, a box and a confidence."""
 
 MAX_LOOKED_AT = 20
 _INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
@@ -55,7 +62,12 @@ class Yolo(AnnotationFiles):
         files = [p for p in tree.others if p.suffix.casefold() == cls.suffix and p.stem in stems]
         # Hundreds of empty files, of images without objects, may come first.
         filled = islice((path for path in files if (root / path).stat().st_size), MAX_LOOKED_AT)
-        return files if any(_is_yolo(root / path) for path in filled) else ()
+        first = [root / path for path in filled]
+        if any(map(_is_yolo, first)):
+            return files
+        # Coordinates in pixels are an error, which is reported where data.yaml says that this is YOLO.
+        in_pixels = any(_is_yolo(path, in_pixels=True) for path in first)
+        return files if in_pixels and _has_names(root, tree) else ()
 
     def read_file(self, path: PurePosixPath, problems: Problems) -> LabelFile:
         """Parse one file.
@@ -65,12 +77,15 @@ class Yolo(AnnotationFiles):
         """
         lines = read_lines(self.root / path, what="The YOLO labels")
         drawn = []
-        for number, line in enumerate(lines, start=1):
+        rows = {number: words for number, line in enumerate(lines, start=1) if (words := line.split())}
+        # With the class, each line has an odd number of words, and an even one with a confidence at the end.
+        confident = all(len(words) % 2 == 0 and _is_confidence(words[-1]) for words in rows.values())
+        for number, words in rows.items():
             name = f"line {number}"
-            if line.strip():
-                report = problems.at(f"{path}, {name}", file=str(path))
-                if one := self._object(line.split(), name, report):
-                    drawn.append(one)
+            report = problems.at(f"{path}, {name}", file=str(path))
+            ends = confident and len(words) > MOST_OF_A_BOX
+            if one := self._object(words[:-1] if ends else words, name, report):
+                drawn.append(one)
         return LabelFile(drawn)
 
     def _object(self, words: list[str], name: str, report: Report) -> Drawn | None:
@@ -172,15 +187,34 @@ def _names_in(data: JsonObject) -> dict[int, str]:
     return {index: names[str(index)] for index in sorted(map(int, names))}
 
 
-def _is_yolo(path: Path) -> bool:
-    """Tell whether the first line has a class number and four or more numbers, most of them 0 to 1."""
+def _has_names(root: Path, tree: FileTree) -> bool:
+    """Tell whether data.yaml names the classes."""
+    for path in tree.others:
+        if path.name in ("data.yaml", "data.yml"):
+            with suppress(ValueError):
+                return "names" in read_yaml(root / path)
+    return False
+
+
+def _is_yolo(path: Path, *, in_pixels: bool = False) -> bool:
+    """Tell whether the first line has a class number and four or more numbers, most of them 0 to 1.
+
+    With `in_pixels`, the numbers may be any.
+    """
     try:
         with path.open(encoding="utf-8-sig") as file:
             words = file.readline().split()
     except (OSError, UnicodeDecodeError):
         return False
     numbers = [number for word in words if (number := number_of(word)) is not None]
-    return len(numbers) == len(words) >= 5 and numbers[0] % 1 == 0 and _mostly_parts(numbers[1:])
+    return (
+        len(numbers) == len(words) >= 5 and numbers[0] % 1 == 0 and (in_pixels or _mostly_parts(numbers[1:]))
+    )
+
+
+def _is_confidence(word: str) -> bool:
+    number = number_of(word)
+    return number is not None and 0 <= number <= 1
 
 
 def _mostly_parts(numbers: Sequence[float]) -> bool:
@@ -198,6 +232,9 @@ def _shape(numbers: list[float], report: Report) -> Shape | None:
     else:
         corners = numbers
     kind = "box" if len(numbers) <= 5 else "polygon"
+    if min(corners) < 1 - MOST_FRACTION or max(corners) > MOST_FRACTION:
+        report("coordinates-in-pixels", f"a {kind} from {min(corners):g} to {max(corners):g}")
+        return None
     if min(corners) < -BORDER or max(corners) > 1 + BORDER:
         report("value-outside-0-1", f"a {kind} from {min(corners):g} to {max(corners):g}")
     if kind == "polygon":

@@ -45,6 +45,7 @@ def _labels(facts: RunFacts) -> Html:
     notes = {
         "index": "The value of a mask pixel (or its palette index) is used unchanged.",
         "color": "Masks are coloured; a value is red · 65536 + green · 256 + blue.",
+        "objects": "Each mask value but 0 is one object of the class.",
         "threshold": f"Mask pixels above {table.encoding.threshold} count as 1, all others as 0.",
     }
     return tag(
