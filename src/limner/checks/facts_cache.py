@@ -34,7 +34,8 @@ def fingerprint(source: Source, record: Record) -> str:
     for path in record.files:
         try:
             status = path.stat()
-            parts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+            # Copying may keep the time of the content, but not that of the entry.
+            parts.append(f"{path} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}")
         except OSError as error:
             parts.append(f"{path} {error.errno}")
     return blake2b("\n".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
