@@ -107,3 +107,11 @@ def test_a_name_with_percent_signs_is_taken_as_it_is(tmp_path: Path) -> None:
         "a b.png": 32,
         "a%20b.png": 16,
     }
+
+
+def test_utf16_as_powershell_writes_it(tmp_path: Path) -> None:
+    picture(tmp_path / "images/a.png")
+    coco(tmp_path / "all.json", ["a.png"], [(1, 1, *LEFT)], {1: "cell"})
+    (tmp_path / "all.json").write_text((tmp_path / "all.json").read_text(), encoding="utf-16")
+    source = open_source(tmp_path)
+    assert (source.name, areas(source)) == ("coco-instances", [224, 16])

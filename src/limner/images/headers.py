@@ -64,7 +64,7 @@ def png_header(data: bytes) -> ImageHeader:
     """Parse a PNG's chunks up to its end chunk.
 
     Raises:
-        DamagedFileError: A chunk is cut off or its checksum is wrong.
+        DamagedFileError: A chunk is cut off, or the checksum of one that is read is wrong.
     """
     if data[12:16] != b"IHDR" or len(data) < 33:
         raise DamagedFileError("the file ends inside the PNG header")
@@ -76,7 +76,9 @@ def png_header(data: bytes) -> ImageHeader:
         end = position + 12 + length
         if end > len(data):
             break
-        if zlib.crc32(view[position + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+        # A small first letter marks what pixels do not depend on; but transparency and rotation are read.
+        matters = not kind[0] & 0x20 or kind in (b"tRNS", b"eXIf")
+        if matters and zlib.crc32(view[position + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
             raise DamagedFileError(f"the checksum of a PNG {kind.decode('latin-1')} block is wrong")
         if kind == b"IEND":
             channels = 1 if color_type in (0, 4) else 3

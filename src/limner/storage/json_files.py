@@ -6,6 +6,7 @@ object, cannot reach code that does not expect it.
 
 import json
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 from reprlib import Repr
 
@@ -24,12 +25,13 @@ SNIFFED_BYTES = 65536
 
 
 def ends(path: Path) -> bytes:
-    """Return the bytes at both ends of a file, or none if it cannot be read."""
+    """Return the bytes at both ends of a file, of UTF-16 without its zeros; none if it cannot be read."""
     try:
         with path.open("rb") as file:
             head = file.read(SNIFFED_BYTES)
             file.seek(max(len(head), path.stat().st_size - SNIFFED_BYTES))
-            return head + b"\n" + file.read(SNIFFED_BYTES)
+            both = head + b"\n" + file.read(SNIFFED_BYTES)
+            return both.replace(b"\0", b"") if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else both
     except OSError:
         return b""
 
