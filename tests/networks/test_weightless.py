@@ -12,7 +12,7 @@ WITHOUT_DECOMPOSITIONS = """
 import sys
 from limner.networks import build_network
 from limner.networks.weightless import weightless
-for name in ('unet', 'encoder-unet', 'segformer', 'mask2former', 'pspnet', 'deeplabv3plus', 'upernet'):
+for name in ('unet', 'encoder-unet', 'segformer', 'pspnet', 'deeplabv3plus', 'upernet'):
     with weightless():
         build_network(name, num_classes=2, pretrained="no")
     assert "torch._dynamo" not in sys.modules, name

@@ -149,6 +149,7 @@ def _protected(out: Path, run: RunFolder | None) -> AbstractContextManager[None]
     """Protect other files in the output folder; everything in a run's evaluation folder is limner's."""
     if run is not None and out.resolve().is_relative_to((run.root / "evaluation").resolve()):
         return nullcontext()
+    make_output_folder(out)  # a file there is no output of an earlier evaluation
     return own_outputs(out, by="evaluate")
 
 

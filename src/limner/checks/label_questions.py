@@ -100,7 +100,8 @@ _AS_STORED = "If the numbers are right as they are, write `mask_encoding: index`
 
 def _meaning(case: _Case) -> Finding | None:
     """Return the question about the encoding of masks, which `mask_encoding` in dataset.yaml answers."""
-    objects = object_numbers(case.facts) if case.declared is None else None
+    may_number = case.declared is None and not _are_misread(case)
+    objects = object_numbers(case.facts) if may_number else None
     return _palettes(case) or _inverted(case) or objects
 
 

@@ -20,7 +20,7 @@ TWO = "classes:\n- {name: background, value: 0}\n- {name: cell, value: 255}\n"
         ("splits: {val: 1.5}", "splits.val: should be less than 1; found 1.5"),
         ("splits: {val: .nan}", "splits.val: "),
         ("splits: {val: 0.6, test: 0.6}", "must leave images for training"),
-        ("mask_encoding: colour", "should be 'index' or 'color'; found 'colour'"),
+        ("mask_encoding: colour", "should be 'index', 'color' or 'objects'; found 'colour'"),
         ("just text", "should be a mapping, one `key: value` a line; found 'just text'"),
         ("classes: [a, b", "line 1, column 15 is not valid YAML"),
         ("a: 2020-99-99", "month must be in 1..12"),
