@@ -7,6 +7,7 @@ from limner.core.dataset_file import ClassSettings, DatasetFile
 from limner.core.errors import ConfigError, describe, did_you_mean
 from limner.core.labels import LabelClass
 
+BACKGROUND_NAMES = frozenset({"background", "_background_", "__background__"})
 _MOST_NAMES = 40
 
 
@@ -56,7 +57,7 @@ def _has_value(one: ClassSettings) -> bool:
 
 
 def _is_background(name: str) -> bool:
-    return name.casefold().strip("_") == "background"
+    return name.casefold() in BACKGROUND_NAMES
 
 
 def _refuse_another_value(one: ClassSettings, values: dict[str, tuple[int, ...]], where: Path) -> None:

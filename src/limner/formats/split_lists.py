@@ -113,15 +113,15 @@ def apply_split_lists(
     if isinstance(settings.splits, SplitLists):
         named = settings.splits.model_dump(exclude_none=True)
         lists = {split: str(named[split]) for split in ("train", "val", "test") if split in named}
-    index = _index(records, root)
 
     def with_unused(listed: tuple[Record, ...], used: Sequence[str], reason: str) -> list[Finding]:
-        return _unused_lists(listed, root, index, used, reason) if may_be_unused and not spelled else []
+        return _unused_lists(listed, root, used, reason) if may_be_unused and not spelled else []
 
     if settings.splits is not None and not spelled:
         return records, with_unused(records, (), "dataset.yaml sets fractions in `splits`")
     if not lists:
         return records, with_unused(records, (), "the folders of the images give the splits")
+    index = _index(records, root)
     list_of: dict[str, tuple[str, str]] = {}
     unknown: list[str] = []
     places = [
@@ -147,27 +147,26 @@ def apply_split_lists(
     return listed, [*_findings(used, unknown, left, root), *with_unused(listed, used, reason)]
 
 
-def _unused_lists(
-    records: Sequence[Record], root: Path, index: Mapping[str, list[str]], used: Sequence[str], reason: str
-) -> list[Finding]:
+def _unused_lists(records: tuple[Record, ...], root: Path, used: Sequence[str], reason: str) -> list[Finding]:
     """Return a finding about lists that would split the images otherwise, since test images must not train.
 
     Args:
         records: The records with their final splits.
         root: The dataset folder.
-        index: Spelling of an image's name -> record names.
         used: The list files and folders that are used.
         reason: Why others are not.
     """
-    split_of = {record.name: record.split for record in records}
-    left = []
-    for path in list_files(root).others:
-        split = split_of_list(path) if _is_list(path) else None
-        if split is None or any(_belong_together(path, PurePosixPath(value)) for value in used):
-            continue
-        named = _first_names(root / path, index)
-        if any(split_of.get(name) != split for name in named):
-            left.append(path.as_posix())
+    own = [PurePosixPath(value) for value in used]
+    found = [(path, split_of_list(path)) for path in list_files(root).others if _is_list(path)]
+    others = [(p, split) for p, split in found if split and not any(_belong_together(p, one) for one in own)]
+    if not others:
+        return []  # as nearly always, so the names of 100,000 images need not be spelled
+    index, split_of = _index(records, root), {record.name: record.split for record in records}
+    left = [
+        path.as_posix()
+        for path, split in others
+        if any(split_of[name] != split for name in _first_names(root / path, index))
+    ]
     if not left:
         return []
     subject = "A list of images is" if len(left) == 1 else f"{len(left)} lists of images are"

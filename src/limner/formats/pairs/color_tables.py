@@ -80,9 +80,8 @@ def read_table(path: Path) -> tuple[TableRow, ...]:
     if len(rows) > _MAX_ROWS and not all(row.color for row in rows):
         return ()
     names = [row.name for row in rows]
-    if (
-        len(names) > 1 and len(set(names)) == 1 and not rows[0].color
-    ):  # a list of names such as "grade 0", "grade 1"
+    is_one_name = len(names) > 1 and len(set(names)) == 1
+    if is_one_name and not rows[0].color:  # a list of names such as "grade 0", "grade 1"
         return ()
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(

@@ -27,7 +27,7 @@ from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of
 from limner.formats.drawn import Drawn, pack, unpack
 from limner.formats.file_tree import FileTree, list_files
-from limner.formats.named_classes import with_values
+from limner.formats.named_classes import BACKGROUND_NAMES, with_values
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_problems import object_problems
 from limner.formats.source import Source
@@ -35,7 +35,6 @@ from limner.formats.split_lists import SplitPlaces, apply_split_lists, lists_bes
 from limner.images.read_image import image_header
 
 BOXES = ("detection",)
-BACKGROUND_NAMES = frozenset({"background", "_background_", "__background__"})
 IGNORED_NAMES = frozenset({"__ignore__", "_ignore_", "ignore"})
 """Labels, such as labelme's own, of regions that no loss and no metric looks at."""
 
