@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from limner.core.errors import ConfigError, did_you_mean
 from limner.evaluation.write_scores import PER_IMAGE
-from limner.storage.output_folder import make_output_folder
-from limner.storage.own_outputs import own_outputs
+from limner.storage.filled_folder import filled_folder
 
 if TYPE_CHECKING:
     from limner.reporting.paired import Difference
@@ -52,8 +51,7 @@ def compare(
     split = _common_split(facts)
     compared = ComparedRuns(_names(paths), facts, split, _differences(facts, split), tuple(curves))
     folder = Path(out).expanduser()
-    make_output_folder(folder)
-    with own_outputs(folder, by="compare"):
+    with filled_folder(folder, by="compare"):
         return CompareResult(compared, write_run_comparison(compared, folder))
 
 

@@ -35,8 +35,8 @@ from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
 from limner.preparation.prepared_run import PreparedRun
 from limner.preparation.run_splits import read_splits
+from limner.storage.filled_folder import filled_folder
 from limner.storage.output_folder import make_output_folder
-from limner.storage.own_outputs import own_outputs
 from limner.tasks import find_task
 from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
@@ -145,12 +145,11 @@ def evaluate(
         return _score_model(predictor, measurement, split=name, out=out, track=track)
 
 
-def _protected(out: Path, run: RunFolder | None) -> AbstractContextManager[None]:
+def _protected(out: Path, run: RunFolder | None) -> AbstractContextManager[object]:
     """Protect other files in the output folder; everything in a run's evaluation folder is limner's."""
     if run is not None and out.resolve().is_relative_to((run.root / "evaluation").resolve()):
         return nullcontext()
-    make_output_folder(out)  # a file there is no output of an earlier evaluation
-    return own_outputs(out, by="evaluate")
+    return filled_folder(out, by="evaluate")
 
 
 def score_split(

@@ -22,8 +22,7 @@ from limner.drawing.png import encode_png
 from limner.images.read_image import read_image
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
-from limner.storage.output_folder import make_output_folder
-from limner.storage.own_outputs import own_outputs
+from limner.storage.filled_folder import filled_folder
 from limner.storage.whole_files import write_whole
 from limner.transforms.fit_values import ValueRange
 
@@ -100,9 +99,8 @@ def explain(
         panels = [Panel("image", shown), *(Panel(name, picture) for name, picture in overlays.items())]
         drawn = overlays | {"all": side_by_side(panels, title=title)}
         folder = Path(out).expanduser()
-        make_output_folder(folder)
         pictures = tuple(folder / f"{Path(image).stem}_{class_name}_{name}.png" for name in drawn)
-        with own_outputs(folder, by="explain"):
+        with filled_folder(folder, by="explain"):
             for path, picture in zip(pictures, drawn.values(), strict=True):
                 write_whole(path, encode_png(picture))
     return Explanation(chosen, heats, pictures, look)

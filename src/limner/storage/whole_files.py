@@ -27,8 +27,8 @@ class WriteGuard(Protocol):
         """Raise an error if the file at `path` must not be replaced."""
         ...
 
-    def after(self, path: Path) -> None:
-        """Take note of a written file."""
+    def replacing(self, aside: Path, path: Path) -> None:
+        """Take note of a written file, which is renamed to `path` next."""
         ...
 
 
@@ -60,10 +60,10 @@ def remove_file(path: Path) -> None:
 def move_file(aside: Path, path: Path) -> None:
     """Rename a file; another one at `path` is replaced if it may be."""
     _ask_guard(path)
-    aside.replace(path)
     guard = _GUARD.get()
     if guard is not None:
-        guard.after(path)
+        guard.replacing(aside, path)
+    aside.replace(path)
 
 
 def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> None:
