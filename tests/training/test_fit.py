@@ -7,6 +7,7 @@ import torch
 import yaml
 
 from limner.core.errors import ConfigError, TrainingError
+from limner.core.execution import Execution
 from limner.core.watchers import Watcher
 from limner.training.checkpoints import read_run_checkpoint
 from limner.training.fit import build_model
@@ -105,7 +106,7 @@ def test_the_callers_random_numbers_go_on(tmp_path, tiny):
     expected = torch.rand(3)
     torch.manual_seed(5)
     plan, run = tiny.tiny_plan(train={"steps": 1}), tiny.RunFolder(tmp_path)
-    tiny.fit(plan, train=train, val=None, run=run, network=network, device="cpu")
+    tiny.fit(plan, train=train, val=None, run=run, network=network, execution=Execution("cpu"))
     assert torch.equal(torch.rand(3), expected)
 
 
