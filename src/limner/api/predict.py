@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.config import parse_config
-from limner.core.errors import DataError, describe
+from limner.core.errors import DataError
 from limner.core.picture import Picture
 from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.progress import Track, silent
@@ -19,6 +19,7 @@ from limner.inference.reading_ahead import read_ahead
 from limner.inference.truth import Truth
 from limner.storage.file_states import state_of
 from limner.storage.filled_folder import FilledFolder, Request, filled_folder
+from limner.storage.output_folder import refuse_inside
 from limner.tasks.prediction_folder import COMPARISONS, PredictionFolder, PredictionWriter
 from limner.transforms.fit_values import ValueRange
 from limner.weights.tensors import tensors_hash
@@ -111,10 +112,9 @@ def predict(
     folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities)
     writer = _ImageWriter(predictor, folder, truth)
     asked = _asked(predictor, images, folder, compare)
-    with filled_folder(folder.root, by="predict", request=Request(asked, resume=resume)) as filled:
-        for item in images:
-            for path in writer.files(item):
-                filled.before(path)
+    request = Request(asked, resume=resume)
+    files = (path for item in images for path in writer.files(item))
+    with filled_folder(folder.root, by="predict", files=files, request=request) as filled:
         failures = _predict_missing(images, writer, filled, track)
         done = [item for item in images if filled.has(item.output)]
         json = writer.writer.finish(filled.entries(item.output for item in done))
@@ -199,31 +199,14 @@ def _images_to_predict(paths: Iterable[str | Path] | str | Path, out: Path) -> t
         DataError: There is none, or the output folder is inside one of the folders.
     """
     named = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    _refuse_inside(out, named)
+    for path in named:
+        searched = searched_folder(Path(path).expanduser())
+        if searched is not None:
+            refuse_inside(out, searched)
     images = list_images(named)
     if not images:
         raise DataError("There is nothing to predict: no images were specified.")
     return images
-
-
-def _refuse_inside(out: Path, named: Sequence[str | Path]) -> None:
-    """Refuse an output folder whose files a repeated prediction would take for images.
-
-    Raises:
-        DataError: It is a folder to predict, or inside one.
-    """
-    for path in named:
-        searched = searched_folder(Path(path).expanduser())
-        if searched is not None and out.resolve().is_relative_to(searched.resolve()):
-            raise DataError(
-                describe(
-                    "The output folder is inside the folder of the images",
-                    where=out,
-                    found=f"{searched} is searched for images with its subfolders",
-                    expected="an output folder elsewhere, so that results are not predicted as images",
-                    fix="Choose another --out, such as one beside the folder of the images.",
-                )
-            )
 
 
 def inference_settings(

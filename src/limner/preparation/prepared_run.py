@@ -19,7 +19,7 @@ from limner.preparation.planned import Planned
 from limner.preparation.run_names import RUNS, named_run, next_free
 from limner.preparation.run_splits import read_splits, write_splits
 from limner.storage.json_files import write_json
-from limner.storage.output_folder import make_output_folder
+from limner.storage.output_folder import make_output_folder, refuse_inside
 from limner.tasks import find_task
 
 if TYPE_CHECKING:
@@ -68,12 +68,13 @@ def prepare_run(
         network: A custom network.
 
     Raises:
-        DataError: The folder cannot be written.
+        DataError: The folder cannot be written, or is inside the dataset.
     """
     plan = planned.plan if network is None else _with_own_network(planned.plan, network)
     checked = planned.checked
     default = RUNS / Path(plan.data.path).resolve().name
     folder = RunFolder(next_free(default)) if run is None else named_run(run)
+    refuse_inside(folder.root, plan.data.path)
     make_output_folder(folder.root)
     write_plan(folder.plan, plan)
     write_json(folder.findings, [finding.to_dict() for finding in checked.findings])

@@ -18,7 +18,7 @@ from limner.core.errors import ConfigError, describe
 from limner.storage.disk_problems import write_errors_for
 from limner.storage.folder_lock import locked_folder
 from limner.storage.json_files import write_json
-from limner.storage.output_folder import make_output_folder
+from limner.storage.output_folder import make_output_folder, refuse_dataset
 from limner.storage.unfinished import UNFINISHED, Unfinished, read_unfinished
 from limner.storage.whole_files import PART, guard_writes, write_whole
 
@@ -44,31 +44,47 @@ class Request:
     resume: bool = False
 
 
+def own_files(folder: Path, *, by: str) -> tuple[str, ...]:
+    """Return the names of the files that a command wrote to a folder, unchanged since, and of their list."""
+    listed = _read_lists(folder).get(by, {})
+    return (OWN_FILES, *(name for name, states in listed.items() if _state_of(folder / name) in states))
+
+
 @contextmanager
 def filled_folder(
-    folder: Path | str, *, by: str, request: Request | None = None, is_shared: bool = True
+    folder: Path | str,
+    *,
+    by: str,
+    files: Iterable[Path] = (),
+    request: Request | None = None,
+    is_shared: bool = True,
 ) -> Iterator["FilledFolder"]:
     """Fill a folder with the files of a command.
 
     Args:
         folder: The folder, which is created if needed.
         by: The command, such as ``predict``; it replaces only what the same command wrote.
+        files: Files that will be written there; if the place of one is taken, it is refused at once.
         request: The request of a command that can be resumed. If it was interrupted, it is never started
             over, since files of another request would stay.
         is_shared: Whether the folder can have files of others, so that a list of the own ones is kept.
 
     Raises:
         ConfigError: An interrupted command has to be resumed, or differs from this one; another process
-            writes to the folder; or, from writing, a file of someone else would be replaced.
-        DataError: The folder cannot be created, or its record is damaged.
+            writes to the folder; or a file of someone else would be replaced.
+        DataError: The folder cannot be created, is a dataset, or its record is damaged.
         WriteError: The folder cannot be written.
     """
     folder = Path(folder).expanduser()
+    if is_shared:
+        refuse_dataset(folder)
     make_output_folder(folder)
     with locked_folder(folder, what=f"limner {by}"):
         filled = FilledFolder(folder, by)
         filled.begin(request)
         try:
+            for path in files:
+                filled.before(path)
             with guard_writes(filled):
                 yield filled
         except BaseException:
@@ -137,14 +153,16 @@ class FilledFolder:
                 break
             if above.exists() and not above.is_dir():
                 raise would_replace(above)
-        if os.path.lexists(path) and (path.is_dir() or _state(path) not in self._states(name)):
+        state = _state_of(path)
+        if state is not None and (path.is_dir() or state not in self._states(name)):
             raise would_replace(path)
 
     def replacing(self, aside: Path, path: Path) -> None:
         """Note the state of a file that is about to be moved to `path`."""
         name = self._name(path)
         if name is not None:
-            size, changed = _state(aside)
+            stat = aside.lstat()
+            size, changed = stat.st_size, stat.st_mtime_ns
             self._states(name).append((size, changed))
             self._write_line({"file": name, "size": size, "changed": changed})
 
@@ -160,9 +178,7 @@ class FilledFolder:
         if keep_list:
             own = self._own.get(self._by, {})
             self._own[self._by] = {
-                name: states[-1:]
-                for name, states in own.items()
-                if os.path.lexists(self.root / name) and _state(self.root / name) == states[-1]
+                name: states[-1:] for name, states in own.items() if _state_of(self.root / name) == states[-1]
             }
             write_json(self.root / OWN_FILES, self._own)
         with write_errors_for(self._record):
@@ -180,13 +196,9 @@ class FilledFolder:
                 files.append(line["file"])
                 own.setdefault(files[-1], []).append((line["size"], line["changed"]))
             else:
-                if all(self._is_unchanged(own, name) for name in files):
+                if all(_state_of(self.root / name) == own[name][-1] for name in files):
                     self._items[line["item"]] = place
                 files = []
-
-    def _is_unchanged(self, own: Mapping[str, Sequence[State]], name: str) -> bool:
-        path = self.root / name
-        return os.path.lexists(path) and _state(path) == own[name][-1]
 
     def _states(self, name: str) -> list[State]:
         """Return the states in which the command wrote a file."""
@@ -282,6 +294,10 @@ def _absolute(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _state(path: Path) -> State:
-    stat = path.lstat()
+def _state_of(path: Path) -> State | None:
+    """Return the state of a file, or None if nothing is there."""
+    try:
+        stat = path.lstat()
+    except OSError:
+        return None
     return stat.st_size, stat.st_mtime_ns

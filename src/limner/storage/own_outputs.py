@@ -11,8 +11,8 @@ import zlib
 from hashlib import blake2b
 from pathlib import Path
 
-from limner.core.errors import DataError, describe
 from limner.storage.filled_folder import would_replace
+from limner.storage.output_folder import refuse_unwritable
 from limner.storage.whole_files import write_whole
 
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -28,18 +28,13 @@ def refuse_taken_file(path: Path | str, *, by: str) -> None:
 
     Raises:
         ConfigError: The command did not write the file, or it was changed since.
-        DataError: Its folder is a file, or read-only.
+        DataError: Its place cannot be written.
     """
     path = Path(path).expanduser()
     is_plain = path.is_file() and not path.is_symlink()
     if os.path.lexists(path) and not (is_plain and _is_own(path.read_bytes(), by)):
         raise would_replace(path)
-    above = next(folder for folder in path.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        found = f"a {'read-only folder' if above.is_dir() else 'file'}, {above}"
-        raise DataError(
-            describe("The output cannot be written", where=path, found=found, fix="Choose another place.")
-        )
+    refuse_unwritable(path)
 
 
 def write_own_file(path: Path | str, content: bytes | str, *, by: str) -> Path:
