@@ -16,8 +16,9 @@ from limner.loading.dataset import Dataset
 from limner.loading.splits import Splits
 from limner.planning.plan_files import read_plan, write_plan
 from limner.preparation.planned import Planned
-from limner.preparation.run_names import RUNS, named_run, next_free
+from limner.preparation.run_names import RUNS, named_run, next_free, refuse_taken
 from limner.preparation.run_splits import read_splits, write_splits
+from limner.storage.folder_lock import locked_folder
 from limner.storage.json_files import write_json
 from limner.storage.output_folder import make_output_folder, refuse_inside
 from limner.tasks import find_task
@@ -69,6 +70,7 @@ def prepare_run(
 
     Raises:
         DataError: The folder cannot be written, or is inside the dataset.
+        ConfigError: It belongs to another run.
     """
     plan = planned.plan if network is None else _with_own_network(planned.plan, network)
     checked = planned.checked
@@ -76,10 +78,12 @@ def prepare_run(
     folder = RunFolder(next_free(default)) if run is None else named_run(run)
     refuse_inside(folder.root, plan.data.path)
     make_output_folder(folder.root)
-    write_plan(folder.plan, plan)
-    write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
-    write_splits(folder, checked.splits)
-    write_json(folder.environment, _environment(device))
+    with locked_folder(folder.root, what="limner train"):
+        refuse_taken(folder.root)  # by another process, since the name was chosen
+        write_plan(folder.plan, plan)
+        write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
+        write_splits(folder, checked.splits)
+        write_json(folder.environment, _environment(device))
     splits = {name: records for name, records in checked.splits.items() if records}
     return PreparedRun(folder, plan, checked.source, splits, network)
 

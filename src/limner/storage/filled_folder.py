@@ -7,7 +7,6 @@ the two has it with its size and time of change; only such files are replaced.
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,15 +19,13 @@ from limner.storage.folder_lock import locked_folder
 from limner.storage.json_files import write_json
 from limner.storage.output_folder import make_output_folder, refuse_dataset
 from limner.storage.unfinished import UNFINISHED, Unfinished, read_unfinished
-from limner.storage.whole_files import PART, guard_writes, write_whole
+from limner.storage.whole_files import guard_writes, remove_leftovers, write_whole
 
 OWN_FILES = ".limner-files.json"
 """Name of the list: command -> file -> its state."""
 
 State = tuple[int, int]
 """Size in bytes, and time of the last change in nanoseconds."""
-
-_LEFTOVER = re.compile(rf"\..*\.\d+-\d+{re.escape(PART)}")
 
 
 @dataclass(frozen=True)
@@ -186,9 +183,7 @@ class FilledFolder:
 
     def _take_over(self, begun: Unfinished) -> None:
         """Take over the files and finished items of an interrupted command; remove incomplete files."""
-        for path in self.root.rglob(f".*{PART}"):
-            if _LEFTOVER.fullmatch(path.name):
-                path.unlink(missing_ok=True)
+        remove_leftovers(self.root)
         own = self._own.setdefault(begun.command, {})
         files: list[str] = []
         for place, line in begun.lines.items():

@@ -6,6 +6,7 @@ this way, except logs that are read while they grow.
 """
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,16 @@ from limner.storage.disk_problems import write_errors_for
 
 PART = ".part"
 """Suffix of hidden temporary files; one that remains was being written when its process was killed."""
+
+
+_LEFTOVER = re.compile(rf"\..*\.\d+-\d+{re.escape(PART)}")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of killed processes, at any depth; no other process may write there."""
+    for path in folder.rglob(f".*{PART}"):
+        if _LEFTOVER.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 class WriteGuard(Protocol):
