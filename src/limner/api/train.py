@@ -11,7 +11,7 @@ from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher
 from limner.devices.processes import is_first_process, num_processes, wait_for
 from limner.preparation.planned import plan_data, with_shorthands
-from limner.preparation.prepared_run import PreparedRun, open_run, prepare_run
+from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
 from limner.preparation.run_names import named_run, refuse_taken
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def train(
 def resume(
     run: str | Path,
     *,
+    data_changed: bool = False,
     network: "nn.Module | None" = None,
     device: str = "auto",
     track: Track = silent,
@@ -91,6 +92,7 @@ def resume(
 
     Args:
         run: The run folder.
+        data_changed: Go on if images, labels or splits have changed since; the report says so.
         network: The custom network, if the run was started with one.
         device: ``auto``, or a PyTorch device name.
         track: Shows the progress of preparation and evaluation.
@@ -98,9 +100,11 @@ def resume(
 
     Raises:
         ConfigError: The folder is not a run folder.
-        DataError: The data is missing or has changed.
+        DataError: The data is missing, or has changed and `data_changed` is False.
     """
     prepared = open_run(RunFolder(Path(run)), network=network)
+    if is_first_process():
+        check_data_state(prepared, accept=data_changed)
     _fit_and_score(prepared, Execution(device, track, watchers), resume=True)
     return prepared.folder
 

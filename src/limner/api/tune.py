@@ -27,7 +27,7 @@ from limner.preparation.planned import (
     starting_plan,
     with_shorthands,
 )
-from limner.preparation.prepared_run import PreparedRun, open_run, prepare_run
+from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
 from limner.reporting.tuning_page import render_recipe, write_tuning
 from limner.storage.claimed_folder import claimed_folder
 from limner.storage.failure_note import note_problem
@@ -231,6 +231,7 @@ class _Search:
 
         has_started = run.checkpoints.is_dir() and any(run.checkpoints.iterdir())
         prepared = open_run(run) if has_started else self._prepared(trial, run)
+        check_data_state(prepared)
         found = fit_run(prepared, self._execution, resume=has_started)
         if found.best_score is None:
             return replace(trial, problem="no validation gave a score", steps=found.steps)

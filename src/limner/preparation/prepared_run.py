@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limner.checks.measuring import digest
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.plan import NetworkPlan, Plan
 from limner.core.run_folder import RunFolder
@@ -15,6 +16,7 @@ from limner.formats.source import Source
 from limner.loading.dataset import Dataset
 from limner.loading.splits import Splits
 from limner.planning.plan_files import read_plan, write_plan
+from limner.preparation.data_state import data_changes, note_data_changes, refuse_changes, write_data_state
 from limner.preparation.planned import Planned
 from limner.preparation.run_names import RUNS, named_run, next_free, refuse_taken
 from limner.preparation.run_splits import read_splits, write_splits
@@ -83,6 +85,8 @@ def prepare_run(
         write_plan(folder.plan, plan)
         write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
         write_splits(folder, checked.splits)
+        pixel_hashes = {image.name: image.content_hash for image in checked.facts.images}
+        write_data_state(folder, checked.source, checked.splits, pixel_hashes)
         write_json(folder.environment, _environment(device))
     splits = {name: records for name, records in checked.splits.items() if records}
     return PreparedRun(folder, plan, checked.source, splits, network)
@@ -120,6 +124,28 @@ def open_run(folder: RunFolder, *, network: "nn.Module | None" = None) -> Prepar
         )
     source = open_source(Path(plan.data.path))
     return PreparedRun(folder, plan, source, read_splits(folder, source), network)
+
+
+def check_data_state(prepared: PreparedRun, *, accept: bool = False) -> None:
+    """Compare the data of a run that is resumed with that of its beginning.
+
+    Args:
+        prepared: The reopened run.
+        accept: Go on with other data, and note how it differs.
+
+    Raises:
+        DataError: The data differs, and `accept` is False.
+    """
+    folder, source, splits = prepared.folder, prepared.source, prepared.splits
+    changes = data_changes(folder, source, splits)
+    if not changes:
+        return
+    if not accept:
+        refuse_changes(folder, changes)
+    note_data_changes(folder, changes)
+    records = [record for members in splits.values() for record in members]
+    pixel_hashes = {record.name: digest(source.read_image(record).array) for record in records}
+    write_data_state(folder, source, splits, pixel_hashes)
 
 
 def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:

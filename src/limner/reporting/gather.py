@@ -53,6 +53,7 @@ def gather(run: RunFolder) -> RunFacts:
         findings=attempt(run.findings, _read_findings, None),
         series=attempt(run.metrics, _read_series, {}),
         evaluations=tuple(_with_images(e, run.evaluation(e.split), attempt) for e in evaluations),
+        data_changes=attempt(run.data_changes, _read_sentences, ()),
         environment=attempt(run.environment, _read_mapping, {}),
         model=attempt(run.model / "model.json", _read_mapping, {}),
         unreadable=unreadable,
@@ -99,6 +100,10 @@ def _read_plan(path: Path) -> Plan:
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text("utf-8")))
+
+
+def _read_sentences(path: Path) -> tuple[str, ...]:
+    return tuple(map(str, json.loads(path.read_text("utf-8"))))
 
 
 def _read_findings(path: Path) -> tuple[Finding, ...]:
