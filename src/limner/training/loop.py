@@ -19,7 +19,7 @@ from limner.storage.disk_problems import disk_problem
 from limner.tasks import find_task
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints, RunCheckpoint, refuse_another_plan
-from limner.training.finite import bad_batch_path, non_finite_error, save_batch
+from limner.training.finite import bad_batch_path, broken_weights_error, non_finite_error, save_batch
 from limner.training.interruption import Interruption
 from limner.training.learner import Learner
 from limner.training.run_state import RunState
@@ -203,8 +203,17 @@ class Loop:
         return self.state.judge(score, patience=self._plan.schedule.patience)
 
     def _save(self, *, is_best: bool) -> None:
-        """Write a checkpoint in the main process while the others wait."""
+        """Write a checkpoint in the main process while the others wait.
+
+        Raises:
+            TrainingError: A weight is not finite; the checkpoint before stays.
+        """
         self._flush_step_log()
+        broken = self._learner.broken_tensors()
+        if broken:
+            raise broken_weights_error(
+                broken, step=self.state.step, run=self._run, precision=self._plan.train.precision
+            )
         self.state.seconds = self._budget.seconds
         self.state.final_seconds = self._budget.final_seconds
         self.state.validation_seconds = self._budget.validation_seconds
