@@ -26,7 +26,7 @@ from limner.cli.split import split
 from limner.cli.stats import stats
 from limner.cli.train import train
 from limner.cli.tune import tune
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, WriteError
 
 NAMES: dict[Callable[..., None], str] = {import_checkpoint: "import"}
 """Commands whose names are reserved words in Python."""
@@ -62,7 +62,10 @@ def limner_command(
 
 
 def main() -> None:
-    """Run the command line; an error that the user can fix is printed to stderr, with exit code 2."""
+    """Run the command line; an error that the user can fix is printed to stderr.
+
+    The exit code is 2 if nothing was done, and 1 if a part is missing, such as on a full disk.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(
             stream, TextIOWrapper
@@ -72,7 +75,7 @@ def main() -> None:
         app()
     except LimnerError as error:
         print(f"limner: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, WriteError) else 2)
     except KeyboardInterrupt:
         print("limner: stopped by the keyboard", file=sys.stderr)
         sys.exit(130)

@@ -45,7 +45,7 @@ def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collect
 
     Raises:
         ConfigError: The result would not be valid; nothing is written then.
-        DataError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     path = root / FILE_NAME
     old = _text(path)
@@ -57,14 +57,9 @@ def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collect
     text = _with_keys(old, changed)
     if not _says(text, merged):  # a layout that cannot be edited key by key, such as one line of {...}
         text = _dump(merged)
-    try:
-        if not text.startswith(old.rstrip()):
-            write_whole(_free_place(path.with_name(f"{FILE_NAME}.before")), old, durable=True)
-        write_whole(path, text, durable=True)
-    except OSError as error:
-        raise DataError(
-            describe("dataset.yaml cannot be written", where=path, found=error.strerror or str(error))
-        ) from None
+    if not text.startswith(old.rstrip()):
+        write_whole(_free_place(path.with_name(f"{FILE_NAME}.before")), old, durable=True)
+    write_whole(path, text, durable=True)
     return path
 
 

@@ -8,7 +8,7 @@ the two has it with its size and time of change; only such files are replaced.
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,9 +165,10 @@ class FilledFolder:
 
     def interrupt(self) -> None:
         """Leave the record, unless nothing was written."""
-        self._file.close()
-        if not self._has_written:
-            self._record.unlink(missing_ok=True)
+        with suppress(OSError):  # the error that interrupts is the one to report
+            self._file.close()
+            if not self._has_written:
+                self._record.unlink(missing_ok=True)
 
     def finish(self, *, keep_list: bool) -> None:
         """Replace the record by the list of files."""

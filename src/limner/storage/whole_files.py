@@ -9,7 +9,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
@@ -63,18 +63,28 @@ def _ask_guard(path: Path) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """Delete a file if it exists and may be replaced."""
+    """Delete a file if it exists and may be replaced.
+
+    Raises:
+        WriteError: The disk is read-only or failing.
+    """
     _ask_guard(path)
-    path.unlink(missing_ok=True)
+    with write_errors_for(path):
+        path.unlink(missing_ok=True)
 
 
 def move_file(aside: Path, path: Path) -> None:
-    """Rename a file; another one at `path` is replaced if it may be."""
+    """Rename a file; another one at `path` is replaced if it may be.
+
+    Raises:
+        WriteError: The disk is read-only or failing.
+    """
     _ask_guard(path)
     guard = _GUARD.get()
     if guard is not None:
         guard.replacing(aside, path)
-    aside.replace(path)
+    with write_errors_for(path):
+        aside.replace(path)
 
 
 def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> None:
@@ -130,7 +140,8 @@ def written_aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
             if durable:
                 flush(path.parent)
         except BaseException:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):  # the first error is the one to report
+                aside.unlink(missing_ok=True)
             raise
 
 
@@ -164,12 +175,15 @@ class GrowingFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with write_errors_for(self.path):
-                self._file.close()
-                if error is None:
+            if error is None:
+                with write_errors_for(self.path):
+                    self._file.close()
                     move_file(self._aside, self.path)
         finally:
-            self._aside.unlink(missing_ok=True)
+            with suppress(OSError):  # the first error is the one to report
+                self._file.close()
+            with suppress(OSError):
+                self._aside.unlink(missing_ok=True)
 
 
 def flush(path: Path) -> None:

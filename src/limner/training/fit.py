@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,11 +93,11 @@ def fit(
     budget = Budget(plan.train)
     accelerator = build_accelerator(execution.device, precision=plan.train.precision)
     is_main = accelerator.is_main_process
-    with _held(run) if is_main else nullcontext():
+    with _held(run) if is_main else nullcontext(), stopping_training(run):
         checkpoint, remark = _checkpoint(run, resume=resume)
         state = RunState(tracker_id=uuid.uuid4().hex) if checkpoint is None else checkpoint.state
         watcher = _watchers(plan, run, execution.watchers, run_id=state.tracker_id) if is_main else Watcher()
-        with closing(watcher), _unnoticed_by_caller(accelerator):
+        with _closed(watcher), _unnoticed_by_caller(accelerator):
             learner = _learner(plan, network, run, accelerator, is_fresh=checkpoint is None, say=watcher.say)
             plan = learner.model.plan
             loop = Loop(
@@ -127,6 +127,18 @@ def _held(run: RunFolder) -> Iterator[None]:
         remove_leftovers(run.root)
         tidy_after_kill(run.model)
         yield
+
+
+@contextmanager
+def _closed(watcher: Watcher) -> Iterator[None]:
+    """Close the watcher at the end; after an error, its own errors are not reported."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):
+            watcher.close()
+        raise
+    watcher.close()
 
 
 @contextmanager

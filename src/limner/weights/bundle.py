@@ -23,7 +23,7 @@ from torch import nn
 from limner import __version__
 from limner.core.config import parse_config, parse_yaml
 from limner.core.dataset_file import DatasetFile
-from limner.core.errors import ConfigError, ModelError, UnknownNameError, WriteError, describe
+from limner.core.errors import ConfigError, ModelError, UnknownNameError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml, plan_to_yaml
@@ -58,18 +58,13 @@ def save_model(
         licence: Licence of the weights, such as an SPDX name.
 
     Raises:
-        ModelError: `folder` contains something other than a model, or cannot be written.
+        ModelError: `folder` contains something other than a model.
+        WriteError: It cannot be written; an existing model is intact.
     """
     folder = Path(folder)
     _refuse_to_replace_other_things(folder)
-    try:
-        with folder_written_aside(folder) as aside:
-            card = _write_files(aside, model, dict(origin), licence)
-    except WriteError as error:
-        raise ModelError(
-            describe("The model cannot be written", where=folder, found=error.problem)
-        ) from error
-    return card
+    with folder_written_aside(folder) as aside:
+        return _write_files(aside, model, dict(origin), licence)
 
 
 def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
