@@ -76,6 +76,19 @@ class MissingPartsOfRunError(WriteError):
         )
 
 
+class StoppedBySignal(KeyboardInterrupt):  # noqa: N818 - like its base, it is no error
+    """Training was stopped by a signal, after saving.
+
+    Attributes:
+        number: Number of the signal, such as 15 for SIGTERM.
+    """
+
+    def __init__(self, number: int) -> None:
+        """Note the signal."""
+        super().__init__(number)
+        self.number = number
+
+
 class MissingPartError(LimnerError, ImportError):
     """A required optional library is not installed."""
 

@@ -16,6 +16,7 @@ from limner.core.run_folder import RunFolder
 from limner.core.score_names import SCORES
 from limner.evaluation.scores_file import read_scores
 from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage, Series
+from limner.storage.table_cells import text_of
 
 T = TypeVar("T")
 
@@ -161,7 +162,7 @@ def _read_images(path: Path) -> tuple[ScoredImage, ...]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = [
             ScoredImage(
-                row["name"],
+                text_of(row["name"]),
                 {name: _number(row[name]) for name in row if name in SCORES and not SCORES[name].unit},
             )
             for row in csv.DictReader(file)

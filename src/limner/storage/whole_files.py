@@ -92,14 +92,14 @@ def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> N
 
     Args:
         path: The file to create or replace; missing folders are created.
-        content: Bytes, or text, which is written as UTF-8.
+        content: Bytes, or text, which is written as UTF-8; bytes of file names that are no text, as escapes.
         durable: As in `written_aside`.
 
     Raises:
         WriteError: As in `written_aside`.
     """
     with open_whole(path, durable=durable) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
 
 
 @contextmanager
@@ -161,7 +161,7 @@ class GrowingFile:
         _ask_guard(path)
         with write_errors_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._aside.open("w", encoding="utf-8", newline="")
+            self._file = self._aside.open("w", encoding="utf-8", errors="backslashreplace", newline="")
 
     def write(self, text: str) -> None:
         """Append text; line ends are not converted."""

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from limner.core.batch import Batch
+from limner.core.errors import StoppedBySignal
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Moment, Watcher
@@ -142,8 +143,8 @@ class Loop:
                 self._advance()
                 self._watcher.step(self._moment())
                 self._run_periodic(before)
-                if interruption.requested and self._accelerator.num_processes == 1:
-                    self._stop_gracefully()
+                if interruption.requested is not None and self._accelerator.num_processes == 1:
+                    self._stop_gracefully(interruption.requested)
         return self._finish()
 
     def _step(self, batch: Batch, *, waited: float) -> None:
@@ -252,13 +253,13 @@ class Loop:
             saved = None
         raise non_finite_error(batch, bad, saved=saved, precision=self._plan.train.precision)
 
-    def _stop_gracefully(self) -> None:
+    def _stop_gracefully(self, signal: int) -> None:
         self._save(is_best=False)
         self._watcher.say(
             f"Stopped after step {self.state.step}, as requested. "
             f"Continue with: limner train --resume {self._run.root}"
         )
-        raise KeyboardInterrupt
+        raise StoppedBySignal(signal)
 
     def _is_over(self) -> bool:
         # Even if the time budget is already spent, do one step, so that there is a model.
