@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from limner.core.config import merge
-from limner.core.errors import ConfigError
+from limner.core.errors import ConfigError, DataError, describe
 from limner.core.execution import Execution
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
@@ -37,6 +37,8 @@ from limner.storage.json_files import write_json
 from limner.storage.output_folder import refuse_inside
 from limner.storage.whole_files import write_whole
 from limner.tasks import find_task
+
+Values = TypeVar("Values")
 
 SETUP, TRIALS, RATES = "search.json", "trials.json", "rates.json"
 """Files of the request, the trials and the range test; a search resumes from the first two."""
@@ -124,13 +126,12 @@ def _begin(planned: Planned, out: str | Path | None) -> Tuning:
     default = Path("runs") / f"tune-{Path(plan.data.path).resolve().name}"
     root = default if out is None else Path(out).expanduser()
     refuse_inside(root, plan.data.path)
-    rates, trials = root / RATES, root / TRIALS
     return Tuning(
         root,
         data=plan.data.path,
         score_name=find_task(plan.task).main_score(plan.data.label_table),
-        rate_test=RateTest(**_read(rates)) if rates.is_file() else None,
-        trials=tuple(Trial(**values) for values in _read(trials)) if trials.is_file() else (),
+        rate_test=_read(root / RATES, lambda values: RateTest(**values), None),
+        trials=_read(root / TRIALS, lambda rows: tuple(Trial(**values) for values in rows), ()),
         num_images=len(planned.checked.splits.get("val", ())),
     )
 
@@ -158,8 +159,25 @@ def _test_rates(tuning: Tuning, planned: Planned, execution: Execution) -> Tunin
     return tuning
 
 
-def _read(path: Path) -> Any:  # noqa: ANN401 - what JSON holds
-    return json.loads(path.read_text(encoding="utf-8"))
+def _read(path: Path, parse: Callable[[Any], Values], otherwise: Values) -> Values:
+    """Return the stored results of an earlier call, or `otherwise` if there are none.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    if not path.is_file():
+        return otherwise
+    try:
+        return parse(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        raise DataError(
+            describe(
+                "The results of an earlier `limner tune` cannot be read",
+                where=path,
+                found=f"{type(error).__name__}: {error}",
+                fix="Delete the file, which repeats what it held, or choose another --out.",
+            )
+        ) from None
 
 
 class _Search:
