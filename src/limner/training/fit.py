@@ -26,6 +26,7 @@ from limner.storage.whole_files import write_whole
 from limner.tasks import find_task
 from limner.tracking.trackers import build_tracker
 from limner.training.accelerator import build_accelerator
+from limner.training.as_run import as_run
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints, RunCheckpoint, read_run_checkpoint
 from limner.training.disk_refusals import stopping_training
@@ -247,18 +248,6 @@ def _deliver(
     initial = read_initial_weights(run)
     licence = initial.pop("licence", None)  # the licence of the initial weights also applies to derived ones
     save_model(run.model, best_model, origin=origin | initial, licence=licence)
-
-
-def as_run(plan: Plan, state: RunState) -> Plan:
-    """Return the plan with the actual `accumulate` and, after a time budget, the actual steps."""
-    changes: dict[str, object] = {"accumulate": state.accumulate}
-    reasons = dict(plan.reasons)
-    if state.accumulate != plan.train.accumulate:
-        reasons["train.accumulate"] = "more parts than planned, because memory ran out"
-    if plan.train.minutes is not None:
-        changes["steps"] = state.step
-        reasons["train.steps"] = f"the steps that a budget of {plan.train.minutes:g} min allowed"
-    return plan.model_copy(update={"train": plan.train.model_copy(update=changes), "reasons": reasons})
 
 
 def _write_plan(run: RunFolder, plan: Plan) -> None:
