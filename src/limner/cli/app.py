@@ -1,5 +1,6 @@
 """Command line `limner COMMAND ...`; each command is a file in this folder."""
 
+import os
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -68,6 +69,9 @@ def main() -> None:
             stream, TextIOWrapper
         ):  # file names may contain characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
+    # Before PyTorch is loaded: its threads sleep while they wait for each other, so that other programs and
+    # the thread that is waited for get the core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except LimnerError as error:

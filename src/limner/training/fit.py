@@ -119,10 +119,14 @@ def fit(
 
 @contextmanager
 def _unnoticed_by_caller(accelerator: Accelerator) -> Iterator[None]:
-    """Train with memory that is kept for reuse, and restore the caller's random state afterwards."""
+    """Train with memory that is kept for reuse; restore the caller's random state and threads afterwards."""
     memory = retain_freed_memory() if accelerator.device.type == "cpu" else nullcontext()
-    with memory, torch.random.fork_rng(devices=[]):
-        yield
+    threads = torch.get_num_threads()
+    try:
+        with memory, torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _learner(

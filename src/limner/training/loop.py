@@ -13,6 +13,7 @@ from limner.core.batch import Batch
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Moment, Watcher
+from limner.devices.threads import ThreadCount
 from limner.loading.loader import BatchStream
 from limner.planning.run_length import for_steps
 from limner.planning.settings import dotted
@@ -111,6 +112,8 @@ class Loop:
         self._log = StepLog(state.window, check_gradient=plan.train.precision != "float16")
         self._scores: dict[str, float] = {}
         self._rate_factor = 1.0
+        is_alone_on_cpu = accelerator.device.type == "cpu" and accelerator.num_processes == 1
+        self._threads = ThreadCount() if is_alone_on_cpu else None
         self._progress = 0.0
         self._mark = 0.0
 
@@ -128,6 +131,8 @@ class Loop:
             refuse_another_plan(checkpoint, self._plan, where=self._run.root)
             self._learner.load(checkpoint)
             self._follow(self.state.expected_steps)
+            if self._threads is not None and self.state.threads:
+                self._threads.use(min(self.state.threads, self._threads.most))
             self._budget.resume(self.state)
             if self.state.best_step == self.state.step and self._accelerator.is_main_process:
                 # The run may have been killed between writing `last` and linking it as `best`.
@@ -148,6 +153,8 @@ class Loop:
                 self._advance()
                 self._watcher.step(self._moment())
                 self._run_periodic(before)
+                if self._threads is not None and self._threads.follow():
+                    self._watcher.say(self._threads.said())
                 if interruption.requested and self._accelerator.num_processes == 1:
                     self._stop_gracefully()
         return self._finish()
@@ -225,6 +232,7 @@ class Loop:
         self.state.final_seconds = self._budget.final_seconds
         self.state.validation_seconds = self._budget.validation_seconds
         self.state.accumulate = self._learner.accumulate
+        self.state.threads = 0 if self._threads is None else self._threads.count
         self.state.window = self._log.values
         self.state.scaler = self._learner.scaler_state()
         if self._accelerator.is_main_process:
