@@ -4,7 +4,7 @@ import psutil
 import pytest
 import torch
 
-from limner.devices.threads import ThreadCount
+from limner.devices.threads import CoreUse, ThreadCount
 
 
 class Cores:
@@ -41,7 +41,7 @@ def follow(threads, cores, *, windows, **use):
 
 
 def test_threads_leave_the_cores_of_others_and_come_back(cores):
-    threads = ThreadCount(cpu=cores.cpu, clock=lambda: cores.seconds)
+    threads = ThreadCount(CoreUse(cpu=cores.cpu, clock=lambda: cores.seconds))
     assert follow(threads, cores, windows=3, own=3.8, others=0.1) == 4
     assert follow(threads, cores, windows=3, own=2.5, others=1.2) == 3
     assert "about 1.2 of 4 cores: computing with 3 threads instead of 4" in threads.said()
@@ -51,7 +51,7 @@ def test_threads_leave_the_cores_of_others_and_come_back(cores):
 
 
 def test_a_moment_changes_nothing(cores):
-    threads = ThreadCount(cpu=cores.cpu, clock=lambda: cores.seconds)
+    threads = ThreadCount(CoreUse(cpu=cores.cpu, clock=lambda: cores.seconds))
     for _ in range(4):
         assert follow(threads, cores, windows=1, own=1.0, others=3.0) == 4
         assert follow(threads, cores, windows=1, own=4.0, others=0.0) == 4
@@ -59,11 +59,11 @@ def test_a_moment_changes_nothing(cores):
 
 def test_a_number_that_the_user_chose_stays(cores, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    threads = ThreadCount(cpu=cores.cpu, clock=lambda: cores.seconds)
+    threads = ThreadCount(CoreUse(cpu=cores.cpu, clock=lambda: cores.seconds))
     assert follow(threads, cores, windows=3, own=1.0, others=3.0) == 4
 
 
 def test_cores_that_a_container_withholds_get_no_threads(cores, monkeypatch):
     monkeypatch.setattr("limner.devices.threads.num_cores", lambda: 2)
-    ThreadCount(cpu=cores.cpu, clock=lambda: cores.seconds)
+    ThreadCount(CoreUse(cpu=cores.cpu, clock=lambda: cores.seconds))
     assert torch.get_num_threads() == 2

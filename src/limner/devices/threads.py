@@ -36,19 +36,12 @@ def cpu_seconds() -> CpuSeconds:
     return sum(times) - guests - idle, time.process_time()
 
 
-class ThreadCount:
-    """Follows the cores that others leave free, at most PyTorch's own number of threads.
-
-    It stays fixed where ``OMP_NUM_THREADS`` is set, since the user chose it.
+class CoreUse:
+    """The use of the cores since this object was made or last asked.
 
     Args:
         cpu: Returns the busy seconds; replaced in tests.
         clock: Returns seconds; replaced in tests.
-
-    Attributes:
-        most: Number of threads on a quiet machine.
-        count: Number of threads now.
-        others: Cores that other programs used in the last window.
     """
 
     def __init__(
@@ -58,12 +51,45 @@ class ThreadCount:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cpu, self._clock = cpu, clock
+        self._begin()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the beginning."""
+        return self._clock() - self._began
+
+    def by_others(self) -> float:
+        """Return the number of cores that other programs used, and begin again."""
+        passed, busy, own = max(self.seconds, 1e-3), self._busy, self._own
+        self._begin()
+        return max((self._busy - busy) - (self._own - own), 0.0) / passed
+
+    def _begin(self) -> None:
+        self._began = self._clock()
+        self._busy, self._own = self._cpu()
+
+
+class ThreadCount:
+    """Follows the cores that others leave free, at most PyTorch's own number of threads.
+
+    It stays fixed where ``OMP_NUM_THREADS`` is set, since the user chose it.
+
+    Args:
+        use: The use of the cores; replaced in tests.
+
+    Attributes:
+        most: Number of threads on a quiet machine.
+        count: Number of threads now.
+        others: Cores that other programs used in the last window.
+    """
+
+    def __init__(self, use: CoreUse | None = None) -> None:
+        self._core_use = use or CoreUse()
         is_chosen = "OMP_NUM_THREADS" in os.environ
         self.most = torch.get_num_threads() if is_chosen else min(torch.get_num_threads(), num_cores())
         self.others = 0.0
         self._is_fixed = is_chosen or self.most == 1
         self._asked: list[int] = []
-        self._begin_window()
         self.use(self.most)
 
     def use(self, count: int) -> None:
@@ -74,15 +100,12 @@ class ThreadCount:
 
     def follow(self) -> bool:
         """Return whether the number changed; call it between two steps."""
-        passed = self._clock() - self._started
-        if self._is_fixed or passed < WINDOW_SECONDS:
+        if self._is_fixed or self._core_use.seconds < WINDOW_SECONDS:
             return False
-        busy, own = self._cpu()
-        self.others = max((busy - self._busy) - (own - self._own), 0.0) / passed
+        self.others = self._core_use.by_others()
         free = psutil.cpu_count() - self.others
         wanted = min(max(ceil(free - SHARED_CORE), 1), self.most)
         self._asked = [*self._asked, wanted][-WINDOWS_THAT_AGREE:]
-        self._begin_window()
         if self._asked != [wanted] * WINDOWS_THAT_AGREE or wanted == self.count:
             return False
         self.use(wanted)
@@ -97,7 +120,3 @@ class ThreadCount:
             f"Other programs use about {self.others:.1f} of {psutil.cpu_count()} cores: "
             f"computing with {threads} instead of {self.most} as long as they do."
         )
-
-    def _begin_window(self) -> None:
-        self._started = self._clock()
-        self._busy, self._own = self._cpu()
