@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from limner.core.batch import Batch
+from limner.core.errors import StoppedBySignal
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Moment, Watcher
@@ -21,7 +22,7 @@ from limner.storage.disk_problems import disk_problem
 from limner.tasks import find_task
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints, RunCheckpoint, refuse_another_plan
-from limner.training.finite import bad_batch_path, non_finite_error, save_batch
+from limner.training.finite import bad_batch_path, broken_weights_error, non_finite_error, save_batch
 from limner.training.interruption import Interruption
 from limner.training.learner import Learner
 from limner.training.run_state import RunState
@@ -155,8 +156,8 @@ class Loop:
                 self._run_periodic(before)
                 if self._threads is not None and self._threads.follow():
                     self._watcher.say(self._threads.said())
-                if interruption.requested and self._accelerator.num_processes == 1:
-                    self._stop_gracefully()
+                if interruption.requested is not None and self._accelerator.num_processes == 1:
+                    self._stop_gracefully(interruption.requested)
         return self._finish()
 
     def _step(self, batch: Batch, *, waited: float) -> None:
@@ -226,8 +227,17 @@ class Loop:
         return self.state.judge(score, patience=self._plan.schedule.patience)
 
     def _save(self, *, is_best: bool) -> None:
-        """Write a checkpoint in the main process while the others wait."""
+        """Write a checkpoint in the main process while the others wait.
+
+        Raises:
+            TrainingError: A weight is not finite; the checkpoint before stays.
+        """
         self._flush_step_log()
+        broken = self._learner.broken_tensors()
+        if broken:
+            raise broken_weights_error(
+                broken, step=self.state.step, run=self._run, precision=self._plan.train.precision
+            )
         self.state.seconds = self._budget.seconds
         self.state.final_seconds = self._budget.final_seconds
         self.state.validation_seconds = self._budget.validation_seconds
@@ -267,13 +277,13 @@ class Loop:
             saved = None
         raise non_finite_error(batch, bad, saved=saved, precision=self._plan.train.precision)
 
-    def _stop_gracefully(self) -> None:
+    def _stop_gracefully(self, signal: int) -> None:
         self._save(is_best=False)
         self._watcher.say(
             f"Stopped after step {self.state.step}, as requested. "
             f"Continue with: limner train --resume {self._run.root}"
         )
-        raise KeyboardInterrupt
+        raise StoppedBySignal(signal)
 
     def _is_over(self) -> bool:
         # Even if the time budget is already spent, do one step, so that there is a model.
