@@ -43,6 +43,9 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "split-names-unknown-image": Code(_W, "A split list names images that are not there."),
         "split-list-not-used": Code(_W, "A list of a split's images is not used; the finding says why."),
         "image-in-no-split": Code(_N, "Images are in no split list; they are left out."),
+        "image-kind-not-read": Code(
+            _W, "Pictures of a kind that limner does not read are beside the images."
+        ),
         "folder-named-like-image": Code(_W, "A folder is named like an image file; it is skipped."),
         "folder-linked-twice": Code(_W, "A link leads to a folder that is listed already."),
         "name-garbled": Code(_W, "A file or folder has a name that is not UTF-8; it is skipped."),

@@ -11,6 +11,7 @@ from limner.formats.coco.coco_json import MAX_SNIFFED
 from limner.formats.file_tree import FileTree
 from limner.formats.pairs.paired_folders import explain_no_pairs
 from limner.formats.source import Source
+from limner.formats.unread_images import UNREAD
 from limner.storage.json_files import ends
 
 _NAMED = 3
@@ -54,6 +55,7 @@ _NOT_MASKS = {
     ".xml": "XML files (neither VOC's boxes nor CVAT's images)",
     ".ppm.gz": "images packed with gzip (unpack them first: gunzip *.gz)",
     ".zip": "ZIP archives (unpack them first)",
+    **{suffix: f"{suffix} files ({kind}, not read)" for suffix, kind in UNREAD.items()},
     **{suffix: f"{kind.what} (these are not read as data)" for kind in _KINDS for suffix in kind.suffixes},
 }
 
