@@ -43,9 +43,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "split-names-unknown-image": Code(_W, "A split list names images that are not there."),
         "split-list-not-used": Code(_W, "A list of a split's images is not used; the finding says why."),
         "image-in-no-split": Code(_N, "Images are in no split list; they are left out."),
-        "image-kind-not-read": Code(
-            _W, "Pictures of a kind that limner does not read are beside the images."
-        ),
+        "image-kind-not-read": Code(_W, "Pictures that limner does not read are beside the images."),
         "folder-named-like-image": Code(_W, "A folder is named like an image file; it is skipped."),
         "folder-linked-twice": Code(_W, "A link leads to a folder that is listed already."),
         "name-garbled": Code(_W, "A file or folder has a name that is not UTF-8; it is skipped."),
@@ -75,6 +73,8 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "boxes-among-masks": Code(_E, "Objects have only a box although others have masks."),
         "folder-without-labels": Code(_W, "A folder of images has no label file at all; it is left out."),
         "boxes-only": Code(_N, "No annotation has a mask: these are labels for detection."),
+        "run-order-unclear": Code(_E, "Run lengths of a CSV could go down columns or along rows."),
+        "attribute-unclear": Code(_E, "VIA: regions have several attributes that could be the class."),
         "box-zero-size": Code(_W, "A box has no width or no height; it is left out."),
         "box-outside-image": Code(_W, "A box reaches outside the image; it is clipped at the border."),
         "annotation-without-image": Code(_W, "A label file belongs to no image."),

@@ -146,6 +146,10 @@ class DatasetFile(Config):
     boxes: Literal["outline", "ignore"] | None = None
     """Objects with only a box, where others have masks: the box is the mask (`outline`), or losses and
     metrics ignore its pixels (`ignore`)."""
+    class_attribute: str | None = None
+    """VIA's attribute of regions that names their class, if they have several."""
+    run_order: Literal["columns", "rows"] | None = None
+    """Whether the run lengths of a CSV go down the columns or along the rows, if it cannot be told."""
     splits: Splits | None = None
     """Fractions with a seed, or list files or folders."""
 

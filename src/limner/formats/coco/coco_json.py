@@ -201,8 +201,11 @@ def _categories(rows: Sequence[JsonObject], path: PurePosixPath, problems: Probl
 class ImageFinder:
     """Find listed files on disk: names may be relative to the JSON or the dataset, or without folders."""
 
-    def __init__(self, paths: Iterable[PurePosixPath]) -> None:
-        self._by_name = NameIndex((path.name, path) for path in paths)
+    def __init__(self, paths: Iterable[PurePosixPath], *, by_stem: bool = False) -> None:
+        """Index the files; with `by_stem`, a name may lack its suffix."""
+        self._by_name = NameIndex(
+            (name, path) for path in paths for name in ((path.name, path.stem) if by_stem else (path.name,))
+        )
 
     def all(self) -> Iterator[PurePosixPath]:
         """Return all paths, grouped by name."""

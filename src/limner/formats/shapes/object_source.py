@@ -61,7 +61,7 @@ class ObjectSource(Source):
     tasks: tuple[str, ...] = ("semantic", "instance", "panoptic", "detection")
     boxes_are_masks: ClassVar[bool] = False
     """Whether boxes are filled as masks, rather than left out of them, if other objects have masks."""
-    is_relative: ClassVar[bool] = False
+    is_relative: bool = False
     """Whether coordinates are fractions of width and height."""
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:

@@ -44,7 +44,7 @@ class Yolo(AnnotationFiles):
     name = "yolo"
     title = "YOLO: a text file for each image, in labels/ beside images/ or beside the image; data.yaml"
     suffix: ClassVar[str] = ".txt"
-    is_relative: ClassVar[bool] = True
+    is_relative: bool = True
     bare_image_is_empty: ClassVar[bool] = True
 
     @classmethod
