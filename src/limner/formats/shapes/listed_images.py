@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from limner.formats.folder_words import split_of_folder
 from limner.formats.problems import Problems
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.shapes.object_source import ObjectSource
+from limner.formats.split_lists import SplitPlaces, split_of_list
 from limner.storage.json_files import ends
 
 Drawing = tuple[Sequence[Drawn], tuple[int, int] | None]
@@ -91,6 +92,8 @@ class ListedImages(ObjectSource):
         if not files:
             raise DataError(describe(f"There is no {kind} file", where=self.root, expected=self.title))
         finder = ImageFinder(tree.images, by_stem=True)
+        splits = {file: split_of_list(file) for file in files}
+        self._split_of = splits if len({*splits.values()} - {None}) > 1 else {}
         taken: set[PurePosixPath] = set()
         for file in files:
             for one in self.listed(file, tree):
@@ -109,6 +112,12 @@ class ListedImages(ObjectSource):
             if image not in taken:
                 problems.add("image-not-listed", str(image), f"an image that no {kind} lists")
 
+    def split_lists(self, tree: FileTree, records: tuple[Record, ...]) -> SplitPlaces:
+        """Return the list files of the splits; a table of labels called train.csv is none."""
+        own = {*self.label_files(self.root, tree)}
+        others = tuple(path for path in tree.others if path not in own)
+        return super().split_lists(replace(tree, others=others), records)
+
     def _record(
         self, listed: Listed, image: PurePosixPath, file: PurePosixPath, problems: Problems
     ) -> Record:
@@ -118,5 +127,5 @@ class ListedImages(ObjectSource):
         labels = (self.root / file,) if listed.is_labelled else ()
         if not labels:
             problems.add("image-without-mask", str(image), "listed without annotations")
-        split = split_of_folder(listed.near) or split_of(image) or split_of(file)
+        split = split_of_folder(listed.near) or split_of(image) or split_of(file) or self._split_of.get(file)
         return Record(image.with_suffix("").as_posix(), self.root / image, labels, split, entry=entry)

@@ -57,6 +57,9 @@ _WITH_CLASS = re.compile(r"(.+\.\w{2,5})_(.+)")
 _MAX_MEASURED = 50
 """Images whose sizes are looked up to tell columns from rows."""
 
+_CLEARLY = 1.1
+"""Ratio of the pixels that lie beside each other by columns and by rows above which the order is clear."""
+
 
 class RunLengthCsv(ListedImages):
     """Objects or regions as run lengths, one in each row; an empty cell is an image without the class."""
@@ -179,7 +182,7 @@ class RunLengthCsv(ListedImages):
         """Return whether runs follow columns or rows, as `run_order` says or as the runs lie."""
         if self.settings.run_order is not None:
             return self.settings.run_order
-        beside = {"columns": 0, "rows": 0}
+        beside = {"columns": 0.0, "rows": 0.0}
         for record in records[:_MAX_MEASURED]:
             try:
                 height, width = image_header(record.image).shape
@@ -187,11 +190,9 @@ class RunLengthCsv(ListedImages):
                 continue
             for one in super().listed_objects(record):
                 runs = list(zip(one.shapes[0].numbers[::2], one.shapes[0].numbers[1::2], strict=True))
-                for order, step in (("columns", height), ("rows", width)):
-                    beside[order] += sum(
-                        a + step < b + n and b < a + m + step for (a, m), (b, n) in pairwise(runs)
-                    )
-        if beside["columns"] == beside["rows"] and self._numbers:
+                beside["columns"] += _beside(runs, height)
+                beside["rows"] += _beside(runs, width)
+        if max(beside.values()) <= _CLEARLY * min(beside.values()) and self._numbers:
             problems.add(
                 "run-order-unclear",
                 self.name,
@@ -199,6 +200,12 @@ class RunLengthCsv(ListedImages):
                 proposal={"run_order": "columns"},
             )
         return "rows" if beside["rows"] > beside["columns"] else "columns"
+
+
+def _beside(runs: Sequence[tuple[float, float]], step: int) -> float:
+    """Return how many pixels of runs (start, length) lie beside the run before, in lines of `step` pixels."""
+    overlaps = (min(a + m + step, b + n) - max(a + step, b) for (a, m), (b, n) in pairwise(runs))
+    return sum(max(0, pixels) for pixels in overlaps)
 
 
 def _columns(table: Table) -> tuple[int, int, int | None] | None:

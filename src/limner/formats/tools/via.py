@@ -157,11 +157,11 @@ def _parsed(cell: str) -> object:
 def _shape(row: JsonObject, report: Report) -> Shape | None:
     kind = row.text("name")
     if kind in ("polygon", "polyline"):
-        x, y = (numbers_in(row.value(f"all_points_{axis}")) for axis in "xy")
-        if not x or not y or len(x) != len(y):
+        across, down = (numbers_in(row.value(f"all_points_{axis}")) for axis in "xy")
+        if not across or not down or len(across) != len(down):
             report("annotation-malformed", f"a {kind} without all_points_x and all_points_y of one length")
             return None
-        points = [number for point in zip(x, y, strict=True) for number in point]
+        points = [number for point in zip(across, down, strict=True) for number in point]
         if kind == "polyline":
             report("drawn-by-width", "a polyline")
         return Shape("line" if kind == "polyline" else "polygon", points)
