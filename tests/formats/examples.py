@@ -93,6 +93,7 @@ EXAMPLES: dict[str, Mapping[str, object]] = {
         "class_dict.csv": "name,r,g,b\nno,0,0,0\nyes,255,0,0\n",
     },
     "voc": {"JPEGImages/é 1.png": PICTURE, "SegmentationClass/é 1.png": MASK},
+    "class-masks": {"images/é 1.png": PICTURE, "masks/a/é 1.png": MASK, "masks/b/é 1.png": 0 * MASK},
     "instance-masks": {"é 1/images/a.png": PICTURE, "é 1/masks/a.png": MASK, "é 1/masks/b.png": 0 * MASK},
     # Corners are filled with their border: x from 2 to 4 is three pixels.
     "icdar-text": {"é 1.png": PICTURE, "gt_é 1.txt": "\ufeff2,1,5,1,5,3,2,3,é,1\n"},

@@ -18,6 +18,7 @@ from limner.formats.coco.write_coco_panoptic import WriteCocoPanoptic
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.file_tree import list_files, listed_once
 from limner.formats.index_cache import Dates, keep, recall
+from limner.formats.pairs.class_masks import ClassMasks
 from limner.formats.pairs.coloured_masks import ColouredMasks
 from limner.formats.pairs.instance_masks import InstanceMasks
 from limner.formats.pairs.listed_pairs import ListedPairs
@@ -62,7 +63,7 @@ FORMATS: dict[str, type[Source]] = {
         *(Cityscapes, MapillaryVistas, MapillaryVistas12, Ade20k, CocoStuff, CamVid, RetinalVessels, Polyps),
         *(CocoPanoptic, CocoInstances),
         *(MmocrText, IcdarText),
-        *(Voc, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
+        *(Voc, ClassMasks, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
         # If there are both masks and drawings, the masks were exported for training.
         *(Cvat, LabelmeFlags, Labelme, LabelStudio, Supervisely, Via, Datumaro, QuPath, RunLengthCsv),
         *(VocBoxes, Yolo, Dota, CreateMl, BoxesCsv),

@@ -193,6 +193,11 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
         "No action needed for a few pixels: label maps give them to the smaller object, instances to both. "
         "If there are more, check whether an object is drawn twice.",
     ),
+    "classes-overlap": (
+        _W,
+        "each pixel in the mask of one class",
+        "The class with the smaller area is on top; check whether that is right where classes overlap.",
+    ),
     "crowd": (
         _N,
         "single objects",
