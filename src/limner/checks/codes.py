@@ -151,6 +151,9 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "class-differs-between-splits": Code(
             _W, "A class covers several times as much of one split as of another."
         ),
+        "class-spelled-differently": Code(
+            _W, "Names of classes differ in capitals, blanks or the form of accents only."
+        ),
         "class-rare": Code(_N, "A class has fewer than 0.1 % of the pixels."),
     },
     "splits": {

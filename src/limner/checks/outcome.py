@@ -11,6 +11,7 @@ from limner.checks.label_rows import LabelRow
 from limner.checks.name_findings import name_findings
 from limner.checks.object_counts import ObjectRow, object_rows
 from limner.checks.outlier_findings import outlier_findings
+from limner.checks.spelling_findings import spelling_findings
 from limner.checks.split_findings import split_findings
 from limner.core.config import merge
 from limner.core.finding import Finding, Severity
@@ -56,6 +57,7 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
         *file_findings(facts),
         *verdict.findings,
         *class_findings(verdict.rows, of_images=facts.are_classes),
+        *(() if source.settings.classes else spelling_findings(source.declared_labels(), verdict.rows)),
         *split_findings(facts),
         *name_findings(facts),
         *outlier_findings(facts, verdict.proposed),

@@ -18,6 +18,7 @@ from limner.core.segments import Segments
 from limner.core.words import Words
 from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
 from limner.formats.file_tree import list_files
+from limner.formats.named_classes import refuse_names
 from limner.formats.problems import Problems
 from limner.formats.unread_images import unread_images
 from limner.images.read_image import read_image
@@ -194,5 +195,10 @@ class Source(ABC):
         return Problems()
 
     def declared_labels(self) -> LabelTable | None:
-        """Return the label table that `dataset.yaml` or the format defines, or None."""
+        """Return the label table that `dataset.yaml` or the format defines, or None.
+
+        Raises:
+            ConfigError: `dataset.yaml` has names of labels that have none.
+        """
+        refuse_names(self.settings, self.root)
         return self.settings.label_table()

@@ -99,7 +99,7 @@ class InstanceMasks(Source):
 
     def declared_labels(self) -> LabelTable | None:
         """Return the classes in `dataset.yaml`, or background and object."""
-        return self.settings.label_table() or LabelTable(
+        return super().declared_labels() or LabelTable(
             (LabelClass("background", (0,), distinct_color(0)), LabelClass("object", (1,), distinct_color(1)))
         )
 

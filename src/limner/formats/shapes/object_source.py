@@ -1,7 +1,7 @@
 """Base of the formats of drawn objects: objects are packed while they are listed, and drawn when read."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
@@ -142,19 +142,38 @@ class ObjectSource(Source):
         table = self.settings.label_table()
         num_classes = 1 + len(self._numbers) - len(special) - len(ignored)
         special |= dict.fromkeys(ignored, ignored_among(num_classes if table is None else table.num_classes))
+        names = self.class_order(name for name in self._numbers if name not in special)
+        values = {name: value for value, name in enumerate(names, start=1)}
         if table is not None:
-            values = {c.name: c.values[0] for c in table.classes}
+            values = self._named_values(table, values)
             for name in self._numbers.keys() - values.keys() - special.keys():
                 problems.add("class-not-named", "the classes", f"objects are called {name!r}")
             values = special | values
         else:
-            names = self.class_order(name for name in self._numbers if name not in special)
-            values = {name: value for value, name in enumerate(names, start=1)}
             self._categories = tuple(
                 LabelClass(name, (value,), distinct_color(value)) for name, value in values.items()
             )
             values |= special
         self._value_of = {number: values[n] for n, number in self._numbers.items() if n in values}
+
+    def _named_values(self, table: LabelTable, numbers: Mapping[str, int]) -> dict[str, int]:
+        """Return the value of each name that means a class of `dataset.yaml`.
+
+        Args:
+            table: The classes of `dataset.yaml`.
+            numbers: Name in the labels -> its number if `dataset.yaml` named no class. A class that has no
+                label of its name, but values, unites the labels of these numbers.
+        """
+        classes = list(zip(self.settings.classes, table.classes, strict=True))
+        named = {name: c.values[0] for said, c in classes for name in said.label_names}
+        numbered = {
+            name: c.values[0]
+            for said, c in classes
+            if (said.values or said.value is not None) and said.name not in self._numbers
+            for name, number in numbers.items()
+            if number in c.values
+        }
+        return numbered | named
 
     def _name_by_categories(self) -> None:
         """Give the classes that `dataset.yaml` only names the values of the categories that files list."""
