@@ -19,6 +19,7 @@ from limner.formats.shapes.placed_masks import mask_of_png, placed
 from limner.formats.shapes.polygons import area, is_inside
 from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
 from limner.storage.json_files import JsonObject, ends, read_json, read_json_object
+from limner.storage.text_files import read_text
 from limner.storage.usable_numbers import points_in
 
 WHAT = "The labelme annotations"
@@ -56,7 +57,10 @@ class Labelme(AnnotationFiles):
         """Return the order of labelme's own list if it has all the names."""
         found, tree = super().class_order(names), list_files(self.root)
         for path in (path for path in tree.others if path.name in NAME_LISTS):
-            lines = (self.root / path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+            try:
+                lines = read_text(self.root / path).splitlines()
+            except (OSError, ValueError):  # the order alone is lost
+                continue
             listed = [name for line in lines if (name := line.strip()) and not name.startswith("_")]
             if {*found} <= {*listed} and len({*listed}) == len(listed):
                 return listed
