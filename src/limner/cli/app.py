@@ -27,6 +27,7 @@ from limner.cli.stats import stats
 from limner.cli.train import train
 from limner.cli.tune import tune
 from limner.core.errors import LimnerError
+from limner.core.printable import printable
 
 NAMES: dict[Callable[..., None], str] = {import_checkpoint: "import"}
 """Commands whose names are reserved words in Python."""
@@ -71,7 +72,7 @@ def main() -> None:
     try:
         app()
     except LimnerError as error:
-        print(f"limner: {error}", file=sys.stderr)
+        print(f"limner: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("limner: stopped by the keyboard", file=sys.stderr)

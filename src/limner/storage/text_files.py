@@ -1,4 +1,4 @@
-"""Text files of people and tools: in Unicode, or in an old code page that the names of files near them prove."""
+"""Text files of people and tools: in Unicode, or in an old code page that names of files near them prove."""
 
 import os
 import unicodedata
@@ -20,8 +20,10 @@ CODE_PAGES = {
 }
 """Codec -> what people call it: those in which Windows writes text if nothing else is asked for."""
 
-_MARKS = ((BOM_UTF8, "utf-8-sig"), (BOM_UTF32_LE, "utf-32"), (BOM_UTF32_BE, "utf-32"))
-_MARKS += ((BOM_UTF16_LE, "utf-16"), (BOM_UTF16_BE, "utf-16"))
+_MARKS = (
+    *((BOM_UTF8, "utf-8-sig"), (BOM_UTF32_LE, "utf-32"), (BOM_UTF32_BE, "utf-32")),
+    *((BOM_UTF16_LE, "utf-16"), (BOM_UTF16_BE, "utf-16")),
+)
 _MOST_FOLDERS, _MOST_NAMES = 50, 2000
 
 
