@@ -17,6 +17,7 @@ from limner.core.config import merge
 from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
 from limner.formats.problems import Problems
+from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.source import Source
 
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
@@ -54,7 +55,7 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
     findings = [
         *source.findings,
         *_of_annotations(facts),
-        *file_findings(facts),
+        *file_findings(facts, drawn=isinstance(source, ObjectSource)),
         *verdict.findings,
         *class_findings(verdict.rows, of_images=facts.are_classes),
         *(() if source.settings.classes else spelling_findings(source.declared_labels(), verdict.rows)),

@@ -159,6 +159,8 @@ class DatasetFile(Config):
     boxes: Literal["outline", "ignore"] | None = None
     """Objects with only a box, where others have masks: the box is the mask (`outline`), or losses and
     metrics ignore its pixels (`ignore`)."""
+    images_resized: bool = False
+    """Whether images were resized after their objects were drawn, so that labels are scaled to them."""
     class_attribute: str | None = None
     """VIA's attribute of regions that names their class, if they have several."""
     run_order: Literal["columns", "rows"] | None = None

@@ -200,7 +200,7 @@ class CocoInstances(ObjectSource):
         """Parse the annotations of the image."""
         return self._drawn(record, Problems())
 
-    def size_of(self, record: Record) -> tuple[int, int]:
+    def stated_size_of(self, record: Record) -> tuple[int, int]:
         """Return height and width as the JSON states them, else those of the stored image."""
         *_, height, width = self._place(record)
         if not (height and width):
@@ -210,7 +210,7 @@ class CocoInstances(ObjectSource):
     def _drawn(self, record: Record, problems: Problems) -> list[Drawn]:
         """Return the annotations of an image that can be drawn."""
         number, first, last, *_ = self._place(record)
-        file, (height, width) = self._files[number], self.size_of(record)
+        file, (height, width) = self._files[number], self.stated_size_of(record)
         image = CocoImage(0, record.image.name, height, width)
         drawn = []
         for row in map(JsonObject, file.annotations.rows(range(first, last))):

@@ -25,7 +25,7 @@ from limner.core.labels import (
 )
 from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of
-from limner.formats.drawn import Drawn, pack, unpack
+from limner.formats.drawn import Drawn, pack, resized, unpack
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.named_classes import BACKGROUND_NAMES, with_values
 from limner.formats.problems import Problems
@@ -202,6 +202,10 @@ class ObjectSource(Source):
         if self.is_relative:
             height, width = self.size_of(record)
             drawn = (one.scaled(width, height) for one in drawn)
+        elif self.settings.images_resized and (
+            (stated := self.stated_size_of(record)) != (size := self.size_of(record))
+        ):
+            drawn = (resized(one, stated, size) for one in drawn)
         if self.boxes_are_masks and self.tasks != BOXES:
             drawn = (one.outlined() for one in drawn)
         return list(drawn)
@@ -211,7 +215,8 @@ class ObjectSource(Source):
         entry = self._entries.get(record.entry or record.name)
         listed = "" if entry is None else blake2b(entry.packed, digest_size=16).hexdigest()
         size = None if entry is None else (entry.height, entry.width, entry.error)
-        return f"{self._numbering} {self.uncovered} {self.tasks} {listed} {size}"
+        resized = " resized" * self.settings.images_resized
+        return f"{self._numbering} {self.uncovered} {self.tasks} {listed} {size}{resized}"
 
     @cached_property
     def _numbering(self) -> str:
@@ -226,6 +231,12 @@ class ObjectSource(Source):
         return unpack(self._entry(record).packed)
 
     def size_of(self, record: Record) -> tuple[int, int]:
+        """Return height and width of the labels: as stated, or of the image if `images_resized` says so."""
+        if self.settings.images_resized:
+            return image_header(record.image).shape
+        return self.stated_size_of(record)
+
+    def stated_size_of(self, record: Record) -> tuple[int, int]:
         """Return height and width as the label file states them, else those of the image."""
         entry = self._entry(record)
         if entry.height and entry.width:
