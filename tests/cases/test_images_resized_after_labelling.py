@@ -15,7 +15,7 @@ OUTLINE = [[40, 20], [100, 20], [100, 60], [40, 60]]
 
 
 def coco(shape: tuple[int, int], *, runs: bool = False) -> str:
-    size = {"height": shape[0], "width": shape[1]}
+    height, width = shape
     pixels = DRAWN.T.ravel()
     changes = np.flatnonzero(np.diff(pixels)) + 1
     counts = np.diff([0, *changes, pixels.size]).tolist()

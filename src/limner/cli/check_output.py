@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-import yaml
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +14,11 @@ from limner.checks.class_table import ClassTable, ClassTableRow, class_table
 from limner.cli.console import console, mark, table
 from limner.core.dataset_file import FILE_NAME
 from limner.core.finding import Finding, Severity
+<<<<<<< HEAD
 from limner.core.printable import printable_line
+=======
+from limner.core.yaml_text import dump_yaml
+>>>>>>> main
 from limner.datasets.checked import CheckResult
 from limner.formats.shapes.object_source import BOXES
 
@@ -183,7 +186,7 @@ def _show_finding(finding: Finding) -> None:
 
 
 def _show_yaml(values: dict[str, object]) -> None:
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+    text = dump_yaml(values, flow=None, width=100)
     lines = text.rstrip().splitlines()
     if len(lines) > MOST_YAML_LINES:
         lines = [*lines[:MOST_YAML_LINES], f"... {len(lines) - MOST_YAML_LINES} more lines"]

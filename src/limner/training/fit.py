@@ -1,8 +1,8 @@
 """Training of a model from a plan: the entry point of training."""
 
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from limner.core.errors import ConfigError, ModelError
+from limner.core.execution import Execution
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
@@ -25,6 +26,7 @@ from limner.storage.whole_files import write_whole
 from limner.tasks import find_task
 from limner.tracking.trackers import build_tracker
 from limner.training.accelerator import build_accelerator
+from limner.training.as_run import as_run
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints, RunCheckpoint, read_run_checkpoint
 from limner.training.disk_refusals import stopping_training
@@ -69,8 +71,7 @@ def fit(
     run: RunFolder,
     network: nn.Module | None = None,
     resume: bool = False,
-    device: str = "auto",
-    watchers: Sequence[Watcher] = (),
+    execution: Execution = Execution(),  # noqa: B008 (immutable)
 ) -> FitResult:
     """Train and validate a model, and write the model folder.
 
@@ -81,34 +82,22 @@ def fit(
         run: The run folder to write.
         network: A custom network, instead of the plan's.
         resume: Continue from the run's checkpoint. A run without one starts from the beginning.
-        device: ``auto``, or a PyTorch device name.
-        watchers: Observers of the run, such as `ProgressDisplay`.
+        execution: Device and observers of the run.
 
     Raises:
         TrainingError: The loss is not finite, or memory or disk space ran out; the run can be resumed.
         ConfigError: The device or the plan is unsuitable.
     """
     budget = Budget(plan.train)
-    accelerator = build_accelerator(device, precision=plan.train.precision)
+    accelerator = build_accelerator(execution.device, precision=plan.train.precision)
     run.root.mkdir(parents=True, exist_ok=True)
     checkpoint, remark = _checkpoint(run, resume=resume)
     state = RunState(tracker_id=uuid.uuid4().hex) if checkpoint is None else checkpoint.state
-    watcher = Watcher()
-    if accelerator.is_main_process:
-        watcher = _watchers(plan, run, watchers, run_id=state.tracker_id)
-    # Restore the caller's random state afterwards.
-    is_cpu = accelerator.device.type == "cpu"
-    memory = retain_freed_memory() if is_cpu else nullcontext()
-    with closing(watcher), memory, torch.random.fork_rng(devices=[]):
-        model = build_model(plan, network, is_fresh=checkpoint is None, say=watcher.say)
-        plan = model.plan
-        if checkpoint is None and network is None and plan.network.weights is not None:
-            writes = run if accelerator.is_main_process else None
-            load_initial_weights(Path(plan.network.weights), model, writes, say=watcher.say)
-        if accelerator.is_main_process:
-            _write_plan(run, plan)
-        criterion = find_task(plan.task).criterion(plan).to(accelerator.device)
-        learner = Learner(model, plan=plan, criterion=criterion, accelerator=accelerator, say=watcher.say)
+    is_main = accelerator.is_main_process
+    watcher = _watchers(plan, run, execution.watchers, run_id=state.tracker_id) if is_main else Watcher()
+    with closing(watcher), _unnoticed_by_caller(accelerator):
+        learner = _learner(plan, network, run, accelerator, is_fresh=checkpoint is None, say=watcher.say)
+        plan = learner.model.plan
         loop = Loop(
             learner,
             state=state,
@@ -122,10 +111,39 @@ def fit(
         )
         loop.start(checkpoint, remark=remark)
         outcome = loop.run()
-        if accelerator.is_main_process:
+        if is_main:
             _deliver(learner, plan, run, outcome, say=watcher.say)
         accelerator.wait_for_everyone()
     return _result(run, outcome)
+
+
+@contextmanager
+def _unnoticed_by_caller(accelerator: Accelerator) -> Iterator[None]:
+    """Train with memory that is kept for reuse, and restore the caller's random state afterwards."""
+    memory = retain_freed_memory() if accelerator.device.type == "cpu" else nullcontext()
+    with memory, torch.random.fork_rng(devices=[]):
+        yield
+
+
+def _learner(
+    plan: Plan,
+    network: nn.Module | None,
+    run: RunFolder,
+    accelerator: Accelerator,
+    *,
+    is_fresh: bool,
+    say: Callable[[str], None],
+) -> Learner:
+    """Build the model with its initial weights and what trains it; write the plan as it then is."""
+    model = build_model(plan, network, is_fresh=is_fresh, say=say)
+    plan = model.plan
+    if is_fresh and network is None and plan.network.weights is not None:
+        writes = run if accelerator.is_main_process else None
+        load_initial_weights(Path(plan.network.weights), model, writes, say=say)
+    if accelerator.is_main_process:
+        _write_plan(run, plan)
+    criterion = find_task(plan.task).criterion(plan).to(accelerator.device)
+    return Learner(model, plan=plan, criterion=criterion, accelerator=accelerator, say=say)
 
 
 def build_model(
@@ -230,18 +248,6 @@ def _deliver(
     initial = read_initial_weights(run)
     licence = initial.pop("licence", None)  # the licence of the initial weights also applies to derived ones
     save_model(run.model, best_model, origin=origin | initial, licence=licence)
-
-
-def as_run(plan: Plan, state: RunState) -> Plan:
-    """Return the plan with the actual `accumulate` and, after a time budget, the actual steps."""
-    changes: dict[str, object] = {"accumulate": state.accumulate}
-    reasons = dict(plan.reasons)
-    if state.accumulate != plan.train.accumulate:
-        reasons["train.accumulate"] = "more parts than planned, because memory ran out"
-    if plan.train.minutes is not None:
-        changes["steps"] = state.step
-        reasons["train.steps"] = f"the steps that a budget of {plan.train.minutes:g} min allowed"
-    return plan.model_copy(update={"train": plan.train.model_copy(update=changes), "reasons": reasons})
 
 
 def _write_plan(run: RunFolder, plan: Plan) -> None:

@@ -55,10 +55,14 @@ def seconds_per_step(case: Case, settled: Mapping[str, Any]) -> float:
 
 def choose_averaging(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Average the weights over the last part of the run."""
-    steps = settled["train.steps"]
-    span = max(steps * AVERAGED_PART, SHORTEST_AVERAGE)
+    yield averaging(settled)
+
+
+def averaging(settled: Mapping[str, Any]) -> Decision:
+    """Return the decay of the weight average for a number of steps."""
+    span = max(settled["train.steps"] * AVERAGED_PART, SHORTEST_AVERAGE)
     decay = min(round(1 - 1 / span, 4), SLOWEST_AVERAGE)
-    yield Decision("train.ema_decay", decay, f"averages over about the last {span:.0f} of {steps} steps")
+    return Decision("train.ema_decay", decay, f"averages over about the last {1 / (1 - decay):.0f} steps")
 
 
 def choose_checkpoints(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
