@@ -14,11 +14,8 @@ from limner.checks.class_table import ClassTable, ClassTableRow, class_table
 from limner.cli.console import console, mark, table
 from limner.core.dataset_file import FILE_NAME
 from limner.core.finding import Finding, Severity
-<<<<<<< HEAD
 from limner.core.printable import printable_line
-=======
 from limner.core.yaml_text import dump_yaml
->>>>>>> main
 from limner.datasets.checked import CheckResult
 from limner.formats.shapes.object_source import BOXES
 
