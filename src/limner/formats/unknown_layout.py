@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.formats.coco.coco_json import MAX_SNIFFED
 from limner.formats.file_tree import FileTree
 from limner.formats.pairs.paired_folders import explain_no_pairs
 from limner.formats.source import Source
 from limner.formats.unread_images import UNREAD
-from limner.storage.json_files import ends
+from limner.storage.json_files import MAX_SNIFFED, ends
 
 _NAMED = 3
 """Number of files that a message names."""

@@ -24,6 +24,9 @@ _short.maxstring = _short.maxlong = _short.maxother = 40
 SNIFFED_BYTES = 65536
 """Read from either end of a JSON or XML file to recognise it."""
 
+MAX_SNIFFED = 50
+"""Maximum number of files to look into; layouts with one per image have more."""
+
 
 def ends(path: Path) -> bytes:
     """Return the bytes at both ends of a file, of UTF-16 without its zeros; none if it cannot be read."""

@@ -22,11 +22,9 @@ from limner.formats.coco.coco_json import (
     CocoFile,
     CocoImage,
     Id,
-    ImageFinder,
     classes_of_rows,
     nothing_listed,
-    numbered_alike,
-    one_table,
+    one_numbering,
     plain_id,
     read_coco,
     rows_of_classes,
@@ -34,6 +32,7 @@ from limner.formats.coco.coco_json import (
 )
 from limner.formats.drawn import Drawn
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.image_finder import ImageFinder
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_source import BOXES, ObjectSource
 from limner.images.read_image import image_header
@@ -81,8 +80,8 @@ class CocoInstances(ObjectSource):
         if not files:
             raise nothing_listed(self.root, tree, "instances")
         # A file of all images may be beside those of the splits, and which split is known only from these.
-        files = sorted(numbered_alike(files, problems), key=lambda file: file.split is None)
-        self._categories = one_table(files)
+        numbered, self._categories = one_numbering(files, problems)
+        files = sorted(numbered, key=lambda file: file.split is None)
         names: set[str] = set()
         taken: dict[str, Record] = {}  # as text, since a path takes long to be hashed
         for file in files:

@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.sample import Record
-from limner.formats.coco.coco_json import MAX_SNIFFED, ImageFinder
 from limner.formats.drawn import Drawn
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import split_of_folder
+from limner.formats.image_finder import ImageFinder
 from limner.formats.problems import Problems
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.split_lists import SplitPlaces, split_of_list
-from limner.storage.json_files import ends
+from limner.storage.json_files import MAX_SNIFFED, ends
 
 Drawing = tuple[Sequence[Drawn], tuple[int, int] | None]
 """The objects of one image, with the numbers from `number_of` as values; and height and width, or None."""

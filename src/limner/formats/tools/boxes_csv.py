@@ -12,9 +12,9 @@ from typing import ClassVar, NamedTuple
 
 from limner.core.errors import DataError, describe
 from limner.core.sample import Record
-from limner.formats.coco.coco_json import ImageFinder
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.file_tree import FileTree
+from limner.formats.image_finder import ImageFinder
 from limner.formats.problems import Problems
 from limner.formats.shapes.listed_images import Drawing, Listed, ListedImages
 from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
