@@ -30,6 +30,7 @@ from limner.cli.stats import stats
 from limner.cli.train import train
 from limner.cli.tune import tune
 from limner.core.errors import LimnerError, StoppedBySignal, WriteError, describe
+from limner.core.printable import printable
 
 NAMES: dict[Callable[..., None], str] = {import_checkpoint: "import"}
 """Commands whose names are reserved words in Python."""
@@ -78,6 +79,9 @@ def main() -> None:
             stream, TextIOWrapper
         ):  # file names may contain characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
+    # Before PyTorch is loaded: its threads sleep while they wait for each other, so that other programs and
+    # the thread that is waited for get the core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     code = _run()
     try:
         sys.stdout.flush()
@@ -93,7 +97,7 @@ def _run() -> int | str | None:
     except SystemExit as ended:
         return ended.code
     except LimnerError as error:
-        print(f"limner: {error}", file=sys.stderr)
+        print(f"limner: {printable(str(error))}", file=sys.stderr)
         return 1 if isinstance(error, WriteError) else 2
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, StoppedBySignal) else signal.SIGINT
@@ -103,7 +107,7 @@ def _run() -> int | str | None:
     except (OSError, RuntimeError) as error:
         said = _problem_of_arguments(error)
         if said is not None:
-            print(f"limner: {said}", file=sys.stderr)
+            print(f"limner: {printable(said)}", file=sys.stderr)
             return 2
         if isinstance(error, OSError) and error.filename is None and error.errno in NO_OUTPUT:
             return _without_output(error)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+from limner.core.printable import printable_line
+
 
 class LimnerError(Exception):
     """Base class of errors that the user can fix; the message is enough without a traceback."""
@@ -109,7 +111,7 @@ def describe(
         expected: What was expected.
         fix: What the user can do, as a full sentence.
     """
-    lines = [f"{what}." if where is None else f"{what}: {where}"]
+    lines = [f"{what}." if where is None else f"{what}: {printable_line(where)}"]
     lines += [f"  found:    {found}"] if found else []
     lines += [f"  expected: {expected}"] if expected else []
     lines += [f"  fix:      {fix}"] if fix else []

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from limner.core.printable import printable
 from limner.core.score_names import NOTES, SCORES, explained
 from limner.evaluation.scorer import ImageScores, Scores
 from limner.evaluation.scores_file import ScoresFile
@@ -110,7 +111,7 @@ class PerImageFile(ExitStack):
 
     def write(self, scores: ImageScores) -> None:
         """Add one image."""
-        self._rows.writerow([cell(scores.name), *(_cell(n) for n in scores.numbers)])
+        self._rows.writerow([cell(printable(scores.name)), *(_cell(n) for n in scores.numbers)])
 
 
 def _cell(value: float) -> str:

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
 from limner.core.score_names import SCORES
 from limner.core.tuning import BELOW_LOWEST, RateTest, Trial, Tuning
+from limner.core.yaml_text import dump_yaml
 from limner.drawing.curves import Curve, CurvePanel, draw_curves
 from limner.drawing.png import encode_png
 from limner.reporting.chart import Chart, Line, draw
@@ -79,7 +78,7 @@ def render_recipe(tuning: Tuning, settings: dict[str, Any]) -> str:
         f"# after {duration(60 * best.minutes)} of training; optimistic, since it was selected on them.\n"
     )
     settings = {key: value for key, value in settings.items() if key != "reasons"}
-    return said + yaml.safe_dump({"data": tuning.data} | settings, sort_keys=False)
+    return said + dump_yaml({"data": tuning.data} | settings)
 
 
 def draw_rates(test: RateTest) -> Any:  # noqa: ANN401 - an RGB array

@@ -22,6 +22,7 @@ from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.planning.settings import dotted
 from limner.storage.whole_files import written_aside
+from limner.training.as_run import as_run
 from limner.training.disk_refusals import stopping_training
 from limner.training.run_state import RunState
 from limner.weights.tensors import separate_tensors, tensors_hash
@@ -203,19 +204,25 @@ def _link(path: Path, new: Path) -> None:
         shutil.copyfile(path, new)
 
 
-def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) -> None:
+def refuse_another_plan(checkpoint: RunCheckpoint, plan: Plan, *, where: Path) -> None:
     """Refuse to resume if settings differ from those of the checkpoint.
+
+    The plan that a run with a time budget leaves at its end is the same plan.
 
     Raises:
         ConfigError: Settings differ; the message lists them.
     """
     now = dotted(plan.model_dump(mode="json"))
-    before = dotted(dict(saved))
-    free = FREE_TO_CHANGE + (("train.steps",) if plan.train.minutes is not None else ())
+    before = dotted(dict(checkpoint.plan))
+    at_end = before
+    if plan.train.minutes is not None:
+        finished = as_run(Plan.model_validate(checkpoint.plan), checkpoint.state)
+        at_end = dotted(finished.model_dump(mode="json"))
     changed = [
         key
         for key in sorted(now.keys() | before.keys())
-        if now.get(key) != before.get(key) and not any(key == f or key.startswith(f"{f}.") for f in free)
+        if now.get(key) not in (before.get(key), at_end.get(key))
+        and not any(key == free or key.startswith(f"{free}.") for free in FREE_TO_CHANGE)
     ]
     if changed:
         raise ConfigError(

@@ -29,6 +29,7 @@ from limner.storage.whole_folders import tidy_after_kill
 from limner.tasks import find_task
 from limner.tracking.trackers import build_tracker
 from limner.training.accelerator import build_accelerator
+from limner.training.as_run import as_run
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints, RunCheckpoint
 from limner.training.disk_refusals import stopping_training
@@ -143,10 +144,14 @@ def _closed(watcher: Watcher) -> Iterator[None]:
 
 @contextmanager
 def _unnoticed_by_caller(accelerator: Accelerator) -> Iterator[None]:
-    """Train with memory that is kept for reuse, and restore the caller's random state afterwards."""
+    """Train with memory that is kept for reuse; restore the caller's random state and threads afterwards."""
     memory = retain_freed_memory() if accelerator.device.type == "cpu" else nullcontext()
-    with memory, torch.random.fork_rng(devices=[]):
-        yield
+    threads = torch.get_num_threads()
+    try:
+        with memory, torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _learner(
@@ -270,18 +275,6 @@ def _deliver(
     initial = read_initial_weights(run)
     licence = initial.pop("licence", None)  # the licence of the initial weights also applies to derived ones
     save_model(run.model, best_model, origin=origin | initial, licence=licence)
-
-
-def as_run(plan: Plan, state: RunState) -> Plan:
-    """Return the plan with the actual `accumulate` and, after a time budget, the actual steps."""
-    changes: dict[str, object] = {"accumulate": state.accumulate}
-    reasons = dict(plan.reasons)
-    if state.accumulate != plan.train.accumulate:
-        reasons["train.accumulate"] = "more parts than planned, because memory ran out"
-    if plan.train.minutes is not None:
-        changes["steps"] = state.step
-        reasons["train.steps"] = f"the steps that a budget of {plan.train.minutes:g} min allowed"
-    return plan.model_copy(update={"train": plan.train.model_copy(update=changes), "reasons": reasons})
 
 
 def _write_plan(run: RunFolder, plan: Plan) -> None:

@@ -83,6 +83,11 @@ class Learner:
         assert isinstance(averaged, Model)
         return averaged
 
+    def set_average_decay(self, decay: float | None) -> None:
+        """Set the final decay of the weight average, if there is one."""
+        if self._average is not None and decay is not None:
+            self._average.decay = decay
+
     def set_progress(self, progress: float) -> None:
         """Notify layers that depend on training progress, in [0, 1]."""
         notify_progress(self.model, progress)

@@ -15,7 +15,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -27,6 +26,7 @@ from limner.core.errors import ConfigError, ModelError, UnknownNameError, descri
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml, plan_to_yaml
+from limner.core.yaml_text import dump_yaml
 from limner.storage.output_folder import refuse_unwritable
 from limner.storage.whole_folders import folder_written_aside
 from limner.weights.card import (
@@ -109,7 +109,7 @@ def _write_files(folder: Path, model: Model, origin: dict[str, Any], licence: st
     state = {name: value.cpu() for name, value in model.network.state_dict().items()}
     save_file(separate_tensors(state), folder / WEIGHTS, metadata={"format": "pt"})
     (folder / PLAN).write_text(plan_to_yaml(model.plan), encoding="utf-8")
-    labels = yaml.safe_dump(model.labels.to_dict(), sort_keys=False, allow_unicode=True)
+    labels = dump_yaml(model.labels.to_dict())
     (folder / LABELS).write_text(labels, encoding="utf-8")
     card = ModelCard(
         format=FORMAT_VERSION,

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
-
 from limner.core.labels import LabelTable
+from limner.core.yaml_text import dump_yaml
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.drawn import Drawn, corners
 from limner.formats.shapes.polygons import outlines_of
@@ -50,7 +49,7 @@ class WriteYolo(Writer):
         names = [name for i, name in enumerate(labels.names) if i != labels.background_index]
         content: dict[str, Any] = {"path": "."} | {split: f"images/{split}" for split in lists_of(entries)}
         content |= {"names": dict(enumerate(names))}
-        write_whole(root / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        write_whole(root / "data.yaml", dump_yaml(content))
         write_dataset_file(root, settings_of(numbered_from_1(labels), name=self.name, splits={}))
 
 
