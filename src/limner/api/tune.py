@@ -94,19 +94,14 @@ def tune(
     _check_search_options(over, minutes)
     execution = Execution(device, track, watchers)
     asked = with_shorthands(settings, task=task, network=network)
-    wanted, _ = settings_and_data(data, asked)
     planned = plan_data(data, asked, execution, accept=accept)
     tuning = _begin(planned, out)
     if minutes is None:
         return _test_rates(tuning, planned, execution)
-    search = _Search(
-        tuning,
-        planned,
-        wanted=wanted,
-        space=read_space(over, flatten(planned.plan)),
-        proposer=proposer or best_proposer(planned.plan.train.seed),
-        execution=execution,
-    )
+    wanted, _ = settings_and_data(data, asked)
+    space = read_space(over, flatten(planned.plan))
+    proposer = proposer or best_proposer(planned.plan.train.seed)
+    search = _Search(tuning, planned, wanted=wanted, space=space, proposer=proposer, execution=execution)
     return search.run(trials, minutes, asked={"over": list(over), "settings": wanted})
 
 
