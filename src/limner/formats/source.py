@@ -59,7 +59,9 @@ class Source(ABC):
         self.root = root
         self.settings = settings
         self.records, findings = self.index()
-        self.findings = (*findings, *unread_images(list_files(root), self.records, root))
+        # A source of one's own may have no folder, such as one that draws its images.
+        unread = unread_images(list_files(root), self.records, root) if root.is_dir() else ()
+        self.findings = (*findings, *unread)
 
     @classmethod
     @abstractmethod
