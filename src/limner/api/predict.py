@@ -22,7 +22,6 @@ from limner.storage.filled_folder import FilledFolder, Request, filled_folder
 from limner.storage.output_folder import refuse_inside
 from limner.tasks.prediction_folder import COMPARISONS, PredictionFolder, PredictionWriter
 from limner.transforms.fit_values import ValueRange
-from limner.weights.tensors import tensors_hash
 
 
 @dataclass(frozen=True)
@@ -185,7 +184,7 @@ def _asked(
     }
     outputs = "\n".join(image.output for image in images)
     return {
-        "model": tensors_hash(predictor.model.state_dict()),
+        "model": predictor.weights_hash,
         "images": f"{len(images)} images, state {state_of((i.path for i in images), outputs)}",
         "options": ", ".join(f"{name} {value}" for name, value in options.items()),
     }

@@ -28,6 +28,7 @@ from limner.preparation.planned import (
     with_shorthands,
 )
 from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
+from limner.preparation.run_names import refuse_among_images
 from limner.reporting.tuning_page import render_recipe, write_tuning
 from limner.storage.claimed_folder import claimed_folder
 from limner.storage.failure_note import note_problem
@@ -94,6 +95,7 @@ def tune(
     _check_search_options(over, minutes)
     execution = Execution(device, track, watchers)
     asked = with_shorthands(settings, task=task, network=network)
+    refuse_among_images(None if out is None else Path(out).expanduser(), data)
     planned = plan_data(data, asked, execution, accept=accept)
     tuning = _begin(planned, out)
     if minutes is None:
