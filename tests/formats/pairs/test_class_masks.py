@@ -61,6 +61,13 @@ def test_folders_by_person_or_part_are_no_classes(make_tree, names) -> None:
         open_source(make_tree(files))
 
 
+def test_a_single_class_in_a_folder_of_its_own(make_tree) -> None:
+    files = {f"images/{n}.jpg": PHOTO for n in NAMES} | {f"masks/lesion/{n}.png": DISC for n in NAMES}
+    source = open_source(make_tree(files))
+    assert source.declared_labels().names == ("background", "lesion")
+    np.testing.assert_array_equal(source.read_values(source.records[0]), DISC > 0)
+
+
 def test_folders_of_images_that_have_their_own_masks_are_no_classes(make_tree) -> None:
     files = {f"images/{site}/{n}.jpg": PHOTO for site in "xy" for n in NAMES}
     source = open_source(make_tree(files | {f"masks/{site}/{n}.png": DISC for site in "xy" for n in NAMES}))

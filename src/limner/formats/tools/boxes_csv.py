@@ -90,7 +90,7 @@ class BoxesCsv(ListedImages):
 
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
         """Find out what the four numbers are, then yield the records."""
-        files = self.label_files(self.root, tree) or self._candidates(tree)
+        files = self.label_files(self.root, tree) or self.candidates(tree)
         self._tables = {path: self._read(path) for path in files}  # until they are listed
         every = [box for _, images in self._tables.values() for box in _boxes(images)]
         self.is_relative = bool(every) and all(0 <= number <= 1 for box in every for number in box)

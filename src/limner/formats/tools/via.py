@@ -45,7 +45,7 @@ class Via(ListedImages):
 
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
         """Choose the attribute that names the classes, then yield the records."""
-        files = self.label_files(self.root, tree) or self._candidates(tree)
+        files = self.label_files(self.root, tree) or self.candidates(tree)
         self._images = {path: self._read(path) for path in files}  # until they are listed
         regions = [region for images in self._images.values() for _, found in images for region in found]
         self._attribute = self._class_attribute(regions, problems)
