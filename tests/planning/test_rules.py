@@ -228,6 +228,15 @@ def test_minutes_become_an_estimate_of_steps(make_case, make_facts):
     assert settled["train.minutes"] == 3
 
 
+def test_a_plan_says_that_the_machine_was_busy(make_case, make_facts):
+    said = []
+    for others in (0.2, 1.4):
+        cost = Cost(1_000_000, 0.0, 1000.0, 0.0, 1e-6, 300.0, others=others)
+        said.append(settle(make_case(make_facts(40), minutes=3, cost=cost))[1]["train.steps"])
+    assert "other programs" not in said[0]
+    assert "a step takes about 0.52 s here, while other programs use 1.4 cores" in said[1]
+
+
 def test_without_minutes_steps_follow_the_images(make_case, make_facts):
     few, _ = settle(make_case(make_facts(10)))
     many, _ = settle(make_case(make_facts(200)))

@@ -149,7 +149,7 @@ def test_an_unknown_device_is_refused(tmp_path, tiny):
         tiny.run_tiny(tmp_path, tiny.tiny_plan(train={"precision": "float16"}))
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_polite_stop_saves_the_step_it_is_at(tmp_path, tiny, kind):
     said = []
 

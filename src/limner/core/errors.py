@@ -1,6 +1,6 @@
 """Errors that limner raises for its users, and the common format of their messages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -59,6 +59,36 @@ class WriteError(LimnerError, OSError):
         )
         self.path = path
         self.problem = self.strerror = problem
+
+
+class MissingPartsOfRunError(WriteError):
+    """A run is trained, but evaluations or the report could not be written."""
+
+    def __init__(self, run: Path, missing: Mapping[str, WriteError], fix: str) -> None:
+        """Compose the message about the parts of `run` that are missing."""
+        super().__init__(run, "; ".join(f"{part}: {error.problem}" for part, error in missing.items()))
+        self.args = (
+            describe(
+                "The model is trained and saved, but parts of the run could not be written",
+                where=run,
+                found="; ".join(f"{part} is missing ({e.problem}: {e.path})" for part, e in missing.items()),
+                expected="free space on the disk, and permission to write there",
+                fix=fix,
+            ),
+        )
+
+
+class StoppedBySignal(KeyboardInterrupt):  # noqa: N818 - like its base, it is no error
+    """Training was stopped by a signal, after saving.
+
+    Attributes:
+        number: Number of the signal, such as 15 for SIGTERM.
+    """
+
+    def __init__(self, number: int) -> None:
+        """Note the signal."""
+        super().__init__(number)
+        self.number = number
 
 
 class MissingPartError(LimnerError, ImportError):

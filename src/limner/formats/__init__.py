@@ -55,6 +55,7 @@ from limner.formats.unknown_layout import other_file, unknown_layout
 from limner.formats.words.icdar_text import IcdarText
 from limner.formats.words.mmocr_text import MmocrText
 from limner.formats.writers import Writer
+from limner.storage.unfinished import refuse_unfinished
 
 # The most specific first: of several formats that recognise a folder, the first is taken.
 FORMATS: dict[str, type[Source]] = {
@@ -91,7 +92,7 @@ def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source
         settings: Its settings; None reads `dataset.yaml` in the folder, if there is one.
 
     Raises:
-        DataError: The folder is missing, empty, a file, or in no layout that limner knows.
+        DataError: The folder is missing, empty, a file, in no layout that limner knows, or not finished.
         ConfigError: `dataset.yaml` cannot be used.
         UnknownNameError: `dataset.yaml` names a format that does not exist.
     """
@@ -113,6 +114,7 @@ def _without_collector() -> Iterator[None]:
 
 def _open(root: Path, settings: DatasetFile | None) -> Source:
     if root.is_dir():
+        refuse_unfinished(root)
         settings = read_dataset_file(root) if settings is None else settings
         if known := recall(root, settings, FORMATS):
             return known

@@ -1,7 +1,9 @@
 """Read and write `dataset.yaml`, the one file that limner may put beside a user's images."""
 
+import os
 import re
 from collections.abc import Collection
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,8 @@ def read_dataset_file(root: Path) -> DatasetFile:
 def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collection[str] = ()) -> Path:
     """Lay settings over what the user wrote, and write `dataset.yaml`; the images are not touched.
 
-    What the user wrote of other keys stays letter for letter, comments too.
+    What the user wrote of other keys stays letter for letter, comments too. If anything of the old file is
+    lost, it is kept beside as ``dataset.yaml.before``, ``dataset.yaml.before-2``, ...
 
     Args:
         root: The dataset folder.
@@ -44,7 +47,7 @@ def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collect
 
     Raises:
         ConfigError: The result would not be valid; nothing is written then.
-        DataError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     path = root / FILE_NAME
     old = _text(path)
@@ -56,13 +59,16 @@ def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collect
     text = _with_keys(old, changed)
     if not _says(text, merged):  # a layout that cannot be edited key by key, such as one line of {...}
         text = dump_yaml(merged, flow=None, width=WIDTH)
-    try:
-        write_whole(path, text, durable=True)
-    except OSError as error:
-        raise DataError(
-            describe("dataset.yaml cannot be written", where=path, found=error.strerror or str(error))
-        ) from None
+    if not text.startswith(old.rstrip()):
+        write_whole(_free_place(path.with_name(f"{FILE_NAME}.before")), old, durable=True)
+    write_whole(path, text, durable=True)
     return path
+
+
+def _free_place(path: Path) -> Path:
+    """Return the path, or the first of ``-2``, ``-3``, ... where nothing is."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return next(place for place in chain([path], numbered) if not os.path.lexists(place))
 
 
 def write_schema(path: Path) -> None:

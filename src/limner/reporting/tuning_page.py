@@ -15,6 +15,7 @@ from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
 from limner.reporting.markup import Html, prose, tag
 from limner.reporting.numbers import MISSING, duration, plural, score, significant
+from limner.storage.table_cells import cell
 from limner.storage.whole_files import write_whole
 
 
@@ -61,10 +62,9 @@ def render_table(tuning: Tuning) -> str:
     rows = csv.writer(text)
     rows.writerow(["round", "trial", "candidate", "minutes", *keys, tuning.score_name, "steps", "problem"])
     for t in tuning.trials:
-        own = [t.settings.get(key, "") for key in keys]
-        rows.writerow(
-            [t.round, t.number, t.candidate, round(t.minutes, 4), *own, t.score, t.steps, t.problem]
-        )
+        own = [cell(str(t.settings.get(key, ""))) for key in keys]
+        minutes, problem = round(t.minutes, 4), cell(t.problem)
+        rows.writerow([t.round, t.number, t.candidate, minutes, *own, t.score, t.steps, problem])
     return text.getvalue()
 
 

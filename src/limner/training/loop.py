@@ -10,9 +10,11 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from limner.core.batch import Batch
+from limner.core.errors import StoppedBySignal
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Moment, Watcher
+from limner.devices.threads import ThreadCount
 from limner.loading.loader import BatchStream
 from limner.planning.run_length import for_steps
 from limner.planning.settings import dotted
@@ -20,7 +22,7 @@ from limner.storage.disk_problems import disk_problem
 from limner.tasks import find_task
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints, RunCheckpoint, refuse_another_plan
-from limner.training.finite import bad_batch_path, non_finite_error, save_batch
+from limner.training.finite import bad_batch_path, broken_weights_error, non_finite_error, save_batch
 from limner.training.interruption import Interruption
 from limner.training.learner import Learner
 from limner.training.run_state import RunState
@@ -111,6 +113,8 @@ class Loop:
         self._log = StepLog(state.window, check_gradient=plan.train.precision != "float16")
         self._scores: dict[str, float] = {}
         self._rate_factor = 1.0
+        is_alone_on_cpu = accelerator.device.type == "cpu" and accelerator.num_processes == 1
+        self._threads = ThreadCount() if is_alone_on_cpu else None
         self._progress = 0.0
         self._mark = 0.0
 
@@ -128,6 +132,8 @@ class Loop:
             refuse_another_plan(checkpoint, self._plan, where=self._run.root)
             self._learner.load(checkpoint)
             self._follow(self.state.expected_steps)
+            if self._threads is not None and self.state.threads:
+                self._threads.use(min(self.state.threads, self._threads.most))
             self._budget.resume(self.state)
             if self.state.best_step == self.state.step and self._accelerator.is_main_process:
                 # The run may have been killed between writing `last` and linking it as `best`.
@@ -148,8 +154,10 @@ class Loop:
                 self._advance()
                 self._watcher.step(self._moment())
                 self._run_periodic(before)
-                if interruption.requested and self._accelerator.num_processes == 1:
-                    self._stop_gracefully()
+                if self._threads is not None and self._threads.follow():
+                    self._watcher.say(self._threads.said())
+                if interruption.requested is not None and self._accelerator.num_processes == 1:
+                    self._stop_gracefully(interruption.requested)
         return self._finish()
 
     def _step(self, batch: Batch, *, waited: float) -> None:
@@ -219,12 +227,22 @@ class Loop:
         return self.state.judge(score, patience=self._plan.schedule.patience)
 
     def _save(self, *, is_best: bool) -> None:
-        """Write a checkpoint in the main process while the others wait."""
+        """Write a checkpoint in the main process while the others wait.
+
+        Raises:
+            TrainingError: A weight is not finite; the checkpoint before stays.
+        """
         self._flush_step_log()
+        broken = self._learner.broken_tensors()
+        if broken:
+            raise broken_weights_error(
+                broken, step=self.state.step, run=self._run, precision=self._plan.train.precision
+            )
         self.state.seconds = self._budget.seconds
         self.state.final_seconds = self._budget.final_seconds
         self.state.validation_seconds = self._budget.validation_seconds
         self.state.accumulate = self._learner.accumulate
+        self.state.threads = 0 if self._threads is None else self._threads.count
         self.state.window = self._log.values
         self.state.scaler = self._learner.scaler_state()
         if self._accelerator.is_main_process:
@@ -259,13 +277,13 @@ class Loop:
             saved = None
         raise non_finite_error(batch, bad, saved=saved, precision=self._plan.train.precision)
 
-    def _stop_gracefully(self) -> None:
+    def _stop_gracefully(self, signal: int) -> None:
         self._save(is_best=False)
         self._watcher.say(
             f"Stopped after step {self.state.step}, as requested. "
             f"Continue with: limner train --resume {self._run.root}"
         )
-        raise KeyboardInterrupt
+        raise StoppedBySignal(signal)
 
     def _is_over(self) -> bool:
         # Even if the time budget is already spent, do one step, so that there is a model.
