@@ -24,6 +24,7 @@ LAYOUTS = {
     "splits": ("train/images/{}.jpg", "train/masks/{}/{}.png"),
     "numbered, with affixes": ("1. Images/a. Training Set/{}.jpg", "2. Masks/a. Training Set/3. {}/{}_X.png"),
     "names": ("images/{1}.jpg", "masks/{1}_{0}.png"),
+    "names, the class first": ("images/{1}.jpg", "masks/{0}-{1}.png"),
     "one folder": ("{1}.jpg", "{1}_{0}.png"),
     "a folder an image": ("images/{1}.jpg", "masks/{1}/{0}.png"),
     "a folder an image, both inside": ("{1}/images/{1}.jpg", "{1}/masks/{1}_{0}.png"),

@@ -1,6 +1,6 @@
 """One mask for each class: in a folder a class, named after image and class, or in a folder an image.
 
-``masks/disc/7.png``, ``masks/7_disc.png`` or ``masks/7/disc.png`` for ``images/7.jpg``.
+``masks/disc/7.png``, ``masks/7_disc.png`` (or ``disc_7.png``) or ``masks/7/disc.png`` for ``images/7.jpg``.
 """
 
 import re
@@ -306,21 +306,29 @@ def _bare(item: Item) -> Item:
 
 
 def _by_name(root: Path, tree: FileTree) -> MasksOf:
-    """Find masks named after their image and then their class, in their own folder or beside the image."""
+    """Find masks named after their image and their class, in their own folder or beside the image."""
     roles = roles_of(tree)
     images = {(item.site, item.name): item.path for item in roles.images}
-    found: MasksOf = defaultdict(dict)
     if any((item.site, item.name) in images for item in roles.labels):
         return {}  # pairs
+    found: MasksOf = defaultdict(dict)
     for item in roles.labels or roles.images:
-        for cut in reversed(range(1, len(item.name))):
-            if item.name[cut] not in "_-. ":
-                continue
-            image, name = images.get((item.site, item.name[:cut])), item.name[cut:].strip("_-. ")
-            if image is not None and not _OBJECT.fullmatch(name):
-                found[image].setdefault(_class_name(name), item.path)
-                break
+        if said := _image_and_class(item, images):
+            found[said[0]].setdefault(said[1], item.path)
     return {} if any("" in masks for masks in found.values()) else dict(found)
+
+
+def _image_and_class(
+    item: Item, images: Mapping[tuple[tuple[str, ...], str], PurePosixPath]
+) -> tuple[PurePosixPath, str] | None:
+    """Return the image of ``7_disc`` or ``disc_7``, and the class; None if the name is of neither kind."""
+    for place in reversed(list(re.finditer(r"[_\-. ]+", item.name))):
+        before, after = item.name[: place.start()], item.name[place.end() :]
+        for own, name in ((before, after), (after, before)):
+            image = images.get((item.site, own))
+            if image is not None and name and not _OBJECT.fullmatch(name):
+                return image, _class_name(name)
+    return None
 
 
 def _by_image_folder(root: Path, tree: FileTree) -> MasksOf:
