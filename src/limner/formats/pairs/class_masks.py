@@ -22,7 +22,7 @@ from limner.formats.folder_words import FolderName, read_folder_name, without_nu
 from limner.formats.named_classes import BACKGROUND_NAMES, with_values
 from limner.formats.pairs.affixes import bare_label_name
 from limner.formats.pairs.folder_looks import MAX_FOLDERS, looks_like
-from limner.formats.pairs.folder_roles import roles_of
+from limner.formats.pairs.folder_roles import roles_of_tree
 from limner.formats.pairs.instance_masks import groups_of_masks
 from limner.formats.pairs.pairing import Item, pair
 from limner.formats.pairs.pairing_findings import tree_findings
@@ -88,7 +88,7 @@ class ClassMasks(Source):
         self._class_of = {
             self.root / mask: name for masks in masks_of.values() for name, mask in masks.items()
         }
-        items = {item.path: item for item in roles_of(tree).everything()}
+        items = {item.path: item for item in roles_of_tree(tree).everything()}
         masks = {mask for masks in masks_of.values() for mask in masks.values()}
         images = [p for p in tree.images if p not in masks and (p in masks_of or _role(p) == "image")]
         records = tuple(
@@ -255,7 +255,7 @@ def _role(path: PurePosixPath) -> str | None:
 
 def _by_class_folder(root: Path, tree: FileTree) -> MasksOf:
     """Find folders of masks that differ from a folder of images by one part of their path, the class."""
-    items = {item.path: item for item in roles_of(tree).everything()}
+    items = {item.path: item for item in roles_of_tree(tree).everything()}
     images: dict[tuple[str, ...], list[Item]] = defaultdict(list)
     labels: dict[tuple[str, ...], list[Item]] = defaultdict(list)
     few = len(tree.images_in) <= MAX_FOLDERS
@@ -307,7 +307,7 @@ def _bare(item: Item) -> Item:
 
 def _by_name(root: Path, tree: FileTree) -> MasksOf:
     """Find masks named after their image and their class, in their own folder or beside the image."""
-    roles = roles_of(tree)
+    roles = roles_of_tree(tree)
     images = {(item.site, item.name): item.path for item in roles.images}
     if any((item.site, item.name) in images for item in roles.labels):
         return {}  # pairs

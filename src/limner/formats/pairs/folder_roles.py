@@ -55,7 +55,7 @@ def assign_roles(paths: Iterable[PurePosixPath]) -> Roles:
     return Roles(*(tuple(sorted_out[role]) for role in groups))
 
 
-def roles_of(tree: FileTree) -> Roles:
+def roles_of_tree(tree: FileTree) -> Roles:
     """Return `assign_roles` of all images, sorted once however many formats ask."""
     if "roles" not in tree.remembered:
         tree.remembered["roles"] = assign_roles(tree.images)
