@@ -42,5 +42,5 @@ def _show(result: "CompareResult") -> None:
         made.add_row(head, *(row.get(head, MISSING) for row in times))
     console().print(made)
     if compared.split:
-        console().print("\n".join(differences_in_words(compared)))
+        console().print("\n".join((*compared.notes, *differences_in_words(compared))), markup=False)
     console().print(f"Written: {', '.join(map(str, result.files))}")

@@ -114,7 +114,7 @@ def _print_scores(result: "EvaluateResult") -> None:
     if len(there) < len(file.classes):
         absent = len(file.classes) - len(there)
         console().print(f"{absent} classes are in neither truth nor prediction; means exclude them.")
-    console().print("\n".join(_lines(file)))
+    console().print("\n".join(score_lines(file)), markup=False)
     console().print(f"Definitions of the scores, per-image scores and pictures: {result.out}")
 
 
@@ -127,21 +127,24 @@ def _cell(file: "ScoresFile", row: "ClassRow", column: str) -> str:
     return f"{value or 0:,}" if unit else _score(value)
 
 
-def _lines(file: "ScoresFile") -> "Iterator[str]":
+def score_lines(file: "ScoresFile") -> "Iterator[str]":
+    """Yield a line for each score over all classes, the main one first, then what makes scores misleading."""
     from limner.core.score_names import SCORES, Shown, shown
     from limner.tasks import first_shown
 
-    names = shown(file.scores, least=Shown.LISTED, first=first_shown(file.task, len(file.classes)))
+    names = shown(file.scores, least=Shown.LISTED, first=first_shown(file.task, file.class_names))
     width = max((len(SCORES[name].words) for name in names), default=0)
     for name in names:
         yield f"{SCORES[name].words:{width}s}  {_score(file.scores[name])}{_between(file.interval(name))}"
     if file.thresholds is not None:
         found = {name: _score(value) for name, value in file.thresholds.scores.items()}
         yield (
-            f"over all thresholds: average precision {found['average_precision']}, area under ROC "
-            f"{found['area_under_roc']}, calibration error {found['calibration_error']}; highest "
-            f"Dice {found['best_dice']} at threshold {found['best_threshold']}"
+            f"{file.thresholds.class_name} over all thresholds: average precision "
+            f"{found['average_precision']}, area under ROC {found['area_under_roc']}, calibration error "
+            f"{found['calibration_error']}; highest Dice {found['best_dice']} at threshold "
+            f"{found['best_threshold']}"
         )
+    yield from file.notes
 
 
 def _between(ends: tuple[float, float] | None) -> str:

@@ -18,10 +18,10 @@ from limner.reporting.run_facts import RunFacts, Series
 from limner.reporting.sections.plan_settings import flat_settings
 from limner.storage.whole_files import write_whole
 
-FIRST_CURVES = ("val/foreground_dice", "val/mean_iou", "train/loss", "val/loss", "train/learning_rate")
-"""Values drawn by default, together with the time per step."""
-
 STEP = "train/step_seconds"
+
+FIRST_CURVES = ("val/mean_iou", "train/loss", "val/loss", "train/learning_rate", STEP)
+"""Values drawn by default, after the main score of each run."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,22 @@ class ComparedRuns:
     @property
     def drawn(self) -> tuple[str, ...]:
         """Names of the drawn values: those that at least one run logged."""
-        wanted = self.curves or (*FIRST_CURVES, STEP)
+        main = [f"val/{run.validation[0]}" for run in self.runs if run.validation is not None]
+        wanted = self.curves or tuple(dict.fromkeys((*main, *FIRST_CURVES)))
         return tuple(n for n in wanted if any(_is_drawable(r.series.get(n)) for r in self.runs))
 
     def scores(self, run: RunFacts) -> dict[str, float | None]:
         """Return the scores of a run on the split; empty if it was not scored."""
         return next((e.file.scores for e in run.evaluations if e.split == self.split), {})
+
+    @property
+    def notes(self) -> list[str]:
+        """Why scores of the split are undefined or misleading, each with the names of its runs."""
+        by_note: dict[str, list[str]] = {}
+        for name, run in zip(self.names, self.runs, strict=True):
+            for note in next((e.file.notes for e in run.evaluations if e.split == self.split), ()):
+                by_note.setdefault(note, []).append(name)
+        return [f"{', '.join(names)}: {note}" for note, names in by_note.items()]
 
     @property
     def shown(self) -> dict[str, list[str]]:
@@ -102,7 +112,9 @@ def _scores(compared: ComparedRuns) -> Html:
         tag("p", f"Scores on the split “{compared.split}”.", class_="muted"),
         _table("Score", compared.names, list(compared.shown.items())),
         tag(
-            "ul", [tag("li", tag("span", text)) for text in differences_in_words(compared)], class_="remarks"
+            "ul",
+            [tag("li", tag("span", text)) for text in (*compared.notes, *differences_in_words(compared))],
+            class_="remarks",
         ),
     )
 

@@ -1,7 +1,7 @@
 """Interface of tasks: targets, training, decoding, scoring, writing and drawing."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -96,8 +96,8 @@ class Task(ABC):
     def main_score(self, labels: LabelTable) -> str:
         """Return the score that selects the best weights; higher is better."""
 
-    def shown_first(self, num_classes: int) -> tuple[str, ...]:
-        """Return the scores that terminal and report show first, most informative first."""
+    def shown_first(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Return the scores that terminal and report show first; the first is the `main_score`."""
         return self.shown_scores
 
     @abstractmethod

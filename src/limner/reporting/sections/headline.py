@@ -2,6 +2,7 @@
 
 from pathlib import PurePath
 
+from limner.core.prediction import SCORE_THRESHOLD
 from limner.core.score_names import SCORES, Shown
 from limner.evaluation.scores_file import MatchRow
 from limner.reporting.markup import Html, tag
@@ -43,8 +44,11 @@ def verdict(facts: RunFacts) -> str:
         name, value = evaluation.main
         split = SPLIT_NAMES.get(evaluation.split, f"“{evaluation.split}”")
         images = plural(evaluation.file.num_images, f"{split} image")
+        if value is None:
+            return f"The {SCORES[name].words} is undefined on {images}."
         unseen = ", which it was trained on," if evaluation.split == "train" else ""
-        reached = f"On {images}{unseen} the model reaches a {SCORES[name].words} of {score(value)}."
+        over = _over_some_classes(evaluation, name)
+        reached = f"On {images}{unseen} the model reaches a {SCORES[name].words} of {score(value)}{over}."
         return reached + _in_percent(facts, evaluation)
     if facts.validation is None:
         return "This run has no scores yet."
@@ -56,13 +60,21 @@ def verdict(facts: RunFacts) -> str:
     )
 
 
+def _over_some_classes(evaluation: Evaluation, name: str) -> str:
+    """Say over how many classes a score is averaged if some are in neither truth nor prediction."""
+    absent, all_classes = evaluation.file.num_absent_classes, len(evaluation.file.classes)
+    if not absent or not name.startswith("mean_"):
+        return ""
+    return f" over the {all_classes - absent} of {all_classes} classes that occur there"
+
+
 def _in_percent(facts: RunFacts, evaluation: Evaluation) -> str:
     """Express the score in percentages: how much is found, and how much of that is correct."""
     matrix = evaluation.file.confusion_matrix
     table = facts.label_table
     if evaluation.file.f1_by_iou:
         return _of_matches(evaluation.file.f1_by_iou[0])
-    if matrix is None:
+    if matrix is None or len(matrix) == 1:
         return ""
     background = None if table is None else table.background_index
     inside = [i for i in range(len(matrix)) if i != background]
@@ -84,7 +96,8 @@ def _in_percent(facts: RunFacts, evaluation: Evaluation) -> str:
 def _of_matches(row: MatchRow) -> str:
     """Express the F1 in percentages of objects."""
     if not row.recall or not row.precision:
-        return "" if row.recall is None else " It finds none of the objects."
+        sure = f"with a score of {SCORE_THRESHOLD:g} or more"
+        return "" if row.recall is None else f" It finds none of the objects {sure}."
     return (
         f" It finds {percent(row.recall)} of the objects, and {percent(row.precision)} of those it finds are "
         f"correct, at an IoU of {row.iou:g}."
