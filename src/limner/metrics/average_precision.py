@@ -4,10 +4,10 @@ The computation is that of pycocotools: its matching runs on each image as it ar
 matches of the detections are stored, not their masks; its accumulation runs over those at the end. This needs
 a few dozen bytes per detection.
 
-The size of an object is the area of what is compared: the pixels of a mask, width times height of a box, for
-true objects and detections alike. pycocotools does the same with detections, and takes the size of true objects
-from `area` in the annotation file; the box AP here is that of a file whose areas are those of the boxes. COCO's
-own files have the areas of masks, so that the box AP by size published for COCO sorts true objects by masks.
+The size of an object is the area of what is compared: the pixels of a mask, width times height of a box, of
+true objects and detections alike. pycocotools does the same with detections, and takes the size of true
+objects from `area` in the annotation file; the box AP here is that of a file with the areas of boxes. COCO's
+own files have the areas of masks, so the box AP by size published for COCO sorts true objects by their masks.
 
 Shape legend: K classes, N objects of one image, A area ranges.
 """

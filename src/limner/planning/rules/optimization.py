@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from limner.core.plan import Decision
+from limner.core.wording import count_words
 from limner.networks import NETWORKS
 from limner.planning.decisions import Case
 from limner.planning.rules.network import objective_of
@@ -51,7 +52,7 @@ def choose_optimizer(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisio
         reason = "well above usual gradient norms; limits the effect of a single outlier batch"
         yield Decision("train.gradient_clip", GRADIENT_NORM, reason)
     if settled["network.pretrained"] == "yes" or _has_trained_encoder(case):
-        reason = "a pretrained encoder needs smaller steps than a new decoder"
+        reason = "an encoder that is already trained needs smaller steps than new layers"
         yield Decision("optimizer.multipliers", {"backbone": BACKBONE_RATE}, reason)
 
 
@@ -88,4 +89,6 @@ def choose_schedule(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     steps = settled["train.steps"]
     warmup = min(int(steps * WARMUP_PART), LONGEST_WARMUP)
     reason = f"the first of {steps} steps are small, until the optimizer's statistics are stable"
+    if warmup == 0:
+        reason = f"a run of {count_words(steps, 'step')} is too short for a warm-up"
     yield Decision("schedule.warmup_steps", warmup, reason)
