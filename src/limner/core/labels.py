@@ -304,7 +304,8 @@ class LabelTable:
         raise DataError(
             f"Values outside the named labels in {where}: {unknown[:10]}; named are {known}, "
             f"ignored are {list(self.ignored_values)}. "
-            "Name them under `classes` or `ignored` in dataset.yaml."
+            "`limner check` of the dataset says what they may be; name them under `classes` or `ignored` "
+            "in dataset.yaml, or correct the mask."
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -34,11 +34,13 @@ def scores_dict(
     split: str,
     skipped: Sequence[Skipped] = (),
     value_range: tuple[float, float] | None = None,
+    remarks: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return scores as JSON-ready values; undefined ones are None, since JSON has no NaN."""
     own = scores.to_dict()
     head = {"version": 2, "task": own["task"], "split": split, "value_range": value_range}
-    values: dict[str, Any] = _without_nan(head | own)
+    notes = [*remarks, *own.get("notes", ())]
+    values: dict[str, Any] = _without_nan(head | own | {"notes": notes})
     named = ScoresFile.model_validate(values).names()
     assert named <= SCORES.keys(), f"{named - SCORES.keys()} are not in core/score_names.py"
     explain = {*named, *(NOTES.keys() & values.keys()), "absent"}
@@ -60,6 +62,7 @@ def write_scores(
     split: str,
     skipped: Sequence[Skipped] = (),
     value_range: tuple[float, float] | None = None,
+    remarks: Sequence[str] = (),
 ) -> Path:
     """Write `scores.json` to a folder atomically, and return its path.
 
@@ -71,12 +74,13 @@ def write_scores(
         split: Name of the split.
         skipped: Images that could not be scored.
         value_range: The images' range of values if one was stated to map it to the training's.
+        remarks: What a reader of the scores should know, to put before the notes of the scores.
     """
     path = folder / SCORES_FILE
     remove_file(folder / THRESHOLDS)
     if isinstance(scores, SemanticScores) and scores.thresholds is not None:
         _write_thresholds(folder / THRESHOLDS, scores.thresholds)
-    values = scores_dict(scores, split=split, skipped=skipped, value_range=value_range)
+    values = scores_dict(scores, split=split, skipped=skipped, value_range=value_range, remarks=remarks)
     write_json(path, values)
     return path
 

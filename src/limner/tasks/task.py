@@ -178,13 +178,13 @@ class Task(ABC):
         return objective.criterion(losses, num_classes=num_classes)
 
     def refuse_extent(self, extent: Extent) -> None:
-        """Reject boundary and threshold scores, which are for label maps.
+        """Reject boundary and threshold scores and maps of errors, which are for label maps.
 
         Raises:
             ConfigError: One of them is requested.
         """
-        for option, wanted in (("boundaries", extent.boundaries), ("thresholds", extent.thresholds)):
-            if wanted:
+        for option in ("boundaries", "thresholds", "maps"):
+            if getattr(extent, option):
                 raise ConfigError(
                     f"--{option} is for label maps of the semantic task; this model's task is "
                     f"{self.name!r}. Omit --{option}."
