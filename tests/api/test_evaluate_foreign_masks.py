@@ -43,7 +43,7 @@ def test_jpeg_masks_get_the_advice_of_check_and_then_the_choice(run, foreign):
     said = str(error.value)
     assert "black and white, with compression noise" in said
     assert "pixels greater than" in said and f"`limner check {data} --accept` does so" in said
-    assert "name the classes background and cell" in said and "ignored" not in said
+    assert "name the classes background, cell" in said and "ignored" not in said
     check_dataset(data, accept=True)  # background and foreground: the model has no such class
     with pytest.raises(DataError, match=r"foreground as cell\), evaluate with --by-position"):
         limner.evaluate(run.root, data=data, device="cpu")
