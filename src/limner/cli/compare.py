@@ -37,7 +37,7 @@ def _show(result: "CompareResult") -> None:
     made = table("", *compared.names, numbers=compared.names)
     for title, numbers in compared.shown.items():
         made.add_row(title, *numbers)
-    times = [time_of(run) for run in compared.runs]
+    times = [run.logged | time_of(run) for run in compared.runs]
     for head in dict.fromkeys(key for row in times for key in row):
         made.add_row(head, *(row.get(head, MISSING) for row in times))
     console().print(made)

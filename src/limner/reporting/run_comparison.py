@@ -177,7 +177,7 @@ def _settings(compared: ComparedRuns) -> Html:
 
 
 def _time(compared: ComparedRuns) -> Html:
-    rows = [time_of(run) for run in compared.runs]
+    rows = [run.logged | time_of(run) for run in compared.runs]
     heads = list(dict.fromkeys(key for row in rows for key in row))
     if not heads:
         return tag("p", "These runs logged no times.", class_="empty")

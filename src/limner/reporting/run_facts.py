@@ -98,6 +98,8 @@ class RunFacts:
         environment: Versions, machine and command, as they were written.
         model: Content of model.json.
         unreadable: File name -> why it could not be read.
+        is_foreign: Whether it is the log of another program, which has curves only.
+        logged: Facts that such a log states, as name -> text.
     """
 
     root: Path
@@ -108,6 +110,8 @@ class RunFacts:
     environment: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+    is_foreign: bool = False
+    logged: dict[str, str] = field(default_factory=dict)
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -116,8 +120,9 @@ class RunFacts:
 
     @property
     def seconds(self) -> float | None:
-        """Training time according to metrics.csv."""
-        return max((s.seconds[-1] for s in self.series.values() if s.seconds), default=None)
+        """Training time according to the curves; None if they have no times."""
+        ends = [s.seconds[-1] for s in self.series.values() if s.seconds]
+        return max(filter(math.isfinite, ends), default=None)
 
     @property
     def steps(self) -> int | None:

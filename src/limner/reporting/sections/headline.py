@@ -51,11 +51,12 @@ def verdict(facts: RunFacts) -> str:
         reached = f"On {images}{unseen} the model reaches a {SCORES[name].words} of {score(value)}{over}."
         return reached + _in_percent(facts, evaluation)
     if facts.validation is None:
-        return "This run has no scores yet."
+        return "This log has no scores." if facts.is_foreign else "This run has no scores yet."
     name, series = facts.validation
     best, step = series.best
+    state = "A log of another program." if facts.is_foreign else "Not evaluated yet."
     return (
-        f"Not evaluated yet. During training, validation {SCORES[name].words} was highest at step "
+        f"{state} During training, validation {SCORES[name].words} was highest at step "
         f"{step:,.0f}: {score(best)}."
     )
 
@@ -143,6 +144,7 @@ def _main_facts(facts: RunFacts) -> Html:
         rows.append(("Training", f"{duration(facts.seconds)}, {plural(facts.steps or 0, 'step')}"))
     if facts.device:
         rows.append(("Device", facts.device))
+    rows += facts.logged.items()
     cells = [tag("div", tag("dt", key), tag("dd", text)) for key, text in rows]
     return tag("dl", cells, class_="main-facts") if cells else Html("")
 
