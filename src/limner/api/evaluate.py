@@ -132,8 +132,10 @@ def evaluate(
         return _evaluate_files(Path(predictions).expanduser(), images, out=out, extent=extent, track=track)
     if run_or_model is None:
         raise ConfigError("Specify a run or a model to evaluate, or a folder of masks with --predictions.")
-    named = {"device": device, "precision": precision, "settings": settings, "network": network}
-    predictor = load_predictor(run_or_model, value_range=value_range, **named)
+    predictor = load_predictor(
+        run_or_model, device=device, precision=precision, settings=settings,
+        value_range=value_range, network=network,
+    )  # fmt: skip
     run = _run_of(Path(run_or_model).expanduser())
     return _evaluate_model(predictor, run, images, out=out, extent=extent, track=track)
 

@@ -107,9 +107,10 @@ def _parsed(text: str) -> dict[str, Any]:
         depth += (letter in "([{") - (letter in ")]}")
         if depth == 0 and letter == ")":
             try:
-                return _plain(ast.parse(text[: place + 1], mode="eval").body)
+                found = _plain(ast.parse(text[: place + 1], mode="eval").body)
             except (SyntaxError, ValueError, RecursionError):
                 return {}
+            return found if isinstance(found, dict) else {}
     return {}
 
 
