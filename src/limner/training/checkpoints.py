@@ -38,6 +38,10 @@ FREE_TO_CHANGE = (
 stores their values."""
 
 
+ADDED = {"network.norm": None, "network.freeze": []}
+"""Settings that plans of older checkpoints lack -> the value that they had."""
+
+
 @dataclass(frozen=True)
 class RunCheckpoint:
     """Content of a checkpoint.
@@ -166,7 +170,7 @@ def refuse_another_plan(saved: Mapping[str, Any], plan: Plan, *, where: Path) ->
         ConfigError: Settings differ; the message lists them.
     """
     now = dotted(plan.model_dump(mode="json"))
-    before = dotted(dict(saved))
+    before = ADDED | dotted(dict(saved))
     free = FREE_TO_CHANGE + (("train.steps",) if plan.train.minutes is not None else ())
     changed = [
         key
