@@ -175,9 +175,7 @@ def _like(norm: nn.BatchNorm2d | nn.BatchNorm3d, choice: NormChoice) -> nn.Modul
         made = kind(channels, eps=norm.eps, affine=True)
     made = made.to(norm.running_mean.device) if norm.running_mean is not None else made
     if norm.affine and not norm.weight.is_meta:
-        with torch.no_grad():
-            made.weight.copy_(norm.weight)
-            made.bias.copy_(norm.bias)
+        made.load_state_dict({"weight": norm.weight, "bias": norm.bias})
     return made
 
 

@@ -161,7 +161,7 @@ def _is_drawable(series: Series | None) -> bool:
 
 
 def _color(compared: ComparedRuns, name: str) -> int:
-    return compared.names.index(name) % 8 + 1
+    return compared.names.index(name) + 1
 
 
 def _settings(compared: ComparedRuns) -> Html:

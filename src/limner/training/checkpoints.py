@@ -38,7 +38,7 @@ FREE_TO_CHANGE = (
 stores their values."""
 
 
-ADDED = {"network.norm": None, "network.freeze": []}
+ADDED: dict[str, Any] = {"network.norm": None, "network.freeze": []}
 """Settings that plans of older checkpoints lack -> the value that they had."""
 
 
