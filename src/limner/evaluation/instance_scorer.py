@@ -128,7 +128,8 @@ class InstanceScores:
         if not self.num_true.any():
             yield "The truth has no object, so that AP and recall are undefined."
         elif extra := [
-            self.labels.names[k] for k in np.flatnonzero((self.num_true == 0) & (self.num_found > 0))
+            self.labels.names[k]
+            for k in np.flatnonzero((self.num_true == 0) & (self.matches.f1_by_class == 0))
         ]:
             yield (
                 f"Found, but not in the truth: {listed(extra)}. AP leaves these classes out, so it does not "

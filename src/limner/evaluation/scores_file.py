@@ -174,6 +174,13 @@ class ScoresFile(NamedScores):
         return any("pixels" in row.scores for row in self.classes)
 
     @property
+    def what_counts(self) -> str:
+        """What the scores count: pixels, objects or segments."""
+        if self.counts_pixels:
+            return "pixels"
+        return "segments" if any(row.is_thing is not None for row in self.classes) else "objects"
+
+    @property
     def class_columns(self) -> list[str]:
         """The scores and counts to show for each class, in the order of `SCORES`.
 

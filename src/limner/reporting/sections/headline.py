@@ -74,7 +74,7 @@ def _in_percent(facts: RunFacts, evaluation: Evaluation) -> str:
     matrix = evaluation.file.confusion_matrix
     table = facts.label_table
     if evaluation.file.f1_by_iou:
-        return _of_matches(evaluation.file.f1_by_iou[0])
+        return _of_matches(evaluation.file.f1_by_iou[0], evaluation.file.what_counts)
     if matrix is None or len(matrix) == 1:
         return ""
     background = None if table is None else table.background_index
@@ -94,13 +94,13 @@ def _in_percent(facts: RunFacts, evaluation: Evaluation) -> str:
     )
 
 
-def _of_matches(row: MatchRow) -> str:
-    """Express the F1 in percentages of objects."""
+def _of_matches(row: MatchRow, what: str) -> str:
+    """Express the F1 in percentages of objects or segments."""
     if not row.recall or not row.precision:
-        sure = f"with a score of {SCORE_THRESHOLD:g} or more"
-        return "" if row.recall is None else f" It finds none of the objects {sure}."
+        sure = f" with a score of {SCORE_THRESHOLD:g} or more" * (what == "objects")
+        return "" if row.recall is None else f" It finds none of the {what}{sure}."
     return (
-        f" It finds {percent(row.recall)} of the objects, and {percent(row.precision)} of those it finds are "
+        f" It finds {percent(row.recall)} of the {what}, and {percent(row.precision)} of those it finds are "
         f"correct, at an IoU of {row.iou:g}."
     )
 
