@@ -85,10 +85,10 @@ def test_without_validation_images_nothing_is_validated(make_case, make_facts):
 
 def test_short_and_long_runs(make_case, make_facts):
     _, reasons = settle(make_case(), train__steps=5)
-    assert reasons["train.ema_decay"] == "averages over all 5 steps"
-    assert reasons["schedule.warmup_steps"] == "a run of 5 steps is too short for a warm-up"
+    assert reasons["train.ema_decay"] == "averages over all steps"
+    assert reasons["schedule.warmup_steps"] == "the run is too short for a warm-up"
     _, reasons = settle(make_case(), train__steps=400_000)
-    assert reasons["train.ema_decay"] == "averages over about the last 5000 of 400000 steps"
+    assert reasons["train.ema_decay"] == "averages over about the last 5000 steps"
     case = make_case()
     many = replace(case, fingerprint=replace(case.fingerprint, num_images={"train": 400_000, "val": 0}))
     _, reasons = settle(many)

@@ -17,10 +17,20 @@ from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
 from limner.devices.memory import peak_bytes
+from limner.evaluation.error_maps import earlier_maps
+from limner.evaluation.pictures import MATRIX, earlier_pictures
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
 from limner.evaluation.scorer import Extent, Scores
-from limner.evaluation.write_scores import Skipped, write_speed
+from limner.evaluation.write_scores import (
+    PER_IMAGE,
+    PICTURES,
+    SCORES_FILE,
+    SPEED,
+    THRESHOLDS,
+    Skipped,
+    write_speed,
+)
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
 from limner.formats.source import Source
@@ -32,8 +42,9 @@ from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
 from limner.preparation.prepared_run import PreparedRun
 from limner.preparation.run_splits import read_splits
-from limner.storage.output_folder import make_output_folder
-from limner.storage.own_outputs import own_outputs
+from limner.storage.filled_folder import filled_folder
+from limner.storage.output_folder import refuse_inside
+from limner.storage.whole_files import remove_file
 from limner.tasks import find_task
 from limner.transforms.fit_values import ValueRange
 from limner.weights.card import model_folder
@@ -153,16 +164,20 @@ def _evaluate_model(
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
     out = Path(out).expanduser()
-    with _protected(out, run):
+    with _protected(out, run, measurement):
         return _score_model(predictor, measurement, split=name, out=out, track=track)
 
 
-def _protected(out: Path, run: RunFolder | None) -> AbstractContextManager[None]:
+def _protected(out: Path, run: RunFolder | None, measurement: Measurement) -> AbstractContextManager[object]:
     """Protect other files in the output folder; everything in a run's evaluation folder is limner's."""
     if run is not None and out.resolve().is_relative_to((run.root / "evaluation").resolve()):
+        for path in earlier_maps(out):  # of an evaluation with --maps, which this one may not be
+            remove_file(path)
         return nullcontext()
-    make_output_folder(out)  # a file there is no output of an earlier evaluation
-    return own_outputs(out, by="evaluate")
+    refuse_inside(out, measurement.source.root)
+    names = (SCORES_FILE, PER_IMAGE, THRESHOLDS, SPEED, f"{MATRIX}.png", f"{MATRIX}.pdf")
+    earlier = [*earlier_pictures(out / PICTURES), *(earlier_maps(out) if measurement.extent.maps else [])]
+    return filled_folder(out, by="evaluate", files=[*(out / name for name in names), *earlier])
 
 
 def score_split(
@@ -252,7 +267,7 @@ def _evaluate_files(
         labels = task.labels(labels)
         predict = PredictedObjects(results, labels, records).predict
     measurement = Measurement(task, source, records, labels, extent)
-    with _protected(out, None):
+    with _protected(out, None, measurement):
         found = measurement.run(predict, split=name, out=out, track=track)
     return EvaluateResult(out, name, found.scores, found.skipped, found.pictures)
 

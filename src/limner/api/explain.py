@@ -26,8 +26,8 @@ from limner.drawing.png import encode_png
 from limner.images.read_image import read_image
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
-from limner.storage.output_folder import make_output_folder
-from limner.storage.own_outputs import own_outputs
+from limner.storage.filled_folder import filled_folder
+from limner.storage.output_folder import make_output_folder, refuse_dataset, refuse_inside
 from limner.storage.whole_files import write_whole
 from limner.transforms.fit_values import ValueRange
 
@@ -90,7 +90,7 @@ def explain(
         UnknownNameError: The model has no such class or layer.
         ConfigError: The target is outside the image, or no pixel is predicted as the class.
         ModelError: The model cannot be loaded.
-        DataError: The image cannot be read.
+        DataError: The image cannot be read, or the overlays would be among the images.
     """
     (found,) = explain_classes(
         model, image, class_names=[class_name], layer=layer, point=point, region=region, out=out,
@@ -115,6 +115,7 @@ def explain_classes(
 
     The picture of all classes is the last of the last explanation.
     """
+    folder = None if out is None else _usable(Path(out).expanduser(), Path(image))
     predictor, inputs, shown = _prepared(model, image, device, value_range)
     names = predictor.labels.names
     for name in class_names:
@@ -123,12 +124,19 @@ def explain_classes(
     target = _target((int(inputs.shape[2]), int(inputs.shape[3])), point, region)
     network = predictor.model.network.eval()
     found = [_evidence(network, inputs, names, name, layer, target) for name in dict.fromkeys(class_names)]
-    if out is None:
-        return tuple(found)
-    folder = Path(out).expanduser()
+    return tuple(found) if folder is None else _drawn(found, shown, target, image=Path(image), folder=folder)
+
+
+def _usable(folder: Path, image: Path) -> Path:
+    """Create the folder of the overlays, and return it.
+
+    Raises:
+        DataError: It is among the images, or a dataset.
+    """
+    refuse_inside(folder, image.parent)
+    refuse_dataset(folder)
     make_output_folder(folder)
-    with own_outputs(folder, by="explain"):
-        return _drawn(found, shown, target, image=Path(image), folder=folder)
+    return folder
 
 
 def _evidence(
@@ -155,6 +163,7 @@ def _drawn(
     found: Sequence[Explanation], shown: RGBImage, target: Target, *, image: Path, folder: Path
 ) -> tuple[Explanation, ...]:
     """Write the overlays of each class, and of several classes one picture, and return what was written."""
+    files: dict[Path, RGBImage] = {}
     written, rows = [], []
     for each in found:
         overlays = {name: heat_overlay(shown, heat, target=target) for name, heat in each.heats.items()}
@@ -162,17 +171,18 @@ def _drawn(
         title = f"{image.name}: evidence for {each.class_name}, at {each.where}"
         drawn = overlays | {"all": side_by_side(panels, title=title)}
         stem = f"{image.stem}_{_file_name(each.class_name)}"
-        paths = tuple(folder / f"{stem}_{name}.png" for name in drawn)
-        for path, picture in zip(paths, drawn.values(), strict=True):
-            write_whole(path, encode_png(picture))
-        written.append(replace(each, pictures=paths))
+        paths = {folder / f"{stem}_{name}.png": picture for name, picture in drawn.items()}
+        files |= paths
+        written.append(replace(each, pictures=tuple(paths)))
         rows.append(Row(each.class_name, tuple(panels)))
     if len(found) > 1:
         path = folder / f"{image.stem}_{'_'.join(_file_name(each.class_name) for each in found)}.png"
-        title = f"{image.name}: evidence at {found[0].where}"
-        columns = len(rows[0].panels)
-        write_whole(path, encode_png(sheet(rows, columns=columns, side=shown.shape[1], title=title)))
+        title, columns = f"{image.name}: evidence at {found[0].where}", len(rows[0].panels)
+        files[path] = sheet(rows, columns=columns, side=shown.shape[1], title=title)
         written[-1] = replace(written[-1], pictures=(*written[-1].pictures, path))
+    with filled_folder(folder, by="explain", files=files):
+        for path, picture in files.items():
+            write_whole(path, encode_png(picture))
     return tuple(written)
 
 

@@ -40,6 +40,11 @@ def error_map(truth: LabelArray, predicted: LabelArray, table: LabelTable) -> np
     return found
 
 
+def earlier_maps(folder: Path) -> list[Path]:
+    """Return the maps in the output folder of an evaluation."""
+    return [path for path in (folder / MAPS).rglob("*") if path.suffix in (".png", ".npy")]
+
+
 def write_error_map(folder: Path, name: str, values: npt.NDArray[np.uint8]) -> Path:
     """Write a map as ``maps/NAME.png``, or that of a volume as ``maps/NAME.npy``, and return its path.
 

@@ -10,7 +10,7 @@ from limner.core.labels import LabelTable
 from limner.core.prediction import Prediction, SemanticPrediction
 from limner.core.progress import Track
 from limner.core.sample import Record, Sample
-from limner.evaluation.error_maps import error_map, write_error_map
+from limner.evaluation.error_maps import earlier_maps, error_map, write_error_map
 from limner.evaluation.pictures import WorstAndBest, write_matrix
 from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.semantic_scores import SemanticScores
@@ -19,6 +19,7 @@ from limner.formats.source import Source
 from limner.inference.reading_ahead import read_ahead
 from limner.loading.dataset import Dataset
 from limner.storage.output_folder import make_output_folder
+from limner.storage.whole_files import remove_file
 from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
 
@@ -84,6 +85,8 @@ class Measurement:
         make_output_folder(out)
         draw, title = self.task.draw, scorer.rank_title
         pictures = WorstAndBest(out / PICTURES, self.labels, draw=draw, rank_title=title, count=NUM_PICTURES)
+        for path in earlier_maps(out) if self.extent.maps else ():
+            remove_file(path)
         skipped: list[Skipped] = []
         samples = read_ahead(range(len(dataset)), dataset.__getitem__)
         with PerImageFile(out, scorer.columns) as rows:

@@ -22,7 +22,7 @@ from limner.reporting.sections.score_definitions import definitions
 from limner.reporting.sections.speed import speed
 from limner.reporting.sections.threshold_curves import thresholds
 from limner.reporting.sections.training_curves import curves
-from limner.storage.own_outputs import own_outputs
+from limner.storage.own_outputs import write_own_file
 from limner.storage.whole_files import write_whole
 
 
@@ -78,9 +78,7 @@ def write_report(run: RunFolder) -> Path:
         return run.report
     facts = read_run(run.root)
     page = run.report if run.root.is_dir() else RunFolder(run.root.parent).report
-    with own_outputs(page, by="report"):
-        write_whole(page, render_page(facts))
-    return page
+    return write_own_file(page, render_page(facts), by="report")
 
 
 def render_page(facts: RunFacts) -> str:
