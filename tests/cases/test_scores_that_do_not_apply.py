@@ -15,7 +15,7 @@ from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.evaluation.semantic_scores import named_scores
 from limner.evaluation.write_scores import PerImageFile, write_scores
 from limner.metrics.confusion import pixel_scores
-from limner.reporting.run_comparison import ComparedRuns
+from limner.reporting.run_comparison import ComparedRuns, render_run_comparison
 from limner.reporting.run_facts import RunFacts, ScoredImage, Series
 from limner.training.run_state import RunState
 
@@ -82,7 +82,10 @@ def test_the_main_curve_of_each_kind_of_run_is_drawn():
     curve = Series((1.0,), (1.0,), (0.5,))
     objects = RunFacts(Path("a"), series={"val/ap": curve, "val/count_error": curve})
     maps = RunFacts(Path("b"), series={"val/mean_iou": curve, "val/pixel_accuracy": curve})
-    assert ComparedRuns(("a", "b"), (objects, maps), "", ({},)).drawn == ("val/ap", "val/mean_iou")
+    compared = ComparedRuns(("a", "b"), (objects, maps), "", ({},))
+    assert compared.drawn == ("val/ap", "val/mean_iou")
+    # A curve that only one of the runs has says whose it is.
+    assert render_run_comparison(compared).count('<ul class="legend">') == 2
 
 
 def test_an_image_without_the_main_score_has_no_rank():

@@ -68,6 +68,7 @@ class Chart:
         shows_last: Whether the legend shows the last value of each line, which for a curve over time is the
             result.
         x_logarithmic: Whether the x axis is logarithmic; every x must be positive.
+        names_single_line: Whether there is a legend even for one line, because the title does not name it.
     """
 
     title: str
@@ -81,6 +82,7 @@ class Chart:
     flag: tuple[float, str] | None = None
     shows_last: bool = True
     x_logarithmic: bool = False
+    names_single_line: bool = False
 
     @property
     def finite(self) -> list[float]:
@@ -101,7 +103,7 @@ def draw(chart: Chart) -> Html:
     if not chart.finite:
         return tag("figure", heading, tag("p", "There is no finite value to draw.", class_="empty"))
     axes = _Axes.of(chart)
-    legend = _legend(chart) if len(chart.lines) > 1 else None
+    legend = _legend(chart) if len(chart.lines) > 1 or chart.names_single_line else None
     note = chart.note + (" Logarithmic scale." if chart.is_logarithmic else "")
     return tag(
         "figure",

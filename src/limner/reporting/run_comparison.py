@@ -145,7 +145,11 @@ def differences_in_words(compared: ComparedRuns) -> Iterator[str]:
 
 def _curves(compared: ComparedRuns) -> Html:
     charts = [
-        Chart(name, tuple(Line(n, s.steps, s.values, _color(compared, n)) for n, s in _lines(compared, name)))
+        Chart(
+            name,
+            tuple(Line(n, s.steps, s.values, _color(compared, n)) for n, s in _lines(compared, name)),
+            names_single_line=True,
+        )
         for name in compared.drawn
     ]
     if not charts:

@@ -78,7 +78,7 @@ def _absent(names: list[str], *, are_rows: bool) -> Html | None:
 def _row(facts: RunFacts, file: ScoresFile, row: ClassRow, columns: list[str]) -> Html:
     return tag(
         "tr",
-        tag("th", swatch(facts, row.name), row.name, scope="row"),
+        tag("th", swatch(facts, row.name), row.name, scope="row", title=row.name),
         [_cell(file, row, name) for name in columns],
     )
 
