@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.core.errors import ConfigError, did_you_mean
+from limner.core.labels import background_among
 from limner.evaluation.write_scores import PER_IMAGE
 from limner.storage.filled_folder import filled_folder
 
@@ -83,8 +84,7 @@ def _common_split(facts: "Sequence[RunFacts]") -> str:
 def _background(run: "RunFacts", split: str) -> int | None:
     """Return the index of the background in the scores of a split, or None."""
     rows = next((e.file.classes for e in run.evaluations if e.split == split), ())
-    names = [row.name.casefold() for row in rows]
-    return names.index("background") if "background" in names else None
+    return background_among([row.name for row in rows])
 
 
 def _differences(facts: "Sequence[RunFacts]", split: str) -> "tuple[dict[str, Difference], ...]":

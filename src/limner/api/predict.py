@@ -19,9 +19,14 @@ from limner.inference.reading_ahead import read_ahead
 from limner.inference.truth import Truth
 from limner.storage.file_states import state_of
 from limner.storage.filled_folder import FilledFolder, Request, filled_folder
+from limner.storage.json_files import write_json
 from limner.storage.output_folder import refuse_inside
+from limner.storage.whole_files import remove_file
 from limner.tasks.prediction_folder import COMPARISONS, PredictionFolder, PredictionWriter
-from limner.transforms.fit_values import ValueRange
+from limner.transforms.fit_values import ValueRange, trained_values
+
+RANGE_FILE = "value_range.json"
+"""Name of the file with the stated range of the images' values, which exists only if one was stated."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ def predict(
     ``out/masks/NAME.png`` has the size of the image and the label values of the training masks;
     ``out/overlays/NAME.png`` shows it on the image; ``out/probabilities/NAME.npy`` is (K, H, W) float16.
     If an image cannot be predicted, this is reported and the others are processed.
+    ``out/value_range.json`` has `value_range` if one is stated.
 
     Objects are written to ``out/instances.json`` in COCO's format; ``out/instances/NAME.png`` has the ids of
     those with a score of 0.5 or more, in order of decreasing score from 1. Panoptic segments are written to
@@ -104,10 +110,13 @@ def predict(
     folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities)
     writer = _ImageWriter(predictor, folder, None if compare is None else Truth(compare, predictor))
     request = Request(_asked(predictor, images, folder, compare), resume=resume)
-    with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
+    record = folder.root / RANGE_FILE
+    files = (record, *writer.all_files(images))
+    with filled_folder(folder.root, by="predict", files=files, request=request) as filled:
         failures = _predict_missing(images, writer, filled, track)
         done = [item for item in images if filled.has(item.output)]
         json = writer.writer.finish(filled.entries(item.output for item in done))
+        _record_range(record, predictor)
     return PredictResult(folder.root, tuple(map(writer.mask, done)), failures, json)
 
 
@@ -168,6 +177,15 @@ def _predict_missing(
         except DataError as error:
             failures.append(Failure(item.path, str(error)))
     return tuple(failures)
+
+
+def _record_range(path: Path, predictor: Predictor) -> None:
+    """Write the range of values that was stated, if one was, and that of the training."""
+    if predictor.value_range is None:
+        remove_file(path)  # of an earlier prediction
+        return
+    trained = trained_values(predictor.plan).value_range
+    write_json(path, {"value_range": predictor.value_range, "mapped_to": trained})
 
 
 def _asked(

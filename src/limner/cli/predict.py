@@ -5,6 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from limner.cli.inference_options import (
+    Device,
+    Flips,
+    Overlap,
+    Precision,
+    Range,
+    Resize,
+    Scales,
+    Window,
+)
 from limner.cli.number_options import parse_resize, parse_scales, parse_window
 
 if TYPE_CHECKING:
@@ -26,25 +36,14 @@ def predict(
         typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
-    window: Annotated[str, typer.Option(help="Size of a sliding window, such as 512x512.")] = "",
-    overlap: Annotated[
-        float | None, typer.Option(min=0, max=0.95, help="Overlap of neighbouring windows, as a fraction.")
-    ] = None,
-    flips: Annotated[
-        bool | None, typer.Option("--flips/--no-flips", help="Average over mirrored images.")
-    ] = None,
-    scales: Annotated[str, typer.Option(help="Average over these scales, such as 0.75,1,1.25.")] = "",
-    resize: Annotated[
-        str, typer.Option(help="Resize images first: 800 (shorter side), 800,1333, 384x512, or no.")
-    ] = "",
-    value_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            "--range", metavar="LOW HIGH", help="The images' range of values, mapped to the training's."
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
-    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; default: automatic.")] = "",
+    window: Window = "",
+    overlap: Overlap = None,
+    flips: Flips = None,
+    scales: Scales = "",
+    resize: Resize = "",
+    value_range: Range = None,
+    device: Device = "auto",
+    precision: Precision = "",
 ) -> None:
     """Predict images.
 

@@ -43,13 +43,16 @@ def _show_scores(facts: "RunFacts") -> None:
     keys = dict.fromkeys(
         name
         for file in found.values()
-        for name in shown(file.scores, first=first_shown(file.task, len(file.classes)))
+        for name in shown(file.scores, first=first_shown(file.task, file.class_names))
     )
     names = ("images", *(SCORES[key].label for key in keys))
     made = table("split", *names, numbers=names)
     for split, file in found.items():
         made.add_row(split, str(file.num_images), *(_score(file.scores.get(key)) for key in keys))
     console().print(made)
+    for split, file in found.items():
+        for note in file.notes:
+            console().print(f"{split}: {note}", style="warning", markup=False)
 
 
 def _remind_of_findings(facts: "RunFacts") -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from limner.core.labels import LabelTable
 from limner.core.prediction import Prediction
 from limner.core.sample import Sample
-from limner.core.score_names import SCORES
 from limner.drawing.display import RGBImage
 from limner.drawing.matrix import draw_matrix
 from limner.drawing.pdf import encode_pdf
@@ -64,7 +63,7 @@ class WorstAndBest:
         labels: LabelTable,
         *,
         draw: Draw,
-        rank_title: str = SCORES["foreground_dice"].words,
+        rank_title: str,
         count: int = 12,
     ) -> None:
         self._draw_comparison = draw

@@ -4,7 +4,9 @@ import csv
 import json
 import math
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.finding import Finding
+from limner.core.labels import background_among
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml
 from limner.core.run_folder import RunFolder
@@ -57,11 +60,15 @@ def gather(run: RunFolder) -> RunFacts:
         for folder in _split_folders(run)
         if (found := attempt(folder / "scores.json", _read_evaluation, None)) is not None
     ]
+    plan: Plan | None = attempt(run.plan, _read_plan, None)
+    series: dict[str, Series] = attempt(run.metrics, _read_series, {})
+    if plan is not None and plan.data.label_table.background_index is None:
+        series.pop("val/foreground_dice", None)  # as in `read_scores`
     return RunFacts(
         root=run.root.resolve(),
-        plan=attempt(run.plan, _read_plan, None),
+        plan=plan,
         findings=attempt(run.findings, _read_findings, None),
-        series=attempt(run.metrics, _read_series, {}),
+        series=series,
         evaluations=tuple(_with_images(e, run.evaluation(e.split), attempt) for e in evaluations),
         data_changes=attempt(run.data_changes, _read_sentences, ()),
         environment=attempt(run.environment, _read_mapping, {}),
@@ -149,9 +156,11 @@ def _read_evaluation(path: Path) -> Evaluation:
 
 def _with_images(evaluation: Evaluation, folder: Path, attempt: Callable[..., Any]) -> Evaluation:
     """Add the content of the split's other files."""
+    no_foreground = background_among(evaluation.file.class_names) is None
+    left_out = {"foreground_dice"} if no_foreground else set()  # as in `read_scores`
     return replace(
         evaluation,
-        images=attempt(folder / "per_image.csv", _read_images, ()),
+        images=attempt(folder / "per_image.csv", partial(_read_images, left_out=left_out), ()),
         pictures=tuple(sorted((folder / "pictures").glob("*.png"))),
         curves=attempt(folder / "thresholds.csv", _read_columns, {}),
         speed=attempt(folder / "speed.json", _read_mapping, {}),
@@ -166,17 +175,21 @@ def _read_columns(path: Path) -> dict[str, tuple[float, ...]]:
     return dict(zip(heads, columns, strict=True))
 
 
-def _read_images(path: Path) -> tuple[ScoredImage, ...]:
+def _read_images(path: Path, *, left_out: AbstractSet[str]) -> tuple[ScoredImage, ...]:
     """Return the images with their scores over all classes; counts and per-class columns are skipped."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [
             ScoredImage(
                 text_of(row["name"]),
-                {name: _number(row[name]) for name in row if name in SCORES and not SCORES[name].unit},
+                {name: _number(row[name]) for name in row if _is_score(name) and name not in left_out},
             )
             for row in csv.DictReader(file)
         ]
     return tuple(sorted(rows, key=lambda r: (r.rank is None, r.rank or 0.0, r.name)))
+
+
+def _is_score(column: str) -> bool:
+    return column in SCORES and not SCORES[column].unit
 
 
 def _number(value: object) -> float | None:

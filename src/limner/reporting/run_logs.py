@@ -14,6 +14,7 @@ from pathlib import Path
 from limner.core.errors import DataError, describe
 from limner.core.run_folder import RunFolder
 from limner.reporting.gather import DAMAGED, gather
+from limner.reporting.logged_facts import logged_facts
 from limner.reporting.run_facts import RunFacts, Series
 from limner.reporting.step_lines import read_step_lines
 
@@ -100,7 +101,15 @@ def read_run(path: Path) -> RunFacts:
         raise DataError(describe("The log cannot be read", where=log, found=found)) from error
     if not series:
         raise DataError(describe("The log contains no values", where=log))
-    return RunFacts(root=path.resolve(), series=series)
+    return RunFacts(root=path.resolve(), series=series, is_foreign=True, logged=logged_facts(log))
+
+
+def is_foreign(path: Path) -> bool:
+    """Return whether a path is a log of another program or a folder with one, rather than a run of limner."""
+    log = _find_log(path)
+    if log is None or path.is_file():
+        return path.is_file()
+    return not any(_is_ours(folder) for folder in log.parents if folder.is_relative_to(path))
 
 
 def _is_ours(folder: Path) -> bool:

@@ -1,13 +1,13 @@
 """Semantic segmentation: every pixel has one class."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from limner.core.label_map import LabelMap
-from limner.core.labels import LabelTable
+from limner.core.labels import LabelTable, background_among
 from limner.core.picture import Image, Picture
 from limner.core.plan import Decision
 from limner.core.prediction import SemanticPrediction
@@ -67,12 +67,12 @@ class SemanticTask(Task):
 
         The background cannot inflate the first; in the second, every class counts the same.
         """
-        one_against_background = labels.num_classes == 2 and labels.background_index is not None
-        return "foreground_dice" if one_against_background else "mean_iou"
+        return self.shown_first(labels.names)[0]
 
-    def shown_first(self, num_classes: int) -> tuple[str, ...]:
-        """Put foreground Dice first for two classes, as usual in medicine, else the mean IoU."""
-        return ("mean_iou" if num_classes > 2 else "foreground_dice", *self.shown_scores)
+    def shown_first(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Put foreground Dice first for one class on a background, as in medicine, else the mean IoU."""
+        one_against_background = len(class_names) == 2 and background_among(class_names) is not None
+        return ("foreground_dice" if one_against_background else "mean_iou", *self.shown_scores)
 
     def scorer(self, labels: LabelTable, extent: Extent = USUAL) -> SemanticScorer:
         """Return a scorer of label maps.

@@ -1,7 +1,7 @@
 """Interface of tasks: targets, training, decoding, scoring, writing and drawing."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -95,8 +95,8 @@ class Task(ABC):
     def main_score(self, labels: LabelTable) -> str:
         """Return the score that selects the best weights; higher is better."""
 
-    def shown_first(self, num_classes: int) -> tuple[str, ...]:
-        """Return the scores that terminal and report show first, most informative first."""
+    def shown_first(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Return the scores that terminal and report show first; the first is the `main_score`."""
         return self.shown_scores
 
     @abstractmethod
@@ -175,13 +175,13 @@ class Task(ABC):
         return objective.criterion(losses, num_classes=num_classes)
 
     def refuse_extent(self, extent: Extent) -> None:
-        """Reject boundary and threshold scores, which are for label maps.
+        """Reject boundary and threshold scores and maps of errors, which are for label maps.
 
         Raises:
             ConfigError: One of them is requested.
         """
-        for option, wanted in (("boundaries", extent.boundaries), ("thresholds", extent.thresholds)):
-            if wanted:
+        for option in ("boundaries", "thresholds", "maps"):
+            if getattr(extent, option):
                 raise ConfigError(
                     f"--{option} is for label maps of the semantic task; this model's task is "
                     f"{self.name!r}. Omit --{option}."

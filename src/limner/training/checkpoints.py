@@ -40,6 +40,10 @@ FREE_TO_CHANGE = (
 stores their values."""
 
 
+ADDED: dict[str, Any] = {"network.norm": None, "network.freeze": []}
+"""Settings that plans of older checkpoints lack -> the value that they had."""
+
+
 @dataclass(frozen=True)
 class RunCheckpoint:
     """Content of a checkpoint.
@@ -213,7 +217,7 @@ def refuse_another_plan(checkpoint: RunCheckpoint, plan: Plan, *, where: Path) -
         ConfigError: Settings differ; the message lists them.
     """
     now = dotted(plan.model_dump(mode="json"))
-    before = dotted(dict(checkpoint.plan))
+    before = ADDED | dotted(dict(checkpoint.plan))
     at_end = before
     if plan.train.minutes is not None:
         finished = as_run(Plan.model_validate(checkpoint.plan), checkpoint.state)
