@@ -49,15 +49,16 @@ def show(result: CheckResult, data: Path) -> None:
 
 def _show_dataset(result: CheckResult) -> None:
     labelled = sum(image.is_labelled for image in result.facts.images)
-    splits = ", ".join(f"{name} {len(records)}" for name, records in result.splits.items())
+    origins = result.split_origins
     grid = Table.grid(padding=(0, 2))
     grid.add_row(Text("data", style="muted"), str(result.source.root))
     grid.add_row(Text("format", style="muted"), f"{result.source.name}: {result.source.title}")
     kind = "boxes" if result.source.tasks == BOXES else "masks"
     kind = "classes" if result.facts.are_classes else kind
     grid.add_row(Text("images", style="muted"), f"{len(result.facts.images)}, {labelled} with {kind}")
-    if splits:
-        grid.add_row(Text("splits", style="muted"), splits)
+    for position, (name, records) in enumerate(result.splits.items()):
+        label = Text("" if position else "splits", style="muted")
+        grid.add_row(label, f"{name} {len(records)}: {origins[name]}")
     console().print(grid)
     console().print()
 

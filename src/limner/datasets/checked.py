@@ -20,6 +20,7 @@ from limner.core.sample import Record
 from limner.formats import open_source
 from limner.formats.dataset_yaml import read_dataset_file, write_dataset_file
 from limner.formats.source import Source
+from limner.loading.split_origins import split_origins
 from limner.loading.splits import assign_splits
 
 
@@ -57,6 +58,11 @@ class CheckResult:
         """The findings that stop training."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
+    @property
+    def split_origins(self) -> dict[str, str]:
+        """Split -> where it comes from: list files, folders, label files, or a share drawn with a seed."""
+        return split_origins(self.splits, self.source.settings, self.source.root)
+
     def settled_labels(self, otherwise: str) -> LabelTable:
         """Return the label table.
 
@@ -86,6 +92,7 @@ class CheckResult:
             "num_images": len(self.facts.images),
             "num_labelled": sum(image.is_labelled for image in self.facts.images),
             "splits": {name: [r.name for r in records] for name, records in self.splits.items()},
+            "split_origins": self.split_origins,
             "labels": self.labels.to_dict() if self.labels else None,
             "rows": [row.to_dict() for row in self.rows],
             "objects": [row.to_dict() for row in self.objects],

@@ -58,14 +58,19 @@ def move_lists_aside(target: Path) -> Path | None:
 def write_lists(
     root: Path, target: Path, folds: Sequence[Mapping[str, Sequence[str]]], *, in_dataset: bool
 ) -> tuple[Path, ...]:
-    """Write one list per split, in one folder per fold; the first fold is entered in dataset.yaml."""
+    """Write one list per split, in one folder per fold; the first fold is entered in dataset.yaml.
+
+    Paths are relative to the dataset folder; absolute in lists outside of it, so that they can be followed.
+    """
+    inside = target.resolve().is_relative_to(root.resolve())
+    start = "" if inside else f"{root.resolve().as_posix()}/"
     written: list[Path] = []
     places = [target] if len(folds) == 1 else [target / f"fold_{i + 1}" for i in range(len(folds))]
     try:
         for place, fold in zip(places, folds, strict=True):
             for name, files in fold.items():
                 written.append(place / f"{name}.txt")
-                write_whole(written[-1], "".join(f"{file}\n" for file in files))
+                write_whole(written[-1], "".join(f"{start}{file}\n" for file in files))
     except OSError as error:
         raise DataError(
             describe(

@@ -38,6 +38,7 @@ class CheckedData:
         format: Name of the format.
         facts: Facts about every file.
         splits: Split -> number of images.
+        split_origins: Split -> where it comes from.
         labels: The declared or proposed classes; None if unknown.
         is_settled: Whether the classes are declared, not only proposed.
         rows: Pixels and images of each class in each split.
@@ -53,6 +54,7 @@ class CheckedData:
     format: str
     facts: DatasetFacts
     splits: Mapping[str, int]
+    split_origins: Mapping[str, str]
     labels: LabelTable | None
     is_settled: bool
     rows: Sequence[LabelRow]
@@ -105,7 +107,10 @@ def _summary(data: CheckedData) -> Html:
         ("Errors", str(errors), "#findings"),
         ("Warnings", str(warnings), "#findings"),
     ]
-    splits = [(tag("dt", name), tag("dd", plural(n, "image"))) for name, n in data.splits.items()]
+    splits = [
+        (tag("dt", name), tag("dd", f"{plural(n, 'image')}: {data.split_origins[name]}"))
+        for name, n in data.splits.items()
+    ]
     return tag(
         "div",
         tag("p", verdict, class_="verdict"),

@@ -55,6 +55,7 @@ def _gathered(checked: CheckResult) -> CheckedData:
         format=checked.source.name,
         facts=checked.facts,
         splits={name: len(records) for name, records in checked.splits.items()},
+        split_origins=checked.split_origins,
         labels=table,
         is_settled=checked.labels is not None,
         rows=checked.rows,
