@@ -29,6 +29,9 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "known-dataset": Code(
             _N, "A public dataset's layout, or a class table beside the masks, names the values."
         ),
+        "several-datasets": Code(
+            _E, "Folders that are left out are datasets of their own: a warning if they are small."
+        ),
         "listed-file-missing": Code(_W, "A list names files that are not there."),
         "listed-class-unclear": Code(_W, "A list gives an image no class, or several; it is left out."),
         "image-without-mask": Code(_W, "Images have no mask; they are left out of training and scoring."),

@@ -44,6 +44,9 @@ class Source(ABC):
     overlaps_are_usual: ClassVar[bool] = True
     """Whether objects may share pixels, as drawn objects do where one is in front of another."""
 
+    other_folders_are_known: ClassVar[bool] = False
+    """Whether folders beside the images and labels are no datasets of their own, as in a public dataset."""
+
     tasks: tuple[str, ...] = ("semantic",)
     """Tasks that the labels can train: names of `TASKS`, and ``detection`` if they give boxes."""
 

@@ -10,6 +10,7 @@ from limner.core.errors import DataError, describe
 from limner.formats.coco.coco_json import MAX_SNIFFED
 from limner.formats.file_tree import FileTree
 from limner.formats.pairs.paired_folders import explain_no_pairs
+from limner.formats.several_datasets import datasets_below
 from limner.formats.source import Source
 from limner.storage.json_files import ends
 
@@ -74,6 +75,16 @@ def unknown_layout(
         for kind in _KINDS:
             if files := [file for file in tree.others if _suffix(file) in kind.suffixes]:
                 return _other_kind(root, kind, files)
+    if below := datasets_below(root, tree, formats):
+        return DataError(
+            describe(
+                "The folder holds datasets and is none itself",
+                where=root,
+                found=below,
+                expected="one dataset",
+                fix=f"Name one of them, such as {root / below.partition('/')[0]}.",
+            )
+        )
     known = "".join(f"\n              {source.name}: {source.title}" for source in formats)
     return DataError(
         describe(

@@ -36,7 +36,7 @@ def list_images(paths: Iterable[str | Path]) -> tuple[ImagePath, ...]:
         paths: Images, folders (searched recursively, without hidden files and without the label files of a
             labelled dataset), globs such as ``scans/*.png``
             (``**`` for subfolders), or lists (``.txt``, ``.lst``, ``.csv``, ``.tsv``) with one image per
-            line: relative to the list, or as the lists of a dataset's splits name them. Paths that do not exist
+            line: relative to the list, or as the lists of a dataset's splits name them. Missing paths
             are returned too, to be reported with the others.
 
     Raises:

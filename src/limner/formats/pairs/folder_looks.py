@@ -11,7 +11,7 @@ from limner.core.errors import DataError
 from limner.formats.file_tree import FileTree
 from limner.formats.folder_words import Role, read_folder_name, split_of_folder
 from limner.formats.pairs.folder_roles import Roles, assign_roles
-from limner.formats.pairs.pairing import Item, pair
+from limner.formats.pairs.pairing import Item, pair, shared_affix
 from limner.images.pixels import read_pixels
 
 MAX_FOLDERS = 12
@@ -23,6 +23,9 @@ MAX_COLOURS = 64
 MIN_PAIRED = 0.9
 """Minimum share of the files on both sides that match by name."""
 
+MIN_MARKED = 0.4
+"""Minimum share of the files of one folder that have the affix of masks; of complete pairs it is half."""
+
 _MAX_LOOKED_AT = 2
 
 
@@ -32,6 +35,8 @@ def roles_by_content(root: Path, tree: FileTree) -> Roles | None:
     Folders with known names keep their roles. If all names are known, no file is opened.
     """
     said = {folder: read_folder_name(folder.name).role for folder in tree.images_in}
+    if len(said) == 1:
+        return _roles_in_one_folder(root, assign_roles(tree.images))
     if not 2 <= len(said) <= MAX_FOLDERS or None not in said.values():
         return None
     if not _share_names(list(tree.images_in.values())):
@@ -47,6 +52,26 @@ def roles_by_content(root: Path, tree: FileTree) -> Roles | None:
         return None
     regions, others = found.get("valid_region", []), found.get("other_label", [])
     return Roles(tuple(images), tuple(labels), tuple(regions), tuple(others))
+
+
+def _roles_in_one_folder(root: Path, roles: Roles) -> Roles | None:
+    """Return images and masks by an affix such as ``cat_cellmap``, if the files with it look like masks."""
+    (prefix, suffix), count = shared_affix(roles.images, roles.images)
+    if count < max(2, MIN_MARKED * len(roles.images)):
+        return None
+    by_name = {item.name: item for item in roles.images}
+    label_of = {
+        item: by_name[marked]
+        for item in roles.images
+        if (marked := f"{prefix}{item.name}{suffix}") in by_name
+    }
+    labels = tuple(label_of.values())
+    images = tuple(item for item in roles.images if item not in set(labels))
+    if _looks_like(root, [i.path for i in label_of]) != "image":
+        return None
+    if _looks_like(root, [i.path for i in labels]) != "label":
+        return None
+    return replace(roles, images=images, labels=labels)
 
 
 def _share_names(folders: Sequence[Sequence[PurePosixPath]]) -> bool:

@@ -16,7 +16,7 @@ from limner.formats.pairs.affixes import (
     has_other_affix,
     without_count,
 )
-from limner.formats.pairs.pairing import Item
+from limner.formats.pairs.pairing import Item, shared_affix
 
 Site = tuple[str, ...]
 
@@ -99,6 +99,8 @@ def _split_one_folder(items: list[Item]) -> list[tuple[Item, Role]]:
     marked = {item for item in items if has_label_affix(item.name)}
     keys = {(i.path.parent, bare_image_name(i.name)) for i in items if i not in marked}
     partners = sum((i.path.parent, bare_label_name(without_count(i.name))) in keys for i in marked)
+    if marked and partners < 0.5 * len(marked):  # more may be between, as in `cat_cp_masks`
+        _, partners = shared_affix([item for item in items if item not in marked], [*marked])
     if marked and partners >= 0.5 * len(marked):
         return [(item, "label" if item in marked else "image") for item in items]
     photos = {(i.path.parent, i.name) for i in items if i.path.suffix.lower() in (".jpg", ".jpeg")}

@@ -181,8 +181,8 @@ def _without_affix(item: Item, name: str) -> Key | None:
     return (item.site, bare) if bare != name.casefold() else None
 
 
-def _by_shared_affix(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
-    """Pair by one prefix or suffix that all labels share, such as ``<name>_vessels``."""
+def shared_affix(images: Sequence[Item], labels: Sequence[Item]) -> tuple[tuple[str, str], int]:
+    """Return the prefix and suffix that most labels have around an image's name, and how many have it."""
     names = {image.name for image in images}
     votes: Counter[tuple[str, str]] = Counter()
     for label in labels:
@@ -193,7 +193,12 @@ def _by_shared_affix(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Ca
                 votes["", after] += 1
             if after in names and re.search(r"[^\W\d_]", before):
                 votes[before, ""] += 1
-    (prefix, suffix), count = votes.most_common(1)[0] if votes else (("", ""), 0)
+    return votes.most_common(1)[0] if votes else (("", ""), 0)
+
+
+def _by_shared_affix(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
+    """Pair by one prefix or suffix that all labels share, such as ``<name>_vessels``."""
+    (prefix, suffix), count = shared_affix(images, labels)
     if count < max(2, 0.6 * len(labels)):
         return {}, ""
 
