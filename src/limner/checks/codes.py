@@ -68,7 +68,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "annotation-image-unknown": Code(_W, "An annotation belongs to an image that is not listed."),
         "annotation-listed-twice": Code(_W, "Two annotations have the same id; both are used."),
         "annotation-malformed": Code(
-            _W, "An annotation is incomplete or has values of another type; it is left out."
+            _E, "An annotation is incomplete or has values of another type; it is left out."
         ),
         "flags-unclear": Code(_W, "labelme: an image has no flag set, or several; it is left out."),
         "annotation-without-mask": Code(_W, "An annotation has a box and no mask; it is left out."),

@@ -129,9 +129,10 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     "annotation-image-unknown": (_W, "an id that `images` lists", "Left out. " + _EXPORT),
     "annotation-listed-twice": (_W, "each annotation id once", "Both are used: check whether one is a copy."),
     "annotation-malformed": (
-        _W,
+        _E,
         "an image, a class and a complete shape, as the format has them",
-        "Left out. " + _EXPORT,
+        f"Left out, so its pixels count as background. {_EXPORT} Or leave it out for good: "
+        "`limner convert` writes a copy without it.",
     ),
     "flags-unclear": (_W, "one flag that is set", "Left out. Set the one flag that matters in labelme."),
     "annotation-without-mask": (_W, "a polygon or an RLE", "Left out: a box alone gives no mask."),

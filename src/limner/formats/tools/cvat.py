@@ -178,13 +178,12 @@ def _shape(item: ElementTree.Element, size: tuple[int, int] | None, report: Repo
         words = item.get("points", "").replace(",", ";").split(";")
         numbers = [number_of(word) for word in words if word.strip()]
     known = [number for number in numbers if number is not None]
-    if not known or len(known) < len(numbers) or len(known) % 2:
+    degrees = number_of(item.get("rotation", "0"))
+    if not known or len(known) < len(numbers) or len(known) % 2 or degrees is None:
         report("annotation-malformed", f"<{item.tag}> without its numbers")
         return None
-    if item.tag == "box":
-        return _rotated(Shape("box", known), number_of(item.get("rotation")) or 0)
-    if item.tag == "ellipse":
-        return _rotated(Shape("ellipse", known), number_of(item.get("rotation")) or 0)
+    if item.tag in ("box", "ellipse"):
+        return _rotated(Shape("box" if item.tag == "box" else "ellipse", known), degrees)
     if item.tag == "polygon":
         return Shape("polygon", known)
     if item.tag == "polyline":

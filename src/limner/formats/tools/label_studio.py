@@ -188,7 +188,7 @@ def _size(result: JsonObject) -> tuple[int, int] | None:
 def _shape(kind: str, value: JsonObject, size: tuple[int, int], report: Report) -> Shape | None:
     height, width = size
     across, down = width / 100, height / 100
-    degrees = value.number("rotation") or 0
+    degrees = value.number("rotation") if value.is_set("rotation") else 0
     if kind == "polygonlabels":
         points = points_in(value.value("points"))
         if points is None:
@@ -200,7 +200,7 @@ def _shape(kind: str, value: JsonObject, size: tuple[int, int], report: Report) 
         "ellipselabels": ("x", "y", "radiusX", "radiusY"),
     }
     numbers = numbers_in([value.value(key) for key in keys.get(kind, ("x", "y"))])
-    if numbers is None:
+    if numbers is None or degrees is None:
         report("annotation-malformed", f"{kind} without its numbers")
         return None
     x, y, *sides = (n * (down if i % 2 else across) for i, n in enumerate(numbers))
