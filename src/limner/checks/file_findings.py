@@ -8,21 +8,33 @@ from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.core.finding import Finding
 from limner.core.sample import axes_text, size_text
+from limner.formats.terms import MASKS, Terms
 
 FEW_IMAGES = 10
 TINY_SIDE = 32
 MAX_SIZE_RATIO = 4.0
 
 
-def file_findings(facts: DatasetFacts) -> list[Finding]:
-    """Return the findings about the files, without regard to label values."""
-    return [*_unreadable(facts), *_sizes(facts), *_numbers(facts), *_mixtures(facts), *_kinds(facts)]
+def file_findings(facts: DatasetFacts, terms: Terms = MASKS) -> list[Finding]:
+    """Return the findings about the files, without regard to label values.
+
+    Args:
+        facts: The facts.
+        terms: The words of the format.
+    """
+    of_labels = [*_unreadable(facts, terms), *_sizes(facts, terms), *_numbers(facts, terms)]
+    return [*of_labels, *_mixtures(facts), *_kinds(facts)]
 
 
-def _unreadable(facts: DatasetFacts) -> Iterator[Finding]:
+def _unreadable(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:
     for image in facts.images:
         if image.image_error:
-            yield _broken("image-unreadable", image.image_file, image.image_error, "its mask")
+            yield _broken(
+                "image-unreadable",
+                image.image_file,
+                image.image_error,
+                f"its {terms.label.removeprefix('a ')}",
+            )
         if image.label_error:
             yield _broken("mask-unreadable", image.label_file, image.label_error, "its image")
 
@@ -46,45 +58,53 @@ def _broken(code: str, file: str, error: str, other: str) -> Finding:
     )
 
 
-def _sizes(facts: DatasetFacts) -> Iterator[Finding]:
+def _sizes(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:
     for image in facts.labelled:
         if image.image_error or image.label_shape == image.shape:
             continue
         assert image.label_shape is not None
-        turned = image.label_shape == image.shape[::-1]
-        hint = (
-            "Save the mask at the size of its image, enlarging or reducing without interpolation (nearest)."
-        )
-        if turned and image.is_exif_rotated:
-            hint = "The image is turned through EXIF and the mask is not; turn the mask the same way."
-        elif turned:
-            hint = "Height and width are swapped: transpose the mask or the image."
+        what = "the mask is" if terms == MASKS else f"the {terms.labels} are of an image of"
         yield make(
             "size-mismatch",
             image.label_file,
-            f"the mask is {size_text(image.label_shape)} ({axes_text(image.label_shape)})",
+            f"{what} {size_text(image.label_shape)} ({axes_text(image.label_shape)})",
             expected=f"{size_text(image.shape)}, the size of {image.image_file}",
-            fix=hint,
+            fix=_fix_of_size(image, terms),
             files=[image.label_file, image.image_file],
         )
 
 
-def _numbers(facts: DatasetFacts) -> Iterator[Finding]:
+def _fix_of_size(image: ImageFacts, terms: Terms) -> str:
+    what, are = ("mask", "is") if terms == MASKS else (terms.labels, "are")
+    if image.label_shape == image.shape[::-1] and image.is_exif_rotated:
+        return f"The image is turned through EXIF and the {what} {are} not; turn the {what} the same way."
+    if terms != MASKS:
+        return f"Use the image that was labelled, or scale the {what} to this one."
+    if image.label_shape == image.shape[::-1]:
+        return "Height and width are swapped: transpose the mask or the image."
+    return "Save the mask at the size of its image, enlarging or reducing without interpolation (nearest)."
+
+
+def _numbers(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:
     labelled = [image for image in facts.images if image.is_labelled]
     if not labelled:
         yield make(
             "no-labelled-images",
             "the dataset",
-            f"{len(facts.images)} images and no mask that belongs to one of them",
-            expected="a mask for each image to train on",
+            f"{len(facts.images)} images, and none of them has {terms.label}",
+            expected=f"{terms.label} for each image to train on",
             fix="Give masks the names of their images, or set the pattern `masks` in dataset.yaml, such as "
-            "`masks: labels/{stem}_mask.png`.",
+            "`masks: labels/{stem}_mask.png`."
+            if terms == MASKS
+            else f"Look at the other findings: they say why the {terms.labels} were left out.",
         )
     elif len(labelled) < FEW_IMAGES:
         yield make(
             "few-images",
             "the dataset",
-            f"{len(labelled)} {'image has' if len(labelled) == 1 else 'images have'} a mask",
+            f"1 image has {terms.label}"
+            if len(labelled) == 1
+            else f"{len(labelled)} images have {terms.labels}",
             expected=f"{FEW_IMAGES} or more; a few dozen give reliable scores",
             fix="Label more images before trusting any score.",
         )

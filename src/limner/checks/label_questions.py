@@ -14,6 +14,7 @@ from limner.checks.two_levels import MIN_WHITE, is_two_levels, middle_level, thr
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding
 from limner.core.labels import LabelTable, pack_rgb, unpack_rgb
+from limner.formats.terms import MASKS, Terms
 
 VOID = 255
 
@@ -38,12 +39,14 @@ class _Case:
         declared: The table that it or the format spells out, or None.
         facts: Every mask, read as the settings say.
         ignored: Values that the format ignores whatever the settings say.
+        terms: The words of the format.
     """
 
     settings: DatasetFile
     declared: LabelTable | None
     facts: DatasetFacts
     ignored: tuple[int, ...] = ()
+    terms: Terms = MASKS
 
     @cached_property
     def counts(self) -> Counter[int]:
@@ -75,6 +78,7 @@ def open_question(
     facts: DatasetFacts,
     *,
     ignored: tuple[int, ...] = (),
+    terms: Terms = MASKS,
 ) -> Finding | None:
     """Return the open question about the label values, or None.
 
@@ -83,8 +87,9 @@ def open_question(
         declared: The table that it or the format defines.
         facts: The result of `scan`, with at least one mask.
         ignored: Values that the format ignores.
+        terms: The words of the format.
     """
-    case = _Case(settings, declared, facts, ignored)
+    case = _Case(settings, declared, facts, ignored, terms)
     if nothing := _single(case):
         return nothing
     if "mask_encoding" not in settings.model_fields_set and (asked := _meaning(case)):
@@ -367,7 +372,7 @@ def _outside(case: _Case) -> Finding | None:
     return make(
         "class-list-too-short" if short else "values-not-named",
         place(files),
-        f"the masks hold {len(case.values)} values; not named: {listed}",
+        f"the {case.terms.labels} have {len(case.values)} values; not named: {listed}",
         expected=f"only the {case.declared.num_classes} named classes: {known}",
         fix="Add the missing ones under `classes` in dataset.yaml, or under `ignored`.",
         files=files,
@@ -393,15 +398,18 @@ def _single(case: _Case) -> Finding | None:
     trained = case.declared.trained_as if case.declared else {}
     if len({trained.get(value, -1 - value) for value in case.values}) > 1:
         return None
-    held = (
-        f"hold nothing but the value {number_list(case.values)}" if case.values else "are all ignored pixels"
-    )
+    terms = case.terms
+    names = {v: c.name for c in case.declared.classes for v in c.values} if case.declared else {}
+    held = f"the value {number_list(case.values)}" if case.values else "ignored pixels"
+    if terms != MASKS:
+        held = ", ".join(dict.fromkeys(names[v] for v in case.values if v in names)) or "ignored pixels"
+    right = "the right files are used as masks, and whether " if terms == MASKS else ""
     return make(
         "one-value-only",
-        "the masks",
-        f"all {len(case.facts.labelled)} masks {held}",
+        f"the {terms.labels}",
+        f"all {len(case.facts.labelled)} {terms.holder}s {terms.hold} nothing but {held}",
         expected="at least two classes",
-        fix="Check whether the right files are used as masks, and whether the export wrote the labels.",
+        fix=f"Check whether {right}the export wrote the labels.",
         files=case.files(lambda _: True),
     )
 

@@ -20,6 +20,7 @@ from limner.core.sample import Record
 from limner.formats import open_source
 from limner.formats.dataset_yaml import read_dataset_file, write_dataset_file
 from limner.formats.source import Source
+from limner.formats.terms import MASKS
 from limner.loading.split_origins import split_origins
 from limner.loading.splits import assign_splits
 
@@ -74,12 +75,13 @@ class CheckResult:
         """
         if self.labels is not None:
             return self.labels
-        root = self.source.root
+        root, terms = self.source.root, self.source.terms
+        what = "mask values" if terms == MASKS else "labels"
         raise DataError(
             describe(
-                f"The meaning of the mask values is unclear, so {otherwise}",
+                f"The meaning of the {what} is unclear, so {otherwise}",
                 where=root,
-                found=self.errors[0].found if self.errors else "no mask",
+                found=self.errors[0].found if self.errors else f"no image with {terms.labels}",
                 fix=f"Run `limner check {root}`, which says how to define it.",
             )
         )

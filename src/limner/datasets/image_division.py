@@ -115,7 +115,7 @@ def _require_labels(source: Source) -> None:
             describe(
                 "No image has labels, so there is nothing to split",
                 where=source.root,
-                fix="Run `limner check` to see how images and masks were paired.",
+                fix="Run `limner check` to see how images and labels were paired.",
             )
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.formats.terms import DRAWINGS, Terms
 
 Report = Callable[[str, str], None]
 """Reports one problem at a known place, by code and what was found."""
@@ -66,12 +67,16 @@ class Problems:
             mine.count += count
             mine.files[file] = None
 
-    def findings(self) -> tuple[Finding, ...]:
-        """Return one finding for each code: the first case in full, the files of the others."""
-        return tuple(_finding(code, cases) for code, cases in self._cases.items())
+    def findings(self, terms: Terms = DRAWINGS) -> tuple[Finding, ...]:
+        """Return one finding for each code: the first case in full, the files of the others.
+
+        Args:
+            terms: The words of the format.
+        """
+        return tuple(_finding(code, cases, terms) for code, cases in self._cases.items())
 
 
-def _finding(code: str, cases: _Cases) -> Finding:
+def _finding(code: str, cases: _Cases, terms: Terms) -> Finding:
     severity, expected, fix = KINDS[code]
     more = f"; {cases.count - 1} more like it" if cases.count > 1 else ""
     return Finding(
@@ -79,8 +84,8 @@ def _finding(code: str, cases: _Cases) -> Finding:
         severity,
         cases.where,
         cases.found + more,
-        expected,
-        fix,
+        terms.fill(expected),
+        terms.fill(fix),
         files=tuple(islice(cases.files, MOST_FILES)),
         count=len(cases.files),
         cases=cases.count,
@@ -92,13 +97,13 @@ _EXPORT = "Correct it in the tool that drew it and export again."
 KINDS: dict[str, tuple[Severity, str, str]] = {
     "category-unknown": (
         _E,
-        "an id that `categories` lists",
-        "Add the category to the JSON, or remove the annotation.",
+        "{category}",
+        "Add the class to the {listing}, or remove the annotation.",
     ),
     "category-listed-twice": (_E, "each id and each name once", "Rename or remove one of the two."),
     "image-listed-twice": (_E, "each image id once", "Renumber the images when joining JSON files."),
-    "image-missing": (_W, "each listed image on disk", "Add the file, or remove it from the JSON."),
-    "image-not-listed": (_N, "an entry under `images`", "Left out; list it if it shows no object at all."),
+    "image-missing": (_W, "each listed image on disk", "Add the file, or remove it from the {listing}."),
+    "image-not-listed": (_N, "{entry}", "Left out; list it if it shows no object at all."),
     "folder-not-listed": (
         _N,
         "a folder of images of which some are listed",
@@ -226,4 +231,4 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
         "No action needed if it draws the same objects; to use it, move it into a folder of its own.",
     ),
 }
-"""Code -> severity, what was expected, how to fix it."""
+"""Code -> severity, what was expected, how to fix it; `Terms.fill` gives the words in braces."""

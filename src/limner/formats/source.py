@@ -18,6 +18,7 @@ from limner.core.segments import Segments
 from limner.core.words import Words
 from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
 from limner.formats.problems import Problems
+from limner.formats.terms import MASKS, Terms
 from limner.images.read_image import read_image
 
 TEXT_TASK = "text-detection"
@@ -38,6 +39,8 @@ class Source(ABC):
     """The format's name in `FORMATS`, such as ``paired-folders``."""
     title: ClassVar[str]
     """One sentence: what the layout looks like."""
+    terms: ClassVar[Terms] = MASKS
+    """What its labels are called in messages."""
     ignored_by_format: ClassVar[tuple[int, ...]] = ()
     """Mask values that the format excludes from training and scoring, such as VOC's 255."""
 

@@ -62,6 +62,7 @@ def _gathered(checked: CheckResult) -> CheckedData:
         colors=class_colors(table) if table else {},
         findings=checked.findings,
         only_boxes=checked.source.tasks == BOXES,
+        terms=checked.source.terms,
         samples=_samples(checked),
         named=_named(checked),
     )

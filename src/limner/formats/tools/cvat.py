@@ -20,6 +20,7 @@ from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.shapes.valid_shapes import MAX_PIXELS, stated_size, valid_shapes
+from limner.formats.terms import Terms
 from limner.storage.json_files import ends
 from limner.storage.usable_numbers import number_of
 from limner.storage.xml_files import number_in, read_xml, text_in
@@ -33,6 +34,7 @@ class Cvat(ObjectSource):
     """Objects drawn with CVAT; shapes with the same group and label are one object."""
 
     name = "cvat"
+    terms: ClassVar[Terms] = Terms(listing="XML", entry="an <image> in the XML")
     title = (
         "CVAT's XML (`CVAT for images 1.1`, or `for video` with frame_000000.PNG), with the images beside it"
     )

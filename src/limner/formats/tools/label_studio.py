@@ -17,6 +17,7 @@ from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
+from limner.formats.terms import Terms
 from limner.formats.tools.cvat import rotate
 from limner.storage.json_files import JsonObject, ends, read_json, unreadable
 from limner.storage.usable_numbers import numbers_in, points_in
@@ -33,6 +34,7 @@ class LabelStudio(ObjectSource):
     """Objects drawn with Label Studio, from its export `JSON`; the images are found by name."""
 
     name = "label-studio"
+    terms: ClassVar[Terms] = Terms(listing="JSON", entry="a task")
     title = "Label Studio's JSON (a list of tasks with annotations), with the images beside it"
     boxes_are_masks: ClassVar[bool] = True
 
