@@ -1,4 +1,4 @@
-"""Each finding speaks the words of its format: no masks where there are polygons, no JSON where there is XML."""
+"""Each finding speaks the words of its format: no masks where there are polygons, no JSON but XML."""
 
 import importlib.util
 import re

@@ -118,6 +118,10 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "alpha-channel": Code(_N, "Images have a transparency channel, which is dropped."),
         "sixteen-bit": Code(_N, "Images have more than 8 bits a channel; all of them are used."),
         "palette-image": Code(_N, "Images store palette indices; they are read as the colours they show."),
+        "no-data-pixels": Code(
+            _N,
+            "GeoTIFF images have pixels without data (GDAL's tag); statistics, losses and scores skip them.",
+        ),
         "exif-rotated": Code(_N, "Images have an EXIF rotation, which is applied."),
     },
     "labels": {
@@ -128,6 +132,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
             _E, "Masks hold class numbers and 255, which usually means: ignore this pixel."
         ),
         "mask-has-negative": Code(_E, "Masks hold numbers below 0, which usually mean: ignore this pixel."),
+        "mask-has-no-data": Code(_E, "Masks are GeoTIFF files that hold their own no-data value."),
         "mask-encodings-mixed": Code(_E, "Some masks mark the foreground with 1 and others with 255."),
         "palettes-differ": Code(_E, "The palettes of masks show one number in different colours."),
         "masks-partly-inverted": Code(_E, "Some masks are TIFF files tagged WhiteIsZero, others are not."),

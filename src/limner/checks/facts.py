@@ -108,6 +108,8 @@ class ImageFacts:
         palette: Mask value -> its colour as packed RGB, if the mask stores palette indices; of values that
             occur.
         label_is_inverted: The mask is a TIFF tagged WhiteIsZero.
+        no_data_pixels: Number of pixels without data, which statistics, losses and scores leave out.
+        label_no_data: The mask's no-data value by GDAL's tag, or None.
         label_is_lossy: The mask is stored with lossy compression (JPEG, lossy WebP).
         intensities: C statistics.
         objects: Mask value -> its objects; empty if the labels have no separate objects.
@@ -143,6 +145,8 @@ class ImageFacts:
     label_is_lossy: bool = False
     palette: dict[int, int] = field(default_factory=dict)
     label_is_inverted: bool = False
+    no_data_pixels: int = 0
+    label_no_data: int | None = None
     objects: dict[int, ObjectFacts] = field(default_factory=dict)
     label_problems: tuple[tuple[str, str, str, int], ...] = ()
     intensities: tuple[Intensity, ...] = ()

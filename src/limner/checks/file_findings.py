@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
 
+from limner.checks.class_findings import percentage
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.core.finding import Finding
@@ -23,7 +24,7 @@ def file_findings(facts: DatasetFacts, terms: Terms = MASKS) -> list[Finding]:
         terms: The words of the format.
     """
     of_labels = [*_unreadable(facts, terms), *_sizes(facts, terms), *_numbers(facts, terms)]
-    return [*of_labels, *_mixtures(facts), *_kinds(facts)]
+    return [*of_labels, *_mixtures(facts), *_kinds(facts), *_without_data(facts)]
 
 
 def _unreadable(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:
@@ -185,6 +186,21 @@ def _kinds(facts: DatasetFacts) -> Iterator[Finding]:
             yield make(
                 code, place(files), found_in, fix=fix if len(files) < len(readable) else "", files=files
             )
+
+
+def _without_data(facts: DatasetFacts) -> Iterator[Finding]:
+    having = [image for image in facts.images if image.no_data_pixels]
+    if having:
+        files = [image.image_file for image in having]
+        share = sum(image.no_data_pixels for image in having) / sum(prod(image.shape) for image in having)
+        yield make(
+            "no-data-pixels",
+            place(files),
+            f"{len(files)} of {len(facts.images)} images have pixels without data by their GDAL tag, "
+            f"{percentage(share)} of these images",
+            fix="No action needed: statistics, losses and scores leave these pixels out.",
+            files=files,
+        )
 
 
 def _grouped(

@@ -107,7 +107,7 @@ def _meaning(case: _Case) -> Finding | None:
     """Return the question about the encoding of masks, which `mask_encoding` in dataset.yaml answers."""
     may_number = case.declared is None and not _are_misread(case)
     objects = object_numbers(case.facts) if may_number else None
-    return _palettes(case) or _inverted(case) or objects
+    return _palettes(case) or _inverted(case) or _no_data(case) or objects
 
 
 def _palettes(case: _Case) -> Finding | None:
@@ -160,6 +160,39 @@ def _inverted(case: _Case) -> Finding | None:
         fix="Compare one of these masks with its image, and save all masks as PNG. If they are right "
         "inverted, write `mask_encoding: index` into dataset.yaml.",
         files=files,
+    )
+
+
+def _no_data(case: _Case) -> Finding | None:
+    """Report a no-data value by GDAL's tag: pixels to ignore, or the background, as QGIS writes it."""
+    named = set(case.declared.trained_as) if case.declared else set()
+    tagged = {image.label_no_data for image in case.facts.labelled} - {None} - named
+    values = [value for value in case.values if value in tagged]
+    if not values:
+        return None
+    (value, *_), others = values, [v for v in case.values if v not in tagged]
+    files = case.files(lambda image: image.label_no_data == value)
+    share = percentage(case.counts[value] / sum(case.counts.values()))
+    found = f"{value} is the no-data value by the GDAL tag of {len(files)} masks, on {share} of the pixels"
+    if len(others) == 1:
+        return make(
+            "mask-has-no-data",
+            place(files),
+            f"{found}; besides it there is only {others[0]}",
+            expected="background and foreground",
+            fix=f"Accept {value} as the background. If these pixels are unknown instead, there is nothing to "
+            "tell the foreground from.",
+            files=files,
+            proposal={"classes": two_classes(case.settings, (value,), (others[0],))},
+        )
+    return make(
+        "mask-has-no-data",
+        place(files),
+        found,
+        expected="to know whether these pixels are unknown, or a class such as the background",
+        fix="Accept that they are ignored: losses and scores skip them. " + _AS_STORED,
+        files=files,
+        proposal={"ignored": [*case.settings.model_dump(mode="json")["ignored"], *values]},
     )
 
 

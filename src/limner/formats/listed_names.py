@@ -57,11 +57,9 @@ class ImageNames:
 
     def _columns(self, lines: Sequence[str]) -> tuple[int, ...]:
         """Return the positions in `_cells` that hold the image, the most reliable first."""
-        usual = (0, 1)
         most = max((len(_cells(line)) for line in lines), default=0)
-        hits = {ways: sum(self._first_of(line, ways) is not None for line in lines) for ways in [usual]}
-        hits |= {(c,): sum(self._first_of(line, (c,)) is not None for line in lines) for c in range(2, most)}
-        return max(hits, key=lambda ways: hits[ways], default=usual)
+        ways: list[tuple[int, ...]] = [(0, 1), *((column,) for column in range(2, most))]
+        return max(ways, key=lambda way: sum(self._first_of(line, way) is not None for line in lines))
 
     def _first_of(self, line: str, columns: Sequence[int]) -> str | None:
         cells = _cells(line)
