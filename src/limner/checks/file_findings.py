@@ -16,14 +16,16 @@ TINY_SIDE = 32
 MAX_SIZE_RATIO = 4.0
 
 
-def file_findings(facts: DatasetFacts, terms: Terms = MASKS) -> list[Finding]:
+def file_findings(facts: DatasetFacts, terms: Terms = MASKS, *, drawn: bool = False) -> list[Finding]:
     """Return the findings about the files, without regard to label values.
 
     Args:
-        facts: The facts.
+        facts: The result of `scan`.
         terms: The words of the format.
+        drawn: Whether labels are objects in files that state the size of their image, rather than masks.
     """
-    of_labels = [*_unreadable(facts, terms), *_sizes(facts, terms), *_numbers(facts, terms)]
+    sizes = _sizes_stated(facts) if drawn else _sizes(facts, terms)
+    of_labels = [*_unreadable(facts, terms), *sizes, *_numbers(facts, terms)]
     return [*of_labels, *_mixtures(facts), *_kinds(facts), *_without_data(facts)]
 
 
@@ -59,31 +61,71 @@ def _broken(code: str, file: str, error: str, other: str) -> Finding:
     )
 
 
-def _sizes(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:
-    for image in facts.labelled:
-        if image.image_error or image.label_shape == image.shape:
-            continue
-        assert image.label_shape is not None
-        what = "the mask is" if terms == MASKS else f"the {terms.labels} are of an image of"
+def _of_other_size(facts: DatasetFacts) -> list[ImageFacts]:
+    return [i for i in facts.labelled if not i.image_error and i.label_shape != i.shape]
+
+
+def _sizes_stated(facts: DatasetFacts) -> Iterator[Finding]:
+    """Report label files that state another size than their images have, in one finding for each cause."""
+    groups = _grouped(_of_other_size(facts), _change)
+    for change, images in groups.items():
+        first, factors = images[0], {round(_factor(image), 2) for image in images}
+        assert first.label_shape is not None
+        by = f", all by the factor {factors.pop():g}" if change == "resized" and len(factors) == 1 else ""
         yield make(
             "size-mismatch",
-            image.label_file,
-            f"{what} {size_text(image.label_shape)} ({axes_text(image.label_shape)})",
-            expected=f"{size_text(image.shape)}, the size of {image.image_file}",
-            fix=_fix_of_size(image, terms),
-            files=[image.label_file, image.image_file],
+            place([image.label_file for image in images]),
+            f"the labels state {size_text(first.label_shape)} and {first.image_file} is "
+            f"{size_text(first.shape)} ({axes_text(first.shape)}); {len(images)} images differ so{by}",
+            expected="images of the size that their labels state",
+            fix=_FIXES[str(change)],
+            files=[image.image_file for image in images],
+            proposal={"images_resized": True} if [*groups] == ["resized"] else None,
         )
 
 
-def _fix_of_size(image: ImageFacts, terms: Terms) -> str:
-    what, are = ("mask", "is") if terms == MASKS else (terms.labels, "are")
-    if image.label_shape == image.shape[::-1] and image.is_exif_rotated:
-        return f"The image is turned through EXIF and the {what} {are} not; turn the {what} the same way."
-    if terms != MASKS:
-        return f"Use the image that was labelled, or scale the {what} to this one."
+_FIXES = {
+    "resized": "Accept that the images were resized after the labels were drawn, so that labels are scaled.",
+    "turned": "Height and width are swapped: turn the images as they were when the labels were drawn.",
+    "otherwise": "If they were resized, write `images_resized: true` into dataset.yaml; if they were cropped "
+    "or are others, restore the images that were labelled.",
+}
+"""What can have happened to images -> what to do."""
+
+
+def _change(image: ImageFacts) -> str:
+    """Return what can have happened to an image: a key of `_FIXES`."""
+    assert image.label_shape is not None
     if image.label_shape == image.shape[::-1]:
-        return "Height and width are swapped: transpose the mask or the image."
-    return "Save the mask at the size of its image, enlarging or reducing without interpolation (nearest)."
+        return "turned"
+    sides = zip(image.shape, image.label_shape, strict=True)
+    alike = all(abs(now - _factor(image) * was) <= 1 for now, was in sides)
+    return "resized" if alike else "otherwise"
+
+
+def _factor(image: ImageFacts) -> float:
+    assert image.label_shape is not None
+    return image.shape[0] / image.label_shape[0]
+
+
+def _sizes(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:
+    what, are = ("the mask", "is") if terms == MASKS else (f"the {terms.labels}", "are")
+    for image in _of_other_size(facts):
+        turned = image.label_shape == image.shape[::-1]
+        hint = f"Save {what} at the size of its image, enlarging or reducing without interpolation (nearest)."
+        if turned and image.is_exif_rotated:
+            hint = f"The image is turned through EXIF and {what} {are} not; turn {what} the same way."
+        elif turned:
+            hint = f"Height and width are swapped: transpose {what} or the image."
+        assert image.label_shape is not None
+        yield make(
+            "size-mismatch",
+            image.label_file,
+            f"{what} {are} {size_text(image.label_shape)} ({axes_text(image.label_shape)})",
+            expected=f"{size_text(image.shape)}, the size of {image.image_file}",
+            fix=hint,
+            files=[image.label_file, image.image_file],
+        )
 
 
 def _numbers(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:

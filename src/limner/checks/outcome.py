@@ -11,11 +11,13 @@ from limner.checks.label_rows import LabelRow
 from limner.checks.name_findings import name_findings
 from limner.checks.object_counts import ObjectRow, object_rows
 from limner.checks.outlier_findings import outlier_findings
+from limner.checks.spelling_findings import spelling_findings
 from limner.checks.split_findings import split_findings
 from limner.core.config import merge
 from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
 from limner.formats.problems import Problems
+from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.source import Source
 from limner.formats.terms import Terms
 
@@ -55,9 +57,10 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
     findings = [
         *source.findings,
         *_of_annotations(facts, source.terms),
-        *file_findings(facts, source.terms),
+        *file_findings(facts, source.terms, drawn=isinstance(source, ObjectSource)),
         *verdict.findings,
         *class_findings(verdict.rows, source.terms, drawn=drawn, of_images=facts.are_classes),
+        *(() if source.settings.classes else spelling_findings(source.declared_labels(), verdict.rows)),
         *split_findings(facts, drawn=drawn),
         *name_findings(facts),
         *outlier_findings(facts, verdict.proposed),

@@ -17,8 +17,11 @@ from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.core.words import Words
 from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
+from limner.formats.file_tree import list_files
+from limner.formats.named_classes import refuse_names
 from limner.formats.problems import Problems
 from limner.formats.terms import MASKS, Terms
+from limner.formats.unread_images import unread_images
 from limner.images.read_image import read_image
 
 TEXT_TASK = "text-detection"
@@ -32,7 +35,7 @@ class Source(ABC):
         root: The dataset folder.
         settings: Its `dataset.yaml`, or the defaults.
         records: One record for each image, labelled or not, sorted by name.
-        findings: Findings from pairing images with labels.
+        findings: Findings from pairing images with labels, and about pictures that are not read.
     """
 
     name: ClassVar[str]
@@ -61,7 +64,8 @@ class Source(ABC):
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         self.root = root
         self.settings = settings
-        self.records, self.findings = self.index()
+        self.records, findings = self.index()
+        self.findings = (*findings, *unread_images(list_files(root), self.records, root))
 
     @classmethod
     @abstractmethod
@@ -197,5 +201,10 @@ class Source(ABC):
         return Problems()
 
     def declared_labels(self) -> LabelTable | None:
-        """Return the label table that `dataset.yaml` or the format defines, or None."""
+        """Return the label table that `dataset.yaml` or the format defines, or None.
+
+        Raises:
+            ConfigError: `dataset.yaml` has names of labels that have none.
+        """
+        refuse_names(self.settings, self.root)
         return self.settings.label_table()

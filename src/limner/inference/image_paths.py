@@ -14,6 +14,7 @@ from limner.formats.listed_names import LIST_SUFFIXES, ImageNames
 from limner.formats.split_lists import dataset_of_list
 from limner.images.pixels import IMAGE_SUFFIXES
 from limner.storage.text_files import read_lines
+from limner.storage.unfinished import refuse_unfinished
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def searched_folder(named: Path) -> Path | None:
 def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
     """Return (file, preferred output path) of each image of one path given by the user."""
     if named.is_dir():
+        refuse_unfinished(named)
         images = _without_labels(_images_in(named), named)
         found = [(path, PurePosixPath(path.relative_to(named).as_posix())) for path in images]
         return found or _refuse_empty(named, f"a folder without images{_other_files(named)}")

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -129,9 +128,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def writer(
-        self, folder: PredictionFolder, labels: LabelTable
-    ) -> AbstractContextManager[PredictionWriter]:
+    def writer(self, folder: PredictionFolder, labels: LabelTable) -> PredictionWriter:
         """Return a writer that writes predictions to a folder, image by image."""
 
     @abstractmethod

@@ -23,25 +23,22 @@ MAX_COLOURS = 64
 MIN_PAIRED = 0.9
 """Minimum share of the files on both sides that match by name."""
 
-MIN_MARKED = 0.4
-"""Minimum share of the files of one folder that have the affix of masks; of complete pairs it is half."""
-
 _MAX_LOOKED_AT = 2
 
 
 def roles_by_content(root: Path, tree: FileTree) -> Roles | None:
-    """Return images and masks of folders with unknown names; None if their content is unclear too.
+    """Return images and masks of folders (or one) with unknown names; None if their content is unclear too.
 
     Folders with known names keep their roles. If all names are known, no file is opened.
     """
+    if len(tree.images_in) == 1:
+        return _roles_in_one_folder(root, tree)
     said = {folder: read_folder_name(folder.name).role for folder in tree.images_in}
-    if len(said) == 1:
-        return _roles_in_one_folder(root, assign_roles(tree.images))
     if not 2 <= len(said) <= MAX_FOLDERS or None not in said.values():
         return None
     if not _share_names(list(tree.images_in.values())):
         return None
-    roles = {folder: role or _looks_like(root, tree.images_in[folder]) for folder, role in said.items()}
+    roles = {folder: role or looks_like(root, tree.images_in[folder]) for folder, role in said.items()}
     items = {item.path: item for item in assign_roles(tree.images).everything()}
     found: dict[Role | None, list[Item]] = {"image": [], "label": []}
     for folder, role in roles.items():
@@ -54,24 +51,20 @@ def roles_by_content(root: Path, tree: FileTree) -> Roles | None:
     return Roles(tuple(images), tuple(labels), tuple(regions), tuple(others))
 
 
-def _roles_in_one_folder(root: Path, roles: Roles) -> Roles | None:
-    """Return images and masks by an affix such as ``cat_cellmap``, if the files with it look like masks."""
-    (prefix, suffix), count = shared_affix(roles.images, roles.images)
-    if count < max(2, MIN_MARKED * len(roles.images)):
-        return None
-    by_name = {item.name: item for item in roles.images}
-    label_of = {
-        item: by_name[marked]
-        for item in roles.images
-        if (marked := f"{prefix}{item.name}{suffix}") in by_name
+def _roles_in_one_folder(root: Path, tree: FileTree) -> Roles | None:
+    """Separate ``7.png`` and ``7_vessels.png`` in one folder: one affix, and content of few colours."""
+    items = assign_roles(tree.images).everything()
+    (prefix, suffix), _ = shared_affix(items, items)
+    marked = {
+        i for i in items if (prefix or suffix) and i.name.startswith(prefix) and i.name.endswith(suffix)
     }
-    labels = tuple(label_of.values())
-    images = tuple(item for item in roles.images if item not in set(labels))
-    if _looks_like(root, [i.path for i in label_of]) != "image":
+    images = tuple(item for item in items if item not in marked)
+    labels = tuple(item for item in items if item in marked)
+    paired = len(pair(images, labels).label_of)
+    if not marked or paired < max(2, MIN_PAIRED * max(len(images), len(labels))):
         return None
-    if _looks_like(root, [i.path for i in labels]) != "label":
-        return None
-    return replace(roles, images=images, labels=labels)
+    looks = [looks_like(root, [item.path for item in group]) for group in (images, labels)]
+    return Roles(images, labels, (), ()) if looks == ["image", "label"] else None
 
 
 def _share_names(folders: Sequence[Sequence[PurePosixPath]]) -> bool:
@@ -80,7 +73,7 @@ def _share_names(folders: Sequence[Sequence[PurePosixPath]]) -> bool:
     return any(a & b for n, a in enumerate(keys) for b in keys[n + 1 :])
 
 
-def _looks_like(root: Path, paths: Sequence[PurePosixPath]) -> Role | None:
+def looks_like(root: Path, paths: Sequence[PurePosixPath]) -> Role | None:
     """Return ``label`` if the files have few colours, ``image`` if many, None for a mixture."""
     looks = {_is_mask(root / path) for path in paths[:_MAX_LOOKED_AT]}
     return None if len(looks) != 1 or None in looks else "label" if True in looks else "image"

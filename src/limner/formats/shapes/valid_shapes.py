@@ -43,19 +43,13 @@ def valid_shapes(shapes: Iterable[Shape], size: tuple[int, int] | None, report: 
     valid = [one for shape in shapes if (one := _checked(shape, report))]
     if size is not None and valid:
         valid = _inside(valid, *size, report)
-    if any(map(_has_area, valid)):
+    # The two halves of a polygon that crosses itself may cancel out in the area, yet both are filled.
+    filled = [shape for shape in valid if shape.kind != "hole"]
+    if any(s.kind != "polygon" or area(s.numbers) > 0 or crosses_itself(s.numbers) for s in filled):
         return tuple(valid)
     if valid:
         report("annotation-empty", "polygons of area 0 inside the image")
     return ()
-
-
-def _has_area(shape: Shape) -> bool:
-    """Tell whether a shape covers something by itself, as a hole does not."""
-    if shape.kind != "polygon":
-        return shape.kind != "hole"
-    # The two halves of a polygon that crosses itself may cancel out in the area, yet both are filled.
-    return area(shape.numbers) > 0 or crosses_itself(shape.numbers)
 
 
 def box_of(shape: Shape) -> Box:
