@@ -138,6 +138,7 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record, valid: Regio
         counts, num_values = measuring.count_values(values, runs)
     else:  # training ignores the other pixels, so they are not counted
         counts, num_values = measuring.count_values(values[region])
+    components = measuring.components(runs, num_values)
     facts = replace(
         facts,
         label_shape=tuple(values.shape),
@@ -151,7 +152,8 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record, valid: Regio
         num_values=num_values,
         objects=dict(labels.objects),
         label_problems=problems.cases(),
-        components=measuring.components(runs, counts),
+        components=components if num_values <= measuring.MAX_COMPONENT_VALUES else {},
+        values_in_one_piece=measuring.values_in_one_piece(components),
     )
     return Reading(facts, measuring.value_grids(values, runs, counts))
 

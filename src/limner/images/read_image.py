@@ -92,12 +92,12 @@ def _fits(number: float, pixels: Pixels) -> bool:
     if pixels.dtype.kind == "f":
         return True
     info = np.iinfo(pixels.dtype)
-    return info.min <= number <= info.max and number == int(number)
+    return int(info.min) <= number <= int(info.max) and number == int(number)
 
 
 def _filled(pixels: Pixels, empty: npt.NDArray[np.bool_]) -> Pixels:
     """Return the pixels with the mean of the others where there is no data, so that nothing stands out."""
-    filled = pixels.copy()
+    filled: Pixels = pixels.copy()
     means = pixels[~empty].mean(axis=0) if not empty.all() else np.zeros(pixels.shape[-1])
     filled[empty] = np.rint(means) if pixels.dtype.kind in "ui" else means
     return filled

@@ -22,7 +22,7 @@ from limner.metrics.segment_matches import coco_match_counts
 from limner.metrics.spread import Interval, interval
 
 MOST_DETECTIONS = 100
-"""Maximum number of detections per image and class, as in COCO; the highest scores count."""
+"""Maximum number of detections per image and class for the AP, as in COCO; the highest scores count."""
 
 Kind = Literal["masks", "boxes"]
 
@@ -96,6 +96,8 @@ class AveragePrecision:
         number = len(self._images) + 1
         judge = _judge(self.kind, self.num_classes)
         judge.params.imgIds = [number]
+        # The AP is of the first 100 detections, but each object is found or missed.
+        judge.params.maxDets = [max(MOST_DETECTIONS, len(labels))]
         truth = truth.select(truth.areas > 0)
         true = _described(truth.masks(), truth.labels, np.ones(len(truth)), truth.is_crowd, number)
         found = _described(masks, labels, scores, np.zeros(len(labels), bool), number)
@@ -111,7 +113,7 @@ class AveragePrecision:
             for k in range(self.num_classes)
             for area in judge.params.areaRng
         ]
-        self._images.append(rows)
+        self._images.append([_limited(row) for row in rows])
         return coco_match_counts(judge, rows[:: len(judge.params.areaRng)], least_score=least_score)
 
     def merge(self, other: "AveragePrecision") -> None:
@@ -174,6 +176,14 @@ def _judge(kind: Kind, num_classes: int) -> Any:  # noqa: ANN401 - pycocotools i
     judge.params.catIds = list(range(num_classes))
     judge.params.maxDets = [1, 10, MOST_DETECTIONS]
     return judge
+
+
+def _limited(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the result of one image and class with the detections that count for the AP; they are sorted."""
+    if row is None:
+        return None
+    parts = {key: row[key][..., :MOST_DETECTIONS] for key in ("dtMatches", "dtIgnore")}
+    return row | parts | {key: row[key][:MOST_DETECTIONS] for key in ("dtIds", "dtScores")}
 
 
 def _quietly(work: Any) -> None:  # noqa: ANN401
