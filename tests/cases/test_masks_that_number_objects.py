@@ -86,7 +86,7 @@ def test_classes_in_several_pieces_are_classes(tmp_path: Path) -> None:
     assert check(opened(tmp_path, masks)).labels.num_classes == 13
 
 
-MANY = 330
+MANY = 260
 """More objects than 8 bits count, and than the facts list values of."""
 
 

@@ -96,8 +96,7 @@ class AveragePrecision:
         number = len(self._images) + 1
         judge = _judge(self.kind, self.num_classes)
         judge.params.imgIds = [number]
-        # The AP is of the first 100 detections, but each object is found or missed.
-        judge.params.maxDets = [max(MOST_DETECTIONS, len(labels))]
+        judge.params.maxDets = [max(MOST_DETECTIONS, len(labels))]  # of which overlaps are computed
         truth = truth.select(truth.areas > 0)
         true = _described(truth.masks(), truth.labels, np.ones(len(truth)), truth.is_crowd, number)
         found = _described(masks, labels, scores, np.zeros(len(labels), bool), number)
@@ -107,14 +106,17 @@ class AveragePrecision:
             judge._dts[number, row["category_id"]].append(row)
         classes = {row["category_id"] for row in (*true, *found)}
         judge.ious = {(number, k): judge.computeIoU(number, k) for k in classes}
-        most = judge.params.maxDets[-1]
-        rows = [
-            judge.evaluateImg(number, k, area, most) if k in classes else None
-            for k in range(self.num_classes)
-            for area in judge.params.areaRng
-        ]
-        self._images.append([_limited(row) for row in rows])
-        return coco_match_counts(judge, rows[:: len(judge.params.areaRng)], least_score=least_score)
+
+        def matched(label: int, area: list[float], most: int) -> dict[str, Any] | None:
+            return judge.evaluateImg(number, label, area, most) if label in classes else None
+
+        ranges, every_class = judge.params.areaRng, range(self.num_classes)
+        rows = [matched(k, area, MOST_DETECTIONS) for k in every_class for area in ranges]
+        self._images.append(rows)
+        whole = rows[:: len(ranges)]
+        if len(labels) > MOST_DETECTIONS:  # the AP is of the first, but each object is found or missed
+            whole = [matched(k, ranges[0], len(labels)) for k in every_class]
+        return coco_match_counts(judge, whole, least_score=least_score)
 
     def merge(self, other: "AveragePrecision") -> None:
         """Add the counts of another instance with the same classes."""
@@ -176,14 +178,6 @@ def _judge(kind: Kind, num_classes: int) -> Any:  # noqa: ANN401 - pycocotools i
     judge.params.catIds = list(range(num_classes))
     judge.params.maxDets = [1, 10, MOST_DETECTIONS]
     return judge
-
-
-def _limited(row: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return the result of one image and class with the detections that count for the AP; they are sorted."""
-    if row is None:
-        return None
-    parts = {key: row[key][..., :MOST_DETECTIONS] for key in ("dtMatches", "dtIgnore")}
-    return row | parts | {key: row[key][:MOST_DETECTIONS] for key in ("dtIds", "dtScores")}
 
 
 def _quietly(work: Any) -> None:  # noqa: ANN401
