@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from limner.core.errors import ConfigError
 from limner.core.outputs import CentreOffsets
 from limner.core.segments import SegmentTargets
+from limner.core.labels import ignored_among
 from limner.losses.centre_targets import CentreTargets, draw_centre_targets
+from limner.losses.dice import DiceLoss
 
 IGNORED = -1
 """Label of ignored pixels in `CentreTargets`."""
@@ -36,6 +38,7 @@ class CentreOffsetLoss(nn.Module):
         self,
         *,
         class_weight: float = 1.0,
+        dice_weight: float = 0.0,
         centre_weight: float = 200.0,
         offset_weight: float = 0.01,
         hard_fraction: float = 0.2,
@@ -48,6 +51,7 @@ class CentreOffsetLoss(nn.Module):
 
         Args:
             class_weight: Factor of the class term.
+            dice_weight: Factor of the Dice loss of the classes, which the paper does not have.
             centre_weight: Factor of the centre term.
             offset_weight: Factor of the offset term, whose errors are in pixels.
             hard_fraction: Fraction of pixels with the highest cross-entropy that count, in (0, 1].
@@ -59,6 +63,7 @@ class CentreOffsetLoss(nn.Module):
         super().__init__()
         at_least_zero = {
             "class_weight": class_weight,
+            "dice_weight": dice_weight,
             "centre_weight": centre_weight,
             "offset_weight": offset_weight,
             "small_area": small_area,
@@ -73,6 +78,8 @@ class CentreOffsetLoss(nn.Module):
             if length is not None and not length > 0:
                 raise ConfigError(f"centre_offset: {name} must be above 0; found {length}.")
         self.class_weight = class_weight
+        self.dice_weight = dice_weight
+        self.dice = DiceLoss()
         self.centre_weight = centre_weight
         self.offset_weight = offset_weight
         self.hard_fraction = hard_fraction
@@ -84,7 +91,7 @@ class CentreOffsetLoss(nn.Module):
     def forward(
         self, outputs: CentreOffsets, segments: Sequence[SegmentTargets], is_thing: Tensor
     ) -> dict[str, Tensor]:
-        """Return the weighted terms ``class``, ``centre`` and ``offset``, whose sum is the loss.
+        """Return the weighted terms ``class``, ``centre``, ``offset`` and, if used, ``dice``; their sum is the loss.
 
         Args:
             outputs: Of B images, at any resolution; compared at that of the targets.
@@ -97,11 +104,15 @@ class CentreOffsetLoss(nn.Module):
         found = outputs.resized(targets.labels.shape[1:])
         known = targets.labels != IGNORED
         error = (found.centres.float() - targets.centres).square().squeeze(1)
-        return {
+        parts = {
             "class": self.class_weight * self._class_loss(found.class_logits, targets),
             "centre": self.centre_weight * _mean_where(error, known),
             "offset": self.offset_weight * _offset_loss(found.offsets, targets),
         }
+        if self.dice_weight:
+            labels = targets.labels.where(known, ignored_among(found.class_logits.shape[1]))
+            parts["dice"] = self.dice_weight * self.dice(found.class_logits, labels)
+        return parts
 
     def _class_loss(self, logits: Tensor, targets: CentreTargets) -> Tensor:
         """Return the mean cross-entropy of the hardest pixels."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from limner.core.errors import ConfigError
+from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelTable
 from limner.core.picture import Image
 from limner.core.plan import Decision, LossPlan, Plan
@@ -147,15 +147,35 @@ class Task(ABC):
         return self.objective(losses).criterion(losses, labels=labels)
 
     def objective(self, losses: LossPlan) -> "Objective":
-        """Return the objective, inferred from the losses' names; unsuitable ones are those of the last."""
-        wanted = {term.name for term in losses.terms}
-        *others, last = self.objectives.values()
-        return next((one for one in others if wanted <= one.losses), last)
+        """Return the objective of a network that is trained with these losses.
+
+        Raises:
+            ConfigError: No network is trained with all of them.
+        """
+        return self.objectives[self.output_kind(losses)]
 
     def output_kind(self, losses: LossPlan) -> "OutputKind":
-        """Return the kind of output of a network that is trained with these losses."""
-        chosen = self.objective(losses)
-        return next(kind for kind, one in self.objectives.items() if one.losses == chosen.losses)
+        """Return the kind of output of a network that is trained with these losses.
+
+        Raises:
+            ConfigError: No network is trained with all of them.
+        """
+        wanted = {term.name for term in losses.terms}
+        for kind, objective in self.objectives.items():
+            if wanted <= objective.losses:
+                return kind
+        known = [
+            f"{', '.join(sorted(objective.losses))} (of networks that return {kind.__name__})"
+            for kind, objective in self.objectives.items()
+        ]
+        raise ConfigError(
+            describe(
+                f"No network is trained for the task {self.name!r} with these losses",
+                found=", ".join(sorted(wanted)),
+                expected=" or ".join(known),
+                fix="Set loss.terms=auto.",
+            )
+        )
 
     def allowed_with(self, losses: LossPlan) -> Allowed:
         """Return the prediction options of a network that is trained with these losses."""
