@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limner.core.errors import ConfigError
+from limner.core.labels import ignored_among
 from limner.core.outputs import CentreOffsets
 from limner.core.segments import SegmentTargets
-from limner.core.labels import ignored_among
 from limner.losses.centre_targets import CentreTargets, draw_centre_targets
 from limner.losses.dice import DiceLoss
 

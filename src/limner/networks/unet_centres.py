@@ -66,6 +66,20 @@ def _head(options: UNetCentresOptions, maps: int, spatial_dims: int) -> FCNHead:
     return head
 
 
+LOSS = {
+    "hard_fraction": 1.0,
+    "small_weight": 1.0,
+    "dice_weight": 1.0,
+    "centre_weight": 20.0,
+    "offset_weight": 0.02,
+    "share_of_diameter": 0.25,
+}
+"""Settings for short runs. Measured on 24 images of touching discs with radii of 4 to 11 pixels, after 120 steps of a
+narrow network from scratch: an AP of 0.01 with the paper's, whose peaks merge and whose small objects weigh three times
+as much as the gaps between them; 0.74 with narrower peaks and without that weight; 0.80 with these, in which all
+terms are of similar size."""
+
+
 ENTRY = NetworkEntry(
     build=UNetCentres,
     options=UNetCentresOptions,
@@ -75,7 +89,7 @@ ENTRY = NetworkEntry(
     family="encoder-decoder",
     url="https://arxiv.org/abs/1911.10194",
     output=CentreOffsets,
-    loss={"hard_fraction": 1.0, "small_weight": 1.0, "share_of_diameter": 0.25},
+    loss=LOSS,
     spatial_dims=(2, 3),
     good_for="Objects of any number and size from scratch in minutes, such as cells, on a CPU too.",
     variants={

@@ -23,6 +23,9 @@ from limner.tasks.situation import Situation
 TERM = "centre_offset"
 """Name of the loss."""
 
+MOST_DICE_CLASSES = 80
+"""Maximum number of classes for which Dice is added: it keeps the probability of each class at each pixel."""
+
 SIDE, STEP = 16, 24
 """Side and distance in pixels of the objects in cost measurements: small and many, as cells are."""
 
@@ -44,7 +47,10 @@ class CentreObjective(Objective):
             "each pixel predicts its class, the centres of objects and the way to that of its own, so it "
             "belongs to one object: where objects overlap, only the topmost or smallest is learned"
         )
-        yield Decision("loss.terms", (LossTerm(name=TERM, options=dict(network_loss)),), reason)
+        options = dict(network_loss)
+        if situation.labels.num_classes > MOST_DICE_CLASSES:
+            options.pop("dice_weight", None)
+        yield Decision("loss.terms", (LossTerm(name=TERM, options=options),), reason)
         yield Decision("loss.class_weights", None, "the loss weights hard pixels or small objects instead")
 
     def criterion(self, plan: LossPlan, *, labels: LabelTable) -> "CentreCriterion":
