@@ -29,10 +29,10 @@ from limner.core.labels import LabelTable
 from limner.core.prediction import SegmentPrediction
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Sample
+from limner.core.segments import Segments
 from limner.evaluation.instance_scorer import InstanceScorer
 from limner.formats import open_source
 from limner.loading.target_readers import READERS
-from limner.core.segments import Segments
 from limner.preparation.run_splits import read_splits
 
 CORNERS = 32

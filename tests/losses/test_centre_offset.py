@@ -57,9 +57,7 @@ def reference(segments: Segments, is_thing, *, sigma: float, share: float | None
         for y in range(SIZE[0]):
             for x in range(SIZE[1]):
                 if max(abs(y - cy), abs(x - cx)) <= 3 * width + 1:
-                    heat[y, x] = max(
-                        heat[y, x], math.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * width**2))
-                    )
+                    heat[y, x] = max(heat[y, x], math.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * width**2)))
     return labels, areas, heat, offsets
 
 

@@ -102,9 +102,7 @@ class PanopticDeepLab(nn.Module):
         skips = tuple(pyramid[level] for level in self._skips)
         classes = self.class_decoder(pyramid[-1], skips)
         objects = self.object_decoder(pyramid[-1], skips)
-        return CentreOffsets(
-            self.class_head(classes), self.centre_head(objects), self.offset_head(objects)
-        )
+        return CentreOffsets(self.class_head(classes), self.centre_head(objects), self.offset_head(objects))
 
 
 class _Decoder(nn.Module):

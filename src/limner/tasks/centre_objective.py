@@ -111,7 +111,9 @@ class CentreCriterion(Criterion):
         """
         num_classes = len(self.is_thing)
         if not isinstance(outputs, CentreOffsets) or outputs.class_logits.shape[1] != num_classes + 1:
-            shape = f" of shape {tuple(outputs.class_logits.shape)}" if isinstance(outputs, CentreOffsets) else ""
+            shape = (
+                f" of shape {tuple(outputs.class_logits.shape)}" if isinstance(outputs, CentreOffsets) else ""
+            )
             raise ConfigError(
                 f"The loss {TERM!r} needs `CentreOffsets` with logits for {num_classes} classes and 'nothing'; "
                 f"the network returns {type(outputs).__name__}{shape}. For a custom module with queries, set "

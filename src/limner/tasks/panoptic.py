@@ -17,8 +17,8 @@ from limner.evaluation.scorer import USUAL, Extent
 from limner.formats.coco.coco_writing import CocoPredictions
 from limner.images.masks import write_values
 from limner.tasks.allowed import OBJECTS_ONLY_WHOLE
-from limner.tasks.prediction_folder import MASKS, OVERLAYS, PANOPTIC, PredictionFolder
 from limner.tasks.object_networks import default_object_network
+from limner.tasks.prediction_folder import MASKS, OVERLAYS, PANOPTIC, PredictionFolder
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
 
