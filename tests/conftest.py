@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.plan import (
@@ -47,6 +48,29 @@ def pytest_runtest_makereport(item, call):
     if is_required and report.skipped and "mmsegmentation" not in str(report.longrepr):
         report.outcome, report.longrepr = "failed", f"is required here, and was skipped: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def make_tree(tmp_path):
+    """Write files below one folder: relative path -> array (an image, or NPY), text, or bytes."""
+    root = tmp_path / "data"
+    root.mkdir()
+
+    def write(files):
+        for name, content in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, str):
+                path.write_text(content, encoding="utf-8")
+            elif isinstance(content, bytes):
+                path.write_bytes(content)
+            elif path.suffix == ".npy":
+                np.save(path, np.asarray(content))
+            else:
+                Image.fromarray(np.asarray(content)).save(path)
+        return root
+
+    return write
 
 
 @pytest.fixture

@@ -38,6 +38,6 @@ def test_the_verb(run, cells, tmp_path):
     out = ["--class", "cell", "--region", "0,0,9,9", "--out", str(tmp_path / "o")]
     drawn = CliRunner().invoke(app, [*base, *out])
     assert drawn.exit_code == 0, drawn.output
-    assert len(list((tmp_path / "o").iterdir())) == 4
+    assert len(list((tmp_path / "o").glob("*.png"))) == 4
     wrong = CliRunner().invoke(app, [*base, "--class", "cell", "--point", "1"])
     assert isinstance(wrong.exception, ConfigError) and "2 whole numbers" in str(wrong.exception)

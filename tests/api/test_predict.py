@@ -10,7 +10,9 @@ from limner.weights.bundle import save_model
 
 
 def names(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    """The files in a folder, without the hidden list of them."""
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def test_masks_have_the_label_values_and_size_of_the_data(run, cells, tmp_path):

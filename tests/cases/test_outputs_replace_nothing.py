@@ -1,6 +1,9 @@
 """No output option of a command ever replaces a file that the command did not write."""
 
 import os
+import shutil
+from pathlib import Path
+from typing import get_args, get_type_hints
 
 import cv2
 import numpy as np
@@ -30,47 +33,135 @@ def model(tiny_model, cells, tmp_path):
     return tmp_path / "model"
 
 
-FILE_OUTPUTS = {
-    "browse": ("browse", "{data}", "--images", "2", "--out"),
-    "check": ("check", "{data}", "--report"),
-    "plan": ("plan", "{data}", "--device", "cpu", "--out"),
+INPUTS = {
+    *("data", "source", "runs", "model", "image", "paths", "checkpoint", "predictions", "compare"),
+    *("weights", "resume", "classes"),
 }
+"""Parameters that name what a command reads; all others that take a path are outputs."""
+
+NAMES = {"train": {"run"}}
+"""Outputs that may be a name instead of a path."""
+
+COMMANDS = {
+    "browse": ("{data}", "--images", "2", "--out", "{out}"),
+    "check": ("{data}", "--report", "{out}"),
+    "compare": ("{logs}/a.csv", "{logs}/b.csv", "--out", "{out}"),
+    "compare-networks": ("{data}", "--networks", "unet", "--out", "{out}"),
+    "convert": ("{data}", "{out}", "--to", "paired-folders"),
+    "demo": ("--folder", "{out}", "--minutes", "0.05"),
+    "evaluate": ("{model}", "--data", "{data}", "--device", "cpu", "--out", "{out}"),
+    "explain": (
+        "{model}",
+        "{data}/images/cell_0.png",
+        "--class",
+        "cell",
+        "--device",
+        "cpu",
+        "--out",
+        "{out}",
+    ),
+    "import": ("{model}", "--out", "{out}"),
+    "plan": ("{data}", "--device", "cpu", "--out", "{out}"),
+    "predict": ("{model}", "{data}/images", "--device", "cpu", "--out", "{out}"),
+    "split": ("{data}", "--out", "{out}"),
+    "train": ("{data}", "--run", "{out}", "--device", "cpu"),
+    "tune": ("{data}", "--out", "{out}", "--device", "cpu"),
+}
+"""Each command with an output, and how it is called."""
 
 
-@pytest.mark.parametrize("verb", FILE_OUTPUTS)
-@pytest.mark.parametrize("existing", ["images/cell_0.png", "masks/cell_0.png", "dataset.yaml", "images"])
-def test_files_of_the_dataset_are_never_replaced(verb, existing, cells):
-    arguments = [part.format(data=cells) for part in FILE_OUTPUTS[verb]]
+def outputs():
+    """(command, parameter) of every output, read from the command line itself."""
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__.replace("_", "-")
+        for parameter, kind in get_type_hints(command.callback).items():
+            takes_path = Path in (kind, *get_args(kind)) or parameter in NAMES.get(name, ())
+            if takes_path and not (parameter in INPUTS or (name, parameter) == ("evaluate", "run")):
+                yield name, parameter
+
+
+def test_every_output_is_tried():
+    found = dict(outputs())
+    assert found.pop("report") == "run"  # it writes into the run that it reads
+    assert found.keys() == COMMANDS.keys()
+
+
+@pytest.fixture
+def call(model, cells, tmp_path, monkeypatch):
+    """Run a command with an output, and return its exit code and the error."""
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        (tmp_path / f"{name}.csv").write_text("epoch,step,train_loss\n0,1,0.5\n1,2,0.4\n")
+
+    def run(command, out):
+        places = {"data": cells, "model": model, "logs": tmp_path, "out": out}
+        return run_app(command, *(part.format(**places) for part in COMMANDS[command]))
+
+    return run
+
+
+@pytest.mark.parametrize("existing", ["images/cell_0.png", "masks/cell_0.png", "dataset.yaml", "images", "."])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_nothing_of_a_dataset_is_replaced(command, existing, call, cells):
+    if command in ("demo", "split") and (cells / existing).is_dir():
+        pytest.skip("adds only files of its own names")
     before = content(cells)
-    code, error = run_app(*arguments, cells / existing)
-    assert code != 0 and str(cells / existing) in error
+    code, error = call(command, cells / existing)
+    assert code != 0 and str(cells) in error
     assert content(cells) == before
 
 
-@pytest.mark.parametrize("verb", FILE_OUTPUTS)
-def test_own_files_are_replaced_until_they_are_edited(verb, cells, tmp_path):
-    arguments = [part.format(data=cells) for part in FILE_OUTPUTS[verb]]
-    out = tmp_path / {"browse": "sheet.png", "check": "page.html", "plan": "plan.yaml"}[verb]
-    assert run_app(*arguments, out)[0] == 0
-    assert run_app(*arguments, out)[0] == 0
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_foreign_file_is_never_replaced(command, call, tmp_path):
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    code, error = call(command, mine)
+    assert code != 0 and str(mine) in error
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_places_that_cannot_be_written_are_reported(command, call, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    if os.access(closed, os.W_OK):  # root may write anywhere, except there
+        closed = Path("/proc")
+    code, error = call(command, closed / "out.png")
+    assert code != 0 and str(closed) in error
+
+
+FILE_OUTPUTS = {"browse": "sheet.png", "check": "page.html", "plan": "plan.yaml"}
+
+
+@pytest.mark.parametrize("command", FILE_OUTPUTS)
+def test_own_files_are_replaced_until_they_are_edited(command, call, tmp_path, monkeypatch):
+    out = tmp_path / FILE_OUTPUTS[command]
+    assert call(command, out)[0] == 0
+    monkeypatch.setenv("LIMNER_CACHE", str(tmp_path / "new"))  # nothing is known but what is in the file
+    out = out.rename(tmp_path / f"moved-{out.name}")
+    assert call(command, out)[0] == 0
     out.write_bytes(out.read_bytes() + b"\n")
     edited = out.read_bytes()
-    code, error = run_app(*arguments, out)
+    code, error = call(command, out)
     assert code != 0 and "did not write" in error
     assert out.read_bytes() == edited
 
 
-def test_predictions_never_replace_masks(model, cells):
-    before = content(cells)
-    image = cells / "images" / "cell_0.png"
+def test_predictions_never_replace_masks(model, cells, tmp_path):
+    image, drawn = cells / "images" / "cell_0.png", tmp_path / "drawn"
+    shutil.copytree(cells / "masks", drawn / "masks")
+    before = content(tmp_path)
     with pytest.raises(ConfigError, match="would replace another file.*cell_0.png"):
+        limner.predict(model, [image], out=drawn, device="cpu")
+    with pytest.raises(DataError, match="inside the folder of the images"):
         limner.predict(model, [image], out=cells, device="cpu")
-    assert content(cells) == before
+    assert content(tmp_path) == before
 
 
-def test_predictions_replace_their_own_masks_unless_edited(model, cells, tmp_path):
+def test_predictions_replace_their_own_masks_unless_edited(model, cells, tmp_path, monkeypatch):
     out, image = tmp_path / "out", cells / "images" / "cell_0.png"
-    for _ in range(2):
+    for cache in ("one", "two"):
+        monkeypatch.setenv("LIMNER_CACHE", str(tmp_path / cache))
         assert len(limner.predict(model, [image], out=out, device="cpu").masks) == 1
     (out / "masks" / "cell_0.png").write_bytes((cells / "masks" / "cell_0.png").read_bytes())
     with pytest.raises(ConfigError, match="changed since"):
@@ -84,16 +175,6 @@ def test_an_output_inside_the_input_is_refused(inside, model, cells):
         with pytest.raises(DataError, match="inside the folder of the images"):
             limner.predict(model, named, out=cells / inside, device="cpu")
     assert content(cells) == before
-
-
-@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root may write anywhere")
-@pytest.mark.parametrize("verb", FILE_OUTPUTS)
-def test_read_only_places_are_reported(verb, cells, tmp_path):
-    arguments = [part.format(data=cells) for part in FILE_OUTPUTS[verb]]
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o500)
-    code, error = run_app(*arguments, closed / "out.png")
-    assert code != 0 and str(closed) in error
 
 
 def test_evaluations_and_explanations_replace_nothing(model, cells, tmp_path):

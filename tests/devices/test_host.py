@@ -38,6 +38,25 @@ def test_a_container_of_the_first_version(machine):
     assert host.available_bytes() == 0
 
 
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({}, None),
+    ],
+)
+def test_a_containers_cpu_time_limits_its_cores(machine, monkeypatch, files, cores):
+    for name, text in files.items():
+        (machine / name).parent.mkdir(exist_ok=True)
+        (machine / name).write_text(text)
+    monkeypatch.setattr(host.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert host.core_quota() == cores
+    assert host.num_cores() == (8 if cores is None else max(round(cores + 0.4), 1))
+
+
 def test_a_system_that_says_nothing(machine, monkeypatch):
     (machine / "meminfo").unlink()
 

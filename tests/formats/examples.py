@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import zlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -26,6 +27,32 @@ REGION = {"image_id": 1, "file_name": "é 1.png", "segments_info": [{"id": 1, "c
 OBLONG = {"x": 200 / 9, "y": 100 / 6, "width": 300 / 9, "height": 200 / 6, "rectanglelabels": ["a"]}
 RESULT = {"type": "rectanglelabels", "value": OBLONG, "original_width": 9, "original_height": 6}
 TASK = {"data": {"image": "/data/upload/1/é%201.png"}, "annotations": [{"result": [RESULT]}]}
+
+OUTLINE = [[2, 1], [5, 1], [5, 3], [2, 3]]
+CORNERS = {"exterior": [[2, 1], [4, 2]], "interior": []}
+SUPERVISELY = {"id": 1, "classTitle": "a"}
+RECT = {"name": "rect", "x": 2, "y": 1, "width": 3, "height": 2}
+CENTRE = {"x": 3.5, "y": 2, "width": 3, "height": 2}
+DATUMARO = {"label": {"labels": [{"name": "a", "parent": ""}]}}
+
+
+def _region(shape: dict[str, object], **attributes: object) -> dict[str, object]:
+    return {"shape_attributes": shape, "region_attributes": attributes or {"type": "a"}}
+
+
+def _item(*annotations: dict[str, object]) -> dict[str, object]:
+    listed = [{"id": n, "label_id": 0, "group": 0} | one for n, one in enumerate(annotations)]
+    return {"id": "é 1", "annotations": listed, "image": {"path": "é 1.png", "size": [6, 9]}}
+
+
+def _feature(kind: str, coordinates: list[object]) -> dict[str, object]:
+    properties = {"objectType": "annotation", "classification": {"name": "a", "color": [1, 2, 3]}}
+    return {
+        "type": "Feature",
+        "geometry": {"type": kind, "coordinates": coordinates},
+        "properties": properties,
+    }
+
 
 EXAMPLES: dict[str, Mapping[str, object]] = {
     "coco-panoptic": {
@@ -66,6 +93,7 @@ EXAMPLES: dict[str, Mapping[str, object]] = {
         "class_dict.csv": "name,r,g,b\nno,0,0,0\nyes,255,0,0\n",
     },
     "voc": {"JPEGImages/é 1.png": PICTURE, "SegmentationClass/é 1.png": MASK},
+    "class-masks": {"images/é 1.png": PICTURE, "masks/a/é 1.png": MASK, "masks/b/é 1.png": 0 * MASK},
     "instance-masks": {"é 1/images/a.png": PICTURE, "é 1/masks/a.png": MASK, "é 1/masks/b.png": 0 * MASK},
     # Corners are filled with their border: x from 2 to 4 is three pixels.
     "icdar-text": {"é 1.png": PICTURE, "gt_é 1.txt": "\ufeff2,1,5,1,5,3,2,3,é,1\n"},
@@ -109,6 +137,48 @@ EXAMPLES: dict[str, Mapping[str, object]] = {
         "é 1.png": PICTURE,
         "export.json": json.dumps([TASK]),
     },
+    "supervisely": {
+        "ds/img/é 1.png": PICTURE,
+        "ds/ann/é 1.png.json": json.dumps(
+            {
+                "size": {"height": 6, "width": 9},
+                "objects": [SUPERVISELY | {"geometryType": "rectangle", "points": CORNERS}],
+            }
+        ),
+        "meta.json": json.dumps({"classes": [{"title": "a", "shape": "any", "color": "#ff0000"}]}),
+    },
+    "via": {
+        "images/é 1.png": PICTURE,
+        "via.json": json.dumps({"é 1.png9": {"filename": "é 1.png", "size": 9, "regions": [_region(RECT)]}}),
+    },
+    "datumaro": {
+        "images/default/é 1.png": PICTURE,
+        "annotations/default.json": json.dumps(
+            {"categories": DATUMARO, "items": [_item({"type": "bbox", "bbox": [2, 1, 3, 2]})]}
+        ),
+    },
+    "qupath": {
+        "é 1.png": PICTURE,
+        "é 1.geojson": json.dumps(
+            {"type": "FeatureCollection", "features": [_feature("Polygon", [OUTLINE + OUTLINE[:1]])]}
+        ),
+    },
+    # Down the columns of 6 pixels, from 1: column 2 has 13 to 18.
+    "run-length-csv": {
+        "é 1.png": PICTURE,
+        "train.csv": "ImageId,ClassId,EncodedPixels\né 1.png,1,14 2 20 2 26 2\n",
+    },
+    "dota": {"images/é 1.png": PICTURE, "labelTxt/é 1.txt": "gsd:0.1\n2 1 5 1 5 3 2 3 a 0\n"},
+    "create-ml": {
+        "é 1.png": PICTURE,
+        "all.json": json.dumps(
+            [{"image": "é 1.png", "annotations": [{"label": "a", "coordinates": CENTRE}]}]
+        ),
+    },
+    "boxes-csv": {
+        "é 1.png": PICTURE,
+        "labels.csv": "filename,width,height,class,xmin,ymin,xmax,ymax\né 1.png,9,6,a,2,1,5,3\n",
+    },
     "paired-folders": {"images/é 1.png": PICTURE, "masks/é 1.png": MASK},
 }
 CLASSES: dict[str, Mapping[str, object]] = {
@@ -126,6 +196,12 @@ def _png(pixels: np.ndarray) -> str:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()
+
+
+def _bitmap() -> str:
+    """Supervisely's bitmap of 2 x 3 pixels."""
+    packed = zlib.compress(base64.b64decode(_png(np.ones((2, 3), bool))))
+    return base64.b64encode(packed).decode()
 
 
 def _brush() -> list[int]:
@@ -260,6 +336,86 @@ RICHER: dict[str, list[Mapping[str, object]]] = {
                 _result("choices", choices=["a"]),
             ],
         )
+    ],
+    "supervisely": [
+        {
+            "ds/ann/é 1.png.json": json.dumps(
+                {"size": {"height": 6, "width": 9}, "objects": [SUPERVISELY | one for one in objects]}
+            )
+        }
+        for objects in (
+            [
+                {"geometryType": "polygon", "points": {"exterior": OUTLINE, "interior": [OUTLINE]}},
+                {"geometryType": "bitmap", "bitmap": {"origin": [2, 1], "data": _bitmap()}},
+            ],
+            [
+                {"geometryType": "line", "points": {"exterior": OUTLINE[:2], "interior": []}},
+                {"geometryType": "point", "points": {"exterior": OUTLINE[:1], "interior": []}},
+            ],
+        )
+    ],
+    "via": [
+        {
+            "via.json": json.dumps(
+                {
+                    "_via_settings": {},
+                    "_via_img_metadata": {
+                        "é 1.png9": {
+                            "filename": "é 1.png",
+                            "regions": [_region(one, type={"a": True}, name="b") for one in shapes],
+                        }
+                    },
+                }
+            ),
+            "dataset.yaml": "class_attribute: type",
+        }
+        for shapes in (
+            [
+                {"name": "polygon", "all_points_x": [2, 5, 5], "all_points_y": [1, 1, 3]},
+                {"name": "ellipse", "cx": 4, "cy": 2, "rx": 2, "ry": 1, "theta": 0.5},
+            ],
+            [{"name": "circle", "cx": 4, "cy": 2, "r": 1}, {"name": "point", "cx": 4, "cy": 2}],
+        )
+    ]
+    + [
+        {
+            "via.json": None,
+            "dataset.yaml": None,
+            "via.csv": "filename,region_shape_attributes,region_attributes\n"
+            'é 1.png,"{""name"":""rect"",""x"":2,""y"":1,""width"":3,""height"":2}","{""type"":""a""}"\n',
+        }
+    ],
+    "datumaro": [
+        {
+            "annotations/default.json": json.dumps(
+                {"categories": DATUMARO, "items": [_item(*({"group": 1} | one for one in annotations))]}
+            )
+        }
+        for annotations in (
+            [
+                {"type": "polygon", "points": [2, 1, 5, 1, 5, 3]},
+                {"type": "mask", "rle": {"counts": [6, 2, 46], "size": [6, 9]}},
+            ],
+            [
+                {"type": "ellipse", "points": [2, 1, 5, 3]},
+                {"type": "bbox", "bbox": [2, 1, 3, 2], "attributes": {"rotation": 30}},
+            ],
+            [{"type": "polyline", "points": [2, 1, 5, 3]}, {"type": "points", "points": [2, 1]}],
+        )
+    ],
+    "qupath": [
+        {"é 1.geojson": json.dumps([_feature("MultiPolygon", [[OUTLINE, OUTLINE], [OUTLINE]])])},
+        {"é 1.geojson": json.dumps(_feature("LineString", OUTLINE))},
+    ],
+    "run-length-csv": [
+        {"train.csv": "id,annotation\né 1,0 2 9 2\né 1,\n"},
+        {"train.csv": "Image_Label,EncodedPixels\né 1.png_a,14 2 20 2\né 1.png_b,\n"},
+    ],
+    "boxes-csv": [
+        {"labels.csv": 'image_id,bbox\né 1,"[2, 1, 8, 2]"\n'},
+        {"labels.csv": "é 1.png,2,1,5,3,a\n"},
+        {"labels.csv": "ImageID,LabelName,XMin,XMax,YMin,YMax\né 1,a,0.2,0.6,0.2,0.5\n"},
+        {"labels.csv": "image,x,y,w,h\né 1,2,1,7,5\n"},
     ],
     "voc": [
         {

@@ -49,7 +49,7 @@ def mutations(name: str, data: bytes, *, share: int = 1) -> Named:
 
     yield from _damaged(data)
     suffix = PurePosixPath(name).suffix
-    if suffix == ".json":
+    if suffix in (".json", ".geojson"):
         yield from _json(json.loads(data), choice)
     elif suffix == ".xml":
         yield from _xml(data, choice)

@@ -15,6 +15,9 @@ examples = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(examples)
 EXAMPLES, CLASSES, MASK, PICTURE = examples.EXAMPLES, examples.CLASSES, examples.MASK, examples.PICTURE
 
+READ_AT_ONCE = (".json", ".xml", ".geojson", ".csv", ".txt")
+"""Suffixes of label files that are read once, when the folder is opened."""
+
 MASKS = [name for name in FORMATS if name not in CLASSES]
 
 
@@ -64,7 +67,7 @@ def test_a_damaged_mask_is_named(make_tree, name: str, damage: bytes) -> None:
     source = open_source(root)
     source.records[0].labels[0].write_bytes(damage)
     with pytest.raises(DataError) as refused:
-        if source.records[0].labels[0].suffix in (".json", ".xml"):  # read once, when the folder is opened
+        if source.records[0].labels[0].suffix in READ_AT_ONCE:
             source = type(source)(root, source.settings)
         source.read_values(source.records[0])
     assert str(source.records[0].labels[0]) in str(refused.value)

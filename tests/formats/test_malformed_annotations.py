@@ -23,7 +23,7 @@ from limner.core.sample import Record
 from limner.formats import FORMATS, open_source
 from limner.formats.source import Source
 
-SPOILT = {".json", ".xml", ".yaml", ".txt", ".csv", ".npy", ".png"}
+SPOILT = {".json", ".geojson", ".xml", ".yaml", ".txt", ".csv", ".npy", ".png"}
 
 
 def _sibling(name: str) -> ModuleType:

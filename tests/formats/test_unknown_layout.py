@@ -44,6 +44,20 @@ def test_images_beside_them_are_named_with_the_layouts_that_are_known(make_tree)
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.json", '{"project": {"vid_list": []}, "metadata": {}}', "VIA 3 (export COCO"),
+        ("a.ndjson", '{"data_row": {}, "projects": {}}', "Labelbox"),
+        ("a.json", '{"item": {}, "annotations": [{"bounding_box": {}}]}', "V7 Darwin (export COCO"),
+        ("a.manifest", '{"source-ref": "s3://x"}', "Ground Truth"),
+        ("a.csv", "1,2\n", "1 CSV files"),
+    ],
+)
+def test_exports_that_are_not_read_are_named(make_tree, name, text, said) -> None:
+    assert said in refusal(make_tree({"a.png": PHOTO, "b.png": PHOTO, name: text}))
+
+
+@pytest.mark.parametrize(
     ("name", "what"),
     [("net.pth", "model weights"), ("brain.nii.gz", "NIfTI volumes"), ("notes.txt", "a single file")],
 )

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from limner.planning.cost import WORKSPACE, measure_cost
+from limner.planning.cost import WORKSPACE, _needs_another, measure_cost
 
 
 class Squares(nn.Module):
@@ -67,3 +67,19 @@ def test_volumes_are_measured_too():
     cost = measure_cost(network, lambda net, images: net(images).sum(), channels=1, spatial_dims=3)
     # The input alone is kept: 1 channel * 4 bytes a voxel.
     assert cost.bytes_per_pixel == pytest.approx(4 * WORKSPACE["float32"])
+
+
+@pytest.mark.parametrize(
+    ("times", "another"),
+    [
+        ([0.3], True),
+        ([0.3, 0.31], False),  # enough time has passed, and they agree
+        ([0.6, 0.3], True),  # one of them was disturbed
+        ([0.9, 0.3, 0.6], True),
+        ([0.9, 0.3, 0.6, 0.31], False),
+        ([0.01] * 10, False),
+        ([1.5, 0.9], False),  # a slow network on a busy machine
+    ],
+)
+def test_passes_are_timed_until_two_agree(times, another):
+    assert _needs_another(times) is another

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 import limner
 from limner.cli.app import app
-from limner.core.errors import DataError
+from limner.core.errors import ConfigError
 from limner.reporting.check_report import write_check_report
 
 
@@ -28,7 +28,7 @@ def test_an_open_question_without_proposal_still_gives_a_page(cells, tmp_path):
 
 def test_a_folder_in_the_way_is_told(cells, tmp_path):
     (tmp_path / "page.html").mkdir()
-    with pytest.raises(DataError, match="report cannot be written"):
+    with pytest.raises(ConfigError, match=r"found: +a folder"):
         write_check_report(limner.check(cells), tmp_path / "page.html")
 
 

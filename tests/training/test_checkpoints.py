@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 import torch
 
@@ -60,6 +61,47 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path, plan, cut):
     kept.last.write_bytes(kept.last.read_bytes()[:cut])
     with pytest.raises(ModelError, match=r"last\.safetensors"):
         read_run_checkpoint(kept.last)
+
+
+def test_no_flipped_bit_goes_unnoticed(tmp_path, plan):
+    kept = Checkpoints(RunFolder(tmp_path))
+    kept.save(tensors(1, size=100), RunState(step=1, best_score=0.5), plan)
+    whole, good = read_run_checkpoint(kept.last), kept.last.read_bytes()
+    noticed = 0
+    for bit in np.random.default_rng(0).choice(8 * len(good), 400, replace=False):
+        flipped = bytearray(good)
+        flipped[bit // 8] ^= 1 << bit % 8
+        kept.last.write_bytes(flipped)
+        try:
+            found = read_run_checkpoint(kept.last)
+        except ModelError:
+            noticed += 1
+            continue
+        assert (found.state, found.plan, found.tensors.keys()) == (
+            whole.state,
+            whole.plan,
+            whole.tensors.keys(),
+        )
+        assert all(torch.equal(found.tensors[name], tensor) for name, tensor in whole.tensors.items())
+    assert noticed > 390  # the others are in the padding of the header
+
+
+@pytest.mark.parametrize("is_best", [False, True])
+def test_a_damaged_last_checkpoint_is_replaced_by_the_newest_other(tmp_path, plan, is_best):
+    kept = Checkpoints(RunFolder(tmp_path))
+    for step in (1, 2, 3):
+        kept.save(tensors(step), RunState(step=step), plan)
+        if step == 1 or (step == 3 and is_best):
+            kept.keep_as_best()
+    damaged = bytearray(kept.last.read_bytes())
+    damaged[-1] ^= 1
+    with kept.last.open("r+b") as file:  # in place, as a disk does it: a link is damaged too
+        file.write(damaged)
+    found = kept.latest()
+    assert (found.path, found.checkpoint.state.step) == (kept.previous, 2)
+    assert "last.safetensors" in found.problem and "has changed since it was written" in found.problem
+    with pytest.raises(ModelError, match="has changed" if is_best else "step 1"):
+        kept.read_best(3)
 
 
 def test_another_safetensors_file_is_refused(tmp_path):

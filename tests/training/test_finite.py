@@ -1,10 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from limner.core.batch import Batch
-from limner.core.errors import TrainingError
+from limner.core.errors import DataError, TrainingError
+from limner.core.labels import LabelTable
+from limner.core.run_folder import RunFolder
+from limner.loading.dataset import Dataset
+from limner.training.checkpoints import Checkpoints, read_run_checkpoint
 from limner.training.finite import bad_images
+from limner.training.learner import Learner
 from limner.training.step import StepResult
 from limner.training.step_log import StepLog
 
@@ -106,3 +113,29 @@ def test_means_by_hand():
     assert means["train/step_seconds"] == 1.5
     assert means["train/learning_rate"] == 0.5  # the last one, not the mean
     assert log.take_means() == {}
+
+
+@pytest.mark.parametrize("part", ["model", "eval_model"])
+def test_weights_that_are_not_finite_are_never_saved(tmp_path, tiny, part, monkeypatch):
+    apply = Learner.apply
+
+    def break_at_8(learner, *, step):  # where a checkpoint is due
+        apply(learner, step=step)
+        if step == 8:
+            with torch.no_grad():
+                getattr(learner, part).network.head.bias[0] = float("inf")
+
+    monkeypatch.setattr(Learner, "apply", break_at_8)
+    plan = tiny.tiny_plan(train={"ema_decay": 0.9})
+    with pytest.raises(TrainingError, match=r"after step 8(.|\n)*head\.bias(.|\n)*learning_rate"):
+        tiny.run_tiny(tmp_path, plan)
+    assert read_run_checkpoint(Checkpoints(RunFolder(tmp_path)).last).state.step == 5
+
+
+def test_validation_without_a_label_is_refused_at_the_start(tmp_path, tiny):
+    _, val = tiny.datasets()
+    classes = [replace(c, values=(n + 7,)) for n, c in enumerate(tiny.label_table().classes)]
+    ignored = Dataset(val.source, val.records, LabelTable(tuple(classes), (0, 255)))
+    with pytest.raises(DataError, match="nothing that counts in a score"):
+        tiny.run_tiny(tmp_path, tiny.tiny_plan(), val=ignored)
+    assert not (tmp_path / "checkpoints").exists()

@@ -1,4 +1,5 @@
 import csv
+import math
 import os
 import signal
 
@@ -7,7 +8,9 @@ import torch
 import yaml
 
 from limner.core.errors import ConfigError, TrainingError
+from limner.core.execution import Execution
 from limner.core.watchers import Watcher
+from limner.planning.plan_files import read_plan
 from limner.training.checkpoints import read_run_checkpoint
 from limner.training.fit import build_model
 from limner.training.run_state import RunState
@@ -99,13 +102,32 @@ def test_a_time_budget_is_kept_and_the_plan_says_what_was_run(tmp_path, tiny):
     assert rates[-1] < 0.002  # the whole schedule was followed
 
 
+def test_what_hangs_on_the_number_of_steps_follows_the_clock(tmp_path, tiny):
+    planned = {
+        "steps": 10_000,
+        "minutes": 2 / 60,
+        "validate_every": 2_500,
+        "batch_size": 8,
+        "ema_decay": 0.998,
+    }
+    plan = tiny.tiny_plan(train=planned, optimizer={"learning_rate": 1e-3}, schedule={"warmup_steps": 500})
+    result = tiny.run_tiny(tmp_path, plan)
+    state = read_run_checkpoint(tmp_path / "checkpoints" / "last.safetensors").state
+    assert 0 < state.expected_steps < 5_000 and result.steps < 5_000
+    run = yaml.safe_load((tmp_path / "plan.yaml").read_text())
+    span = max(0.05 * state.expected_steps, 10)
+    assert run["train"]["ema_decay"] == pytest.approx(1 - 1 / span, abs=1e-4)
+    assert run["schedule"]["warmup_steps"] == math.ceil(500 * result.steps / 10_000)
+    assert tiny.run_tiny(tmp_path, read_plan(tmp_path / "plan.yaml"), resume=True).steps == result.steps
+
+
 def test_the_callers_random_numbers_go_on(tmp_path, tiny):
     network, (train, _) = tiny.TinyNetwork(), tiny.datasets()
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
     plan, run = tiny.tiny_plan(train={"steps": 1}), tiny.RunFolder(tmp_path)
-    tiny.fit(plan, train=train, val=None, run=run, network=network, device="cpu")
+    tiny.fit(plan, train=train, val=None, run=run, network=network, execution=Execution("cpu"))
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -127,7 +149,7 @@ def test_an_unknown_device_is_refused(tmp_path, tiny):
         tiny.run_tiny(tmp_path, tiny.tiny_plan(train={"precision": "float16"}))
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_polite_stop_saves_the_step_it_is_at(tmp_path, tiny, kind):
     said = []
 

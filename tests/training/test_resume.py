@@ -140,7 +140,7 @@ def test_a_half_written_checkpoint_is_said_and_the_best_one_taken(tmp_path, tiny
 
     tiny.run_tiny(tmp_path / "run", plan, resume=True, watchers=[Listener()])
     assert "last.safetensors" in said[0]
-    assert "continues from the best checkpoint, of step 5" in said[0]
+    assert "continues from previous.safetensors, of step 5" in said[0]
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 
 

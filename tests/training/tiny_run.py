@@ -16,6 +16,7 @@ from torch import nn
 
 from limner.core.config import merge, parse_assignment
 from limner.core.dataset_file import DatasetFile
+from limner.core.execution import Execution
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.outputs import DenseLogits
 from limner.core.picture import Picture
@@ -121,7 +122,7 @@ def run_tiny(folder: Path, plan: Plan, **options: Any) -> FitResult:
     torch.manual_seed(1)
     options = {
         "network": TinyNetwork(plain=options.pop("plain", False)),
-        "device": "cpu",
+        "execution": Execution(options.pop("device", "cpu"), watchers=options.pop("watchers", ())),
         "val": val,
         **options,
     }

@@ -11,7 +11,7 @@ import yaml
 from torch import nn
 
 import limner
-from limner.core.errors import ModelError
+from limner.core.errors import ModelError, WriteError
 from limner.core.outputs import DenseLogits, resize_logits
 from limner.weights.bundle import load_model, read_model_plan, save_model
 from limner.weights.card import read_card
@@ -195,7 +195,7 @@ def test_a_failed_save_leaves_the_old_model_whole(saved, tiny_model, monkeypatch
 
     before = {p.name: p.read_bytes() for p in saved.iterdir()}
     monkeypatch.setattr("limner.weights.bundle.save_file", full)
-    with pytest.raises(ModelError, match="(?s)cannot be written.*No space left"):
+    with pytest.raises(WriteError, match="(?s)cannot be written.*no space left"):
         save_model(saved, tiny_model(), origin={})
     assert {p.name: p.read_bytes() for p in saved.iterdir()} == before
     assert [p.name for p in saved.parent.iterdir()] == ["model"]

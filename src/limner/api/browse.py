@@ -12,6 +12,8 @@ from limner.drawing.colors import class_keys
 from limner.drawing.display import RGBImage
 from limner.drawing.grid import Row, sheet
 from limner.drawing.png import save_picture
+from limner.storage.output_folder import refuse_inside
+from limner.storage.own_outputs import refuse_taken_file
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,9 @@ def browse(
         DataError: The folder cannot be read, or the meaning of its mask values is unknown.
         ConfigError: A class, split or palette is unknown.
     """
+    if out is not None:
+        refuse_taken_file(out, by="browse")
+        refuse_inside(out, path)
     gallery = gallery_of(check_dataset(Path(path), workers=workers, track=track), palette=palette, side=side)
     chosen = chosen_images(gallery, ImageChoice(by, images, classes, split, seed))
     drawn = [(heading, [gallery.panel(record) for record in records]) for heading, records in chosen]

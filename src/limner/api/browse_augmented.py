@@ -18,6 +18,7 @@ from limner.drawing.png import save_picture
 from limner.loading.dataset import Dataset
 from limner.loading.pipeline import build_pipeline
 from limner.preparation.planned import plan_data
+from limner.storage.own_outputs import refuse_taken_file
 
 
 def browse_augmented(
@@ -59,6 +60,8 @@ def browse_augmented(
         DataError: The folder cannot be read, or the check found an error.
         ConfigError: A setting or the palette is invalid, or the images are volumes.
     """
+    if out is not None:
+        refuse_taken_file(out, by="browse")
     planned = plan_data(path, settings or {}, Execution(track=track), workers=workers)
     plan, source = planned.plan, planned.checked.source
     if plan.input.spatial_dims != 2:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from limner.core.errors import ConfigError, did_you_mean
 from limner.evaluation.write_scores import PER_IMAGE
-from limner.storage.output_folder import make_output_folder
-from limner.storage.own_outputs import own_outputs
+from limner.storage.filled_folder import filled_folder
 
 if TYPE_CHECKING:
     from limner.reporting.paired import Difference
@@ -38,12 +37,14 @@ def compare(
         curves: Names of logged values to draw; defaults to the main scores, losses, rates and times.
 
     Raises:
-        ConfigError: There are fewer than two runs, or no run logged a requested value.
+        ConfigError: There are fewer than two runs, no run logged a requested value, or another file has the
+            name of an output.
         DataError: A run cannot be read, or the output folder cannot be written.
     """
-    from limner.reporting.run_comparison import ComparedRuns, write_run_comparison
+    from limner.reporting.run_comparison import ComparedRuns, comparison_files, write_run_comparison
     from limner.reporting.run_logs import read_run
 
+    folder = Path(out).expanduser()
     paths = [Path(run).expanduser() for run in runs]
     if len(paths) < 2:
         raise ConfigError(f"A comparison needs two runs or more; found {len(paths)}.")
@@ -51,9 +52,7 @@ def compare(
     _refuse_unknown_curves(curves, facts)
     split = _common_split(facts)
     compared = ComparedRuns(_names(paths), facts, split, _differences(facts, split), tuple(curves))
-    folder = Path(out).expanduser()
-    make_output_folder(folder)
-    with own_outputs(folder, by="compare"):
+    with filled_folder(folder, by="compare", files=comparison_files(folder)):
         return CompareResult(compared, write_run_comparison(compared, folder))
 
 

@@ -18,8 +18,9 @@ from limner.core.watchers import Watcher
 from limner.evaluation.write_scores import SCORES_FILE
 from limner.preparation.planned import Planned, plan_data, with_shorthands
 from limner.reporting.network_comparison_page import write_comparison
-from limner.storage.claimed_folder import claim_folder
+from limner.storage.claimed_folder import claimed_folder
 from limner.storage.failure_note import note_problem
+from limner.storage.output_folder import refuse_inside
 from limner.tasks import find_task
 
 SETUP = "comparison.json"
@@ -69,25 +70,34 @@ def compare_networks(
     planned = plan_data(data, with_shorthands(settings, minutes=minutes), execution, accept=accept)
     comparison = _begin(planned, out)
     asked = {"data": comparison.data, "minutes": minutes, "settings": settings or {}}
-    claim_folder(comparison.root, SETUP, asked, what="comparison")
-    for name, chosen in wanted.items():
-        run = RunFolder(comparison.run_of(name))
-        try:
-            if not _is_done(run, comparison.split):
-                given = with_shorthands(merge(settings or {}, chosen), minutes=minutes)
-                _train(data, run, given, execution)
-            row = _row(name, run, comparison, device=device)
-        except Exception as error:  # a failing network must not stop the others
-            row = ComparedNetwork(name, problem=note_problem(run, error))
-        comparison = replace(comparison, networks=(*comparison.networks, row))
-        write_comparison(comparison)
+    with claimed_folder(comparison.root, SETUP, asked, what="comparison"):
+        for name, chosen in wanted.items():
+            given = with_shorthands(merge(settings or {}, chosen), minutes=minutes)
+            row = _trained(data, name, given, comparison, execution)
+            comparison = replace(comparison, networks=(*comparison.networks, row))
+            write_comparison(comparison)
     return comparison
+
+
+def _trained(
+    data: str | Path, name: str, settings: dict[str, Any], comparison: Comparison, execution: Execution
+) -> ComparedNetwork:
+    """Train a network unless its run is finished, and return its row."""
+    run = RunFolder(comparison.run_of(name))
+    try:
+        if not _is_done(run, comparison.split):
+            _train(data, run, settings, execution)
+        return _row(name, run, comparison, device=execution.device)
+    except Exception as error:  # a failing network must not stop the others
+        return ComparedNetwork(name, problem=note_problem(run, error))
 
 
 def _begin(planned: Planned, out: str | Path | None) -> Comparison:
     """Return a comparison without networks, with the common settings."""
     plan, splits = planned.plan, planned.checked.splits
-    root = Path("runs") / f"compare-{Path(plan.data.path).resolve().name}" if out is None else Path(out)
+    default = Path("runs") / f"compare-{Path(plan.data.path).resolve().name}"
+    root = default if out is None else Path(out).expanduser()
+    refuse_inside(root, plan.data.path)
     split = "test" if splits.get("test") else "val"
     return Comparison(
         root,

@@ -1,15 +1,20 @@
 """`limner.convert()`: conversion of a dataset to another format."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from limner.core.errors import DataError, UnknownNameError, describe
+from limner.core.errors import UnknownNameError
 from limner.core.progress import Track, silent
+from limner.core.sample import Record
 from limner.datasets.checked import check_dataset
-from limner.datasets.conversion import free_folder, plan_conversion
+from limner.datasets.conversion import Conversion, free_folder, plan_conversion, unique_stems
 from limner.datasets.conversion_losses import Loss, conversion_losses, refuse_losses
 from limner.formats import WRITERS
 from limner.formats.public.class_tables import renumbered
+from limner.storage.file_states import state_of
+from limner.storage.filled_folder import Request, filled_folder
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ def convert(
     to: str,
     lossy: bool = False,
     mend: bool = False,
+    resume: bool = False,
     workers: int | None = None,
     track: Track = silent,
 ) -> Converted:
@@ -49,35 +55,52 @@ def convert(
 
     Args:
         source: The dataset folder.
-        target: A new or empty folder.
+        target: A new or empty folder; ``limner-unfinished.jsonl`` is in it until it is complete.
         to: A name in `WRITERS`.
         lossy: Convert even if information is lost.
         mend: Accept the proposals of `check`, and omit unreadable files and exact duplicates of images
             and objects.
+        resume: Continue a conversion that was interrupted; its result is as if it had not been.
         workers: Number of reading threads.
         track: Shows progress.
 
     Raises:
         DataError: The source cannot be read or has unresolved findings, the target is not empty, or
             information would be lost and `lossy` is False; in this case nothing is written.
+        ConfigError: `resume`, but the source or the arguments have changed since.
+        WriteError: The folder cannot be written, or the disk is full; `resume` continues.
         UnknownNameError: The format is unknown.
     """
     if to not in WRITERS:
         raise UnknownNameError("format to write", to, WRITERS)
-    root = free_folder(Path(target), Path(source))
-    checked = check_dataset(Path(source), workers=workers, track=track)
+    source, target = Path(source).expanduser(), Path(target).expanduser()
+    root = free_folder(target, source, resume=resume)
+    checked = check_dataset(source, workers=workers, track=track)
     conversion = plan_conversion(checked, WRITERS[to](), clean=mend)
     losses = conversion_losses(conversion)
     if not lossy:
         refuse_losses(losses, to, clean=mend)
     left_out = {file for loss in losses if loss.becomes == "left out" for file in loss.files}
     records = [r for r in conversion.source.records if conversion.file_of(r) not in left_out]
-    images = track(conversion.images(records), "writing images", len(records))
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        conversion.writer.write(root, images, renumbered(conversion.table))
-    except OSError as error:
-        raise DataError(
-            describe("The folder cannot be written", where=root, found=error.strerror or str(error))
-        ) from None
+    request = Request(_asked(conversion, records), resume=resume)
+    stems, labels, writer = unique_stems(records), renumbered(conversion.table), conversion.writer
+    with filled_folder(root, by="convert", request=request, is_shared=False) as filled:
+        for stem, record in track(zip(stems, records, strict=True), "writing images", len(records)):
+            if not filled.has(stem):
+                filled.add(stem, writer.write_image(root, conversion.outgoing(record, stem), labels))
+        writer.finish(root, filled.entries(stems), labels)
     return Converted(root, to, len(records), sum(bool(r.labels) for r in records), tuple(losses))
+
+
+def _asked(conversion: Conversion, records: Sequence[Record]) -> dict[str, str]:
+    """Return what must be equal to continue a conversion."""
+    source = conversion.source
+    names = [(conversion.file_of(record), conversion.split_of(record)) for record in records]
+    files = {file for record in records for file in record.files}
+    told = json.dumps([names, conversion.table.to_dict(), source.settings.model_dump(mode="json")])
+    return {
+        "source": str(source.root.resolve()),
+        "format": conversion.writer.name,
+        "options": "--mend" if conversion.clean else "no --mend",
+        "content": f"{len(records)} images, state {state_of(files, told)}",
+    }

@@ -17,12 +17,22 @@ from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
 from limner.devices.memory import peak_bytes
-from limner.evaluation.pictures import WorstAndBest, write_matrix
+from limner.evaluation.pictures import MATRIX, WorstAndBest, earlier_pictures, write_matrix
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
 from limner.evaluation.scorer import Extent, Scorer, Scores
 from limner.evaluation.semantic_scores import SemanticScores
-from limner.evaluation.write_scores import PICTURES, PerImageFile, Skipped, write_scores, write_speed
+from limner.evaluation.write_scores import (
+    PER_IMAGE,
+    PICTURES,
+    SCORES_FILE,
+    SPEED,
+    THRESHOLDS,
+    PerImageFile,
+    Skipped,
+    write_scores,
+    write_speed,
+)
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
 from limner.formats.source import Source
@@ -35,8 +45,8 @@ from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
 from limner.preparation.prepared_run import PreparedRun
 from limner.preparation.run_splits import read_splits
-from limner.storage.output_folder import make_output_folder
-from limner.storage.own_outputs import own_outputs
+from limner.storage.filled_folder import filled_folder
+from limner.storage.output_folder import make_output_folder, refuse_inside
 from limner.tasks import find_task
 from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
@@ -141,16 +151,20 @@ def evaluate(
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
     out = Path(out).expanduser()
-    with _protected(out, run):
+    with _protected(out, run, measurement):
         return _score_model(predictor, measurement, split=name, out=out, track=track)
 
 
-def _protected(out: Path, run: RunFolder | None) -> AbstractContextManager[None]:
+def _protected(
+    out: Path, run: RunFolder | None, measurement: "_Measurement"
+) -> AbstractContextManager[object]:
     """Protect other files in the output folder; everything in a run's evaluation folder is limner's."""
     if run is not None and out.resolve().is_relative_to((run.root / "evaluation").resolve()):
         return nullcontext()
-    make_output_folder(out)  # a file there is no output of an earlier evaluation
-    return own_outputs(out, by="evaluate")
+    refuse_inside(out, measurement.source.root)
+    names = (SCORES_FILE, PER_IMAGE, THRESHOLDS, SPEED, f"{MATRIX}.png", f"{MATRIX}.pdf")
+    pictures = earlier_pictures(out / PICTURES)
+    return filled_folder(out, by="evaluate", files=[*(out / name for name in names), *pictures])
 
 
 def score_split(
@@ -234,7 +248,7 @@ def _evaluate_files(
         labels = task.labels(labels)
         predict = PredictedObjects(results, labels, records).predict
     measurement = _Measurement(task, source, records, labels, extent)
-    with _protected(out, None):
+    with _protected(out, None, measurement):
         return measurement.run(predict, split=name, out=out, track=track)
 
 

@@ -22,8 +22,8 @@ from limner.drawing.png import encode_png
 from limner.images.read_image import read_image
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
-from limner.storage.output_folder import make_output_folder
-from limner.storage.own_outputs import own_outputs
+from limner.storage.filled_folder import filled_folder
+from limner.storage.output_folder import make_output_folder, refuse_dataset, refuse_inside
 from limner.storage.whole_files import write_whole
 from limner.transforms.fit_values import ValueRange
 
@@ -76,8 +76,13 @@ def explain(
         UnknownNameError: The model has no such class or layer.
         ConfigError: The target is outside the image, or no pixel is predicted as the class.
         ModelError: The model cannot be loaded.
-        DataError: The image cannot be read.
+        DataError: The image cannot be read, or the overlays would be among the images.
     """
+    if out is not None:
+        out = Path(out).expanduser()
+        refuse_inside(out, Path(image).parent)
+        refuse_dataset(out)
+        make_output_folder(out)
     predictor, inputs, shown = _prepared(model, image, device, value_range)
     names = predictor.labels.names
     if class_name not in names:
@@ -99,10 +104,8 @@ def explain(
         title = f"{Path(image).name}: evidence for {class_name}, at {where}"
         panels = [Panel("image", shown), *(Panel(name, picture) for name, picture in overlays.items())]
         drawn = overlays | {"all": side_by_side(panels, title=title)}
-        folder = Path(out).expanduser()
-        make_output_folder(folder)
-        pictures = tuple(folder / f"{Path(image).stem}_{class_name}_{name}.png" for name in drawn)
-        with own_outputs(folder, by="explain"):
+        pictures = tuple(out / f"{Path(image).stem}_{class_name}_{name}.png" for name in drawn)
+        with filled_folder(out, by="explain", files=pictures):
             for path, picture in zip(pictures, drawn.values(), strict=True):
                 write_whole(path, encode_png(picture))
     return Explanation(chosen, heats, pictures, look)

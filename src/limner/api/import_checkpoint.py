@@ -7,7 +7,7 @@ from limner.core.config import parse_config, parse_yaml
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelClass, LabelTable, distinct_color
-from limner.weights.bundle import save_model
+from limner.weights.bundle import refuse_taken_model, save_model
 from limner.weights.importing import Imported
 from limner.weights.importing import import_checkpoint as read
 
@@ -40,9 +40,11 @@ def import_checkpoint(
         ModelError: The checkpoint cannot be read or is of another network, or `out` contains other files.
         ConfigError: The task cannot be inferred, or `classes` cannot be read.
     """
+    out = Path(out).expanduser()
+    refuse_taken_model(out)
     table = None if classes is None else _label_table(classes)
     imported = read(checkpoint, task=task, classes=table, licence=licence)
-    save_model(Path(out).expanduser(), imported.model, origin=imported.origin, licence=imported.licence)
+    save_model(out, imported.model, origin=imported.origin, licence=imported.licence)
     return imported
 
 

@@ -2,22 +2,27 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from limner.core.config import parse_config
-from limner.core.errors import DataError, describe
+from limner.core.errors import DataError
+from limner.core.picture import Picture
 from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.progress import Track, silent
 from limner.images.read_image import read_image
-from limner.inference.image_paths import list_images, searched_folder
+from limner.inference.image_paths import ImagePath, list_images, searched_folder
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.inference.truth import Truth
-from limner.storage.output_folder import cannot_write, make_output_folder
-from limner.storage.own_outputs import own_outputs
-from limner.tasks.prediction_folder import COMPARISONS, PredictionFolder
+from limner.storage.file_states import state_of
+from limner.storage.filled_folder import FilledFolder, Request, filled_folder
+from limner.storage.output_folder import refuse_inside
+from limner.tasks.prediction_folder import COMPARISONS, PredictionFolder, PredictionWriter
 from limner.transforms.fit_values import ValueRange
+from limner.weights.tensors import tensors_hash
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ def predict(
     overlay: bool = True,
     probabilities: bool = False,
     compare: Path | str | None = None,
+    resume: bool = False,
     settings: InferencePlan | None = None,
     value_range: ValueRange | None = None,
     device: str = "auto",
@@ -64,6 +70,7 @@ def predict(
     ``out/masks/NAME.png`` has the size of the image and the label values of the training masks;
     ``out/overlays/NAME.png`` shows it on the image; ``out/probabilities/NAME.npy`` is (K, H, W) float16.
     If an image cannot be predicted, this is reported and the others are processed.
+    ``out/limner-unfinished.jsonl`` exists until everything is written.
 
     Objects are written to ``out/instances.json`` in COCO's format; ``out/instances/NAME.png`` has the ids of
     those with a score of 0.5 or more, in order of decreasing score from 1. Panoptic segments are written to
@@ -79,6 +86,7 @@ def predict(
         probabilities: Whether to write probabilities.
         compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
             prediction, and the map of hits and errors. Images without labels there are shown without truth.
+        resume: Continue a prediction that was interrupted; its result is as if it had not been.
         settings: Window, overlap, flips and scales; defaults to those of the model's plan.
         value_range: As in `load`.
         device: As in `load`.
@@ -89,13 +97,11 @@ def predict(
         ModelError: The model cannot be loaded.
         DataError: There are no images, the output folder cannot be written or is inside a folder in `paths`,
             or the classes of `compare` differ from the model's.
-        ConfigError: The output folder has a file of the same name that limner did not write.
+        ConfigError: The output folder has a file of the same name that limner did not write, or a prediction
+            was interrupted there, which has to be resumed with the same arguments.
+        WriteError: A file cannot be written; `resume` continues.
     """
-    named = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    _refuse_inside(Path(out).expanduser(), named)
-    images = list_images(named)
-    if not images:
-        raise DataError("There is nothing to predict: no images were specified.")
+    images = _images_to_predict(paths, Path(out).expanduser())
     if isinstance(model, Predictor):
         predictor = model
     else:
@@ -103,52 +109,104 @@ def predict(
             model, device=device, precision=precision, settings=settings, value_range=value_range
         )
     truth = None if compare is None else Truth(compare, predictor)
-    task, labels = predictor.task, predictor.labels
     folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities)
-    make_output_folder(folder.root)
-    masks: list[Path] = []
+    writer = _ImageWriter(predictor, folder, truth)
+    asked = _asked(predictor, images, folder, compare)
+    request = Request(asked, resume=resume)
+    files = (path for item in images for path in writer.files(item))
+    with filled_folder(folder.root, by="predict", files=files, request=request) as filled:
+        failures = _predict_missing(images, writer, filled, track)
+        done = [item for item in images if filled.has(item.output)]
+        json = writer.writer.finish(filled.entries(item.output for item in done))
+    return PredictResult(folder.root, tuple(writer.files(item)[0] for item in done), failures, json)
+
+
+@dataclass(frozen=True)
+class _ImageWriter:
+    """Predicts images and writes the results of each."""
+
+    predictor: Predictor
+    folder: PredictionFolder
+    truth: Truth | None
+
+    @cached_property
+    def writer(self) -> PredictionWriter:
+        return self.predictor.task.writer(self.folder, self.predictor.labels)
+
+    def files(self, item: ImagePath) -> tuple[Path, ...]:
+        """Return the files of an image, the index mask first."""
+        drawn = [] if self.truth is None else [self.folder.place(COMPARISONS, f"{item.output}.png")]
+        return (*self.writer.files(item.output), *drawn)
+
+    def write(self, item: ImagePath, picture: Picture) -> dict[str, Any]:
+        """Predict an image and write the results; returns what is needed at the end.
+
+        Raises:
+            DataError: The image or its labels do not fit; nothing is written then.
+            WriteError: A file cannot be written.
+        """
+        predictor, file_name = self.predictor, str(item.path)
+        prediction = predictor.predict(picture.array, name=file_name, probabilities=self.folder.probabilities)
+        true = None if self.truth is None else self.truth.of(item.path)
+        entry = self.writer.write(prediction, picture, output=item.output, file_name=file_name)
+        if self.truth is not None:
+            drawn = predictor.task.draw(
+                picture.array, prediction, predictor.labels, truth=true, title=item.path.name
+            )
+            self.folder.write_picture(COMPARISONS, item.output, drawn)
+        return entry
+
+
+def _predict_missing(
+    images: Sequence[ImagePath], writer: _ImageWriter, filled: FilledFolder, track: Track
+) -> tuple[Failure, ...]:
+    """Predict the images that are not finished, and return those that cannot be predicted."""
     failures: list[Failure] = []
-    read = read_ahead(images, lambda image: read_image(image.path))
-    with own_outputs(folder.root, by="predict"), task.writer(folder, labels) as writer:
-        for item, pictured in track(read, "Predicting", len(images)):
-            try:
-                picture = pictured()
-                prediction = predictor.predict(
-                    picture.array, name=str(item.path), probabilities=probabilities
-                )
-                true = None if truth is None else truth.of(item.path)
-            except DataError as error:
-                failures.append(Failure(item.path, str(error)))
-                continue
-            try:
-                file_name = str(item.path)
-                masks.append(writer.write(prediction, picture, output=item.output, file_name=file_name))
-                if truth is not None:
-                    drawn = task.draw(picture.array, prediction, labels, truth=true, title=item.path.name)
-                    folder.write_picture(COMPARISONS, item.output, drawn)
-            except OSError as error:
-                raise cannot_write(folder.root, error) from error
-    return PredictResult(folder.root, tuple(masks), tuple(failures), writer.path)
+    missing = [item for item in images if not filled.has(item.output)]
+    read = read_ahead(missing, lambda image: read_image(image.path))
+    for item, picture in track(read, "Predicting", len(missing)):
+        try:
+            filled.add(item.output, writer.write(item, picture()))
+        except DataError as error:
+            failures.append(Failure(item.path, str(error)))
+    return tuple(failures)
 
 
-def _refuse_inside(out: Path, named: Sequence[str | Path]) -> None:
-    """Refuse an output folder whose files a repeated prediction would take for images.
+def _asked(
+    predictor: Predictor, images: Sequence[ImagePath], folder: PredictionFolder, compare: Path | str | None
+) -> dict[str, str]:
+    """Return what must be equal to continue a prediction; the device may differ."""
+    options = {
+        **predictor.settings.model_dump(mode="json"),
+        "overlay": folder.overlay,
+        "probabilities": folder.probabilities,
+        "compare": None if compare is None else str(Path(compare).expanduser().resolve()),
+        "range": predictor.value_range,
+        "precision": predictor.precision,
+    }
+    outputs = "\n".join(image.output for image in images)
+    return {
+        "model": tensors_hash(predictor.model.state_dict()),
+        "images": f"{len(images)} images, state {state_of((i.path for i in images), outputs)}",
+        "options": ", ".join(f"{name} {value}" for name, value in options.items()),
+    }
+
+
+def _images_to_predict(paths: Iterable[str | Path] | str | Path, out: Path) -> tuple[ImagePath, ...]:
+    """Return the images of the given paths.
 
     Raises:
-        DataError: It is a folder to predict, or inside one.
+        DataError: There is none, or the output folder is inside one of the folders.
     """
+    named = [paths] if isinstance(paths, (str, Path)) else list(paths)
     for path in named:
         searched = searched_folder(Path(path).expanduser())
-        if searched is not None and out.resolve().is_relative_to(searched.resolve()):
-            raise DataError(
-                describe(
-                    "The output folder is inside the folder of the images",
-                    where=out,
-                    found=f"{searched} is searched for images with its subfolders",
-                    expected="an output folder elsewhere, so that results are not predicted as images",
-                    fix="Choose another --out, such as one beside the folder of the images.",
-                )
-            )
+        if searched is not None:
+            refuse_inside(out, searched)
+    images = list_images(named)
+    if not images:
+        raise DataError("There is nothing to predict: no images were specified.")
+    return images
 
 
 def inference_settings(

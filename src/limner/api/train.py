@@ -1,17 +1,18 @@
 """`limner.train()`: a trained and scored model from labelled images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.core.errors import ConfigError
+from limner.core.errors import ConfigError, MissingPartsOfRunError, WriteError
 from limner.core.execution import Execution
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher
 from limner.devices.processes import is_first_process, num_processes, wait_for
 from limner.preparation.planned import plan_data, with_shorthands
-from limner.preparation.prepared_run import PreparedRun, open_run, prepare_run
+from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
 from limner.preparation.run_names import named_run, refuse_taken
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def train(
         ConfigError: A setting is unknown or out of range, or the run folder already exists.
         ModelError: The initial weights cannot be read.
         TrainingError: Training had to stop; `resume` continues it.
+        MissingPartsOfRunError: The model is trained, but scores or the report could not be written.
     """
     name, module = (network, None) if isinstance(network, str) else (None, network)
     if module is not None and weights is not None:
@@ -82,6 +84,7 @@ def train(
 def resume(
     run: str | Path,
     *,
+    data_changed: bool = False,
     network: "nn.Module | None" = None,
     device: str = "auto",
     track: Track = silent,
@@ -91,6 +94,7 @@ def resume(
 
     Args:
         run: The run folder.
+        data_changed: Go on if images, labels or splits have changed since; the report says so.
         network: The custom network, if the run was started with one.
         device: ``auto``, or a PyTorch device name.
         track: Shows the progress of preparation and evaluation.
@@ -98,9 +102,11 @@ def resume(
 
     Raises:
         ConfigError: The folder is not a run folder.
-        DataError: The data is missing or has changed.
+        DataError: The data is missing, or has changed and `data_changed` is False.
     """
     prepared = open_run(RunFolder(Path(run)), network=network)
+    if is_first_process():
+        check_data_state(prepared, accept=data_changed)
     _fit_and_score(prepared, Execution(device, track, watchers), resume=True)
     return prepared.folder
 
@@ -116,9 +122,30 @@ def _fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool)
     if not is_first_process():
         return
     scored = [split for split in ("val", "test") if split in prepared.splits]
+    missing: dict[str, WriteError] = {}
     if scored:
         model = prepared.folder.root
         predictor = load_predictor(model, device=execution.device, network=prepared.network)
         for split in scored:
-            score_split(prepared, split, predictor, track=execution.track)
-    report(prepared.folder)
+            with _noted(missing, f"evaluation/{split}"):
+                score_split(prepared, split, predictor, track=execution.track)
+    with _noted(missing, "report.html"):
+        report(prepared.folder)
+    if missing:
+        raise _missing_parts(prepared.folder.root, missing)
+
+
+@contextmanager
+def _noted(missing: dict[str, WriteError], part: str) -> Iterator[None]:
+    """Note a part of the run that could not be written, so that the others are."""
+    try:
+        yield
+    except WriteError as error:
+        missing[part] = error
+
+
+def _missing_parts(run: Path, missing: dict[str, WriteError]) -> MissingPartsOfRunError:
+    splits = [Path(part).name for part in missing if part != "report.html"]
+    commands = [*(f"limner evaluate {run} --split {split}" for split in splits), f"limner report {run}"]
+    fix = f"Free some space, or make the folder writable; then {', '.join(commands)}."
+    return MissingPartsOfRunError(run, missing, fix)

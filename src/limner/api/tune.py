@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from limner.core.run_folder import RunFolder
 from limner.core.tuning import RateTest, Trial, Tuning
 from limner.core.watchers import Watcher
 from limner.planning.search.proposals import Proposer, best_proposer
-from limner.planning.search.rounds import plan_rounds, survivors
+from limner.planning.search.rounds import Round, plan_rounds, survivors
 from limner.planning.search.space import Space, own_values, read_space
 from limner.planning.settings import flatten, nest
 from limner.preparation.planned import (
@@ -26,11 +27,14 @@ from limner.preparation.planned import (
     starting_plan,
     with_shorthands,
 )
-from limner.preparation.prepared_run import PreparedRun, open_run, prepare_run
+from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
 from limner.reporting.tuning_page import render_recipe, write_tuning
-from limner.storage.claimed_folder import claim_folder
+from limner.storage.claimed_folder import claimed_folder
 from limner.storage.failure_note import note_problem
+from limner.storage.filled_folder import filled_folder, own_files
+from limner.storage.folder_lock import locked_folder
 from limner.storage.json_files import write_json
+from limner.storage.output_folder import refuse_inside
 from limner.storage.whole_files import write_whole
 from limner.tasks import find_task
 
@@ -92,9 +96,7 @@ def tune(
     planned = plan_data(data, asked, execution, accept=accept)
     tuning = _begin(planned, out)
     if minutes is None:
-        tuning = replace(tuning, rate_test=_test_rates(tuning, planned, execution))
-        write_tuning(tuning)
-        return tuning
+        return _test_rates(tuning, planned, execution)
     search = _Search(
         tuning,
         planned,
@@ -119,7 +121,9 @@ def _check_search_options(over: Sequence[str], minutes: float | None) -> None:
 def _begin(planned: Planned, out: str | Path | None) -> Tuning:
     """Return the state of tuning in a folder."""
     plan = planned.plan
-    root = Path("runs") / f"tune-{Path(plan.data.path).resolve().name}" if out is None else Path(out)
+    default = Path("runs") / f"tune-{Path(plan.data.path).resolve().name}"
+    root = default if out is None else Path(out).expanduser()
+    refuse_inside(root, plan.data.path)
     rates, trials = root / RATES, root / TRIALS
     return Tuning(
         root,
@@ -131,16 +135,27 @@ def _begin(planned: Planned, out: str | Path | None) -> Tuning:
     )
 
 
-def _test_rates(tuning: Tuning, planned: Planned, execution: Execution) -> RateTest:
+def _test_rates(tuning: Tuning, planned: Planned, execution: Execution) -> Tuning:
+    """Test learning rates, in a folder with other files or with a search."""
     from limner.loading.dataset import Dataset
     from limner.training.rate_test import run_rate_test
 
     plan, checked = planned.plan, planned.checked
     records = checked.splits["train"]
     dataset = Dataset(checked.source, records, plan.data.label_table, targets=find_task(plan.task).targets)
-    found = run_rate_test(plan, train=dataset, device=execution.device, track=execution.track)
-    write_json(tuning.root / RATES, asdict(found))
-    return found
+    own = [tuning.root / RATES, tuning.page, tuning.plot, tuning.table]
+    has_search = (tuning.root / SETUP).is_file()  # then everything in the folder is limner's
+    folder: AbstractContextManager[object] = (
+        locked_folder(tuning.root, what="limner tune")
+        if has_search
+        else filled_folder(tuning.root, by="tune", files=own)
+    )
+    with folder:
+        found = run_rate_test(plan, train=dataset, device=execution.device, track=execution.track)
+        write_json(tuning.root / RATES, asdict(found))
+        tuning = replace(tuning, rate_test=found)
+        write_tuning(tuning)
+    return tuning
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401 - what JSON holds
@@ -172,13 +187,12 @@ class _Search:
         if not self._tuning.num_images:
             raise ConfigError("A search compares validation scores, and this data has no validation images.")
         asked = {"data": self._tuning.data, "minutes": minutes, "trials": num_trials, **asked}
-        claim_folder(
-            self._tuning.root,
-            SETUP,
-            asked,
-            what="search",
-            besides=(RATES, self._tuning.page.name, self._tuning.plot.name),
-        )
+        root = self._tuning.root
+        with claimed_folder(root, SETUP, asked, what="search", besides=own_files(root, by="tune")):
+            self._run_rounds(rounds)
+        return self._tuning
+
+    def _run_rounds(self, rounds: Sequence[Round]) -> None:
         before: list[Trial] = []
         for number, planned in enumerate(rounds, start=1):
             candidates = survivors(before, planned.num_trials)
@@ -189,7 +203,6 @@ class _Search:
                 settings = self._settings(place, done) if known is None else known.settings
                 done.append(self._trial(Trial(number, place, candidate, planned.minutes, settings)))
             before = done
-        return self._tuning
 
     def _settings(self, number: int, done: list[Trial]) -> dict[str, Any]:
         """Return a new candidate; the first is the unchanged plan, as the baseline."""
@@ -218,6 +231,7 @@ class _Search:
 
         has_started = run.checkpoints.is_dir() and any(run.checkpoints.iterdir())
         prepared = open_run(run) if has_started else self._prepared(trial, run)
+        check_data_state(prepared)
         found = fit_run(prepared, self._execution, resume=has_started)
         if found.best_score is None:
             return replace(trial, problem="no validation gave a score", steps=found.steps)

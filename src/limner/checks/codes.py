@@ -35,6 +35,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "image-not-segmented": Code(_N, "Images of a VOC folder have no mask and are in no list."),
         "mask-without-image": Code(_W, "Masks belong to no image; they are not used."),
         "several-images": Code(_W, "A folder that should hold one image holds several; they are left out."),
+        "class-mask-missing": Code(_W, "One mask a class: some images lack the masks of some classes."),
         "ambiguous-pairing": Code(_W, "An image could belong to several masks; it is left out."),
         "mask-shared-by-images": Code(_W, "One mask serves several images."),
         "several-label-sets": Code(_W, "Other folders could also hold the masks; they are not used."),
@@ -43,6 +44,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "split-names-unknown-image": Code(_W, "A split list names images that are not there."),
         "split-list-not-used": Code(_W, "A list of a split's images is not used; the finding says why."),
         "image-in-no-split": Code(_N, "Images are in no split list; they are left out."),
+        "image-kind-not-read": Code(_W, "Pictures that limner does not read are beside the images."),
         "folder-named-like-image": Code(_W, "A folder is named like an image file; it is skipped."),
         "folder-linked-twice": Code(_W, "A link leads to a folder that is listed already."),
         "name-garbled": Code(_W, "A file or folder has a name that is not UTF-8; it is skipped."),
@@ -72,6 +74,8 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "boxes-among-masks": Code(_E, "Objects have only a box although others have masks."),
         "folder-without-labels": Code(_W, "A folder of images has no label file at all; it is left out."),
         "boxes-only": Code(_N, "No annotation has a mask: these are labels for detection."),
+        "run-order-unclear": Code(_E, "Run lengths of a CSV could go down columns or along rows."),
+        "attribute-unclear": Code(_E, "VIA: regions have several attributes that could be the class."),
         "box-zero-size": Code(_W, "A box has no width or no height; it is left out."),
         "box-outside-image": Code(_W, "A box reaches outside the image; it is clipped at the border."),
         "annotation-without-image": Code(_W, "A label file belongs to no image."),
@@ -88,6 +92,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "box-and-mask-disagree": Code(_W, "A stated box is more than 2 pixels from its mask."),
         "annotation-repeated": Code(_W, "An object is drawn twice; both are used."),
         "objects-overlap": Code(_N, "Objects that should not overlap share pixels."),
+        "classes-overlap": Code(_W, "One mask a class: pixels are in the masks of several classes."),
         "segment-not-in-png": Code(_W, "A panoptic segment is listed and has no pixel in the PNG."),
         "crowd": Code(_N, "Some annotations are crowds, which are neither trained on nor scored."),
         "not-exhaustive": Code(_N, "LVIS: not all objects of some classes are drawn in these images."),
@@ -145,6 +150,9 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "class-in-few-images": Code(_W, "A class is in fewer than 3 masks of the whole dataset."),
         "class-differs-between-splits": Code(
             _W, "A class covers several times as much of one split as of another."
+        ),
+        "class-spelled-differently": Code(
+            _W, "Names of classes differ in capitals, blanks or the form of accents only."
         ),
         "class-rare": Code(_N, "A class has fewer than 0.1 % of the pixels."),
     },

@@ -14,9 +14,15 @@ TINY_SIDE = 32
 MAX_SIZE_RATIO = 4.0
 
 
-def file_findings(facts: DatasetFacts) -> list[Finding]:
-    """Return the findings about the files, without regard to label values."""
-    return [*_unreadable(facts), *_sizes(facts), *_numbers(facts), *_mixtures(facts), *_kinds(facts)]
+def file_findings(facts: DatasetFacts, *, drawn: bool = False) -> list[Finding]:
+    """Return the findings about the files, without regard to label values.
+
+    Args:
+        facts: The result of `scan`.
+        drawn: Whether labels are objects in files that state the size of their image, rather than masks.
+    """
+    sizes = _sizes_stated(facts) if drawn else _sizes(facts)
+    return [*_unreadable(facts), *sizes, *_numbers(facts), *_mixtures(facts), *_kinds(facts)]
 
 
 def _unreadable(facts: DatasetFacts) -> Iterator[Finding]:
@@ -46,11 +52,55 @@ def _broken(code: str, file: str, error: str, other: str) -> Finding:
     )
 
 
+def _of_other_size(facts: DatasetFacts) -> list[ImageFacts]:
+    return [i for i in facts.labelled if not i.image_error and i.label_shape != i.shape]
+
+
+def _sizes_stated(facts: DatasetFacts) -> Iterator[Finding]:
+    """Report label files that state another size than their images have, in one finding for each cause."""
+    groups = _grouped(_of_other_size(facts), _change)
+    for change, images in groups.items():
+        first, factors = images[0], {round(_factor(image), 2) for image in images}
+        assert first.label_shape is not None
+        by = f", all by the factor {factors.pop():g}" if change == "resized" and len(factors) == 1 else ""
+        yield make(
+            "size-mismatch",
+            place([image.label_file for image in images]),
+            f"the labels state {size_text(first.label_shape)} and {first.image_file} is "
+            f"{size_text(first.shape)} ({axes_text(first.shape)}); {len(images)} images differ so{by}",
+            expected="images of the size that their labels state",
+            fix=_FIXES[str(change)],
+            files=[image.image_file for image in images],
+            proposal={"images_resized": True} if [*groups] == ["resized"] else None,
+        )
+
+
+_FIXES = {
+    "resized": "Accept that the images were resized after the labels were drawn, so that labels are scaled.",
+    "turned": "Height and width are swapped: turn the images as they were when the labels were drawn.",
+    "otherwise": "If they were resized, write `images_resized: true` into dataset.yaml; if they were cropped "
+    "or are others, restore the images that were labelled.",
+}
+"""What can have happened to images -> what to do."""
+
+
+def _change(image: ImageFacts) -> str:
+    """Return what can have happened to an image: a key of `_FIXES`."""
+    assert image.label_shape is not None
+    if image.label_shape == image.shape[::-1]:
+        return "turned"
+    sides = zip(image.shape, image.label_shape, strict=True)
+    alike = all(abs(now - _factor(image) * was) <= 1 for now, was in sides)
+    return "resized" if alike else "otherwise"
+
+
+def _factor(image: ImageFacts) -> float:
+    assert image.label_shape is not None
+    return image.shape[0] / image.label_shape[0]
+
+
 def _sizes(facts: DatasetFacts) -> Iterator[Finding]:
-    for image in facts.labelled:
-        if image.image_error or image.label_shape == image.shape:
-            continue
-        assert image.label_shape is not None
+    for image in _of_other_size(facts):
         turned = image.label_shape == image.shape[::-1]
         hint = (
             "Save the mask at the size of its image, enlarging or reducing without interpolation (nearest)."
@@ -59,6 +109,7 @@ def _sizes(facts: DatasetFacts) -> Iterator[Finding]:
             hint = "The image is turned through EXIF and the mask is not; turn the mask the same way."
         elif turned:
             hint = "Height and width are swapped: transpose the mask or the image."
+        assert image.label_shape is not None
         yield make(
             "size-mismatch",
             image.label_file,

@@ -11,11 +11,13 @@ from limner.checks.label_rows import LabelRow
 from limner.checks.name_findings import name_findings
 from limner.checks.object_counts import ObjectRow, object_rows
 from limner.checks.outlier_findings import outlier_findings
+from limner.checks.spelling_findings import spelling_findings
 from limner.checks.split_findings import split_findings
 from limner.core.config import merge
 from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
 from limner.formats.problems import Problems
+from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.source import Source
 
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
@@ -53,9 +55,10 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
     findings = [
         *source.findings,
         *_of_annotations(facts),
-        *file_findings(facts),
+        *file_findings(facts, drawn=isinstance(source, ObjectSource)),
         *verdict.findings,
         *class_findings(verdict.rows, of_images=facts.are_classes),
+        *(() if source.settings.classes else spelling_findings(source.declared_labels(), verdict.rows)),
         *split_findings(facts),
         *name_findings(facts),
         *outlier_findings(facts, verdict.proposed),

@@ -1,5 +1,8 @@
 """Command line `limner COMMAND ...`; each command is a file in this folder."""
 
+import errno
+import os
+import signal
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -26,10 +29,14 @@ from limner.cli.split import split
 from limner.cli.stats import stats
 from limner.cli.train import train
 from limner.cli.tune import tune
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, StoppedBySignal, WriteError, describe
+from limner.core.printable import printable
 
 NAMES: dict[Callable[..., None], str] = {import_checkpoint: "import"}
 """Commands whose names are reserved words in Python."""
+
+NO_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO)
+"""Errors of standard output; those of files name their file."""
 
 app = typer.Typer(
     name="limner",
@@ -62,17 +69,75 @@ def limner_command(
 
 
 def main() -> None:
-    """Run the command line; an error that the user can fix is printed to stderr, with exit code 2."""
+    """Run the command line; an error that the user can fix is printed to stderr.
+
+    The exit code is 2 if nothing was done, 1 if a part is missing, such as on a full disk, and 128 plus the
+    number of the signal that stopped it.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(
             stream, TextIOWrapper
         ):  # file names may contain characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
+    # Before PyTorch is loaded: its threads sleep while they wait for each other, so that other programs and
+    # the thread that is waited for get the core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    code = _run()
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = _without_output(error)
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
+    """Run the command, and return its exit code."""
     try:
         app()
+    except SystemExit as ended:
+        return ended.code
     except LimnerError as error:
-        print(f"limner: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("limner: stopped by the keyboard", file=sys.stderr)
-        sys.exit(130)
+        print(f"limner: {printable(str(error))}", file=sys.stderr)
+        return 1 if isinstance(error, WriteError) else 2
+    except KeyboardInterrupt as error:
+        number = error.number if isinstance(error, StoppedBySignal) else signal.SIGINT
+        by = "the keyboard" if number == signal.SIGINT else signal.Signals(number).name
+        print(f"limner: stopped by {by}", file=sys.stderr)
+        return 128 + number
+    except (OSError, RuntimeError) as error:
+        said = _problem_of_arguments(error)
+        if said is not None:
+            print(f"limner: {printable(said)}", file=sys.stderr)
+            return 2
+        if isinstance(error, OSError) and error.filename is None and error.errno in NO_OUTPUT:
+            return _without_output(error)
+        raise
+    return 0
+
+
+def _problem_of_arguments(error: OSError | RuntimeError) -> str | None:
+    """Return the problem of a path that cannot exist, or None for other errors."""
+    if isinstance(error, OSError):
+        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+            return None
+        return describe(
+            "The path cannot be used",
+            where=f"{str(error.filename)[:60]}...",
+            found=f"{len(str(error.filename))} characters: {error.strerror}",
+            fix="Use a shorter path.",
+        )
+    if "home directory" not in str(error):
+        return None
+    return describe(
+        "A path begins with ~ and the name of a user who does not exist here",
+        found=str(error),
+        fix="Write the whole path of the folder.",
+    )
+
+
+def _without_output(error: OSError) -> int:
+    """Return the exit code if standard output is closed or full; what was computed is on disk."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again at its end
+    if error.errno != errno.EPIPE:  # closed by the reader, such as in `limner check | head -1`
+        print(f"limner: standard output cannot be written: {error.strerror}", file=sys.stderr)
+    return 1

@@ -39,6 +39,10 @@ def check(
     from limner.api.check import check as examine
     from limner.cli.console import tracker
 
+    if report is not None:
+        from limner.storage.own_outputs import refuse_taken_file
+
+        refuse_taken_file(report, by="check")
     result = examine(data, accept=accept, workers=workers, track=tracker())
     if report is not None:
         from limner.reporting.check_report import write_check_report

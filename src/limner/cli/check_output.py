@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-import yaml
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,8 @@ from limner.checks.class_table import ClassTable, ClassTableRow, class_table
 from limner.cli.console import console, mark, table
 from limner.core.dataset_file import FILE_NAME
 from limner.core.finding import Finding, Severity
+from limner.core.printable import printable_line
+from limner.core.yaml_text import dump_yaml
 from limner.datasets.checked import CheckResult
 from limner.formats.shapes.object_source import BOXES
 
@@ -108,7 +109,9 @@ def _show_objects(result: CheckResult) -> None:
     for row in result.objects:
         cells = [*(row.counts[split] for split in splits), row.images]
         areas = [f"{area:,.0f}" for area in (row.smallest, row.median, row.largest)]
-        shown.add_row(row.name, *map(str, cells), *areas, *([str(row.crowds)] if crowds else []))
+        shown.add_row(
+            printable_line(row.name), *map(str, cells), *areas, *([str(row.crowds)] if crowds else [])
+        )
     console().print(shown)
 
 
@@ -135,7 +138,7 @@ def _swatch(row: ClassTableRow) -> list[Text]:
 
 
 def _name(row: ClassTableRow) -> Text:
-    return Text(row.name, style="" if row.is_class else "muted" if row.is_named else "error")
+    return Text(printable_line(row.name), style="" if row.is_class else "muted" if row.is_named else "error")
 
 
 def _role(row: ClassTableRow) -> Text:
@@ -159,7 +162,7 @@ def _show_finding(finding: Finding) -> None:
         " ",
         (finding.code, "heading"),
         "  ",
-        (finding.where, "path"),
+        (printable_line(finding.where), "path"),
     )
     console().print(line)
     grid = Table.grid(padding=(0, 2))
@@ -169,7 +172,8 @@ def _show_finding(finding: Finding) -> None:
     if finding.files and (finding.count > 1 or finding.files[0] not in finding.where):
         more = f" and {finding.count - MOST_FILES} more" if finding.count > MOST_FILES else ""
         grid.add_row(
-            Text("files", style="muted"), Text(", ".join(finding.files[:MOST_FILES]) + more, style="muted")
+            Text("files", style="muted"),
+            Text(printable_line(", ".join(finding.files[:MOST_FILES])) + more, style="muted"),
         )
     console().print(Padding(grid, (0, 0, 0, 2), expand=False))
     if finding.proposal:
@@ -179,7 +183,7 @@ def _show_finding(finding: Finding) -> None:
 
 
 def _show_yaml(values: dict[str, object]) -> None:
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+    text = dump_yaml(values, flow=None, width=100)
     lines = text.rstrip().splitlines()
     if len(lines) > MOST_YAML_LINES:
         lines = [*lines[:MOST_YAML_LINES], f"... {len(lines) - MOST_YAML_LINES} more lines"]

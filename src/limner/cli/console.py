@@ -2,8 +2,8 @@
 
 Results go to stdout and progress to stderr, so that ``limner ... > file`` contains only the result. Without a
 terminal (a pipe, a log, CI), tables have no colour and are never wrapped, and occasional lines replace the
-progress bar. Text is printed literally: a file name ``[/red].png`` is not markup. For emphasis, pass
-``style="heading"`` or another name in `STYLES` to ``console().print``.
+progress bar. Text is printed literally: a file name ``[/red].png`` is not markup, and control characters are
+written out. For emphasis, pass ``style="heading"`` or another name in `STYLES` to ``console().print``.
 
 rich is imported on first use; `limner --help` does not need it.
 """
@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from limner.core.finding import Severity
+from limner.core.printable import printable
 from limner.core.progress import Track
 
 if TYPE_CHECKING:
@@ -101,12 +102,22 @@ def tracker() -> Track:
 
 
 def _new_console(*, stderr: bool) -> "Console":
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
     from rich.theme import Theme
+
+    class PrintableConsole(Console):
+        """Writes out control characters in what is printed; those of styles and cursors are rich's own."""
+
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterator[Segment]:
+            for text, style, control in super().render(renderable, options):
+                yield Segment(text if control else printable(text), style, control)
 
     stream: TextIO = sys.stderr if stderr else sys.stdout
     watched = stream.isatty()
-    return Console(
+    return PrintableConsole(
         stderr=stderr,
         theme=Theme(STYLES),
         markup=False,

@@ -43,17 +43,18 @@ def plan(
     from limner.cli.fingerprint_page import show_fingerprint
     from limner.core.config import merge_assignments
     from limner.core.execution import Execution
-    from limner.planning.plan_files import write_plan
+    from limner.core.plan_text import plan_to_yaml
     from limner.preparation.planned import plan_data, with_shorthands
-    from limner.storage.own_outputs import own_outputs
+    from limner.storage.own_outputs import refuse_taken_file, write_own_file
 
     wanted = with_shorthands(
         merge_assignments(settings or ()), task=task, network=network, weights=weights, minutes=minutes
     )
+    if out is not None:
+        refuse_taken_file(out, by="plan")
     planned = plan_data(data, wanted, Execution(device, tracker()))
     if out is not None:
-        with own_outputs(out, by="plan"):
-            write_plan(out, planned.plan)
+        write_own_file(out, plan_to_yaml(planned.plan), by="plan")
     if as_json:
         found = planned.fingerprint
         said = {"fingerprint": found.to_dict(), "plan": planned.plan.model_dump(mode="json")}

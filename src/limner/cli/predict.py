@@ -20,6 +20,7 @@ def predict(
         Path | None,
         typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
     ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
     window: Annotated[str, typer.Option(help="Size of a sliding window, such as 512x512.")] = "",
     overlap: Annotated[
         float | None, typer.Option(min=0, max=0.95, help="Overlap of neighbouring windows, as a fraction.")
@@ -65,6 +66,7 @@ def predict(
         overlay=overlay,
         probabilities=probabilities,
         compare=compare,
+        resume=resume,
         track=tracker(),
     )
     for failure in result.failures:

@@ -26,6 +26,9 @@ def train(
     ] = None,
     accept: Annotated[bool, typer.Option(help="Accept the proposals of `limner check`.")] = False,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
+    data_changed: Annotated[
+        bool, typer.Option("--data-changed", help="With --resume: go on with data that has changed.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
 ) -> None:
     """Check the data, plan, train, and score the model."""
@@ -42,7 +45,9 @@ def train(
     if resume is not None:
         if data is not None or settings or task or network or weights or minutes:
             raise ConfigError("--resume uses the plan of the run: specify the run and nothing else.")
-        folder = resume_run(resume, device=device, track=tracker(), watchers=watchers)
+        folder = resume_run(
+            resume, data_changed=data_changed, device=device, track=tracker(), watchers=watchers
+        )
     elif data is None:
         raise ConfigError(
             "Specify the data: limner train DATA, or a run to continue: limner train --resume RUN"

@@ -3,6 +3,7 @@
 Every key is optional; missing ones are inferred from the data.
 """
 
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, model_validator
@@ -23,6 +24,9 @@ class ClassSettings(Config):
 
     name: str = Field(min_length=1)
     """Name of the class."""
+    names: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Names in the labels that mean this class, if they have several; the first is the class's own if `name`
+    is missing."""
     value: MaskValue | None = None
     """Mask value of the class."""
     values: tuple[MaskValue, ...] = ()
@@ -35,14 +39,23 @@ class ClassSettings(Config):
     @model_validator(mode="before")
     @classmethod
     def _name_alone(cls, given: object) -> object:
-        """Accept a plain name; its value is its position: ``classes: [background, polyp]``."""
+        """Accept a plain name, whose value is its position: ``classes: [background, polyp]``; or `names`."""
+        if isinstance(given, dict) and "name" not in given and isinstance(given.get("names"), list | tuple):
+            return {**given, "name": next(iter(given["names"]), "")}
         return {"name": given} if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _check_value_or_values(self) -> "ClassSettings":
         if self.value is not None and self.values:
             raise ValueError("give either `value` or `values`, not both")
+        if self.names and (self.value is not None or self.values):
+            raise ValueError("give either `names` or the values in the labels, not both")
         return self
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names in the labels that mean this class: its own, and `names`."""
+        return tuple(dict.fromkeys((self.name, *self.names)))
 
     def label_class(self, index: int, encoding: MaskEncoding) -> LabelClass:
         """Return the class at position `index`, with defaults for missing keys."""
@@ -146,11 +159,21 @@ class DatasetFile(Config):
     boxes: Literal["outline", "ignore"] | None = None
     """Objects with only a box, where others have masks: the box is the mask (`outline`), or losses and
     metrics ignore its pixels (`ignore`)."""
+    images_resized: bool = False
+    """Whether images were resized after their objects were drawn, so that labels are scaled to them."""
+    class_attribute: str | None = None
+    """VIA's attribute of regions that names their class, if they have several."""
+    run_order: Literal["columns", "rows"] | None = None
+    """Whether the run lengths of a CSV go down the columns or along the rows, if it cannot be told."""
     splits: Splits | None = None
     """Fractions with a seed, or list files or folders."""
 
     @model_validator(mode="after")
     def _check_labels(self) -> "DatasetFile":
+        counts = Counter(name for one in self.classes for name in one.label_names)
+        repeated = [name for name, count in counts.items() if count > 1]
+        if repeated and any(one.names for one in self.classes):
+            raise ValueError(f"each name can mean one class; given to several: {', '.join(repeated)}")
         self.label_table()
         return self
 
@@ -183,4 +206,6 @@ def json_schema() -> dict[str, Any]:
     schema = DatasetFile.model_json_schema()
     classes = schema["properties"]["classes"]
     classes["items"] = {"anyOf": [classes["items"], {"type": "string"}]}
+    one = schema["$defs"]["ClassSettings"]
+    one["anyOf"] = [{"required": one.pop("required")}, {"required": ["names"]}]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE_NAME, **schema}

@@ -1,8 +1,10 @@
 """Errors that limner raises for its users, and the common format of their messages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+
+from limner.core.printable import printable_line
 
 
 class LimnerError(Exception):
@@ -59,6 +61,36 @@ class WriteError(LimnerError, OSError):
         self.problem = self.strerror = problem
 
 
+class MissingPartsOfRunError(WriteError):
+    """A run is trained, but evaluations or the report could not be written."""
+
+    def __init__(self, run: Path, missing: Mapping[str, WriteError], fix: str) -> None:
+        """Compose the message about the parts of `run` that are missing."""
+        super().__init__(run, "; ".join(f"{part}: {error.problem}" for part, error in missing.items()))
+        self.args = (
+            describe(
+                "The model is trained and saved, but parts of the run could not be written",
+                where=run,
+                found="; ".join(f"{part} is missing ({e.problem}: {e.path})" for part, e in missing.items()),
+                expected="free space on the disk, and permission to write there",
+                fix=fix,
+            ),
+        )
+
+
+class StoppedBySignal(KeyboardInterrupt):  # noqa: N818 - like its base, it is no error
+    """Training was stopped by a signal, after saving.
+
+    Attributes:
+        number: Number of the signal, such as 15 for SIGTERM.
+    """
+
+    def __init__(self, number: int) -> None:
+        """Note the signal."""
+        super().__init__(number)
+        self.number = number
+
+
 class MissingPartError(LimnerError, ImportError):
     """A required optional library is not installed."""
 
@@ -79,7 +111,7 @@ def describe(
         expected: What was expected.
         fix: What the user can do, as a full sentence.
     """
-    lines = [f"{what}." if where is None else f"{what}: {where}"]
+    lines = [f"{what}." if where is None else f"{what}: {printable_line(where)}"]
     lines += [f"  found:    {found}"] if found else []
     lines += [f"  expected: {expected}"] if expected else []
     lines += [f"  fix:      {fix}"] if fix else []

@@ -40,6 +40,11 @@ class LabelMap(Target["torch.Tensor"]):
         """*S."""
         return tuple(self.labels.shape)
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether any pixel is not ignored."""
+        return bool((self.labels != ignored_in(self.labels)).any())
+
     def moved(self, move: Move) -> "LabelMap":
         """Return the label map of the moved image; what lies outside is ignored."""
         return LabelMap(move.labels(self.labels, ignored_in(self.labels)))

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from limner.core.config import parse_config, parse_yaml
 from limner.core.config_problems import as_model
 from limner.core.plan import Plan
-from limner.core.yaml_text import compose_yaml
+from limner.core.yaml_text import ONE_LINE, compose_yaml, dump_yaml
 
 HEADER = """\
 # A limner plan: every setting of a run. The comment above a key is the reason for its value.
@@ -113,9 +113,7 @@ def _value(name: str, value: object, space: str) -> Iterator[str]:
 
 def flow(value: object) -> str:
     """Return a value as YAML on one line."""
-    text: str = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf")
-    )
+    text = dump_yaml(value, flow=True, width=ONE_LINE)
     return text.removesuffix("...\n").strip()
 
 

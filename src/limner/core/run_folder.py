@@ -26,6 +26,16 @@ class RunFolder:
         return self.root / "splits.json"
 
     @property
+    def data_state(self) -> Path:
+        """Sizes, times and hashes of the images and labels of each split, as they were at the beginning."""
+        return self.root / "data.json"
+
+    @property
+    def data_changes(self) -> Path:
+        """Changes of the data with which the run went on, as JSON; not in every run."""
+        return self.root / "data_changes.json"
+
+    @property
     def metrics(self) -> Path:
         """Scores and losses by step, as CSV."""
         return self.root / "metrics.csv"

@@ -77,6 +77,11 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
         return tuple(self.layers.shape[1:])
 
     @property
+    def is_scored(self) -> bool:
+        """Whether there is any segment that is no crowd."""
+        return not self.is_crowd.all()
+
+    @property
     def areas(self) -> npt.NDArray[np.int64]:
         """(N,) number of pixels of each segment; 0 if it was cropped away."""
         return np.asarray(np.bincount(self.layers.ravel(), minlength=len(self) + 1)[1:])

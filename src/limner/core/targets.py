@@ -57,6 +57,11 @@ class Target(ABC, Generic[FormT]):
         """*S of its image, or None if the target has no positions."""
         return None
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether anything in it counts in a score, so that it is not ignored as a whole."""
+        return True
+
     @abstractmethod
     def moved(self, move: Move) -> "Self":
         """Return the target of the moved image."""

@@ -1,7 +1,7 @@
 """Conversion of a checked dataset: whether it is possible, and its images for the writer."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,8 @@ from limner.formats.source import Source
 from limner.formats.writers import Outgoing, Writer
 from limner.images.masks import read_valid_region
 from limner.images.read_image import image_header
+from limner.storage.folder_lock import LOCK
+from limner.storage.unfinished import read_unfinished, refuse_unfinished
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,18 @@ class Conversion:
         omitted = {self.table.ignore_index if background is None else background}
         return [one for one in drawn if one.value not in omitted], _size(record)
 
-    def images(self, records: Sequence[Record]) -> Iterator[Outgoing]:
-        """Yield images for the writer, with unique names."""
-        for record, stem in zip(records, _stems(records), strict=True):
-            split = self._splits.get(record.name, record.split)
-            yield (self._with_objects if self.writer.takes_objects else self._with_labels)(
-                record, stem, split
-            )
+    def outgoing(self, record: Record, stem: str) -> Outgoing:
+        """Return an image with its labels for the writer, under a name of `unique_stems`."""
+        read = self._with_objects if self.writer.takes_objects else self._with_labels
+        return read(record, stem, self.split_of(record))
+
+    def split_of(self, record: Record) -> str | None:
+        """Return the split of an image, if the source defines splits; random ones are not written."""
+        return self._splits.get(record.name, record.split)
 
     @cached_property
     def _splits(self) -> Mapping[str, str]:
-        """Image -> split, if the source defines splits; random splits are not written."""
+        """Image -> split."""
         if not any(record.split for record in self.checked.source.records):
             return {}
         return {record.name: split for split, records in self.checked.splits.items() for record in records}
@@ -129,14 +132,19 @@ def plan_conversion(checked: CheckResult, writer: Writer, *, clean: bool) -> Con
     return Conversion(checked, source, table, writer, clean)
 
 
-def free_folder(target: Path, source: Path) -> Path:
-    """Return the output folder, after checking that it is empty or does not exist.
+def free_folder(target: Path, source: Path, *, resume: bool) -> Path:
+    """Return the output folder, after checking that it is empty, does not exist, or is to be resumed.
 
     Raises:
-        DataError: It is not empty, or is inside the source.
+        DataError: It is not empty, not to be resumed, or inside the source.
     """
     inside = target.resolve().is_relative_to(source.resolve())
-    if not inside and (not target.exists() or (target.is_dir() and not any(target.iterdir()))):
+    if not inside and read_unfinished(target) is not None:
+        if not resume:
+            refuse_unfinished(target)
+        return target
+    is_free = not target.exists() or (target.is_dir() and not any(f.name != LOCK for f in target.iterdir()))
+    if not inside and is_free:
         return target
     raise DataError(
         describe(
@@ -230,7 +238,7 @@ def _size(record: Record) -> tuple[int, int]:
     return image_header(record.image).shape
 
 
-def _stems(records: Sequence[Record]) -> list[str]:
+def unique_stems(records: Sequence[Record]) -> list[str]:
     """Return a unique (case-insensitive) name for each image; includes folders if necessary.
 
     The suffix is removed from the names of images with classes, which include it.

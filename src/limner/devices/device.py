@@ -16,6 +16,8 @@ def choose_device(name: str = "auto") -> torch.device:
     """
     try:
         device = pick_device(name)
+        if device.type == "meta":
+            raise RuntimeError("it has shapes but no values, so nothing can be computed on it")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]

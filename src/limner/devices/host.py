@@ -2,6 +2,7 @@
 
 import os
 import sys
+from math import ceil
 from pathlib import Path
 
 FALLBACK_BYTES = 2 << 30
@@ -10,6 +11,9 @@ FALLBACK_BYTES = 2 << 30
 MEMINFO = Path("/proc/meminfo")
 
 CGROUP = Path("/sys/fs/cgroup")
+
+CGROUP_QUOTA = ("cpu.max", "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")
+"""Files of control groups with a container's CPU time in each period: of version 2, and of version 1."""
 
 CGROUP_FILES = (
     ("memory.max", "memory.current", "memory.stat"),
@@ -26,10 +30,21 @@ def has_screen() -> bool:
 
 
 def num_cores() -> int:
-    """Return the number of CPU cores available to this process."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the number of CPU cores available to this process; parts of a container's core count as one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = core_quota()
+    return cores if quota is None else min(cores, max(ceil(quota), 1))
+
+
+def core_quota() -> float | None:
+    """Return the cores' worth of time that a container may use, or None without a limit."""
+    both, quota, period = (CGROUP / name for name in CGROUP_QUOTA)
+    try:
+        texts = both.read_text().split() if both.exists() else [quota.read_text(), period.read_text()]
+        cores = int(texts[0]) / int(texts[1])
+    except (OSError, ValueError, ZeroDivisionError):  # no such control group, or "max": no limit
+        return None
+    return cores if cores > 0 else None
 
 
 def available_bytes() -> int:

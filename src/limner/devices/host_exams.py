@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from limner.devices.exam import Exam
-from limner.devices.host import num_cores
+from limner.devices.host import core_quota, num_cores
 from limner.devices.machine import Memory, cpu_has_bfloat16, cpu_name, host_memory
 
 GIB = 2**30
@@ -30,7 +30,9 @@ def _processor() -> Iterator[Exam]:
     bfloat16 = "native bfloat16" if cpu_has_bfloat16() else "no native bfloat16, so float32 is used"
     yield Exam("processor", "CPU", f"{cpu_name()}; {bfloat16}")
     asked = os.environ.get("OMP_NUM_THREADS")
-    found = f"{cores} usable, PyTorch uses {threads}"
+    quota = core_quota()
+    limit = "" if quota is None else f" (this container may use the time of {quota:g})"
+    found = f"{cores} usable{limit}, PyTorch uses {threads}"
     if asked and threads * 2 <= cores:
         fix = f"Unset OMP_NUM_THREADS to use all {cores}."
         yield Exam("processor", "cores", f"{found} because OMP_NUM_THREADS={asked}", "warning", fix)

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import cv2
 
-from limner.core.errors import DataError, describe
 from limner.drawing.display import RGBImage
-from limner.storage.own_outputs import own_outputs
-from limner.storage.whole_files import write_whole
+from limner.storage.own_outputs import write_own_file
 
 
 def encode_png(picture: RGBImage) -> bytes:
@@ -24,16 +22,7 @@ def save_picture(picture: RGBImage, out: Path | str | None) -> Path | None:
     """Write a picture as PNG and return its path; None writes none.
 
     Raises:
-        DataError: The file cannot be written.
+        WriteError: The file cannot be written.
         ConfigError: limner did not write the file that is there.
     """
-    if out is None:
-        return None
-    try:
-        with own_outputs(out, by="browse"):
-            write_whole(Path(out), encode_png(picture))
-    except OSError as error:
-        raise DataError(
-            describe("The picture cannot be written", where=Path(out), found=error.strerror or str(error))
-        ) from None
-    return Path(out)
+    return None if out is None else write_own_file(out, encode_png(picture), by="browse")

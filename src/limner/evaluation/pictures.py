@@ -38,6 +38,11 @@ class _Place:
     score: float
 
 
+def earlier_pictures(folder: Path) -> list[Path]:
+    """Return the pictures in a folder that are named like those of an evaluation."""
+    return [path for path in folder.iterdir() if OURS.fullmatch(path.name)] if folder.is_dir() else []
+
+
 class WorstAndBest:
     """Draws the worst and best images by their ranking score.
 
@@ -70,9 +75,8 @@ class WorstAndBest:
         self._best: list[_Place] = []
         self._offered = 0
         folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
-            if OURS.fullmatch(path.name):
-                remove_file(path)
+        for path in earlier_pictures(folder):
+            remove_file(path)
 
     def offer(self, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
         """Draw the image if it is among the worst or best so far."""

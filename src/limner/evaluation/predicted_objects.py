@@ -9,8 +9,9 @@ from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
 from limner.core.sample import Record, Sample, axes_text, size_text
-from limner.formats.coco.coco_json import Id, ImageFinder, plain_id
+from limner.formats.coco.coco_json import Id, plain_id
 from limner.formats.coco.coco_results import CocoResults
+from limner.formats.image_finder import ImageFinder
 
 FILES = ("instances.json", "panoptic.json")
 """Names of the JSON files that `limner predict` writes, which may be given as their folder."""

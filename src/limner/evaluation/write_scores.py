@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from limner.core.printable import printable
 from limner.core.score_names import NOTES, SCORES, explained
 from limner.evaluation.scorer import ImageScores, Scores
 from limner.evaluation.scores_file import ScoresFile
 from limner.evaluation.semantic_scores import SemanticScores
 from limner.metrics.thresholds import ThresholdScores
 from limner.storage.json_files import write_json
+from limner.storage.table_cells import cell
 from limner.storage.whole_files import GrowingFile, remove_file
 
 SCORES_FILE, PER_IMAGE, PICTURES = "scores.json", "per_image.csv", "pictures"
@@ -105,11 +107,11 @@ class PerImageFile(ExitStack):
         super().__init__()
         self.path = folder / PER_IMAGE
         self._rows = csv.writer(self.enter_context(GrowingFile(self.path)))
-        self._rows.writerow(["name", *columns])
+        self._rows.writerow(["name", *map(cell, columns)])
 
     def write(self, scores: ImageScores) -> None:
         """Add one image."""
-        self._rows.writerow([scores.name, *(_cell(n) for n in scores.numbers)])
+        self._rows.writerow([cell(printable(scores.name)), *(_cell(n) for n in scores.numbers)])
 
 
 def _cell(value: float) -> str:

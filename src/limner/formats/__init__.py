@@ -18,6 +18,7 @@ from limner.formats.coco.write_coco_panoptic import WriteCocoPanoptic
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.file_tree import list_files, listed_once
 from limner.formats.index_cache import Dates, keep, recall
+from limner.formats.pairs.class_masks import ClassMasks
 from limner.formats.pairs.coloured_masks import ColouredMasks
 from limner.formats.pairs.instance_masks import InstanceMasks
 from limner.formats.pairs.listed_pairs import ListedPairs
@@ -31,10 +32,18 @@ from limner.formats.public.mapillary_vistas import MapillaryVistas, MapillaryVis
 from limner.formats.public.polyps import Polyps
 from limner.formats.public.retinal_vessels import RetinalVessels
 from limner.formats.source import Source
+from limner.formats.tools.boxes_csv import BoxesCsv
+from limner.formats.tools.create_ml import CreateMl
 from limner.formats.tools.cvat import Cvat
+from limner.formats.tools.datumaro import Datumaro
+from limner.formats.tools.dota import Dota
 from limner.formats.tools.label_studio import LabelStudio
 from limner.formats.tools.labelme import Labelme
 from limner.formats.tools.labelme_flags import LabelmeFlags
+from limner.formats.tools.qupath import QuPath
+from limner.formats.tools.run_length_csv import RunLengthCsv
+from limner.formats.tools.supervisely import Supervisely
+from limner.formats.tools.via import Via
 from limner.formats.tools.voc import Voc
 from limner.formats.tools.voc_boxes import VocBoxes
 from limner.formats.tools.write_labelme import WriteLabelme
@@ -43,9 +52,11 @@ from limner.formats.tools.write_voc_boxes import WriteVocBoxes
 from limner.formats.tools.write_yolo import WriteYolo
 from limner.formats.tools.yolo import Yolo
 from limner.formats.unknown_layout import other_file, unknown_layout
+from limner.formats.unread_images import unread_images
 from limner.formats.words.icdar_text import IcdarText
 from limner.formats.words.mmocr_text import MmocrText
 from limner.formats.writers import Writer
+from limner.storage.unfinished import refuse_unfinished
 
 # The most specific first: of several formats that recognise a folder, the first is taken.
 FORMATS: dict[str, type[Source]] = {
@@ -54,9 +65,10 @@ FORMATS: dict[str, type[Source]] = {
         *(Cityscapes, MapillaryVistas, MapillaryVistas12, Ade20k, CocoStuff, CamVid, RetinalVessels, Polyps),
         *(CocoPanoptic, CocoInstances),
         *(MmocrText, IcdarText),
-        *(Voc, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
+        *(Voc, ClassMasks, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
         # If there are both masks and drawings, the masks were exported for training.
-        *(Cvat, LabelmeFlags, Labelme, LabelStudio, VocBoxes, Yolo),
+        *(Cvat, LabelmeFlags, Labelme, LabelStudio, Supervisely, Via, Datumaro, QuPath, RunLengthCsv),
+        *(VocBoxes, Yolo, Dota, CreateMl, BoxesCsv),
         *(ClassLists, ClassFolders),
     )
 }
@@ -81,7 +93,7 @@ def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source
         settings: Its settings; None reads `dataset.yaml` in the folder, if there is one.
 
     Raises:
-        DataError: The folder is missing, empty, a file, or in no layout that limner knows.
+        DataError: The folder is missing, empty, a file, in no layout that limner knows, or not finished.
         ConfigError: `dataset.yaml` cannot be used.
         UnknownNameError: `dataset.yaml` names a format that does not exist.
     """
@@ -103,6 +115,7 @@ def _without_collector() -> Iterator[None]:
 
 def _open(root: Path, settings: DatasetFile | None) -> Source:
     if root.is_dir():
+        refuse_unfinished(root)
         settings = read_dataset_file(root) if settings is None else settings
         if known := recall(root, settings, FORMATS):
             return known
@@ -126,6 +139,7 @@ def _open(root: Path, settings: DatasetFile | None) -> Source:
     for source in formats:
         if source.recognise(root, settings):
             opened = source(root, settings)
+            opened.findings = (*opened.findings, *unread_images(tree, opened.records, root))
             if dates is not None:
                 keep(opened, settings, dates)
             return opened

@@ -1,19 +1,23 @@
 """Read and write `dataset.yaml`, the one file that limner may put beside a user's images."""
 
+import os
 import re
 from collections.abc import Collection
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.representer import SafeRepresenter
 
 from limner.core.config import merge, parse_config, parse_yaml
 from limner.core.dataset_file import FILE_NAME, DatasetFile, json_schema
 from limner.core.errors import DataError, describe
-from limner.core.yaml_text import compose_yaml, load_yaml
+from limner.core.yaml_text import compose_yaml, dump_yaml, load_yaml
 from limner.storage.json_files import write_json
 from limner.storage.whole_files import write_whole
+
+WIDTH = 100
+"""Line length at which lists and mappings are written one entry a line."""
 
 
 def read_dataset_file(root: Path) -> DatasetFile:
@@ -30,7 +34,8 @@ def read_dataset_file(root: Path) -> DatasetFile:
 def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collection[str] = ()) -> Path:
     """Lay settings over what the user wrote, and write `dataset.yaml`; the images are not touched.
 
-    What the user wrote of other keys stays letter for letter, comments too.
+    What the user wrote of other keys stays letter for letter, comments too. If anything of the old file is
+    lost, it is kept beside as ``dataset.yaml.before``, ``dataset.yaml.before-2``, ...
 
     Args:
         root: The dataset folder.
@@ -42,7 +47,7 @@ def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collect
 
     Raises:
         ConfigError: The result would not be valid; nothing is written then.
-        DataError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     path = root / FILE_NAME
     old = _text(path)
@@ -53,14 +58,17 @@ def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collect
     changed = {key: value for key, value in merged.items() if written.get(key) != value}
     text = _with_keys(old, changed)
     if not _says(text, merged):  # a layout that cannot be edited key by key, such as one line of {...}
-        text = _dump(merged)
-    try:
-        write_whole(path, text, durable=True)
-    except OSError as error:
-        raise DataError(
-            describe("dataset.yaml cannot be written", where=path, found=error.strerror or str(error))
-        ) from None
+        text = dump_yaml(merged, flow=None, width=WIDTH)
+    if not text.startswith(old.rstrip()):
+        write_whole(_free_place(path.with_name(f"{FILE_NAME}.before")), old, durable=True)
+    write_whole(path, text, durable=True)
     return path
+
+
+def _free_place(path: Path) -> Path:
+    """Return the path, or the first of ``-2``, ``-3``, ... where nothing is."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return next(place for place in chain([path], numbered) if not os.path.lexists(place))
 
 
 def write_schema(path: Path) -> None:
@@ -92,17 +100,6 @@ def _says(text: str, values: dict[str, Any]) -> bool:
         return False
 
 
-def _dump(values: dict[str, Any]) -> str:
-    """Return YAML with one top-level key a line, and short lists and mappings in one line."""
-    # The stubs know neither that None means "one line for what holds no collections" nor the node's kinds.
-    representer = SafeRepresenter(default_flow_style=None, sort_keys=False)  # type: ignore[arg-type]
-    node = representer.represent_data(values)
-    assert isinstance(node, yaml.MappingNode)
-    node.flow_style = False
-    text: str = yaml.serialize(node, Dumper=yaml.SafeDumper, allow_unicode=True, width=100)
-    return text
-
-
 def _with_keys(text: str, changed: dict[str, Any]) -> str:
     """Return YAML text with some top-level keys replaced or added, and the rest as it was."""
     node = compose_yaml(text)
@@ -115,8 +112,13 @@ def _with_keys(text: str, changed: dict[str, Any]) -> str:
         # The end of a nested block is where the next key begins; comments between belong to that key.
         kept = re.search(r"\n(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]*\Z", block)
         tail = kept.group() if kept else ""
-        text = text[:start] + _dump({key: changed[key]}).rstrip("\n") + tail + text[end:]
+        text = (
+            text[:start]
+            + dump_yaml({key: changed[key]}, flow=None, width=WIDTH).rstrip("\n")
+            + tail
+            + text[end:]
+        )
     if text and not text.endswith("\n"):
         text += "\n"
     added = {key: value for key, value in changed.items() if key not in spans}
-    return text + (_dump(added) if added else "")
+    return text + (dump_yaml(added, flow=None, width=WIDTH) if added else "")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal, NamedTuple
 
+import cv2
 import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw
@@ -111,6 +112,30 @@ class Drawn:
             for s in self.shapes
         ]
         return replace(self, shapes=tuple(shapes))
+
+
+def resized(one: Drawn, stated: tuple[int, int], size: tuple[int, int]) -> Drawn:
+    """Return an object drawn in an image of another size, for the image as it is now.
+
+    Args:
+        one: The object; runs count pixels of the stated size.
+        stated: Height and width when it was drawn.
+        size: Height and width now.
+    """
+    down, across = (now / before for now, before in zip(size, stated, strict=True))
+    moved = one.scaled(across, down)
+    shapes = [
+        _resized_runs(old, stated, size) if old.kind == "runs" else new
+        for old, new in zip(one.shapes, moved.shapes, strict=True)
+    ]
+    box = one.box and (one.box[0] * across, one.box[1] * down, one.box[2] * across, one.box[3] * down)
+    return replace(moved, shapes=tuple(shapes), box=box)
+
+
+def _resized_runs(shape: Shape, stated: tuple[int, int], size: tuple[int, int]) -> Shape:
+    mask = runs_to_mask([int(run) for run in shape.numbers], *stated).astype(np.uint8)
+    now = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return Shape("runs", runs_of_mask(now.astype(bool)))
 
 
 def corners(shape: Shape) -> list[float]:

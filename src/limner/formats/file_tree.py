@@ -1,6 +1,7 @@
 """List the files under a folder, without hidden and system files; loops of links are handled."""
 
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -138,7 +139,9 @@ def _list(root: Path) -> FileTree:
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        return [e for e in entries if e.name[0] != "." and e.name.casefold() not in _LITTER]
+        return [
+            e for e in entries if e.name[0] != "." and e.name.casefold() not in _LITTER and not _is_special(e)
+        ]
 
 
 def _is_text(name: str) -> bool:
@@ -155,6 +158,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
+
+
+def _is_special(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a pipe, a socket or a device, which holds no labels and may never end."""
+    try:
+        if entry.is_file() or entry.is_dir() or os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122
+            return False  # such an image is reported when it is read
+        mode = entry.stat().st_mode
+    except OSError:  # a link to nothing
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _not_a_folder(root: Path) -> DataError:

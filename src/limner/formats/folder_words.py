@@ -75,7 +75,7 @@ def read_folder_name(name: str) -> FolderName:
     A name with unknown words gives no role or split, apart from a leading or trailing
     one: ``Kvasir-SEG`` is a dataset's name and not a label folder.
     """
-    words = _words(name)
+    words = _words(without_number(name))
     roles = [role for word in words if (role := _role(word))]
     splits = [_SPLIT_OF[word] for word in words if word in _SPLIT_OF]
     own = tuple(w for w in words if not _role(w) and w not in _SPLIT_OF and w not in _NOISE)
@@ -86,11 +86,16 @@ def read_folder_name(name: str) -> FolderName:
             "label" if ordinal == "1" else "other_label", splits[0] if splits else None, (), is_manual=True
         )
     if any(not w.isdigit() and w not in _ORDINALS for w in own):
-        return FolderName(None, None, (name.casefold(),))
+        return FolderName(None, None, (without_number(name).casefold(),))
     # The more specific word wins: `image_masks` holds masks, `mask_overlays` pictures of them.
     order: tuple[Role, ...] = ("other_label", "valid_region", "label", "image")
     strongest = next((r for r in order if r in roles), None)
     return FolderName(strongest, splits[0] if len(set(splits)) == 1 else None, own)
+
+
+def without_number(name: str) -> str:
+    """Return a name without the number or letter of a list: ``Images`` for ``1. Images`` or ``b) Images``."""
+    return re.sub(r"^(?:\d{1,2}|[A-Za-z])[.)]\s*(?=[^\W\d_])", "", name)
 
 
 def split_of_folder(name: str) -> str | None:

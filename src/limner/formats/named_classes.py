@@ -1,6 +1,8 @@
 """The classes of `dataset.yaml` in a dataset whose own files name classes: by name, not by position."""
 
-from collections.abc import Iterable
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from limner.core.dataset_file import ClassSettings, DatasetFile
@@ -31,7 +33,13 @@ def with_values(
     if background is not None:
         free = next((c.name for c in settings.classes if _is_background(c.name)), "background")
         values.setdefault(free, (background,))
-    unknown = [c.name for c in settings.classes if not _has_value(c) and c.name not in values]
+    unknown = [
+        name
+        for c in settings.classes
+        if not _has_value(c)
+        for name in (c.names or (c.name,))
+        if name not in values
+    ]
     if unknown:
         raise _unknown(unknown, values, where)
     for one in settings.classes:
@@ -41,15 +49,44 @@ def with_values(
     rows = [c.model_dump(mode="json", exclude_defaults=True) for c in settings.classes]
     for row, one in zip(rows, settings.classes, strict=True):
         if not _has_value(one):
-            row["values"] = values[one.name]
+            row["values"] = [v for name in one.label_names for v in values.get(name, ())]
+            row.pop("names", None)
     given = settings.model_dump(mode="json", exclude_unset=True)
     return DatasetFile.model_validate({**given, "classes": rows})
 
 
-def names_some(settings: DatasetFile, known: Iterable[str]) -> bool:
-    """Return whether `dataset.yaml` only names a class that the files know, other than background."""
-    names = {name for name in known if not _is_background(name)}
-    return any(one.name in names and not _has_value(one) for one in settings.classes)
+def with_values_if_named(settings: DatasetFile, known: Sequence[LabelClass], *, where: Path) -> DatasetFile:
+    """Return `with_values`, or the settings as they are if they name none of the known classes by name alone.
+
+    Raises:
+        ConfigError: Some of the classes that `dataset.yaml` names are known, and others are not.
+    """
+    names = {one.name for one in known if not _is_background(one.name)}
+    named = any(names & {*one.label_names} and not _has_value(one) for one in settings.classes)
+    return with_values(settings, known, where=where) if named else settings
+
+
+def refuse_names(settings: DatasetFile, where: Path) -> None:
+    """Refuse `names` of a class where labels are numbers, which have no names.
+
+    Raises:
+        ConfigError: A class has `names`.
+    """
+    if named := next((one for one in settings.classes if one.names), None):
+        raise ConfigError(
+            describe(
+                "The labels have no names that `names` in dataset.yaml could mean",
+                where=where,
+                found=f"{named.name!r} with the names {', '.join(map(repr, named.names))}",
+                expected="the numbers of the class in the masks, as in `values: [1, 2]`",
+            )
+        )
+
+
+def spelling_key(name: str) -> str:
+    """Return what remains of a name without capitals, kinds of blanks, hyphens and forms of accents."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    return " ".join(re.sub(r"(?<=\w)[-_](?=\w)|_", " ", plain).split())
 
 
 def _has_value(one: ClassSettings) -> bool:

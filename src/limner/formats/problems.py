@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from limner.core.finding import MOST_FILES, Finding, Severity
 
@@ -22,6 +23,7 @@ class _Cases:
     found: str = ""
     where: str = ""
     files: dict[str, None] = field(default_factory=dict)
+    proposal: dict[str, Any] | None = None
 
 
 class Problems:
@@ -30,7 +32,9 @@ class Problems:
     def __init__(self) -> None:
         self._cases: dict[str, _Cases] = {}
 
-    def add(self, code: str, where: str, found: str, *, file: str = "") -> None:
+    def add(
+        self, code: str, where: str, found: str, *, file: str = "", proposal: dict[str, Any] | None = None
+    ) -> None:
         """Add one problem.
 
         Args:
@@ -38,9 +42,10 @@ class Problems:
             where: File and annotation.
             found: What is there.
             file: The image or label file, so that a report can show it; defaults to `where`.
+            proposal: The part of `dataset.yaml` that would resolve all problems of this kind.
         """
         assert code in KINDS, code
-        cases = self._cases.setdefault(code, _Cases(0, found, where))
+        cases = self._cases.setdefault(code, _Cases(0, found, where, proposal=proposal))
         cases.count += 1
         cases.files[file or where] = None
 
@@ -81,6 +86,7 @@ def _finding(code: str, cases: _Cases) -> Finding:
         cases.found + more,
         expected,
         fix,
+        cases.proposal,
         files=tuple(islice(cases.files, MOST_FILES)),
         count=len(cases.files),
         cases=cases.count,
@@ -156,6 +162,18 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
         "polygons or masks, where masks are to be trained",
         "No action needed to view or convert boxes; to train on masks, export the labels with masks.",
     ),
+    "run-order-unclear": (
+        _E,
+        "images that are not square, which tell columns from rows",
+        "Accept that runs go down the columns; or write `run_order: rows` into dataset.yaml. "
+        "`limner browse` shows which is right.",
+    ),
+    "attribute-unclear": (
+        _E,
+        "one attribute of regions that names the classes",
+        "Accept the first as the class, or write `class_attribute` with the name of another into "
+        "dataset.yaml.",
+    ),
     "box-zero-size": (_W, "a box with a width and a height", "Left out. Remove the box, or redraw it."),
     "box-outside-image": (_W, "a box inside the image", "Clipped at the border. " + _EXPORT),
     "polygon-crosses-itself": (
@@ -174,6 +192,11 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
         "each pixel in one object",
         "No action needed for a few pixels: label maps give them to the smaller object, instances to both. "
         "If there are more, check whether an object is drawn twice.",
+    ),
+    "classes-overlap": (
+        _W,
+        "each pixel in the mask of one class",
+        "The class with the smaller area is on top; check whether that is right where classes overlap.",
     ),
     "crowd": (
         _N,

@@ -17,6 +17,7 @@ from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.core.words import Words
 from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
+from limner.formats.named_classes import refuse_names
 from limner.formats.problems import Problems
 from limner.images.read_image import read_image
 
@@ -31,7 +32,7 @@ class Source(ABC):
         root: The dataset folder.
         settings: Its `dataset.yaml`, or the defaults.
         records: One record for each image, labelled or not, sorted by name.
-        findings: Findings from pairing images with labels.
+        findings: Findings from pairing images with labels; `open_source` adds pictures that are not read.
     """
 
     name: ClassVar[str]
@@ -191,5 +192,10 @@ class Source(ABC):
         return Problems()
 
     def declared_labels(self) -> LabelTable | None:
-        """Return the label table that `dataset.yaml` or the format defines, or None."""
+        """Return the label table that `dataset.yaml` or the format defines, or None.
+
+        Raises:
+            ConfigError: `dataset.yaml` has names of labels that have none.
+        """
+        refuse_names(self.settings, self.root)
         return self.settings.label_table()

@@ -161,6 +161,8 @@ def _unused_lists(records: tuple[Record, ...], root: Path, used: Sequence[str], 
     others = [(p, split) for p, split in found if split and not any(_belong_together(p, one) for one in own)]
     if not others:
         return []  # as nearly always, so the names of 100,000 images need not be spelled
+    labels = {label for record in records for label in record.labels}
+    others = [(path, split) for path, split in others if root / path not in labels]
     index, split_of = _index(records, root), {record.name: record.split for record in records}
     left = [
         path.as_posix()

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
-from limner.formats.coco.coco_json import MAX_SNIFFED
 from limner.formats.file_tree import FileTree
 from limner.formats.pairs.paired_folders import explain_no_pairs
 from limner.formats.source import Source
-from limner.storage.json_files import ends
+from limner.formats.unread_images import UNREAD
+from limner.storage.json_files import MAX_SNIFFED, ends
 
 _NAMED = 3
 """Number of files that a message names."""
@@ -52,18 +52,29 @@ _KINDS = (
 _NOT_MASKS = {
     ".json": "JSON files (in no layout that limner reads)",
     ".xml": "XML files (neither VOC's boxes nor CVAT's images)",
+    ".csv": "CSV files (tables of neither classes, boxes nor run lengths)",
     ".ppm.gz": "images packed with gzip (unpack them first: gunzip *.gz)",
     ".zip": "ZIP archives (unpack them first)",
+    **{suffix: f"{suffix} files ({kind}, not read)" for suffix, kind in UNREAD.items()},
     **{suffix: f"{kind.what} (these are not read as data)" for kind in _KINDS for suffix in kind.suffixes},
 }
 
-_OTHER_EXPORTS = {
-    ".json": (
+_OTHER_EXPORTS: tuple[tuple[str, tuple[bytes, ...], str], ...] = (
+    (
+        ".json",
         (b'"annotation_id"', b'"original_width"'),
         "Label Studio's JSON-MIN (export `JSON` instead)",
     ),
-}
-"""Suffix -> strings at the ends of the file, and the kind of export they mean."""
+    (".json", (b'"vid_list"', b'"metadata"'), "a project of VIA 3 (export COCO, or use VIA 2)"),
+    (".json", (b'"data_row"', b'"projects"'), "Labelbox (convert it to COCO with its SDK)"),
+    (".ndjson", (b'"data_row"',), "Labelbox (convert it to COCO with its SDK)"),
+    (".json", (b'"annotations"', b'"bounding_box"', b'"item"'), "V7 Darwin (export COCO instead)"),
+    (".json", (b'"instances"', b'"className"'), "SuperAnnotate (export COCO instead)"),
+    (".json", (b'"labels"', b'"poly2d"'), "BDD100K or Scalabel (convert it to COCO with scalabel)"),
+    (".xml", (b"<annotation>", b"<polygon>", b"<pt>"), "LabelMe 3.0 of MIT (convert it to COCO)"),
+    (".manifest", (b'"source-ref"',), "SageMaker Ground Truth (convert its masks to PNG of the image names)"),
+)
+"""Suffix, strings at the ends of the file, and the kind of export that they mean with what to do."""
 
 
 def unknown_layout(
@@ -142,7 +153,7 @@ def _contents(root: Path, tree: FileTree) -> str:
 def _other_exports(root: Path, tree: FileTree) -> list[str]:
     """Name a tool's export that limner does not read, if it reads another one of that tool."""
     found = []
-    for suffix, (marks, said) in _OTHER_EXPORTS.items():
+    for suffix, marks, said in _OTHER_EXPORTS:
         files = [path for path in tree.others if path.suffix.lower() == suffix][:MAX_SNIFFED]
         path = next((p for p in files if all(mark in ends(root / p) for mark in marks)), None)
         found += [f"{path}, {said}"] if path else []

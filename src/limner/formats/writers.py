@@ -48,8 +48,12 @@ class Outgoing:
         return f"{self.stem}{suffix}"
 
 
+Entry = dict[str, Any]
+"""What a writer notes about a written image, as JSON-ready values."""
+
+
 class Writer(ABC):
-    """A format in which labelled images can be written."""
+    """A format in which labelled images can be written, image by image, so that it can be interrupted."""
 
     takes_objects: ClassVar[bool] = False
     """Whether it takes objects rather than label maps."""
@@ -64,13 +68,26 @@ class Writer(ABC):
     """Trait of a dataset (`TRAITS`) -> what happens to it."""
 
     @abstractmethod
-    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write images, masks, classes and splits below an empty folder.
+    def write_image(self, root: Path, image: Outgoing, labels: LabelTable) -> Entry | None:
+        """Write one image and its labels below a folder.
 
         Args:
             root: The folder, which exists.
-            images: The images; only one at a time is held in memory.
+            image: The image.
             labels: The classes of the trained labels.
+
+        Returns:
+            What `finish` needs to know, or None if the image is left out.
+        """
+
+    @abstractmethod
+    def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
+        """Write the classes, splits, and files about several images.
+
+        Args:
+            root: The folder.
+            entries: What `write_image` returned for each image; may be iterated several times.
+            labels: As in `write_image`.
         """
 
 
@@ -127,10 +144,21 @@ def settings_of(labels: LabelTable, *, name: str, splits: Mapping[str, str]) -> 
     return {"format": name, **kept, **({"splits": dict(splits)} if "train" in splits else {})}
 
 
-def lists_of(images: Sequence[tuple[str, str | None]]) -> dict[str, list[str]]:
-    """Return split -> stems, from (stem, split), in the usual order; images in no split are left out."""
+def member(image: Outgoing) -> Entry:
+    """Return the entry of an image for `lists_of`."""
+    return {"stem": image.stem, "split": image.split}
+
+
+def lists_of(entries: Iterable[Entry]) -> dict[str, list[str]]:
+    """Return split -> stems, in the usual order; images in no split are left out."""
     return {
         split: stems
         for split in ("train", "val", "test")
-        if (stems := [stem for stem, said in images if said == split])
+        if (stems := [entry["stem"] for entry in entries if entry["split"] == split])
     }
+
+
+def write_lists(folder: Path, lists: Mapping[str, Sequence[str]]) -> None:
+    """Write ``SPLIT.txt`` with one stem per line for each split."""
+    for split, stems in lists.items():
+        write_whole(folder / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))

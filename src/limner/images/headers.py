@@ -23,7 +23,16 @@ _BETWEEN_SCANS = frozenset({0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE
 
 
 class DamagedFileError(Exception):
-    """The bytes are not a complete image; the message says what is wrong, without the file's name."""
+    """The bytes are not a complete image; the message says what is wrong, without the file's name.
+
+    Attributes:
+        fix: What the user can do, if that is not to replace the file.
+    """
+
+    def __init__(self, found: str, *, fix: str = "") -> None:
+        """Keep the message `found` and the `fix`."""
+        super().__init__(found)
+        self.fix = fix
 
 
 @dataclass(frozen=True)
@@ -31,14 +40,14 @@ class ImageHeader:
     """The header of an image file.
 
     Attributes:
-        container: ``PNG``, ``JPEG``, ``GIF``, ``BMP``, ``WebP``, ``TIFF``, ``Netpbm`` or
-            ``NPY``.
+        container: ``PNG``, ``JPEG``, ``GIF``, ``BMP``, ``WebP``, ``TIFF``, ``Netpbm``, ``NPY``,
+            ``JPEG 2000``, ``AVIF`` or ``HEIC``.
         stored_shape: (H, W) as stored, before the EXIF rotation.
         channels: Channels of the decoded image: a colour palette counts 3, alpha is not counted.
         dtype: NumPy name of the decoded type: ``uint8``, ``uint16`` or ``float32``.
         has_alpha: Whether there is a transparency channel, table or colour.
         has_palette: Whether pixels are indices into a table of colours.
-        is_lossy: Whether compression changed the pixel values (JPEG, lossy WebP).
+        is_lossy: Whether compression changed the pixel values (JPEG, lossy WebP, AVIF, ...).
         orientation: EXIF orientation 1..8; 1 is upright.
         is_inverted: Whether a TIFF says that 0 is white; decoding inverts it.
     """

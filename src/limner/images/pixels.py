@@ -20,7 +20,7 @@ from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
 from limner.core.errors import DataError, describe
-from limner.images import headers
+from limner.images import boxed_files, headers
 from limner.images.embedded_images import embedded
 from limner.images.headers import MAX_PIXELS, DamagedFileError, ImageHeader
 from limner.images.netpbm import netpbm_header
@@ -45,13 +45,21 @@ IMAGE_SUFFIXES = frozenset(
         ".npy",
         ".ppm",
         ".pgm",
+        ".avif",
+        ".heic",
+        ".heif",
+        ".jp2",
+        ".j2k",
+        ".j2c",
+        ".jpf",
+        ".jpx",
     }
 )
 """Lower-case suffixes of files that are listed as images or masks."""
 
 # OpenCV 4.11 and later decode to RGB directly; earlier versions need a second pass over the pixels.
 _COLOR: int = getattr(cv2, "IMREAD_COLOR_RGB", cv2.IMREAD_COLOR)
-_KNOWN = "PNG, JPEG, TIFF, BMP, WebP, GIF, PPM, PGM or NPY"
+_KNOWN = "PNG, JPEG, TIFF, BMP, WebP, GIF, PPM, PGM, NPY, JPEG 2000, AVIF or HEIC"
 _SIGNATURES: tuple[tuple[bytes, Callable[[bytes], ImageHeader]], ...] = (
     (b"\x89PNG\r\n\x1a\n", headers.png_header),
     (b"\xff\xd8\xff", headers.jpeg_header),
@@ -71,10 +79,6 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "a PDF"),
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"\x1f\x8b", "a gzip file (a NIfTI volume perhaps); volumes are not read here"),
-    (0, b"\x00\x00\x00\x0cjP", "a JPEG 2000 image"),
-    (4, b"ftypavif", "an AVIF image"),
-    (4, b"ftyphei", "a HEIC photo"),
-    (4, b"ftypmif1", "a HEIC photo"),
     (4, b"ftyp", "an MP4 or QuickTime video; take its frames out first"),
     (8, b"AVI ", "an AVI video; take its frames out first"),
     (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video; take its frames out first"),
@@ -183,6 +187,7 @@ def _header(data: bytes, path: Path) -> ImageHeader:
     read = next((read for signature, read in _SIGNATURES if data.startswith(signature)), None)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         read = headers.webp_header
+    read = read or boxed_files.header_reader(data)
     if read is None:
         raise DataError(
             describe(
@@ -195,7 +200,9 @@ def _header(data: bytes, path: Path) -> ImageHeader:
         )
     try:
         header = read(data)
-    except (DamagedFileError, IndexError, OverflowError, struct.error) as error:
+    except DamagedFileError as error:
+        raise _unreadable(path, str(error), fix=error.fix) from None
+    except (IndexError, OverflowError, struct.error) as error:
         raise _unreadable(path, str(error)) from None
     height, width = header.stored_shape
     if not (height > 0 and width > 0):
@@ -237,6 +244,8 @@ def _decode(data: bytes, header: ImageHeader, *, keep_palette: bool, keep_alpha:
         return pixels if keep_alpha else pixels[..., : header.channels]
     if header.container == "NPY":
         return decode_npy(data)
+    if header.container in ("AVIF", "HEIC"):
+        return boxed_files.decode_heif(data, header, keep_alpha=keep_alpha)
     if header.container == "GIF" or (keep_palette and header.has_palette):
         return _decode_palette(data, header, keep_palette=keep_palette)
     return _decode_opencv(data, header, keep_alpha=keep_alpha and header.has_alpha)

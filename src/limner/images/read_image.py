@@ -24,7 +24,7 @@ def read_image(path: Path, *more: Path) -> Picture:
     """Read an image upright: EXIF rotation applied, palettes expanded, alpha dropped.
 
     Args:
-        path: A JPEG, PNG, TIFF, BMP, WebP, GIF (first frame) or NPY file, recognised by its content.
+        path: A file of a kind in `IMAGE_SUFFIXES`, recognised by its content; of a GIF the first frame.
         more: Files of further channels, of the same size and type.
 
     Returns:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from limner.core.errors import DataError, LimnerError, describe
 from limner.formats import open_source
 from limner.images.pixels import IMAGE_SUFFIXES
+from limner.storage.unfinished import refuse_unfinished
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
 
@@ -61,6 +62,7 @@ def searched_folder(named: Path) -> Path | None:
 def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
     """Return (file, preferred output path) of each image of one path given by the user."""
     if named.is_dir():
+        refuse_unfinished(named)
         images = _without_labels(_images_in(named), named)
         found = [(path, PurePosixPath(path.relative_to(named).as_posix())) for path in images]
         return found or _refuse_empty(named, f"a folder without images{_other_files(named)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from limner.core.dataset_file import FILE_NAME
 from limner.core.errors import DataError, describe
 from limner.formats.dataset_yaml import read_dataset_file, write_dataset_file
+from limner.storage.disk_problems import write_errors_for
 from limner.storage.whole_files import write_whole
 
 
@@ -31,7 +32,7 @@ def move_lists_aside(target: Path) -> Path | None:
     Only files that `write_lists` writes are moved: the lists of splits, and those of folds.
 
     Raises:
-        DataError: They cannot be moved.
+        WriteError: They cannot be moved.
     """
     patterns = [f"{folder}{name}.txt" for folder in ("", "fold_*/") for name in ("train", "val", "test")]
     old = [path for pattern in patterns for path in sorted(target.glob(pattern))]
@@ -41,40 +42,30 @@ def move_lists_aside(target: Path) -> Path | None:
     while aside.exists():
         count += 1
         aside = target.with_name(f"{target.name}-before-{count}")
-    try:
-        for path in old:
-            place = aside / path.relative_to(target)
+    for path in old:
+        place = aside / path.relative_to(target)
+        with write_errors_for(place):
             place.parent.mkdir(parents=True, exist_ok=True)
             path.rename(place)
             if path.parent != target and not any(path.parent.iterdir()):
                 path.parent.rmdir()
-    except OSError as error:
-        raise DataError(
-            describe("The old splits cannot be moved aside", where=target, found=error.strerror or str(error))
-        ) from None
     return aside
 
 
 def write_lists(
     root: Path, target: Path, folds: Sequence[Mapping[str, Sequence[str]]], *, in_dataset: bool
 ) -> tuple[Path, ...]:
-    """Write one list per split, in one folder per fold; the first fold is entered in dataset.yaml."""
+    """Write one list per split, in one folder per fold; the first fold is entered in dataset.yaml.
+
+    Raises:
+        WriteError: They cannot be written.
+    """
     written: list[Path] = []
     places = [target] if len(folds) == 1 else [target / f"fold_{i + 1}" for i in range(len(folds))]
-    try:
-        for place, fold in zip(places, folds, strict=True):
-            for name, files in fold.items():
-                written.append(place / f"{name}.txt")
-                write_whole(written[-1], "".join(f"{file}\n" for file in files))
-    except OSError as error:
-        raise DataError(
-            describe(
-                "The lists cannot be written",
-                where=target,
-                found=error.strerror or str(error),
-                fix="Choose a writable folder with --out.",
-            )
-        ) from None
+    for place, fold in zip(places, folds, strict=True):
+        for name, files in fold.items():
+            written.append(place / f"{name}.txt")
+            write_whole(written[-1], "".join(f"{file}\n" for file in files))
     if in_dataset:
         lists = {name: (places[0] / f"{name}.txt").relative_to(root).as_posix() for name in folds[0]}
         written.append(write_dataset_file(root, {"splits": lists}, replace=("splits",)))

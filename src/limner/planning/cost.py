@@ -8,7 +8,7 @@ Shape legend: B batch, C channels, K classes.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from limner.devices.precision import precision_context
+from limner.devices.threads import CoreUse
 
 BATCH = 2
 """Batch size of the measured inputs: batch normalisation needs two."""
@@ -25,7 +26,10 @@ SIDES_3D = (32, 48)
 """Sizes of the two inputs: large enough for a stride of 32, small enough for a second of CPU time."""
 
 FEWEST_PASSES, MOST_PASSES, CLOCK_SECONDS = 2, 10, 0.5
-"""Minimum and maximum number of timed passes, and the seconds after which timing stops."""
+"""Minimum and maximum number of timed passes, and the seconds after which timing stops if they agree."""
+
+AGREEMENT, LONGEST_CLOCK = 1.15, 2.0
+"""The two fastest passes agree within this factor; the seconds after which timing stops if they do not."""
 
 LEAST_BY_PIXEL = 0.3
 """Minimum fraction of the larger input's time that is assumed to grow with its area. Measured on 2 cores:
@@ -52,6 +56,7 @@ class Cost:
             measured machine.
         seconds_per_pixel: Additional time per pixel of each sample.
         forward_bytes_per_pixel: Peak memory of prediction per pixel.
+        others: CPU cores that other programs used while the time was measured on a CPU.
     """
 
     weight_bytes: int
@@ -60,6 +65,7 @@ class Cost:
     seconds_per_step: float
     seconds_per_pixel: float
     forward_bytes_per_pixel: float
+    others: float = 0.0
 
     def training_bytes(self, num_pixels: int, *, optimizer: str, averaged: bool = True) -> int:
         """Return the estimated peak memory of a training step.
@@ -114,6 +120,7 @@ def measure_cost(
     meters = [_measure_saved(network, step, images, precision) for images in inputs]
     by_pixel = max((meters[1].kept_bytes - meters[0].kept_bytes) / (pixels[1] - pixels[0]), 1.0)
     workspace = WORKSPACE[precision]
+    use = CoreUse()
     small, large = (_fastest_pass(network, step, images, precision) for images in inputs)
     # Timings are noisy: limit the fixed part so that the part per pixel stays plausible.
     pixel_seconds = max((large - small) / (pixels[1] - pixels[0]), LEAST_BY_PIXEL * large / pixels[1])
@@ -126,6 +133,7 @@ def measure_cost(
         seconds_per_pixel=pixel_seconds,
         # Prediction saves nothing for backward: only a map, its input and its output are in memory.
         forward_bytes_per_pixel=3 * meters[1].largest_bytes / pixels[1],
+        others=use.by_others() if inputs[0].device.type == "cpu" else 0.0,
     )
 
 
@@ -158,20 +166,29 @@ def _measure_saved(network: nn.Module, step: Step, images: torch.Tensor, precisi
 def _fastest_pass(network: nn.Module, step: Step, images: torch.Tensor, precision: str) -> float:
     """Return the time in seconds of the fastest of a few forward and backward passes.
 
-    The first pass selects kernels, and others may be delayed by other processes.
+    The first pass selects kernels, and others may be delayed by other processes: the fastest counts once a
+    second one agrees with it.
     """
-    fastest, spent, passes = float("inf"), 0.0, 0
-    while passes < FEWEST_PASSES or (passes < MOST_PASSES and spent < CLOCK_SECONDS):
+    times: list[float] = []
+    while _needs_another(times):
         _synchronize(images.device)
         began = time.perf_counter()
         with precision_context(images.device, precision):
             loss = step(network, images)
         torch.autograd.backward(loss)
         _synchronize(images.device)
-        seconds = time.perf_counter() - began
-        fastest, spent, passes = min(fastest, seconds), spent + seconds, passes + 1
+        times.append(time.perf_counter() - began)
     network.zero_grad(set_to_none=True)
-    return fastest
+    return min(times)
+
+
+def _needs_another(times: Sequence[float]) -> bool:
+    """Return whether a pass should be timed again, given those so far."""
+    if len(times) < FEWEST_PASSES:
+        return True
+    fastest, second, *_ = sorted(times)
+    limit = CLOCK_SECONDS if second <= AGREEMENT * fastest else LONGEST_CLOCK
+    return len(times) < MOST_PASSES and sum(times) < limit
 
 
 def _synchronize(device: torch.device) -> None:

@@ -75,20 +75,9 @@ def write_plan(path: Path, plan: Plan) -> None:
     """Write a plan; an existing file is replaced atomically.
 
     Raises:
-        ConfigError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
-    try:
-        write_whole(path, plan_to_yaml(plan))
-    except OSError as error:
-        raise ConfigError(
-            describe(
-                "The plan cannot be written",
-                where=path,
-                found="a folder" if path.is_dir() else error.strerror or str(error),
-                expected="a file that can be created or replaced",
-                fix="Pass a file path such as plan.yaml.",
-            )
-        ) from None
+    write_whole(path, plan_to_yaml(plan))
 
 
 def _experiment(path: Path, values: Mapping[str, Any], comments: Mapping[str, str]) -> Experiment:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limner.checks.measuring import digest
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.plan import NetworkPlan, Plan
 from limner.core.run_folder import RunFolder
@@ -15,11 +16,13 @@ from limner.formats.source import Source
 from limner.loading.dataset import Dataset
 from limner.loading.splits import Splits
 from limner.planning.plan_files import read_plan, write_plan
+from limner.preparation.data_state import data_changes, note_data_changes, refuse_changes, write_data_state
 from limner.preparation.planned import Planned
-from limner.preparation.run_names import RUNS, named_run, next_free
+from limner.preparation.run_names import RUNS, named_run, next_free, refuse_taken
 from limner.preparation.run_splits import read_splits, write_splits
+from limner.storage.folder_lock import locked_folder
 from limner.storage.json_files import write_json
-from limner.storage.output_folder import make_output_folder
+from limner.storage.output_folder import make_output_folder, refuse_inside
 from limner.tasks import find_task
 
 if TYPE_CHECKING:
@@ -68,17 +71,23 @@ def prepare_run(
         network: A custom network.
 
     Raises:
-        DataError: The folder cannot be written.
+        DataError: The folder cannot be written, or is inside the dataset.
+        ConfigError: It belongs to another run.
     """
     plan = planned.plan if network is None else _with_own_network(planned.plan, network)
     checked = planned.checked
     default = RUNS / Path(plan.data.path).resolve().name
     folder = RunFolder(next_free(default)) if run is None else named_run(run)
+    refuse_inside(folder.root, plan.data.path)
     make_output_folder(folder.root)
-    write_plan(folder.plan, plan)
-    write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
-    write_splits(folder, checked.splits)
-    write_json(folder.environment, _environment(device))
+    with locked_folder(folder.root, what="limner train"):
+        refuse_taken(folder.root)  # by another process, since the name was chosen
+        write_plan(folder.plan, plan)
+        write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
+        write_splits(folder, checked.splits)
+        pixel_hashes = {image.name: image.content_hash for image in checked.facts.images}
+        write_data_state(folder, checked.source, checked.splits, pixel_hashes)
+        write_json(folder.environment, _environment(device))
     splits = {name: records for name, records in checked.splits.items() if records}
     return PreparedRun(folder, plan, checked.source, splits, network)
 
@@ -115,6 +124,28 @@ def open_run(folder: RunFolder, *, network: "nn.Module | None" = None) -> Prepar
         )
     source = open_source(Path(plan.data.path))
     return PreparedRun(folder, plan, source, read_splits(folder, source), network)
+
+
+def check_data_state(prepared: PreparedRun, *, accept: bool = False) -> None:
+    """Compare the data of a run that is resumed with that of its beginning.
+
+    Args:
+        prepared: The reopened run.
+        accept: Go on with other data, and note how it differs.
+
+    Raises:
+        DataError: The data differs, and `accept` is False.
+    """
+    folder, source, splits = prepared.folder, prepared.source, prepared.splits
+    changes = data_changes(folder, source, splits)
+    if not changes:
+        return
+    if not accept:
+        refuse_changes(folder, changes)
+    note_data_changes(folder, changes)
+    records = [record for members in splits.values() for record in members]
+    pixel_hashes = {record.name: digest(source.read_image(record).array) for record in records}
+    write_data_state(folder, source, splits, pixel_hashes)
 
 
 def _with_own_network(plan: Plan, network: "nn.Module") -> Plan:

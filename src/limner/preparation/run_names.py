@@ -5,6 +5,7 @@ from pathlib import Path
 
 from limner.core.errors import ConfigError, describe
 from limner.core.run_folder import RunFolder
+from limner.storage.folder_lock import LOCK
 
 RUNS = Path("runs")
 """Default folder of runs, in the working directory."""
@@ -32,7 +33,7 @@ def refuse_taken(folder: Path) -> None:
     above = next(f for f in (folder, *folder.parents) if f.exists())
     if not above.is_dir():
         found = f"a file, {above}"
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and any(path.name != LOCK for path in folder.iterdir()):
         found = "a run" if is_run else "a folder that is not empty"
     else:
         return

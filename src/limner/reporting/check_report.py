@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from limner.core.errors import DataError, describe
+from limner.core.errors import DataError
 from limner.core.randomness import generator
 from limner.core.sample import Record
 from limner.datasets.checked import CheckResult
@@ -11,8 +11,7 @@ from limner.drawing.colors import class_colors
 from limner.drawing.display import RGBImage
 from limner.formats.shapes.object_source import BOXES
 from limner.reporting.check_page import CheckedData, Picture, render_check_page
-from limner.storage.own_outputs import own_outputs
-from limner.storage.whole_files import write_whole
+from limner.storage.own_outputs import write_own_file
 
 NUM_SAMPLES = 12
 MOST_NAMED = 30
@@ -33,18 +32,10 @@ def write_check_report(checked: CheckResult, out: Path | str) -> Path:
         The file written.
 
     Raises:
-        DataError: The file cannot be written.
+        WriteError: The file cannot be written.
         ConfigError: limner did not write the file that is there.
     """
-    page = render_check_page(_gathered(checked))
-    try:
-        with own_outputs(out, by="check"):
-            write_whole(Path(out), page)
-    except OSError as error:
-        raise DataError(
-            describe("The report cannot be written", where=Path(out), found=error.strerror or str(error))
-        ) from None
-    return Path(out)
+    return write_own_file(out, render_check_page(_gathered(checked)), by="check")
 
 
 def _gathered(checked: CheckResult) -> CheckedData:

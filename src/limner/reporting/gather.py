@@ -16,6 +16,7 @@ from limner.core.run_folder import RunFolder
 from limner.core.score_names import SCORES
 from limner.evaluation.scores_file import read_scores
 from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage, Series
+from limner.storage.table_cells import text_of
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ def gather(run: RunFolder) -> RunFacts:
         findings=attempt(run.findings, _read_findings, None),
         series=attempt(run.metrics, _read_series, {}),
         evaluations=tuple(_with_images(e, run.evaluation(e.split), attempt) for e in evaluations),
+        data_changes=attempt(run.data_changes, _read_sentences, ()),
         environment=attempt(run.environment, _read_mapping, {}),
         model=attempt(run.model / "model.json", _read_mapping, {}),
         unreadable=unreadable,
@@ -99,6 +101,10 @@ def _read_plan(path: Path) -> Plan:
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text("utf-8")))
+
+
+def _read_sentences(path: Path) -> tuple[str, ...]:
+    return tuple(map(str, json.loads(path.read_text("utf-8"))))
 
 
 def _read_findings(path: Path) -> tuple[Finding, ...]:
@@ -156,7 +162,7 @@ def _read_images(path: Path) -> tuple[ScoredImage, ...]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = [
             ScoredImage(
-                row["name"],
+                text_of(row["name"]),
                 {name: _number(row[name]) for name in row if name in SCORES and not SCORES[name].unit},
             )
             for row in csv.DictReader(file)

@@ -1,8 +1,10 @@
-"""HTML from nested function calls, always balanced and escaped."""
+"""HTML from nested function calls, always balanced and escaped; control characters are written out."""
 
 from collections.abc import Iterable
 from html import escape
 from typing import Union
+
+from limner.core.printable import printable
 
 VOID = {"img", "meta", "br", "hr", "rect", "path", "line", "circle"}
 """Elements without content."""
@@ -40,7 +42,7 @@ def render(child: Child) -> Html:
     if isinstance(child, Html):
         return child
     if isinstance(child, str | int):
-        return Html(escape(str(child)))
+        return Html(escape(printable(str(child))))
     return Html("".join(render(c) for c in child))
 
 
@@ -56,4 +58,4 @@ def _attribute(key: str, value: Attribute) -> str:
     if value is None or value is False:
         return ""
     name = key.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'
+    return f" {name}" if value is True else f' {name}="{escape(printable(str(value)))}"'

@@ -10,6 +10,7 @@ from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import MISSING, compact, duration, plural, score, time_span
+from limner.storage.table_cells import cell
 from limner.storage.whole_files import GrowingFile, write_whole
 
 NUM_COLORS = 8
@@ -26,7 +27,10 @@ def write_comparison(comparison: Comparison) -> None:
     with GrowingFile(comparison.table) as file:
         writer = csv.DictWriter(file, fieldnames=list(lines[0]))
         writer.writeheader()
-        writer.writerows(lines)
+        for line in lines:
+            writer.writerow(
+                {k: cell(value) if isinstance(value, str) else value for k, value in line.items()}
+            )
     write_whole(comparison.page, render_comparison(comparison))
     write_whole(comparison.plot, render_plot(comparison))
 

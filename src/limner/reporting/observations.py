@@ -39,8 +39,8 @@ class Observation:
 def observe(facts: RunFacts) -> tuple[Observation, ...]:
     """Return the remarks about a run, warnings first."""
     rules: tuple[Callable[[RunFacts], Iterator[Observation]], ...] = (
-        _unreadable, _findings, _short_training, _few_images, _weak_classes, _poor_images, _score_trend,
-        _loading, _baseline, _chosen_by_validation,
+        _unreadable, _data_changes, _findings, _short_training, _few_images, _weak_classes, _poor_images,
+        _score_trend, _loading, _baseline, _chosen_by_validation,
     )  # fmt: skip
     made = [observation for rule in rules for observation in rule(facts)]
     return tuple(sorted(made, key=lambda o: o.tone != "warning"))
@@ -67,6 +67,12 @@ def _unreadable(facts: RunFacts) -> Iterator[Observation]:
         yield Observation(
             f"{name} could not be read, so its part of this page is missing. {why}", "warning", ""
         )
+
+
+def _data_changes(facts: RunFacts) -> Iterator[Observation]:
+    if facts.data_changes:
+        text = f"The data changed while the run was interrupted: {'; '.join(facts.data_changes)}."
+        yield Observation(text, "warning", "data")
 
 
 def _findings(facts: RunFacts) -> Iterator[Observation]:

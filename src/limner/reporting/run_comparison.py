@@ -60,9 +60,14 @@ class ComparedRuns:
         return {SCORES[n].title: [score(scores.get(n)) for scores in by_run] for n in SCORES if n in names}
 
 
+def comparison_files(folder: Path) -> tuple[Path, Path, Path]:
+    """Return the files of a comparison: the page, and the curves as PNG and PDF."""
+    return folder / "comparison.html", folder / "curves.png", folder / "curves.pdf"
+
+
 def write_run_comparison(compared: ComparedRuns, folder: Path) -> tuple[Path, ...]:
-    """Write `comparison.html`, and `curves.png` and `curves.pdf` if there are values to draw."""
-    page = folder / "comparison.html"
+    """Write the page, and the curves if there are values to draw; returns the written files."""
+    page, png, pdf = comparison_files(folder)
     write_whole(page, render_run_comparison(compared))
     panels = [
         CurvePanel(name, [Curve(n, s.steps, s.values) for n, s in _lines(compared, name)])
@@ -71,10 +76,9 @@ def write_run_comparison(compared: ComparedRuns, folder: Path) -> tuple[Path, ..
     if not panels:
         return (page,)
     picture = draw_curves(panels, compared.names)
-    paths = folder / "curves.png", folder / "curves.pdf"
-    write_whole(paths[0], encode_png(picture))
-    write_whole(paths[1], encode_pdf(picture))
-    return (page, *paths)
+    write_whole(png, encode_png(picture))
+    write_whole(pdf, encode_pdf(picture))
+    return page, png, pdf
 
 
 def render_run_comparison(compared: ComparedRuns) -> str:

@@ -94,6 +94,7 @@ class RunFacts:
         findings: Findings of check; None if the data was not checked.
         series: Curves by name.
         evaluations: Test first, then validation, then the others.
+        data_changes: How the data changed while the run was interrupted, in sentences.
         environment: Versions, machine and command, as they were written.
         model: Content of model.json.
         unreadable: File name -> why it could not be read.
@@ -104,6 +105,7 @@ class RunFacts:
     findings: tuple[Finding, ...] | None = None
     series: dict[str, Series] = field(default_factory=dict)
     evaluations: tuple[Evaluation, ...] = ()
+    data_changes: tuple[str, ...] = ()
     environment: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)

@@ -6,16 +6,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
 from limner.core.score_names import SCORES
 from limner.core.tuning import BELOW_LOWEST, RateTest, Trial, Tuning
+from limner.core.yaml_text import dump_yaml
 from limner.drawing.curves import Curve, CurvePanel, draw_curves
 from limner.drawing.png import encode_png
 from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
 from limner.reporting.markup import Html, prose, tag
 from limner.reporting.numbers import MISSING, duration, plural, score, significant
+from limner.storage.table_cells import cell
 from limner.storage.whole_files import write_whole
 
 
@@ -62,10 +62,9 @@ def render_table(tuning: Tuning) -> str:
     rows = csv.writer(text)
     rows.writerow(["round", "trial", "candidate", "minutes", *keys, tuning.score_name, "steps", "problem"])
     for t in tuning.trials:
-        own = [t.settings.get(key, "") for key in keys]
-        rows.writerow(
-            [t.round, t.number, t.candidate, round(t.minutes, 4), *own, t.score, t.steps, t.problem]
-        )
+        own = [cell(str(t.settings.get(key, ""))) for key in keys]
+        minutes, problem = round(t.minutes, 4), cell(t.problem)
+        rows.writerow([t.round, t.number, t.candidate, minutes, *own, t.score, t.steps, problem])
     return text.getvalue()
 
 
@@ -79,7 +78,7 @@ def render_recipe(tuning: Tuning, settings: dict[str, Any]) -> str:
         f"# after {duration(60 * best.minutes)} of training; optimistic, since it was selected on them.\n"
     )
     settings = {key: value for key, value in settings.items() if key != "reasons"}
-    return said + yaml.safe_dump({"data": tuning.data} | settings, sort_keys=False)
+    return said + dump_yaml({"data": tuning.data} | settings)
 
 
 def draw_rates(test: RateTest) -> Any:  # noqa: ANN401 - an RGB array

@@ -1,18 +1,22 @@
 """Folder of a long job, which continues there when it is started again with the same arguments."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from limner.core.errors import ConfigError, describe
+from limner.core.errors import ConfigError, DataError, describe
+from limner.storage.folder_lock import LOCK, locked_folder
 from limner.storage.json_files import write_json
+from limner.storage.output_folder import make_output_folder
 
 
-def claim_folder(
+@contextmanager
+def claimed_folder(
     root: Path, setup: str, asked: Mapping[str, Any], *, what: str, besides: Collection[str] = ()
-) -> None:
-    """Create the folder, or check that it belongs to the same job, which can then continue.
+) -> Iterator[None]:
+    """Hold the folder of a job: a new or empty one, or that of the same job, which then continues.
 
     Args:
         root: The folder.
@@ -22,27 +26,51 @@ def claim_folder(
         besides: Names of files that may exist before the job starts.
 
     Raises:
-        ConfigError: The folder holds something else.
+        ConfigError: The folder holds something else, or another process works there.
+        DataError: The folder cannot be created, or its stored arguments are damaged.
     """
     asked = json.loads(json.dumps(asked))
-    file = root / setup
-    if file.is_file():
-        begun = json.loads(file.read_text(encoding="utf-8"))
-        if begun != asked:
+    make_output_folder(root)
+    with locked_folder(root, what=f"the {what}"):
+        file = root / setup
+        if file.is_file():
+            _refuse_another(root, _read(file), asked, what)
+        elif any(path.name not in (*besides, LOCK) for path in root.iterdir()):
             raise ConfigError(
-                describe(
-                    f"The folder belongs to a different {what}",
-                    where=root,
-                    found=_in_words(begun),
-                    expected=_in_words(asked),
-                    fix="Use the same arguments to continue it, or choose another --out.",
-                )
+                describe(f"The folder for the {what} is not empty", where=root, fix="Choose another --out.")
             )
-    elif root.exists() and any(path.name not in besides for path in root.iterdir()):
+        write_json(file, asked)
+        yield
+
+
+def _refuse_another(root: Path, begun: Mapping[str, Any], asked: Mapping[str, Any], what: str) -> None:
+    if begun != asked:
         raise ConfigError(
-            describe(f"The folder for the {what} is not empty", where=root, fix="Choose another --out.")
+            describe(
+                f"The folder belongs to a different {what}",
+                where=root,
+                found=_in_words(begun),
+                expected=_in_words(asked),
+                fix="Use the same arguments to continue it, or choose another --out.",
+            )
         )
-    write_json(file, asked)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        begun = json.loads(file.read_bytes())
+        if not isinstance(begun, dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            describe(
+                "The stored arguments of the folder cannot be read",
+                where=file,
+                found=str(error),
+                fix="Delete the file if everything in the folder is of this job, or choose another --out.",
+            )
+        ) from None
+    return begun
 
 
 def _in_words(asked: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """Recording the failure of one of several training runs, so that the others can continue."""
 
 import traceback
+from contextlib import suppress
 
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, WriteError
 from limner.core.run_folder import RunFolder
 from limner.storage.whole_files import write_whole
 
@@ -11,7 +12,8 @@ PROBLEM = "problem.txt"
 
 
 def note_problem(run: RunFolder, error: Exception) -> str:
-    """Write the traceback to the run folder, and return the problem in one line."""
-    write_whole(run.root / PROBLEM, "".join(traceback.format_exception(error)))
+    """Write the traceback to the run folder, if its disk allows, and return the problem in one line."""
+    with suppress(WriteError):
+        write_whole(run.root / PROBLEM, "".join(traceback.format_exception(error)))
     said = str(error).strip().splitlines() or [""]
     return said[0] if isinstance(error, LimnerError) else f"{type(error).__name__}: {said[0]}"

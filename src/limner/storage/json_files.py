@@ -11,6 +11,7 @@ from pathlib import Path
 from reprlib import Repr
 
 from limner.core.errors import DataError, describe
+from limner.storage.text_files import text_of
 from limner.storage.usable_numbers import is_number
 from limner.storage.whole_files import write_whole
 
@@ -22,6 +23,9 @@ _short.maxstring = _short.maxlong = _short.maxother = 40
 
 SNIFFED_BYTES = 65536
 """Read from either end of a JSON or XML file to recognise it."""
+
+MAX_SNIFFED = 50
+"""Maximum number of files to look into; layouts with one per image have more."""
 
 
 def ends(path: Path) -> bytes:
@@ -115,17 +119,30 @@ def as_shown(value: object) -> str:
     return _short.repr(value)
 
 
-def parse_json(data: bytes) -> object:
+def parse_json(data: bytes, path: Path | None = None) -> object:
     """Parse JSON in UTF-8, UTF-16 or UTF-32; halves of surrogate pairs, which are no text, become U+FFFD.
+
+    Args:
+        data: The content.
+        path: Its file, if it may be in an old code page that the names of files there can prove.
 
     Raises:
         ValueError: It is no JSON, nests too deeply, or spells a number of thousands of digits.
     """
     try:
-        value: object = json.loads(data)
+        value: object = _loaded(data, path)
         return _without_surrogates(value) if _SURROGATE.search(data) else value
     except RecursionError:
         raise ValueError("lists or objects are nested too deeply") from None
+
+
+def _loaded(data: bytes, path: Path | None) -> object:
+    try:
+        return json.loads(data)
+    except UnicodeDecodeError:
+        if path is None:
+            raise
+        return json.loads(text_of(data, path))
 
 
 def _without_surrogates(value: object) -> object:
@@ -148,7 +165,7 @@ def read_json(path: Path, *, what: str, expected: str) -> object:
         DataError: It cannot be read, or is not JSON.
     """
     try:
-        return parse_json(path.read_bytes())
+        return parse_json(path.read_bytes(), path)
     except (OSError, ValueError) as error:
         raise unreadable(path, what=what, found=str(error), expected=expected) from None
 

@@ -1,7 +1,9 @@
-"""The output folder, created before anything is computed, so that errors come early."""
+"""Places of outputs, checked before anything is computed, so that errors come early."""
 
+import tempfile
 from pathlib import Path
 
+from limner.core.dataset_file import FILE_NAME
 from limner.core.errors import DataError, describe
 
 
@@ -15,6 +17,61 @@ def make_output_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from error
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Refuse a new file or folder whose place cannot be written.
+
+    Raises:
+        DataError: Its folder is a file, or read-only.
+    """
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise DataError(
+            describe(
+                "The output cannot be written",
+                where=path,
+                found=f"{above}: {'a file' if above.is_file() else error.strerror or error}",
+                expected="a place that exists or can be created, with free space on its disk",
+                fix="Choose another place.",
+            )
+        ) from None
+
+
+def refuse_dataset(folder: Path) -> None:
+    """Refuse a folder for results that is a dataset, or inside one, as its `dataset.yaml` tells.
+
+    Raises:
+        DataError: There is such a file.
+    """
+    for above in (folder.resolve(), *folder.resolve().parents):
+        if (above / FILE_NAME).is_file():
+            refuse_inside(folder, above)
+
+
+def refuse_inside(out: Path | str, data: Path | str) -> None:
+    """Refuse an output inside a dataset, whose images and labels it would be taken for the next time.
+
+    Args:
+        out: The output.
+        data: The folder of the dataset, or of the images.
+
+    Raises:
+        DataError: The output is the folder, or inside it.
+    """
+    if Path(out).expanduser().resolve().is_relative_to(Path(data).expanduser().resolve()):
+        raise DataError(
+            describe(
+                "The output is inside the folder of the images",
+                where=out,
+                found=f"{data} is searched for images with its subfolders",
+                expected="an output elsewhere, so that results are not taken for images or labels",
+                fix="Choose another output, such as one beside the folder of the images.",
+            )
+        )
 
 
 def cannot_write(folder: Path, error: OSError) -> DataError:

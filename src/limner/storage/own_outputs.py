@@ -1,103 +1,82 @@
-"""Protection of other files at the place of an output: only files that limner wrote there are replaced.
+"""Single output files: one that exists is replaced only if it is limner's, and unchanged since.
 
-What limner wrote is recorded in its cache folder, with size and time of change: a file that was edited since
-counts as the user's. Without the record nothing is replaced.
+Each file ends with a mark: the command that wrote it, and a hash of the rest. So it is recognised wherever it
+is moved, and after an edit it is the user's.
 """
 
-import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import struct
+import zlib
+from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
 
-from limner.core.errors import ConfigError, describe
-from limner.storage.cache import Cache
-from limner.storage.whole_files import guard_writes
+from limner.storage.filled_folder import would_replace
+from limner.storage.output_folder import refuse_unwritable
+from limner.storage.whole_files import write_whole
 
-State = tuple[int, int]
-"""Size in bytes, and time of the last change in nanoseconds."""
+_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+_MARK = re.compile(rb"limner [\w-]+ [0-9a-f]{32}")
 
 
-@contextmanager
-def own_outputs(target: Path | str, *, by: str) -> Iterator[None]:
-    """Refuse to replace files at or below `target`, inside the block, unless limner wrote them.
+def refuse_taken_file(path: Path | str, *, by: str) -> None:
+    """Refuse an output file, before the work begins, if something else is there or it cannot be written.
 
     Args:
-        target: The output file or folder that the user named.
-        by: The command, such as ``predict``; it replaces only what the same command wrote.
+        path: The file that the user named.
+        by: The command, such as ``browse``; it replaces only what the same command wrote.
 
     Raises:
-        ConfigError: From writing, before a file of someone else is replaced; the file is unchanged.
+        ConfigError: The command did not write the file, or it was changed since.
+        DataError: Its place cannot be written.
     """
-    outputs = _Outputs(Path(target).expanduser(), by)
-    outputs.check_file()
-    try:
-        with guard_writes(outputs):
-            yield
-    finally:
-        outputs.record()
+    path = Path(path).expanduser()
+    is_plain = path.is_file() and not path.is_symlink()
+    if os.path.lexists(path) and not (is_plain and _is_own(path.read_bytes(), by)):
+        raise would_replace(path)
+    refuse_unwritable(path)
 
 
-class _Outputs:
-    """Guard of the files at or below one place."""
+def write_own_file(path: Path | str, content: bytes | str, *, by: str) -> Path:
+    """Write a PNG, a page or YAML with a mark.
 
-    def __init__(self, target: Path, by: str) -> None:
-        self._target = _absolute(target)
-        self._cache = Cache(f"outputs-{by}", suffix=".json")
-        self._written: dict[str, State] = self._cache.load(self._target, _read) or {}
+    Args:
+        path: The file.
+        content: Bytes, or text.
+        by: As in `refuse_taken_file`.
 
-    def check_file(self) -> None:
-        """Check the target early if it is a file."""
-        if self._target.is_file():
-            self.before(self._target)
+    Returns:
+        The file.
 
-    def before(self, path: Path) -> None:
-        """Raise if something is at `path` that was not written by the same command."""
-        name = self._name(path)
-        if name is None or not os.path.lexists(path) or path.is_dir():
-            return  # the system itself refuses to replace a folder
-        if self._written.get(name) == _state(path):
-            return
-        raise ConfigError(
-            describe(
-                "The output would replace another file",
-                where=path,
-                found="a file that this command did not write, or that was changed since",
-                expected="no file of that name, or one that this command wrote",
-                fix="Choose another output, or move or delete the file.",
-            )
-        )
-
-    def after(self, path: Path) -> None:
-        """Remember that `path` was written."""
-        name = self._name(path)
-        if name is not None:
-            self._written[name] = _state(path)
-
-    def record(self) -> None:
-        """Save what was written."""
-        if self._written:
-            text = json.dumps(self._written)
-            self._cache.save(self._target, lambda file: file.write(text.encode("utf-8", "surrogatepass")))
-
-    def _name(self, path: Path) -> str | None:
-        """Return the path relative to the target, or None if it is elsewhere."""
-        path = _absolute(path)
-        return path.relative_to(self._target).as_posix() if path.is_relative_to(self._target) else None
+    Raises:
+        ConfigError: As in `refuse_taken_file`.
+        WriteError: The disk is full, read-only or failing.
+    """
+    path = Path(path).expanduser()
+    refuse_taken_file(path, by=by)
+    plain = content.encode() if isinstance(content, str) else content
+    write_whole(path, _marked(plain, _mark(plain, by)))
+    return path
 
 
-def _read(file: BinaryIO) -> dict[str, State]:
-    found = json.loads(file.read())
-    return {str(name): (int(size), int(changed)) for name, (size, changed) in found.items()}
+def _marked(content: bytes, mark: bytes) -> bytes:
+    if not content.endswith(_PNG_END):
+        return content + (b"<!-- %b -->\n" if content.startswith(b"<") else b"# %b\n") % mark
+    chunk = b"tEXtSoftware\0" + mark
+    size, checksum = struct.pack(">I", len(chunk) - 4), struct.pack(">I", zlib.crc32(chunk))
+    return content.removesuffix(_PNG_END) + size + chunk + checksum + _PNG_END
 
 
-def _absolute(path: Path) -> Path:
-    """Resolve links of the folder, but not of the file itself, which is what is replaced."""
-    path = Path(os.path.abspath(path))  # noqa: PTH100 - links are kept
-    return path.parent.resolve() / path.name
+def _is_own(content: bytes, by: str) -> bool:
+    """Tell whether a command wrote this content, by composing it again."""
+    found = _MARK.search(content, max(0, len(content) - 200))
+    if found is None:
+        return False
+    end = _PNG_END if content.endswith(_PNG_END) else b""
+    before = b"size" + b"tEXtSoftware\0" if end else b"<!-- " if content.startswith(b"<") else b"# "
+    plain = content[: found.start() - len(before)] + end
+    return _marked(plain, _mark(plain, by)) == content
 
 
-def _state(path: Path) -> State:
-    stat = path.lstat()
-    return stat.st_size, stat.st_mtime_ns
+def _mark(content: bytes, by: str) -> bytes:
+    return f"limner {by} {blake2b(content, digest_size=16).hexdigest()}".encode()

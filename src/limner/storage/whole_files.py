@@ -6,9 +6,10 @@ this way, except logs that are read while they grow.
 """
 
 import os
+import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,16 @@ PART = ".part"
 """Suffix of hidden temporary files; one that remains was being written when its process was killed."""
 
 
+_LEFTOVER = re.compile(rf"\..*\.\d+-\d+{re.escape(PART)}")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of killed processes, at any depth; no other process may write there."""
+    for path in folder.rglob(f".*{PART}"):
+        if _LEFTOVER.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
 class WriteGuard(Protocol):
     """Decides which files may be replaced."""
 
@@ -27,8 +38,8 @@ class WriteGuard(Protocol):
         """Raise an error if the file at `path` must not be replaced."""
         ...
 
-    def after(self, path: Path) -> None:
-        """Take note of a written file."""
+    def replacing(self, aside: Path, path: Path) -> None:
+        """Take note of a written file, which is renamed to `path` next."""
         ...
 
 
@@ -52,18 +63,28 @@ def _ask_guard(path: Path) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """Delete a file if it exists and may be replaced."""
+    """Delete a file if it exists and may be replaced.
+
+    Raises:
+        WriteError: The disk is read-only or failing.
+    """
     _ask_guard(path)
-    path.unlink(missing_ok=True)
+    with write_errors_for(path):
+        path.unlink(missing_ok=True)
 
 
 def move_file(aside: Path, path: Path) -> None:
-    """Rename a file; another one at `path` is replaced if it may be."""
+    """Rename a file; another one at `path` is replaced if it may be.
+
+    Raises:
+        WriteError: The disk is read-only or failing.
+    """
     _ask_guard(path)
-    aside.replace(path)
     guard = _GUARD.get()
     if guard is not None:
-        guard.after(path)
+        guard.replacing(aside, path)
+    with write_errors_for(path):
+        aside.replace(path)
 
 
 def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> None:
@@ -71,14 +92,14 @@ def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> N
 
     Args:
         path: The file to create or replace; missing folders are created.
-        content: Bytes, or text, which is written as UTF-8.
+        content: Bytes, or text, which is written as UTF-8; bytes of file names that are no text, as escapes.
         durable: As in `written_aside`.
 
     Raises:
         WriteError: As in `written_aside`.
     """
     with open_whole(path, durable=durable) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
 
 
 @contextmanager
@@ -119,7 +140,8 @@ def written_aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
             if durable:
                 flush(path.parent)
         except BaseException:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):  # the first error is the one to report
+                aside.unlink(missing_ok=True)
             raise
 
 
@@ -139,7 +161,7 @@ class GrowingFile:
         _ask_guard(path)
         with write_errors_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._aside.open("w", encoding="utf-8", newline="")
+            self._file = self._aside.open("w", encoding="utf-8", errors="backslashreplace", newline="")
 
     def write(self, text: str) -> None:
         """Append text; line ends are not converted."""
@@ -153,12 +175,15 @@ class GrowingFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with write_errors_for(self.path):
-                self._file.close()
-                if error is None:
+            if error is None:
+                with write_errors_for(self.path):
+                    self._file.close()
                     move_file(self._aside, self.path)
         finally:
-            self._aside.unlink(missing_ok=True)
+            with suppress(OSError):  # the first error is the one to report
+                self._file.close()
+            with suppress(OSError):
+                self._aside.unlink(missing_ok=True)
 
 
 def flush(path: Path) -> None:

@@ -38,6 +38,19 @@ def folder_set_aside(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.old")
 
 
+def tidy_after_kill(folder: Path) -> None:
+    """Remove what killed processes left beside a folder, and put the old one back if there is no new one.
+
+    No other process may write the folder.
+    """
+    for aside in folder.parent.glob(f".{folder.name}.new.*"):
+        shutil.rmtree(aside, ignore_errors=True)
+    old = folder_set_aside(folder)
+    if old.is_dir() and not folder.exists():
+        old.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def _put_in_place(aside: Path, folder: Path) -> None:
     """Rename; the old folder is moved away first, since only an empty folder can be replaced."""
     old = folder_set_aside(folder)

@@ -1,11 +1,17 @@
 """XML files: parsing with errors that name the file, and access to text and numbers."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from limner.core.errors import DataError
 from limner.storage.json_files import unreadable
+from limner.storage.text_files import text_of
 from limner.storage.usable_numbers import number_of
+
+# Entities can expand without limit, and no annotation tool writes any. UTF-16 puts zeros between the letters.
+_ENTITY = re.compile(rb"<\0*!\0*E\0*N\0*T\0*I\0*T\0*Y")
+_DECLARED = re.compile(rb"\s*<\?xml[^>]*encoding=[\"']([\w.:-]+)")
 
 
 def read_xml(path: Path, *, root: str, what: str) -> ElementTree.Element:
@@ -20,16 +26,36 @@ def read_xml(path: Path, *, root: str, what: str) -> ElementTree.Element:
         DataError: It cannot be read, is not XML, or has another root.
     """
     try:
-        data = path.read_bytes()
-        # Entities can expand without limit, and no annotation tool writes any. UTF-16 puts zeros between.
-        if b"<!ENTITY" in data.replace(b"\0", b""):
-            raise ValueError("it defines entities")
-        found = ElementTree.fromstring(data)  # noqa: S314
+        found = _parsed(path.read_bytes(), path)
     except (OSError, ValueError, ElementTree.ParseError) as error:
         raise _refusal(path, root, what, str(error)) from None
     if found.tag != root:
         raise _refusal(path, root, what, f"<{found.tag}>")
     return found
+
+
+def _parsed(data: bytes, path: Path) -> ElementTree.Element:
+    if _ENTITY.search(data):
+        raise ValueError("it defines entities")
+    try:
+        return ElementTree.fromstring(data)  # noqa: S314
+    except (ValueError, LookupError, ElementTree.ParseError):  # perhaps an encoding that expat does not know
+        text = _text(data, path)
+    if "<!ENTITY" in text:
+        raise ValueError("it defines entities")
+    return ElementTree.fromstring(text)  # noqa: S314
+
+
+def _text(data: bytes, path: Path) -> str:
+    """Decode XML by the encoding that it declares, if that is no Unicode; else as any text."""
+    declared = _DECLARED.match(data)
+    codec = declared[1].decode().casefold() if declared else "utf"
+    if codec.startswith("utf"):
+        return text_of(data, path)
+    try:
+        return data.decode(codec)
+    except (LookupError, UnicodeDecodeError) as error:
+        raise ValueError(f"text in another encoding than it declares ({error})") from None
 
 
 def _refusal(path: Path, root: str, what: str, found: str) -> DataError:

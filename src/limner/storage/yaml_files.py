@@ -4,8 +4,9 @@ from pathlib import Path
 
 import yaml
 
-from limner.core.yaml_text import load_yaml
+from limner.core.yaml_text import BASE_LOADER, load_yaml
 from limner.storage.json_files import JsonObject
+from limner.storage.text_files import read_text
 
 
 def read_yaml(path: Path) -> JsonObject:
@@ -15,6 +16,6 @@ def read_yaml(path: Path) -> JsonObject:
         ValueError: It cannot be read, is no YAML, or is beyond the limits of `load_yaml`.
     """
     try:
-        return JsonObject(load_yaml(path.read_text(encoding="utf-8-sig"), yaml.BaseLoader))
+        return JsonObject(load_yaml(read_text(path), BASE_LOADER))
     except (OSError, yaml.YAMLError) as error:
         raise ValueError(str(error)) from None

@@ -1,6 +1,6 @@
 """Instance segmentation: a mask for every countable object; masks may overlap."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from limner.drawing.display import RGBImage, display_image
 from limner.drawing.segment_colors import segment_comparison, segment_overlay
 from limner.evaluation.instance_scorer import InstanceScorer
 from limner.evaluation.scorer import USUAL, Extent
-from limner.formats.coco.coco_writing import CocoPredictions
+from limner.formats.coco.coco_writing import predicted_objects, write_coco
 from limner.images.masks import write_values
 from limner.tasks.allowed import OBJECTS_ONLY_WHOLE
 from limner.tasks.object_networks import default_object_network
@@ -105,20 +105,31 @@ class InstanceTask(Task):
         return segment_comparison(image, prediction.segments(SCORE_THRESHOLD), table, truth=true, title=title)
 
 
-class InstanceWriter(CocoPredictions):
+class InstanceWriter:
     """Writes ``instances.json`` in COCO format, and per image a map of objects above the score threshold."""
 
     def __init__(self, folder: PredictionFolder, labels: LabelTable) -> None:
-        super().__init__(folder.root / f"{INSTANCES}.json", labels)
         self._folder = folder
+        self._labels = labels
 
-    def write(self, prediction: SegmentPrediction, picture: Picture, *, output: str, file_name: str) -> Path:
-        """Write the results of one image, and return the path of its map of object numbers."""
+    def files(self, output: str) -> tuple[Path, ...]:
+        """Return the files of an image, the map of object numbers first."""
+        return self._folder.files(output, [INSTANCES])
+
+    def write(
+        self, prediction: SegmentPrediction, picture: Picture, *, output: str, file_name: str
+    ) -> dict[str, Any]:
+        """Write the results of one image, and return its objects."""
         folder, shown = self._folder, prediction.segments(SCORE_THRESHOLD)
-        self.add(prediction, file_name=file_name)
         numbers = folder.place(INSTANCES, f"{output}.png")
         write_values(numbers, shown.flat(), geometry=picture.geometry)
         if folder.overlay:
-            drawn = segment_overlay(display_image(picture.array), shown, self.labels)
+            drawn = segment_overlay(display_image(picture.array), shown, self._labels)
             folder.write_picture(OVERLAYS, output, drawn)
-        return numbers
+        return predicted_objects(prediction, self._labels, file_name=file_name)
+
+    def finish(self, entries: Iterable[dict[str, Any]]) -> Path:
+        """Write the objects of all images."""
+        path = self._folder.root / f"{INSTANCES}.json"
+        write_coco(path, entries, self._labels)
+        return path

@@ -1,6 +1,6 @@
 """Panoptic segmentation: every pixel belongs to one object, or to one region of stuff."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from limner.drawing.display import RGBImage, display_image
 from limner.drawing.segment_colors import segment_comparison, segment_overlay
 from limner.evaluation.panoptic_scorer import PanopticScorer
 from limner.evaluation.scorer import USUAL, Extent
-from limner.formats.coco.coco_writing import CocoPredictions
+from limner.formats.coco.coco_writing import predicted_segments, write_coco
 from limner.images.masks import write_values
 from limner.tasks.allowed import OBJECTS_ONLY_WHOLE
 from limner.tasks.object_networks import default_object_network
@@ -99,21 +99,34 @@ class PanopticTask(Task):
         return segment_comparison(image, prediction.segments(), table, truth=true, title=title)
 
 
-class PanopticWriter(CocoPredictions):
+class PanopticWriter:
     """Writes ``panoptic.json`` and PNG in COCO format, and a mask of the classes for each image."""
 
     def __init__(self, folder: PredictionFolder, labels: LabelTable) -> None:
-        super().__init__(folder.root / f"{PANOPTIC}.json", labels)
         self._folder = folder
+        self._labels = labels
 
-    def write(self, prediction: PanopticPrediction, picture: Picture, *, output: str, file_name: str) -> Path:
-        """Write the results of one image, and return the mask's path."""
-        folder, labels = self._folder, self.labels
-        self.add_panoptic(prediction, file_name=file_name, png=folder.place(PANOPTIC, f"{output}.png"))
+    def files(self, output: str) -> tuple[Path, ...]:
+        """Return the files of an image, the mask of the classes first."""
+        return self._folder.files(output, [MASKS, PANOPTIC])
+
+    def write(
+        self, prediction: PanopticPrediction, picture: Picture, *, output: str, file_name: str
+    ) -> dict[str, Any]:
+        """Write the results of one image, and return its segments."""
+        folder, labels = self._folder, self._labels
+        png = folder.place(PANOPTIC, f"{output}.png")
+        found = predicted_segments(prediction, labels, file_name=file_name, png=png)
         mask = folder.place(MASKS, f"{output}.png")
         values = labels.decode(prediction.semantic(nothing=labels.ignore_index))
         write_values(mask, values, labels.encoding, geometry=picture.geometry)
         if folder.overlay:
             drawn = segment_overlay(display_image(picture.array), prediction.segments(), labels)
             folder.write_picture(OVERLAYS, output, drawn)
-        return mask
+        return found
+
+    def finish(self, entries: Iterable[dict[str, Any]]) -> Path:
+        """Write the segments of all images."""
+        path = self._folder.root / f"{PANOPTIC}.json"
+        write_coco(path, entries, self._labels)
+        return path

@@ -1,5 +1,6 @@
 """The output folder of predictions, with a subfolder for each kind of result and one file per image."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +30,12 @@ class PredictionFolder:
         """Return the path of a file of one kind of result."""
         return self.root / kind / name
 
+    def files(self, output: str, kinds: Sequence[str]) -> tuple[Path, ...]:
+        """Return the PNG files of an image, of some kinds and the overlay if requested."""
+        return tuple(
+            self.place(kind, f"{output}.png") for kind in (*kinds, *([OVERLAYS] if self.overlay else []))
+        )
+
     def write_picture(self, kind: str, output: str, picture: Any) -> None:  # noqa: ANN401 - an RGB image
         """Write a picture as PNG."""
         from limner.drawing.png import encode_png
@@ -37,14 +44,20 @@ class PredictionFolder:
 
 
 class PredictionWriter(Protocol):
-    """Writes the predictions of one task, one image at a time."""
+    """Writes the predictions of one task, image by image, so that it can be interrupted."""
 
-    @property
-    def path(self) -> Path | None:
-        """The file with the results of all images, or None if there is none."""
+    def files(self, output: str) -> tuple[Path, ...]:
+        """Return the files that `write` writes for an image, the index mask first."""
         ...
 
-    def write(self, prediction: Any, picture: Picture, *, output: str, file_name: str) -> Path:  # noqa: ANN401
+    def write(
+        self,
+        prediction: Any,  # noqa: ANN401 - of the task
+        picture: Picture,
+        *,
+        output: str,
+        file_name: str,
+    ) -> dict[str, Any]:
         """Write the requested results of one image.
 
         Args:
@@ -54,6 +67,10 @@ class PredictionWriter(Protocol):
             file_name: Name of the image in the results of all images.
 
         Returns:
-            The index mask's path.
+            What `finish` needs to know about the image, as JSON-ready values.
         """
+        ...
+
+    def finish(self, entries: Iterable[dict[str, Any]]) -> Path | None:
+        """Write the results of all images to one file, and return its path; None if there is none."""
         ...

@@ -1,7 +1,6 @@
 """Semantic segmentation: every pixel has one class."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,11 +96,9 @@ class SemanticTask(Task):
         found, mean = predict_label_map(runs, num_classes=labels.num_classes, probabilities=probabilities)
         return SemanticPrediction(name, found, mean)
 
-    def writer(
-        self, folder: PredictionFolder, labels: LabelTable
-    ) -> AbstractContextManager["SemanticWriter"]:
+    def writer(self, folder: PredictionFolder, labels: LabelTable) -> "SemanticWriter":
         """Return a writer of masks, overlays and probabilities."""
-        return nullcontext(SemanticWriter(folder, labels))
+        return SemanticWriter(folder, labels)
 
     def draw(
         self,
@@ -125,23 +122,34 @@ class SemanticTask(Task):
 class SemanticWriter:
     """Writes ``masks/NAME.png`` with the values of the training masks, and optionally other results."""
 
-    path: Path | None = None
-
     def __init__(self, folder: PredictionFolder, labels: LabelTable) -> None:
         self._folder = folder
         self._labels = labels
 
-    def write(self, prediction: SemanticPrediction, picture: Picture, *, output: str, file_name: str) -> Path:
-        """Write the results of one image, and return the mask's path."""
+    def files(self, output: str) -> tuple[Path, ...]:
+        """Return the files of an image, the mask first."""
+        probabilities = [self._probabilities(output)] if self._folder.probabilities else []
+        return (*self._folder.files(output, [MASKS]), *probabilities)
+
+    def write(
+        self, prediction: SemanticPrediction, picture: Picture, *, output: str, file_name: str
+    ) -> dict[str, Any]:
+        """Write the results of one image."""
         folder, labels = self._folder, self._labels
-        mask = folder.place(MASKS, f"{output}.png")
         values = labels.decode(prediction.semantic)
+        mask = folder.place(MASKS, f"{output}.png")
         write_values(mask, values, labels.encoding, geometry=picture.geometry)
         if folder.overlay:
             drawn = overlay(display_image(picture.array), prediction.semantic, labels)
             folder.write_picture(OVERLAYS, output, drawn)
         if folder.probabilities:
             assert prediction.probabilities is not None
-            with open_whole(folder.place(PROBABILITIES, f"{output}.npy")) as file:
+            with open_whole(self._probabilities(output)) as file:
                 np.save(file, prediction.probabilities.astype(np.float16))
-        return mask
+        return {}
+
+    def finish(self, entries: Iterable[dict[str, Any]]) -> None:
+        """Write nothing: every image has its own files."""
+
+    def _probabilities(self, output: str) -> Path:
+        return self._folder.place(PROBABILITIES, f"{output}.npy")

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from limner.core.errors import ConfigError, describe
@@ -101,9 +100,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def writer(
-        self, folder: PredictionFolder, labels: LabelTable
-    ) -> AbstractContextManager[PredictionWriter]:
+    def writer(self, folder: PredictionFolder, labels: LabelTable) -> PredictionWriter:
         """Return a writer that writes predictions to a folder, image by image."""
 
     @abstractmethod

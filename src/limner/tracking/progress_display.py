@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
+from limner.core.printable import printable
 from limner.core.score_names import SCORES, shown
 from limner.core.watchers import Moment, Watcher
 
@@ -64,7 +65,8 @@ class ProgressDisplay(Watcher):
             self.say(f"step {step}: validation  {_scores(values)}")
 
     def say(self, message: str) -> None:
-        """Print a message."""
+        """Print a message, control characters written out."""
+        message = printable(message)
         if self._bar is not None:
             self._bar.console.print(message, markup=False, highlight=False)
         else:

@@ -7,6 +7,7 @@ from typing import Any
 from limner.core.errors import MissingPartError, UnknownNameError
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Moment, Watcher
+from limner.storage.disk_problems import write_errors_for
 
 
 class TensorBoardTracker(Watcher):
@@ -20,22 +21,26 @@ class TensorBoardTracker(Watcher):
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
         purge = {"purge_step": moment.step + 1} if moment.step else {}
-        self._writer: Any = SummaryWriter(str(self._folder), **purge)
-        self._writer.add_text("plan", "\n".join(f"    {key}: {value}" for key, value in settings.items()))
+        with write_errors_for(self._folder):
+            self._writer: Any = SummaryWriter(str(self._folder), **purge)
+            self._writer.add_text("plan", "\n".join(f"    {key}: {value}" for key, value in settings.items()))
 
     def log(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
         """Write one scalar per value."""
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
+        with write_errors_for(self._folder):
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
 
     def flush(self) -> None:
         """Write pending events."""
-        self._writer.flush()
+        with write_errors_for(self._folder):
+            self._writer.flush()
 
     def close(self) -> None:
         """Close the event file, if it was opened."""
         if hasattr(self, "_writer"):
-            self._writer.close()
+            with write_errors_for(self._folder):
+                self._writer.close()
 
 
 class WandbTracker(Watcher):

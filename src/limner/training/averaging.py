@@ -16,11 +16,12 @@ class WeightAverage:
 
     Attributes:
         module: The averaged copy, in evaluation mode and without gradients.
+        decay: The final decay.
     """
 
     def __init__(self, module: nn.Module, *, decay: float) -> None:
         self.module = copy.deepcopy(module).eval().requires_grad_(False)
-        self._decay = decay
+        self.decay = decay
 
     @torch.no_grad()
     def update(self, module: nn.Module, *, step: int) -> None:
@@ -30,7 +31,7 @@ class WeightAverage:
             module: The module in training, with the same architecture.
             step: Number of optimizer steps done, 1 after the first.
         """
-        weight = 1 - decay_at(step, self._decay)
+        weight = 1 - decay_at(step, self.decay)
         followed = module.state_dict()
         held = self.module.state_dict()
         floating = [name for name, value in held.items() if value.is_floating_point()]

@@ -1,5 +1,6 @@
 """Handling of a loss or gradient that is not finite: save the batch and compose the error."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ import torch
 
 from limner.core.batch import Batch
 from limner.core.errors import TrainingError, describe
+from limner.core.run_folder import RunFolder
 from limner.storage.whole_files import open_whole
 from limner.training.step_log import BadStep
 
@@ -46,6 +48,26 @@ def non_finite_error(batch: Batch, bad: BadStep, *, saved: Path | None, precisio
             found=found,
             expected="finite numbers; the last checkpoint was written before this step",
             fix=_advice(images, precision),
+        )
+    )
+
+
+def broken_weights_error(names: Sequence[str], *, step: int, run: RunFolder, precision: str) -> TrainingError:
+    """Compose the error of weights that are not finite, though loss and gradient were.
+
+    Args:
+        names: Names of the tensors.
+        step: The last step.
+        run: The run.
+        precision: Precision of the plan.
+    """
+    return TrainingError(
+        describe(
+            f"Training stopped after step {step}, because weights are not finite numbers",
+            where=run.root,
+            found=f"{len(names)} tensors, such as {', '.join(names[:3])}",
+            expected="finite numbers; no checkpoint of this step was written, so the one before stays",
+            fix=_advice([], precision),
         )
     )
 

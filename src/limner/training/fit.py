@@ -1,8 +1,8 @@
 """Training of a model from a plan: the entry point of training."""
 
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from limner.core.errors import ConfigError, ModelError
+from limner.core.execution import Execution
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
 from limner.core.randomness import torch_seed
@@ -21,12 +22,16 @@ from limner.devices.retained_memory import retain_freed_memory
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
 from limner.loading.pipeline import build_pipeline
-from limner.storage.whole_files import write_whole
+from limner.storage.folder_lock import locked_folder
+from limner.storage.output_folder import make_output_folder
+from limner.storage.whole_files import remove_leftovers, write_whole
+from limner.storage.whole_folders import tidy_after_kill
 from limner.tasks import find_task
 from limner.tracking.trackers import build_tracker
 from limner.training.accelerator import build_accelerator
+from limner.training.as_run import as_run
 from limner.training.budget import Budget
-from limner.training.checkpoints import Checkpoints, RunCheckpoint, read_run_checkpoint
+from limner.training.checkpoints import Checkpoints, RunCheckpoint
 from limner.training.disk_refusals import stopping_training
 from limner.training.initial_weights import load_initial_weights, read_initial_weights
 from limner.training.learner import Learner
@@ -69,8 +74,7 @@ def fit(
     run: RunFolder,
     network: nn.Module | None = None,
     resume: bool = False,
-    device: str = "auto",
-    watchers: Sequence[Watcher] = (),
+    execution: Execution = Execution(),  # noqa: B008 (immutable)
 ) -> FitResult:
     """Train and validate a model, and write the model folder.
 
@@ -81,51 +85,94 @@ def fit(
         run: The run folder to write.
         network: A custom network, instead of the plan's.
         resume: Continue from the run's checkpoint. A run without one starts from the beginning.
-        device: ``auto``, or a PyTorch device name.
-        watchers: Observers of the run, such as `ProgressDisplay`.
+        execution: Device and observers of the run.
 
     Raises:
         TrainingError: The loss is not finite, or memory or disk space ran out; the run can be resumed.
-        ConfigError: The device or the plan is unsuitable.
+        ConfigError: The device or the plan is unsuitable, or another process trains in the folder.
     """
     budget = Budget(plan.train)
-    accelerator = build_accelerator(device, precision=plan.train.precision)
-    run.root.mkdir(parents=True, exist_ok=True)
-    checkpoint, remark = _checkpoint(run, resume=resume)
-    state = RunState(tracker_id=uuid.uuid4().hex) if checkpoint is None else checkpoint.state
-    watcher = Watcher()
-    if accelerator.is_main_process:
-        watcher = _watchers(plan, run, watchers, run_id=state.tracker_id)
-    # Restore the caller's random state afterwards.
-    is_cpu = accelerator.device.type == "cpu"
-    memory = retain_freed_memory() if is_cpu else nullcontext()
-    with closing(watcher), memory, torch.random.fork_rng(devices=[]):
-        model = build_model(plan, network, is_fresh=checkpoint is None, say=watcher.say)
-        plan = model.plan
-        if checkpoint is None and network is None and plan.network.weights is not None:
-            writes = run if accelerator.is_main_process else None
-            load_initial_weights(Path(plan.network.weights), model, writes, say=watcher.say)
-        if accelerator.is_main_process:
-            _write_plan(run, plan)
-        criterion = find_task(plan.task).criterion(plan).to(accelerator.device)
-        learner = Learner(model, plan=plan, criterion=criterion, accelerator=accelerator, say=watcher.say)
-        loop = Loop(
-            learner,
-            state=state,
-            plan=plan,
-            run=run,
-            accelerator=accelerator,
-            batches=build_batches(plan, train, accelerator),
-            validator=None if val is None else Validation(val, accelerator=accelerator),
-            watcher=watcher,
-            budget=budget,
-        )
-        loop.start(checkpoint, remark=remark)
-        outcome = loop.run()
-        if accelerator.is_main_process:
-            _deliver(learner, plan, run, outcome, say=watcher.say)
-        accelerator.wait_for_everyone()
+    accelerator = build_accelerator(execution.device, precision=plan.train.precision)
+    is_main = accelerator.is_main_process
+    with _held(run) if is_main else nullcontext(), stopping_training(run):
+        checkpoint, remark = _checkpoint(run, resume=resume)
+        state = RunState(tracker_id=uuid.uuid4().hex) if checkpoint is None else checkpoint.state
+        watcher = _watchers(plan, run, execution.watchers, run_id=state.tracker_id) if is_main else Watcher()
+        with _closed(watcher), _unnoticed_by_caller(accelerator):
+            learner = _learner(plan, network, run, accelerator, is_fresh=checkpoint is None, say=watcher.say)
+            plan = learner.model.plan
+            loop = Loop(
+                learner,
+                state=state,
+                plan=plan,
+                run=run,
+                accelerator=accelerator,
+                batches=build_batches(plan, train, accelerator),
+                validator=None if val is None else Validation(val, accelerator=accelerator),
+                watcher=watcher,
+                budget=budget,
+            )
+            loop.start(checkpoint, remark=remark)
+            outcome = loop.run()
+            if is_main:
+                _deliver(learner, plan, run, outcome, say=watcher.say)
+            accelerator.wait_for_everyone()
     return _result(run, outcome)
+
+
+@contextmanager
+def _held(run: RunFolder) -> Iterator[None]:
+    """Hold the run's folder, so that no other process trains there, and tidy up after killed ones."""
+    make_output_folder(run.root)
+    with locked_folder(run.root, what="training"):
+        remove_leftovers(run.root)
+        tidy_after_kill(run.model)
+        yield
+
+
+@contextmanager
+def _closed(watcher: Watcher) -> Iterator[None]:
+    """Close the watcher at the end; after an error, its own errors are not reported."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):
+            watcher.close()
+        raise
+    watcher.close()
+
+
+@contextmanager
+def _unnoticed_by_caller(accelerator: Accelerator) -> Iterator[None]:
+    """Train with memory that is kept for reuse; restore the caller's random state and threads afterwards."""
+    memory = retain_freed_memory() if accelerator.device.type == "cpu" else nullcontext()
+    threads = torch.get_num_threads()
+    try:
+        with memory, torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _learner(
+    plan: Plan,
+    network: nn.Module | None,
+    run: RunFolder,
+    accelerator: Accelerator,
+    *,
+    is_fresh: bool,
+    say: Callable[[str], None],
+) -> Learner:
+    """Build the model with its initial weights and what trains it; write the plan as it then is."""
+    model = build_model(plan, network, is_fresh=is_fresh, say=say)
+    plan = model.plan
+    if is_fresh and network is None and plan.network.weights is not None:
+        writes = run if accelerator.is_main_process else None
+        load_initial_weights(Path(plan.network.weights), model, writes, say=say)
+    if accelerator.is_main_process:
+        _write_plan(run, plan)
+    criterion = find_task(plan.task).criterion(plan).to(accelerator.device)
+    return Learner(model, plan=plan, criterion=criterion, accelerator=accelerator, say=say)
 
 
 def build_model(
@@ -174,11 +221,9 @@ def _checkpoint(run: RunFolder, *, resume: bool) -> tuple[RunCheckpoint | None, 
     found = checkpoints.latest()
     if found is None:
         return None, "There is no checkpoint yet, so the run starts from the beginning."
-    checkpoint, problem = found
-    if problem is None:
-        return checkpoint, ""
-    step = checkpoint.state.step
-    return checkpoint, f"{problem}\nTraining continues from the best checkpoint, of step {step}."
+    step = found.checkpoint.state.step
+    remark = f"{found.problem}\nTraining continues from {found.path.name}, of step {step}."
+    return found.checkpoint, remark if found.problem else ""
 
 
 def _watchers(plan: Plan, run: RunFolder, extra: Sequence[Watcher], *, run_id: str) -> Watcher:
@@ -211,7 +256,7 @@ def _deliver(
     _write_plan(run, plan)
     if state.best_step not in (-1, state.step):
         try:
-            learner.load_eval_model(read_run_checkpoint(Checkpoints(run).best))
+            learner.load_eval_model(Checkpoints(run).read_best(state.best_step))
         except ModelError as error:
             say(f"{error}\nThe model folder contains the last weights instead of the best.")
     best_model = learner.eval_model
@@ -230,18 +275,6 @@ def _deliver(
     initial = read_initial_weights(run)
     licence = initial.pop("licence", None)  # the licence of the initial weights also applies to derived ones
     save_model(run.model, best_model, origin=origin | initial, licence=licence)
-
-
-def as_run(plan: Plan, state: RunState) -> Plan:
-    """Return the plan with the actual `accumulate` and, after a time budget, the actual steps."""
-    changes: dict[str, object] = {"accumulate": state.accumulate}
-    reasons = dict(plan.reasons)
-    if state.accumulate != plan.train.accumulate:
-        reasons["train.accumulate"] = "more parts than planned, because memory ran out"
-    if plan.train.minutes is not None:
-        changes["steps"] = state.step
-        reasons["train.steps"] = f"the steps that a budget of {plan.train.minutes:g} min allowed"
-    return plan.model_copy(update={"train": plan.train.model_copy(update=changes), "reasons": reasons})
 
 
 def _write_plan(run: RunFolder, plan: Plan) -> None:

@@ -25,6 +25,5 @@ def fit_run(prepared: PreparedRun, execution: Execution, *, resume: bool = False
         run=prepared.folder,
         network=prepared.network,
         resume=resume,
-        device=execution.device,
-        watchers=execution.watchers,
+        execution=execution,
     )

@@ -62,6 +62,7 @@ class Learner:
         self._average = None if decay is None else WeightAverage(self.model, decay=decay)
         self._optimizer = build_optimizer(self.model, plan.optimizer)
         # Wrapped for float16, where the gradient scaler may skip steps.
+        self._infinite_by_design = frozenset(self._infinite())
         self._stepper = accelerator.prepare_optimizer(self._optimizer, device_placement=False)
         if plan.train.compile:
             self.model.network.compile()
@@ -81,6 +82,11 @@ class Learner:
         averaged = self._average.module
         assert isinstance(averaged, Model)
         return averaged
+
+    def set_average_decay(self, decay: float | None) -> None:
+        """Set the final decay of the weight average, if there is one."""
+        if self._average is not None and decay is not None:
+            self._average.decay = decay
 
     def set_progress(self, progress: float) -> None:
         """Notify layers that depend on training progress, in [0, 1]."""
@@ -141,6 +147,16 @@ class Learner:
         if self._average is not None:
             parts["average"] = self._average.module.state_dict()
         return {f"{part}/{name}": value for part, tensors in parts.items() for name, value in tensors.items()}
+
+    def broken_tensors(self) -> list[str]:
+        """Return the names of tensors that are not finite, after a step that went wrong."""
+        return [name for name in self._infinite() if name not in self._infinite_by_design]
+
+    def _infinite(self) -> list[str]:
+        """Return the names of tensors with values that are not finite, waiting for the device once."""
+        floats = {name: t for name, t in self.tensors().items() if t.is_floating_point()}
+        are_finite = torch.stack([t.isfinite().all() for t in floats.values()]).tolist()
+        return [name for name, is_finite in zip(floats, are_finite, strict=True) if not is_finite]
 
     def load(self, checkpoint: RunCheckpoint) -> None:
         """Restore the state from a checkpoint."""

@@ -10,16 +10,19 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from limner.core.batch import Batch
+from limner.core.errors import StoppedBySignal
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Moment, Watcher
+from limner.devices.threads import ThreadCount
 from limner.loading.loader import BatchStream
+from limner.planning.run_length import for_steps
 from limner.planning.settings import dotted
 from limner.storage.disk_problems import disk_problem
 from limner.tasks import find_task
 from limner.training.budget import Budget
 from limner.training.checkpoints import Checkpoints, RunCheckpoint, refuse_another_plan
-from limner.training.finite import bad_batch_path, non_finite_error, save_batch
+from limner.training.finite import bad_batch_path, broken_weights_error, non_finite_error, save_batch
 from limner.training.interruption import Interruption
 from limner.training.learner import Learner
 from limner.training.run_state import RunState
@@ -29,6 +32,9 @@ from limner.weights.model import Model
 
 LOG_EVERY = 10
 """Steps between two log rows; the loop waits for an accelerator only then."""
+
+STEPS_KNOWN = 0.05
+"""Progress after which a run with a time budget counts on its own speed: that of the usual warm-up."""
 
 EARLY_LOGS = (1, 2, 5)
 """Additional logged steps, so that a slow run shows a loss early."""
@@ -106,6 +112,9 @@ class Loop:
         self.state = state
         self._log = StepLog(state.window, check_gradient=plan.train.precision != "float16")
         self._scores: dict[str, float] = {}
+        self._rate_factor = 1.0
+        is_alone_on_cpu = accelerator.device.type == "cpu" and accelerator.num_processes == 1
+        self._threads = ThreadCount() if is_alone_on_cpu else None
         self._progress = 0.0
         self._mark = 0.0
 
@@ -120,8 +129,11 @@ class Loop:
             ConfigError: The plan differs from the one the checkpoint was trained with.
         """
         if checkpoint is not None:
-            refuse_another_plan(checkpoint.plan, self._plan, where=self._run.root)
+            refuse_another_plan(checkpoint, self._plan, where=self._run.root)
             self._learner.load(checkpoint)
+            self._follow(self.state.expected_steps)
+            if self._threads is not None and self.state.threads:
+                self._threads.use(min(self.state.threads, self._threads.most))
             self._budget.resume(self.state)
             if self.state.best_step == self.state.step and self._accelerator.is_main_process:
                 # The run may have been killed between writing `last` and linking it as `best`.
@@ -142,8 +154,10 @@ class Loop:
                 self._advance()
                 self._watcher.step(self._moment())
                 self._run_periodic(before)
-                if interruption.requested and self._accelerator.num_processes == 1:
-                    self._stop_gracefully()
+                if self._threads is not None and self._threads.follow():
+                    self._watcher.say(self._threads.said())
+                if interruption.requested is not None and self._accelerator.num_processes == 1:
+                    self._stop_gracefully(interruption.requested)
         return self._finish()
 
     def _step(self, batch: Batch, *, waited: float) -> None:
@@ -163,6 +177,16 @@ class Loop:
         """Update the progress and notify layers that depend on it."""
         self._progress = self._sync_from_main(self._budget.progress(self.state.step))
         self._learner.set_progress(self._progress)
+        if self._budget.is_timed and not self.state.expected_steps and self._progress >= STEPS_KNOWN:
+            self._follow(max(round(self.state.step / self._progress), 1))
+
+    def _follow(self, expected_steps: int) -> None:
+        """Count on a number of steps where the plan counted on its estimate; 0 keeps the estimate."""
+        self.state.expected_steps = expected_steps
+        if expected_steps:
+            followed = for_steps(self._plan, expected_steps)
+            self._rate_factor = followed.optimizer.learning_rate / self._plan.optimizer.learning_rate
+            self._learner.set_average_decay(followed.train.ema_decay)
 
     def _run_periodic(self, before: float) -> None:
         """Log, validate and save if due after a step."""
@@ -203,12 +227,22 @@ class Loop:
         return self.state.judge(score, patience=self._plan.schedule.patience)
 
     def _save(self, *, is_best: bool) -> None:
-        """Write a checkpoint in the main process while the others wait."""
+        """Write a checkpoint in the main process while the others wait.
+
+        Raises:
+            TrainingError: A weight is not finite; the checkpoint before stays.
+        """
         self._flush_step_log()
+        broken = self._learner.broken_tensors()
+        if broken:
+            raise broken_weights_error(
+                broken, step=self.state.step, run=self._run, precision=self._plan.train.precision
+            )
         self.state.seconds = self._budget.seconds
         self.state.final_seconds = self._budget.final_seconds
         self.state.validation_seconds = self._budget.validation_seconds
         self.state.accumulate = self._learner.accumulate
+        self.state.threads = 0 if self._threads is None else self._threads.count
         self.state.window = self._log.values
         self.state.scaler = self._learner.scaler_state()
         if self._accelerator.is_main_process:
@@ -243,13 +277,13 @@ class Loop:
             saved = None
         raise non_finite_error(batch, bad, saved=saved, precision=self._plan.train.precision)
 
-    def _stop_gracefully(self) -> None:
+    def _stop_gracefully(self, signal: int) -> None:
         self._save(is_best=False)
         self._watcher.say(
             f"Stopped after step {self.state.step}, as requested. "
             f"Continue with: limner train --resume {self._run.root}"
         )
-        raise KeyboardInterrupt
+        raise StoppedBySignal(signal)
 
     def _is_over(self) -> bool:
         # Even if the time budget is already spent, do one step, so that there is a model.
@@ -259,9 +293,10 @@ class Loop:
 
     def _factor(self) -> float:
         warmup = self._plan.schedule.warmup_steps / self._plan.train.steps
-        return learning_rate_factor(
+        factor = learning_rate_factor(
             self._plan.schedule, self._progress, warmup_part=warmup, drops=self.state.drops
         )
+        return factor * self._rate_factor
 
     def _moment(self) -> Moment:
         steps = self._plan.train.steps

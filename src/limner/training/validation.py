@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from accelerate import Accelerator
 from accelerate.utils import broadcast, gather_object
 
+from limner.core.errors import DataError, describe
 from limner.evaluation.scorer import Scorer
 from limner.inference.predictor import Predictor
 from limner.loading.dataset import Dataset
@@ -24,9 +25,21 @@ class Validation:
     Args:
         dataset: The validation split; each process takes every n-th image.
         accelerator: Device, precision and communication between processes.
+
+    Raises:
+        DataError: Nothing in the images counts, so there would never be a score.
     """
 
     def __init__(self, dataset: Dataset, *, accelerator: Accelerator) -> None:
+        if not any(t.is_scored for i in range(len(dataset)) for t in dataset[i].targets):
+            raise DataError(
+                describe(
+                    "The validation images have nothing that counts in a score",
+                    found=f"{len(dataset)} images whose labels are all ignored, or without objects",
+                    expected="labels by which the best weights can be chosen",
+                    fix="Choose other validation images (limner split), or see `ignored` in dataset.yaml.",
+                )
+            )
         self._dataset = dataset
         self._accelerator = accelerator
 

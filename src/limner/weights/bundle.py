@@ -9,12 +9,12 @@
 docs/model-folder.md describes the format for use without limner.
 """
 
+import os
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -22,15 +22,18 @@ from torch import nn
 from limner import __version__
 from limner.core.config import parse_config, parse_yaml
 from limner.core.dataset_file import DatasetFile
-from limner.core.errors import ConfigError, ModelError, UnknownNameError, WriteError, describe
+from limner.core.errors import ConfigError, ModelError, UnknownNameError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml, plan_to_yaml
+from limner.core.yaml_text import dump_yaml
+from limner.storage.output_folder import refuse_unwritable
 from limner.storage.whole_folders import folder_written_aside
 from limner.weights.card import (
     CARD,
     COPY_AGAIN,
     FORMAT_VERSION,
+    IMPORTED_FROM,
     LABELS,
     PLAN,
     WEIGHTS,
@@ -55,18 +58,13 @@ def save_model(
         licence: Licence of the weights, such as an SPDX name.
 
     Raises:
-        ModelError: `folder` contains something other than a model, or cannot be written.
+        ModelError: `folder` contains something other than a model.
+        WriteError: It cannot be written; an existing model is intact.
     """
     folder = Path(folder)
     _refuse_to_replace_other_things(folder)
-    try:
-        with folder_written_aside(folder) as aside:
-            card = _write_files(aside, model, dict(origin), licence)
-    except WriteError as error:
-        raise ModelError(
-            describe("The model cannot be written", where=folder, found=error.problem)
-        ) from error
-    return card
+    with folder_written_aside(folder) as aside:
+        return _write_files(aside, model, dict(origin), licence)
 
 
 def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
@@ -111,7 +109,7 @@ def _write_files(folder: Path, model: Model, origin: dict[str, Any], licence: st
     state = {name: value.cpu() for name, value in model.network.state_dict().items()}
     save_file(separate_tensors(state), folder / WEIGHTS, metadata={"format": "pt"})
     (folder / PLAN).write_text(plan_to_yaml(model.plan), encoding="utf-8")
-    labels = yaml.safe_dump(model.labels.to_dict(), sort_keys=False, allow_unicode=True)
+    labels = dump_yaml(model.labels.to_dict())
     (folder / LABELS).write_text(labels, encoding="utf-8")
     card = ModelCard(
         format=FORMAT_VERSION,
@@ -126,13 +124,45 @@ def _write_files(folder: Path, model: Model, origin: dict[str, Any], licence: st
     return card
 
 
+def refuse_taken_model(folder: Path) -> None:
+    """Refuse to import to a folder, before the work begins, with anything but an imported model in it.
+
+    Raises:
+        ModelError: It holds another model, or files that were added or changed since.
+        DataError: It cannot be written.
+    """
+    _refuse_to_replace_other_things(folder)
+    if not folder.is_dir() or not any(folder.iterdir()):
+        refuse_unwritable(folder)
+        return
+    card = read_card(folder)
+    verify(folder, card)
+    added = sorted(path.name for path in folder.iterdir() if path.name not in (*card.sha256, CARD))
+    if added or IMPORTED_FROM not in card.origin:
+        raise ModelError(
+            describe(
+                "The folder is not replaced, because an import did not write all of it",
+                where=folder,
+                found=", ".join(added) or "a model that was trained",
+                expected="a new folder, or an imported model without other files",
+                fix="Choose a folder that does not exist yet.",
+            )
+        )
+
+
 def _refuse_to_replace_other_things(folder: Path) -> None:
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / CARD).is_file():
+    found = "a file"
+    if folder.is_dir():
+        others = sorted(path.name for path in folder.iterdir())
+        if not others or (folder / CARD).is_file():
+            return
+        found = ", ".join(others[:5])
+    if os.path.lexists(folder):
         raise ModelError(
             describe(
                 "The folder exists and is not a model, so it is not replaced",
                 where=folder,
-                found=", ".join(sorted(p.name for p in folder.iterdir())[:5]),
+                found=found,
                 fix="Choose a folder that does not exist yet.",
             )
         )

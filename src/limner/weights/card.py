@@ -15,6 +15,8 @@ from limner.storage.whole_folders import folder_set_aside
 FORMAT_VERSION = 1
 WEIGHTS, PLAN, LABELS, CARD = "weights.safetensors", "plan.yaml", "labels.yaml", "model.json"
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".pth.tar", ".joblib")
+IMPORTED_FROM = "imported_from"
+"""Key of `ModelCard.origin` for the checkpoint of an imported model."""
 COPY_AGAIN = "Copy the model folder again, or save it again from its run."
 
 

@@ -16,6 +16,7 @@ from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.networks import build_network
 from limner.networks.weightless import weightless
+from limner.weights.card import IMPORTED_FROM
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Conclusions, NetworkShape
 from limner.weights.imported_plan import plan_of, summarize
@@ -52,7 +53,7 @@ class Imported:
     @property
     def origin(self) -> dict[str, Any]:
         """The model's origin, for its card."""
-        return {"imported_from": str(self.path), "written_by": self.source, **self.facts}
+        return {IMPORTED_FROM: str(self.path), "written_by": self.source, **self.facts}
 
 
 def import_checkpoint(

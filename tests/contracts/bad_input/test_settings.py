@@ -152,7 +152,7 @@ def test_a_recipe_that_is_no_text_or_not_there(limner, tmp_path):
 
 def test_a_plan_that_cannot_be_written(limner, cells, tiny):
     answer = limner("plan", "data", *tiny, "--out", "data")
-    answer.refuses("The plan cannot be written: data", "found: a folder", "fix: Pass a file path")
+    answer.refuses("The output would replace another file: data", "found: a folder", "fix: Choose another")
 
 
 @pytest.mark.parametrize("value", ["&loop [*loop]", "*d"])

@@ -86,7 +86,7 @@ def test_a_polygon_of_an_odd_number(make_tree) -> None:
 
 
 def test_a_file_that_is_no_text_is_named(make_tree) -> None:
-    more = {"images/train/b.png": PICTURE, "labels/train/b.txt": b"\xff\xfe\x00\x81"}
+    more = {"images/train/b.png": PICTURE, "labels/train/b.txt": b"\xff\x00\x81"}
     source = opened(make_tree, BOX, **more)
     with pytest.raises(DataError, match=r"b\.txt"):
         source.read_boxes(source.records[1])

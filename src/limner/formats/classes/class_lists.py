@@ -17,6 +17,7 @@ from limner.formats.file_tree import FileTree, list_files
 from limner.formats.name_index import NameIndex
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.split_lists import apply_split_lists, split_of_list
+from limner.storage.text_files import read_text
 
 _SUFFIXES = frozenset({".txt", ".lst", ".csv", ".tsv"})
 _MAX_DEPTH = 3
@@ -162,8 +163,8 @@ def _lists(root: Path, tree: FileTree) -> list[_List]:
 
 def _read(root: Path, path: PurePosixPath, finder: _Finder) -> _List | None:
     try:
-        text = (root / path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+        text = read_text(root / path)
+    except (OSError, ValueError):
         return None
 
     def is_image(name: str) -> bool:
@@ -230,8 +231,8 @@ def _names_beside(root: Path, tree: FileTree, count: int) -> tuple[str, ...]:
         if path.stem.casefold() not in _NAME_FILES or path.suffix.lower() not in (".txt", ".names"):
             continue
         try:
-            lines = (root / path).read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError):
+            lines = read_text(root / path).splitlines()
+        except (OSError, ValueError):
             continue
         names = tuple(re.sub(r"^\d+[\s,:]+", "", line.strip()) for line in lines if line.strip())
         if len(names) == count == len(set(names)):

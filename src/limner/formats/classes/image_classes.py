@@ -9,7 +9,7 @@ import numpy.typing as npt
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Record
-from limner.formats.named_classes import names_some, with_values
+from limner.formats.named_classes import refuse_names, with_values_if_named
 from limner.formats.source import Source
 
 
@@ -46,20 +46,19 @@ class ImageClasses(Source):
             raise DataError(describe("No image has a class", where=self.root, expected=self.title))
         names = self.class_names
         known = tuple(LabelClass(name, (i,), distinct_color(i)) for i, name in enumerate(names))
-        named = self.settings.classes
-        if not named:
+        if not self.settings.classes:
             return LabelTable(known)
-        if len(named) != len(names):
-            raise ConfigError(
-                f"dataset.yaml names {len(named)} classes, and the images have {len(names)}: "
-                f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}."
-            )
-        settings = self.settings
-        if names_some(settings, names):
-            settings = with_values(settings, known, where=self.root)
+        settings = with_values_if_named(self.settings, known, where=self.root)
+        refuse_names(settings, self.root)
         table = settings.label_table()
         assert table is not None
-        if sorted(c.values for c in table.classes) != sorted(c.values for c in known):
+        values = sorted(value for c in table.classes for value in c.values)
+        if len(values) != len(names):
+            raise ConfigError(
+                f"dataset.yaml names {len(values)} classes, and the images have {len(names)}: "
+                f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}."
+            )
+        if values != list(range(len(names))):
             raise ConfigError(
                 f"dataset.yaml gives the classes other values than 0 to {len(names) - 1}, the numbers of the "
                 f"classes of the images in alphabetical order. Remove the values."

@@ -7,7 +7,7 @@ from typing import ClassVar
 from limner.core.labels import LabelTable
 from limner.formats.classes.class_folders import ClassFolders
 from limner.formats.dataset_yaml import write_dataset_file
-from limner.formats.writers import Outgoing, Writer, class_settings, one_class
+from limner.formats.writers import Entry, Outgoing, Writer, class_settings, member, one_class
 from limner.storage.whole_files import write_whole
 
 
@@ -18,10 +18,13 @@ class WriteClassFolders(Writer):
     holds = "classes"
     cannot_hold: ClassVar[Mapping[str, str]] = {"unlabelled": "left out", "unreadable": "left out"}
 
-    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write the images one by one."""
-        folders = [name.replace("/", "_").replace("\\", "_") for name in labels.names]
-        for image in images:
-            place = root / (image.split or "") / folders[one_class(image)]
-            write_whole(place / f"{image.stem}{image.image.suffix}", image.image.read_bytes())
+    def write_image(self, root: Path, image: Outgoing, labels: LabelTable) -> Entry:
+        """Write the image into the folder of its class."""
+        folder = labels.names[one_class(image)].replace("/", "_").replace("\\", "_")
+        place = root / (image.split or "") / folder
+        write_whole(place / f"{image.stem}{image.image.suffix}", image.image.read_bytes())
+        return member(image)
+
+    def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
+        """Write the settings."""
         write_dataset_file(root, class_settings(self.name))

@@ -8,7 +8,7 @@ from typing import ClassVar
 from limner.core.labels import LabelTable
 from limner.formats.classes.class_lists import ClassLists
 from limner.formats.dataset_yaml import write_dataset_file
-from limner.formats.writers import Outgoing, Writer, class_settings, one_class
+from limner.formats.writers import Entry, Outgoing, Writer, class_settings, one_class
 from limner.storage.whole_files import write_whole
 
 
@@ -19,14 +19,18 @@ class WriteClassList(Writer):
     holds = "classes"
     cannot_hold: ClassVar[Mapping[str, str]] = {"unlabelled": "left out", "unreadable": "left out"}
 
-    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write the images one by one, then the lists and the names."""
-        lines: dict[str, list[str]] = defaultdict(list)
-        for image in images:
-            file = f"images/{image.stem}{image.image.suffix}"
-            write_whole(root / file, image.image.read_bytes())
-            lines[image.split or "all"].append(f"{file} {one_class(image)}\n")
-        for split, rows in lines.items():
-            write_whole(root / f"{split}.txt", "".join(rows))
+    def write_image(self, root: Path, image: Outgoing, labels: LabelTable) -> Entry:
+        """Write the image; its class is in a list."""
+        file = f"images/{image.stem}{image.image.suffix}"
+        write_whole(root / file, image.image.read_bytes())
+        return {"list": image.split or "all", "row": f"{file} {one_class(image)}\n"}
+
+    def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
+        """Write the lists and the names."""
+        rows: dict[str, list[str]] = defaultdict(list)
+        for entry in entries:
+            rows[entry["list"]].append(entry["row"])
+        for name, lines in rows.items():
+            write_whole(root / f"{name}.txt", "".join(lines))
         write_whole(root / "classes.txt", "".join(f"{name}\n" for name in labels.names))
         write_dataset_file(root, class_settings(self.name))

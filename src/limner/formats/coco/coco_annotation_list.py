@@ -140,7 +140,7 @@ def read_lists(path: Path) -> tuple[dict[str, Any], AnnotationList]:
     try:
         lists = msgspec.json.decode(content, type=_Lists)
         heads = [] if lists.annotations is None else _heads(lists.annotations)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _read_anyhow(content, path)
     if lists.annotations is None:
         raise ValueError("no list `annotations`")
@@ -194,7 +194,7 @@ def _fits(content: bytes, starts: Offsets, stops: Offsets, gap: int) -> bool:
 
 def _read_anyhow(content: bytes, path: Path) -> tuple[dict[str, Any], AnnotationList]:
     """Read what Python's own reader takes too: other encodings, NaN; the annotations are kept as text."""
-    whole = parse_json(content)
+    whole = parse_json(content, path)
     if not isinstance(whole, dict):
         raise ValueError(f"a {type(whole).__name__} rather than an object")
     rows = whole.pop("annotations", None)

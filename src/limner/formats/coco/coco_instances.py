@@ -22,11 +22,9 @@ from limner.formats.coco.coco_json import (
     CocoFile,
     CocoImage,
     Id,
-    ImageFinder,
     classes_of_rows,
     nothing_listed,
-    numbered_alike,
-    one_table,
+    one_numbering,
     plain_id,
     read_coco,
     rows_of_classes,
@@ -34,6 +32,7 @@ from limner.formats.coco.coco_json import (
 )
 from limner.formats.drawn import Drawn
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.image_finder import ImageFinder
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_source import BOXES, ObjectSource
 from limner.images.read_image import image_header
@@ -81,8 +80,8 @@ class CocoInstances(ObjectSource):
         if not files:
             raise nothing_listed(self.root, tree, "instances")
         # A file of all images may be beside those of the splits, and which split is known only from these.
-        files = sorted(numbered_alike(files, problems), key=lambda file: file.split is None)
-        self._categories = one_table(files)
+        numbered, self._categories = one_numbering(files, problems)
+        files = sorted(numbered, key=lambda file: file.split is None)
         names: set[str] = set()
         taken: dict[str, Record] = {}  # as text, since a path takes long to be hashed
         for file in files:
@@ -200,7 +199,7 @@ class CocoInstances(ObjectSource):
         """Parse the annotations of the image."""
         return self._drawn(record, Problems())
 
-    def size_of(self, record: Record) -> tuple[int, int]:
+    def stated_size_of(self, record: Record) -> tuple[int, int]:
         """Return height and width as the JSON states them, else those of the stored image."""
         *_, height, width = self._place(record)
         if not (height and width):
@@ -210,7 +209,7 @@ class CocoInstances(ObjectSource):
     def _drawn(self, record: Record, problems: Problems) -> list[Drawn]:
         """Return the annotations of an image that can be drawn."""
         number, first, last, *_ = self._place(record)
-        file, (height, width) = self._files[number], self.size_of(record)
+        file, (height, width) = self._files[number], self.stated_size_of(record)
         image = CocoImage(0, record.image.name, height, width)
         drawn = []
         for row in map(JsonObject, file.annotations.rows(range(first, last))):

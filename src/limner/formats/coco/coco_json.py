@@ -5,25 +5,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import LabelClass, distinct_color
 from limner.formats.coco.coco_annotation_list import AnnotationList, read_lists
 from limner.formats.file_tree import FileTree
-from limner.formats.name_index import NameIndex
 from limner.formats.problems import Problems
 from limner.formats.shapes.valid_shapes import stated_size
-from limner.storage.json_files import JsonObject, as_shown, ends, unreadable
+from limner.storage.json_files import MAX_SNIFFED, JsonObject, as_shown, ends, unreadable
 
 Id = int | str
 """COCO's ids are numbers; other tools also write text."""
 
 MAX_ID = 2**63 - 1
 """Ids are compared in arrays of 64 bits, and those of categories are mask values."""
-
-MAX_SNIFFED = 50
-"""Maximum number of JSON files to look into, the largest first; layouts with one per image have more."""
 
 _SPLIT_WORDS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 _SPLIT_WORDS |= {"val": "val", "valid": "val", "validation": "val"}
@@ -198,87 +194,40 @@ def _categories(rows: Sequence[JsonObject], path: PurePosixPath, problems: Probl
     }
 
 
-class ImageFinder:
-    """Find listed files on disk: names may be relative to the JSON or the dataset, or without folders."""
-
-    def __init__(self, paths: Iterable[PurePosixPath]) -> None:
-        self._by_name = NameIndex((path.name, path) for path in paths)
-
-    def all(self) -> Iterator[PurePosixPath]:
-        """Return all paths, grouped by name."""
-        return self._by_name.files()
-
-    def find(self, file_name: str, *, near: Iterable[str] = ()) -> PurePosixPath | None:
-        """Return the file whose path ends with `file_name`, or has its bare name; None if there is none.
-
-        Args:
-            file_name: The name in the JSON, which may be percent-encoded.
-            near: Preferred folder names and words, such as the split, the most important first.
-        """
-        plain = unquote(file_name)
-        same = self._by_name.find(file_name.rpartition("/")[2], plain.rpartition("/")[2])
-        if len(same) == 1:
-            return same[0]
-        found = _with_folders(file_name, same) or _with_folders(plain, same) or same
-        words = [word.casefold() for word in near]
-
-        def rank(path: PurePosixPath) -> tuple[bool, ...]:
-            folders = [part.casefold() for part in path.parts[:-1]]
-            exact = (word not in folders for word in words)
-            loose = (not any(word in folder for folder in folders) for word in words)
-            return (*exact, *loose)
-
-        return min(found, key=lambda path: (rank(path), len(path.parts), path), default=None)
-
-
-def _with_folders(name: str, paths: Sequence[PurePosixPath]) -> list[PurePosixPath]:
-    """Return the paths that end with a name and its folders."""
-    parts = [part for part in PurePosixPath(name).parts if part not in (".", "..", "/")]
-    return [path for path in paths if list(path.parts[-len(parts) :]) == parts]
-
-
-def numbered_alike(files: Sequence[CocoFile], problems: Problems) -> list[CocoFile]:
-    """Return the files with one mask value for each category name.
+def one_numbering(
+    files: Sequence[CocoFile], problems: Problems
+) -> tuple[list[CocoFile], tuple[LabelClass, ...]]:
+    """Return the files with one mask value for each category name, and the table of all categories.
 
     Exports of several jobs may number the same categories differently. Then categories with the same name
     are one class, and their values are numbered anew, from 1, in the order of the files.
-    """
-    name_of: dict[int, tuple[str, PurePosixPath]] = {}
-    clashes = []
-    for file in files:
-        for known in file.categories.values():
-            name, path = name_of.setdefault(known.values[0], (known.name, file.path))
-            if name != known.name:
-                where = f"{file.path}, category {known.values[0]}"
-                clashes.append((where, f"{known.name!r} here and {name!r} in {path}"))
-    if not clashes:
-        return list(files)
-    for where, found in clashes:
-        problems.add("categories-numbered-differently", where, found)
-    classes: dict[str, LabelClass] = {}
-    for file in files:
-        for known in file.categories.values():
-            value = len(classes) + 1
-            classes.setdefault(known.name, replace(known, values=(value,), color=distinct_color(value)))
-    return [
-        replace(file, categories={key: classes[known.name] for key, known in file.categories.items()})
-        for file in files
-    ]
-
-
-def one_table(files: Sequence[CocoFile]) -> tuple[LabelClass, ...]:
-    """Return the categories of files that `numbered_alike` returned.
 
     Raises:
         ConfigError: There is no category at all.
     """
-    table: dict[int, LabelClass] = {}
-    for file in files:
-        for known in file.categories.values():
-            table.setdefault(known.values[0], known)
-    if not table:
+    listed = [(file, known) for file in files for known in file.categories.values()]
+    if not listed:
         raise ConfigError(f"{files[0].path} lists no category.")
-    return tuple(table[value] for value in sorted(table))
+    first: dict[int, tuple[LabelClass, PurePosixPath]] = {}
+    clash = False
+    for file, known in listed:
+        other, path = first.setdefault(known.values[0], (known, file.path))
+        if other.name != known.name:
+            clash = True
+            where = f"{file.path}, category {known.values[0]}"
+            found = f"{known.name!r} here and {other.name!r} in {path}"
+            problems.add("categories-numbered-differently", where, found)
+    if not clash:
+        return list(files), tuple(first[value][0] for value in sorted(first))
+    classes: dict[str, LabelClass] = {}
+    for _, known in listed:
+        value = len(classes) + 1
+        classes.setdefault(known.name, replace(known, values=(value,), color=distinct_color(value)))
+    anew = [
+        replace(file, categories={key: classes[known.name] for key, known in file.categories.items()})
+        for file in files
+    ]
+    return anew, tuple(classes.values())
 
 
 def rows_of_classes(classes: Iterable[LabelClass]) -> list[list[Any]]:

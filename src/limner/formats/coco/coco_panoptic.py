@@ -18,11 +18,9 @@ from limner.core.segments import Segments, segments_of_index
 from limner.formats.coco.coco_json import (
     CocoFile,
     Id,
-    ImageFinder,
     classes_of_rows,
     nothing_listed,
-    numbered_alike,
-    one_table,
+    one_numbering,
     plain_id,
     read_coco,
     rows_of_classes,
@@ -30,6 +28,7 @@ from limner.formats.coco.coco_json import (
 )
 from limner.formats.coco.panoptic_segments import PanopticAnnotation, SegmentTable
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.image_finder import ImageFinder
 from limner.formats.named_classes import with_values
 from limner.formats.problems import Problems
 from limner.formats.source import Source
@@ -70,8 +69,7 @@ class CocoPanoptic(Source):
         files = [read_coco(self.root, path, problems) for path in panoptic_files(self.root, tree)]
         if not files:
             raise nothing_listed(self.root, tree, "panoptic segments")
-        files = numbered_alike(files, problems)
-        self._categories = one_table(files)
+        files, self._categories = one_numbering(files, problems)
         self.settings = with_values(self.settings, self._categories, where=self.root)
         if (table := self.settings.label_table()) is not None:
             for known in self._left_out(table):

@@ -142,7 +142,7 @@ def read_results(path: Path) -> CocoResults:
         DataError: It is no JSON, or in none of the shapes.
     """
     try:
-        whole = parse_json(path.read_bytes())
+        whole = parse_json(path.read_bytes(), path)
     except (OSError, ValueError) as error:
         raise _refusal(path, str(error)) from None
     lists = JsonObject({"annotations": whole} if isinstance(whole, list) else whole)

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 from limner.core.labels import LabelTable
 from limner.formats.coco.coco_instances import CocoInstances
-from limner.formats.coco.coco_writing import CocoStream, CocoStreams, runs_row
+from limner.formats.coco.coco_writing import category, coco_entry, runs_row, write_coco_splits
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.drawn import Drawn, corners
-from limner.formats.writers import Outgoing, Writer, numbered_from_1, settings_of
+from limner.formats.writers import Entry, Outgoing, Writer, numbered_from_1, settings_of
 
 OUTLINES = ("polygon", "box", "ellipse")
 
@@ -28,21 +28,25 @@ class WriteCocoInstances(Writer):
         "transcriptions": "are dropped",
     }
 
-    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write the images and their annotations one by one; the files are closed at the end."""
+    def write_image(self, root: Path, image: Outgoing, labels: LabelTable) -> Entry | None:
+        """Write the image; its objects are in the file of its split."""
+        if image.objects is None:
+            return None
+        name, numbered = image.copy_into(root / "images"), numbered_from_1(labels)
+        rows = [
+            {"category_id": category(numbered, drawn.value)}
+            | _row(drawn, *image.size)
+            | {"iscrowd": int(drawn.is_crowd)}
+            for drawn in image.objects
+            if drawn.value != numbered.ignore_index
+        ]
+        return coco_entry(name, image.size, rows) | {"split": image.split}
+
+    def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
+        """Write the annotations and settings."""
         numbered = numbered_from_1(labels)
-        with CocoStreams(root, "instances", numbered, without=(0,)) as files:
-            for image in images:
-                if image.objects is not None:
-                    _write_image(files.of(image.split), image, image.copy_into(root / "images"))
+        write_coco_splits(root, "instances", entries, numbered, without=(0,))
         write_dataset_file(root, settings_of(numbered, name=self.name, splits={}))
-
-
-def _write_image(file: CocoStream, image: Outgoing, name: str) -> None:
-    number = file.image(name, image.size)
-    for drawn in image.objects or ():
-        if drawn.value != file.labels.ignore_index:
-            file.object_row(number, drawn.value, _row(drawn, *image.size) | {"iscrowd": int(drawn.is_crowd)})
 
 
 def _row(drawn: Drawn, height: int, width: int) -> dict[str, Any]:

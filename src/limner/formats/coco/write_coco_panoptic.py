@@ -2,16 +2,22 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from limner.core.labels import LabelTable
 from limner.core.segments import Segments, segments_of
 from limner.formats.coco.coco_panoptic import CocoPanoptic, write_panoptic_png
-from limner.formats.coco.coco_writing import CocoStream, CocoStreams, whole_box
+from limner.formats.coco.coco_writing import (
+    annotation_stem,
+    category,
+    coco_entry,
+    whole_box,
+    write_coco_splits,
+)
 from limner.formats.dataset_yaml import write_dataset_file
-from limner.formats.writers import Outgoing, Writer, settings_of
+from limner.formats.writers import Entry, Outgoing, Writer, settings_of
 
 
 class WriteCocoPanoptic(Writer):
@@ -28,12 +34,16 @@ class WriteCocoPanoptic(Writer):
         "transcriptions": "are dropped",
     }
 
-    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write the images, PNGs and annotations one by one; the files are closed at the end."""
+    def write_image(self, root: Path, image: Outgoing, labels: LabelTable) -> Entry:
+        """Write the image and the PNG of its segments, which are in the file of its split."""
+        name = image.copy_into(root / "images")
+        rows = [] if image.objects is None else [_row(root, image, labels)]
+        return coco_entry(name, image.size, rows) | {"split": image.split}
+
+    def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
+        """Write the annotations and settings."""
         numbered = _all_from_1(labels)
-        with CocoStreams(root, "panoptic", numbered) as files:
-            for image in images:
-                _write_image(files.of(image.split), image, image.copy_into(root / "images"), labels)
+        write_coco_splits(root, "panoptic", entries, numbered)
         write_dataset_file(root, settings_of(numbered, name=self.name, splits={}))
 
 
@@ -44,20 +54,18 @@ def _all_from_1(labels: LabelTable) -> LabelTable:
     return LabelTable.from_dict({"classes": classes, "ignored": [0]})
 
 
-def _write_image(file: CocoStream, image: Outgoing, name: str, labels: LabelTable) -> None:
-    number = file.image(name, image.size)
-    if image.objects is None:
-        return
-    segments = _segments(image, labels)
+def _row(root: Path, image: Outgoing, labels: LabelTable) -> dict[str, Any]:
+    """Write the PNG of an image's segments, and return its annotation."""
+    segments, numbered = _segments(image, labels), _all_from_1(labels)
     ids = segments.flat()
     ids = np.where(np.concatenate([[0], segments.labels])[ids] == labels.ignore_index, 0, ids)
-    png = file.path.with_suffix("") / f"{image.stem}.png"
+    png = root / "annotations" / annotation_stem("panoptic", image.split) / f"{image.stem}.png"
     write_panoptic_png(png, ids)
     areas = np.bincount(ids.ravel(), minlength=len(segments) + 1)
     infos = [
         {
             "id": i + 1,
-            "category_id": file.category(int(label)),
+            "category_id": category(numbered, int(label)),
             "area": int(areas[i + 1]),
             "bbox": whole_box(ids == i + 1),
             "iscrowd": int(crowd),
@@ -65,7 +73,7 @@ def _write_image(file: CocoStream, image: Outgoing, name: str, labels: LabelTabl
         for i, (label, crowd) in enumerate(zip(segments.labels, segments.is_crowd, strict=True))
         if areas[i + 1]
     ]
-    file.row({"image_id": number, "file_name": png.name, "segments_info": infos})
+    return {"file_name": png.name, "segments_info": infos}
 
 
 def _segments(image: Outgoing, table: LabelTable) -> Segments:

@@ -192,7 +192,7 @@ def _unspaced(cell: str) -> list[str]:
 def _json(path: Path) -> object:
     """Return the content of a JSON file, or None if it is damaged and so no table."""
     try:
-        return parse_json(path.read_bytes())
+        return parse_json(path.read_bytes(), path)
     except (OSError, ValueError):
         return None
 

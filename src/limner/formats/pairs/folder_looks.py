@@ -11,7 +11,7 @@ from limner.core.errors import DataError
 from limner.formats.file_tree import FileTree
 from limner.formats.folder_words import Role, read_folder_name, split_of_folder
 from limner.formats.pairs.folder_roles import Roles, assign_roles
-from limner.formats.pairs.pairing import Item, pair
+from limner.formats.pairs.pairing import Item, pair, shared_affix
 from limner.images.pixels import read_pixels
 
 MAX_FOLDERS = 12
@@ -27,16 +27,18 @@ _MAX_LOOKED_AT = 2
 
 
 def roles_by_content(root: Path, tree: FileTree) -> Roles | None:
-    """Return images and masks of folders with unknown names; None if their content is unclear too.
+    """Return images and masks of folders (or one) with unknown names; None if their content is unclear too.
 
     Folders with known names keep their roles. If all names are known, no file is opened.
     """
+    if len(tree.images_in) == 1:
+        return _roles_in_one_folder(root, tree)
     said = {folder: read_folder_name(folder.name).role for folder in tree.images_in}
     if not 2 <= len(said) <= MAX_FOLDERS or None not in said.values():
         return None
     if not _share_names(list(tree.images_in.values())):
         return None
-    roles = {folder: role or _looks_like(root, tree.images_in[folder]) for folder, role in said.items()}
+    roles = {folder: role or looks_like(root, tree.images_in[folder]) for folder, role in said.items()}
     items = {item.path: item for item in assign_roles(tree.images).everything()}
     found: dict[Role | None, list[Item]] = {"image": [], "label": []}
     for folder, role in roles.items():
@@ -49,13 +51,29 @@ def roles_by_content(root: Path, tree: FileTree) -> Roles | None:
     return Roles(tuple(images), tuple(labels), tuple(regions), tuple(others))
 
 
+def _roles_in_one_folder(root: Path, tree: FileTree) -> Roles | None:
+    """Separate ``7.png`` and ``7_vessels.png`` in one folder: one affix, and content of few colours."""
+    items = assign_roles(tree.images).everything()
+    (prefix, suffix), _ = shared_affix(items, items)
+    marked = {
+        i for i in items if (prefix or suffix) and i.name.startswith(prefix) and i.name.endswith(suffix)
+    }
+    images = tuple(item for item in items if item not in marked)
+    labels = tuple(item for item in items if item in marked)
+    paired = len(pair(images, labels).label_of)
+    if not marked or paired < max(2, MIN_PAIRED * max(len(images), len(labels))):
+        return None
+    looks = [looks_like(root, [item.path for item in group]) for group in (images, labels)]
+    return Roles(images, labels, (), ()) if looks == ["image", "label"] else None
+
+
 def _share_names(folders: Sequence[Sequence[PurePosixPath]]) -> bool:
     """Tell whether two folders share a number in their file names; no file is opened."""
     keys = [{re.sub(r"\D", "", path.stem) for path in paths} for paths in folders]
     return any(a & b for n, a in enumerate(keys) for b in keys[n + 1 :])
 
 
-def _looks_like(root: Path, paths: Sequence[PurePosixPath]) -> Role | None:
+def looks_like(root: Path, paths: Sequence[PurePosixPath]) -> Role | None:
     """Return ``label`` if the files have few colours, ``image`` if many, None for a mixture."""
     looks = {_is_mask(root / path) for path in paths[:_MAX_LOOKED_AT]}
     return None if len(looks) != 1 or None in looks else "label" if True in looks else "image"

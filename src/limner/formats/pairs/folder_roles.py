@@ -1,8 +1,9 @@
 """Assign the roles of files (image, label, neither) by folder and file names."""
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -94,11 +95,19 @@ def _resolve_roles(members: list[tuple[Item, Role | None]]) -> list[tuple[Item, 
     return resolved + _split_one_folder(unnamed)
 
 
+def _names_inside(label: str) -> Iterator[str]:
+    """Yield the names that the image of a label may have: ``a_cp`` and ``a`` for ``a_cp_masks``."""
+    yield bare_label_name(without_count(label))
+    for separator in re.finditer(r"[\s_.\-]+", label):
+        yield bare_image_name(label[: separator.start()])
+        yield bare_image_name(label[separator.end() :])
+
+
 def _split_one_folder(items: list[Item]) -> list[tuple[Item, Role]]:
     """Separate images and masks in one folder: ``cat.jpg`` with ``cat_mask.png``, or with ``cat.png``."""
     marked = {item for item in items if has_label_affix(item.name)}
     keys = {(i.path.parent, bare_image_name(i.name)) for i in items if i not in marked}
-    partners = sum((i.path.parent, bare_label_name(without_count(i.name))) in keys for i in marked)
+    partners = sum(any((i.path.parent, name) in keys for name in _names_inside(i.name)) for i in marked)
     if marked and partners >= 0.5 * len(marked):
         return [(item, "label" if item in marked else "image") for item in items]
     photos = {(i.path.parent, i.name) for i in items if i.path.suffix.lower() in (".jpg", ".jpeg")}

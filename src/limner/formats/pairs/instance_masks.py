@@ -49,7 +49,7 @@ class InstanceMasks(Source):
         """Return the evidence that `root` has this layout, or None."""
         if settings.images or settings.masks:
             return None
-        groups = _groups(list_files(root))
+        groups = groups_of_masks(list_files(root))
         if not _are_instances(groups):
             return None
         return f"{len(groups)} images with a mask for each instance, such as {next(iter(groups))}"
@@ -59,7 +59,7 @@ class InstanceMasks(Source):
         records: list[Record] = []
         odd: dict[str, list[str]] = defaultdict(list)
         tree = list_files(self.root)
-        for folder, (images, masks) in _groups(tree).items():
+        for folder, (images, masks) in groups_of_masks(tree).items():
             if len(images) != 1:
                 odd["several-images" if images else "mask-without-image"].append(folder.as_posix())
                 continue
@@ -99,7 +99,7 @@ class InstanceMasks(Source):
 
     def declared_labels(self) -> LabelTable | None:
         """Return the classes in `dataset.yaml`, or background and object."""
-        return self.settings.label_table() or LabelTable(
+        return super().declared_labels() or LabelTable(
             (LabelClass("background", (0,), distinct_color(0)), LabelClass("object", (1,), distinct_color(1)))
         )
 
@@ -128,7 +128,8 @@ Groups = dict[PurePosixPath, tuple[list[PurePosixPath], list[PurePosixPath]]]
 """Folder, or image without suffix -> its images (one is expected) and its masks."""
 
 
-def _groups(tree: FileTree) -> Groups:
+def groups_of_masks(tree: FileTree) -> Groups:
+    """Return the images with the masks that belong to each, by folders or names."""
     folders = _image_folders(tree)
     if _are_instances(folders):
         return folders

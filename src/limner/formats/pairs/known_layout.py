@@ -10,7 +10,7 @@ from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
-from limner.formats.named_classes import names_some, with_values
+from limner.formats.named_classes import with_values_if_named
 from limner.formats.pairs.paired_folders import PairedFolders
 
 
@@ -72,16 +72,17 @@ def completed(settings: DatasetFile, known: Known | None, root: Path) -> Dataset
     """
     if known is None:
         return settings
-    if known.labels is not None and names_some(settings, known.labels.names):
-        named = with_values(settings, known.labels.classes, where=root)
-        encoding = {"mask_encoding": known.labels.to_dict()["mask_encoding"]}
+    labels = known.labels
+    named = settings if labels is None else with_values_if_named(settings, labels.classes, where=root)
+    if labels is not None and named is not settings:
+        encoding = {"mask_encoding": labels.to_dict()["mask_encoding"]}
         settings = DatasetFile.model_validate(encoding | named.model_dump(mode="json", exclude_unset=True))
     given = settings.model_dump(mode="json", exclude_unset=True)
     filled: dict[str, Any] = {"images": known.images, "masks": known.masks}
-    if known.labels is not None:
-        filled |= _labels(settings, known.labels)
+    if labels is not None:
+        filled |= _labels(settings, labels)
     wanted = {key: value for key, value in filled.items() if value is not None}
-    return DatasetFile.model_validate({**wanted, **given, **_ignored(settings, known.labels)})
+    return DatasetFile.model_validate({**wanted, **given, **_ignored(settings, labels)})
 
 
 def _labels(settings: DatasetFile, labels: LabelTable) -> dict[str, Any]:

@@ -183,17 +183,7 @@ def _without_affix(item: Item, name: str) -> Key | None:
 
 def _by_shared_affix(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:
     """Pair by one prefix or suffix that all labels share, such as ``<name>_vessels``."""
-    names = {image.name for image in images}
-    votes: Counter[tuple[str, str]] = Counter()
-    for label in labels:
-        name = label.name
-        for cut in range(1, len(name)):
-            before, after = name[:cut], name[cut:]
-            if before in names and re.search(r"[^\W\d_]", after):
-                votes["", after] += 1
-            if after in names and re.search(r"[^\W\d_]", before):
-                votes[before, ""] += 1
-    (prefix, suffix), count = votes.most_common(1)[0] if votes else (("", ""), 0)
+    (prefix, suffix), count = shared_affix(images, labels)
     if count < max(2, 0.6 * len(labels)):
         return {}, ""
 
@@ -205,6 +195,21 @@ def _by_shared_affix(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Ca
 
     way = f"by name, each mask's being {prefix}NAME{suffix}"
     return _match(images, labels, [(lambda item: (item.site, item.name), inside)]), way
+
+
+def shared_affix(images: Sequence[Item], labels: Sequence[Item]) -> tuple[tuple[str, str], int]:
+    """Return the prefix and suffix that most labels have around an image's name, and how many have it."""
+    names = {image.name for image in images}
+    votes: Counter[tuple[str, str]] = Counter()
+    for label in labels:
+        name = label.name
+        for cut in range(1, len(name)):
+            before, after = name[:cut], name[cut:]
+            if before in names and re.search(r"[^\W\d_]", after):
+                votes["", after] += 1
+            if after in names and re.search(r"[^\W\d_]", before):
+                votes[before, ""] += 1
+    return votes.most_common(1)[0] if votes else (("", ""), 0)
 
 
 def _by_numbers(images: Sequence[Item], labels: Sequence[Item]) -> tuple[Candidates, str]:

@@ -9,9 +9,8 @@ import numpy as np
 from limner.core.labels import LabelTable
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.pairs.paired_folders import PairedFolders
-from limner.formats.writers import Outgoing, Writer, lists_of, settings_of
+from limner.formats.writers import Entry, Outgoing, Writer, lists_of, member, settings_of, write_lists
 from limner.images.masks import write_values
-from limner.storage.whole_files import write_whole
 
 
 class WritePairedFolders(Writer):
@@ -24,22 +23,19 @@ class WritePairedFolders(Writer):
         "transcriptions": "are dropped",
     }
 
-    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write the images one by one, then lists and settings."""
-        members: list[tuple[str, str | None]] = []
-        has_region = False
-        for image in images:
-            image.copy_into(root / "images")
-            if image.labels is not None:
-                write_values(root / "masks" / f"{image.stem}.png", image.labels)
-            if image.region is not None:
-                write_values(
-                    root / "fov" / f"{image.stem}.png", image.region.astype(np.uint8) * np.uint8(255)
-                )
-                has_region = True
-            members.append((image.stem, image.split))
-        lists = lists_of(members)
-        for split, stems in lists.items():
-            write_whole(root / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))
+    def write_image(self, root: Path, image: Outgoing, labels: LabelTable) -> Entry:
+        """Write the image, its mask and its field of view."""
+        image.copy_into(root / "images")
+        if image.labels is not None:
+            write_values(root / "masks" / f"{image.stem}.png", image.labels)
+        if image.region is not None:
+            write_values(root / "fov" / f"{image.stem}.png", image.region.astype(np.uint8) * np.uint8(255))
+        return member(image) | {"has_region": image.region is not None}
+
+    def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
+        """Write lists and settings."""
+        lists = lists_of(entries)
+        write_lists(root, lists)
         settings = settings_of(labels, name=self.name, splits={split: f"{split}.txt" for split in lists})
+        has_region = any(entry["has_region"] for entry in entries)
         write_dataset_file(root, settings | ({"valid_region": "fov/{stem}.png"} if has_region else {}))

@@ -1,7 +1,7 @@
 """Base of the formats of drawn objects: objects are packed while they are listed, and drawn when read."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
@@ -25,7 +25,7 @@ from limner.core.labels import (
 )
 from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of
-from limner.formats.drawn import Drawn, pack, unpack
+from limner.formats.drawn import Drawn, pack, resized, unpack
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.named_classes import BACKGROUND_NAMES, with_values
 from limner.formats.problems import Problems
@@ -61,7 +61,7 @@ class ObjectSource(Source):
     tasks: tuple[str, ...] = ("semantic", "instance", "panoptic", "detection")
     boxes_are_masks: ClassVar[bool] = False
     """Whether boxes are filled as masks, rather than left out of them, if other objects have masks."""
-    is_relative: ClassVar[bool] = False
+    is_relative: bool = False
     """Whether coordinates are fractions of width and height."""
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
@@ -142,19 +142,38 @@ class ObjectSource(Source):
         table = self.settings.label_table()
         num_classes = 1 + len(self._numbers) - len(special) - len(ignored)
         special |= dict.fromkeys(ignored, ignored_among(num_classes if table is None else table.num_classes))
+        names = self.class_order(name for name in self._numbers if name not in special)
+        values = {name: value for value, name in enumerate(names, start=1)}
         if table is not None:
-            values = {c.name: c.values[0] for c in table.classes}
+            values = self._named_values(table, values)
             for name in self._numbers.keys() - values.keys() - special.keys():
                 problems.add("class-not-named", "the classes", f"objects are called {name!r}")
             values = special | values
         else:
-            names = self.class_order(name for name in self._numbers if name not in special)
-            values = {name: value for value, name in enumerate(names, start=1)}
             self._categories = tuple(
                 LabelClass(name, (value,), distinct_color(value)) for name, value in values.items()
             )
             values |= special
         self._value_of = {number: values[n] for n, number in self._numbers.items() if n in values}
+
+    def _named_values(self, table: LabelTable, numbers: Mapping[str, int]) -> dict[str, int]:
+        """Return the value of each name that means a class of `dataset.yaml`.
+
+        Args:
+            table: The classes of `dataset.yaml`.
+            numbers: Name in the labels -> its number if `dataset.yaml` named no class. A class that has no
+                label of its name, but values, unites the labels of these numbers.
+        """
+        classes = list(zip(self.settings.classes, table.classes, strict=True))
+        named = {name: c.values[0] for said, c in classes for name in said.label_names}
+        numbered = {
+            name: c.values[0]
+            for said, c in classes
+            if (said.values or said.value is not None) and said.name not in self._numbers
+            for name, number in numbers.items()
+            if number in c.values
+        }
+        return numbered | named
 
     def _name_by_categories(self) -> None:
         """Give the classes that `dataset.yaml` only names the values of the categories that files list."""
@@ -183,6 +202,10 @@ class ObjectSource(Source):
         if self.is_relative:
             height, width = self.size_of(record)
             drawn = (one.scaled(width, height) for one in drawn)
+        elif self.settings.images_resized and (
+            (stated := self.stated_size_of(record)) != (size := self.size_of(record))
+        ):
+            drawn = (resized(one, stated, size) for one in drawn)
         if self.boxes_are_masks and self.tasks != BOXES:
             drawn = (one.outlined() for one in drawn)
         return list(drawn)
@@ -192,7 +215,8 @@ class ObjectSource(Source):
         entry = self._entries.get(record.entry or record.name)
         listed = "" if entry is None else blake2b(entry.packed, digest_size=16).hexdigest()
         size = None if entry is None else (entry.height, entry.width, entry.error)
-        return f"{self._numbering} {self.uncovered} {self.tasks} {listed} {size}"
+        resized = " resized" * self.settings.images_resized
+        return f"{self._numbering} {self.uncovered} {self.tasks} {listed} {size}{resized}"
 
     @cached_property
     def _numbering(self) -> str:
@@ -207,6 +231,12 @@ class ObjectSource(Source):
         return unpack(self._entry(record).packed)
 
     def size_of(self, record: Record) -> tuple[int, int]:
+        """Return height and width of the labels: as stated, or of the image if `images_resized` says so."""
+        if self.settings.images_resized:
+            return image_header(record.image).shape
+        return self.stated_size_of(record)
+
+    def stated_size_of(self, record: Record) -> tuple[int, int]:
         """Return height and width as the label file states them, else those of the image."""
         entry = self._entry(record)
         if entry.height and entry.width:

@@ -44,7 +44,8 @@ def valid_shapes(shapes: Iterable[Shape], size: tuple[int, int] | None, report: 
     if size is not None and valid:
         valid = _inside(valid, *size, report)
     # The two halves of a polygon that crosses itself may cancel out in the area, yet both are filled.
-    if any(s.kind != "polygon" or area(s.numbers) > 0 or crosses_itself(s.numbers) for s in valid):
+    filled = [shape for shape in valid if shape.kind != "hole"]
+    if any(s.kind != "polygon" or area(s.numbers) > 0 or crosses_itself(s.numbers) for s in filled):
         return tuple(valid)
     if valid:
         report("annotation-empty", "polygons of area 0 inside the image")

@@ -4,83 +4,64 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from math import cos, radians, sin
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import ClassVar
 
 import numpy as np
 
-from limner.core.dataset_file import DatasetFile
-from limner.core.errors import DataError, describe
-from limner.core.sample import Record
-from limner.formats.coco.coco_json import ImageFinder
-from limner.formats.drawn import Drawn, Shape, corners, runs_of_mask
-from limner.formats.file_tree import FileTree, list_files
-from limner.formats.folder_words import split_of_folder
+from limner.formats.drawn import Drawn, Shape, corners
+from limner.formats.file_tree import FileTree
 from limner.formats.problems import Problems, Report
-from limner.formats.shapes.annotation_files import split_of
-from limner.formats.shapes.object_source import ObjectSource
+from limner.formats.shapes.listed_images import Drawing, Listed, ListedImages
+from limner.formats.shapes.placed_masks import placed
 from limner.formats.shapes.valid_shapes import MAX_PIXELS, stated_size, valid_shapes
-from limner.storage.json_files import ends
 from limner.storage.usable_numbers import number_of
 from limner.storage.xml_files import number_in, read_xml, text_in
 
-MAX_SNIFFED = 50
 _FRAME = re.compile(r"frame_(\d{1,9})", re.IGNORECASE)
 _SHAPES = ("polygon", "box", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
 
 
-class Cvat(ObjectSource):
+class Cvat(ListedImages):
     """Objects drawn with CVAT; shapes with the same group and label are one object."""
 
     name = "cvat"
     title = (
         "CVAT's XML (`CVAT for images 1.1`, or `for video` with frame_000000.PNG), with the images beside it"
     )
-    boxes_are_masks: ClassVar[bool] = True
+    suffixes: ClassVar[tuple[str, ...]] = (".xml",)
 
     @classmethod
-    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None."""
-        if settings.masks:
-            return None
-        found = _files(root, list_files(root))
-        return f"{', '.join(map(str, found))} in the shape of CVAT's XML" if found else None
+    def is_one(cls, both: bytes) -> bool:
+        """Tell CVAT's XML from VOC's, which has another root."""
+        return b"<annotations>" in both and (b"<image" in both or b"<track " in both)
 
-    def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
-        """Yield a record for each image of the XML files that is on disk."""
-        files = _files(self.root, tree)
-        if not files:
-            files = [path for path in tree.others if path.suffix.casefold() == ".xml"]
-        if not files:
-            raise DataError(describe("There is no XML file", where=self.root, expected=self.title))
-        finder = ImageFinder(tree.images)
-        taken: set[PurePosixPath] = set()
-        for file in files:
-            whole = read_xml(self.root / file, root="annotations", what="The CVAT annotations")
-            for item in (*whole.iterfind("image"), *_frames(whole, tree.images)):
-                name = item.get("name", "")
-                image = finder.find(name, near=[item.get("subset", ""), *reversed(file.parts[:-1])])
-                where = f"{file}, image {item.get('id')}"
-                if image is None:
-                    problems.add("image-missing", where, f"no {name or 'name'} on disk")
-                elif image in taken:
-                    problems.add("image-in-two-files", where, f"{image} is listed elsewhere too")
-                else:
-                    taken.add(image)
-                    yield self._record(item, image, file, problems)
-        for image in tree.images:
-            if image not in taken:
-                problems.add("image-not-listed", str(image), "an image that no XML lists")
+    def listed(self, path: PurePosixPath, tree: FileTree) -> Iterator[Listed]:
+        """Yield the images, or the frames of a video.
 
-    def _record(
-        self, item: ElementTree.Element, image: PurePosixPath, file: PurePosixPath, problems: Problems
-    ) -> Record:
+        Raises:
+            DataError: It is no XML, or another kind of XML.
+        """
+        whole = read_xml(self.root / path, root="annotations", what="The CVAT annotations")
+        for item in (*whole.iterfind("image"), *_frames(whole, tree.images)):
+            number = item.get("id")
+            yield Listed(
+                [item.get("name", "")],
+                f"{path}, image {number}",
+                item,
+                near=item.get("subset", ""),
+                entry=f"{path}#{number}",
+            )
+
+    def draw(self, listed: Listed, image: PurePosixPath, problems: Problems) -> Drawing:
+        """Return the objects of an image, and its size."""
+        item: ElementTree.Element = listed.item
         size = stated_size(number_of(item.get("height")), number_of(item.get("width")))
         if size is None:
-            problems.add("size-not-stated", f"{file}, image {item.get('id')}", "no width and height")
+            problems.add("size-not-stated", listed.where, "no width and height")
         drawn = []
         for name, group in _grouped(item):
-            report = problems.at(f"{file}, image {item.get('id')}, {name} ({image.name})", file=str(image))
+            report = problems.at(f"{listed.where}, {name} ({image.name})", file=str(image))
             found = [shape for one in group if (shape := _shape_or_none(one, size, report))]
             runs = [shape for shape in found if shape.kind == "runs"]
             shapes = (*valid_shapes([s for s in found if s.kind != "runs"], size, report), *runs)
@@ -88,22 +69,7 @@ class Cvat(ObjectSource):
                 height = max(int(number_of(one.get("z_order")) or 0) for one in group)
                 label = self.number_of(group[0].get("label", ""))
                 drawn.append(Drawn(label, shapes, name=name, height=height))
-        entry = f"{file}#{item.get('id')} {image}"
-        self.keep(entry, drawn, size, where=str(file), file=str(image))
-        split = split_of_folder(item.get("subset") or "") or split_of(image) or split_of(file)
-        return Record(
-            image.with_suffix("").as_posix(), self.root / image, (self.root / file,), split, entry=entry
-        )
-
-
-def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
-    """Return the XML files that look like CVAT's; VOC's have a different root."""
-    files = [path for path in tree.others if path.suffix.casefold() == ".xml"][:MAX_SNIFFED]
-    return [path for path in files if _is_cvat(ends(root / path))]
-
-
-def _is_cvat(both: bytes) -> bool:
-    return b"<annotations>" in both and (b"<image" in both or b"<track " in both)
+        return drawn, size
 
 
 def _frames(whole: ElementTree.Element, images: Sequence[PurePosixPath]) -> list[ElementTree.Element]:
@@ -230,10 +196,4 @@ def _mask(item: ElementTree.Element, size: tuple[int, int] | None, report: Repor
         report("rle-wrong-length", f"{sum(lengths)} pixels, its box has {height} x {width}")
         return None
     inside = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(height, width)
-    whole = np.zeros(size, bool)
-    part = whole[top : top + height, left : left + width]
-    part |= inside[: part.shape[0], : part.shape[1]]
-    if not whole.any():
-        report("annotation-empty", "a mask without a pixel inside the image")
-        return None
-    return Shape("runs", runs_of_mask(whole))
+    return placed(inside, left, top, size, report)

@@ -2,23 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import ParseResult, parse_qs, unquote, urlparse
 
 import numpy as np
 
-from limner.core.dataset_file import DatasetFile
-from limner.core.errors import DataError, describe
-from limner.core.sample import Record
-from limner.formats.coco.coco_json import MAX_SNIFFED, ImageFinder
 from limner.formats.drawn import Drawn, Shape, corners, runs_of_mask
-from limner.formats.file_tree import FileTree, list_files
+from limner.formats.file_tree import FileTree
 from limner.formats.problems import Problems, Report
-from limner.formats.shapes.annotation_files import split_of
-from limner.formats.shapes.object_source import ObjectSource
+from limner.formats.shapes.listed_images import Drawing, Listed, ListedImages
 from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
 from limner.formats.tools.cvat import rotate
-from limner.storage.json_files import JsonObject, ends, read_json, unreadable
+from limner.storage.json_files import JsonObject, read_json, unreadable
 from limner.storage.usable_numbers import numbers_in, points_in
 
 WHAT = "The Label Studio annotations"
@@ -29,63 +24,40 @@ _BARE_KINDS = ("rectangle", "polygon", "brush", "ellipse", "keypoint")
 _NOT_DRAWN = ("choices", "textarea", "rating", "None")
 
 
-class LabelStudio(ObjectSource):
+class LabelStudio(ListedImages):
     """Objects drawn with Label Studio, from its export `JSON`; the images are found by name."""
 
     name = "label-studio"
     title = "Label Studio's JSON (a list of tasks with annotations), with the images beside it"
-    boxes_are_masks: ClassVar[bool] = True
 
     @classmethod
-    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None."""
-        if settings.masks:
-            return None
-        found = _files(root, list_files(root))
-        return f"{', '.join(map(str, found))} in the shape of Label Studio's JSON" if found else None
+    def is_one(cls, both: bytes) -> bool:
+        """Tell by the list of tasks."""
+        tasks = b'"annotations"' in both or b'"completions"' in both
+        return both.lstrip()[:1] == b"[" and tasks and b'"data"' in both
 
-    def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
-        """Yield a record for each task whose image is on disk."""
-        files = _files(self.root, tree) or [p for p in tree.others if p.suffix.casefold() == ".json"]
-        if not files:
-            raise DataError(describe("There is no JSON file", where=self.root, expected=self.title))
-        finder = ImageFinder(tree.images)
-        taken: set[PurePosixPath] = set()
-        for file in files:
-            for position, task in enumerate(_tasks(self.root / file)):
-                where = f"{file}, task {task.text('id') or position}"
-                name = _image_name(task)
-                image = finder.find(name) or finder.find(_without_prefix(name))
-                if image is None:
-                    problems.add("image-missing", where, f"no {name or 'image'} on disk")
-                elif image in taken:
-                    problems.add("image-in-two-files", where, f"{image} is in another task too")
-                else:
-                    taken.add(image)
-                    yield self._record(task, image, file, where, problems)
-        for image in tree.images:
-            if image not in taken:
-                problems.add("image-not-listed", str(image), "an image of no task")
+    def listed(self, path: PurePosixPath, tree: FileTree) -> Iterator[Listed]:
+        """Yield the image of each task; one without annotations is unlabelled.
 
-    def _record(
-        self, task: JsonObject, image: PurePosixPath, file: PurePosixPath, where: str, problems: Problems
-    ) -> Record:
-        results = _with_labels(_results(task))
+        Raises:
+            DataError: It is no JSON, or no list of tasks.
+        """
+        for position, task in enumerate(_tasks(self.root / path)):
+            name, where = _image_name(task), f"{path}, task {task.text('id') or position}"
+            labelled = bool(_annotations(task))
+            yield Listed([name, _without_prefix(name)], where, task, is_labelled=labelled)
+
+    def draw(self, listed: Listed, image: PurePosixPath, problems: Problems) -> Drawing:
+        """Return the objects of a task, and the size of its image."""
+        results = _with_labels(_results(listed.item))
         size = next((s for result in results if (s := _size(result))), None)
         drawn = []
         for position, result in enumerate(results):
             name = f"result {result.text('id') or position}"
-            report = problems.at(f"{where}, {name} ({image.name})", file=str(image))
+            report = problems.at(f"{listed.where}, {name} ({image.name})", file=str(image))
             if one := self._object(result, name, report):
                 drawn.append(one)
-        entry = f"{where} {image}"
-        self.keep(entry, drawn, size, where=where, file=str(image))
-        # A task without annotations is unlabelled; it is not an image without objects.
-        labels = (self.root / file,) if _annotations(task) else ()
-        if not labels:
-            problems.add("image-without-mask", str(image), "a task without annotations")
-        split = split_of(image) or split_of(file)
-        return Record(image.with_suffix("").as_posix(), self.root / image, labels, split, entry=entry)
+        return drawn, size
 
     def _object(self, result: JsonObject, name: str, report: Report) -> Drawn | None:
         kind, value, size = result.text("type"), result.child("value"), _size(result)
@@ -106,16 +78,6 @@ class LabelStudio(ObjectSource):
             return None
         shapes = (shape,) if shape.kind == "runs" else valid_shapes([shape], size, report)
         return Drawn(self.number_of(names[0]), shapes, name=name) if shapes else None
-
-
-def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
-    files = [path for path in tree.others if path.suffix.casefold() == ".json"][:MAX_SNIFFED]
-    return [path for path in files if _is_label_studio(ends(root / path))]
-
-
-def _is_label_studio(both: bytes) -> bool:
-    tasks = b'"annotations"' in both or b'"completions"' in both
-    return both.lstrip()[:1] == b"[" and tasks and b'"data"' in both
 
 
 def _tasks(path: Path) -> list[JsonObject]:

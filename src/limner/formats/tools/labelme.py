@@ -4,25 +4,22 @@ Shapes with the same label and `group_id` are one object; a polygon inside anoth
 """
 
 import base64
-import binascii
-import io
 from collections.abc import Iterable, Sequence
 from math import dist
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-import numpy as np
-from PIL import Image as PillowImage
-
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError
-from limner.formats.drawn import Drawn, Shape, runs_of_mask
+from limner.formats.drawn import Drawn, Shape
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import AnnotationFiles, LabelFile
+from limner.formats.shapes.placed_masks import mask_of_png, placed
 from limner.formats.shapes.polygons import area, is_inside
 from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
 from limner.storage.json_files import JsonObject, ends, read_json, read_json_object
+from limner.storage.text_files import read_text
 from limner.storage.usable_numbers import points_in
 
 WHAT = "The labelme annotations"
@@ -60,7 +57,10 @@ class Labelme(AnnotationFiles):
         """Return the order of labelme's own list if it has all the names."""
         found, tree = super().class_order(names), list_files(self.root)
         for path in (path for path in tree.others if path.name in NAME_LISTS):
-            lines = (self.root / path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+            try:
+                lines = read_text(self.root / path).splitlines()
+            except (OSError, ValueError):  # the order alone is lost
+                continue
             listed = [name for line in lines if (name := line.strip()) and not name.startswith("_")]
             if {*found} <= {*listed} and len({*listed}) == len(listed):
                 return listed
@@ -176,22 +176,15 @@ def _shapes(row: JsonObject, size: tuple[int, int] | None, report: Report) -> li
 def _mask(row: JsonObject, corners: list[float], size: tuple[int, int] | None, report: Report) -> list[Shape]:
     """Read a drawn mask: a base64 PNG that fills the box between the two stated corners."""
     try:
-        with PillowImage.open(io.BytesIO(base64.b64decode(row.text("mask"), validate=True))) as picture:
-            pixels = np.asarray(picture) > 0
-    except (OSError, ValueError, binascii.Error):
+        pixels = mask_of_png(base64.b64decode(row.text("mask"), validate=True))
+    except ValueError:  # binascii's error is one
         report("annotation-malformed", f"{row.text('label')!r}: `mask` is no PNG in base64")
         return []
-    if size is None or len(corners) < 4 or pixels.ndim != 2:
+    if size is None or len(corners) < 4:
         report("annotation-malformed", f"{row.text('label')!r}: a mask without size or corners")
         return []
-    left, top = max(0, round(corners[0])), max(0, round(corners[1]))
-    whole = np.zeros(size, bool)
-    part = whole[top : top + pixels.shape[0], left : left + pixels.shape[1]]
-    part |= pixels[: part.shape[0], : part.shape[1]]
-    if not whole.any():
-        report("annotation-empty", "a mask without a pixel inside the image")
-        return []
-    return [Shape("runs", runs_of_mask(whole))]
+    shape = placed(pixels, max(0, round(corners[0])), max(0, round(corners[1])), size, report)
+    return [shape] if shape else []
 
 
 def _with_holes(shapes: Sequence[Shape]) -> tuple[Shape, ...]:

@@ -14,7 +14,7 @@ from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
-from limner.formats.named_classes import names_some, with_values
+from limner.formats.named_classes import refuse_names, with_values_if_named
 from limner.formats.pairs.color_tables import find_table, label_table, show_colors
 from limner.formats.pairs.known_layout import Known, completed
 from limner.formats.source import Source
@@ -99,9 +99,8 @@ class Voc(Source):
         """Return the user's classes, labelme's class list, or VOC's own classes; 255 is always ignored."""
         names = self._listed_names() or (VOC_NAMES if self._is_the_challenge() else ())
         classes = tuple(LabelClass(name, (i,), distinct_color(i)) for i, name in enumerate(names))
-        settings = self.settings
-        if names_some(settings, names):
-            settings = with_values(settings, classes, where=self.root)
+        settings = with_values_if_named(self.settings, classes, where=self.root)
+        refuse_names(settings, self.root)
         table = settings.label_table()
         if table is not None:
             known = {*table.trained_as}

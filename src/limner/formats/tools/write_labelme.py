@@ -15,9 +15,17 @@ from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.drawn import Drawn, Shape, box_of_mask
 from limner.formats.shapes.polygons import is_inside, outlines_of
 from limner.formats.tools.labelme import Labelme
-from limner.formats.writers import Outgoing, Writer, lists_of, numbered_from_1, settings_of
+from limner.formats.writers import (
+    Entry,
+    Outgoing,
+    Writer,
+    lists_of,
+    member,
+    numbered_from_1,
+    settings_of,
+    write_lists,
+)
 from limner.storage.json_files import write_json
-from limner.storage.whole_files import write_whole
 
 VERSION = "5.4.1"
 """First labelme version with all features written here, such as masks."""
@@ -37,20 +45,19 @@ class WriteLabelme(Writer):
         "transcriptions": "are dropped",
     }
 
-    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write the images with their JSON files, then lists and settings."""
-        members: list[tuple[str, str | None]] = []
-        for image in images:
-            name = image.copy_into(root)
-            if image.objects is not None:
-                write_json(root / f"{image.stem}.json", _content(image, name, labels))
-            members.append((image.stem, image.split))
-        lists = lists_of(members)
-        for split, stems in lists.items():
-            write_whole(root / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))
-        settings = settings_of(
-            numbered_from_1(labels), name=self.name, splits={split: f"{split}.txt" for split in lists}
-        )
+    def write_image(self, root: Path, image: Outgoing, labels: LabelTable) -> Entry:
+        """Write the image with its JSON file."""
+        name = image.copy_into(root)
+        if image.objects is not None:
+            write_json(root / f"{image.stem}.json", _content(image, name, labels))
+        return member(image)
+
+    def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
+        """Write lists and settings."""
+        lists = lists_of(entries)
+        write_lists(root, lists)
+        splits = {split: f"{split}.txt" for split in lists}
+        settings = settings_of(numbered_from_1(labels), name=self.name, splits=splits)
         write_dataset_file(root, settings | {"ignored": [*settings["ignored"], labels.ignore_index]})
 
 

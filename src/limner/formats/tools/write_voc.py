@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 from limner.core.labels import IGNORE_INDEX, LabelArray, LabelTable
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.tools.voc import Voc
-from limner.formats.writers import Outgoing, Writer, lists_of, settings_of
+from limner.formats.writers import Entry, Outgoing, Writer, lists_of, member, settings_of, write_lists
 from limner.storage.whole_files import write_whole
 
 _LISTS = "ImageSets/Segmentation"
@@ -32,21 +32,21 @@ class WriteVoc(Writer):
         "transcriptions": "are dropped",
     }
 
-    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write the images one by one, then lists, names and settings."""
-        members: list[tuple[str, str | None]] = []
-        for image in images:
-            if image.labels is None:
-                continue
-            values = image.labels
-            if image.region is not None:
-                values = np.where(image.region, values, np.uint8(IGNORE_INDEX))
-            image.copy_into(root / "JPEGImages")
-            write_whole(root / "SegmentationClass" / f"{image.stem}.png", _palette_png(values, labels))
-            members.append((image.stem, image.split))
-        lists = lists_of(members)
-        for split, stems in (lists or {"trainval": [stem for stem, _ in members]}).items():
-            write_whole(root / _LISTS / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))
+    def write_image(self, root: Path, image: Outgoing, labels: LabelTable) -> Entry | None:
+        """Write the image and its mask."""
+        if image.labels is None:
+            return None
+        values = image.labels
+        if image.region is not None:
+            values = np.where(image.region, values, np.uint8(IGNORE_INDEX))
+        image.copy_into(root / "JPEGImages")
+        write_whole(root / "SegmentationClass" / f"{image.stem}.png", _palette_png(values, labels))
+        return member(image)
+
+    def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
+        """Write lists, names and settings."""
+        lists = lists_of(entries)
+        write_lists(root / _LISTS, lists or {"trainval": [entry["stem"] for entry in entries]})
         write_whole(root / "class_names.txt", "".join(f"{name}\n" for name in labels.names))
         splits = {split: f"{_LISTS}/{split}.txt" for split in lists}
         write_dataset_file(root, settings_of(labels, name=self.name, splits=splits))

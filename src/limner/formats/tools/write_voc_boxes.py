@@ -9,7 +9,16 @@ from limner.core.labels import LabelTable
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.drawn import Drawn
 from limner.formats.tools.voc_boxes import SIDES, VocBoxes
-from limner.formats.writers import Outgoing, Writer, lists_of, numbered_from_1, settings_of
+from limner.formats.writers import (
+    Entry,
+    Outgoing,
+    Writer,
+    lists_of,
+    member,
+    numbered_from_1,
+    settings_of,
+    write_lists,
+)
 from limner.storage.whole_files import write_whole
 
 _LISTS = "ImageSets/Main"
@@ -31,17 +40,17 @@ class WriteVocBoxes(Writer):
         "transcriptions": "are dropped",
     }
 
-    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write each image with its XML, then lists and settings."""
-        members: list[tuple[str, str | None]] = []
-        for image in images:
-            name = image.copy_into(root / "JPEGImages")
-            if image.objects is not None:
-                write_whole(root / "Annotations" / f"{image.stem}.xml", _xml(image, name, labels))
-            members.append((image.stem, image.split))
-        lists = lists_of(members)
-        for split, stems in (lists or {"trainval": [stem for stem, _ in members]}).items():
-            write_whole(root / _LISTS / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))
+    def write_image(self, root: Path, image: Outgoing, labels: LabelTable) -> Entry:
+        """Write the image with its XML."""
+        name = image.copy_into(root / "JPEGImages")
+        if image.objects is not None:
+            write_whole(root / "Annotations" / f"{image.stem}.xml", _xml(image, name, labels))
+        return member(image)
+
+    def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
+        """Write lists and settings."""
+        lists = lists_of(entries)
+        write_lists(root / _LISTS, lists or {"trainval": [entry["stem"] for entry in entries]})
         splits = {split: f"{_LISTS}/{split}.txt" for split in lists}
         write_dataset_file(root, settings_of(numbered_from_1(labels), name=self.name, splits=splits))
 

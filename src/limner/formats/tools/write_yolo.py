@@ -4,14 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
-
 from limner.core.labels import LabelTable
+from limner.core.yaml_text import dump_yaml
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.drawn import Drawn, corners
 from limner.formats.shapes.polygons import outlines_of
 from limner.formats.tools.yolo import Yolo
-from limner.formats.writers import Outgoing, Writer, numbered_from_1, settings_of
+from limner.formats.writers import Entry, Outgoing, Writer, lists_of, member, numbered_from_1, settings_of
 from limner.storage.whole_files import write_whole
 
 NO_SPLIT = "other"
@@ -35,23 +34,22 @@ class WriteYolo(Writer):
         "transcriptions": "are dropped",
     }
 
-    def write(self, root: Path, images: Iterable[Outgoing], labels: LabelTable) -> None:
-        """Write the images with their text files, then the names and the splits."""
+    def write_image(self, root: Path, image: Outgoing, labels: LabelTable) -> Entry | None:
+        """Write the image with its text file."""
+        if image.objects is None:
+            return None
+        folder = image.split or NO_SPLIT
+        lines = [line for one in image.objects for line in _lines(one, image.size, labels)]
+        image.copy_into(root / "images" / folder)
+        write_whole(root / "labels" / folder / f"{image.stem}.txt", "".join(lines))
+        return member(image)
+
+    def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
+        """Write the names and the splits."""
         names = [name for i, name in enumerate(labels.names) if i != labels.background_index]
-        splits: set[str] = set()
-        for image in images:
-            if image.objects is None:
-                continue
-            folder = image.split or NO_SPLIT
-            splits |= {image.split} if image.split else set()
-            lines = [line for one in image.objects for line in _lines(one, image.size, labels)]
-            image.copy_into(root / "images" / folder)
-            write_whole(root / "labels" / folder / f"{image.stem}.txt", "".join(lines))
-        content: dict[str, Any] = {"path": "."} | {
-            split: f"images/{split}" for split in ("train", "val", "test") if split in splits
-        }
+        content: dict[str, Any] = {"path": "."} | {split: f"images/{split}" for split in lists_of(entries)}
         content |= {"names": dict(enumerate(names))}
-        write_whole(root / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        write_whole(root / "data.yaml", dump_yaml(content))
         write_dataset_file(root, settings_of(numbered_from_1(labels), name=self.name, splits={}))
 
 

@@ -19,7 +19,7 @@ from limner.formats.shapes.annotation_files import AnnotationFiles, LabelFile
 from limner.formats.shapes.valid_shapes import valid_shapes
 from limner.formats.split_lists import SplitPlaces, lists_beside
 from limner.storage.json_files import JsonObject, as_shown, as_text
-from limner.storage.text_files import read_lines
+from limner.storage.text_files import read_lines, read_text
 from limner.storage.usable_numbers import number_of
 from limner.storage.yaml_files import read_yaml
 
@@ -44,7 +44,7 @@ class Yolo(AnnotationFiles):
     name = "yolo"
     title = "YOLO: a text file for each image, in labels/ beside images/ or beside the image; data.yaml"
     suffix: ClassVar[str] = ".txt"
-    is_relative: ClassVar[bool] = True
+    is_relative: bool = True
     bare_image_is_empty: ClassVar[bool] = True
 
     @classmethod
@@ -147,7 +147,11 @@ class Yolo(AnnotationFiles):
             return names
         for path in list_files(self.root).others:
             if path.name in NAME_FILES:
-                lines = (self.root / path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+                try:
+                    lines = read_text(self.root / path).splitlines()
+                except (OSError, ValueError) as error:
+                    self._unusable[str(path)] = str(error)
+                    continue
                 return {index: name.strip() for index, name in enumerate(lines) if name.strip()}
         return {}
 

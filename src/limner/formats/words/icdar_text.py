@@ -14,6 +14,7 @@ from limner.formats.folder_words import split_of_folder
 from limner.formats.pairs.pairing_findings import tree_findings
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.formats.words.words_source import RawWord, WordsSource
+from limner.storage.text_files import read_text
 from limner.storage.usable_numbers import number_of, numbers_in
 
 ILLEGIBLE = "###"
@@ -116,8 +117,8 @@ def _num_leading(line: str) -> int:
 
 def _lines(path: Path, *, strict: bool) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         if not strict:
             return []
         raise _no_words(path, str(error)) from None

@@ -7,19 +7,18 @@ from pathlib import Path, PurePosixPath
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding
 from limner.core.sample import Record
-from limner.formats.coco.coco_json import ImageFinder
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import split_of_folder
+from limner.formats.image_finder import ImageFinder
 from limner.formats.pairs.pairing_findings import tree_findings
 from limner.formats.problems import Problems
 from limner.formats.split_lists import apply_split_lists, lists_beside
 from limner.formats.words.words_source import RawWord, WordsSource
-from limner.storage.json_files import JsonObject, ends, read_json_object, unreadable
+from limner.storage.json_files import MAX_SNIFFED, JsonObject, ends, read_json_object, unreadable
 from limner.storage.usable_numbers import numbers_in
 
 WHAT = "MMOCR's list of words"
 EXPECTED = "JSON with `metainfo` and `data_list`, whose rows have `img_path` and `instances`"
-_MAX_SNIFFED = 50
 
 
 class MmocrText(WordsSource):
@@ -79,7 +78,7 @@ class MmocrText(WordsSource):
 
 
 def _files(root: Path, tree: FileTree) -> list[PurePosixPath]:
-    named = [path for path in tree.others if path.suffix.lower() == ".json"][:_MAX_SNIFFED]
+    named = [path for path in tree.others if path.suffix.lower() == ".json"][:MAX_SNIFFED]
     return [path for path in named if _looks_right(root / path)]
 
 

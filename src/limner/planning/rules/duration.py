@@ -16,6 +16,9 @@ CPU_PASSES, ACCELERATOR_PASSES = 60, 150
 CPU_STEPS, ACCELERATOR_STEPS = (400, 20_000), (2000, 80_000)
 """Minimum and maximum number of steps if no time is set."""
 
+BUSY_CORES = 0.5
+"""Cores used by other programs from which the plan says that it was made on a busy machine."""
+
 VALIDATION_PART = 0.06
 """Maximum fraction of the training time for validation."""
 
@@ -34,7 +37,9 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if case.minutes is not None:
         yield Decision("train.minutes", case.minutes, "you set it")
         steps = max(int(case.minutes * 60 * (1 - VALIDATION_PART) / seconds), 1)
-        reason = f"an estimate: a step takes about {seconds:.2g} s here; the time budget ends the run"
+        others = case.measure(settled).others
+        busy = f", while other programs use {others:.1f} cores" if others >= BUSY_CORES else ""
+        reason = f"an estimate: a step takes about {seconds:.2g} s here{busy}; the time budget ends the run"
         yield Decision("train.steps", steps, reason)
         return
     passes, (fewest, most) = (
@@ -72,10 +77,14 @@ def seconds_per_step(case: Case, settled: Mapping[str, Any]) -> float:
 
 def choose_averaging(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Average the weights over the last part of the run."""
-    steps = settled["train.steps"]
-    span = max(steps * AVERAGED_PART, SHORTEST_AVERAGE)
+    yield averaging(settled)
+
+
+def averaging(settled: Mapping[str, Any]) -> Decision:
+    """Return the decay of the weight average for a number of steps."""
+    span = max(settled["train.steps"] * AVERAGED_PART, SHORTEST_AVERAGE)
     decay = min(round(1 - 1 / span, 4), SLOWEST_AVERAGE)
-    yield Decision("train.ema_decay", decay, f"averages over about the last {span:.0f} of {steps} steps")
+    return Decision("train.ema_decay", decay, f"averages over about the last {1 / (1 - decay):.0f} steps")
 
 
 def choose_checkpoints(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:

@@ -57,35 +57,38 @@ def choose_optimizer(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisio
 
 def choose_learning_rate(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Scale a known good learning rate to the batch size."""
+    yield learning_rate(settled)
+
+
+def learning_rate(settled: Mapping[str, Any]) -> Decision:
+    """Return the learning rate for a batch size and a number of steps."""
     batch, name = settled["train.batch_size"], settled["optimizer.name"]
     if name == "sgd":
         rate = SGD_RATE * batch / SGD_BATCH
         reason = f"{SGD_RATE:g} for a batch of {SGD_BATCH}, scaled linearly to this batch of {batch}"
     else:
         own = objective_of(settled).optimizer
-        base, remark = _adam_rate(case, settled) if own is None else (own.learning_rate, "")
+        base, remark = _adam_rate(settled) if own is None else (own.learning_rate, "")
         rate = base * (batch / ADAM_BATCH) ** 0.5
         reason = f"{base:g}{remark} for a batch of {ADAM_BATCH}, scaled by the square root to {batch}"
-    yield Decision("optimizer.learning_rate", float(f"{rate:.3g}"), reason)
+    return Decision("optimizer.learning_rate", float(f"{rate:.3g}"), reason)
 
 
 def _has_trained_encoder(case: Case) -> bool:
     return case.start is not None and NETWORKS[case.start.network.name].pretrained
 
 
-def _adam_rate(case: Case, settled: Mapping[str, Any]) -> tuple[float, str]:
-    if settled["network.pretrained"] != "no" or case.start is not None:
+def _adam_rate(settled: Mapping[str, Any]) -> tuple[float, str]:
+    if settled["network.pretrained"] != "no" or settled["network.weights"] is not None:
         return ADAM_PRETRAINED_RATE, ""
-    steps = settled["train.steps"]
-    if steps < SHORT_RUN and settled["network.options"].get("norm") == "instance":
-        return SHORT_RATE, f" in a run of {steps} steps"
+    if settled["train.steps"] < SHORT_RUN and settled["network.options"].get("norm") == "instance":
+        return SHORT_RATE, f" in a run of fewer than {SHORT_RUN} steps"
     return ADAM_RATE, ""
 
 
 def choose_schedule(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use polynomial decay to zero after a short warm-up."""
     yield Decision("schedule.name", "poly", "decays smoothly to zero at the end of a run of any length")
-    steps = settled["train.steps"]
-    warmup = min(int(steps * WARMUP_PART), LONGEST_WARMUP)
-    reason = f"the first of {steps} steps are small, until the optimizer's statistics are stable"
+    warmup = min(int(settled["train.steps"] * WARMUP_PART), LONGEST_WARMUP)
+    reason = "the first steps are small, until the optimizer's statistics are stable"
     yield Decision("schedule.warmup_steps", warmup, reason)

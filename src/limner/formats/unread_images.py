@@ -1,0 +1,50 @@
+"""Pictures of kinds that limner does not read, so that none of them vanishes without a word."""
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.core.sample import Record
+from limner.formats.file_tree import FileTree
+
+_KINDS = {
+    "raw photos of a camera": ".dng .cr2 .cr3 .crw .nef .nrw .arw .orf .rw2 .raf .pef .srw .raw",
+    "JPEG XL": ".jxl",
+    "whole slides": ".svs .ndpi .scn .mrxs .vms .vmu .bif .svslide",
+    "microscope files": ".czi .lif .nd2 .oib .oif .lsm .vsi .dv .zvi .stk .ims",
+    "Photoshop files": ".psd .psb",
+    "high dynamic range": ".exr .hdr .pfm",
+    "volumes": ".nii .mha .mhd .nrrd .mnc .dcm .dicom .ima",
+    "videos": ".mp4 .avi .mov .mkv .webm .mpg .mpeg .m4v .wmv",
+    "other pictures": ".tga .pbm .pnm .pam .pcx .ico .sgi .ras .svg .eps .pdf .jls .jxr .wdp .hif .mpo",
+}
+UNREAD = {suffix: kind for kind, suffixes in _KINDS.items() for suffix in suffixes.split()}
+"""Suffix -> kind of picture."""
+
+
+def unread_images(tree: FileTree, records: Iterable[Record], root: Path) -> list[Finding]:
+    """Return a finding for the unread files in folders of images; elsewhere they may be anything."""
+    homes = {record.image.parent for record in records}
+    found = [path for path in tree.others if is_unread(path) and root / path.parent in homes]
+    if not found:
+        return []
+    names = tuple(path.as_posix() for path in found)
+    suffixes = dict.fromkeys(path.suffix.lower() for path in found)
+    kinds = ", ".join(f"{suffix} ({UNREAD[suffix]})" for suffix in suffixes)
+    return [
+        Finding(
+            "image-kind-not-read",
+            Severity.WARNING,
+            names[0],
+            f"{len(names)} file{'' if len(names) == 1 else 's'} of a kind that is not read: {kinds}",
+            "PNG, JPEG, TIFF, WebP, AVIF, JPEG 2000 or NPY, among others",
+            "Left out. Save them as PNG, or as TIFF if they have more than 8 bits.",
+            files=names[:MOST_FILES],
+            count=len(names),
+        )
+    ]
+
+
+def is_unread(path: PurePosixPath) -> bool:
+    """Tell whether a file's suffix is that of a picture that limner does not read."""
+    return path.suffix.lower() in UNREAD

@@ -1,0 +1,16 @@
+"""Text in tables that spreadsheets open: a name like ``=1+1`` is no formula there."""
+
+import re
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?", re.IGNORECASE)
+
+
+def cell(text: str) -> str:
+    """Return text for a cell, with an apostrophe before what a spreadsheet would take for a formula."""
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def text_of(cell: str) -> str:
+    """Return the text of a cell that `cell` made."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

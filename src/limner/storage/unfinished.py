@@ -1,0 +1,93 @@
+"""The file that says in an output folder what is being written there, until all of it is.
+
+``limner-unfinished.jsonl`` is visible, so that people and commands do not take the folder for a finished one.
+Its first line is the request; then every written file and every finished item is a line. A killed command
+leaves it, and the same request can continue from it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limner.core.errors import DataError, describe
+
+UNFINISHED = "limner-unfinished.jsonl"
+"""Name of the file."""
+
+WRITTEN_WHOLE = ("convert", "predict")
+"""Commands whose folders are read as a whole, so that a part of one would be misleading."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Content of the file.
+
+    Attributes:
+        command: The command that writes the folder.
+        asked: Its request, in words; it must be equal to continue.
+        lines: Place of each further line in the file -> its values; a last line that was cut short is left
+            out.
+        end: Place where the next line belongs.
+    """
+
+    command: str
+    asked: Mapping[str, str]
+    lines: Mapping[int, Mapping[str, Any]]
+    end: int
+
+    @property
+    def num_items(self) -> int:
+        """Number of finished items."""
+        return sum("item" in line for line in self.lines.values())
+
+
+def read_unfinished(folder: Path) -> Unfinished | None:
+    """Return what is unfinished in a folder, or None.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    path = folder / UNFINISHED
+    if not path.is_file():
+        return None
+    try:
+        content = path.read_bytes()
+        first, *others = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+        head = json.loads(first)
+        asked = {str(key): str(value) for key, value in head["asked"].items()}
+        lines: dict[int, Mapping[str, Any]] = {}
+        end = len(first)
+        for line in others:
+            lines[end] = dict(json.loads(line))
+            end += len(line)
+        return Unfinished(str(head["command"]), asked, lines, end)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            describe(
+                "The record of an interrupted command cannot be read",
+                where=path,
+                found=f"{type(error).__name__}: {error}",
+                fix="Delete the folder, and start the command again.",
+            )
+        ) from None
+
+
+def refuse_unfinished(folder: Path) -> None:
+    """Refuse to read images or labels from a folder that an interrupted command has not finished.
+
+    Raises:
+        DataError: A command of `WRITTEN_WHOLE` was interrupted there, or still runs.
+    """
+    found = read_unfinished(folder)
+    if found is not None and found.command in WRITTEN_WHOLE:
+        raise DataError(
+            describe(
+                f"The folder is not finished: `limner {found.command}` was interrupted or still runs",
+                where=folder,
+                found=f"{UNFINISHED}, with {found.num_items} images done",
+                expected="a folder that is complete",
+                fix=f"Run the same `limner {found.command}` again with --resume, or delete the folder.",
+            )
+        )
