@@ -1,9 +1,9 @@
 """Objects for the same minutes: `limner train --task instance` against components of the semantic model.
 
-limner runs twice as a user would run it, with no option but --task and --minutes, each in a process of its own:
-once for objects, once for classes. Connected components of each countable class that the semantic model predicts are
-then taken as objects, with the mean probability of the class as their score. Both are scored on the same
-validation images by COCO's average precision of masks.
+limner runs twice as a user would run it, with no option but --task and --minutes, each in a process of its
+own: once for objects, once for classes. Connected components of each countable class that the semantic model
+predicts are then taken as objects, with the mean probability of the class as their score. Both are scored on
+the same validation images by COCO's average precision of masks.
 
 Two sets of images: cell nuclei with a mask for each (BBBC038 / DSB 2018), and blood cells with boxes (BCCD),
 in which an ellipse is drawn into each box as its mask.
@@ -151,7 +151,7 @@ def score_components(objects: RunFolder, classes: RunFolder) -> dict[str, object
 def components(
     semantic: np.ndarray, probabilities: np.ndarray, names: tuple[str, ...], things: LabelTable
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return masks (N, H, W), labels and scores (N,) of the components of countable classes, highest first."""
+    """Return masks (N, H, W), labels and scores (N,) of the components of countable classes."""
     masks, labels, scores = [], [], []
     for label, name in enumerate(things.names):
         index = names.index(name)

@@ -78,7 +78,7 @@ def test_a_stopped_run_continues_as_if_it_had_never_stopped(trained, discs, tmp_
     with pytest.raises(InterruptedError):
         limner.train(discs, run=tmp_path / "run", watchers=[StopAt()], **settings)
     again = resume(tmp_path / "run", device="cpu")
-    files = [run.model / "model.safetensors" for run in (trained, again)]
+    files = [run.model / "weights.safetensors" for run in (trained, again)]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 

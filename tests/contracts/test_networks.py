@@ -141,7 +141,7 @@ def draw(dims, *, batch=2, channels=3, size=None, seed=0):
 
 
 def pixel_scores(outputs):
-    """The scores of each pixel: of the classes, or of the queries' masks; or all maps of centres and offsets."""
+    """The scores of each pixel: of the classes, or of the queries' masks, or centres and offsets too."""
     if isinstance(outputs, CentreOffsets):
         return outputs.stacked()
     return outputs.mask_logits if isinstance(outputs, QueryMasks) else outputs.logits

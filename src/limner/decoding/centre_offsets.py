@@ -1,12 +1,12 @@
 """Decoding of class, centre and offset at each pixel to the objects or segments of one image.
 
-Paper: Panoptic-DeepLab (Cheng et al., CVPR 2020), https://arxiv.org/abs/1911.10194, section 3.2: centres are the peaks
-of the heatmap; each pixel of a countable class belongs to the centre nearest to where its offset points; an object
-has the class of most of its pixels, and its score is the mean probability of that class times the height of its
-peak.
+Paper: Panoptic-DeepLab (Cheng et al., CVPR 2020), https://arxiv.org/abs/1911.10194, section 3.2: centres are
+the peaks of the heatmap; each pixel of a countable class belongs to the centre nearest to where its offset
+points; an object has the class of most of its pixels, and its score is the mean probability of that class
+times the height of its peak.
 
-What differs, and why: up to `MOST_CENTRES` objects instead of 200, since images of cells have more; and stuff is
-dropped below a fraction of the image instead of a number of pixels, since images have any size.
+What differs, and why: up to `MOST_CENTRES` objects instead of 200, since images of cells have more; and stuff
+is dropped below a fraction of the image instead of a number of pixels, since images have any size.
 
 Shape legend: B batch, K classes, D number of spatial axes, M centres, *s network resolution, *S the image's.
 """
@@ -26,11 +26,11 @@ from limner.decoding.network_runs import NetworkRuns
 from limner.decoding.resizing import resized_in_chunks
 
 CENTRE_THRESHOLD, NEIGHBOURHOOD, MOST_CENTRES = 0.1, 7, 1000
-"""Minimum height of a peak; side of the square in which it is the highest, in pixels; maximum number of peaks. The
-first two are the paper's."""
+"""Minimum height of a peak; side of the square in which it is the highest, in pixels; maximum number of
+peaks. The first two are the paper's."""
 
 LEAST_STUFF = 0.001
-"""Minimum fraction of the image that a class of stuff covers: the paper's 2048 pixels of a Cityscapes image."""
+"""Minimum fraction of the image that a class of stuff covers: as the paper's 2048 pixels on Cityscapes."""
 
 _DISTANCES_AT_ONCE = 2**22
 """Distances of pixels from centres in memory at once: 16 MiB."""
@@ -195,7 +195,7 @@ def nearest_centres(inside: Tensor, offsets: Tensor, centres: Tensor) -> Tensor:
 
 
 def _majorities(numbers: Tensor, classes: Tensor, num_centres: int, num_classes: int) -> Tensor:
-    """Return the most common class (M,) of the pixels of each object, the first of several; 0 without pixels."""
+    """Return the most common class (M,) of the pixels of each object, the first of several."""
     grouped = numbers > 0
     pairs = (numbers[grouped] - 1) * num_classes + classes[grouped]
     votes = torch.bincount(pairs, minlength=num_centres * num_classes)

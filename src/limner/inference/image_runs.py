@@ -138,7 +138,7 @@ class ViewRuns:
         yield slice(0, size[0]), self._outputs(maps)
 
     def _maps(self, images: torch.Tensor) -> torch.Tensor:
-        """Return outputs at the size of images (b, C, *S) as one tensor (b, maps, *S), which can be blended."""
+        """Return outputs at the size of images (b, C, *S) as one tensor (b, maps, *S), to be blended."""
         outputs = self.image.model(images)
         if isinstance(outputs, CentreOffsets):
             return outputs.resized(images.shape[2:]).stacked()

@@ -1,11 +1,11 @@
 """Loss of class, centre and offset at each pixel.
 
-Paper: Panoptic-DeepLab (Cheng et al., CVPR 2020), https://arxiv.org/abs/1911.10194, equation 1; its settings are the
-defaults. Authors' code: https://github.com/bowenc0221/panoptic-deeplab (Apache-2.0 licence).
+Paper: Panoptic-DeepLab (Cheng et al., CVPR 2020), https://arxiv.org/abs/1911.10194, equation 1; its settings
+are the defaults. Authors' code: https://github.com/bowenc0221/panoptic-deeplab (Apache-2.0 licence).
 
-What differs, and why: `share_of_diameter` narrows the Gaussians of small objects, whose peaks would otherwise merge
-into one where they touch; and the hardest pixels are a fraction of the labelled ones, so that ignored regions do
-not make the rest easier.
+What differs, and why: `share_of_diameter` narrows the Gaussians of small objects, whose peaks would otherwise
+merge into one where they touch; and the hardest pixels are a fraction of the labelled ones, so that ignored
+regions do not make the rest easier.
 
 Shape legend: B batch, K classes, D number of spatial axes, *s spatial axes of the outputs, *S of the targets.
 """
@@ -58,7 +58,7 @@ class CentreOffsetLoss(nn.Module):
             small_area: Objects with a smaller area in pixels are small.
             small_weight: Weight of the cross-entropy of their pixels, against 1.
             sigma: Standard deviation of the Gaussian around a centre, in pixels.
-            share_of_diameter: A narrower one for small objects: this part of their diameter, at least 1 pixel.
+            share_of_diameter: A narrower one for small objects: this part of their diameter.
         """
         super().__init__()
         at_least_zero = {
@@ -91,7 +91,7 @@ class CentreOffsetLoss(nn.Module):
     def forward(
         self, outputs: CentreOffsets, segments: Sequence[SegmentTargets], is_thing: Tensor
     ) -> dict[str, Tensor]:
-        """Return the weighted terms ``class``, ``centre``, ``offset`` and, if used, ``dice``; their sum is the loss.
+        """Return the weighted terms, whose sum is the loss: ``class``, ``centre``, ``offset`` and ``dice``.
 
         Args:
             outputs: Of B images, at any resolution; compared at that of the targets.

@@ -1,10 +1,10 @@
 """Targets of class, centre and offset at each pixel, from the segments of a batch.
 
-Paper: Panoptic-DeepLab (Cheng et al., CVPR 2020), https://arxiv.org/abs/1911.10194, section 3.3: the centre of an
-object is its centre of mass, drawn as a Gaussian; each pixel points to the centre of its object.
+Paper: Panoptic-DeepLab (Cheng et al., CVPR 2020), https://arxiv.org/abs/1911.10194, section 3.3: the centre
+of an object is its centre of mass, drawn as a Gaussian; each pixel points to the centre of its object.
 
-Shape legend: B batch, N segments of all images and one "nothing" per image, K classes, D number of spatial axes,
-P pixels of a Gaussian's square, *S spatial axes.
+Shape legend: B batch, N segments of all images and one "nothing" per image, K classes, D number of spatial
+axes, P pixels of a Gaussian's square, *S spatial axes.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def draw_centre_targets(
         segments: B targets of the same size *S, with `top`.
         is_thing: (K,) bool on their device: whether a class is countable.
         sigma: Standard deviation of the Gaussians in pixels.
-        share_of_diameter: Narrows the Gaussians of small objects to this part of their diameter; None does not.
+        share_of_diameter: Narrows the Gaussians of small objects to this part of their diameter, if set.
     """
     maps, labels = _numbered(segments, nothing=len(is_thing) if bool(is_thing.all()) else -1)
     is_object = F.pad(is_thing, (0, 2))[labels]  # (N,); neither "nothing" nor, from the end, ignored ones are
@@ -77,7 +77,8 @@ def draw_centre_targets(
 def _numbered(segments: Sequence[SegmentTargets], *, nothing: int) -> tuple[Tensor, Tensor]:
     """Return (B, *S) numbers 0..N-1 of the segments of all images, and the label (N,) of each number.
 
-    Each image has a number for crowds, whose label is -1, and one for `nothing`, before those of its segments.
+    Each image has a number for crowds, whose label is -1, and one for `nothing`, before those of its
+    segments.
     """
     maps, labels, count = [], [], 0
     for each in segments:

@@ -1,8 +1,8 @@
 """Panoptic-DeepLab: class, centre and offset of each pixel, from which objects of any shape are grouped.
 
-Paper: Panoptic-DeepLab: A Simple, Strong, and Fast Baseline for Bottom-Up Panoptic Segmentation (Cheng et al., CVPR
-2020), https://arxiv.org/abs/1911.10194. Authors' code: https://github.com/bowenc0221/panoptic-deeplab (Apache-2.0
-licence).
+Paper: Panoptic-DeepLab: A Simple, Strong, and Fast Baseline for Bottom-Up Panoptic Segmentation (Cheng et
+al., CVPR 2020), https://arxiv.org/abs/1911.10194. Authors' code:
+https://github.com/bowenc0221/panoptic-deeplab (Apache-2.0 licence).
 
 What differs, and why: the class "nothing" is added, for data in which only objects are labelled. Losses and
 grouping are in `losses/centre_offset.py` and `decoding/centre_offsets.py`.

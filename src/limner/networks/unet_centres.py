@@ -1,11 +1,12 @@
-"""U-Net with the outputs of Panoptic-DeepLab: class, centre and offset of each pixel, at the image's resolution.
+"""U-Net with the outputs of Panoptic-DeepLab: class, centre and offset of each pixel, at full size.
 
-Papers: U-Net (Ronneberger et al., MICCAI 2015), https://arxiv.org/abs/1505.04597; the three outputs, their losses and
-the grouping of pixels are those of Panoptic-DeepLab (Cheng et al., CVPR 2020), https://arxiv.org/abs/1911.10194.
+Papers: U-Net (Ronneberger et al., MICCAI 2015), https://arxiv.org/abs/1505.04597; the three outputs, their
+losses and the grouping of pixels are those of Panoptic-DeepLab (Cheng et al., CVPR 2020),
+https://arxiv.org/abs/1911.10194.
 
 What differs, and why: one decoder of full resolution serves all three outputs, instead of two decoders of a
-quarter of it. Objects of 10 pixels keep their outlines, and a narrow network learns from scratch in minutes on a
-CPU. It has no weights of its own to start from, and needs none.
+quarter of it. Objects of 10 pixels keep their outlines, and a narrow network learns from scratch in minutes
+on a CPU. It has no weights of its own to start from, and needs none.
 
 Shape legend: B batch, C channels, K classes, D number of spatial axes, *S spatial axes.
 """
@@ -41,7 +42,8 @@ class UNetCentres(nn.Module):
         self.class_head, self.centre_head, self.offset_head = (
             _head(options, maps, spatial_dims) for maps in (num_classes + 1, 1, spatial_dims)
         )
-        # Offsets are as long as objects are wide: in units of the coarsest pixel they are about 1, as other maps.
+        # Offsets are as long as objects are wide: in units of the coarsest pixel they are about 1
+        # as other maps.
         self.offset_unit = 2**self.unet.depth
 
     def forward(self, images: torch.Tensor) -> CentreOffsets:
@@ -74,10 +76,10 @@ LOSS = {
     "offset_weight": 0.02,
     "share_of_diameter": 0.25,
 }
-"""Settings for short runs. Measured on 24 images of touching discs with radii of 4 to 11 pixels, after 120 steps of a
-narrow network from scratch: an AP of 0.01 with the paper's, whose peaks merge and whose small objects weigh three times
-as much as the gaps between them; 0.74 with narrower peaks and without that weight; 0.80 with these, in which all
-terms are of similar size."""
+"""Settings for short runs. Measured on 24 images of touching discs with radii of 4 to 11 pixels, after 120
+steps of a narrow network from scratch: an AP of 0.01 with the paper's, whose peaks merge and whose small
+objects weigh more than the gaps between them; 0.74 with narrower peaks and with all pixels weighed alike;
+0.80 with these, in which all terms are of similar size."""
 
 
 ENTRY = NetworkEntry(

@@ -25,8 +25,8 @@ OBJECTS_ONLY_WHOLE = Allowed(
     views=False,
     probabilities=False,
     why_not=(
-        "predicts whole images at their own size with a network of queries: objects found in windows, mirrored "
-        "or zoomed views cannot be averaged"
+        "predicts whole images at their own size with a network of queries: objects found in windows, "
+        "mirrored or zoomed views cannot be averaged"
     ),
 )
 """Prediction options of networks that return a set of objects."""

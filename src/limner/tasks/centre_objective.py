@@ -111,13 +111,13 @@ class CentreCriterion(Criterion):
         """
         num_classes = len(self.is_thing)
         if not isinstance(outputs, CentreOffsets) or outputs.class_logits.shape[1] != num_classes + 1:
-            shape = (
-                f" of shape {tuple(outputs.class_logits.shape)}" if isinstance(outputs, CentreOffsets) else ""
-            )
+            of_shape = ""
+            if isinstance(outputs, CentreOffsets):
+                of_shape = f" of shape {tuple(outputs.class_logits.shape)}"
             raise ConfigError(
-                f"The loss {TERM!r} needs `CentreOffsets` with logits for {num_classes} classes and 'nothing'; "
-                f"the network returns {type(outputs).__name__}{shape}. For a custom module with queries, set "
-                "network.name=mask2former in the plan."
+                f"The loss {TERM!r} needs `CentreOffsets` with logits for {num_classes} classes and "
+                f"'nothing'; the network returns {type(outputs).__name__}{of_shape}. For a custom module "
+                "with queries, set network.name=mask2former in the plan."
             )
         segments = batch.get(Segments)
         assert segments is not None, "training needs labelled batches"

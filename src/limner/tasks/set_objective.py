@@ -31,9 +31,9 @@ NUM_OBJECTS = 20
 
 
 SAMPLES_FOR_OBJECTS = 120_000
-"""Number of crops from which queries learn to find objects without pretrained weights: 10,000 images, the fewest with
-which DETRs are advised on one's own data, 12 times, the shortest published schedule (EoMT on COCO). Of nuclei,
-Mask2Former had an AP of 0.006 after 1,744 crops (436 steps in 8 minutes on 2 cores)."""
+"""Number of crops from which queries learn to find objects without pretrained weights: 10,000 images, the
+fewest with which DETRs are advised on one's own data, 12 times, the shortest published schedule (EoMT on
+COCO). Of nuclei, Mask2Former had an AP of 0.006 after 1,744 crops (436 steps in 8 minutes on 2 cores)."""
 
 
 class SetObjective(Objective):

@@ -100,8 +100,8 @@ def rows_to_transfer(plan: Plan) -> dict[str, int | None]:
     """Return the tensors of a network whose shapes depend on the number of classes.
 
     Returns:
-        Name -> axis with one row per class (and one more for "no object" in networks that find objects), or None
-        if the classes are arranged in another way.
+        Name -> axis with one row per class (and one more for "no object" in networks that find objects), or
+        None if the classes are arranged in another way.
     """
     count = plan.data.label_table.num_classes
     extra = int(NETWORKS[plan.network.name].output in (CentreOffsets, QueryMasks))

@@ -62,8 +62,8 @@ def warn_of_short_run(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisi
     decisions = find_task(settled["task"]).default_network(case, {})
     better = next(decision.value for decision in decisions if decision.key == "network.name")
     remark = (
-        f"in this run {name} sees about {number(seen)} crops and will find few objects: without pretrained weights "
-        f"(--weights) it needs about {number(needed)}, unlike {better}"
+        f"in this run {name} sees about {number(seen)} crops and will find few objects: without pretrained "
+        f"weights (--weights) it needs about {number(needed)}, unlike {better}"
     )
     yield Decision("network.name", name, "", remark)
 
