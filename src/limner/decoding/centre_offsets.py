@@ -189,7 +189,7 @@ def nearest_centres(inside: Tensor, offsets: Tensor, centres: Tensor) -> Tensor:
     step = max(1, _DISTANCES_AT_ONCE // len(centres))
     nearest = [
         torch.cdist(some, centres.float(), compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
-        for some in ends.split(step)
+        for some in torch.split(ends, step)
     ]
     return torch.cat(nearest)
 
