@@ -115,25 +115,31 @@ def many_categories(tmp_path_factory):
     return root
 
 
+QUERIES = {"channels": 8, "num_queries": 6, "heads": 2, "points": 1, "pixel_layers": 1, "decoder_layers": 1}
+OF_OBJECTS = {
+    "mask2former": {"backbone": "resnet18", **QUERIES, "pixel_feedforward": 8, "decoder_feedforward": 8},
+    "unet-centres": {"widths": [4, 8]},
+}
+
+
 @pytest.mark.slow
-def test_1203_categories_from_check_to_coco_json(many_categories, tmp_path):
+@pytest.mark.parametrize("network", OF_OBJECTS)
+def test_1203_categories_from_check_to_coco_json(many_categories, tmp_path, network):
     checked = limner.check(many_categories)
     assert not checked.errors and checked.labels.num_classes == 1 + NUM_CATEGORIES
     named = {row.name: row for row in checked.rows}
     assert named["thing 255"].images == 6 and not any(row.is_ignored for row in checked.rows)
 
-    sizes = {"channels": 8, "num_queries": 6, "heads": 2, "points": 1, "pixel_layers": 1, "decoder_layers": 1}
-    options = {"backbone": "resnet18", **sizes, "pixel_feedforward": 8, "decoder_feedforward": 8}
     settings = {
         **QUICK,
-        "network": {"options": options, "pretrained": "no"},
+        "network": {"options": OF_OBJECTS[network], "pretrained": "no"},
         "input": {"crop_size": [32, 32]},
     }
     run = limner.train(
         many_categories,
         run=tmp_path / "run",
         task="instance",
-        network="mask2former",
+        network=network,
         settings=settings,
         device="cpu",
     )

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from limner.core.outputs import DenseLogits, QueryMasks
+from limner.core.outputs import CentreOffsets, DenseLogits, QueryMasks
 from limner.networks import NETWORKS, build_network
 
 # The smallest sensible form of each row, so that the contract takes seconds.
@@ -100,6 +100,14 @@ TINY = {
         "image_size": 64,
     },
     "unet3d": {"widths": (4, 8, 12)},
+    "panoptic-deeplab": {
+        "backbone": "resnet18",
+        "atrous_channels": 8,
+        "class_channels": 8,
+        "object_channels": 8,
+        "object_head_channels": 8,
+    },
+    "unet-centres": {"widths": (4, 8, 12)},
 }
 # Parameters that the authors' training leaves as they were drawn.
 FROZEN = {"emanet": {"context.module.1.project.weight", "context.module.1.project.bias"}}
@@ -133,7 +141,9 @@ def draw(dims, *, batch=2, channels=3, size=None, seed=0):
 
 
 def pixel_scores(outputs):
-    """The scores of each pixel: of the classes, or of the queries' masks."""
+    """The scores of each pixel: of the classes, or of the queries' masks, or centres and offsets too."""
+    if isinstance(outputs, CentreOffsets):
+        return outputs.stacked()
     return outputs.mask_logits if isinstance(outputs, QueryMasks) else outputs.logits
 
 
@@ -142,6 +152,8 @@ def every_score(outputs):
     if isinstance(outputs, QueryMasks):
         layers = (outputs, *outputs.auxiliary)
         return [scores for layer in layers for scores in (layer.class_logits, layer.mask_logits)]
+    if isinstance(outputs, CentreOffsets):
+        return [outputs.class_logits, outputs.centres, outputs.offsets]
     return [outputs.logits, *(side.logits for side in outputs.auxiliary)]
 
 
@@ -149,12 +161,14 @@ def class_scores(outputs):
     """The class scores alone, classes along axis 1."""
     if isinstance(outputs, QueryMasks):
         return [layer.class_logits.transpose(1, 2) for layer in (outputs, *outputs.auxiliary)]
+    if isinstance(outputs, CentreOffsets):
+        return [outputs.class_logits]
     return every_score(outputs)
 
 
 def scores(network, images):
     outputs = network(images)
-    assert isinstance(outputs, (DenseLogits, QueryMasks))
+    assert isinstance(outputs, (CentreOffsets, DenseLogits, QueryMasks))
     return pixel_scores(outputs)
 
 
@@ -162,7 +176,7 @@ def test_every_parameter_learns(name, dims):
     network = built_for_training(name, dims)
     outputs = network(draw(dims))
     assert isinstance(outputs, NETWORKS[name].output)
-    no_object = isinstance(outputs, QueryMasks)
+    no_object = isinstance(outputs, (CentreOffsets, QueryMasks))
     assert all(logits.shape[:2][0] == 2 for logits in every_score(outputs))
     assert class_scores(outputs)[0].shape[1] == NUM_CLASSES + no_object
     # Weighting the scores by noise: a plain sum would have no gradient through a normalisation.

@@ -11,12 +11,17 @@ from PIL import Image
 
 from limner.core.batch import Batch
 from limner.core.label_map import LabelMap
-from limner.core.outputs import QueryMasks
+from limner.core.labels import LabelClass, LabelTable
+from limner.core.outputs import CentreOffsets, DenseLogits, QueryMasks
 from limner.core.plan import LossPlan, LossTerm
+from limner.core.segments import Segments, segments_of
 from limner.decoding.label_maps import semantic_labels
 from limner.networks import NETWORKS, build_network
+from limner.tasks.centre_objective import CentreCriterion
 from limner.tasks.dense_objective import DenseCriterion
 
+# Regions of the classes, all of them stuff but the last, which is seen as one object.
+TABLE = LabelTable(tuple(LabelClass(f"class {i}", (i,), (i, i, i), i == 10) for i in range(11)))
 NUM_CLASSES, VOID, IGNORED = 11, 11, 255
 # Small ones of each: the smallest backbone where there is a choice, narrow where the widths are.
 RESNET18C = {"backbone": "resnet18c"}
@@ -27,6 +32,8 @@ OPTIONS = {
     + ("ocnet", "danet", "ccnet", "ann", "emanet", "gff", "pranet", "infnet", "caranet")
 } | {
     "unet": {"widths": (16, 32, 64, 128, 256)},
+    "unet-centres": {"widths": (16, 32, 64, 128, 256)},
+    "panoptic-deeplab": {"backbone": "resnet18"},
     "segnet": {"widths": (16, 32, 64, 128, 128)},
     "resunet": {"widths": (16, 32, 64, 128)},
     "unetplusplus": {"widths": (16, 32, 64, 128, 256)},
@@ -102,7 +109,13 @@ def four_images(shared_data):
     labels = np.stack([np.asarray(mask.resize((160, 120), Image.Resampling.NEAREST)) for mask in masks])
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
     truth = torch.from_numpy(np.where(labels == VOID, IGNORED, labels).astype(np.uint8))
-    return Batch((pixels - 110) / 70, tuple(p.stem for p in paths), {LabelMap: truth})
+    targets = {LabelMap: truth, Segments: Segments.stack([regions(each.numpy()) for each in truth])}
+    return Batch((pixels - 110) / 70, tuple(p.stem for p in paths), targets)
+
+
+def regions(labels):
+    present = [label for label in range(NUM_CLASSES) if (labels == label).any()]
+    return segments_of([labels == label for label in present], present, shape=labels.shape)
 
 
 def test_every_number_is_that_of_a_network() -> None:
@@ -127,6 +140,9 @@ def test_four_images_are_learned_by_heart(four_images, name):
 
 def build(name):
     network = build_network(name, num_classes=NUM_CLASSES, **OPTIONS.get(name, {}))
+    if NETWORKS[name].output is CentreOffsets:
+        term = LossTerm(name="centre_offset", options=dict(NETWORKS[name].loss))
+        return network, CentreCriterion(LossPlan(terms=(term,)), labels=TABLE)
     by_queries = LossPlan(terms=(LossTerm(name="segment_set", options={"num_points": 512}),))
     plan = by_queries if NETWORKS[name].output is QueryMasks else LossPlan()
     return network, DenseCriterion(plan, num_classes=NUM_CLASSES)
@@ -134,6 +150,9 @@ def build(name):
 
 def pixel_accuracy(network, batch):
     with torch.no_grad():
-        labels = semantic_labels(network.eval()(batch.images), batch.get(LabelMap).shape[1:])
+        outputs = network.eval()(batch.images)
+    if isinstance(outputs, CentreOffsets):
+        outputs = DenseLogits(outputs.class_logits)
+    labels = semantic_labels(outputs, batch.get(LabelMap).shape[1:])
     known = batch.get(LabelMap) != IGNORED
     return (labels == batch.get(LabelMap))[known].float().mean().item()

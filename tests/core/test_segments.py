@@ -3,7 +3,7 @@ import pytest
 
 from limner.core.errors import ConfigError, DataError
 from limner.core.labels import LabelClass, LabelTable
-from limner.core.segments import segments_of, segments_of_index
+from limner.core.segments import Segments, segments_of, segments_of_index
 
 
 def boxes(*corners: tuple[int, int, int, int], shape: tuple[int, int] = (8, 9)) -> list[np.ndarray]:
@@ -37,6 +37,18 @@ def test_the_smaller_one_lies_on_top() -> None:
     flat = segments.flat()
     assert (flat == 2).sum() == 4
     assert (flat == 1).sum() == 32
+
+
+def test_in_a_batch_each_pixel_has_the_number_of_its_topmost_segment() -> None:
+    masks = boxes((0, 0, 6, 6), (2, 2, 4, 4), (0, 6, 1, 8), (5, 0, 8, 2))
+    crowd, heights = [False, False, False, True], [1, 0, 0, 2]
+    segments = segments_of(masks, [4, 5, 6, 4], crowd, shape=(8, 9), heights=heights)
+    (batched,) = Segments.stack([segments.select(np.array([True, True, True, True]))])
+    assert batched.labels.tolist() == [4, 5, 6]
+    top = batched.top.numpy()
+    assert top[3, 3] == 1  # the larger one is higher
+    assert top[0, 7] == 3 and top[7, 8] == 0
+    assert (top[5:8, 0:2] == -1).all()  # a crowd, also where it lies on another
 
 
 def test_more_than_255_segments_keep_their_numbers() -> None:

@@ -55,13 +55,44 @@ def test_the_size_table_answers_every_question():
 
 
 def test_a_network_of_segments_brings_the_loss_of_its_paper(make_case, gpu):
-    usual, _ = settle(make_case(machine=gpu), task="panoptic")
+    usual, _ = settle(make_case(machine=gpu), task="panoptic", network__name="mask2former")
     assert usual["loss.terms"] == (LossTerm(name="segment_set"),)
     settled, reasons = settle(make_case(), network__name="maskformer", task="panoptic")
     (term,) = settled["loss.terms"]
     assert (term.options["mask_loss"], term.options["mask_weight"]) == ("focal", 20)
     assert term.options["num_points"] < 12544  # on a CPU
     assert "focal" in reasons["loss.terms"]
+
+
+@pytest.mark.parametrize("task", ["instance", "panoptic"])
+def test_objects_are_found_by_their_centres_unless_another_network_is_chosen(make_case, gpu, task):
+    of_classes, _ = settle(make_case(minutes=8))
+    settled, reasons = settle(make_case(minutes=8), task=task)
+    assert settled["network.name"] == "unet-centres"
+    assert settled["network.options"] == of_classes["network.options"]
+    assert settled["optimizer.learning_rate"] == of_classes["optimizer.learning_rate"]
+    assert settled["loss.terms"][0].name == "centre_offset"
+    assert "from scratch in 8 min on the CPU" in reasons["network.name"]
+    assert "overlap" in reasons["loss.terms"]
+    settled, _ = settle(make_case(machine=gpu), task=task)
+    assert settled["network.name"] == "panoptic-deeplab"
+
+
+def test_a_run_in_which_queries_cannot_learn_is_told_in_one_sentence(make_case):
+    settled, reasons = settle(make_case(minutes=8), task="instance", network__name="mask2former")
+    seen = settled["train.steps"] * settled["train.batch_size"]
+    assert reasons["network.name"] == (
+        f"{YOU_SET_IT}; in this run mask2former sees about {seen:,} crops and will find few objects: without "
+        "pretrained weights (--weights) it needs about 120,000, unlike unet-centres"
+    )
+    # 4 x 30,000 crops are 120,000.
+    long = {"train__steps": 30_000, "train__batch_size": 4}
+    for case, chosen in (
+        (make_case(), {"task": "instance", "network__name": "mask2former", **long}),
+        (make_case(minutes=8), {"task": "semantic", "network__name": "mask2former"}),
+        (make_case(minutes=8), {"task": "instance", "network__name": "unet-centres"}),
+    ):
+        assert settle(case, **chosen)[1]["network.name"] == YOU_SET_IT
 
 
 def test_three_minutes_of_cpu_get_a_small_unet(make_case):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from limner.core.errors import ConfigError, UnknownNameError
+from limner.core.outputs import CentreOffsets, DenseLogits, QueryMasks
 from limner.networks import NETWORKS
 from limner.planning import task_choice as pairing
 from limner.planning.task_choice import check_options, check_pairing, check_start
@@ -15,10 +16,16 @@ class BoxSet:
     """An output kind that semantic segmentation does not take."""
 
 
+TASKS_OF = {
+    DenseLogits: ("semantic",),
+    QueryMasks: ("semantic", "instance", "panoptic"),
+    CentreOffsets: ("instance", "panoptic"),
+}
+
+
 def test_every_network_goes_with_its_tasks():
     for name in NETWORKS:
-        finds_objects = name in {"maskformer", "mask2former", "eomt"}
-        for task in ("semantic", "instance", "panoptic") if finds_objects else ("semantic",):
+        for task in TASKS_OF[NETWORKS[name].output]:
             check_pairing(name, task)
 
 

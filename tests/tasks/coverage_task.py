@@ -75,7 +75,7 @@ class CoverageObjective(Objective):
         yield Decision("loss.terms", (LossTerm(name="squared_difference"),), "there is one number to learn")
         yield Decision("loss.class_weights", None, "there is one number to learn")
 
-    def criterion(self, plan, *, num_classes):
+    def criterion(self, plan, *, labels):
         return CoverageCriterion()
 
     def example(self, images):

@@ -72,7 +72,7 @@ def learn_by_heart(name: str, task: str, labels: LabelTable, batch: Batch, *, st
     torch.manual_seed(0)
     network = build_network(name, num_classes=labels.num_classes, pretrained="no", **SMALL[name])
     term = LossTerm(name="segment_set", options={"num_points": 512})
-    loss_of = find_task(task).build_criterion(LossPlan(terms=(term,)), num_classes=labels.num_classes)
+    loss_of = find_task(task).build_criterion(LossPlan(terms=(term,)), labels=labels)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
     images = batch.images.float() / 64 - 1
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)

@@ -4,7 +4,7 @@ import torch
 from limner.core.batch import Batch
 from limner.core.errors import ConfigError
 from limner.core.label_map import LabelMap
-from limner.core.labels import IGNORE_INDEX
+from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable
 from limner.core.outputs import DenseLogits, QueryMasks
 from limner.core.plan import LossPlan, LossTerm
 from limner.core.segments import Segments, SegmentTargets
@@ -12,6 +12,10 @@ from limner.tasks import find_task
 from limner.tasks.set_objective import regions_of
 
 PLAN = LossPlan(terms=(LossTerm(name="segment_set", options={"num_points": 64}),))
+
+
+def table(num_classes: int) -> LabelTable:
+    return LabelTable(tuple(LabelClass(f"class {i}", (i,), (i, i, i)) for i in range(num_classes)))
 
 
 def outputs(num_classes: int) -> QueryMasks:
@@ -39,7 +43,7 @@ def test_the_loss_has_a_gradient_also_where_an_image_is_empty(task: str) -> None
     if task == "semantic":
         batch = Batch(batch.images, ("a", "b"), {LabelMap: torch.full((2, 16, 16), 1, dtype=torch.uint8)})
     made = outputs(3)
-    value = find_task(task).build_criterion(PLAN, num_classes=3).loss(made, batch)
+    value = find_task(task).build_criterion(PLAN, labels=table(3)).loss(made, batch)
     value.total.backward()
     assert torch.isfinite(value.total)
     assert made.features.grad is not None
@@ -47,13 +51,13 @@ def test_the_loss_has_a_gradient_also_where_an_image_is_empty(task: str) -> None
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    task = find_task("instance").build_criterion(PLAN, num_classes=4)
+    task = find_task("instance").build_criterion(PLAN, labels=table(4))
     batch = Batch(torch.zeros(2, 3, 8, 8), ("a", "b"), {LabelMap: torch.zeros(2, 8, 8, dtype=torch.uint8)})
     with pytest.raises(ConfigError, match="logits for 4 classes and 'no object'"):
         task.loss(outputs(3), batch)
     with pytest.raises(ConfigError, match="DenseLogits"):
         task.loss(DenseLogits(torch.zeros(2, 4, 8, 8)), batch)
     with pytest.raises(ConfigError, match="segment_set"):
-        find_task("instance").build_criterion(LossPlan(), num_classes=4)
+        find_task("instance").build_criterion(LossPlan(), labels=table(4))
     with pytest.raises(ConfigError, match="segment_set"):
-        find_task("semantic").build_criterion(LossPlan(), num_classes=3).loss(outputs(3), batch)
+        find_task("semantic").build_criterion(LossPlan(), labels=table(3)).loss(outputs(3), batch)

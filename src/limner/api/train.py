@@ -39,8 +39,9 @@ def train(
         data: A dataset folder, or a YAML file of settings that names one (a recipe, or a run's plan.yaml).
         run: Folder of the run, or its name in ``runs/``; None chooses a new name.
         task: ``semantic``, ``instance`` or ``panoptic``; defaults to semantic.
-        network: A name in `limner networks`, or a custom module that returns `DenseLogits` or
-            `QueryMasks`.
+        network: A name in `limner networks`, or a custom module that returns `DenseLogits`, or
+            `CentreOffsets` for objects; for one that returns `QueryMasks`, also set ``network.name`` to
+            ``mask2former``.
         weights: Initial weights: a model folder, a run, or another project's checkpoint, as read by
             `limner import`. Weights of classes with the same name are loaded, the others are initialised.
         minutes: Time budget for training, including validation.

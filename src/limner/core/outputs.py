@@ -1,6 +1,7 @@
 """Output kinds: the types that networks return and tasks accept.
 
-Shape legend: B batch, K classes, Q queries, C channels, *s spatial axes at the network's own resolution.
+Shape legend: B batch, K classes, Q queries, C channels, D number of spatial axes, *s spatial axes at the
+network's own resolution, *S wanted resolution.
 """
 
 from collections.abc import Iterable, Sequence
@@ -75,6 +76,55 @@ class QueryMasks(Outputs):
         return maps.view(*maps.shape[:2], *self.features.shape[2:])
 
 
+@dataclass(frozen=True)
+class CentreOffsets(Outputs):
+    """For each pixel: its class, how near the centre of an object is, and where the centre of its own is.
+
+    Everything is a map of pixels, so that outputs of windows can be blended, and those of mirrored and zoomed
+    views averaged.
+
+    Attributes:
+        class_logits: (B, K + 1, *s) before softmax; the last class is "nothing".
+        centres: (B, 1, *s) heatmap: 1 at the centre of an object, falling to 0 around it.
+        offsets: (B, D, *s) from each pixel to the centre of its object, along each spatial axis, in pixels of
+            the network's own resolution.
+        auxiliary: Always empty.
+    """
+
+    class_logits: torch.Tensor
+    centres: torch.Tensor
+    offsets: torch.Tensor
+    auxiliary: tuple[()] = ()
+
+    def resized(self, size: Sequence[int]) -> "CentreOffsets":
+        """Return the maps at size *S, with offsets in its pixels."""
+        return CentreOffsets(
+            resize_logits(self.class_logits, size),
+            resize_logits(self.centres, size),
+            resize_offsets(self.offsets, size),
+        )
+
+    def mirrored(self, axes: Sequence[int]) -> "CentreOffsets":
+        """Return the maps mirrored along spatial axes, counted from 0."""
+        if not axes:
+            return self
+        maps = self.stacked().flip([axis + 2 for axis in axes])
+        mirrored = CentreOffsets.unstacked(maps)
+        signs = [-1.0 if axis in axes else 1.0 for axis in range(self.offsets.shape[1])]
+        factors = self.offsets.new_tensor(signs).view(1, -1, *[1] * len(signs))
+        return CentreOffsets(mirrored.class_logits, mirrored.centres, mirrored.offsets * factors)
+
+    def stacked(self) -> torch.Tensor:
+        """Return all maps as one tensor, (B, K + 2 + D, *s)."""
+        return torch.cat((self.class_logits, self.centres, self.offsets), 1)
+
+    @classmethod
+    def unstacked(cls, maps: torch.Tensor) -> "CentreOffsets":
+        """Return the outputs whose `stacked` maps (B, K + 2 + D, *s) are given."""
+        dims = maps.ndim - 2
+        return cls(*torch.split(maps, (maps.shape[1] - 1 - dims, 1, dims), 1))
+
+
 PixelOutputs = DenseLogits | QueryMasks
 """Output kinds from which the class of each pixel can be computed."""
 
@@ -95,6 +145,15 @@ def resize_logits(logits: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     return F.interpolate(logits, size=tuple(size), mode=mode, align_corners=False)
 
 
+def resize_offsets(offsets: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Resize offsets (B, D, *s) in pixels to (B, D, *S), and scale them to the new pixels."""
+    if offsets.shape[2:] == torch.Size(size):
+        return offsets
+    factors = [new / old for new, old in zip(size, offsets.shape[2:], strict=True)]
+    scale = offsets.new_tensor(factors).view(1, -1, *[1] * len(factors))
+    return resize_logits(offsets, size) * scale
+
+
 def _register_for_export() -> None:
     """Register the output kinds as pytrees, so torch.export and torch.compile see their tensors."""
 
@@ -110,6 +169,15 @@ def _register_for_export() -> None:
         class_logits, embeddings, features, auxiliary = leaves
         return QueryMasks(class_logits, embeddings, features, tuple(auxiliary))
 
+    def rebuild_centres(leaves: Iterable[Any], _: Any) -> CentreOffsets:  # noqa: ANN401
+        return CentreOffsets(*leaves)
+
+    register_pytree_node(
+        CentreOffsets,
+        lambda c: ([c.class_logits, c.centres, c.offsets], None),
+        rebuild_centres,
+        serialized_type_name="limner.CentreOffsets",
+    )
     register_pytree_node(
         QueryMasks,
         lambda q: ([q.class_logits, q.embeddings, q.features, list(q.auxiliary)], None),

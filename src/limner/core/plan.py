@@ -323,11 +323,13 @@ class Decision:
         key: Dotted, such as ``train.batch_size``.
         value: The chosen value.
         reason: One sentence with the numbers it is based on.
+        remark: What to know about the value even if the user set it, or an empty string.
     """
 
     key: str
     value: object
     reason: str
+    remark: str = ""
 
 
 class Plan(Config):

@@ -319,7 +319,8 @@ NOTES: dict[str, Score] = {
         "without a score",
         "A class in neither truth nor prediction (for AP: without a true object) has no score (null), and is "
         "excluded from means. Ignored pixels, pixels in no true segment, and predictions in a crowd count "
-        "neither as correct nor as wrong. AP uses the 100 highest-scoring objects per image and class.",
+        "neither as correct nor as wrong. AP uses the 100 highest-scoring objects per image and class, "
+        "the other scores use all.",
     ),
 }
 """Other content of scores.json that needs an explanation."""

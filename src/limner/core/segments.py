@@ -32,10 +32,13 @@ class SegmentTargets(ImageTargets):
     Attributes:
         masks: (N, *S) bool; masks of one image may overlap.
         labels: (N,) int64 trained labels 0..K-1.
+        top: (*S) int32 number of the segment of each pixel, the topmost of several as in `Segments.flat`: 0
+            is nothing, i + 1 is segment i, and -1 is a crowd. None if made from label maps.
     """
 
     masks: "torch.Tensor"
     labels: "torch.Tensor"
+    top: "torch.Tensor | None" = None
 
 
 @dataclass(frozen=True)
@@ -114,17 +117,22 @@ class Segments(Target[tuple[SegmentTargets, ...]]):
 
     @classmethod
     def stack(cls, targets: Sequence["Segments"], *, pin_memory: bool = False) -> tuple[SegmentTargets, ...]:
-        """Return the masks for training, one per segment, without crowds and empty segments."""
+        """Return the segments for training, without crowds and empty ones."""
         import torch
 
         from limner.core.batch import empty_tensor
 
         stacked = []
         for target in targets:
-            left = target.select((target.areas > 0) & ~target.is_crowd)
+            trained = (target.areas > 0) & ~target.is_crowd
+            left = target.select(trained)
             masks = empty_tensor((len(left), *left.spatial_shape), np.bool_, pin_memory=pin_memory)
             masks.numpy()[...] = left.masks()
-            stacked.append(SegmentTargets(masks, torch.from_numpy(np.array(left.labels))))
+            numbers = np.zeros(len(target) + 1, np.int32)
+            numbers[1:] = np.where(target.is_crowd, -1, np.cumsum(trained) * trained)
+            top = empty_tensor(left.spatial_shape, np.int32, pin_memory=pin_memory)
+            top.numpy()[...] = numbers[target.flat()]
+            stacked.append(SegmentTargets(masks, torch.from_numpy(np.array(left.labels)), top))
         return tuple(stacked)
 
     def foreground_pixel(self, rng: np.random.Generator, background: int | None) -> tuple[int, ...] | None:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import torch
 
-from limner.core.outputs import Outputs
+from limner.core.outputs import OutputKind, Outputs
 
 
 class ImageView(Protocol):
@@ -14,6 +14,11 @@ class ImageView(Protocol):
     @property
     def shape(self) -> torch.Size:
         """(1, C, *S) of what the network sees."""
+        ...
+
+    @property
+    def flipped(self) -> tuple[int, ...]:
+        """Mirrored spatial axes, counted from 0."""
         ...
 
     def bands(self) -> Iterator[tuple[slice, Outputs]]:
@@ -31,6 +36,11 @@ class NetworkRuns(Protocol):
     @property
     def size(self) -> tuple[int, ...]:
         """*S of the image itself, and so of its prediction."""
+        ...
+
+    @property
+    def kind(self) -> OutputKind:
+        """Kind of output of the network."""
         ...
 
     @property

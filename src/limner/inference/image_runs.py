@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from limner.core.errors import DataError, describe
-from limner.core.outputs import DenseLogits, Outputs
+from limner.core.outputs import CentreOffsets, DenseLogits, OutputKind, Outputs
 from limner.core.plan import InferencePlan
 from limner.decoding.label_maps import as_pixel_outputs, semantic_logits
 from limner.inference.sliding_window import pad_by_reflection, sliding_window
@@ -34,6 +34,7 @@ class ImageRuns:
         size: *S of the original image.
         settings: Window, overlap, flips and scales.
         where: The file, for error messages.
+        kind: Kind of output of the network.
     """
 
     model: Model
@@ -41,6 +42,7 @@ class ImageRuns:
     size: tuple[int, ...]
     settings: InferencePlan
     where: str
+    kind: OutputKind
 
     def views(self) -> Iterator["ViewRuns"]:
         """Yield every combination of zoom and mirrored axes."""
@@ -103,6 +105,11 @@ class ViewRuns:
         """Shape (1, C, *S) of the network's input."""
         return self.seen.shape
 
+    @property
+    def flipped(self) -> tuple[int, ...]:
+        """Mirrored spatial axes, counted from 0."""
+        return self.view.flipped
+
     def undo_flip(self, scores: torch.Tensor) -> torch.Tensor:
         """Mirror scores (1, K, *S) back."""
         return self.view.undo_flip(scores)
@@ -112,27 +119,34 @@ class ViewRuns:
         images, size = self.seen, tuple(self.shape[2:])
         window = self.image.window(size)
         if window is not None:
-            for rows, scores in sliding_window(
-                self._logits,
+            for rows, maps in sliding_window(
+                self._maps,
                 images,
                 window=window,
                 overlap=self.image.settings.overlap,
                 windows_at_once=_windows_at_once(window, images.device),
             ):
-                yield rows, DenseLogits(scores)
+                yield rows, self._outputs(maps)
             return
         if min(size) >= SMALLEST_INPUT:
             yield slice(0, size[0]), self.image.model(images)
             return
         padded = pad_by_reflection(images, [SMALLEST_INPUT] * len(size))
-        scores = self._logits(padded)
+        maps = self._maps(padded)
         for axis, length in enumerate(size, start=2):
-            scores = scores.narrow(axis, (scores.shape[axis] - length) // 2, length)
-        yield slice(0, size[0]), DenseLogits(scores)
+            maps = maps.narrow(axis, (maps.shape[axis] - length) // 2, length)
+        yield slice(0, size[0]), self._outputs(maps)
 
-    def _logits(self, images: torch.Tensor) -> torch.Tensor:
-        """(b, C, *S) -> (b, K, *S)."""
-        return semantic_logits(as_pixel_outputs(self.image.model(images)), images.shape[2:])
+    def _maps(self, images: torch.Tensor) -> torch.Tensor:
+        """Return outputs at the size of images (b, C, *S) as one tensor (b, maps, *S), to be blended."""
+        outputs = self.image.model(images)
+        if isinstance(outputs, CentreOffsets):
+            return outputs.resized(images.shape[2:]).stacked()
+        return semantic_logits(as_pixel_outputs(outputs), images.shape[2:])
+
+    def _outputs(self, maps: torch.Tensor) -> Outputs:
+        """Return the outputs with blended maps."""
+        return CentreOffsets.unstacked(maps) if self.image.kind is CentreOffsets else DenseLogits(maps)
 
 
 def _windows_at_once(window: tuple[int, ...], device: torch.device) -> int:

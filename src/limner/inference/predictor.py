@@ -109,7 +109,8 @@ class Predictor:
         try:
             with torch.inference_mode(), precision_context(self.device, self.precision):
                 images = fit_images(images, self.settings.resize)
-                runs = ImageRuns(self.model, images, size, self.settings, where)
+                kind = self.task.output_kind(self.plan.loss)
+                runs = ImageRuns(self.model, images, size, self.settings, where, kind)
                 return self.task.predict(runs, name=name, labels=self.labels, probabilities=probabilities)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -137,7 +138,7 @@ class Predictor:
         Raises:
             ConfigError: One of them is set.
         """
-        allowed, settings = self.task.allowed, self.settings
+        allowed, settings = self.task.allowed_with(self.plan.loss), self.settings
         has_views = settings.flips or settings.scales != (1.0,)
         asked = (
             (settings.window is not None, allowed.windows),

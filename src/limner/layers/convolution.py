@@ -80,19 +80,26 @@ class ConvNormAct(nn.Sequential):
 
 
 class SeparableConvNormAct(nn.Sequential):
-    """Depthwise separable 3x3 convolution with normalisation and activation.
+    """Depthwise separable convolution with normalisation and activation.
 
-    About nine times fewer operations than a full 3x3 convolution.
+    With 3x3 kernels, about nine times fewer operations than a full convolution.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, dilation: int = 1, act_between: bool = True
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        dilation: int = 1,
+        act_between: bool = True,
     ) -> None:
         """Build the block; `act_between` also normalises and activates after the depthwise convolution."""
         super().__init__()
         self.depthwise = ConvNormAct(
             in_channels,
             in_channels,
+            kernel_size,
             dilation=dilation,
             groups=in_channels,
             norm="batch" if act_between else "none",

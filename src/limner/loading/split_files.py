@@ -57,15 +57,19 @@ def write_lists(
 ) -> tuple[Path, ...]:
     """Write one list per split, in one folder per fold; the first fold is entered in dataset.yaml.
 
+    Paths are relative to the dataset folder; absolute in lists outside of it, so that they can be followed.
+
     Raises:
         WriteError: They cannot be written.
     """
+    inside = target.resolve().is_relative_to(root.resolve())
+    start = "" if inside else f"{root.resolve().as_posix()}/"
     written: list[Path] = []
     places = [target] if len(folds) == 1 else [target / f"fold_{i + 1}" for i in range(len(folds))]
     for place, fold in zip(places, folds, strict=True):
         for name, files in fold.items():
             written.append(place / f"{name}.txt")
-            write_whole(written[-1], "".join(f"{file}\n" for file in files))
+            write_whole(written[-1], "".join(f"{start}{file}\n" for file in files))
     if in_dataset:
         lists = {name: (places[0] / f"{name}.txt").relative_to(root).as_posix() for name in folds[0]}
         written.append(write_dataset_file(root, {"splits": lists}, replace=("splits",)))

@@ -28,7 +28,7 @@ from limner.metrics.segment_matches import coco_match_counts
 from limner.metrics.spread import Interval, interval
 
 MOST_DETECTIONS = 100
-"""Maximum number of detections per image and class, as in COCO; the highest scores count."""
+"""Maximum number of detections per image and class for the AP, as in COCO; the highest scores count."""
 
 Kind = Literal["masks", "boxes"]
 
@@ -102,6 +102,7 @@ class AveragePrecision:
         number = len(self._images) + 1
         judge = _judge(self.kind, self.num_classes)
         judge.params.imgIds = [number]
+        judge.params.maxDets = [max(MOST_DETECTIONS, len(labels))]  # of which overlaps are computed
         truth = truth.select(truth.areas > 0)
         describe = partial(_described, kind=self.kind, image=number)
         true = describe(truth.masks(), truth.labels, np.ones(len(truth)), truth.is_crowd)
@@ -112,14 +113,17 @@ class AveragePrecision:
             judge._dts[number, row["category_id"]].append(row)
         classes = {row["category_id"] for row in (*true, *found)}
         judge.ious = {(number, k): judge.computeIoU(number, k) for k in classes}
-        most = judge.params.maxDets[-1]
-        rows = [
-            judge.evaluateImg(number, k, area, most) if k in classes else None
-            for k in range(self.num_classes)
-            for area in judge.params.areaRng
-        ]
+
+        def matched(label: int, area: list[float], most: int) -> dict[str, Any] | None:
+            return judge.evaluateImg(number, label, area, most) if label in classes else None
+
+        ranges, every_class = judge.params.areaRng, range(self.num_classes)
+        rows = [matched(k, area, MOST_DETECTIONS) for k in every_class for area in ranges]
         self._images.append(rows)
-        return coco_match_counts(judge, rows[:: len(judge.params.areaRng)], least_score=least_score)
+        whole = rows[:: len(ranges)]
+        if len(labels) > MOST_DETECTIONS:  # the AP is of the first, but each object is found or missed
+            whole = [matched(k, ranges[0], len(labels)) for k in every_class]
+        return coco_match_counts(judge, whole, least_score=least_score)
 
     def merge(self, other: "AveragePrecision") -> None:
         """Add the counts of another instance with the same classes."""

@@ -28,6 +28,7 @@ from limner.networks import (
     mask2former,
     maskformer,
     ocnet,
+    panoptic_deeplab,
     per_pixel,
     pranet,
     psanet,
@@ -41,6 +42,7 @@ from limner.networks import (
     transunet,
     unet,
     unet3d,
+    unet_centres,
     unetplusplus,
     upernet,
     vit,
@@ -88,6 +90,8 @@ NETWORKS: dict[str, NetworkEntry] = {
     "maskformer": maskformer.ENTRY,
     "mask2former": mask2former.ENTRY,
     "eomt": eomt.ENTRY,
+    "panoptic-deeplab": panoptic_deeplab.ENTRY,
+    "unet-centres": unet_centres.ENTRY,
 }
 
 

@@ -28,7 +28,7 @@ class NetworkEntry:
         family: Its family.
         url: URL of the paper.
         output: Output kind that it returns.
-        loss: Options of the segment set loss, where the paper's differ from the defaults.
+        loss: Options of the loss of its output kind, where they differ from the defaults.
         spatial_dims: Supported numbers of spatial dimensions.
         pretrained: Whether it has an encoder with pretrained weights.
         code: The authors' code, or the reference implementation, or an empty string.

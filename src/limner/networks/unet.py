@@ -95,7 +95,7 @@ class UNet(nn.Module):
             _UpBlock(wide, narrow, options=options, spatial_dims=spatial_dims)
             for narrow, wide in reversed(list(pairwise(widths)))
         )
-        self.head = FCNHead(
+        self.head: nn.Module = FCNHead(
             widths[0],
             widths[0],
             num_classes=num_classes,

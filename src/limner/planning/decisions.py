@@ -79,7 +79,9 @@ def decide(
     for rule in rules:
         for decision in rule(case, settled):
             key, yours = decision.key, user.get(decision.key)
-            if key not in user:
+            if decision.remark and decision.remark not in reasons.get(key, ""):
+                reasons[key] = f"{reasons.get(key, decision.reason)}; {decision.remark}"
+            elif key not in user:
                 settled[key], reasons[key] = decision.value, decision.reason
             elif isinstance(yours, dict) and isinstance(decision.value, dict):
                 added = {name: value for name, value in decision.value.items() if name not in yours}

@@ -68,7 +68,7 @@ def make_plan(
         labels=labels,
         machine=machine,
         minutes=user.get("train.minutes"),
-        measure=Measurer(labels.num_classes, device=machine.device),
+        measure=Measurer(labels, device=machine.device),
         start=start,
         shows_text=TEXT_TASK in source.tasks,
     )

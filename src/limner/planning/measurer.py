@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from limner.core.labels import LabelTable
 from limner.core.plan import LossPlan, Plan
 from limner.layers.norm import replace_norms
 from limner.networks import build_network
@@ -26,14 +27,14 @@ def measure_plan(plan: Plan, *, device: str) -> Cost:
         "loss.terms": plan.loss.terms,
         "train.precision": plan.train.precision,
     }
-    return Measurer(plan.data.label_table.num_classes, device=device)(settled)
+    return Measurer(plan.data.label_table, device=device)(settled)
 
 
 class Measurer:
     """Builds the chosen network with its loss and measures both; caches each combination."""
 
-    def __init__(self, num_classes: int, *, device: str) -> None:
-        self._num_classes = num_classes
+    def __init__(self, labels: LabelTable, *, device: str) -> None:
+        self._labels = labels
         self._device = device
         self._known: dict[str, Cost] = {}
 
@@ -62,7 +63,7 @@ class Measurer:
             torch.manual_seed(0)
             network = build_network(
                 settled["network.name"],
-                num_classes=self._num_classes,
+                num_classes=self._labels.num_classes,
                 in_channels=channels,
                 spatial_dims=dims,
                 pretrained="no",
@@ -72,7 +73,7 @@ class Measurer:
             network.to(self._device)
             losses = LossPlan(terms=settled["loss.terms"])
             task, objective = find_task(settled["task"]), objective_of(settled)
-            criterion = task.build_criterion(losses, num_classes=self._num_classes).to(self._device)
+            criterion = task.build_criterion(losses, labels=self._labels).to(self._device)
 
             def step(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
                 return criterion.loss(network(images), objective.example(images)).total

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from limner.core.batch import Batch
 from limner.core.errors import ConfigError
 from limner.core.label_map import LabelMap
+from limner.core.labels import LabelTable
 from limner.core.outputs import DenseLogits, Outputs, resize_logits
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.wording import share, times
@@ -73,13 +74,13 @@ class DenseObjective(Objective):
         reason = f"{said}, and no overlap loss compensates for it"
         return Decision("loss.class_weights", _weights([part for _, part in situation.class_shares]), reason)
 
-    def criterion(self, plan: LossPlan, *, num_classes: int) -> "DenseCriterion":
+    def criterion(self, plan: LossPlan, *, labels: LabelTable) -> "DenseCriterion":
         """Build the losses of a plan.
 
         Raises:
             ConfigError: A loss has no such option.
         """
-        return DenseCriterion(plan, num_classes=num_classes)
+        return DenseCriterion(plan, num_classes=labels.num_classes)
 
     def example(self, images: Tensor) -> Batch:
         """Return a batch whose labels are all class 0."""

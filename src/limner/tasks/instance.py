@@ -16,10 +16,11 @@ from limner.evaluation.instance_scorer import InstanceScorer
 from limner.evaluation.scorer import USUAL, Extent
 from limner.formats.coco.coco_writing import predicted_objects, write_coco
 from limner.images.masks import write_values
+from limner.tasks.allowed import OBJECTS_ONLY_WHOLE
+from limner.tasks.object_networks import default_object_network
 from limner.tasks.prediction_folder import INSTANCES, OVERLAYS, PredictionFolder
-from limner.tasks.query_networks import default_query_network
 from limner.tasks.situation import Situation
-from limner.tasks.task import OBJECTS_ONLY_WHOLE, Task
+from limner.tasks.task import Task
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
@@ -40,11 +41,12 @@ class InstanceTask(Task):
 
     @property
     def objectives(self) -> "Mapping[OutputKind, Objective]":
-        """Queries only."""
-        from limner.core.outputs import QueryMasks
-        from limner.tasks.set_objective import SetObjective
+        """Centres and offsets of each pixel, or queries."""
+        from limner.core.outputs import CentreOffsets, QueryMasks
+        from limner.tasks.centre_objective import CentreObjective
+        from limner.tasks.set_objective import SAMPLES_FOR_OBJECTS, SetObjective
 
-        return {QueryMasks: SetObjective()}
+        return {CentreOffsets: CentreObjective(), QueryMasks: SetObjective(SAMPLES_FOR_OBJECTS)}
 
     def labels(self, table: LabelTable) -> LabelTable:
         """Return the countable classes only.
@@ -55,8 +57,8 @@ class InstanceTask(Task):
         return table.things()
 
     def default_network(self, situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
-        """Choose Mask2Former."""
-        return default_query_network(situation, settled)
+        """Choose a network of centres and offsets, which learns from scratch."""
+        return default_object_network(situation, settled)
 
     def main_score(self, labels: LabelTable) -> str:
         """Return the AP of masks."""
@@ -75,8 +77,13 @@ class InstanceTask(Task):
         self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
     ) -> SegmentPrediction:
         """Return the objects of an image, highest score first."""
+        from limner.core.outputs import CentreOffsets
+        from limner.decoding.centre_offsets import find_centred_objects, mean_of_views
         from limner.decoding.query_masks import as_queries, find_objects
 
+        if runs.kind is CentreOffsets:
+            things = labels.is_thing.tolist()
+            return find_centred_objects(mean_of_views(runs), runs.size, is_thing=things, name=name)
         outputs, extent = runs.whole()
         return find_objects(as_queries(outputs), extent, name=name).cropped_to(runs.size)
 

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from limner.core.batch import Batch
+from limner.core.labels import LabelTable
 from limner.core.outputs import Outputs
 from limner.core.plan import Decision, LossPlan
+from limner.tasks.allowed import Allowed
 from limner.tasks.situation import Situation
 
 
@@ -69,6 +71,10 @@ class Objective(ABC):
     """Names of its losses."""
     optimizer: ClassVar[OptimizerDefaults | None] = None
     """Settings from its paper, or None for the usual ones."""
+    samples_to_learn: int | None = None
+    """Number of training samples that its networks need without initial weights, or None if few do."""
+    allowed: ClassVar[Allowed | None] = None
+    """Prediction options of its networks, or None for those of the task."""
 
     @abstractmethod
     def default_loss(
@@ -83,7 +89,7 @@ class Objective(ABC):
         """
 
     @abstractmethod
-    def criterion(self, plan: LossPlan, *, num_classes: int) -> Criterion:
+    def criterion(self, plan: LossPlan, *, labels: LabelTable) -> Criterion:
         """Build the losses.
 
         Raises:

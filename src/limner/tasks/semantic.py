@@ -19,9 +19,9 @@ from limner.evaluation.scorer import USUAL, Extent
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.images.masks import write_values
 from limner.storage.whole_files import open_whole
+from limner.tasks.object_networks import default_query_options
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, PredictionFolder
 from limner.tasks.presets import find_preset
-from limner.tasks.query_networks import default_query_options
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
 

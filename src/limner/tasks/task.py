@@ -2,10 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from limner.core.errors import ConfigError
+from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelTable
 from limner.core.picture import Image
 from limner.core.plan import Decision, LossPlan, Plan
@@ -14,6 +13,7 @@ from limner.core.sample import Sample
 from limner.core.targets import Target
 from limner.drawing.display import RGBImage
 from limner.evaluation.scorer import USUAL, Extent, Scorer
+from limner.tasks.allowed import Allowed
 from limner.tasks.prediction_folder import PredictionFolder, PredictionWriter
 from limner.tasks.situation import Situation
 
@@ -21,35 +21,6 @@ if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
     from limner.decoding.network_runs import NetworkRuns
     from limner.tasks.objective import Criterion, Objective
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """Prediction options that a task supports.
-
-    Attributes:
-        windows: Whether large images can be predicted in overlapping windows, whose scores are averaged.
-        views: Whether scores of mirrored and zoomed views can be averaged.
-        probabilities: Whether there is a probability of each class at each pixel.
-        why_not: What the task does instead, and why, to follow "The ... task".
-    """
-
-    windows: bool = True
-    views: bool = True
-    probabilities: bool = True
-    why_not: str = ""
-
-
-OBJECTS_ONLY_WHOLE = Allowed(
-    windows=False,
-    views=False,
-    probabilities=False,
-    why_not=(
-        "predicts whole images at their own size: objects found in windows, mirrored or zoomed views "
-        "cannot be averaged"
-    ),
-)
-"""Prediction options of tasks that find objects."""
 
 
 class Task(ABC):
@@ -67,6 +38,7 @@ class Task(ABC):
     targets: ClassVar[tuple[type[Target[Any]], ...]]
     """Kinds of targets for training and scoring."""
     allowed: ClassVar[Allowed] = Allowed()
+    """Prediction options, where the objective of the network has none of its own."""
     has_stuff: ClassVar[bool] = False
     """Whether it distinguishes countable things from stuff."""
     large_scale_jitter: ClassVar[bool] = False
@@ -161,18 +133,50 @@ class Task(ABC):
         Raises:
             ConfigError: The losses cannot be combined, or an option is unknown.
         """
-        return self.build_criterion(plan.loss, num_classes=plan.data.label_table.num_classes)
+        return self.build_criterion(plan.loss, labels=plan.data.label_table)
 
-    def build_criterion(self, losses: LossPlan, *, num_classes: int) -> "Criterion":
-        """Build losses for a number of classes; the output kind is inferred from the losses' names.
+    def build_criterion(self, losses: LossPlan, *, labels: LabelTable) -> "Criterion":
+        """Build the losses for the trained classes.
 
         Raises:
             ConfigError: The losses cannot be combined, or an option is unknown.
         """
+        return self.objective(losses).criterion(losses, labels=labels)
+
+    def objective(self, losses: LossPlan) -> "Objective":
+        """Return the objective of a network that is trained with these losses.
+
+        Raises:
+            ConfigError: No network is trained with all of them.
+        """
+        return self.objectives[self.output_kind(losses)]
+
+    def output_kind(self, losses: LossPlan) -> "OutputKind":
+        """Return the kind of output of a network that is trained with these losses.
+
+        Raises:
+            ConfigError: No network is trained with all of them.
+        """
         wanted = {term.name for term in losses.terms}
-        *others, last = self.objectives.values()
-        objective = next((one for one in others if wanted <= one.losses), last)
-        return objective.criterion(losses, num_classes=num_classes)
+        for kind, objective in self.objectives.items():
+            if wanted <= objective.losses:
+                return kind
+        known = [
+            f"{', '.join(sorted(objective.losses))} (of networks that return {kind.__name__})"
+            for kind, objective in self.objectives.items()
+        ]
+        raise ConfigError(
+            describe(
+                f"No network is trained for the task {self.name!r} with these losses",
+                found=", ".join(sorted(wanted)),
+                expected=" or ".join(known),
+                fix="Set loss.terms=auto.",
+            )
+        )
+
+    def allowed_with(self, losses: LossPlan) -> Allowed:
+        """Return the prediction options of a network that is trained with these losses."""
+        return self.objective(losses).allowed or self.allowed
 
     def refuse_extent(self, extent: Extent) -> None:
         """Reject boundary and threshold scores and maps of errors, which are for label maps.

@@ -32,6 +32,7 @@ from limner.formats.problems import Problems
 from limner.formats.shapes.object_problems import object_problems
 from limner.formats.source import Source
 from limner.formats.split_lists import SplitPlaces, apply_split_lists, lists_beside
+from limner.formats.terms import DRAWINGS, Terms
 from limner.images.read_image import image_header
 
 BOXES = ("detection",)
@@ -59,6 +60,7 @@ class ObjectSource(Source):
     """Objects in any shape; a pixel that no object covers is background."""
 
     tasks: tuple[str, ...] = ("semantic", "instance", "panoptic", "detection")
+    terms: ClassVar[Terms] = DRAWINGS
     boxes_are_masks: ClassVar[bool] = False
     """Whether boxes are filled as masks, rather than left out of them, if other objects have masks."""
     is_relative: bool = False
@@ -94,12 +96,12 @@ class ObjectSource(Source):
             self.tasks = BOXES
             problems.add("boxes-only", self.name, f"{boxes} boxes and no masks")
         boxes_unclear = bool(self._num_masks) and not self.boxes_are_masks and self.settings.boxes is None
-        asked = self._boxes.findings() if boxes_unclear else ()
+        asked = self._boxes.findings(self.terms) if boxes_unclear else ()
         self._boxes = Problems()  # they may name every file
         by_name = tuple(found[name] for name in sorted(found))
         listed, more = apply_split_lists(by_name, self.root, self.settings, self.split_lists(tree, by_name))
         asked = tuple(replace(finding, proposal={"boxes": "ignore"}) for finding in asked)
-        return listed, (*asked, *problems.findings(), *more)
+        return listed, (*asked, *problems.findings(self.terms), *more)
 
     def keep(
         self, key: str, drawn: Sequence[Drawn], size: tuple[int, int] | None, *, where: str, file: str = ""

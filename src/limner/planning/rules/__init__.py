@@ -7,7 +7,12 @@ train nothing.
 from limner.planning.decisions import Rule
 from limner.planning.rules.augmentation import choose_colour, choose_geometry, choose_sampling, choose_zoom
 from limner.planning.rules.batch_size import choose_batch, choose_precision, choose_workers
-from limner.planning.rules.duration import choose_averaging, choose_checkpoints, choose_steps
+from limner.planning.rules.duration import (
+    choose_averaging,
+    choose_checkpoints,
+    choose_steps,
+    warn_of_short_run,
+)
 from limner.planning.rules.inference import choose_window
 from limner.planning.rules.input import choose_channels, choose_crop, choose_normalization, choose_values
 from limner.planning.rules.loss import choose_loss
@@ -31,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     choose_workers,
     choose_optimizer,
     choose_steps,
+    warn_of_short_run,
     choose_learning_rate,
     choose_schedule,
     choose_averaging,

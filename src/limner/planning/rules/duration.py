@@ -5,8 +5,10 @@ from math import ceil, prod
 from typing import Any
 
 from limner.core.plan import Decision
-from limner.core.wording import count_words, rough_time, share
+from limner.core.wording import count_words, number, rough_time, share
 from limner.planning.decisions import Case
+from limner.planning.rules.network import objective_of
+from limner.tasks import find_task
 
 CPU_PASSES, ACCELERATOR_PASSES = 60, 150
 """Number of epochs if no time is set."""
@@ -50,6 +52,21 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if seen < 1:
         used = f"only {share(seen)} of {images} images are used"
     yield Decision("train.steps", steps, f"{used}; about {rough_time(steps * seconds)} here")
+
+
+def warn_of_short_run(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Say so if the network cannot learn from scratch in this run."""
+    needed, name = objective_of(settled).samples_to_learn, settled["network.name"]
+    seen = settled["train.steps"] * settled["train.batch_size"]
+    if needed is None or case.start is not None or seen >= needed:
+        return
+    decisions = find_task(settled["task"]).default_network(case, {})
+    better = next(decision.value for decision in decisions if decision.key == "network.name")
+    remark = (
+        f"in this run {name} sees about {number(seen)} crops and will find few objects: without pretrained "
+        f"weights (--weights) it needs about {number(needed)}, unlike {better}"
+    )
+    yield Decision("network.name", name, "", remark)
 
 
 def seconds_per_step(case: Case, settled: Mapping[str, Any]) -> float:

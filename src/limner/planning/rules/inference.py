@@ -8,12 +8,14 @@ from limner.core.plan import Decision
 from limner.core.wording import memory, size
 from limner.planning.decisions import Case
 from limner.planning.rules.input import memory_budget
+from limner.planning.rules.network import objective_of
 from limner.tasks import find_task
 
 
 def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Predict whole images, or with a sliding window if the largest does not fit in memory."""
-    if not find_task(settled["task"]).allowed.windows:
+    allowed = objective_of(settled).allowed or find_task(settled["task"]).allowed
+    if not allowed.windows:
         yield Decision("inference.window", None, "borders of windows would cut objects")
         return
     fingerprint, budget = case.fingerprint, memory_budget(case)

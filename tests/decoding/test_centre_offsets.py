@@ -1,0 +1,146 @@
+"""Grouping of pixels against a second implementation, pixel by pixel, from the paper."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from limner.core.outputs import CentreOffsets
+from limner.decoding.centre_offsets import (
+    MOST_CENTRES,
+    find_centred_objects,
+    find_centred_segments,
+    find_centres,
+    mean_of_views,
+)
+from limner.inference.test_time_augmentation import View
+
+SIZE = (40, 48)
+IS_THING = (True, True, False)
+
+
+def noisy(seed: int) -> CentreOffsets:
+    """Smooth random maps: nothing as round as an object, which puts every rule to use."""
+    draws = torch.Generator().manual_seed(seed)
+    coarse = [torch.randn(1, maps, 8, 8, generator=draws) for maps in (4, 1, 2)]
+    classes, centres, offsets = (torch.nn.functional.interpolate(one, SIZE, mode="bicubic") for one in coarse)
+    return CentreOffsets(3 * classes, centres, 5 * offsets)
+
+
+def reference(outputs: CentreOffsets) -> dict[frozenset, tuple[int, float]]:
+    """The objects of an image: pixels -> class and score."""
+    chances = outputs.class_logits[0].softmax(0).numpy()
+    heat, offsets = outputs.centres[0, 0].numpy(), outputs.offsets[0].numpy()
+    peaks = []
+    for y in range(SIZE[0]):
+        for x in range(SIZE[1]):
+            near = heat[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4]
+            if heat[y, x] > 0.1 and heat[y, x] == near.max():
+                peaks.append((y, x))
+    pixels = {peak: [] for peak in peaks}
+    for y in range(SIZE[0]):
+        for x in range(SIZE[1]):
+            label = chances[:, y, x].argmax()
+            if label < 3 and IS_THING[label]:
+                end = np.array([y, x]) + offsets[:, y, x]
+                pixels[min(peaks, key=lambda peak: ((end - peak) ** 2).sum())].append((y, x, int(label)))
+    found = {}
+    for peak, own in pixels.items():
+        if own:
+            label = Counter(label for _, _, label in sorted(own, key=lambda p: p[2])).most_common(1)[0][0]
+            mean = np.mean([chances[label, y, x] for y, x, _ in own])
+            found[frozenset((y, x) for y, x, _ in own)] = (label, mean * min(heat[peak], 1))
+    return found
+
+
+def test_objects_are_those_of_the_paper():
+    for seed in range(3):
+        outputs = noisy(seed)
+        expected = reference(outputs)
+        found = find_centred_objects(outputs, SIZE, is_thing=IS_THING, name="a")
+        assert len(expected) == len(found.masks) > 3
+        assert (np.diff(found.scores) <= 0).all()
+        for mask, label, score in zip(found.masks, found.labels, found.scores, strict=True):
+            wanted, wanted_score = expected[frozenset(map(tuple, np.argwhere(mask).tolist()))]
+            assert label == wanted
+            np.testing.assert_allclose(score, wanted_score, rtol=1e-4)
+
+
+def test_segments_are_the_objects_and_one_region_of_each_stuff():
+    outputs = noisy(0)
+    objects = find_centred_objects(outputs, SIZE, is_thing=IS_THING, name="a")
+    found = find_centred_segments(outputs, SIZE, is_thing=IS_THING, name="a")
+    best = outputs.class_logits[0].argmax(0).numpy()
+    assert found.is_thing.tolist() == [True] * len(objects.masks) + [False]
+    assert found.labels[-1] == 2
+    assert np.array_equal(found.segment_ids == len(found.labels), best == 2)
+    assert np.array_equal(found.segment_ids == 0, best == 3)  # nothing
+    masks = {found.segment_ids[mask].tobytes() for mask in objects.masks}
+    assert len(masks) == len(objects.masks)
+    for mask in objects.masks:
+        (number,) = np.unique(found.segment_ids[mask])
+        assert (found.segment_ids == number).sum() == mask.sum()
+
+
+def test_an_image_without_peaks_has_no_objects():
+    outputs = CentreOffsets(torch.tensor([9.0, 0, 0, 0]).view(1, 4, 1, 1).expand(1, 4, *SIZE), *(
+        torch.zeros(1, maps, *SIZE) for maps in (1, 2)
+    ))  # fmt: skip
+    assert len(find_centred_objects(outputs, SIZE, is_thing=IS_THING, name="a").masks) == 0
+    found = find_centred_segments(outputs, SIZE, is_thing=IS_THING, name="a")
+    assert not found.segment_ids.any() and len(found.labels) == 0
+
+
+def test_the_highest_peaks_are_kept():
+    heat = torch.zeros(400, 400)
+    heat[::8, ::8] = torch.rand(50, 50) + 0.5
+    centres, heights = find_centres(heat)
+    assert len(centres) == MOST_CENTRES
+    assert heights.min() >= heat[heat > 0].sort(descending=True).values[MOST_CENTRES - 1]
+
+
+class Views:
+    """Runs of a network that returns the same maps, mirrored as the image that it sees."""
+
+    kind = CentreOffsets
+    size = SIZE
+    fits_in_one_pass = False
+
+    def __init__(self, outputs):
+        self.outputs = outputs
+
+    def views(self):
+        for flipped in ((), (0,), (0, 1)):
+            outputs = self.outputs.mirrored(flipped)
+            yield SimpleNamespace(flipped=flipped, bands=lambda o=outputs: [(slice(0, SIZE[0]), o)])
+
+
+def test_mirrored_views_agree():
+    outputs = noisy(1)
+    mean = mean_of_views(Views(outputs))
+    torch.testing.assert_close(mean.class_logits.softmax(1), outputs.class_logits.softmax(1))
+    torch.testing.assert_close(mean.offsets, outputs.offsets)
+    alone = find_centred_objects(outputs, SIZE, is_thing=IS_THING, name="a")
+    averaged = find_centred_objects(mean, SIZE, is_thing=IS_THING, name="a")
+    assert np.array_equal(alone.masks, averaged.masks)
+
+
+def test_mirroring_maps_is_mirroring_the_image():
+    """A pixel that points 3 pixels up points 3 pixels down in a mirrored view."""
+    offsets = torch.zeros(1, 2, 5, 4)
+    offsets[0, 0, 4, 1] = -3.0
+    outputs = CentreOffsets(torch.zeros(1, 2, 5, 4), torch.zeros(1, 1, 5, 4), offsets)
+    mirrored = outputs.mirrored((0,))
+    assert mirrored.offsets[0, 0, 0, 1] == 3.0 and mirrored.offsets.abs().sum() == 3
+    assert torch.equal(mirrored.mirrored((0,)).offsets, offsets)
+    pixels = torch.rand(1, 1, 5, 4)
+    seen = View(flipped=(0,)).apply(pixels)
+    assert torch.equal(CentreOffsets(outputs.class_logits, pixels, offsets).mirrored((0,)).centres, seen)
+
+
+def test_offsets_are_in_pixels_of_the_size():
+    outputs = CentreOffsets(torch.zeros(1, 2, 3, 4), torch.zeros(1, 1, 3, 4), torch.ones(1, 2, 3, 4))
+    resized = outputs.resized((12, 8)).offsets
+    assert resized.shape == (1, 2, 12, 8)
+    assert (resized[:, 0] == 4).all() and (resized[:, 1] == 2).all()
