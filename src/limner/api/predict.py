@@ -83,8 +83,7 @@ def predict(
     Args:
         model: A model folder, a run folder, or a loaded predictor.
         paths: Images, folders, globs and ``.txt`` lists.
-        out: The output folder, outside the folders in `paths`; files of an earlier prediction are replaced,
-            others never.
+        out: The output folder, outside the folders in `paths`; only files of earlier predictions are replaced.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
         compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
@@ -110,13 +109,10 @@ def predict(
     folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities)
     writer = _ImageWriter(predictor, folder, None if compare is None else Truth(compare, predictor))
     request = Request(_asked(predictor, images, folder, compare), resume=resume)
-    record = folder.root / RANGE_FILE
-    files = (record, *writer.all_files(images))
-    with filled_folder(folder.root, by="predict", files=files, request=request) as filled:
+    with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
         failures = _predict_missing(images, writer, filled, track)
         done = [item for item in images if filled.has(item.output)]
-        json = writer.writer.finish(filled.entries(item.output for item in done))
-        _record_range(record, predictor)
+        json = writer.finish(filled.entries(item.output for item in done))
     return PredictResult(folder.root, tuple(map(writer.mask, done)), failures, json)
 
 
@@ -138,8 +134,15 @@ class _ImageWriter:
         return (*self.writer.files(item.output), *drawn)
 
     def all_files(self, images: Iterable[ImagePath]) -> Iterator[Path]:
-        """Yield the files of all images."""
-        return (path for item in images for path in self.files(item))
+        """Yield the record of the range, and the files of all images."""
+        yield self.folder.root / RANGE_FILE
+        for item in images:
+            yield from self.files(item)
+
+    def finish(self, entries: Iterable[dict[str, Any]]) -> Path | None:
+        """Write the results of all images and the range, and return the file of the former, if any."""
+        _record_range(self.folder.root / RANGE_FILE, self.predictor)
+        return self.writer.finish(entries)
 
     def mask(self, item: ImagePath) -> Path:
         """Return the index mask of an image."""
