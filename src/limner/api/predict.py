@@ -83,7 +83,7 @@ def predict(
     Args:
         model: A model folder, a run folder, or a loaded predictor.
         paths: Images, folders, globs and ``.txt`` lists.
-        out: The output folder, outside the folders in `paths`; only files of earlier predictions are replaced.
+        out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
         compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
