@@ -135,3 +135,13 @@ def test_the_commands_resume(model, cells, tmp_path, kill):
     assert CliRunner().invoke(app, ["convert", *arguments, "--resume"]).exit_code == 0
     predict = ["predict", str(model), str(cells / "images"), "--out", str(tmp_path / "masks")]
     assert CliRunner().invoke(app, [*predict, "--device", "cpu", "--resume"]).exit_code == 0
+
+
+def test_a_killed_split_leaves_no_list(cells, kill):
+    before = content(cells)
+    kill((2, True, "split", [str(cells)], {"val": 0.4}))
+    shown = {name: data for name, data in content(cells).items() if not name.startswith(".")}
+    assert shown == before
+    limner.split(cells, val=0.4)
+    assert sorted(path.name for path in (cells / "splits").iterdir()) == ["train.txt", "val.txt"]
+    assert not list(cells.glob(".*"))
