@@ -5,8 +5,9 @@ READY := .venv/.ready
 PYTHON_FILES := src tests benchmarks docs/draw_architecture.py
 PEERS_READY := .venv-peers/.ready
 PEERS_EXTRAS := dev,tuning,peers
+MINUTES ?= 10
 
-.PHONY: install demo test test-peers test-long check generate clean
+.PHONY: install demo test test-peers test-long soak check generate clean
 
 install: $(READY)
 
@@ -40,6 +41,10 @@ test-peers: $(PEERS_READY)
 # Every network learns four images of CamVid, every task a few: two to three hours of one core, less with more.
 test-long: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m long
+
+# Kills commands and damages files at random for MINUTES; make test has one turn of it.
+soak: install
+	LIMNER_SOAK_MINUTES=$(MINUTES) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/soak -s
 
 check: install
 	$(BIN)/ruff check $(PYTHON_FILES)

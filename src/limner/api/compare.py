@@ -88,14 +88,21 @@ def _background(run: "RunFacts", split: str) -> int | None:
 
 
 def _differences(facts: "Sequence[RunFacts]", split: str) -> "tuple[dict[str, Difference], ...]":
-    from limner.reporting.paired import paired_differences
-
     first, *others = facts
     background = _background(first, split)
     file = first.root / "evaluation" / split / PER_IMAGE
     return tuple(
-        paired_differences(file, other.root / "evaluation" / split / PER_IMAGE, background=background)
-        if split
-        else {}
+        _difference(file, other.root / "evaluation" / split / PER_IMAGE, background) if split else {}
         for other in others
     )
+
+
+def _difference(first: Path, second: Path, background: int | None) -> "dict[str, Difference]":
+    """Return the differences of two runs; none if a file is damaged, which `gather` reports."""
+    from limner.reporting.gather import DAMAGED
+    from limner.reporting.paired import paired_differences
+
+    try:
+        return paired_differences(first, second, background=background)
+    except DAMAGED:
+        return {}

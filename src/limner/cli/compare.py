@@ -43,4 +43,7 @@ def _show(result: "CompareResult") -> None:
     console().print(made)
     if compared.split:
         console().print("\n".join((*compared.notes, *differences_in_words(compared))), markup=False)
+    for run in compared.runs:
+        for file, why in run.unreadable.items():
+            console().print(f"{run.root / file} could not be read: {why}", style="warning")
     console().print(f"Written: {', '.join(map(str, result.files))}")

@@ -1,7 +1,7 @@
 """`limner predict MODEL PATHS... --out DIR`: prediction of images."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,11 @@ from limner.cli.inference_options import (
     Window,
 )
 from limner.cli.number_options import parse_resize, parse_scales, parse_window
+
+if TYPE_CHECKING:
+    from limner.api.predict import PredictResult
+    from limner.core.plan import InferencePlan
+    from limner.inference.predictor import Predictor
 
 
 def predict(
@@ -45,12 +50,40 @@ def predict(
     Writes masks with your label values at the size of the images, and overlays.
     """
     from limner.api.load import load
-    from limner.api.predict import inference_settings
     from limner.api.predict import predict as predict_images
-    from limner.cli.console import console, messages, tracker
+    from limner.cli.console import tracker
 
     predictor = load(model, device=device, precision=precision or None, value_range=value_range)
-    predictor.settings = inference_settings(
+    predictor.settings = _settings(
+        predictor, window=window, overlap=overlap, flips=flips, scales=scales, resize=resize
+    )
+    _show(
+        predict_images(
+            predictor,
+            paths,
+            out=out,
+            overlay=overlay,
+            probabilities=probabilities,
+            compare=compare,
+            resume=resume,
+            track=tracker(),
+        )
+    )
+
+
+def _settings(
+    predictor: "Predictor",
+    *,
+    window: str,
+    overlap: float | None,
+    flips: bool | None,
+    scales: str,
+    resize: str,
+) -> "InferencePlan":
+    """Return the model's settings with those of the command line."""
+    from limner.api.predict import inference_settings
+
+    return inference_settings(
         predictor.settings,
         window=parse_window(window, predictor.plan.input.spatial_dims),
         overlap=overlap,
@@ -58,16 +91,12 @@ def predict(
         scales=parse_scales(scales),
         resize=parse_resize(resize, predictor.settings.resize),
     )
-    result = predict_images(
-        predictor,
-        paths,
-        out=out,
-        overlay=overlay,
-        probabilities=probabilities,
-        compare=compare,
-        resume=resume,
-        track=tracker(),
-    )
+
+
+def _show(result: "PredictResult") -> None:
+    """Print what was predicted; the exit code is 1 if an image could not be."""
+    from limner.cli.console import console, messages
+
     for failure in result.failures:
         messages().print(f"skipped {failure.path}: {failure.reason}", style="error")
     total = len(result.masks) + len(result.failures)

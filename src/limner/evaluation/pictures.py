@@ -16,6 +16,7 @@ from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
 from limner.evaluation.scorer import ImageScores
 from limner.evaluation.semantic_scores import SemanticScores
+from limner.storage.output_folder import make_output_folder
 from limner.storage.whole_files import move_file, remove_file, write_whole
 
 OURS = re.compile(r"((worst|best)-\d+_.*|\.\d+)\.png")
@@ -73,7 +74,7 @@ class WorstAndBest:
         self._worst: list[_Place] = []
         self._best: list[_Place] = []
         self._offered = 0
-        folder.mkdir(parents=True, exist_ok=True)
+        make_output_folder(folder)
         for path in earlier_pictures(folder):
             remove_file(path)
 

@@ -52,6 +52,7 @@ from limner.formats.tools.write_voc_boxes import WriteVocBoxes
 from limner.formats.tools.write_yolo import WriteYolo
 from limner.formats.tools.yolo import Yolo
 from limner.formats.unknown_layout import other_file, unknown_layout
+from limner.formats.unread_images import unread_images
 from limner.formats.words.icdar_text import IcdarText
 from limner.formats.words.mmocr_text import MmocrText
 from limner.formats.writers import Writer
@@ -138,6 +139,7 @@ def _open(root: Path, settings: DatasetFile | None) -> Source:
     for source in formats:
         if source.recognise(root, settings):
             opened = source(root, settings)
+            opened.findings = (*opened.findings, *unread_images(tree, opened.records, root))
             if dates is not None:
                 keep(opened, settings, dates)
             return opened

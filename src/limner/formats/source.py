@@ -17,10 +17,8 @@ from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.core.words import Words
 from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
-from limner.formats.file_tree import list_files
 from limner.formats.named_classes import refuse_names
 from limner.formats.problems import Problems
-from limner.formats.unread_images import unread_images
 from limner.images.read_image import read_image
 
 TEXT_TASK = "text-detection"
@@ -34,7 +32,7 @@ class Source(ABC):
         root: The dataset folder.
         settings: Its `dataset.yaml`, or the defaults.
         records: One record for each image, labelled or not, sorted by name.
-        findings: Findings from pairing images with labels, and about pictures that are not read.
+        findings: Findings from pairing images with labels; `open_source` adds pictures that are not read.
     """
 
     name: ClassVar[str]
@@ -58,8 +56,7 @@ class Source(ABC):
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         self.root = root
         self.settings = settings
-        self.records, findings = self.index()
-        self.findings = (*findings, *unread_images(list_files(root), self.records, root))
+        self.records, self.findings = self.index()
 
     @classmethod
     @abstractmethod

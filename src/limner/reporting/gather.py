@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
 from limner.core.errors import ConfigError, DataError, describe
-from limner.core.finding import Finding, Severity
+from limner.core.finding import Finding
 from limner.core.labels import background_among
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml
@@ -20,8 +22,15 @@ from limner.core.score_names import SCORES
 from limner.evaluation.scores_file import read_scores
 from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage, Series
 from limner.storage.table_cells import text_of
+from limner.storage.usable_numbers import is_number
 
 T = TypeVar("T")
+
+DAMAGED = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
+    *(RecursionError, csv.Error),
+)
+"""Errors of reading a file whose bytes were changed."""
 
 SPLIT_ORDER = {"test": 0, "val": 1}
 """Test first, because validation images were used to select the weights; other splits follow by name."""
@@ -41,7 +50,7 @@ def gather(run: RunFolder) -> RunFacts:
             return otherwise
         try:
             return read(path)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except DAMAGED as error:
             name = path.relative_to(run.root).as_posix()
             unreadable[name] = f"{type(error).__name__}: {error}"
             return otherwise
@@ -115,16 +124,14 @@ def _read_sentences(path: Path) -> tuple[str, ...]:
 
 
 def _read_findings(path: Path) -> tuple[Finding, ...]:
-    rows = json.loads(path.read_text("utf-8"))
-    known = Finding.__dataclass_fields__.keys()
-    return tuple(
-        Finding(
-            # Runs of version 0.1 say "mend".
-            **{k: v for k, v in {"fix": row.get("mend", ""), **row}.items() if k in known}
-            | {"severity": Severity(row["severity"]), "files": tuple(row.get("files", ()))}
-        )
-        for row in rows
-    )
+    # Runs of version 0.1 say "mend".
+    rows = [{"fix": row.get("mend", ""), **row} for row in json.loads(path.read_text("utf-8"))]
+    try:
+        return TypeAdapter(tuple[Finding, ...]).validate_python(rows)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{place}: {first['msg']}; found {first['input']!r}") from None
 
 
 def _read_series(path: Path) -> dict[str, Series]:
@@ -135,6 +142,8 @@ def _read_series(path: Path) -> dict[str, Series]:
                 numbers = float(row["step"]), float(row["seconds"]), float(row["value"])
             except (TypeError, ValueError):
                 continue  # the last line of a killed run may be incomplete
+            if not (is_number(numbers[0]) and is_number(numbers[1])):
+                continue  # damaged
             lists = columns.setdefault(row["name"], ([], [], []))
             for column, number in zip(lists, numbers, strict=True):
                 column.append(number)
@@ -188,4 +197,6 @@ def _number(value: object) -> float | None:
     if value is None or value == "":
         return None
     number = float(str(value))
+    if math.isfinite(number) and not is_number(number):
+        raise ValueError(f"{number:g} is no score")
     return number if math.isfinite(number) else None

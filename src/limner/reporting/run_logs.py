@@ -13,7 +13,7 @@ from pathlib import Path
 
 from limner.core.errors import DataError, describe
 from limner.core.run_folder import RunFolder
-from limner.reporting.gather import gather
+from limner.reporting.gather import DAMAGED, gather
 from limner.reporting.logged_facts import logged_facts
 from limner.reporting.run_facts import RunFacts, Series
 from limner.reporting.step_lines import read_step_lines
@@ -96,7 +96,7 @@ def read_run(path: Path) -> RunFacts:
         )
     try:
         series = _series(_rows(log, whole_folder=path.is_dir()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except DAMAGED as error:
         found = f"{type(error).__name__}: {error}"
         raise DataError(describe("The log cannot be read", where=log, found=found)) from error
     if not series:
@@ -116,7 +116,7 @@ def _is_ours(folder: Path) -> bool:
     metrics = folder / "metrics.csv"
     if (folder / "plan.yaml").is_file() or (folder / "evaluation").is_dir():
         return True
-    return metrics.is_file() and metrics.read_text("utf-8")[:23] == "step,seconds,name,value"
+    return metrics.is_file() and metrics.read_bytes()[:23] == b"step,seconds,name,value"
 
 
 def _find_log(path: Path) -> Path | None:
@@ -154,7 +154,10 @@ def _tensorboard(log: Path) -> Iterator[Row]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(log), size_guidance={"scalars": 0})
-    events.Reload()
+    try:
+        events.Reload()
+    except Exception as error:  # parsing damaged bytes can raise almost any error
+        raise ValueError(f"a damaged event file: {error}") from error
     first = math.inf
     for name in events.Tags()["scalars"]:
         for event in events.Scalars(name):

@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.picture import Image
@@ -173,6 +176,10 @@ class Task(ABC):
         *others, last = self.objectives.values()
         objective = next((one for one in others if wanted <= one.losses), last)
         return objective.criterion(losses, num_classes=num_classes)
+
+    def error_map(self, prediction: Any, sample: Sample, table: LabelTable) -> NDArray[np.uint8]:  # noqa: ANN401
+        """Return a grey value for each right and wrong pixel; only if the task's scorer accepts ``maps``."""
+        raise NotImplementedError(f"the task {self.name!r} has no maps of errors")
 
     def refuse_extent(self, extent: Extent) -> None:
         """Reject boundary and threshold scores and maps of errors, which are for label maps.

@@ -164,7 +164,8 @@ class Checkpoints:
                 return found
             readable.append(found)
         if problems and not readable:
-            raise ModelError("\n".join(problems))
+            fix = f"  fix:      Delete {self.last.parent}, and resume: the run starts from the beginning."
+            raise ModelError("\n".join([*problems, fix]))
         return max(readable, key=lambda found: found.checkpoint.state.step, default=None)
 
 
@@ -189,7 +190,6 @@ def read_run_checkpoint(path: Path) -> RunCheckpoint:
                 where=path,
                 found=f"{type(error).__name__}: {error}",
                 expected="a complete limner checkpoint",
-                fix="Resume the run: it continues from another checkpoint, if there is one.",
             )
         ) from error
     return RunCheckpoint(state, tensors, plan)

@@ -27,7 +27,7 @@ from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of
 from limner.formats.drawn import Drawn, pack, resized, unpack
 from limner.formats.file_tree import FileTree, list_files
-from limner.formats.named_classes import BACKGROUND_NAMES, with_values
+from limner.formats.named_classes import BACKGROUND_NAMES, spelling_key, with_values
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_problems import object_problems
 from limner.formats.source import Source
@@ -146,8 +146,9 @@ class ObjectSource(Source):
         values = {name: value for value, name in enumerate(names, start=1)}
         if table is not None:
             values = self._named_values(table, values)
-            for name in self._numbers.keys() - values.keys() - special.keys():
-                problems.add("class-not-named", "the classes", f"objects are called {name!r}")
+            for name in sorted(self._numbers.keys() - values.keys() - special.keys()):
+                found = f"objects are called {name!r}{_alike(name, values)}"
+                problems.add("class-not-named", "the classes", found)
             values = special | values
         else:
             self._categories = tuple(
@@ -382,6 +383,12 @@ class ObjectSource(Source):
             if name.casefold() in IGNORED_NAMES and self._value_of and number in self._value_of
         }
         return tuple(found - of_classes)
+
+
+def _alike(name: str, named: Iterable[str]) -> str:
+    """Return that a name is another spelling of one of `dataset.yaml`, or an empty string."""
+    other = next((known for known in named if spelling_key(known) == spelling_key(name)), None)
+    return f", which may be {other!r}: unite them with `names`" if other else ""
 
 
 def _background(value: int) -> LabelClass:
