@@ -139,11 +139,6 @@ class _ImageWriter:
         for item in images:
             yield from self.files(item)
 
-    def finish(self, entries: Iterable[dict[str, Any]]) -> Path | None:
-        """Write the results of all images and the range, and return the file of the former, if any."""
-        _record_range(self.folder.root / RANGE_FILE, self.predictor)
-        return self.writer.finish(entries)
-
     def mask(self, item: ImagePath) -> Path:
         """Return the index mask of an image."""
         return self.files(item)[0]
