@@ -139,14 +139,19 @@ class _ImageWriter:
         for item in images:
             yield from self.files(item)
 
-    def finish(self, entries: Iterable[dict[str, Any]]) -> Path | None:
-        """Write the results of all images and the range, and return the file of the former, if any."""
-        _record_range(self.folder.root / RANGE_FILE, self.predictor)
-        return self.writer.finish(entries)
-
     def mask(self, item: ImagePath) -> Path:
         """Return the index mask of an image."""
         return self.files(item)[0]
+
+    def finish(self, entries: Iterable[dict[str, Any]]) -> Path | None:
+        """Write what is about all images, and return the file with their results, if there is one."""
+        stated, trained = self.predictor.value_range, trained_values(self.predictor.plan).value_range
+        record = self.folder.root / RANGE_FILE
+        if stated is None:
+            remove_file(record)  # of an earlier prediction
+        else:
+            write_json(record, {"value_range": stated, "mapped_to": trained})
+        return self.writer.finish(entries)
 
     def write(self, item: ImagePath, picture: Picture) -> dict[str, Any]:
         """Predict an image and write the results; returns what is needed at the end.
@@ -180,15 +185,6 @@ def _predict_missing(
         except DataError as error:
             failures.append(Failure(item.path, str(error)))
     return tuple(failures)
-
-
-def _record_range(path: Path, predictor: Predictor) -> None:
-    """Write the range of values that was stated, if one was, and that of the training."""
-    if predictor.value_range is None:
-        remove_file(path)  # of an earlier prediction
-        return
-    trained = trained_values(predictor.plan).value_range
-    write_json(path, {"value_range": predictor.value_range, "mapped_to": trained})
 
 
 def _asked(

@@ -16,7 +16,7 @@ from limner.core.prediction import SCORE_THRESHOLD, SegmentPrediction
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
 from limner.core.segments import Segments
-from limner.evaluation.scores_file import by_class_name, class_rows, listed
+from limner.evaluation.scores_file import by_class_name, class_rows, some_names
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics.average_precision import AveragePrecision, PrecisionScores
 from limner.metrics.confusion import Counts
@@ -132,8 +132,8 @@ class InstanceScores:
             for k in np.flatnonzero((self.num_true == 0) & (self.matches.f1_by_class == 0))
         ]:
             yield (
-                f"Found, but not in the truth: {listed(extra)}. AP leaves these classes out, so it does not "
-                "count their objects as wrong; F1 does."
+                f"Found, but not in the truth: {some_names(extra)}. AP leaves these classes out, so it does "
+                "not count their objects as wrong; F1 does."
             )
         if num_found and self.highest_score < SCORE_THRESHOLD:
             yield (

@@ -15,7 +15,7 @@ from limner.core.prediction import PanopticPrediction
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
 from limner.core.segments import Segments
-from limner.evaluation.scores_file import by_class_name, class_rows, listed
+from limner.evaluation.scores_file import by_class_name, class_rows, some_names
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics.panoptic_quality import NUM_SUMS, PanopticQuality, QualityScores, quality_scores
 from limner.metrics.segment_matches import NUM_ROWS, MatchScores, match_scores
@@ -95,7 +95,7 @@ class PanopticScores:
         elif extra := [
             self.labels.names[i] for i in np.flatnonzero((true == 0) & (quality.false_positives > 0))
         ]:
-            yield f"Predicted, but not in the truth: {listed(extra)}. A PQ of 0 there lowers the means."
+            yield f"Predicted, but not in the truth: {some_names(extra)}. A PQ of 0 there lowers the means."
 
 
 def named_quality(labels: LabelTable, quality: QualityScores, matches: MatchScores) -> dict[str, float]:

@@ -231,7 +231,7 @@ def by_class_name(names: Sequence[str], columns: Mapping[str, npt.NDArray[Any]])
     }
 
 
-def listed(names: Sequence[str]) -> str:
+def some_names(names: Sequence[str]) -> str:
     """Return the first names of classes in a sentence, and how many there are more."""
     more = len(names) - MOST_LISTED
     return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")

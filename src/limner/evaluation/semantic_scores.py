@@ -12,7 +12,7 @@ import numpy as np
 
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
-from limner.evaluation.scores_file import by_class_name, class_rows, listed
+from limner.evaluation.scores_file import by_class_name, class_rows, some_names
 from limner.metrics.boundary import ROWS, BoundaryScores, boundary_scores
 from limner.metrics.confusion import Counts, PixelScores
 from limner.metrics.spread import Interval, Spread
@@ -120,7 +120,7 @@ class SemanticScores:
             )
         extra = [names[i] for i in np.flatnonzero((pixel.pixels == 0) & (pixel.predicted_pixels > 0))]
         if extra and len(names) > 1:
-            yield f"Predicted, but not in the truth: {listed(extra)}. An IoU of 0 there lowers the means."
+            yield f"Predicted, but not in the truth: {some_names(extra)}. An IoU of 0 there lowers the means."
         if self.thresholds is not None and math.isnan(self.thresholds.area_under_roc):
             wanted = names[foreground_index(self.labels)]
             yield (

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.core.errors import DataError
-from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable
-from limner.core.prediction import Prediction, SemanticPrediction
+from limner.core.prediction import Prediction
 from limner.core.progress import Track
 from limner.core.sample import Record, Sample
-from limner.evaluation.error_maps import earlier_maps, error_map, write_error_map
+from limner.evaluation.error_maps import earlier_maps, write_error_map
 from limner.evaluation.pictures import WorstAndBest, write_matrix
 from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.semantic_scores import SemanticScores
@@ -31,7 +30,7 @@ NUM_PICTURES = 12
 
 
 @dataclass(frozen=True)
-class Measured:
+class ScoredSplit:
     """Result of a measurement.
 
     Attributes:
@@ -67,7 +66,7 @@ class Measurement:
     value_range: ValueRange | None = None
     remarks: tuple[str, ...] = ()
 
-    def run(self, predict: Predict, *, split: str, out: Path, track: Track) -> Measured:
+    def run(self, predict: Predict, *, split: str, out: Path, track: Track) -> ScoredSplit:
         """Score every image, and write scores.json, per_image.csv, pictures/ and maps/.
 
         Args:
@@ -106,13 +105,11 @@ class Measurement:
             raise DataError(f"None of the {len(dataset)} images could be scored. The first problem:\n{first}")
         found = scorer.compute()
         self._write(out, found, skipped, split)
-        return Measured(found, tuple(skipped), pictures.finish())
+        return ScoredSplit(found, tuple(skipped), pictures.finish())
 
     def _write_map(self, out: Path, prediction: Prediction, sample: Sample) -> None:
-        truth = sample.get(LabelMap)
-        if self.extent.maps and truth is not None and isinstance(prediction, SemanticPrediction):
-            values = error_map(truth.labels, prediction.semantic, self.labels)
-            write_error_map(out, sample.name, values)
+        if self.extent.maps:
+            write_error_map(out, sample.name, self.task.error_map(prediction, sample, self.labels))
 
     def _write(self, out: Path, scores: Scores, skipped: Sequence[Skipped], split: str) -> None:
         write_scores(

@@ -8,7 +8,7 @@ from limner.core.labels import LabelTable
 from limner.core.sample import Sample
 from limner.datasets.checked import CheckResult, check_dataset
 from limner.evaluation.label_match import match_by_position, match_labels, position_advice
-from limner.evaluation.scores_file import listed
+from limner.evaluation.scores_file import some_names
 from limner.formats import open_source
 from limner.formats.source import Source
 from limner.inference.predictor import Predictor
@@ -77,7 +77,7 @@ def _other_values(labels: LabelTable, checked: CheckResult, which: str) -> DataE
     """Return the error for masks of other values than those of a table, with what `limner check` offers."""
     root, values = checked.source.root, sorted(checked.facts.value_counts)
     found = f"values {', '.join(map(str, values[:MOST_VALUES]))}{', ...' * (len(values) > MOST_VALUES)}"
-    names = listed(labels.names)
+    names = some_names(labels.names)
     if checked.labels is None and checked.errors:
         found, fix = checked.errors[0].found, checked.errors[0].fix
         if checked.proposal:
@@ -85,7 +85,7 @@ def _other_values(labels: LabelTable, checked: CheckResult, which: str) -> DataE
     else:
         fix = f"Name the classes in dataset.yaml like the model's: {names}."
         fix += "" if checked.labels is None else position_advice(labels, checked.labels)
-    known = listed([f"{c.values[0]} {c.name}" for c in labels.classes])
+    known = some_names([f"{c.values[0]} {c.name}" for c in labels.classes])
     return DataError(
         describe(
             f"The masks have other values than those {which}",

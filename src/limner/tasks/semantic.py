@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable, background_among
@@ -15,6 +16,7 @@ from limner.core.sample import Sample
 from limner.drawing.colors import overlay
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.truth_and_prediction import comparison, slice_with_most_foreground
+from limner.evaluation.error_maps import error_map
 from limner.evaluation.scorer import USUAL, Extent
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.images.masks import write_values
@@ -95,6 +97,14 @@ class SemanticTask(Task):
 
         found, mean = predict_label_map(runs, num_classes=labels.num_classes, probabilities=probabilities)
         return SemanticPrediction(name, found, mean)
+
+    def error_map(
+        self, prediction: SemanticPrediction, sample: Sample, table: LabelTable
+    ) -> NDArray[np.uint8]:
+        """Return a grey value for each right and wrong pixel, see `limner.evaluation.error_maps`."""
+        truth = sample.get(LabelMap)
+        assert truth is not None, "label maps are compared with label maps"
+        return error_map(truth.labels, prediction.semantic, table)
 
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "SemanticWriter":
         """Return a writer of masks, overlays and probabilities."""

@@ -4,6 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelTable
 from limner.core.picture import Image
@@ -177,6 +180,10 @@ class Task(ABC):
     def allowed_with(self, losses: LossPlan) -> Allowed:
         """Return the prediction options of a network that is trained with these losses."""
         return self.objective(losses).allowed or self.allowed
+
+    def error_map(self, prediction: Any, sample: Sample, table: LabelTable) -> NDArray[np.uint8]:  # noqa: ANN401
+        """Return a grey value for each right and wrong pixel; only if the task's scorer accepts ``maps``."""
+        raise NotImplementedError(f"the task {self.name!r} has no maps of errors")
 
     def refuse_extent(self, extent: Extent) -> None:
         """Reject boundary and threshold scores and maps of errors, which are for label maps.
