@@ -122,7 +122,8 @@ class CentreOffsets(Outputs):
     def unstacked(cls, maps: torch.Tensor) -> "CentreOffsets":
         """Return the outputs whose `stacked` maps (B, K + 2 + D, *s) are given."""
         dims = maps.ndim - 2
-        return cls(*torch.split(maps, (maps.shape[1] - 1 - dims, 1, dims), 1))
+        classes, centres, offsets = torch.split(maps, [maps.shape[1] - 1 - dims, 1, dims], 1)
+        return cls(classes, centres, offsets)
 
 
 PixelOutputs = DenseLogits | QueryMasks
