@@ -5,8 +5,9 @@ READY := .venv/.ready
 PYTHON_FILES := src tests benchmarks docs/draw_architecture.py
 PEERS_READY := .venv-peers/.ready
 PEERS_EXTRAS := dev,tuning,peers
+MINUTES ?= 10
 
-.PHONY: install demo test test-peers test-long check generate clean
+.PHONY: install demo test test-peers test-long soak check generate clean
 
 install: $(READY)
 
@@ -41,6 +42,10 @@ test-peers: $(PEERS_READY)
 test-long: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m long
 
+# Kills commands and damages files at random for MINUTES; make test has one turn of it.
+soak: install
+	LIMNER_SOAK_MINUTES=$(MINUTES) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/soak -s
+
 check: install
 	$(BIN)/ruff check $(PYTHON_FILES)
 	$(BIN)/ruff format --check $(PYTHON_FILES)
@@ -52,6 +57,8 @@ generate: install
 	$(BIN)/python -c 'from limner.api.networks import write_costs; write_costs(*"$(CHANGED)".split())'
 	$(BIN)/python -c 'from pathlib import Path; from limner.formats.catalog import write_tables; \
 		write_tables(Path("docs/formats.md"))'
+	$(BIN)/python -c 'import json; from pathlib import Path; from limner.evaluation.scores_file import scores_schema; \
+		Path("docs/scores.schema.json").write_text(json.dumps(scores_schema(), indent=2) + "\n")'
 	$(BIN)/limner networks --markdown > docs/networks.md
 	$(BIN)/python docs/draw_architecture.py
 

@@ -2,8 +2,11 @@
 
 import gc
 import importlib.util
+import json
 import os
 import pickle
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -211,3 +214,46 @@ def authors_file(authors_state, tmp_path):
         return path
 
     return make
+
+
+KILLED = """
+import importlib, json, os, signal, sys
+import limner
+from limner.storage import whole_files
+
+move = whole_files.move_file
+
+def kill_at(number, after):
+    count = 0
+    def moved(aside, path):
+        nonlocal count
+        count += 1
+        if count < number or after:
+            move(aside, path)
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+    whole_files.move_file = moved
+
+commands = json.load(sys.stdin)
+for verb in {verb for _, _, verb, *_ in commands}:
+    importlib.import_module(f"limner.api.{verb}")
+if verb == "predict":
+    limner.load(commands[0][3][0], device="cpu")  # imports what the children need
+for number, after, verb, arguments, options in commands:
+    if os.fork() == 0:
+        kill_at(number, after)
+        getattr(limner, verb)(*arguments, **options)
+        os._exit(0)
+    assert os.wait()[1] == signal.SIGKILL, (number, after, verb)
+"""
+"""Runs commands, each in its own process, which is killed before or after its n-th file gets its name."""
+
+
+@pytest.fixture(scope="session")
+def kill():
+    """Run (n-th file, whether after its renaming, verb, arguments, options), each until it is killed."""
+
+    def run(*commands):
+        subprocess.run([sys.executable, "-c", KILLED], input=json.dumps(commands), text=True, check=True)
+
+    return run

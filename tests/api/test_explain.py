@@ -1,9 +1,10 @@
 import cv2
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import limner
-from limner.api.explain import explain_layers
+from limner.api.explain import explain_classes, explain_layers
 from limner.cli.app import app
 from limner.core.errors import ConfigError, UnknownNameError
 
@@ -41,3 +42,17 @@ def test_the_verb(run, cells, tmp_path):
     assert len(list((tmp_path / "o").glob("*.png"))) == 4
     wrong = CliRunner().invoke(app, [*base, "--class", "cell", "--point", "1"])
     assert isinstance(wrong.exception, ConfigError) and "2 whole numbers" in str(wrong.exception)
+
+
+def test_several_classes_are_drawn_together(run, cells, tmp_path):
+    image, out = cells / "images" / "cell_3.png", tmp_path / "out"
+    names = ["cell", "background"]
+    cell, background = explain_classes(
+        run.root, image, class_names=names, region=(0, 0, 9, 9), out=out, device="cpu"
+    )
+    alone = limner.explain(run.root, image, class_name="cell", region=(0, 0, 9, 9), device="cpu")
+    assert (cell.class_name, background.class_name) == ("cell", "background")
+    np.testing.assert_array_equal(cell.heats["hirescam"], alone.heats["hirescam"])
+    together = background.pictures[-1]
+    assert together == out / "cell_3_cell_background.png" and together.is_file()
+    assert len(cell.pictures) == len(background.pictures) - 1 == 4

@@ -1,3 +1,5 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -96,3 +98,12 @@ def test_truth_stands_beside_the_prediction(run, cells, tmp_path):
     (cells / "dataset.yaml").write_text(names)
     with pytest.raises(DataError, match="not trained on"):
         limner.predict(run.root, paths, out=tmp_path / "out", compare=cells, device="cpu")
+
+
+def test_a_stated_range_is_recorded_beside_the_masks_it_led_to(run, cells, tmp_path):
+    image, out = cells / "images" / "cell_0.png", tmp_path / "out"
+    limner.predict(run.root, image, out=out, device="cpu", value_range=(0, 128))
+    record = json.loads((out / "value_range.json").read_text())
+    assert record == {"value_range": [0, 128], "mapped_to": [0, 255]}
+    limner.predict(run.root, image, out=out, device="cpu")
+    assert not (out / "value_range.json").exists()

@@ -151,3 +151,12 @@ def test_on_the_command_line(frames):
     assert "class 2" in done.output
     told = CliRunner().invoke(app, ["split", str(frames), "--json", "--dry-run"])
     assert {*json.loads(told.stdout)["folds"][0]} == {"train", "val"}
+
+
+@pytest.mark.parametrize(("count", "test"), [(1, 0.0), (2, 0.2)])
+def test_no_empty_list_is_written(frames, count, test):
+    for path in sorted((frames / "images").iterdir())[count:]:
+        path.unlink()
+    with pytest.raises(DataError, match="too few images to split"):
+        limner.split(frames, test=test)
+    assert not (frames / "splits").exists()

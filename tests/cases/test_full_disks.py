@@ -1,8 +1,10 @@
 """A disk that is full or read-only after training: what is missing is said, and nothing is cut short."""
 
+import errno
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +15,7 @@ from limner.cli import app as command_line
 from limner.core.errors import MissingPartsOfRunError, TrainingError, WriteError
 from limner.core.execution import Execution
 from limner.core.run_folder import RunFolder
+from limner.storage.output_folder import make_output_folder
 from limner.storage.whole_files import GrowingFile
 from limner.tracking.trackers import TensorBoardTracker
 from limner.weights.bundle import save_model
@@ -128,3 +131,13 @@ def test_the_exit_code_of_a_part_that_is_missing_is_1(error, code, monkeypatch, 
         command_line.main()
     assert caught.value.code == code
     assert str(error) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_folder_that_the_disk_refuses_is_a_write_error(number, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(WriteError, match=os.strerror(number)):
+        make_output_folder(tmp_path / "evaluation")

@@ -1,9 +1,6 @@
 """A command that is killed leaves no folder that looks finished, and --resume makes it as if undisturbed."""
 
-import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,43 +13,6 @@ from limner.storage.unfinished import UNFINISHED
 from limner.weights.bundle import save_model
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
-
-KILLED = """
-import importlib, json, os, signal, sys
-import limner
-from limner.storage import whole_files
-
-move = whole_files.move_file
-
-def kill_at(number, after):
-    count = 0
-    def moved(aside, path):
-        nonlocal count
-        count += 1
-        if count < number or after:
-            move(aside, path)
-        if count == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-    whole_files.move_file = moved
-
-commands = json.load(sys.stdin)
-for verb in {verb for _, _, verb, *_ in commands}:
-    importlib.import_module(f"limner.api.{verb}")
-if verb == "predict":
-    limner.load(commands[0][3][0], device="cpu")  # imports what the children need
-for number, after, verb, arguments, options in commands:
-    if os.fork() == 0:
-        kill_at(number, after)
-        getattr(limner, verb)(*arguments, **options)
-        os._exit(0)
-    assert os.wait()[1] == signal.SIGKILL, (number, after, verb)
-"""
-"""Runs commands, each in its own process, which is killed before or after its n-th file gets its name."""
-
-
-def kill(*commands):
-    """Run (n-th file, whether after its renaming, verb, arguments, options), each until it is killed."""
-    subprocess.run([sys.executable, "-c", KILLED], input=json.dumps(commands), text=True, check=True)
 
 
 def content(folder):
@@ -88,7 +48,7 @@ def shapes(tree):
 MOMENTS = [(2, False), (3, True), (6, False), (9, True)]
 
 
-def test_a_killed_conversion_is_resumed(cells, tmp_path):
+def test_a_killed_conversion_is_resumed(cells, tmp_path, kill):
     limner.convert(cells, tmp_path / "whole", to="paired-folders")
     outs = {moment: tmp_path / "{}-{}".format(*moment) for moment in MOMENTS}
     kill(*((*at, "convert", [str(cells), str(out)], {"to": "paired-folders"}) for at, out in outs.items()))
@@ -103,7 +63,7 @@ def test_a_killed_conversion_is_resumed(cells, tmp_path):
 
 
 @pytest.mark.parametrize("to", ["coco-instances", "coco-panoptic", "labelme", "yolo"])
-def test_killed_conversions_of_objects_are_resumed(shapes, tmp_path, to):
+def test_killed_conversions_of_objects_are_resumed(shapes, tmp_path, to, kill):
     limner.convert(shapes, tmp_path / "whole", to=to, lossy=True)
     outs = [tmp_path / "killed-4", tmp_path / "killed-6"]
     kill(
@@ -117,7 +77,7 @@ def test_killed_conversions_of_objects_are_resumed(shapes, tmp_path, to):
         assert content(out) == content(tmp_path / "whole")
 
 
-def test_a_conversion_is_not_resumed_from_other_data(cells, tmp_path):
+def test_a_conversion_is_not_resumed_from_other_data(cells, tmp_path, kill):
     out = tmp_path / "out"
     kill((5, True, "convert", [str(cells), str(out)], {"to": "paired-folders"}))
     with pytest.raises(ConfigError, match="format: voc"):
@@ -129,7 +89,7 @@ def test_a_conversion_is_not_resumed_from_other_data(cells, tmp_path):
         limner.convert(cells, out, to="paired-folders", resume=True)
 
 
-def test_a_file_deleted_after_the_kill_is_written_again_and_an_edited_one_is_kept(cells, tmp_path):
+def test_a_file_deleted_after_the_kill_is_written_again_and_an_edited_one_is_kept(cells, tmp_path, kill):
     limner.convert(cells, tmp_path / "whole", to="paired-folders")
     out = tmp_path / "out"
     kill((7, True, "convert", [str(cells), str(out)], {"to": "paired-folders"}))
@@ -146,7 +106,7 @@ def test_a_file_deleted_after_the_kill_is_written_again_and_an_edited_one_is_kep
     assert content(out) == content(tmp_path / "whole")
 
 
-def test_a_killed_prediction_is_resumed(model, cells, tmp_path):
+def test_a_killed_prediction_is_resumed(model, cells, tmp_path, kill):
     options = {"device": "cpu", "probabilities": True, "compare": str(cells)}
     whole = limner.predict(model, cells / "images", out=tmp_path / "whole", **options)
     outs = {moment: tmp_path / "{}-{}".format(*moment) for moment in MOMENTS[1:]}
@@ -168,10 +128,20 @@ def test_a_killed_prediction_is_resumed(model, cells, tmp_path):
         assert [mask.name for mask in done.masks] == [mask.name for mask in whole.masks]
 
 
-def test_the_commands_resume(model, cells, tmp_path):
+def test_the_commands_resume(model, cells, tmp_path, kill):
     arguments = [str(cells), str(tmp_path / "out"), "--to", "paired-folders"]
     kill((4, True, "convert", arguments[:2], {"to": "paired-folders"}))
     assert CliRunner().invoke(app, ["convert", *arguments]).exit_code != 0
     assert CliRunner().invoke(app, ["convert", *arguments, "--resume"]).exit_code == 0
     predict = ["predict", str(model), str(cells / "images"), "--out", str(tmp_path / "masks")]
     assert CliRunner().invoke(app, [*predict, "--device", "cpu", "--resume"]).exit_code == 0
+
+
+def test_a_killed_split_leaves_no_list(cells, kill):
+    before = content(cells)
+    kill((2, True, "split", [str(cells)], {"val": 0.4}))
+    shown = {name: data for name, data in content(cells).items() if not name.startswith(".")}
+    assert shown == before
+    limner.split(cells, val=0.4)
+    assert sorted(path.name for path in (cells / "splits").iterdir()) == ["train.txt", "val.txt"]
+    assert not list(cells.glob(".*"))

@@ -22,6 +22,15 @@ def test_any_affix(tree, name) -> None:
     assert found == {f"cell{n:02}": name.format(f"cell{n:02}") for n in range(4)}
 
 
+def test_further_files_of_cellpose_are_no_masks(tree) -> None:
+    files = {f"cell{n}.png": PHOTO for n in range(3)} | {f"cell{n}_cp_masks.png": MASK for n in range(3)}
+    files |= {f"cell{n}_seg.npy": np.array({"masks": MASK}) for n in range(3)}
+    files |= {f"cell{n}_cp_outlines.png": 1 - MASK for n in range(3)}
+    source = open_source(tree(files))
+    assert [record.labels[0].name for record in source.records] == [f"cell{n}_cp_masks.png" for n in range(3)]
+    assert {f.code: f.count for f in source.findings}["other-labels-not-used"] == 6
+
+
 def test_copies_of_images_are_no_masks(tree) -> None:
     images = {f"cell{n:02}{affix}.png": PHOTO for n in range(4) for affix in ("", "_flipped")}
     with pytest.raises(DataError, match="No images with masks"):

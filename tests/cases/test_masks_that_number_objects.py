@@ -1,5 +1,6 @@
 """Label images of Cellpose, StarDist, ImageJ: each value is one object of one class."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+import limner
 from limner.checks.outcome import CheckOutcome, run_checks
 from limner.checks.scan import scan
 from limner.formats import open_source
@@ -82,3 +84,46 @@ def test_an_answer_is_not_asked_again(tmp_path: Path, answer: str) -> None:
 def test_classes_in_several_pieces_are_classes(tmp_path: Path) -> None:
     masks = [cells([*range(1, 13)] * 2) for _ in range(3)]
     assert check(opened(tmp_path, masks)).labels.num_classes == 13
+
+
+MANY = 260
+"""More objects than 8 bits count, and than the facts list values of."""
+
+
+def many_cells(count: int) -> np.ndarray:
+    """Objects of 3 x 3 pixels, in rows of thirty."""
+    mask = np.zeros((4 * -(-count // 30), 120), np.uint16)
+    for place in range(count):
+        row, column = divmod(place, 30)
+        mask[4 * row : 4 * row + 3, 4 * column : 4 * column + 3] = place + 1
+    return mask
+
+
+def test_hundreds_of_objects_are_checked_and_read(tmp_path: Path) -> None:
+    counts = (MANY, MANY + 7, 600)
+    opened(tmp_path, [many_cells(count) for count in counts])
+    (asked,) = limner.check(tmp_path).errors
+    assert asked.code == "values-look-like-instances" and "up to 600 values" in asked.found
+    checked = limner.check(tmp_path, accept=True)
+    assert not checked.errors and checked.labels.names == ("background", "object")
+    (row,) = checked.objects
+    assert sum(row.counts.values()) == sum(counts)
+    segments = checked.source.read_segments(checked.source.records[0])
+    assert segments.areas.tolist()[1:] == [9] * MANY
+
+
+def test_hundreds_of_objects_are_scored(tmp_path: Path) -> None:
+    """Each object is found or missed, though the AP is of the first 100 detections as in COCO."""
+    root = tmp_path / "data"
+    root.mkdir()
+    opened(root, [many_cells(MANY)], "mask_encoding: objects\n")
+    limner.convert(root, tmp_path / "coco", to="coco-instances")
+    (file,) = (tmp_path / "coco/annotations").glob("*.json")
+    truth = json.loads(file.read_text())
+    assert len(truth["annotations"]) == MANY
+    left = [row | {"score": 0.9} for place, row in enumerate(truth["annotations"]) if place % 10]
+    (tmp_path / "found.json").write_text(json.dumps(truth | {"annotations": left}))
+    limner.evaluate(predictions=tmp_path / "found.json", data=root, out=tmp_path / "scores")
+    scores = json.loads((tmp_path / "scores/scores.json").read_text())
+    # 9 of 10 objects are found, and nothing else.
+    assert (scores["recall"], scores["precision"], scores["count_error"]) == (0.9, 1, MANY // 10)

@@ -64,7 +64,10 @@ def test_a_changed_mask_of_the_same_size_is_noticed(begun, cells):
     [
         ({"train": ["cell_0", "cell_1", "cell_2", "cell_3"], "val": ["cell_4"]}, r"cell_3\) moved from val"),
         ({"train": ["cell_0", "cell_1", "cell_2", "cell_3"], "val": ["cell_3", "cell_4"]}, "in several"),
-        ({"train": ["cell_0", "cell_1"], "val": ["cell_3", "cell_4"]}, r"cell_2\) removed"),
+        (
+            {"train": ["cell_0", "cell_1"], "val": ["cell_3", "cell_4"]},
+            r"cell_2\) moved from train to no split",
+        ),
         ({"train": ["cell_0", "cell_1", "cell_2"], "val": ["cell_3", "cell_4"], "test": ["cell_5"]}, "added"),
     ],
 )

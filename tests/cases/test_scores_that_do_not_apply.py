@@ -2,16 +2,22 @@
 
 import csv
 import json
+import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import SemanticPrediction
+from limner.evaluation.scores_file import read_scores
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.evaluation.semantic_scores import named_scores
 from limner.evaluation.write_scores import PerImageFile, write_scores
 from limner.metrics.confusion import pixel_scores
+from limner.reporting.run_comparison import ComparedRuns, render_run_comparison
+from limner.reporting.run_facts import RunFacts, ScoredImage, Series
+from limner.training.run_state import RunState
 
 
 def table(*names):
@@ -58,3 +64,37 @@ def test_foreground_dice_with_a_background():
     assert scorer.compute().foreground_dice == pytest.approx(18 / 21)
     assert scorer.columns[0] == "foreground_dice" and scorer.rank_title == "foreground Dice"
     assert image.rank == image.foreground_dice == 1.0
+
+
+def test_older_files_have_no_pixel_accuracy_by_another_name(tmp_path):
+    scorer, _ = scored(table("road", "grass"))
+    path = write_scores(tmp_path, scorer.compute(), split="val")
+    values = json.loads(path.read_text())
+    values["foreground_dice"] = values["pixel_accuracy"]
+    values["intervals"]["foreground_dice"] = [0.8, 0.9]
+    values["per_image"]["foreground_dice"] = values["per_image"]["pixel_accuracy"]
+    path.write_text(json.dumps(values))
+    file = read_scores(path)
+    assert "foreground_dice" not in file.scores | file.intervals | file.per_image
+
+
+def test_the_main_curve_of_each_kind_of_run_is_drawn():
+    curve = Series((1.0,), (1.0,), (0.5,))
+    objects = RunFacts(Path("a"), series={"val/ap": curve, "val/count_error": curve})
+    maps = RunFacts(Path("b"), series={"val/mean_iou": curve, "val/pixel_accuracy": curve})
+    compared = ComparedRuns(("a", "b"), (objects, maps), "", ({},))
+    assert compared.drawn == ("val/ap", "val/mean_iou")
+    # A curve that only one of the runs has says whose it is.
+    assert render_run_comparison(compared).count('<ul class="legend">') == 2
+
+
+def test_an_image_without_the_main_score_has_no_rank():
+    assert ScoredImage("a", {"foreground_dice": None, "mean_iou": 1.0}).rank is None
+
+
+def test_a_run_of_one_class_has_no_score_that_could_select_weights():
+    labels = table("cell")
+    scores = named_scores(labels, pixel_scores(np.array([[12]])))
+    assert all(math.isnan(value) for value in scores.values())
+    state = RunState(step=1)
+    assert not state.judge(scores["mean_iou"], patience=3)

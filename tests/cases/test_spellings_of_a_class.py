@@ -126,3 +126,9 @@ def test_names_of_yolo_and_coco_that_do_not_exist_are_refused(tree) -> None:
     (root / "dataset.yaml").write_text("classes: [background, {names: [a, c]}]")
     with pytest.raises(ConfigError, match="'c'"):
         open_source(root)
+
+
+def test_a_spelling_that_dataset_yaml_does_not_name_is_left_out_with_a_hint(tree) -> None:
+    root = tree(labelme("Zelle", "zelle") | {"dataset.yaml": "classes: [background, Zelle]"})
+    (said,) = [f for f in open_source(root).findings if f.code == "class-not-named"]
+    assert "'zelle', which may be 'Zelle': unite them with `names`" in said.found

@@ -15,16 +15,22 @@ def _fresh_consoles():
 
 
 @pytest.mark.parametrize(
-    ("foreground", "accuracy", "shown"),
-    [(0.6, 0.9, True), (0.9, 0.9, False), (1.0, 1.0, True)],  # equal: no background; a perfect model has both
+    ("names", "foreground", "accuracy", "first"),
+    [
+        (("background", "cell"), 0.6, 0.9, "foreground Dice"),
+        (("background", "cell"), 1.0, 1.0, "foreground Dice"),
+        (("road", "grass"), 0.9, 0.9, "mean IoU"),  # of an earlier version, which wrote the accuracy twice
+    ],
 )
-def test_the_foreground_is_scored_where_there_is_one(tmp_path, capsys, foreground, accuracy, shown):
+def test_the_foreground_is_scored_where_there_is_one(tmp_path, capsys, names, foreground, accuracy, first):
     run = RunFolder(tmp_path / "one")
     run.evaluation("val").mkdir(parents=True)
-    scores = {"task": "semantic", "num_images": 3, "classes": [], "mean_dice": 0.5, "mean_iou": 0.4}
+    scores = {"task": "semantic", "num_images": 3, "mean_dice": 0.5, "mean_iou": 0.4}
     scores |= {"foreground_dice": foreground, "pixel_accuracy": accuracy}
+    scores["classes"] = [{"name": name} for name in names]
     (run.evaluation("val") / "scores.json").write_text(json.dumps(scores))
     show_run(run)
     written = capsys.readouterr().out
-    assert ("foreground Dice" in written) is shown
+    assert written.split("images")[1].strip().startswith(first)
+    assert ("foreground Dice" in written) is (first == "foreground Dice")
     assert "pixel accuracy" in written and "0.4000" in written

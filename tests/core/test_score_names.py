@@ -1,7 +1,5 @@
 import math
 
-import pytest
-
 from limner.core.score_names import NOTES, SCORES, Shown, explained, shown
 
 
@@ -40,14 +38,6 @@ def test_the_order_is_that_of_the_caller_then_of_the_table():
 
 def test_what_does_not_exist_is_not_shown():
     assert shown({"mean_iou": None, "mean_dice": math.nan, "pixel_accuracy": 0.0}) == ["pixel_accuracy"]
-
-
-@pytest.mark.parametrize(
-    ("dice", "accuracy", "is_shown"), [(0.6, 0.9, True), (0.9, 0.9, False), (1, 1, True)]
-)
-def test_foreground_dice_is_shown_where_there_is_a_background(dice, accuracy, is_shown):
-    names = shown({"foreground_dice": dice, "pixel_accuracy": accuracy}, first=["foreground_dice"])
-    assert ("foreground_dice" in names) is is_shown
 
 
 def test_definitions_come_in_the_order_of_the_table():

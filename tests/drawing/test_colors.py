@@ -1,6 +1,6 @@
 import numpy as np
 
-from limner.core.labels import LabelClass, LabelTable
+from limner.core.labels import LabelClass, LabelTable, distinct_color
 from limner.drawing.colors import (
     CONFUSED,
     FALSE_NEGATIVE,
@@ -92,3 +92,20 @@ def test_the_colors_that_are_named_are_those_that_are_painted():
     painted = overlay(picture, np.zeros((4, 4), np.uint8), table, opacity=1.0, outline=0)
     colors = class_colors(table)
     assert colors["sky"] == tuple(painted[0, 0]) != (0, 0, 0) and colors["road"] == (10, 90, 20)
+
+
+def test_no_two_classes_share_a_colour():
+    given = [(0, 0, 0), (0, 0, 0), (10, 0, 0), (200, 0, 0), (200, 0, 0), (0, 200, 0)]
+    table = LabelTable(tuple(LabelClass(f"c{i}", (i,), color) for i, color in enumerate(given)))
+    colors = class_colors(table)
+    assert len(set(colors.values())) == len(given)
+    assert colors["c3"] == (200, 0, 0) and colors["c5"] == (0, 200, 0)  # what is given stays where it can
+    assert all(max(color) >= 32 for color in colors.values())
+    many = LabelTable(tuple(LabelClass(f"c{i}", (i,), distinct_color(i)) for i in range(1200)))
+    assert len(set(class_colors(many).values())) == 1200
+
+
+def test_a_background_stays_black():
+    names = ("background", "ink")
+    table = LabelTable(tuple(LabelClass(name, (i,), (0, 0, 0)) for i, name in enumerate(names)))
+    assert class_colors(table) == {"background": (0, 0, 0), "ink": (230, 159, 0)}

@@ -1,8 +1,19 @@
 import math
 
 import numpy as np
+import pytest
 
-from limner.drawing.curves import FINER, HEIGHT, LINE_COLORS, WIDTH, Curve, CurvePanel, draw_curves
+from limner.drawing.curves import (
+    FINER,
+    HEIGHT,
+    LINE_COLORS,
+    WIDTH,
+    Curve,
+    CurvePanel,
+    _color,
+    _x_marks,
+    draw_curves,
+)
 
 
 def near(picture, color):
@@ -27,3 +38,20 @@ def test_a_value_that_is_not_finite_breaks_the_line():
     whole = draw_curves([CurvePanel("x", [Curve("a", range(5), (1.0, 2.0, 1.0, 2.0, 1.0))])], ["a"])
     broken = draw_curves([CurvePanel("x", [Curve("a", range(5), (1.0, 2.0, math.nan, 2.0, 1.0))])], ["a"])
     assert near(broken, LINE_COLORS[0]) < 0.75 * near(whole, LINE_COLORS[0]) and FINER > 1
+
+
+@pytest.mark.parametrize(
+    ("xs", "marks"),
+    [
+        ((1, 100, 200), [1, 100, 200]),  # not 100.5
+        ((5,), [5]),
+        ((1, 2), [1, 2]),
+        ((0.0, 0.25), [0.0, 0.125, 0.25]),
+    ],
+)
+def test_an_axis_of_whole_numbers_has_no_other_marks(xs, marks):
+    assert _x_marks(xs) == marks
+
+
+def test_more_runs_than_line_colours_have_different_ones():
+    assert len({_color(number) for number in range(40)}) == 40

@@ -23,7 +23,7 @@ def offer(keeper, labels, name, right):
 
 
 def test_the_worst_and_the_best_are_kept_by_rank(two_labels, tmp_path):
-    keeper = WorstAndBest(tmp_path / "pictures", two_labels, draw=DRAW, count=2)
+    keeper = WorstAndBest(tmp_path / "pictures", two_labels, draw=DRAW, rank_title="foreground Dice", count=2)
     kept = [offer(keeper, two_labels, f"b/im {right}", right) for right in (5, 1, 9, 3, 7, 2, 8)]
     assert max(kept) <= 4  # the disk holds no more than the worst and the best so far
     paths = keeper.finish()
@@ -39,7 +39,9 @@ def test_the_worst_and_the_best_are_kept_by_rank(two_labels, tmp_path):
 
 @pytest.mark.parametrize("count", [1, 3, 4])
 def test_an_image_is_shown_once_where_there_are_few(two_labels, tmp_path, count):
-    keeper = WorstAndBest(tmp_path / "pictures", two_labels, draw=DRAW, count=count)
+    keeper = WorstAndBest(
+        tmp_path / "pictures", two_labels, draw=DRAW, rank_title="foreground Dice", count=count
+    )
     for right in (5, 1, 9):
         offer(keeper, two_labels, str(right), right)
     names = [path.name.partition("_")[2] for path in keeper.finish()]
@@ -47,7 +49,7 @@ def test_an_image_is_shown_once_where_there_are_few(two_labels, tmp_path, count)
 
 
 def test_an_image_without_a_foreground_score_is_left_out(two_labels, tmp_path):
-    keeper = WorstAndBest(tmp_path / "pictures", two_labels, draw=DRAW)
+    keeper = WorstAndBest(tmp_path / "pictures", two_labels, draw=DRAW, rank_title="foreground Dice")
     empty = np.zeros((2, 5), np.uint8)
     scores = SemanticScorer(two_labels).update(SemanticPrediction("x", empty), empty)
     keeper.offer(
@@ -59,7 +61,7 @@ def test_an_image_without_a_foreground_score_is_left_out(two_labels, tmp_path):
 def test_pictures_of_an_earlier_evaluation_go_and_the_users_files_stay(two_labels, tmp_path):
     for name in ("worst-9_x.png", ".3.png", "holiday.png", "best.png"):
         (tmp_path / name).touch()
-    WorstAndBest(tmp_path, two_labels, draw=DRAW).finish()
+    WorstAndBest(tmp_path, two_labels, draw=DRAW, rank_title="foreground Dice").finish()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["best.png", "holiday.png"]
 
 
@@ -67,7 +69,7 @@ def test_of_a_volume_the_slice_with_most_foreground_is_drawn(two_labels, tmp_pat
     truth = np.zeros((3, 8, 8), np.uint8)
     truth[1, :4] = truth[2, :1] = 1
     prediction = SemanticPrediction("v", truth)
-    keeper = WorstAndBest(tmp_path / "pictures", two_labels, draw=DRAW)
+    keeper = WorstAndBest(tmp_path / "pictures", two_labels, draw=DRAW, rank_title="foreground Dice")
     scores = SemanticScorer(two_labels).update(prediction, truth)
     keeper.offer(scores, Sample("v", truth[..., None].astype(np.float32), (LabelMap(truth),)), prediction)
     assert len(keeper.finish()) == 1

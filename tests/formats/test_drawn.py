@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from limner.formats.drawn import Drawn, Shape, box_of_mask, pack, runs_of_mask, runs_to_mask, unpack
+from limner.formats.drawn import Drawn, Kind, Shape, box_of_mask, pack, runs_of_mask, runs_to_mask, unpack
 
 
 def drawn(*shapes: Shape, **more: object) -> Drawn:
@@ -37,6 +37,23 @@ def test_circles_lines_and_points_against_another_drawer() -> None:
     line = drawn(Shape("line", [10, 30, 70, 30])).mask(60, 80)
     assert line.sum() == pytest.approx(60 * 10, rel=0.05)  # 60 long, 10 wide
     assert drawn(Shape("point", [40, 30])).mask(60, 80).sum() == pytest.approx(np.pi * 5.5**2, rel=0.1)
+
+
+FAR = [3e4, 1e5, 1e9, 2.0**31, 1e14]
+
+
+@pytest.mark.parametrize("far", FAR)
+def test_shapes_that_reach_far_outside_cover_what_is_inside(far: float) -> None:
+    def pixels(kind: Kind, *numbers: float) -> int:
+        return int(drawn(Shape(kind, numbers)).mask(24, 32).sum())
+
+    upper_half = 12 * 32
+    assert pixels("box", -far, -far, far, 12) == upper_half
+    assert pixels("polygon", -far, -far, far, -far, far, 12, -far, 12) == upper_half
+    assert pixels("ellipse", 16, 12 - far, far, far) == pytest.approx(upper_half, rel=0.05)
+    assert pixels("line", -far, 12, far, 12) == 10 * 32  # 10 wide
+    assert pixels("line", 16, 12, far, 12, far, far, 16, far) == pytest.approx(10 * 16, abs=10)
+    assert pixels("point", far, 12) == pixels("line", far, 12, far, far) == 0
 
 
 def test_runs_of_masks_and_back() -> None:

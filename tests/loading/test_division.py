@@ -59,3 +59,12 @@ def test_a_rare_class_is_spread(seed: int) -> None:
 def test_no_part_stays_empty_where_that_can_be() -> None:
     assert whole_sizes(3, (0.8, 0.1, 0.1)) == [1, 1, 1]
     assert whole_sizes(2, (0.8, 0.1, 0.1)) == [2, 0, 0] or sum(whole_sizes(2, (0.8, 0.1, 0.1))) == 2
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_part_is_empty_beside_a_large_group(seed: int) -> None:
+    large = Unit("large", tuple(f"l{i}" for i in range(95)))
+    small = [Unit(f"s{i}", (f"s{i}",)) for i in range(2)]
+    for units, shares in (([large, small[0]], (0.8, 0.2)), ([large, *small], (0.7, 0.2, 0.1))):
+        parts = divide(units, shares, seed=seed)
+        assert all(parts) and sum(map(len, parts)) == len(units)

@@ -105,7 +105,7 @@ def test_one_labelled_image_trains():
 def test_no_labels_at_all():
     with pytest.raises(DataError, match="No image has labels") as caught:
         assign_splits(records_of(3, labelled=False), NOTHING)
-    assert "3 images, none of them with a mask" in str(caught.value)
+    assert "3 images, none of them labelled" in str(caught.value)
 
 
 def test_an_empty_training_split():

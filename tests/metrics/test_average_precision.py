@@ -1,5 +1,6 @@
 import contextlib
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -72,8 +73,31 @@ def scene(rng: np.random.Generator, count: int) -> tuple[Segments, dict[str, np.
     return truth(*rows, crowd=(0,)), found(*hits)
 
 
+def blob(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Return an irregular mask, of a few to a few thousand pixels: its box is much larger than its area."""
+    mask = np.zeros(size, bool)
+    row, column = rng.integers(0, size[0] - 12), rng.integers(0, size[1] - 12)
+    side = int(rng.integers(12, 120))
+    part = mask[row : row + side, column : column + side]
+    part |= rng.random(part.shape) < rng.uniform(0.2, 0.9)
+    return mask
+
+
+def blobs(rng: np.random.Generator, count: int) -> tuple[Segments, dict[str, np.ndarray]]:
+    size = (150, 180)
+    rows = [(blob(rng, size), number % 3) for number in range(count)]
+    hits = []
+    for mask, label in rows:
+        if rng.random() < 0.9:
+            changed = mask & (rng.random(size) < rng.uniform(0.6, 1.0))
+            hits.append((changed, label if rng.random() < 0.9 else 0, float(rng.random())))
+    true = segments_of([m for m, _ in rows], [k for _, k in rows], [i == 0 for i in range(count)], shape=size)
+    return true, found(*hits)
+
+
+@pytest.mark.parametrize("make", [scene, blobs])
 @pytest.mark.parametrize("kind", ["masks", "boxes"])
-def test_equals_cocos_own_tool_on_whole_files(kind: str) -> None:
+def test_equals_cocos_own_tool_on_whole_files(kind: str, make: Callable) -> None:
     from pycocotools import mask as coco_mask
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -82,23 +106,23 @@ def test_equals_cocos_own_tool_on_whole_files(kind: str) -> None:
     metrics = [AveragePrecision(3, kind=kind), AveragePrecision(3, kind=kind)]
     true_rows, found_rows = [], []
     for image in range(1, 7):
-        objects, detections = scene(rng, 12)
+        objects, detections = make(rng, 12)
         metrics[image > 3].update(objects, **detections)
         for i, mask in enumerate(objects.masks()):
             runs = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+            left, top, width, height = coco_mask.toBbox(runs).tolist()
             row = {"id": len(true_rows) + 1, "image_id": image, "category_id": int(objects.labels[i])}
             row |= {"segmentation": runs, "iscrowd": int(objects.is_crowd[i])}
-            true_rows.append(row | {"area": int(mask.sum()), "bbox": coco_mask.toBbox(runs).tolist()})
+            area = int(mask.sum()) if kind == "masks" else width * height
+            true_rows.append(row | {"area": area, "bbox": [left, top, width, height]})
         for mask, label, score in zip(*detections.values(), strict=True):
             runs = coco_mask.encode(np.asfortranarray(mask, np.uint8))
             row = {"image_id": image, "category_id": int(label), "score": float(score)}
-            found_rows.append(
-                row
-                | ({"segmentation": runs} if kind == "masks" else {"bbox": coco_mask.toBbox(runs).tolist()})
-            )
+            drawn = {"segmentation": runs} if kind == "masks" else {"bbox": coco_mask.toBbox(runs).tolist()}
+            found_rows.append(row | drawn)
     with contextlib.redirect_stdout(io.StringIO()):
         whole = COCO()
-        images = [{"id": i, "height": 40, "width": 60} for i in range(1, 7)]
+        images = [{"id": i, "height": 150, "width": 180} for i in range(1, 7)]
         categories = [{"id": k} for k in range(3)]
         whole.dataset = {"images": images, "annotations": true_rows, "categories": categories}
         whole.createIndex()
@@ -110,4 +134,6 @@ def test_equals_cocos_own_tool_on_whole_files(kind: str) -> None:
     scores = metrics[0].compute()
     ours = [scores.ap, scores.ap50, scores.ap75, scores.ap_small, scores.ap_medium, scores.ap_large]
     np.testing.assert_allclose(np.nan_to_num(ours, nan=-1), judge.stats[:6])
-    assert 0.05 < scores.ap < 0.9
+    assert 0.05 < scores.ap < 0.95
+    if make is blobs:
+        assert min(ours) > 0 and len({*ours[3:]}) == 3  # objects of all sizes

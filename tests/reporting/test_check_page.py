@@ -34,6 +34,7 @@ def data(**changes: object) -> CheckedData:
         "format": "paired-folders",
         "facts": facts,
         "splits": {"train": 2},
+        "split_origins": {"train": "train.txt"},
         "labels": TABLE,
         "is_settled": True,
         "rows": label_rows(facts, TABLE),

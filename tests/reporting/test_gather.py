@@ -42,7 +42,7 @@ def test_images_stand_from_low_to_high_and_unscored_ones_last(run):
     (run.evaluation("val") / "per_image.csv").write_text(
         "name,foreground_dice,mean_iou\nb.png,0.9,0.8\nempty.png,,\na.png,0.2,0.1\nc.png,,0.5\n"
     )
-    assert [i.name for i in gather(run).evaluation.images] == ["a.png", "c.png", "b.png", "empty.png"]
+    assert [i.name for i in gather(run).evaluation.images] == ["a.png", "b.png", "c.png", "empty.png"]
 
 
 def test_a_line_cut_short_by_a_kill_is_passed_over(run):

@@ -4,7 +4,6 @@ The number is the part of an image that its classes other than the first cover, 
 output kind, its network and its score are new as well, each in the place where such things live.
 """
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,15 +139,19 @@ class CoverageScorer:
 
 
 class CoverageWriter:
-    path = None
-
     def __init__(self, folder):
         self._folder = folder
 
+    def files(self, output):
+        return (self._folder.place("coverage", f"{output}.txt"),)
+
     def write(self, prediction, picture, *, output, file_name):
-        path = self._folder.place("coverage", f"{output}.txt")
+        (path,) = self.files(output)
         write_whole(path, f"{prediction.covered:.6f}\n".encode())
-        return path
+        return {}
+
+    def finish(self, entries):
+        return None
 
 
 class CoverageTask(Task):
@@ -178,7 +181,7 @@ class CoverageTask(Task):
         return CoveragePrediction(name, float(outputs.values[0]))
 
     def writer(self, folder, labels):
-        return nullcontext(CoverageWriter(folder))
+        return CoverageWriter(folder)
 
     def draw(self, image, prediction, table, *, truth=None, title=""):
         panels = [Panel(f"covered: {prediction.covered:.2f}", display_image(image))]

@@ -211,3 +211,16 @@ def test_a_disk_that_is_full_stops_with_a_clear_word(tmp_path, tiny, monkeypatch
         tiny.run_tiny(tmp_path, plan)
     monkeypatch.undo()
     assert tiny.run_tiny(tmp_path, plan, resume=True).steps == 20
+
+
+def test_a_run_folder_is_trained_by_one_process(tmp_path, tiny):
+    class Second(Watcher):
+        def start(self, moment, settings):
+            with pytest.raises(ConfigError, match="Another process writes to this folder"):
+                tiny.run_tiny(tmp_path, plan)
+
+    plan = tiny.tiny_plan(train={"steps": 2})
+    assert tiny.run_tiny(tmp_path, plan, watchers=[Second()]).steps == 2
+    (tmp_path / ".model.new.abc").mkdir()  # left by a process that was killed
+    tiny.run_tiny(tmp_path, plan, resume=True)
+    assert not list(tmp_path.glob(".*"))

@@ -210,7 +210,7 @@ def test_a_rename_that_fails_puts_the_old_model_back(saved, tiny_model, monkeypa
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refuse_new)
-    with pytest.raises(ModelError, match="Permission denied"):
+    with pytest.raises(WriteError, match="Permission denied"):
         save_model(saved, tiny_model(), origin={"steps": 9})
     assert read_card(saved).origin["steps"] == 3
 

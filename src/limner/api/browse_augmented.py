@@ -1,6 +1,6 @@
 """Augmented training images of a plan on one sheet, beside the originals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ from limner.core.errors import ConfigError, DataError
 from limner.core.execution import Execution
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
-from limner.datasets.augmented_images import Mode, augmented_images
+from limner.datasets.augmented_images import AugmentedImage, Mode, augmented_images
 from limner.datasets.palettes import repainted
 from limner.drawing.colors import class_keys
 from limner.drawing.grid import Row, sheet
 from limner.drawing.png import save_picture
 from limner.loading.dataset import Dataset
 from limner.loading.pipeline import build_pipeline
-from limner.preparation.planned import plan_data
+from limner.preparation.planned import Planned, plan_data
 from limner.storage.own_outputs import refuse_taken_file
 
 
@@ -63,22 +63,10 @@ def browse_augmented(
     if out is not None:
         refuse_taken_file(out, by="browse")
     planned = plan_data(path, settings or {}, Execution(track=track), workers=workers)
-    plan, source = planned.plan, planned.checked.source
-    if plan.input.spatial_dims != 2:
-        raise ConfigError("Only the augmentation of 2D images can be drawn.")
-    table = plan.data.label_table
-    records = planned.checked.splits.get("train", ())
-    if not records:
-        raise DataError(f"There is no training image in {source.root}.")
+    plan = planned.plan
     seed = plan.train.seed if seed is None else seed
-    shown, rows, names, maps = repainted(table, palette), [], [], []
-    for image in augmented_images(
-        Dataset(source, records, table, cache=None),
-        build_pipeline(plan.augment, plan.input, table),
-        range(first, first + images),
-        mode=mode,
-        seed=seed,
-    ):
+    shown, rows, names, maps = repainted(plan.data.label_table, palette), [], [], []
+    for image in _augmented(planned, range(first, first + images), mode, seed):
         rows.append(image.row(shown, side))
         names.append(image.name)
         maps += image.label_maps
@@ -86,6 +74,20 @@ def browse_augmented(
     rows, columns = _arranged(rows, columns) if mode in ("final", "original") else (rows, _widest(rows))
     picture = sheet(rows, columns=columns, side=side, title=_title(plan, seed), legend=legend)
     return Browsed(picture, tuple(names), save_picture(picture, out))
+
+
+def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterator[AugmentedImage]:
+    """Yield the training images of a plan, as augmented in training."""
+    plan, source = planned.plan, planned.checked.source
+    if plan.input.spatial_dims != 2:
+        raise ConfigError("Only the augmentation of 2D images can be drawn.")
+    records = planned.checked.splits.get("train", ())
+    if not records:
+        raise DataError(f"There is no training image in {source.root}.")
+    table = plan.data.label_table
+    pipeline = build_pipeline(plan.augment, plan.input, table)
+    dataset = Dataset(source, records, table, cache=None)
+    return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed)
 
 
 def _arranged(rows: Sequence[Row], columns: int) -> tuple[list[Row], int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.core.errors import ConfigError, did_you_mean
+from limner.core.labels import background_among
 from limner.evaluation.write_scores import PER_IMAGE
 from limner.storage.filled_folder import filled_folder
 
@@ -83,19 +84,25 @@ def _common_split(facts: "Sequence[RunFacts]") -> str:
 def _background(run: "RunFacts", split: str) -> int | None:
     """Return the index of the background in the scores of a split, or None."""
     rows = next((e.file.classes for e in run.evaluations if e.split == split), ())
-    names = [row.name.casefold() for row in rows]
-    return names.index("background") if "background" in names else None
+    return background_among([row.name for row in rows])
 
 
 def _differences(facts: "Sequence[RunFacts]", split: str) -> "tuple[dict[str, Difference], ...]":
-    from limner.reporting.paired import paired_differences
-
     first, *others = facts
     background = _background(first, split)
     file = first.root / "evaluation" / split / PER_IMAGE
     return tuple(
-        paired_differences(file, other.root / "evaluation" / split / PER_IMAGE, background=background)
-        if split
-        else {}
+        _difference(file, other.root / "evaluation" / split / PER_IMAGE, background) if split else {}
         for other in others
     )
+
+
+def _difference(first: Path, second: Path, background: int | None) -> "dict[str, Difference]":
+    """Return the differences of two runs; none if a file is damaged, which `gather` reports."""
+    from limner.reporting.gather import DAMAGED
+    from limner.reporting.paired import paired_differences
+
+    try:
+        return paired_differences(first, second, background=background)
+    except DAMAGED:
+        return {}

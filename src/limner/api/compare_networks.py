@@ -17,6 +17,7 @@ from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher
 from limner.evaluation.write_scores import SCORES_FILE
 from limner.preparation.planned import Planned, plan_data, with_shorthands
+from limner.preparation.run_names import refuse_among_images
 from limner.reporting.network_comparison_page import write_comparison
 from limner.storage.claimed_folder import claimed_folder
 from limner.storage.failure_note import note_problem
@@ -67,6 +68,7 @@ def compare_networks(
         raise ConfigError("Specify the networks to compare, such as --networks unet,pspnet.")
     # Fail early if the data or the common settings are invalid for all networks.
     execution = Execution(device, track, watchers)
+    refuse_among_images(None if out is None else Path(out).expanduser(), data)
     planned = plan_data(data, with_shorthands(settings, minutes=minutes), execution, accept=accept)
     comparison = _begin(planned, out)
     asked = {"data": comparison.data, "minutes": minutes, "settings": settings or {}}

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -17,52 +17,46 @@ from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record, Sample
 from limner.devices.memory import peak_bytes
-from limner.evaluation.pictures import MATRIX, WorstAndBest, earlier_pictures, write_matrix
+from limner.evaluation.error_maps import earlier_maps
+from limner.evaluation.pictures import MATRIX, earlier_pictures
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
-from limner.evaluation.scorer import Extent, Scorer, Scores
-from limner.evaluation.semantic_scores import SemanticScores
+from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.write_scores import (
     PER_IMAGE,
     PICTURES,
     SCORES_FILE,
     SPEED,
     THRESHOLDS,
-    PerImageFile,
     Skipped,
-    write_scores,
     write_speed,
 )
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
 from limner.formats.source import Source
 from limner.inference.load_predictor import load_predictor
+from limner.inference.measurement import Measurement, Predict
 from limner.inference.predictor import Predictor
-from limner.inference.reading_ahead import read_ahead
 from limner.inference.truth import labels_for
-from limner.loading.dataset import Dataset
 from limner.loading.splits import Splits, assign_splits
 from limner.planning.task_choice import check_labels
 from limner.preparation.prepared_run import PreparedRun
 from limner.preparation.run_splits import read_splits
 from limner.storage.filled_folder import filled_folder
-from limner.storage.output_folder import make_output_folder, refuse_inside
+from limner.storage.output_folder import refuse_inside
+from limner.storage.whole_files import remove_file
 from limner.tasks import find_task
-from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
 from limner.weights.card import model_folder
 
 if TYPE_CHECKING:
     from torch import nn
 
-Predict = Callable[[Sample], Prediction]
-"""Prediction of a sample, by a model or from the files of another program."""
-
-NUM_PICTURES = 12
-"""Number of worst images to draw, and of best images."""
-
 TIMED_IMAGES = 1000
 """Number of latest images whose times are used, which excludes warm-up."""
+
+BY_POSITION = "The classes of the data were matched with the model's by their order, not by name."
+"""Remark on scores for which the user asked so."""
 
 TRAINING_SPLITS = ("train", "val", "test")
 """Names reserved for results on the training's own data."""
@@ -87,6 +81,15 @@ class EvaluateResult:
     pictures: tuple[Path, ...]
 
 
+@dataclass(frozen=True)
+class _Images:
+    """Which images to score: arguments of `evaluate`."""
+
+    data: Path | str | None
+    split: str | None
+    by_position: bool
+
+
 def evaluate(
     run_or_model: Path | str | None = None,
     *,
@@ -94,8 +97,10 @@ def evaluate(
     data: Path | str | None = None,
     split: str | None = None,
     out: Path | str | None = None,
+    by_position: bool = False,
     boundaries: bool = False,
     thresholds: bool = False,
+    maps: bool = False,
     settings: InferencePlan | None = None,
     value_range: ValueRange | None = None,
     device: str = "auto",
@@ -111,15 +116,16 @@ def evaluate(
             named like the images; or COCO JSON of objects or panoptic segments, or a folder with
             instances.json or panoptic.json. Requires `data`.
         data: Labelled images; defaults to those of the training.
-        split: ``val``, ``test`` or ``train``: the same images as in the training, or those of `data`
-            according to its layout or dataset.yaml. Defaults to ``val``, for `data` to every labelled image.
-        out: Folder for results; defaults to ``evaluation/SPLIT`` in the run, or the current folder. Results
-            on other data never overwrite those on the training's: they are in ``evaluation/DATA`` or
-            ``evaluation/DATA-SPLIT``.
+        split: ``val``, ``test`` or ``train`` of the training, or of `data` by its layout or dataset.yaml.
+            Defaults to ``val``, for `data` to every labelled image.
+        out: Folder for results; defaults to ``evaluation/SPLIT``, for `data` to ``evaluation/DATA`` or
+            ``evaluation/DATA-SPLIT``, in the run or the current folder.
+        by_position: Match the classes of `data` with those of the model by their order instead of names.
         boundaries: Also compute boundary IoU and F1; a street scene takes about 0.2 s more.
         thresholds: Also draw PR and ROC curves and measure calibration; only for two classes.
+        maps: Also write a map of the right and wrong pixels of each image; only for label maps.
         settings: Window, overlap, flips and scales; defaults to those of the model's plan.
-        value_range: As in `load`; only for a model.
+        value_range: As in `load`; only for a model, like the next three.
         device: As in `load`.
         precision: As in `load`.
         network: As in `load`.
@@ -130,24 +136,31 @@ def evaluate(
         ConfigError: The split is unknown, or the arguments contradict each other.
         DataError: The data cannot be opened, its classes are not the model's, or no image could be scored.
     """
-    extent = Extent(boundaries, thresholds, uncertainty=True)
+    extent = Extent(boundaries, thresholds, uncertainty=True, maps=maps)
+    images = _Images(data, split, by_position)
     if predictions is not None:
-        _refuse_mixture(run_or_model, data, thresholds=thresholds)
-        return _evaluate_files(
-            Path(predictions).expanduser(), str(data), split=split, out=out, extent=extent, track=track
-        )
+        _refuse_mixture(run_or_model, images, extent)
+        return _evaluate_files(Path(predictions).expanduser(), images, out=out, extent=extent, track=track)
     if run_or_model is None:
         raise ConfigError("Specify a run or a model to evaluate, or a folder of masks with --predictions.")
     predictor = load_predictor(
-        run_or_model,
-        device=device,
-        precision=precision,
-        settings=settings,
-        value_range=value_range,
-        network=network,
-    )
+        run_or_model, device=device, precision=precision, settings=settings,
+        value_range=value_range, network=network,
+    )  # fmt: skip
     run = _run_of(Path(run_or_model).expanduser())
-    name, measurement = _images_to_score(predictor, run, data, split, extent)
+    return _evaluate_model(predictor, run, images, out=out, extent=extent, track=track)
+
+
+def _evaluate_model(
+    predictor: Predictor,
+    run: RunFolder | None,
+    images: "_Images",
+    *,
+    out: Path | str | None,
+    extent: Extent,
+    track: Track,
+) -> EvaluateResult:
+    name, measurement = _images_to_score(predictor, run, images, extent)
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
     out = Path(out).expanduser()
@@ -155,16 +168,16 @@ def evaluate(
         return _score_model(predictor, measurement, split=name, out=out, track=track)
 
 
-def _protected(
-    out: Path, run: RunFolder | None, measurement: "_Measurement"
-) -> AbstractContextManager[object]:
+def _protected(out: Path, run: RunFolder | None, measurement: Measurement) -> AbstractContextManager[object]:
     """Protect other files in the output folder; everything in a run's evaluation folder is limner's."""
     if run is not None and out.resolve().is_relative_to((run.root / "evaluation").resolve()):
+        for path in earlier_maps(out):  # of an evaluation with --maps, which this one may not be
+            remove_file(path)
         return nullcontext()
     refuse_inside(out, measurement.source.root)
     names = (SCORES_FILE, PER_IMAGE, THRESHOLDS, SPEED, f"{MATRIX}.png", f"{MATRIX}.pdf")
-    pictures = earlier_pictures(out / PICTURES)
-    return filled_folder(out, by="evaluate", files=[*(out / name for name in names), *pictures])
+    earlier = [*earlier_pictures(out / PICTURES), *(earlier_maps(out) if measurement.extent.maps else [])]
+    return filled_folder(out, by="evaluate", files=[*(out / name for name in names), *earlier])
 
 
 def score_split(
@@ -183,59 +196,65 @@ def score_split(
     """
     extent = Extent(uncertainty=True)
     records = prepared.splits[split]
-    measurement = _Measurement(predictor.task, prepared.source, records, predictor.labels, extent)
+    measurement = Measurement(predictor.task, prepared.source, records, predictor.labels, extent)
     out = prepared.folder.evaluation(split)
     return _score_model(predictor, measurement, split=split, out=out, track=track)
 
 
 def _images_to_score(
-    predictor: Predictor, run: RunFolder | None, data: Path | str | None, split: str | None, extent: Extent
-) -> tuple[str, "_Measurement"]:
+    predictor: Predictor, run: RunFolder | None, images: _Images, extent: Extent
+) -> tuple[str, Measurement]:
     """Return the name of the results, and what to score."""
-    trained_on = predictor.plan.data.path
-    source = open_source(trained_on if data is None else data)
-    if data is None or (run is not None and split is not None and _is_same(source.root, Path(trained_on))):
+    trained_on, split = predictor.plan.data.path, images.split
+    source = open_source(trained_on if images.data is None else images.data)
+    remarks: tuple[str, ...] = ()
+    is_own = run is not None and split is not None and _is_same(source.root, Path(trained_on))
+    if images.data is None or is_own:
         name, labels = split or "val", predictor.labels
         records = _training_records(source, run, name)
     else:
-        name, labels = _foreign_name(source.root, split), labels_for(source, predictor)
-        records = _foreign_records(source, split)
+        name, records = _foreign_name(source.root, split), _foreign_records(source, split)
+        labels = labels_for(source, predictor, by_position=images.by_position)
+        remarks = (BY_POSITION,) if images.by_position else ()
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
-    return name, _Measurement(predictor.task, source, records, labels, extent)
+    task, value_range = predictor.task, predictor.value_range
+    return name, Measurement(task, source, records, labels, extent, value_range, remarks)
 
 
 def _score_model(
-    predictor: Predictor, measurement: "_Measurement", *, split: str, out: Path, track: Track
+    predictor: Predictor, measurement: Measurement, *, split: str, out: Path, track: Track
 ) -> EvaluateResult:
     seconds: deque[float] = deque(maxlen=TIMED_IMAGES)
     probabilities = measurement.extent.thresholds
     predict = partial(_predict, predictor, probabilities=probabilities, seconds=seconds)
-    result = measurement.run(predict, split=split, out=out, track=track)
-    device = str(predictor.device)
-    write_speed(result.out, seconds, device=device, peak_bytes=peak_bytes(predictor.device))
-    return result
+    found = measurement.run(predict, split=split, out=out, track=track)
+    write_speed(out, seconds, device=str(predictor.device), peak_bytes=peak_bytes(predictor.device))
+    return EvaluateResult(out, split, found.scores, found.skipped, found.pictures)
 
 
-def _refuse_mixture(run_or_model: Path | str | None, data: Path | str | None, *, thresholds: bool) -> None:
+def _refuse_mixture(run_or_model: Path | str | None, images: _Images, extent: Extent) -> None:
     if run_or_model is not None:
         raise ConfigError("Evaluate either a model or --predictions, not both.")
-    if data is None:
+    if images.data is None:
         raise ConfigError("Specify the labelled images of the predictions with --data.")
-    if thresholds:
+    if extent.thresholds:
         raise ConfigError("--thresholds needs the probabilities of a model; --predictions has none.")
+    if images.by_position:
+        raise ConfigError("--by-position is for a model; --predictions have the classes of the data.")
 
 
 def _evaluate_files(
-    given: Path, data: str, *, split: str | None, out: Path | str | None, extent: Extent, track: Track
+    given: Path, images: _Images, *, out: Path | str | None, extent: Extent, track: Track
 ) -> EvaluateResult:
     """Score masks, objects or segments from disk against the data's own labels."""
+    data = str(images.data)
     source = open_source(data)
     labels = source.declared_labels() or _settled_labels(data, track)
-    records = _foreign_records(source, split)
+    records = _foreign_records(source, images.split)
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
-    name = _foreign_name(source.root, split)
+    name = _foreign_name(source.root, images.split)
     file = results_file(given)
     predict: Predict
     out = Path("evaluation") / name if out is None else Path(out).expanduser()
@@ -247,9 +266,10 @@ def _evaluate_files(
         task = find_task(results.kind)
         labels = task.labels(labels)
         predict = PredictedObjects(results, labels, records).predict
-    measurement = _Measurement(task, source, records, labels, extent)
+    measurement = Measurement(task, source, records, labels, extent)
     with _protected(out, None, measurement):
-        return measurement.run(predict, split=name, out=out, track=track)
+        found = measurement.run(predict, split=name, out=out, track=track)
+    return EvaluateResult(out, name, found.scores, found.skipped, found.pictures)
 
 
 def _settled_labels(data: str, track: Track) -> LabelTable:
@@ -267,60 +287,6 @@ def _predict(
     found: Prediction = predictor.predict(sample.image, name=sample.name, probabilities=probabilities)
     seconds.append(time.perf_counter() - started)
     return found
-
-
-@dataclass(frozen=True)
-class _Measurement:
-    """Scoring of predictions of one task on labelled images."""
-
-    task: Task
-    source: Source
-    records: Sequence[Record]
-    labels: LabelTable
-    extent: Extent
-
-    def run(self, predict: Predict, *, split: str, out: Path, track: Track) -> EvaluateResult:
-        """Score every image and write scores.json, per_image.csv and pictures/ one by one.
-
-        Raises:
-            ConfigError: The task does not support the requested scores.
-            DataError: No image could be scored.
-        """
-        scorer = self.task.scorer(self.labels, self.extent)
-        dataset = Dataset(self.source, self.records, self.labels, targets=self.task.targets, cache=None)
-        make_output_folder(out)
-        pictures = WorstAndBest(
-            out / PICTURES,
-            self.labels,
-            draw=self.task.draw,
-            rank_title=scorer.rank_title,
-            count=NUM_PICTURES,
-        )
-        skipped: list[Skipped] = []
-        samples = read_ahead(range(len(dataset)), dataset.__getitem__)
-        with PerImageFile(out, scorer.columns) as rows:
-            for index, sample in track(samples, "Evaluating", len(dataset)):
-                try:
-                    _measure_one(predict, sample(), scorer, rows, pictures)
-                except DataError as error:
-                    skipped.append(Skipped(dataset.records[index].name, str(error)))
-        if scorer.num_images == 0:
-            first = skipped[0].reason
-            raise DataError(f"None of the {len(dataset)} images could be scored. The first problem:\n{first}")
-        scores = scorer.compute()
-        write_scores(out, scores, split=split, skipped=skipped)
-        if isinstance(scores, SemanticScores):
-            write_matrix(out, scores, split=split)
-        return EvaluateResult(out, split, scores, tuple(skipped), pictures.finish())
-
-
-def _measure_one(
-    predict: Predict, sample: Sample, scorer: Scorer, rows: PerImageFile, pictures: WorstAndBest
-) -> None:
-    prediction = predict(sample)
-    scores = scorer.score(prediction, sample)
-    rows.write(scores)
-    pictures.offer(scores, sample, prediction)
 
 
 def _run_of(path: Path) -> RunFolder | None:

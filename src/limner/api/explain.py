@@ -1,11 +1,14 @@
 """`limner.explain()`: which parts of an image made a model predict a class."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from limner.analysis.class_activation import (
     Heat,
@@ -15,7 +18,8 @@ from limner.analysis.class_activation import (
 )
 from limner.analysis.query_attention import ATTENTION, attention_layers, attention_map
 from limner.core.errors import ConfigError, UnknownNameError
-from limner.drawing.display import display_image
+from limner.drawing.display import RGBImage, display_image
+from limner.drawing.grid import Row, sheet
 from limner.drawing.heat import heat_overlay
 from limner.drawing.panels import Panel, side_by_side
 from limner.drawing.png import encode_png
@@ -27,22 +31,32 @@ from limner.storage.output_folder import make_output_folder, refuse_dataset, ref
 from limner.storage.whole_files import write_whole
 from limner.transforms.fit_values import ValueRange
 
+Target = npt.NDArray[np.bool_] | None
+"""(H, W) the pixels whose score is explained; None for all that are predicted as the class."""
+
 
 @dataclass(frozen=True)
 class Explanation:
     """Evidence for a class.
 
     Attributes:
+        class_name: The class.
         layer: Layer of the features.
         heats: Method -> (H, W) from 0 to 1.
         pictures: Overlay of each method, then all side by side; empty without an output folder.
         attention_layer: Layer of the attention of a query network; None for other networks.
     """
 
+    class_name: str
     layer: str
     heats: dict[str, Heat]
     pictures: tuple[Path, ...]
     attention_layer: str | None = None
+
+    @property
+    def where(self) -> str:
+        """The layers in words."""
+        return self.layer + (f", attention at {self.attention_layer}" if self.attention_layer else "")
 
 
 def explain(
@@ -78,37 +92,102 @@ def explain(
         ModelError: The model cannot be loaded.
         DataError: The image cannot be read, or the overlays would be among the images.
     """
-    if out is not None:
-        out = Path(out).expanduser()
-        refuse_inside(out, Path(image).parent)
-        refuse_dataset(out)
-        make_output_folder(out)
+    (found,) = explain_classes(
+        model, image, class_names=[class_name], layer=layer, point=point, region=region, out=out,
+        value_range=value_range, device=device,
+    )  # fmt: skip
+    return found
+
+
+def explain_classes(
+    model: Path | str | Predictor,
+    image: Path | str,
+    *,
+    class_names: Sequence[str],
+    layer: str | None = None,
+    point: tuple[int, int] | None = None,
+    region: tuple[int, int, int, int] | None = None,
+    out: Path | str | None = None,
+    value_range: ValueRange | None = None,
+    device: str = "auto",
+) -> tuple[Explanation, ...]:
+    """Explain several classes as `explain` does, and draw them together, one class below the other.
+
+    The picture of all classes is the last of the last explanation.
+    """
+    folder = None if out is None else _usable(Path(out).expanduser(), Path(image))
     predictor, inputs, shown = _prepared(model, image, device, value_range)
     names = predictor.labels.names
-    if class_name not in names:
-        raise UnknownNameError("class of this model", class_name, names)
+    for name in class_names:
+        if name not in names:
+            raise UnknownNameError("class of this model", name, names)
+    target = _target((int(inputs.shape[2]), int(inputs.shape[3])), point, region)
     network = predictor.model.network.eval()
+    found = [_evidence(network, inputs, names, name, layer, target) for name in dict.fromkeys(class_names)]
+    return tuple(found) if folder is None else _drawn(found, shown, target, image=Path(image), folder=folder)
+
+
+def _usable(folder: Path, image: Path) -> Path:
+    """Create the folder of the overlays, and return it.
+
+    Raises:
+        DataError: It is among the images, or a dataset.
+    """
+    refuse_inside(folder, image.parent)
+    refuse_dataset(folder)
+    make_output_folder(folder)
+    return folder
+
+
+def _evidence(
+    network: nn.Module,
+    inputs: torch.Tensor,
+    names: Sequence[str],
+    class_name: str,
+    layer: str | None,
+    target: Target,
+) -> Explanation:
+    """Return the evidence for one class, without pictures."""
     features, looks = explainable_layers(network, inputs), attention_layers(network, inputs)
     chosen = layer if layer and layer not in looks else default_layer(features)
     index = names.index(class_name)
-    target = _target((int(inputs.shape[2]), int(inputs.shape[3])), point, region)
     heats = activation_maps(network, inputs, layer=chosen, class_index=index, target=target)
-    where, look = chosen, None
+    look = None
     if looks:
         look = layer if layer in looks else list(looks)[-1]
         heats[ATTENTION] = attention_map(network, inputs, layer=look, class_index=index, target=target)
-        where = f"{chosen}, attention at {look}"
-    pictures: tuple[Path, ...] = ()
-    if out is not None:
-        overlays = {name: heat_overlay(shown, heat, target=target) for name, heat in heats.items()}
-        title = f"{Path(image).name}: evidence for {class_name}, at {where}"
+    return Explanation(class_name, chosen, heats, (), look)
+
+
+def _drawn(
+    found: Sequence[Explanation], shown: RGBImage, target: Target, *, image: Path, folder: Path
+) -> tuple[Explanation, ...]:
+    """Write the overlays of each class, and of several classes one picture, and return what was written."""
+    files: dict[Path, RGBImage] = {}
+    written, rows = [], []
+    for each in found:
+        overlays = {name: heat_overlay(shown, heat, target=target) for name, heat in each.heats.items()}
         panels = [Panel("image", shown), *(Panel(name, picture) for name, picture in overlays.items())]
+        title = f"{image.name}: evidence for {each.class_name}, at {each.where}"
         drawn = overlays | {"all": side_by_side(panels, title=title)}
-        pictures = tuple(out / f"{Path(image).stem}_{class_name}_{name}.png" for name in drawn)
-        with filled_folder(out, by="explain", files=pictures):
-            for path, picture in zip(pictures, drawn.values(), strict=True):
-                write_whole(path, encode_png(picture))
-    return Explanation(chosen, heats, pictures, look)
+        stem = f"{image.stem}_{_file_name(each.class_name)}"
+        paths = {folder / f"{stem}_{name}.png": picture for name, picture in drawn.items()}
+        files |= paths
+        written.append(replace(each, pictures=tuple(paths)))
+        rows.append(Row(each.class_name, tuple(panels)))
+    if len(found) > 1:
+        path = folder / f"{image.stem}_{'_'.join(_file_name(each.class_name) for each in found)}.png"
+        title, columns = f"{image.name}: evidence at {found[0].where}", len(rows[0].panels)
+        files[path] = sheet(rows, columns=columns, side=shown.shape[1], title=title)
+        written[-1] = replace(written[-1], pictures=(*written[-1].pictures, path))
+    with filled_folder(folder, by="explain", files=files):
+        for path, picture in files.items():
+            write_whole(path, encode_png(picture))
+    return tuple(written)
+
+
+def _file_name(class_name: str) -> str:
+    return re.sub(r"[^\w.\-]+", "_", class_name)
 
 
 def explain_layers(
@@ -144,7 +223,7 @@ def _target(
     size: tuple[int, int],
     point: tuple[int, int] | None,
     region: tuple[int, int, int, int] | None,
-) -> npt.NDArray[np.bool_] | None:
+) -> Target:
     if point is None and region is None:
         return None
     if point is not None and region is not None:

@@ -75,20 +75,14 @@ def measure(
         ConfigError: The size or the batch size is invalid.
     """
     chosen = choose_device(device)
-    if Path(target).expanduser().is_dir():
-        model = load_predictor(target, device=device, precision="float32").model
-        network, normalization = model.network, model.normalization
-        num_classes, channels = model.labels.num_classes, model.plan.input.channels
-        dims = int(model.plan.input.spatial_dims)
-    else:
-        network, dims = _named(str(target), num_classes, channels)
-        normalization = InputNormalization((128.0,) * channels, (64.0,) * channels)
-    size = _checked_size(size, dims, batch)
-    network = network.to(chosen).eval()
+    model = _model(target, device, num_classes, channels)
+    num_classes, channels = model.num_classes, model.channels
+    size = _checked_size(size, model.spatial_dims, batch)
+    network = model.network.to(chosen).eval()
     # Measure speed first, because the peak memory of a process never decreases.
     speed = measure_speed(
         network,
-        normalization.to(chosen),
+        model.normalization.to(chosen),
         size=size,
         channels=channels,
         batch=batch,
@@ -109,6 +103,29 @@ def measure(
         multiply_adds=count_multiply_adds(network, blank),
         speed=speed,
     )
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A network, and what it takes."""
+
+    network: nn.Module
+    normalization: nn.Module
+    num_classes: int
+    channels: int
+    spatial_dims: int
+
+
+def _model(target: str | Path, device: str, num_classes: int, channels: int) -> _Model:
+    """Return a trained model, or a network by name with that many classes and channels."""
+    if Path(target).expanduser().is_dir():
+        found = load_predictor(target, device=device, precision="float32").model
+        own = found.plan.input
+        dims = int(own.spatial_dims)
+        return _Model(found.network, found.normalization, found.labels.num_classes, own.channels, dims)
+    network, dims = _named(str(target), num_classes, channels)
+    normalization = InputNormalization((128.0,) * channels, (64.0,) * channels)
+    return _Model(network, normalization, num_classes, channels, dims)
 
 
 def _named(name: str, num_classes: int, channels: int) -> tuple[nn.Module, int]:

@@ -1,6 +1,6 @@
 """`limner.predict()`: masks with the original label values, overlays and probabilities of images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +13,20 @@ from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.progress import Track, silent
 from limner.images.read_image import read_image
 from limner.inference.image_paths import ImagePath, list_images, searched_folder
-from limner.inference.load_predictor import load_predictor
+from limner.inference.load_predictor import as_predictor
 from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.inference.truth import Truth
 from limner.storage.file_states import state_of
 from limner.storage.filled_folder import FilledFolder, Request, filled_folder
+from limner.storage.json_files import write_json
 from limner.storage.output_folder import refuse_inside
+from limner.storage.whole_files import remove_file
 from limner.tasks.prediction_folder import COMPARISONS, PredictionFolder, PredictionWriter
-from limner.transforms.fit_values import ValueRange
-from limner.weights.tensors import tensors_hash
+from limner.transforms.fit_values import ValueRange, trained_values
+
+RANGE_FILE = "value_range.json"
+"""Name of the file with the stated range of the images' values, which exists only if one was stated."""
 
 
 @dataclass(frozen=True)
@@ -65,23 +69,21 @@ def predict(
     precision: str | None = None,
     track: Track = silent,
 ) -> PredictResult:
-    """Predict images and write the results to a folder.
+    """Predict images and write the results to a folder, with ``limner-unfinished.jsonl`` until all are there.
 
     ``out/masks/NAME.png`` has the size of the image and the label values of the training masks;
     ``out/overlays/NAME.png`` shows it on the image; ``out/probabilities/NAME.npy`` is (K, H, W) float16.
     If an image cannot be predicted, this is reported and the others are processed.
-    ``out/limner-unfinished.jsonl`` exists until everything is written.
+    ``out/value_range.json`` has `value_range` if one is stated.
 
     Objects are written to ``out/instances.json`` in COCO's format; ``out/instances/NAME.png`` has the ids of
     those with a score of 0.5 or more, in order of decreasing score from 1. Panoptic segments are written to
-    ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are COCO segment ids, beside ``masks/``
-    with the classes.
+    ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside ``masks/``.
 
     Args:
         model: A model folder, a run folder, or a loaded predictor.
         paths: Images, folders, globs and ``.txt`` lists.
-        out: The output folder, outside the folders in `paths`; files of an earlier prediction are replaced,
-            others never.
+        out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
         compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
@@ -95,30 +97,23 @@ def predict(
 
     Raises:
         ModelError: The model cannot be loaded.
-        DataError: There are no images, the output folder cannot be written or is inside a folder in `paths`,
-            or the classes of `compare` differ from the model's.
-        ConfigError: The output folder has a file of the same name that limner did not write, or a prediction
-            was interrupted there, which has to be resumed with the same arguments.
+        DataError: There are no images, `out` cannot be written or is inside a folder in `paths`, or the
+            classes of `compare` differ from the model's.
+        ConfigError: `out` has files of these names that limner did not write, or an interrupted prediction.
         WriteError: A file cannot be written; `resume` continues.
     """
     images = _images_to_predict(paths, Path(out).expanduser())
-    if isinstance(model, Predictor):
-        predictor = model
-    else:
-        predictor = load_predictor(
-            model, device=device, precision=precision, settings=settings, value_range=value_range
-        )
-    truth = None if compare is None else Truth(compare, predictor)
+    predictor = as_predictor(
+        model, device=device, precision=precision, settings=settings, value_range=value_range
+    )
     folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities)
-    writer = _ImageWriter(predictor, folder, truth)
-    asked = _asked(predictor, images, folder, compare)
-    request = Request(asked, resume=resume)
-    files = (path for item in images for path in writer.files(item))
-    with filled_folder(folder.root, by="predict", files=files, request=request) as filled:
+    writer = _ImageWriter(predictor, folder, None if compare is None else Truth(compare, predictor))
+    request = Request(_asked(predictor, images, folder, compare), resume=resume)
+    with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
         failures = _predict_missing(images, writer, filled, track)
         done = [item for item in images if filled.has(item.output)]
-        json = writer.writer.finish(filled.entries(item.output for item in done))
-    return PredictResult(folder.root, tuple(writer.files(item)[0] for item in done), failures, json)
+        json = writer.finish(filled.entries(item.output for item in done))
+    return PredictResult(folder.root, tuple(map(writer.mask, done)), failures, json)
 
 
 @dataclass(frozen=True)
@@ -137,6 +132,26 @@ class _ImageWriter:
         """Return the files of an image, the index mask first."""
         drawn = [] if self.truth is None else [self.folder.place(COMPARISONS, f"{item.output}.png")]
         return (*self.writer.files(item.output), *drawn)
+
+    def all_files(self, images: Iterable[ImagePath]) -> Iterator[Path]:
+        """Yield the record of the range, and the files of all images."""
+        yield self.folder.root / RANGE_FILE
+        for item in images:
+            yield from self.files(item)
+
+    def mask(self, item: ImagePath) -> Path:
+        """Return the index mask of an image."""
+        return self.files(item)[0]
+
+    def finish(self, entries: Iterable[dict[str, Any]]) -> Path | None:
+        """Write what is about all images, and return the file with their results, if there is one."""
+        stated, trained = self.predictor.value_range, trained_values(self.predictor.plan).value_range
+        record = self.folder.root / RANGE_FILE
+        if stated is None:
+            remove_file(record)  # of an earlier prediction
+        else:
+            write_json(record, {"value_range": stated, "mapped_to": trained})
+        return self.writer.finish(entries)
 
     def write(self, item: ImagePath, picture: Picture) -> dict[str, Any]:
         """Predict an image and write the results; returns what is needed at the end.
@@ -186,7 +201,7 @@ def _asked(
     }
     outputs = "\n".join(image.output for image in images)
     return {
-        "model": tensors_hash(predictor.model.state_dict()),
+        "model": predictor.weights_hash,
         "images": f"{len(images)} images, state {state_of((i.path for i in images), outputs)}",
         "options": ", ".join(f"{name} {value}" for name, value in options.items()),
     }

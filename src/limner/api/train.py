@@ -13,7 +13,7 @@ from limner.core.watchers import Watcher
 from limner.devices.processes import is_first_process, num_processes, wait_for
 from limner.preparation.planned import plan_data, with_shorthands
 from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
-from limner.preparation.run_names import named_run, refuse_taken
+from limner.preparation.run_names import named_run, refuse_among_images, refuse_taken
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,7 +55,8 @@ def train(
         The run folder: plan, findings, checkpoints, model, scores and report.
 
     Raises:
-        DataError: The data has errors that prevent training; the message lists them.
+        DataError: The data has errors that prevent training, which the message lists, or the run would be
+            inside it.
         ConfigError: A setting is unknown or out of range, or the run folder already exists.
         ModelError: The initial weights cannot be read.
         TrainingError: Training had to stop; `resume` continues it.
@@ -69,17 +70,30 @@ def train(
     wanted = with_shorthands(settings, task=task, network=name, weights=weights, minutes=minutes)
     execution = Execution(device, track, watchers)
     if is_first_process():
-        if run is not None:
-            refuse_taken(named_run(run).root)
-        planned = plan_data(data, wanted, execution, accept=accept)
-        prepared = prepare_run(planned, run, device=device, network=module)
-        del planned  # free the facts about every file
+        prepared = _prepared(data, wanted, run, execution, accept=accept, network=module)
     else:
         folder = named_run(str(run))
         wait_for(folder.environment)
         prepared = open_run(folder, network=module)
     _fit_and_score(prepared, execution, resume=False)
     return prepared.folder
+
+
+def _prepared(
+    data: str | Path,
+    wanted: dict[str, Any],
+    run: str | Path | None,
+    execution: Execution,
+    *,
+    accept: bool,
+    network: "nn.Module | None",
+) -> PreparedRun:
+    """Check the place of the run, then the data, and create the run's folder."""
+    if run is not None:
+        refuse_taken(named_run(run).root)
+    refuse_among_images(None if run is None else named_run(run).root, data)
+    planned = plan_data(data, wanted, execution, accept=accept)
+    return prepare_run(planned, run, device=execution.device, network=network)
 
 
 def resume(

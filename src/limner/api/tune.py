@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from limner.core.config import merge
-from limner.core.errors import ConfigError
+from limner.core.errors import ConfigError, DataError, describe
 from limner.core.execution import Execution
 from limner.core.progress import Track, silent
 from limner.core.run_folder import RunFolder
@@ -28,6 +28,7 @@ from limner.preparation.planned import (
     with_shorthands,
 )
 from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
+from limner.preparation.run_names import refuse_among_images
 from limner.reporting.tuning_page import render_recipe, write_tuning
 from limner.storage.claimed_folder import claimed_folder
 from limner.storage.failure_note import note_problem
@@ -37,6 +38,8 @@ from limner.storage.json_files import write_json
 from limner.storage.output_folder import refuse_inside
 from limner.storage.whole_files import write_whole
 from limner.tasks import find_task
+
+Values = TypeVar("Values")
 
 SETUP, TRIALS, RATES = "search.json", "trials.json", "rates.json"
 """Files of the request, the trials and the range test; a search resumes from the first two."""
@@ -92,19 +95,15 @@ def tune(
     _check_search_options(over, minutes)
     execution = Execution(device, track, watchers)
     asked = with_shorthands(settings, task=task, network=network)
-    wanted, _ = settings_and_data(data, asked)
+    refuse_among_images(None if out is None else Path(out).expanduser(), data)
     planned = plan_data(data, asked, execution, accept=accept)
     tuning = _begin(planned, out)
     if minutes is None:
         return _test_rates(tuning, planned, execution)
-    search = _Search(
-        tuning,
-        planned,
-        wanted=wanted,
-        space=read_space(over, flatten(planned.plan)),
-        proposer=proposer or best_proposer(planned.plan.train.seed),
-        execution=execution,
-    )
+    wanted, _ = settings_and_data(data, asked)
+    space = read_space(over, flatten(planned.plan))
+    proposer = proposer or best_proposer(planned.plan.train.seed)
+    search = _Search(tuning, planned, wanted=wanted, space=space, proposer=proposer, execution=execution)
     return search.run(trials, minutes, asked={"over": list(over), "settings": wanted})
 
 
@@ -124,13 +123,12 @@ def _begin(planned: Planned, out: str | Path | None) -> Tuning:
     default = Path("runs") / f"tune-{Path(plan.data.path).resolve().name}"
     root = default if out is None else Path(out).expanduser()
     refuse_inside(root, plan.data.path)
-    rates, trials = root / RATES, root / TRIALS
     return Tuning(
         root,
         data=plan.data.path,
         score_name=find_task(plan.task).main_score(plan.data.label_table),
-        rate_test=RateTest(**_read(rates)) if rates.is_file() else None,
-        trials=tuple(Trial(**values) for values in _read(trials)) if trials.is_file() else (),
+        rate_test=_read(root / RATES, lambda values: RateTest(**values), None),
+        trials=_read(root / TRIALS, lambda rows: tuple(Trial(**values) for values in rows), ()),
         num_images=len(planned.checked.splits.get("val", ())),
     )
 
@@ -158,8 +156,25 @@ def _test_rates(tuning: Tuning, planned: Planned, execution: Execution) -> Tunin
     return tuning
 
 
-def _read(path: Path) -> Any:  # noqa: ANN401 - what JSON holds
-    return json.loads(path.read_text(encoding="utf-8"))
+def _read(path: Path, parse: Callable[[Any], Values], otherwise: Values) -> Values:
+    """Return the stored results of an earlier call, or `otherwise` if there are none.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    if not path.is_file():
+        return otherwise
+    try:
+        return parse(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        raise DataError(
+            describe(
+                "The results of an earlier `limner tune` cannot be read",
+                where=path,
+                found=f"{type(error).__name__}: {error}",
+                fix="Delete the file, which repeats what it held, or choose another --out.",
+            )
+        ) from None
 
 
 class _Search:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from limner.checks.codes import make
 from limner.checks.label_rows import LabelRow
 from limner.core.finding import Finding
+from limner.formats.terms import MASKS, Terms
 
 FEW_IMAGES = 3
 RARE_SHARE = 0.001
@@ -18,21 +19,31 @@ MIN_SHARE = 0.01
 
 MIN_IMAGES = 5
 
+_SPREAD = "limner drew the splits: spread the classes evenly with `limner split DATA --stratify`."
 
-def class_findings(rows: Sequence[LabelRow], *, of_images: bool = False) -> list[Finding]:
+
+def class_findings(
+    rows: Sequence[LabelRow], terms: Terms = MASKS, *, drawn: bool = False, of_images: bool = False
+) -> list[Finding]:
     """Return the findings from the table of classes; classes in no mask are reported by `judge_labels`.
 
     Args:
         rows: The table.
-        of_images: Whether labels are classes of whole images rather than masks.
+        terms: The words of the format.
+        drawn: Whether limner drew the splits.
+        of_images: Whether labels are classes of whole images, which have no pixels.
     """
     classes = [row for row in rows if row.is_class and row.images]
-    holder = "image" if of_images else "mask"
     rare = () if of_images else _rare(classes, rows)
-    return [*_absent(classes, holder), *_few(classes, holder), *_differing(classes), *rare]
+    return [
+        *_absent(classes, terms, drawn),
+        *_few(classes, terms.holder),
+        *_differing(classes, drawn),
+        *rare,
+    ]
 
 
-def _absent(classes: Sequence[LabelRow], holder: str) -> Iterator[Finding]:
+def _absent(classes: Sequence[LabelRow], terms: Terms, drawn: bool) -> Iterator[Finding]:
     for split in classes[0].splits if classes else ():
         absent = [row for row in classes if not row.splits[split].images]
         if not absent:
@@ -41,9 +52,11 @@ def _absent(classes: Sequence[LabelRow], holder: str) -> Iterator[Finding]:
         yield make(
             "class-absent-from-split",
             f"split {split!r}",
-            f"no {holder} {'holds' if holder == 'mask' else 'shows'} {listed(row.name for row in absent)}",
+            f"no {terms.holder} {terms.hold}s {listed(row.name for row in absent)}",
             expected=f"each class in each split, {why}",
-            fix="Move some images that show it, or set other `splits` in dataset.yaml.",
+            fix=_SPREAD
+            if drawn
+            else "Move some images that show it to this split, or set other `splits` in dataset.yaml.",
         )
 
 
@@ -60,7 +73,7 @@ def _few(classes: Sequence[LabelRow], holder: str) -> Iterator[Finding]:
         )
 
 
-def _differing(classes: Sequence[LabelRow]) -> Iterator[Finding]:
+def _differing(classes: Sequence[LabelRow], drawn: bool) -> Iterator[Finding]:
     """Report classes whose share differs between two splits that both have enough of it."""
     different = []
     for row in classes:
@@ -77,7 +90,10 @@ def _differing(classes: Sequence[LabelRow]) -> Iterator[Finding]:
             "the classes",
             listed(different),
             expected="similar splits: otherwise scores on one say little about the other",
-            fix="Spread the classes evenly with `limner split DATA --stratify`, if you choose the splits.",
+            fix=_SPREAD
+            if drawn
+            else "If you may choose the splits, spread the classes evenly with "
+            "`limner split DATA --stratify --overwrite`.",
         )
 
 

@@ -29,6 +29,9 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "known-dataset": Code(
             _N, "A public dataset's layout, or a class table beside the masks, names the values."
         ),
+        "several-datasets": Code(
+            _E, "Folders that are left out are datasets of their own: a warning if they are small."
+        ),
         "listed-file-missing": Code(_W, "A list names files that are not there."),
         "listed-class-unclear": Code(_W, "A list gives an image no class, or several; it is left out."),
         "image-without-mask": Code(_W, "Images have no mask; they are left out of training and scoring."),
@@ -67,7 +70,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "annotation-image-unknown": Code(_W, "An annotation belongs to an image that is not listed."),
         "annotation-listed-twice": Code(_W, "Two annotations have the same id; both are used."),
         "annotation-malformed": Code(
-            _W, "An annotation is incomplete or has values of another type; it is left out."
+            _E, "An annotation is incomplete or has values of another type; it is left out."
         ),
         "flags-unclear": Code(_W, "labelme: an image has no flag set, or several; it is left out."),
         "annotation-without-mask": Code(_W, "An annotation has a box and no mask; it is left out."),
@@ -120,6 +123,10 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "alpha-channel": Code(_N, "Images have a transparency channel, which is dropped."),
         "sixteen-bit": Code(_N, "Images have more than 8 bits a channel; all of them are used."),
         "palette-image": Code(_N, "Images store palette indices; they are read as the colours they show."),
+        "no-data-pixels": Code(
+            _N,
+            "GeoTIFF images have pixels without data (GDAL's tag); statistics, losses and scores skip them.",
+        ),
         "exif-rotated": Code(_N, "Images have an EXIF rotation, which is applied."),
     },
     "labels": {
@@ -130,6 +137,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
             _E, "Masks hold class numbers and 255, which usually means: ignore this pixel."
         ),
         "mask-has-negative": Code(_E, "Masks hold numbers below 0, which usually mean: ignore this pixel."),
+        "mask-has-no-data": Code(_E, "Masks are GeoTIFF files that hold their own no-data value."),
         "mask-encodings-mixed": Code(_E, "Some masks mark the foreground with 1 and others with 255."),
         "palettes-differ": Code(_E, "The palettes of masks show one number in different colours."),
         "masks-partly-inverted": Code(_E, "Some masks are TIFF files tagged WhiteIsZero, others are not."),

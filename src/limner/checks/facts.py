@@ -108,11 +108,14 @@ class ImageFacts:
         palette: Mask value -> its colour as packed RGB, if the mask stores palette indices; of values that
             occur.
         label_is_inverted: The mask is a TIFF tagged WhiteIsZero.
+        no_data_pixels: Number of pixels without data, which statistics, losses and scores leave out.
+        label_no_data: The mask's no-data value by GDAL's tag, or None.
         label_is_lossy: The mask is stored with lossy compression (JPEG, lossy WebP).
         intensities: C statistics.
         objects: Mask value -> its objects; empty if the labels have no separate objects.
         label_problems: Problems of single annotations: code, where, found, and count of each kind.
         components: Mask value -> its connected components; empty for volumes and masks of very many values.
+        values_in_one_piece: Number of values other than 0 that form one piece; None if that was not measured.
         occupancy: (8, 8) float32 in [0, 1], or None without labels: the share of each cell's pixels that
             are not of the most common value of the whole dataset.
         thumbnail_means: (8, 8) float32 in [0, 1], or None: the mean grey of each cell. 8-bit images are
@@ -143,10 +146,13 @@ class ImageFacts:
     label_is_lossy: bool = False
     palette: dict[int, int] = field(default_factory=dict)
     label_is_inverted: bool = False
+    no_data_pixels: int = 0
+    label_no_data: int | None = None
     objects: dict[int, ObjectFacts] = field(default_factory=dict)
     label_problems: tuple[tuple[str, str, str, int], ...] = ()
     intensities: tuple[Intensity, ...] = ()
     components: dict[int, Components] = field(default_factory=dict)
+    values_in_one_piece: int | None = None
     occupancy: Grid | None = field(default=None, compare=False)
     thumbnail_means: Grid | None = field(default=None, compare=False)
     thumbnail: npt.NDArray[np.uint8] | None = field(default=None, compare=False)

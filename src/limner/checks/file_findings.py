@@ -4,31 +4,40 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
 
+from limner.checks.class_findings import percentage
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.core.finding import Finding
 from limner.core.sample import axes_text, size_text
+from limner.formats.terms import MASKS, Terms
 
 FEW_IMAGES = 10
 TINY_SIDE = 32
 MAX_SIZE_RATIO = 4.0
 
 
-def file_findings(facts: DatasetFacts, *, drawn: bool = False) -> list[Finding]:
+def file_findings(facts: DatasetFacts, terms: Terms = MASKS, *, drawn: bool = False) -> list[Finding]:
     """Return the findings about the files, without regard to label values.
 
     Args:
         facts: The result of `scan`.
+        terms: The words of the format.
         drawn: Whether labels are objects in files that state the size of their image, rather than masks.
     """
-    sizes = _sizes_stated(facts) if drawn else _sizes(facts)
-    return [*_unreadable(facts), *sizes, *_numbers(facts), *_mixtures(facts), *_kinds(facts)]
+    sizes = _sizes_stated(facts) if drawn else _sizes(facts, terms)
+    of_labels = [*_unreadable(facts, terms), *sizes, *_numbers(facts, terms)]
+    return [*of_labels, *_mixtures(facts), *_kinds(facts), *_without_data(facts)]
 
 
-def _unreadable(facts: DatasetFacts) -> Iterator[Finding]:
+def _unreadable(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:
     for image in facts.images:
         if image.image_error:
-            yield _broken("image-unreadable", image.image_file, image.image_error, "its mask")
+            yield _broken(
+                "image-unreadable",
+                image.image_file,
+                image.image_error,
+                f"its {terms.label.removeprefix('a ')}",
+            )
         if image.label_error:
             yield _broken("mask-unreadable", image.label_file, image.label_error, "its image")
 
@@ -99,43 +108,46 @@ def _factor(image: ImageFacts) -> float:
     return image.shape[0] / image.label_shape[0]
 
 
-def _sizes(facts: DatasetFacts) -> Iterator[Finding]:
+def _sizes(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:
+    what, are = ("the mask", "is") if terms == MASKS else (f"the {terms.labels}", "are")
     for image in _of_other_size(facts):
         turned = image.label_shape == image.shape[::-1]
-        hint = (
-            "Save the mask at the size of its image, enlarging or reducing without interpolation (nearest)."
-        )
+        hint = f"Save {what} at the size of its image, enlarging or reducing without interpolation (nearest)."
         if turned and image.is_exif_rotated:
-            hint = "The image is turned through EXIF and the mask is not; turn the mask the same way."
+            hint = f"The image is turned through EXIF and {what} {are} not; turn {what} the same way."
         elif turned:
-            hint = "Height and width are swapped: transpose the mask or the image."
+            hint = f"Height and width are swapped: transpose {what} or the image."
         assert image.label_shape is not None
         yield make(
             "size-mismatch",
             image.label_file,
-            f"the mask is {size_text(image.label_shape)} ({axes_text(image.label_shape)})",
+            f"{what} {are} {size_text(image.label_shape)} ({axes_text(image.label_shape)})",
             expected=f"{size_text(image.shape)}, the size of {image.image_file}",
             fix=hint,
             files=[image.label_file, image.image_file],
         )
 
 
-def _numbers(facts: DatasetFacts) -> Iterator[Finding]:
+def _numbers(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:
     labelled = [image for image in facts.images if image.is_labelled]
     if not labelled:
         yield make(
             "no-labelled-images",
             "the dataset",
-            f"{len(facts.images)} images and no mask that belongs to one of them",
-            expected="a mask for each image to train on",
+            f"{len(facts.images)} images, and none of them has {terms.label}",
+            expected=f"{terms.label} for each image to train on",
             fix="Give masks the names of their images, or set the pattern `masks` in dataset.yaml, such as "
-            "`masks: labels/{stem}_mask.png`.",
+            "`masks: labels/{stem}_mask.png`."
+            if terms == MASKS
+            else f"Look at the other findings: they say why the {terms.labels} were left out.",
         )
     elif len(labelled) < FEW_IMAGES:
         yield make(
             "few-images",
             "the dataset",
-            f"{len(labelled)} {'image has' if len(labelled) == 1 else 'images have'} a mask",
+            f"1 image has {terms.label}"
+            if len(labelled) == 1
+            else f"{len(labelled)} images have {terms.labels}",
             expected=f"{FEW_IMAGES} or more; a few dozen give reliable scores",
             fix="Label more images before trusting any score.",
         )
@@ -216,6 +228,21 @@ def _kinds(facts: DatasetFacts) -> Iterator[Finding]:
             yield make(
                 code, place(files), found_in, fix=fix if len(files) < len(readable) else "", files=files
             )
+
+
+def _without_data(facts: DatasetFacts) -> Iterator[Finding]:
+    having = [image for image in facts.images if image.no_data_pixels]
+    if having:
+        files = [image.image_file for image in having]
+        share = sum(image.no_data_pixels for image in having) / sum(prod(image.shape) for image in having)
+        yield make(
+            "no-data-pixels",
+            place(files),
+            f"{len(files)} of {len(facts.images)} images have pixels without data by their GDAL tag, "
+            f"{percentage(share)} of these images",
+            fix="No action needed: statistics, losses and scores leave these pixels out.",
+            files=files,
+        )
 
 
 def _grouped(

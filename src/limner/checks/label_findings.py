@@ -19,6 +19,7 @@ from limner.core.errors import ConfigError
 from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
 from limner.formats.source import Source
+from limner.formats.terms import MASKS, Terms
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,10 @@ def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
         return LabelVerdict((), declared, declared, ())
     if facts.are_classes and declared is not None:
         rows = label_rows(facts, declared)
-        return LabelVerdict(tuple(_absent(rows)), declared, declared, rows)
-    question = open_question(source.settings, declared, facts, ignored=source.ignored_by_format)
+        return LabelVerdict(tuple(_absent(rows, source.terms)), declared, declared, rows)
+    question = open_question(
+        source.settings, declared, facts, ignored=source.ignored_by_format, terms=source.terms
+    )
     findings = [question] if question else []
     if question is None:
         table: LabelTable | None = declared or plain_table(
@@ -61,7 +64,9 @@ def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
             facts = facts.as_objects()
     rows = label_rows(facts, table) if table else ()
     if table:
-        findings += _table_findings(rows, table, facts, named=declared is not None, settled=question is None)
+        findings += [*_absent(rows, source.terms), *_one_value(facts, table, source.terms)]
+        if declared is None and question is None and table.num_classes > 2:
+            findings.append(_unnamed(table))
     blocked = any(finding.severity is Severity.ERROR for finding in findings)
     return LabelVerdict(tuple(findings), None if blocked else table, table, rows)
 
@@ -82,16 +87,7 @@ def _with_proposal(
         return None
 
 
-def _table_findings(
-    rows: tuple[LabelRow, ...], table: LabelTable, facts: DatasetFacts, *, named: bool, settled: bool
-) -> list[Finding]:
-    findings = [*_absent(rows), *_one_value(facts, table)]
-    if not named and settled and table.num_classes > 2:
-        findings.append(_unnamed(table))
-    return findings
-
-
-def _absent(rows: tuple[LabelRow, ...]) -> list[Finding]:
+def _absent(rows: tuple[LabelRow, ...], terms: Terms) -> list[Finding]:
     absent = [r for r in rows if r.is_class and not r.images]
     if not absent:
         return []
@@ -100,14 +96,15 @@ def _absent(rows: tuple[LabelRow, ...]) -> list[Finding]:
         make(
             "class-never-occurs",
             "the classes",
-            f"in no mask: {listed(named)}",
-            expected="each named class in some masks",
-            fix="Correct the values under `classes` in dataset.yaml, or take these classes out.",
+            f"in no {terms.holder}: {listed(named)}",
+            expected=f"each named class in some {terms.holder}s",
+            fix=f"Correct the {'values' if terms == MASKS else 'names'} under `classes` in dataset.yaml, or "
+            "take these classes out.",
         )
     ]
 
 
-def _one_value(facts: DatasetFacts, table: LabelTable) -> list[Finding]:
+def _one_value(facts: DatasetFacts, table: LabelTable, terms: Terms) -> list[Finding]:
     single: dict[object, list[str]] = {}
     for image in facts.labelled:
         roles = roles_of(image, table)
@@ -121,8 +118,9 @@ def _one_value(facts: DatasetFacts, table: LabelTable) -> list[Finding]:
             make(
                 "mask-is-one-value",
                 place(files),
-                f"{len(files)} of {len(facts.labelled)} masks hold nothing but {name}",
-                fix="Correct if an image shows nothing else; otherwise the mask may be empty by mistake.",
+                f"{len(files)} of {len(facts.labelled)} {terms.holder}s {terms.hold} nothing but {name}",
+                fix="Correct if an image shows nothing else; otherwise "
+                + ("the mask may be empty by mistake." if terms == MASKS else "its objects were not drawn."),
                 files=files,
             )
         )

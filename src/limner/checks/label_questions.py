@@ -14,6 +14,7 @@ from limner.checks.two_levels import MIN_WHITE, is_two_levels, middle_level, thr
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding
 from limner.core.labels import LabelTable, pack_rgb, unpack_rgb
+from limner.formats.terms import MASKS, Terms
 
 VOID = 255
 
@@ -38,12 +39,14 @@ class _Case:
         declared: The table that it or the format spells out, or None.
         facts: Every mask, read as the settings say.
         ignored: Values that the format ignores whatever the settings say.
+        terms: The words of the format.
     """
 
     settings: DatasetFile
     declared: LabelTable | None
     facts: DatasetFacts
     ignored: tuple[int, ...] = ()
+    terms: Terms = MASKS
 
     @cached_property
     def counts(self) -> Counter[int]:
@@ -75,6 +78,7 @@ def open_question(
     facts: DatasetFacts,
     *,
     ignored: tuple[int, ...] = (),
+    terms: Terms = MASKS,
 ) -> Finding | None:
     """Return the open question about the label values, or None.
 
@@ -83,8 +87,9 @@ def open_question(
         declared: The table that it or the format defines.
         facts: The result of `scan`, with at least one mask.
         ignored: Values that the format ignores.
+        terms: The words of the format.
     """
-    case = _Case(settings, declared, facts, ignored)
+    case = _Case(settings, declared, facts, ignored, terms)
     if nothing := _single(case):
         return nothing
     if "mask_encoding" not in settings.model_fields_set and (asked := _meaning(case)):
@@ -102,7 +107,7 @@ def _meaning(case: _Case) -> Finding | None:
     """Return the question about the encoding of masks, which `mask_encoding` in dataset.yaml answers."""
     may_number = case.declared is None and not _are_misread(case)
     objects = object_numbers(case.facts) if may_number else None
-    return _palettes(case) or _inverted(case) or objects
+    return _palettes(case) or _inverted(case) or _no_data(case) or objects
 
 
 def _palettes(case: _Case) -> Finding | None:
@@ -155,6 +160,39 @@ def _inverted(case: _Case) -> Finding | None:
         fix="Compare one of these masks with its image, and save all masks as PNG. If they are right "
         "inverted, write `mask_encoding: index` into dataset.yaml.",
         files=files,
+    )
+
+
+def _no_data(case: _Case) -> Finding | None:
+    """Report a no-data value by GDAL's tag: pixels to ignore, or the background, as QGIS writes it."""
+    named = set(case.declared.trained_as) if case.declared else set()
+    tagged = {image.label_no_data for image in case.facts.labelled} - {None} - named
+    values = [value for value in case.values if value in tagged]
+    if not values:
+        return None
+    (value, *_), others = values, [v for v in case.values if v not in tagged]
+    files = case.files(lambda image: image.label_no_data == value)
+    share = percentage(case.counts[value] / sum(case.counts.values()))
+    found = f"{value} is the no-data value by the GDAL tag of {len(files)} masks, on {share} of the pixels"
+    if len(others) == 1:
+        return make(
+            "mask-has-no-data",
+            place(files),
+            f"{found}; besides it there is only {others[0]}",
+            expected="background and foreground",
+            fix=f"Accept {value} as the background. If these pixels are unknown instead, there is nothing to "
+            "tell the foreground from.",
+            files=files,
+            proposal={"classes": two_classes(case.settings, (value,), (others[0],))},
+        )
+    return make(
+        "mask-has-no-data",
+        place(files),
+        found,
+        expected="to know whether these pixels are unknown, or a class such as the background",
+        fix="Accept that they are ignored: losses and scores skip them. " + _AS_STORED,
+        files=files,
+        proposal={"ignored": [*case.settings.model_dump(mode="json")["ignored"], *values]},
     )
 
 
@@ -367,7 +405,7 @@ def _outside(case: _Case) -> Finding | None:
     return make(
         "class-list-too-short" if short else "values-not-named",
         place(files),
-        f"the masks hold {len(case.values)} values; not named: {listed}",
+        f"the {case.terms.labels} have {len(case.values)} values; not named: {listed}",
         expected=f"only the {case.declared.num_classes} named classes: {known}",
         fix="Add the missing ones under `classes` in dataset.yaml, or under `ignored`.",
         files=files,
@@ -393,15 +431,18 @@ def _single(case: _Case) -> Finding | None:
     trained = case.declared.trained_as if case.declared else {}
     if len({trained.get(value, -1 - value) for value in case.values}) > 1:
         return None
-    held = (
-        f"hold nothing but the value {number_list(case.values)}" if case.values else "are all ignored pixels"
-    )
+    terms = case.terms
+    names = {v: c.name for c in case.declared.classes for v in c.values} if case.declared else {}
+    held = f"the value {number_list(case.values)}" if case.values else "ignored pixels"
+    if terms != MASKS:
+        held = ", ".join(dict.fromkeys(names[v] for v in case.values if v in names)) or "ignored pixels"
+    right = "the right files are used as masks, and whether " if terms == MASKS else ""
     return make(
         "one-value-only",
-        "the masks",
-        f"all {len(case.facts.labelled)} masks {held}",
+        f"the {terms.labels}",
+        f"all {len(case.facts.labelled)} {terms.holder}s {terms.hold} nothing but {held}",
         expected="at least two classes",
-        fix="Check whether the right files are used as masks, and whether the export wrote the labels.",
+        fix=f"Check whether {right}the export wrote the labels.",
         files=case.files(lambda _: True),
     )
 

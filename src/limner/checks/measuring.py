@@ -19,7 +19,10 @@ MAX_VALUES_KEPT = 512
 """Maximum number of values listed for a mask; a photograph has more, of which the most common are listed."""
 
 MAX_COMPONENT_VALUES = 64
-"""Masks with more values are noise or instance numbers, so their components are not counted."""
+"""Masks with more values are noise or numbers of objects, so facts do not list their components."""
+
+MIN_RUN = 2
+"""Minimum mean number of equal pixels in a row of a mask of many values; a photograph has one or two."""
 
 MAX_RESIZED_CHANNELS = 4
 """Maximum number of channels OpenCV resizes at once."""
@@ -154,9 +157,18 @@ def count_values(values: ValueMap, runs: Runs | None = None) -> tuple[dict[int, 
     return {int(found[i]): int(counts[i]) for i in kept}, len(found)
 
 
-def components(runs: Runs | None, counts: dict[int, int]) -> dict[int, Components]:
-    """Return the connected components of each value of a mask; empty for volumes and for too many values."""
-    return {} if runs is None or len(counts) > MAX_COMPONENT_VALUES else pieces(runs)
+def components(runs: Runs | None, num_values: int) -> dict[int, Components]:
+    """Return the connected components of each value of a mask; empty for volumes and for photographs."""
+    if runs is None:
+        return {}
+    height, width = runs.shape
+    is_drawn = MIN_RUN * len(runs.starts) <= height * width
+    return pieces(runs) if num_values <= MAX_COMPONENT_VALUES or is_drawn else {}
+
+
+def values_in_one_piece(found: dict[int, Components]) -> int | None:
+    """Return the number of values other than 0 that form one piece, by `components`; None if it is empty."""
+    return sum(part.count == 1 for value, part in found.items() if value) if found else None
 
 
 def value_grids(values: ValueMap, runs: Runs | None, counts: dict[int, int]) -> dict[int, Grid]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from limner.checks.codes import make
 from limner.checks.facts import DatasetFacts, ImageFacts
+from limner.checks.name_groups import expression_for
 from limner.core.finding import Finding
 
 _WORDS = (
@@ -27,6 +28,18 @@ _OWNER = re.compile(
     r"(?:^|[_\-./ ])((?:patient|pat|subject|subj|sub|case|video|vid|clip|seq|sequence|scan|volume|vol|slide"
     r"|series|study|scene|donor|animal|mouse|person|session)[_\-]?(?:id)?[_\-]?[a-z]{0,2}\d+)(?![0-9])",
     re.IGNORECASE,
+)
+# For `limner split --group`, the simplest first. The last of each leaves images without a group alone.
+_OWNER_EXPRESSIONS = (
+    r"([A-Za-z]+[_-]?\d+)",
+    r"([A-Za-z]+[_-]?\d+)[^/]*$",
+    rf"(?i){_OWNER.pattern}",
+    rf"(?i)^(?=.*?{_OWNER.pattern})|^(.*)$",
+)
+_SEQUENCE_EXPRESSIONS = (
+    r"([^/]*?)[_-][^_/-]*$",
+    r"([^/]*)[_\-. ][^/]*\.[^/.]*$",
+    r"^(?=(?:.*/)?([^/]*)[_\-. ][^/]*\d\.[^/.]*$)|^(.*)$",
 )
 # The part before the last number: `0001TP` of `0001TP_006690`. Digits alone may be a year.
 _SEQUENCE = re.compile(
@@ -84,7 +97,7 @@ def _augmented(images: Sequence[ImageFacts]) -> Iterator[Finding]:
 def _groups(images: Sequence[ImageFacts]) -> Iterator[Finding]:
     if len({image.split for image in images}) < 2:
         return
-    for key_of, expression in ((_owner, _OWNER), (_sequence, _SEQUENCE)):
+    for key_of, candidates in ((_owner, _OWNER_EXPRESSIONS), (_sequence, _SEQUENCE_EXPRESSIONS)):
         groups = _grouped(images, key_of)
         named = sum(map(len, groups.values()))
         if named < MIN_NAMED * len(images) or len(groups) < 2 or named < MIN_PER_GROUP * len(groups):
@@ -93,6 +106,11 @@ def _groups(images: Sequence[ImageFacts]) -> Iterator[Finding]:
         if divided:
             key, rows = max(divided.items(), key=lambda item: len(item[1]))
             splits = sorted({str(image.split) for image in rows})
+            members = [[image.image_file for image in group] for group in groups.values()]
+            named_files = {file for group in members for file in group}
+            others = [image.image_file for image in images if image.image_file not in named_files]
+            expression = expression_for(members, others, candidates)
+            command = f"--group '{expression}'`" if expression else "--group` with an expression for them"
             yield make(
                 "group-in-two-splits",
                 key,
@@ -100,7 +118,7 @@ def _groups(images: Sequence[ImageFacts]) -> Iterator[Finding]:
                 f"several splits; {key} in {' and '.join(splits)}",
                 expected="all images of one patient, video or slide in one split, or scores look better than "
                 "they are",
-                fix=f"If the names mean that, run `limner split DATA --group '{_simple(expression)}'`.",
+                fix=f"If the names mean that, run `limner split DATA {command}.",
                 files=[image.image_file for group in divided.values() for image in group],
             )
         return
@@ -124,13 +142,6 @@ def _owner(image: ImageFacts) -> str | None:
 def _sequence(image: ImageFacts) -> str | None:
     found = _SEQUENCE.match(_stem(image))
     return found.group(1) if found else None
-
-
-def _simple(expression: re.Pattern[str]) -> str:
-    """Return an expression for ``limner split --group`` that finds the same groups in a path."""
-    if expression is _SEQUENCE:
-        return r"([^/]*?)[_-][^_/-]*$"
-    return r"([A-Za-z]+[_-]?\d+)"
 
 
 def _stem(image: ImageFacts) -> str:

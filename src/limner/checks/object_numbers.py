@@ -24,9 +24,11 @@ def object_numbers(facts: DatasetFacts) -> Finding | None:
     if len(facts.value_counts) <= MIN_VALUES or len(images) < 2:
         return None
     runs = [sorted(value for value in image.value_counts if value) for image in images]
-    pieces = [part.count for image in images for value, part in image.components.items() if value]
-    whole = sum(count == 1 for count in pieces)
-    if not pieces or whole < MIN_WHOLE * len(pieces):
+    most = max(image.num_values - (0 in image.value_counts) for image in images)
+    known = [image for image in images if image.values_in_one_piece is not None]
+    whole = sum(image.values_in_one_piece or 0 for image in known)
+    numbers = sum(image.num_values - (0 in image.value_counts) for image in known)
+    if not numbers or whole < MIN_WHOLE * numbers:
         return None
     in_order = sum(run == list(range(1, len(run) + 1)) for run in runs)
     counted = in_order >= 0.9 * len(runs) and len({len(run) for run in runs}) > 1
@@ -38,8 +40,8 @@ def object_numbers(facts: DatasetFacts) -> Finding | None:
     return make(
         "values-look-like-instances",
         "the masks",
-        f"masks hold up to {max(map(len, runs))} values besides 0, and {100 * whole // len(pieces)} % of "
-        "them form a single piece: they seem to number objects",
+        f"masks hold up to {most} values besides 0, and {100 * whole // numbers} % of them form a single "
+        "piece: they seem to number objects",
         expected="one value for each class",
         fix="Accept that each value but 0 is one object of one class. If the values are classes, write "
         "`mask_encoding: index` into dataset.yaml, or name them under `classes`.",

@@ -19,6 +19,7 @@ from limner.core.labels import LabelTable
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.source import Source
+from limner.formats.terms import Terms
 
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
@@ -52,14 +53,15 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
         facts: The result of `scan`. Its splits are the layout's; pass ``facts.with_splits(...)`` for others.
     """
     verdict = judge_labels(source, facts)
+    drawn = _drawn_splits(source, facts)
     findings = [
         *source.findings,
-        *_of_annotations(facts),
-        *file_findings(facts, drawn=isinstance(source, ObjectSource)),
+        *_of_annotations(facts, source.terms),
+        *file_findings(facts, source.terms, drawn=isinstance(source, ObjectSource)),
         *verdict.findings,
-        *class_findings(verdict.rows, of_images=facts.are_classes),
+        *class_findings(verdict.rows, source.terms, drawn=drawn, of_images=facts.are_classes),
         *(() if source.settings.classes else spelling_findings(source.declared_labels(), verdict.rows)),
-        *split_findings(facts),
+        *split_findings(facts, drawn=drawn),
         *name_findings(facts),
         *outlier_findings(facts, verdict.proposed),
     ]
@@ -72,9 +74,15 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
     return CheckOutcome(tuple(findings), verdict.labels, proposal or None, table, verdict.rows, objects)
 
 
-def _of_annotations(facts: DatasetFacts) -> tuple[Finding, ...]:
+def _drawn_splits(source: Source, facts: DatasetFacts) -> bool:
+    """Tell whether limner drew splits, rather than that folders or lists give them all."""
+    laid_out = {record.name: record.split for record in source.records}
+    return any(image.split is not None and image.split != laid_out[image.name] for image in facts.images)
+
+
+def _of_annotations(facts: DatasetFacts, terms: Terms) -> tuple[Finding, ...]:
     """Return the problems of single annotations found while reading, one finding per code."""
     problems = Problems()
     for image in facts.images:
         problems.add_cases(image.label_problems, file=image.image_file)
-    return problems.findings()
+    return problems.findings(terms)

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from limner.checks import measuring
 from limner.checks.facts import GRID, Grid, ImageFacts, ObjectFacts
@@ -22,6 +25,7 @@ from limner.images.masks import read_valid_region, read_values
 from limner.images.pixels import IMAGE_SUFFIXES, cached_headers
 from limner.images.read_image import image_header
 
+Region = npt.NDArray[np.bool_]
 Kind = Literal["index", "color", "threshold", "objects"]
 
 
@@ -55,10 +59,10 @@ def _read_record(source: Source, record: Record) -> Reading:
         image_file=relative(record.image, source.root),
         label_file=_label_name(source, record),
     )
-    facts = _with_image(facts, source, record)
+    facts, valid = _with_image(facts, source, record)
     if record.label is not None:
         return Reading(_with_class(facts, source.read_class(record)))
-    return _with_labels(facts, source, record) if record.labels else Reading(facts)
+    return _with_labels(facts, source, record, valid) if record.labels else Reading(facts)
 
 
 def _with_class(facts: ImageFacts, label: int) -> ImageFacts:
@@ -84,15 +88,18 @@ def _is_image(label: Path) -> bool:
     return label.suffix.lower() in IMAGE_SUFFIXES
 
 
-def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts:
+def _with_image(facts: ImageFacts, source: Source, record: Record) -> tuple[ImageFacts, Region | None]:
+    """Return the facts with those of the image, and (*spatial) where it has data, None for everywhere."""
     try:
-        image = source.read_image(record).array
+        picture = source.read_image(record)
         header = image_header(record.image)
     except _FAILURES as error:
-        return replace(facts, image_error=reason(error))
-    statistics = measuring.intensities(image)
+        return replace(facts, image_error=reason(error)), None
+    image, valid = picture.array, picture.valid
+    some = image if valid is None or not valid.any() else image[valid][np.newaxis]
+    statistics = measuring.intensities(some)
     small = measuring.small_grey(image, statistics)
-    return replace(
+    measured = replace(
         facts,
         shape=tuple(image.shape[:-1]),
         channels=image.shape[-1],
@@ -106,16 +113,19 @@ def _with_image(facts: ImageFacts, source: Source, record: Record) -> ImageFacts
         intensities=statistics,
         thumbnail_means=measuring.block_means(small, GRID),
         thumbnail=measuring.thumbnail(small),
+        no_data_pixels=0 if valid is None else int((~valid).sum()),
     )
+    return measured, valid
 
 
-def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
+def _with_labels(facts: ImageFacts, source: Source, record: Record, valid: Region | None) -> Reading:
     try:
         labels = _read_labels(source, record)
         problems = source.label_problems(record, labels.segments)
-        region = None
+        region = valid if valid is not None and valid.shape == labels.values.shape else None
         if record.valid_region is not None:
-            region = read_valid_region(record.valid_region, labels.values.shape)
+            seen = read_valid_region(record.valid_region, labels.values.shape)
+            region = seen if region is None else seen & region
     except _FAILURES as error:
         return Reading(replace(facts, label_error=reason(error)))
     if labels.segments is not None and labels.segments.shared_pixels and not source.overlaps_are_usual:
@@ -128,6 +138,7 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
         counts, num_values = measuring.count_values(values, runs)
     else:  # training ignores the other pixels, so they are not counted
         counts, num_values = measuring.count_values(values[region])
+    components = measuring.components(runs, num_values)
     facts = replace(
         facts,
         label_shape=tuple(values.shape),
@@ -135,14 +146,22 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record) -> Reading:
         label_channels=header.channels if header and not header.has_palette else 1,
         label_is_lossy=header is not None and header.is_lossy,
         label_is_inverted=header is not None and header.is_inverted,
+        label_no_data=_no_data(header),
         palette=_palette(source, record, labels, counts),
         value_counts=counts,
         num_values=num_values,
         objects=dict(labels.objects),
         label_problems=problems.cases(),
-        components=measuring.components(runs, counts),
+        components=components if num_values <= measuring.MAX_COMPONENT_VALUES else {},
+        values_in_one_piece=measuring.values_in_one_piece(components),
     )
     return Reading(facts, measuring.value_grids(values, runs, counts))
+
+
+def _no_data(header: ImageHeader | None) -> int | None:
+    """Return the no-data value of a mask, which holds whole numbers."""
+    value = None if header is None else header.no_data
+    return int(value) if value is not None and isfinite(value) and value == int(value) else None
 
 
 def _palette(source: Source, record: Record, labels: "_Labels", values: Iterable[int]) -> dict[int, int]:

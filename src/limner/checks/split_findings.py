@@ -35,9 +35,17 @@ MAX_COMPARED = 40_000
 _BITS = np.array([bin(byte).count("1") for byte in range(65536)], np.uint8)
 _CHUNK = 512
 
+_KEEP = "keep them together with `limner split DATA --group` and an expression for their names"
+_MOVE = "move them into one split: change the lists or folders that give the splits"
 
-def split_findings(facts: DatasetFacts) -> list[Finding]:
-    """Return findings on pictures in two splits, or twice in one."""
+
+def split_findings(facts: DatasetFacts, *, drawn: bool = False) -> list[Finding]:
+    """Return findings on pictures in two splits, or twice in one.
+
+    Args:
+        facts: The facts, with the splits.
+        drawn: Whether limner drew the splits.
+    """
     # Unlabelled copies are not used.
     images = [image for image in facts.images if image.content_hash and image.is_labelled]
     groups: dict[str, list[ImageFacts]] = defaultdict(list)
@@ -46,7 +54,7 @@ def split_findings(facts: DatasetFacts) -> list[Finding]:
     same = [group for group in groups.values() if len(group) > 1]
     # One picture represents each group, or each copy would be reported again.
     near = near_duplicates([group[0] for group in groups.values()])
-    return [*_exact(same), *_near(near)]
+    return [*_exact(same, drawn), *_near(near, drawn)]
 
 
 def near_duplicates(images: Sequence[ImageFacts]) -> list[tuple[ImageFacts, ImageFacts]]:
@@ -96,7 +104,7 @@ def _count_bits(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
     return np.asarray(_BITS[words.view(np.uint16)].reshape(*words.shape, 4).sum(-1), np.uint8)
 
 
-def _exact(groups: list[list[ImageFacts]]) -> Iterator[Finding]:
+def _exact(groups: list[list[ImageFacts]], drawn: bool) -> Iterator[Finding]:
     across = [group for group in groups if len({image.split for image in group}) > 1]
     if across:
         yield make(
@@ -104,7 +112,7 @@ def _exact(groups: list[list[ImageFacts]]) -> Iterator[Finding]:
             _names(across[0]),
             f"{_pictures(len(across))} in more than one split, identical to the last pixel",
             expected="each picture in one split only, or scores look better than they are",
-            fix="Remove the copies, or name the splits under `splits` in dataset.yaml.",
+            fix=f"Remove the copies, or {_KEEP if drawn else _MOVE}.",
             files=[image.image_file for group in across for image in group],
         )
     within = [group for group in groups if len({image.split for image in group}) == 1]
@@ -113,12 +121,12 @@ def _exact(groups: list[list[ImageFacts]]) -> Iterator[Finding]:
             "same-image-twice",
             _names(within[0]),
             f"{_pictures(len(within))} in more than one file, identical to the last pixel",
-            fix="Remove the copies; check whether their masks agree.",
+            fix="Remove the copies; check whether their labels agree.",
             files=[image.image_file for group in within for image in group],
         )
 
 
-def _near(pairs: list[tuple[ImageFacts, ImageFacts]]) -> Iterator[Finding]:
+def _near(pairs: list[tuple[ImageFacts, ImageFacts]], drawn: bool) -> Iterator[Finding]:
     across = [pair for pair in pairs if pair[0].split != pair[1].split]
     if across:
         yield make(
@@ -126,8 +134,7 @@ def _near(pairs: list[tuple[ImageFacts, ImageFacts]]) -> Iterator[Finding]:
             _names(across[0]),
             f"{_pairs(len(across))} of nearly identical pictures in different splits",
             expected="pictures of one scene, patient or video in one split only",
-            fix="Look at the pairs; if they show the same thing, name the splits in dataset.yaml so that "
-            "they stay together.",
+            fix=f"Look at the pairs; if they show the same thing, {_KEEP if drawn else _MOVE}.",
             files=[image.image_file for pair in across for image in pair],
         )
     within = [pair for pair in pairs if pair[0].split == pair[1].split]

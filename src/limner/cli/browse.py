@@ -1,6 +1,7 @@
 """`limner browse`: pictures of the images with their labels."""
 
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,82 +26,64 @@ class Mode(str, Enum):
     ORIGINAL = "original"
 
 
+Data = Annotated[Path, typer.Argument(help="The dataset folder; with --augment also a recipe or plan.yaml.")]
+Out = Annotated[
+    Path | None, typer.Option(help="The PNG to write; default: NAME-browse.png in the working folder.")
+]
+Selection = Annotated[By, typer.Option(help="Images: random, a row for each class or split, or the worst.")]
+Images = Annotated[int | None, typer.Option(min=1, help="Number of images, or of images in each row.")]
+ClassNames = Annotated[
+    list[str] | None, typer.Option("--class", help="Only images with this class; may be repeated.")
+]
+Seed = Annotated[int | None, typer.Option(help="Random seed; default: 0, with --augment that of the plan.")]
+Palette = Annotated[
+    str, typer.Option(help="own, distinct, voc, cityscapes, ade20k, or a file of names and colours.")
+]
+Show = Annotated[bool, typer.Option("--show", help="Open the picture in a window if there is a display.")]
+Augment = Annotated[
+    bool, typer.Option("--augment", help="Show training images with each step of augmentation.")
+]
+First = Annotated[int, typer.Option(min=0, help="With --augment: number of the first image.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="With --augment: KEY=VALUE of the plan; may be repeated."),
+]
+
+
 def browse(
-    data: Annotated[
-        Path, typer.Argument(help="The dataset folder; with --augment also a recipe or plan.yaml.")
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The PNG to write; default: NAME-browse.png in the working folder."),
-    ] = None,
-    by: Annotated[
-        By, typer.Option(help="Images: random, a row for each class or split, or the worst.")
-    ] = By.RANDOM,
-    images: Annotated[
-        int | None, typer.Option(min=1, help="Number of images, or of images in each row.")
-    ] = None,
-    class_name: Annotated[
-        list[str] | None, typer.Option("--class", help="Only images with this class; may be repeated.")
-    ] = None,
+    data: Data,
+    out: Out = None,
+    by: Selection = By.RANDOM,
+    images: Images = None,
+    class_name: ClassNames = None,
     split: Annotated[str | None, typer.Option(help="Only images of this split.")] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Random seed; default: 0, with --augment that of the plan.")
-    ] = None,
-    palette: Annotated[
-        str, typer.Option(help="own, distinct, voc, cityscapes, ade20k, or a file of names and colours.")
-    ] = "own",
+    seed: Seed = None,
+    palette: Palette = "own",
     side: Annotated[int, typer.Option(min=32, help="Longer side of each picture, in pixels.")] = 300,
     columns: Annotated[int, typer.Option(min=1, help="Number of columns.")] = 4,
-    show: Annotated[
-        bool, typer.Option("--show", help="Open the picture in a window if there is a display.")
-    ] = False,
-    augment: Annotated[
-        bool, typer.Option("--augment", help="Show training images with each step of augmentation.")
-    ] = False,
+    show: Show = False,
+    augment: Augment = False,
     mode: Annotated[Mode, typer.Option(help="With --augment: what to show of each image.")] = Mode.STEPS,
-    first: Annotated[int, typer.Option(min=0, help="With --augment: number of the first image.")] = 0,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="With --augment: KEY=VALUE of the plan; may be repeated."),
-    ] = None,
+    first: First = 0,
+    settings: Settings = None,
 ) -> None:
     """Draw images with their labels on one sheet, as a PNG."""
+    from limner.api.browse import browse as draw
+    from limner.api.browse_augmented import browse_augmented
     from limner.cli.console import console, tracker
+    from limner.core.config import merge_assignments
 
     target = out or Path(f"{data.resolve().stem}-browse.png")
+    draw_here = partial(
+        browse_augmented if augment else draw,
+        data, out=target, palette=palette, side=side, columns=columns, track=tracker(),
+    )  # fmt: skip
     if augment:
-        from limner.api.browse_augmented import browse_augmented
-        from limner.core.config import merge_assignments
-
-        done = browse_augmented(
-            data,
-            mode=mode.value,
-            out=target,
-            images=images or 4,
-            first=first,
-            seed=seed,
-            palette=palette,
-            side=side,
-            columns=columns,
-            settings=merge_assignments(settings or []),
-            track=tracker(),
-        )
+        values = merge_assignments(settings or [])
+        done = draw_here(mode=mode.value, images=images or 4, first=first, seed=seed, settings=values)
     else:
-        from limner.api.browse import browse as draw
-
-        done = draw(
-            data,
-            out=target,
-            by=by.value,
-            images=images or (4 if by in (By.CLASS, By.SPLIT) else 12),
-            classes=class_name or [],
-            split=split,
-            seed=seed or 0,
-            palette=palette,
-            side=side,
-            columns=columns,
-            track=tracker(),
-        )
+        images = images or (4 if by in (By.CLASS, By.SPLIT) else 12)
+        done = draw_here(by=by.value, images=images, classes=class_name or [], split=split, seed=seed or 0)
     console().print(f"{len(done.images)} images, {done.picture.shape[1]} x {done.picture.shape[0]} pixels")
     console().print(f"Written: {done.path}", style="good")
     if show:

@@ -18,6 +18,7 @@ from limner.core.printable import printable_line
 from limner.core.yaml_text import dump_yaml
 from limner.datasets.checked import CheckResult
 from limner.formats.shapes.object_source import BOXES
+from limner.formats.terms import MASKS
 
 MOST_ALIKE = 5
 """Maximum number of findings per code shown in full; the others are counted."""
@@ -50,15 +51,15 @@ def show(result: CheckResult, data: Path) -> None:
 
 def _show_dataset(result: CheckResult) -> None:
     labelled = sum(image.is_labelled for image in result.facts.images)
-    splits = ", ".join(f"{name} {len(records)}" for name, records in result.splits.items())
+    origins = result.split_origins
     grid = Table.grid(padding=(0, 2))
     grid.add_row(Text("data", style="muted"), str(result.source.root))
     grid.add_row(Text("format", style="muted"), f"{result.source.name}: {result.source.title}")
-    kind = "boxes" if result.source.tasks == BOXES else "masks"
-    kind = "classes" if result.facts.are_classes else kind
+    kind = "boxes" if result.source.tasks == BOXES else result.source.terms.labels
     grid.add_row(Text("images", style="muted"), f"{len(result.facts.images)}, {labelled} with {kind}")
-    if splits:
-        grid.add_row(Text("splits", style="muted"), splits)
+    for position, (name, records) in enumerate(result.splits.items()):
+        label = Text("" if position else "splits", style="muted")
+        grid.add_row(label, f"{name} {len(records)}: {origins[name]}")
     console().print(grid)
     console().print()
 
@@ -75,15 +76,18 @@ def _show_labels(result: CheckResult) -> None:
     fits = names + 22 + 19 * len(found.splits) <= console().width
     groups = [found.splits] if fits else [(split,) for split in found.splits]
     for number, group in enumerate(groups):
-        console().print(_labels_table(found.rows, group, "" if number else _title(result)))
+        value = "mask\nvalue" if result.source.terms == MASKS else "value"
+        console().print(_labels_table(found.rows, group, value, "" if number else _title(result)))
     if found.absent:
-        more = f"and {len(found.absent)} classes in no mask; --json lists all"
+        more = f"and {len(found.absent)} classes in no {result.source.terms.holder}; --json lists all"
         console().print(Padding(more, (0, 0, 1, 2), expand=False), style="muted")
 
 
 def _title(result: CheckResult) -> str:
     if result.source.tasks == BOXES:
         return "Names of the boxes, and the pixels inside them"
+    if result.source.terms != MASKS:
+        return "The classes, and the pixels they cover"
     settled = result.labels is not None or result.proposed_labels == result.source.declared_labels()
     return "Meaning of the mask values" if settled else "Proposed meaning of the mask values"
 
@@ -115,11 +119,11 @@ def _show_objects(result: CheckResult) -> None:
     console().print(shown)
 
 
-def _labels_table(rows: Sequence[ClassTableRow], splits: Sequence[str], title: str) -> Table:
+def _labels_table(rows: Sequence[ClassTableRow], splits: Sequence[str], value: str, title: str) -> Table:
     # Pixels and images of a split share a column with the name of the split.
     columns = [f"{split}\n{'pixels':>9}{'images':>8}" for split in splits]
     numbers = ["trained\nas", *columns]
-    shown = table("mask\nvalue", *_swatch_column(), "name", *numbers, numbers=numbers, title=title)
+    shown = table(value, *_swatch_column(), "name", *numbers, numbers=numbers, title=title)
     for row in rows:
         counts = [row.found.splits[split] for split in splits]
         cells = [f"{percentage(count.share):>9}{count.images:>8}" for count in counts]

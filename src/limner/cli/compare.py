@@ -37,10 +37,13 @@ def _show(result: "CompareResult") -> None:
     made = table("", *compared.names, numbers=compared.names)
     for title, numbers in compared.shown.items():
         made.add_row(title, *numbers)
-    times = [time_of(run) for run in compared.runs]
+    times = [run.logged | time_of(run) for run in compared.runs]
     for head in dict.fromkeys(key for row in times for key in row):
         made.add_row(head, *(row.get(head, MISSING) for row in times))
     console().print(made)
     if compared.split:
-        console().print("\n".join(differences_in_words(compared)))
+        console().print("\n".join((*compared.notes, *differences_in_words(compared))), markup=False)
+    for run in compared.runs:
+        for file, why in run.unreadable.items():
+            console().print(f"{run.root / file} could not be read: {why}", style="warning")
     console().print(f"Written: {', '.join(map(str, result.files))}")

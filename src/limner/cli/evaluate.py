@@ -5,23 +5,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from limner.cli.inference_options import (
+    Device,
+    Flips,
+    Overlap,
+    Precision,
+    Range,
+    Resize,
+    Scales,
+    Window,
+)
 from limner.cli.number_options import parse_resize, parse_scales, parse_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from limner.api.evaluate import EvaluateResult
+    from limner.core.plan import InferencePlan
     from limner.evaluation.scores_file import ClassRow, ScoresFile
+
+
+Predictions = Annotated[
+    Path | None,
+    typer.Option(help="Instead of a model: a folder of masks named like the images of --data, or COCO JSON."),
+]
+ByPosition = Annotated[
+    bool, typer.Option("--by-position", help="Match the classes of --data with the model's by their order.")
+]
+Boundaries = Annotated[bool, typer.Option("--boundaries", help="Also score boundaries.")]
+Thresholds = Annotated[
+    bool, typer.Option("--thresholds", help="For two classes: PR and ROC curves, and calibration.")
+]
+Maps = Annotated[
+    bool, typer.Option("--maps", help="Also write a grey map of right and wrong pixels of each image.")
+]
 
 
 def evaluate(
     run: Annotated[Path | None, typer.Argument(help="A run folder, or a model folder with --data.")] = None,
-    predictions: Annotated[
-        Path | None,
-        typer.Option(
-            help="Instead of a model: a folder of masks named like the images of --data, or COCO JSON."
-        ),
-    ] = None,
+    predictions: Predictions = None,
     split: Annotated[
         str, typer.Option(help="val, test or train; default: val, or all images of --data.")
     ] = "",
@@ -29,59 +51,37 @@ def evaluate(
         Path | None, typer.Option(help="Other labelled images than those of the training.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
-    boundaries: Annotated[bool, typer.Option("--boundaries", help="Also score boundaries.")] = False,
-    thresholds: Annotated[
-        bool, typer.Option("--thresholds", help="For two classes: PR and ROC curves, and calibration.")
-    ] = False,
-    window: Annotated[str, typer.Option(help="Size of a sliding window, such as 512x512.")] = "",
-    overlap: Annotated[
-        float | None, typer.Option(min=0, max=0.95, help="Overlap of neighbouring windows, as a fraction.")
-    ] = None,
-    flips: Annotated[
-        bool | None, typer.Option("--flips/--no-flips", help="Average over mirrored images.")
-    ] = None,
-    scales: Annotated[str, typer.Option(help="Average over these scales, such as 0.75,1,1.25.")] = "",
-    resize: Annotated[
-        str, typer.Option(help="Resize images first: 800 (shorter side), 800,1333, 384x512, or no.")
-    ] = "",
-    value_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            "--range", metavar="LOW HIGH", help="The images' range of values, mapped to the training's."
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
-    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16; default: automatic.")] = "",
+    by_position: ByPosition = False,
+    boundaries: Boundaries = False,
+    thresholds: Thresholds = False,
+    maps: Maps = False,
+    window: Window = "",
+    overlap: Overlap = None,
+    flips: Flips = None,
+    scales: Scales = "",
+    resize: Resize = "",
+    value_range: Range = None,
+    device: Device = "auto",
+    precision: Precision = "",
 ) -> None:
     """Score a model, or predictions of any program.
 
     Writes scores, per-image scores, and pictures of the worst and best images.
     """
     from limner.api.evaluate import evaluate as evaluate_model
-    from limner.api.predict import inference_settings
-    from limner.cli.console import messages, tracker
-    from limner.weights.bundle import read_model_plan
-    from limner.weights.card import model_folder
+    from limner.cli.console import tracker
 
-    settings = None
-    if run is not None:
-        plan = read_model_plan(model_folder(run))
-        settings = inference_settings(
-            plan.inference,
-            window=parse_window(window, plan.input.spatial_dims),
-            overlap=overlap,
-            flips=flips,
-            scales=parse_scales(scales),
-            resize=parse_resize(resize, plan.inference.resize),
-        )
+    settings = None if run is None else _settings(run, window, overlap, flips, scales, resize)
     result = evaluate_model(
         run,
         predictions=predictions,
         data=data,
         split=split or None,
         out=out,
+        by_position=by_position,
         boundaries=boundaries,
         thresholds=thresholds,
+        maps=maps,
         settings=settings,
         value_range=value_range,
         device=device,
@@ -89,6 +89,32 @@ def evaluate(
         track=tracker(),
     )
     _print_scores(result)
+    _report_skipped(result)
+
+
+def _settings(
+    run: Path, window: str, overlap: float | None, flips: bool | None, scales: str, resize: str
+) -> "InferencePlan":
+    """Return the settings of the model's plan with those of the command."""
+    from limner.api.predict import inference_settings
+    from limner.weights.bundle import read_model_plan
+    from limner.weights.card import model_folder
+
+    plan = read_model_plan(model_folder(run))
+    return inference_settings(
+        plan.inference,
+        window=parse_window(window, plan.input.spatial_dims),
+        overlap=overlap,
+        flips=flips,
+        scales=parse_scales(scales),
+        resize=parse_resize(resize, plan.inference.resize),
+    )
+
+
+def _report_skipped(result: "EvaluateResult") -> None:
+    """Name the images that could not be scored, and end with an error if there are any."""
+    from limner.cli.console import messages
+
     for skipped in result.skipped:
         messages().print(f"skipped {skipped.name}: {skipped.reason}", style="error")
     if result.skipped:
@@ -114,7 +140,7 @@ def _print_scores(result: "EvaluateResult") -> None:
     if len(there) < len(file.classes):
         absent = len(file.classes) - len(there)
         console().print(f"{absent} classes are in neither truth nor prediction; means exclude them.")
-    console().print("\n".join(_lines(file)))
+    console().print("\n".join(score_lines(file)), markup=False)
     console().print(f"Definitions of the scores, per-image scores and pictures: {result.out}")
 
 
@@ -127,21 +153,24 @@ def _cell(file: "ScoresFile", row: "ClassRow", column: str) -> str:
     return f"{value or 0:,}" if unit else _score(value)
 
 
-def _lines(file: "ScoresFile") -> "Iterator[str]":
+def score_lines(file: "ScoresFile") -> "Iterator[str]":
+    """Yield a line for each score over all classes, the main one first, then what makes scores misleading."""
     from limner.core.score_names import SCORES, Shown, shown
     from limner.tasks import first_shown
 
-    names = shown(file.scores, least=Shown.LISTED, first=first_shown(file.task, len(file.classes)))
+    names = shown(file.scores, least=Shown.LISTED, first=first_shown(file.task, file.class_names))
     width = max((len(SCORES[name].words) for name in names), default=0)
     for name in names:
         yield f"{SCORES[name].words:{width}s}  {_score(file.scores[name])}{_between(file.interval(name))}"
     if file.thresholds is not None:
         found = {name: _score(value) for name, value in file.thresholds.scores.items()}
         yield (
-            f"over all thresholds: average precision {found['average_precision']}, area under ROC "
-            f"{found['area_under_roc']}, calibration error {found['calibration_error']}; highest "
-            f"Dice {found['best_dice']} at threshold {found['best_threshold']}"
+            f"{file.thresholds.class_name} over all thresholds: average precision "
+            f"{found['average_precision']}, area under ROC {found['area_under_roc']}, calibration error "
+            f"{found['calibration_error']}; highest Dice {found['best_dice']} at threshold "
+            f"{found['best_threshold']}"
         )
+    yield from file.notes
 
 
 def _between(ends: tuple[float, float] | None) -> str:

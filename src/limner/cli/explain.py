@@ -5,13 +5,17 @@ from typing import Annotated
 
 import typer
 
+from limner.cli.inference_options import Device, Range
 from limner.cli.number_options import parse_whole_numbers
 
 
 def explain(
     model: Annotated[Path, typer.Argument(help="A model folder, or the run folder that contains it.")],
     image: Annotated[Path, typer.Argument(help="An image file.")],
-    class_name: Annotated[str, typer.Option("--class", help="The class to explain.")] = "",
+    class_names: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="The class to explain; repeated, the classes are also drawn together."),
+    ] = None,
     layer: Annotated[str, typer.Option(help="A layer listed by --layers; default: the deepest.")] = "",
     layers: Annotated[bool, typer.Option("--layers", help="Only list the layers.")] = False,
     point: Annotated[str, typer.Option(metavar="X,Y", help="Explain the score of one pixel.")] = "",
@@ -19,20 +23,14 @@ def explain(
         str, typer.Option(metavar="LEFT,TOP,RIGHT,BOTTOM", help="Explain the scores of a rectangle.")
     ] = "",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the overlays.")] = Path("explained"),
-    value_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            "--range", metavar="LOW HIGH", help="The images' range of values, mapped to the training's."
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")] = "auto",
+    value_range: Range = None,
+    device: Device = "auto",
 ) -> None:
     """Show which parts of an image made a model predict a class.
 
     Draws Grad-CAM, HiResCAM and LayerCAM, and for query networks the attention.
     """
-    from limner.api.explain import explain as explain_class
-    from limner.api.explain import explain_layers
+    from limner.api.explain import explain_classes, explain_layers
     from limner.cli.console import console, table
     from limner.core.errors import ConfigError
 
@@ -43,14 +41,14 @@ def explain(
             made.add_row(name, str(features), f"{height} x {width}")
         console().print(made)
         return
-    if not class_name:
+    if not class_names:
         raise ConfigError("Name the class to explain with --class, or list the layers with --layers.")
     x_y = parse_whole_numbers(point, 2, option="--point")
     box = parse_whole_numbers(region, 4, option="--region")
-    found = explain_class(
+    found = explain_classes(
         model,
         image,
-        class_name=class_name,
+        class_names=class_names,
         layer=layer or None,
         point=(x_y[0], x_y[1]) if x_y else None,
         region=(box[0], box[1], box[2], box[3]) if box else None,
@@ -58,4 +56,5 @@ def explain(
         value_range=value_range,
         device=device,
     )
-    console().print(f"Written for layer {found.layer}: {', '.join(map(str, found.pictures))}")
+    for each in found:
+        console().print(f"{each.class_name}, layer {each.where}: {', '.join(map(str, each.pictures))}")

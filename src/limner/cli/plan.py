@@ -47,18 +47,16 @@ def plan(
     from limner.preparation.planned import plan_data, with_shorthands
     from limner.storage.own_outputs import refuse_taken_file, write_own_file
 
-    wanted = with_shorthands(
-        merge_assignments(settings or ()), task=task, network=network, weights=weights, minutes=minutes
-    )
+    own = merge_assignments(settings or ())
+    wanted = with_shorthands(own, task=task, network=network, weights=weights, minutes=minutes)
     if out is not None:
         refuse_taken_file(out, by="plan")
     planned = plan_data(data, wanted, Execution(device, tracker()))
     if out is not None:
         write_own_file(out, plan_to_yaml(planned.plan), by="plan")
     if as_json:
-        found = planned.fingerprint
-        said = {"fingerprint": found.to_dict(), "plan": planned.plan.model_dump(mode="json")}
-        print(json.dumps(said, indent=2))
+        made = planned.plan.model_dump(mode="json")
+        print(json.dumps({"fingerprint": planned.fingerprint.to_dict(), "plan": made}, indent=2))
         return
     show_fingerprint(planned.fingerprint)
     console().print(_plan_table(planned.plan, everything=everything))

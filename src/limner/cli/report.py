@@ -1,4 +1,4 @@
-"""`limner report RUN`: the HTML report of a run."""
+"""`limner report RUN`: the HTML report of a run, or of the log of another program."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import typer
 
 
 def report(
-    run: Path = typer.Argument(help="The folder of a run, such as runs/nuclei."),  # noqa: B008
+    run: Path = typer.Argument(help="A run folder, such as runs/nuclei, or a log of another program."),  # noqa: B008
     show: bool = typer.Option(False, "--open", help="Open the page in the browser."),
 ) -> None:
     """Write the HTML report of a run.
 
-    Shows scores, examples, curves, data and every setting.
+    Shows scores, examples, curves, data and every setting; of a log of another program, curves and facts.
     """
     from limner.api.report import report as write
     from limner.cli.console import console

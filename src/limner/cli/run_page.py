@@ -1,16 +1,23 @@
 """Terminal output for a finished run: scores and paths."""
 
-import json
+from typing import TYPE_CHECKING
 
 from limner.core.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from limner.reporting.run_facts import RunFacts
 
 
 def show_run(run: RunFolder) -> None:
     """Print a table with the scores of each split, then the paths of the run."""
     from limner.cli.console import console, table
+    from limner.reporting.gather import gather
 
-    _remind_of_findings(run)
-    _show_scores(run)
+    facts = gather(run)
+    for name, why in facts.unreadable.items():
+        console().print(f"{name} could not be read: {why}", style="warning")
+    _remind_of_findings(facts)
+    _show_scores(facts)
     rows = {
         "model": (run.model, f"limner predict {run.model} IMAGES --out DIR"),
         "scores": (run.root / "evaluation", f"limner evaluate {run.root}"),
@@ -23,38 +30,37 @@ def show_run(run: RunFolder) -> None:
     console().print(where)
 
 
-def _show_scores(run: RunFolder) -> None:
+def _show_scores(facts: "RunFacts") -> None:
     """Print a table of the splits."""
     from limner.cli.console import console, table
     from limner.core.score_names import SCORES, shown
-    from limner.evaluation.scores_file import read_scores
     from limner.tasks import first_shown
 
-    files = {split: run.evaluation(split) / "scores.json" for split in ("val", "test")}
-    found = {split: read_scores(file) for split, file in files.items() if file.is_file()}
+    scored = {evaluation.split: evaluation.file for evaluation in facts.evaluations}
+    found = {split: scored[split] for split in ("val", "test") if split in scored}
     if not found:
         return
     keys = dict.fromkeys(
         name
         for file in found.values()
-        for name in shown(file.scores, first=first_shown(file.task, len(file.classes)))
+        for name in shown(file.scores, first=first_shown(file.task, file.class_names))
     )
     names = ("images", *(SCORES[key].label for key in keys))
     made = table("split", *names, numbers=names)
     for split, file in found.items():
         made.add_row(split, str(file.num_images), *(_score(file.scores.get(key)) for key in keys))
     console().print(made)
+    for split, file in found.items():
+        for note in file.notes:
+            console().print(f"{split}: {note}", style="warning", markup=False)
 
 
-def _remind_of_findings(run: RunFolder) -> None:
+def _remind_of_findings(facts: "RunFacts") -> None:
     from collections import Counter
 
     from limner.cli.console import console
 
-    if not run.findings.is_file():
-        return
-    findings = json.loads(run.findings.read_text(encoding="utf-8"))
-    counts = Counter(finding["severity"] for finding in findings)
+    counts = Counter(finding.severity.value for finding in facts.findings or ())
     said = " and ".join(f"{n} {word}{'s' * (n > 1)}" for word, n in sorted(counts.items()))
     if said:
         console().print(f"The data has {said}; see the report or `limner check`.")

@@ -1,5 +1,6 @@
 """`limner train DATA`: a trained and scored model from labelled images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -37,22 +38,17 @@ def train(
     from limner.cli.console import tracker
     from limner.cli.run_page import show_run
     from limner.core.config import merge_assignments
-    from limner.core.errors import ConfigError
     from limner.devices.processes import is_first_process
     from limner.tracking.progress_display import ProgressDisplay
 
     watchers = [ProgressDisplay()]
+    _refuse_mixture(data, resume, (run, settings, task, network, weights, minutes, accept), data_changed)
     if resume is not None:
-        if data is not None or settings or task or network or weights or minutes:
-            raise ConfigError("--resume uses the plan of the run: specify the run and nothing else.")
         folder = resume_run(
             resume, data_changed=data_changed, device=device, track=tracker(), watchers=watchers
         )
-    elif data is None:
-        raise ConfigError(
-            "Specify the data: limner train DATA, or a run to continue: limner train --resume RUN"
-        )
     else:
+        assert data is not None, "it was refused"
         folder = train_run(
             data,
             run=run,
@@ -68,3 +64,17 @@ def train(
         )
     if is_first_process():
         show_run(folder)
+
+
+def _refuse_mixture(data: Path | None, resume: Path | None, others: Sequence[object], changed: bool) -> None:  # noqa: FBT001
+    """Refuse options of a new run for one that is resumed, and the other way round."""
+    from limner.core.errors import ConfigError
+
+    if resume is not None and (data is not None or any(others)):
+        raise ConfigError("--resume uses the plan of the run: specify the run and nothing else.")
+    if resume is None and data is None:
+        raise ConfigError(
+            "Specify the data: limner train DATA, or a run to continue: limner train --resume RUN"
+        )
+    if resume is None and changed:
+        raise ConfigError("--data-changed is for a run that is continued: limner train --resume RUN")

@@ -54,6 +54,12 @@ def label_dtype(num_classes: int) -> np.dtype[Any]:
     return np.dtype(np.uint8 if num_classes <= IGNORE_INDEX else np.uint16)
 
 
+def background_among(names: Sequence[str]) -> int | None:
+    """Return the place of the class named ``background``, in upper or lower case, or None."""
+    folded = [name.casefold() for name in names]
+    return folded.index("background") if "background" in folded else None
+
+
 @dataclass(frozen=True)
 class MaskEncoding:
     """How the pixels of a mask file become integer values.
@@ -132,8 +138,7 @@ class LabelTable:
     @cached_property
     def background_index(self) -> int | None:
         """Trained index of the class named ``background``, or None; foreground scores leave it out."""
-        names = [name.casefold() for name in self.names]
-        return names.index("background") if "background" in names else None
+        return background_among(self.names)
 
     @cached_property
     def is_thing(self) -> npt.NDArray[np.bool_]:
@@ -299,7 +304,8 @@ class LabelTable:
         raise DataError(
             f"Values outside the named labels in {where}: {unknown[:10]}; named are {known}, "
             f"ignored are {list(self.ignored_values)}. "
-            "Name them under `classes` or `ignored` in dataset.yaml."
+            "`limner check` of the dataset says what they may be; name them under `classes` or `ignored` "
+            "in dataset.yaml, or correct the mask."
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -43,16 +43,20 @@ class Picture:
         files: The files that were read: one, or those of its channels or slices in order; empty for an
             image created in memory.
         stored_dtype: Name of the data type in the files, such as ``int16``; empty for an image in memory.
+        valid: (*spatial) True where the files have data; None if they have it everywhere. The other pixels
+            hold the mean of these.
     """
 
     array: Image
     geometry: Geometry = PLAIN
     files: tuple[Path, ...] = ()
     stored_dtype: str = ""
+    valid: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         axes = self.array.ndim - 1
         assert axes >= 2, f"an image is (*spatial, C), found shape {self.array.shape}"
+        assert self.valid is None or self.valid.shape == self.array.shape[:-1]
         spacing, affine = self.geometry.spacing_mm, self.geometry.affine
         assert spacing is None or len(spacing) == axes, (spacing, self.array.shape)
         assert affine is None or affine.shape == (axes + 1, axes + 1), (affine, self.array.shape)

@@ -74,6 +74,11 @@ class NetworkPlan(Config):
     """Pretrained encoder weights; `auto` trains from scratch, with a message, if they are unavailable."""
     weights: str | None = None
     """Initial weights of the network: a model folder, a run, another project's checkpoint, or null."""
+    norm: Literal["batch", "group", "instance", "sync", "frozen"] | None = None
+    """What the batch normalisations become: `sync` has statistics over all devices, `frozen` fixed ones; null
+    is `sync` on several accelerators, else `batch`."""
+    freeze: tuple[str, ...] = ()
+    """Parts that training leaves as they are, by prefix of parameter names, such as `[backbone.layer1]`."""
 
 
 class InputPlan(Config):

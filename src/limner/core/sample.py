@@ -31,6 +31,8 @@ class Record:
             source looks up the image's labels.
         label: Class of the whole image, as numbered by its source; None if there are other labels, or none.
         more_images: Further files of the image, for more channels or slices, in order.
+        split_from: The list file or folder that gives the split, relative to the dataset folder; None if it
+            comes from the folders of the files, from the label file, or there is no split.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Record:
     entry: str | None = None
     label: int | None = None
     more_images: tuple[Path, ...] = ()
+    split_from: str | None = None
 
     @property
     def images(self) -> tuple[Path, ...]:

@@ -73,7 +73,7 @@ def _ap(words: str, what: str, more: str) -> Score:
 
 
 def _ap_of_size(words: str, what: str, size: str) -> Score:
-    definition = f"AP of {what} of objects {size} pixels; says nothing about objects of other sizes."
+    definition = f"AP of the {what} with an area {size} pixels; says nothing about objects of other sizes."
     return Score(words, definition, LISTED)
 
 
@@ -176,15 +176,15 @@ SCORES: dict[str, Score] = {
     "ap75": Score(
         "mask AP75", "AP of the masks at an IoU of 0.75 only: whether objects were outlined well.", COMPARED
     ),
-    "ap_small": _ap_of_size("mask AP of small objects", "the masks", "below 32 x 32"),
-    "ap_medium": _ap_of_size("mask AP of medium objects", "the masks", "from 32 x 32 up to 96 x 96"),
-    "ap_large": _ap_of_size("mask AP of large objects", "the masks", "above 96 x 96"),
+    "ap_small": _ap_of_size("mask AP of small objects", "masks", "below 32 x 32"),
+    "ap_medium": _ap_of_size("mask AP of medium objects", "masks", "from 32 x 32 up to 96 x 96"),
+    "ap_large": _ap_of_size("mask AP of large objects", "masks", "above 96 x 96"),
     "box_ap": _ap("box AP", "the boxes around the masks", "a good box says little about the mask inside"),
     "box_ap50": Score("box AP50", "AP of the boxes at an IoU of 0.5 only.", LISTED),
     "box_ap75": Score("box AP75", "AP of the boxes at an IoU of 0.75 only.", LISTED),
-    "box_ap_small": _ap_of_size("box AP of small objects", "the boxes", "below 32 x 32"),
-    "box_ap_medium": _ap_of_size("box AP of medium objects", "the boxes", "from 32 x 32 up to 96 x 96"),
-    "box_ap_large": _ap_of_size("box AP of large objects", "the boxes", "above 96 x 96"),
+    "box_ap_small": _ap_of_size("box AP of small objects", "boxes", "below 32 x 32"),
+    "box_ap_medium": _ap_of_size("box AP of medium objects", "boxes", "from 32 x 32 up to 96 x 96"),
+    "box_ap_large": _ap_of_size("box AP of large objects", "boxes", "above 96 x 96"),
     # Panoptic segments.
     **{
         name: Score(words, text.format(group="all classes"), HEADLINE, by_class=True, short=name.upper())
@@ -319,7 +319,8 @@ NOTES: dict[str, Score] = {
         "without a score",
         "A class in neither truth nor prediction (for AP: without a true object) has no score (null), and is "
         "excluded from means. Ignored pixels, pixels in no true segment, and predictions in a crowd count "
-        "neither as correct nor as wrong. AP uses the 100 highest-scoring objects per image and class.",
+        "neither as correct nor as wrong. AP uses the 100 highest-scoring objects per image and class, "
+        "the other scores use all.",
     ),
 }
 """Other content of scores.json that needs an explanation."""
@@ -328,8 +329,6 @@ NOTES: dict[str, Score] = {
 def shown(values: Mapping[str, Any], *, least: Shown = HEADLINE, first: Iterable[str] = ()) -> list[str]:
     """Return the names of the scores to show, in order: those of `first`, then as in `SCORES`.
 
-    Foreground Dice is omitted if it equals pixel accuracy: older files have it without a background.
-
     Args:
         values: Score name -> value; None and NaN count as no score. Other names are ignored.
         least: Minimum prominence; does not apply to those of `first`.
@@ -337,10 +336,7 @@ def shown(values: Mapping[str, Any], *, least: Shown = HEADLINE, first: Iterable
     """
     first = tuple(first)
     named = [*first, *(name for name, score in SCORES.items() if score.shown >= least)]
-    found = [name for name in dict.fromkeys(named) if _exists(values.get(name))]
-    if values.get("foreground_dice") == values.get("pixel_accuracy") != 1:
-        return [name for name in found if name != "foreground_dice"]
-    return found
+    return [name for name in dict.fromkeys(named) if _exists(values.get(name))]
 
 
 def explained(names: Iterable[str]) -> dict[str, str]:

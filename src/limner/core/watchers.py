@@ -13,12 +13,14 @@ class Moment:
         steps: Number of steps of the whole run; an estimate with a time budget.
         progress: Fraction of the run that is done, in [0, 1].
         seconds: Seconds of training so far.
+        peak_bytes: Peak memory so far, of the device or of the process on a CPU; None if unknown.
     """
 
     step: int
     steps: int
     progress: float
     seconds: float
+    peak_bytes: int | None = None
 
     @property
     def seconds_left(self) -> float | None:

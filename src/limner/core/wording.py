@@ -8,9 +8,14 @@ def size(sides: Sequence[int]) -> str:
     return "x".join(str(side) for side in sides)
 
 
+def count_words(number: int, noun: str) -> str:
+    """Return ``1 image`` or ``3 images``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def channel_words(channels: int) -> str:
     """Return ``1 channel`` or ``3 channels``."""
-    return f"{channels} channel{'' if channels == 1 else 's'}"
+    return count_words(channels, "channel")
 
 
 def share(part: float) -> str:

@@ -11,6 +11,7 @@ from limner.core.label_map import LabelMap
 from limner.core.labels import LabelArray, LabelTable
 from limner.core.randomness import generator
 from limner.core.sample import Sample
+from limner.drawing.display import Tones, tones_of
 from limner.drawing.grid import Row
 from limner.drawing.labelled import labelled
 from limner.drawing.panels import Panel
@@ -32,18 +33,21 @@ class AugmentedImage:
         slot: Position in the training order.
         name: Name of the image.
         steps: The steps to show.
+        tones: The values to draw black and white in all of them: those of the original, so that a step that
+            darkens the image is seen to do so.
     """
 
     slot: int
     name: str
     steps: tuple[Step, ...]
+    tones: Tones
 
     def row(self, table: LabelTable, side: int) -> Row:
         """Draw the steps side by side, with `side` pixels on the longer side."""
         panels = [
             Panel(
                 f"{name}, {s.image.shape[1]} x {s.image.shape[0]}",
-                labelled(s.image, _labels(s), table, side=side),
+                labelled(s.image, _labels(s), table, side=side, tones=self.tones),
             )
             for name, s in self.steps
         ]
@@ -76,7 +80,7 @@ def augmented_images(
     for slot in slots:
         sample = dataset[order.index_of(slot)]
         steps = _steps(pipeline, sample, seed, slot)
-        yield AugmentedImage(slot, sample.name, tuple(_picked(steps, mode)))
+        yield AugmentedImage(slot, sample.name, tuple(_picked(steps, mode)), tones_of(sample.image))
 
 
 def _steps(pipeline: Pipeline, sample: Sample, seed: int, slot: int) -> list[Step]:

@@ -20,6 +20,8 @@ from limner.core.sample import Record
 from limner.formats import open_source
 from limner.formats.dataset_yaml import read_dataset_file, write_dataset_file
 from limner.formats.source import Source
+from limner.formats.terms import MASKS
+from limner.loading.split_origins import split_origins
 from limner.loading.splits import assign_splits
 
 
@@ -57,6 +59,11 @@ class CheckResult:
         """The findings that stop training."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
+    @property
+    def split_origins(self) -> dict[str, str]:
+        """Split -> where it comes from: list files, folders, label files, or a share drawn with a seed."""
+        return split_origins(self.splits, self.source.settings, self.source.root)
+
     def settled_labels(self, otherwise: str) -> LabelTable:
         """Return the label table.
 
@@ -68,12 +75,13 @@ class CheckResult:
         """
         if self.labels is not None:
             return self.labels
-        root = self.source.root
+        root, terms = self.source.root, self.source.terms
+        what = "mask values" if terms == MASKS else "labels"
         raise DataError(
             describe(
-                f"The meaning of the mask values is unclear, so {otherwise}",
+                f"The meaning of the {what} is unclear, so {otherwise}",
                 where=root,
-                found=self.errors[0].found if self.errors else "no mask",
+                found=self.errors[0].found if self.errors else f"no image with {terms.labels}",
                 fix=f"Run `limner check {root}`, which says how to define it.",
             )
         )
@@ -86,6 +94,7 @@ class CheckResult:
             "num_images": len(self.facts.images),
             "num_labelled": sum(image.is_labelled for image in self.facts.images),
             "splits": {name: [r.name for r in records] for name, records in self.splits.items()},
+            "split_origins": self.split_origins,
             "labels": self.labels.to_dict() if self.labels else None,
             "rows": [row.to_dict() for row in self.rows],
             "objects": [row.to_dict() for row in self.objects],

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from limner.checks.name_groups import group_in
 from limner.core.dataset_file import SplitFractions
 from limner.core.errors import ConfigError, DataError, describe
 from limner.core.progress import Track
@@ -115,14 +116,21 @@ def _require_labels(source: Source) -> None:
             describe(
                 "No image has labels, so there is nothing to split",
                 where=source.root,
-                fix="Run `limner check` to see how images and masks were paired.",
+                fix="Run `limner check` to see how images and labels were paired.",
             )
         )
 
 
 def draw_images(records: Sequence[Record], fractions: SplitFractions) -> Fold:
-    """Split images individually, as ``splits: {val: ...}`` in dataset.yaml does."""
-    return {name: tuple(r.name for r in rows) for name, rows in drawn(records, fractions).items()}
+    """Split images individually, as ``splits: {val: ...}`` in dataset.yaml does.
+
+    Raises:
+        DataError: There are fewer images than splits.
+    """
+    parts = drawn(records, fractions)
+    if not all(parts.values()):
+        raise _too_few("images", len(records), len(parts))
+    return {name: tuple(record.name for record in rows) for name, rows in parts.items()}
 
 
 def divide_units(units: Sequence[Unit], fractions: SplitFractions, folds: int) -> list[Fold]:
@@ -133,14 +141,7 @@ def divide_units(units: Sequence[Unit], fractions: SplitFractions, folds: int) -
     """
     num_parts = (folds or 2) + (fractions.test > 0)
     if len(units) < num_parts:
-        raise DataError(
-            describe(
-                "There are too few groups to split",
-                found=f"{len(units)} groups",
-                expected=f"at least {num_parts}, one for each part",
-                fix="Use fewer parts, or smaller groups.",
-            )
-        )
+        raise _too_few("groups", len(units), num_parts)
     rest = 1 - fractions.val - fractions.test
     shares = [fractions.val] * folds if folds else [rest, fractions.val]
     parts = divide(units, [*shares, *([fractions.test] if fractions.test else [])], seed=fractions.seed)
@@ -154,6 +155,17 @@ def divide_units(units: Sequence[Unit], fractions: SplitFractions, folds: int) -
     ]
 
 
+def _too_few(what: str, found: int, wanted: int) -> DataError:
+    return DataError(
+        describe(
+            f"There are too few {what} to split",
+            found=f"{found} {what}",
+            expected=f"at least {wanted}, one for each part",
+            fix="Use fewer parts, or smaller groups." if what == "groups" else "Use fewer parts.",
+        )
+    )
+
+
 def _compiled(group: str | None) -> re.Pattern[str] | None:
     try:
         return None if group is None else re.compile(group)
@@ -162,7 +174,7 @@ def _compiled(group: str | None) -> re.Pattern[str] | None:
 
 
 def _group_of(file: str, expression: re.Pattern[str]) -> str:
-    found = expression.search(file)
+    found = group_in(file, expression)
     if found is None:
         raise DataError(
             describe(
@@ -173,4 +185,4 @@ def _group_of(file: str, expression: re.Pattern[str]) -> str:
                 fix=r"Try it on this path; `^(\w+?)_`, for instance, matches the text before the first _.",
             )
         )
-    return "/".join(part or "" for part in found.groups()) if found.groups() else found.group()
+    return found

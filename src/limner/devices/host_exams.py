@@ -58,7 +58,7 @@ def _disk() -> Iterator[Exam]:
         free = shutil.disk_usage(folder).free
         found = f"{free / GIB:.0f} GiB free at {folder}"
         if free < LITTLE_DISK:
-            yield Exam("disk", name, found, "warning", "Free some space: a run keeps two checkpoints.")
+            yield Exam("disk", name, found, "warning", "Free some space: a run keeps three checkpoints.")
         else:
             yield Exam("disk", name, found)
         if not os.access(folder, os.W_OK):

@@ -3,17 +3,25 @@
 Shape legend: H, W image size, K classes.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.labels import RGB, LabelArray, LabelTable
+from limner.core.labels import RGB, LabelArray, LabelTable, distinct_color
 from limner.drawing.display import RGBImage
 
 IGNORED_COLOR: RGB = (128, 128, 128)
+
+DARKEST = 32
+"""A class whose brightest channel is below this gets another colour."""
+
+SPARE_COLOR: RGB = (230, 159, 0)
+"""The first colour of classes that need another one."""
 
 MOST_KEYS = 100
 """Maximum number of classes in a legend."""
@@ -147,12 +155,26 @@ def _lookup(table: LabelTable) -> RGBImage:
 
 
 def _visible(colors: RGBImage, table: LabelTable) -> RGBImage:
-    """Replace black for classes other than the background: as a tint it would look like a shadow."""
+    """Replace colours that would be mistaken: black, which as a tint looks like a shadow, and repeated ones.
+
+    The background stays as it is, and of equal colours the first one does.
+    """
     seen: RGBImage = colors.copy()
-    for index in range(table.num_classes):
-        if index != table.background_index and int(seen[index].max()) < 32:
-            seen[index] = (230, 159, 0)
+    classes = [index for index in range(table.num_classes) if index != table.background_index]
+    of_class = {index: _rgb(seen[index]) for index in classes}
+    is_first = {color: index for index, color in reversed(of_class.items())}
+    taken = set(of_class.values())
+    spare = (color for color in _spare_colors() if color not in taken)
+    for index, color in of_class.items():
+        if max(color) < DARKEST or is_first[color] != index:
+            seen[index] = next(spare)
     return seen
+
+
+def _spare_colors() -> Iterator[RGB]:
+    """Yield different colours without end, none of them dark."""
+    yield SPARE_COLOR
+    yield from (color for color in map(distinct_color, count(1)) if max(color) >= DARKEST)
 
 
 def _blend(image: RGBImage, tint: RGBImage, opacity: float) -> RGBImage:

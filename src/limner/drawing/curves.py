@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
-from limner.core.labels import RGB
+from limner.core.labels import RGB, distinct_color
 from limner.drawing.display import RGBImage
 from limner.drawing.fonts import text_and_font
 from limner.drawing.panels import FAINT, INK, PAPER
@@ -130,11 +130,21 @@ def _panel(
     for part in (0, 0.5, 1):
         value, font = text_and_font(f"{y_low + (1 - part) * y_span:.3g}")
         draw.text((LEFT - 10 - font.getlength(value), TOP + part * height - 11), value, FAINT, font=font)
-        value, font = text_and_font(show_x(x_low + part * x_span))
+    for x in _x_marks([x for x, _ in points]):
+        part = (x - x_low) / x_span
+        value, font = text_and_font(show_x(x))
         draw.text((LEFT + part * (width - font.getlength(value)), TOP + height + 6), value, FAINT, font=font)
     word, font = text_and_font(x_label)
     draw.text((LEFT + width * 0.75 - font.getlength(word) / 2, TOP + height + 6), word, FAINT, font=font)
     return made
+
+
+def _x_marks(xs: Sequence[float]) -> list[float]:
+    """Return the ends and the middle of an axis; the middle of whole numbers is a whole number."""
+    low, high = min(xs), max(xs)
+    are_whole = all(float(x).is_integer() for x in xs)
+    middle = math.floor((low + high) / 2) if are_whole else (low + high) / 2
+    return list(dict.fromkeys((low, middle, high)))
 
 
 def _line(
@@ -155,4 +165,4 @@ def _line(
 
 
 def _color(number: int) -> RGB:
-    return LINE_COLORS[number % len(LINE_COLORS)]
+    return LINE_COLORS[number] if number < len(LINE_COLORS) else distinct_color(number)

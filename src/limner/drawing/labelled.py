@@ -14,7 +14,7 @@ from PIL import ImageDraw
 from limner.core.labels import LabelArray, LabelTable
 from limner.core.picture import Image
 from limner.drawing.colors import outline_width, overlay
-from limner.drawing.display import RGBImage, display_image, resize_nearest, resize_picture
+from limner.drawing.display import RGBImage, Tones, display_image, resize_nearest, resize_picture
 from limner.drawing.fonts import FONT_SIZE, text_and_font
 
 MIN_NAMED_SHARE = 0.004
@@ -24,7 +24,13 @@ MOST_NAMES = 12
 
 
 def labelled(
-    image: Image, labels: LabelArray | None, table: LabelTable, *, side: int, names: bool = True
+    image: Image,
+    labels: LabelArray | None,
+    table: LabelTable,
+    *,
+    side: int,
+    names: bool = True,
+    tones: Tones | None = None,
 ) -> RGBImage:
     """Draw an image with its labels, the longer side `side` pixels long.
 
@@ -37,8 +43,9 @@ def labelled(
         table: The classes.
         side: Pixels of the longer side.
         names: Write class names into the largest regions.
+        tones: The values to draw black and white; defaults to the image's own.
     """
-    picture = display_image(image)
+    picture = display_image(image, tones)
     height, width = picture.shape[:2]
     factor = side / max(height, width)
     size = (max(1, round(height * factor)), max(1, round(width * factor)))

@@ -3,6 +3,7 @@
 Shape legend: K classes, N found objects, T true objects.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from limner.core.prediction import SCORE_THRESHOLD, SegmentPrediction
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
 from limner.core.segments import Segments
-from limner.evaluation.scores_file import by_class_name, class_rows
+from limner.evaluation.scores_file import by_class_name, class_rows, some_names
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics.average_precision import AveragePrecision, PrecisionScores
 from limner.metrics.confusion import Counts
@@ -74,6 +75,8 @@ class InstanceScores:
         num_true: (K) number of true objects, without crowds.
         num_found: (K) number of predicted objects with any score.
         matches: Match scores of the objects with a score of 0.5 or more.
+        lowest_score: Lowest score of a found object; infinite if none was found.
+        highest_score: Highest score of a found object.
         intervals: Score name -> its 95 % bootstrap interval over images.
         per_image: Score name -> its distribution over the images.
     """
@@ -85,6 +88,8 @@ class InstanceScores:
     num_true: npt.NDArray[np.int64]
     num_found: npt.NDArray[np.int64]
     matches: MatchScores
+    lowest_score: float = math.inf
+    highest_score: float = -math.inf
     intervals: dict[str, Interval] = field(default_factory=dict)
     per_image: dict[str, Spread] = field(default_factory=dict)
 
@@ -112,9 +117,34 @@ class InstanceScores:
             "classes": class_rows(self.labels.names, columns),
             **self._overall(),
             **self.matches.rows(),
+            "notes": list(self._notes()),
             "intervals": self.intervals,
             "per_image": {name: asdict(spread) for name, spread in self.per_image.items()},
         }
+
+    def _notes(self) -> Iterator[str]:
+        """Yield what makes scores undefined or misleading on these images."""
+        num_found = int(self.num_found.sum())
+        if not self.num_true.any():
+            yield "The truth has no object, so that AP and recall are undefined."
+        elif extra := [
+            self.labels.names[k]
+            for k in np.flatnonzero((self.num_true == 0) & (self.matches.f1_by_class == 0))
+        ]:
+            yield (
+                f"Found, but not in the truth: {some_names(extra)}. AP leaves these classes out, so it does "
+                "not count their objects as wrong; F1 does."
+            )
+        if num_found and self.highest_score < SCORE_THRESHOLD:
+            yield (
+                f"No found object has a score of {SCORE_THRESHOLD:g} or more, so F1, precision, recall and "
+                "count error ignore all of them."
+            )
+        if num_found > 1 and self.lowest_score == self.highest_score:
+            yield (
+                f"All found objects have the same score, {self.highest_score:g}. AP depends on the order of "
+                "scores and says little here; F1 does not."
+            )
 
 
 class InstanceScorer:
@@ -138,6 +168,7 @@ class InstanceScorer:
         self._masks = AveragePrecision(labels.num_classes, kind="masks")
         self._boxes = AveragePrecision(labels.num_classes, kind="boxes")
         self._counts = np.zeros((2, labels.num_classes), np.int64)
+        self._lowest, self._highest = math.inf, -math.inf
 
     def score(self, prediction: SegmentPrediction, sample: Sample) -> InstanceImageScores:
         """Add one image, and return its scores."""
@@ -153,6 +184,8 @@ class InstanceScorer:
         self._counts[0] += np.bincount(single, minlength=self.labels.num_classes)
         self._counts[1] += np.bincount(prediction.labels, minlength=self.labels.num_classes)
         self._matches += matches
+        self._lowest = min(self._lowest, float(scores.min(initial=math.inf)))
+        self._highest = max(self._highest, float(scores.max(initial=-math.inf)))
         if self._uncertainty is not None:
             self._names.append(prediction.name)
             self._uncertainty.update(prediction.name, matches)
@@ -171,6 +204,7 @@ class InstanceScorer:
         self._counts += other._counts
         self._matches += other._matches
         self._names += other._names
+        self._lowest, self._highest = min(self._lowest, other._lowest), max(self._highest, other._highest)
         self.num_images += other.num_images
         if self._uncertainty is not None and other._uncertainty is not None:
             self._uncertainty.merge(other._uncertainty)
@@ -186,6 +220,8 @@ class InstanceScorer:
             num_true,
             num_found,
             match_scores(self._matches),
+            self._lowest,
+            self._highest,
             self._intervals(),
             {} if self._uncertainty is None else self._uncertainty.spreads(),
         )

@@ -1,7 +1,10 @@
-"""Matching the classes of a dataset with those of a model, by name."""
+"""Matching the classes of a dataset with those of a model, by name or by position."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 from limner.core.errors import DataError, describe
-from limner.core.labels import LabelClass, LabelTable
+from limner.core.labels import LabelTable
 
 
 def match_labels(model: LabelTable, data: LabelTable, *, where: str) -> LabelTable:
@@ -29,13 +32,47 @@ def match_labels(model: LabelTable, data: LabelTable, *, where: str) -> LabelTab
                 where=where,
                 found=", ".join(unknown) + known,
                 expected=f"some of the model's: {', '.join(model.names)}",
-                fix="Rename the classes in dataset.yaml, or list the values of the others under `ignored`.",
+                fix="Rename the classes in dataset.yaml, or list the values of the others under `ignored`."
+                + position_advice(model, data),
             )
         )
-    classes = []
-    for index, own in enumerate(model.classes):
-        named = by_name.get(own.name.casefold())
-        # No mask holds a negative value, so a class the data does not name can never be read.
-        values = named.values if named else (-1 - index,)
-        classes.append(LabelClass(own.name, values, own.color, own.is_thing))
+    # No mask holds a negative value, so a class the data does not name can never be read.
+    named = [by_name.get(own.name.casefold()) for own in model.classes]
+    return _with_values(model, data, [c.values if c else (-1 - i,) for i, c in enumerate(named)])
+
+
+def match_by_position(model: LabelTable, data: LabelTable, *, where: str) -> LabelTable:
+    """Return the data's mask values in the model's class order, the first class as the first, and so on.
+
+    Args:
+        model: The classes the model was trained on.
+        data: As many classes, in the order of the model's.
+        where: The data, for the error message.
+
+    Raises:
+        DataError: The numbers of classes differ.
+    """
+    if data.num_classes != model.num_classes:
+        raise DataError(
+            describe(
+                "Classes can be matched by position only if there are as many in the data as in the model",
+                where=where,
+                found=f"{data.num_classes}: {', '.join(data.names)}",
+                expected=f"{model.num_classes}: {', '.join(model.names)}",
+                fix="Match them by name: name the classes in dataset.yaml like the model's.",
+            )
+        )
+    return _with_values(model, data, [c.values for c in data.classes])
+
+
+def position_advice(model: LabelTable, data: LabelTable) -> str:
+    """Return a sentence on matching by position if it is possible, else an empty string."""
+    if model.num_classes != data.num_classes:
+        return ""
+    pairs = ", ".join(f"{theirs} as {own}" for theirs, own in zip(data.names, model.names, strict=True))
+    return f" If the classes are in the model's order ({pairs}), evaluate with --by-position."
+
+
+def _with_values(model: LabelTable, data: LabelTable, values: Sequence[tuple[int, ...]]) -> LabelTable:
+    classes = [replace(own, values=these) for own, these in zip(model.classes, values, strict=True)]
     return LabelTable(tuple(classes), data.ignored_values, data.encoding)

@@ -15,7 +15,7 @@ from limner.core.prediction import PanopticPrediction
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
 from limner.core.segments import Segments
-from limner.evaluation.scores_file import by_class_name, class_rows
+from limner.evaluation.scores_file import by_class_name, class_rows, some_names
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics.panoptic_quality import NUM_SUMS, PanopticQuality, QualityScores, quality_scores
 from limner.metrics.segment_matches import NUM_ROWS, MatchScores, match_scores
@@ -81,9 +81,21 @@ class PanopticScores:
             "classes": class_rows(self.labels.names, {n: getattr(self.quality, n) for n in names}),
             **{name: value for name, value in named.items() if "/" not in name},
             **self.matches.rows(),
+            "notes": list(self._notes()),
             "intervals": self.intervals,
             "per_image": {name: asdict(spread) for name, spread in self.per_image.items()},
         }
+
+    def _notes(self) -> Iterator[str]:
+        """Yield what makes scores undefined or misleading on these images."""
+        quality = self.quality
+        true = quality.true_positives + quality.false_negatives
+        if not true.any():
+            yield "The truth has no segment: scores only tell whether something was predicted."
+        elif extra := [
+            self.labels.names[i] for i in np.flatnonzero((true == 0) & (quality.false_positives > 0))
+        ]:
+            yield f"Predicted, but not in the truth: {some_names(extra)}. A PQ of 0 there lowers the means."
 
 
 def named_quality(labels: LabelTable, quality: QualityScores, matches: MatchScores) -> dict[str, float]:

@@ -10,13 +10,13 @@ from pathlib import Path
 from limner.core.labels import LabelTable
 from limner.core.prediction import Prediction
 from limner.core.sample import Sample
-from limner.core.score_names import SCORES
 from limner.drawing.display import RGBImage
 from limner.drawing.matrix import draw_matrix
 from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
 from limner.evaluation.scorer import ImageScores
 from limner.evaluation.semantic_scores import SemanticScores
+from limner.storage.output_folder import make_output_folder
 from limner.storage.whole_files import move_file, remove_file, write_whole
 
 OURS = re.compile(r"((worst|best)-\d+_.*|\.\d+)\.png")
@@ -63,7 +63,7 @@ class WorstAndBest:
         labels: LabelTable,
         *,
         draw: Draw,
-        rank_title: str = SCORES["foreground_dice"].words,
+        rank_title: str,
         count: int = 12,
     ) -> None:
         self._draw_comparison = draw
@@ -74,7 +74,7 @@ class WorstAndBest:
         self._worst: list[_Place] = []
         self._best: list[_Place] = []
         self._offered = 0
-        folder.mkdir(parents=True, exist_ok=True)
+        make_output_folder(folder)
         for path in earlier_pictures(folder):
             remove_file(path)
 

@@ -8,7 +8,6 @@ from limner.core.labels import LabelTable
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample, axes_text, size_text
 from limner.images.masks import read_values
-from limner.storage.unfinished import refuse_unfinished
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy")
 """Suffixes of masks; JPEG is excluded, since it changes values."""
@@ -22,11 +21,10 @@ class PredictedMasks:
         labels: The label table, with the same mask values as the true masks.
 
     Raises:
-        DataError: There is no mask in the folder, or its prediction was interrupted.
+        DataError: There is no mask in the folder.
     """
 
     def __init__(self, folder: Path, labels: LabelTable) -> None:
-        refuse_unfinished(folder)
         inside = folder / "masks"
         self.folder = inside if inside.is_dir() else folder
         self.labels = labels

@@ -12,13 +12,20 @@ from limner.core.sample import Record, Sample, axes_text, size_text
 from limner.formats.coco.coco_json import Id, plain_id
 from limner.formats.coco.coco_results import CocoResults
 from limner.formats.image_finder import ImageFinder
+from limner.storage.unfinished import refuse_unfinished
 
 FILES = ("instances.json", "panoptic.json")
 """Names of the JSON files that `limner predict` writes, which may be given as their folder."""
 
 
 def results_file(predictions: Path) -> Path | None:
-    """Return the JSON file of objects or segments at a path or in a folder, or None for masks."""
+    """Return the JSON file of objects or segments at a path or in a folder, or None for masks.
+
+    Raises:
+        DataError: The prediction there was interrupted.
+    """
+    for folder in (predictions, predictions.parent):
+        refuse_unfinished(folder)
     if predictions.suffix.lower() == ".json":
         return predictions
     return next((predictions / name for name in FILES if (predictions / name).is_file()), None)

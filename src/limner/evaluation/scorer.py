@@ -82,11 +82,13 @@ class Extent:
         boundaries: Boundary scores of label maps, which take about 40 times as long as counting pixels.
         thresholds: Foreground scores of label maps at every threshold; needs probabilities and two classes.
         uncertainty: Distributions of scores over the images, and confidence intervals.
+        maps: Maps of right and wrong pixels of label maps, as files.
     """
 
     boundaries: bool = False
     thresholds: bool = False
     uncertainty: bool = False
+    maps: bool = False
 
 
 USUAL = Extent()

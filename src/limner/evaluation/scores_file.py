@@ -13,7 +13,11 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_
 from limner.core.config import Config
 from limner.core.config_problems import problem
 from limner.core.errors import DataError, describe
+from limner.core.labels import background_among
 from limner.core.score_names import SCORES
+
+MOST_LISTED = 8
+"""Maximum number of classes that a sentence names."""
 
 
 def _null_for_nan(value: object) -> object:
@@ -145,6 +149,10 @@ class ScoresFile(NamedScores):
     """For label maps: numbers of pixels, rows truth and columns prediction."""
     definitions: dict[str, str] = {}
     """Score name -> its meaning, and when it is misleading."""
+    value_range: tuple[float, float] | None = None
+    """Stated range of the images' values, which was mapped to the training's; null if none was stated."""
+    notes: list[str] = []
+    """Why scores are undefined or misleading on these images, in sentences; empty if they are not."""
     skipped: list[SkippedRow] = []
     """Images that could not be scored."""
 
@@ -156,9 +164,21 @@ class ScoresFile(NamedScores):
         return self
 
     @property
+    def class_names(self) -> list[str]:
+        """Names of the classes in trained order."""
+        return [row.name for row in self.classes]
+
+    @property
     def counts_pixels(self) -> bool:
         """Whether label maps were scored, rather than objects or segments."""
         return any("pixels" in row.scores for row in self.classes)
+
+    @property
+    def what_counts(self) -> str:
+        """What the scores count: pixels, objects or segments."""
+        if self.counts_pixels:
+            return "pixels"
+        return "segments" if any(row.is_thing is not None for row in self.classes) else "objects"
 
     @property
     def class_columns(self) -> list[str]:
@@ -211,18 +231,31 @@ def by_class_name(names: Sequence[str], columns: Mapping[str, npt.NDArray[Any]])
     }
 
 
+def some_names(names: Sequence[str]) -> str:
+    """Return the first names of classes in a sentence, and how many there are more."""
+    more = len(names) - MOST_LISTED
+    return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
 def read_scores(path: Path) -> ScoresFile:
     """Read scores.json, of the current or an earlier version.
+
+    Earlier versions wrote a foreground Dice for classes without a background: the pixel accuracy by another
+    name, which is left out.
 
     Raises:
         DataError: It does not have the format of scores.json.
     """
     try:
-        return ScoresFile.model_validate({"split": path.parent.name} | json.loads(path.read_text("utf-8")))
+        file = ScoresFile.model_validate({"split": path.parent.name} | json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
         problems = error.errors(include_url=False) if isinstance(error, ValidationError) else []
         found = "; ".join(problem(ScoresFile, detail) for detail in problems) or str(error)
         raise DataError(describe("Not the scores of an evaluation", where=path.name, found=found)) from None
+    if background_among(file.class_names) is None:
+        for part in (file.scores, file.intervals, file.per_image):
+            part.pop("foreground_dice", None)
+    return file
 
 
 def scores_schema() -> dict[str, Any]:

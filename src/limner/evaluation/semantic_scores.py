@@ -3,6 +3,7 @@
 Shape legend: K classes.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
-from limner.evaluation.scores_file import by_class_name, class_rows
+from limner.evaluation.scores_file import by_class_name, class_rows, some_names
 from limner.metrics.boundary import ROWS, BoundaryScores, boundary_scores
 from limner.metrics.confusion import Counts, PixelScores
 from limner.metrics.spread import Interval, Spread
@@ -98,11 +99,34 @@ class SemanticScores:
             **pixel.overall(self.labels.background_index),
             **outlines.overall(),
             "num_absent_classes": pixel.num_absent,
+            "notes": list(self._notes()),
             "intervals": self.intervals,
             "per_image": {name: asdict(spread) for name, spread in self.per_image.items()},
             "thresholds": None if self.thresholds is None else _thresholds_row(self.labels, self.thresholds),
             "confusion_matrix": self.confusion.tolist(),
         }
+
+    def _notes(self) -> Iterator[str]:
+        """Yield what makes scores undefined or misleading on these images."""
+        names, pixel = self.labels.names, self.pixel
+        if len(names) == 1:
+            yield f"There is one class, {names[0]}, so no pixel can be wrong: a label map has no score."
+        elif not pixel.pixels.any():
+            yield "Every pixel of the truth is ignored, so there is no score."
+        elif self.foreground_dice is not None and math.isnan(self.foreground_dice):
+            yield (
+                "Neither truth nor prediction has foreground: the foreground Dice is undefined, and the "
+                "other scores are about the background only."
+            )
+        extra = [names[i] for i in np.flatnonzero((pixel.pixels == 0) & (pixel.predicted_pixels > 0))]
+        if extra and len(names) > 1:
+            yield f"Predicted, but not in the truth: {some_names(extra)}. An IoU of 0 there lowers the means."
+        if self.thresholds is not None and math.isnan(self.thresholds.area_under_roc):
+            wanted = names[foreground_index(self.labels)]
+            yield (
+                f"The truth has only one of the two classes, so that scores over all thresholds of {wanted} "
+                "are undefined."
+            )
 
 
 def named_scores(

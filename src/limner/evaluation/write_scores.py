@@ -30,10 +30,19 @@ class Skipped:
     reason: str
 
 
-def scores_dict(scores: Scores, *, split: str, skipped: Sequence[Skipped] = ()) -> dict[str, Any]:
+def scores_dict(
+    scores: Scores,
+    *,
+    split: str,
+    skipped: Sequence[Skipped] = (),
+    value_range: tuple[float, float] | None = None,
+    remarks: Sequence[str] = (),
+) -> dict[str, Any]:
     """Return scores as JSON-ready values; undefined ones are None, since JSON has no NaN."""
     own = scores.to_dict()
-    values: dict[str, Any] = _without_nan({"version": 2, "task": own["task"], "split": split} | own)
+    head = {"version": 2, "task": own["task"], "split": split, "value_range": value_range}
+    notes = [*remarks, *own.get("notes", ())]
+    values: dict[str, Any] = _without_nan(head | own | {"notes": notes})
     named = ScoresFile.model_validate(values).names()
     assert named <= SCORES.keys(), f"{named - SCORES.keys()} are not in core/score_names.py"
     explain = {*named, *(NOTES.keys() & values.keys()), "absent"}
@@ -48,16 +57,33 @@ def _without_nan(value: object) -> Any:  # noqa: ANN401 - as nested as what come
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def write_scores(folder: Path, scores: Scores, *, split: str, skipped: Sequence[Skipped] = ()) -> Path:
+def write_scores(
+    folder: Path,
+    scores: Scores,
+    *,
+    split: str,
+    skipped: Sequence[Skipped] = (),
+    value_range: tuple[float, float] | None = None,
+    remarks: Sequence[str] = (),
+) -> Path:
     """Write `scores.json` to a folder atomically, and return its path.
 
     Threshold curves, if any, are written to `thresholds.csv` in the same folder.
+
+    Args:
+        folder: Output folder.
+        scores: The scores.
+        split: Name of the split.
+        skipped: Images that could not be scored.
+        value_range: The images' range of values if one was stated to map it to the training's.
+        remarks: What a reader of the scores should know, to put before the notes of the scores.
     """
     path = folder / SCORES_FILE
     remove_file(folder / THRESHOLDS)
     if isinstance(scores, SemanticScores) and scores.thresholds is not None:
         _write_thresholds(folder / THRESHOLDS, scores.thresholds)
-    write_json(path, scores_dict(scores, split=split, skipped=skipped))
+    values = scores_dict(scores, split=split, skipped=skipped, value_range=value_range, remarks=remarks)
+    write_json(path, values)
     return path
 
 

@@ -31,6 +31,7 @@ from limner.formats.public.coco_stuff import CocoStuff
 from limner.formats.public.mapillary_vistas import MapillaryVistas, MapillaryVistas12
 from limner.formats.public.polyps import Polyps
 from limner.formats.public.retinal_vessels import RetinalVessels
+from limner.formats.several_datasets import several_datasets
 from limner.formats.source import Source
 from limner.formats.tools.boxes_csv import BoxesCsv
 from limner.formats.tools.create_ml import CreateMl
@@ -139,7 +140,11 @@ def _open(root: Path, settings: DatasetFile | None) -> Source:
     for source in formats:
         if source.recognise(root, settings):
             opened = source(root, settings)
-            opened.findings = (*opened.findings, *unread_images(tree, opened.records, root))
+            opened.findings = (
+                *several_datasets(opened, tree, settings, formats),
+                *opened.findings,
+                *unread_images(tree, opened.records, root),
+            )
             if dates is not None:
                 keep(opened, settings, dates)
             return opened

@@ -1,4 +1,4 @@
-"""Clip polygons at the borders of an image."""
+"""Clip polygons and lines at the borders of an image."""
 
 from collections.abc import Sequence
 
@@ -19,6 +19,25 @@ def clip_polygon(polygon: Sequence[float], width: float, height: float) -> list[
         points = _clip_side(points, axis, border, sign)
     flat: list[float] = points.ravel().tolist()
     return flat if len(points) >= 3 else []
+
+
+def clip_line(line: Sequence[float], width: float, height: float, *, margin: float) -> list[list[float]]:
+    """Return the pieces of x, y, ... that are at most `margin` outside an image (Liang and Barsky, 1984)."""
+    points = np.reshape(np.asarray(line, np.float64), (-1, 2))
+    low, high = np.array([-margin, -margin]), np.array([width + margin, height + margin])
+    pieces: list[list[float]] = []
+    for start, end in zip(points[:-1], points[1:], strict=True):
+        step = end - start
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ways = np.sort(np.stack([(low - start) / step, (high - start) / step]), axis=0)
+        still = step == 0
+        ways[:, still] = np.where((low <= start) & (start <= high), [[-np.inf], [np.inf]], np.inf)[:, still]
+        first, last = max(0.0, ways[0].max()), min(1.0, ways[1].min())
+        if first <= last:
+            ends = (start + first * step).tolist(), (start + last * step).tolist()
+            joined = bool(pieces) and pieces[-1][-2:] == ends[0]
+            pieces = [*pieces[:-1], [*pieces[-1], *ends[1]]] if joined else [*pieces, [*ends[0], *ends[1]]]
+    return pieces
 
 
 def _clip_side(points: Points, axis: int, border: float, sign: int) -> Points:

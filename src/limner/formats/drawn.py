@@ -16,7 +16,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from limner.core.segments import Mask
-from limner.formats.clipping import clip_polygon
+from limner.formats.clipping import clip_line, clip_polygon
 
 Kind = Literal["polygon", "hole", "runs", "box", "ellipse", "line", "point"]
 Box = tuple[float, float, float, float]
@@ -73,7 +73,11 @@ class Drawn:
         return all(shape.kind == "box" for shape in self.shapes)
 
     def mask(self, height: int, width: int) -> Mask:
-        """Return the (H, W) mask, filled as COCO's tools do; a hole cuts the shapes before it."""
+        """Return the (H, W) mask, filled as COCO's tools do; a hole cuts the shapes before it.
+
+        Numbers may be as large as floats are: what reaches far outside the image is clipped before compiled
+        code sees it.
+        """
         mask = np.zeros((height, width), bool)
         for is_hole, shapes in groupby(self.shapes, key=lambda shape: shape.kind == "hole"):
             if is_hole:
@@ -214,17 +218,26 @@ def _filled(polygons: list[list[float]], height: int, width: int) -> Mask:
 
 def _near(polygon: list[float], height: int, width: int) -> list[float]:
     """Clip a polygon that reaches far outside: pycocotools walks along each side, and long ones overflow."""
-    if min(polygon) > -MAX_OUTSIDE and max(polygon) < max(height, width) + MAX_OUTSIDE:
-        return polygon
-    return clip_polygon(polygon, width, height)
+    return polygon if _is_near(polygon, height, width) else clip_polygon(polygon, width, height)
+
+
+def _near_pieces(line: list[float], height: int, width: int) -> list[list[float]]:
+    """Return the pieces of a line that reaches far outside, whose numbers would overflow in Pillow."""
+    return [line] if _is_near(line, height, width) else clip_line(line, width, height, margin=MAX_OUTSIDE)
+
+
+def _is_near(numbers: list[float], height: int, width: int) -> bool:
+    return min(numbers) > -MAX_OUTSIDE and max(numbers) < max(height, width) + MAX_OUTSIDE
 
 
 def _stroked(shape: Shape, height: int, width: int) -> Mask:
     canvas = PillowImage.new("1", (width, height))
     pen = ImageDraw.Draw(canvas)
     if shape.kind == "line":
-        pen.line(list(shape.numbers), fill=1, width=LINE_WIDTH, joint="curve")
-    else:
-        x, y = shape.numbers
+        for piece in _near_pieces(list(shape.numbers), height, width):
+            pen.line(piece, fill=1, width=LINE_WIDTH, joint="curve")
+        return np.array(canvas, bool)
+    x, y = shape.numbers
+    if max(abs(x), abs(y)) < max(height, width) + MAX_OUTSIDE:
         pen.ellipse([x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS], fill=1)
     return np.array(canvas, bool)

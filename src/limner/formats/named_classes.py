@@ -84,8 +84,9 @@ def refuse_names(settings: DatasetFile, where: Path) -> None:
 
 
 def spelling_key(name: str) -> str:
-    """Return what remains of a name without capitals, kinds of blanks, hyphens and forms of accents."""
-    plain = unicodedata.normalize("NFKC", name).casefold()
+    """Return what remains of a name without capitals, blanks, hyphens, forms of accents and unseen signs."""
+    seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    plain = seen.casefold()
     return " ".join(re.sub(r"(?<=\w)[-_](?=\w)|_", " ", plain).split())
 
 

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from limner.core.finding import MOST_FILES, Finding, Severity
+from limner.formats.terms import DRAWINGS, Terms
 
 Report = Callable[[str, str], None]
 """Reports one problem at a known place, by code and what was found."""
@@ -71,12 +72,16 @@ class Problems:
             mine.count += count
             mine.files[file] = None
 
-    def findings(self) -> tuple[Finding, ...]:
-        """Return one finding for each code: the first case in full, the files of the others."""
-        return tuple(_finding(code, cases) for code, cases in self._cases.items())
+    def findings(self, terms: Terms = DRAWINGS) -> tuple[Finding, ...]:
+        """Return one finding for each code: the first case in full, the files of the others.
+
+        Args:
+            terms: The words of the format.
+        """
+        return tuple(_finding(code, cases, terms) for code, cases in self._cases.items())
 
 
-def _finding(code: str, cases: _Cases) -> Finding:
+def _finding(code: str, cases: _Cases, terms: Terms) -> Finding:
     severity, expected, fix = KINDS[code]
     more = f"; {cases.count - 1} more like it" if cases.count > 1 else ""
     return Finding(
@@ -84,8 +89,8 @@ def _finding(code: str, cases: _Cases) -> Finding:
         severity,
         cases.where,
         cases.found + more,
-        expected,
-        fix,
+        terms.fill(expected),
+        terms.fill(fix),
         cases.proposal,
         files=tuple(islice(cases.files, MOST_FILES)),
         count=len(cases.files),
@@ -98,13 +103,13 @@ _EXPORT = "Correct it in the tool that drew it and export again."
 KINDS: dict[str, tuple[Severity, str, str]] = {
     "category-unknown": (
         _E,
-        "an id that `categories` lists",
-        "Add the category to the JSON, or remove the annotation.",
+        "{category}",
+        "Add the class to the {listing}, or remove the annotation.",
     ),
     "category-listed-twice": (_E, "each id and each name once", "Rename or remove one of the two."),
     "image-listed-twice": (_E, "each image id once", "Renumber the images when joining JSON files."),
-    "image-missing": (_W, "each listed image on disk", "Add the file, or remove it from the JSON."),
-    "image-not-listed": (_N, "an entry under `images`", "Left out; list it if it shows no object at all."),
+    "image-missing": (_W, "each listed image on disk", "Add the file, or remove it from the {listing}."),
+    "image-not-listed": (_N, "{entry}", "Left out; list it if it shows no object at all."),
     "folder-not-listed": (
         _N,
         "a folder of images of which some are listed",
@@ -135,9 +140,10 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     "annotation-image-unknown": (_W, "an id that `images` lists", "Left out. " + _EXPORT),
     "annotation-listed-twice": (_W, "each annotation id once", "Both are used: check whether one is a copy."),
     "annotation-malformed": (
-        _W,
+        _E,
         "an image, a class and a complete shape, as the format has them",
-        "Left out. " + _EXPORT,
+        f"Left out, so its pixels count as background. {_EXPORT} Or leave it out for good: "
+        "`limner convert` writes a copy without it.",
     ),
     "flags-unclear": (_W, "one flag that is set", "Left out. Set the one flag that matters in labelme."),
     "annotation-without-mask": (_W, "a polygon or an RLE", "Left out: a box alone gives no mask."),
@@ -248,4 +254,4 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
         "No action needed if it draws the same objects; to use it, move it into a folder of its own.",
     ),
 }
-"""Code -> severity, what was expected, how to fix it."""
+"""Code -> severity, what was expected, how to fix it; `Terms.fill` gives the words in braces."""

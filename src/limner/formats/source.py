@@ -19,6 +19,7 @@ from limner.core.words import Words
 from limner.formats.drawn import Drawn, Shape, box_of_mask, runs_of_mask
 from limner.formats.named_classes import refuse_names
 from limner.formats.problems import Problems
+from limner.formats.terms import MASKS, Terms
 from limner.images.read_image import read_image
 
 TEXT_TASK = "text-detection"
@@ -39,11 +40,16 @@ class Source(ABC):
     """The format's name in `FORMATS`, such as ``paired-folders``."""
     title: ClassVar[str]
     """One sentence: what the layout looks like."""
+    terms: ClassVar[Terms] = MASKS
+    """What its labels are called in messages."""
     ignored_by_format: ClassVar[tuple[int, ...]] = ()
     """Mask values that the format excludes from training and scoring, such as VOC's 255."""
 
     overlaps_are_usual: ClassVar[bool] = True
     """Whether objects may share pixels, as drawn objects do where one is in front of another."""
+
+    other_folders_are_known: ClassVar[bool] = False
+    """Whether folders beside the images and labels are no datasets of their own, as in a public dataset."""
 
     tasks: tuple[str, ...] = ("semantic",)
     """Tasks that the labels can train: names of `TASKS`, and ``detection`` if they give boxes."""

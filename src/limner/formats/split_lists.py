@@ -7,14 +7,14 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from limner.core.dataset_file import DatasetFile, SplitLists
+from limner.core.dataset_file import FILE_NAME, DatasetFile, SplitLists
 from limner.core.errors import DataError, describe
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import split_of_folder, vocabulary
+from limner.formats.listed_names import LIST_SUFFIXES, ImageNames
 
-_LIST_SUFFIXES = frozenset({".txt", ".lst", ".csv"})
 _LINES_TRIED = 20
 _FOLDERS = vocabulary("split splits list lists imageset imagesets sets partition partitions folds")
 _NOISE = vocabulary("list lists set split splits images image files file names ids id filenames")
@@ -60,7 +60,7 @@ def _lists_in_split_folders(tree: FileTree, place: PurePosixPath) -> dict[str, s
 
 
 def _is_list(path: PurePosixPath) -> bool:
-    return path.suffix.lower() in _LIST_SUFFIXES
+    return path.suffix.lower() in LIST_SUFFIXES
 
 
 def lists_in(tree: FileTree, folder: PurePosixPath) -> dict[str, str]:
@@ -83,6 +83,20 @@ def split_of_list(path: PurePosixPath) -> str | None:
 def _words(path: PurePosixPath) -> list[str]:
     """Return the words of a list file's name that say more than that it is a list of images."""
     return [word for word in re.split(r"[\W_\d]+", path.stem.casefold()) if word and word not in _NOISE]
+
+
+def dataset_of_list(path: Path) -> Path:
+    """Return the folder with the images of a list file, above folders for lists such as ``splits/fold_1``."""
+    folder = path.absolute().parent
+    while _is_for_lists(folder) and not (folder / FILE_NAME).exists() and not list_files(folder).images:
+        folder = folder.parent
+    return folder
+
+
+def _is_for_lists(folder: Path) -> bool:
+    name = folder.name.casefold()
+    named = name in _FOLDERS or folder.parent.name.casefold() == "imagesets" or split_of_folder(name)
+    return bool(named or re.fullmatch(r"fold[\W_]*\d+", name))
 
 
 def apply_split_lists(
@@ -121,7 +135,7 @@ def apply_split_lists(
         return records, with_unused(records, (), "dataset.yaml sets fractions in `splits`")
     if not lists:
         return records, with_unused(records, (), "the folders of the images give the splits")
-    index = _index(records, root)
+    names = ImageNames.of_records(records, root)
     list_of: dict[str, tuple[str, str]] = {}
     unknown: list[str] = []
     places = [
@@ -130,7 +144,7 @@ def apply_split_lists(
         for value in ([values] if isinstance(values, str) else values)
     ]
     for split, value in places:
-        members, missing = _members(root, value, index)
+        members, missing = _members(root, value, names)
         unknown += [f"{value}: {name}" for name in missing]
         if not members and spelled:
             raise _names_nothing(root, value, split, missing)
@@ -142,9 +156,12 @@ def apply_split_lists(
     if not list_of:
         return records, with_unused(records, used, reason)
     left = [record for record in records if record.name not in list_of]
-    split_of = {name: split for name, (split, _) in list_of.items()}
-    listed = tuple(replace(record, split=split_of.get(record.name)) for record in records)
+    listed = tuple(_placed(record, *list_of.get(record.name, (None, None))) for record in records)
     return listed, [*_findings(used, unknown, left, root), *with_unused(listed, used, reason)]
+
+
+def _placed(record: Record, split: str | None, origin: str | None) -> Record:
+    return replace(record, split=split, split_from=origin)
 
 
 def _unused_lists(records: tuple[Record, ...], root: Path, used: Sequence[str], reason: str) -> list[Finding]:
@@ -163,11 +180,11 @@ def _unused_lists(records: tuple[Record, ...], root: Path, used: Sequence[str], 
         return []  # as nearly always, so the names of 100,000 images need not be spelled
     labels = {label for record in records for label in record.labels}
     others = [(path, split) for path, split in others if root / path not in labels]
-    index, split_of = _index(records, root), {record.name: record.split for record in records}
+    names, split_of = ImageNames.of_records(records, root), {r.name: r.split for r in records}
     left = [
         path.as_posix()
         for path, split in others
-        if any(split_of[name] != split for name in _first_names(root / path, index))
+        if any(split_of[name] != split for name in _first_names(root / path, names))
     ]
     if not left:
         return []
@@ -192,35 +209,22 @@ def _belong_together(path: PurePosixPath, used: PurePosixPath) -> bool:
     return path == used or any(path.is_relative_to(place) for place in homes)
 
 
-def _first_names(path: Path, index: Mapping[str, list[str]]) -> list[str]:
+def _first_names(path: Path, names: ImageNames) -> list[str]:
     """Return the images on the first lines of a file; none if most of the lines are something else."""
     try:
         with path.open(encoding="utf-8-sig") as file:
-            lines = [line.strip() for line in islice(file, _LINES_TRIED) if line.strip()]
+            found = names.on(list(islice(file, _LINES_TRIED)))
     except (OSError, UnicodeDecodeError):
         return []
-    found = [names for line in lines if (names := _look_up(line, index))]
-    return [name for names in found for name in names] if 2 * len(found) > len(lines) else []
+    images = [name for _, name in found if name]
+    return images if 2 * len(images) > len(found) else []
 
 
-def _index(records: tuple[Record, ...], root: Path) -> dict[str, list[str]]:
-    """Return every spelling of an image's name -> record names."""
-    index: dict[str, list[str]] = {}
-    for record in records:
-        relative = PurePosixPath(record.image.relative_to(root).as_posix())
-        ways = {record.name, relative.as_posix(), relative.with_suffix("").as_posix(), relative.name}
-        ways.add(relative.stem)
-        for way in ways:
-            index.setdefault(way, []).append(record.name)
-    return index
-
-
-def _members(root: Path, value: str, index: dict[str, list[str]]) -> tuple[list[str], list[str]]:
+def _members(root: Path, value: str, names: ImageNames) -> tuple[list[str], list[str]]:
+    """Return the images that a list file or a folder names, and the lines that name none."""
     place = root / value
     if os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises an error for names that are too long
-        prefix = PurePosixPath(value).as_posix().rstrip("/") + "/"
-        inside = {names[0] for way, names in index.items() if way.startswith(prefix) and len(names) == 1}
-        return sorted(inside), []
+        return names.below(PurePosixPath(value)), []
     try:
         lines = place.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
@@ -234,27 +238,8 @@ def _members(root: Path, value: str, index: dict[str, list[str]]) -> tuple[list[
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(describe("A split list cannot be read", where=place, found=str(error))) from None
-    members: list[str] = []
-    missing: list[str] = []
-    for line in (text.strip() for text in lines):
-        if not line or line.startswith("#"):
-            continue
-        names = _look_up(line, index)
-        members += names
-        missing += [] if names else [line]
-    return members, missing
-
-
-def _look_up(line: str, index: Mapping[str, list[str]]) -> list[str]:
-    """Find the image on a line: the whole line, or its first column (`image.png mask.png`)."""
-    columns = line.replace(",", " ").split()
-    for text in (line, *columns[:1]):
-        path = PurePosixPath(text.replace("\\", "/").removeprefix("./"))
-        for way in (path.as_posix(), path.name, path.stem):
-            names = index.get(way, [])
-            if len(names) == 1:
-                return names
-    return []
+    found = names.on(lines)
+    return [name for _, name in found if name], [line for line, name in found if not name]
 
 
 def _names_nothing(root: Path, value: str, split: str, missing: list[str]) -> DataError:

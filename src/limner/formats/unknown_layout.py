@@ -9,6 +9,7 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.formats.file_tree import FileTree
 from limner.formats.pairs.paired_folders import explain_no_pairs
+from limner.formats.several_datasets import datasets_below
 from limner.formats.source import Source
 from limner.formats.unread_images import UNREAD
 from limner.storage.json_files import MAX_SNIFFED, ends
@@ -85,6 +86,16 @@ def unknown_layout(
         for kind in _KINDS:
             if files := [file for file in tree.others if _suffix(file) in kind.suffixes]:
                 return _other_kind(root, kind, files)
+    if below := datasets_below(root, tree, formats):
+        return DataError(
+            describe(
+                "The folder holds datasets and is none itself",
+                where=root,
+                found=below,
+                expected="one dataset",
+                fix=f"Name one of them, such as {root / below.partition('/')[0]}.",
+            )
+        )
     known = "".join(f"\n              {source.name}: {source.title}" for source in formats)
     return DataError(
         describe(

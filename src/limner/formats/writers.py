@@ -158,7 +158,7 @@ def lists_of(entries: Iterable[Entry]) -> dict[str, list[str]]:
     }
 
 
-def write_lists(folder: Path, lists: Mapping[str, Sequence[str]]) -> None:
+def write_stem_lists(folder: Path, lists: Mapping[str, Sequence[str]]) -> None:
     """Write ``SPLIT.txt`` with one stem per line for each split."""
     for split, stems in lists.items():
         write_whole(folder / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))

@@ -50,6 +50,7 @@ class ImageHeader:
         is_lossy: Whether compression changed the pixel values (JPEG, lossy WebP, AVIF, ...).
         orientation: EXIF orientation 1..8; 1 is upright.
         is_inverted: Whether a TIFF says that 0 is white; decoding inverts it.
+        no_data: The value of pixels without data by GDAL's tag in a GeoTIFF, perhaps NaN; None without it.
     """
 
     container: str
@@ -61,6 +62,7 @@ class ImageHeader:
     is_lossy: bool = False
     orientation: int = 1
     is_inverted: bool = False
+    no_data: float | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

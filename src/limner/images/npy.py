@@ -28,6 +28,9 @@ def npy_header(data: bytes) -> ImageHeader:
         shape, _, dtype = read(file)
     except Exception as error:  # NumPy parses the header as Python text, which fails in many ways
         raise DamagedFileError(f"the NPY header is damaged ({error})") from error
+    if dtype.kind == "O":
+        found = "the array holds Python objects, as the _seg.npy of Cellpose does"
+        raise DamagedFileError(found, fix="Save its masks as PNG or TIFF, in Cellpose with `Save masks`.")
     if dtype.kind not in "buif":
         raise DamagedFileError(f"the array holds {dtype}; an image holds integers or floats")
     if len(shape) not in (2, 3) or 0 in shape:

@@ -1,11 +1,13 @@
 """Read image files as a picture, in RGB order and in the values of the files."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from limner.core.errors import DataError, describe
-from limner.core.picture import Picture
+from limner.core.picture import PLAIN, Picture
 from limner.core.sample import size_text
 from limner.images.headers import ImageHeader
 from limner.images.pixels import Pixels, read_header, read_pixels
@@ -28,36 +30,77 @@ def read_image(path: Path, *more: Path) -> Picture:
         more: Files of further channels, of the same size and type.
 
     Returns:
-        (H, W, C) uint8 or uint16 as stored, float32 for every other type. Colours are in RGB order.
+        (H, W, C) uint8 or uint16 as stored, float32 for every other type. Colours are in RGB order. Pixels
+        without data, by GDAL's tag in a GeoTIFF, are not valid and hold the mean of the others.
 
     Raises:
         DataError: A file is missing, unreadable, not an image, cut off, empty or too large, holds values that
             are not numbers, or differs from the first in size or type.
     """
-    pixels, stored = _read_one(path)
+    first = _read_one(path)
     if not more:
-        return Picture(np.ascontiguousarray(pixels), files=(path,), stored_dtype=stored)
-    channels = [pixels]
+        return Picture(np.ascontiguousarray(first.pixels), PLAIN, (path,), first.stored, first.valid)
+    read = [first]
     for other in more:
-        further, found = _read_one(other)
-        if further.shape[:-1] != pixels.shape[:-1] or found != stored:
+        further = _read_one(other)
+        if further.pixels.shape[:-1] != first.pixels.shape[:-1] or further.stored != first.stored:
             raise DataError(
                 describe(
                     "The channels of an image differ in size or type",
                     where=other,
-                    found=f"{size_text(further.shape[:-1])} pixels of {found}",
-                    expected=f"{size_text(pixels.shape[:-1])} pixels of {stored}, as {path}",
+                    found=f"{size_text(further.pixels.shape[:-1])} pixels of {further.stored}",
+                    expected=f"{size_text(first.pixels.shape[:-1])} pixels of {first.stored}, as {path}",
                 )
             )
-        channels.append(further)
-    return Picture(np.concatenate(channels, axis=-1), files=(path, *more), stored_dtype=stored)
+        read.append(further)
+    valid = [one.valid for one in read if one.valid is not None]
+    return Picture(
+        np.concatenate([one.pixels for one in read], axis=-1),
+        files=(path, *more),
+        stored_dtype=first.stored,
+        valid=np.logical_and.reduce(valid) if valid else None,
+    )
 
 
-def _read_one(path: Path) -> tuple[Pixels, str]:
-    """Return (H, W, C) pixels, and the type in which they are stored."""
-    pixels, _ = read_pixels(path)
-    stored = pixels.dtype.name
-    return (pixels if stored in ("uint8", "uint16") else _as_float32(pixels, path)), stored
+class _Read(NamedTuple):
+    """(H, W, C) pixels of one file, the type in which they are stored, and (H, W) where they have data."""
+
+    pixels: Pixels
+    stored: str
+    valid: npt.NDArray[np.bool_] | None
+
+
+def _read_one(path: Path) -> _Read:
+    pixels, header = read_pixels(path)
+    stored, valid = pixels.dtype.name, None
+    if header.no_data is not None and (empty := _without_data(pixels, header.no_data)).any():
+        pixels, valid = _filled(pixels, empty), ~empty
+    return _Read(pixels if stored in ("uint8", "uint16") else _as_float32(pixels, path), stored, valid)
+
+
+def _without_data(pixels: Pixels, no_data: float) -> npt.NDArray[np.bool_]:
+    """Return (H, W): True where all channels of (H, W, C) have the value `no_data`."""
+    if np.isnan(no_data):
+        return np.asarray(np.isnan(pixels).all(axis=-1))
+    # In the type of the file: 0.1 as float32 is another number than as float64.
+    return np.asarray(
+        (pixels == np.array(no_data).astype(pixels.dtype)).all(axis=-1) & _fits(no_data, pixels)
+    )
+
+
+def _fits(number: float, pixels: Pixels) -> bool:
+    if pixels.dtype.kind == "f":
+        return True
+    info = np.iinfo(pixels.dtype)
+    return int(info.min) <= number <= int(info.max) and number == int(number)
+
+
+def _filled(pixels: Pixels, empty: npt.NDArray[np.bool_]) -> Pixels:
+    """Return the pixels with the mean of the others where there is no data, so that nothing stands out."""
+    filled: Pixels = pixels.copy()
+    means = pixels[~empty].mean(axis=0) if not empty.all() else np.zeros(pixels.shape[-1])
+    filled[empty] = np.rint(means) if pixels.dtype.kind in "ui" else means
+    return filled
 
 
 def _as_float32(pixels: Pixels, path: Path) -> Pixels:

@@ -17,6 +17,7 @@ from limner.images.headers import DamagedFileError, ImageHeader
 # None, LZMA, Deflate (two numbers for it) and PackBits: what tifffile decodes without further libraries.
 _PLAIN = {1, 34925, 8, 32946, 32773}
 _CHANNEL_AXES = "SCQI"
+_GDAL_NODATA = 42113
 _STACK_AXES = {"Z": "depth", "T": "time"}
 
 
@@ -66,7 +67,16 @@ def _header(file: tifffile.TiffFile, num_bytes: int) -> ImageHeader:
         is_lossy=int(page.compression) in (6, 7, 34892),
         orientation=int(orientation) if 1 <= int(orientation) <= 8 else 1,
         is_inverted=page.photometric == tifffile.PHOTOMETRIC.MINISWHITE,
+        no_data=_no_data(page),
     )
+
+
+def _no_data(page: tifffile.TiffPage) -> float | None:
+    """Return the number in GDAL's no-data tag, a text, or None."""
+    try:
+        return float(str(page.tags.valueof(_GDAL_NODATA, "")).strip("\0 "))
+    except ValueError:
+        return None
 
 
 def _decoded_type(dtype: np.dtype[Any]) -> str:

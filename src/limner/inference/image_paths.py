@@ -9,10 +9,12 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.errors import DataError, LimnerError, describe
 from limner.formats import open_source
+from limner.formats.file_tree import list_files
+from limner.formats.listed_names import LIST_SUFFIXES, ImageNames
+from limner.formats.split_lists import dataset_of_list
 from limner.images.pixels import IMAGE_SUFFIXES
+from limner.storage.text_files import read_lines
 from limner.storage.unfinished import refuse_unfinished
-
-LIST_SUFFIXES = frozenset({".txt", ".lst"})
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,9 @@ def list_images(paths: Iterable[str | Path]) -> tuple[ImagePath, ...]:
     Args:
         paths: Images, folders (searched recursively, without hidden files and without the label files of a
             labelled dataset), globs such as ``scans/*.png``
-            (``**`` for subfolders), or ``.txt`` lists with one image per line, relative to the list. Paths
-            that do not exist are returned too, to be reported with the others.
+            (``**`` for subfolders), or lists (``.txt``, ``.lst``, ``.csv``, ``.tsv``) with one image per
+            line: relative to the list, or as the lists of a dataset's splits name them. Missing paths
+            are returned too, to be reported with the others.
 
     Raises:
         DataError: A folder, glob or list contains no image, or a list cannot be read.
@@ -107,14 +110,25 @@ def _other_files(folder: Path) -> str:
 
 
 def _listed(path: Path) -> list[Path]:
+    """Return the images in a list: relative to it, else as the lists of a dataset's splits name them."""
+    lines = [line.strip() for line in read_lines(path, what="The list of images")]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    beside = [path.parent / Path(line).expanduser() for line in lines]
+    if any(os.path.exists(image) for image in beside):  # noqa: PTH110 - Path.exists raises for long names
+        return beside
+    root = dataset_of_list(path)
+    images = _images_by_name(root)
+    found = ImageNames((name, image) for name, image in images.items()).on(lines)
+    return [root / images[name] if name else path.parent / line for line, name in found]
+
+
+def _images_by_name(root: Path) -> dict[str, PurePosixPath]:
+    """Return the images of a dataset, relative to it, by the names of its format."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            describe("The list of images cannot be read", where=path, found=str(error))
-        ) from error
-    names = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    return [path.parent / Path(name).expanduser() for name in names]
+        records = open_source(root).records
+    except LimnerError:
+        return {image.as_posix(): image for image in list_files(root).images}
+    return {record.name: PurePosixPath(record.image.relative_to(root).as_posix()) for record in records}
 
 
 def _outputs(images: Sequence[tuple[Path, PurePosixPath]]) -> list[str]:

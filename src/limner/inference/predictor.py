@@ -3,6 +3,7 @@
 Shape legend: B batch, C channels, K classes, *S spatial axes.
 """
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from limner.tasks.task import Task
 from limner.transforms.fit_channels import fit_channels
 from limner.transforms.fit_values import ValueRange, fit_values
 from limner.weights.model import Model
+from limner.weights.tensors import tensors_hash
 
 
 class Predictor:
@@ -56,6 +58,11 @@ class Predictor:
         if self.settings.window is not None and len(self.settings.window) != dims:
             raise ConfigError(f"A window needs {dims} sizes, one per axis; found {self.settings.window}.")
         self.model = model.to(self.device)
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """A hash of the weights, as they were when it was first asked for."""
+        return tensors_hash(self.model.state_dict())
 
     @property
     def labels(self) -> LabelTable:

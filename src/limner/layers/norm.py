@@ -10,7 +10,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from limner.core.errors import ConfigError
+
 NormName = Literal["none", "batch", "instance", "group"]
+
+
+GROUPS = 8
+"""Preferred number of groups of group normalisation."""
+
+NormChoice = Literal["batch", "group", "instance", "sync", "frozen"]
+"""Setting of the batch normalisations of a network: see `replace_norms`."""
 
 
 class _Tolerant:
@@ -42,7 +51,7 @@ class TolerantBatchNorm3d(_Tolerant, nn.BatchNorm3d):
 
 
 def build_norm(
-    name: NormName, channels: int, *, spatial_dims: int = 2, affine: bool = True, groups: int = 8
+    name: NormName, channels: int, *, spatial_dims: int = 2, affine: bool = True, groups: int = GROUPS
 ) -> nn.Module:
     """Build a normalisation layer by name.
 
@@ -103,6 +112,71 @@ def freeze_batch_norms(module: nn.Module) -> None:
             setattr(module, name, FrozenBatchNorm2d(child))
         else:
             freeze_batch_norms(child)
+
+
+class _TolerantInstance:
+    """Instance normalisation that leaves maps of a single pixel, which have no variance, as they are."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise `x`: (B, C, *S) -> (B, C, *S)."""
+        assert isinstance(self, (nn.InstanceNorm2d, nn.InstanceNorm3d))
+        if x.shape[2:].numel() > 1:
+            return super().forward(x)  # type: ignore[misc, no-any-return]
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        return x * self.weight.view(shape) + self.bias.view(shape)
+
+
+class TolerantInstanceNorm2d(_TolerantInstance, nn.InstanceNorm2d):
+    """`_TolerantInstance` for images."""
+
+
+class TolerantInstanceNorm3d(_TolerantInstance, nn.InstanceNorm3d):
+    """`_TolerantInstance` for volumes."""
+
+
+def replace_norms(network: nn.Module, choice: NormChoice | None) -> None:
+    """Apply a choice to every batch normalisation of a network.
+
+    ``group`` and ``instance`` replace it and keep scale and shift; the statistics of a pretrained encoder are
+    lost. ``batch`` and ``sync`` keep it, with statistics of one device or of all of them. ``frozen`` keeps it
+    for training with fixed statistics, scale and shift; a scale of zero, the initial value in the last norm
+    of a residual block, would disable the block forever and becomes one.
+
+    Raises:
+        ConfigError: The network has no batch normalisation.
+    """
+    if choice is None:
+        return
+    places = [
+        (parent, name, child)
+        for parent in network.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, (nn.BatchNorm2d, nn.BatchNorm3d))
+    ]
+    if not places:
+        raise ConfigError(
+            f"network.norm={choice} is about batch normalisations, and this network has none. Omit it; some "
+            "networks have an option of their own, such as network.options.norm."
+        )
+    for parent, name, child in places:
+        if choice in ("group", "instance"):
+            setattr(parent, name, _like(child, choice))
+        elif choice == "frozen" and child.affine and _is_all_zero(child.weight):
+            nn.init.ones_(child.weight)
+
+
+def _like(norm: nn.BatchNorm2d | nn.BatchNorm3d, choice: NormChoice) -> nn.Module:
+    """Return a group or instance normalisation with the scale and shift of a batch normalisation."""
+    channels = norm.num_features
+    if choice == "group":
+        made: nn.Module = nn.GroupNorm(gcd(GROUPS, channels), channels, eps=norm.eps)
+    else:
+        kind = TolerantInstanceNorm2d if isinstance(norm, nn.BatchNorm2d) else TolerantInstanceNorm3d
+        made = kind(channels, eps=norm.eps, affine=True)
+    made = made.to(norm.running_mean.device) if norm.running_mean is not None else made
+    if norm.affine and not norm.weight.is_meta:
+        made.load_state_dict({"weight": norm.weight, "bias": norm.bias})
+    return made
 
 
 def _is_all_zero(scale: torch.Tensor) -> bool:

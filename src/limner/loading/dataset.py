@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from limner.core.errors import DataError, describe
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable
+from limner.core.picture import Picture
 from limner.core.sample import Record, Sample, axes_text, size_text
 from limner.core.targets import Array, Move, Target
 from limner.formats.source import Source
 from limner.images.masks import read_valid_region
 from limner.loading.image_cache import MemoryCache
 from limner.loading.target_readers import READERS, label_files
+
+Region = npt.NDArray[np.bool_]
 
 
 class Dataset:
@@ -64,19 +68,28 @@ class Dataset:
     def _decode(self, record: Record) -> Sample:
         picture = self.source.read_image(record)
         image = picture.array
-        targets = tuple(self._read(kind, record, image.shape[:-1]) for kind in self.targets)
+        region = self._region(record, picture)
+        targets = tuple(self._read(kind, record, image.shape[:-1], region) for kind in self.targets)
         sample = Sample(record.name, image, targets, picture.geometry.spacing_mm)
         for array in sample.arrays():
             array.flags.writeable = False
         return sample
 
-    def _read(self, kind: type[Target[Any]], record: Record, shape: tuple[int, ...]) -> Target[Any]:
+    def _region(self, record: Record, picture: Picture) -> Region | None:
+        """Return (*spatial): the pixels with data in the field of view, or None if all are."""
+        if record.valid_region is None:
+            return picture.valid
+        seen = read_valid_region(record.valid_region, picture.array.shape[:-1])
+        return seen if picture.valid is None else seen & picture.valid
+
+    def _read(
+        self, kind: type[Target[Any]], record: Record, shape: tuple[int, ...], region: Region | None
+    ) -> Target[Any]:
         target = READERS[kind](self.source, record, self.labels)
         if target.spatial_shape not in (None, shape):
             raise _sizes_differ(record, shape, target.spatial_shape)
-        if record.valid_region is None:
+        if region is None:
             return target
-        region = read_valid_region(record.valid_region, shape)
 
         def labels(array: Array, outside: int) -> Array:
             return np.where(region, array, array.dtype.type(outside))

@@ -30,7 +30,7 @@ def divide(units: Sequence[Unit], shares: Sequence[float], *, seed: int) -> list
     """Divide units into parts, which depend on the seed and the names, but not on the order of the units.
 
     Units are only added to parts below their target size. So single images reach the target sizes exactly,
-    and a part exceeds its size by less than a group.
+    and a part exceeds its size by less than a group. No part is empty if there are as many units as parts.
 
     Args:
         units: Units to divide.
@@ -55,7 +55,19 @@ def divide(units: Sequence[Unit], shares: Sequence[float], *, seed: int) -> list
             lacking[part].subtract(unit.holders)
         taken = {unit.key for unit in chosen}
         left = [unit for unit in left if unit.key not in taken]
+    _fill_empty(parts, wanted, shares)
     return parts
+
+
+def _fill_empty(parts: list[list[Unit]], wanted: Sequence[int], shares: Sequence[float]) -> None:
+    """Move the smallest unit of the fullest part to each empty one: large groups may have left nothing."""
+    for empty in (i for i, share in enumerate(shares) if share and not parts[i]):
+        donors = [i for i, part in enumerate(parts) if len(part) > 1]
+        if donors:
+            donor = parts[min(donors, key=lambda i: (wanted[i], i))]
+            smallest = min(donor, key=lambda unit: (len(unit.members), unit.key))
+            donor.remove(smallest)
+            parts[empty].append(smallest)
 
 
 def whole_sizes(total: int, shares: Sequence[float]) -> list[int]:

@@ -1,6 +1,7 @@
 """Split files: a list of images for each split, and the entry in `dataset.yaml` that refers to them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from limner.core.dataset_file import FILE_NAME
@@ -8,6 +9,7 @@ from limner.core.errors import DataError, describe
 from limner.formats.dataset_yaml import read_dataset_file, write_dataset_file
 from limner.storage.disk_problems import write_errors_for
 from limner.storage.whole_files import write_whole
+from limner.storage.whole_folders import folder_written_aside, tidy_after_kill
 
 
 def refuse_overwriting(root: Path, target: Path, *, in_dataset: bool) -> None:
@@ -57,16 +59,27 @@ def write_lists(
 ) -> tuple[Path, ...]:
     """Write one list per split, in one folder per fold; the first fold is entered in dataset.yaml.
 
+    Paths are relative to the dataset folder; absolute in lists outside of it, so that they can be followed.
+
     Raises:
         WriteError: They cannot be written.
     """
-    written: list[Path] = []
-    places = [target] if len(folds) == 1 else [target / f"fold_{i + 1}" for i in range(len(folds))]
-    for place, fold in zip(places, folds, strict=True):
-        for name, files in fold.items():
-            written.append(place / f"{name}.txt")
-            write_whole(written[-1], "".join(f"{file}\n" for file in files))
+    inside = target.resolve().is_relative_to(root.resolve())
+    start = "" if inside else f"{root.resolve().as_posix()}/"
+    folders = [""] if len(folds) == 1 else [f"fold_{i + 1}/" for i in range(len(folds))]
+    texts = {
+        f"{folder}{name}.txt": "".join(f"{start}{file}\n" for file in files)
+        for folder, fold in zip(folders, folds, strict=True)
+        for name, files in fold.items()
+    }
+    tidy_after_kill(target)
+    has_other_files = target.is_dir() and any(target.iterdir())
+    # All lists at once: some of them would be a division too.
+    with nullcontext(target) if has_other_files else folder_written_aside(target) as place:
+        for name, text in texts.items():
+            write_whole(place / name, text)
+    written = [target / name for name in texts]
     if in_dataset:
-        lists = {name: (places[0] / f"{name}.txt").relative_to(root).as_posix() for name in folds[0]}
+        lists = {name: (target / f"{folders[0]}{name}.txt").relative_to(root).as_posix() for name in folds[0]}
         written.append(write_dataset_file(root, {"splits": lists}, replace=("splits",)))
     return tuple(written)

@@ -41,8 +41,8 @@ def assign_splits(records: Sequence[Record], settings: DatasetFile, *, seed: int
         raise DataError(
             describe(
                 "No image has labels, so there is nothing to train on",
-                found=f"{len(records)} images, none of them with a mask",
-                fix="Run `limner check` to see how images and masks were paired.",
+                found=f"{len(records)} images, none of them labelled",
+                fix="Run `limner check` to see how images and labels were paired.",
             )
         )
     if isinstance(settings.splits, SplitLists) and not any(r.split for r in records):

@@ -4,11 +4,17 @@ The computation is that of pycocotools: its matching runs on each image as it ar
 matches of the detections are stored, not their masks; its accumulation runs over those at the end. This needs
 a few dozen bytes per detection.
 
+The size of an object is the area of what is compared: the pixels of a mask, width times height of a box, of
+true objects and detections alike. pycocotools does the same with detections, and takes the size of true
+objects from `area` in the annotation file; the box AP here is that of a file with the areas of boxes. COCO's
+own files have the areas of masks, so the box AP by size published for COCO sorts true objects by their masks.
+
 Shape legend: K classes, N objects of one image, A area ranges.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +28,7 @@ from limner.metrics.segment_matches import coco_match_counts
 from limner.metrics.spread import Interval, interval
 
 MOST_DETECTIONS = 100
-"""Maximum number of detections per image and class, as in COCO; the highest scores count."""
+"""Maximum number of detections per image and class for the AP, as in COCO; the highest scores count."""
 
 Kind = Literal["masks", "boxes"]
 
@@ -35,7 +41,7 @@ class PrecisionScores:
         ap: Mean over the classes and over the IoU thresholds 0.50, 0.55, ..., 0.95.
         ap50: AP at an IoU of 0.5.
         ap75: AP at an IoU of 0.75.
-        ap_small: AP of objects below 32 x 32 pixels.
+        ap_small: AP of objects with an area below 32 x 32 pixels.
         ap_medium: AP of objects from 32 x 32 to 96 x 96 pixels.
         ap_large: AP of larger objects.
         by_class: (K) AP of each class.
@@ -62,7 +68,7 @@ class AveragePrecision:
 
     Args:
         num_classes: K.
-        kind: Whether masks or their bounding boxes are compared.
+        kind: Whether masks or their bounding boxes are compared, and which of the two tells an object's size.
     """
 
     def __init__(self, num_classes: int, *, kind: Kind = "masks") -> None:
@@ -96,23 +102,28 @@ class AveragePrecision:
         number = len(self._images) + 1
         judge = _judge(self.kind, self.num_classes)
         judge.params.imgIds = [number]
+        judge.params.maxDets = [max(MOST_DETECTIONS, len(labels))]  # of which overlaps are computed
         truth = truth.select(truth.areas > 0)
-        true = _described(truth.masks(), truth.labels, np.ones(len(truth)), truth.is_crowd, number)
-        found = _described(masks, labels, scores, np.zeros(len(labels), bool), number)
+        describe = partial(_described, kind=self.kind, image=number)
+        true = describe(truth.masks(), truth.labels, np.ones(len(truth)), truth.is_crowd)
+        found = describe(masks, labels, scores, np.zeros(len(labels), bool))
         for row in true:
             judge._gts[number, row["category_id"]].append(row)
         for row in found:
             judge._dts[number, row["category_id"]].append(row)
         classes = {row["category_id"] for row in (*true, *found)}
         judge.ious = {(number, k): judge.computeIoU(number, k) for k in classes}
-        most = judge.params.maxDets[-1]
-        rows = [
-            judge.evaluateImg(number, k, area, most) if k in classes else None
-            for k in range(self.num_classes)
-            for area in judge.params.areaRng
-        ]
+
+        def matched(label: int, area: list[float], most: int) -> dict[str, Any] | None:
+            return judge.evaluateImg(number, label, area, most) if label in classes else None
+
+        ranges, every_class = judge.params.areaRng, range(self.num_classes)
+        rows = [matched(k, area, MOST_DETECTIONS) for k in every_class for area in ranges]
         self._images.append(rows)
-        return coco_match_counts(judge, rows[:: len(judge.params.areaRng)], least_score=least_score)
+        whole = rows[:: len(ranges)]
+        if len(labels) > MOST_DETECTIONS:  # the AP is of the first, but each object is found or missed
+            whole = [matched(k, ranges[0], len(labels)) for k in every_class]
+        return coco_match_counts(judge, whole, least_score=least_score)
 
     def merge(self, other: "AveragePrecision") -> None:
         """Add the counts of another instance with the same classes."""
@@ -190,6 +201,8 @@ def _described(
     labels: npt.NDArray[np.int64],
     scores: npt.NDArray[Any],
     is_crowd: npt.NDArray[np.bool_],
+    *,
+    kind: Kind,
     image: int,
 ) -> list[dict[str, Any]]:
     """Return COCO annotations; ids start at 1 because 0 means no match."""
@@ -198,14 +211,16 @@ def _described(
     rows = []
     for i, mask in enumerate(masks):
         runs = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+        box = np.array(coco_mask.toBbox(runs))  # (4,): left, top, width, height
+        area = coco_mask.area(runs) if kind == "masks" else box[2] * box[3]
         rows.append(
             {
                 "id": i + 1,
                 "image_id": image,
                 "category_id": int(labels[i]),
                 "segmentation": runs,
-                "bbox": np.array(coco_mask.toBbox(runs)).tolist(),
-                "area": float(coco_mask.area(runs)),
+                "bbox": box.tolist(),
+                "area": float(area),
                 "score": float(scores[i]),
                 "iscrowd": int(is_crowd[i]),
                 "ignore": int(is_crowd[i]),

@@ -59,7 +59,7 @@ def count_boundaries(truth: LabelArray, predicted: LabelArray, num_classes: int)
 
 @dataclass(frozen=True)
 class BoundaryScores:
-    """Boundary scores; NaN for a class without any boundary.
+    """Boundary scores; NaN for a class without any boundary, and for a single class.
 
     Attributes:
         iou: (K) IoU of the bands inside the borders of truth and prediction.
@@ -87,6 +87,8 @@ def boundary_scores(counts: Counts) -> BoundaryScores:
     Args:
         counts: (7, K) int64.
     """
+    # The border of a single class is that of the image, which is no score: none of its pixels counts.
+    counts = int(counts.shape[1] > 1) * counts
     both, band_truth, band_predicted, found, outline_truth, right, outline_predicted = counts
     recall, precision = ratio(found, outline_truth), ratio(right, outline_predicted)
     # If only one of the two has a contour, none of it can be matched, so the score is 0.

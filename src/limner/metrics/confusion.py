@@ -61,6 +61,8 @@ def _count_wide_pairs(truth: LabelArray, predicted: LabelArray, num_classes: int
 class PixelScores:
     """Scores of a confusion matrix; NaN for a class in neither truth nor prediction.
 
+    A single class has no score: it is the truth and the prediction of every pixel, whatever the model.
+
     Attributes:
         iou: (K) intersection over union: TP / (TP + FP + FN).
         dice: (K) 2 TP / (2 TP + FP + FN), also called F1; always at least the IoU.
@@ -96,7 +98,7 @@ class PixelScores:
     @property
     def num_absent(self) -> int:
         """Number of classes in neither truth nor prediction, which are excluded from means."""
-        return int(np.isnan(self.iou).sum())
+        return int((self.pixels + self.predicted_pixels == 0).sum())
 
     @property
     def mean_iou(self) -> float:
@@ -189,18 +191,21 @@ def scores_of_sums(right: Counts, pixels: Counts, predicted: Counts) -> PixelSco
         pixels: (K) sums of the rows.
         predicted: (K) sums of the columns.
     """
-    total = int(pixels.sum())
-    iou = ratio(right, pixels + predicted - right)
+    # A single class is right everywhere by definition, which is no score: none of its pixels counts.
+    counted = int(len(pixels) > 1) * np.stack([right, pixels, predicted])
+    hits, true, marked = counted
+    total = int(true.sum())
+    iou = ratio(hits, true + marked - hits)
     return PixelScores(
         iou=iou,
-        dice=ratio(2 * right, pixels + predicted),
-        precision=ratio(right, predicted),
-        recall=ratio(right, pixels),
+        dice=ratio(2 * hits, true + marked),
+        precision=ratio(hits, marked),
+        recall=ratio(hits, true),
         pixels=pixels,
         predicted_pixels=predicted,
         true_positives=right,
-        pixel_accuracy=float(right.sum() / total) if total else float("nan"),
-        frequency_weighted_iou=float(np.nansum(iou * pixels) / total) if total else float("nan"),
+        pixel_accuracy=float(hits.sum() / total) if total else float("nan"),
+        frequency_weighted_iou=float(np.nansum(iou * true) / total) if total else float("nan"),
     )
 
 

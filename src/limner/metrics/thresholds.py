@@ -5,6 +5,7 @@ Probabilities are counted in 1000 bins, so memory does not grow with pixels or i
 Shape legend: T thresholds, *S spatial axes.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,13 +25,16 @@ CALIBRATION_BINS = 15
 class ThresholdScores:
     """Scores at each threshold; the class is predicted where its probability is at least the threshold.
 
+    If all pixels are of the class, or none is, there are no areas and no best threshold.
+
     Attributes:
         thresholds: (T) ascending.
         precision: (T) NaN if nothing is predicted.
         recall: (T) also called true positive rate.
         false_positive_rate: (T) fraction of the other pixels that are predicted as the class.
         dice: (T) Dice score.
-        average_precision: Area under the PR curve as a step function, as in scikit-learn.
+        average_precision: Area under the PR curve as a step function, as in scikit-learn; NaN if every pixel
+            is of the class.
         area_under_roc: Area under the ROC curve.
         calibration_error: ECE: mean difference between predicted probability and observed frequency.
         reliability: (bins, 3) mean probability, observed frequency, number of pixels; non-empty bins only.
@@ -48,7 +52,9 @@ class ThresholdScores:
 
     @property
     def best(self) -> tuple[float, float]:
-        """The threshold with the highest Dice, and that Dice, optimised on the same images."""
+        """The threshold with the highest Dice, and that Dice, on the same images; NaN if undefined."""
+        if math.isnan(self.area_under_roc):
+            return math.nan, math.nan
         place = int(np.nanargmax(self.dice))
         return float(self.thresholds[place]), float(self.dice[place])
 
@@ -93,13 +99,14 @@ class ThresholdCurves:
         reliability = np.stack([sure / pixels, true / pixels, pixels], 1)
         gaps = np.abs(reliability[:, 0] - reliability[:, 1]) * pixels
         gained = recall - np.append(recall[1:], 0.0)
+        precision_by_recall = float((np.nan_to_num(precision) * gained).sum())
         return ThresholdScores(
             thresholds=np.arange(STEPS + 1) / STEPS,
             precision=precision,
             recall=recall,
             false_positive_rate=rate,
             dice=ratio(2 * right, right + wrong + right[0]),
-            average_precision=float((np.nan_to_num(precision) * gained).sum()),
+            average_precision=precision_by_recall if wrong[0] else math.nan,
             area_under_roc=_area(np.append(0.0, rate[::-1]), np.append(0.0, recall[::-1])),
             calibration_error=float(gaps.sum() / pixels.sum()) if len(pixels) else np.nan,
             reliability=reliability,

@@ -8,6 +8,7 @@ from torch import nn
 
 from limner.core.labels import LabelTable
 from limner.core.plan import LossPlan, Plan
+from limner.layers.norm import replace_norms
 from limner.networks import build_network
 from limner.planning.cost import Cost, measure_cost
 from limner.planning.rules.network import objective_of
@@ -20,6 +21,7 @@ def measure_plan(plan: Plan, *, device: str) -> Cost:
         "task": plan.task,
         "network.name": plan.network.name,
         "network.options": plan.network.options,
+        "network.norm": plan.network.norm,
         "input.channels": plan.input.channels,
         "input.spatial_dims": plan.input.spatial_dims,
         "loss.terms": plan.loss.terms,
@@ -42,7 +44,14 @@ class Measurer:
         Raises:
             ConfigError: An option is unknown, or the network does not support these dimensions.
         """
-        wanted = ("network.name", "network.options", "input.channels", "loss.terms", "train.precision")
+        wanted = (
+            "network.name",
+            "network.options",
+            "network.norm",
+            "input.channels",
+            "loss.terms",
+            "train.precision",
+        )
         key = repr([settled[name] for name in wanted])
         if key not in self._known:
             self._known[key] = self._measure(settled)
@@ -59,7 +68,9 @@ class Measurer:
                 spatial_dims=dims,
                 pretrained="no",
                 **settled["network.options"],
-            ).to(self._device)
+            )
+            replace_norms(network, settled["network.norm"])
+            network.to(self._device)
             losses = LossPlan(terms=settled["loss.terms"])
             task, objective = find_task(settled["task"]), objective_of(settled)
             criterion = task.build_criterion(losses, labels=self._labels).to(self._device)

@@ -92,8 +92,8 @@ def refuse_changes(run: RunFolder, changes: Iterable[str]) -> None:
                 where=run.root,
                 found=found,
                 expected="the same images, labels and splits: a resumed run ends as an uninterrupted one",
-                fix="Restore the data, start a new run, or add --data-changed to go on and note it in the "
-                "report.",
+                fix=f"Restore the data and {run.splits}, start a new run, or add --data-changed to go on and "
+                "note it in the report.",
             )
         )
 
@@ -110,7 +110,7 @@ def _moved(before: Mapping[str, list[str]], splits: Splits) -> Iterator[str]:
         if not source:
             yield f"{_named(names)} added to {target}"
         else:
-            yield f"{_named(names)} moved from {source} to {target}" if target else f"{_named(names)} removed"
+            yield f"{_named(names)} moved from {source} to {target or 'no split'}"
     double = [name for name, count in _counts(splits).items() if count > 1]
     if double:
         yield f"{_named(double)} in several splits"

@@ -134,7 +134,7 @@ def check_data_state(prepared: PreparedRun, *, accept: bool = False) -> None:
         accept: Go on with other data, and note how it differs.
 
     Raises:
-        DataError: The data differs, and `accept` is False.
+        DataError: The data differs, and `accept` is False; or an image cannot be read.
     """
     folder, source, splits = prepared.folder, prepared.source, prepared.splits
     changes = data_changes(folder, source, splits)
@@ -142,9 +142,9 @@ def check_data_state(prepared: PreparedRun, *, accept: bool = False) -> None:
         return
     if not accept:
         refuse_changes(folder, changes)
-    note_data_changes(folder, changes)
     records = [record for members in splits.values() for record in members]
     pixel_hashes = {record.name: digest(source.read_image(record).array) for record in records}
+    note_data_changes(folder, changes)
     write_data_state(folder, source, splits, pixel_hashes)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from limner.core.errors import ConfigError, describe
 from limner.core.run_folder import RunFolder
 from limner.storage.folder_lock import LOCK
+from limner.storage.output_folder import refuse_inside
 
 RUNS = Path("runs")
 """Default folder of runs, in the working directory."""
@@ -15,6 +16,20 @@ def named_run(run: str | Path) -> RunFolder:
     """Return the run of a folder, or of a name in ``runs/``."""
     given = Path(run)
     return RunFolder(given if given.is_absolute() or len(given.parts) > 1 else RUNS / given)
+
+
+def refuse_among_images(folder: Path | None, data: str | Path) -> None:
+    """Refuse a folder for runs inside the dataset, before the dataset is read.
+
+    Args:
+        folder: The folder; None is the default, in ``runs/``.
+        data: The dataset folder, or a file of settings, which tells later where the dataset is.
+
+    Raises:
+        DataError: It is inside the dataset.
+    """
+    if Path(data).expanduser().is_dir():
+        refuse_inside(RUNS if folder is None else folder, data)
 
 
 def next_free(stem: Path) -> Path:

@@ -18,6 +18,9 @@ from limner.reporting.ticks import decades, nice_ticks, thin
 MOST_POINTS = 360
 """Maximum number of points per line, about one for every two pixels of a wide screen."""
 
+NUM_HUES = 8
+"""Number of line colours in the style sheet."""
+
 ROUNDING = 1.000001
 """Tolerance for a tick at the end of an axis, so that rounding errors do not drop it."""
 
@@ -33,7 +36,7 @@ class Line:
         label: Name in the legend; an empty one is shown neither there nor under the pointer.
         xs: Increasing x values.
         ys: y values; one that is not finite breaks the line.
-        color: Colour number, 1 to 8.
+        color: Colour number from 1; those above 8 repeat the colours with dashes, and above 16 with dots.
         is_faint: Whether to draw it pale and thin, as the background of a smoothed line.
         has_marks: Whether to draw a dot at every point.
         is_joined: Whether to join the points by a line; otherwise only dots are drawn.
@@ -65,6 +68,7 @@ class Chart:
         shows_last: Whether the legend shows the last value of each line, which for a curve over time is the
             result.
         x_logarithmic: Whether the x axis is logarithmic; every x must be positive.
+        names_single_line: Whether there is a legend even for one line, because the title does not name it.
     """
 
     title: str
@@ -78,6 +82,7 @@ class Chart:
     flag: tuple[float, str] | None = None
     shows_last: bool = True
     x_logarithmic: bool = False
+    names_single_line: bool = False
 
     @property
     def finite(self) -> list[float]:
@@ -98,7 +103,7 @@ def draw(chart: Chart) -> Html:
     if not chart.finite:
         return tag("figure", heading, tag("p", "There is no finite value to draw.", class_="empty"))
     axes = _Axes.of(chart)
-    legend = _legend(chart) if len(chart.lines) > 1 else None
+    legend = _legend(chart) if len(chart.lines) > 1 or chart.names_single_line else None
     note = chart.note + (" Logarithmic scale." if chart.is_logarithmic else "")
     return tag(
         "figure",
@@ -198,7 +203,9 @@ def _svg(chart: Chart, axes: _Axes) -> Html:
     if chart.flag is not None:
         grid.append(tag("path", d=f"M{px(chart.flag[0]):g} 0V{SIZE:g}", class_="flag"))
     drawn = [
-        tag("path", d=_path(line, px, py), class_=f"s{line.color}{' faint' if line.is_faint else ''}")
+        tag(
+            "path", d=_path(line, px, py), class_=f"{style_of(line.color)}{' faint' if line.is_faint else ''}"
+        )
         for line in chart.lines
         if line.is_joined
     ]
@@ -207,12 +214,22 @@ def _svg(chart: Chart, axes: _Axes) -> Html:
         tag(
             "path",
             d="".join(f"M{px(x):g} {py(y):g}h0" for x, y in _points(line)),
-            class_=f"dot s{line.color}",
+            class_=f"dot s{_hue(line.color)}",
         )
         for line in chart.lines
         if line.has_marks or len(_points(line)) == 1  # a line with one point is invisible
     ]
     return tag("svg", grid, drawn, dots, viewBox=f"0 0 {SIZE:g} {SIZE:g}", preserveAspectRatio="none")
+
+
+def style_of(color: int) -> str:
+    """Return the CSS classes of a colour number: its hue, and dashes or dots where the hues repeat."""
+    round_of_hues = min((color - 1) // NUM_HUES, 2)
+    return f"s{_hue(color)}{('', ' dashed', ' dotted')[round_of_hues]}"
+
+
+def _hue(color: int) -> int:
+    return (color - 1) % NUM_HUES + 1
 
 
 def _points(line: Line) -> list[tuple[float, float]]:
@@ -240,7 +257,7 @@ def _legend(chart: Chart) -> Html:
         points = _points(line)
         if line.label and points:
             value = tag("b", chart.show(points[-1][1])) if chart.shows_last else None
-            entries.append(tag("li", tag("i", class_=f"s{line.color}"), f"{line.label} ", value))
+            entries.append(tag("li", tag("i", class_=style_of(line.color)), f"{line.label} ", value))
     return tag("ul", entries, class_="legend")
 
 
@@ -251,7 +268,7 @@ def _hover_values(chart: Chart, axes: _Axes) -> dict[str, object]:
         "lines": [
             {
                 "label": line.label,
-                "color": line.color,
+                "color": _hue(line.color),
                 "at": [round(axes.x(x), 4) for x, _ in points],
                 "height": [round(axes.y(y), 4) for _, y in points],
                 "x": [f"{x:,.10g}" for x, _ in points],

@@ -13,6 +13,7 @@ from limner.checks.label_rows import LabelRow
 from limner.core.finding import Finding, Severity
 from limner.core.labels import RGB, LabelTable
 from limner.drawing.display import RGBImage
+from limner.formats.terms import MASKS, Terms
 from limner.reporting.document import Part, render_document
 from limner.reporting.embedded_pictures import BUDGET_BYTES, Embedded, embed_pictures
 from limner.reporting.histogram import histogram
@@ -38,12 +39,14 @@ class CheckedData:
         format: Name of the format.
         facts: Facts about every file.
         splits: Split -> number of images.
+        split_origins: Split -> where it comes from.
         labels: The declared or proposed classes; None if unknown.
         is_settled: Whether the classes are declared, not only proposed.
         rows: Pixels and images of each class in each split.
         colors: Class -> colour in the samples.
         findings: Errors first.
         only_boxes: Whether there are boxes but no masks.
+        terms: The words of the format.
         samples: Some images with their labels.
         named: For each finding, in the same order, pictures of some of its images; empty draws none.
     """
@@ -53,12 +56,14 @@ class CheckedData:
     format: str
     facts: DatasetFacts
     splits: Mapping[str, int]
+    split_origins: Mapping[str, str]
     labels: LabelTable | None
     is_settled: bool
     rows: Sequence[LabelRow]
     colors: Mapping[str, RGB]
     findings: Sequence[Finding]
     only_boxes: bool = False
+    terms: Terms = MASKS
     samples: Sequence[Picture] = ()
     named: Sequence[Sequence[Picture]] = ()
 
@@ -105,7 +110,10 @@ def _summary(data: CheckedData) -> Html:
         ("Errors", str(errors), "#findings"),
         ("Warnings", str(warnings), "#findings"),
     ]
-    splits = [(tag("dt", name), tag("dd", plural(n, "image"))) for name, n in data.splits.items()]
+    splits = [
+        (tag("dt", name), tag("dd", f"{plural(n, 'image')}: {data.split_origins[name]}"))
+        for name, n in data.splits.items()
+    ]
     return tag(
         "div",
         tag("p", verdict, class_="verdict"),
@@ -124,12 +132,13 @@ def _summary(data: CheckedData) -> Html:
 def _classes(data: CheckedData) -> Html:
     found = data.table
     if not found.rows:
-        return tag("p", "The meaning of the mask values is unknown; see the findings.", class_="empty")
+        what = "mask values" if data.terms == MASKS else "labels"
+        return tag("p", f"The meaning of the {what} is unknown; see the findings.", class_="empty")
     of_images = data.facts.are_classes
     head = tag(
         "tr",
         tag("th", "Class", scope="col"),
-        None if of_images else tag("th", "Mask value", scope="col"),
+        None if of_images else tag("th", "Mask value" if data.terms == MASKS else "Value", scope="col"),
         tag("th", "Trained as", scope="col", class_="num"),
         [
             (
@@ -150,15 +159,15 @@ def _classes(data: CheckedData) -> Html:
     return tag(
         "div",
         tag("div", table, class_="scroll"),
-        _absent(found.absent) if found.absent else None,
+        _absent(found.absent, data.terms.holder) if found.absent else None,
         tag("p", note, class_="muted") if note else None,
     )
 
 
-def _absent(rows: Sequence[ClassTableRow]) -> Html:
+def _absent(rows: Sequence[ClassTableRow], holder: str) -> Html:
     """List the classes that are in no mask, collapsed."""
     named = ", ".join(f"{row.name} ({row.values})" for row in rows)
-    return tag("details", tag("summary", f"{len(rows)} more classes are in no mask"), tag("p", named))
+    return tag("details", tag("summary", f"{len(rows)} more classes are in no {holder}"), tag("p", named))
 
 
 def _class_row(data: CheckedData, row: ClassTableRow) -> Html:
@@ -193,7 +202,7 @@ def _sizes(data: CheckedData) -> Html:
     ]
     drawn = [picture for picture in pictures if picture]
     if not drawn:
-        return tag("p", "No image or mask could be measured.", class_="empty")
+        return tag("p", "No image could be measured.", class_="empty")
     return tag("div", drawn, class_="charts")
 
 
@@ -304,7 +313,7 @@ def _card(name: str, shown: str, picture: Embedded) -> Html:
 
 def _findings(data: CheckedData) -> Html:
     if not data.findings:
-        return tag("p", "Every image and mask was read; no problems were found.", class_="good")
+        return tag("p", "Every image and its labels were read; no problems were found.", class_="good")
     share = BUDGET_BYTES // 2 // max(1, sum(bool(named) for named in data.named))
     pictures = [_cards(named, share) if named else None for named in data.named]
     return finding_list(data.findings, rest="in `limner check --json`", pictures=pictures)

@@ -4,12 +4,17 @@ import csv
 import json
 import math
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
 from limner.core.errors import ConfigError, DataError, describe
-from limner.core.finding import Finding, Severity
+from limner.core.finding import Finding
+from limner.core.labels import background_among
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml
 from limner.core.run_folder import RunFolder
@@ -17,8 +22,15 @@ from limner.core.score_names import SCORES
 from limner.evaluation.scores_file import read_scores
 from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage, Series
 from limner.storage.table_cells import text_of
+from limner.storage.usable_numbers import is_number
 
 T = TypeVar("T")
+
+DAMAGED = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
+    *(RecursionError, csv.Error),
+)
+"""Errors of reading a file whose bytes were changed."""
 
 SPLIT_ORDER = {"test": 0, "val": 1}
 """Test first, because validation images were used to select the weights; other splits follow by name."""
@@ -38,7 +50,7 @@ def gather(run: RunFolder) -> RunFacts:
             return otherwise
         try:
             return read(path)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except DAMAGED as error:
             name = path.relative_to(run.root).as_posix()
             unreadable[name] = f"{type(error).__name__}: {error}"
             return otherwise
@@ -48,11 +60,15 @@ def gather(run: RunFolder) -> RunFacts:
         for folder in _split_folders(run)
         if (found := attempt(folder / "scores.json", _read_evaluation, None)) is not None
     ]
+    plan: Plan | None = attempt(run.plan, _read_plan, None)
+    series: dict[str, Series] = attempt(run.metrics, _read_series, {})
+    if plan is not None and plan.data.label_table.background_index is None:
+        series.pop("val/foreground_dice", None)  # as in `read_scores`
     return RunFacts(
         root=run.root.resolve(),
-        plan=attempt(run.plan, _read_plan, None),
+        plan=plan,
         findings=attempt(run.findings, _read_findings, None),
-        series=attempt(run.metrics, _read_series, {}),
+        series=series,
         evaluations=tuple(_with_images(e, run.evaluation(e.split), attempt) for e in evaluations),
         data_changes=attempt(run.data_changes, _read_sentences, ()),
         environment=attempt(run.environment, _read_mapping, {}),
@@ -108,16 +124,14 @@ def _read_sentences(path: Path) -> tuple[str, ...]:
 
 
 def _read_findings(path: Path) -> tuple[Finding, ...]:
-    rows = json.loads(path.read_text("utf-8"))
-    known = Finding.__dataclass_fields__.keys()
-    return tuple(
-        Finding(
-            # Runs of version 0.1 say "mend".
-            **{k: v for k, v in {"fix": row.get("mend", ""), **row}.items() if k in known}
-            | {"severity": Severity(row["severity"]), "files": tuple(row.get("files", ()))}
-        )
-        for row in rows
-    )
+    # Runs of version 0.1 say "mend".
+    rows = [{"fix": row.get("mend", ""), **row} for row in json.loads(path.read_text("utf-8"))]
+    try:
+        return TypeAdapter(tuple[Finding, ...]).validate_python(rows)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{place}: {first['msg']}; found {first['input']!r}") from None
 
 
 def _read_series(path: Path) -> dict[str, Series]:
@@ -128,6 +142,8 @@ def _read_series(path: Path) -> dict[str, Series]:
                 numbers = float(row["step"]), float(row["seconds"]), float(row["value"])
             except (TypeError, ValueError):
                 continue  # the last line of a killed run may be incomplete
+            if not (is_number(numbers[0]) and is_number(numbers[1])):
+                continue  # damaged
             lists = columns.setdefault(row["name"], ([], [], []))
             for column, number in zip(lists, numbers, strict=True):
                 column.append(number)
@@ -140,9 +156,11 @@ def _read_evaluation(path: Path) -> Evaluation:
 
 def _with_images(evaluation: Evaluation, folder: Path, attempt: Callable[..., Any]) -> Evaluation:
     """Add the content of the split's other files."""
+    no_foreground = background_among(evaluation.file.class_names) is None
+    left_out = {"foreground_dice"} if no_foreground else set()  # as in `read_scores`
     return replace(
         evaluation,
-        images=attempt(folder / "per_image.csv", _read_images, ()),
+        images=attempt(folder / "per_image.csv", partial(_read_images, left_out=left_out), ()),
         pictures=tuple(sorted((folder / "pictures").glob("*.png"))),
         curves=attempt(folder / "thresholds.csv", _read_columns, {}),
         speed=attempt(folder / "speed.json", _read_mapping, {}),
@@ -157,17 +175,21 @@ def _read_columns(path: Path) -> dict[str, tuple[float, ...]]:
     return dict(zip(heads, columns, strict=True))
 
 
-def _read_images(path: Path) -> tuple[ScoredImage, ...]:
+def _read_images(path: Path, *, left_out: AbstractSet[str]) -> tuple[ScoredImage, ...]:
     """Return the images with their scores over all classes; counts and per-class columns are skipped."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [
             ScoredImage(
                 text_of(row["name"]),
-                {name: _number(row[name]) for name in row if name in SCORES and not SCORES[name].unit},
+                {name: _number(row[name]) for name in row if _is_score(name) and name not in left_out},
             )
             for row in csv.DictReader(file)
         ]
     return tuple(sorted(rows, key=lambda r: (r.rank is None, r.rank or 0.0, r.name)))
+
+
+def _is_score(column: str) -> bool:
+    return column in SCORES and not SCORES[column].unit
 
 
 def _number(value: object) -> float | None:
@@ -175,4 +197,6 @@ def _number(value: object) -> float | None:
     if value is None or value == "":
         return None
     number = float(str(value))
+    if math.isfinite(number) and not is_number(number):
+        raise ValueError(f"{number:g} is no score")
     return number if math.isfinite(number) else None

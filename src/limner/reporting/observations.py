@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 
 from limner.core.finding import Severity
 from limner.core.score_names import SCORES
@@ -39,7 +40,8 @@ class Observation:
 def observe(facts: RunFacts) -> tuple[Observation, ...]:
     """Return the remarks about a run, warnings first."""
     rules: tuple[Callable[[RunFacts], Iterator[Observation]], ...] = (
-        _unreadable, _data_changes, _findings, _short_training, _few_images, _weak_classes, _poor_images,
+        _unreadable, _data_changes, _findings, _score_notes, _short_training, _few_images, _weak_classes,
+        _poor_images,
         _score_trend, _loading, _baseline, _chosen_by_validation,
     )  # fmt: skip
     made = [observation for rule in rules for observation in rule(facts)]
@@ -85,6 +87,12 @@ def _findings(facts: RunFacts) -> Iterator[Observation]:
         yield Observation(f"Check reported {tally} in the data: {codes}.", "warning", "data")
 
 
+def _score_notes(facts: RunFacts) -> Iterator[Observation]:
+    """Pass on why scores are undefined or misleading on the evaluated images."""
+    for note in facts.evaluation.file.notes if facts.evaluation else ():
+        yield Observation(note, "warning", "classes")
+
+
 def _short_training(facts: RunFacts) -> Iterator[Observation]:
     """Remark on too few steps to use every training image once."""
     if facts.plan is None or not facts.steps:
@@ -110,7 +118,9 @@ def _few_images(facts: RunFacts) -> Iterator[Observation]:
 def _weak_classes(facts: RunFacts) -> Iterator[Observation]:
     evaluation = facts.evaluation
     classes = evaluation.file.classes if evaluation else []
-    ious = {c.name: iou for c in classes if (iou := c.scores.get("iou")) is not None}
+    ious = {
+        c.name: iou for c in classes if c.scores.get("pixels") and (iou := c.scores.get("iou")) is not None
+    }
     weak = [name for name, iou in ious.items() if iou < WEAK_IOU]
     if not weak:
         return
@@ -140,7 +150,10 @@ def _score_trend(facts: RunFacts) -> Iterator[Observation]:
     if facts.validation is None:
         return
     name, series = facts.validation
-    values, steps = series.values, series.steps
+    there = [
+        (value, step) for value, step in zip(series.values, series.steps, strict=True) if isfinite(value)
+    ]
+    values, steps = [value for value, _ in there], [step for _, step in there]
     if len(values) < 4:
         return
     best = max(range(len(values)), key=values.__getitem__)

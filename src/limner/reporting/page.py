@@ -9,6 +9,7 @@ from limner.reporting.document import Part, render_document
 from limner.reporting.gather import gather
 from limner.reporting.markup import Html
 from limner.reporting.run_facts import RunFacts
+from limner.reporting.run_logs import is_foreign, read_run
 from limner.reporting.sections.audit import audit
 from limner.reporting.sections.class_scores import classes
 from limner.reporting.sections.confusion_matrix import confusion
@@ -21,6 +22,7 @@ from limner.reporting.sections.score_definitions import definitions
 from limner.reporting.sections.speed import speed
 from limner.reporting.sections.threshold_curves import thresholds
 from limner.reporting.sections.training_curves import curves
+from limner.storage.own_outputs import write_own_file
 from limner.storage.whole_files import write_whole
 
 
@@ -53,20 +55,30 @@ SECTIONS = (
 """The page from top to bottom; a new section is a file and a line here."""
 
 
+FOREIGN = ("summary", "training", "definitions")
+"""Anchors of the sections about the log of another program."""
+
+
 def write_report(run: RunFolder) -> Path:
     """Write the page of a run into its folder.
 
     Args:
-        run: The run; the page states which files are missing.
+        run: The run, whose page states which files are missing; or a log of another program or a folder with
+            one, whose page is written beside the log.
 
     Returns:
         The written file; the same run gives the same bytes.
 
     Raises:
-        DataError: The folder is not a run folder.
+        DataError: The folder is not a run folder, and contains no log; or the log cannot be read.
+        ConfigError: Beside the log of another program there is another `report.html`.
     """
-    write_whole(run.report, render_page(gather(run)))
-    return run.report
+    if not is_foreign(run.root):
+        write_whole(run.report, render_page(gather(run)))
+        return run.report
+    facts = read_run(run.root)
+    page = run.report if run.root.is_dir() else RunFolder(run.root.parent).report
+    return write_own_file(page, render_page(facts), by="report")
 
 
 def render_page(facts: RunFacts) -> str:
@@ -78,6 +90,7 @@ def render_page(facts: RunFacts) -> str:
         parts=[
             Part(section.anchor, section.heading, content, section.link)
             for section in SECTIONS
+            if not facts.is_foreign or section.anchor in FOREIGN
             if (content := section.render(facts)) is not None
         ],
         footer=f"Written by limner from the files in {facts.root.name}.",

@@ -4,6 +4,7 @@ Shape legend: N images, K classes.
 """
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +57,9 @@ def paired_differences(
         seed: Seed of the draws.
 
     Returns:
-        Score name -> second minus first; empty if the files share no images or classes. For objects and
-        segments, whose files contain no sums, the scores are means over the images that have one.
+        Score name -> second minus first, for scores that both have; empty if the files share no images or
+        classes. For objects and segments, whose files contain no sums, the scores are means over the images
+        that have one.
     """
     of_segments = _mean_gain(first, second, seed=seed)
     if of_segments:
@@ -74,6 +76,7 @@ def paired_differences(
     return {
         name: Difference(len(shared), value, *interval(np.array([gain[name] for gain in again])))
         for name, value in exact.items()
+        if not math.isnan(value)
     }
 
 

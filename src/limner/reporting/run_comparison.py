@@ -18,10 +18,10 @@ from limner.reporting.run_facts import RunFacts, Series
 from limner.reporting.sections.plan_settings import flat_settings
 from limner.storage.whole_files import write_whole
 
-FIRST_CURVES = ("val/foreground_dice", "val/mean_iou", "train/loss", "val/loss", "train/learning_rate")
-"""Values drawn by default, together with the time per step."""
-
 STEP = "train/step_seconds"
+
+FIRST_CURVES = ("val/mean_iou", "train/loss", "val/loss", "train/learning_rate", STEP)
+"""Values drawn by default, after the main score of each run."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,22 @@ class ComparedRuns:
     @property
     def drawn(self) -> tuple[str, ...]:
         """Names of the drawn values: those that at least one run logged."""
-        wanted = self.curves or (*FIRST_CURVES, STEP)
+        main = [f"val/{run.validation[0]}" for run in self.runs if run.validation is not None]
+        wanted = self.curves or tuple(dict.fromkeys((*main, *FIRST_CURVES)))
         return tuple(n for n in wanted if any(_is_drawable(r.series.get(n)) for r in self.runs))
 
     def scores(self, run: RunFacts) -> dict[str, float | None]:
         """Return the scores of a run on the split; empty if it was not scored."""
         return next((e.file.scores for e in run.evaluations if e.split == self.split), {})
+
+    @property
+    def notes(self) -> list[str]:
+        """Why scores of the split are undefined or misleading, each with the names of its runs."""
+        by_note: dict[str, list[str]] = {}
+        for name, run in zip(self.names, self.runs, strict=True):
+            for note in next((e.file.notes for e in run.evaluations if e.split == self.split), ()):
+                by_note.setdefault(note, []).append(name)
+        return [f"{', '.join(names)}: {note}" for note, names in by_note.items()]
 
     @property
     def shown(self) -> dict[str, list[str]]:
@@ -106,7 +116,9 @@ def _scores(compared: ComparedRuns) -> Html:
         tag("p", f"Scores on the split “{compared.split}”.", class_="muted"),
         _table("Score", compared.names, list(compared.shown.items())),
         tag(
-            "ul", [tag("li", tag("span", text)) for text in differences_in_words(compared)], class_="remarks"
+            "ul",
+            [tag("li", tag("span", text)) for text in (*compared.notes, *differences_in_words(compared))],
+            class_="remarks",
         ),
     )
 
@@ -133,7 +145,11 @@ def differences_in_words(compared: ComparedRuns) -> Iterator[str]:
 
 def _curves(compared: ComparedRuns) -> Html:
     charts = [
-        Chart(name, tuple(Line(n, s.steps, s.values, _color(compared, n)) for n, s in _lines(compared, name)))
+        Chart(
+            name,
+            tuple(Line(n, s.steps, s.values, _color(compared, n)) for n, s in _lines(compared, name)),
+            names_single_line=True,
+        )
         for name in compared.drawn
     ]
     if not charts:
@@ -153,7 +169,7 @@ def _is_drawable(series: Series | None) -> bool:
 
 
 def _color(compared: ComparedRuns, name: str) -> int:
-    return compared.names.index(name) % 8 + 1
+    return compared.names.index(name) + 1
 
 
 def _settings(compared: ComparedRuns) -> Html:
@@ -169,7 +185,7 @@ def _settings(compared: ComparedRuns) -> Html:
 
 
 def _time(compared: ComparedRuns) -> Html:
-    rows = [time_of(run) for run in compared.runs]
+    rows = [run.logged | time_of(run) for run in compared.runs]
     heads = list(dict.fromkeys(key for row in rows for key in row))
     if not heads:
         return tag("p", "These runs logged no times.", class_="empty")

@@ -45,8 +45,8 @@ class ScoredImage:
 
     @property
     def rank(self) -> float | None:
-        """The score that images are sorted by: the first that is not None."""
-        return next((value for value in self.scores.values() if value is not None), None)
+        """The score that images are sorted by: the first; None if the image has no such score."""
+        return next(iter(self.scores.values()), None)
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,18 @@ class Evaluation:
 
     def shown(self, least: Shown) -> list[str]:
         """Return the names of the scores over all classes to show, the main one first."""
-        first = first_shown(self.file.task, len(self.file.classes))
-        return shown(self.file.scores, least=least, first=first)
+        return shown(self.file.scores, least=least, first=self._first)
 
     @property
-    def main(self) -> tuple[str, float] | None:
-        """Name and value of the main score, or None if there is none."""
-        for name in self.shown(Shown.LISTED):
-            value = self.file.scores[name]
-            if value is not None:
-                return name, value
-        return None
+    def main(self) -> tuple[str, float | None] | None:
+        """Name and value of the main score; the value is None if it is undefined on these images."""
+        measured = self.file.scores
+        name = next((n for n in (*self._first, *self.shown(Shown.LISTED)) if n in measured), None)
+        return None if name is None else (name, measured[name])
+
+    @property
+    def _first(self) -> tuple[str, ...]:
+        return first_shown(self.file.task, self.file.class_names)
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class RunFacts:
         environment: Versions, machine and command, as they were written.
         model: Content of model.json.
         unreadable: File name -> why it could not be read.
+        is_foreign: Whether it is the log of another program, which has curves only.
+        logged: Facts that such a log states, as name -> text.
     """
 
     root: Path
@@ -109,6 +112,8 @@ class RunFacts:
     environment: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+    is_foreign: bool = False
+    logged: dict[str, str] = field(default_factory=dict)
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -117,8 +122,9 @@ class RunFacts:
 
     @property
     def seconds(self) -> float | None:
-        """Training time according to metrics.csv."""
-        return max((s.seconds[-1] for s in self.series.values() if s.seconds), default=None)
+        """Training time according to the curves; None if they have no times."""
+        ends = [s.seconds[-1] for s in self.series.values() if s.seconds]
+        return max(filter(math.isfinite, ends), default=None)
 
     @property
     def steps(self) -> int | None:
@@ -144,11 +150,9 @@ class RunFacts:
     @property
     def validation(self) -> tuple[str, Series] | None:
         """Name and curve of the main validation score, or None if there was no validation."""
-        task, num_classes = "", 2
-        if self.plan is not None:
-            task, num_classes = self.plan.task, len(self.plan.data.labels["classes"])
-        curves = self.validation_curves
-        name = next(iter(shown(curves, least=Shown.LISTED, first=first_shown(task, num_classes))), None)
+        plan, curves = self.plan, self.validation_curves
+        first = () if plan is None else first_shown(plan.task, plan.data.label_table.names)
+        name = next(iter(shown(curves, least=Shown.LISTED, first=first)), None)
         return None if name is None else (name, self.series[f"val/{name}"])
 
     @property

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from limner.core.errors import DataError, describe
 from limner.core.run_folder import RunFolder
-from limner.reporting.gather import gather
+from limner.reporting.gather import DAMAGED, gather
+from limner.reporting.logged_facts import logged_facts
 from limner.reporting.run_facts import RunFacts, Series
 from limner.reporting.step_lines import read_step_lines
 
@@ -95,19 +96,27 @@ def read_run(path: Path) -> RunFacts:
         )
     try:
         series = _series(_rows(log, whole_folder=path.is_dir()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except DAMAGED as error:
         found = f"{type(error).__name__}: {error}"
         raise DataError(describe("The log cannot be read", where=log, found=found)) from error
     if not series:
         raise DataError(describe("The log contains no values", where=log))
-    return RunFacts(root=path.resolve(), series=series)
+    return RunFacts(root=path.resolve(), series=series, is_foreign=True, logged=logged_facts(log))
+
+
+def is_foreign(path: Path) -> bool:
+    """Return whether a path is a log of another program or a folder with one, rather than a run of limner."""
+    log = _find_log(path)
+    if log is None or path.is_file():
+        return path.is_file()
+    return not any(_is_ours(folder) for folder in log.parents if folder.is_relative_to(path))
 
 
 def _is_ours(folder: Path) -> bool:
     metrics = folder / "metrics.csv"
     if (folder / "plan.yaml").is_file() or (folder / "evaluation").is_dir():
         return True
-    return metrics.is_file() and metrics.read_text("utf-8")[:23] == "step,seconds,name,value"
+    return metrics.is_file() and metrics.read_bytes()[:23] == b"step,seconds,name,value"
 
 
 def _find_log(path: Path) -> Path | None:
@@ -145,7 +154,10 @@ def _tensorboard(log: Path) -> Iterator[Row]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(log), size_guidance={"scalars": 0})
-    events.Reload()
+    try:
+        events.Reload()
+    except Exception as error:  # parsing damaged bytes can raise almost any error
+        raise ValueError(f"a damaged event file: {error}") from error
     first = math.inf
     for name in events.Tags()["scalars"]:
         for event in events.Scalars(name):

@@ -55,7 +55,7 @@ def table_of(lines: Sequence[str], *, has_heading: bool = True) -> Table:
     return Table(heading, rows)
 
 
-def read_table(path: Path, *, what: str, has_heading: bool = True) -> Table:
+def read_csv(path: Path, *, what: str, has_heading: bool = True) -> Table:
     """Return the cells of a text file.
 
     Args:

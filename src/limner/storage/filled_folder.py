@@ -108,17 +108,18 @@ class FilledFolder:
     def begin(self, request: Request | None) -> None:
         """Begin the record, or continue that of an interrupted command."""
         begun = read_unfinished(self.root)
+        asked = {} if request is None else dict(request.asked)
         if begun is not None:
             _refuse_unless_resumed(self.root, begun, self._by, request)
             self._take_over(begun)
-        is_resumed = begun is not None and request is not None
-        self._has_written = is_resumed
-        if not is_resumed:
-            asked = {} if request is None else dict(request.asked)
+        if begun is None or not begun.asked:
+            if begun is not None:  # its record is about to be replaced
+                write_json(self.root / OWN_FILES, self._own)
             write_whole(self._record, json.dumps({"command": self._by, "asked": asked}) + "\n")
+        self._has_written = begun is not None
         with write_errors_for(self._record):
             self._file = self._record.open("r+b")
-            if begun is not None and is_resumed:
+            if begun is not None and begun.asked:
                 self._file.truncate(begun.end)
             self._file.seek(0, os.SEEK_END)
 
@@ -176,7 +177,9 @@ class FilledFolder:
         if keep_list:
             own = self._own.get(self._by, {})
             self._own[self._by] = {
-                name: states[-1:] for name, states in own.items() if _state_of(self.root / name) == states[-1]
+                name: states[-1:]
+                for name, states in own.items()
+                if _state_of(self.root / name) in states[-1:]
             }
             write_json(self.root / OWN_FILES, self._own)
         with write_errors_for(self._record):

@@ -11,7 +11,7 @@ from pathlib import Path
 from reprlib import Repr
 
 from limner.core.errors import DataError, describe
-from limner.storage.text_files import text_of
+from limner.storage.text_files import decode_text
 from limner.storage.usable_numbers import is_number
 from limner.storage.whole_files import write_whole
 
@@ -142,7 +142,7 @@ def _loaded(data: bytes, path: Path | None) -> object:
     except UnicodeDecodeError:
         if path is None:
             raise
-        return json.loads(text_of(data, path))
+        return json.loads(decode_text(data, path))
 
 
 def _without_surrogates(value: object) -> object:

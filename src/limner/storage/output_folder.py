@@ -1,10 +1,15 @@
 """Places of outputs, checked before anything is computed, so that errors come early."""
 
+import errno
 import tempfile
 from pathlib import Path
 
 from limner.core.dataset_file import FILE_NAME
-from limner.core.errors import DataError, describe
+from limner.core.errors import DataError, WriteError, describe
+from limner.storage.disk_problems import disk_problem
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""Errors of the disk, not of the chosen name."""
 
 
 def make_output_folder(folder: Path) -> None:
@@ -12,10 +17,13 @@ def make_output_folder(folder: Path) -> None:
 
     Raises:
         DataError: It cannot be created; the message says why.
+        WriteError: The disk is full, read-only or failing.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if error.errno in DISK_ERRORS:
+            raise WriteError(folder, disk_problem(error) or str(error)) from error
         raise cannot_write(folder, error) from error
 
 

@@ -27,7 +27,7 @@ _MARKS = (
 _MOST_FOLDERS, _MOST_NAMES = 50, 2000
 
 
-def text_of(data: bytes, path: Path) -> str:
+def decode_text(data: bytes, path: Path) -> str:
     """Return the text of a file: UTF-8, or what its first bytes mark, or the only code page that fits.
 
     A code page fits if the text then names a file that is there, in letters beyond ASCII.
@@ -86,13 +86,13 @@ def _listed(folder: Path) -> list[str]:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file, see `text_of`.
+    """Return the text of a file, see `decode_text`.
 
     Raises:
         OSError: It cannot be read.
         ValueError: It is in no encoding that can be proven.
     """
-    return text_of(path.read_bytes(), path)
+    return decode_text(path.read_bytes(), path)
 
 
 def read_lines(path: Path, *, what: str, fix: str = "Save it as UTF-8.") -> list[str]:

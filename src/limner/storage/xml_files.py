@@ -6,7 +6,7 @@ from pathlib import Path
 
 from limner.core.errors import DataError
 from limner.storage.json_files import unreadable
-from limner.storage.text_files import text_of
+from limner.storage.text_files import decode_text
 from limner.storage.usable_numbers import number_of
 
 # Entities can expand without limit, and no annotation tool writes any. UTF-16 puts zeros between the letters.
@@ -51,7 +51,7 @@ def _text(data: bytes, path: Path) -> str:
     declared = _DECLARED.match(data)
     codec = declared[1].decode().casefold() if declared else "utf"
     if codec.startswith("utf"):
-        return text_of(data, path)
+        return decode_text(data, path)
     try:
         return data.decode(codec)
     except (LookupError, UnicodeDecodeError) as error:

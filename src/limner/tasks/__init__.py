@@ -1,5 +1,7 @@
 """The tasks, one file each, with everything specific to a task; `TASKS` lists them."""
 
+from collections.abc import Sequence
+
 from limner.core.errors import UnknownNameError
 from limner.tasks.instance import InstanceTask
 from limner.tasks.panoptic import PanopticTask
@@ -26,6 +28,11 @@ def known_losses() -> frozenset[str]:
     return frozenset(name for objective in objectives for name in objective.losses)
 
 
-def first_shown(task: str, num_classes: int) -> tuple[str, ...]:
-    """Return the scores to show first for a task named in scores.json; empty for an unknown task."""
-    return TASKS[task].shown_first(num_classes) if task in TASKS else ()
+def first_shown(task: str, class_names: Sequence[str]) -> tuple[str, ...]:
+    """Return the scores to show first, the main one before all; empty for an unknown task.
+
+    Args:
+        task: Its name, as in scores.json.
+        class_names: Names of the trained classes.
+    """
+    return TASKS[task].shown_first(class_names) if task in TASKS else ()

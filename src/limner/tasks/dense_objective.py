@@ -49,13 +49,17 @@ class DenseObjective(Objective):
         num_classes = situation.labels.num_classes
         both: tuple[LossTerm, ...] = (LossTerm(name="cross_entropy"), LossTerm(name="dice"))
         said = _imbalance_words(situation.class_shares)
-        if num_classes <= FEW_CLASSES:
-            terms, reason = both, f"Dice helps with {num_classes} classes; {said}"
+        if num_classes == 1:
+            terms, reason = both[:1], "there is a single class, so there is nothing to tell apart"
+        elif num_classes <= FEW_CLASSES:
+            terms, reason = both, f"Dice helps with up to {FEW_CLASSES} classes; {said}"
         elif situation.imbalance >= IMBALANCED:
             terms, reason = both, f"Dice weights rare classes as much as common ones: {said}"
         else:
             terms = both[:1]
-            reason = f"cross-entropy alone is enough for {num_classes} classes of similar size ({said})"
+            reason = (
+                f"cross-entropy alone is enough for {num_classes} classes without a very rare one; {said}"
+            )
         yield Decision("loss.terms", terms, reason)
         yield self._class_weights(situation, settled["loss.terms"])
 

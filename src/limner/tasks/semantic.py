@@ -1,13 +1,14 @@
 """Semantic segmentation: every pixel has one class."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from limner.core.label_map import LabelMap
-from limner.core.labels import LabelTable
+from limner.core.labels import LabelTable, background_among
 from limner.core.picture import Image, Picture
 from limner.core.plan import Decision
 from limner.core.prediction import SemanticPrediction
@@ -15,6 +16,7 @@ from limner.core.sample import Sample
 from limner.drawing.colors import overlay
 from limner.drawing.display import RGBImage, display_image
 from limner.drawing.truth_and_prediction import comparison, slice_with_most_foreground
+from limner.evaluation.error_maps import error_map
 from limner.evaluation.scorer import USUAL, Extent
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.images.masks import write_values
@@ -67,12 +69,12 @@ class SemanticTask(Task):
 
         The background cannot inflate the first; in the second, every class counts the same.
         """
-        one_against_background = labels.num_classes == 2 and labels.background_index is not None
-        return "foreground_dice" if one_against_background else "mean_iou"
+        return self.shown_first(labels.names)[0]
 
-    def shown_first(self, num_classes: int) -> tuple[str, ...]:
-        """Put foreground Dice first for two classes, as usual in medicine, else the mean IoU."""
-        return ("mean_iou" if num_classes > 2 else "foreground_dice", *self.shown_scores)
+    def shown_first(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Put foreground Dice first for one class on a background, as in medicine, else the mean IoU."""
+        one_against_background = len(class_names) == 2 and background_among(class_names) is not None
+        return ("foreground_dice" if one_against_background else "mean_iou", *self.shown_scores)
 
     def scorer(self, labels: LabelTable, extent: Extent = USUAL) -> SemanticScorer:
         """Return a scorer of label maps.
@@ -95,6 +97,14 @@ class SemanticTask(Task):
 
         found, mean = predict_label_map(runs, num_classes=labels.num_classes, probabilities=probabilities)
         return SemanticPrediction(name, found, mean)
+
+    def error_map(
+        self, prediction: SemanticPrediction, sample: Sample, table: LabelTable
+    ) -> NDArray[np.uint8]:
+        """Return a grey value for each right and wrong pixel, see `limner.evaluation.error_maps`."""
+        truth = sample.get(LabelMap)
+        assert truth is not None, "label maps are compared with label maps"
+        return error_map(truth.labels, prediction.semantic, table)
 
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "SemanticWriter":
         """Return a writer of masks, overlays and probabilities."""

@@ -1,8 +1,11 @@
 """Interface of tasks: targets, training, decoding, scoring, writing and drawing."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelTable
@@ -67,8 +70,8 @@ class Task(ABC):
     def main_score(self, labels: LabelTable) -> str:
         """Return the score that selects the best weights; higher is better."""
 
-    def shown_first(self, num_classes: int) -> tuple[str, ...]:
-        """Return the scores that terminal and report show first, most informative first."""
+    def shown_first(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Return the scores that terminal and report show first; the first is the `main_score`."""
         return self.shown_scores
 
     @abstractmethod
@@ -178,14 +181,18 @@ class Task(ABC):
         """Return the prediction options of a network that is trained with these losses."""
         return self.objective(losses).allowed or self.allowed
 
+    def error_map(self, prediction: Any, sample: Sample, table: LabelTable) -> NDArray[np.uint8]:  # noqa: ANN401
+        """Return a grey value for each right and wrong pixel; only if the task's scorer accepts ``maps``."""
+        raise NotImplementedError(f"the task {self.name!r} has no maps of errors")
+
     def refuse_extent(self, extent: Extent) -> None:
-        """Reject boundary and threshold scores, which are for label maps.
+        """Reject boundary and threshold scores and maps of errors, which are for label maps.
 
         Raises:
             ConfigError: One of them is requested.
         """
-        for option, wanted in (("boundaries", extent.boundaries), ("thresholds", extent.thresholds)):
-            if wanted:
+        for option in ("boundaries", "thresholds", "maps"):
+            if getattr(extent, option):
                 raise ConfigError(
                     f"--{option} is for label maps of the semantic task; this model's task is "
                     f"{self.name!r}. Omit --{option}."

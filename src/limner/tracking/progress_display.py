@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 from limner.core.printable import printable
 from limner.core.score_names import SCORES, shown
 from limner.core.watchers import Moment, Watcher
+from limner.core.wording import memory
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -118,17 +119,21 @@ def describe_run(settings: Mapping[str, object]) -> str:
 
 
 def describe_moment(moment: Moment, values: Mapping[str, float]) -> str:
-    """Return one line: step, time spent and left, loss, time per step, and fraction spent waiting."""
+    """Return one line: step, time spent and left, loss, learning rate, speed, waiting, and peak memory."""
     left = moment.seconds_left
     parts = [f"step {moment.step}/{moment.steps}", f"{moment.progress:4.0%}", _time(moment.seconds)]
     if left is not None and moment.progress < 1:
         parts.append(f"{_time(left)} left")
     if "train/loss" in values:
         parts.append(f"loss {values['train/loss']:.4f}")
+    if "train/learning_rate" in values:
+        parts.append(f"lr {values['train/learning_rate']:.2g}")
     if "train/step_seconds" in values:
         step, data = values["train/step_seconds"], values.get("train/data_seconds", 0.0)
         part = data / step if step > 0 else 0.0
         parts.append(f"{step:.2f} s/step, {part:.0%} waiting for data")
+    if moment.peak_bytes is not None:
+        parts.append(memory(moment.peak_bytes))
     return "  ".join(parts)
 
 

@@ -40,6 +40,10 @@ FREE_TO_CHANGE = (
 stores their values."""
 
 
+ADDED: dict[str, Any] = {"network.norm": None, "network.freeze": []}
+"""Settings that plans of older checkpoints lack -> the value that they had."""
+
+
 @dataclass(frozen=True)
 class RunCheckpoint:
     """Content of a checkpoint.
@@ -160,7 +164,8 @@ class Checkpoints:
                 return found
             readable.append(found)
         if problems and not readable:
-            raise ModelError("\n".join(problems))
+            fix = f"  fix:      Delete {self.last.parent}, and resume: the run starts from the beginning."
+            raise ModelError("\n".join([*problems, fix]))
         return max(readable, key=lambda found: found.checkpoint.state.step, default=None)
 
 
@@ -185,7 +190,6 @@ def read_run_checkpoint(path: Path) -> RunCheckpoint:
                 where=path,
                 found=f"{type(error).__name__}: {error}",
                 expected="a complete limner checkpoint",
-                fix="Resume the run: it continues from another checkpoint, if there is one.",
             )
         ) from error
     return RunCheckpoint(state, tensors, plan)
@@ -213,7 +217,7 @@ def refuse_another_plan(checkpoint: RunCheckpoint, plan: Plan, *, where: Path) -
         ConfigError: Settings differ; the message lists them.
     """
     now = dotted(plan.model_dump(mode="json"))
-    before = dotted(dict(checkpoint.plan))
+    before = ADDED | dotted(dict(checkpoint.plan))
     at_end = before
     if plan.train.minutes is not None:
         finished = as_run(Plan.model_validate(checkpoint.plan), checkpoint.state)

@@ -44,6 +44,9 @@ def read_initial_weights(run: RunFolder) -> dict[str, Any]:
     """Return what `load_initial_weights` recorded; empty if the run started from scratch."""
     if not run.started_from.is_file():
         return {}
-    note = json.loads(run.started_from.read_text(encoding="utf-8"))
+    try:
+        note = dict(json.loads(run.started_from.read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        return {"started_from": f"unknown, since {run.started_from.name} is damaged: {error}"}
     licence = {"licence": note.pop("licence", None)}
     return licence | {"started_from": note}

@@ -33,6 +33,9 @@ class Learner:
         accelerator: Device, precision and communication between processes.
         say: Called with messages for the user.
 
+    Raises:
+        ConfigError: The plan freezes a part that the network does not have, or all of it.
+
     Attributes:
         model: The model in training, unwrapped.
         accumulate: Number of parts a batch is split into; grows when memory runs out.
@@ -56,6 +59,7 @@ class Learner:
             accelerator.device, spatial_dims=plan.input.spatial_dims, training=True
         )
         self.model = _on_device(model, accelerator, self._layout).train()
+        self.model.freeze()
         if prefers_winograd(accelerator.device) and not plan.train.compile:
             use_winograd(self.model)
         decay = plan.train.ema_decay
@@ -212,7 +216,8 @@ class Learner:
 
 
 def _on_device(model: Model, accelerator: Accelerator, layout: torch.memory_format) -> Model:
-    if accelerator.num_processes > 1 and accelerator.device.type != "cpu":
+    is_shared = accelerator.num_processes > 1 and accelerator.device.type != "cpu"
+    if is_shared and model.plan.network.norm in (None, "sync"):
         convert: Callable[[Model], Model] = nn.SyncBatchNorm.convert_sync_batchnorm
         model = convert(model)
     return model.to(accelerator.device).to(memory_format=layout)

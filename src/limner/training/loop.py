@@ -14,6 +14,7 @@ from limner.core.errors import StoppedBySignal
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Moment, Watcher
+from limner.devices.memory import peak_bytes
 from limner.devices.threads import ThreadCount
 from limner.loading.loader import BatchStream
 from limner.planning.run_length import for_steps
@@ -302,7 +303,8 @@ class Loop:
         steps = self._plan.train.steps
         if self._budget.is_timed and self.state.step > 0:
             steps = max(self.state.step, round(self.state.step / self._progress))
-        return Moment(self.state.step, steps, self._progress, self._budget.seconds)
+        memory = peak_bytes(self._accelerator.device)
+        return Moment(self.state.step, steps, self._progress, self._budget.seconds, memory)
 
     def _sync_from_main(self, value: Value) -> Value:
         """Return the main process's value: values that depend on the clock differ between processes."""

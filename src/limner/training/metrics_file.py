@@ -27,7 +27,7 @@ class MetricsFile(Watcher):
     def start(self, moment: Moment, settings: Mapping[str, object]) -> None:
         """Keep the rows up to the checkpoint's step, and open the file to append."""
         path = self._run.metrics
-        text = path.read_text(encoding="utf-8") if path.exists() and moment.step else ""
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() and moment.step else ""
         with stopping_training(self._run):
             write_whole(path, _rows_until(text, moment.step), durable=True)
             with write_errors_for(path):
@@ -58,7 +58,7 @@ def _rows_until(text: str, step: int) -> str:
     rows = csv.writer(text_until, lineterminator="\n")
     rows.writerow(HEADER)
     whole_lines = text[: text.rfind("\n") + 1]
-    for row in csv.reader(StringIO(whole_lines)):
+    for row in csv.reader(StringIO(whole_lines.replace("\0", ""))):  # zeros are what a power cut leaves
         if len(row) == len(HEADER) and row[0].isdigit() and int(row[0]) <= step:
             rows.writerow(row)
     return text_until.getvalue()

@@ -57,7 +57,7 @@ def trained_values(plan: Plan) -> TrainedValues:
 
 
 def _reported_dtype(plan: Plan) -> str | None:
-    found = re.search(r"training images \((\w+)\)$", plan.reasons.get("input.mean", ""))
+    found = re.search(r"training images? \((\w+)\)$", plan.reasons.get("input.mean", ""))
     return found[1] if found else None
 
 

@@ -6,10 +6,13 @@ Shape legend: B batch, C channels, *S spatial axes.
 import torch
 from torch import nn
 
+from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.outputs import Outputs
 from limner.core.plan import Plan
+from limner.layers.freezing import freeze, rest
 from limner.layers.input_normalization import InputNormalization
+from limner.layers.norm import replace_norms
 from limner.networks import Pretrained, build_network
 
 
@@ -43,6 +46,8 @@ class Model(nn.Module):
 
         Raises:
             UnknownNameError: limner does not have the plan's network.
+            ConfigError: The plan sets a norm, and the network has no batch normalisation; or it replaces
+                those of a custom network.
         """
         labels = plan.data.label_table
         if network is None:
@@ -54,7 +59,27 @@ class Model(nn.Module):
                 pretrained=pretrained,
                 **plan.network.options,
             )
+            replace_norms(network, plan.network.norm)
+        elif plan.network.norm in ("group", "instance"):
+            raise ConfigError(
+                f"network.norm={plan.network.norm} replaces layers of limner's own networks. Omit it, and "
+                "build your module with the norms that it should have."
+            )
         return cls(network, plan, labels)
+
+    def freeze(self) -> None:
+        """Take the parts of the network that the plan freezes out of training.
+
+        Raises:
+            ConfigError: The plan freezes a part that the network does not have.
+        """
+        freeze(self.network, self.plan.network.freeze, norms=self.plan.network.norm == "frozen")
+
+    def train(self, mode: bool = True) -> "Model":
+        """Set training mode, except for frozen parts, whose statistics must not move."""
+        super().train(mode)
+        rest(self.network, self.plan.network.freeze, norms=self.plan.network.norm == "frozen")
+        return self
 
     def forward(self, images: torch.Tensor) -> Outputs:
         """Run the network.

@@ -15,6 +15,7 @@ import torch
 from limner.core.errors import ModelError, describe
 from limner.core.outputs import CentreOffsets, QueryMasks
 from limner.core.plan import Plan
+from limner.layers.norm import replace_norms
 from limner.networks import NETWORKS, build_network
 from limner.networks.weightless import weightless
 from limner.weights.model import Model
@@ -147,6 +148,7 @@ def _shapes(plan: Plan, num_classes: int) -> dict[str, torch.Size]:
             spatial_dims=plan.input.spatial_dims,
             **plan.network.options,
         )
+        replace_norms(network, plan.network.norm)
     return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
 

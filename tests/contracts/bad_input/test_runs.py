@@ -53,7 +53,8 @@ def test_an_image_that_broke_since(resume, finished, tmp_path):
     shutil.rmtree(finished / "checkpoints")
     for path in (tmp_path / "data/images").iterdir():
         path.write_bytes(b"rubbish")
-    resume("runs/one").refuses("This is not an image", "data/images/cell_", "text that begins with 'rubbish'")
+    resume("runs/one").refuses("The data of this run has changed", "12 images (cell_", "with other content")
+    resume("runs/one", "--data-changed").refuses("This is not an image", "data/images/cell_", "'rubbish'")
 
 
 @pytest.mark.parametrize(
@@ -87,17 +88,19 @@ def test_a_damaged_list_of_images(resume, limner, finished, text):
 
 
 def test_damaged_checkpoints(resume, finished):
-    last, best = (finished / "checkpoints" / f"{name}.safetensors" for name in ("last", "best"))
+    names = ("last", "previous", "best")
+    last, *others = (finished / "checkpoints" / f"{name}.safetensors" for name in names)
     last.write_bytes(last.read_bytes()[:100])
     answer = resume("runs/one")
     assert answer.code == 0
     answer.says(
-        "The checkpoint cannot be read: runs/one/checkpoints/last", "continues from the best checkpoint"
+        "The checkpoint cannot be read: runs/one/checkpoints/last", "continues from previous.safetensors"
     )
     last.write_bytes(b"x")
-    best.write_bytes(b"y")
+    for other in others:
+        other.write_bytes(b"y")
     resume("runs/one").refuses(
-        "checkpoints/last.safetensors", "checkpoints/best.safetensors", "fix: Delete it"
+        "checkpoints/last.safetensors", "checkpoints/best.safetensors", "fix: Delete runs/one/checkpoints"
     )
 
 

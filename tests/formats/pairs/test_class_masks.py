@@ -24,6 +24,7 @@ LAYOUTS = {
     "splits": ("train/images/{}.jpg", "train/masks/{}/{}.png"),
     "numbered, with affixes": ("1. Images/a. Training Set/{}.jpg", "2. Masks/a. Training Set/3. {}/{}_X.png"),
     "names": ("images/{1}.jpg", "masks/{1}_{0}.png"),
+    "names, the class first": ("images/{1}.jpg", "masks/{0}-{1}.png"),
     "one folder": ("{1}.jpg", "{1}_{0}.png"),
     "a folder an image": ("images/{1}.jpg", "masks/{1}/{0}.png"),
     "a folder an image, both inside": ("{1}/images/{1}.jpg", "{1}/masks/{1}_{0}.png"),
@@ -59,6 +60,13 @@ def test_folders_by_person_or_part_are_no_classes(make_tree, names) -> None:
     files |= {f"masks/{person}/{n}.png": DISC for n in NAMES for person in names}
     with pytest.raises(DataError, match="No images with masks"):
         open_source(make_tree(files))
+
+
+def test_a_single_class_in_a_folder_of_its_own(make_tree) -> None:
+    files = {f"images/{n}.jpg": PHOTO for n in NAMES} | {f"masks/lesion/{n}.png": DISC for n in NAMES}
+    source = open_source(make_tree(files))
+    assert source.declared_labels().names == ("background", "lesion")
+    np.testing.assert_array_equal(source.read_values(source.records[0]), DISC > 0)
 
 
 def test_folders_of_images_that_have_their_own_masks_are_no_classes(make_tree) -> None:

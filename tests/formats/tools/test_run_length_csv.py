@@ -79,6 +79,12 @@ def test_a_table_of_other_columns_is_named(make_tree) -> None:
         RunLengthCsv(root, DatasetFile())
 
 
+def test_what_is_to_be_handed_in_is_no_label(make_tree) -> None:
+    root = make_tree({"train/a.png": TALL, "test/b.png": TALL, "train.csv": f"{HEAD}a.png,{COLUMNS}\n"})
+    (root / "sample_submission.csv").write_text(f"{HEAD}b.png,1 1\n")
+    assert [record.name for record in open_source(root).records] == ["train/a"]
+
+
 def test_tables_of_two_splits(make_tree) -> None:
     tables = {f"{split}.csv": f"{HEAD}{split}.png,{COLUMNS}\n" for split in ("train", "test")}
     source = open_source(make_tree(tables | {"train.png": TALL, "test.png": TALL}))

@@ -67,5 +67,5 @@ def test_a_right_count_and_nothing_found_are_said(page):
     assert "No class is countable" in page(count_error=None)
     rows = [{"iou": 0.5, "f1": 0.0, "precision": None, "recall": 0.0}]
     text = page(f1_by_iou=rows, matched_iou=[{"low": 0.5, "high": 1.0, "pairs": 0}])
-    assert "It finds none of the objects." in text
+    assert "It finds none of the objects with a score of 0.5 or more." in text
     assert "IoU of matched pairs</h3>" not in text

@@ -14,12 +14,12 @@ from limner.core.labels import alphabetical
 from limner.core.sample import Record
 from limner.formats.classes.image_classes import ImageClasses
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.listed_names import LIST_SUFFIXES
 from limner.formats.name_index import NameIndex
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.split_lists import apply_split_lists, split_of_list
 from limner.storage.text_files import read_text
 
-_SUFFIXES = frozenset({".txt", ".lst", ".csv", ".tsv"})
 _MAX_DEPTH = 3
 _MAX_LISTS = 40
 _MAX_TRIED = 20
@@ -150,7 +150,7 @@ class _Finder:
 
 def _lists(root: Path, tree: FileTree) -> list[_List]:
     """Return the lists of images and classes; if some of them name splits, only those."""
-    named = [p for p in tree.others if p.suffix.lower() in _SUFFIXES and len(p.parts) <= _MAX_DEPTH]
+    named = [p for p in tree.others if p.suffix.lower() in LIST_SUFFIXES and len(p.parts) <= _MAX_DEPTH]
     if not named or len(named) > _MAX_LISTS or not tree.images:
         return []
     if "class-lists" not in tree.remembered:

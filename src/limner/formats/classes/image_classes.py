@@ -1,7 +1,7 @@
 """Base of the formats that give a class for the whole image."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,13 @@ from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Record
 from limner.formats.named_classes import refuse_names, with_values_if_named
 from limner.formats.source import Source
+from limner.formats.terms import IMAGE_CLASSES, Terms
 
 
 class ImageClasses(Source):
     """Images with one class each; `index` numbers the classes from 0 and names them in `class_names`."""
 
+    terms: ClassVar[Terms] = IMAGE_CLASSES
     tasks = ("classification",)
     class_names: Sequence[str] = ()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ from limner.formats.file_tree import FileTree, list_files
 from limner.formats.image_finder import ImageFinder
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_source import BOXES, ObjectSource
+from limner.formats.terms import COCO, Terms
 from limner.images.read_image import image_header
 from limner.storage.json_files import JsonObject
 
@@ -51,6 +52,7 @@ class CocoInstances(ObjectSource):
     """Objects as polygons or run lengths; a pixel that no object covers is background."""
 
     name = "coco-instances"
+    terms: ClassVar[Terms] = COCO
     title = "COCO's JSON of instances (images, annotations, categories), with the images beside it"
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ from limner.formats.named_classes import with_values
 from limner.formats.problems import Problems
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
+from limner.formats.terms import COCO, Terms
 from limner.images.masks import read_values, write_values
 from limner.storage.json_files import as_shown
 
@@ -46,6 +47,7 @@ class CocoPanoptic(Source):
     """Things and stuff, each pixel in one segment or in none."""
 
     name = "coco-panoptic"
+    terms: ClassVar[Terms] = COCO
     title = "COCO's panoptic JSON, with its PNGs in a folder of the JSON's name and the images beside"
     tasks = ("semantic", "instance", "panoptic", "detection")
 
@@ -78,7 +80,7 @@ class CocoPanoptic(Source):
         records = [record for file in files for record in self._records(file, finder, problems)]
         by_name = tuple(sorted({r.name: r for r in records}.values(), key=lambda record: record.name))
         by_name, findings = apply_split_lists(by_name, self.root, self.settings, lists_beside(tree, by_name))
-        return by_name, (*problems.findings(), *findings)
+        return by_name, (*problems.findings(self.terms), *findings)
 
     def cache_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Return the segments of all images and the classes."""

@@ -1,6 +1,6 @@
 """One mask for each class: in a folder a class, named after image and class, or in a folder an image.
 
-``masks/disc/7.png``, ``masks/7_disc.png`` or ``masks/7/disc.png`` for ``images/7.jpg``.
+``masks/disc/7.png``, ``masks/7_disc.png`` (or ``disc_7.png``) or ``masks/7/disc.png`` for ``images/7.jpg``.
 """
 
 import re
@@ -22,7 +22,7 @@ from limner.formats.folder_words import FolderName, read_folder_name, without_nu
 from limner.formats.named_classes import BACKGROUND_NAMES, with_values
 from limner.formats.pairs.affixes import bare_label_name
 from limner.formats.pairs.folder_looks import MAX_FOLDERS, looks_like
-from limner.formats.pairs.folder_roles import assign_roles
+from limner.formats.pairs.folder_roles import roles_of_tree
 from limner.formats.pairs.instance_masks import groups_of_masks
 from limner.formats.pairs.pairing import Item, pair
 from limner.formats.pairs.pairing_findings import tree_findings
@@ -88,7 +88,7 @@ class ClassMasks(Source):
         self._class_of = {
             self.root / mask: name for masks in masks_of.values() for name, mask in masks.items()
         }
-        items = {item.path: item for item in assign_roles(tree.images).everything()}
+        items = {item.path: item for item in roles_of_tree(tree).everything()}
         masks = {mask for masks in masks_of.values() for mask in masks.values()}
         images = [p for p in tree.images if p not in masks and (p in masks_of or _role(p) == "image")]
         records = tuple(
@@ -215,7 +215,7 @@ def _masks_of(root: Path, tree: FileTree) -> MasksOf:
     """Return the masks of each image by the first way that finds classes; empty if none does."""
     if "class-masks" not in tree.remembered:
         ways = (way(root, tree) for way in (_by_class_folder, _by_name, _by_image_folder))
-        fitting = (masks for masks in ways if _are_classes(masks) and _look_like_masks(root, masks))
+        fitting = (m for m in ways if (_are_classes(m) or _is_one_class(m)) and _look_like_masks(root, m))
         tree.remembered["class-masks"] = next(fitting, {})
     known: MasksOf = tree.remembered["class-masks"]
     return known
@@ -226,6 +226,14 @@ def _are_classes(masks_of: MasksOf) -> bool:
     counts = Counter(name for masks in masks_of.values() for name in masks)
     is_enough = 2 <= len(counts) <= MAX_CLASSES and max(len(masks) for masks in masks_of.values()) > 1
     return is_enough and sum(counts.values()) >= min(2, len(masks_of)) * len(counts)
+
+
+def _is_one_class(masks_of: MasksOf) -> bool:
+    """Tell whether all masks are in one folder inside a folder of masks, such as ``masks/lesion/``."""
+    places = {mask.parent for masks in masks_of.values() for mask in masks.values()}
+    roles = {read_folder_name(place.parent.name).role for place in places}
+    is_folder = {without_number(place.name) for place in places} == {*_names(masks_of)}
+    return len(_names(masks_of)) == 1 and is_folder and roles == {"label"} and len(masks_of) > 1
 
 
 def _look_like_masks(root: Path, masks_of: MasksOf) -> bool:
@@ -247,7 +255,7 @@ def _role(path: PurePosixPath) -> str | None:
 
 def _by_class_folder(root: Path, tree: FileTree) -> MasksOf:
     """Find folders of masks that differ from a folder of images by one part of their path, the class."""
-    items = {item.path: item for item in assign_roles(tree.images).everything()}
+    items = {item.path: item for item in roles_of_tree(tree).everything()}
     images: dict[tuple[str, ...], list[Item]] = defaultdict(list)
     labels: dict[tuple[str, ...], list[Item]] = defaultdict(list)
     few = len(tree.images_in) <= MAX_FOLDERS
@@ -263,7 +271,10 @@ def _by_class_folder(root: Path, tree: FileTree) -> MasksOf:
     for own, masks in labels.items():
         name, site = _class_of(own, images.keys())
         if name:
-            pairing = pair([_bare(i) for i in images[site]], [_bare(i) for i in masks])
+            own_images = [_bare(item) for item in images[site]]
+            pairing = pair(own_images, [_bare(item) for item in masks])
+            if own[-1] in {i.name for i in own_images} or 2 * len(pairing.label_of) < len(masks):
+                continue  # a folder for each image
             for image, mask in pairing.label_of.items():
                 found[image.path].setdefault(name, mask.path)
     return dict(found)
@@ -280,9 +291,14 @@ def _class_of(own: tuple[str, ...], sites: Iterable[tuple[str, ...]]) -> tuple[s
         site = (*own[:place], *own[place + 1 :])
         name = without_number(own[place])
         if site in known and own not in known and not _NOT_CLASSES.fullmatch(name):
-            bare = bare_label_name(name)
-            return (name if bare == re.sub(r"[\s_.\-]+", "_", name.casefold()) else bare), site
+            return _class_name(name), site
     return "", ()
+
+
+def _class_name(name: str) -> str:
+    """Return a name without words such as mask; empty if it consists of these."""
+    bare = bare_label_name(name)
+    return name if bare == re.sub(r"[\s_.\-]+", "_", name.casefold()) else bare
 
 
 def _bare(item: Item) -> Item:
@@ -290,21 +306,29 @@ def _bare(item: Item) -> Item:
 
 
 def _by_name(root: Path, tree: FileTree) -> MasksOf:
-    """Find masks named after their image and then their class, in their own folder or beside the image."""
-    roles = assign_roles(tree.images)
+    """Find masks named after their image and their class, in their own folder or beside the image."""
+    roles = roles_of_tree(tree)
     images = {(item.site, item.name): item.path for item in roles.images}
-    found: MasksOf = defaultdict(dict)
-    labels = (*roles.labels, *roles.other_labels)
-    if any((item.site, item.name) in images for item in labels):
+    if any((item.site, item.name) in images for item in roles.labels):
         return {}  # pairs
-    for item in labels or roles.images:
-        for cut in reversed(range(1, len(item.name))):
-            image = images.get((item.site, item.name[:cut]))
-            name = item.name[cut:].strip("_-. ")
-            if image is not None and item.name[cut] in "_-. " and not _OBJECT.fullmatch(name):
-                found[image].setdefault(name, item.path)
-                break
-    return dict(found)
+    found: MasksOf = defaultdict(dict)
+    for item in roles.labels or roles.images:
+        if said := _image_and_class(item, images):
+            found[said[0]].setdefault(said[1], item.path)
+    return {} if any("" in masks for masks in found.values()) else dict(found)
+
+
+def _image_and_class(
+    item: Item, images: Mapping[tuple[tuple[str, ...], str], PurePosixPath]
+) -> tuple[PurePosixPath, str] | None:
+    """Return the image of ``7_disc`` or ``disc_7``, and the class; None if the name is of neither kind."""
+    for place in reversed(list(re.finditer(r"[_\-. ]+", item.name))):
+        before, after = item.name[: place.start()], item.name[place.end() :]
+        for own, name in ((before, after), (after, before)):
+            image = images.get((item.site, own))
+            if image is not None and name and not _OBJECT.fullmatch(name):
+                return image, _class_name(name)
+    return None
 
 
 def _by_image_folder(root: Path, tree: FileTree) -> MasksOf:

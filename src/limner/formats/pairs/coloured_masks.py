@@ -1,6 +1,7 @@
 """Masks with a table of classes beside them, by colour or by value."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from limner.core.dataset_file import DatasetFile
 from limner.formats.file_tree import FileTree
@@ -12,6 +13,7 @@ from limner.formats.pairs.paired_folders import masks_by_name
 class ColouredMasks(KnownLayout):
     """Paired folders by ``class_dict.csv``, ``label_colors.txt``, ``labelmap.txt`` or ``_classes.csv``."""
 
+    other_folders_are_known: ClassVar[bool] = False
     name = "coloured-masks"
     title = (
         "paired folders with a table of colours or values beside them: class_dict.csv, label_colors.txt, ..."

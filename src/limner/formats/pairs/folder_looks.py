@@ -10,7 +10,7 @@ import numpy as np
 from limner.core.errors import DataError
 from limner.formats.file_tree import FileTree
 from limner.formats.folder_words import Role, read_folder_name, split_of_folder
-from limner.formats.pairs.folder_roles import Roles, assign_roles
+from limner.formats.pairs.folder_roles import Roles, roles_of_tree
 from limner.formats.pairs.pairing import Item, pair, shared_affix
 from limner.images.pixels import read_pixels
 
@@ -39,7 +39,7 @@ def roles_by_content(root: Path, tree: FileTree) -> Roles | None:
     if not _share_names(list(tree.images_in.values())):
         return None
     roles = {folder: role or looks_like(root, tree.images_in[folder]) for folder, role in said.items()}
-    items = {item.path: item for item in assign_roles(tree.images).everything()}
+    items = {item.path: item for item in roles_of_tree(tree).everything()}
     found: dict[Role | None, list[Item]] = {"image": [], "label": []}
     for folder, role in roles.items():
         found.setdefault(role, []).extend(_placed(items[path], folder) for path in tree.images_in[folder])
@@ -53,7 +53,7 @@ def roles_by_content(root: Path, tree: FileTree) -> Roles | None:
 
 def _roles_in_one_folder(root: Path, tree: FileTree) -> Roles | None:
     """Separate ``7.png`` and ``7_vessels.png`` in one folder: one affix, and content of few colours."""
-    items = assign_roles(tree.images).everything()
+    items = roles_of_tree(tree).everything()
     (prefix, suffix), _ = shared_affix(items, items)
     marked = {
         i for i in items if (prefix or suffix) and i.name.startswith(prefix) and i.name.endswith(suffix)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from limner.formats.file_tree import folder_of
+from limner.formats.file_tree import FileTree, folder_of
 from limner.formats.folder_words import Role, read_folder_name
 from limner.formats.pairs.affixes import (
     bare_image_name,
@@ -20,6 +20,9 @@ from limner.formats.pairs.affixes import (
 from limner.formats.pairs.pairing import Item
 
 Site = tuple[str, ...]
+
+_OF_CELLPOSE = re.compile(r"_seg\.npy$|_(cp_)?(outlines|flows|cellprob)[^.]*\.\w+$")
+"""What Cellpose writes beside an image and its ``_cp_masks``."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,14 @@ def assign_roles(paths: Iterable[PurePosixPath]) -> Roles:
             sorted_out[role].append(item)
     groups: tuple[Role, ...] = ("image", "label", "valid_region", "other_label")
     return Roles(*(tuple(sorted_out[role]) for role in groups))
+
+
+def roles_of_tree(tree: FileTree) -> Roles:
+    """Return `assign_roles` of all images, sorted once however many formats ask."""
+    if "roles" not in tree.remembered:
+        tree.remembered["roles"] = assign_roles(tree.images)
+    roles: Roles = tree.remembered["roles"]
+    return roles
 
 
 class _Folder(NamedTuple):
@@ -105,6 +116,14 @@ def _names_inside(label: str) -> Iterator[str]:
 
 def _split_one_folder(items: list[Item]) -> list[tuple[Item, Role]]:
     """Separate images and masks in one folder: ``cat.jpg`` with ``cat_mask.png``, or with ``cat.png``."""
+    if any(item.name.endswith("_cp_masks") for item in items):
+        others = {item for item in items if _OF_CELLPOSE.search(item.path.name)}
+        rest = [item for item in items if item not in others]
+        return [*_by_mark_or_twin(rest), *((item, "other_label") for item in others)]
+    return _by_mark_or_twin(items)
+
+
+def _by_mark_or_twin(items: list[Item]) -> list[tuple[Item, Role]]:
     marked = {item for item in items if has_label_affix(item.name)}
     keys = {(i.path.parent, bare_image_name(i.name)) for i in items if i not in marked}
     partners = sum(any((i.path.parent, name) in keys for name in _names_inside(i.name)) for i in marked)

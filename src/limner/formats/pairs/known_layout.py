@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding, Severity
@@ -33,6 +33,8 @@ class Known:
 
 class KnownLayout(PairedFolders):
     """Paired folders of a public dataset, whose classes are known from its documentation."""
+
+    other_folders_are_known: ClassVar[bool] = True
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
         self.recognised_by = self.known(root, list_files(root))

@@ -9,12 +9,13 @@ from limner.core.errors import DataError, describe
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.listed_names import LIST_SUFFIXES
 from limner.formats.name_index import NameIndex
 from limner.formats.pairs.paired_folders import PairedFolders
+from limner.formats.shapes.annotation_files import split_of
 from limner.formats.split_lists import apply_split_lists, split_of_list
 from limner.images.pixels import IMAGE_SUFFIXES
 
-_SUFFIXES = frozenset({".txt", ".lst", ".csv", ".tsv"})
 _MAX_DEPTH = 3
 """Maximum depth of list files below the dataset folder; a YOLO dataset has a text file for each image."""
 
@@ -56,7 +57,10 @@ class ListedPairs(PairedFolders):
                 if image in records and _contradicts(records[image], self.root / mask, found.split):
                     raise _named_twice(image, list_of[image], found.path)
                 name = image.with_suffix("").as_posix()
-                records[image] = Record(name, self.root / image, (self.root / mask,), found.split)
+                origin = str(found.path) if found.split else None
+                records[image] = Record(
+                    name, self.root / image, (self.root / mask,), found.split, split_from=origin
+                )
                 list_of[image] = found.path
         listed = tuple(sorted(_with_unique_names(records), key=lambda record: record.name))
         listed, findings = apply_split_lists(listed, self.root, self.settings, {}, may_be_unused=False)
@@ -65,7 +69,7 @@ class ListedPairs(PairedFolders):
 
 def _candidates(root: Path, tree: FileTree, *, head_only: bool) -> list[_List]:
     """Return the lists of pairs; if some of them name splits, only those."""
-    named = [p for p in tree.others if p.suffix.lower() in _SUFFIXES and len(p.parts) <= _MAX_DEPTH]
+    named = [p for p in tree.others if p.suffix.lower() in LIST_SUFFIXES and len(p.parts) <= _MAX_DEPTH]
     if not named or len(named) > _MAX_LISTS:
         return []
     ends = NameIndex((path.name, path) for path in tree.images)
@@ -89,7 +93,7 @@ def _read(root: Path, path: PurePosixPath, ends: NameIndex, *, head_only: bool) 
         pair = _pair(line, ends)
         pairs += [pair] if pair else []
         missing += [] if pair or (not number and _is_heading(line)) else [line]
-    return _List(path, split_of_list(path), tuple(pairs), tuple(missing))
+    return _List(path, split_of_list(path) or split_of(path), tuple(pairs), tuple(missing))
 
 
 def _pair(line: str, ends: NameIndex) -> tuple[PurePosixPath, PurePosixPath] | None:

@@ -16,7 +16,7 @@ from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of_index
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.pairs.folder_looks import roles_by_content
-from limner.formats.pairs.folder_roles import Roles, assign_roles
+from limner.formats.pairs.folder_roles import Roles, assign_roles, roles_of_tree
 from limner.formats.pairs.pairing import Item, Pairing, pair
 from limner.formats.pairs.pairing_findings import folders_of, pairing_findings, tree_findings
 from limner.formats.pairs.patterns import roles_by_pattern
@@ -44,7 +44,7 @@ class PairedFolders(Source):
         if paths is tree.images:
             layout = _layout(self.root, tree, self.settings)
         else:
-            layout = _Layout.read(paths, self.settings)
+            layout = _Layout.read(paths, self.settings, assign_roles(paths))
         records = layout.records(self.root)
         lists = lists_beside(tree, records)
         records, split_findings = apply_split_lists(records, self.root, self.settings, lists)
@@ -138,8 +138,7 @@ class _Layout:
         return cls(roles, pair(roles.images, roles.labels), regions, is_by_content)
 
     @classmethod
-    def read(cls, paths: Sequence[PurePosixPath], settings: DatasetFile) -> "_Layout":
-        roles = assign_roles(paths)
+    def read(cls, paths: Sequence[PurePosixPath], settings: DatasetFile, roles: Roles) -> "_Layout":
         if settings.images or settings.masks or settings.valid_region:
             roles = roles_by_pattern(paths, settings, roles)
         return cls.of(roles)
@@ -180,7 +179,7 @@ def _layout(root: Path, tree: FileTree, settings: DatasetFile) -> _Layout:
 
 def _by_name_or_content(root: Path, tree: FileTree, settings: DatasetFile) -> _Layout:
     """Pair by folder names; if that pairs nothing, look into folders whose names have no known role."""
-    layout = _Layout.read(tree.images, settings)
+    layout = _Layout.read(tree.images, settings, roles_of_tree(tree))
     if layout.pairing.label_of or layout.pairing.ambiguous or settings.images or settings.masks:
         return layout
     roles = roles_by_content(root, tree)

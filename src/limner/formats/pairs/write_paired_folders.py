@@ -9,7 +9,7 @@ import numpy as np
 from limner.core.labels import LabelTable
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.pairs.paired_folders import PairedFolders
-from limner.formats.writers import Entry, Outgoing, Writer, lists_of, member, settings_of, write_lists
+from limner.formats.writers import Entry, Outgoing, Writer, lists_of, member, settings_of, write_stem_lists
 from limner.images.masks import write_values
 
 
@@ -35,7 +35,7 @@ class WritePairedFolders(Writer):
     def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
         """Write lists and settings."""
         lists = lists_of(entries)
-        write_lists(root, lists)
+        write_stem_lists(root, lists)
         settings = settings_of(labels, name=self.name, splits={split: f"{split}.txt" for split in lists})
         has_region = any(entry["has_region"] for entry in entries)
         write_dataset_file(root, settings | ({"valid_region": "fov/{stem}.png"} if has_region else {}))

@@ -71,11 +71,13 @@ class ListedImages(ObjectSource):
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> list[PurePosixPath]:
         """Return the files of this format."""
-        return [path for path in cls._candidates(tree)[:MAX_SNIFFED] if cls.is_one(ends(root / path))]
+        return [path for path in cls.candidates(tree)[:MAX_SNIFFED] if cls.is_one(ends(root / path))]
 
     @classmethod
-    def _candidates(cls, tree: FileTree) -> list[PurePosixPath]:
-        return [path for path in tree.others if path.suffix.casefold() in cls.suffixes]
+    def candidates(cls, tree: FileTree) -> list[PurePosixPath]:
+        """Return the files that may be label files; what a competition wants to be handed in is none."""
+        named = [path for path in tree.others if path.suffix.casefold() in cls.suffixes]
+        return [path for path in named if "submission" not in path.stem.casefold()] or named
 
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
@@ -88,11 +90,11 @@ class ListedImages(ObjectSource):
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
         """Yield a record for each listed image that is on disk."""
         kind = " or ".join(suffix[1:].upper() for suffix in self.suffixes)
-        files = self.label_files(self.root, tree) or self._candidates(tree)
+        files = self.label_files(self.root, tree) or self.candidates(tree)
         if not files:
             raise DataError(describe(f"There is no {kind} file", where=self.root, expected=self.title))
         finder = ImageFinder(tree.images, by_stem=True)
-        splits = {file: split_of_list(file) for file in files}
+        splits = {file: split_of_list(file) or split_of_folder(file.stem) for file in files}
         self._split_of = splits if len({*splits.values()} - {None}) > 1 else {}
         taken: set[PurePosixPath] = set()
         for file in files:

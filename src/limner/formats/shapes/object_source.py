@@ -27,11 +27,12 @@ from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of
 from limner.formats.drawn import Drawn, pack, resized, unpack
 from limner.formats.file_tree import FileTree, list_files
-from limner.formats.named_classes import BACKGROUND_NAMES, with_values
+from limner.formats.named_classes import BACKGROUND_NAMES, spelling_key, with_values
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_problems import object_problems
 from limner.formats.source import Source
 from limner.formats.split_lists import SplitPlaces, apply_split_lists, lists_beside
+from limner.formats.terms import DRAWINGS, Terms
 from limner.images.read_image import image_header
 
 BOXES = ("detection",)
@@ -59,6 +60,7 @@ class ObjectSource(Source):
     """Objects in any shape; a pixel that no object covers is background."""
 
     tasks: tuple[str, ...] = ("semantic", "instance", "panoptic", "detection")
+    terms: ClassVar[Terms] = DRAWINGS
     boxes_are_masks: ClassVar[bool] = False
     """Whether boxes are filled as masks, rather than left out of them, if other objects have masks."""
     is_relative: bool = False
@@ -94,12 +96,12 @@ class ObjectSource(Source):
             self.tasks = BOXES
             problems.add("boxes-only", self.name, f"{boxes} boxes and no masks")
         boxes_unclear = bool(self._num_masks) and not self.boxes_are_masks and self.settings.boxes is None
-        asked = self._boxes.findings() if boxes_unclear else ()
+        asked = self._boxes.findings(self.terms) if boxes_unclear else ()
         self._boxes = Problems()  # they may name every file
         by_name = tuple(found[name] for name in sorted(found))
         listed, more = apply_split_lists(by_name, self.root, self.settings, self.split_lists(tree, by_name))
         asked = tuple(replace(finding, proposal={"boxes": "ignore"}) for finding in asked)
-        return listed, (*asked, *problems.findings(), *more)
+        return listed, (*asked, *problems.findings(self.terms), *more)
 
     def keep(
         self, key: str, drawn: Sequence[Drawn], size: tuple[int, int] | None, *, where: str, file: str = ""
@@ -146,8 +148,9 @@ class ObjectSource(Source):
         values = {name: value for value, name in enumerate(names, start=1)}
         if table is not None:
             values = self._named_values(table, values)
-            for name in self._numbers.keys() - values.keys() - special.keys():
-                problems.add("class-not-named", "the classes", f"objects are called {name!r}")
+            for name in sorted(self._numbers.keys() - values.keys() - special.keys()):
+                found = f"objects are called {name!r}{_alike(name, values)}"
+                problems.add("class-not-named", "the classes", found)
             values = special | values
         else:
             self._categories = tuple(
@@ -382,6 +385,12 @@ class ObjectSource(Source):
             if name.casefold() in IGNORED_NAMES and self._value_of and number in self._value_of
         }
         return tuple(found - of_classes)
+
+
+def _alike(name: str, named: Iterable[str]) -> str:
+    """Return that a name is another spelling of one of `dataset.yaml`, or an empty string."""
+    other = next((known for known in named if spelling_key(known) == spelling_key(name)), None)
+    return f", which may be {other!r}: unite them with `names`" if other else ""
 
 
 def _background(value: int) -> LabelClass:

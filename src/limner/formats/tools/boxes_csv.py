@@ -21,7 +21,7 @@ from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
 from limner.formats.tools.run_length_csv import CLASS_COLUMNS, NO_CLASS
 from limner.images.pixels import IMAGE_SUFFIXES
 from limner.images.read_image import image_header
-from limner.storage.csv_files import Table, read_table, table_of
+from limner.storage.csv_files import Table, read_csv, table_of
 from limner.storage.json_files import unreadable
 from limner.storage.text_files import read_lines
 from limner.storage.usable_numbers import number_of
@@ -90,7 +90,7 @@ class BoxesCsv(ListedImages):
 
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
         """Find out what the four numbers are, then yield the records."""
-        files = self.label_files(self.root, tree) or self._candidates(tree)
+        files = self.label_files(self.root, tree) or self.candidates(tree)
         self._tables = {path: self._read(path) for path in files}  # until they are listed
         every = [box for _, images in self._tables.values() for box in _boxes(images)]
         self.is_relative = bool(every) and all(0 <= number <= 1 for box in every for number in box)
@@ -127,7 +127,7 @@ class BoxesCsv(ListedImages):
 
     def _read(self, path: PurePosixPath) -> tuple[_Columns, _Images]:
         bare = _is_bare(read_lines(self.root / path, what=WHAT)[:1])
-        table = read_table(self.root / path, what=WHAT, has_heading=not bare)
+        table = read_csv(self.root / path, what=WHAT, has_heading=not bare)
         columns = _columns(table)
         if columns is None:
             found = ", ".join(table.heading)[:200]

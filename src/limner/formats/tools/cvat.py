@@ -15,6 +15,7 @@ from limner.formats.problems import Problems, Report
 from limner.formats.shapes.listed_images import Drawing, Listed, ListedImages
 from limner.formats.shapes.placed_masks import placed
 from limner.formats.shapes.valid_shapes import MAX_PIXELS, stated_size, valid_shapes
+from limner.formats.terms import Terms
 from limner.storage.usable_numbers import number_of
 from limner.storage.xml_files import number_in, read_xml, text_in
 
@@ -26,6 +27,7 @@ class Cvat(ListedImages):
     """Objects drawn with CVAT; shapes with the same group and label are one object."""
 
     name = "cvat"
+    terms: ClassVar[Terms] = Terms(listing="XML", entry="an <image> in the XML")
     title = (
         "CVAT's XML (`CVAT for images 1.1`, or `for video` with frame_000000.PNG), with the images beside it"
     )
@@ -144,13 +146,12 @@ def _shape(item: ElementTree.Element, size: tuple[int, int] | None, report: Repo
         words = item.get("points", "").replace(",", ";").split(";")
         numbers = [number_of(word) for word in words if word.strip()]
     known = [number for number in numbers if number is not None]
-    if not known or len(known) < len(numbers) or len(known) % 2:
+    degrees = number_of(item.get("rotation", "0"))
+    if not known or len(known) < len(numbers) or len(known) % 2 or degrees is None:
         report("annotation-malformed", f"<{item.tag}> without its numbers")
         return None
-    if item.tag == "box":
-        return _rotated(Shape("box", known), number_of(item.get("rotation")) or 0)
-    if item.tag == "ellipse":
-        return _rotated(Shape("ellipse", known), number_of(item.get("rotation")) or 0)
+    if item.tag in ("box", "ellipse"):
+        return _rotated(Shape("box" if item.tag == "box" else "ellipse", known), degrees)
     if item.tag == "polygon":
         return Shape("polygon", known)
     if item.tag == "polyline":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import ParseResult, parse_qs, unquote, urlparse
 
 import numpy as np
@@ -12,6 +12,7 @@ from limner.formats.file_tree import FileTree
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.listed_images import Drawing, Listed, ListedImages
 from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
+from limner.formats.terms import Terms
 from limner.formats.tools.cvat import rotate
 from limner.storage.json_files import JsonObject, read_json, unreadable
 from limner.storage.usable_numbers import numbers_in, points_in
@@ -28,6 +29,7 @@ class LabelStudio(ListedImages):
     """Objects drawn with Label Studio, from its export `JSON`; the images are found by name."""
 
     name = "label-studio"
+    terms: ClassVar[Terms] = Terms(listing="JSON", entry="a task")
     title = "Label Studio's JSON (a list of tasks with annotations), with the images beside it"
 
     @classmethod
@@ -150,7 +152,7 @@ def _size(result: JsonObject) -> tuple[int, int] | None:
 def _shape(kind: str, value: JsonObject, size: tuple[int, int], report: Report) -> Shape | None:
     height, width = size
     across, down = width / 100, height / 100
-    degrees = value.number("rotation") or 0
+    degrees = value.number("rotation") if value.is_set("rotation") else 0
     if kind == "polygonlabels":
         points = points_in(value.value("points"))
         if points is None:
@@ -162,7 +164,7 @@ def _shape(kind: str, value: JsonObject, size: tuple[int, int], report: Report) 
         "ellipselabels": ("x", "y", "radiusX", "radiusY"),
     }
     numbers = numbers_in([value.value(key) for key in keys.get(kind, ("x", "y"))])
-    if numbers is None:
+    if numbers is None or degrees is None:
         report("annotation-malformed", f"{kind} without its numbers")
         return None
     x, y, *sides = (n * (down if i % 2 else across) for i, n in enumerate(numbers))

@@ -55,7 +55,7 @@ class LabelmeFlags(ImageClasses):
         records, more = apply_split_lists(records, self.root, self.settings, lists_beside(tree, records))
         said = f"The flags are the classes: {', '.join(self.class_names)}."
         layout = Finding("layout", Severity.NOTE, "the dataset", said)
-        return records, (layout, *problems.findings(), *more)
+        return records, (layout, *problems.findings(self.terms), *more)
 
     def _records(self, files: Sequence[_File], tree: FileTree, problems: Problems) -> Iterator[Record]:
         images, number = ImagesOfFiles(tree.images), {name: i for i, name in enumerate(self.class_names)}

@@ -64,7 +64,7 @@ class QuPath(AnnotationFiles):
             label = said.text("name") or ": ".join(said.texts("names")) or NO_CLASS
             if shapes := valid_shapes(_shapes(feature.child("geometry"), report), None, report):
                 drawn.append(Drawn(self.number_of(label), shapes, name=name))
-        return LabelFile(drawn)
+        return LabelFile(drawn, path.stem)  # of `a.tif.geojson` it is the whole name
 
 
 def _is_geojson(both: bytes) -> bool:

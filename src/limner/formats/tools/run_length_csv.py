@@ -21,7 +21,7 @@ from limner.formats.file_tree import FileTree
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.listed_images import Drawing, Listed, ListedImages
 from limner.images.read_image import image_header
-from limner.storage.csv_files import Table, read_table, table_of
+from limner.storage.csv_files import Table, read_csv, table_of
 from limner.storage.json_files import unreadable
 from limner.storage.usable_numbers import MAX_NUMBER
 
@@ -92,7 +92,7 @@ class RunLengthCsv(ListedImages):
         Raises:
             DataError: It cannot be read, or has no columns of images and runs.
         """
-        table = read_table(self.root / path, what=WHAT)
+        table = read_csv(self.root / path, what=WHAT)
         columns = _columns(table)
         if columns is None:
             raise unreadable(

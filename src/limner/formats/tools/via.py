@@ -17,7 +17,7 @@ from limner.formats.problems import Problems, Report
 from limner.formats.shapes.listed_images import Drawing, Listed, ListedImages
 from limner.formats.shapes.valid_shapes import valid_shapes
 from limner.formats.tools.cvat import rotate
-from limner.storage.csv_files import read_table
+from limner.storage.csv_files import read_csv
 from limner.storage.json_files import JsonObject, as_shown, parse_json, read_json_object, unreadable
 from limner.storage.usable_numbers import numbers_in
 
@@ -45,7 +45,7 @@ class Via(ListedImages):
 
     def gather(self, tree: FileTree, problems: Problems) -> Iterator[Record]:
         """Choose the attribute that names the classes, then yield the records."""
-        files = self.label_files(self.root, tree) or self._candidates(tree)
+        files = self.label_files(self.root, tree) or self.candidates(tree)
         self._images = {path: self._read(path) for path in files}  # until they are listed
         regions = [region for images in self._images.values() for _, found in images for region in found]
         self._attribute = self._class_attribute(regions, problems)
@@ -123,7 +123,7 @@ class Via(ListedImages):
         return found
 
     def _read_csv(self, path: PurePosixPath) -> list[tuple[str, list[JsonObject]]]:
-        table = read_table(self.root / path, what=WHAT)
+        table = read_csv(self.root / path, what=WHAT)
         columns = [table.column(*names) for names in _CSV_COLUMNS]
         name, shape, attributes = (-1 if column is None else column for column in columns)
         if min(name, shape, attributes) < 0:

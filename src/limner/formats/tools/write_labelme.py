@@ -23,7 +23,7 @@ from limner.formats.writers import (
     member,
     numbered_from_1,
     settings_of,
-    write_lists,
+    write_stem_lists,
 )
 from limner.storage.json_files import write_json
 
@@ -55,7 +55,7 @@ class WriteLabelme(Writer):
     def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
         """Write lists and settings."""
         lists = lists_of(entries)
-        write_lists(root, lists)
+        write_stem_lists(root, lists)
         splits = {split: f"{split}.txt" for split in lists}
         settings = settings_of(numbered_from_1(labels), name=self.name, splits=splits)
         write_dataset_file(root, settings | {"ignored": [*settings["ignored"], labels.ignore_index]})

@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 from limner.core.labels import IGNORE_INDEX, LabelArray, LabelTable
 from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.tools.voc import Voc
-from limner.formats.writers import Entry, Outgoing, Writer, lists_of, member, settings_of, write_lists
+from limner.formats.writers import Entry, Outgoing, Writer, lists_of, member, settings_of, write_stem_lists
 from limner.storage.whole_files import write_whole
 
 _LISTS = "ImageSets/Segmentation"
@@ -46,7 +46,7 @@ class WriteVoc(Writer):
     def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
         """Write lists, names and settings."""
         lists = lists_of(entries)
-        write_lists(root / _LISTS, lists or {"trainval": [entry["stem"] for entry in entries]})
+        write_stem_lists(root / _LISTS, lists or {"trainval": [entry["stem"] for entry in entries]})
         write_whole(root / "class_names.txt", "".join(f"{name}\n" for name in labels.names))
         splits = {split: f"{_LISTS}/{split}.txt" for split in lists}
         write_dataset_file(root, settings_of(labels, name=self.name, splits=splits))

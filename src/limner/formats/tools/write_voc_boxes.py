@@ -17,7 +17,7 @@ from limner.formats.writers import (
     member,
     numbered_from_1,
     settings_of,
-    write_lists,
+    write_stem_lists,
 )
 from limner.storage.whole_files import write_whole
 
@@ -50,7 +50,7 @@ class WriteVocBoxes(Writer):
     def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
         """Write lists and settings."""
         lists = lists_of(entries)
-        write_lists(root / _LISTS, lists or {"trainval": [entry["stem"] for entry in entries]})
+        write_stem_lists(root / _LISTS, lists or {"trainval": [entry["stem"] for entry in entries]})
         splits = {split: f"{_LISTS}/{split}.txt" for split in lists}
         write_dataset_file(root, settings_of(numbered_from_1(labels), name=self.name, splits=splits))
 

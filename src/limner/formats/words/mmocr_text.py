@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.finding import Finding
@@ -13,6 +14,7 @@ from limner.formats.image_finder import ImageFinder
 from limner.formats.pairs.pairing_findings import tree_findings
 from limner.formats.problems import Problems
 from limner.formats.split_lists import apply_split_lists, lists_beside
+from limner.formats.terms import Terms
 from limner.formats.words.words_source import RawWord, WordsSource
 from limner.storage.json_files import MAX_SNIFFED, JsonObject, ends, read_json_object, unreadable
 from limner.storage.usable_numbers import numbers_in
@@ -25,6 +27,7 @@ class MmocrText(WordsSource):
     """Words with polygons of any length, or boxes if there are none; ``ignore`` is respected."""
 
     name = "mmocr-text"
+    terms: ClassVar[Terms] = Terms("words", "words", listing="JSON", entry="a row of `data_list`")
     title = "MMOCR's JSON of words (data_list with img_path and instances), with the images beside it"
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:
@@ -70,7 +73,7 @@ class MmocrText(WordsSource):
                 ]
         by_name = tuple(sorted(records.values(), key=lambda record: record.name))
         by_name, findings = apply_split_lists(by_name, self.root, self.settings, lists_beside(tree, by_name))
-        return by_name, (*problems.findings(), *tree_findings(tree), *findings)
+        return by_name, (*problems.findings(self.terms), *tree_findings(tree), *findings)
 
     def raw_words(self, record: Record) -> Iterator[RawWord]:
         """Return the instances of an image, which were read when the folder was opened."""

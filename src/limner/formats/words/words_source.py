@@ -5,7 +5,7 @@ Shape legend: H, W image size.
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from limner.formats.clipping import clip_polygon
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.problems import Problems
 from limner.formats.source import TEXT_TASK, Source
+from limner.formats.terms import WORDS, Terms
 from limner.images.read_image import image_header
 
 BORDER = 2.0
@@ -44,6 +45,7 @@ class RawWord(NamedTuple):
 class WordsSource(Source):
     """Words as polygons. For the semantic task, a pixel is text, ignored, or background."""
 
+    terms: ClassVar[Terms] = WORDS
     tasks = ("semantic", TEXT_TASK)
 
     @abstractmethod

@@ -5,7 +5,7 @@ from math import prod
 from typing import Any
 
 from limner.core.plan import Decision
-from limner.core.wording import channel_words, share, size
+from limner.core.wording import channel_words, count_words, share, size
 from limner.planning.decisions import Case
 from limner.planning.orientation import FEWEST_IMAGES, Orientation
 from limner.tasks import find_task
@@ -53,7 +53,6 @@ def choose_geometry(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     turns = found.turns and elongation <= LONGEST_TO_TURN
     reason = _orientation_reason(found)
     yield Decision("augment.flip_axes", axes, reason)
-    reason = "see augment.flip_axes"
     if found.turns and not turns:
         reason = f"the images are long ({size(fingerprint.median)}), so quarter turns would crop too much"
     yield Decision("augment.quarter_turns", turns, reason)
@@ -78,7 +77,7 @@ def choose_zoom(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         yield Decision("augment.scale", (low, high), reason)
         return
     if settled["augment.quarter_turns"]:
-        (low, high), reason = ONE_MAGNIFICATION, "orientation is meaningless, so magnification is constant"
+        (low, high), reason = ONE_MAGNIFICATION, "images that may be turned have a constant magnification"
     else:
         (low, high), reason = ANY_DISTANCE, "objects may be near or far"
     crop, median = settled["input.crop_size"], case.fingerprint.median
@@ -91,10 +90,8 @@ def choose_zoom(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
 
 def _orientation_reason(found: Orientation) -> str:
     if not found.is_known:
-        return (
-            f"{found.num_images} images are too few to tell whether orientation matters "
-            f"({FEWEST_IMAGES} are needed)"
-        )
+        few = count_words(found.num_images, "image")
+        return f"too few to tell whether orientation matters: {few}; {FEWEST_IMAGES} are needed"
     measured = (
         f"asymmetry shared by all images: left-right {share(found.left_right.shared)}, "
         f"up-down {share(found.up_down.shared)}, quarter turn {share(found.turn.shared)}"
@@ -111,7 +108,7 @@ def choose_colour(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     fingerprint = case.fingerprint
     reason = ""
     if fingerprint.channels != 3:
-        reason = f"images with {channel_words(fingerprint.channels)} have no colour"
+        reason = f"for colours of 3 channels; these images have {channel_words(fingerprint.channels)}"
     elif fingerprint.dtype != "uint8":
         reason = f"{fingerprint.dtype} values are measurements rather than colours"
     elif fingerprint.grey_share >= GREY:
@@ -133,6 +130,7 @@ def choose_sampling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     """Avoid crops filled by one class, and favour rare foreground."""
     fingerprint = case.fingerprint
     shares = [c.pixel_share for c in fingerprint.classes]
+    common = max(fingerprint.classes, key=lambda c: c.pixel_share)
     covered = min(prod(settled["input.crop_size"]) / prod(fingerprint.median), 1.0)
     if len(shares) >= 5 and max(shares) < 0.6 and covered < SMALL_CROP:
         reason = (
@@ -141,12 +139,16 @@ def choose_sampling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
         yield Decision("augment.category_max_ratio", 0.75, reason)
     else:
         yield Decision("augment.category_max_ratio", 1.0, "crops of a single class need not be avoided")
-    foreground = 1 - max(shares)
-    if foreground < RARE_FOREGROUND and covered < SMALL_CROP:
-        reason = f"foreground is {share(foreground)} of the pixels, and a crop {share(covered)} of an image"
-        yield Decision("augment.foreground_probability", SOUGHT, reason)
-    else:
-        reason = (
-            f"random crops of {share(covered)} of an image contain enough foreground ({share(foreground)})"
-        )
+    others = 1 - common.pixel_share
+    what = f"{share(others)} of the pixels are not {common.name}"
+    crop = f"a crop is {share(covered)} of an image"
+    if sum(part > 0 for part in shares) < 2:
+        reason = f"all labelled pixels are {common.name}, so there is nothing else to centre crops on"
         yield Decision("augment.foreground_probability", 0.0, reason)
+    elif others >= RARE_FOREGROUND:
+        yield Decision("augment.foreground_probability", 0.0, f"{what}, enough for random crops")
+    elif covered >= SMALL_CROP:
+        reason = f"{what}, but {crop}, so that random crops usually contain them"
+        yield Decision("augment.foreground_probability", 0.0, reason)
+    else:
+        yield Decision("augment.foreground_probability", SOUGHT, f"{what}, and {crop}")

@@ -5,7 +5,7 @@ from math import prod
 from typing import Any
 
 from limner.core.plan import Decision
-from limner.core.wording import memory, size
+from limner.core.wording import count_words, memory, size
 from limner.planning.decisions import Case
 from limner.planning.rules.input import memory_budget
 from limner.planning.rules.network import objective_of, preset_of
@@ -34,13 +34,14 @@ def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     fitting = max(cost.pixels_that_fit(budget, optimizer=settled["optimizer.name"]) // prod(crop), 1)
     wanted = preset.batch_size
     own = objective_of(settled).optimizer
-    if case.machine.is_cpu and own is not None:
-        wanted = min(wanted, own.batch_on_cpu)
+    reason = f"{min(fitting, 9999)} crops of {size(crop)} fit in {memory(budget)}"
+    if case.machine.is_cpu and own is not None and own.batch_on_cpu < wanted:
+        wanted = own.batch_on_cpu
+        reason += "; a step of this network is slow on a CPU"
+    if wanted > max(images, 2):
+        reason += f"; there {'is' if images == 1 else 'are'} {count_words(images, 'training image')}"
     while wanted > max(images, 2):
         wanted //= 2
-    reason = f"{min(fitting, 9999)} crops of {size(crop)} fit in {memory(budget)}"
-    if wanted < preset.batch_size:
-        reason += f"; there are {images} training images"
     yield Decision("train.batch_size", wanted, reason)
     batch = settled["train.batch_size"]
     parts = next((n for n in range(1, batch + 1) if batch % n == 0 and batch // n <= fitting), batch)
@@ -55,4 +56,6 @@ def choose_workers(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]
     cores = case.machine.num_cores
     workers = max(1, cores // 4) if case.machine.is_cpu else max(1, min(cores - 1, MOST_WORKERS))
     place = "the network needs the others" if case.machine.is_cpu else "one is reserved for the training loop"
-    yield Decision("train.workers", workers, f"of {cores} cores; {place}")
+    if workers == cores:
+        place = "shared with the training loop"
+    yield Decision("train.workers", workers, f"of {count_words(cores, 'core')}; {place}")

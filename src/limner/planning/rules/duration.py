@@ -5,7 +5,7 @@ from math import ceil, prod
 from typing import Any
 
 from limner.core.plan import Decision
-from limner.core.wording import number, rough_time
+from limner.core.wording import count_words, number, rough_time, share
 from limner.planning.decisions import Case
 from limner.planning.rules.network import objective_of
 from limner.tasks import find_task
@@ -47,10 +47,11 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     )
     steps = min(max(ceil(images * passes / batch), fewest), most)
     seen = steps * batch / images
-    reason = (
-        f"each of {images} images is used about {seen:.0f} times; about {rough_time(steps * seconds)} here"
-    )
-    yield Decision("train.steps", steps, reason)
+    which = "the image" if images == 1 else f"each of {images} images"
+    used = f"{which} is used about {seen:.0f} times"
+    if seen < 1:
+        used = f"only {share(seen)} of {images} images are used"
+    yield Decision("train.steps", steps, f"{used}; about {rough_time(steps * seconds)} here")
 
 
 def warn_of_short_run(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
@@ -84,7 +85,9 @@ def averaging(settled: Mapping[str, Any]) -> Decision:
     """Return the decay of the weight average for a number of steps."""
     span = max(settled["train.steps"] * AVERAGED_PART, SHORTEST_AVERAGE)
     decay = min(round(1 - 1 / span, 4), SLOWEST_AVERAGE)
-    return Decision("train.ema_decay", decay, f"averages over about the last {1 / (1 - decay):.0f} steps")
+    span = 1 / (1 - decay)
+    which = "all" if span >= settled["train.steps"] else f"about the last {span:.0f}"
+    return Decision("train.ema_decay", decay, f"averages over {which} steps")
 
 
 def choose_checkpoints(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
@@ -95,6 +98,11 @@ def choose_checkpoints(case: Case, settled: Mapping[str, Any]) -> Iterator[Decis
     once = images * case.measure(settled).seconds(prod(case.fingerprint.median)) / 3
     times = MOST_VALIDATIONS if once == 0 else min(int(training * VALIDATION_PART / once), MOST_VALIDATIONS)
     every = max(ceil(steps / max(times, 1)), 1)
-    reason = f"{images} validation images take about {rough_time(once)}: {max(times, 1)} times in the run"
-    yield Decision("train.validate_every", every, reason)
+    if images == 0:
+        yield Decision("train.validate_every", every, "without effect: there are no validation images")
+        yield Decision("train.save_every", every, f"{max(times, 1)} times in the run")
+        return
+    often = "once" if times <= 1 else f"{times} times"
+    taken = f"{count_words(images, 'validation image')} take about {rough_time(once)}"
+    yield Decision("train.validate_every", every, f"{taken}: {often} in the run")
     yield Decision("train.save_every", settled["train.validate_every"], "together with validation")

@@ -5,7 +5,7 @@ from math import prod
 from typing import Any
 
 from limner.core.plan import Decision, InputPlan
-from limner.core.wording import channel_words, memory, number, share, size
+from limner.core.wording import channel_words, count_words, memory, number, share, size
 from limner.planning.decisions import Case
 from limner.planning.rules.network import preset_of
 
@@ -59,11 +59,17 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
         yield Decision("input.std", start.std, "as in the training of the initial weights")
         return
     if settled["network.pretrained"] != "no" and channels == 3 and fingerprint.dtype == "uint8":
+        # With `auto`, the run finds out whether there are weights: the reason must be right in both cases.
+        is_certain = settled["network.pretrained"] == "yes"
         reason = "ImageNet's statistics, which the pretrained encoder expects"
+        reason = (
+            reason if is_certain else "ImageNet's statistics, in case there are pretrained encoder weights"
+        )
         yield Decision("input.mean", IMAGENET_MEAN, reason)
         yield Decision("input.std", IMAGENET_STD, reason)
         return
-    reason = f"measured over all pixels of {fingerprint.num_training} training images ({fingerprint.dtype})"
+    images = count_words(fingerprint.num_training, "training image")
+    reason = f"measured over all pixels of {images} ({fingerprint.dtype})"
     if channels == fingerprint.channels:
         yield Decision("input.mean", fingerprint.mean, reason)
         yield Decision("input.std", fingerprint.std, reason)
@@ -73,7 +79,8 @@ def choose_values(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Record the training images' pixel type and range, to refuse others in prediction."""
     fingerprint = case.fingerprint
     dtype, low, high = fingerprint.dtype, fingerprint.minimum, fingerprint.maximum
-    reason = f"of {fingerprint.num_training} training images, whose values are {low:g} to {high:g}"
+    images = count_words(fingerprint.num_training, "training image")
+    reason = f"of {images} with values from {low:g} to {high:g}"
     yield Decision("input.dtype", dtype, f"the pixel type {reason}")
     yield Decision("input.value_range", range_of_type(dtype, low, high), f"the range {reason}")
     reason = "the maximum of the darkest training image"

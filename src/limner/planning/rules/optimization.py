@@ -51,7 +51,7 @@ def choose_optimizer(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisio
         reason = "well above usual gradient norms; limits the effect of a single outlier batch"
         yield Decision("train.gradient_clip", GRADIENT_NORM, reason)
     if settled["network.pretrained"] == "yes" or _has_trained_encoder(case):
-        reason = "a pretrained encoder needs smaller steps than a new decoder"
+        reason = "an encoder that is already trained needs smaller steps than new layers"
         yield Decision("optimizer.multipliers", {"backbone": BACKBONE_RATE}, reason)
 
 
@@ -91,4 +91,6 @@ def choose_schedule(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     yield Decision("schedule.name", "poly", "decays smoothly to zero at the end of a run of any length")
     warmup = min(int(settled["train.steps"] * WARMUP_PART), LONGEST_WARMUP)
     reason = "the first steps are small, until the optimizer's statistics are stable"
+    if warmup == 0:
+        reason = "the run is too short for a warm-up"
     yield Decision("schedule.warmup_steps", warmup, reason)

@@ -58,7 +58,7 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
         "div",
         split_heading(facts, evaluation),
         tag("div", table, class_="scroll"),
-        tag("p", f"Over all {_counted(file)}: {whole}.", class_="muted") if whole else None,
+        tag("p", f"Over all {file.what_counts}: {whole}.", class_="muted") if whole else None,
         _absent([row.name for row in file.classes if row not in there], are_rows=rows is file.classes),
         _spread(evaluation),
     )
@@ -75,14 +75,10 @@ def _absent(names: list[str], *, are_rows: bool) -> Html | None:
     return tag("p", text, class_="muted")
 
 
-def _counted(file: ScoresFile) -> str:
-    return "pixels" if file.counts_pixels else "objects"
-
-
 def _row(facts: RunFacts, file: ScoresFile, row: ClassRow, columns: list[str]) -> Html:
     return tag(
         "tr",
-        tag("th", swatch(facts, row.name), row.name, scope="row"),
+        tag("th", swatch(facts, row.name), row.name, scope="row", title=row.name),
         [_cell(file, row, name) for name in columns],
     )
 
@@ -117,16 +113,15 @@ def _spread(evaluation: Evaluation) -> Html | None:
     ]
     if not rows:
         return None
-    whole = f"all {_counted(file)}"
+    whole = f"all {file.what_counts}"
     heads = (f"Over {whole}", "Mean of images", "Median", "5th percentile", "Images")
     head = tag(
         "tr", tag("th", "Score", scope="col"), [tag("th", h, scope="col", class_="num") for h in heads]
     )
-    larger = "large objects" if file.counts_pixels else "images with many objects"
-    note = (
-        f"Over {whole}, {larger} weigh more; in the mean of images, every image weighs the same. "
-        "Brackets show 95 % bootstrap intervals over the images."
-    )
+    larger = "large objects" if file.counts_pixels else f"images with many {file.what_counts}"
+    note = f"Over {whole}, {larger} weigh more; in the mean of images, every image weighs the same."
+    if any(file.interval(name) for name in names):
+        note += " Brackets show 95 % bootstrap intervals over the images."
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="scores")
     return tag(
         "div",
@@ -151,7 +146,7 @@ def _with_interval(value: float | None, ends: tuple[float, float] | None) -> lis
 
 def _bar_cell(value: float | None, ends: tuple[float, float] | None = None) -> Html:
     width = 0.0 if value is None else value
-    bar = tag("span", class_="bar", style=f"--part:{width:.4f}")
+    bar = None if value is None else tag("span", class_="bar", style=f"--part:{width:.4f}")
     meaning = None if ends is None else f"95 % interval {score(ends[0])} to {score(ends[1])}"
     number = -1 if value is None else value
     return tag("td", tag("span", score(value)), bar, class_="num score", data_sort=number, title=meaning)

@@ -62,6 +62,8 @@ def _choose(evaluation: Evaluation) -> list[tuple[str, list[tuple[Path, ScoredIm
     if not scored:
         loose = [(path, None) for path in evaluation.pictures[:MOST_OF_A_KIND]]
         return [("Pictures", list(loose))]
+    if len(scored) == 1:  # the highest of one image is the lowest too
+        return [("Picture", list(scored))]
     ranked = [row for row in evaluation.images if row.rank is not None]
     # By rank instead of score, since many images may have the same score.
     lower = {row.name for row in ranked[: len(ranked) // 2]}
@@ -133,7 +135,8 @@ def _table(images: Sequence[ScoredImage]) -> Html | None:
     if not images:
         return None
     shown = images[:MOST_ROWS]
-    what = "All" if len(shown) == len(images) else f"The {len(shown)} lowest of all"
+    what = "All " if len(shown) == len(images) else f"The {len(shown)} lowest of all "
+    what = "" if len(images) == 1 else what
     rows = [
         tag(
             "tr",
@@ -150,6 +153,6 @@ def _table(images: Sequence[ScoredImage]) -> Html | None:
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="sortable")
     return tag(
         "details",
-        tag("summary", f"{what} {plural(len(images), 'image')} by score"),
+        tag("summary", f"{what}{plural(len(images), 'image')} by score"),
         tag("div", table, class_="scroll"),
     )

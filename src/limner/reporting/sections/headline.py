@@ -2,6 +2,7 @@
 
 from pathlib import PurePath
 
+from limner.core.prediction import SCORE_THRESHOLD
 from limner.core.score_names import SCORES, Shown
 from limner.evaluation.scores_file import MatchRow
 from limner.reporting.markup import Html, tag
@@ -43,17 +44,29 @@ def verdict(facts: RunFacts) -> str:
         name, value = evaluation.main
         split = SPLIT_NAMES.get(evaluation.split, f"“{evaluation.split}”")
         images = plural(evaluation.file.num_images, f"{split} image")
+        if value is None:
+            return f"The {SCORES[name].words} is undefined on {images}."
         unseen = ", which it was trained on," if evaluation.split == "train" else ""
-        reached = f"On {images}{unseen} the model reaches a {SCORES[name].words} of {score(value)}."
+        over = _over_some_classes(evaluation, name)
+        reached = f"On {images}{unseen} the model reaches a {SCORES[name].words} of {score(value)}{over}."
         return reached + _in_percent(facts, evaluation)
     if facts.validation is None:
-        return "This run has no scores yet."
+        return "This log has no scores." if facts.is_foreign else "This run has no scores yet."
     name, series = facts.validation
     best, step = series.best
+    state = "A log of another program." if facts.is_foreign else "Not evaluated yet."
     return (
-        f"Not evaluated yet. During training, validation {SCORES[name].words} was highest at step "
+        f"{state} During training, validation {SCORES[name].words} was highest at step "
         f"{step:,.0f}: {score(best)}."
     )
+
+
+def _over_some_classes(evaluation: Evaluation, name: str) -> str:
+    """Say over how many classes a score is averaged if some are in neither truth nor prediction."""
+    absent, all_classes = evaluation.file.num_absent_classes, len(evaluation.file.classes)
+    if not absent or not name.startswith("mean_"):
+        return ""
+    return f" over the {all_classes - absent} of {all_classes} classes that occur there"
 
 
 def _in_percent(facts: RunFacts, evaluation: Evaluation) -> str:
@@ -61,8 +74,8 @@ def _in_percent(facts: RunFacts, evaluation: Evaluation) -> str:
     matrix = evaluation.file.confusion_matrix
     table = facts.label_table
     if evaluation.file.f1_by_iou:
-        return _of_matches(evaluation.file.f1_by_iou[0])
-    if matrix is None:
+        return _of_matches(evaluation.file.f1_by_iou[0], evaluation.file.what_counts)
+    if matrix is None or len(matrix) == 1:
         return ""
     background = None if table is None else table.background_index
     inside = [i for i in range(len(matrix)) if i != background]
@@ -81,12 +94,13 @@ def _in_percent(facts: RunFacts, evaluation: Evaluation) -> str:
     )
 
 
-def _of_matches(row: MatchRow) -> str:
-    """Express the F1 in percentages of objects."""
+def _of_matches(row: MatchRow, what: str) -> str:
+    """Express the F1 in percentages of objects or segments."""
     if not row.recall or not row.precision:
-        return "" if row.recall is None else " It finds none of the objects."
+        sure = f" with a score of {SCORE_THRESHOLD:g} or more" * (what == "objects")
+        return "" if row.recall is None else f" It finds none of the {what}{sure}."
     return (
-        f" It finds {percent(row.recall)} of the objects, and {percent(row.precision)} of those it finds are "
+        f" It finds {percent(row.recall)} of the {what}, and {percent(row.precision)} of those it finds are "
         f"correct, at an IoU of {row.iou:g}."
     )
 
@@ -130,6 +144,7 @@ def _main_facts(facts: RunFacts) -> Html:
         rows.append(("Training", f"{duration(facts.seconds)}, {plural(facts.steps or 0, 'step')}"))
     if facts.device:
         rows.append(("Device", facts.device))
+    rows += facts.logged.items()
     cells = [tag("div", tag("dt", key), tag("dd", text)) for key, text in rows]
     return tag("dl", cells, class_="main-facts") if cells else Html("")
 

@@ -3,7 +3,7 @@
 import math
 
 from limner.reporting.markup import Html, tag
-from limner.reporting.numbers import count, duration, percent, significant, time_span
+from limner.reporting.numbers import duration, percent, plural, significant, time_span
 from limner.reporting.run_facts import Evaluation, RunFacts, Series
 
 
@@ -18,7 +18,7 @@ def speed(facts: RunFacts) -> Html:
 def _training(facts: RunFacts) -> list[tuple[str, str]]:
     rows = []
     if facts.seconds is not None and facts.steps:
-        text = f"{duration(facts.seconds)} for {count(facts.steps)} steps, validation included"
+        text = f"{duration(facts.seconds)} for {plural(facts.steps, 'step')}, validation included"
         rows.append(("Training", text))
     step, waiting = facts.series.get("train/step_seconds"), facts.series.get("train/data_seconds")
     if step is not None and (seconds := _finite(step)):

@@ -24,7 +24,10 @@ def curves(facts: RunFacts) -> Html:
 
 
 def _losses(facts: RunFacts) -> Chart | None:
-    names = [n for n in facts.series if n.startswith(("train/loss", "val/loss"))][: MOST_LINES - 1]
+    names = [n for n in facts.series if n.startswith(("train/loss", "val/loss"))]
+    if facts.is_foreign:  # terms of the loss keep the names of their program
+        names += [n for n in facts.series if n not in names and "loss" in n.lower()]
+    names = names[: MOST_LINES - 1]
     if len([n for n in names if n.startswith("train/loss/")]) == 1:
         names = [n for n in names if not n.startswith("train/loss/")]  # a single term equals the total
     lines: list[Line] = []

@@ -1,0 +1,124 @@
+"""Scoring of predictions on labelled images, one image at a time, and the files that this writes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from limner.core.errors import DataError
+from limner.core.labels import LabelTable
+from limner.core.prediction import Prediction
+from limner.core.progress import Track
+from limner.core.sample import Record, Sample
+from limner.evaluation.error_maps import earlier_maps, write_error_map
+from limner.evaluation.pictures import WorstAndBest, write_matrix
+from limner.evaluation.scorer import Extent, Scores
+from limner.evaluation.semantic_scores import SemanticScores
+from limner.evaluation.write_scores import PICTURES, PerImageFile, Skipped, write_scores
+from limner.formats.source import Source
+from limner.inference.reading_ahead import read_ahead
+from limner.loading.dataset import Dataset
+from limner.storage.output_folder import make_output_folder
+from limner.storage.whole_files import remove_file
+from limner.tasks.task import Task
+from limner.transforms.fit_values import ValueRange
+
+Predict = Callable[[Sample], Prediction]
+"""Prediction of a sample, by a model or from the files of another program."""
+
+NUM_PICTURES = 12
+"""Number of worst images to draw, and of best images."""
+
+
+@dataclass(frozen=True)
+class ScoredSplit:
+    """Result of a measurement.
+
+    Attributes:
+        scores: Scores over all readable images.
+        skipped: Images that could not be scored.
+        pictures: The worst images, then the best.
+    """
+
+    scores: Scores
+    skipped: tuple[Skipped, ...]
+    pictures: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What to score, and how.
+
+    Attributes:
+        task: Task of the predictions.
+        source: The dataset.
+        records: Its images to score.
+        labels: The classes, with the mask values of the dataset.
+        extent: Which scores to compute.
+        value_range: The images' range of values if one was stated, for the record.
+        remarks: What a reader of the scores should know, such as how classes were matched.
+    """
+
+    task: Task
+    source: Source
+    records: Sequence[Record]
+    labels: LabelTable
+    extent: Extent
+    value_range: ValueRange | None = None
+    remarks: tuple[str, ...] = ()
+
+    def run(self, predict: Predict, *, split: str, out: Path, track: Track) -> ScoredSplit:
+        """Score every image, and write scores.json, per_image.csv, pictures/ and maps/.
+
+        Args:
+            predict: Prediction of a sample.
+            split: Name of the split, for the files.
+            out: Output folder.
+            track: Shows progress.
+
+        Raises:
+            ConfigError: The task does not support the requested scores.
+            DataError: No image could be scored.
+        """
+        scorer = self.task.scorer(self.labels, self.extent)
+        dataset = Dataset(self.source, self.records, self.labels, targets=self.task.targets, cache=None)
+        make_output_folder(out)
+        draw, title = self.task.draw, scorer.rank_title
+        pictures = WorstAndBest(out / PICTURES, self.labels, draw=draw, rank_title=title, count=NUM_PICTURES)
+        for path in earlier_maps(out) if self.extent.maps else ():
+            remove_file(path)
+        skipped: list[Skipped] = []
+        samples = read_ahead(range(len(dataset)), dataset.__getitem__)
+        with PerImageFile(out, scorer.columns) as rows:
+            for index, read in track(samples, "Evaluating", len(dataset)):
+                try:
+                    sample = read()
+                    prediction = predict(sample)
+                    scores = scorer.score(prediction, sample)
+                except DataError as error:
+                    skipped.append(Skipped(dataset.records[index].name, str(error)))
+                    continue
+                rows.write(scores)
+                pictures.offer(scores, sample, prediction)
+                self._write_map(out, prediction, sample)
+        if scorer.num_images == 0:
+            first = skipped[0].reason
+            raise DataError(f"None of the {len(dataset)} images could be scored. The first problem:\n{first}")
+        found = scorer.compute()
+        self._write(out, found, skipped, split)
+        return ScoredSplit(found, tuple(skipped), pictures.finish())
+
+    def _write_map(self, out: Path, prediction: Prediction, sample: Sample) -> None:
+        if self.extent.maps:
+            write_error_map(out, sample.name, self.task.error_map(prediction, sample, self.labels))
+
+    def _write(self, out: Path, scores: Scores, skipped: Sequence[Skipped], split: str) -> None:
+        write_scores(
+            out,
+            scores,
+            split=split,
+            skipped=skipped,
+            value_range=self.value_range,
+            remarks=self.remarks,
+        )
+        if isinstance(scores, SemanticScores):
+            write_matrix(out, scores, split=split)
