@@ -6,6 +6,8 @@ import subprocess
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from limner.core.errors import ModelError, TrainingError
 from limner.core.run_folder import RunFolder
@@ -152,3 +154,12 @@ def test_a_disk_that_really_is_full(tmp_path, plan):
         assert read_run_checkpoint(kept.last).state.step == 3
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_checkpoints_of_versions_without_a_hash_are_read(tmp_path, tiny):
+    tiny.run_tiny(tmp_path, tiny.tiny_plan(train={"steps": 2}))
+    path = tmp_path / "checkpoints" / "last.safetensors"
+    with safe_open(str(path), framework="pt") as file:
+        metadata = {name: text for name, text in file.metadata().items() if name != "hash"}
+    save_file(load_file(str(path)), str(path), metadata)
+    assert read_run_checkpoint(path).state.step == 2

@@ -89,9 +89,9 @@ def _prepared(
     network: "nn.Module | None",
 ) -> PreparedRun:
     """Check the place of the run, then the data, and create the run's folder."""
-    refuse_among_images(None if run is None else named_run(run).root, data)
     if run is not None:
         refuse_taken(named_run(run).root)
+    refuse_among_images(None if run is None else named_run(run).root, data)
     planned = plan_data(data, wanted, execution, accept=accept)
     return prepare_run(planned, run, device=execution.device, network=network)
 

@@ -122,8 +122,9 @@ class CentreOffsets(Outputs):
     def unstacked(cls, maps: torch.Tensor) -> "CentreOffsets":
         """Return the outputs whose `stacked` maps (B, K + 2 + D, *s) are given."""
         dims = maps.ndim - 2
-        class_logits, centres, offsets = maps.split([maps.shape[1] - 1 - dims, 1, dims], 1)
-        return cls(class_logits, centres, offsets)
+        num_classes = maps.shape[1] - 1 - dims
+        centres = maps[:, num_classes : num_classes + 1]
+        return cls(maps[:, :num_classes], centres, maps[:, num_classes + 1 :])
 
 
 PixelOutputs = DenseLogits | QueryMasks

@@ -179,7 +179,8 @@ def read_run_checkpoint(path: Path) -> RunCheckpoint:
         with safe_open(str(path), framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        if metadata["hash"] != _hash(tensors, metadata):
+        noted = metadata.get("hash")  # versions before had none
+        if noted is not None and noted != _hash(tensors, metadata):
             raise ValueError("its content has changed since it was written, so the disk or a copy is faulty")
         state = RunState(**json.loads(metadata["state"]))
         plan = json.loads(metadata["plan"])
