@@ -9,6 +9,7 @@ import limner
 from limner.core.errors import ConfigError
 from limner.core.label_map import LabelMap
 from limner.formats import open_source
+from limner.formats.dataset_yaml import read_dataset_file
 from limner.loading.dataset import Dataset
 
 SIDES = {"a": 4, "b": 8, "c": 16}
@@ -145,3 +146,10 @@ def test_a_table_of_colours_by_name(tree):
     files = {"images/1.png": noise(), "masks/1.png": mask, "class_dict.csv": f"name,r,g,b\n{rows}"}
     root = tree({**files, "dataset.yaml": "classes: [car, road]"})
     assert trained_areas(root) == {"car": 24 * 32, "road": 8 * 32}
+
+
+@pytest.mark.parametrize("classes", ["[a, {name: b, value: 0}]", "[{name: b, values: [1, 2]}, a]"])
+def test_a_name_whose_position_is_the_value_of_another_class_is_refused(tmp_path, classes):
+    (tmp_path / "dataset.yaml").write_text(f"classes: {classes}")
+    with pytest.raises(ConfigError, match="'a' has no value.*the value of 'b'.*Give each class a value"):
+        read_dataset_file(tmp_path)

@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, model_validator
 
 from limner.core.config import Config
 from limner.core.config_problems import union_tag
+from limner.core.errors import ConfigError
 from limner.core.labels import LabelClass, LabelTable, MaskEncoding, distinct_color, pack_rgb
 
 FILE_NAME = "dataset.yaml"
@@ -198,7 +199,19 @@ class DatasetFile(Config):
         if not self.classes:
             return None
         classes = tuple(c.label_class(i, self.encoding) for i, c in enumerate(self.classes))
+        self._refuse_taken_positions()
         return LabelTable(classes, self.ignored_values, self.encoding)
+
+    def _refuse_taken_positions(self) -> None:
+        """Refuse a class without a value whose position is the value that another class states."""
+        stated = {v: c.name for c in self.classes for v in (c.values or (c.value,)) if v is not None}
+        for position, one in enumerate(self.classes):
+            is_bare = one.value is None and not one.values
+            if is_bare and position in stated and self.encoding.kind != "color":
+                raise ConfigError(
+                    f"The class {one.name!r} has no value, so it would take its position, {position}, which "
+                    f"is the value of {stated[position]!r}. Give each class a value, or none of them."
+                )
 
 
 def json_schema() -> dict[str, Any]:
