@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from limner.core.errors import ConfigError, DataError
 from limner.core.plan import InferencePlan
+from limner.devices.threads import ThreadCount
 from limner.inference import image_runs as module
 from limner.inference.predictor import Predictor
 
@@ -198,3 +199,13 @@ def test_a_resized_image_gives_results_of_its_own_size(tiny_model):
     np.testing.assert_allclose(prediction.probabilities, back, atol=1e-5)
     plain = Predictor(model, device="cpu").predict(image)
     np.testing.assert_array_equal(plain.semantic, back.argmax(0))
+
+
+def test_a_shared_machine_gets_fewer_threads(tiny_model, monkeypatch):
+    asked = []
+    monkeypatch.setattr(ThreadCount, "follow", lambda self: asked.append(self.count))
+    alone, shared = predictor(tiny_model()), predictor(tiny_model())
+    shared.share_cores()
+    for one in (alone, shared):
+        one.predict(image(40, 40))
+    assert len(asked) == 1

@@ -147,6 +147,7 @@ def evaluate(
         run_or_model, device=device, precision=precision, settings=settings,
         value_range=value_range, network=network,
     )  # fmt: skip
+    predictor.share_cores()
     run = _run_of(Path(run_or_model).expanduser())
     return _evaluate_model(predictor, run, images, out=out, extent=extent, track=track)
 

@@ -106,6 +106,7 @@ def predict(
     predictor = as_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
+    predictor.share_cores()
     folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities)
     writer = _ImageWriter(predictor, folder, None if compare is None else Truth(compare, predictor))
     request = Request(_asked(predictor, images, folder, compare), resume=resume)

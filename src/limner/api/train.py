@@ -141,6 +141,7 @@ def _fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool)
     if scored:
         model = prepared.folder.root
         predictor = load_predictor(model, device=execution.device, network=prepared.network)
+        predictor.share_cores()
         for split in scored:
             with _noted(missing, f"evaluation/{split}"):
                 score_split(prepared, split, predictor, track=execution.track)

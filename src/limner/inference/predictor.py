@@ -17,6 +17,7 @@ from limner.core.plan import InferencePlan, Plan
 from limner.devices.device import choose_device
 from limner.devices.memory import is_out_of_memory
 from limner.devices.precision import fast_precision, precision_context
+from limner.devices.threads import ThreadCount
 from limner.images.read_image import read_image
 from limner.inference.fitted_size import fit_images
 from limner.inference.image_runs import ImageRuns, too_large
@@ -58,6 +59,15 @@ class Predictor:
         if self.settings.window is not None and len(self.settings.window) != dims:
             raise ConfigError(f"A window needs {dims} sizes, one per axis; found {self.settings.window}.")
         self.model = model.to(self.device)
+        self._threads: ThreadCount | None = None
+
+    def share_cores(self) -> None:
+        """From now on compute with as many threads as other programs leave cores free; only on a CPU.
+
+        For commands that predict many images: the number of threads is that of the whole process.
+        """
+        if self.device.type == "cpu" and self._threads is None:
+            self._threads = ThreadCount()
 
     @cached_property
     def weights_hash(self) -> str:
@@ -118,6 +128,8 @@ class Predictor:
             raise DataError(too_large(images, where, self.device)) from error
         finally:
             self.model.train(was_training)
+            if self._threads is not None:
+                self._threads.follow()
 
     def fit(self, image: Image, *, where: str) -> Image:
         """Return the image with the model's channels and the training's range of values.
