@@ -97,9 +97,8 @@ def predict(
 
     Raises:
         ModelError: The model cannot be loaded.
-        DataError: There are no images, `out` cannot be written or is inside a folder in `paths`, or the
-            classes of `compare` differ from the model's.
-        ConfigError: `out` has files of these names that limner did not write, or an interrupted prediction.
+        DataError: There are no images, `out` is inside a folder in `paths`, or other classes in `compare`.
+        ConfigError: `out` has files that limner did not write, or an interrupted prediction.
         WriteError: A file cannot be written; `resume` continues.
     """
     images = _images_to_predict(paths, Path(out).expanduser())
