@@ -39,7 +39,9 @@ def test_options_may_come_from_yaml_as_lists():
 
 
 def test_the_wrong_dimensions_name_the_networks_that_have_them():
-    with pytest.raises(ConfigError, match=r"(?s)'pspnet' cannot be built in 3 dimensions.*unet, unet3d"):
+    with pytest.raises(
+        ConfigError, match=r"(?s)'pspnet' cannot be built in 3 dimensions.*unet, unet-centres, unet3d"
+    ):
         build_network("pspnet", num_classes=2, spatial_dims=3)
     with pytest.raises(ConfigError, match=r"(?s)'unet3d'.*spatial_dims = 3"):
         build_network("unet3d", num_classes=2, spatial_dims=2)

@@ -66,7 +66,7 @@ def test_a_pretrained_encoder_is_only_claimed_if_it_is_certain(make_case):
 
 
 def test_a_small_batch_has_its_cause(make_case, make_facts):
-    settled, reasons = settle(make_case(make_facts(100)), task="panoptic")
+    settled, reasons = settle(make_case(make_facts(100)), task="panoptic", network__name="mask2former")
     assert settled["train.batch_size"] == 4
     assert "slow on a CPU" in reasons["train.batch_size"]
     assert "training images" not in reasons["train.batch_size"]

@@ -13,6 +13,10 @@ MIN_WHOLE = 0.95
 """Share of the values that form a single piece in their image."""
 
 
+VOIDS = (255, 65535)
+"""The largest values of masks of 8 and 16 bits."""
+
+
 def object_numbers(facts: DatasetFacts) -> Finding | None:
     """Return the question, or None.
 
@@ -32,9 +36,8 @@ def object_numbers(facts: DatasetFacts) -> Finding | None:
         return None
     in_order = sum(run == list(range(1, len(run) + 1)) for run in runs)
     counted = in_order >= 0.9 * len(runs) and len({len(run) for run in runs}) > 1
-    has_void = (
-        255 in facts.value_counts and 254 not in facts.value_counts
-    )  # class numbers beside ignored pixels
+    # The largest value of a file's type marks ignored pixels beside class numbers.
+    has_void = any(value in facts.value_counts and value - 1 not in facts.value_counts for value in VOIDS)
     if not counted and (has_void or median(map(len, runs)) < MIN_VALUES):
         return None
     return make(

@@ -1,5 +1,7 @@
 """Write folders atomically."""
 
+import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -7,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from limner.storage.disk_problems import write_errors_for
+from limner.storage.output_folder import cannot_write
 from limner.storage.whole_files import flush
 
 
@@ -18,8 +21,11 @@ def folder_written_aside(folder: Path) -> Iterator[Path]:
         folder: The folder to create or replace; missing parent folders are created.
 
     Raises:
+        DataError: `folder` is a file.
         WriteError: The disk is full, read-only or failing; `folder` is unchanged.
     """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise cannot_write(folder, FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)))
     with write_errors_for(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new.", dir=folder.parent))

@@ -145,7 +145,12 @@ def test_scoring_with_other_classes(limner, finished, tmp_path):
     (tmp_path / "data/dataset.yaml").write_text(
         "classes:\n- {name: background, value: 0}\n- {name: cell, value: 1}\n", "utf-8"
     )
-    limner(*evaluate).refuses("None of the 12 images could be scored", "[255]", "1 (cell)", "dataset.yaml")
+    limner(*evaluate).refuses(
+        "other values than those named in dataset.yaml: data",
+        "255 covers",
+        "1 cell",
+        "limner check data --accept",
+    )
     limner("evaluate", "runs/one", "--split", "tset").refuses("There is no split 'tset'", "train, val")
     shutil.copytree(finished / "model", tmp_path / "alone")
     limner("evaluate", "alone").refuses("its run folder", "--data")

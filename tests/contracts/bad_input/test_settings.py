@@ -73,7 +73,10 @@ def test_patterns_that_fit_no_file(limner, cells):
         ("input.crop_size=[32,32,32]", "input.crop_size: expected 2 numbers (height, width)"),
         ("inference.window=[0]", "inference.window[0]: should be greater than 0; found 0"),
         ("loss.terms=[]", "loss.terms: "),
-        ("loss.terms=[{name: dise}]", "loss.terms[0].name: should be one of cross_entropy, dice"),
+        (
+            "loss.terms=[{name: dise}]",
+            "loss.terms[0].name: should be one of centre_offset, cross_entropy, dice",
+        ),
         ("loss.terms=[{name: dice, options: {smoth: 1}}]", "no option 'smoth' (did you mean 'smooth'?)"),
         ("loss.terms=[{name: dice, options: {smooth: x}}]", "loss 'dice' cannot use its options"),
         ("loss.class_weights=[1]", "loss.class_weights needs 2 numbers, one per class (background, cell)"),
