@@ -15,10 +15,16 @@ WITH_CENTRES = {"unet": "unet-centres", "encoder-unet": "panoptic-deeplab"}
 centres and offsets."""
 
 
+STEPS_FOR_CENTRES = 3
+"""Centres and offsets take about this many times the steps that classes take, so the network is that of a budget
+so much shorter. Nuclei, 8 minutes on 2 slow cores: 131 steps with the small U-Net gave an AP50 of 0.19."""
+
+
 def default_object_network(situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Choose a network of centres and offsets, of the size of the semantic task's."""
+    """Choose a network of centres and offsets, of the size that the semantic task has in a shorter budget."""
     machine, minutes = situation.machine, situation.minutes
-    preset = find_preset(on_cpu=machine.is_cpu, spatial_dims=situation.spatial_dims, minutes=minutes)
+    shorter = None if minutes is None else minutes / STEPS_FOR_CENTRES
+    preset = find_preset(on_cpu=machine.is_cpu, spatial_dims=situation.spatial_dims, minutes=shorter)
     name = WITH_CENTRES[preset.network]
     budget = f" in {minutes:g} min" if minutes else ""
     place = "the CPU" if machine.is_cpu else machine.name
