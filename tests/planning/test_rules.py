@@ -66,7 +66,7 @@ def test_a_network_of_segments_brings_the_loss_of_its_paper(make_case, gpu):
 
 @pytest.mark.parametrize("task", ["instance", "panoptic"])
 def test_objects_are_found_by_their_centres_unless_another_network_is_chosen(make_case, gpu, task):
-    of_classes, _ = settle(make_case(minutes=8))
+    of_classes, _ = settle(make_case(minutes=8 / 3))
     settled, reasons = settle(make_case(minutes=8), task=task)
     assert settled["network.name"] == "unet-centres"
     assert settled["network.options"] == of_classes["network.options"]
@@ -76,6 +76,18 @@ def test_objects_are_found_by_their_centres_unless_another_network_is_chosen(mak
     assert "overlap" in reasons["loss.terms"]
     settled, _ = settle(make_case(machine=gpu), task=task)
     assert settled["network.name"] == "panoptic-deeplab"
+
+
+def test_crops_of_objects_are_a_few_diameters_wide_in_a_short_run(make_case):
+    case = make_case(minutes=8)
+    # 36 squares of the diameter: 6 * 2 * sqrt(400 / pi) = 135 pixels, in steps of 32.
+    classes = tuple(replace(c, object_area=400.0) for c in case.fingerprint.classes)
+    small = replace(case, fingerprint=replace(case.fingerprint, classes=classes))
+    settled, reasons = settle(small, task="instance")
+    assert settled["input.crop_size"] == (128, 128)
+    assert "small crops give more steps" in reasons["input.crop_size"]
+    assert settle(small)[0]["input.crop_size"] == settle(case)[0]["input.crop_size"] != (128, 128)
+    assert settle(replace(small, minutes=None), task="instance")[0]["input.crop_size"] != (128, 128)
 
 
 def test_a_run_in_which_queries_cannot_learn_is_told_in_one_sentence(make_case):

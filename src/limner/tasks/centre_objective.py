@@ -34,6 +34,7 @@ class CentreObjective(Objective):
     """Pixels learn their class, the centres of objects, and the way to the centre of their own."""
 
     losses = frozenset({TERM})
+    diameters_across = 6.0
     allowed = Allowed(
         probabilities=False,
         why_not="averages maps over windows and views, and finds the objects in them afterwards",

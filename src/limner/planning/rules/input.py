@@ -1,13 +1,13 @@
 """Input of the network: channels, normalisation, crop size."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import prod
+from math import pi, prod
 from typing import Any
 
 from limner.core.plan import Decision, InputPlan
 from limner.core.wording import channel_words, count_words, memory, number, share, size
 from limner.planning.decisions import Case
-from limner.planning.rules.network import preset_of
+from limner.planning.rules.network import objective_of, preset_of
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 """Statistics of RGB in 0..255 that pretrained encoders were trained with (torchvision's documentation)."""
@@ -123,7 +123,8 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     fingerprint, preset = case.fingerprint, preset_of(case)
     cost = case.measure(settled)
     fitting = cost.pixels_that_fit(memory_budget(case), optimizer=settled["optimizer.name"])
-    allowed = min(preset.crop_pixels, fitting // FEWEST_SAMPLES)
+    enough = _crop_of_objects(case, settled)
+    allowed = min(preset.crop_pixels, fitting // FEWEST_SAMPLES, enough or preset.crop_pixels)
     sides = fingerprint.median
     if settled["augment.quarter_turns"]:
         sides = (min(sides),) * len(sides)
@@ -134,7 +135,9 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if settled["augment.quarter_turns"]:
         reason += "; square, so that quarter turns keep the size"
     if prod(crop) < prod(sides) * 0.8:
-        if allowed < preset.crop_pixels:
+        if allowed == enough:
+            reason += f"; {number(enough)} pixels show several objects, and small crops give more steps"
+        elif allowed < preset.crop_pixels:
             reason += f"; more does not fit in {memory(memory_budget(case))} of memory"
         else:
             place = "the CPU" if case.machine.is_cpu else "this accelerator"
@@ -142,6 +145,14 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
             reason += f" in {case.minutes:g} min" if case.minutes else ""
     covered = min(prod(crop) / prod(fingerprint.median), 1.0)
     yield Decision("input.crop_size", crop, f"{reason}; a crop covers {share(covered)} of it")
+
+
+def _crop_of_objects(case: Case, settled: Mapping[str, Any]) -> int | None:
+    """Return the number of pixels in which several objects of the largest class fit, if fewer pixels help."""
+    across = objective_of(settled).diameters_across
+    largest = max((c.object_area or 0 for c in case.fingerprint.classes), default=0)
+    is_short = case.machine.is_cpu and case.minutes is not None and case.spatial_dims == 2
+    return int(across**2 * largest * 4 / pi) if across and largest and is_short else None
 
 
 def fit_crop(sides: Sequence[int], allowed: int) -> tuple[int, ...]:
