@@ -74,7 +74,7 @@ class Objective(ABC):
     samples_to_learn: int | None = None
     """Number of training samples that its networks need without initial weights, or None if few do."""
     diameters_across: ClassVar[float | None] = None
-    """Side of a 2D crop in diameters of an object, on a CPU in a time budget, where the number of steps counts
+    """Side of a 2D crop in diameters of an object, on a CPU in a time budget, where many steps count
     more than the size of a crop; None uses all that is allowed."""
     allowed: ClassVar[Allowed | None] = None
     """Prediction options of its networks, or None for those of the task."""
