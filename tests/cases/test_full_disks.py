@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -96,7 +97,7 @@ def trained(tmp_path, monkeypatch):
         network=None,
     )
     monkeypatch.setattr("limner.training.fit_run.fit_run", lambda *_, **__: None)
-    monkeypatch.setattr("limner.inference.load_predictor.load_predictor", lambda *_, **__: None)
+    monkeypatch.setattr("limner.inference.load_predictor.load_predictor", lambda *_, **__: Mock())
     return prepared
 
 
