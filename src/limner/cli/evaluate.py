@@ -14,14 +14,13 @@ from limner.cli.inference_options import (
     Resize,
     Scales,
     Window,
+    inference_options,
 )
-from limner.cli.number_options import parse_resize, parse_scales, parse_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from limner.api.evaluate import EvaluateResult
-    from limner.core.plan import InferencePlan
     from limner.evaluation.scores_file import ClassRow, ScoresFile
 
 
@@ -70,8 +69,15 @@ def evaluate(
     """
     from limner.api.evaluate import evaluate as evaluate_model
     from limner.cli.console import tracker
+    from limner.weights.bundle import read_model_plan
+    from limner.weights.card import model_folder
 
-    settings = None if run is None else _settings(run, window, overlap, flips, scales, resize)
+    settings = None
+    if run is not None:
+        plan = read_model_plan(model_folder(run))
+        settings = inference_options(
+            plan, window=window, overlap=overlap, flips=flips, scales=scales, resize=resize
+        )
     result = evaluate_model(
         run,
         predictions=predictions,
@@ -90,25 +96,6 @@ def evaluate(
     )
     _print_scores(result)
     _report_skipped(result)
-
-
-def _settings(
-    run: Path, window: str, overlap: float | None, flips: bool | None, scales: str, resize: str
-) -> "InferencePlan":
-    """Return the settings of the model's plan with those of the command."""
-    from limner.api.predict import inference_settings
-    from limner.weights.bundle import read_model_plan
-    from limner.weights.card import model_folder
-
-    plan = read_model_plan(model_folder(run))
-    return inference_settings(
-        plan.inference,
-        window=parse_window(window, plan.input.spatial_dims),
-        overlap=overlap,
-        flips=flips,
-        scales=parse_scales(scales),
-        resize=parse_resize(resize, plan.inference.resize),
-    )
 
 
 def _report_skipped(result: "EvaluateResult") -> None:

@@ -1,8 +1,13 @@
 """Options of the commands that run a model on images, which are the same for all of them."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from limner.cli.number_options import parse_resize, parse_scales, parse_window
+
+if TYPE_CHECKING:
+    from limner.core.plan import InferencePlan, Plan
 
 Window = Annotated[str, typer.Option(help="Size of a sliding window, such as 512x512.")]
 Overlap = Annotated[
@@ -21,3 +26,19 @@ Range = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu, ...")]
 Precision = Annotated[str, typer.Option(help="float32, bfloat16 or float16; default: automatic.")]
+
+
+def inference_options(
+    plan: "Plan", *, window: str, overlap: float | None, flips: bool | None, scales: str, resize: str
+) -> "InferencePlan":
+    """Return the inference settings of a model's plan with those of the command line."""
+    from limner.api.predict import inference_settings
+
+    return inference_settings(
+        plan.inference,
+        window=parse_window(window, plan.input.spatial_dims),
+        overlap=overlap,
+        flips=flips,
+        scales=parse_scales(scales),
+        resize=parse_resize(resize, plan.inference.resize),
+    )

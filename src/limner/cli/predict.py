@@ -14,13 +14,11 @@ from limner.cli.inference_options import (
     Resize,
     Scales,
     Window,
+    inference_options,
 )
-from limner.cli.number_options import parse_resize, parse_scales, parse_window
 
 if TYPE_CHECKING:
     from limner.api.predict import PredictResult
-    from limner.core.plan import InferencePlan
-    from limner.inference.predictor import Predictor
 
 
 def predict(
@@ -54,8 +52,8 @@ def predict(
     from limner.cli.console import tracker
 
     predictor = load(model, device=device, precision=precision or None, value_range=value_range)
-    predictor.settings = _settings(
-        predictor, window=window, overlap=overlap, flips=flips, scales=scales, resize=resize
+    predictor.settings = inference_options(
+        predictor.plan, window=window, overlap=overlap, flips=flips, scales=scales, resize=resize
     )
     _show(
         predict_images(
@@ -68,28 +66,6 @@ def predict(
             resume=resume,
             track=tracker(),
         )
-    )
-
-
-def _settings(
-    predictor: "Predictor",
-    *,
-    window: str,
-    overlap: float | None,
-    flips: bool | None,
-    scales: str,
-    resize: str,
-) -> "InferencePlan":
-    """Return the model's settings with those of the command line."""
-    from limner.api.predict import inference_settings
-
-    return inference_settings(
-        predictor.settings,
-        window=parse_window(window, predictor.plan.input.spatial_dims),
-        overlap=overlap,
-        flips=flips,
-        scales=parse_scales(scales),
-        resize=parse_resize(resize, predictor.settings.resize),
     )
 
 

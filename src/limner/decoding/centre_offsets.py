@@ -22,7 +22,7 @@ from torch import Tensor
 
 from limner.core.outputs import CentreOffsets, Outputs, resize_logits, resize_offsets
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
-from limner.decoding.network_runs import NetworkRuns
+from limner.decoding.network_runs import ImageView, NetworkRuns
 from limner.decoding.resizing import resized_in_chunks
 
 CENTRE_THRESHOLD, NEIGHBOURHOOD, MOST_CENTRES = 0.1, 7, 1000
@@ -44,20 +44,23 @@ def mean_of_views(runs: NetworkRuns) -> CentreOffsets:
     """
     if runs.fits_in_one_pass:
         (view,) = runs.views()
-        bands = [as_centre_offsets(outputs) for _, outputs in view.bands()]
-        return CentreOffsets.unstacked(torch.cat([band.stacked().float() for band in bands], 2))
+        return _maps_of(view)
     total: Tensor | None = None
     num_views = 0
     for view in runs.views():
-        bands = [as_centre_offsets(outputs) for _, outputs in view.bands()]
-        maps = CentreOffsets.unstacked(torch.cat([band.stacked().float() for band in bands], 2))
-        maps = maps.mirrored(view.flipped).resized(runs.size)
+        maps = _maps_of(view).mirrored(view.flipped).resized(runs.size)
         seen = CentreOffsets(maps.class_logits.softmax(1), maps.centres, maps.offsets).stacked()
         total = seen if total is None else total + seen
         num_views += 1
     assert total is not None
     mean = CentreOffsets.unstacked(total / num_views)
     return CentreOffsets(mean.class_logits.log(), mean.centres, mean.offsets)
+
+
+def _maps_of(view: ImageView) -> CentreOffsets:
+    """Return the maps of one view, its bands joined."""
+    bands = [as_centre_offsets(outputs) for _, outputs in view.bands()]
+    return CentreOffsets.unstacked(torch.cat([band.stacked().float() for band in bands], 2))
 
 
 def as_centre_offsets(outputs: Outputs) -> CentreOffsets:

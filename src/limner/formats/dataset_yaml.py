@@ -1,9 +1,7 @@
 """Read and write `dataset.yaml`, the one file that limner may put beside a user's images."""
 
-import os
 import re
 from collections.abc import Collection
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from limner.core.dataset_file import FILE_NAME, DatasetFile, json_schema
 from limner.core.errors import DataError, describe
 from limner.core.yaml_text import compose_yaml, dump_yaml, load_yaml
 from limner.storage.json_files import write_json
+from limner.storage.output_folder import free_place
 from limner.storage.whole_files import write_whole
 
 WIDTH = 100
@@ -60,15 +59,9 @@ def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collect
     if not _says(text, merged):  # a layout that cannot be edited key by key, such as one line of {...}
         text = dump_yaml(merged, flow=None, width=WIDTH)
     if not text.startswith(old.rstrip()):
-        write_whole(_free_place(path.with_name(f"{FILE_NAME}.before")), old, durable=True)
+        write_whole(free_place(path.with_name(f"{FILE_NAME}.before")), old, durable=True)
     write_whole(path, text, durable=True)
     return path
-
-
-def _free_place(path: Path) -> Path:
-    """Return the path, or the first of ``-2``, ``-3``, ... where nothing is."""
-    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
-    return next(place for place in chain([path], numbered) if not os.path.lexists(place))
 
 
 def write_schema(path: Path) -> None:

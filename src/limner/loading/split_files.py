@@ -8,6 +8,7 @@ from limner.core.dataset_file import FILE_NAME
 from limner.core.errors import DataError, describe
 from limner.formats.dataset_yaml import read_dataset_file, write_dataset_file
 from limner.storage.disk_problems import write_errors_for
+from limner.storage.output_folder import free_place
 from limner.storage.whole_files import write_whole
 from limner.storage.whole_folders import folder_written_aside, tidy_after_kill
 
@@ -40,10 +41,7 @@ def move_lists_aside(target: Path) -> Path | None:
     old = [path for pattern in patterns for path in sorted(target.glob(pattern))]
     if not old:
         return None
-    aside, count = target.with_name(f"{target.name}-before"), 1
-    while aside.exists():
-        count += 1
-        aside = target.with_name(f"{target.name}-before-{count}")
+    aside = free_place(target.with_name(f"{target.name}-before"))
     for path in old:
         place = aside / path.relative_to(target)
         with write_errors_for(place):

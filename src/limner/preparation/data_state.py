@@ -16,6 +16,7 @@ from limner.checks.reading import relative
 from limner.core.errors import DataError, LimnerError, describe
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record
+from limner.core.wording import count_words
 from limner.formats.source import Source
 from limner.loading.splits import Splits
 from limner.storage.json_files import write_json
@@ -179,4 +180,4 @@ def _bytes_hash(file: Path) -> str:
 def _named(names: list[str], what: str = "image") -> str:
     """Count things in words, with examples."""
     examples = ", ".join(names[:EXAMPLES]) + (", ..." if len(names) > EXAMPLES else "")
-    return f"{len(names)} {what}{'s' if len(names) > 1 else ''} ({examples})"
+    return f"{count_words(len(names), what)} ({examples})"

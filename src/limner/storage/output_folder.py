@@ -1,7 +1,9 @@
 """Places of outputs, checked before anything is computed, so that errors come early."""
 
 import errno
+import os
 import tempfile
+from itertools import chain, count
 from pathlib import Path
 
 from limner.core.dataset_file import FILE_NAME
@@ -25,6 +27,12 @@ def make_output_folder(folder: Path) -> None:
         if error.errno in DISK_ERRORS:
             raise WriteError(folder, disk_problem(error) or str(error)) from error
         raise cannot_write(folder, error) from error
+
+
+def free_place(path: Path) -> Path:
+    """Return the path, or the first of ``-2``, ``-3``, ... where nothing is."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return next(place for place in chain([path], numbered) if not os.path.lexists(place))
 
 
 def refuse_unwritable(path: Path) -> None:

@@ -17,6 +17,7 @@ from limner.core.watchers import Moment, Watcher
 from limner.devices.memory import peak_bytes
 from limner.devices.threads import ThreadCount
 from limner.loading.loader import BatchStream
+from limner.planning.rules.optimization import WARMUP_PART
 from limner.planning.run_length import for_steps
 from limner.planning.settings import dotted
 from limner.storage.disk_problems import disk_problem
@@ -33,9 +34,6 @@ from limner.weights.model import Model
 
 LOG_EVERY = 10
 """Steps between two log rows; the loop waits for an accelerator only then."""
-
-STEPS_KNOWN = 0.05
-"""Progress after which a run with a time budget counts on its own speed: that of the usual warm-up."""
 
 EARLY_LOGS = (1, 2, 5)
 """Additional logged steps, so that a slow run shows a loss early."""
@@ -178,7 +176,8 @@ class Loop:
         """Update the progress and notify layers that depend on it."""
         self._progress = self._sync_from_main(self._budget.progress(self.state.step))
         self._learner.set_progress(self._progress)
-        if self._budget.is_timed and not self.state.expected_steps and self._progress >= STEPS_KNOWN:
+        # After the warm-up, a run with a time budget counts on its own speed.
+        if self._budget.is_timed and not self.state.expected_steps and self._progress >= WARMUP_PART:
             self._follow(max(round(self.state.step / self._progress), 1))
 
     def _follow(self, expected_steps: int) -> None:

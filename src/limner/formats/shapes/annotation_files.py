@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.sample import Record
 from limner.formats.drawn import Drawn
-from limner.formats.file_tree import FileTree
+from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import split_of_folder
 from limner.formats.name_index import NameIndex
 from limner.formats.problems import Problems
@@ -39,8 +40,18 @@ class AnnotationFiles(ObjectSource):
 
     suffix: ClassVar[str]
     """Suffix of the label files, in lower case."""
+    files_called: ClassVar[str]
+    """What several of the label files are called, such as ``JSON files of labelme``."""
     bare_image_is_empty: ClassVar[bool] = False
     """Whether an image without a label file has no objects, rather than being unlabelled."""
+
+    @classmethod
+    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
+        """Return the evidence that `root` has this layout, or None."""
+        if settings.masks:
+            return None
+        found = cls.label_files(root, list_files(root))
+        return f"{len(found)} {cls.files_called}, such as {found[0]}" if found else None
 
     @classmethod
     @abstractmethod

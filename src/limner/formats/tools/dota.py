@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from limner.core.dataset_file import DatasetFile
 from limner.formats.drawn import Drawn, Shape
-from limner.formats.file_tree import FileTree, list_files
+from limner.formats.file_tree import FileTree
 from limner.formats.problems import Problems
 from limner.formats.shapes.annotation_files import AnnotationFiles, LabelFile
 from limner.formats.shapes.valid_shapes import valid_shapes
@@ -25,14 +24,7 @@ class Dota(AnnotationFiles):
     name = "dota"
     title = "DOTA: labelTxt/ beside images/, a text file for each image: x1 y1 ... x4 y4 class difficult"
     suffix: ClassVar[str] = ".txt"
-
-    @classmethod
-    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None."""
-        if settings.masks:
-            return None
-        found = cls.label_files(root, list_files(root))
-        return f"{len(found)} text files of DOTA, such as {found[0]}" if found else None
+    files_called: ClassVar[str] = "text files of DOTA"
 
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:

@@ -9,7 +9,6 @@ from math import dist
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.file_tree import FileTree, list_files
@@ -35,15 +34,8 @@ class Labelme(AnnotationFiles):
     name = "labelme"
     title = "labelme: a JSON file for each image, beside it or with the image inside"
     suffix: ClassVar[str] = ".json"
+    files_called: ClassVar[str] = "JSON files of labelme"
     boxes_are_masks: ClassVar[bool] = True
-
-    @classmethod
-    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None."""
-        if settings.masks:
-            return None
-        found = cls.label_files(root, list_files(root))
-        return f"{len(found)} JSON files of labelme, such as {found[0]}" if found else None
 
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from limner.core.dataset_file import DatasetFile
 from limner.formats.drawn import Drawn, Shape
-from limner.formats.file_tree import FileTree, list_files
+from limner.formats.file_tree import FileTree
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import AnnotationFiles, LabelFile
 from limner.formats.shapes.polygons import area
@@ -27,15 +26,8 @@ class QuPath(AnnotationFiles):
     name = "qupath"
     title = "QuPath's GeoJSON: a file for each image, of the image's name"
     suffix: ClassVar[str] = ".geojson"
+    files_called: ClassVar[str] = "files of GeoJSON"
     boxes_are_masks: ClassVar[bool] = True
-
-    @classmethod
-    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None."""
-        if settings.masks:
-            return None
-        found = cls.label_files(root, list_files(root))
-        return f"{len(found)} files of GeoJSON, such as {found[0]}" if found else None
 
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError
 from limner.core.labels import alphabetical
 from limner.formats.drawn import Drawn, Shape
@@ -32,15 +31,8 @@ class Supervisely(AnnotationFiles):
     name = "supervisely"
     title = "Supervisely: DATASET/img/ and DATASET/ann/ with a JSON for each image, and meta.json"
     suffix: ClassVar[str] = ".json"
+    files_called: ClassVar[str] = "JSON files of Supervisely"
     boxes_are_masks: ClassVar[bool] = True
-
-    @classmethod
-    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None."""
-        if settings.masks:
-            return None
-        found = cls.label_files(root, list_files(root))
-        return f"{len(found)} JSON files of Supervisely, such as {found[0]}" if found else None
 
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:

@@ -11,10 +11,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from limner.core.dataset_file import DatasetFile
 from limner.core.sample import Record
 from limner.formats.drawn import Drawn, Shape
-from limner.formats.file_tree import FileTree, list_files
+from limner.formats.file_tree import FileTree
 from limner.formats.problems import Problems, Report
 from limner.formats.shapes.annotation_files import AnnotationFiles, LabelFile
 from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
@@ -33,14 +32,7 @@ class VocBoxes(AnnotationFiles):
     name = "voc-boxes"
     title = "PASCAL VOC's boxes: an XML file for each image, of the image's name"
     suffix: ClassVar[str] = ".xml"
-
-    @classmethod
-    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None."""
-        if settings.masks:
-            return None
-        found = cls.label_files(root, list_files(root))
-        return f"{len(found)} XML files with boxes, such as {found[0]}" if found else None
+    files_called: ClassVar[str] = "XML files with boxes"
 
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:

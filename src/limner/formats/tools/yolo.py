@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from limner.core.dataset_file import DatasetFile
 from limner.core.sample import Record
 from limner.formats.clipping import clip_polygon
 from limner.formats.drawn import Drawn, Shape
@@ -44,16 +43,9 @@ class Yolo(AnnotationFiles):
     name = "yolo"
     title = "YOLO: a text file for each image, in labels/ beside images/ or beside the image; data.yaml"
     suffix: ClassVar[str] = ".txt"
+    files_called: ClassVar[str] = "text files of YOLO"
     is_relative: bool = True
     bare_image_is_empty: ClassVar[bool] = True
-
-    @classmethod
-    def recognise(cls, root: Path, settings: DatasetFile) -> str | None:
-        """Return the evidence that `root` has this layout, or None."""
-        if settings.masks:
-            return None
-        found = cls.label_files(root, list_files(root))
-        return f"{len(found)} text files of YOLO, such as {found[0]}" if found else None
 
     @classmethod
     def label_files(cls, root: Path, tree: FileTree) -> Sequence[PurePosixPath]:
