@@ -88,12 +88,8 @@ class FCOS(nn.Module):
         self.regressor = nn.Conv2d(options.channels, 4, 3, padding=1)
         self.level_scales = nn.Parameter(torch.ones(len(self.strides)))
         initialize(self.class_tower, self.box_tower)
-        for conv, bias in (
-            (self.classifier, FIRST_SCORE / (1 - FIRST_SCORE)),
-            (self.regressor, FIRST_DISTANCE),
-        ):
-            nn.init.normal_(conv.weight, std=0.01)
-            nn.init.constant_(conv.bias, math.log(bias))
+        _initialize_output(self.classifier, bias=math.log(FIRST_SCORE / (1 - FIRST_SCORE)))
+        _initialize_output(self.regressor, bias=math.log(FIRST_DISTANCE))
 
     def forward(self, images: Tensor) -> PointBoxes:
         """Map (B, C, H, W) float to the scores and boxes of all points, the finest level first."""
@@ -129,6 +125,12 @@ def _tower(options: FCOSOptions) -> nn.Sequential:
         ConvNormAct(options.channels, options.channels, norm=options.norm) for _ in range(options.head_convs)
     )
     return nn.Sequential(*convs)
+
+
+def _initialize_output(conv: nn.Conv2d, *, bias: float) -> None:
+    assert conv.bias is not None
+    nn.init.normal_(conv.weight, std=0.01)
+    nn.init.constant_(conv.bias, bias)
 
 
 ENTRY = NetworkEntry(
