@@ -170,7 +170,7 @@ def group_pixels(outputs: CentreOffsets, size: Sequence[int], *, is_thing: Seque
 def find_centres(heat: Tensor) -> tuple[Tensor, Tensor]:
     """Return the peaks of a heatmap (*S), highest first: positions (M, D) in pixels, and heights (M,).
 
-    Of equally high neighbours one is a peak: in bfloat16 they are common, and two peaks would share an object.
+    Of equally high neighbours one is a peak: bfloat16 has many, and two peaks would share an object.
     """
     peaks = ((heat == _highest_nearby(heat)) & (heat > CENTRE_THRESHOLD)).nonzero()
     numbers = heat.new_zeros(heat.shape)
