@@ -89,5 +89,5 @@ def test_equal_probabilities_need_no_step(teacher, cells, tmp_path):
     wanted = merge({key: QUICK[key] for key in ("input", "train")}, still)
     run = train(cells, run=tmp_path / "runs" / "twin", teacher=teacher.root, settings=wanted, device="cpu")
     rows = [row.split(",") for row in run.metrics.read_text("utf-8").splitlines()]
-    losses = [float(row[3]) for row in rows if row[2] == "loss/distill_soft"]
+    losses = [float(row[3]) for row in rows if row[2] == "train/loss/distill_soft"]
     assert losses and max(losses) < 0.05  # batch statistics differ from running ones

@@ -5,7 +5,7 @@ from torch import nn
 from limner.core.batch import Batch
 from limner.core.errors import ConfigError
 from limner.core.label_map import LabelMap
-from limner.core.labels import LabelClass, LabelTable
+from limner.core.labels import LabelClass, LabelTable, distinct_color
 from limner.core.outputs import DenseLogits
 from limner.core.plan import LossPlan, LossTerm
 from limner.tasks import find_task
@@ -15,7 +15,7 @@ BOTH = (LossTerm(name="cross_entropy"), LossTerm(name="distill_soft", weight=2.0
 
 
 def table(*names):
-    return LabelTable([LabelClass(name, value) for value, name in enumerate(names)])
+    return LabelTable([LabelClass(n, (value,), distinct_color(value)) for value, n in enumerate(names)])
 
 
 class Pixelwise(nn.Module):

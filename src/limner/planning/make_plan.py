@@ -18,7 +18,6 @@ from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
 from limner.planning.task_choice import check_labels, check_pairing, check_start
-from limner.planning.teaching import check_teacher
 from limner.tasks import find_task
 
 
@@ -77,7 +76,6 @@ def make_plan(
         shows_text=TEXT_TASK in source.tasks,
     )
     settled, reasons = decide(case, RULES, user, notes)
-    check_teacher(teacher, settled, labels)
     data = {
         "path": str(Path(source.root).resolve()),
         "format": source.name,

@@ -12,7 +12,7 @@ from limner.layers.norm import replace_norms
 from limner.networks import build_network
 from limner.planning.cost import Cost, measure_cost
 from limner.planning.rules.network import objective_of
-from limner.planning.teaching import stand_in
+from limner.planning.teacher_fit import stand_in
 from limner.tasks import find_task
 
 

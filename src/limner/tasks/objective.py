@@ -31,10 +31,15 @@ class LossValue:
 
 
 class Criterion(nn.Module, ABC):
-    """The losses of a run; a plain module for use in any training loop."""
+    """The losses of a run; a plain module for use in any training loop.
 
-    distillation: Distillation | None = None
-    """The terms that need a teacher, whose `teacher` is set before training; None if it has no such terms."""
+    Attributes:
+        distillation: The terms that need a teacher, which is set before training; None without such terms.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.distillation: Distillation | None = None
 
     @abstractmethod
     def loss(self, outputs: Outputs, batch: Batch) -> LossValue:

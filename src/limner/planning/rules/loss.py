@@ -8,6 +8,7 @@ from limner.core.plan import Decision
 from limner.networks import NETWORKS
 from limner.planning.decisions import Case
 from limner.planning.rules.network import objective_of
+from limner.planning.teacher_fit import check_teacher
 from limner.tasks.objective import Objective
 
 
@@ -18,6 +19,7 @@ def choose_loss(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     objective = objective_of(settled)
     for decision in objective.default_loss(case, settled, network_loss):
         yield _with_teacher(decision, objective, case) if decision.key == "loss.terms" else decision
+    check_teacher(case.teacher, settled, case.labels)
 
 
 def _with_teacher(decision: Decision, objective: Objective, case: Case) -> Decision:
