@@ -14,7 +14,12 @@ from torch.utils._pytree import register_pytree_node
 
 
 class Outputs:
-    """Base class of network outputs; a task accepts one or more of its subclasses."""
+    """Base class of network outputs, frozen dataclasses; a task accepts one or more of its subclasses."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors of a prediction by name; auxiliary outputs, for training, are in tuples."""
+        named = {name: getattr(self, name) for name in self.__dataclass_fields__}  # type: ignore[attr-defined]
+        return {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
 
 
 OutputKind = type[Outputs]
@@ -126,6 +131,9 @@ class CentreOffsets(Outputs):
         centres = maps[:, num_classes : num_classes + 1]
         return cls(maps[:, :num_classes], centres, maps[:, num_classes + 1 :])
 
+
+OUTPUT_KINDS: dict[str, OutputKind] = {kind.__name__: kind for kind in Outputs.__subclasses__()}
+"""Every kind by its name, as in files."""
 
 PixelOutputs = DenseLogits | QueryMasks
 """Output kinds from which the class of each pixel can be computed."""

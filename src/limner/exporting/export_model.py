@@ -1,0 +1,203 @@
+"""Exporting a model to a folder, and checking it there.
+
+Shape legend: B batch, C channels, *S spatial axes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+from limner import __version__
+from limner.core.errors import ConfigError, ModelError, UnknownNameError, describe
+from limner.core.outputs import DenseLogits, OutputKind
+from limner.core.plan import Plan
+from limner.core.plan_text import plan_to_yaml
+from limner.core.yaml_text import dump_yaml
+from limner.exporting.agreement import Agreement, compare
+from limner.exporting.exported_module import FINISHED, ExportedModule, Finish
+from limner.exporting.writing import trace, write_onnx, write_program
+from limner.inference.sliding_window import pad_by_reflection
+from limner.storage.whole_folders import folder_written_aside
+from limner.tasks import find_task
+from limner.weights.card import LABELS, PLAN, file_sha256
+from limner.weights.exported import EXPORT_CARD, RUNTIMES, ExportCard
+from limner.weights.model import Model
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """How to export a model.
+
+    Attributes:
+        runtime: A row of `RUNTIMES`.
+        finish: What the file returns.
+        size: *S that the file takes; None for any size, if the network can be exported so.
+        tolerance: Largest difference of any output, as a fraction of the range of its values.
+        licence: Licence of the weights.
+        weights_sha256: Hash of the weights.
+    """
+
+    runtime: str
+    finish: Finish = "outputs"
+    size: tuple[int, ...] | None = None
+    tolerance: float = 1e-3
+    licence: str | None = None
+    weights_sha256: str = ""
+
+
+def export_model(
+    model: Model,
+    folder: Path,
+    request: ExportRequest,
+    images: Sequence[Tensor],
+    *,
+    images_are: str,
+    say: Callable[[str], None] = lambda _: None,
+) -> ExportCard:
+    """Write an export folder, run the file in its own runtime, and compare it with the model.
+
+    Args:
+        model: On the CPU, in evaluation mode.
+        folder: The folder to write; an existing export is replaced.
+        request: How to export.
+        images: (1, C, *S) images in file values, for the comparison.
+        images_are: What they are, such as ``12 validation images``.
+        say: Called with remarks.
+
+    Raises:
+        ConfigError: The request does not suit the model.
+        ModelError: The network cannot be exported, or the file differs from the model by more than tolerated.
+        MissingPartError: A library is missing.
+        WriteError: The folder cannot be written.
+    """
+    kind = find_task(model.plan.task).output_kind(model.plan.loss)
+    _refuse_unsuitable(model.plan, kind, folder, request)
+    module = ExportedModule(model, request.finish).eval()
+    names = [request.finish] if request.finish != "outputs" else _names(model, images[0])
+    program, size = _traced(module, model.plan, request, say)
+    inputs = [image.float() if size is None else _of_size(image.float(), size) for image in images]
+    with folder_written_aside(folder) as aside:
+        runtime = RUNTIMES[request.runtime]
+        path = aside / runtime.file
+        if request.runtime == "onnx":
+            write_onnx(program, path, names)
+        else:
+            write_program(program, path)
+        agreement = compare(module, runtime.load(path), inputs, names, images=images_are)
+        _refuse_differing(agreement, request, runtime.title)
+        plan = _plan_of(model.plan, size)
+        (aside / PLAN).write_text(plan_to_yaml(plan), encoding="utf-8")
+        (aside / LABELS).write_text(dump_yaml(model.labels.to_dict()), encoding="utf-8")
+        card = ExportCard(
+            limner=__version__,
+            runtime=request.runtime,
+            file=runtime.file,
+            kind=kind.__name__ if request.finish == "outputs" else request.finish,
+            inputs=_inputs(model.plan, size),
+            outputs=_meanings(kind, names),
+            classes=[{"name": each.name, "color": list(each.color)} for each in model.labels.classes],
+            licence=request.licence,
+            weights_sha256=request.weights_sha256,
+            sha256={name: file_sha256(aside / name) for name in (runtime.file, PLAN, LABELS)},
+            agreement=agreement.to_dict(),
+        )
+        (aside / EXPORT_CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return card
+
+
+def _traced(
+    module: ExportedModule, plan: Plan, request: ExportRequest, say: Callable[[str], None]
+) -> tuple[ExportedProgram, tuple[int, ...] | None]:
+    """Trace for the requested size; without one, for any size, or else for that of the crops."""
+    channels, crop = plan.input.channels, tuple(plan.input.crop_size)
+    if request.size is not None:
+        return trace(module, torch.rand(1, channels, *request.size), is_free=False), request.size
+    try:
+        return trace(module, torch.rand(2, channels, *crop), is_free=True), None
+    except ModelError as error:
+        say(f"{error}\nThe file takes images of the size of the training's crops instead; others are cut.")
+    return trace(module, torch.rand(1, channels, *crop), is_free=False), crop
+
+
+@torch.no_grad()
+def _names(model: Model, image: Tensor) -> list[str]:
+    """Return the names of the network's outputs."""
+    return list(model(image).tensors())
+
+
+def _of_size(image: Tensor, size: Sequence[int]) -> Tensor:
+    """Cut or pad an image (1, C, *S) to a size around its middle."""
+    image = pad_by_reflection(image, size)
+    for axis, length in enumerate(size, start=2):
+        image = image.narrow(axis, (image.shape[axis] - length) // 2, length)
+    return image.contiguous()
+
+
+def _plan_of(plan: Plan, size: tuple[int, ...] | None) -> Plan:
+    """Return the plan with which limner predicts with the file."""
+    if size is None:
+        return plan
+    inference = plan.inference.model_copy(update={"window": size})
+    return plan.model_copy(update={"inference": inference})
+
+
+def _inputs(plan: Plan, size: tuple[int, ...] | None) -> dict[str, Any]:
+    axes = ["height", "width"] if plan.input.spatial_dims == 2 else ["depth", "height", "width"]
+    return {
+        "name": "images",
+        "shape": ["batch" if size is None else 1, plan.input.channels, *(axes if size is None else size)],
+        "type": "float32",
+        "values": "as in the image files, channels in the order RGB; they are normalised in the file",
+        "mean": list(plan.input.mean),
+        "std": list(plan.input.std),
+    }
+
+
+def _meanings(kind: OutputKind, names: Sequence[str]) -> dict[str, str]:
+    """Return the meaning of each output, from the docstring of its kind."""
+    said = " ".join((kind.__doc__ or "").split())
+    found = {}
+    for name in names:
+        after = said.partition(f" {name}: ")[2]
+        found[name] = FINISHED.get(name) or after.split(". ")[0].split("; ")[0].rstrip(".")
+    return found
+
+
+def _refuse_unsuitable(plan: Plan, kind: OutputKind, folder: Path, request: ExportRequest) -> None:
+    if request.runtime not in RUNTIMES:
+        raise UnknownNameError("runtime", request.runtime, RUNTIMES)
+    dims = plan.input.spatial_dims
+    if request.size is not None and len(request.size) != dims:
+        raise ConfigError(f"The size needs {dims} numbers, one for each axis; found {request.size}.")
+    if request.finish != "outputs" and kind is not DenseLogits:
+        raise ConfigError(
+            f"Only label maps can be finished as {request.finish} in the file; this model is for the task "
+            f"{plan.task!r}. Omit --finish."
+        )
+    if folder.exists() and any(folder.iterdir()) and not (folder / EXPORT_CARD).is_file():
+        raise ConfigError(
+            describe(
+                "The folder exists and is not an export, so it is not replaced",
+                where=folder,
+                fix="Choose a folder that does not exist yet.",
+            )
+        )
+
+
+def _refuse_differing(agreement: Agreement, request: ExportRequest, title: str) -> None:
+    if agreement.worst <= request.tolerance:
+        return
+    name = max(agreement.relative, key=agreement.relative.__getitem__)
+    raise ModelError(
+        describe(
+            f"{title} computes something else than the model, so the export is not kept",
+            found=f"{name} differs by {agreement.relative[name]:.2g} of its range, on {agreement.images}",
+            expected=f"at most {request.tolerance:g}",
+            fix="Report it to limner's developers, or export with --to torch.",
+        )
+    )
