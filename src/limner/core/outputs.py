@@ -26,6 +26,11 @@ OutputKind = type[Outputs]
 """The output class that a network declares."""
 
 
+def output_kinds() -> dict[str, OutputKind]:
+    """Return every kind by its name, as in files."""
+    return {kind.__name__: kind for kind in Outputs.__subclasses__()}
+
+
 @dataclass(frozen=True)
 class AuxiliaryLogits:
     """The logits of an auxiliary head, used only in training, with a weighted loss.
@@ -131,9 +136,6 @@ class CentreOffsets(Outputs):
         centres = maps[:, num_classes : num_classes + 1]
         return cls(maps[:, :num_classes], centres, maps[:, num_classes + 1 :])
 
-
-OUTPUT_KINDS: dict[str, OutputKind] = {kind.__name__: kind for kind in Outputs.__subclasses__()}
-"""Every kind by its name, as in files."""
 
 PixelOutputs = DenseLogits | QueryMasks
 """Output kinds from which the class of each pixel can be computed."""

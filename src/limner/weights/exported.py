@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from limner.core.config import Config, parse_config
 from limner.core.errors import ConfigError, MissingPartError, ModelError, UnknownNameError, describe
-from limner.core.outputs import OUTPUT_KINDS, Outputs
+from limner.core.outputs import Outputs, output_kinds
 from limner.devices.precision import without_autocast
 from limner.weights.card import file_sha256
 
@@ -106,7 +106,7 @@ class ExportedNetwork(nn.Module):
     def __init__(self, run: Run, card: ExportCard) -> None:
         super().__init__()
         self._run = run
-        self._kind = OUTPUT_KINDS[card.kind]
+        self._kind = output_kinds()[card.kind]
         self._names = tuple(card.outputs)
         self._one_by_one = card.inputs["shape"][0] == 1
 
@@ -161,13 +161,14 @@ def load_network(folder: Path, card: ExportCard) -> ExportedNetwork:
     """
     if card.runtime not in RUNTIMES:
         raise UnknownNameError("runtime", card.runtime, RUNTIMES)
-    if card.kind not in OUTPUT_KINDS:
+    kinds = output_kinds()
+    if card.kind not in kinds:
         raise ModelError(
             describe(
                 "This export is for other programs: its outputs are finished",
                 where=folder,
                 found=card.kind,
-                expected=f"one of {', '.join(OUTPUT_KINDS)}",
+                expected=f"one of {', '.join(kinds)}",
                 fix="Export the model with --finish outputs to predict with limner.",
             )
         )
