@@ -31,10 +31,8 @@ def an_image(size=(45, 70)):
 
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exports") / "free"
-    said = []
-    limner.export(run.root, to="torch", out=folder, say=said.append)
-    assert not said
+    folder = tmp_path_factory.mktemp("exports") / "of one size"
+    limner.export(run.root, to="torch", out=folder)
     return folder
 
 
@@ -55,7 +53,7 @@ def test_an_export_predicts_as_its_model_at_any_size(run, exported, module_cells
 def test_the_card_says_what_others_need(run, exported):
     card = json.loads((exported / "export.json").read_text("utf-8"))
     plan = limner.load(run.root, device="cpu").plan
-    assert card["inputs"]["shape"] == ["batch", 3, "height", "width"]
+    assert card["inputs"]["shape"] == [1, 3, 33, 33]
     assert card["inputs"]["mean"] == list(plan.input.mean)
     assert list(card["outputs"]) == ["logits"] and "before softmax" in card["outputs"]["logits"]
     assert [each["name"] for each in card["classes"]] == ["background", "cell"]
@@ -69,26 +67,15 @@ def test_the_card_says_what_others_need(run, exported):
 
 @pytest.mark.parametrize("finish", ["labels", "probabilities"])
 def test_a_finished_file_needs_no_limner(run, finish, tmp_path):
-    limner.export(run.root, to="torch", out=tmp_path / "out", finish=finish, say=print)
+    limner.export(run.root, to="torch", out=tmp_path / "out", finish=finish, size=(48, 64))
     program = torch.export.load(tmp_path / "out" / "model.pt2").module()
-    image = an_image()
+    image = an_image((48, 64))
     (found,) = program(torch.from_numpy(image).permute(2, 0, 1)[None].float())
     expected = limner.load(run.root, device="cpu", precision="float32").predict(image, probabilities=True)
     wanted = expected.semantic if finish == "labels" else expected.probabilities
     np.testing.assert_allclose(found[0].numpy(), wanted, atol=1e-5)
     with pytest.raises(ModelError, match=f"outputs are finished[\\s\\S]*found: +{finish}"):
         limner.load(tmp_path / "out")
-
-
-def test_a_file_of_one_size_predicts_images_of_any_in_windows(run, tmp_path):
-    card = limner.export(run.root, to="torch", out=tmp_path / "out", size=(40, 48), say=print)
-    assert card.inputs["shape"] == [1, 3, 40, 48]
-    settings = limner.load(run.root).settings.model_copy(update={"window": (40, 48)})
-    expected = limner.load(run.root, device="cpu", precision="float32", settings=settings)
-    found = limner.load(tmp_path / "out", device="cpu")
-    for size in ((40, 48), (45, 70), (20, 90)):
-        one, other = (each.predict(an_image(size), probabilities=True) for each in (expected, found))
-        np.testing.assert_allclose(other.probabilities, one.probabilities, atol=1e-5)
 
 
 def test_what_is_compared_counts(run):
@@ -113,7 +100,7 @@ def test_an_export_that_differs_is_not_kept(run, tmp_path, monkeypatch):
     monkeypatch.setitem(RUNTIMES, "torch", wrong)
     monkeypatch.setattr("limner.exporting.agreement._classes", lambda names, outputs: None)
     with pytest.raises(ModelError, match=r"a wrong runtime computes something else[\s\S]*logits differs by"):
-        limner.export(run.root, to="torch", out=tmp_path / "out", size=(45, 50), say=print)
+        limner.export(run.root, to="torch", out=tmp_path / "out", size=(45, 50))
     assert not (tmp_path / "out").exists()
 
 
@@ -137,13 +124,13 @@ def test_other_folders_and_changed_files_are_refused(run, exported, tmp_path):
 
 
 @pytest.mark.peer
-def test_an_onnx_file_of_any_size_predicts_as_its_model(run, tmp_path):
+def test_an_onnx_file_predicts_as_its_model(run, tmp_path):
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
-    said = []
-    card = limner.export(run.root, out=tmp_path / "out", say=said.append)
-    assert not said and card.inputs["shape"] == ["batch", 3, "height", "width"]
-    ours = limner.load(run.root, device="cpu", precision="float32")
+    card = limner.export(run.root, out=tmp_path / "out", size=(48, 64))
+    assert card.inputs["shape"] == [1, 3, 48, 64]
+    settings = limner.load(run.root).settings.model_copy(update={"window": (48, 64)})
+    ours = limner.load(run.root, device="cpu", precision="float32", settings=settings)
     theirs = limner.load(tmp_path / "out", device="cpu")
     for size in ((45, 70), (33, 40), (64, 64)):
         expected, found = (p.predict(an_image(size), probabilities=True) for p in (ours, theirs))
@@ -153,5 +140,5 @@ def test_an_onnx_file_of_any_size_predicts_as_its_model(run, tmp_path):
 def test_given_images_are_compared(run, tmp_path):
     (tmp_path / "own").mkdir()
     cv2.imwrite(str(tmp_path / "own" / "a.png"), an_image())
-    card = limner.export(run.root, to="torch", out=tmp_path / "out", images=tmp_path / "own", say=print)
+    card = limner.export(run.root, to="torch", out=tmp_path / "out", images=tmp_path / "own")
     assert card.agreement["images"] == f"1 images of {tmp_path / 'own'}"

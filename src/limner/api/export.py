@@ -1,13 +1,14 @@
 """`limner.export()`: a model as a file of another runtime, proved equal on images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from limner.core.errors import DataError
+from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.exporting.export_model import ExportRequest, export_model
 from limner.exporting.exported_module import Finish
@@ -30,10 +31,9 @@ def export(
     to: str = "onnx",
     out: Path | str,
     finish: Finish = "outputs",
-    size: Sequence[int] | None = None,
+    size: Sequence[int] | Literal["any"] | None = None,
     images: Path | str | None = None,
     tolerance: float = 1e-3,
-    say: Callable[[str], None] = print,
 ) -> ExportCard:
     """Export a model, run the file in its own runtime, and compare it with the model.
 
@@ -43,11 +43,10 @@ def export(
         out: The folder to write. `limner predict`, `evaluate` and `load` take it like a model folder.
         finish: ``outputs`` of the network; or for label maps ``probabilities`` or ``labels`` at the image's
             size, for other programs.
-        size: Image size that the file takes, one number per axis; None for any size if possible, else the
-            size of the training's crops.
+        size: Image size that the file takes, one number per axis; ``any`` for any size and batch, which not
+            every network can. Defaults to the window of the model's plan, else the size of its crops.
         images: Images for the comparison: a file or a folder. Defaults to the run's validation images.
         tolerance: Largest difference of any output, as a fraction of the range of its values.
-        say: Called with remarks.
 
     Returns:
         The export's description, with the comparison.
@@ -64,12 +63,19 @@ def export(
     request = ExportRequest(
         runtime=to,
         finish=finish,
-        size=None if size is None else tuple(size),
+        size=_size(size, predictor.plan),
         tolerance=tolerance,
         licence=card.licence,
         weights_sha256=card.sha256[WEIGHTS],
     )
-    return export_model(predictor.model, Path(out).expanduser(), request, inputs, images_are=said, say=say)
+    return export_model(predictor.model, Path(out).expanduser(), request, inputs, images_are=said)
+
+
+def _size(size: Sequence[int] | str | None, plan: Plan) -> tuple[int, ...] | None:
+    """Return the size of the file, None for any."""
+    if size is None:
+        return tuple(plan.inference.window or plan.input.crop_size)
+    return None if isinstance(size, str) else tuple(size)
 
 
 def _inputs(predictor: Predictor, model: Path, images: Path | str | None) -> tuple[list[torch.Tensor], str]:

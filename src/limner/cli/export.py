@@ -25,7 +25,10 @@ def export(
         typer.Option(help="For other programs: probabilities or labels at the size of the image."),
     ] = Finish.outputs,
     size: Annotated[
-        str | None, typer.Option(help="Image size of the file, such as 512x512; default: any, if possible.")
+        str | None,
+        typer.Option(
+            help="Image size of the file, such as 512x512, or any; default: the plan's window or crop."
+        ),
     ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Images for the comparison; default: validation images of the run.")
@@ -42,11 +45,17 @@ def export(
     from limner.cli.console import console, table
     from limner.cli.number_options import parse_size
 
-    sides = None if size is None else parse_size(size, option="--size")
+    is_any = size == "any"
+    sides = None if size is None or is_any else parse_size(size, option="--size")
     card = do_export(
-        model, to=to, out=out, finish=finish.value, size=sides, images=images, tolerance=tolerance,
-        say=console().print,
-    )  # fmt: skip
+        model,
+        to=to,
+        out=out,
+        finish=finish.value,
+        size="any" if is_any else sides,
+        images=images,
+        tolerance=tolerance,
+    )
     found = card.agreement
     shown = table("output", "largest difference", "of its range")
     for name in card.outputs:

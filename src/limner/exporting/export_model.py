@@ -3,14 +3,13 @@
 Shape legend: B batch, C channels, *S spatial axes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.export import ExportedProgram
 
 from limner import __version__
 from limner.core.errors import ConfigError, ModelError, UnknownNameError, describe
@@ -21,11 +20,12 @@ from limner.core.yaml_text import dump_yaml
 from limner.exporting.agreement import Agreement, compare
 from limner.exporting.exported_module import FINISHED, ExportedModule, Finish
 from limner.exporting.writing import trace, write_onnx, write_program
+from limner.inference.image_runs import SMALLEST_INPUT
 from limner.inference.sliding_window import pad_by_reflection
 from limner.storage.whole_folders import folder_written_aside
 from limner.tasks import find_task
 from limner.weights.card import LABELS, PLAN, file_sha256
-from limner.weights.exported import EXPORT_CARD, RUNTIMES, ExportCard
+from limner.weights.exported import EXPORT_CARD, RUNTIMES, ExportCard, Run
 from limner.weights.model import Model
 
 
@@ -36,18 +36,18 @@ class ExportRequest:
     Attributes:
         runtime: A row of `RUNTIMES`.
         finish: What the file returns.
-        size: *S that the file takes; None for any size, if the network can be exported so.
+        size: *S that the file takes; None for any size and batch, if the network can be exported so.
         tolerance: Largest difference of any output, as a fraction of the range of its values.
         licence: Licence of the weights.
         weights_sha256: Hash of the weights.
     """
 
     runtime: str
-    finish: Finish = "outputs"
-    size: tuple[int, ...] | None = None
-    tolerance: float = 1e-3
-    licence: str | None = None
-    weights_sha256: str = ""
+    finish: Finish
+    size: tuple[int, ...] | None
+    tolerance: float
+    licence: str | None
+    weights_sha256: str
 
 
 def export_model(
@@ -57,7 +57,6 @@ def export_model(
     images: Sequence[Tensor],
     *,
     images_are: str,
-    say: Callable[[str], None] = lambda _: None,
 ) -> ExportCard:
     """Write an export folder, run the file in its own runtime, and compare it with the model.
 
@@ -67,7 +66,6 @@ def export_model(
         request: How to export.
         images: (1, C, *S) images in file values, for the comparison.
         images_are: What they are, such as ``12 validation images``.
-        say: Called with remarks.
 
     Raises:
         ConfigError: The request does not suit the model.
@@ -79,8 +77,10 @@ def export_model(
     _refuse_unsuitable(model.plan, kind, folder, request)
     module = ExportedModule(model, request.finish).eval()
     names = [request.finish] if request.finish != "outputs" else _names(model, images[0])
-    program, size = _traced(module, model.plan, request, say)
-    inputs = [image.float() if size is None else _of_size(image.float(), size) for image in images]
+    size, channels = request.size, model.plan.input.channels
+    shape = (2, channels, *model.plan.input.crop_size) if size is None else (1, channels, *size)
+    program = trace(module, torch.rand(shape), is_free=size is None)
+    inputs = [_of_size(image, image.shape[2:] if size is None else size) for image in images]
     with folder_written_aside(folder) as aside:
         runtime = RUNTIMES[request.runtime]
         path = aside / runtime.file
@@ -88,7 +88,10 @@ def export_model(
             write_onnx(program, path, names)
         else:
             write_program(program, path)
-        agreement = compare(module, runtime.load(path), inputs, names, images=images_are)
+        run = runtime.load(path)
+        if size is None:
+            _refuse_other_sizes(module, run, shape, runtime.title)
+        agreement = compare(module, run, inputs, names, images=images_are)
         _refuse_differing(agreement, request, runtime.title)
         plan = _plan_of(model.plan, size)
         (aside / PLAN).write_text(plan_to_yaml(plan), encoding="utf-8")
@@ -110,20 +113,6 @@ def export_model(
     return card
 
 
-def _traced(
-    module: ExportedModule, plan: Plan, request: ExportRequest, say: Callable[[str], None]
-) -> tuple[ExportedProgram, tuple[int, ...] | None]:
-    """Trace for the requested size; without one, for any size, or else for that of the crops."""
-    channels, crop = plan.input.channels, tuple(plan.input.crop_size)
-    if request.size is not None:
-        return trace(module, torch.rand(1, channels, *request.size), is_free=False), request.size
-    try:
-        return trace(module, torch.rand(2, channels, *crop), is_free=True), None
-    except ModelError as error:
-        say(f"{error}\nThe file takes images of the size of the training's crops instead; others are cut.")
-    return trace(module, torch.rand(1, channels, *crop), is_free=False), crop
-
-
 @torch.no_grad()
 def _names(model: Model, image: Tensor) -> list[str]:
     """Return the names of the network's outputs."""
@@ -131,7 +120,8 @@ def _names(model: Model, image: Tensor) -> list[str]:
 
 
 def _of_size(image: Tensor, size: Sequence[int]) -> Tensor:
-    """Cut or pad an image (1, C, *S) to a size around its middle."""
+    """Cut or pad an image (1, C, *S) to a size around its middle, at least `SMALLEST_INPUT`."""
+    size = [max(length, SMALLEST_INPUT) for length in size]
     image = pad_by_reflection(image, size)
     for axis, length in enumerate(size, start=2):
         image = image.narrow(axis, (image.shape[axis] - length) // 2, length)
@@ -139,8 +129,8 @@ def _of_size(image: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def _plan_of(plan: Plan, size: tuple[int, ...] | None) -> Plan:
-    """Return the plan with which limner predicts with the file."""
-    if size is None:
+    """Return the plan with which limner predicts with the file: in windows, if the task can."""
+    if size is None or not find_task(plan.task).allowed_with(plan.loss).windows:
         return plan
     inference = plan.inference.model_copy(update={"window": size})
     return plan.model_copy(update={"inference": inference})
@@ -187,6 +177,29 @@ def _refuse_unsuitable(plan: Plan, kind: OutputKind, folder: Path, request: Expo
                 fix="Choose a folder that does not exist yet.",
             )
         )
+
+
+def _refuse_other_sizes(module: ExportedModule, run: Run, shape: Sequence[int], title: str) -> None:
+    """Run a file of any size for sizes of other remainders: tracing may have fixed a padding.
+
+    Raises:
+        ModelError: The file does not take one of them.
+    """
+    for more in (1, 2, 3, 17):
+        image = torch.rand(1, shape[1], *(side + more * (axis + 1) for axis, side in enumerate(shape[2:])))
+        try:
+            with torch.no_grad():
+                fits = all(a.shape == b.shape for a, b in zip(run(image), module(image), strict=True))
+        except Exception:  # every runtime has its own errors
+            fits = False
+        if not fits:
+            raise ModelError(
+                describe(
+                    f"The network cannot be exported for any size: {title} does not take some of them",
+                    found=" x ".join(map(str, image.shape[2:])),
+                    fix="Omit --size any: the file then takes one size, and limner predicts in windows.",
+                )
+            )
 
 
 def _refuse_differing(agreement: Agreement, request: ExportRequest, title: str) -> None:

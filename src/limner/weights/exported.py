@@ -18,7 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from limner.core.config import Config, parse_config
-from limner.core.errors import ConfigError, MissingPartError, ModelError, UnknownNameError, describe
+from limner.core.errors import (
+    ConfigError,
+    DataError,
+    MissingPartError,
+    ModelError,
+    UnknownNameError,
+    describe,
+)
 from limner.core.outputs import Outputs, output_kinds
 from limner.devices.precision import without_autocast
 from limner.weights.card import file_sha256
@@ -108,13 +115,23 @@ class ExportedNetwork(nn.Module):
         self._run = run
         self._kind = output_kinds()[card.kind]
         self._names = tuple(card.outputs)
-        self._one_by_one = card.inputs["shape"][0] == 1
+        self._shape = list(card.inputs["shape"])
 
     def forward(self, images: Tensor) -> Outputs:
         """Map images (B, C, *S) in file values to outputs."""
+        wanted = self._shape[2:]
+        if all(isinstance(side, int) for side in wanted) and list(images.shape[2:]) != wanted:
+            raise DataError(
+                describe(
+                    "The exported file takes images of one size only",
+                    found=" x ".join(map(str, images.shape[2:])),
+                    expected=" x ".join(map(str, wanted)),
+                    fix="Resize or cut the images, or export the model with --size any.",
+                )
+            )
         given = images.float().cpu().contiguous()
         with without_autocast(given.device):
-            if not self._one_by_one or len(given) == 1:
+            if self._shape[0] != 1 or len(given) == 1:
                 found = self._run(given)
             else:
                 each = [self._run(given[i : i + 1]) for i in range(len(given))]
