@@ -61,7 +61,7 @@ def export_model(
     """Write an export folder, run the file in its own runtime, and compare it with the model.
 
     Args:
-        model: On the CPU, in evaluation mode.
+        model: On the CPU, in evaluation mode; afterwards its weights need no gradient.
         folder: The folder to write; an existing export is replaced.
         request: How to export.
         images: (1, C, *S) images in file values, for the comparison.
@@ -75,9 +75,10 @@ def export_model(
     """
     kind = find_task(model.plan.task).output_kind(model.plan.loss)
     _refuse_unsuitable(model.plan, kind, folder, request)
-    module = ExportedModule(model, request.finish).eval()
+    module = ExportedModule(model, request.finish).eval().requires_grad_(False)
     names = [request.finish] if request.finish != "outputs" else _names(model, images[0])
-    size, channels = request.size, model.plan.input.channels
+    channels, size = model.plan.input.channels, request.size
+    size = None if size is None else tuple(max(side, SMALLEST_INPUT) for side in size)
     shape = (2, channels, *model.plan.input.crop_size) if size is None else (1, channels, *size)
     program = trace(module, torch.rand(shape), is_free=size is None)
     inputs = [_of_size(image, image.shape[2:] if size is None else size) for image in images]
