@@ -9,7 +9,7 @@ import torch
 
 import limner
 from limner.core.errors import ConfigError, ModelError
-from limner.exporting.agreement import compare
+from limner.exporting.agreement import measure_agreement
 from limner.exporting.exported_module import ExportedModule
 
 QUICK = {
@@ -85,7 +85,7 @@ def test_what_is_compared_counts(run):
         (logits,) = module(image)
     other = logits.clone()
     other[:, :, 0] = -other[:, :, 0]  # the first row has the other class
-    found = compare(module, lambda _: (other,), [image], ["logits"], images="one")
+    found = measure_agreement(module, lambda _: (other,), [image], ["logits"], images="one")
     assert found.labels_differ == pytest.approx(1 / logits.shape[2])
     assert found.largest["logits"] == pytest.approx(2 * logits[:, :, 0].abs().max().item(), rel=1e-5)
     spread = (logits.max() - logits.min()).item()

@@ -49,7 +49,7 @@ class Agreement:
         return asdict(self)
 
 
-def compare(
+def measure_agreement(
     module: ExportedModule, run: Run, inputs: Sequence[Tensor], names: Sequence[str], *, images: str
 ) -> Agreement:
     """Run both on each input.

@@ -17,7 +17,7 @@ from limner.core.outputs import DenseLogits, OutputKind
 from limner.core.plan import Plan
 from limner.core.plan_text import plan_to_yaml
 from limner.core.yaml_text import dump_yaml
-from limner.exporting.agreement import Agreement, compare
+from limner.exporting.agreement import Agreement, measure_agreement
 from limner.exporting.exported_module import FINISHED, ExportedModule, Finish
 from limner.exporting.writing import trace, write_onnx, write_program
 from limner.inference.image_runs import SMALLEST_INPUT
@@ -92,7 +92,7 @@ def export_model(
         run = runtime.load(path)
         if size is None:
             _refuse_other_sizes(module, run, shape, runtime.title)
-        agreement = compare(module, run, inputs, names, images=images_are)
+        agreement = measure_agreement(module, run, inputs, names, images=images_are)
         _refuse_differing(agreement, request, runtime.title)
         plan = _plan_of(model.plan, size)
         (aside / PLAN).write_text(plan_to_yaml(plan), encoding="utf-8")
