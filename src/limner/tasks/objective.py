@@ -87,6 +87,9 @@ class Objective(ABC):
     diameters_across: ClassVar[float | None] = None
     """Side of a 2D crop in diameters of an object, on a CPU in a time budget, where many steps count
     more than the size of a crop; None uses all that is allowed."""
+    least_diameter: ClassVar[float | None] = None
+    """Diameter in pixels to which the objects of the smallest class may be reduced, on a CPU in a time
+    budget, so that crops show whole images; None trains at the images' own scale."""
     allowed: ClassVar[Allowed | None] = None
     """Prediction options of its networks, or None for those of the task."""
 
