@@ -3,6 +3,7 @@
 Shape legend: H, W spatial sizes (any number of spatial axes is accepted), K classes.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -372,8 +373,16 @@ DISTINCT_COLORS: tuple[RGB, ...] = (
 
 
 def alphabetical(names: Iterable[str]) -> tuple[str, ...]:
-    """Return class names in the order that numbers them where nothing else does; capitals do not count."""
-    return tuple(sorted(names, key=lambda name: (name.casefold(), name)))
+    """Return class names in the order that numbers them where nothing else does.
+
+    Whole numbers are first, in numeric order (1, 2, 10); in words, capitals do not count.
+    """
+    return tuple(sorted(names, key=_place))
+
+
+def _place(name: str) -> tuple[float, str, str]:
+    number = int(name) if name.isascii() and name.isdigit() else math.inf
+    return number, name.casefold(), name
 
 
 def distinct_color(index: int) -> RGB:
