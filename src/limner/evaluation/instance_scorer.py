@@ -16,9 +16,10 @@ from limner.core.prediction import SCORE_THRESHOLD, SegmentPrediction
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
 from limner.core.segments import Segments
+from limner.core.wording import count_words
 from limner.evaluation.scores_file import by_class_name, class_rows, some_names
 from limner.evaluation.uncertainty import Uncertainty
-from limner.metrics.average_precision import AveragePrecision, PrecisionScores
+from limner.metrics.average_precision import MOST_DETECTIONS, AveragePrecision, PrecisionScores
 from limner.metrics.confusion import Counts
 from limner.metrics.segment_matches import (
     MISSED,
@@ -134,6 +135,14 @@ class InstanceScores:
             yield (
                 f"Found, but not in the truth: {some_names(extra)}. AP leaves these classes out, so it does "
                 "not count their objects as wrong; F1 does."
+            )
+        if self.masks.num_crowded:
+            images = count_words(self.masks.num_crowded, "image")
+            yield (
+                f"AP counts at most {MOST_DETECTIONS} found objects of a class in an image, as COCO does. "
+                f"{images} {'has' if self.masks.num_crowded == 1 else 'have'} more true ones, up to "
+                f"{self.masks.most_objects}, so that AP cannot reach 1. The AP of all found objects is "
+                f"{self.masks.ap_of_all:.3f}."
             )
         if num_found and self.highest_score < SCORE_THRESHOLD:
             yield (

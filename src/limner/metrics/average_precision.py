@@ -46,6 +46,9 @@ class PrecisionScores:
         ap_large: AP of larger objects.
         by_class: (K) AP of each class.
         by_class_50: (K) AP50 of each class.
+        num_crowded: Number of images with more true objects of one class than `MOST_DETECTIONS`.
+        most_objects: Maximum number of true objects of one class in an image.
+        ap_of_all: AP of all detections, without COCO's limit; computed if there are such images, else `ap`.
     """
 
     ap: float
@@ -56,6 +59,9 @@ class PrecisionScores:
     ap_large: float
     by_class: npt.NDArray[np.float64]
     by_class_50: npt.NDArray[np.float64]
+    num_crowded: int = 0
+    most_objects: int = 0
+    ap_of_all: float = float("nan")
 
     def overall(self, prefix: str = "") -> dict[str, float]:
         """Return the scores over all classes by name; `prefix` tells those of boxes from those of masks."""
@@ -74,7 +80,7 @@ class AveragePrecision:
     def __init__(self, num_classes: int, *, kind: Kind = "masks") -> None:
         self.num_classes = num_classes
         self.kind = kind
-        self._images: list[list[dict[str, Any] | None]] = []
+        self.reset()
 
     @property
     def num_images(self) -> int:
@@ -123,16 +129,22 @@ class AveragePrecision:
         whole = rows[:: len(ranges)]
         if len(labels) > MOST_DETECTIONS:  # the AP is of the first, but each object is found or missed
             whole = [matched(k, ranges[0], len(labels)) for k in every_class]
+        self._of_all.append(whole)
+        self._most_objects.append(int(np.bincount(truth.labels[~truth.is_crowd]).max(initial=0)))
         return coco_match_counts(judge, whole, least_score=least_score)
 
     def merge(self, other: "AveragePrecision") -> None:
         """Add the counts of another instance with the same classes."""
         assert (self.num_classes, self.kind) == (other.num_classes, other.kind)
         self._images += other._images
+        self._of_all += other._of_all
+        self._most_objects += other._most_objects
 
     def reset(self) -> None:
         """Reset all counts."""
-        self._images = []
+        self._images: list[list[dict[str, Any] | None]] = []
+        self._of_all: list[list[dict[str, Any] | None]] = []  # objects of all sizes, without the limit
+        self._most_objects: list[int] = []  # of one class, for each image
 
     def intervals(self, names: Sequence[str], *, seed: int = 0) -> dict[str, Interval]:
         """Return ``ap``, ``ap50``, ``ap75`` and ``ap/k`` of class k -> 95 % bootstrap interval over images.
@@ -162,6 +174,8 @@ class AveragePrecision:
         # (thresholds, recalls, K, A, limits); -1 if a class has no object in the range.
         precision = np.where(judge.eval["precision"] < 0, np.nan, judge.eval["precision"])[..., -1]
         whole = precision[:, :, :, 0]
+        num_crowded = sum(most > MOST_DETECTIONS for most in self._most_objects)
+        once = np.ones((1, len(self._images)), np.int64)
         return PrecisionScores(
             ap=_mean(whole),
             ap50=_mean(whole[0]),
@@ -171,6 +185,9 @@ class AveragePrecision:
             ap_large=_mean(precision[..., 3]),
             by_class=np.array([_mean(whole[:, :, k]) for k in range(self.num_classes)]),
             by_class_50=np.array([_mean(whole[0, :, k]) for k in range(self.num_classes)]),
+            num_crowded=num_crowded,
+            most_objects=max(self._most_objects),
+            ap_of_all=_mean(weighted_precision(self._of_all, once) if num_crowded else whole),
         )
 
 
