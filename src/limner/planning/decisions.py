@@ -27,6 +27,7 @@ class Case:
         measure: Measures memory and time per pixel of the chosen network.
         start: The plan of the initial weights, or None.
         shows_text: Whether the images show text, which must not be mirrored.
+        given: The dotted keys that the user set.
     """
 
     fingerprint: Fingerprint
@@ -36,6 +37,11 @@ class Case:
     measure: Callable[[Mapping[str, Any]], Cost]
     start: Plan | None = None
     shows_text: bool = False
+    given: frozenset[str] = frozenset()
+
+    def seen(self, settled: Mapping[str, Any]) -> Fingerprint:
+        """Return the fingerprint of the images as `input.resize` leaves them."""
+        return self.fingerprint.resized(settled["input.resize"])
 
     @property
     def spatial_dims(self) -> int:

@@ -45,6 +45,13 @@ def choose_channels(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     yield Decision("input.channels", fingerprint.channels, reason)
 
 
+def choose_resize(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Keep images at their size, or resize them as in the training of the initial weights."""
+    resize = None if case.start is None else case.start.input.resize
+    if resize is not None:
+        yield Decision("input.resize", resize, "as in the training of the initial weights")
+
+
 def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use ImageNet's statistics for pretrained weights on 8-bit RGB, else those of the data."""
     fingerprint = case.fingerprint
@@ -120,7 +127,7 @@ def memory_budget(case: Case) -> int:
 
 def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use the whole median image if it is small enough, else as much as budget and memory allow."""
-    fingerprint, preset = case.fingerprint, preset_of(case)
+    fingerprint, preset = case.seen(settled), preset_of(case)
     cost = case.measure(settled)
     fitting = cost.pixels_that_fit(memory_budget(case), optimizer=settled["optimizer.name"])
     enough = _crop_of_objects(case, settled)
@@ -132,6 +139,8 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if settled["augment.quarter_turns"]:
         crop = (min(crop),) * len(crop)
     reason = f"the median image is {size(fingerprint.median)}"
+    if fingerprint.median != case.fingerprint.median:
+        reason += f", resized from {size(case.fingerprint.median)}"
     if settled["augment.quarter_turns"]:
         reason += "; square, so that quarter turns keep the size"
     if prod(crop) < prod(sides) * 0.8:
@@ -150,7 +159,7 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
 def _crop_of_objects(case: Case, settled: Mapping[str, Any]) -> int | None:
     """Return the number of pixels in which several objects of the largest class fit, if fewer pixels help."""
     across = objective_of(settled).diameters_across
-    largest = max((c.object_area or 0 for c in case.fingerprint.classes), default=0)
+    largest = max((c.object_area or 0 for c in case.seen(settled).classes), default=0)
     is_short = case.machine.is_cpu and case.minutes is not None and case.spatial_dims == 2
     return int(across**2 * largest * 4 / pi) if across and largest and is_short else None
 
