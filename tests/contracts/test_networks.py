@@ -10,7 +10,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from limner.core.outputs import CentreOffsets, DenseLogits, QueryMasks
+from limner.exporting.writing import trace, write_onnx
 from limner.networks import NETWORKS, build_network
+from limner.weights.exported import RUNTIMES
 
 # The smallest sensible form of each row, so that the contract takes seconds.
 TINY = {
@@ -276,6 +278,31 @@ def test_exports(name, dims):
         torch.testing.assert_close(
             pixel_scores(program.module()(images)), scores(network, images), atol=1e-5, rtol=1e-4
         )
+
+
+class Raw(nn.Module):
+    """The tensors of a network's outputs, as an exported file has them."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return tuple(self.network(images).tensors().values())
+
+
+@pytest.mark.peer
+def test_onnx_runtime_agrees(name, dims, tmp_path):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    module, images = Raw(built(name, dims)), draw(dims, batch=1)
+    with torch.no_grad():
+        expected = module(images)
+    names = [f"output_{number}" for number in range(len(expected))]
+    write_onnx(trace(module, images, is_free=False), tmp_path / "model.onnx", names)
+    found = RUNTIMES["onnx"].load(tmp_path / "model.onnx")(images)
+    for one, other in zip(expected, found, strict=True):
+        torch.testing.assert_close(other, one, atol=1e-4 * (one.max() - one.min()).item(), rtol=1e-4)
 
 
 def test_learning_rates_can_tell_the_encoder_apart(name, dims):

@@ -14,11 +14,21 @@ from torch.utils._pytree import register_pytree_node
 
 
 class Outputs:
-    """Base class of network outputs; a task accepts one or more of its subclasses."""
+    """Base class of network outputs, frozen dataclasses; a task accepts one or more of its subclasses."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors of a prediction by name; auxiliary outputs, for training, are in tuples."""
+        named = {name: getattr(self, name) for name in self.__dataclass_fields__}  # type: ignore[attr-defined]
+        return {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
 
 
 OutputKind = type[Outputs]
 """The output class that a network declares."""
+
+
+def output_kinds() -> dict[str, OutputKind]:
+    """Return every kind by its name, as in files."""
+    return {kind.__name__: kind for kind in Outputs.__subclasses__()}
 
 
 @dataclass(frozen=True)

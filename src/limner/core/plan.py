@@ -213,6 +213,8 @@ class LossPlan(Config):
     """Losses to sum; auxiliary heads use the same ones, weighted as the network defines."""
     class_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
     """Weight of each class in trained order; null weights all classes by 1."""
+    teacher: str | None = None
+    """Model whose outputs the `distill_...` terms learn: a model folder, a run, a checkpoint, or null."""
 
 
 class OptimizerPlan(Config):
