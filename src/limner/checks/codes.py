@@ -153,6 +153,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "class-list-too-short": Code(_E, "Fewer classes are named than the masks hold values."),
         "values-look-like-instances": Code(_E, "Mask values seem to number objects instead of classes."),
         "class-never-occurs": Code(_W, "A named class is in no mask."),
+        "class-covered": Code(_W, "All objects of a class lie under objects of other classes."),
         "mask-is-one-value": Code(_N, "A mask holds a single value."),
         "classes-unnamed": Code(_N, "The classes have no names yet; limner uses their numbers."),
     },
