@@ -143,13 +143,14 @@ class LabelTable:
 
     @cached_property
     def is_thing(self) -> npt.NDArray[np.bool_]:
-        """(K,) whether each class is of countable objects; where nobody said, all but the background are."""
-        nobody_said = all(c.is_thing is None for c in self.classes)
+        """(K,) whether each class is of countable objects.
+
+        If no class is said to be, all are but the background and those that are said not to be.
+        """
+        if any(c.is_thing for c in self.classes):
+            return np.array([bool(c.is_thing) for c in self.classes])
         return np.array(
-            [
-                index != self.background_index if nobody_said else bool(c.is_thing)
-                for index, c in enumerate(self.classes)
-            ]
+            [c.is_thing is None and i != self.background_index for i, c in enumerate(self.classes)]
         )
 
     def things(self) -> "LabelTable":
