@@ -15,6 +15,7 @@ from limner.networks import (
     danet,
     deeplabv3,
     deeplabv3plus,
+    deformable_detr,
     denseaspp,
     emanet,
     encoder_unet,
@@ -94,6 +95,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "panoptic-deeplab": panoptic_deeplab.ENTRY,
     "unet-centres": unet_centres.ENTRY,
     "fcos": fcos.ENTRY,
+    "deformable-detr": deformable_detr.ENTRY,
 }
 
 
