@@ -113,7 +113,7 @@ TINY = {
     "fcos": {"backbone": "resnet18_width16", "channels": 16, "head_convs": 1, "extra_levels": 1},
     "deformable-detr": {
         "backbone": "resnet18_width16",
-        "channels": 32,
+        "channels": 64,
         "heads": 4,
         "num_queries": 10,
         "feedforward": 16,

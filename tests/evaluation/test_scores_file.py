@@ -136,7 +136,7 @@ def test_scores_of_the_first_version_are_read(tmp_path):
 
 
 def test_columns_of_classes_are_those_that_were_measured():
-    columns = {task: read_scores(OLD / f"{task}.json").class_columns for task in SCORERS}
+    columns = {path.stem: read_scores(path).class_columns for path in OLD.glob("*.json")}
     assert columns["semantic"][4:] == ["boundary_iou", "boundary_f1", "pixels", "predicted_pixels"]
     assert columns["instance"] == ["ap", "ap50", "box_ap", "f1", "objects", "found_objects"]
     assert columns["panoptic"][:3] == ["pq", "sq", "rq"] and "false_positives" in columns["panoptic"]
