@@ -15,6 +15,7 @@ from limner.devices.machine import examine
 from limner.inference.load_predictor import load_predictor
 from limner.layers.input_normalization import InputNormalization
 from limner.networks import NETWORKS, build_network
+from limner.storage.user_paths import user_path
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class _Model:
 
 def _model(target: str | Path, device: str, num_classes: int, channels: int) -> _Model:
     """Return a trained model, or a network by name with that many classes and channels."""
-    if Path(target).expanduser().is_dir():
+    if user_path(target).is_dir():
         found = load_predictor(target, device=device, precision="float32").model
         own = found.plan.input
         dims = int(own.spatial_dims)

@@ -6,6 +6,7 @@ from pathlib import Path
 from limner.core.progress import Track, silent
 from limner.datasets.image_division import divide_units, draw_images, open_divisible, split_fractions
 from limner.loading.split_files import move_lists_aside, refuse_overwriting, write_lists
+from limner.storage.user_paths import user_path
 
 FOLDER = "splits"
 """Folder of the lists, in the dataset folder."""
@@ -73,7 +74,7 @@ def split(
     fractions = split_fractions(val, test, seed, folds)
     data = open_divisible(Path(path), stratify=stratify, workers=workers, track=track)
     root = data.source.root
-    target = root / FOLDER if out is None else Path(out)
+    target = root / FOLDER if out is None else user_path(out)
     if write and not overwrite:
         refuse_overwriting(root, target, in_dataset=out is None)
     units = data.units(group)

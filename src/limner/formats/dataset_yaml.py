@@ -13,7 +13,7 @@ from limner.core.errors import DataError, describe
 from limner.core.yaml_text import compose_yaml, dump_yaml, load_yaml
 from limner.storage.json_files import write_json
 from limner.storage.output_folder import free_place
-from limner.storage.whole_files import write_whole
+from limner.storage.whole_files import remove_leftovers_of, write_whole
 
 WIDTH = 100
 """Line length at which lists and mappings are written one entry a line."""
@@ -61,6 +61,7 @@ def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collect
     if not text.startswith(old.rstrip()):
         write_whole(free_place(path.with_name(f"{FILE_NAME}.before")), old, durable=True)
     write_whole(path, text, durable=True)
+    remove_leftovers_of(path)
     return path
 
 

@@ -15,6 +15,7 @@ from limner.planning.make_plan import make_plan
 from limner.planning.plan_files import SUFFIXES, read_experiment
 from limner.planning.settings import AUTO, read_settings
 from limner.planning.task_choice import check_options, check_pairing
+from limner.storage.user_paths import user_path
 from limner.weights.starting import read_starting_plan
 
 SHOWN = 5
@@ -93,7 +94,7 @@ def settings_and_data(
     if "network.name" in user:
         check_pairing(user["network.name"], user.get("task", "semantic"))
         check_options(user["network.name"], user.get("network.options", {}))
-    path = Path(path).expanduser()
+    path = user_path(path)
     if path.suffix.lower() not in SUFFIXES or path.is_dir():
         return wanted, path
     read = read_experiment(path)
@@ -115,7 +116,7 @@ def starting_plan(wanted: dict[str, Any]) -> Plan | None:
     if not isinstance(network, dict) or network.get("weights", AUTO) in (None, AUTO):
         return None
     weights = network["weights"]
-    path = Path(str(weights)).expanduser().resolve()
+    path = user_path(str(weights)).resolve()
     wanted["network"] = network | {"weights": str(path)}
     return read_starting_plan(path, task=wanted.get("task", "semantic"))
 

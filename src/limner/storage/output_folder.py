@@ -9,6 +9,7 @@ from pathlib import Path
 from limner.core.dataset_file import FILE_NAME
 from limner.core.errors import DataError, WriteError, describe
 from limner.storage.disk_problems import disk_problem
+from limner.storage.user_paths import user_path
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """Errors of the disk, not of the chosen name."""
@@ -78,7 +79,7 @@ def refuse_inside(out: Path | str, data: Path | str) -> None:
     Raises:
         DataError: The output is the folder, or inside it.
     """
-    if Path(out).expanduser().resolve().is_relative_to(Path(data).expanduser().resolve()):
+    if user_path(out).resolve().is_relative_to(user_path(data).resolve()):
         raise DataError(
             describe(
                 "The output is inside the folder of the images",
