@@ -13,7 +13,6 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -105,10 +104,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _damaged(path: Path, draw: Draw) -> str:
     """Damage a file in one way, and say how."""
     good = path.read_bytes()
-    ways: Sequence[tuple[str, bytes]] = ()
-    if path.suffix in spoilt.SPOILT and draw.integers(2):
-        with suppress(Exception):  # damaged before
-            ways = _ways(path.name, good)
+    ways = _ways(path.name, good) if path.suffix in spoilt.SPOILT and draw.integers(2) else ()
     if ways:
         wrong, data = ways[int(draw.integers(len(ways)))]
     else:
@@ -176,8 +172,8 @@ def _on_files(where: str, commands: Sequence[str]) -> Callable[[Path], Attempt]:
         def attempt(folder: Path, draw: Draw, attempted: list[str]) -> None:
             _copy(given, folder)
             files = sorted(path for path in (folder / where).rglob("*") if path.is_file())
-            for _ in range(draw.integers(1, 4)):
-                attempted.append(_damaged(files[int(draw.integers(len(files)))], draw))
+            for number in draw.choice(len(files), draw.integers(1, min(4, len(files) + 1)), replace=False):
+                attempted.append(_damaged(files[number], draw))
             _run(folder, commands[int(draw.integers(len(commands)))].split(), attempted)
 
         return attempt
@@ -257,7 +253,7 @@ WRONG_VALUES = (
 )
 """Values of settings of the plan; none makes a training long."""
 
-ENDLESS = {"minutes", "trials", "workers", "time", "markdown", "show", "open"}
+ENDLESS = {"minutes", "trials", "workers", "timed", "as_markdown", "show"}
 """Options that may make a command long, or open windows, when they have a right value."""
 
 

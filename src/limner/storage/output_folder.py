@@ -1,8 +1,8 @@
 """Places of outputs, checked before anything is computed, so that errors come early."""
 
 import errno
-import os
 import tempfile
+from collections.abc import Iterator
 from itertools import chain, count
 from pathlib import Path
 
@@ -30,10 +30,9 @@ def make_output_folder(folder: Path) -> None:
         raise cannot_write(folder, error) from error
 
 
-def free_place(path: Path) -> Path:
-    """Return the path, or the first of ``-2``, ``-3``, ... where nothing is."""
-    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
-    return next(place for place in chain([path], numbered) if not os.path.lexists(place))
+def numbered_places(path: Path) -> Iterator[Path]:
+    """Yield the path, then the same with ``-2``, ``-3``, ..."""
+    return chain([path], (path.with_name(f"{path.name}-{number}") for number in count(2)))
 
 
 def refuse_unwritable(path: Path) -> None:

@@ -117,7 +117,12 @@ def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> N
         WriteError: As in `written_aside`.
     """
     with open_whole(path, durable=durable) as file:
-        file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+        file.write(encoded(content) if isinstance(content, str) else content)
+
+
+def encoded(text: str) -> bytes:
+    """Return text as UTF-8; bytes of file names that are no text, as escapes."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 @contextmanager
