@@ -55,7 +55,7 @@ SMALL = {
 }
 COMPARED = {
     **SMALL,
-    "network": {"options": {"widths": [4, 6, 8]}, "pretrained": "no"},
+    "network": {"name": "espnet", "pretrained": "no"},
     "train": {**SMALL["train"], "steps": 2},
 }
 """Settings of trainings that take a second."""
@@ -145,7 +145,7 @@ def _tune(given: Path) -> None:
 
 
 def _compare_networks(given: Path) -> None:
-    names = ["unet", "resunetplusplus"]
+    names = ["espnet", "enet"]
     limner.compare_networks(given / "data", names, out="out", settings=COMPARED, device="cpu")
 
 
