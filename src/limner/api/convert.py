@@ -15,6 +15,7 @@ from limner.formats import WRITERS
 from limner.formats.public.class_tables import renumbered
 from limner.storage.file_states import state_of
 from limner.storage.filled_folder import Request, filled_folder
+from limner.storage.user_paths import user_path
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def convert(
     """
     if to not in WRITERS:
         raise UnknownNameError("format to write", to, WRITERS)
-    source, target = Path(source).expanduser(), Path(target).expanduser()
+    source, target = user_path(source), user_path(target)
     root = free_folder(target, source, resume=resume)
     checked = check_dataset(source, workers=workers, track=track)
     conversion = plan_conversion(checked, WRITERS[to](), clean=mend)

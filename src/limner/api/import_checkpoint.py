@@ -8,6 +8,7 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelClass, LabelTable, distinct_color
 from limner.storage.text_files import read_text
+from limner.storage.user_paths import user_path
 from limner.weights.bundle import refuse_taken_model, save_model
 from limner.weights.importing import Imported
 from limner.weights.importing import import_checkpoint as read
@@ -41,7 +42,7 @@ def import_checkpoint(
         ModelError: The checkpoint cannot be read or is of another network, or `out` contains other files.
         ConfigError: The task cannot be inferred, or `classes` cannot be read.
     """
-    out = Path(out).expanduser()
+    out = user_path(out)
     refuse_taken_model(out)
     table = None if classes is None else _label_table(classes)
     imported = read(checkpoint, task=task, classes=table, licence=licence)
@@ -51,7 +52,7 @@ def import_checkpoint(
 
 def _label_table(classes: Path | str | Sequence[str]) -> LabelTable:
     if isinstance(classes, (str, Path)):
-        return _read_classes(Path(classes).expanduser())
+        return _read_classes(user_path(classes))
     return LabelTable(tuple(LabelClass(name, (i,), distinct_color(i)) for i, name in enumerate(classes)))
 
 

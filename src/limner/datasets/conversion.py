@@ -20,7 +20,7 @@ from limner.formats.source import Source
 from limner.formats.writers import Outgoing, Writer
 from limner.images.masks import read_valid_region
 from limner.images.read_image import image_header
-from limner.storage.folder_lock import LOCK
+from limner.storage.filled_folder import is_of_a_kill
 from limner.storage.unfinished import read_unfinished, refuse_unfinished
 
 
@@ -143,7 +143,7 @@ def free_folder(target: Path, source: Path, *, resume: bool) -> Path:
         if not resume:
             refuse_unfinished(target)
         return target
-    is_free = not target.exists() or (target.is_dir() and not any(f.name != LOCK for f in target.iterdir()))
+    is_free = not target.exists() or (target.is_dir() and all(map(is_of_a_kill, target.iterdir())))
     if not inside and is_free:
         return target
     raise DataError(

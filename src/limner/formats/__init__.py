@@ -58,6 +58,7 @@ from limner.formats.words.icdar_text import IcdarText
 from limner.formats.words.mmocr_text import MmocrText
 from limner.formats.writers import Writer
 from limner.storage.unfinished import refuse_unfinished
+from limner.storage.user_paths import user_path
 
 # The most specific first: of several formats that recognise a folder, the first is taken.
 FORMATS: dict[str, type[Source]] = {
@@ -99,7 +100,7 @@ def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source
         UnknownNameError: `dataset.yaml` names a format that does not exist.
     """
     with listed_once(), _without_collector():
-        return _open(Path(path).expanduser(), settings)
+        return _open(user_path(path), settings)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.networks import build_network
 from limner.networks.weightless import weightless
+from limner.storage.user_paths import user_path
 from limner.weights.card import IMPORTED_FROM
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, Conclusions, NetworkShape
@@ -121,7 +122,7 @@ class _Read:
 
 
 def _read(path: Path | str, asked: Asked) -> _Read:
-    checkpoint = read_checkpoint(Path(path).expanduser())
+    checkpoint = read_checkpoint(user_path(path))
     source = _source_of(checkpoint)
     renamed = rename(checkpoint.tensors, source.naming)
     shape = source.read_shape(checkpoint, renamed)
