@@ -65,8 +65,9 @@ class ViTOptions(Config):
     """Stochastic depth rate of the last block."""
     neck: Literal["multilevel", "deconvolution", "none"] = "multilevel"
     """How to build a pyramid: resizing between convolutions, transposed convolutions, or none."""
-    head: Literal["upernet", "fpn", "fcn"] = "upernet"
-    """Head of UPerNet, of Semantic FPN, or one convolution over all levels."""
+    head: Literal["upernet", "fpn", "fcn", "linear"] = "upernet"
+    """Head of UPerNet, of Semantic FPN, one convolution over all levels, or only the classifier on the last
+    level, as in Segmenter (ICCV 2021)."""
     channels: Width = 512
     """Channels of the head."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -108,7 +109,8 @@ class ViTSegmenter(nn.Module):
         self.stride = PATCH if options.neck == "none" else 4
         self.neck = _NECKS[options.neck](widths[0])
         self.decoder = _HEADS[options.head](widths, options.channels)
-        self.head = PixelClassifier(options.channels, num_classes, dropout=options.dropout)
+        channels = widths[-1] if options.head == "linear" else options.channels
+        self.head = PixelClassifier(channels, num_classes, dropout=options.dropout)
         self.auxiliary_head = None
         self._auxiliary_level = options.auxiliary_level
         if options.auxiliary:
@@ -189,8 +191,18 @@ class _JoinedLevels(nn.Module):
         return joined
 
 
+class _LastLevel(nn.Module):
+    def __init__(self, widths: tuple[int, ...], channels: int) -> None:
+        super().__init__()
+        del widths, channels
+
+    def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        """Return the last of the levels."""
+        return maps[-1]
+
+
 _NECKS = {"multilevel": _MultiLevelNeck, "deconvolution": _DeconvolutionNeck, "none": _NoNeck}
-_HEADS = {"upernet": UPerHead, "fpn": PyramidSum, "fcn": _JoinedLevels}
+_HEADS = {"upernet": UPerHead, "fpn": PyramidSum, "fcn": _JoinedLevels, "linear": _LastLevel}
 
 ENTRY = NetworkEntry(
     build=ViTSegmenter,
@@ -210,5 +222,13 @@ ENTRY = NetworkEntry(
         "vit_base, Semantic FPN's head": {"head": "fpn", "channels": 256},
         "vit_base, FCN head": {"head": "fcn"},
         "deit_small": {"backbone": "deit_small_patch16_224"},
+        "vit_small, Segmenter's linear head": {
+            "backbone": "vit_small_patch16_224",
+            "neck": "none",
+            "head": "linear",
+            "final_norm": True,
+            "dropout": 0.0,
+            "auxiliary": False,
+        },
     },
 )
