@@ -117,7 +117,7 @@ def starting_plan(wanted: dict[str, Any]) -> Plan | None:
     weights = network["weights"]
     path = Path(str(weights)).expanduser().resolve()
     wanted["network"] = network | {"weights": str(path)}
-    return read_starting_plan(path, task=wanted.get("task", "semantic"))
+    return read_starting_plan(path, task=wanted.get("task", "semantic"), network=network)
 
 
 def plan_checked(
