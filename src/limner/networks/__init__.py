@@ -24,6 +24,7 @@ from limner.networks import (
     espnet,
     fcn,
     fcn8s,
+    fcos,
     gcn,
     gff,
     infnet,
@@ -106,6 +107,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "eomt": eomt.ENTRY,
     "panoptic-deeplab": panoptic_deeplab.ENTRY,
     "unet-centres": unet_centres.ENTRY,
+    "fcos": fcos.ENTRY,
 }
 
 
