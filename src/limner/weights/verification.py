@@ -101,6 +101,9 @@ def _compare(imported: Imported, theirs: Network, library: str) -> Verification:
             difference = max(difference, float((one - other).abs().max()))
             largest = max(largest, float(other.abs().max()))
         done.append(size)
+    if not done:
+        sizes = " and ".join(f"{height}x{width}" for height, width in SIZES)
+        raise ModelError(f"{library} refuses images of {sizes}, so its scores cannot be compared.")
     return Verification(library, difference, largest, tuple(done))
 
 
@@ -121,17 +124,27 @@ def _library(package: str) -> Any:  # noqa: ANN401 - a module
         raise MissingPartError(package, "--verify of this checkpoint", f"pip install {package}") from None
 
 
-def _torchvision(library: Any, checkpoint: Checkpoint, imported: Imported) -> Network:  # noqa: ANN401
+_BIASES = ("classifier.4.bias", "classifier.low_classifier.bias")
+"""Names of the bias of torchvision's classifiers."""
+
+
+def _torchvision(_: Any, checkpoint: Checkpoint, imported: Imported) -> Network:  # noqa: ANN401
     plan = imported.model.plan.network
-    build = getattr(library.models.segmentation, f"{plan.name}_{plan.options['backbone']}")
+    segmentation = importlib.import_module("torchvision.models.segmentation")
+    build = getattr(segmentation, f"{plan.name}_{plan.options['backbone']}")
+    side = {} if plan.name == "lraspp" else {"aux_loss": _has_side(checkpoint)}
     network = build(
         weights=None,
         weights_backbone=None,
-        num_classes=len(checkpoint.tensors["classifier.4.bias"]),
-        aux_loss=plan.options["auxiliary"],
+        **side,
+        num_classes=next(len(checkpoint.tensors[name]) for name in _BIASES if name in checkpoint.tensors),
     ).eval()
     network.load_state_dict(checkpoint.tensors)
     return lambda images: (network(images)["out"],)
+
+
+def _has_side(checkpoint: Checkpoint) -> bool:
+    return any(name.startswith("aux_classifier.") for name in checkpoint.tensors)
 
 
 def _smp(library: Any, checkpoint: Checkpoint, imported: Imported) -> Network:  # noqa: ANN401
