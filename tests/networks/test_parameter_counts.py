@@ -628,6 +628,10 @@ def test_mpvit_is_the_papers(name, width, parameters, shapes):
     ("ours", "theirs"),
     [
         (("encoder-unet", 19, 3, {"backbone": "resnet18"}), ("Unet", "resnet18")),
+        (("encoder-unetplusplus", 19, 3, {"backbone": "resnet18"}), ("UnetPlusPlus", "resnet18")),
+        (("linknet", 19, 3, {"backbone": "resnet18"}), ("Linknet", "resnet18")),
+        (("manet", 19, 3, {"backbone": "resnet18"}), ("MAnet", "resnet18")),
+        (("pan", 19, 3, {"backbone": "resnet18"}), ("PAN", "resnet18")),
         (("deeplabv3plus", 19, 3, {"backbone": "resnet18", **SMP_HEAD}), ("DeepLabV3Plus", "resnet18")),
     ],
 )

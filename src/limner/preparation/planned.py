@@ -135,7 +135,8 @@ def _plan_of_weights(wanted: dict[str, Any], section: str, key: str) -> Plan | N
         return None
     path = user_path(str(settings[key])).resolve()
     wanted[section] = settings | {key: str(path)}
-    return read_starting_plan(path, task=wanted.get("task", "semantic"))
+    named = settings if section == "network" else None
+    return read_starting_plan(path, task=wanted.get("task", "semantic"), network=named)
 
 
 def plan_checked(
