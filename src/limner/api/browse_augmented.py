@@ -8,6 +8,7 @@ from typing import Any
 from limner.api.browse import Browsed
 from limner.core.errors import ConfigError, DataError
 from limner.core.execution import Execution
+from limner.core.label_map import LabelMap
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
 from limner.datasets.augmented_images import AugmentedImage, Mode, augmented_images
@@ -15,8 +16,8 @@ from limner.datasets.palettes import repainted
 from limner.drawing.colors import class_keys
 from limner.drawing.grid import Row, sheet
 from limner.drawing.png import save_picture
-from limner.loading.dataset import Dataset
 from limner.loading.pipeline import build_pipeline
+from limner.loading.training_dataset import training_dataset
 from limner.preparation.planned import Planned, plan_data
 from limner.storage.own_outputs import refuse_taken_file
 
@@ -86,7 +87,7 @@ def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterato
         raise DataError(f"There is no training image in {source.root}.")
     table = plan.data.label_table
     pipeline = build_pipeline(plan.augment, plan.input, table)
-    dataset = Dataset(source, records, table, cache=None)
+    dataset = training_dataset(source, records, table, plan.input, targets=(LabelMap,))
     return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed)
 
 

@@ -16,6 +16,7 @@ def plan(
     network: str | None = None,
     weights: Path | str | None = None,
     minutes: float | None = None,
+    spatial: str | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
 ) -> Plan:
@@ -28,6 +29,7 @@ def plan(
         weights: Initial weights: a model folder, a run, or another project's checkpoint, as read by
             `import_checkpoint`. The network is then that of the weights.
         minutes: Time budget for training; None derives the number of steps from the number of images.
+        spatial: For volumes, ``2d`` trains on slices and ``3d`` on volumes; defaults to 3d.
         settings: Values of the plan to set, nested, such as ``{"train": {"steps": 2000}}``; any value may be
             ``auto``. They override those of a recipe.
         device: Training device: ``auto``, ``cpu``, ``cuda``, ``mps``, ...
@@ -36,5 +38,7 @@ def plan(
         DataError: The data cannot be read, or the check found an error.
         ConfigError: A setting is invalid; the message lists every problem.
     """
-    wanted = with_shorthands(settings, task=task, network=network, weights=weights, minutes=minutes)
+    wanted = with_shorthands(
+        settings, task=task, network=network, weights=weights, minutes=minutes, spatial=spatial
+    )
     return plan_data(path, wanted, Execution(device)).plan

@@ -22,6 +22,9 @@ def train(
         typer.Option(help="Start from a model, a run, or another project's checkpoint (`limner import`)."),
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget for training.")] = None,
+    spatial: Annotated[
+        str | None, typer.Option(help="2d trains on slices of volumes, 3d on volumes; default: 3d.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan.")
     ] = None,
@@ -42,7 +45,8 @@ def train(
     from limner.tracking.progress_display import ProgressDisplay
 
     watchers = [ProgressDisplay()]
-    _refuse_mixture(data, resume, (run, settings, task, network, weights, minutes, accept), data_changed)
+    others = (run, settings, task, network, weights, minutes, spatial, accept)
+    _refuse_mixture(data, resume, others, data_changed)
     if resume is not None:
         folder = resume_run(
             resume, data_changed=data_changed, device=device, track=tracker(), watchers=watchers
@@ -56,6 +60,7 @@ def train(
             network=network,
             weights=weights,
             minutes=minutes,
+            spatial=spatial,
             settings=merge_assignments(settings or []),
             accept=accept,
             device=device,
