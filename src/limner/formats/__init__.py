@@ -60,6 +60,7 @@ from limner.formats.volumes.medical_decathlon import MedicalDecathlon
 from limner.formats.volumes.modality_folders import ModalityFolders
 from limner.formats.volumes.nnunet_raw import NnunetRaw
 from limner.formats.volumes.structure_masks import StructureMasks
+from limner.formats.volumes.write_dicom_series import WriteDicomSeries
 from limner.formats.volumes.write_nnunet_raw import WriteNnunetRaw
 from limner.formats.volumes.write_structure_masks import WriteStructureMasks
 from limner.formats.words.icdar_text import IcdarText
@@ -88,7 +89,7 @@ WRITERS: dict[str, type[Writer]] = {
     writer.name: writer
     for writer in (
         *(WritePairedFolders, WriteVoc),
-        *(WriteNnunetRaw, WriteStructureMasks),
+        *(WriteNnunetRaw, WriteStructureMasks, WriteDicomSeries),
         *(WriteCocoInstances, WriteCocoPanoptic, WriteLabelme, WriteYolo, WriteVocBoxes),
         *(WriteClassFolders, WriteClassList),
     )

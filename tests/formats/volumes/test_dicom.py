@@ -107,3 +107,27 @@ def test_segmentations_are_written_and_read(tmp_path: Path) -> None:
     source = open_source(tmp_path)
     assert source.declared_labels().names == ("background", "liver", "spleen")
     np.testing.assert_array_equal(source.read_values(source.records[0]), labels)
+
+
+def test_series_are_converted_with_their_labels(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    for case in ("a", "b"):
+        write(tmp_path / "in" / "images" / case)
+        labels = np.zeros((4, 3, 5), np.uint8)
+        labels[1:3, 1:, 2:] = 5
+        labels[2, 0, 0] = 7 if case == "b" else 0
+        (tmp_path / "in" / "labels").mkdir(exist_ok=True)
+        np.savez(tmp_path / "in" / "labels" / f"{case}.npz", labels)
+    settings = "classes: [{name: background, value: 0}, {name: liver, value: 5}, {name: spleen, value: 7}]\n"
+    (tmp_path / "in" / "dataset.yaml").write_text(settings)
+    limner.convert(tmp_path / "in", tmp_path / "seg", to="dicom-series")
+    limner.convert(tmp_path / "seg", tmp_path / "back", to="paired-folders")
+    first, again = open_source(tmp_path / "in"), open_source(tmp_path / "back")
+    assert open_source(tmp_path / "seg").declared_labels().names == ("background", "liver", "spleen")
+    for record, known in zip(again.records, first.records, strict=True):
+        assert record.image.name.endswith(".nii.gz")
+        expected, found = first.read_image(known), again.read_image(record)
+        np.testing.assert_array_equal(found.array, expected.array)
+        np.testing.assert_allclose(found.geometry.affine, expected.geometry.affine, atol=1e-6)
+        values = np.array([0, 5, 7])[again.read_values(record)]
+        np.testing.assert_array_equal(values, first.read_values(known))

@@ -97,7 +97,7 @@ def write_segmentation(
     except ImportError:
         raise MissingPartError("highdicom", "Writing DICOM SEG", INSTALL) from None
     ordered = [read_dataset(one.path) for one in sorted_slices(series)]
-    values = [value for value in sorted(names) if value and (labels == value).any()]
+    values = [value for value in sorted(names) if value]
     descriptions = [
         hd.seg.SegmentDescription(
             segment_number=number,
