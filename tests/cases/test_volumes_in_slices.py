@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import limner
+from limner.core.affine import axis_codes
 from limner.core.picture import Geometry
 from limner.core.run_folder import RunFolder
-from limner.core.space import axis_codes
 from limner.images.masks import read_values
 from limner.images.read_image import read_image
 from limner.images.volumes.writing import write_volume

@@ -7,9 +7,9 @@ from statistics import median
 from limner.checks.codes import make, place
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.checks.volume_facts import VolumeFacts
+from limner.core.affine import axis_codes, grid_difference, is_mirrored, spacing_text
 from limner.core.finding import Finding
 from limner.core.sample import size_text
-from limner.core.space import axis_codes, grid_difference, is_mirrored, spacing_text
 
 MAX_SPACING_RATIO = 3.0
 """Factor from the median spacing along an axis that is reported as an outlier."""

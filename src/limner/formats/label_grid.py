@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from limner.core.affine import grid_difference
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.core.labels import ValueMap
 from limner.core.picture import Geometry
 from limner.core.sample import Record
-from limner.core.space import grid_difference
 from limner.images.pixels import read_header
 from limner.images.volumes.resampling import resample_labels
 

@@ -127,11 +127,11 @@ def read_pixels(
     except PillowImage.DecompressionBombError as error:
         raise _unreadable(path, str(error), fix="Cut the image into tiles.") from None
     except MemoryError:
-        found = f"no memory left for its {_sides(header.stored_shape)} pixels"
+        found = f"no memory left for its {_pixels(header.stored_shape)}"
         raise _unreadable(path, found, fix="Cut the image into tiles.") from None
     if pixels.shape[:-1] != header.stored_shape:
-        sizes = [_sides(shape) for shape in (pixels.shape[:-1], header.stored_shape)]
-        raise _unreadable(path, f"{sizes[0]} pixels were decoded of {sizes[1]}")
+        sizes = [_pixels(shape) for shape in (pixels.shape[:-1], header.stored_shape)]
+        raise _unreadable(path, f"{sizes[0]} were decoded of {sizes[1]}")
     if (cached := _CACHED.get()) is not None:
         cached[path] = header
     return _upright(pixels, header.orientation), header
@@ -207,21 +207,21 @@ def _header(data: bytes, path: Path) -> ImageHeader:
         raise _unreadable(path, str(error)) from None
     sides, num_pixels = header.stored_shape, math.prod(header.stored_shape)
     if min(sides) <= 0:
-        raise _unreadable(path, f"an image of {_sides(sides)} pixels")
+        raise _unreadable(path, f"an image of {_pixels(sides)}")
     if num_pixels * max(1, header.channels / 4) > MAX_PIXELS:
         channels = f" of {header.channels} channels" if header.channels > 4 else ""
         raise _unreadable(
             path,
-            f"{_sides(sides)} pixels{channels}, {num_pixels / 1e6:.0f} million",
+            f"{_pixels(sides)}{channels}, {num_pixels / 1e6:.0f} million",
             expected=f"at most {MAX_PIXELS / 1e6:.0f} million pixels of 4 channels in one image",
             fix="Cut the image into tiles; if it is not really that large, its header is damaged.",
         )
     return header
 
 
-def _sides(shape: tuple[int, ...]) -> str:
-    """Return a size in words: ``640 x 480 (width x height)``, or with depth."""
-    return f"{' x '.join(str(side) for side in reversed(shape))} ({axes_text(shape)})"
+def _pixels(shape: tuple[int, ...]) -> str:
+    """Return a size in words: ``640 x 480 pixels (width x height)``, or with depth."""
+    return f"{' x '.join(str(side) for side in reversed(shape))} pixels ({axes_text(shape)})"
 
 
 def _name_content(data: bytes) -> str:

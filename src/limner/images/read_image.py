@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.affine import grid_difference
 from limner.core.errors import DataError, describe
 from limner.core.picture import Geometry, Picture
 from limner.core.sample import place_text, size_text
-from limner.core.space import grid_difference
 from limner.images.headers import ImageHeader
 from limner.images.pixels import Pixels, read_header, read_pixels
 from limner.images.volumes.dicom import dicom_files, read_series

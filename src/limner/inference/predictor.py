@@ -23,13 +23,13 @@ from limner.images.file_names import image_stem
 from limner.images.read_image import read_image
 from limner.inference.fitted_size import fit_images
 from limner.inference.image_runs import ImageRuns, too_large
-from limner.inference.slices import predicted_slices
+from limner.inference.predicted_slices import predicted_slices
 from limner.tasks import find_task
 from limner.tasks.task import Task
 from limner.transforms.fit_channels import fit_channels
 from limner.transforms.fit_values import ValueRange, fit_values
 from limner.transforms.normalize_each import normalize_each
-from limner.transforms.orientation import UNTURNED, turn_to
+from limner.transforms.turn import UNTURNED, turn_to
 from limner.weights.model import Model
 from limner.weights.tensors import tensors_hash
 

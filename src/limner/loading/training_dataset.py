@@ -18,8 +18,8 @@ from limner.loading.image_cache import MemoryCache
 from limner.storage.array_cache import ArrayCache
 from limner.storage.file_states import state_of
 from limner.transforms.normalize_each import normalize_each
-from limner.transforms.orientation import turn_to
 from limner.transforms.slices import slice_of
+from limner.transforms.turn import turn_to
 
 VERSION = 1
 """Raise it whenever the preparation changes: older files in the cache are then ignored."""

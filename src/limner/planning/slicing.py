@@ -7,8 +7,8 @@ from statistics import median
 from typing import Any
 
 from limner.checks.facts import DatasetFacts, ImageFacts
-from limner.core.space import axis_codes, spacing_text
-from limner.transforms.orientation import turn_to
+from limner.core.affine import axis_codes, spacing_text
+from limner.transforms.turn import turn_to
 
 AXES = ("depth (z of the file)", "height (y)", "width (x)")
 

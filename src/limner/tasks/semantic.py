@@ -26,7 +26,7 @@ from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, Predi
 from limner.tasks.presets import find_preset
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
-from limner.transforms.orientation import Turn
+from limner.transforms.turn import Turn
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind

@@ -19,7 +19,7 @@ from limner.evaluation.scorer import USUAL, Extent, Scorer
 from limner.tasks.allowed import Allowed
 from limner.tasks.prediction_folder import PredictionFolder, PredictionWriter
 from limner.tasks.situation import Situation
-from limner.transforms.orientation import Turn
+from limner.transforms.turn import Turn
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from limner.core.labels import LabelArray
 from limner.core.picture import Geometry, Image
-from limner.transforms.orientation import turn_to
+from limner.transforms.turn import turn_to
 
 RADIOLOGICAL = "LPS"
 """Directions of growing columns, rows and slices of axial views: to the patient's left, back and head."""

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.affine import mirrored_left_right_and_front_back, reversed_axes, spacing_of
 from limner.core.errors import DataError, MissingPartError, describe
 from limner.core.picture import Geometry, Picture
 from limner.core.sample import size_text
-from limner.core.space import mirrored_left_right_and_front_back, reversed_axes, spacing_of
 
 MAX_GAP = 1.5
 """Factor from the usual distance of slices from which one is missing in between."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from limner.core.affine import SAME_PLACE
 from limner.core.errors import DataError, MissingPartError, describe
 from limner.core.labels import ValueMap
-from limner.core.space import SAME_PLACE
 from limner.images.volumes.dicom import INSTALL, Slice, decoded, read_dataset, slices_of, sorted_slices
 from limner.storage.whole_files import write_whole
 

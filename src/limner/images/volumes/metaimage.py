@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.picture import Geometry
-from limner.core.space import (
+from limner.core.affine import (
     directions_of,
     is_singular,
     mirrored_left_right_and_front_back,
     reversed_axes,
     spacing_of,
 )
+from limner.core.picture import Geometry
 from limner.images.headers import DamagedFileError, ImageHeader
 from limner.images.volumes import packed_bytes
 from limner.images.volumes.stored_array import StoredArray, stored_bytes

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.affine import reversed_axes
 from limner.core.picture import Geometry
-from limner.core.space import reversed_axes
 from limner.images.headers import ImageHeader
 from limner.images.volumes.nifti_header import (
     CODE_OF_TYPE,

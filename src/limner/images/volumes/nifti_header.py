@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from limner.core.affine import Affine, is_singular, reversed_axes, spacing_of
 from limner.core.picture import Geometry
-from limner.core.space import Affine, is_singular, reversed_axes, spacing_of
 from limner.images.headers import DamagedFileError
 from limner.images.volumes.stored_array import StoredArray
 

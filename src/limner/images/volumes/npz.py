@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.affine import is_singular, spacing_of
 from limner.core.picture import Geometry
-from limner.core.space import is_singular, spacing_of
 from limner.images.headers import DamagedFileError, ImageHeader
 from limner.images.volumes.packed_bytes import refuse_impossible_size
 from limner.images.volumes.stored_array import MAX_CHANNELS

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from limner.core.affine import Affine
 from limner.core.labels import ValueMap
-from limner.core.space import Affine
 
 
 def resample_labels(values: ValueMap, source: Affine, target: Affine, shape: tuple[int, ...]) -> ValueMap:

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from limner.core.picture import Geometry
-from limner.core.space import (
+from limner.core.affine import (
     axis_codes,
     grid_difference,
     is_mirrored,
@@ -13,7 +12,8 @@ from limner.core.space import (
     reversed_axes,
     spacing_of,
 )
-from limner.transforms.orientation import UNTURNED, turn_to
+from limner.core.picture import Geometry
+from limner.transforms.turn import UNTURNED, turn_to
 
 RAS = np.diag([1.0, 2.0, 3.0, 1.0])
 """Of the axes (x, y, z) of a file."""

@@ -75,7 +75,7 @@ def axis_codes(affine: Affine) -> str:
     return "".join(_LETTERS[world][int(directions[world, axis] > 0)] for axis, world in enumerate(best))
 
 
-def corners(shape: Sequence[int]) -> npt.NDArray[np.float64]:
+def corner_voxels(shape: Sequence[int]) -> npt.NDArray[np.float64]:
     """Return (2**D, D): the positions of the corner voxels of an array."""
     return np.array(list(itertools.product(*((0, side - 1) for side in shape))), np.float64)
 
@@ -88,7 +88,7 @@ def largest_shift(first: Affine, second: Affine, shape: Sequence[int]) -> float:
         second: The other.
         shape: *S of the array; the distance is largest at one of its corners.
     """
-    moves = corners(shape) @ (first - second)[:-1, :-1].T + (first - second)[:-1, -1]
+    moves = corner_voxels(shape) @ (first - second)[:-1, :-1].T + (first - second)[:-1, -1]
     return float(np.linalg.norm(moves, axis=1).max())
 
 
