@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.api.browse import Browsed
+from limner.core.boxes import Boxes
 from limner.core.errors import ConfigError, DataError
 from limner.core.execution import Execution
 from limner.core.label_map import LabelMap
@@ -20,6 +21,10 @@ from limner.loading.pipeline import build_pipeline
 from limner.loading.training_dataset import training_dataset
 from limner.preparation.planned import Planned, plan_data
 from limner.storage.own_outputs import refuse_taken_file
+from limner.tasks import find_task
+
+DRAWN = frozenset({LabelMap, Boxes})
+"""Kinds of targets that are drawn; of other tasks the label maps are."""
 
 
 def browse_augmented(
@@ -87,7 +92,9 @@ def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterato
         raise DataError(f"There is no training image in {source.root}.")
     table = plan.data.label_table
     pipeline = build_pipeline(plan.augment, plan.input, table)
-    dataset = training_dataset(source, records, table, plan.input, targets=(LabelMap,))
+    targets = find_task(plan.task).targets
+    targets = targets if DRAWN.issuperset(targets) else (LabelMap,)
+    dataset = training_dataset(source, records, table, plan.input, targets=targets)
     return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed)
 
 

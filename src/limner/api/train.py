@@ -26,6 +26,7 @@ def train(
     task: str | None = None,
     network: "str | nn.Module | None" = None,
     weights: str | Path | None = None,
+    teacher: str | Path | None = None,
     minutes: float | None = None,
     spatial: str | None = None,
     settings: dict[str, Any] | None = None,
@@ -45,6 +46,8 @@ def train(
             ``mask2former``.
         weights: Initial weights: a model folder, a run, or another project's checkpoint, as read by
             `limner import`. Weights of classes with the same name are loaded, the others are initialised.
+        teacher: A model folder, a run or a checkpoint of the same task and classes, whose outputs the network
+            learns besides the labels.
         minutes: Time budget for training, including validation.
         spatial: For volumes, ``2d`` trains on slices and ``3d`` on volumes; defaults to 3d.
         settings: Values of the plan to set, nested as in plan.yaml.
@@ -70,7 +73,13 @@ def train(
     if num_processes() > 1 and run is None:
         raise ConfigError("With several processes, specify the run that they share with --run.")
     wanted = with_shorthands(
-        settings, task=task, network=name, weights=weights, minutes=minutes, spatial=spatial
+        settings,
+        task=task,
+        network=name,
+        weights=weights,
+        teacher=teacher,
+        minutes=minutes,
+        spatial=spatial,
     )
     execution = Execution(device, track, watchers)
     if is_first_process():

@@ -23,6 +23,7 @@ def plan(
     weights: Annotated[
         Path | None, typer.Option(help="Start from a model, a run, or another project's checkpoint.")
     ] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Also learn the outputs of this model.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set a value, such as train.steps=2000."),
@@ -52,7 +53,13 @@ def plan(
 
     own = merge_assignments(settings or ())
     wanted = with_shorthands(
-        own, task=task, network=network, weights=weights, minutes=minutes, spatial=spatial
+        own,
+        task=task,
+        network=network,
+        weights=weights,
+        teacher=teacher,
+        minutes=minutes,
+        spatial=spatial,
     )
     if out is not None:
         refuse_taken_file(out, by="plan")
@@ -124,10 +131,12 @@ def _plan_table(made: "Plan", *, everything: bool) -> "Table":
 
 
 def _brief(value: object) -> object:
-    """Shorten a loss without settings of its own to its name."""
+    """Shorten a loss without settings of its own to its name, and leave out what is not set."""
     if isinstance(value, list):
         return [_brief(item) for item in value]
     if isinstance(value, dict) and "name" in value:
         own = {key: item for key, item in value.items() if item not in ({}, 1.0)}
         return own["name"] if len(own) == 1 else own
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if item is not None}
     return value

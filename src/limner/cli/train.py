@@ -21,6 +21,9 @@ def train(
         Path | None,
         typer.Option(help="Start from a model, a run, or another project's checkpoint (`limner import`)."),
     ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Also learn the outputs of this model: a model, a run, a checkpoint.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget for training.")] = None,
     spatial: Annotated[
         str | None, typer.Option(help="2d trains on slices of volumes, 3d on volumes; default: 3d.")
@@ -45,7 +48,7 @@ def train(
     from limner.tracking.progress_display import ProgressDisplay
 
     watchers = [ProgressDisplay()]
-    others = (run, settings, task, network, weights, minutes, spatial, accept)
+    others = (run, settings, task, network, weights, teacher, minutes, spatial, accept)
     _refuse_mixture(data, resume, others, data_changed)
     if resume is not None:
         folder = resume_run(
@@ -59,6 +62,7 @@ def train(
             task=task,
             network=network,
             weights=weights,
+            teacher=teacher,
             minutes=minutes,
             spatial=spatial,
             settings=merge_assignments(settings or []),

@@ -2,11 +2,18 @@
 
 from collections.abc import Callable, Iterator
 
-from limner.core.errors import DataError, describe
 from limner.core.picture import Image
 from limner.core.plan import InputPlan
 from limner.core.prediction import Prediction
 from limner.transforms.slices import slice_of
+
+
+def input_of_images(plan: InputPlan) -> InputPlan:
+    """Return the input of a network as images have it: of slices, the axes and channels of their volumes."""
+    if plan.slice_axis is None:
+        return plan
+    channels = plan.channels // (2 * (plan.slice_neighbours or 0) + 1)
+    return plan.model_copy(update={"spatial_dims": 3, "channels": channels})
 
 
 def predicted_slices(
@@ -15,25 +22,12 @@ def predicted_slices(
     """Yield the prediction of each slice of a volume.
 
     Args:
-        volume: (D, H, W, C) in the training's orientation.
+        volume: (D, H, W, C) in the training's orientation and values.
         plan: The input of the network, with a `slice_axis`.
         predict: Predicts a slice (H, W, C), given a name.
         where: The file, for messages.
-
-    Raises:
-        DataError: The volume has no voxels, or other channels than the training's.
     """
-    axis, neighbours = plan.slice_axis, plan.slice_neighbours or 0
+    axis = plan.slice_axis
     assert axis is not None, "only such plans predict slices"
-    channels = plan.channels // (2 * neighbours + 1)
-    if volume.ndim != 4 or volume.shape[-1] != channels or volume.size == 0:
-        raise DataError(
-            describe(
-                "The volume does not have the axes or channels that the network expects",
-                where=where,
-                found=f"shape {volume.shape}",
-                expected=f"3 spatial axes, then {channels} channel{'s' * (channels > 1)}",
-            )
-        )
     for place in range(volume.shape[axis]):
-        yield predict(slice_of(volume, axis, place, neighbours), f"{where}, slice {place}")
+        yield predict(slice_of(volume, axis, place, plan.slice_neighbours or 0), f"{where}, slice {place}")

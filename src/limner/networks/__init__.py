@@ -22,6 +22,7 @@ from limner.networks import (
     eomt,
     espnet,
     fcn,
+    fcos,
     gcn,
     gff,
     infnet,
@@ -92,6 +93,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "eomt": eomt.ENTRY,
     "panoptic-deeplab": panoptic_deeplab.ENTRY,
     "unet-centres": unet_centres.ENTRY,
+    "fcos": fcos.ENTRY,
 }
 
 

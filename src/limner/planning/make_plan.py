@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from limner.checks.facts import DatasetFacts
-from limner.core.config import parse_config
+from limner.core.config import Config, parse_config
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
-from limner.core.plan import LossTerm, Plan
+from limner.core.plan import Plan
 from limner.core.sample import Record
 from limner.devices.machine import Machine, examine
 from limner.formats.source import TEXT_TASK, Source
@@ -32,6 +32,7 @@ def make_plan(
     device: str = "auto",
     machine: Machine | None = None,
     start: Plan | None = None,
+    teacher: Plan | None = None,
 ) -> Plan:
     """Decide every setting of a run.
 
@@ -45,6 +46,7 @@ def make_plan(
         device: Device of the run.
         machine: Capabilities of that device; detected if None.
         start: The plan of the weights in ``network.weights``.
+        teacher: The plan of the model in ``loss.teacher``.
 
     Raises:
         ConfigError: A setting is unknown, of the wrong type, out of range, or contradicts another; or
@@ -71,9 +73,11 @@ def make_plan(
         labels=labels,
         machine=machine,
         minutes=user.get("train.minutes"),
-        measure=Measurer(labels, device=machine.device),
+        measure=Measurer(labels, device=machine.device, teacher=teacher),
         start=start,
+        teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
+        given=frozenset(user),
     )
     settled, reasons = decide(case, RULES, user, notes)
     data = {
@@ -123,7 +127,7 @@ def _plain(settled: Flat) -> Flat:
 
 
 def _as_data(value: object) -> object:
-    if isinstance(value, LossTerm):
+    if isinstance(value, Config):
         return value.model_dump()
     if isinstance(value, dict):
         return {name: _as_data(item) for name, item in value.items()}

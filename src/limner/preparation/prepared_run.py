@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from limner.checks.measuring import digest
 from limner.core.errors import ConfigError, DataError, describe
+from limner.core.labels import LabelTable
 from limner.core.plan import NetworkPlan, Plan
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record
 from limner.devices.processes import num_processes
+from limner.evaluation.label_match import with_current_values
 from limner.formats import open_source
 from limner.formats.source import Source
 from limner.loading.dataset import Dataset
@@ -56,8 +58,8 @@ class PreparedRun:
         Raises:
             DataError: The run has no such split.
         """
-        table, targets = self.plan.data.label_table, find_task(self.plan.task).targets
-        return Dataset(self.source, self._records(split), table, targets=targets)
+        targets = find_task(self.plan.task).targets
+        return Dataset(self.source, self._records(split), self._labels, targets=targets)
 
     def training_dataset(self, split: str) -> Dataset:
         """Return the samples of a split that the network is trained on, such as slices of volumes.
@@ -66,13 +68,18 @@ class PreparedRun:
             DataError: The run has no such split.
         """
         plan, targets = self.plan, find_task(self.plan.task).targets
-        table = plan.data.label_table
-        return training_dataset(self.source, self._records(split), table, plan.input, targets=targets)
+        return training_dataset(self.source, self._records(split), self._labels, plan.input, targets=targets)
 
     def _records(self, split: str) -> Sequence[Record]:
         if split not in self.splits:
             raise DataError(describe(f"The run has no {split} images", where=self.folder.splits))
         return self.splits[split]
+
+    @property
+    def _labels(self) -> LabelTable:
+        """The plan's classes, with the values that they have in the data now."""
+        table, declared = self.plan.data.label_table, self.source.declared_labels()
+        return table if declared is None else with_current_values(table, declared)
 
 
 def prepare_run(

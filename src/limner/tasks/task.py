@@ -47,6 +47,8 @@ class Task(ABC):
     """Whether it distinguishes countable things from stuff."""
     large_scale_jitter: ClassVar[bool] = False
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
+    prediction_formats: ClassVar[tuple[str, ...]] = ()
+    """Formats in which `limner predict` can write results besides the usual one."""
     shown_scores: ClassVar[tuple[str, ...]]
     """Scores to show first, keys of `SCORES`."""
 
