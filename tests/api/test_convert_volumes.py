@@ -10,7 +10,7 @@ from limner.core.errors import DataError
 from limner.core.picture import Geometry
 from limner.formats import open_source
 from limner.images.pixels import read_pixels
-from limner.images.volumes.writing import write_volume
+from limner.images.volumes.volume_writing import write_volume
 
 SHAPE = (9, 10, 11)
 TURNED = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]

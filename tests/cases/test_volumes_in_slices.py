@@ -12,7 +12,7 @@ from limner.core.picture import Geometry
 from limner.core.run_folder import RunFolder
 from limner.images.masks import read_values
 from limner.images.read_image import read_image
-from limner.images.volumes.writing import write_volume
+from limner.images.volumes.volume_writing import write_volume
 
 SHAPE = (9, 40, 48)
 AFFINE = np.diag([1.0, 1.0, 3.0, 1.0])[:, [2, 1, 0, 3]]

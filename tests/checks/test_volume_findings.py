@@ -7,7 +7,7 @@ import pytest
 
 import limner
 from limner.core.picture import Geometry
-from limner.images.volumes.writing import write_volume
+from limner.images.volumes.volume_writing import write_volume
 
 SHAPE = (10, 12, 14)
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])[:, [2, 1, 0, 3]]

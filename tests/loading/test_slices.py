@@ -10,7 +10,7 @@ from limner.core.labels import LabelClass, LabelTable
 from limner.core.picture import Geometry
 from limner.core.plan import InputPlan
 from limner.formats import open_source
-from limner.images.volumes.writing import write_volume
+from limner.images.volumes.volume_writing import write_volume
 from limner.loading.image_cache import MemoryCache
 from limner.loading.training_dataset import PreparedDataset, training_dataset
 from limner.transforms.normalize_each import normalize_each

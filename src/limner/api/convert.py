@@ -13,7 +13,7 @@ from limner.datasets.conversion import Conversion, free_folder, plan_conversion,
 from limner.datasets.conversion_losses import Loss, conversion_losses, refuse_losses
 from limner.formats import WRITERS
 from limner.formats.public.class_tables import renumbered
-from limner.images.volumes.writing import SUFFIXES as VOLUME_SUFFIXES_WRITTEN
+from limner.images.volumes.volume_writing import SUFFIXES as VOLUME_SUFFIXES_WRITTEN
 from limner.storage.file_states import state_of
 from limner.storage.filled_folder import Request, filled_folder
 

@@ -17,7 +17,7 @@ from limner.images.embedded_images import image_file
 from limner.images.file_names import image_suffix
 from limner.images.masks import write_values
 from limner.images.stored_volume import is_volume, read_stored
-from limner.images.volumes.writing import write_volume, written_suffix
+from limner.images.volumes.volume_writing import write_volume, written_suffix
 from limner.storage.whole_files import write_whole
 
 

@@ -14,7 +14,7 @@ from limner.core.sample import place_text, size_text
 from limner.images.file_names import is_volume_name
 from limner.images.headers import ImageHeader
 from limner.images.pixels import Pixels, read_header, read_pixels
-from limner.images.volumes.writing import write_volume, written_suffix
+from limner.images.volumes.volume_writing import write_volume, written_suffix
 from limner.storage.whole_files import write_whole
 
 INDEX = MaskEncoding()

@@ -10,7 +10,7 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError
 from limner.core.picture import Geometry
 from limner.formats import open_source
-from limner.images.volumes.writing import write_volume
+from limner.images.volumes.volume_writing import write_volume
 
 SHAPE = (4, 6, 8)
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])[:, [2, 1, 0, 3]]

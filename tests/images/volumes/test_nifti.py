@@ -11,7 +11,7 @@ from limner.core.errors import DataError
 from limner.core.picture import Geometry
 from limner.images.masks import read_values, write_values
 from limner.images.read_image import image_header, read_image
-from limner.images.volumes.writing import write_volume
+from limner.images.volumes.volume_writing import write_volume
 
 SHAPE = (8, 10, 12)  # D, H, W
 VOXELS = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE) - 100

@@ -12,7 +12,7 @@ from limner.core.errors import DataError
 from limner.core.picture import Geometry
 from limner.images.masks import read_values, write_values
 from limner.images.read_image import read_image
-from limner.images.volumes.writing import write_volume
+from limner.images.volumes.volume_writing import write_volume
 
 VOXELS = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4) - 5  # z, y, x
 HEAD = "NRRD0004\n# made by hand\ntype: short\ndimension: 3\nsizes: 4 3 2\nendian: {}\nencoding: {}\n{}\n"

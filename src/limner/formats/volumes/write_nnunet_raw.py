@@ -11,7 +11,7 @@ from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.volumes.dataset_json import FILE_NAME, IGNORED, dataset_json
 from limner.formats.volumes.nnunet_raw import NnunetRaw
 from limner.formats.writers import Entry, Outgoing, Writer, lists_of, member, settings_of, write_stem_lists
-from limner.images.volumes.writing import write_volume
+from limner.images.volumes.volume_writing import write_volume
 from limner.storage.json_files import write_json
 
 

@@ -12,7 +12,7 @@ from limner.formats.dataset_yaml import write_dataset_file
 from limner.formats.volumes.dataset_json import IGNORED
 from limner.formats.volumes.structure_masks import MASKS, StructureMasks
 from limner.formats.writers import Entry, Outgoing, Writer, lists_of, member, write_stem_lists
-from limner.images.volumes.writing import write_volume
+from limner.images.volumes.volume_writing import write_volume
 
 _NO_NAME = re.compile(r"[^\w.\-]+")
 
