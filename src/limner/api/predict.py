@@ -137,7 +137,7 @@ class _ImageWriter:
     def files(self, item: ImagePath) -> tuple[Path, ...]:
         """Return the files of an image, the index mask first."""
         drawn = [] if self.truth is None else [self.folder.place(COMPARISONS, f"{item.output}.png")]
-        return (*self.writer.files(item.output), *drawn)
+        return (*self.writer.files(item.output, item.path), *drawn)
 
     def all_files(self, images: Iterable[ImagePath]) -> Iterator[Path]:
         """Yield the record of the range, and the files of all images."""
@@ -167,7 +167,12 @@ class _ImageWriter:
             WriteError: A file cannot be written.
         """
         predictor, file_name = self.predictor, str(item.path)
-        prediction = predictor.predict(picture.array, name=file_name, probabilities=self.folder.probabilities)
+        prediction = predictor.predict(
+            picture.array,
+            name=file_name,
+            probabilities=self.folder.probabilities,
+            geometry=picture.geometry,
+        )
         true = None if self.truth is None else self.truth.of(item.path)
         entry = self.writer.write(prediction, picture, output=item.output, file_name=file_name)
         if self.truth is not None:

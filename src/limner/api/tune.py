@@ -136,12 +136,13 @@ def _begin(planned: Planned, out: str | Path | None) -> Tuning:
 
 def _test_rates(tuning: Tuning, planned: Planned, execution: Execution) -> Tuning:
     """Test learning rates, in a folder with other files or with a search."""
-    from limner.loading.dataset import Dataset
+    from limner.loading.training_dataset import training_dataset
     from limner.training.rate_test import run_rate_test
 
     plan, checked = planned.plan, planned.checked
     records = checked.splits["train"]
-    dataset = Dataset(checked.source, records, plan.data.label_table, targets=find_task(plan.task).targets)
+    table, targets = plan.data.label_table, find_task(plan.task).targets
+    dataset = training_dataset(checked.source, records, table, plan.input, targets=targets)
     own = [tuning.root / RATES, tuning.page, tuning.plot, tuning.table]
     has_search = (tuning.root / SETUP).is_file()  # then everything in the folder is limner's
     folder: AbstractContextManager[object] = (

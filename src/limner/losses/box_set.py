@@ -85,8 +85,8 @@ class BoxSetLoss(nn.Module):
         found, true, extra = [], [], []
         for i, (match, image) in enumerate(zip(matches, truth, strict=True)):
             places = torch.arange(len(layers), device=logits.device)[:, None], match.queries
-            labels = image.labels[match.segments]
-            extra.append((one[:, i] - zero[:, i])[(*places, labels)].sum())
+            of_class = (*places, image.labels[match.segments])
+            extra.append((one[:, i] - zero[:, i])[of_class].sum())
             found.append(boxes[:, i][places].flatten(0, 1))
             true.append(image.boxes[match.segments].flatten(0, 1))
         own, wanted = torch.cat(found), torch.cat(true)

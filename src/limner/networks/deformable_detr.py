@@ -190,8 +190,10 @@ class BoxDecoder(nn.Module):
             self.reference_points = nn.Linear(channels, 2)
             nn.init.xavier_uniform_(self.reference_points.weight)
             nn.init.zeros_(self.reference_points.bias)
+            first = self.regressors[0]
+            assert isinstance(first, BoxHead)
             with torch.no_grad():
-                self.regressors[0].last.bias[2:] = FIRST_SIDE
+                first.last.bias[2:] = FIRST_SIDE
             return
         self.proposal_output = nn.Linear(channels, channels)
         self.proposal_norm = nn.LayerNorm(channels)

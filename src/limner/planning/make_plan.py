@@ -17,6 +17,7 @@ from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
+from limner.planning.slicing import choose_slicing
 from limner.planning.task_choice import check_labels, check_pairing, check_start
 from limner.tasks import find_task
 
@@ -58,7 +59,9 @@ def make_plan(
     task = find_task(user.get("task", "semantic"))
     check_labels(source, task.name)
     labels = task.labels(labels)
-    fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
+    names = {split: [record.name for record in records] for split, records in splits.items()}
+    fingerprint = take_fingerprint(facts, labels, names, slicing=choose_slicing(facts, user))
+    _refuse_other_dims(user, fingerprint)
     _stretch_sizes(user, fingerprint)
     if start is not None:
         check_start(start, user, fingerprint.spatial_dims)
@@ -85,6 +88,20 @@ def make_plan(
     }
     values = {"data": data, **nest(_plain(settled)), "reasons": _in_order(reasons)}
     return parse_config(Plan, values, where="The plan")
+
+
+def _refuse_other_dims(user: Flat, fingerprint: Fingerprint) -> None:
+    """Refuse a network in three dimensions for images of two.
+
+    Raises:
+        ConfigError: The user wants it.
+    """
+    wanted, found = user.get("input.spatial_dims", fingerprint.spatial_dims), fingerprint.spatial_dims
+    if wanted != found:
+        raise ConfigError(
+            f"input.spatial_dims: expected {found}, as the images have; found {wanted}. Volumes are NIfTI, "
+            "NRRD, MetaImage, NPZ or DICOM files."
+        )
 
 
 def _stretch_sizes(user: Flat, fingerprint: Fingerprint) -> None:
