@@ -26,6 +26,7 @@ def _sibling(name: str) -> ModuleType:
 
 mutations = _sibling("mutations").mutations
 spoilt = _sibling("spoilt_folders")
+examples = spoilt.examples
 
 BUILT = [name for name in FORMATS if name in examples.EXAMPLES or name in examples.CLASSES]
 """Formats whose examples need no library that is not installed."""
