@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from limner.core.outputs import CentreOffsets, DenseLogits, QueryMasks
+from limner.core.outputs import CentreOffsets, ClassLogits, DenseLogits, QueryMasks
 from limner.networks import NETWORKS, build_network
 
 # The smallest sensible form of each row, so that the contract takes seconds.
@@ -154,6 +154,8 @@ def every_score(outputs):
         return [scores for layer in layers for scores in (layer.class_logits, layer.mask_logits)]
     if isinstance(outputs, CentreOffsets):
         return [outputs.class_logits, outputs.centres, outputs.offsets]
+    if isinstance(outputs, ClassLogits):
+        return [outputs.logits]
     return [outputs.logits, *(side.logits for side in outputs.auxiliary)]
 
 
@@ -168,7 +170,7 @@ def class_scores(outputs):
 
 def scores(network, images):
     outputs = network(images)
-    assert isinstance(outputs, (CentreOffsets, DenseLogits, QueryMasks))
+    assert isinstance(outputs, (CentreOffsets, ClassLogits, DenseLogits, QueryMasks))
     return pixel_scores(outputs)
 
 
@@ -196,6 +198,9 @@ def test_any_size_and_the_scores_cover_the_image(name, dims, size):
     network = built(name, dims)
     with torch.no_grad():
         found = scores(network, draw(dims, batch=1, size=size)).shape[2:]
+    if NETWORKS[name].output is ClassLogits:  # of the image as a whole
+        assert found == ()
+        return
     for pixels, resolution in zip(size, found, strict=True):
         # At a native stride of s, ceil(pixels / s) scores cover the axis.
         assert any(resolution == -(-pixels // stride) for stride in (1, 2, 4, 8, 16)), (size, found)

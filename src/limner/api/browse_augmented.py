@@ -8,6 +8,7 @@ from typing import Any
 from limner.api.browse import Browsed
 from limner.core.errors import ConfigError, DataError
 from limner.core.execution import Execution
+from limner.core.label_map import LabelMap
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
 from limner.datasets.augmented_images import AugmentedImage, Mode, augmented_images
@@ -19,6 +20,7 @@ from limner.loading.dataset import Dataset
 from limner.loading.pipeline import build_pipeline
 from limner.preparation.planned import Planned, plan_data
 from limner.storage.own_outputs import refuse_taken_file
+from limner.tasks import find_task
 
 
 def browse_augmented(
@@ -86,8 +88,11 @@ def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterato
         raise DataError(f"There is no training image in {source.root}.")
     table = plan.data.label_table
     pipeline = build_pipeline(plan.augment, plan.input, table)
-    dataset = Dataset(source, records, table, cache=None)
-    return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed)
+    task = find_task(plan.task)
+    targets = task.targets if task.sees_whole_images else (LabelMap,)
+    dataset = Dataset(source, records, table, targets=targets, cache=None)
+    balanced = plan.train.balanced
+    return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed, balanced=balanced)
 
 
 def _arranged(rows: Sequence[Row], columns: int) -> tuple[list[Row], int]:

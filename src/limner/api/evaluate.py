@@ -23,6 +23,7 @@ from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
 from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.write_scores import (
+    CLASS_CURVES,
     PER_IMAGE,
     PICTURES,
     SCORES_FILE,
@@ -176,7 +177,7 @@ def _protected(out: Path, run: RunFolder | None, measurement: Measurement) -> Ab
             remove_file(path)
         return nullcontext()
     refuse_inside(out, measurement.source.root)
-    names = (SCORES_FILE, PER_IMAGE, THRESHOLDS, SPEED, f"{MATRIX}.png", f"{MATRIX}.pdf")
+    names = (SCORES_FILE, PER_IMAGE, THRESHOLDS, CLASS_CURVES, SPEED, f"{MATRIX}.png", f"{MATRIX}.pdf")
     earlier = [*earlier_pictures(out / PICTURES), *(earlier_maps(out) if measurement.extent.maps else [])]
     return filled_folder(out, by="evaluate", files=[*(out / name for name in names), *earlier])
 

@@ -24,6 +24,7 @@ from limner.drawing.heat import heat_overlay
 from limner.drawing.panels import Panel, side_by_side
 from limner.drawing.png import encode_png
 from limner.images.read_image import read_image
+from limner.inference.fitted_size import fit_images
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.storage.filled_folder import filled_folder
@@ -103,7 +104,7 @@ def explain_classes(
     model: Path | str | Predictor,
     image: Path | str,
     *,
-    class_names: Sequence[str],
+    class_names: Sequence[str] = (),
     layer: str | None = None,
     point: tuple[int, int] | None = None,
     region: tuple[int, int, int, int] | None = None,
@@ -113,7 +114,8 @@ def explain_classes(
 ) -> tuple[Explanation, ...]:
     """Explain several classes as `explain` does, and draw them together, one class below the other.
 
-    The picture of all classes is the last of the last explanation.
+    The picture of all classes is the last of the last explanation. Without names, the most probable classes
+    of a whole image are explained.
     """
     folder = None if out is None else _usable(Path(out).expanduser(), Path(image))
     predictor, inputs, shown = _prepared(model, image, device, value_range)
@@ -121,9 +123,11 @@ def explain_classes(
     for name in class_names:
         if name not in names:
             raise UnknownNameError("class of this model", name, names)
-    target = _target((int(inputs.shape[2]), int(inputs.shape[3])), point, region)
+    class_names = class_names or _first_classes(predictor, image)
+    target = _target((shown.shape[0], shown.shape[1]), point, region)
     network = predictor.model.network.eval()
-    found = [_evidence(network, inputs, names, name, layer, target) for name in dict.fromkeys(class_names)]
+    looked = _Look(network, inputs, (shown.shape[0], shown.shape[1]), layer, target)
+    found = [_evidence(looked, names, name) for name in dict.fromkeys(class_names)]
     return tuple(found) if folder is None else _drawn(found, shown, target, image=Path(image), folder=folder)
 
 
@@ -139,24 +143,46 @@ def _usable(folder: Path, image: Path) -> Path:
     return folder
 
 
-def _evidence(
-    network: nn.Module,
-    inputs: torch.Tensor,
-    names: Sequence[str],
-    class_name: str,
-    layer: str | None,
-    target: Target,
-) -> Explanation:
+@dataclass(frozen=True)
+class _Look:
+    """What to explain of an image.
+
+    Attributes:
+        network: In evaluation mode.
+        inputs: (1, C, h, w) its normalised input.
+        size: (H, W) of the image.
+        layer: The layer that the user named, if any.
+        target: The pixels whose scores are explained.
+    """
+
+    network: nn.Module
+    inputs: torch.Tensor
+    size: tuple[int, int]
+    layer: str | None
+    target: Target
+
+
+def _first_classes(predictor: Predictor, image: Path | str) -> list[str]:
+    """Return the classes to explain if none is named."""
+    prediction = predictor.predict(image)
+    indices = predictor.task.explained_first(prediction)
+    if not indices:
+        raise ConfigError("Name the class to explain with --class, or list the layers with --layers.")
+    return [predictor.labels.names[index] for index in indices]
+
+
+def _evidence(look: _Look, names: Sequence[str], class_name: str) -> Explanation:
     """Return the evidence for one class, without pictures."""
+    network, inputs, layer, target = look.network, look.inputs, look.layer, look.target
     features, looks = explainable_layers(network, inputs), attention_layers(network, inputs)
     chosen = layer if layer and layer not in looks else default_layer(features)
     index = names.index(class_name)
-    heats = activation_maps(network, inputs, layer=chosen, class_index=index, target=target)
-    look = None
+    heats = activation_maps(network, inputs, layer=chosen, class_index=index, target=target, size=look.size)
+    attended = None
     if looks:
-        look = layer if layer in looks else list(looks)[-1]
-        heats[ATTENTION] = attention_map(network, inputs, layer=look, class_index=index, target=target)
-    return Explanation(class_name, chosen, heats, (), look)
+        attended = layer if layer in looks else list(looks)[-1]
+        heats[ATTENTION] = attention_map(network, inputs, layer=attended, class_index=index, target=target)
+    return Explanation(class_name, chosen, heats, (), attended)
 
 
 def _drawn(
@@ -216,6 +242,8 @@ def _prepared(
     pixels = read_image(Path(image)).array
     fitted = np.ascontiguousarray(predictor.fit(pixels, where=str(image)))
     values = torch.from_numpy(fitted.astype(np.float32))[None].movedim(-1, 1).to(predictor.device)
+    if predictor.task.sees_whole_images:
+        values = fit_images(values, predictor.settings.resize)
     return predictor, predictor.model.normalization(values), display_image(pixels)
 
 

@@ -33,6 +33,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
             _E, "Folders that are left out are datasets of their own: a warning if they are small."
         ),
         "listed-file-missing": Code(_W, "A list names files that are not there."),
+        "listed-class-unknown": Code(_E, "A list gives an image a class that the class names do not have."),
         "listed-class-unclear": Code(_W, "A list gives an image no class, or several; it is left out."),
         "image-without-mask": Code(_W, "Images have no mask; they are left out of training and scoring."),
         "image-not-segmented": Code(_N, "Images of a VOC folder have no mask and are in no list."),

@@ -127,6 +127,19 @@ class CentreOffsets(Outputs):
         return cls(maps[:, :num_classes], centres, maps[:, num_classes + 1 :])
 
 
+@dataclass(frozen=True)
+class ClassLogits(Outputs):
+    """A logit for each class of a whole image.
+
+    Attributes:
+        logits: (B, K) before softmax, or before the sigmoid where an image may have several classes.
+        auxiliary: Always empty.
+    """
+
+    logits: torch.Tensor
+    auxiliary: tuple[()] = ()
+
+
 PixelOutputs = DenseLogits | QueryMasks
 """Output kinds from which the class of each pixel can be computed."""
 
@@ -174,6 +187,12 @@ def _register_for_export() -> None:
     def rebuild_centres(leaves: Iterable[Any], _: Any) -> CentreOffsets:  # noqa: ANN401
         return CentreOffsets(*leaves)
 
+    register_pytree_node(
+        ClassLogits,
+        lambda c: ([c.logits], None),
+        lambda leaves, _: ClassLogits(*leaves),
+        serialized_type_name="limner.ClassLogits",
+    )
     register_pytree_node(
         CentreOffsets,
         lambda c: ([c.class_logits, c.centres, c.offsets], None),

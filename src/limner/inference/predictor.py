@@ -112,13 +112,11 @@ class Predictor:
         else:
             array, where, name = np.asarray(image), name or "the image", name or "image"
         self._refuse_unsuitable(probabilities)
-        images = self._tensor(self.fit(array, where=where))
-        size = tuple(images.shape[2:])
+        images, size = self.inputs(array, where=where)
         was_training = self.model.training
         self.model.eval()
         try:
             with torch.inference_mode(), precision_context(self.device, self.precision):
-                images = fit_images(images, self.settings.resize)
                 kind = self.task.output_kind(self.plan.loss)
                 runs = ImageRuns(self.model, images, size, self.settings, where, kind)
                 return self.task.predict(runs, name=name, labels=self.labels, probabilities=probabilities)
@@ -130,6 +128,19 @@ class Predictor:
             self.model.train(was_training)
             if self._threads is not None:
                 self._threads.follow()
+
+    def inputs(self, image: Image, *, where: str) -> tuple[torch.Tensor, tuple[int, ...]]:
+        """Return the input (1, C, *S) of the model on its device, and the size of the image.
+
+        Args:
+            image: (*spatial, C) or (*spatial) in file values.
+            where: The file, for messages.
+
+        Raises:
+            DataError: The image does not match the model's input.
+        """
+        images = self._tensor(self.fit(image, where=where))
+        return fit_images(images, self.settings.resize), tuple(images.shape[2:])
 
     def fit(self, image: Image, *, where: str) -> Image:
         """Return the image with the model's channels and the training's range of values.

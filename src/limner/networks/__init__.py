@@ -12,6 +12,7 @@ from limner.networks import (
     bisenetv2,
     caranet,
     ccnet,
+    classifier,
     danet,
     deeplabv3,
     deeplabv3plus,
@@ -92,6 +93,8 @@ NETWORKS: dict[str, NetworkEntry] = {
     "eomt": eomt.ENTRY,
     "panoptic-deeplab": panoptic_deeplab.ENTRY,
     "unet-centres": unet_centres.ENTRY,
+    "classifier": classifier.ENTRY,
+    "linear-probe": classifier.PROBE_ENTRY,
 }
 
 

@@ -17,7 +17,7 @@ from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
-from limner.planning.task_choice import check_labels, check_pairing, check_start
+from limner.planning.task_choice import check_labels, check_mixing, check_pairing, check_start, default_task
 from limner.tasks import find_task
 
 
@@ -53,8 +53,9 @@ def make_plan(
     settings = dict(settings or {})
     notes = settings.pop("reasons", {})
     user = read_settings(settings)
-    task = find_task(user.get("task", "semantic"))
+    task = find_task(user.get("task") or default_task(source))
     check_labels(source, task.name)
+    check_mixing(task.name, user)
     labels = task.labels(labels)
     fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
     _stretch_sizes(user, fingerprint)
@@ -70,6 +71,7 @@ def make_plan(
         minutes=user.get("train.minutes"),
         measure=Measurer(labels, device=machine.device),
         start=start,
+        task=task.name,
         shows_text=TEXT_TASK in source.tasks,
     )
     settled, reasons = decide(case, RULES, user, notes)

@@ -20,11 +20,13 @@ class PredictionFolder:
         root: The folder.
         overlay: Whether to draw predictions on their images.
         probabilities: Whether to write probabilities.
+        sorting: Whether to copy the images into a folder for each class.
     """
 
     root: Path
     overlay: bool = True
     probabilities: bool = False
+    sorting: bool = False
 
     def place(self, kind: str, name: str) -> Path:
         """Return the path of a file of one kind of result."""

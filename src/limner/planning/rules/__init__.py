@@ -16,10 +16,12 @@ from limner.planning.rules.duration import (
 from limner.planning.rules.inference import choose_window
 from limner.planning.rules.input import choose_channels, choose_crop, choose_normalization, choose_values
 from limner.planning.rules.loss import choose_loss
-from limner.planning.rules.network import choose_network, choose_pretraining
+from limner.planning.rules.network import choose_network, choose_pretraining, choose_task
 from limner.planning.rules.optimization import choose_learning_rate, choose_optimizer, choose_schedule
+from limner.planning.rules.probe import choose_probe
 
 RULES: tuple[Rule, ...] = (
+    choose_task,
     choose_channels,
     choose_network,
     choose_pretraining,
@@ -42,4 +44,5 @@ RULES: tuple[Rule, ...] = (
     choose_averaging,
     choose_checkpoints,
     choose_window,
+    choose_probe,
 )

@@ -8,7 +8,8 @@ from limner.reporting.sections.class_scores import split_heading, swatch
 MOST_CLASSES = 32
 """A matrix with more classes is too large to read; then only the largest errors are shown."""
 
-MOST_MISTAKES = 8
+MOST_MISTAKES, MOST_WITHOUT_MATRIX = 8, 24
+"""Number of the largest errors to list, and the number if there is no matrix to see them in."""
 
 READING = (
     "Each row is one true class and sums to 100\u00a0%; the columns are the predicted classes. "
@@ -17,8 +18,9 @@ READING = (
 
 
 def confusion(facts: RunFacts) -> Html | None:
-    """Return matrix and largest errors of each split; None for tasks without label maps."""
-    if facts.evaluation is not None and not facts.evaluation.file.counts_pixels:
+    """Return matrix and largest errors of each split; None for tasks about objects."""
+    file = None if facts.evaluation is None else facts.evaluation.file
+    if file is not None and not (file.counts_pixels or file.confusion_matrix):
         return None
     shown = [e for e in facts.evaluations if e.file.confusion_matrix is not None]
     if not shown:
@@ -49,7 +51,7 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
 
 def _other_views(evaluation: Evaluation) -> list[Html]:
     """Return the matrix as fractions of each predicted class, and as counts, both collapsed."""
-    matrix = evaluation.file.confusion_matrix or []
+    matrix, what = evaluation.file.confusion_matrix or [], evaluation.file.what_counts
     sums = [sum(column) for column in zip(*matrix, strict=True)]
     parts = [
         [f"{100 * n / total:.1f}" if total else MISSING for n, total in zip(row, sums, strict=True)]
@@ -57,8 +59,8 @@ def _other_views(evaluation: Evaluation) -> list[Html]:
     ]
     pixels = [[count(n) for n in row] for row in matrix]
     views = (
-        ("By column: true classes of the pixels predicted as each class (%)", parts),
-        ("Pixel counts", pixels),
+        (f"By column: true classes of the {what} predicted as each class (%)", parts),
+        (f"Numbers of {what}", pixels),
     )
     return [tag("details", tag("summary", title), _plain(evaluation, rows)) for title, rows in views]
 
@@ -87,7 +89,7 @@ def _matrix(facts: RunFacts, evaluation: Evaluation) -> Html:
         tag(
             "tr",
             tag("th", swatch(facts, name), name, scope="row"),
-            [_cell(names, i, j, pixels, sum(row), is_small) for j, pixels in enumerate(row)],
+            [_cell(evaluation, i, j, pixels, sum(row), is_small) for j, pixels in enumerate(row)],
         )
         for i, (name, row) in enumerate(zip(names, evaluation.file.confusion_matrix or [], strict=True))
     ]
@@ -96,11 +98,12 @@ def _matrix(facts: RunFacts, evaluation: Evaluation) -> Html:
     )
 
 
-def _cell(names: list[str], i: int, j: int, pixels: int, total: int, is_small: bool) -> Html:  # noqa: FBT001
+def _cell(evaluation: Evaluation, i: int, j: int, pixels: int, total: int, is_small: bool) -> Html:  # noqa: FBT001
     part = pixels / total if total else 0.0
     # Small errors matter most and would be invisible on a linear colour scale.
     depth = part if i == j else part**0.6
-    meaning = f"{names[i]} predicted as {names[j]}: {count(pixels)} of {count(total)} pixels"
+    names, what = evaluation.file.class_names, evaluation.file.what_counts
+    meaning = f"{names[i]} predicted as {names[j]}: {count(pixels)} of {count(total)} {what}"
     text = percent(part) if is_small else (f"{part * 100:.0f}" if part >= 0.005 else "")
     return tag(
         "td",
@@ -121,7 +124,9 @@ def _mistakes(facts: RunFacts, evaluation: Evaluation) -> Html:
         if i != j and pixels
     ]
     totals = [sum(row) for row in evaluation.file.confusion_matrix or []]
-    largest = sorted(found, reverse=True)[:MOST_MISTAKES]
+    most = MOST_MISTAKES if len(names) <= MOST_CLASSES else MOST_WITHOUT_MATRIX
+    largest = sorted(found, reverse=True)[:most]
+    what = evaluation.file.what_counts
     items = [
         tag(
             "li",
@@ -133,5 +138,5 @@ def _mistakes(facts: RunFacts, evaluation: Evaluation) -> Html:
         for pixels, i, j in largest
     ]
     if not items:
-        return tag("p", "No pixel is misclassified.", class_="empty")
-    return tag("div", tag("h3", "Largest errors, by pixels"), tag("ol", items, class_="mistakes"))
+        return tag("p", f"No {what.removesuffix('s')} is misclassified.", class_="empty")
+    return tag("div", tag("h3", f"Largest errors, by {what}"), tag("ol", items, class_="mistakes"))
