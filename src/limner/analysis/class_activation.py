@@ -21,6 +21,7 @@ from limner.core.outputs import (
     ClassLogits,
     DenseLogits,
     PixelOutputs,
+    PointBoxes,
     QueryMasks,
     resize_logits,
 )
@@ -135,7 +136,7 @@ def activation_maps(
 
 
 def _explained_score(
-    outputs: PixelOutputs | CentreOffsets | ClassLogits,
+    outputs: PixelOutputs | CentreOffsets | PointBoxes | ClassLogits,
     class_index: int,
     target: npt.NDArray[np.bool_] | None,
     size: tuple[int, int],
@@ -147,14 +148,19 @@ def _explained_score(
                 "--point and --region are for classes of pixels; this model predicts classes of whole images."
             )
         return outputs.logits[0, class_index].float()
-    is_set = isinstance(outputs, QueryMasks)
+    is_set = isinstance(outputs, (PointBoxes, QueryMasks))
     scores = _pixel_scores(outputs, size)
     pixels = _target(scores, class_index, target, least=SCORE_THRESHOLD if is_set else None)
     return scores[class_index][pixels].sum()
 
 
-def _pixel_scores(outputs: PixelOutputs | CentreOffsets, size: Sequence[int]) -> torch.Tensor:
-    """Return class scores (K, H, W); for mask sets, the sum over the masks that cover a pixel."""
+def _pixel_scores(outputs: PixelOutputs | CentreOffsets | PointBoxes, size: Sequence[int]) -> torch.Tensor:
+    """Return class scores (K, H, W).
+
+    For mask sets, the sum over the masks that cover a pixel; for boxes, the highest of the points around it.
+    """
+    if isinstance(outputs, PointBoxes):
+        return _scores_of_points(outputs, size)
     if isinstance(outputs, DenseLogits):
         return resize_logits(outputs.logits.float(), size)[0]
     if isinstance(outputs, CentreOffsets):
@@ -162,6 +168,18 @@ def _pixel_scores(outputs: PixelOutputs | CentreOffsets, size: Sequence[int]) ->
     chances = outputs.class_logits[0].float().softmax(-1)[:, :-1]
     covered = torch.einsum("qk,qhw->khw", chances, outputs.mask_logits[0].float().sigmoid())
     return resize_logits(covered[None], size)[0]
+
+
+def _scores_of_points(outputs: PointBoxes, size: Sequence[int]) -> torch.Tensor:
+    """Return (K, H, W): the highest score of the levels at each pixel."""
+    scores, strides = outputs.class_logits[0].float().sigmoid(), outputs.points[:, 2]
+    levels = []
+    for stride in torch.unique(strides):
+        own = strides == stride
+        width = len(torch.unique(outputs.points[own, 0]))
+        maps = scores[own].T.reshape(scores.shape[1], -1, width)
+        levels.append(resize_logits(maps[None], size)[0])
+    return torch.stack(levels).amax(0)
 
 
 def _target(

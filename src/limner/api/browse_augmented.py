@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.api.browse import Browsed
+from limner.core.boxes import Boxes
 from limner.core.errors import ConfigError, DataError
 from limner.core.execution import Execution
 from limner.core.label_map import LabelMap
@@ -21,6 +22,9 @@ from limner.loading.pipeline import build_pipeline
 from limner.preparation.planned import Planned, plan_data
 from limner.storage.own_outputs import refuse_taken_file
 from limner.tasks import find_task
+
+DRAWN = frozenset({LabelMap, Boxes})
+"""Kinds of targets that are drawn; of other tasks the label maps are."""
 
 
 def browse_augmented(
@@ -89,7 +93,8 @@ def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterato
     table = plan.data.label_table
     pipeline = build_pipeline(plan.augment, plan.input, table)
     task = find_task(plan.task)
-    targets = task.targets if task.sees_whole_images else (LabelMap,)
+    are_drawn = task.sees_whole_images or DRAWN.issuperset(task.targets)
+    targets = task.targets if are_drawn else (LabelMap,)
     dataset = Dataset(source, records, table, targets=targets, cache=None)
     balanced = plan.train.balanced
     return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed, balanced=balanced)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.config import parse_config
-from limner.core.errors import ConfigError, DataError
+from limner.core.errors import ConfigError, DataError, did_you_mean
 from limner.core.picture import Picture
 from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.progress import Track, silent
@@ -43,8 +43,8 @@ class PredictResult:
 
     Attributes:
         out: The output folder.
-        masks: First file of each image, in their order: index masks of classes or of object ids, or overlays
-            for classes of whole images.
+        masks: First file of each image, in their order: index masks of classes or of object ids, text files
+            of boxes, or overlays for classes of whole images.
         failures: Images that could not be predicted.
         json: Predictions of all images as COCO JSON; None for tasks that write none.
         csv: Predictions of all images as a table: classes of whole images; None for other tasks.
@@ -67,6 +67,7 @@ def predict(
     overlay: bool = True,
     probabilities: bool = False,
     sort: bool = False,
+    formats: Sequence[str] = (),
     compare: Path | str | None = None,
     resume: bool = False,
     settings: InferencePlan | None = None,
@@ -83,8 +84,10 @@ def predict(
     ``out/value_range.json`` has `value_range` if one is stated.
 
     Objects are written to ``out/instances.json`` in COCO's format; ``out/instances/NAME.png`` has the ids of
-    those with a score of 0.5 or more, in order of decreasing score from 1. Panoptic segments are written to
-    ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside ``masks/``.
+    those with a score of 0.5 or more, in order of decreasing score from 1. Boxes are written to
+    ``out/boxes.json`` and, as YOLO's text with scores, to ``out/labels/NAME.txt``. Panoptic segments are
+    written to ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside
+    ``masks/``.
 
     Classes of whole images are written to ``out/predictions.csv``, with a column for each class if
     `probabilities` are requested.
@@ -96,6 +99,7 @@ def predict(
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
         sort: Whether to copy each image to ``out/sorted/CLASS/``; only for classes of whole images.
+        formats: Further formats of boxes, one file per image: ``voc``, ``labelme``.
         compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
             prediction, and the map of hits and errors. Images without labels there are shown without truth.
         resume: Continue a prediction that was interrupted; its result is as if it had not been.
@@ -117,7 +121,8 @@ def predict(
     )
     predictor.share_cores()
     _refuse_sorting(predictor, sort=sort)
-    folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities, sort)
+    _refuse_unknown_formats(formats, predictor)
+    folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities, tuple(formats), sort)
     writer = _ImageWriter(predictor, folder, None if compare is None else Truth(compare, predictor))
     request = Request(_asked(predictor, images, folder, compare), resume=resume)
     with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
@@ -213,6 +218,7 @@ def _asked(
         "overlay": folder.overlay,
         "probabilities": folder.probabilities,
         "sort": folder.sorting,
+        "formats": folder.formats,
         "compare": None if compare is None else str(Path(compare).expanduser().resolve()),
         "range": predictor.value_range,
         "precision": predictor.precision,
@@ -223,6 +229,23 @@ def _asked(
         "images": f"{len(images)} images, state {state_of((i.path for i in images), outputs)}",
         "options": ", ".join(f"{name} {value}" for name, value in options.items()),
     }
+
+
+def _refuse_unknown_formats(formats: Sequence[str], predictor: Predictor) -> None:
+    """Reject formats in which the model's task cannot write its results.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    able = predictor.task.prediction_formats
+    unknown = [name for name in formats if name not in able]
+    if unknown:
+        task = predictor.task.name
+        fix = f"Choose of {', '.join(able)}." if able else "Omit --format."
+        raise ConfigError(
+            f"The {task} task cannot write predictions as {', '.join(unknown)}"
+            f"{did_you_mean(unknown[0], able)}. {fix}"
+        )
 
 
 def _images_to_predict(paths: Iterable[str | Path] | str | Path, out: Path) -> tuple[ImagePath, ...]:

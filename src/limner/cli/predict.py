@@ -32,6 +32,10 @@ def predict(
     sort: Annotated[
         bool, typer.Option("--sort", help="Classification: copy each image to a folder of its class.")
     ] = False,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="Also write boxes as voc or labelme, one file per image; repeatable."),
+    ] = None,
     compare: Annotated[
         Path | None,
         typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
@@ -66,6 +70,7 @@ def predict(
             overlay=overlay,
             probabilities=probabilities,
             sort=sort,
+            formats=formats or (),
             compare=compare,
             resume=resume,
             track=tracker(),

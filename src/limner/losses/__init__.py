@@ -1,4 +1,4 @@
-"""One file per loss: tensors in, scalar out. `LOSSES` is the table of contents."""
+"""One file per loss: tensors in, scalar out. `LOSSES` and `DISTILLATIONS` are the tables of contents."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,9 @@ from limner.core.plan import LossTerm
 from limner.losses.binary_cross_entropy import BinaryCrossEntropyLoss
 from limner.losses.cross_entropy import CrossEntropyLoss
 from limner.losses.dice import DiceLoss
+from limner.losses.distill_cwd import ChannelWiseLoss
+from limner.losses.distill_dist import CorrelationLoss
+from limner.losses.distill_soft import SoftTargetLoss
 from limner.losses.focal import BinaryFocalLoss, FocalLoss
 from limner.losses.lovasz import LovaszLoss
 from limner.losses.one_hot_l1 import OneHotL1Loss
@@ -23,7 +26,14 @@ LOSSES: dict[str, type[nn.Module]] = {
     "lovasz": LovaszLoss,
     "tversky": TverskyLoss,
 }
-"""Losses of the classes of pixels."""
+"""Losses of logits against labels: ``forward(logits (B, K, *S), target (B, *S)) -> scalar``."""
+
+DISTILLATIONS: dict[str, type[nn.Module]] = {
+    "distill_cwd": ChannelWiseLoss,
+    "distill_dist": CorrelationLoss,
+    "distill_soft": SoftTargetLoss,
+}
+"""Losses of a student's logits against its teacher's: ``forward(student, teacher, counted) -> scalar``."""
 
 CLASS_LOSSES: dict[str, type[nn.Module]] = {
     "cross_entropy": CrossEntropyLoss,
@@ -43,9 +53,9 @@ def build_loss(
     term: LossTerm,
     *,
     class_weights: Sequence[float] | None = None,
-    losses: Mapping[str, type[nn.Module]] = LOSSES,
+    losses: Mapping[str, type[nn.Module]] = LOSSES | DISTILLATIONS,
 ) -> nn.Module:
-    """Build one loss of a plan: ``forward(logits (B, K, *S), target (B, *S)) -> scalar``.
+    """Build one loss of a plan, by default of `LOSSES` or `DISTILLATIONS`.
 
     Args:
         term: Name and options of the loss; the caller applies the term's weight.

@@ -23,6 +23,7 @@ from limner.networks import (
     eomt,
     espnet,
     fcn,
+    fcos,
     gcn,
     gff,
     infnet,
@@ -93,6 +94,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "eomt": eomt.ENTRY,
     "panoptic-deeplab": panoptic_deeplab.ENTRY,
     "unet-centres": unet_centres.ENTRY,
+    "fcos": fcos.ENTRY,
     "classifier": classifier.ENTRY,
     "linear-probe": classifier.PROBE_ENTRY,
 }

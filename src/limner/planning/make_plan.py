@@ -31,6 +31,7 @@ def make_plan(
     device: str = "auto",
     machine: Machine | None = None,
     start: Plan | None = None,
+    teacher: Plan | None = None,
 ) -> Plan:
     """Decide every setting of a run.
 
@@ -44,6 +45,7 @@ def make_plan(
         device: Device of the run.
         machine: Capabilities of that device; detected if None.
         start: The plan of the weights in ``network.weights``.
+        teacher: The plan of the model in ``loss.teacher``.
 
     Raises:
         ConfigError: A setting is unknown, of the wrong type, out of range, or contradicts another; or
@@ -69,9 +71,10 @@ def make_plan(
         labels=labels,
         machine=machine,
         minutes=user.get("train.minutes"),
-        measure=Measurer(labels, device=machine.device),
+        measure=Measurer(labels, device=machine.device, teacher=teacher),
         start=start,
         task=task.name,
+        teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
     )
     settled, reasons = decide(case, RULES, user, notes)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from limner.core.errors import UnknownNameError
 from limner.tasks.classification import ClassificationTask
+from limner.tasks.detection import DetectionTask
 from limner.tasks.instance import InstanceTask
 from limner.tasks.multilabel import MultilabelTask
 from limner.tasks.panoptic import PanopticTask
@@ -12,7 +13,14 @@ from limner.tasks.task import Task
 
 TASKS: dict[str, Task] = {
     task.name: task
-    for task in (SemanticTask(), InstanceTask(), PanopticTask(), ClassificationTask(), MultilabelTask())
+    for task in (
+        SemanticTask(),
+        InstanceTask(),
+        PanopticTask(),
+        DetectionTask(),
+        ClassificationTask(),
+        MultilabelTask(),
+    )
 }
 
 

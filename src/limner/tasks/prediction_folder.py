@@ -9,7 +9,7 @@ from limner.core.picture import Picture
 from limner.storage.whole_files import write_whole
 
 MASKS, OVERLAYS, PROBABILITIES, COMPARISONS = "masks", "overlays", "probabilities", "comparisons"
-INSTANCES, PANOPTIC = "instances", "panoptic"
+INSTANCES, PANOPTIC, BOXES = "instances", "panoptic", "boxes"
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,14 @@ class PredictionFolder:
         root: The folder.
         overlay: Whether to draw predictions on their images.
         probabilities: Whether to write probabilities.
+        formats: Further formats of the results, of `Task.prediction_formats`.
         sorting: Whether to copy the images into a folder for each class.
     """
 
     root: Path
     overlay: bool = True
     probabilities: bool = False
+    formats: tuple[str, ...] = ()
     sorting: bool = False
 
     def place(self, kind: str, name: str) -> Path:

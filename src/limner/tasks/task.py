@@ -51,6 +51,8 @@ class Task(ABC):
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
     picture_groups: ClassVar[tuple[PictureGroup, ...]] = WORST_AND_BEST
     """Which images of an evaluated split are drawn."""
+    prediction_formats: ClassVar[tuple[str, ...]] = ()
+    """Formats in which `limner predict` can write results besides the usual one."""
     shown_scores: ClassVar[tuple[str, ...]]
     """Scores to show first, keys of `SCORES`."""
 

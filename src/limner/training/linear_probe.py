@@ -25,6 +25,7 @@ from limner.core.watchers import Moment, Watcher
 from limner.inference.predictor import Predictor
 from limner.loading.dataset import Dataset
 from limner.planning.settings import dotted
+from limner.tasks import find_task
 from limner.tasks.objective import Criterion
 from limner.training.frozen_features import FrozenFeatures, features_of_datasets
 from limner.training.loop import Outcome, Validator
@@ -60,7 +61,6 @@ class Labelled:
 def fit_probe(
     model: Model,
     plan: Plan,
-    criterion: Criterion,
     *,
     train: Dataset,
     val: Dataset | None,
@@ -72,15 +72,14 @@ def fit_probe(
 
     Args:
         model: With a trained encoder `backbone` and a linear `head`, which is replaced.
-        plan: The most steps of L-BFGS, and whether mirrored views are used.
-        criterion: The losses of the task.
+        plan: The most steps of L-BFGS, whether mirrored views are used, and the losses.
         train: Training images.
         val: Validation images, which choose the regularisation; None takes a usual one.
         validator: Scores the result.
         device: Device of the encoder.
         watcher: Observer.
     """
-    began = time.perf_counter()
+    began, criterion = time.perf_counter(), find_task(plan.task).criterion(plan)
     watcher.start(
         Moment(0, plan.train.steps, 0.0, 0.0), dotted(plan.model_dump(mode="json", exclude={"reasons"}))
     )
