@@ -16,6 +16,7 @@ from limner.evaluation.image_class_scores import ClassScores
 from limner.evaluation.scorer import ImageScores, Scores
 from limner.evaluation.scores_file import ScoresFile
 from limner.evaluation.semantic_scores import SemanticScores
+from limner.evaluation.tag_scores import TagScores
 from limner.metrics.thresholds import ThresholdScores
 from limner.storage.json_files import write_json
 from limner.storage.table_cells import cell
@@ -90,7 +91,7 @@ def write_scores(
     if isinstance(scores, SemanticScores) and scores.thresholds is not None:
         _write_thresholds(folder / THRESHOLDS, scores.thresholds)
     remove_file(folder / CLASS_CURVES)
-    if isinstance(scores, ClassScores):
+    if isinstance(scores, ClassScores | TagScores):
         _write_class_curves(folder / CLASS_CURVES, scores)
     values = scores_dict(scores, split=split, skipped=skipped, value_range=value_range, remarks=remarks)
     write_json(path, values)
@@ -106,7 +107,7 @@ def _write_thresholds(path: Path, found: ThresholdScores) -> None:
             rows.writerow(_cell(float(value)) for value in values)
 
 
-def _write_class_curves(path: Path, scores: ClassScores) -> None:
+def _write_class_curves(path: Path, scores: ClassScores | TagScores) -> None:
     """Write points of the curve of each class, fewer if there are many classes."""
     most = max(min(MOST_POINTS, ALL_POINTS // max(len(scores.curves), 1)), 10)
     with GrowingFile(path) as file:

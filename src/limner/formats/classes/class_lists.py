@@ -1,6 +1,5 @@
 """List files that name each image with its class: ``train.txt`` with lines ``name label``, or a CSV."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,12 +11,15 @@ from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.core.labels import alphabetical
 from limner.core.sample import Record
 from limner.formats.classes.image_classes import ImageClasses
-from limner.formats.classes.listed_classes import ClassList, ListedImageFinder, class_lists, names_beside
+from limner.formats.classes.listed_classes import (
+    COUNTED,
+    ClassList,
+    ListedImageFinder,
+    class_lists,
+    names_beside,
+)
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.split_lists import apply_split_lists
-
-_COUNTED = re.compile(r"\d{1,4}(\.0+)?", re.ASCII)
-"""Labels that number the classes; longer numbers are names, such as product codes."""
 
 
 class ClassLists(ImageClasses):
@@ -78,7 +80,7 @@ class ClassLists(ImageClasses):
         Classes that the file of their names does not have get no number.
         """
         found = sorted(set(_single_classes(lists)))
-        if not all(_COUNTED.fullmatch(label) for label in found):
+        if not all(COUNTED.fullmatch(label) for label in found):
             names = names_beside(self.root, tree, lists, len(found))
             is_named = 2 * len(set(names).intersection(found)) > len(found)
             self.class_names = names if is_named else alphabetical(found)

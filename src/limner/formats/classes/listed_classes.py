@@ -42,6 +42,9 @@ _NAME_FILES = (
     "synset_words",
 )
 
+COUNTED = re.compile(r"\d{1,4}(\.0+)?", re.ASCII)
+"""Labels that number the classes; longer numbers are names, such as product codes."""
+
 _CLASS_FILES = ("classes", "class_names", "classnames", "label_names")
 """Of these, those that name classes for sure."""
 
@@ -118,8 +121,9 @@ def _read(root: Path, path: PurePosixPath, finder: ListedImageFinder) -> ClassLi
     except csv.Error:  # a cell of 128 KiB or more
         return None
     known = sum(is_image(name) for name, _ in rows[:_MAX_TRIED])
-    # A second column of other images is a list of pairs.
-    images = sum(is_image(label) for _, labels in rows[:_MAX_TRIED] for label in labels)
+    # A second column of other images is a list of pairs; a number is a class, even if an image is named so.
+    labels = (label for _, labels in rows[:_MAX_TRIED] for label in labels if not COUNTED.fullmatch(label))
+    images = sum(map(is_image, labels))
     if not rows or known < _KNOWN_SHARE * len(rows[:_MAX_TRIED]) or images:
         return None
     return ClassList(path, split_of_list(path) or split_of(path), rows)
@@ -159,12 +163,13 @@ def _rows(text: str, is_image: Callable[[str], bool]) -> Iterator[tuple[str, tup
 
 
 def _parted(cells: Sequence[str], heading: str) -> list[tuple[str, ...]]:
-    """Return the classes in each cell: several only if the same ones recur in different combinations."""
+    """Return the classes in each cell: by commas and spaces, only if they recur in other combinations."""
     whole: list[tuple[str, ...]] = [(cell,) if cell else () for cell in cells]
     for way in (SEPARATORS, *map(re.compile, MORE_SEPARATORS.get(heading, ()))):
         parted = [tuple(part for part in way.split(cell) if part) for cell in cells]
         names = {name for parts in parted for name in parts}
-        if any(len(parts) > 1 for parts in parted) and len(names) < len(set(cells)):
+        recurs = way is SEPARATORS or len(names) < len(set(cells))
+        if any(len(parts) > 1 for parts in parted) and recurs:
             return parted
     return whole
 
