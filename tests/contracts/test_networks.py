@@ -9,7 +9,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from limner.core.outputs import CentreOffsets, DenseLogits, PointBoxes, QueryBoxes, QueryMasks
+from limner.core.outputs import (
+    CentreOffsets,
+    ClassLogits,
+    DenseLogits,
+    PointBoxes,
+    QueryBoxes,
+    QueryMasks,
+)
 from limner.exporting.writing import trace, write_onnx
 from limner.networks import NETWORKS, build_network
 from limner.weights.exported import RUNTIMES
@@ -22,8 +29,15 @@ TINY = {
     "resunetplusplus": {"widths": (4, 8, 12), "rates": (1, 3)},
     "segnet": {"widths": (4, 8), "convs": (2, 2)},
     "encoder-unet": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4)},
+    "encoder-unetplusplus": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4)},
     "fcn": {"backbone": "resnet18c", "channels": 8},
+    "fcn8s": {"backbone": "vgg11", "hidden": 8, "has_border": False},
     "pspnet": {"backbone": "resnet18c", "channels": 8},
+    "pspnet-shallow": {"backbone": "resnet18", "channels": 8},
+    "lraspp": {"channels": 16},
+    "linknet": {"channels": 8},
+    "pan": {"backbone": "resnet18c", "channels": 8},
+    "manet": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4), "attention_channels": 4},
     "deeplabv3": {"backbone": "resnet18c", "channels": 16},
     "deeplabv3plus": {"backbone": "resnet18c", "channels": 16},
     "pranet": {"backbone": "resnet18c", "channels": 8, "branch_widths": (6, 8, 10)},
@@ -174,6 +188,8 @@ def every_score(outputs):
         return [scores for layer in layers for scores in (layer.class_logits, layer.mask_logits)]
     if isinstance(outputs, CentreOffsets):
         return [outputs.class_logits, outputs.centres, outputs.offsets]
+    if isinstance(outputs, ClassLogits):
+        return [outputs.logits]
     if isinstance(outputs, PointBoxes):
         return [outputs.class_logits, outputs.boxes]
     if isinstance(outputs, QueryBoxes):
@@ -196,7 +212,8 @@ def class_scores(outputs):
 
 def scores(network, images):
     outputs = network(images)
-    assert isinstance(outputs, (CentreOffsets, DenseLogits, PointBoxes, QueryBoxes, QueryMasks))
+    kinds = (CentreOffsets, ClassLogits, DenseLogits, PointBoxes, QueryBoxes, QueryMasks)
+    assert isinstance(outputs, kinds)
     return pixel_scores(outputs)
 
 
@@ -224,6 +241,9 @@ def test_any_size_and_the_scores_cover_the_image(name, dims, size):
     network = built(name, dims)
     with torch.no_grad():
         outputs = network(draw(dims, batch=1, size=size))
+    if isinstance(outputs, ClassLogits):  # of the image as a whole
+        assert outputs.logits.shape == (1, NUM_CLASSES)
+        return
     if isinstance(outputs, PointBoxes):
         x, y, stride = outputs.points.unbind(1)
         for places, pixels in zip((y, x), size, strict=True):

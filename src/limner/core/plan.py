@@ -5,12 +5,15 @@ Sizes are in pixels, in the order of the array's axes: (H, W) or (D, H, W).
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -22,6 +25,7 @@ from limner.core.labels import LabelTable
 
 Positive = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Part = Annotated[float, Field(gt=0, le=1)]
 
 PIXEL_TYPES = (
     *("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
@@ -29,13 +33,27 @@ PIXEL_TYPES = (
 )
 """numpy names of pixel types."""
 
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+"""Files of encoder weights."""
+
 
 def _unquoted_word(value: object) -> object:
     """Convert booleans, as which YAML reads an unquoted yes or no, back to text."""
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
-Pretraining = Annotated[Literal["auto", "yes", "no"], BeforeValidator(_unquoted_word)]
+def _word_or_file(value: str) -> str:
+    """Return auto, yes or no as it is, and the path of a weight file as an absolute one."""
+    if value in ("auto", "yes", "no"):
+        return value
+    if Path(value).suffix.lower() not in WEIGHT_SUFFIXES:
+        raise ValueError(
+            f"should be auto, yes, no, or a weight file of the encoder ({', '.join(WEIGHT_SUFFIXES)})"
+        )
+    return str(Path(value).expanduser().absolute())
+
+
+Pretraining = Annotated[str, BeforeValidator(_unquoted_word), AfterValidator(_word_or_file)]
 
 
 class DataPlan(Config):
@@ -71,7 +89,8 @@ class NetworkPlan(Config):
     options: dict[str, Any] = {}
     """Keyword arguments of the network, besides classes, channels and dimensions."""
     pretrained: Pretraining = "auto"
-    """Pretrained encoder weights; `auto` trains from scratch, with a message, if they are unavailable."""
+    """Pretrained encoder weights: `yes`, `no`, or a weight file of the encoder; `auto` trains from scratch,
+    with a message, if they are unavailable."""
     weights: str | None = None
     """Initial weights of the network: a model folder, a run, another project's checkpoint, or null."""
     norm: Literal["batch", "group", "instance", "sync", "frozen"] | None = None
@@ -79,6 +98,37 @@ class NetworkPlan(Config):
     is `sync` on several accelerators, else `batch`."""
     freeze: tuple[str, ...] = ()
     """Parts that training leaves as they are, by prefix of parameter names, such as `[backbone.layer1]`."""
+
+
+class ResizePlan(Config):
+    """Size to which images are resized for the network; predictions have the image's original size."""
+
+    shortest: Positive | None = None
+    """Length of the shorter side; null keeps the images' size."""
+    longest: Positive | None = None
+    """Maximum length of the longer side; longer images are scaled down further."""
+    size: tuple[Positive, ...] | None = None
+    """Alternative to both: one size (height, width) for all images, whatever their aspect ratio."""
+    zoom: Annotated[float, Field(gt=0)] | None = None
+    """Alternative to all of them: factor of both sides."""
+    multiple: Positive = 1
+    """Each side is rounded up to a multiple of this."""
+
+    @model_validator(mode="after")
+    def _check_exclusive(self) -> "ResizePlan":
+        if self.zoom is not None and (self.shortest, self.longest, self.size) != (None, None, None):
+            raise ValueError("give either `zoom`, or `shortest`, `longest` or `size`")
+        if self.size is not None and (self.shortest is not None or len(self.size) != 2):
+            raise ValueError("give either `shortest` or `size`, which is two numbers (height, width)")
+        if self.longest is not None and (self.shortest is None or self.longest < self.shortest):
+            raise ValueError("`longest` needs `shortest`, and must not be smaller")
+        return self
+
+    @property
+    def is_noop(self) -> bool:
+        """Whether every image stays as it is."""
+        fits_to_size = self.shortest is not None or self.size is not None or self.multiple != 1
+        return not fits_to_size and self.zoom in (None, 1.0)
 
 
 class InputPlan(Config):
@@ -90,6 +140,9 @@ class InputPlan(Config):
     """Number of image channels."""
     crop_size: tuple[Positive, ...]
     """Size of a training crop; networks accept any size."""
+    resize: ResizePlan | None = None
+    """Size to which images are resized before they are cropped or predicted, such as `{shortest: 512}`; null
+    uses them at their original size."""
     mean: tuple[float, ...]
     """Mean per channel, in file values, which is subtracted from the input."""
     std: tuple[Annotated[float, Field(gt=0)], ...]
@@ -102,11 +155,21 @@ class InputPlan(Config):
     """Lowest and highest value of the training's pixel type or images, to which `--range` maps values."""
     smallest_maximum: float | None = None
     """Smallest maximum of a training image; images that are much darker are refused."""
+    normalize_each: bool | None = None
+    """Whether each image is first normalised by its own mean and standard deviation."""
+    slice_axis: Literal[0, 1, 2] | None = None
+    """Axis (0 depth, 1 height, 2 width) along which volumes are cut into slices; null for anything else."""
+    slice_neighbours: Annotated[int, Field(ge=0, le=8)] | None = None
+    """Number of slices on each side that are further channels of a slice."""
+    empty_slices: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Maximum part of the training slices that show no foreground; null uses all slices."""
+    orientation: Annotated[str, Field(pattern="^[LRPAIS]{3}$")] | None = None
+    """Directions of the axes (x, y, z) to which volumes are turned, such as `RAS`; null turns none."""
 
     @model_serializer(mode="wrap")
     def _omit_unknown(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        return {key: value for key, value in values.items() if value is not None}
+        return {key: value for key, value in values.items() if value is not None or key == "resize"}
 
     @field_validator("dtype")
     @classmethod
@@ -136,8 +199,27 @@ class InputPlan(Config):
 class AugmentPlan(Config):
     """Augmentation of training images, drawn independently for each sample."""
 
+    crop_area: tuple[Part, Part] | None = None
+    """Smallest and largest part of the image's area that a crop shows, resized to `input.crop_size`, for
+    classes of whole images; null crops after a zoom by `scale`."""
+    crop_aspect: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.75, 1.3333)
+    """Smallest and largest width over height of such a part."""
+    random_changes: Annotated[int, Field(ge=0)] = 0
+    """Number of random changes of colour and geometry of each image, as in RandAugment; for 2D images."""
+    change_strength: Probability = 0.5
+    """Strength of each of these changes."""
+    erasing: Probability = 0.0
+    """Fraction of images of which a random rectangle is erased."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """Blend pairs of images of a batch, and their classes alike, in shares from a beta distribution with
+    this parameter, usually 0.2 to 0.8; for classes of whole images."""
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    """Instead paste a rectangle of another image, usually 1; if both are set, each in half of the batches."""
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.5, 2.0)
     """Smallest and largest zoom."""
+    scale_of: Literal["image", "fit"] = "image"
+    """What a zoom of 1 is: `image` is the image after `input.resize`, `fit` the zoom at which it just fits in
+    the crop, as in large-scale jitter."""
     flip_axes: tuple[Annotated[int, Field(ge=0, le=2)], ...] = (1,)
     """Spatial axes that are mirrored, each with probability 0.5; 1 is left-right in 2D."""
     quarter_turns: bool = False
@@ -155,12 +237,12 @@ class AugmentPlan(Config):
     foreground_probability: Probability = 0.0
     """Fraction of crops that are centred on a pixel of a rare class, drawn uniformly."""
 
-    @field_validator("scale")
+    @field_validator("scale", "crop_area", "crop_aspect")
     @classmethod
-    def _smallest_first(cls, scale: tuple[float, float]) -> tuple[float, float]:
-        if scale[0] > scale[1]:
-            raise ValueError("scale is (smallest, largest)")
-        return scale
+    def _smallest_first(cls, ends: tuple[float, float] | None, info: ValidationInfo) -> object:
+        if ends is not None and ends[0] > ends[1]:
+            raise ValueError(f"{info.field_name} is (smallest, largest)")
+        return ends
 
 
 class LossTerm(Config):
@@ -230,6 +312,8 @@ class TrainPlan(Config):
 
     steps: Positive
     """Number of optimizer steps; with `minutes`, an estimate until the run has measured its speed."""
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    """Number of passes over the training images, as another unit for `steps`; null counts in steps."""
     minutes: Annotated[float, Field(gt=0)] | None = None
     """Time budget of the whole schedule in minutes; null trains for `steps`."""
     batch_size: Positive
@@ -250,6 +334,8 @@ class TrainPlan(Config):
     """Number of validations without improvement after which training stops; null never stops early."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Random seed of the run."""
+    balanced: bool = False
+    """Draw images of each class equally often, however many there are; for classes of whole images."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Number of threads that prepare samples; affects the speed, not the result."""
     compile: bool = False
@@ -264,51 +350,11 @@ class TrainPlan(Config):
         return self
 
 
-class ResizePlan(Config):
-    """Size to which images are resized before prediction; results have the image's original size.
-
-    Most of limner's models are trained at the images' original scale and need no resizing. Detectors that
-    were trained on reduced images, and weights of other projects, do.
-    """
-
-    shortest: Positive | None = None
-    """Length of the shorter side; null leaves images at their size."""
-    longest: Positive | None = None
-    """Maximum length of the longer side; longer images are scaled down further."""
-    size: tuple[Positive, ...] | None = None
-    """Alternative to both: one size (height, width) for all images, whatever their aspect ratio."""
-    zoom: Annotated[float, Field(gt=0)] | None = None
-    """Alternative to all of them: factor of both sides, for models trained on reduced images."""
-    multiple: Positive = 1
-    """Each side is rounded up to a multiple of this."""
-
-    @model_validator(mode="after")
-    def _check_exclusive(self) -> "ResizePlan":
-        if self.zoom is not None and (self.shortest, self.longest, self.size) != (None, None, None):
-            raise ValueError("give either `zoom`, or `shortest`, `longest` or `size`")
-        if self.size is not None and (self.shortest is not None or len(self.size) != 2):
-            raise ValueError("give either `shortest` or `size`, which is two numbers (height, width)")
-        if self.longest is not None and (self.shortest is None or self.longest < self.shortest):
-            raise ValueError("`longest` needs `shortest`, and must not be smaller")
-        return self
-
-    @property
-    def is_noop(self) -> bool:
-        """Whether every image stays as it is."""
-        return self.only_zooms and self.zoom in (None, 1.0)
-
-    @property
-    def only_zooms(self) -> bool:
-        """Whether images of all sizes are resized by the same factor, so that windows see the same scale."""
-        return self.shortest is None and self.size is None and self.multiple == 1
-
-
 class InferencePlan(Config):
     """Prediction of images of any size."""
 
-    resize: ResizePlan = ResizePlan()
-    """Resizing of images before prediction."""
-
+    resize: ResizePlan | None = None
+    """Size to which images are resized before prediction, if not as in training; null uses `input.resize`."""
     window: tuple[Positive, ...] | None = None
     """Size of a sliding window, or null for whole images."""
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
@@ -317,14 +363,6 @@ class InferencePlan(Config):
     """Average over mirrored images too."""
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     """Average over these zooms of the image."""
-
-    @model_validator(mode="after")
-    def _check_window(self) -> "InferencePlan":
-        if self.window is not None and not self.resize.only_zooms:
-            raise ValueError(
-                "inference.window requires images at their own size: disable inference.resize (--resize no)"
-            )
-        return self
 
 
 @dataclass(frozen=True)
@@ -374,6 +412,12 @@ class Plan(Config):
         window, dims = self.inference.window, self.input.spatial_dims
         if window is not None and len(window) != dims:
             raise ValueError(f"inference.window needs {dims} numbers; found {list(window)}")
-        if not self.inference.resize.is_noop and dims != 2:
-            raise ValueError("inference.resize is for images in 2 dimensions")
+        resizes = {"input.resize": self.input.resize, "inference.resize": self.inference.resize}
+        for key, resize in resizes.items():
+            if dims != 2 and resize is not None and not resize.is_noop:
+                raise ValueError(f"{key} is for images in 2 dimensions")
         return self
+
+    def resize_for(self, settings: InferencePlan) -> ResizePlan:
+        """Return the size to which images are resized for prediction with `settings`."""
+        return settings.resize or self.input.resize or ResizePlan()

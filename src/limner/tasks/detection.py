@@ -112,7 +112,7 @@ class BoxWriter:
         self._labels = labels
         self._kinds = [BOX_FILES[name] for name in dict.fromkeys(("yolo", *folder.formats))]
 
-    def files(self, output: str) -> tuple[Path, ...]:
+    def files(self, output: str, image: Path) -> tuple[Path, ...]:
         """Return the files of an image, the text file first."""
         boxes = (self._folder.place(kind.folder, f"{output}{kind.suffix}") for kind in self._kinds)
         return (*boxes, *self._folder.files(output, []))
