@@ -17,8 +17,8 @@ from limner.datasets.palettes import repainted
 from limner.drawing.colors import class_keys
 from limner.drawing.grid import Row, sheet
 from limner.drawing.png import save_picture
-from limner.loading.dataset import Dataset
 from limner.loading.pipeline import build_pipeline
+from limner.loading.training_dataset import training_dataset
 from limner.preparation.planned import Planned, plan_data
 from limner.storage.own_outputs import refuse_taken_file
 from limner.tasks import find_task
@@ -92,11 +92,12 @@ def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterato
         raise DataError(f"There is no training image in {source.root}.")
     table = plan.data.label_table
     pipeline = build_pipeline(plan.augment, plan.input, table)
-    targets = find_task(plan.task).targets
-    dataset = Dataset(
-        source, records, table, targets=targets if DRAWN.issuperset(targets) else (LabelMap,), cache=None
-    )
-    return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed)
+    task = find_task(plan.task)
+    are_drawn = task.sees_whole_images or DRAWN.issuperset(task.targets)
+    targets = task.targets if are_drawn else (LabelMap,)
+    dataset = training_dataset(source, records, table, plan.input, targets=targets)
+    balanced = plan.train.balanced
+    return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed, balanced=balanced)
 
 
 def _arranged(rows: Sequence[Row], columns: int) -> tuple[list[Row], int]:

@@ -17,7 +17,8 @@ from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
-from limner.planning.task_choice import check_labels, check_pairing, check_start
+from limner.planning.slicing import choose_slicing
+from limner.planning.task_choice import check_labels, check_mixing, check_pairing, check_start, default_task
 from limner.tasks import find_task
 
 
@@ -55,10 +56,13 @@ def make_plan(
     settings = dict(settings or {})
     notes = settings.pop("reasons", {})
     user = read_settings(settings)
-    task = find_task(user.get("task", "semantic"))
+    task = find_task(user.get("task") or default_task(source))
     check_labels(source, task.name)
+    check_mixing(task.name, user)
     labels = task.labels(labels)
-    fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
+    names = {split: [record.name for record in records] for split, records in splits.items()}
+    fingerprint = take_fingerprint(facts, labels, names, slicing=choose_slicing(facts, user))
+    _refuse_other_dims(user, fingerprint)
     _stretch_sizes(user, fingerprint)
     if start is not None:
         check_start(start, user, fingerprint.spatial_dims)
@@ -72,6 +76,7 @@ def make_plan(
         minutes=user.get("train.minutes"),
         measure=Measurer(labels, device=machine.device, teacher=teacher),
         start=start,
+        task=task.name,
         teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
         given=frozenset(user),
@@ -85,6 +90,20 @@ def make_plan(
     }
     values = {"data": data, **nest(_plain(settled)), "reasons": _in_order(reasons)}
     return parse_config(Plan, values, where="The plan")
+
+
+def _refuse_other_dims(user: Flat, fingerprint: Fingerprint) -> None:
+    """Refuse a network in three dimensions for images of two.
+
+    Raises:
+        ConfigError: The user wants it.
+    """
+    wanted, found = user.get("input.spatial_dims", fingerprint.spatial_dims), fingerprint.spatial_dims
+    if wanted != found:
+        raise ConfigError(
+            f"input.spatial_dims: expected {found}, as the images have; found {wanted}. Volumes are NIfTI, "
+            "NRRD, MetaImage, NPZ or DICOM files."
+        )
 
 
 def _stretch_sizes(user: Flat, fingerprint: Fingerprint) -> None:

@@ -21,12 +21,14 @@ class PredictionFolder:
         overlay: Whether to draw predictions on their images.
         probabilities: Whether to write probabilities.
         formats: Further formats of the results, of `Task.prediction_formats`.
+        sorting: Whether to copy the images into a folder for each class.
     """
 
     root: Path
     overlay: bool = True
     probabilities: bool = False
     formats: tuple[str, ...] = ()
+    sorting: bool = False
 
     def place(self, kind: str, name: str) -> Path:
         """Return the path of a file of one kind of result."""
@@ -48,8 +50,8 @@ class PredictionFolder:
 class PredictionWriter(Protocol):
     """Writes the predictions of one task, image by image, so that it can be interrupted."""
 
-    def files(self, output: str) -> tuple[Path, ...]:
-        """Return the files that `write` writes for an image, the index mask first."""
+    def files(self, output: str, image: Path) -> tuple[Path, ...]:
+        """Return the files that `write` writes for an image file, the index mask first."""
         ...
 
     def write(

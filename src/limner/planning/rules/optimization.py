@@ -50,7 +50,7 @@ def choose_optimizer(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisio
         yield Decision("optimizer.weight_decay", WEIGHT_DECAY[name], f"usual with {name}")
         reason = "well above usual gradient norms; limits the effect of a single outlier batch"
         yield Decision("train.gradient_clip", GRADIENT_NORM, reason)
-    if settled["network.pretrained"] == "yes" or _has_trained_encoder(case):
+    if settled["network.pretrained"] not in ("auto", "no") or _has_trained_encoder(case):
         reason = "an encoder that is already trained needs smaller steps than new layers"
         yield Decision("optimizer.multipliers", {"backbone": BACKBONE_RATE}, reason)
 
