@@ -9,8 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from limner.core.outputs import CentreOffsets, DenseLogits, QueryMasks
+from limner.core.outputs import CentreOffsets, DenseLogits, PointBoxes, QueryBoxes, QueryMasks
+from limner.exporting.writing import trace, write_onnx
 from limner.networks import NETWORKS, build_network
+from limner.weights.exported import RUNTIMES
 
 # The smallest sensible form of each row, so that the contract takes seconds.
 TINY = {
@@ -20,8 +22,15 @@ TINY = {
     "resunetplusplus": {"widths": (4, 8, 12), "rates": (1, 3)},
     "segnet": {"widths": (4, 8), "convs": (2, 2)},
     "encoder-unet": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4)},
+    "encoder-unetplusplus": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4)},
     "fcn": {"backbone": "resnet18c", "channels": 8},
+    "fcn8s": {"backbone": "vgg11", "hidden": 8, "has_border": False},
     "pspnet": {"backbone": "resnet18c", "channels": 8},
+    "pspnet-shallow": {"backbone": "resnet18", "channels": 8},
+    "lraspp": {"channels": 16},
+    "linknet": {"channels": 8},
+    "pan": {"backbone": "resnet18c", "channels": 8},
+    "manet": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4), "attention_channels": 4},
     "deeplabv3": {"backbone": "resnet18c", "channels": 16},
     "deeplabv3plus": {"backbone": "resnet18c", "channels": 16},
     "pranet": {"backbone": "resnet18c", "channels": 8, "branch_widths": (6, 8, 10)},
@@ -108,6 +117,17 @@ TINY = {
         "object_head_channels": 8,
     },
     "unet-centres": {"widths": (4, 8, 12)},
+    "fcos": {"backbone": "resnet18_width16", "channels": 16, "head_convs": 1, "extra_levels": 1},
+    "deformable-detr": {
+        "backbone": "resnet18_width16",
+        "channels": 64,
+        "heads": 4,
+        "num_queries": 10,
+        "feedforward": 16,
+        "encoder_layers": 1,
+        "decoder_layers": 2,
+        "refines_boxes": True,
+    },
 }
 # Parameters that the authors' training leaves as they were drawn.
 FROZEN = {"emanet": {"context.module.1.project.weight", "context.module.1.project.bias"}}
@@ -141,7 +161,14 @@ def draw(dims, *, batch=2, channels=3, size=None, seed=0):
 
 
 def pixel_scores(outputs):
-    """The scores of each pixel: of the classes, or of the queries' masks, or centres and offsets too."""
+    """The scores of each pixel: of the classes, or of the queries' masks, or centres and offsets too.
+
+    Of points, their scores, and their boxes in units of their strides.
+    """
+    if isinstance(outputs, PointBoxes):
+        return torch.cat((outputs.class_logits, outputs.boxes / outputs.points[:, 2:]), 2).transpose(1, 2)
+    if isinstance(outputs, QueryBoxes):
+        return torch.cat((outputs.class_logits, outputs.boxes), 2).transpose(1, 2)
     if isinstance(outputs, CentreOffsets):
         return outputs.stacked()
     return outputs.mask_logits if isinstance(outputs, QueryMasks) else outputs.logits
@@ -154,6 +181,11 @@ def every_score(outputs):
         return [scores for layer in layers for scores in (layer.class_logits, layer.mask_logits)]
     if isinstance(outputs, CentreOffsets):
         return [outputs.class_logits, outputs.centres, outputs.offsets]
+    if isinstance(outputs, PointBoxes):
+        return [outputs.class_logits, outputs.boxes]
+    if isinstance(outputs, QueryBoxes):
+        layers = (outputs, *outputs.auxiliary)
+        return [scores for layer in layers for scores in (layer.class_logits, layer.boxes)]
     return [outputs.logits, *(side.logits for side in outputs.auxiliary)]
 
 
@@ -163,12 +195,15 @@ def class_scores(outputs):
         return [layer.class_logits.transpose(1, 2) for layer in (outputs, *outputs.auxiliary)]
     if isinstance(outputs, CentreOffsets):
         return [outputs.class_logits]
+    if isinstance(outputs, (PointBoxes, QueryBoxes)):
+        layers = (outputs, *outputs.auxiliary)
+        return [layer.class_logits.transpose(1, 2) for layer in layers]
     return every_score(outputs)
 
 
 def scores(network, images):
     outputs = network(images)
-    assert isinstance(outputs, (CentreOffsets, DenseLogits, QueryMasks))
+    assert isinstance(outputs, (CentreOffsets, DenseLogits, PointBoxes, QueryBoxes, QueryMasks))
     return pixel_scores(outputs)
 
 
@@ -195,7 +230,19 @@ def test_any_size_and_the_scores_cover_the_image(name, dims, size):
     size = size[-dims:]
     network = built(name, dims)
     with torch.no_grad():
-        found = scores(network, draw(dims, batch=1, size=size)).shape[2:]
+        outputs = network(draw(dims, batch=1, size=size))
+    if isinstance(outputs, PointBoxes):
+        x, y, stride = outputs.points.unbind(1)
+        for places, pixels in zip((y, x), size, strict=True):
+            # Cells of each stride cover the axis, and none is outside.
+            for each in stride.unique():
+                assert places[stride == each].max() + each / 2 >= pixels
+                assert places[stride == each].max() - each / 2 < pixels
+        return
+    if isinstance(outputs, QueryBoxes):
+        assert outputs.boxes.min() >= 0 and outputs.boxes.max() <= 1
+        return
+    found = pixel_scores(outputs).shape[2:]
     for pixels, resolution in zip(size, found, strict=True):
         # At a native stride of s, ceil(pixels / s) scores cover the axis.
         assert any(resolution == -(-pixels // stride) for stride in (1, 2, 4, 8, 16)), (size, found)
@@ -276,6 +323,31 @@ def test_exports(name, dims):
         torch.testing.assert_close(
             pixel_scores(program.module()(images)), scores(network, images), atol=1e-5, rtol=1e-4
         )
+
+
+class Raw(nn.Module):
+    """The tensors of a network's outputs, as an exported file has them."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return tuple(self.network(images).tensors().values())
+
+
+@pytest.mark.peer
+def test_onnx_runtime_agrees(name, dims, tmp_path):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    module, images = Raw(built(name, dims)), draw(dims, batch=1)
+    with torch.no_grad():
+        expected = module(images)
+    names = [f"output_{number}" for number in range(len(expected))]
+    write_onnx(trace(module, images, is_free=False), tmp_path / "model.onnx", names)
+    found = RUNTIMES["onnx"].load(tmp_path / "model.onnx")(images)
+    for one, other in zip(expected, found, strict=True):
+        torch.testing.assert_close(other, one, atol=1e-4 * (one.max() - one.min()).item(), rtol=1e-4)
 
 
 def test_learning_rates_can_tell_the_encoder_apart(name, dims):

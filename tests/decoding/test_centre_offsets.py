@@ -92,6 +92,20 @@ def test_an_image_without_peaks_has_no_objects():
     assert not found.segment_ids.any() and len(found.labels) == 0
 
 
+def test_equal_neighbours_are_one_peak():
+    """In bfloat16 the top of a peak is flat: two centres in one object would share its pixels at random."""
+    heat = torch.zeros(20, 30)
+    heat[5:7, 4:6] = 0.9  # flat, 2x2
+    heat[10, 20], heat[10, 24] = 0.5, 0.5  # equal, but not neighbours: 4 apart, the neighbourhood reaches 3
+    heat[15, 5], heat[15, 7] = 0.4, 0.3
+    centres, heights = find_centres(heat)
+    assert heights.tolist() == torch.tensor([0.9, 0.5, 0.5, 0.4]).tolist()
+    assert centres[1:].tolist() == [[10, 20], [10, 24], [15, 5]]
+    volume = torch.zeros(8, 8, 8)
+    volume[3:5, 3:5, 3:5] = 0.7
+    assert len(find_centres(volume)[0]) == 1
+
+
 def test_the_highest_peaks_are_kept():
     heat = torch.zeros(400, 400)
     heat[::8, ::8] = torch.rand(50, 50) + 0.5

@@ -16,7 +16,14 @@ import torch
 from torch import nn
 
 from limner.core.errors import ConfigError, UnknownNameError
-from limner.core.outputs import CentreOffsets, DenseLogits, PixelOutputs, QueryMasks, resize_logits
+from limner.core.outputs import (
+    CentreOffsets,
+    DenseLogits,
+    PixelOutputs,
+    PointBoxes,
+    QueryMasks,
+    resize_logits,
+)
 from limner.core.prediction import SCORE_THRESHOLD
 
 Heat = npt.NDArray[np.float32]
@@ -115,8 +122,8 @@ def activation_maps(
     hook = modules[layer].register_forward_hook(keep)
     try:
         with torch.enable_grad():
-            outputs: PixelOutputs | CentreOffsets = network(images)
-            is_set = isinstance(outputs, QueryMasks)
+            outputs: PixelOutputs | CentreOffsets | PointBoxes = network(images)
+            is_set = isinstance(outputs, (PointBoxes, QueryMasks))
             scores = _pixel_scores(outputs, images.shape[2:])
             pixels = _target(scores, class_index, target, least=SCORE_THRESHOLD if is_set else None)
             (gradient,) = torch.autograd.grad(scores[class_index][pixels].sum(), kept[0])
@@ -127,8 +134,13 @@ def activation_maps(
     return {name: scaled_heat(way(activation, gradient[0].float()), size) for name, way in METHODS.items()}
 
 
-def _pixel_scores(outputs: PixelOutputs | CentreOffsets, size: Sequence[int]) -> torch.Tensor:
-    """Return class scores (K, H, W); for mask sets, the sum over the masks that cover a pixel."""
+def _pixel_scores(outputs: PixelOutputs | CentreOffsets | PointBoxes, size: Sequence[int]) -> torch.Tensor:
+    """Return class scores (K, H, W).
+
+    For mask sets, the sum over the masks that cover a pixel; for boxes, the highest of the points around it.
+    """
+    if isinstance(outputs, PointBoxes):
+        return _scores_of_points(outputs, size)
     if isinstance(outputs, DenseLogits):
         return resize_logits(outputs.logits.float(), size)[0]
     if isinstance(outputs, CentreOffsets):
@@ -136,6 +148,18 @@ def _pixel_scores(outputs: PixelOutputs | CentreOffsets, size: Sequence[int]) ->
     chances = outputs.class_logits[0].float().softmax(-1)[:, :-1]
     covered = torch.einsum("qk,qhw->khw", chances, outputs.mask_logits[0].float().sigmoid())
     return resize_logits(covered[None], size)[0]
+
+
+def _scores_of_points(outputs: PointBoxes, size: Sequence[int]) -> torch.Tensor:
+    """Return (K, H, W): the highest score of the levels at each pixel."""
+    scores, strides = outputs.class_logits[0].float().sigmoid(), outputs.points[:, 2]
+    levels = []
+    for stride in torch.unique(strides):
+        own = strides == stride
+        width = len(torch.unique(outputs.points[own, 0]))
+        maps = scores[own].T.reshape(scores.shape[1], -1, width)
+        levels.append(resize_logits(maps[None], size)[0])
+    return torch.stack(levels).amax(0)
 
 
 def _target(

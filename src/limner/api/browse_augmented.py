@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from limner.api.browse import Browsed
+from limner.core.boxes import Boxes
 from limner.core.errors import ConfigError, DataError
 from limner.core.execution import Execution
+from limner.core.label_map import LabelMap
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
 from limner.datasets.augmented_images import AugmentedImage, Mode, augmented_images
@@ -15,10 +17,14 @@ from limner.datasets.palettes import repainted
 from limner.drawing.colors import class_keys
 from limner.drawing.grid import Row, sheet
 from limner.drawing.png import save_picture
-from limner.loading.dataset import Dataset
 from limner.loading.pipeline import build_pipeline
+from limner.loading.training_dataset import training_dataset
 from limner.preparation.planned import Planned, plan_data
 from limner.storage.own_outputs import refuse_taken_file
+from limner.tasks import find_task
+
+DRAWN = frozenset({LabelMap, Boxes})
+"""Kinds of targets that are drawn; of other tasks the label maps are."""
 
 
 def browse_augmented(
@@ -86,7 +92,9 @@ def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterato
         raise DataError(f"There is no training image in {source.root}.")
     table = plan.data.label_table
     pipeline = build_pipeline(plan.augment, plan.input, table)
-    dataset = Dataset(source, records, table, cache=None)
+    targets = find_task(plan.task).targets
+    targets = targets if DRAWN.issuperset(targets) else (LabelMap,)
+    dataset = training_dataset(source, records, table, plan.input, targets=targets)
     return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed)
 
 

@@ -297,7 +297,9 @@ def _predict(
 ) -> Prediction:
     """Predict, and record the time."""
     started = time.perf_counter()
-    found: Prediction = predictor.predict(sample.image, name=sample.name, probabilities=probabilities)
+    found: Prediction = predictor.predict(
+        sample.image, name=sample.name, probabilities=probabilities, geometry=sample.geometry
+    )
     seconds.append(time.perf_counter() - started)
     return found
 

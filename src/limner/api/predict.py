@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.config import parse_config
-from limner.core.errors import DataError
+from limner.core.errors import ConfigError, DataError, did_you_mean
 from limner.core.picture import Picture
 from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.progress import Track, silent
@@ -44,7 +44,7 @@ class PredictResult:
 
     Attributes:
         out: The output folder.
-        masks: Index masks of classes or of object ids, in the order of the images.
+        masks: Index masks of classes or of object ids, or text files of boxes, in the order of the images.
         failures: Images that could not be predicted.
         json: Predictions as COCO JSON; None for the semantic task.
     """
@@ -62,6 +62,7 @@ def predict(
     out: Path | str,
     overlay: bool = True,
     probabilities: bool = False,
+    formats: Sequence[str] = (),
     compare: Path | str | None = None,
     resume: bool = False,
     settings: InferencePlan | None = None,
@@ -78,8 +79,10 @@ def predict(
     ``out/value_range.json`` has `value_range` if one is stated.
 
     Objects are written to ``out/instances.json`` in COCO's format; ``out/instances/NAME.png`` has the ids of
-    those with a score of 0.5 or more, in order of decreasing score from 1. Panoptic segments are written to
-    ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside ``masks/``.
+    those with a score of 0.5 or more, in order of decreasing score from 1. Boxes are written to
+    ``out/boxes.json`` and, as YOLO's text with scores, to ``out/labels/NAME.txt``. Panoptic segments are
+    written to ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside
+    ``masks/``.
 
     Args:
         model: A model folder, a run folder, or a loaded predictor.
@@ -87,6 +90,7 @@ def predict(
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
+        formats: Further formats of boxes, one file per image: ``voc``, ``labelme``.
         compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
             prediction, and the map of hits and errors. Images without labels there are shown without truth.
         resume: Continue a prediction that was interrupted; its result is as if it had not been.
@@ -107,7 +111,8 @@ def predict(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
     predictor.share_cores()
-    folder = PredictionFolder(user_path(out), overlay, probabilities)
+    _refuse_unknown_formats(formats, predictor)
+    folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats))
     writer = _ImageWriter(predictor, folder, None if compare is None else Truth(compare, predictor))
     request = Request(_asked(predictor, images, folder, compare), resume=resume)
     with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
@@ -132,7 +137,7 @@ class _ImageWriter:
     def files(self, item: ImagePath) -> tuple[Path, ...]:
         """Return the files of an image, the index mask first."""
         drawn = [] if self.truth is None else [self.folder.place(COMPARISONS, f"{item.output}.png")]
-        return (*self.writer.files(item.output), *drawn)
+        return (*self.writer.files(item.output, item.path), *drawn)
 
     def all_files(self, images: Iterable[ImagePath]) -> Iterator[Path]:
         """Yield the record of the range, and the files of all images."""
@@ -162,7 +167,12 @@ class _ImageWriter:
             WriteError: A file cannot be written.
         """
         predictor, file_name = self.predictor, str(item.path)
-        prediction = predictor.predict(picture.array, name=file_name, probabilities=self.folder.probabilities)
+        prediction = predictor.predict(
+            picture.array,
+            name=file_name,
+            probabilities=self.folder.probabilities,
+            geometry=picture.geometry,
+        )
         true = None if self.truth is None else self.truth.of(item.path)
         entry = self.writer.write(prediction, picture, output=item.output, file_name=file_name)
         if self.truth is not None:
@@ -196,6 +206,7 @@ def _asked(
         **predictor.settings.model_dump(mode="json"),
         "overlay": folder.overlay,
         "probabilities": folder.probabilities,
+        "formats": folder.formats,
         "compare": None if compare is None else str(user_path(compare).resolve()),
         "range": predictor.value_range,
         "precision": predictor.precision,
@@ -206,6 +217,23 @@ def _asked(
         "images": f"{len(images)} images, state {state_of((i.path for i in images), outputs)}",
         "options": ", ".join(f"{name} {value}" for name, value in options.items()),
     }
+
+
+def _refuse_unknown_formats(formats: Sequence[str], predictor: Predictor) -> None:
+    """Reject formats in which the model's task cannot write its results.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    able = predictor.task.prediction_formats
+    unknown = [name for name in formats if name not in able]
+    if unknown:
+        task = predictor.task.name
+        fix = f"Choose of {', '.join(able)}." if able else "Omit --format."
+        raise ConfigError(
+            f"The {task} task cannot write predictions as {', '.join(unknown)}"
+            f"{did_you_mean(unknown[0], able)}. {fix}"
+        )
 
 
 def _images_to_predict(paths: Iterable[str | Path] | str | Path, out: Path) -> tuple[ImagePath, ...]:

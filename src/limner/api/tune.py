@@ -21,10 +21,10 @@ from limner.planning.search.space import Space, own_values, read_space
 from limner.planning.settings import flatten, nest
 from limner.preparation.planned import (
     Planned,
+    given_plans,
     plan_checked,
     plan_data,
     settings_and_data,
-    starting_plan,
     with_shorthands,
 )
 from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
@@ -136,12 +136,13 @@ def _begin(planned: Planned, out: str | Path | None) -> Tuning:
 
 def _test_rates(tuning: Tuning, planned: Planned, execution: Execution) -> Tuning:
     """Test learning rates, in a folder with other files or with a search."""
-    from limner.loading.dataset import Dataset
+    from limner.loading.training_dataset import training_dataset
     from limner.training.rate_test import run_rate_test
 
     plan, checked = planned.plan, planned.checked
     records = checked.splits["train"]
-    dataset = Dataset(checked.source, records, plan.data.label_table, targets=find_task(plan.task).targets)
+    table, targets = plan.data.label_table, find_task(plan.task).targets
+    dataset = training_dataset(checked.source, records, table, plan.input, targets=targets)
     own = [tuning.root / RATES, tuning.page, tuning.plot, tuning.table]
     has_search = (tuning.root / SETUP).is_file()  # then everything in the folder is limner's
     folder: AbstractContextManager[object] = (
@@ -262,7 +263,7 @@ class _Search:
         device = self._execution.device
         own = merge(nest(trial.settings), {"train": {"minutes": trial.minutes}})
         wanted = merge(self._wanted, own)
-        plan = plan_checked(self._planned.checked, wanted, device, starting_plan(wanted))
+        plan = plan_checked(self._planned.checked, wanted, device, given_plans(wanted))
         return prepare_run(replace(self._planned, plan=plan), run.root.absolute(), device=device)
 
     def _save(self, trial: Trial) -> None:

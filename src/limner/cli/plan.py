@@ -23,11 +23,15 @@ def plan(
     weights: Annotated[
         Path | None, typer.Option(help="Start from a model, a run, or another project's checkpoint.")
     ] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Also learn the outputs of this model.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set a value, such as train.steps=2000."),
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Time budget for training.")] = None,
+    spatial: Annotated[
+        str | None, typer.Option(help="2d trains on slices of volumes, 3d on volumes; default: 3d.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
     out: Annotated[
         Path | None, typer.Option(help="Write the plan to this YAML file, to edit and train.")
@@ -48,7 +52,15 @@ def plan(
     from limner.storage.own_outputs import refuse_taken_file, write_own_file
 
     own = merge_assignments(settings or ())
-    wanted = with_shorthands(own, task=task, network=network, weights=weights, minutes=minutes)
+    wanted = with_shorthands(
+        own,
+        task=task,
+        network=network,
+        weights=weights,
+        teacher=teacher,
+        minutes=minutes,
+        spatial=spatial,
+    )
     if out is not None:
         refuse_taken_file(out, by="plan")
     planned = plan_data(data, wanted, Execution(device, tracker()))
@@ -69,6 +81,7 @@ def plan(
             network=network,
             weights=weights,
             minutes=minutes,
+            spatial=spatial,
             settings=settings or (),
             device=device,
         )
@@ -82,6 +95,7 @@ def _train_command(
     network: str | None,
     weights: Path | None,
     minutes: float | None,
+    spatial: str | None,
     settings: Sequence[str],
     device: str,
 ) -> str:
@@ -91,6 +105,7 @@ def _train_command(
     parts += ["--network", network] if network else []
     parts += ["--weights", str(weights)] if weights else []
     parts += ["--minutes", f"{minutes:g}"] if minutes is not None else []
+    parts += ["--spatial", spatial] if spatial else []
     parts += ["--device", device] if device != "auto" else []
     for assignment in settings:
         parts += ["--set", assignment]
@@ -116,10 +131,12 @@ def _plan_table(made: "Plan", *, everything: bool) -> "Table":
 
 
 def _brief(value: object) -> object:
-    """Shorten a loss without settings of its own to its name."""
+    """Shorten a loss without settings of its own to its name, and leave out what is not set."""
     if isinstance(value, list):
         return [_brief(item) for item in value]
     if isinstance(value, dict) and "name" in value:
         own = {key: item for key, item in value.items() if item not in ({}, 1.0)}
         return own["name"] if len(own) == 1 else own
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if item is not None}
     return value

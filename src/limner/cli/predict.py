@@ -29,6 +29,10 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write (classes, H, W) float16 .npy files.")
     ] = False,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="Also write boxes as voc or labelme, one file per image; repeatable."),
+    ] = None,
     compare: Annotated[
         Path | None,
         typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
@@ -62,6 +66,7 @@ def predict(
             out=out,
             overlay=overlay,
             probabilities=probabilities,
+            formats=formats or (),
             compare=compare,
             resume=resume,
             track=tracker(),

@@ -1,7 +1,7 @@
 """Output kinds: the types that networks return and tasks accept.
 
-Shape legend: B batch, K classes, Q queries, C channels, D number of spatial axes, *s spatial axes at the
-network's own resolution, *S wanted resolution.
+Shape legend: B batch, K classes, Q queries, P points, C channels, D number of spatial axes, *s spatial axes
+at the network's own resolution, *S wanted resolution.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,21 @@ from torch.utils._pytree import register_pytree_node
 
 
 class Outputs:
-    """Base class of network outputs; a task accepts one or more of its subclasses."""
+    """Base class of network outputs, frozen dataclasses; a task accepts one or more of its subclasses."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors of a prediction by name; auxiliary outputs, for training, are in tuples."""
+        named = {name: getattr(self, name) for name in self.__dataclass_fields__}  # type: ignore[attr-defined]
+        return {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
 
 
 OutputKind = type[Outputs]
 """The output class that a network declares."""
+
+
+def output_kinds() -> dict[str, OutputKind]:
+    """Return every kind by its name, as in files."""
+    return {kind.__name__: kind for kind in Outputs.__subclasses__()}
 
 
 @dataclass(frozen=True)
@@ -127,6 +137,41 @@ class CentreOffsets(Outputs):
         return cls(maps[:, :num_classes], centres, maps[:, num_classes + 1 :])
 
 
+@dataclass(frozen=True)
+class PointBoxes(Outputs):
+    """For each of many points: the score of each class, and the box of the object there.
+
+    Attributes:
+        class_logits: (B, P, K) before sigmoid: each class on its own, without "nothing".
+        boxes: (B, P, 4) left, top, right, bottom in pixels of the input; they may exceed it.
+        points: (P, 3) x, y and stride of each point in pixels of the input; the same for all images.
+        auxiliary: Always empty.
+    """
+
+    class_logits: torch.Tensor
+    boxes: torch.Tensor
+    points: torch.Tensor
+    auxiliary: tuple[()] = ()
+
+
+@dataclass(frozen=True)
+class QueryBoxes(Outputs):
+    """A set of predicted boxes, one for each query.
+
+    Attributes:
+        class_logits: (B, Q, K) before sigmoid: each class on its own, without "nothing".
+        boxes: (B, Q, 4) middle x and y, width and height, as fractions of the input in [0, 1].
+        auxiliary: The outputs of each earlier decoder layer, in order. Empty in evaluation mode.
+        proposals: The boxes of a first stage, one for each pixel of the encoder; None in evaluation mode and
+            without a first stage.
+    """
+
+    class_logits: torch.Tensor
+    boxes: torch.Tensor
+    auxiliary: tuple["QueryBoxes", ...] = ()
+    proposals: "QueryBoxes | None" = None
+
+
 PixelOutputs = DenseLogits | QueryMasks
 """Output kinds from which the class of each pixel can be computed."""
 
@@ -174,6 +219,26 @@ def _register_for_export() -> None:
     def rebuild_centres(leaves: Iterable[Any], _: Any) -> CentreOffsets:  # noqa: ANN401
         return CentreOffsets(*leaves)
 
+    def rebuild_query_boxes(leaves: Iterable[Any], _: Any) -> QueryBoxes:  # noqa: ANN401
+        class_logits, boxes, auxiliary, proposals = leaves
+        return QueryBoxes(class_logits, boxes, tuple(auxiliary), proposals)
+
+    register_pytree_node(
+        QueryBoxes,
+        lambda q: ([q.class_logits, q.boxes, list(q.auxiliary), q.proposals], None),
+        rebuild_query_boxes,
+        serialized_type_name="limner.QueryBoxes",
+    )
+
+    def rebuild_boxes(leaves: Iterable[Any], _: Any) -> PointBoxes:  # noqa: ANN401
+        return PointBoxes(*leaves)
+
+    register_pytree_node(
+        PointBoxes,
+        lambda p: ([p.class_logits, p.boxes, p.points], None),
+        rebuild_boxes,
+        serialized_type_name="limner.PointBoxes",
+    )
     register_pytree_node(
         CentreOffsets,
         lambda c: ([c.class_logits, c.centres, c.offsets], None),

@@ -168,13 +168,23 @@ def group_pixels(outputs: CentreOffsets, size: Sequence[int], *, is_thing: Seque
 
 
 def find_centres(heat: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the peaks of a heatmap (*S), highest first: positions (M, D) in pixels, and heights (M,)."""
-    pool = F.max_pool2d if heat.ndim == 2 else F.max_pool3d
-    highest = pool(heat[None, None], NEIGHBOURHOOD, stride=1, padding=NEIGHBOURHOOD // 2)[0, 0]
-    peaks = ((heat == highest) & (heat > CENTRE_THRESHOLD)).nonzero()
+    """Return the peaks of a heatmap (*S), highest first: positions (M, D) in pixels, and heights (M,).
+
+    Of equally high neighbours one is a peak: bfloat16 has many, and two peaks would share an object.
+    """
+    peaks = ((heat == _highest_nearby(heat)) & (heat > CENTRE_THRESHOLD)).nonzero()
+    numbers = heat.new_zeros(heat.shape)
+    numbers[tuple(peaks.T)] = torch.arange(1, len(peaks) + 1, device=heat.device, dtype=heat.dtype)
+    peaks = ((numbers > 0) & (numbers == _highest_nearby(numbers))).nonzero()
     heights = heat[tuple(peaks.T)]
     order = heights.argsort(descending=True, stable=True)[:MOST_CENTRES]
     return peaks[order], heights[order]
+
+
+def _highest_nearby(values: Tensor) -> Tensor:
+    """Return the highest of the values (*S) in the neighbourhood of each pixel."""
+    pool = F.max_pool2d if values.ndim == 2 else F.max_pool3d
+    return pool(values[None, None], NEIGHBOURHOOD, stride=1, padding=NEIGHBOURHOOD // 2)[0, 0]
 
 
 def nearest_centres(inside: Tensor, offsets: Tensor, centres: Tensor) -> Tensor:

@@ -13,10 +13,14 @@ from limner.datasets.checked import CheckResult, check_dataset
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.make_plan import make_plan
 from limner.planning.plan_files import SUFFIXES, read_experiment
-from limner.planning.settings import AUTO, read_settings
+from limner.planning.settings import AUTO, flatten, read_settings
+from limner.planning.slicing import choose_slicing
 from limner.planning.task_choice import check_options, check_pairing
 from limner.storage.user_paths import user_path
 from limner.weights.starting import read_starting_plan
+
+SPATIAL = {"2d": 2, "3d": 3}
+"""Ways to train on volumes: in slices, or as they are -> dimensions of the network."""
 
 SHOWN = 5
 """Maximum number of data errors in the message; `limner check` shows all."""
@@ -34,7 +38,21 @@ class Planned:
         """Statistics of the training images."""
         assert self.checked.labels is not None, "a plan needs defined labels"
         names = {split: [r.name for r in records] for split, records in self.checked.splits.items()}
-        return take_fingerprint(self.checked.facts, self.checked.labels, names)
+        slicing = choose_slicing(self.checked.facts, flatten(self.plan))
+        return take_fingerprint(self.checked.facts, self.checked.labels, names, slicing=slicing)
+
+
+@dataclass(frozen=True)
+class GivenPlans:
+    """Plans of the models that the user names.
+
+    Attributes:
+        start: Of the initial weights, or None.
+        teacher: Of the teacher, or None.
+    """
+
+    start: Plan | None = None
+    teacher: Plan | None = None
 
 
 def plan_data(
@@ -69,9 +87,9 @@ def plan_data(
                 fix="Write the path of your own dataset folder after `data:`.",
             )
         )
-    start = starting_plan(wanted)
+    given = given_plans(wanted)
     checked = check_dataset(data, accept=accept, workers=workers, track=execution.track)
-    return Planned(plan_checked(checked, wanted, execution.device, start), checked)
+    return Planned(plan_checked(checked, wanted, execution.device, given), checked)
 
 
 def settings_and_data(
@@ -106,23 +124,31 @@ def settings_and_data(
     return merge(under, wanted) | {"reasons": reasons}, read.data
 
 
-def starting_plan(wanted: dict[str, Any]) -> Plan | None:
-    """Return the plan of the initial weights, or None; makes their path in `wanted` absolute.
+def given_plans(wanted: dict[str, Any]) -> GivenPlans:
+    """Read the plans of the models that the settings name; makes their paths in `wanted` absolute.
 
     Raises:
-        ModelError: The weights cannot be read.
+        ModelError: A model cannot be read.
     """
-    network = wanted.get("network")
-    if not isinstance(network, dict) or network.get("weights", AUTO) in (None, AUTO):
+    start = _plan_of_weights(wanted, "network", "weights")
+    return GivenPlans(start, _plan_of_weights(wanted, "loss", "teacher"))
+
+
+def _plan_of_weights(wanted: dict[str, Any], section: str, key: str) -> Plan | None:
+    settings = wanted.get(section)
+    if not isinstance(settings, dict) or settings.get(key, AUTO) in (None, AUTO):
         return None
-    weights = network["weights"]
-    path = user_path(str(weights)).resolve()
-    wanted["network"] = network | {"weights": str(path)}
-    return read_starting_plan(path, task=wanted.get("task", "semantic"))
+    path = user_path(str(settings[key])).resolve()
+    wanted[section] = settings | {key: str(path)}
+    named = settings if section == "network" else None
+    return read_starting_plan(path, task=wanted.get("task", "semantic"), network=named)
 
 
 def plan_checked(
-    checked: CheckResult, settings: Mapping[str, Any], device: str, start: Plan | None = None
+    checked: CheckResult,
+    settings: Mapping[str, Any],
+    device: str,
+    given: GivenPlans = GivenPlans(),  # noqa: B008 (immutable)
 ) -> Plan:
     """Decide every setting of a run on checked data.
 
@@ -130,7 +156,7 @@ def plan_checked(
         checked: Results of the checks.
         settings: Nested settings from `settings_and_data`.
         device: Device of the training.
-        start: Plan of the initial weights from `starting_plan`.
+        given: Plans of the initial weights and of the teacher, from `given_plans`.
 
     Raises:
         DataError: The data has errors.
@@ -145,7 +171,8 @@ def plan_checked(
         checked.splits,
         settings=settings,
         device=device,
-        start=start,
+        start=given.start,
+        teacher=given.teacher,
     )
 
 
@@ -155,9 +182,15 @@ def with_shorthands(
     task: str | None = None,
     network: str | None = None,
     weights: Path | str | None = None,
+    teacher: Path | str | None = None,
     minutes: float | None = None,
+    spatial: str | None = None,
 ) -> dict[str, Any]:
-    """Merge ``--task``, ``--network``, ``--weights`` and ``--minutes`` into the settings."""
+    """Merge ``--task``, ``--network``, ``--weights``, ``--teacher``, ``--minutes`` and ``--spatial``.
+
+    Raises:
+        ConfigError: `spatial` is neither ``2d`` nor ``3d``.
+    """
     wanted = dict(settings or {})
     if task is not None:
         wanted = merge(wanted, {"task": task})
@@ -165,8 +198,14 @@ def with_shorthands(
         wanted = merge(wanted, {"network": {"name": network}})
     if weights is not None:
         wanted = merge(wanted, {"network": {"weights": str(weights)}})
+    if teacher is not None:
+        wanted = merge(wanted, {"loss": {"teacher": str(teacher)}})
     if minutes is not None:
         wanted = merge(wanted, {"train": {"minutes": minutes}})
+    if spatial is not None:
+        if spatial.casefold() not in SPATIAL:
+            raise ConfigError(f"--spatial is 2d (slices of volumes) or 3d; found {spatial!r}.")
+        wanted = merge(wanted, {"input": {"spatial_dims": SPATIAL[spatial.casefold()]}})
     return wanted
 
 

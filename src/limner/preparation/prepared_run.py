@@ -2,19 +2,24 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.checks.measuring import digest
 from limner.core.errors import ConfigError, DataError, describe
+from limner.core.labels import LabelTable
 from limner.core.plan import NetworkPlan, Plan
 from limner.core.run_folder import RunFolder
+from limner.core.sample import Record
 from limner.devices.processes import num_processes
+from limner.evaluation.label_match import with_current_values
 from limner.formats import open_source
 from limner.formats.source import Source
 from limner.loading.dataset import Dataset
 from limner.loading.splits import Splits
+from limner.loading.training_dataset import training_dataset
 from limner.planning.plan_files import read_plan, write_plan
 from limner.preparation.data_state import data_changes, note_data_changes, refuse_changes, write_data_state
 from limner.preparation.planned import Planned
@@ -56,15 +61,33 @@ class PreparedRun:
     network: "nn.Module | None" = None
 
     def dataset(self, split: str) -> Dataset:
-        """Return the training dataset of a split.
+        """Return the images of a split as they are, for prediction and scoring.
 
         Raises:
             DataError: The run has no such split.
         """
+        targets = find_task(self.plan.task).targets
+        return Dataset(self.source, self._records(split), self._labels, targets=targets)
+
+    def training_dataset(self, split: str) -> Dataset:
+        """Return the samples of a split that the network is trained on, such as slices of volumes.
+
+        Raises:
+            DataError: The run has no such split.
+        """
+        plan, targets = self.plan, find_task(self.plan.task).targets
+        return training_dataset(self.source, self._records(split), self._labels, plan.input, targets=targets)
+
+    def _records(self, split: str) -> Sequence[Record]:
         if split not in self.splits:
             raise DataError(describe(f"The run has no {split} images", where=self.folder.splits))
-        table, targets = self.plan.data.label_table, find_task(self.plan.task).targets
-        return Dataset(self.source, self.splits[split], table, targets=targets)
+        return self.splits[split]
+
+    @property
+    def _labels(self) -> LabelTable:
+        """The plan's classes, with the values that they have in the data now."""
+        table, declared = self.plan.data.label_table, self.source.declared_labels()
+        return table if declared is None else with_current_values(table, declared)
 
 
 def prepare_run(

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 
 from limner.core.errors import UnknownNameError
+from limner.tasks.detection import DetectionTask
 from limner.tasks.instance import InstanceTask
 from limner.tasks.panoptic import PanopticTask
 from limner.tasks.semantic import SemanticTask
 from limner.tasks.task import Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (SemanticTask(), InstanceTask(), PanopticTask())}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (SemanticTask(), InstanceTask(), PanopticTask(), DetectionTask())
+}
 
 
 def find_task(name: str) -> Task:

@@ -30,3 +30,10 @@ OBJECTS_ONLY_WHOLE = Allowed(
     ),
 )
 """Prediction options of networks that return a set of objects."""
+
+BOXES_IN_WINDOWS = Allowed(
+    views=False,
+    probabilities=False,
+    why_not="predicts a list of boxes: those of mirrored or zoomed views cannot be averaged",
+)
+"""Prediction options of networks that return boxes; those that borders of windows cut are joined."""

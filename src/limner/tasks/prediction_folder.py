@@ -9,7 +9,7 @@ from limner.core.picture import Picture
 from limner.storage.whole_files import write_whole
 
 MASKS, OVERLAYS, PROBABILITIES, COMPARISONS = "masks", "overlays", "probabilities", "comparisons"
-INSTANCES, PANOPTIC = "instances", "panoptic"
+INSTANCES, PANOPTIC, BOXES = "instances", "panoptic", "boxes"
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,13 @@ class PredictionFolder:
         root: The folder.
         overlay: Whether to draw predictions on their images.
         probabilities: Whether to write probabilities.
+        formats: Further formats of the results, of `Task.prediction_formats`.
     """
 
     root: Path
     overlay: bool = True
     probabilities: bool = False
+    formats: tuple[str, ...] = ()
 
     def place(self, kind: str, name: str) -> Path:
         """Return the path of a file of one kind of result."""
@@ -46,8 +48,8 @@ class PredictionFolder:
 class PredictionWriter(Protocol):
     """Writes the predictions of one task, image by image, so that it can be interrupted."""
 
-    def files(self, output: str) -> tuple[Path, ...]:
-        """Return the files that `write` writes for an image, the index mask first."""
+    def files(self, output: str, image: Path) -> tuple[Path, ...]:
+        """Return the files that `write` writes for an image file, the index mask first."""
         ...
 
     def write(

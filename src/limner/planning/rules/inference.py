@@ -18,7 +18,8 @@ def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if not allowed.windows:
         yield Decision("inference.window", None, "borders of windows would cut objects")
         return
-    fingerprint, budget = case.fingerprint, memory_budget(case)
+    resize = settled["inference.resize"] or settled["input.resize"]
+    fingerprint, budget = case.fingerprint.resized(resize), memory_budget(case)
     needed = prod(fingerprint.largest) * case.measure(settled).forward_bytes_per_pixel
     said = f"the largest image ({size(fingerprint.largest)}) takes about {memory(needed)}"
     if fingerprint.spatial_dims == 3:

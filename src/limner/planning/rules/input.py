@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import pi, prod
 from typing import Any
 
-from limner.core.plan import Decision, InputPlan
+from limner.core.plan import Decision, InputPlan, ResizePlan
 from limner.core.wording import channel_words, count_words, memory, number, share, size
 from limner.planning.decisions import Case
 from limner.planning.rules.network import objective_of, preset_of
@@ -20,6 +20,9 @@ SMALLEST_SIDE = 48
 
 FITTING_CHANNELS = {(1, 3), (2, 3), (4, 3), (2, 1)}
 """(channels of images, of network) that can be converted: grey is repeated, alpha is dropped."""
+
+LEAST_REDUCTION = 0.9
+"""Images are reduced to this fraction of their size or less; reducing them less saves little."""
 
 FEWEST_SAMPLES = 2
 """Minimum number of crops that must fit in memory: batch normalisation needs two."""
@@ -45,6 +48,13 @@ def choose_channels(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     yield Decision("input.channels", fingerprint.channels, reason)
 
 
+def choose_resize(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Keep images at their size, or resize them as in the training of the initial weights."""
+    resize = None if case.start is None else case.start.input.resize
+    if resize is not None:
+        yield Decision("input.resize", resize, "as in the training of the initial weights")
+
+
 def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use ImageNet's statistics for pretrained weights on 8-bit RGB, else those of the data."""
     fingerprint = case.fingerprint
@@ -68,6 +78,11 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
         yield Decision("input.mean", IMAGENET_MEAN, reason)
         yield Decision("input.std", IMAGENET_STD, reason)
         return
+    if settled["input.normalize_each"]:
+        reason = "each image is normalised by its own mean and deviation first"
+        yield Decision("input.mean", (0.0,) * channels, reason)
+        yield Decision("input.std", (1.0,) * channels, reason)
+        return
     images = count_words(fingerprint.num_training, "training image")
     reason = f"measured over all pixels of {images} ({fingerprint.dtype})"
     if channels == fingerprint.channels:
@@ -78,6 +93,8 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
 def choose_values(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Record the training images' pixel type and range, to refuse others in prediction."""
     fingerprint = case.fingerprint
+    if settled["input.normalize_each"]:
+        return  # any values are taken
     dtype, low, high = fingerprint.dtype, fingerprint.minimum, fingerprint.maximum
     images = count_words(fingerprint.num_training, "training image")
     reason = f"of {images} with values from {low:g} to {high:g}"
@@ -118,9 +135,36 @@ def memory_budget(case: Case) -> int:
     return int(free * (HOST_SHARE if case.machine.is_cpu else ACCELERATOR_SHARE))
 
 
+def choose_reduction(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Reduce images so far that crops show all of them, where objects stay large enough and time is short."""
+    if case.start is not None or settled["input.resize"] is not None:
+        return
+    least = objective_of(settled).least_diameter
+    areas = [c.object_area for c in case.fingerprint.classes if c.object_area]
+    if least is None or not areas or not _is_short(case):
+        return
+    diameter, sides = min(areas) ** 0.5, case.fingerprint.median
+    if settled["augment.quarter_turns"]:
+        sides = (min(sides),) * len(sides)
+    fitting = (preset_of(case).crop_pixels / prod(sides)) ** 0.5
+    zoom = round(max(fitting, least / diameter), 2)
+    if zoom > LEAST_REDUCTION:
+        return
+    reason = (
+        f"a crop shows most of an image of {size(case.fingerprint.median)}, and the objects of the smallest "
+        f"class are still {number(int(diameter * zoom))} pixels wide: more images are seen in the time"
+    )
+    yield Decision("input.resize", ResizePlan(zoom=zoom), reason)
+
+
+def _is_short(case: Case) -> bool:
+    """Return whether time is short: on a CPU in a time budget, in 2 dimensions."""
+    return case.machine.is_cpu and case.minutes is not None and case.spatial_dims == 2
+
+
 def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use the whole median image if it is small enough, else as much as budget and memory allow."""
-    fingerprint, preset = case.fingerprint, preset_of(case)
+    fingerprint, preset = case.seen(settled), preset_of(case)
     cost = case.measure(settled)
     fitting = cost.pixels_that_fit(memory_budget(case), optimizer=settled["optimizer.name"])
     enough = _crop_of_objects(case, settled)
@@ -132,6 +176,8 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if settled["augment.quarter_turns"]:
         crop = (min(crop),) * len(crop)
     reason = f"the median image is {size(fingerprint.median)}"
+    if fingerprint.median != case.fingerprint.median:
+        reason += f", resized from {size(case.fingerprint.median)}"
     if settled["augment.quarter_turns"]:
         reason += "; square, so that quarter turns keep the size"
     if prod(crop) < prod(sides) * 0.8:
@@ -150,9 +196,8 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
 def _crop_of_objects(case: Case, settled: Mapping[str, Any]) -> int | None:
     """Return the number of pixels in which several objects of the largest class fit, if fewer pixels help."""
     across = objective_of(settled).diameters_across
-    largest = max((c.object_area or 0 for c in case.fingerprint.classes), default=0)
-    is_short = case.machine.is_cpu and case.minutes is not None and case.spatial_dims == 2
-    return int(across**2 * largest * 4 / pi) if across and largest and is_short else None
+    largest = max((c.object_area or 0 for c in case.seen(settled).classes), default=0)
+    return int(across**2 * largest * 4 / pi) if across and largest and _is_short(case) else None
 
 
 def fit_crop(sides: Sequence[int], allowed: int) -> tuple[int, ...]:
