@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from limner.core.outputs import CentreOffsets, DenseLogits, QueryMasks
+from limner.core.outputs import CentreOffsets, DenseLogits, PixelMaps, QueryMasks, TextMaps
 from limner.networks import NETWORKS, build_network
 
 # The smallest sensible form of each row, so that the contract takes seconds.
@@ -108,6 +108,8 @@ TINY = {
         "object_head_channels": 8,
     },
     "unet-centres": {"widths": (4, 8, 12)},
+    "dbnet": {"channels": 16},
+    "dbnetplusplus": {"channels": 16},
 }
 # Parameters that the authors' training leaves as they were drawn.
 FROZEN = {"emanet": {"context.module.1.project.weight", "context.module.1.project.bias"}}
@@ -142,7 +144,7 @@ def draw(dims, *, batch=2, channels=3, size=None, seed=0):
 
 def pixel_scores(outputs):
     """The scores of each pixel: of the classes, or of the queries' masks, or centres and offsets too."""
-    if isinstance(outputs, CentreOffsets):
+    if isinstance(outputs, PixelMaps):
         return outputs.stacked()
     return outputs.mask_logits if isinstance(outputs, QueryMasks) else outputs.logits
 
@@ -154,6 +156,8 @@ def every_score(outputs):
         return [scores for layer in layers for scores in (layer.class_logits, layer.mask_logits)]
     if isinstance(outputs, CentreOffsets):
         return [outputs.class_logits, outputs.centres, outputs.offsets]
+    if isinstance(outputs, TextMaps):
+        return [outputs.logits, outputs.threshold_logits]
     return [outputs.logits, *(side.logits for side in outputs.auxiliary)]
 
 
@@ -168,7 +172,7 @@ def class_scores(outputs):
 
 def scores(network, images):
     outputs = network(images)
-    assert isinstance(outputs, (CentreOffsets, DenseLogits, QueryMasks))
+    assert isinstance(outputs, (PixelMaps, DenseLogits, QueryMasks))
     return pixel_scores(outputs)
 
 

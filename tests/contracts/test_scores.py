@@ -12,10 +12,16 @@ import pytest
 from limner.cli.evaluate import score_lines
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelClass, LabelTable
-from limner.core.prediction import PanopticPrediction, SegmentPrediction, SemanticPrediction
+from limner.core.prediction import (
+    PanopticPrediction,
+    SegmentPrediction,
+    SemanticPrediction,
+    WordPrediction,
+)
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
 from limner.core.segments import segments_of, segments_of_index
+from limner.core.words import Words
 from limner.evaluation.scorer import Extent
 from limner.evaluation.scores_file import read_scores
 from limner.evaluation.write_scores import write_scores
@@ -75,6 +81,11 @@ def mask(area):
 def objects(labels, areas, scores=None):
     """Return classes, masks and scores of objects."""
     return labels, [mask(area) for area in areas], scores or [1.0] * len(labels)
+
+
+def words(*lefts):
+    """Outlines of words of 3 x 8 pixels."""
+    return tuple(np.array([[x, 0], [x + 3, 0], [x + 3, 8], [x, 8]], float) for x in lefts)
 
 
 NO_OBJECT = objects([], [])
@@ -158,6 +169,22 @@ SITUATIONS = {
         frozenset({n + s for n in ("pq", "sq", "rq") for s in ("", "_things", "_stuff")} | {"f1_75"}),
         ("panoptic quality (PQ)", ""), "The truth has no segment",
     ),
+    "words": Situation(
+        "text-detection", ("text",), ((words(0), [False]), words(0, 4)), frozenset(), ("h-mean", "0.667")
+    ),
+    "no word that counts in the truth": Situation(
+        "text-detection", ("text",), ((words(0), [True]), words(4)), frozenset({"word_recall"}),
+        ("h-mean", "0.000"), "The truth has no word that counts",
+    ),
+    "illegible words alone": Situation(
+        "text-detection", ("text",), ((words(0), [True]), words(0)),
+        frozenset({"hmean", "word_precision", "word_recall", "deteval_hmean"}),
+        ("h-mean", ""), "The truth has no word that counts",
+    ),
+    "no word found": Situation(
+        "text-detection", ("text",), ((words(0), [False]), ()), frozenset({"word_precision"}),
+        ("h-mean", "0.000"), "No word was found",
+    ),
 }  # fmt: skip
 
 
@@ -179,6 +206,11 @@ def of_pair(task, pair):
         stacked = np.array(masks).reshape(-1, 8, 8).astype(bool)
         prediction = SegmentPrediction("a", stacked, np.array(labels, np.int64), np.array(scores, np.float32))
         return prediction, Sample("a", IMAGE, (segments_of(truth[1], truth[0], shape=(8, 8)),))
+    if task == "text-detection":
+        polygons, ignored = truth
+        target = Words(polygons, (None,) * len(polygons), np.array(ignored))
+        scores = np.ones(len(found), np.float32)
+        return WordPrediction("a", found, scores), Sample("a", IMAGE, (target,))
     labels = np.arange(found.max(), dtype=np.int64)
     prediction = PanopticPrediction(
         "a", found.astype(np.int32), labels, np.ones(len(labels), np.float32), labels == 1

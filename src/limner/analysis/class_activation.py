@@ -16,7 +16,15 @@ import torch
 from torch import nn
 
 from limner.core.errors import ConfigError, UnknownNameError
-from limner.core.outputs import CentreOffsets, DenseLogits, PixelOutputs, QueryMasks, resize_logits
+from limner.core.outputs import (
+    CentreOffsets,
+    DenseLogits,
+    PixelMaps,
+    PixelOutputs,
+    QueryMasks,
+    TextMaps,
+    resize_logits,
+)
 from limner.core.prediction import SCORE_THRESHOLD
 
 Heat = npt.NDArray[np.float32]
@@ -115,8 +123,8 @@ def activation_maps(
     hook = modules[layer].register_forward_hook(keep)
     try:
         with torch.enable_grad():
-            outputs: PixelOutputs | CentreOffsets = network(images)
-            is_set = isinstance(outputs, QueryMasks)
+            outputs: PixelOutputs | PixelMaps = network(images)
+            is_set = isinstance(outputs, (QueryMasks, TextMaps))
             scores = _pixel_scores(outputs, images.shape[2:])
             pixels = _target(scores, class_index, target, least=SCORE_THRESHOLD if is_set else None)
             (gradient,) = torch.autograd.grad(scores[class_index][pixels].sum(), kept[0])
@@ -127,12 +135,15 @@ def activation_maps(
     return {name: scaled_heat(way(activation, gradient[0].float()), size) for name, way in METHODS.items()}
 
 
-def _pixel_scores(outputs: PixelOutputs | CentreOffsets, size: Sequence[int]) -> torch.Tensor:
+def _pixel_scores(outputs: PixelOutputs | PixelMaps, size: Sequence[int]) -> torch.Tensor:
     """Return class scores (K, H, W); for mask sets, the sum over the masks that cover a pixel."""
+    if isinstance(outputs, TextMaps):
+        return outputs.resized(size).logits[0].float().sigmoid()
     if isinstance(outputs, DenseLogits):
         return resize_logits(outputs.logits.float(), size)[0]
     if isinstance(outputs, CentreOffsets):
         return resize_logits(outputs.class_logits.float(), size)[0]
+    assert isinstance(outputs, QueryMasks), f"no scores of pixels: {type(outputs).__name__}"
     chances = outputs.class_logits[0].float().softmax(-1)[:, :-1]
     covered = torch.einsum("qk,qhw->khw", chances, outputs.mask_logits[0].float().sigmoid())
     return resize_logits(covered[None], size)[0]

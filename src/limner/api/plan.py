@@ -23,7 +23,7 @@ def plan(
 
     Args:
         path: A dataset folder; or a recipe (YAML with ``data:`` and some settings); or a finished plan.
-        task: ``semantic``, ``instance`` or ``panoptic``; defaults to semantic.
+        task: ``semantic``, ``instance``, ``panoptic`` or ``text-detection``; defaults to semantic.
         network: A name in `limner networks`; None lets limner choose.
         weights: Initial weights: a model folder, a run, or another project's checkpoint, as read by
             `import_checkpoint`. The network is then that of the weights.

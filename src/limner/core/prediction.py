@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from limner.core.labels import LabelArray
 from limner.core.segments import Segments, segments_of, segments_of_index
+from limner.core.words import Polygon
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,22 @@ class PanopticPrediction(Prediction):
         """
         labels: LabelArray = np.concatenate([[nothing], self.labels]).astype(np.min_scalar_type(nothing))
         return labels[self.segment_ids]
+
+
+@dataclass(frozen=True)
+class WordPrediction(Prediction):
+    """The words found in one image, highest score first; N may be 0.
+
+    Attributes:
+        polygons: N outlines (points, 2): x, y in pixels of the image at its original size.
+        scores: (N,) float32 in [0, 1], descending: mean probability of text in the core of the word.
+    """
+
+    polygons: tuple[Polygon, ...]
+    scores: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        assert self.scores.shape == (len(self.polygons),), (self.scores.shape, len(self.polygons))
 
 
 def middle_of(array: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any]:

@@ -66,6 +66,11 @@ class Words(Target[tuple[WordTargets, ...]]):
         ends = [np.concatenate([polygon.min(0), polygon.max(0)]) for polygon in self.polygons]
         return np.array(ends, np.float64).reshape(-1, 4)
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether there is a word that is not ignored."""
+        return not bool(self.is_ignored.all())
+
     def moved(self, move: Move) -> "Words":
         """Return the words of the moved image; outlines may exceed it, words entirely outside are removed."""
         moved = replace(self, polygons=tuple(move.points(polygon) for polygon in self.polygons))

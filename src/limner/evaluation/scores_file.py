@@ -175,9 +175,11 @@ class ScoresFile(NamedScores):
 
     @property
     def what_counts(self) -> str:
-        """What the scores count: pixels, objects or segments."""
+        """What the scores count: pixels, words, objects or segments."""
         if self.counts_pixels:
             return "pixels"
+        if any("words" in row.scores for row in self.classes):
+            return "words"
         return "segments" if any(row.is_thing is not None for row in self.classes) else "objects"
 
     @property

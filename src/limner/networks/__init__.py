@@ -13,6 +13,8 @@ from limner.networks import (
     caranet,
     ccnet,
     danet,
+    dbnet,
+    dbnetplusplus,
     deeplabv3,
     deeplabv3plus,
     denseaspp,
@@ -92,6 +94,8 @@ NETWORKS: dict[str, NetworkEntry] = {
     "eomt": eomt.ENTRY,
     "panoptic-deeplab": panoptic_deeplab.ENTRY,
     "unet-centres": unet_centres.ENTRY,
+    "dbnet": dbnet.ENTRY,
+    "dbnetplusplus": dbnetplusplus.ENTRY,
 }
 
 

@@ -7,8 +7,11 @@ from limner.tasks.instance import InstanceTask
 from limner.tasks.panoptic import PanopticTask
 from limner.tasks.semantic import SemanticTask
 from limner.tasks.task import Task
+from limner.tasks.text_detection import TextDetectionTask
 
-TASKS: dict[str, Task] = {task.name: task for task in (SemanticTask(), InstanceTask(), PanopticTask())}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (SemanticTask(), InstanceTask(), PanopticTask(), TextDetectionTask())
+}
 
 
 def find_task(name: str) -> Task:

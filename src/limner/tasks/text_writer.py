@@ -1,0 +1,47 @@
+"""Writing found words: text files, JSON and overlays."""
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from limner.core.picture import Picture
+from limner.core.prediction import WordPrediction
+from limner.drawing.display import display_image
+from limner.drawing.word_outcomes import word_overlay
+from limner.formats.words.write_words import mmocr_row, write_icdar, write_mmocr
+from limner.tasks.prediction_folder import OVERLAYS, PredictionFolder
+
+WORDS = "words"
+"""Folder of the text files, and name of the JSON file."""
+
+
+class TextWriter:
+    """Writes ``words.json`` in MMOCR's format, and per image a text file as submitted to ICDAR."""
+
+    def __init__(self, folder: PredictionFolder) -> None:
+        self._folder = folder
+
+    def files(self, output: str) -> tuple[Path, ...]:
+        """Return the files of an image, the text file first."""
+        return (self._text_file(output), *self._folder.files(output, []))
+
+    def write(
+        self, prediction: WordPrediction, picture: Picture, *, output: str, file_name: str
+    ) -> dict[str, Any]:
+        """Write the results of one image, and return its words."""
+        write_icdar(self._text_file(output), prediction.polygons)
+        if self._folder.overlay:
+            drawn = word_overlay(display_image(picture.array), prediction.polygons)
+            self._folder.write_picture(OVERLAYS, output, drawn)
+        return mmocr_row(prediction, file_name=file_name, shape=picture.array.shape[:2])
+
+    def finish(self, entries: Iterable[dict[str, Any]]) -> Path:
+        """Write the words of all images."""
+        path = self._folder.root / f"{WORDS}.json"
+        write_mmocr(path, entries)
+        return path
+
+    def _text_file(self, output: str) -> Path:
+        """Return ``words/res_NAME.txt``, the name that ICDAR's challenges prescribe."""
+        name = PurePosixPath(output)
+        return self._folder.place(WORDS, str(name.with_name(f"res_{name.name}.txt")))
