@@ -35,12 +35,12 @@ class WordImageScores:
     @property
     def rank(self) -> float:
         """The score that images are ordered by."""
-        return scores_of_sums(self.sums)["hmean"]
+        return word_scores(self.sums)["hmean"]
 
     @property
     def numbers(self) -> tuple[float, ...]:
         """One number per column."""
-        return *scores_of_sums(self.sums).values(), int(self.sums[TRUE]), int(self.sums[FOUND])
+        return *word_scores(self.sums).values(), int(self.sums[TRUE]), int(self.sums[FOUND])
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class WordScores:
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
-        yield from scores_of_sums(self.sums).items()
+        yield from word_scores(self.sums).items()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of scores.json, without the split."""
@@ -72,7 +72,7 @@ class WordScores:
             "task": "text-detection",
             "num_images": self.num_images,
             "classes": class_rows(self.labels.names, counts),
-            **scores_of_sums(self.sums),
+            **word_scores(self.sums),
             "notes": list(self._notes()),
             "intervals": self.intervals,
             "per_image": {name: asdict(spread) for name, spread in self.per_image.items()},
@@ -86,7 +86,7 @@ class WordScores:
             yield "No word was found, or only illegible ones: precision is undefined."
 
 
-def scores_of_sums(sums: Sums) -> dict[str, float]:
+def word_scores(sums: Sums) -> dict[str, float]:
     """Return score name -> value, NaN where it is undefined.
 
     An h-mean is 0 if there are true words or found ones alone, and NaN without any.
@@ -128,7 +128,7 @@ class WordScorer:
         self.num_images = 0
         self._sums = np.zeros(5)
         self._uncertainty = (
-            Uncertainty(scores_of_sums, shape=self._sums.shape, dtype=np.float64) if uncertainty else None
+            Uncertainty(word_scores, shape=self._sums.shape, dtype=np.float64) if uncertainty else None
         )
 
     def score(self, prediction: WordPrediction, sample: Sample) -> WordImageScores:
