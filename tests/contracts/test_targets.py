@@ -36,6 +36,7 @@ from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip, FlipParams
 from limner.transforms.photometric import Photometric, PhotometricParams
 from limner.transforms.quarter_turn import QuarterTurn, QuarterTurnParams
+from limner.transforms.rotate import Rotate, RotateParams
 from limner.transforms.scale_crop import CropParams, ScaleCrop
 
 Rectangle = tuple[slice, ...]
@@ -150,6 +151,8 @@ TRANSFORMS = [
         None,
     ),
     (Photometric(brightness=0.2), PhotometricParams(shift=9.0)),
+    (Rotate(30), RotateParams(11.0)),
+    (Rotate(30), RotateParams(-23.0)),
 ]
 """Transforms, with drawn parameters."""
 
@@ -160,6 +163,8 @@ def dims_of(transform, params) -> tuple[int, ...]:
         return (len(transform.size),)
     if isinstance(transform, FitChannels):
         return (transform.plan.spatial_dims,)
+    if isinstance(transform, Rotate):
+        return (2,)
     return (3,) if isinstance(params, FlipParams) and 2 in params.axes else (2, 3)
 
 
@@ -168,8 +173,8 @@ CASES = [
     for kind in READERS
     for transform, params in TRANSFORMS
     for dims in dims_of(transform, params)
-    if dims in EXAMPLES[kind].dims
-]
+    if dims in EXAMPLES[kind].dims and not (kind is Boxes and isinstance(transform, Rotate))
+]  # a box that is rotated is none
 
 
 def rectangles_of(seed: int, shape: tuple[int, ...]) -> list[Rectangle]:

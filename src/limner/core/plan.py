@@ -142,6 +142,8 @@ class AugmentPlan(Config):
     """Spatial axes that are mirrored, each with probability 0.5; 1 is left-right in 2D."""
     quarter_turns: bool = False
     """Rotations by 90, 180 and 270 degrees, for images whose orientation is meaningless."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Maximum angle of rotation in degrees, in either direction; for words in 2D."""
     brightness: Probability = 0.125
     """Maximum shift of intensity, as a fraction of the full range."""
     contrast: Probability = 0.5

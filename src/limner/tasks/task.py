@@ -46,6 +46,10 @@ class Task(ABC):
     """Whether it distinguishes countable things from stuff."""
     large_scale_jitter: ClassVar[bool] = False
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
+    sought: ClassVar[float] = 0.0
+    """Fraction of crops centred on an object, where objects alone are labelled."""
+    rotation: ClassVar[float] = 0.0
+    """Maximum angle in degrees by which images with text are rotated in training."""
     shown_scores: ClassVar[tuple[str, ...]]
     """Scores to show first, keys of `SCORES`."""
 

@@ -40,6 +40,8 @@ class TextDetectionTask(Task):
         probabilities=False,
         why_not="averages the probability of text over windows and views, and finds words in it afterwards",
     )
+    sought = 0.75
+    rotation = 10.0  # as in the authors' code
     shown_scores = ("hmean", "word_precision", "word_recall")
 
     @property
