@@ -12,6 +12,7 @@ import limner
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.plan import InferencePlan, LossPlan, LossTerm
+from limner.core.prediction import WordPrediction
 from limner.core.sample import Sample
 from limner.core.words import Words
 from limner.decoding.text_maps import find_words
@@ -102,6 +103,23 @@ def test_words_are_written_as_icdar_and_mmocr_read_them(run, signs, tmp_path):
     assert [row["instances"][0]["score"] for row in rows] == pytest.approx([0.9, 0.9])
     source = open_source(found.json.parent)
     assert source.name == "mmocr-text"
+
+
+def test_words_are_cut_out_and_scored_from_their_files(run, signs, tmp_path):
+    predictor = limner.load(run.model, device="cpu")
+    truth = open_source(signs)
+    polygons = {str(r.image): truth.read_words(r).polygons for r in truth.records}
+    predictor.task.predict = lambda runs, *, name, **_: WordPrediction(
+        name, polygons[name], np.ones(len(polygons[name]), np.float32)
+    )
+    try:
+        limner.predict(predictor, signs, out=tmp_path / "out", cutouts=True)
+    finally:
+        del predictor.task.predict
+    cut = tmp_path / "out" / "cutouts"
+    assert len(list(cut.rglob("img_0/*.png"))) == 2 and cv2.imread(str(next(cut.rglob("img_0/1.png")))).size
+    scored = limner.evaluate(predictions=tmp_path / "out", data=signs, out=tmp_path / "scores").scores
+    assert dict(scored.items()) == {"hmean": 1, "word_precision": 1, "word_recall": 1, "deteval_hmean": 1}
 
 
 def test_evaluation_and_comparisons_use_the_labels(run, signs, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.config import parse_config
-from limner.core.errors import DataError
+from limner.core.errors import ConfigError, DataError
 from limner.core.picture import Picture
 from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.progress import Track, silent
@@ -61,6 +61,7 @@ def predict(
     out: Path | str,
     overlay: bool = True,
     probabilities: bool = False,
+    cutouts: bool = False,
     compare: Path | str | None = None,
     resume: bool = False,
     settings: InferencePlan | None = None,
@@ -79,6 +80,7 @@ def predict(
     Objects are written to ``out/instances.json`` in COCO's format; ``out/instances/NAME.png`` has the ids of
     those with a score of 0.5 or more, in order of decreasing score from 1. Panoptic segments are written to
     ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside ``masks/``.
+    Words are written to ``out/words.json`` in MMOCR's format and ``out/words/res_NAME.txt`` as for ICDAR.
 
     Args:
         model: A model folder, a run folder, or a loaded predictor.
@@ -86,6 +88,7 @@ def predict(
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
+        cutouts: Whether to write each word that is found as a small image, ``out/cutouts/NAME/NUMBER.png``.
         compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
             prediction, and the map of hits and errors. Images without labels there are shown without truth.
         resume: Continue a prediction that was interrupted; its result is as if it had not been.
@@ -98,15 +101,20 @@ def predict(
     Raises:
         ModelError: The model cannot be loaded.
         DataError: There are no images, `out` is inside a folder in `paths`, or other classes in `compare`.
-        ConfigError: `out` has files that limner did not write, or an interrupted prediction.
+        ConfigError: `out` has files that limner did not write, or an interrupted prediction; or the task
+            has no cutouts.
         WriteError: A file cannot be written; `resume` continues.
     """
     images = _images_to_predict(paths, Path(out).expanduser())
     predictor = as_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
+    if cutouts and not predictor.task.allowed_with(predictor.plan.loss).cutouts:
+        raise ConfigError(
+            f"--cutouts is for words; this model's task is {predictor.task.name!r}. Omit --cutouts."
+        )
     predictor.share_cores()
-    folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities)
+    folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities, cutouts)
     writer = _ImageWriter(predictor, folder, None if compare is None else Truth(compare, predictor))
     request = Request(_asked(predictor, images, folder, compare), resume=resume)
     with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
@@ -195,6 +203,7 @@ def _asked(
         **predictor.settings.model_dump(mode="json"),
         "overlay": folder.overlay,
         "probabilities": folder.probabilities,
+        "cutouts": folder.cutouts,
         "compare": None if compare is None else str(Path(compare).expanduser().resolve()),
         "range": predictor.value_range,
         "precision": predictor.precision,

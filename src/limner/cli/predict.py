@@ -29,6 +29,9 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write (classes, H, W) float16 .npy files.")
     ] = False,
+    cutouts: Annotated[
+        bool, typer.Option("--cutouts", help="Also write each word that is found as a small image.")
+    ] = False,
     compare: Annotated[
         Path | None,
         typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
@@ -62,6 +65,7 @@ def predict(
             out=out,
             overlay=overlay,
             probabilities=probabilities,
+            cutouts=cutouts,
             compare=compare,
             resume=resume,
             track=tracker(),

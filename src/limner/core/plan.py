@@ -293,6 +293,10 @@ class ResizePlan(Config):
         return self.shortest is None and self.size is None and self.multiple == 1
 
 
+WordOutlines = Literal["boxes", "polygons"]
+"""Outlines of found words."""
+
+
 class InferencePlan(Config):
     """Prediction of images of any size."""
 
@@ -307,6 +311,8 @@ class InferencePlan(Config):
     """Average over mirrored images too."""
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     """Average over these zooms of the image."""
+    outlines: WordOutlines = "boxes"
+    """Outlines of found words: `boxes` are rectangles of any angle, `polygons` follow curved words."""
 
     @model_validator(mode="after")
     def _check_window(self) -> "InferencePlan":

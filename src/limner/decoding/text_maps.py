@@ -12,7 +12,7 @@ Shape legend: H and W height and width of the map.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,12 +20,11 @@ import numpy.typing as npt
 import torch
 
 from limner.core.outputs import Outputs, TextMaps, resize_logits
+from limner.core.plan import WordOutlines
 from limner.core.prediction import WordPrediction
 from limner.core.words import Polygon
 from limner.decoding.network_runs import ImageView, NetworkRuns
-
-Outlines = Literal["boxes", "polygons"]
-"""``boxes`` are rectangles of any angle; ``polygons`` follow curved words."""
+from limner.geometry.rectangles import reading_order
 
 CORE_THRESHOLD, SCORE_THRESHOLD = 0.3, 0.6
 """Probability above which a pixel is in a core (authors' `thresh`); minimum mean of a core (`box_thresh`: 0.6
@@ -80,7 +79,7 @@ def find_words(
     size: Sequence[int],
     *,
     name: str,
-    outlines: Outlines = "boxes",
+    outlines: WordOutlines = "boxes",
     least_score: float = SCORE_THRESHOLD,
     growth: float | None = None,
 ) -> WordPrediction:
@@ -121,7 +120,7 @@ def _box_of(border: npt.NDArray[Any], probabilities: Map, growth: float) -> _Wor
     sides = width + 2 * distance, height + 2 * distance
     if min(sides) < SHORTEST_WORD:
         return None
-    return _clockwise_from_top_left(cv2.boxPoints((middle, sides, angle)).astype(np.float64)), score
+    return reading_order(cv2.boxPoints((middle, sides, angle)).astype(np.float64)), score
 
 
 def _polygon_of(border: npt.NDArray[Any], probabilities: Map, growth: float) -> _Word | None:
@@ -149,15 +148,6 @@ def _mean_inside(probabilities: Map, polygon: npt.NDArray[Any]) -> float:
     inside = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
     cv2.fillPoly(inside, [(polygon - (left, top)).astype(np.int32)], 1)
     return float(cv2.mean(probabilities[top : bottom + 1, left : right + 1], inside)[0])
-
-
-def _clockwise_from_top_left(corners: Polygon) -> Polygon:
-    """Return four corners in the order of readers: top left, top right, bottom right, bottom left."""
-    by_x = corners[np.argsort(corners[:, 0], kind="stable")]
-    (top_left, bottom_left), (top_right, bottom_right) = (
-        pair[np.argsort(pair[:, 1], kind="stable")] for pair in (by_x[:2], by_x[2:])
-    )
-    return np.array([top_left, top_right, bottom_right, bottom_left])
 
 
 def _inside(polygon: Polygon, size: Sequence[int]) -> Polygon:

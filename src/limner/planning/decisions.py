@@ -27,6 +27,7 @@ class Case:
         measure: Measures memory and time per pixel of the chosen network.
         start: The plan of the initial weights, or None.
         shows_text: Whether the images show text, which must not be mirrored.
+        has_curved_words: Whether words have outlines of more than four corners.
     """
 
     fingerprint: Fingerprint
@@ -36,6 +37,7 @@ class Case:
     measure: Callable[[Mapping[str, Any]], Cost]
     start: Plan | None = None
     shows_text: bool = False
+    has_curved_words: bool = False
 
     @property
     def spatial_dims(self) -> int:

@@ -11,12 +11,14 @@ class Allowed:
         windows: Whether large images can be predicted in overlapping windows, whose scores are averaged.
         views: Whether scores of mirrored and zoomed views can be averaged.
         probabilities: Whether there is a probability of each class at each pixel.
+        cutouts: Whether what is found can be cut out of the image, as small images.
         why_not: What the task does instead, and why, to follow "The ... task".
     """
 
     windows: bool = True
     views: bool = True
     probabilities: bool = True
+    cutouts: bool = False
     why_not: str = ""
 
 

@@ -20,11 +20,13 @@ class PredictionFolder:
         root: The folder.
         overlay: Whether to draw predictions on their images.
         probabilities: Whether to write probabilities.
+        cutouts: Whether to write small images of what is found.
     """
 
     root: Path
     overlay: bool = True
     probabilities: bool = False
+    cutouts: bool = False
 
     def place(self, kind: str, name: str) -> Path:
         """Return the path of a file of one kind of result."""

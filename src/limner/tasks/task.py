@@ -46,6 +46,8 @@ class Task(ABC):
     """Whether it distinguishes countable things from stuff."""
     large_scale_jitter: ClassVar[bool] = False
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
+    has_outlines: ClassVar[bool] = False
+    """Whether it predicts outlines of words."""
     sought: ClassVar[float] = 0.0
     """Fraction of crops centred on an object, where objects alone are labelled."""
     rotation: ClassVar[float] = 0.0

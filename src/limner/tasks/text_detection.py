@@ -38,8 +38,10 @@ class TextDetectionTask(Task):
     targets = (Words,)
     allowed = Allowed(
         probabilities=False,
+        cutouts=True,
         why_not="averages the probability of text over windows and views, and finds words in it afterwards",
     )
+    has_outlines = True
     sought = 0.75
     rotation = 10.0  # as in the authors' code
     shown_scores = ("hmean", "word_precision", "word_recall")
@@ -92,7 +94,8 @@ class TextDetectionTask(Task):
         """Return the words of an image, highest score first."""
         from limner.decoding.text_maps import find_words, mean_probabilities
 
-        return find_words(mean_probabilities(runs), runs.size, name=name)
+        outlines = runs.settings.outlines
+        return find_words(mean_probabilities(runs), runs.size, name=name, outlines=outlines)
 
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> TextWriter:
         """Return a writer of ICDAR's text files, MMOCR's JSON, and overlays."""

@@ -7,9 +7,14 @@ from typing import Any
 from limner.core.picture import Picture
 from limner.core.prediction import WordPrediction
 from limner.drawing.display import display_image
+from limner.drawing.word_cutouts import cut_out
 from limner.drawing.word_outcomes import word_overlay
 from limner.formats.words.write_words import mmocr_row, write_icdar, write_mmocr
+from limner.storage.whole_files import remove_file
 from limner.tasks.prediction_folder import OVERLAYS, PredictionFolder
+
+CUTOUTS = "cutouts"
+"""Folder with a folder for each image."""
 
 WORDS = "words"
 """Folder of the text files, and name of the JSON file."""
@@ -33,7 +38,17 @@ class TextWriter:
         if self._folder.overlay:
             drawn = word_overlay(display_image(picture.array), prediction.polygons)
             self._folder.write_picture(OVERLAYS, output, drawn)
+        if self._folder.cutouts:
+            self._cut_out(prediction, picture, output)
         return mmocr_row(prediction, file_name=file_name, shape=picture.array.shape[:2])
+
+    def _cut_out(self, prediction: WordPrediction, picture: Picture, output: str) -> None:
+        """Write the words, numbered as in the text file, instead of those of an earlier prediction."""
+        for earlier in self._folder.place(CUTOUTS, output).glob("[0-9]*.png"):
+            remove_file(earlier)
+        image = display_image(picture.array)
+        for number, polygon in enumerate(prediction.polygons, start=1):
+            self._folder.write_picture(CUTOUTS, f"{output}/{number}", cut_out(image, polygon))
 
     def finish(self, entries: Iterable[dict[str, Any]]) -> Path:
         """Write the words of all images."""

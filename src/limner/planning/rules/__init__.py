@@ -13,7 +13,7 @@ from limner.planning.rules.duration import (
     choose_steps,
     warn_of_short_run,
 )
-from limner.planning.rules.inference import choose_window
+from limner.planning.rules.inference import choose_outlines, choose_window
 from limner.planning.rules.input import choose_channels, choose_crop, choose_normalization, choose_values
 from limner.planning.rules.loss import choose_loss
 from limner.planning.rules.network import choose_network, choose_pretraining
@@ -42,4 +42,5 @@ RULES: tuple[Rule, ...] = (
     choose_averaging,
     choose_checkpoints,
     choose_window,
+    choose_outlines,
 )

@@ -12,6 +12,16 @@ from limner.planning.rules.network import objective_of
 from limner.tasks import find_task
 
 
+def choose_outlines(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Predict outlines of words as they are labelled."""
+    if not case.shows_text or not find_task(settled["task"]).has_outlines:
+        return
+    if case.has_curved_words:
+        yield Decision("inference.outlines", "polygons", "labelled words have more than four corners")
+    else:
+        yield Decision("inference.outlines", "boxes", "all labelled words have four corners")
+
+
 def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Predict whole images, or with a sliding window if the largest does not fit in memory."""
     allowed = objective_of(settled).allowed or find_task(settled["task"]).allowed
