@@ -8,8 +8,10 @@ from typing import Any
 from limner.api.browse import Browsed
 from limner.core.errors import ConfigError, DataError
 from limner.core.execution import Execution
+from limner.core.label_map import LabelMap
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
+from limner.core.words import Words
 from limner.datasets.augmented_images import AugmentedImage, Mode, augmented_images
 from limner.datasets.palettes import repainted
 from limner.drawing.colors import class_keys
@@ -19,6 +21,7 @@ from limner.loading.dataset import Dataset
 from limner.loading.pipeline import build_pipeline
 from limner.preparation.planned import Planned, plan_data
 from limner.storage.own_outputs import refuse_taken_file
+from limner.tasks import find_task
 
 
 def browse_augmented(
@@ -86,7 +89,9 @@ def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterato
         raise DataError(f"There is no training image in {source.root}.")
     table = plan.data.label_table
     pipeline = build_pipeline(plan.augment, plan.input, table)
-    dataset = Dataset(source, records, table, cache=None)
+    targets = find_task(plan.task).targets
+    kinds = targets if Words in targets else (LabelMap,)
+    dataset = Dataset(source, records, table, targets=kinds, cache=None)
     return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed)
 
 

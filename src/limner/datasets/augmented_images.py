@@ -11,7 +11,9 @@ from limner.core.label_map import LabelMap
 from limner.core.labels import LabelArray, LabelTable
 from limner.core.randomness import generator
 from limner.core.sample import Sample
-from limner.drawing.display import Tones, tones_of
+from limner.core.words import Words
+from limner.drawing.display import RGBImage, Tones, tones_of
+from limner.drawing.drawn_words import draw_words
 from limner.drawing.grid import Row
 from limner.drawing.labelled import labelled
 from limner.drawing.panels import Panel
@@ -45,13 +47,17 @@ class AugmentedImage:
     def row(self, table: LabelTable, side: int) -> Row:
         """Draw the steps side by side, with `side` pixels on the longer side."""
         panels = [
-            Panel(
-                f"{name}, {s.image.shape[1]} x {s.image.shape[0]}",
-                labelled(s.image, _labels(s), table, side=side, tones=self.tones),
-            )
+            Panel(f"{name}, {s.image.shape[1]} x {s.image.shape[0]}", self._drawn(s, table, side))
             for name, s in self.steps
         ]
         return Row(f"{self.slot}: {self.name}", tuple(panels))
+
+    def _drawn(self, sample: Sample, table: LabelTable, side: int) -> RGBImage:
+        """Draw a step with its labels or words."""
+        picture = labelled(sample.image, _labels(sample), table, side=side, tones=self.tones)
+        words = sample.get(Words)
+        height, width = sample.image.shape[:2]
+        return picture if words is None else draw_words(picture, words, size=(height, width))
 
     @property
     def label_maps(self) -> list[LabelArray]:

@@ -51,7 +51,7 @@ def word_overlay(picture: RGBImage, polygons: Sequence[Polygon], *, width: int |
         polygons: Outlines in its pixels.
         width: Width of the lines in pixels; defaults to one that suits the picture's size.
     """
-    width = max(2, round(max(picture.shape[:2]) / 500)) if width is None else width
+    width = max(2, round(max(picture.shape[:2]) / 640)) if width is None else width
     drawn: RGBImage = picture.copy()
     cv2.polylines(drawn, _fixed_point(polygons), True, READ, width, cv2.LINE_AA, SHIFT)
     return drawn
