@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from limner.api.doctor import doctor
     from limner.api.evaluate import evaluate
     from limner.api.explain import explain
+    from limner.api.export import export
     from limner.api.import_checkpoint import import_checkpoint
     from limner.api.load import load
     from limner.api.measure import measure
@@ -48,6 +49,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "explain",
+    "export",
     "import_checkpoint",
     "load",
     "measure",

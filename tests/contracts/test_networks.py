@@ -9,8 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from limner.core.outputs import CentreOffsets, DenseLogits, PixelMaps, QueryMasks, TextMaps
+from limner.core.outputs import CentreOffsets, DenseLogits, PixelMaps, PointBoxes, QueryMasks, TextMaps
+from limner.exporting.writing import trace, write_onnx
 from limner.networks import NETWORKS, build_network
+from limner.weights.exported import RUNTIMES
 
 # The smallest sensible form of each row, so that the contract takes seconds.
 TINY = {
@@ -110,6 +112,7 @@ TINY = {
     "unet-centres": {"widths": (4, 8, 12)},
     "dbnet": {"channels": 16},
     "dbnetplusplus": {"channels": 16},
+    "fcos": {"backbone": "resnet18_width16", "channels": 16, "head_convs": 1, "extra_levels": 1},
 }
 # Parameters that the authors' training leaves as they were drawn.
 FROZEN = {"emanet": {"context.module.1.project.weight", "context.module.1.project.bias"}}
@@ -143,7 +146,12 @@ def draw(dims, *, batch=2, channels=3, size=None, seed=0):
 
 
 def pixel_scores(outputs):
-    """The scores of each pixel: of the classes, or of the queries' masks, or centres and offsets too."""
+    """The scores of each pixel: of the classes, or of the queries' masks, or centres and offsets too.
+
+    Of points, their scores, and their boxes in units of their strides.
+    """
+    if isinstance(outputs, PointBoxes):
+        return torch.cat((outputs.class_logits, outputs.boxes / outputs.points[:, 2:]), 2).transpose(1, 2)
     if isinstance(outputs, PixelMaps):
         return outputs.stacked()
     return outputs.mask_logits if isinstance(outputs, QueryMasks) else outputs.logits
@@ -158,6 +166,8 @@ def every_score(outputs):
         return [outputs.class_logits, outputs.centres, outputs.offsets]
     if isinstance(outputs, TextMaps):
         return [outputs.logits, outputs.threshold_logits]
+    if isinstance(outputs, PointBoxes):
+        return [outputs.class_logits, outputs.boxes]
     return [outputs.logits, *(side.logits for side in outputs.auxiliary)]
 
 
@@ -167,12 +177,14 @@ def class_scores(outputs):
         return [layer.class_logits.transpose(1, 2) for layer in (outputs, *outputs.auxiliary)]
     if isinstance(outputs, CentreOffsets):
         return [outputs.class_logits]
+    if isinstance(outputs, PointBoxes):
+        return [outputs.class_logits.transpose(1, 2)]
     return every_score(outputs)
 
 
 def scores(network, images):
     outputs = network(images)
-    assert isinstance(outputs, (PixelMaps, DenseLogits, QueryMasks))
+    assert isinstance(outputs, (PixelMaps, DenseLogits, PointBoxes, QueryMasks))
     return pixel_scores(outputs)
 
 
@@ -199,7 +211,16 @@ def test_any_size_and_the_scores_cover_the_image(name, dims, size):
     size = size[-dims:]
     network = built(name, dims)
     with torch.no_grad():
-        found = scores(network, draw(dims, batch=1, size=size)).shape[2:]
+        outputs = network(draw(dims, batch=1, size=size))
+    if isinstance(outputs, PointBoxes):
+        x, y, stride = outputs.points.unbind(1)
+        for places, pixels in zip((y, x), size, strict=True):
+            # Cells of each stride cover the axis, and none is outside.
+            for each in stride.unique():
+                assert places[stride == each].max() + each / 2 >= pixels
+                assert places[stride == each].max() - each / 2 < pixels
+        return
+    found = pixel_scores(outputs).shape[2:]
     for pixels, resolution in zip(size, found, strict=True):
         # At a native stride of s, ceil(pixels / s) scores cover the axis.
         assert any(resolution == -(-pixels // stride) for stride in (1, 2, 4, 8, 16)), (size, found)
@@ -280,6 +301,31 @@ def test_exports(name, dims):
         torch.testing.assert_close(
             pixel_scores(program.module()(images)), scores(network, images), atol=1e-5, rtol=1e-4
         )
+
+
+class Raw(nn.Module):
+    """The tensors of a network's outputs, as an exported file has them."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return tuple(self.network(images).tensors().values())
+
+
+@pytest.mark.peer
+def test_onnx_runtime_agrees(name, dims, tmp_path):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    module, images = Raw(built(name, dims)), draw(dims, batch=1)
+    with torch.no_grad():
+        expected = module(images)
+    names = [f"output_{number}" for number in range(len(expected))]
+    write_onnx(trace(module, images, is_free=False), tmp_path / "model.onnx", names)
+    found = RUNTIMES["onnx"].load(tmp_path / "model.onnx")(images)
+    for one, other in zip(expected, found, strict=True):
+        torch.testing.assert_close(other, one, atol=1e-4 * (one.max() - one.min()).item(), rtol=1e-4)
 
 
 def test_learning_rates_can_tell_the_encoder_apart(name, dims):

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from limner.cli.evaluate import score_lines
+from limner.core.boxes import boxes_of
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import (
+    BoxPrediction,
     PanopticPrediction,
     SegmentPrediction,
     SemanticPrediction,
@@ -40,6 +42,8 @@ PIXELS = {*MEANS, "pixel_accuracy", "frequency_weighted_iou"}
 CLASS_PIXELS = {"iou", "dice", "precision", "recall", "boundary_iou", "boundary_f1"}
 AREAS = {"average_precision", "area_under_roc", "best_threshold", "best_dice"}
 APS = {f"{p}ap{s}" for p in ("", "box_") for s in ("", "50", "75", "_small", "_medium", "_large")}
+BOXES = {f"box_{n}" for n in ("ap", "ap50", "ap75", "ar_1", "ar_10", "ar_100", "ap_small", "ar_small")}
+OTHER_SIZES = {f"box_{n}_{size}" for n in ("ap", "ar") for size in ("medium", "large")}
 MATCHES = {"f1", "f1_75", "precision", "recall"}
 
 
@@ -88,6 +92,7 @@ def words(*lefts):
     return tuple(np.array([[x, 0], [x + 3, 0], [x + 3, 8], [x, 8]], float) for x in lefts)
 
 
+BOX, SMALL = [0, 0, 4, 4], [5, 5, 7, 7]
 NO_OBJECT = objects([], [])
 CELLS = ("background", "cell")
 
@@ -155,6 +160,20 @@ SITUATIONS = {
         frozenset({"ap_medium", "ap_large", "box_ap_medium", "box_ap_large"}),
         ("mask AP", "1.000"), "Found, but not in the truth: worm",
     ),
+    "boxes": Situation(
+        "detection", ("cell",), (([0], [BOX]), ([0, 0], [BOX, SMALL], [0.9, 0.6])),
+        frozenset(OTHER_SIZES), ("box AP", "1.000"),
+    ),
+    "no true box": Situation(
+        "detection", ("cell",), (([], []), ([0], [BOX], [0.9])),
+        frozenset({*BOXES, *OTHER_SIZES, "voc_ap50", "froc", "recall"}), ("box AP", ""),
+        "The truth has no object",
+    ),
+    "neither true nor found boxes": Situation(
+        "detection", ("cell",), (([], []), ([], [], [])),
+        frozenset({*BOXES, *OTHER_SIZES, "voc_ap50", "froc", *MATCHES}), ("box AP", ""),
+        "The truth has no object",
+    ),
     "segments": Situation(
         "panoptic", ("sky", "car"), (split(1, 2), split(1, 2)), frozenset(),
         ("panoptic quality (PQ)", "1.000"),
@@ -211,6 +230,16 @@ def of_pair(task, pair):
         target = Words(polygons, (None,) * len(polygons), np.array(ignored))
         scores = np.ones(len(found), np.float32)
         return WordPrediction("a", found, scores), Sample("a", IMAGE, (target,))
+    if task == "detection":
+        labels, xyxy, scores = (np.array(part) for part in found)
+        prediction = BoxPrediction(
+            "a",
+            xyxy.reshape(-1, 4).astype(np.float32),
+            labels.astype(np.int64),
+            scores.astype(np.float32),
+            (8, 8),
+        )
+        return prediction, Sample("a", IMAGE, (boxes_of(truth[1], truth[0], shape=(8, 8)),))
     labels = np.arange(found.max(), dtype=np.int64)
     prediction = PanopticPrediction(
         "a", found.astype(np.int32), labels, np.ones(len(labels), np.float32), labels == 1
@@ -258,7 +287,7 @@ def test_what_does_not_apply_has_no_value(case):
 def test_every_score_has_a_value_where_it_applies():
     pytest.importorskip("pycocotools")
     with_value = set().union(*(own_scores(s.task) - s.without for s in SITUATIONS.values()))
-    assert {*SCORES} - with_value <= {"ap_medium", "ap_large", "box_ap_medium", "box_ap_large"}
+    assert {*SCORES} - with_value <= {"ap_medium", "ap_large", *OTHER_SIZES}
 
 
 def test_what_is_shown_names_the_main_score_and_what_misleads(case):

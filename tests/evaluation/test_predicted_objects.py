@@ -18,6 +18,7 @@ LABELS = LabelTable(
     )
 )
 SQUARE = [2, 1, 6, 1, 6, 5, 2, 5]  # x from 2 to 6, y from 1 to 5
+MASKED = {"image_id": 42, "category_id": 3, "segmentation": [SQUARE], "score": 1}
 
 
 def record(name="street/a", entry="labels.json#42"):
@@ -107,7 +108,8 @@ def test_panoptic_segments_come_from_json_and_png(tmp_path):
             [{"image_id": 42, "category_id": 3, "segmentation": [SQUARE]}],
             "without image_id, category_id or sc",
         ),
-        ([{"image_id": 42, "category_id": 3, "bbox": [0, 0, 2, 2], "score": 1}], "a box only"),
+        ([MASKED, {"image_id": 42, "category_id": 3, "bbox": [0, 0, 2, 2], "score": 1}], "a box only"),
+        ([{"image_id": 42, "category_id": 3, "bbox": [0, 0, 2], "score": 1}], "left, top, width and height"),
         ([{"image_id": 7, "category_id": 3, "segmentation": [SQUARE], "score": 1}], "None of the images"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Repetitions with whole weights are pycocotools' own AP of the images so often."""
+"""Repetitions with whole weights are the AP of the images so often."""
 
 import numpy as np
 import pytest
@@ -47,8 +47,7 @@ def precision(places):
 
 @pytest.mark.parametrize("weights", [[1] * 8, [2, 0, 1, 3, 0, 0, 1, 1], [0, 0, 0, 0, 0, 1, 0, 0], [0] * 8])
 def test_weighted_images_are_images_repeated(weights):
-    rows = [images[::4] for images in precision(range(8))._images]
-    ours = weighted_precision(rows, np.array([weights]))[0]
+    ours = weighted_precision(precision(range(8)).weighted_objects(), np.array([weights]))[0]
     theirs = precision([i for i, times in enumerate(weights) for _ in range(times)]).compute()
     for k in range(2):
         mean = np.nan if np.isnan(ours[k]).all() else ours[k].mean()

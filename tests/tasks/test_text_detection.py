@@ -113,7 +113,7 @@ def test_words_are_cut_out_and_scored_from_their_files(run, signs, tmp_path):
         name, polygons[name], np.ones(len(polygons[name]), np.float32)
     )
     try:
-        limner.predict(predictor, signs, out=tmp_path / "out", cutouts=True)
+        limner.predict(predictor, signs, out=tmp_path / "out", formats=["cutouts"])
     finally:
         del predictor.task.predict
     cut = tmp_path / "out" / "cutouts"

@@ -21,6 +21,7 @@ from limner.core.outputs import (
     DenseLogits,
     PixelMaps,
     PixelOutputs,
+    PointBoxes,
     QueryMasks,
     TextMaps,
     resize_logits,
@@ -123,8 +124,8 @@ def activation_maps(
     hook = modules[layer].register_forward_hook(keep)
     try:
         with torch.enable_grad():
-            outputs: PixelOutputs | PixelMaps = network(images)
-            is_set = isinstance(outputs, (QueryMasks, TextMaps))
+            outputs: PixelOutputs | PixelMaps | PointBoxes = network(images)
+            is_set = isinstance(outputs, (PointBoxes, QueryMasks, TextMaps))
             scores = _pixel_scores(outputs, images.shape[2:])
             pixels = _target(scores, class_index, target, least=SCORE_THRESHOLD if is_set else None)
             (gradient,) = torch.autograd.grad(scores[class_index][pixels].sum(), kept[0])
@@ -135,8 +136,13 @@ def activation_maps(
     return {name: scaled_heat(way(activation, gradient[0].float()), size) for name, way in METHODS.items()}
 
 
-def _pixel_scores(outputs: PixelOutputs | PixelMaps, size: Sequence[int]) -> torch.Tensor:
-    """Return class scores (K, H, W); for mask sets, the sum over the masks that cover a pixel."""
+def _pixel_scores(outputs: PixelOutputs | PixelMaps | PointBoxes, size: Sequence[int]) -> torch.Tensor:
+    """Return class scores (K, H, W).
+
+    For mask sets, the sum over the masks that cover a pixel; for boxes, the highest of the points around it.
+    """
+    if isinstance(outputs, PointBoxes):
+        return _scores_of_points(outputs, size)
     if isinstance(outputs, TextMaps):
         return outputs.resized(size).logits[0].float().sigmoid()
     if isinstance(outputs, DenseLogits):
@@ -147,6 +153,18 @@ def _pixel_scores(outputs: PixelOutputs | PixelMaps, size: Sequence[int]) -> tor
     chances = outputs.class_logits[0].float().softmax(-1)[:, :-1]
     covered = torch.einsum("qk,qhw->khw", chances, outputs.mask_logits[0].float().sigmoid())
     return resize_logits(covered[None], size)[0]
+
+
+def _scores_of_points(outputs: PointBoxes, size: Sequence[int]) -> torch.Tensor:
+    """Return (K, H, W): the highest score of the levels at each pixel."""
+    scores, strides = outputs.class_logits[0].float().sigmoid(), outputs.points[:, 2]
+    levels = []
+    for stride in torch.unique(strides):
+        own = strides == stride
+        width = len(torch.unique(outputs.points[own, 0]))
+        maps = scores[own].T.reshape(scores.shape[1], -1, width)
+        levels.append(resize_logits(maps[None], size)[0])
+    return torch.stack(levels).amax(0)
 
 
 def _target(

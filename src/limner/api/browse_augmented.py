@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.api.browse import Browsed
+from limner.core.boxes import Boxes
 from limner.core.errors import ConfigError, DataError
 from limner.core.execution import Execution
 from limner.core.label_map import LabelMap
@@ -22,6 +23,9 @@ from limner.loading.pipeline import build_pipeline
 from limner.preparation.planned import Planned, plan_data
 from limner.storage.own_outputs import refuse_taken_file
 from limner.tasks import find_task
+
+DRAWN = frozenset({LabelMap, Boxes, Words})
+"""Kinds of targets that are drawn; of other tasks the label maps are."""
 
 
 def browse_augmented(
@@ -90,8 +94,9 @@ def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterato
     table = plan.data.label_table
     pipeline = build_pipeline(plan.augment, plan.input, table)
     targets = find_task(plan.task).targets
-    kinds = targets if Words in targets else (LabelMap,)
-    dataset = Dataset(source, records, table, targets=kinds, cache=None)
+    dataset = Dataset(
+        source, records, table, targets=targets if DRAWN.issuperset(targets) else (LabelMap,), cache=None
+    )
     return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed)
 
 

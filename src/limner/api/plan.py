@@ -15,6 +15,7 @@ def plan(
     task: str | None = None,
     network: str | None = None,
     weights: Path | str | None = None,
+    teacher: str | Path | None = None,
     minutes: float | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
@@ -27,6 +28,7 @@ def plan(
         network: A name in `limner networks`; None lets limner choose.
         weights: Initial weights: a model folder, a run, or another project's checkpoint, as read by
             `import_checkpoint`. The network is then that of the weights.
+        teacher: A model whose outputs the network learns besides the labels.
         minutes: Time budget for training; None derives the number of steps from the number of images.
         settings: Values of the plan to set, nested, such as ``{"train": {"steps": 2000}}``; any value may be
             ``auto``. They override those of a recipe.
@@ -36,5 +38,7 @@ def plan(
         DataError: The data cannot be read, or the check found an error.
         ConfigError: A setting is invalid; the message lists every problem.
     """
-    wanted = with_shorthands(settings, task=task, network=network, weights=weights, minutes=minutes)
+    wanted = with_shorthands(
+        settings, task=task, network=network, weights=weights, teacher=teacher, minutes=minutes
+    )
     return plan_data(path, wanted, Execution(device)).plan

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.config import parse_config
-from limner.core.errors import ConfigError, DataError
+from limner.core.errors import ConfigError, DataError, did_you_mean
 from limner.core.picture import Picture
 from limner.core.plan import InferencePlan, ResizePlan
 from limner.core.progress import Track, silent
@@ -43,7 +43,7 @@ class PredictResult:
 
     Attributes:
         out: The output folder.
-        masks: Index masks of classes or of object ids, in the order of the images.
+        masks: Index masks of classes or of object ids, or text files of boxes, in the order of the images.
         failures: Images that could not be predicted.
         json: Predictions as COCO JSON; None for the semantic task.
     """
@@ -61,7 +61,7 @@ def predict(
     out: Path | str,
     overlay: bool = True,
     probabilities: bool = False,
-    cutouts: bool = False,
+    formats: Sequence[str] = (),
     compare: Path | str | None = None,
     resume: bool = False,
     settings: InferencePlan | None = None,
@@ -78,9 +78,11 @@ def predict(
     ``out/value_range.json`` has `value_range` if one is stated.
 
     Objects are written to ``out/instances.json`` in COCO's format; ``out/instances/NAME.png`` has the ids of
-    those with a score of 0.5 or more, in order of decreasing score from 1. Panoptic segments are written to
-    ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside ``masks/``.
-    Words are written to ``out/words.json`` in MMOCR's format and ``out/words/res_NAME.txt`` as for ICDAR.
+    those with a score of 0.5 or more, in order of decreasing score from 1. Boxes are written to
+    ``out/boxes.json`` and, as YOLO's text with scores, to ``out/labels/NAME.txt``. Panoptic segments are
+    written to ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside
+    ``masks/``. Words are written to ``out/words.json`` in MMOCR's format and, as for ICDAR's challenges, to
+    ``out/words/res_NAME.txt``.
 
     Args:
         model: A model folder, a run folder, or a loaded predictor.
@@ -88,7 +90,7 @@ def predict(
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
-        cutouts: Whether to write each word that is found as a small image, ``out/cutouts/NAME/NUMBER.png``.
+        formats: Further results: ``voc`` and ``labelme`` files of boxes, ``cutouts`` of words as images.
         compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
             prediction, and the map of hits and errors. Images without labels there are shown without truth.
         resume: Continue a prediction that was interrupted; its result is as if it had not been.
@@ -101,20 +103,16 @@ def predict(
     Raises:
         ModelError: The model cannot be loaded.
         DataError: There are no images, `out` is inside a folder in `paths`, or other classes in `compare`.
-        ConfigError: `out` has files that limner did not write, or an interrupted prediction; or the task
-            has no cutouts.
+        ConfigError: `out` has files that limner did not write, or an interrupted prediction.
         WriteError: A file cannot be written; `resume` continues.
     """
     images = _images_to_predict(paths, Path(out).expanduser())
     predictor = as_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
-    if cutouts and not predictor.task.allowed_with(predictor.plan.loss).cutouts:
-        raise ConfigError(
-            f"--cutouts is for words; this model's task is {predictor.task.name!r}. Omit --cutouts."
-        )
     predictor.share_cores()
-    folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities, cutouts)
+    _refuse_unknown_formats(formats, predictor)
+    folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities, tuple(formats))
     writer = _ImageWriter(predictor, folder, None if compare is None else Truth(compare, predictor))
     request = Request(_asked(predictor, images, folder, compare), resume=resume)
     with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
@@ -203,7 +201,7 @@ def _asked(
         **predictor.settings.model_dump(mode="json"),
         "overlay": folder.overlay,
         "probabilities": folder.probabilities,
-        "cutouts": folder.cutouts,
+        "formats": folder.formats,
         "compare": None if compare is None else str(Path(compare).expanduser().resolve()),
         "range": predictor.value_range,
         "precision": predictor.precision,
@@ -214,6 +212,23 @@ def _asked(
         "images": f"{len(images)} images, state {state_of((i.path for i in images), outputs)}",
         "options": ", ".join(f"{name} {value}" for name, value in options.items()),
     }
+
+
+def _refuse_unknown_formats(formats: Sequence[str], predictor: Predictor) -> None:
+    """Reject formats in which the model's task cannot write its results.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    able = predictor.task.prediction_formats
+    unknown = [name for name in formats if name not in able]
+    if unknown:
+        task = predictor.task.name
+        fix = f"Choose of {', '.join(able)}." if able else "Omit --format."
+        raise ConfigError(
+            f"The {task} task cannot write predictions as {', '.join(unknown)}"
+            f"{did_you_mean(unknown[0], able)}. {fix}"
+        )
 
 
 def _images_to_predict(paths: Iterable[str | Path] | str | Path, out: Path) -> tuple[ImagePath, ...]:

@@ -26,6 +26,7 @@ def train(
     task: str | None = None,
     network: "str | nn.Module | None" = None,
     weights: str | Path | None = None,
+    teacher: str | Path | None = None,
     minutes: float | None = None,
     settings: dict[str, Any] | None = None,
     accept: bool = False,
@@ -44,6 +45,8 @@ def train(
             ``mask2former``.
         weights: Initial weights: a model folder, a run, or another project's checkpoint, as read by
             `limner import`. Weights of classes with the same name are loaded, the others are initialised.
+        teacher: A model folder, a run or a checkpoint of the same task and classes, whose outputs the network
+            learns besides the labels.
         minutes: Time budget for training, including validation.
         settings: Values of the plan to set, nested as in plan.yaml.
         accept: Accept the proposals of `check`, by writing them to dataset.yaml.
@@ -67,7 +70,9 @@ def train(
         raise ConfigError("A custom network has its own weights: omit `weights`.")
     if num_processes() > 1 and run is None:
         raise ConfigError("With several processes, specify the run that they share with --run.")
-    wanted = with_shorthands(settings, task=task, network=name, weights=weights, minutes=minutes)
+    wanted = with_shorthands(
+        settings, task=task, network=name, weights=weights, teacher=teacher, minutes=minutes
+    )
     execution = Execution(device, track, watchers)
     if is_first_process():
         prepared = _prepared(data, wanted, run, execution, accept=accept, network=module)

@@ -21,10 +21,10 @@ from limner.planning.search.space import Space, own_values, read_space
 from limner.planning.settings import flatten, nest
 from limner.preparation.planned import (
     Planned,
+    given_plans,
     plan_checked,
     plan_data,
     settings_and_data,
-    starting_plan,
     with_shorthands,
 )
 from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
@@ -259,7 +259,7 @@ class _Search:
         device = self._execution.device
         own = merge(nest(trial.settings), {"train": {"minutes": trial.minutes}})
         wanted = merge(self._wanted, own)
-        plan = plan_checked(self._planned.checked, wanted, device, starting_plan(wanted))
+        plan = plan_checked(self._planned.checked, wanted, device, given_plans(wanted))
         return prepare_run(replace(self._planned, plan=plan), run.root.absolute(), device=device)
 
     def _save(self, trial: Trial) -> None:

@@ -19,6 +19,7 @@ from limner.cli.demo import demo
 from limner.cli.doctor import doctor
 from limner.cli.evaluate import evaluate
 from limner.cli.explain import explain
+from limner.cli.export import export
 from limner.cli.import_checkpoint import import_checkpoint
 from limner.cli.measure import measure
 from limner.cli.networks import networks
@@ -48,7 +49,7 @@ app = typer.Typer(
 for verb in (
     *(check, browse, stats, split, convert),
     *(plan, train, evaluate, predict, report),
-    *(compare, explain, networks, import_checkpoint, measure, compare_networks, tune, doctor, demo),
+    *(compare, explain, export, networks, import_checkpoint, measure, compare_networks, tune, doctor, demo),
 ):
     app.command(NAMES.get(verb))(verb)
 

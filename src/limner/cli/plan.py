@@ -23,6 +23,7 @@ def plan(
     weights: Annotated[
         Path | None, typer.Option(help="Start from a model, a run, or another project's checkpoint.")
     ] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Also learn the outputs of this model.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set a value, such as train.steps=2000."),
@@ -48,7 +49,9 @@ def plan(
     from limner.storage.own_outputs import refuse_taken_file, write_own_file
 
     own = merge_assignments(settings or ())
-    wanted = with_shorthands(own, task=task, network=network, weights=weights, minutes=minutes)
+    wanted = with_shorthands(
+        own, task=task, network=network, weights=weights, teacher=teacher, minutes=minutes
+    )
     if out is not None:
         refuse_taken_file(out, by="plan")
     planned = plan_data(data, wanted, Execution(device, tracker()))

@@ -29,9 +29,12 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write (classes, H, W) float16 .npy files.")
     ] = False,
-    cutouts: Annotated[
-        bool, typer.Option("--cutouts", help="Also write each word that is found as a small image.")
-    ] = False,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", help="Also write boxes as voc or labelme, or words as cutouts (images); repeatable."
+        ),
+    ] = None,
     compare: Annotated[
         Path | None,
         typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
@@ -65,7 +68,7 @@ def predict(
             out=out,
             overlay=overlay,
             probabilities=probabilities,
-            cutouts=cutouts,
+            formats=formats or (),
             compare=compare,
             resume=resume,
             track=tracker(),

@@ -21,6 +21,9 @@ def train(
         Path | None,
         typer.Option(help="Start from a model, a run, or another project's checkpoint (`limner import`)."),
     ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Also learn the outputs of this model: a model, a run, a checkpoint.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget for training.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan.")
@@ -42,7 +45,9 @@ def train(
     from limner.tracking.progress_display import ProgressDisplay
 
     watchers = [ProgressDisplay()]
-    _refuse_mixture(data, resume, (run, settings, task, network, weights, minutes, accept), data_changed)
+    _refuse_mixture(
+        data, resume, (run, settings, task, network, weights, teacher, minutes, accept), data_changed
+    )
     if resume is not None:
         folder = resume_run(
             resume, data_changed=data_changed, device=device, track=tracker(), watchers=watchers
@@ -55,6 +60,7 @@ def train(
             task=task,
             network=network,
             weights=weights,
+            teacher=teacher,
             minutes=minutes,
             settings=merge_assignments(settings or []),
             accept=accept,

@@ -15,6 +15,9 @@ from limner.core.targets import ImageTargets, Move, Target
 if TYPE_CHECKING:
     import torch
 
+LEAST_VISIBLE = 0.25
+"""Visible fraction of a box's area below which a crop makes it difficult: what is left shows little of it."""
+
 
 @dataclass(frozen=True)
 class BoxTargets(ImageTargets):
@@ -23,10 +26,12 @@ class BoxTargets(ImageTargets):
     Attributes:
         xyxy: (N, 4) float32: left, top, right, bottom in pixels.
         labels: (N,) int64 trained labels 0..K-1.
+        is_ignored: (N,) bool: crowds and difficult objects. Finding them is neither right nor wrong.
     """
 
     xyxy: "torch.Tensor"
     labels: "torch.Tensor"
+    is_ignored: "torch.Tensor"
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
             a box of one pixel has width 1.
         labels: (N,) int64: trained labels 0..K-1, or mask values before they are translated.
         is_crowd: (N,) bool: a box around many objects that were not annotated individually.
-        is_difficult: (N,) bool: an object marked as difficult, which may be missed without penalty.
+        is_difficult: (N,) bool: an object marked as difficult, or of which a crop shows little; it may be
+            missed without penalty.
         shape: (H, W) of the image.
     """
 
@@ -62,6 +68,16 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
         return self.shape
 
     @property
+    def is_scored(self) -> bool:
+        """Whether there is any box that is neither a crowd nor difficult."""
+        return not self.is_ignored.all()
+
+    @property
+    def is_ignored(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether finding the box is neither right nor wrong: crowds and difficult objects."""
+        return self.is_crowd | self.is_difficult
+
+    @property
     def areas(self) -> npt.NDArray[np.float32]:
         """(N,) square pixels of each box."""
         sides = np.maximum(self.xyxy[:, 2:] - self.xyxy[:, :2], 0)
@@ -78,20 +94,31 @@ class Boxes(Target[tuple[BoxTargets, ...]]):
         )
 
     def moved(self, move: Move) -> "Boxes":
-        """Return the boxes in the moved image, clipped to it; empty ones are removed."""
+        """Return the boxes in the moved image, as `clipped` to it."""
         corners = move.points(self.xyxy.reshape(-1, 2).astype(np.float64)).reshape(-1, 2, 2)
-        corners = np.clip(corners, 0, move.shape[::-1])
         xyxy = np.concatenate([corners.min(1), corners.max(1)], axis=1).astype(np.float32)
-        moved = replace(self, xyxy=xyxy, shape=move.shape)
-        return moved.select(moved.areas > 0)
+        return replace(self, xyxy=xyxy, shape=move.shape).clipped()
+
+    def clipped(self) -> "Boxes":
+        """Return the boxes clipped to the image, without those that have no area there.
+
+        Boxes of which the image shows less than `LEAST_VISIBLE` are difficult.
+        """
+        height, width = self.shape
+        xyxy = np.clip(self.xyxy, 0, np.array([width, height] * 2, np.float32))
+        inside = replace(self, xyxy=xyxy)
+        is_cut = inside.areas < LEAST_VISIBLE * self.areas
+        return replace(inside, is_difficult=self.is_difficult | is_cut).select(inside.areas > 0)
 
     @classmethod
     def stack(cls, targets: Sequence["Boxes"], *, pin_memory: bool = False) -> tuple[BoxTargets, ...]:
-        """Return the boxes for training: all but crowds."""
+        """Return the boxes for training; crowds and difficult ones are ignored there."""
         import torch
 
-        single = [target.select(~target.is_crowd) for target in targets]
-        return tuple(BoxTargets(torch.tensor(each.xyxy), torch.tensor(each.labels)) for each in single)
+        return tuple(
+            BoxTargets(torch.tensor(each.xyxy), torch.tensor(each.labels), torch.tensor(each.is_ignored))
+            for each in targets
+        )
 
     def foreground_pixel(self, rng: np.random.Generator, background: int | None) -> tuple[int, ...] | None:
         """Draw a box uniformly, then a pixel in it uniformly; None if there are no boxes."""

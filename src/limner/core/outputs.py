@@ -1,12 +1,12 @@
 """Output kinds: the types that networks return and tasks accept.
 
-Shape legend: B batch, K classes, M maps, Q queries, C channels, D number of spatial axes, *s spatial axes at
-the network's own resolution, *S wanted resolution.
+Shape legend: B batch, K classes, M maps, Q queries, P points, C channels, D number of spatial axes,
+*s spatial axes at the network's own resolution, *S wanted resolution.
 """
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,11 +18,23 @@ if TYPE_CHECKING:
 
 
 class Outputs:
-    """Base class of network outputs; a task accepts one or more of its subclasses."""
+    """Base class of network outputs, frozen dataclasses; a task accepts one or more of its subclasses."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors of a prediction by name; auxiliary outputs, for training, are in tuples."""
+        named = {name: getattr(self, name) for name in self.__dataclass_fields__}  # type: ignore[attr-defined]
+        return {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
 
 
 OutputKind = type[Outputs]
 """The output class that a network declares."""
+
+
+def output_kinds() -> dict[str, OutputKind]:
+    """Return every kind by its name, as in files."""
+    kinds = Outputs.__subclasses__()
+    kinds += [kind for base in kinds for kind in base.__subclasses__()]
+    return {kind.__name__: kind for kind in kinds if is_dataclass(kind)}
 
 
 class PixelMaps(Outputs):
@@ -182,6 +194,23 @@ class TextMaps(PixelMaps):
         return cls(maps)
 
 
+@dataclass(frozen=True)
+class PointBoxes(Outputs):
+    """For each of many points: the score of each class, and the box of the object there.
+
+    Attributes:
+        class_logits: (B, P, K) before sigmoid: each class on its own, without "nothing".
+        boxes: (B, P, 4) left, top, right, bottom in pixels of the input; they may exceed it.
+        points: (P, 3) x, y and stride of each point in pixels of the input; the same for all images.
+        auxiliary: Always empty.
+    """
+
+    class_logits: torch.Tensor
+    boxes: torch.Tensor
+    points: torch.Tensor
+    auxiliary: tuple[()] = ()
+
+
 PixelOutputs = DenseLogits | QueryMasks
 """Output kinds from which the class of each pixel can be computed."""
 
@@ -237,6 +266,16 @@ def _register_for_export() -> None:
         lambda t: ([t.logits, t.threshold_logits], None),
         rebuild_text,
         serialized_type_name="limner.TextMaps",
+    )
+
+    def rebuild_boxes(leaves: Iterable[Any], _: Any) -> PointBoxes:  # noqa: ANN401
+        return PointBoxes(*leaves)
+
+    register_pytree_node(
+        PointBoxes,
+        lambda p: ([p.class_logits, p.boxes, p.points], None),
+        rebuild_boxes,
+        serialized_type_name="limner.PointBoxes",
     )
     register_pytree_node(
         CentreOffsets,

@@ -183,6 +183,8 @@ class LossPlan(Config):
     """Losses to sum; auxiliary heads use the same ones, weighted as the network defines."""
     class_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
     """Weight of each class in trained order; null weights all classes by 1."""
+    teacher: str | None = None
+    """Model whose outputs the `distill_...` terms learn: a model folder, a run, a checkpoint, or null."""
 
 
 class OptimizerPlan(Config):
@@ -267,7 +269,8 @@ class TrainPlan(Config):
 class ResizePlan(Config):
     """Size to which images are resized before prediction; results have the image's original size.
 
-    limner trains at the images' original scale and needs no resizing; weights of other projects may.
+    Most of limner's models are trained at the images' original scale and need no resizing. Detectors that
+    were trained on reduced images, and weights of other projects, do.
     """
 
     shortest: Positive | None = None
@@ -276,11 +279,15 @@ class ResizePlan(Config):
     """Maximum length of the longer side; longer images are scaled down further."""
     size: tuple[Positive, ...] | None = None
     """Alternative to both: one size (height, width) for all images, whatever their aspect ratio."""
+    zoom: Annotated[float, Field(gt=0)] | None = None
+    """Alternative to all of them: factor of both sides, for models trained on reduced images."""
     multiple: Positive = 1
     """Each side is rounded up to a multiple of this."""
 
     @model_validator(mode="after")
     def _check_exclusive(self) -> "ResizePlan":
+        if self.zoom is not None and (self.shortest, self.longest, self.size) != (None, None, None):
+            raise ValueError("give either `zoom`, or `shortest`, `longest` or `size`")
         if self.size is not None and (self.shortest is not None or len(self.size) != 2):
             raise ValueError("give either `shortest` or `size`, which is two numbers (height, width)")
         if self.longest is not None and (self.shortest is None or self.longest < self.shortest):
@@ -290,6 +297,11 @@ class ResizePlan(Config):
     @property
     def is_noop(self) -> bool:
         """Whether every image stays as it is."""
+        return self.only_zooms and self.zoom in (None, 1.0)
+
+    @property
+    def only_zooms(self) -> bool:
+        """Whether images of all sizes are resized by the same factor, so that windows see the same scale."""
         return self.shortest is None and self.size is None and self.multiple == 1
 
 
@@ -316,7 +328,7 @@ class InferencePlan(Config):
 
     @model_validator(mode="after")
     def _check_window(self) -> "InferencePlan":
-        if self.window is not None and not self.resize.is_noop:
+        if self.window is not None and not self.resize.only_zooms:
             raise ValueError(
                 "inference.window requires images at their own size: disable inference.resize (--resize no)"
             )

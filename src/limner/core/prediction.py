@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.boxes import Boxes, boxes_of
 from limner.core.labels import LabelArray
 from limner.core.segments import Segments, segments_of, segments_of_index
 from limner.core.words import Polygon
@@ -69,6 +70,35 @@ class SegmentPrediction(Prediction):
         """Return the objects with a score of at least `least_score`, as segments."""
         selected = self.scores >= least_score
         return segments_of(self.masks[selected], self.labels[selected].tolist(), shape=self.masks.shape[1:])
+
+
+@dataclass(frozen=True)
+class BoxPrediction(Prediction):
+    """The boxes found in one image, highest score first; N may be 0.
+
+    Attributes:
+        xyxy: (N, 4) float32: left, top, right, bottom in pixels of the original image, inside it.
+        labels: (N,) int64 trained labels 0..K-1.
+        scores: (N,) float32 in [0, 1], descending.
+        shape: (H, W) of the image.
+    """
+
+    xyxy: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.labels)
+        assert self.xyxy.shape == (count, 4) and self.scores.shape == (count,), (
+            self.xyxy.shape,
+            self.scores.shape,
+        )
+
+    def boxes(self, least_score: float = 0.0) -> Boxes:
+        """Return the boxes with a score of at least `least_score`."""
+        selected = self.scores >= least_score
+        return boxes_of(self.xyxy[selected].tolist(), self.labels[selected].tolist(), shape=self.shape)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,11 @@ class RunFolder:
         return self.root / "started_from.json"
 
     @property
+    def teacher(self) -> Path:
+        """The teacher, its licence and the hash of its weights, as JSON; not in every run."""
+        return self.root / "teacher.json"
+
+    @property
     def checkpoints(self) -> Path:
         """Checkpoints `last` and `best`, with everything needed to resume."""
         return self.root / "checkpoints"

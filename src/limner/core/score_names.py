@@ -179,12 +179,50 @@ SCORES: dict[str, Score] = {
     "ap_small": _ap_of_size("mask AP of small objects", "masks", "below 32 x 32"),
     "ap_medium": _ap_of_size("mask AP of medium objects", "masks", "from 32 x 32 up to 96 x 96"),
     "ap_large": _ap_of_size("mask AP of large objects", "masks", "above 96 x 96"),
-    "box_ap": _ap("box AP", "the boxes around the masks", "a good box says little about the mask inside"),
-    "box_ap50": Score("box AP50", "AP of the boxes at an IoU of 0.5 only.", LISTED),
-    "box_ap75": Score("box AP75", "AP of the boxes at an IoU of 0.75 only.", LISTED),
+    "box_ap": _ap("box AP", "the boxes", "where objects have masks, a good box says little about the mask"),
+    "box_ap50": Score(
+        "box AP50",
+        "AP of the boxes at an IoU of 0.5 only: whether objects were found; says little about their borders.",
+        COMPARED,
+        by_class=True,
+    ),
+    "box_ap75": Score("box AP75", "AP of the boxes at an IoU of 0.75 only.", COMPARED),
     "box_ap_small": _ap_of_size("box AP of small objects", "boxes", "below 32 x 32"),
     "box_ap_medium": _ap_of_size("box AP of medium objects", "boxes", "from 32 x 32 up to 96 x 96"),
     "box_ap_large": _ap_of_size("box AP of large objects", "boxes", "above 96 x 96"),
+    **{
+        f"box_ar_{most}": Score(
+            f"box AR with {most} per image",
+            f"Average recall of the boxes as COCO defines it: the fraction of the true boxes that the {most} "
+            "of a class with the highest scores in each image find, averaged over the classes and over IoU "
+            "thresholds of 0.50, 0.55, ..., 0.95; wrong boxes do not lower it.",
+            LISTED,
+        )
+        for most in (1, 10, 100)
+    },
+    **{
+        f"box_ar_{size}": Score(
+            f"box AR of {size} objects",
+            f"Average recall of the {size} boxes with 100 per image and class; sizes as for the AP.",
+            LISTED,
+        )
+        for size in ("small", "medium", "large")
+    },
+    "voc_ap50": Score(
+        "VOC AP",
+        "Average precision of the boxes at an IoU of 0.5 as PASCAL VOC defines it since 2010: over all "
+        "recalls instead of 101, and a box counts as wrong if its nearest true box is taken; averaged over "
+        "the classes.",
+        LISTED,
+        by_class=True,
+    ),
+    "froc": Score(
+        "FROC",
+        "The fraction of the objects found at an IoU of 0.5, all classes pooled, averaged over tolerated "
+        "numbers of false ones of 1/8, 1/4, 1/2, 1, 2, 4 and 8 per image; for images with few objects, such "
+        "as lesions.",
+        LISTED,
+    ),
     # Panoptic segments.
     **{
         name: Score(words, text.format(group="all classes"), HEADLINE, by_class=True, short=name.upper())

@@ -7,15 +7,17 @@ from typing import Literal
 
 import numpy as np
 
+from limner.core.boxes import Boxes
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelArray, LabelTable
 from limner.core.randomness import generator
 from limner.core.sample import Sample
 from limner.core.words import Words
-from limner.drawing.display import RGBImage, Tones, tones_of
+from limner.drawing.display import RGBImage, Tones, display_image, tones_of
 from limner.drawing.drawn_words import draw_words
 from limner.drawing.grid import Row
 from limner.drawing.labelled import labelled
+from limner.drawing.named_objects import labelled_boxes
 from limner.drawing.panels import Panel
 from limner.loading.dataset import Dataset
 from limner.loading.pipeline import Pipeline
@@ -47,26 +49,31 @@ class AugmentedImage:
     def row(self, table: LabelTable, side: int) -> Row:
         """Draw the steps side by side, with `side` pixels on the longer side."""
         panels = [
-            Panel(f"{name}, {s.image.shape[1]} x {s.image.shape[0]}", self._drawn(s, table, side))
+            Panel(f"{name}, {s.image.shape[1]} x {s.image.shape[0]}", _drawn(s, table, side, self.tones))
             for name, s in self.steps
         ]
         return Row(f"{self.slot}: {self.name}", tuple(panels))
 
-    def _drawn(self, sample: Sample, table: LabelTable, side: int) -> RGBImage:
-        """Draw a step with its labels or words."""
-        picture = labelled(sample.image, _labels(sample), table, side=side, tones=self.tones)
-        words = sample.get(Words)
-        height, width = sample.image.shape[:2]
-        return picture if words is None else draw_words(picture, words, size=(height, width))
-
     @property
     def label_maps(self) -> list[LabelArray]:
-        """The label maps of the steps."""
+        """The label maps of the steps, or the labels of their boxes."""
         return [labels for _, sample in self.steps if (labels := _labels(sample)) is not None]
 
 
+def _drawn(sample: Sample, table: LabelTable, side: int, tones: Tones) -> RGBImage:
+    """Draw a sample with its boxes, its words or its label map."""
+    boxes = sample.get(Boxes)
+    if boxes is not None:
+        return labelled_boxes(display_image(sample.image, tones), boxes, table, side=side)
+    picture = labelled(sample.image, _labels(sample), table, side=side, tones=tones)
+    words, (height, width) = sample.get(Words), sample.image.shape[:2]
+    return picture if words is None else draw_words(picture, words, size=(height, width))
+
+
 def _labels(sample: Sample) -> LabelArray | None:
-    label_map = sample.get(LabelMap)
+    boxes, label_map = sample.get(Boxes), sample.get(LabelMap)
+    if boxes is not None:
+        return boxes.labels.astype(np.uint16)
     return None if label_map is None else label_map.labels
 
 

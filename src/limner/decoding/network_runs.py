@@ -1,6 +1,7 @@
 """The runs of a network on one image, as `inference/` offers them to whatever decodes their outputs."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -31,6 +32,22 @@ class ImageView(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Tile:
+    """The outputs for one window of an image, or for all of it.
+
+    Attributes:
+        outputs: Outputs of the network, in the coordinates of the window.
+        start: First pixel of the window along each spatial axis, in what the network sees of the image;
+            negative if the image is padded.
+        size: Size of the window.
+    """
+
+    outputs: Outputs
+    start: tuple[int, ...]
+    size: tuple[int, ...]
+
+
 class NetworkRuns(Protocol):
     """One image, ready for the network."""
 
@@ -47,6 +64,11 @@ class NetworkRuns(Protocol):
     @property
     def settings(self) -> InferencePlan:
         """The settings of the prediction."""
+        ...
+
+    @property
+    def seen_size(self) -> tuple[int, ...]:
+        """*S of what the network sees: the image, resized if the model says so, without padding."""
         ...
 
     @property
@@ -67,4 +89,8 @@ class NetworkRuns(Protocol):
         Raises:
             DataError: The image is too large.
         """
+        ...
+
+    def tiles(self) -> Iterator[Tile]:
+        """Yield the outputs of each window on its own, for objects that cannot be blended; one if whole."""
         ...

@@ -3,13 +3,13 @@
 Shape legend: H, W image size, N objects.
 """
 
-import cv2
 import numpy as np
 
 from limner.core.boxes import Boxes
 from limner.core.labels import LabelTable
 from limner.core.picture import Image
 from limner.core.segments import Segments
+from limner.drawing.box_outlines import draw_box
 from limner.drawing.colors import IGNORED_COLOR, class_colors, hatch
 from limner.drawing.display import RGBImage, display_image, resize_nearest, resize_picture
 from limner.drawing.labelled import Name, middle, write_at
@@ -18,8 +18,6 @@ from limner.drawing.segment_colors import segment_overlay
 MOST_NAMES = 24
 MIN_NAMED_SHARE = 0.001
 """Smaller objects get no name, which would hide them."""
-DASH, GAP = 5, 9
-"""Lengths of dashes and gaps in pixels; wide lines have longer dashes."""
 
 
 def labelled_segments(image: Image, segments: Segments, table: LabelTable, *, side: int) -> RGBImage:
@@ -66,14 +64,10 @@ def labelled_boxes(image: Image, boxes: Boxes, table: LabelTable, *, side: int) 
     names = []
     # Draw the smallest last, so that no larger one hides it; name the largest first.
     for number in np.argsort(-boxes.areas, kind="stable"):
-        left, top, right, bottom = (int(round(float(v) * factor)) for v in boxes.xyxy[number])
+        left, top, right, bottom = (float(side) * factor for side in boxes.xyxy[number])
         label = int(boxes.labels[number])
-        _outline(
-            drawn,
-            (left, top, max(left, right - 1), max(top, bottom - 1)),
-            colors[label],
-            is_dashed=bool(boxes.is_crowd[number] | boxes.is_difficult[number]),
-        )
+        is_dashed = bool(boxes.is_ignored[number])
+        draw_box(drawn, (left, top, right, bottom), colors[label], is_dashed=is_dashed)
         names.append(Name(table.names[label], (left + right) / 2, top + 10, f"class {label}"))
     return write_at(drawn, names[:MOST_NAMES])
 
@@ -102,18 +96,3 @@ def _names_of_segments(segments: Segments, table: LabelTable, size: tuple[int, i
         crowd = " (crowd)" if small.is_crowd[number] else ""
         names.append(Name(table.names[label] + crowd, *middle(mask), f"class {label}"))
     return names
-
-
-def _outline(
-    picture: RGBImage, box: tuple[int, int, int, int], color: tuple[int, int, int], *, is_dashed: bool
-) -> None:
-    left, top, right, bottom = box
-    if not is_dashed:
-        cv2.rectangle(picture, (left, top), (right, bottom), color, 2)
-        return
-    for x in range(left, right, DASH + GAP):
-        for y in (top, bottom):
-            cv2.line(picture, (x, y), (min(x + DASH, right), y), color, 2)
-    for y in range(top, bottom, DASH + GAP):
-        for x in (left, right):
-            cv2.line(picture, (x, y), (x, min(y + DASH, bottom)), color, 2)

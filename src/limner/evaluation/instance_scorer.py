@@ -16,51 +16,13 @@ from limner.core.prediction import SCORE_THRESHOLD, SegmentPrediction
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
 from limner.core.segments import Segments
-from limner.evaluation.scores_file import by_class_name, class_rows, some_names
+from limner.evaluation.object_scores import IMAGE_COLUMNS, ObjectImageScores, object_notes
+from limner.evaluation.scores_file import by_class_name, class_rows
 from limner.evaluation.uncertainty import Uncertainty
 from limner.metrics.average_precision import AveragePrecision, PrecisionScores
 from limner.metrics.confusion import Counts
-from limner.metrics.segment_matches import (
-    MISSED,
-    RIGHT,
-    WRONG,
-    MatchScores,
-    empty_counts,
-    match_scores,
-)
+from limner.metrics.segment_matches import MatchScores, empty_counts, match_scores
 from limner.metrics.spread import Interval, Spread
-
-
-@dataclass(frozen=True)
-class InstanceImageScores:
-    """The scores of one image.
-
-    Attributes:
-        name: The record's name.
-        f1: F1 of objects with a score of 0.5 or more, matched at an IoU of 0.5; NaN if there are neither true
-            nor predicted objects.
-        precision: Fraction of predicted objects that are correct.
-        recall: Fraction of true objects that were found.
-        num_true: Number of true objects, without crowds.
-        num_found: Number of objects with a score of 0.5 or more, without those in crowds.
-    """
-
-    name: str
-    f1: float
-    precision: float
-    recall: float
-    num_true: int
-    num_found: int
-
-    @property
-    def rank(self) -> float:
-        """The score that images are ordered by."""
-        return self.f1
-
-    @property
-    def numbers(self) -> tuple[float, ...]:
-        """One number per column."""
-        return self.f1, self.precision, self.recall, self.num_true, self.num_found
 
 
 @dataclass(frozen=True)
@@ -123,28 +85,15 @@ class InstanceScores:
         }
 
     def _notes(self) -> Iterator[str]:
-        """Yield what makes scores undefined or misleading on these images."""
-        num_found = int(self.num_found.sum())
-        if not self.num_true.any():
-            yield "The truth has no object, so that AP and recall are undefined."
-        elif extra := [
-            self.labels.names[k]
-            for k in np.flatnonzero((self.num_true == 0) & (self.matches.f1_by_class == 0))
-        ]:
-            yield (
-                f"Found, but not in the truth: {some_names(extra)}. AP leaves these classes out, so it does "
-                "not count their objects as wrong; F1 does."
-            )
-        if num_found and self.highest_score < SCORE_THRESHOLD:
-            yield (
-                f"No found object has a score of {SCORE_THRESHOLD:g} or more, so F1, precision, recall and "
-                "count error ignore all of them."
-            )
-        if num_found > 1 and self.lowest_score == self.highest_score:
-            yield (
-                f"All found objects have the same score, {self.highest_score:g}. AP depends on the order of "
-                "scores and says little here; F1 does not."
-            )
+        """Return what makes scores undefined or misleading on these images."""
+        return object_notes(
+            self.labels,
+            self.matches,
+            num_true=self.num_true,
+            num_found=self.num_found,
+            lowest_score=self.lowest_score,
+            highest_score=self.highest_score,
+        )
 
 
 class InstanceScorer:
@@ -157,7 +106,7 @@ class InstanceScorer:
     """
 
     rank_title = SCORES["f1"].column
-    columns = ("f1", "precision", "recall", "objects", "found_objects")
+    columns = IMAGE_COLUMNS
 
     def __init__(self, labels: LabelTable, *, uncertainty: bool = False) -> None:
         self.labels = labels
@@ -170,7 +119,7 @@ class InstanceScorer:
         self._counts = np.zeros((2, labels.num_classes), np.int64)
         self._lowest, self._highest = math.inf, -math.inf
 
-    def score(self, prediction: SegmentPrediction, sample: Sample) -> InstanceImageScores:
+    def score(self, prediction: SegmentPrediction, sample: Sample) -> ObjectImageScores:
         """Add one image, and return its scores."""
         truth = sample.get(Segments)
         assert truth is not None, "objects are scored against objects"
@@ -189,7 +138,7 @@ class InstanceScorer:
         if self._uncertainty is not None:
             self._names.append(prediction.name)
             self._uncertainty.update(prediction.name, matches)
-        return _image_scores(prediction.name, matches)
+        return ObjectImageScores.of(prediction.name, matches)
 
     def _named(self, counts: Counts) -> dict[str, float]:
         """Return scores by name, from the counts of an image or of resampled images."""
@@ -236,16 +185,3 @@ class InstanceScorer:
         masks = {names.get(key, key): ends for key, ends in self._masks.intervals(self._names).items()}
         boxes = self._boxes.intervals(self._names)
         return masks | {f"box_{name}": boxes[name] for name in ("ap", "ap50", "ap75")} | of_matches
-
-
-def _image_scores(name: str, matches: Counts) -> InstanceImageScores:
-    found = match_scores(matches)
-    right, wrong, missed = (int(matches[rows.start].sum()) for rows in (RIGHT, WRONG, MISSED))
-    return InstanceImageScores(
-        name=name,
-        f1=float(found.f1[0]),
-        precision=float(found.precision[0]),
-        recall=float(found.recall[0]),
-        num_true=right + missed,
-        num_found=right + wrong,
-    )

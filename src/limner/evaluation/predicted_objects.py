@@ -1,4 +1,4 @@
-"""Predicted objects and panoptic segments of other programs, matched with images by id or name."""
+"""Predicted objects, boxes and panoptic segments of other programs, matched with images by id or name."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -7,19 +7,19 @@ import numpy as np
 
 from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
-from limner.core.prediction import PanopticPrediction, SegmentPrediction
+from limner.core.prediction import BoxPrediction, PanopticPrediction, SegmentPrediction
 from limner.core.sample import Record, Sample, axes_text, size_text
 from limner.formats.coco.coco_json import Id, plain_id
 from limner.formats.coco.coco_results import CocoResults
 from limner.formats.image_finder import ImageFinder
 from limner.storage.unfinished import refuse_unfinished
 
-FILES = ("instances.json", "panoptic.json")
+FILES = ("instances.json", "panoptic.json", "boxes.json")
 """Names of the JSON files that `limner predict` writes, which may be given as their folder."""
 
 
 def results_file(predictions: Path) -> Path | None:
-    """Return the JSON file of objects or segments at a path or in a folder, or None for masks.
+    """Return the JSON file of objects, boxes or segments at a path or in a folder, or None for masks.
 
     Raises:
         DataError: The prediction there was interrupted.
@@ -49,8 +49,8 @@ class PredictedObjects:
         self._ids = _ids_of(results, records)
         self._label_of = _labels_by_category(results, labels)
 
-    def predict(self, sample: Sample) -> SegmentPrediction | PanopticPrediction:
-        """Return the predictions for an image: objects (possibly none), or segments.
+    def predict(self, sample: Sample) -> SegmentPrediction | BoxPrediction | PanopticPrediction:
+        """Return the predictions for an image: objects or boxes (possibly none), or segments.
 
         Raises:
             DataError: There are no segments for it, or they do not match the image or labels.
@@ -58,6 +58,8 @@ class PredictedObjects:
         number = self._ids.get(sample.name)
         if self.results.kind == "instance":
             return self._objects(sample, number)
+        if self.results.kind == "detection":
+            return self._boxes(sample, number)
         if number is None or number not in self.results.packed:
             raise DataError(
                 describe(
@@ -77,6 +79,15 @@ class PredictedObjects:
         stacked = np.array(masks)[order] if masks else np.zeros((0, *shape), bool)
         labels = np.array([self._label(categories[i]) for i in order], np.int64)
         return SegmentPrediction(sample.name, stacked, labels, np.array(scores, np.float32)[order])
+
+    def _boxes(self, sample: Sample, number: Id | None) -> BoxPrediction:
+        boxes, categories, scores = ([], [], []) if number is None else self.results.boxes(number)
+        order = np.argsort(-np.array(scores), kind="stable")
+        xyxy = np.array(boxes, np.float32).reshape(-1, 4)[order]
+        labels = np.array([self._label(categories[i]) for i in order], np.int64)
+        return BoxPrediction(
+            sample.name, xyxy, labels, np.array(scores, np.float32)[order], sample.spatial_shape
+        )
 
     def _segments(self, sample: Sample, number: Id) -> PanopticPrediction:
         ids, categories = self.results.segments(number)

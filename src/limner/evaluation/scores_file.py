@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,9 @@ from limner.core.config_problems import problem
 from limner.core.errors import DataError, describe
 from limner.core.labels import background_among
 from limner.core.score_names import SCORES
+
+NOTHING = "nothing"
+"""Name of what is not an object, as a row or column of confused objects."""
 
 MOST_LISTED = 8
 """Maximum number of classes that a sentence names."""
@@ -111,6 +115,15 @@ class MatchedIoURow(Config):
     """Number of pairs."""
 
 
+class FrocRow(Config):
+    """One point of the FROC curve."""
+
+    false_positives: float
+    """Tolerated number of false objects per image."""
+    sensitivity: Number
+    """Fraction of the true objects that are found then."""
+
+
 class SkippedRow(Config):
     """An image that could not be scored."""
 
@@ -118,6 +131,21 @@ class SkippedRow(Config):
     """Name of the image."""
     reason: str
     """Why it was skipped."""
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """A confusion matrix with the names of its rows.
+
+    Attributes:
+        counts: Rows truth and columns prediction.
+        names: Name of each row and column.
+        unit: What is counted, ``pixel`` or ``object``.
+    """
+
+    counts: list[list[int]]
+    names: list[str]
+    unit: str
 
 
 class ScoresFile(NamedScores):
@@ -139,6 +167,11 @@ class ScoresFile(NamedScores):
     """For objects and segments: match scores at each IoU from 0.50 to 0.95."""
     matched_iou: list[MatchedIoURow] = []
     """For objects and segments: histogram of the IoU of the matched pairs."""
+    froc_curve: list[FrocRow] = []
+    """For boxes: fraction of objects found, for tolerated numbers of false ones per image."""
+    object_confusion: list[list[int]] | None = Field(None, min_length=2)
+    """For boxes with a score of 0.5 or more: numbers of objects, rows truth and columns prediction; the last
+    row is what is not in the truth, the last column what was not found."""
     intervals: dict[str, Ends] = {}
     """Score name (`iou/NAME` for a class) -> 95 % bootstrap interval; needs at least 5 images."""
     per_image: dict[str, SpreadRow] = {}
@@ -158,10 +191,22 @@ class ScoresFile(NamedScores):
 
     @model_validator(mode="after")
     def _check_matrix(self) -> "ScoresFile":
-        size = len(self.classes)
-        if self.confusion_matrix is not None and [len(r) for r in self.confusion_matrix] != [size] * size:
-            raise ValueError(f"confusion_matrix is not {size} by {size}, one row per class")
+        sizes = {"confusion_matrix": len(self.classes), "object_confusion": len(self.classes) + 1}
+        for name, size in sizes.items():
+            matrix: list[list[int]] | None = getattr(self, name)
+            if matrix is not None and [len(row) for row in matrix] != [size] * size:
+                raise ValueError(f"{name} is not {size} by {size} for {len(self.classes)} classes")
         return self
+
+    @property
+    def confusions(self) -> "Confusions | None":
+        """The confusion matrix of pixels or of objects, or None if there is none."""
+        names = self.class_names
+        if self.confusion_matrix is not None:
+            return Confusions(self.confusion_matrix, names, "pixel")
+        if self.object_confusion is not None:
+            return Confusions(self.object_confusion, [*names, NOTHING], "object")
+        return None
 
     @property
     def class_names(self) -> list[str]:

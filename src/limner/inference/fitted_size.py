@@ -19,6 +19,8 @@ def fitted_size(height: int, width: int, plan: ResizePlan) -> tuple[int, int]:
         if plan.longest is not None:
             zoom = min(zoom, plan.longest / max(sides))
         sides = (zoom * height, zoom * width)
+    elif plan.zoom is not None:
+        sides = (plan.zoom * height, plan.zoom * width)
     # Round down, with a tolerance for rounding errors, then up to a multiple.
     rounded = [-(-int(side + 1e-6) // plan.multiple) * plan.multiple for side in sides]
     return max(rounded[0], plan.multiple), max(rounded[1], plan.multiple)

@@ -13,7 +13,8 @@ from limner.core.errors import DataError, describe
 from limner.core.outputs import DenseLogits, OutputKind, Outputs, PixelMaps
 from limner.core.plan import InferencePlan
 from limner.decoding.label_maps import as_pixel_outputs, semantic_logits
-from limner.inference.sliding_window import pad_by_reflection, sliding_window
+from limner.decoding.network_runs import Tile
+from limner.inference.sliding_window import each_window, pad_by_reflection, sliding_window
 from limner.inference.test_time_augmentation import View, views
 from limner.weights.model import Model
 
@@ -50,6 +51,11 @@ class ImageRuns:
             yield ViewRuns(self, view, view.apply(self.images, smallest=SMALLEST_INPUT))
 
     @property
+    def seen_size(self) -> tuple[int, ...]:
+        """*S of the network's input, without padding."""
+        return tuple(self.images.shape[2:])
+
+    @property
     def fits_in_one_pass(self) -> bool:
         """Whether there is only the plain view, and it is not resized or is a single band."""
         first, *others = self._views()
@@ -70,6 +76,13 @@ class ImageRuns:
         padded = pad_by_reflection(self.images, [SMALLEST_INPUT] * len(seen))
         extent = tuple(p * n // s for p, n, s in zip(padded.shape[2:], self.size, seen, strict=True))
         return self.model(padded), extent
+
+    def tiles(self) -> Iterator[Tile]:
+        """Yield the outputs of each window, or of the whole image, padded by reflection if it is smaller."""
+        window = self.window(self.seen_size) or self.seen_size
+        least = tuple(max(side, SMALLEST_INPUT) for side in window)
+        for start, seen in each_window(self.images, window=least, overlap=self.settings.overlap):
+            yield Tile(self.model(seen), start, least)
 
     def _views(self) -> Iterator[View]:
         settings = self.settings

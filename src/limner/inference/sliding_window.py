@@ -89,6 +89,28 @@ def sliding_window(
         yield slice(start, end), _cut_out(finished, inside[1:])
 
 
+def each_window(
+    images: torch.Tensor, *, window: Sequence[int], overlap: float
+) -> Iterator[tuple[tuple[int, ...], torch.Tensor]]:
+    """Yield every window of images on its own, the last axis fastest.
+
+    Args:
+        images: (B, C, *S); axes shorter than the window are padded by reflection.
+        window: Size of a window, one number per axis.
+        overlap: Minimum fraction of a window that overlaps with its neighbour.
+
+    Yields:
+        The first pixel along each axis in the image without padding, and the part (B, C, *window).
+    """
+    size = images.shape[2:]
+    images = pad_by_reflection(images, window)
+    before = [_middle(s, padded).start for s, padded in zip(size, images.shape[2:], strict=True)]
+    grid = [window_starts(s, w, overlap) for s, w in zip(images.shape[2:], window, strict=True)]
+    for starts in itertools.product(*grid):
+        part = _cut_out(images, [slice(s, s + w) for s, w in zip(starts, window, strict=True)])
+        yield tuple(s - b for s, b in zip(starts, before, strict=True)), part
+
+
 def pad_by_reflection(images: torch.Tensor, least: Sequence[int]) -> torch.Tensor:
     """Pad each spatial axis that is shorter than `least` equally at both ends, by reflection.
 

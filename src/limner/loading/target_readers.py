@@ -30,7 +30,7 @@ def _read_segments(source: Source, record: Record, table: LabelTable) -> Segment
 
 
 def _read_boxes(source: Source, record: Record, table: LabelTable) -> Boxes:
-    return table.encode_boxes(source.read_boxes(record), where=label_files(record))
+    return table.encode_boxes(source.read_boxes(record), where=label_files(record)).clipped()
 
 
 def _read_words(source: Source, record: Record, table: LabelTable) -> Words:

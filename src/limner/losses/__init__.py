@@ -1,4 +1,4 @@
-"""One file per loss: tensors in, scalar out. `LOSSES` is the table of contents."""
+"""One file per loss: tensors in, scalar out. `LOSSES` and `DISTILLATIONS` are the tables of contents."""
 
 import inspect
 from collections.abc import Sequence
@@ -10,6 +10,9 @@ from limner.core.errors import ConfigError, UnknownNameError
 from limner.core.plan import LossTerm
 from limner.losses.cross_entropy import CrossEntropyLoss
 from limner.losses.dice import DiceLoss
+from limner.losses.distill_cwd import ChannelWiseLoss
+from limner.losses.distill_dist import CorrelationLoss
+from limner.losses.distill_soft import SoftTargetLoss
 from limner.losses.focal import FocalLoss
 from limner.losses.lovasz import LovaszLoss
 from limner.losses.tversky import TverskyLoss
@@ -21,10 +24,18 @@ LOSSES: dict[str, type[nn.Module]] = {
     "lovasz": LovaszLoss,
     "tversky": TverskyLoss,
 }
+"""Losses of logits against labels: ``forward(logits (B, K, *S), target (B, *S)) -> scalar``."""
+
+DISTILLATIONS: dict[str, type[nn.Module]] = {
+    "distill_cwd": ChannelWiseLoss,
+    "distill_dist": CorrelationLoss,
+    "distill_soft": SoftTargetLoss,
+}
+"""Losses of a student's logits against its teacher's: ``forward(student, teacher, counted) -> scalar``."""
 
 
 def build_loss(term: LossTerm, *, class_weights: Sequence[float] | None = None) -> nn.Module:
-    """Build one loss of a plan: ``forward(logits (B, K, *S), target (B, *S)) -> scalar``.
+    """Build one loss of a plan, of `LOSSES` or `DISTILLATIONS`.
 
     Args:
         term: Name and options of the loss; the caller applies the term's weight.
@@ -34,9 +45,10 @@ def build_loss(term: LossTerm, *, class_weights: Sequence[float] | None = None) 
         UnknownNameError: There is no such loss.
         ConfigError: An option is unknown or its value is out of range.
     """
-    if term.name not in LOSSES:
-        raise UnknownNameError("loss", term.name, LOSSES)
-    loss = LOSSES[term.name]
+    known = LOSSES | DISTILLATIONS
+    if term.name not in known:
+        raise UnknownNameError("loss", term.name, known)
+    loss = known[term.name]
     refuse_unknown_options(loss, term.options, where=f"loss {term.name!r}")
     options = dict(term.options)
     if "class_weights" in inspect.signature(loss).parameters:

@@ -1,41 +1,39 @@
-"""COCO's average precision of masks and of boxes, one image at a time.
+"""COCO's average precision and recall of masks and of boxes, one image at a time.
 
-The computation is that of pycocotools: its matching runs on each image as it arrives, and only the scores and
-matches of the detections are stored, not their masks; its accumulation runs over those at the end. This needs
-a few dozen bytes per detection.
+The result is that of pycocotools, to the last bit. Objects are matched as each image arrives
+(`object_matching`), and only the scores and matches of the detections are stored, not their masks: about a
+hundred bytes per detection. The curves are computed at the end.
 
-The size of an object is the area of what is compared: the pixels of a mask, width times height of a box, of
-true objects and detections alike. pycocotools does the same with detections, and takes the size of true
-objects from `area` in the annotation file; the box AP here is that of a file with the areas of boxes. COCO's
-own files have the areas of masks, so the box AP by size published for COCO sorts true objects by their masks.
-
-Shape legend: K classes, N objects of one image, A area ranges.
+Shape legend: K classes, A ranges of sizes, T IoU thresholds, R recalls, D detections of all images, I images.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.errors import MissingPartError
 from limner.core.segments import Segments
 from limner.metrics.confusion import Counts
-from limner.metrics.precision_bootstrap import draw_weights, weighted_precision
-from limner.metrics.segment_matches import coco_match_counts
+from limner.metrics.froc import Froc, compute_froc
+from limner.metrics.object_matching import SIZES, THRESHOLDS, MatchedObjects, match_objects
+from limner.metrics.object_overlaps import ComparedObjects, Kind, Labels, compare_masks
+from limner.metrics.precision_bootstrap import RECALLS, WeightedObjects, draw_weights, weighted_precision
+from limner.metrics.segment_matches import object_match_counts
 from limner.metrics.spread import Interval, interval
 
 MOST_DETECTIONS = 100
 """Maximum number of detections per image and class for the AP, as in COCO; the highest scores count."""
 
-Kind = Literal["masks", "boxes"]
+LIMITS = (1, 10, MOST_DETECTIONS)
+"""Maximum numbers of detections per image and class for the average recall, as in COCO."""
+
+Bits = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class PrecisionScores:
-    """Average precision over recall, 0 to 1; NaN if there is no true object.
+    """Average precision over recall and average recall, 0 to 1; NaN if there is no true object.
 
     Attributes:
         ap: Mean over the classes and over the IoU thresholds 0.50, 0.55, ..., 0.95.
@@ -46,6 +44,8 @@ class PrecisionScores:
         ap_large: AP of larger objects.
         by_class: (K) AP of each class.
         by_class_50: (K) AP50 of each class.
+        ar: Recall with 1, 10 and 100 detections of a class in each image: mean over classes and thresholds.
+        ar_by_size: The recall of small, medium and large objects, with 100 detections.
     """
 
     ap: float
@@ -56,11 +56,19 @@ class PrecisionScores:
     ap_large: float
     by_class: npt.NDArray[np.float64]
     by_class_50: npt.NDArray[np.float64]
+    ar: tuple[float, float, float]
+    ar_by_size: tuple[float, float, float]
 
     def overall(self, prefix: str = "") -> dict[str, float]:
-        """Return the scores over all classes by name; `prefix` tells those of boxes from those of masks."""
+        """Return the AP over all classes by name; `prefix` tells those of boxes from those of masks."""
         names = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
         return {f"{prefix}{name}": float(getattr(self, name)) for name in names}
+
+    def recalls(self, prefix: str = "") -> dict[str, float]:
+        """Return the average recalls over all classes by name."""
+        numbers = {f"{prefix}ar_{most}": value for most, value in zip(LIMITS, self.ar, strict=True)}
+        sizes = zip(("small", "medium", "large"), self.ar_by_size, strict=True)
+        return numbers | {f"{prefix}ar_{size}": value for size, value in sizes}
 
 
 class AveragePrecision:
@@ -74,7 +82,7 @@ class AveragePrecision:
     def __init__(self, num_classes: int, *, kind: Kind = "masks") -> None:
         self.num_classes = num_classes
         self.kind = kind
-        self._images: list[list[dict[str, Any] | None]] = []
+        self._images: list[MatchedObjects] = []
 
     @property
     def num_images(self) -> int:
@@ -86,11 +94,11 @@ class AveragePrecision:
         truth: Segments,
         *,
         masks: npt.NDArray[np.bool_],
-        labels: npt.NDArray[np.int64],
+        labels: Labels,
         scores: npt.NDArray[np.float32],
         least_score: float = 0.5,
     ) -> Counts:
-        """Add one image, and return the match counts of its confident objects (see `segment_matches`).
+        """Add one image with masks, and return the match counts of its confident objects, as `add` does.
 
         Args:
             truth: Its objects with trained labels, including crowds.
@@ -99,31 +107,19 @@ class AveragePrecision:
             scores: (N,) any order.
             least_score: Objects with lower scores count for the AP, but not in the returned counts.
         """
-        number = len(self._images) + 1
-        judge = _judge(self.kind, self.num_classes)
-        judge.params.imgIds = [number]
-        judge.params.maxDets = [max(MOST_DETECTIONS, len(labels))]  # of which overlaps are computed
-        truth = truth.select(truth.areas > 0)
-        describe = partial(_described, kind=self.kind, image=number)
-        true = describe(truth.masks(), truth.labels, np.ones(len(truth)), truth.is_crowd)
-        found = describe(masks, labels, scores, np.zeros(len(labels), bool))
-        for row in true:
-            judge._gts[number, row["category_id"]].append(row)
-        for row in found:
-            judge._dts[number, row["category_id"]].append(row)
-        classes = {row["category_id"] for row in (*true, *found)}
-        judge.ious = {(number, k): judge.computeIoU(number, k) for k in classes}
+        compared = compare_masks(truth, masks, labels, scores, kind=self.kind)
+        return self.add(compared, least_score=least_score)
 
-        def matched(label: int, area: list[float], most: int) -> dict[str, Any] | None:
-            return judge.evaluateImg(number, label, area, most) if label in classes else None
+    def add(self, objects: ComparedObjects, *, least_score: float = 0.5) -> Counts:
+        """Add one image, and return the match counts of its confident objects (see `segment_matches`).
 
-        ranges, every_class = judge.params.areaRng, range(self.num_classes)
-        rows = [matched(k, area, MOST_DETECTIONS) for k in every_class for area in ranges]
-        self._images.append(rows)
-        whole = rows[:: len(ranges)]
-        if len(labels) > MOST_DETECTIONS:  # the AP is of the first, but each object is found or missed
-            whole = [matched(k, ranges[0], len(labels)) for k in every_class]
-        return coco_match_counts(judge, whole, least_score=least_score)
+        Args:
+            objects: Its true and found objects.
+            least_score: Objects with lower scores count for the AP, but not in the returned counts.
+        """
+        matches = match_objects(objects)
+        self._images.append(matches)
+        return object_match_counts(matches, num_classes=self.num_classes, least_score=least_score)
 
     def merge(self, other: "AveragePrecision") -> None:
         """Add the counts of another instance with the same classes."""
@@ -141,27 +137,40 @@ class AveragePrecision:
             names: Names of the images in the order they were added; all different.
             seed: Random seed.
         """
-        num_ranges = len(self._images[0]) // self.num_classes
-        whole = [rows[::num_ranges] for rows in self._images]
-        found = weighted_precision(whole, draw_weights(names, seed=seed))
+        every = _Detections.of(self._images)
+        objects = [every.of_class(k) for k in range(self.num_classes)]
+        found = weighted_precision(
+            [
+                WeightedObjects(
+                    one.is_right[0], one.is_excused[0], one.images, one.true_images[one.counts[0]]
+                )
+                for one in objects
+            ],
+            draw_weights(names, seed=seed),
+        )
         values = {"ap": found, "ap50": found[..., :1], "ap75": found[..., 5:6]}
         values |= {f"ap/{k}": found[:, k : k + 1] for k in range(self.num_classes)}
         return {name: interval(np.array([_mean(one) for one in part])) for name, part in values.items()}
 
+    def weighted_objects(self) -> list[WeightedObjects]:
+        """Return the objects of each class, at least one image, to be weighted by image."""
+        every = _Detections.of(self._images)
+        return [every.of_class(k).weighted() for k in range(self.num_classes)]
+
+    def froc(self) -> Froc:
+        """Return how many objects are found for how many false ones in an image, at an IoU of 0.5."""
+        if not self._images:
+            return compute_froc(np.zeros(0, bool), np.zeros(0, bool), num_true=0, num_images=0)
+        every = _Detections.of(self._images)
+        order = np.argsort(-every.scores, kind="stable")
+        is_right, is_excused = every.is_right[0, 0, order], every.is_excused[0, 0, order]
+        num_true = int(every.counts[0].sum())
+        return compute_froc(is_right, ~is_right & ~is_excused, num_true=num_true, num_images=self.num_images)
+
     def compute(self) -> PrecisionScores:
         """Return the scores of all images so far."""
-        if not self._images:
-            nan, nothing = float("nan"), np.full(self.num_classes, np.nan)
-            return PrecisionScores(nan, nan, nan, nan, nan, nan, nothing, nothing)
-        judge = _judge(self.kind, self.num_classes)
-        judge.params.imgIds = list(range(1, len(self._images) + 1))
-        judge._paramsEval = judge.params
-        # By class, then range, then image, as in pycocotools.
-        judge.evalImgs = [row for rows in zip(*self._images, strict=True) for row in rows]
-        _quietly(judge.accumulate)
-        # (thresholds, recalls, K, A, limits); -1 if a class has no object in the range.
-        precision = np.where(judge.eval["precision"] < 0, np.nan, judge.eval["precision"])[..., -1]
-        whole = precision[:, :, :, 0]
+        precision, recall = self._curves()
+        whole = precision[..., 0]
         return PrecisionScores(
             ap=_mean(whole),
             ap50=_mean(whole[0]),
@@ -171,62 +180,112 @@ class AveragePrecision:
             ap_large=_mean(precision[..., 3]),
             by_class=np.array([_mean(whole[:, :, k]) for k in range(self.num_classes)]),
             by_class_50=np.array([_mean(whole[0, :, k]) for k in range(self.num_classes)]),
+            ar=(_mean(recall[:, :, 0, 0]), _mean(recall[:, :, 0, 1]), _mean(recall[:, :, 0, 2])),
+            ar_by_size=(_mean(recall[:, :, 1, 2]), _mean(recall[:, :, 2, 2]), _mean(recall[:, :, 3, 2])),
         )
 
-
-def _judge(kind: Kind, num_classes: int) -> Any:  # noqa: ANN401 - pycocotools is not typed
-    try:
-        from pycocotools.cocoeval import COCOeval
-    except ImportError as error:
-        raise MissingPartError(
-            "pycocotools", "COCO's average precision", "pip install pycocotools"
-        ) from error
-    judge = COCOeval(iouType="segm" if kind == "masks" else "bbox")
-    judge.params.catIds = list(range(num_classes))
-    judge.params.maxDets = [1, 10, MOST_DETECTIONS]
-    return judge
-
-
-def _quietly(work: Any) -> None:  # noqa: ANN401
-    """Call a function without its printed progress."""
-    from contextlib import redirect_stdout
-    from io import StringIO
-
-    with redirect_stdout(StringIO()):
-        work()
+    def _curves(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return the precision (T, R, K, A), and the recall (T, K, A, limits); NaN without a true object."""
+        num_thresholds, num_sizes = len(THRESHOLDS), len(SIZES)
+        precision = np.full((num_thresholds, len(RECALLS), self.num_classes, num_sizes), np.nan)
+        recall = np.full((num_thresholds, self.num_classes, num_sizes, len(LIMITS)), np.nan)
+        if not self._images:
+            return precision, recall
+        every = _Detections.of(self._images)
+        for k in range(self.num_classes):
+            found = every.of_class(k)
+            for a, count in enumerate(found.counts.sum(1).tolist()):
+                if not count:
+                    continue
+                precision[:, :, k, a] = _precision(found.is_right[a], found.is_excused[a], count)
+                for place, most in enumerate(LIMITS):
+                    right = found.is_right[a][:, found.ranks < most].sum(1)
+                    recall[:, k, a, place] = right / count
+        return precision, recall
 
 
-def _described(
-    masks: npt.NDArray[np.bool_],
-    labels: npt.NDArray[np.int64],
-    scores: npt.NDArray[Any],
-    is_crowd: npt.NDArray[np.bool_],
-    *,
-    kind: Kind,
-    image: int,
-) -> list[dict[str, Any]]:
-    """Return COCO annotations; ids start at 1 because 0 means no match."""
-    from pycocotools import mask as coco_mask
+@dataclass(frozen=True)
+class _Detections:
+    """The detections of all images that count for the AP, by class, then by decreasing score.
 
-    rows = []
-    for i, mask in enumerate(masks):
-        runs = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-        box = np.array(coco_mask.toBbox(runs))  # (4,): left, top, width, height
-        area = coco_mask.area(runs) if kind == "masks" else box[2] * box[3]
-        rows.append(
-            {
-                "id": i + 1,
-                "image_id": image,
-                "category_id": int(labels[i]),
-                "segmentation": runs,
-                "bbox": box.tolist(),
-                "area": float(area),
-                "score": float(scores[i]),
-                "iscrowd": int(is_crowd[i]),
-                "ignore": int(is_crowd[i]),
-            }
+    Attributes:
+        labels: (D,).
+        scores: (D,).
+        ranks: (D,) place among those of its image and class.
+        images: (D,) number of the image.
+        is_right: (A, T, D).
+        is_excused: (A, T, D).
+        true_labels: Class of each true object of all images.
+        true_images: The number of its image.
+        counts: (A, true objects) whether it counts.
+    """
+
+    labels: Labels
+    scores: npt.NDArray[np.float64]
+    ranks: Labels
+    images: Labels
+    is_right: Bits
+    is_excused: Bits
+    true_labels: Labels
+    true_images: Labels
+    counts: Bits
+
+    @classmethod
+    def of(cls, images: Sequence[MatchedObjects]) -> "_Detections":
+        """Join the detections of images, at least one."""
+        numbers = np.arange(len(images))
+        labels, scores, ranks = (
+            np.concatenate([getattr(image, name) for image in images])
+            for name in ("labels", "scores", "ranks")
         )
-    return rows
+        is_right = np.concatenate([image.is_right for image in images], 2)
+        is_excused = np.concatenate([image.is_excused for image in images], 2)
+        of_image = np.repeat(numbers, [len(image.labels) for image in images])
+        order = np.lexsort((-scores, labels))  # stable: of equal scores the earlier image comes first
+        order = order[ranks[order] < MOST_DETECTIONS]
+        return cls(
+            labels[order], scores[order], ranks[order], of_image[order],
+            is_right[:, :, order], is_excused[:, :, order],
+            np.concatenate([image.true_labels for image in images]),
+            np.repeat(numbers, [len(image.true_labels) for image in images]),
+            np.concatenate([image.counts for image in images], 1),
+        )  # fmt: skip
+
+    def of_class(self, label: int) -> "_Detections":
+        """Return the objects of one class."""
+        place = slice(*np.searchsorted(self.labels, [label, label + 1]).tolist())
+        true = self.true_labels == label
+        return _Detections(
+            self.labels[place], self.scores[place], self.ranks[place], self.images[place],
+            self.is_right[:, :, place], self.is_excused[:, :, place],
+            self.true_labels[true], self.true_images[true], self.counts[:, true],
+        )  # fmt: skip
+
+    def weighted(self) -> WeightedObjects:
+        """Return the objects of all sizes, to be weighted."""
+        true_images = self.true_images[self.counts[0]]
+        return WeightedObjects(self.is_right[0], self.is_excused[0], self.images, true_images)
+
+
+def _precision(is_right: Bits, is_excused: Bits, num_true: int) -> npt.NDArray[np.float64]:
+    """Return (T, R) the highest precision at each recall or a higher one; 0 where it is not reached.
+
+    Args:
+        is_right: (T, D) by decreasing score.
+        is_excused: (T, D).
+        num_true: Number of true objects.
+    """
+    right = np.cumsum(is_right, axis=1).astype(np.float64)
+    wrong = np.cumsum(~is_right & ~is_excused, axis=1).astype(np.float64)
+    recall = right / num_true
+    precision = right / (wrong + right + np.spacing(1))
+    falling = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    reached = np.zeros((len(right), len(RECALLS)))
+    for t in range(len(right)):
+        places = np.searchsorted(recall[t], RECALLS, side="left")
+        there = places < recall.shape[1]
+        reached[t, there] = falling[t, places[there]]
+    return reached
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:

@@ -1,13 +1,13 @@
 """Bootstrap intervals of COCO's average precision.
 
-AP is not a sum over images: each replicate needs its own precision-recall curve. The matches of pycocotools
-are reused; an image that is drawn twice counts each of its objects twice in the running sums.
+AP is not a sum over images: each replicate needs its own precision-recall curve. The matches are reused; an
+image that is drawn twice counts each of its objects twice in the running sums.
 
-Shape legend: K classes, T IoU thresholds, D detections of one class, G replicates.
+Shape legend: K classes, T IoU thresholds, D detections of one class, O true objects of it, G replicates.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -32,43 +32,47 @@ def draw_weights(names: Sequence[str], *, replicates: int = REPLICATES, seed: in
     return np.stack(drawn, axis=1).astype(np.int64)
 
 
-def weighted_precision(
-    rows: Sequence[Sequence[dict[str, Any] | None]], weights: Weights
-) -> npt.NDArray[np.float64]:
+@dataclass(frozen=True)
+class WeightedObjects:
+    """The objects of one class in all images.
+
+    Attributes:
+        is_right: (T, D) whether a detection matches a true object; by decreasing score.
+        is_excused: (T, D) whether it is neither right nor wrong.
+        images: (D,) number of its image.
+        true_images: (O,) number of the image of each true object that counts.
+    """
+
+    is_right: npt.NDArray[np.bool_]
+    is_excused: npt.NDArray[np.bool_]
+    images: npt.NDArray[np.int64]
+    true_images: npt.NDArray[np.int64]
+
+
+def weighted_precision(classes: Sequence[WeightedObjects], weights: Weights) -> npt.NDArray[np.float64]:
     """Return (G, K, T): the average precision of each replicate; NaN if it draws no true object.
 
     Args:
-        rows: For each image, pycocotools' result for each class, over objects of all sizes.
+        classes: The objects of each class.
         weights: (G, images).
     """
-    found = [_of_class([image[k] for image in rows], weights) for k in range(len(rows[0]))]
-    return np.stack(found, axis=1)
+    return np.stack([_of_class(objects, weights) for objects in classes], axis=1)
 
 
-def _of_class(rows: Sequence[dict[str, Any] | None], weights: Weights) -> npt.NDArray[np.float64]:
-    there = [(image, row) for image, row in enumerate(rows) if row is not None]
-    num_thresholds = len(there[0][1]["dtMatches"]) if there else 10
-    true = np.zeros(weights.shape[1], np.int64)
-    for image, row in there:
-        true[image] = int((np.asarray(row["gtIgnore"]) == 0).sum())
-    totals = weights @ true
-    scores = np.concatenate([row["dtScores"] for _, row in there] or [[]])
+def _of_class(objects: WeightedObjects, weights: Weights) -> npt.NDArray[np.float64]:
+    totals = weights[:, objects.true_images].sum(1)
+    num_thresholds, num_found = objects.is_right.shape
     precision = np.full((len(weights), num_thresholds), np.nan)
-    if not len(scores):
+    if not num_found:
         precision[totals > 0] = 0
         return precision
-    order = np.argsort(-scores, kind="mergesort")
-    of_image = np.concatenate([np.full(len(row["dtScores"]), image) for image, row in there])[order]
-    excused = np.concatenate([row["dtIgnore"] for _, row in there], axis=1)[:, order].astype(bool)
-    partner = np.concatenate([row["dtMatches"] for _, row in there], axis=1)[:, order] > 0
-    hits, false_positives = partner & ~excused, ~partner & ~excused
-    step = max(1, CHUNK // len(scores))
+    false_positives = ~objects.is_right & ~objects.is_excused
+    step = max(1, CHUNK // num_found)
     for first in range(0, len(weights), step):
         block = slice(first, first + step)
+        of_found = weights[block][:, objects.images]
         for t in range(num_thresholds):
-            precision[block, t] = _area(
-                weights[block][:, of_image], hits[t], false_positives[t], totals[block]
-            )
+            precision[block, t] = _area(of_found, objects.is_right[t], false_positives[t], totals[block])
     return precision
 
 

@@ -8,12 +8,12 @@ Shape legend: K classes, T thresholds, R rows of counts.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from limner.metrics.confusion import Counts, PerClass, ratio
+from limner.metrics.object_matching import MatchedObjects
 
 IOUS = tuple(float(f"{0.5 + 0.05 * i:.2f}") for i in range(10))
 """IoU thresholds for a match: 0.50, 0.55, ..., 0.95, as in COCO's AP."""
@@ -123,43 +123,42 @@ def count_matches(
     for k, pairs in matched.items():
         counts[RIGHT, k] = pairs
     for k, values in ious.items():
-        # The bin edges are rounded: an IoU of exactly 0.6 belongs to the range that starts there.
-        places = np.searchsorted(np.asarray(IOUS) - 1e-9, values, side="right") - 1
-        counts[BINS, k] = np.bincount(places, minlength=len(IOUS))
+        counts[BINS, k] = np.bincount(_bins(values), minlength=len(IOUS))
+    return _completed(counts, num_true, num_found)
+
+
+def object_match_counts(matches: MatchedObjects, *, num_classes: int, least_score: float) -> Counts:
+    """Return the counts of an image from its matched objects of all sizes.
+
+    Objects are matched in order of decreasing score, so omitting those with low scores changes no other
+    match.
+
+    Args:
+        matches: The matches.
+        num_classes: K.
+        least_score: Objects with lower scores are omitted.
+    """
+    is_sure = matches.scores >= least_score
+    is_right, is_excused = matches.is_right[0], matches.is_excused[0]
+    of_class = (matches.labels[:, None] == np.arange(num_classes)).astype(np.int64)  # (N, K)
+    counts = empty_counts(num_classes)
+    counts[RIGHT] = (is_right & is_sure) @ of_class
+    pairs = np.flatnonzero(is_right[0] & is_sure)
+    np.add.at(counts[BINS], (_bins(matches.ious[pairs]), matches.labels[pairs]), 1)
+    num_true = np.bincount(matches.true_labels[matches.counts[0]], minlength=num_classes)
+    return _completed(counts, num_true, (~is_excused & is_sure) @ of_class)
+
+
+def _bins(ious: npt.NDArray[np.float64]) -> Counts:
+    """Return the number of the range in which each IoU is."""
+    # The bin edges are rounded: an IoU of exactly 0.6 belongs to the range that starts there.
+    return np.asarray(np.searchsorted(np.asarray(IOUS) - 1e-9, ious, side="right") - 1, np.int64)
+
+
+def _completed(counts: Counts, num_true: Counts, num_found: Counts) -> Counts:
+    """Fill in the rows that follow from the numbers of matches, of true and of found segments."""
     counts[WRONG] = num_found - counts[RIGHT]
     counts[MISSED] = num_true - counts[RIGHT]
     counts[OFF] = np.abs(counts[WRONG][0] - counts[MISSED][0])
     counts[IMAGES] = 1
     return counts
-
-
-def coco_match_counts(judge: Any, rows: list[dict[str, Any] | None], *, least_score: float) -> Counts:  # noqa: ANN401
-    """Return the counts of an image from pycocotools' matches.
-
-    pycocotools matches in order of decreasing score, so omitting objects with low scores does not change the
-    other matches.
-
-    Args:
-        judge: The COCOeval after matching, with the IoUs of this image.
-        rows: Its result for each class, over objects of all sizes; None if there is nothing of the class.
-        least_score: Objects with lower scores are omitted.
-    """
-    num_classes = len(rows)
-    num_true, num_found = np.zeros(num_classes, np.int64), np.zeros((len(IOUS), num_classes), np.int64)
-    matched, ious = {}, {}
-    for k, row in enumerate(rows):
-        if row is None:
-            continue
-        sure = np.asarray(row["dtScores"]) >= least_score
-        partner, excused = row["dtMatches"][:, sure], row["dtIgnore"][:, sure].astype(bool)
-        num_true[k] = int((np.asarray(row["gtIgnore"]) == 0).sum())
-        num_found[:, k] = (~excused).sum(1)
-        is_pair = (partner > 0) & ~excused
-        matched[k] = is_pair.sum(1)
-        columns = {true["id"]: i for i, true in enumerate(judge._gts[row["image_id"], k])}
-        table = np.asarray(judge.ious[row["image_id"], k])
-        found = np.flatnonzero(sure)[is_pair[0]]
-        ious[k] = np.array(
-            [table[d, columns[int(t)]] for d, t in zip(found, partner[0, is_pair[0]], strict=True)]
-        )
-    return count_matches(matched, ious, num_true=num_true, num_found=num_found)

@@ -24,6 +24,7 @@ from limner.networks import (
     eomt,
     espnet,
     fcn,
+    fcos,
     gcn,
     gff,
     infnet,
@@ -96,6 +97,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "unet-centres": unet_centres.ENTRY,
     "dbnet": dbnet.ENTRY,
     "dbnetplusplus": dbnetplusplus.ENTRY,
+    "fcos": fcos.ENTRY,
 }
 
 

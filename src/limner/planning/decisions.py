@@ -26,6 +26,7 @@ class Case:
         minutes: The time budget, or None.
         measure: Measures memory and time per pixel of the chosen network.
         start: The plan of the initial weights, or None.
+        teacher: The plan of the teacher, or None.
         shows_text: Whether the images show text, which must not be mirrored.
         has_curved_words: Whether words have outlines of more than four corners.
     """
@@ -36,6 +37,7 @@ class Case:
     minutes: float | None
     measure: Callable[[Mapping[str, Any]], Cost]
     start: Plan | None = None
+    teacher: Plan | None = None
     shows_text: bool = False
     has_curved_words: bool = False
 

@@ -34,6 +34,7 @@ def make_plan(
     device: str = "auto",
     machine: Machine | None = None,
     start: Plan | None = None,
+    teacher: Plan | None = None,
 ) -> Plan:
     """Decide every setting of a run.
 
@@ -47,6 +48,7 @@ def make_plan(
         device: Device of the run.
         machine: Capabilities of that device; detected if None.
         start: The plan of the weights in ``network.weights``.
+        teacher: The plan of the model in ``loss.teacher``.
 
     Raises:
         ConfigError: A setting is unknown, of the wrong type, out of range, or contradicts another; or
@@ -71,8 +73,9 @@ def make_plan(
         labels=labels,
         machine=machine,
         minutes=user.get("train.minutes"),
-        measure=Measurer(labels, device=machine.device),
+        measure=Measurer(labels, device=machine.device, teacher=teacher),
         start=start,
+        teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
         has_curved_words=_has_curved_words(source, splits.get("train", ())),
     )

@@ -12,6 +12,7 @@ from limner.layers.norm import replace_norms
 from limner.networks import build_network
 from limner.planning.cost import Cost, measure_cost
 from limner.planning.rules.network import objective_of
+from limner.planning.teacher_fit import stand_in
 from limner.tasks import find_task
 
 
@@ -33,9 +34,10 @@ def measure_plan(plan: Plan, *, device: str) -> Cost:
 class Measurer:
     """Builds the chosen network with its loss and measures both; caches each combination."""
 
-    def __init__(self, labels: LabelTable, *, device: str) -> None:
+    def __init__(self, labels: LabelTable, *, device: str, teacher: Plan | None = None) -> None:
         self._labels = labels
         self._device = device
+        self._teacher = teacher
         self._known: dict[str, Cost] = {}
 
     def __call__(self, settled: Mapping[str, Any]) -> Cost:
@@ -73,7 +75,10 @@ class Measurer:
             network.to(self._device)
             losses = LossPlan(terms=settled["loss.terms"])
             task, objective = find_task(settled["task"]), objective_of(settled)
-            criterion = task.build_criterion(losses, labels=self._labels).to(self._device)
+            criterion = task.build_criterion(losses, labels=self._labels)
+            if self._teacher is not None and criterion.distillation is not None:
+                criterion.distillation.teacher = stand_in(self._teacher, self._labels)
+            criterion.to(self._device)
 
             def step(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
                 return criterion.loss(network(images), objective.example(images)).total

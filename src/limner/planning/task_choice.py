@@ -86,8 +86,8 @@ def check_labels(source: Source, task: str) -> None:
                 "The labels are boxes",
                 where=source.root,
                 found=f"{source.name} without masks, suitable for detection",
-                expected=f"masks, for one of {', '.join(TASKS)}",
-                fix="Export the labels with polygons or masks; check, browse and convert also support boxes.",
+                expected=f"masks, for the task {task!r}",
+                fix="Train --task detection, or export the labels with polygons or masks.",
             )
         )
     formats = ", ".join(name for name, known in FORMATS.items() if needed in known.tasks)

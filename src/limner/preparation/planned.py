@@ -36,6 +36,19 @@ class Planned:
         return take_fingerprint(self.checked.facts, self.checked.labels, names)
 
 
+@dataclass(frozen=True)
+class GivenPlans:
+    """Plans of the models that the user names.
+
+    Attributes:
+        start: Of the initial weights, or None.
+        teacher: Of the teacher, or None.
+    """
+
+    start: Plan | None = None
+    teacher: Plan | None = None
+
+
 def plan_data(
     path: Path | str,
     settings: Mapping[str, Any],
@@ -68,9 +81,9 @@ def plan_data(
                 fix="Write the path of your own dataset folder after `data:`.",
             )
         )
-    start = starting_plan(wanted)
+    given = given_plans(wanted)
     checked = check_dataset(data, accept=accept, workers=workers, track=execution.track)
-    return Planned(plan_checked(checked, wanted, execution.device, start), checked)
+    return Planned(plan_checked(checked, wanted, execution.device, given), checked)
 
 
 def settings_and_data(
@@ -105,23 +118,30 @@ def settings_and_data(
     return merge(under, wanted) | {"reasons": reasons}, read.data
 
 
-def starting_plan(wanted: dict[str, Any]) -> Plan | None:
-    """Return the plan of the initial weights, or None; makes their path in `wanted` absolute.
+def given_plans(wanted: dict[str, Any]) -> GivenPlans:
+    """Read the plans of the models that the settings name; makes their paths in `wanted` absolute.
 
     Raises:
-        ModelError: The weights cannot be read.
+        ModelError: A model cannot be read.
     """
-    network = wanted.get("network")
-    if not isinstance(network, dict) or network.get("weights", AUTO) in (None, AUTO):
+    start = _plan_of_weights(wanted, "network", "weights")
+    return GivenPlans(start, _plan_of_weights(wanted, "loss", "teacher"))
+
+
+def _plan_of_weights(wanted: dict[str, Any], section: str, key: str) -> Plan | None:
+    settings = wanted.get(section)
+    if not isinstance(settings, dict) or settings.get(key, AUTO) in (None, AUTO):
         return None
-    weights = network["weights"]
-    path = Path(str(weights)).expanduser().resolve()
-    wanted["network"] = network | {"weights": str(path)}
+    path = Path(str(settings[key])).expanduser().resolve()
+    wanted[section] = settings | {key: str(path)}
     return read_starting_plan(path, task=wanted.get("task", "semantic"))
 
 
 def plan_checked(
-    checked: CheckResult, settings: Mapping[str, Any], device: str, start: Plan | None = None
+    checked: CheckResult,
+    settings: Mapping[str, Any],
+    device: str,
+    given: GivenPlans = GivenPlans(),  # noqa: B008 (immutable)
 ) -> Plan:
     """Decide every setting of a run on checked data.
 
@@ -129,7 +149,7 @@ def plan_checked(
         checked: Results of the checks.
         settings: Nested settings from `settings_and_data`.
         device: Device of the training.
-        start: Plan of the initial weights from `starting_plan`.
+        given: Plans of the initial weights and of the teacher, from `given_plans`.
 
     Raises:
         DataError: The data has errors.
@@ -144,7 +164,8 @@ def plan_checked(
         checked.splits,
         settings=settings,
         device=device,
-        start=start,
+        start=given.start,
+        teacher=given.teacher,
     )
 
 
@@ -154,9 +175,10 @@ def with_shorthands(
     task: str | None = None,
     network: str | None = None,
     weights: Path | str | None = None,
+    teacher: Path | str | None = None,
     minutes: float | None = None,
 ) -> dict[str, Any]:
-    """Merge ``--task``, ``--network``, ``--weights`` and ``--minutes`` into the settings."""
+    """Merge ``--task``, ``--network``, ``--weights``, ``--teacher`` and ``--minutes`` into the settings."""
     wanted = dict(settings or {})
     if task is not None:
         wanted = merge(wanted, {"task": task})
@@ -164,6 +186,8 @@ def with_shorthands(
         wanted = merge(wanted, {"network": {"name": network}})
     if weights is not None:
         wanted = merge(wanted, {"network": {"weights": str(weights)}})
+    if teacher is not None:
+        wanted = merge(wanted, {"loss": {"teacher": str(teacher)}})
     if minutes is not None:
         wanted = merge(wanted, {"train": {"minutes": minutes}})
     return wanted

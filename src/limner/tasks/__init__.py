@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from limner.core.errors import UnknownNameError
+from limner.tasks.detection import DetectionTask
 from limner.tasks.instance import InstanceTask
 from limner.tasks.panoptic import PanopticTask
 from limner.tasks.semantic import SemanticTask
@@ -10,7 +11,8 @@ from limner.tasks.task import Task
 from limner.tasks.text_detection import TextDetectionTask
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (SemanticTask(), InstanceTask(), PanopticTask(), TextDetectionTask())
+    task.name: task
+    for task in (SemanticTask(), InstanceTask(), PanopticTask(), DetectionTask(), TextDetectionTask())
 }
 
 

@@ -11,14 +11,12 @@ class Allowed:
         windows: Whether large images can be predicted in overlapping windows, whose scores are averaged.
         views: Whether scores of mirrored and zoomed views can be averaged.
         probabilities: Whether there is a probability of each class at each pixel.
-        cutouts: Whether what is found can be cut out of the image, as small images.
         why_not: What the task does instead, and why, to follow "The ... task".
     """
 
     windows: bool = True
     views: bool = True
     probabilities: bool = True
-    cutouts: bool = False
     why_not: str = ""
 
 
@@ -32,3 +30,10 @@ OBJECTS_ONLY_WHOLE = Allowed(
     ),
 )
 """Prediction options of networks that return a set of objects."""
+
+BOXES_IN_WINDOWS = Allowed(
+    views=False,
+    probabilities=False,
+    why_not="predicts a list of boxes: those of mirrored or zoomed views cannot be averaged",
+)
+"""Prediction options of networks that return boxes; those that borders of windows cut are joined."""

@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from limner.core.batch import Batch
 from limner.core.errors import ConfigError
 from limner.core.label_map import LabelMap
-from limner.core.labels import LabelTable
+from limner.core.labels import LabelTable, ignored_among
 from limner.core.outputs import DenseLogits, Outputs, resize_logits
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.wording import share, times
-from limner.losses import LOSSES, build_loss
+from limner.losses import DISTILLATIONS, LOSSES, build_loss
 from limner.tasks.objective import Criterion, LossValue, Objective
 from limner.tasks.set_objective import TERM as SET_TERM
 from limner.tasks.situation import Situation
+from limner.tasks.teacher import Distillation, distilling
 
 FEW_CLASSES = 8
 """Maximum number of classes for which Dice is always added: it is cheap, and helps thin and small ones."""
@@ -38,9 +39,11 @@ HEAVIEST = 10.0
 
 
 class DenseObjective(Objective):
-    """Losses of `LOSSES` on the logits of each pixel."""
+    """Losses of `LOSSES` and, with a teacher, of `DISTILLATIONS`, on the logits of each pixel."""
 
-    losses = frozenset(LOSSES)
+    losses = frozenset(LOSSES) | frozenset(DISTILLATIONS)
+    # The weight in mmrazor's recipe, for logits at temperature 1; the authors' repository has 3.
+    distillation = LossTerm(name="distill_cwd", weight=5.0)
 
     def default_loss(
         self, situation: Situation, settled: Mapping[str, Any], network_loss: Mapping[str, Any]
@@ -98,9 +101,12 @@ class DenseCriterion(Criterion):
     def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.names = tuple(term.name for term in plan.terms)
-        self.weights = tuple(term.weight for term in plan.terms)
-        self.losses = nn.ModuleList(build_loss(t, class_weights=plan.class_weights) for t in plan.terms)
+        taught = distilling(plan.terms)
+        self.distillation = Distillation(taught) if taught else None
+        terms = [term for term in plan.terms if term not in taught]
+        self.names = tuple(term.name for term in terms)
+        self.weights = tuple(term.weight for term in terms)
+        self.losses = nn.ModuleList(build_loss(t, class_weights=plan.class_weights) for t in terms)
 
     def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
         """Compute the losses at the labels' resolution.
@@ -126,6 +132,9 @@ class DenseCriterion(Criterion):
         labels = batch.get(LabelMap)
         assert labels is not None, "semantic segmentation trains on labelled batches"
         parts = self._terms(outputs.logits, labels)
+        if self.distillation is not None:
+            counted = labels != ignored_among(self.num_classes)
+            parts |= self.distillation(outputs.logits, batch.images, counted)
         total = sum(parts.values(), start=outputs.logits.new_zeros(()))
         for position, side in enumerate(outputs.auxiliary):
             terms = self._terms(side.logits, labels)

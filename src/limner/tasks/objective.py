@@ -11,9 +11,10 @@ from torch import nn
 from limner.core.batch import Batch
 from limner.core.labels import LabelTable
 from limner.core.outputs import Outputs
-from limner.core.plan import Decision, LossPlan
+from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.tasks.allowed import Allowed
 from limner.tasks.situation import Situation
+from limner.tasks.teacher import Distillation
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,15 @@ class LossValue:
 
 
 class Criterion(nn.Module, ABC):
-    """The losses of a run; a plain module for use in any training loop."""
+    """The losses of a run; a plain module for use in any training loop.
+
+    Attributes:
+        distillation: The terms that need a teacher, which is set before training; None without such terms.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.distillation: Distillation | None = None
 
     @abstractmethod
     def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
@@ -71,11 +80,16 @@ class Objective(ABC):
     """Names of its losses."""
     optimizer: ClassVar[OptimizerDefaults | None] = None
     """Settings from its paper, or None for the usual ones."""
+    distillation: ClassVar[LossTerm | None] = None
+    """Default term for learning from a teacher, or None if its networks cannot."""
     samples_to_learn: int | None = None
     """Number of training samples that its networks need without initial weights, or None if few do."""
     diameters_across: ClassVar[float | None] = None
     """Side of a 2D crop in diameters of an object, on a CPU in a time budget, where many steps count
     more than the size of a crop; None uses all that is allowed."""
+    least_diameter: ClassVar[float | None] = None
+    """Diameter in pixels to which the objects of the smallest class may be reduced, on a CPU in a time
+    budget, so that crops show whole images; None trains at the images' own scale."""
     allowed: ClassVar[Allowed | None] = None
     """Prediction options of its networks, or None for those of the task."""
 

@@ -9,7 +9,7 @@ from limner.core.picture import Picture
 from limner.storage.whole_files import write_whole
 
 MASKS, OVERLAYS, PROBABILITIES, COMPARISONS = "masks", "overlays", "probabilities", "comparisons"
-INSTANCES, PANOPTIC = "instances", "panoptic"
+INSTANCES, PANOPTIC, BOXES = "instances", "panoptic", "boxes"
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class PredictionFolder:
         root: The folder.
         overlay: Whether to draw predictions on their images.
         probabilities: Whether to write probabilities.
-        cutouts: Whether to write small images of what is found.
+        formats: Further formats of the results, of `Task.prediction_formats`.
     """
 
     root: Path
     overlay: bool = True
     probabilities: bool = False
-    cutouts: bool = False
+    formats: tuple[str, ...] = ()
 
     def place(self, kind: str, name: str) -> Path:
         """Return the path of a file of one kind of result."""

@@ -52,6 +52,8 @@ class Task(ABC):
     """Fraction of crops centred on an object, where objects alone are labelled."""
     rotation: ClassVar[float] = 0.0
     """Maximum angle in degrees by which images with text are rotated in training."""
+    prediction_formats: ClassVar[tuple[str, ...]] = ()
+    """Formats in which `limner predict` can write results besides the usual one."""
     shown_scores: ClassVar[tuple[str, ...]]
     """Scores to show first, keys of `SCORES`."""
 

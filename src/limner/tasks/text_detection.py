@@ -17,7 +17,7 @@ from limner.tasks.allowed import Allowed
 from limner.tasks.prediction_folder import PredictionFolder
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
-from limner.tasks.text_writer import TextWriter
+from limner.tasks.text_writer import CUTOUTS, TextWriter
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
@@ -38,12 +38,12 @@ class TextDetectionTask(Task):
     targets = (Words,)
     allowed = Allowed(
         probabilities=False,
-        cutouts=True,
         why_not="averages the probability of text over windows and views, and finds words in it afterwards",
     )
     has_outlines = True
     sought = 0.75
     rotation = 10.0  # as in the authors' code
+    prediction_formats = (CUTOUTS,)
     shown_scores = ("hmean", "word_precision", "word_recall")
 
     @property

@@ -38,7 +38,7 @@ class TextWriter:
         if self._folder.overlay:
             drawn = word_overlay(display_image(picture.array), prediction.polygons)
             self._folder.write_picture(OVERLAYS, output, drawn)
-        if self._folder.cutouts:
+        if CUTOUTS in self._folder.formats:
             self._cut_out(prediction, picture, output)
         return mmocr_row(prediction, file_name=file_name, shape=picture.array.shape[:2])
 

@@ -26,7 +26,6 @@ from limner.storage.folder_lock import locked_folder
 from limner.storage.output_folder import make_output_folder
 from limner.storage.whole_files import remove_leftovers, write_whole
 from limner.storage.whole_folders import tidy_after_kill
-from limner.tasks import find_task
 from limner.tracking.trackers import build_tracker
 from limner.training.accelerator import build_accelerator
 from limner.training.as_run import as_run
@@ -38,6 +37,7 @@ from limner.training.learner import Learner
 from limner.training.loop import Batches, Loop, Outcome
 from limner.training.metrics_file import MetricsFile
 from limner.training.run_state import RunState
+from limner.training.teaching import build_criterion, read_teacher
 from limner.training.validation import Validation
 from limner.weights.bundle import save_model
 from limner.weights.model import Model
@@ -171,7 +171,8 @@ def _learner(
         load_initial_weights(Path(plan.network.weights), model, writes, say=say)
     if accelerator.is_main_process:
         _write_plan(run, plan)
-    criterion = find_task(plan.task).criterion(plan).to(accelerator.device)
+    recorded = run if accelerator.is_main_process else None
+    criterion = build_criterion(plan, recorded, say=say).to(accelerator.device)
     return Learner(model, plan=plan, criterion=criterion, accelerator=accelerator, say=say)
 
 
@@ -274,7 +275,7 @@ def _deliver(
     }
     initial = read_initial_weights(run)
     licence = initial.pop("licence", None)  # the licence of the initial weights also applies to derived ones
-    save_model(run.model, best_model, origin=origin | initial, licence=licence)
+    save_model(run.model, best_model, origin=origin | initial | read_teacher(run), licence=licence)
 
 
 def _write_plan(run: RunFolder, plan: Plan) -> None:

@@ -10,10 +10,10 @@ from limner.core.plan import Plan
 from limner.core.progress import Track, silent
 from limner.core.tuning import RateTest
 from limner.loading.dataset import Dataset
-from limner.tasks import find_task
 from limner.training.accelerator import build_accelerator
 from limner.training.fit import build_batches, build_model
 from limner.training.learner import Learner
+from limner.training.teaching import build_criterion
 
 LOWEST_RATE, HIGHEST_RATE = 1e-7, 10.0
 """First and last learning rate, for all optimizers."""
@@ -56,7 +56,7 @@ def run_rate_test(
     accelerator = build_accelerator(device, precision=plan.train.precision)
     with torch.random.fork_rng(devices=[]):
         model = build_model(plan, network, say=say)
-        criterion = find_task(plan.task).criterion(plan).to(accelerator.device)
+        criterion = build_criterion(plan, say=say).to(accelerator.device)
         learner = Learner(model, plan=plan, criterion=criterion, accelerator=accelerator, say=say)
         rates, losses, smoothed = [], [], Smoothed()
         with build_batches(plan, train, accelerator)(0) as batches:

@@ -42,6 +42,7 @@ from limner.weights.card import (
     read_card,
     verify,
 )
+from limner.weights.exported import EXPORT_CARD, load_network, read_export_card
 from limner.weights.model import Model
 from limner.weights.tensors import separate_tensors
 
@@ -71,7 +72,7 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
     """Load and verify a model folder; the model is on the CPU in evaluation mode.
 
     Args:
-        folder: A folder written by `save_model`.
+        folder: A folder written by `save_model` or by `limner export`.
         network: The network, with any weights; only for models with a custom network.
 
     Raises:
@@ -79,6 +80,8 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
             limner, the weights do not fit the network, or it is a pickle, which could run arbitrary code.
     """
     folder = Path(folder)
+    if (folder / EXPORT_CARD).is_file():
+        return _load_exported(folder)
     card = read_card(folder)
     verify(folder, card)
     plan, labels = _read_settings(folder)
@@ -94,13 +97,25 @@ def load_model(folder: Path | str, network: nn.Module | None = None) -> Model:
     return model.eval()
 
 
+def _load_exported(folder: Path) -> Model:
+    """Load an exported file as a model; normalisation is in the file."""
+    card = read_export_card(folder)
+    plan, labels = _read_settings(folder)
+    model = Model(load_network(folder, card), plan, labels)
+    model.normalization = nn.Identity()
+    return model.eval()
+
+
 def read_model_plan(folder: Path | str) -> Plan:
     """Read and verify the plan of a model folder, without building its network.
 
     Raises:
         ModelError: It is not a model folder, or a file was modified.
     """
-    verify(Path(folder), read_card(folder), names=(PLAN, LABELS))
+    if (Path(folder) / EXPORT_CARD).is_file():
+        read_export_card(Path(folder))
+    else:
+        verify(Path(folder), read_card(folder), names=(PLAN, LABELS))
     plan, _ = _read_settings(Path(folder))
     return plan
 

@@ -29,7 +29,7 @@ class Model(nn.Module):
     def __init__(self, network: nn.Module, plan: Plan, labels: LabelTable) -> None:
         super().__init__()
         self.network = network
-        self.normalization = InputNormalization(plan.input.mean, plan.input.std)
+        self.normalization: nn.Module = InputNormalization(plan.input.mean, plan.input.std)
         self.plan = plan
         self.labels = labels
 

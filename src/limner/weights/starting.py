@@ -9,7 +9,7 @@ from limner.core.errors import ConfigError
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.weights.bundle import load_model, read_model_plan
-from limner.weights.card import CARD, read_card
+from limner.weights.card import CARD, WEIGHTS, file_sha256, read_card
 from limner.weights.importing import import_checkpoint, read_checkpoint_plan
 from limner.weights.model import Model
 
@@ -29,6 +29,11 @@ class Start:
     model: Model
     path: Path
     licence: str | None
+
+    def sha256(self) -> str:
+        """Return the hash of the file that holds the weights."""
+        folder = _model_folder(self.path)
+        return file_sha256(self.path if folder is None else folder / WEIGHTS)
 
 
 def read_starting_plan(path: Path, *, task: str) -> Plan:

@@ -1,8 +1,8 @@
 """Predictions in COCO's JSON, written by any program.
 
-Three shapes are known: the results list of detections (``image_id``, ``category_id``, ``segmentation``,
-``score``); the same rows as ``annotations`` beside ``images`` and ``categories``; and panoptic
-``annotations`` with ``segments_info`` and a PNG each.
+Three shapes are known: the results list of detections (``image_id``, ``category_id``, ``score``, and
+``segmentation`` or only ``bbox``); the same rows as ``annotations`` beside ``images`` and ``categories``; and
+panoptic ``annotations`` with ``segments_info`` and a PNG each.
 """
 
 import json
@@ -10,7 +10,7 @@ import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from limner.images.masks import read_values
 from limner.storage.json_files import JsonObject, as_shown, parse_json
 from limner.storage.usable_numbers import numbers_in
 
-Kind = Literal["instance", "panoptic"]
+Kind = Literal["instance", "panoptic", "detection"]
 
 SHAPES = "COCO's results (a list), or JSON with `annotations`, and for panoptic segments their PNGs beside"
 
@@ -36,10 +36,10 @@ class CocoResults:
 
     Attributes:
         path: The JSON file.
-        kind: Instances or panoptic segments.
+        kind: Instances, panoptic segments, or boxes without masks.
         file_names: Image id -> file name; empty if the file lists no images.
         categories: Category id -> name; empty if the file lists none.
-        packed: Image id -> rows, to be read with `objects` or `segments`.
+        packed: Image id -> rows, to be read with `objects`, `boxes` or `segments`.
     """
 
     path: Path
@@ -54,9 +54,18 @@ class CocoResults:
         Raises:
             DataError: A mask is of another size, or is none.
         """
-        rows = json.loads(zlib.decompress(self.packed[image])) if image in self.packed else []
+        rows = self._rows(image)
         masks = [self._mask(drawn, shape, image) for _, _, drawn in rows]
         return masks, [category for category, _, _ in rows], [score for _, score, _ in rows]
+
+    def boxes(self, image: Id) -> tuple[list[list[float]], list[Id], list[float]]:
+        """Return left, top, right, bottom of boxes, category ids and scores of one image; maybe none."""
+        rows = self._rows(image)
+        boxes = [[left, top, left + width, top + height] for _, _, (left, top, width, height) in rows]
+        return boxes, [category for category, _, _ in rows], [score for _, score, _ in rows]
+
+    def _rows(self, image: Id) -> list[Any]:
+        return json.loads(zlib.decompress(self.packed[image])) if image in self.packed else []
 
     def segments(self, image: Id) -> tuple[npt.NDArray[np.int64], list[Id]]:
         """Return (H, W) segment numbers, 0 for none and i + 1 for segment i, and the segments' category ids.
@@ -149,7 +158,7 @@ def read_results(path: Path) -> CocoResults:
     rows = lists.children("annotations")
     if not lists.has_list("annotations") or not all(isinstance(r, dict) for r in lists.items("annotations")):
         raise _refusal(path, "no list of annotations")
-    kind: Kind = "panoptic" if any("segments_info" in row for row in rows) else "instance"
+    kind = _kind_of(rows)
     names = {
         number: row.text("file_name").replace("\\", "/")
         for row in lists.children("images")
@@ -160,22 +169,48 @@ def read_results(path: Path) -> CocoResults:
         for row in lists.children("categories")
         if (number := plain_id(row.value("id"))) is not None
     }
-    pack = _pack_segments if kind == "panoptic" else _pack_objects
-    return CocoResults(path, kind, names, categories, pack(path, rows))
+    packers = {"panoptic": _pack_segments, "instance": _pack_objects, "detection": _pack_boxes}
+    return CocoResults(path, kind, names, categories, packers[kind](path, rows))
+
+
+def _kind_of(rows: list[JsonObject]) -> Kind:
+    """Return what the rows are: boxes if none has a mask and one has a box."""
+    if any("segments_info" in row for row in rows):
+        return "panoptic"
+    has_masks = any(row.value("segmentation") for row in rows)
+    return "detection" if not has_masks and any(row.is_set("bbox") for row in rows) else "instance"
+
+
+def _pack_boxes(path: Path, rows: list[JsonObject]) -> dict[Id, bytes]:
+    by_image: dict[Id, list[tuple[Id, float, object]]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        image, category, score = _said(path, row, place)
+        box = numbers_in(row.value("bbox"))
+        if not box or len(box) != 4:
+            raise _refusal(path, f"row {place} without a bbox of left, top, width and height: {row}")
+        by_image[image].append((category, score, box))
+    return {image: _packed(some) for image, some in by_image.items()}
+
+
+def _said(path: Path, row: JsonObject, place: int) -> tuple[Id, Id, float]:
+    """Return image id, category id and score of a row."""
+    image, category = plain_id(row.value("image_id")), plain_id(row.value("category_id"))
+    score = row.number("score")
+    if image is None or category is None or score is None:
+        raise _refusal(path, f"row {place} without image_id, category_id or score: {row}")
+    return image, category, float(score)
 
 
 def _pack_objects(path: Path, rows: list[JsonObject]) -> dict[Id, bytes]:
     by_image: dict[Id, list[tuple[Id, float, object]]] = defaultdict(list)
     for place, row in enumerate(rows):
-        image, category = plain_id(row.value("image_id")), plain_id(row.value("category_id"))
-        score, drawn = row.number("score"), row.value("segmentation")
-        if image is None or category is None or score is None:
-            raise _refusal(path, f"row {place} without image_id, category_id or score: {row}")
+        image, category, score = _said(path, row, place)
+        drawn = row.value("segmentation")
         if not isinstance(drawn, dict | list) or not drawn:
             raise _refusal(
                 path, f"row {place} without a mask" + (", a box only" if row.is_set("bbox") else "")
             )
-        by_image[image].append((category, float(score), drawn))
+        by_image[image].append((category, score, drawn))
     return {image: _packed(some) for image, some in by_image.items()}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from limner.core.labels import LabelTable
-from limner.core.prediction import PanopticPrediction, SegmentPrediction
+from limner.core.prediction import BoxPrediction, PanopticPrediction, SegmentPrediction
 from limner.core.segments import Mask
 from limner.formats.coco.coco_panoptic import write_panoptic_png
 from limner.formats.drawn import box_of_mask
@@ -104,6 +104,30 @@ def predicted_objects(prediction: SegmentPrediction, labels: LabelTable, *, file
         for mask, label, score in zip(prediction.masks, prediction.labels, prediction.scores, strict=True)
     ]
     return coco_entry(file_name, prediction.masks.shape[1:], rows)
+
+
+def predicted_boxes(prediction: BoxPrediction, labels: LabelTable, *, file_name: str) -> Entry:
+    """Return the boxes of one image, each with a score.
+
+    Args:
+        prediction: Boxes in pixels of the image.
+        labels: The classes.
+        file_name: Name by which other tools find the image.
+    """
+    rows = []
+    for xyxy, label, score in zip(prediction.xyxy, prediction.labels, prediction.scores, strict=True):
+        left, top, right, bottom = (round(float(side), 2) for side in xyxy)
+        box = [left, top, round(right - left, 2), round(bottom - top, 2)]
+        rows.append(
+            {
+                "category_id": category(labels, int(label)),
+                "bbox": box,
+                "area": round(box[2] * box[3], 2),
+                "iscrowd": 0,
+                "score": round(float(score), 5),
+            }
+        )
+    return coco_entry(file_name, prediction.shape, rows)
 
 
 def predicted_segments(

@@ -49,7 +49,7 @@ class WriteLabelme(Writer):
         """Write the image with its JSON file."""
         name = image.copy_into(root)
         if image.objects is not None:
-            write_json(root / f"{image.stem}.json", _content(image, name, labels))
+            write_json(root / f"{image.stem}.json", labelme_content(image, name, labels))
         return member(image)
 
     def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
@@ -61,7 +61,14 @@ class WriteLabelme(Writer):
         write_dataset_file(root, settings | {"ignored": [*settings["ignored"], labels.ignore_index]})
 
 
-def _content(image: Outgoing, name: str, labels: LabelTable) -> dict[str, Any]:
+def labelme_content(image: Outgoing, name: str, labels: LabelTable) -> dict[str, Any]:
+    """Return the JSON of an image's objects.
+
+    Args:
+        image: The image; its objects have trained labels.
+        name: Path of the image file from the JSON file.
+        labels: The classes.
+    """
     height, width = image.size
     shapes: list[dict[str, Any]] = []
     for number, drawn in enumerate(image.objects or ()):

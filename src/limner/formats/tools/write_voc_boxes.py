@@ -44,7 +44,7 @@ class WriteVocBoxes(Writer):
         """Write the image with its XML."""
         name = image.copy_into(root / "JPEGImages")
         if image.objects is not None:
-            write_whole(root / "Annotations" / f"{image.stem}.xml", _xml(image, name, labels))
+            write_whole(root / "Annotations" / f"{image.stem}.xml", voc_xml(image, name, labels))
         return member(image)
 
     def finish(self, root: Path, entries: Iterable[Entry], labels: LabelTable) -> None:
@@ -55,7 +55,14 @@ class WriteVocBoxes(Writer):
         write_dataset_file(root, settings_of(numbered_from_1(labels), name=self.name, splits=splits))
 
 
-def _xml(image: Outgoing, name: str, labels: LabelTable) -> bytes:
+def voc_xml(image: Outgoing, name: str, labels: LabelTable) -> bytes:
+    """Return the XML of an image's objects.
+
+    Args:
+        image: The image; its objects have trained labels.
+        name: Name of the image file.
+        labels: The classes.
+    """
     root = ElementTree.Element("annotation")
     _add(root, "folder", "JPEGImages")
     _add(root, "filename", name)

@@ -60,15 +60,22 @@ def _lines(drawn: Drawn, size: tuple[int, int], labels: LabelTable) -> list[str]
     number = drawn.value - (background is not None and background < drawn.value)
     if drawn.is_box_only:
         left, top, right, bottom = drawn.bounds(*size)
-        return [_line(number, [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], size)]
+        return [yolo_line(number, [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], size)]
     if all(shape.kind in ("polygon", "ellipse", "box", "hole") for shape in drawn.shapes):
         solid = [corners(shape) for shape in drawn.shapes if shape.kind != "hole"]
     else:
         solid = [outline for is_hole, outline in outlines_of(drawn.mask(*size)) if not is_hole]
-    return [_line(number, polygon, size) for polygon in solid]
+    return [yolo_line(number, polygon, size) for polygon in solid]
 
 
-def _line(number: int, numbers: Sequence[float], size: tuple[int, int]) -> str:
+def yolo_line(number: int, numbers: Sequence[float], size: tuple[int, int]) -> str:
+    """Return the line of an object.
+
+    Args:
+        number: Number of its class.
+        numbers: x, y, x, y, ... in pixels: of a polygon, or the middle of a box, then its width and height.
+        size: (H, W) of the image.
+    """
     height, width = size
     parts = (n / (height if i % 2 else width) for i, n in enumerate(numbers))
     return " ".join([str(number), *(f"{part:.10g}" for part in parts)]) + "\n"

@@ -11,7 +11,7 @@ from limner.networks.backbones.hybrid_vit import HYBRID_VITS, HybridViT
 from limner.networks.backbones.mit import MIX_TRANSFORMERS, MixTransformer
 from limner.networks.backbones.mpvit import MPVITS, MPViT
 from limner.networks.backbones.pretrained import Pretrained, load_pretrained
-from limner.networks.backbones.resnet import RESNETS, Dilation, OutputStride, ResNet
+from limner.networks.backbones.resnet import NARROW_RESNETS, RESNETS, Dilation, OutputStride, ResNet
 from limner.networks.backbones.swin import SWINS, Swin
 from limner.networks.backbones.vit import DINOV2S, VITS, ViT, ViTShape
 
@@ -72,9 +72,10 @@ def build_backbone(
     """
     architecture = name.split(".")[0]
     backbone: MixTransformer | MPViT | ResNet | Swin | TimmBackbone | ViT
-    if architecture in RESNETS:
+    resnets = RESNETS | NARROW_RESNETS
+    if architecture in resnets:
         backbone = ResNet(
-            RESNETS[architecture],
+            resnets[architecture],
             in_channels=in_channels,
             output_stride=output_stride,
             dilation=dilation,

@@ -39,12 +39,14 @@ class ResNetShape:
         bottleneck: Blocks of 1x1, 3x3, 1x1 convolutions instead of two 3x3.
         stem: Channels of three 3x3 convolutions, or one number for a single 7x7 convolution.
         average_shortcut: Downsampling shortcuts pool by averaging before their 1x1 convolution.
+        width: Channels of the 3x3 convolutions of the first stage, which each further stage doubles.
     """
 
     blocks: tuple[int, int, int, int]
     bottleneck: bool
     stem: tuple[int, ...] = (64,)
     average_shortcut: bool = False
+    width: int = 64
 
 
 def _family() -> dict[str, ResNetShape]:
@@ -71,6 +73,12 @@ def _family() -> dict[str, ResNetShape]:
 
 RESNETS = _family()
 """Name -> shape: resnet18, resnet18c (deep stem), resnet50s (wide deep stem), ..."""
+
+NARROW_RESNETS = {
+    f"resnet18_width{width}": ResNetShape((2, 2, 2, 2), bottleneck=False, stem=(width,), width=width)
+    for width in (16, 24, 32)
+}
+"""Name -> shape of ResNets for short training on a CPU; there are no pretrained weights of them."""
 
 
 class ResNet(nn.Module):
@@ -108,7 +116,7 @@ class ResNet(nn.Module):
         block = Bottleneck if shape.bottleneck else BasicBlock
         expansion = 4 if shape.bottleneck else 1
         stem_channels = shape.stem[-1]
-        self.channels = (stem_channels, *(width * expansion for width in (64, 128, 256, 512)))
+        self.channels = (stem_channels, *(shape.width * 2**stage * expansion for stage in range(4)))
         self.strides = tuple(min(stride, output_stride) for stride in (2, 4, 8, 16, 32))
         self.conv1 = _stem(in_channels, shape.stem)
         self.bn1 = TolerantBatchNorm2d(stem_channels)
@@ -125,7 +133,7 @@ class ResNet(nn.Module):
                 stage.append(
                     block(
                         self.channels[index] if first else self.channels[index + 1],
-                        64 * 2**index,
+                        shape.width * 2**index,
                         stride=2 if first and index > 0 and rate == 1 else 1,
                         dilation=grid * (rate // 2 if contract and first else rate),
                         second_dilation=1 if contract else grid * rate,

@@ -14,7 +14,13 @@ from limner.planning.rules.duration import (
     warn_of_short_run,
 )
 from limner.planning.rules.inference import choose_outlines, choose_window
-from limner.planning.rules.input import choose_channels, choose_crop, choose_normalization, choose_values
+from limner.planning.rules.input import (
+    choose_channels,
+    choose_crop,
+    choose_normalization,
+    choose_reduction,
+    choose_values,
+)
 from limner.planning.rules.loss import choose_loss
 from limner.planning.rules.network import choose_network, choose_pretraining
 from limner.planning.rules.optimization import choose_learning_rate, choose_optimizer, choose_schedule
@@ -28,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     choose_values,
     choose_precision,
     choose_geometry,
+    choose_reduction,
     choose_crop,
     choose_zoom,
     choose_colour,

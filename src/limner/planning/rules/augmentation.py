@@ -8,6 +8,7 @@ from limner.core.plan import Decision
 from limner.core.wording import channel_words, count_words, share, size
 from limner.planning.decisions import Case
 from limner.planning.orientation import FEWEST_IMAGES, Orientation
+from limner.planning.rules.input import as_seen
 from limner.tasks import find_task
 
 ONE_MAGNIFICATION = (0.7, 1.4)
@@ -84,11 +85,14 @@ def choose_zoom(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         (low, high), reason = ONE_MAGNIFICATION, "images that may be turned have a constant magnification"
     else:
         (low, high), reason = ANY_DISTANCE, "objects may be near or far"
-    crop, median = settled["input.crop_size"], case.fingerprint.median
-    filled = FILLED * max(side / of for side, of in zip(crop, median, strict=True))
+    crop, seen = settled["input.crop_size"], as_seen(case.fingerprint.median, settled)
+    filled = FILLED * max(side / of for side, of in zip(crop, seen, strict=True))
     if filled > low:
         low = min(round(filled, 2), 1.0)
         reason += f"; with a zoom below {low:g}, images would not fill a crop of {size(crop)}"
+    if zoom := settled["inference.resize.zoom"]:
+        reason = f"{low:g} to {high:g} times the reduced size: {reason}"
+        low, high = round(low * zoom, 3), round(high * zoom, 3)
     yield Decision("augment.scale", (low, high), reason)
 
 
@@ -135,7 +139,8 @@ def choose_sampling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     fingerprint = case.fingerprint
     shares = [c.pixel_share for c in fingerprint.classes]
     common = max(fingerprint.classes, key=lambda c: c.pixel_share)
-    covered = min(prod(settled["input.crop_size"]) / prod(fingerprint.median), 1.0)
+    seen = as_seen(fingerprint.median, settled)
+    covered = min(prod(settled["input.crop_size"]) / prod(seen), 1.0)
     if len(shares) >= 5 and max(shares) < 0.6 and covered < SMALL_CROP:
         reason = (
             f"{len(shares)} classes, and a crop is {share(covered)} of an image: avoid crops of one class"

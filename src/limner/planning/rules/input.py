@@ -21,6 +21,9 @@ SMALLEST_SIDE = 48
 FITTING_CHANNELS = {(1, 3), (2, 3), (4, 3), (2, 1)}
 """(channels of images, of network) that can be converted: grey is repeated, alpha is dropped."""
 
+LEAST_REDUCTION = 0.9
+"""Images are reduced to this fraction of their size or less; reducing them less saves little."""
+
 FEWEST_SAMPLES = 2
 """Minimum number of crops that must fit in memory: batch normalisation needs two."""
 
@@ -118,6 +121,42 @@ def memory_budget(case: Case) -> int:
     return int(free * (HOST_SHARE if case.machine.is_cpu else ACCELERATOR_SHARE))
 
 
+def choose_reduction(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Reduce images so far that crops show all of them, where objects stay large enough and time is short."""
+    if case.start is not None:
+        zoom = case.start.inference.resize.zoom
+        if zoom is not None:
+            yield Decision("inference.resize.zoom", zoom, "as in the initial weights")
+        return
+    least = objective_of(settled).least_diameter
+    areas = [c.object_area for c in case.fingerprint.classes if c.object_area]
+    if least is None or not areas or not _is_short(case):
+        return
+    diameter, sides = min(areas) ** 0.5, case.fingerprint.median
+    if settled["augment.quarter_turns"]:
+        sides = (min(sides),) * len(sides)
+    fitting = (preset_of(case).crop_pixels / prod(sides)) ** 0.5
+    zoom = round(max(fitting, least / diameter), 2)
+    if zoom > LEAST_REDUCTION:
+        return
+    reason = (
+        f"a crop shows most of an image of {size(case.fingerprint.median)}, and the objects of the smallest "
+        f"class are still {number(int(diameter * zoom))} pixels wide: more images are seen in the time"
+    )
+    yield Decision("inference.resize.zoom", zoom, reason)
+
+
+def _is_short(case: Case) -> bool:
+    """Return whether time is short: on a CPU in a time budget, in 2 dimensions."""
+    return case.machine.is_cpu and case.minutes is not None and case.spatial_dims == 2
+
+
+def as_seen(sides: Sequence[int], settled: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the size at which the network sees an image with these sides."""
+    zoom = settled["inference.resize.zoom"] or 1.0
+    return tuple(max(1, round(side * zoom)) for side in sides)
+
+
 def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use the whole median image if it is small enough, else as much as budget and memory allow."""
     fingerprint, preset = case.fingerprint, preset_of(case)
@@ -125,13 +164,15 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     fitting = cost.pixels_that_fit(memory_budget(case), optimizer=settled["optimizer.name"])
     enough = _crop_of_objects(case, settled)
     allowed = min(preset.crop_pixels, fitting // FEWEST_SAMPLES, enough or preset.crop_pixels)
-    sides = fingerprint.median
+    sides = seen = as_seen(fingerprint.median, settled)
     if settled["augment.quarter_turns"]:
         sides = (min(sides),) * len(sides)
     crop = fit_crop(sides, allowed)
     if settled["augment.quarter_turns"]:
         crop = (min(crop),) * len(crop)
     reason = f"the median image is {size(fingerprint.median)}"
+    if seen != fingerprint.median:
+        reason += f", reduced to {size(seen)}"
     if settled["augment.quarter_turns"]:
         reason += "; square, so that quarter turns keep the size"
     if prod(crop) < prod(sides) * 0.8:
@@ -143,7 +184,7 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
             place = "the CPU" if case.machine.is_cpu else "this accelerator"
             reason += f"; up to {number(preset.crop_pixels)} pixels per crop on {place}"
             reason += f" in {case.minutes:g} min" if case.minutes else ""
-    covered = min(prod(crop) / prod(fingerprint.median), 1.0)
+    covered = min(prod(crop) / prod(seen), 1.0)
     yield Decision("input.crop_size", crop, f"{reason}; a crop covers {share(covered)} of it")
 
 
@@ -151,8 +192,7 @@ def _crop_of_objects(case: Case, settled: Mapping[str, Any]) -> int | None:
     """Return the number of pixels in which several objects of the largest class fit, if fewer pixels help."""
     across = objective_of(settled).diameters_across
     largest = max((c.object_area or 0 for c in case.fingerprint.classes), default=0)
-    is_short = case.machine.is_cpu and case.minutes is not None and case.spatial_dims == 2
-    return int(across**2 * largest * 4 / pi) if across and largest and is_short else None
+    return int(across**2 * largest * 4 / pi) if across and largest and _is_short(case) else None
 
 
 def fit_crop(sides: Sequence[int], allowed: int) -> tuple[int, ...]:

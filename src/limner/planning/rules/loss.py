@@ -3,14 +3,38 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from limner.core.errors import ConfigError
 from limner.core.plan import Decision
 from limner.networks import NETWORKS
 from limner.planning.decisions import Case
 from limner.planning.rules.network import objective_of
+from limner.planning.teacher_fit import check_teacher
+from limner.tasks.objective import Objective
 
 
 def choose_loss(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Choose the task's default losses for the network's output."""
     entry = NETWORKS.get(settled["network.name"])
     network_loss = {} if entry is None else entry.loss
-    yield from objective_of(settled).default_loss(case, settled, network_loss)
+    objective = objective_of(settled)
+    for decision in objective.default_loss(case, settled, network_loss):
+        yield _with_teacher(decision, objective, case) if decision.key == "loss.terms" else decision
+    check_teacher(case.teacher, settled, case.labels)
+
+
+def _with_teacher(decision: Decision, objective: Objective, case: Case) -> Decision:
+    """Add the objective's way to learn from a teacher, if there is one.
+
+    Raises:
+        ConfigError: The network cannot learn from a teacher.
+    """
+    if case.teacher is None:
+        return decision
+    if objective.distillation is None:
+        raise ConfigError(
+            "This network cannot learn from a teacher: its outputs have no term for it. Choose a network "
+            "that returns DenseLogits (`limner networks`), or omit --teacher."
+        )
+    reason = f"{decision.reason}; {objective.distillation.name} learns the outputs of the teacher"
+    assert isinstance(decision.value, tuple), "terms are decided as a tuple"
+    return Decision(decision.key, (*decision.value, objective.distillation), reason)

@@ -1,5 +1,6 @@
 """The confusion matrix as a heat map, and the largest errors."""
 
+from limner.evaluation.scores_file import Confusions
 from limner.reporting.markup import Html, tag
 from limner.reporting.numbers import MISSING, compact, count, percent
 from limner.reporting.run_facts import Evaluation, RunFacts
@@ -15,31 +16,38 @@ READING = (
     "Blue is correct, orange is wrong; the colours of small errors are emphasised."
 )
 
+OF_OBJECTS = (
+    " Objects have a score of 0.5 or more and match at an IoU of 0.5. Those predicted as nothing were "
+    "missed; what the truth has as nothing is not there."
+)
+"""What the matrix of objects means in addition."""
+
 
 def confusion(facts: RunFacts) -> Html | None:
-    """Return matrix and largest errors of each split; None for tasks without label maps."""
+    """Return matrix and largest errors of each split; None for tasks that count neither pixels nor boxes."""
+    shown = [(e, matrix) for e in facts.evaluations if (matrix := e.file.confusions) is not None]
+    if shown:
+        return Html("".join(_of_split(facts, evaluation, matrix) for evaluation, matrix in shown))
     if facts.evaluation is not None and not facts.evaluation.file.counts_pixels:
         return None
-    shown = [e for e in facts.evaluations if e.file.confusion_matrix is not None]
-    if not shown:
-        return tag("p", "No confusion matrix was written for this run.", class_="empty")
-    return Html("".join(_of_split(facts, evaluation) for evaluation in shown))
+    return tag("p", "No confusion matrix was written for this run.", class_="empty")
 
 
-def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
+def _of_split(facts: RunFacts, evaluation: Evaluation, confusions: Confusions) -> Html:
     num_classes = len(evaluation.file.classes)
     if num_classes <= MOST_CLASSES:
-        matrix = tag("div", tag("div", _matrix(facts, evaluation), class_="scroll"), _other_views(evaluation))
+        matrix = tag("div", tag("div", _matrix(facts, confusions), class_="scroll"), _other_views(confusions))
     else:
         text = f"With {num_classes} classes the matrix is too large to read here; it is in scores.json."
         matrix = tag("p", text, class_="empty")
-    mistakes = _mistakes(facts, evaluation) if num_classes > 2 else None
+    mistakes = _mistakes(facts, confusions) if len(confusions.names) > 2 else None
     saved = [p for p in (f"evaluation/{evaluation.split}/confusion.{kind}" for kind in ("png", "pdf"))]
     files = [tag("code", name) for name in saved if (facts.root / name).is_file()]
     where = tag(
         "p", "As a picture: ", [(", " if i else None, f) for i, f in enumerate(files)], class_="muted"
     )
-    beside = tag("div", tag("p", READING, class_="muted reading"), mistakes, where if files else None)
+    reading = READING + OF_OBJECTS * (confusions.unit == "object")
+    beside = tag("div", tag("p", reading, class_="muted reading"), mistakes, where if files else None)
     return tag(
         "div",
         split_heading(facts, evaluation),
@@ -47,24 +55,23 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
     )
 
 
-def _other_views(evaluation: Evaluation) -> list[Html]:
+def _other_views(confusions: Confusions) -> list[Html]:
     """Return the matrix as fractions of each predicted class, and as counts, both collapsed."""
-    matrix = evaluation.file.confusion_matrix or []
+    matrix = confusions.counts
     sums = [sum(column) for column in zip(*matrix, strict=True)]
     parts = [
         [f"{100 * n / total:.1f}" if total else MISSING for n, total in zip(row, sums, strict=True)]
         for row in matrix
     ]
-    pixels = [[count(n) for n in row] for row in matrix]
+    counts = [[count(n) for n in row] for row in matrix]
     views = (
-        ("By column: true classes of the pixels predicted as each class (%)", parts),
-        ("Pixel counts", pixels),
+        (f"By column: true classes of the {confusions.unit}s predicted as each class (%)", parts),
+        (f"{confusions.unit.capitalize()} counts", counts),
     )
-    return [tag("details", tag("summary", title), _plain(evaluation, rows)) for title, rows in views]
+    return [tag("details", tag("summary", title), _plain(confusions.names, rows)) for title, rows in views]
 
 
-def _plain(evaluation: Evaluation, rows: list[list[str]]) -> Html:
-    names = [c.name for c in evaluation.file.classes]
+def _plain(names: list[str], rows: list[list[str]]) -> Html:
     head = tag(
         "tr", tag("td", "truth ↓ predicted →"), [tag("th", n, scope="col", class_="num") for n in names]
     )
@@ -75,8 +82,8 @@ def _plain(evaluation: Evaluation, rows: list[list[str]]) -> Html:
     return tag("div", tag("table", tag("thead", head), tag("tbody", body)), class_="scroll")
 
 
-def _matrix(facts: RunFacts, evaluation: Evaluation) -> Html:
-    names = [c.name for c in evaluation.file.classes]
+def _matrix(facts: RunFacts, confusions: Confusions) -> Html:
+    names = confusions.names
     is_small = len(names) <= 6
     header = tag(
         "tr",
@@ -87,40 +94,41 @@ def _matrix(facts: RunFacts, evaluation: Evaluation) -> Html:
         tag(
             "tr",
             tag("th", swatch(facts, name), name, scope="row"),
-            [_cell(names, i, j, pixels, sum(row), is_small) for j, pixels in enumerate(row)],
+            [_cell(confusions, i, j, is_small=is_small) for j in range(len(row))],
         )
-        for i, (name, row) in enumerate(zip(names, evaluation.file.confusion_matrix or [], strict=True))
+        for i, (name, row) in enumerate(zip(names, confusions.counts, strict=True))
     ]
     return tag(
         "table", tag("thead", header), tag("tbody", rows), class_="matrix" if is_small else "matrix dense"
     )
 
 
-def _cell(names: list[str], i: int, j: int, pixels: int, total: int, is_small: bool) -> Html:  # noqa: FBT001
-    part = pixels / total if total else 0.0
+def _cell(confusions: Confusions, i: int, j: int, *, is_small: bool) -> Html:
+    names, number, total = confusions.names, confusions.counts[i][j], sum(confusions.counts[i])
+    part = number / total if total else 0.0
     # Small errors matter most and would be invisible on a linear colour scale.
     depth = part if i == j else part**0.6
-    meaning = f"{names[i]} predicted as {names[j]}: {count(pixels)} of {count(total)} pixels"
+    meaning = f"{names[i]} predicted as {names[j]}: {count(number)} of {count(total)} {confusions.unit}s"
     text = percent(part) if is_small else (f"{part * 100:.0f}" if part >= 0.005 else "")
     return tag(
         "td",
         text if total else "–",
-        tag("small", compact(pixels)) if is_small else None,
+        tag("small", compact(number)) if is_small else None,
         class_=f"{'right' if i == j else 'wrong'}{' deep' if depth > 0.55 else ''}",
         style=f"--depth:{depth:.3f}",
         title=meaning,
     )
 
 
-def _mistakes(facts: RunFacts, evaluation: Evaluation) -> Html:
-    names = [c.name for c in evaluation.file.classes]
+def _mistakes(facts: RunFacts, confusions: Confusions) -> Html:
+    names = confusions.names
     found = [
-        (pixels, i, j)
-        for i, row in enumerate(evaluation.file.confusion_matrix or [])
-        for j, pixels in enumerate(row)
-        if i != j and pixels
+        (number, i, j)
+        for i, row in enumerate(confusions.counts)
+        for j, number in enumerate(row)
+        if i != j and number
     ]
-    totals = [sum(row) for row in evaluation.file.confusion_matrix or []]
+    totals = [sum(row) for row in confusions.counts]
     largest = sorted(found, reverse=True)[:MOST_MISTAKES]
     items = [
         tag(
@@ -128,10 +136,12 @@ def _mistakes(facts: RunFacts, evaluation: Evaluation) -> Html:
             tag(
                 "span", swatch(facts, names[i]), names[i], " predicted as ", swatch(facts, names[j]), names[j]
             ),
-            tag("span", f"{percent(pixels / totals[i])} of {names[i]}", class_="muted"),
+            tag("span", f"{percent(number / totals[i])} of {names[i]}", class_="muted"),
         )
-        for pixels, i, j in largest
+        for number, i, j in largest
     ]
     if not items:
-        return tag("p", "No pixel is misclassified.", class_="empty")
-    return tag("div", tag("h3", "Largest errors, by pixels"), tag("ol", items, class_="mistakes"))
+        return tag("p", f"No {confusions.unit} is misclassified.", class_="empty")
+    return tag(
+        "div", tag("h3", f"Largest errors, by {confusions.unit}s"), tag("ol", items, class_="mistakes")
+    )

@@ -22,7 +22,7 @@ def objects(facts: RunFacts) -> Html | None:
 
 
 def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
-    charts = [draw(_chart(evaluation.file)), *_borders(evaluation.file)]
+    charts = [draw(_chart(evaluation.file)), *_froc(evaluation.file), *_borders(evaluation.file)]
     return tag(
         "div",
         split_heading(facts, evaluation),
@@ -62,6 +62,27 @@ def _chart(file: ScoresFile) -> Chart:
         at_most=1.0,
         shows_last=False,
     )
+
+
+def _froc(file: ScoresFile) -> list[Html]:
+    """Return the FROC curve of boxes."""
+    if not any(row.sensitivity is not None for row in file.froc_curve):
+        return []
+    numbers = [row.false_positives for row in file.froc_curve]
+    line = Line(
+        "objects found", numbers, _values(row.sensitivity for row in file.froc_curve), 2, has_marks=True
+    )
+    chart = Chart(
+        "FROC",
+        (line,),
+        note="The fraction of objects found, if so many false ones in an image are tolerated.",
+        x_label="false objects per image",
+        show=score,
+        from_zero=True,
+        at_most=1.0,
+        shows_last=False,
+    )
+    return [draw(chart)]
 
 
 def _values(scores: Iterable[float | None]) -> list[float]:

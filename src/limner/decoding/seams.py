@@ -1,0 +1,87 @@
+"""Objects that the borders of windows cut: their pieces become one box.
+
+Two windows that overlap see the same pixels there. So two boxes of one class are of the same object if they
+agree in the part of the image that both windows see. Of such boxes the ones that no border cuts are right; if
+all are cut, as of objects larger than the overlap, the box around the pieces is.
+
+Shape legend: N boxes, highest score first.
+"""
+
+import torch
+from torch import Tensor
+
+from limner.decoding.found_boxes import FoundBoxes
+
+SEAM = 4.0
+"""Distance in pixels from the border of a window up to which a box is taken for cut by it."""
+
+AGREEMENT = 0.5
+"""IoU in the part that two windows see above which two boxes are of the same object."""
+
+
+def merge_cut_boxes(found: FoundBoxes, size: tuple[int, int]) -> FoundBoxes:
+    """Return one box for each object that borders of windows cut, and all others as they are.
+
+    Args:
+        found: Boxes of all windows.
+        size: (H, W) of the image, whose own borders cut nothing.
+    """
+    is_cut = _are_cut(found, size)
+    groups = _groups(found, is_cut)
+    xyxy, remains = found.xyxy.clone(), torch.ones(len(found), dtype=torch.bool, device=found.xyxy.device)
+    for members in groups:
+        whole = members[~is_cut[members]]
+        remains[members] = False
+        if len(whole):
+            remains[whole] = True
+            continue
+        best, pieces = members[0], found.xyxy[members]
+        xyxy[best] = torch.cat((pieces[:, :2].amin(0), pieces[:, 2:].amax(0)))
+        remains[best] = True
+    return found.with_boxes(xyxy).select(remains)
+
+
+def _are_cut(found: FoundBoxes, size: tuple[int, int]) -> Tensor:
+    """Return (N,) whether a side of a box is at a border of its window inside the image."""
+    height, width = size
+    image = found.xyxy.new_tensor([0, 0, width, height])
+    is_inner = found.windows != image
+    return (((found.xyxy - found.windows).abs() <= SEAM) & is_inner).any(1)
+
+
+def _groups(found: FoundBoxes, is_cut: Tensor) -> list[Tensor]:
+    """Return the indices of the boxes of each object with a cut box and at least two, in order of score."""
+    group_of = list(range(len(found)))
+
+    def root(place: int) -> int:
+        while group_of[place] != place:
+            place = group_of[place]
+        return place
+
+    for place in is_cut.nonzero().flatten().tolist():
+        for other in _agreeing(found, place).nonzero().flatten().tolist():
+            first, last = sorted((root(place), root(other)))
+            group_of[last] = first
+    members: dict[int, list[int]] = {}
+    for place in range(len(found)):
+        members.setdefault(root(place), []).append(place)
+    return [torch.tensor(some, device=found.xyxy.device) for some in members.values() if len(some) > 1]
+
+
+def _agreeing(found: FoundBoxes, place: int) -> Tensor:
+    """Return (N,) which boxes of the same class from other windows agree with one where both windows see."""
+    window, box = found.windows[place], found.xyxy[place]
+    low = torch.maximum(found.windows[:, :2], window[:2])
+    high = torch.minimum(found.windows[:, 2:], window[2:])
+    first = _areas_within(box.expand_as(found.xyxy), low, high)
+    second = _areas_within(found.xyxy, low, high)
+    shared = _areas_within(found.xyxy, torch.maximum(low, box[:2]), torch.minimum(high, box[2:]))
+    agree = shared > AGREEMENT * (first + second - shared)
+    other_window = (found.windows != window).any(1)
+    return agree & other_window & (found.labels == found.labels[place])
+
+
+def _areas_within(boxes: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Return (N,) the area of each box inside the rectangle from `low` to `high`, (N, 2) each."""
+    sides = torch.minimum(boxes[:, 2:], high) - torch.maximum(boxes[:, :2], low)
+    return sides.clamp(min=0).prod(1)

@@ -1,0 +1,111 @@
+"""Training on boxes: each point predicts the class and the box of the object that it is in.
+
+Shape legend: B batch, P points, K classes, N boxes.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from limner.core.batch import Batch
+from limner.core.boxes import Boxes, BoxTargets
+from limner.core.config import refuse_unknown_options
+from limner.core.errors import ConfigError
+from limner.core.labels import LabelTable
+from limner.core.outputs import Outputs, PointBoxes
+from limner.core.plan import Decision, LossPlan, LossTerm
+from limner.losses.point_boxes import PointBoxLoss
+from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults
+from limner.tasks.situation import Situation
+
+TERM = "point_boxes"
+"""Name of the loss."""
+
+SIDE, STEP = 16, 24
+"""Side and distance in pixels of the boxes in cost measurements: small and many, as cells are."""
+
+
+class BoxObjective(Objective):
+    """Points learn the class and the box of an object; which points, depends on what they predict."""
+
+    losses = frozenset({TERM})
+    least_diameter = 16.0  # two cells of the finest level
+    optimizer = OptimizerDefaults(
+        learning_rate=1e-3,
+        weight_decay=0.05,
+        gradient_norm=10.0,
+        batch_on_cpu=8,
+        source="the RTMDet paper",
+    )
+
+    def default_loss(
+        self, situation: Situation, settled: Mapping[str, Any], network_loss: Mapping[str, Any]
+    ) -> Iterator[Decision]:
+        """Choose the only loss, with the options of the network."""
+        reason = "each point predicts the class and the box of the object that it is in"
+        yield Decision("loss.terms", (LossTerm(name=TERM, options=dict(network_loss)),), reason)
+        yield Decision("loss.class_weights", None, "the loss weights hard points instead")
+
+    def criterion(self, plan: LossPlan, *, labels: LabelTable) -> "BoxCriterion":
+        """Build the loss.
+
+        Raises:
+            ConfigError: As `BoxCriterion`.
+        """
+        return BoxCriterion(plan, num_classes=labels.num_classes)
+
+    def example(self, images: torch.Tensor) -> Batch:
+        """Return a batch with a grid of square boxes."""
+        rows, columns = (torch.arange(0, length, STEP, device=images.device) for length in images.shape[2:])
+        top, left = torch.meshgrid(rows.float(), columns.float(), indexing="ij")
+        corner = torch.stack((left.flatten(), top.flatten()), 1)
+        xyxy = torch.cat((corner, corner + SIDE), 1)
+        labels = torch.zeros(len(xyxy), dtype=torch.long, device=images.device)
+        return Batch(images, (), {Boxes: (BoxTargets(xyxy, labels, labels > 0),) * len(images)})
+
+
+class BoxCriterion(Criterion):
+    """The weighted loss of boxes at points.
+
+    Raises:
+        ConfigError: The plan has other losses or class weights, or an option is unknown.
+    """
+
+    def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
+        super().__init__()
+        if [term.name for term in plan.terms] != [TERM] or plan.class_weights is not None:
+            raise ConfigError(
+                f"Networks that predict boxes are trained with the loss {TERM!r} only, without class "
+                f"weights; found {', '.join(term.name for term in plan.terms)}. "
+                f"Set loss.terms=[{{name: {TERM}}}], or loss.terms=auto."
+            )
+        (term,) = plan.terms
+        refuse_unknown_options(PointBoxLoss, term.options, where=f"loss {TERM!r}")
+        self.num_classes = num_classes
+        self.weight = term.weight
+        self.box_loss = PointBoxLoss(**term.options)
+
+    def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
+        """Compute the loss.
+
+        Args:
+            outputs: `PointBoxes` with K class logits.
+            batch: With `Boxes`.
+
+        Raises:
+            ConfigError: The network has another kind of output, or another number of classes.
+        """
+        if not isinstance(outputs, PointBoxes) or outputs.class_logits.shape[2] != self.num_classes:
+            of_shape = ""
+            if isinstance(outputs, PointBoxes):
+                of_shape = f" of shape {tuple(outputs.class_logits.shape)}"
+            raise ConfigError(
+                f"The loss {TERM!r} needs `PointBoxes` with logits for {self.num_classes} classes; the "
+                f"network returns {type(outputs).__name__}{of_shape}."
+            )
+        targets = batch.get(Boxes)
+        assert targets is not None, "training needs labelled batches"
+        parts = {name: self.weight * part for name, part in self.box_loss(outputs, targets).items()}
+        total = sum(parts.values(), start=outputs.class_logits.new_zeros(()))
+        return LossValue(total, {name: value.detach() for name, value in parts.items()})

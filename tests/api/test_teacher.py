@@ -1,0 +1,93 @@
+"""A training that learns from a teacher, from the command to the model's card."""
+
+import json
+
+import cv2
+import pytest
+from safetensors.torch import load_file
+
+from limner.api.train import resume, train
+from limner.core.config import merge
+from limner.core.errors import ConfigError, ModelError
+from limner.planning.plan_files import read_plan
+
+QUICK = {
+    "network": {"name": "unet", "options": {"widths": [4, 6]}},
+    "input": {"crop_size": [48, 48]},
+    "train": {
+        "steps": 2,
+        "batch_size": 2,
+        "validate_every": 2,
+        "save_every": 2,
+        "workers": 0,
+        "trackers": [],
+    },
+}
+
+
+@pytest.fixture
+def teacher(cells, tmp_path):
+    return train(cells, run=tmp_path / "runs" / "teacher", settings=QUICK, device="cpu")
+
+
+def test_a_student_learns_from_its_teacher_and_its_card_says_so(teacher, cells, tmp_path):
+    before = (teacher.model / "weights.safetensors").read_bytes()
+    run = train(cells, run=tmp_path / "runs" / "student", teacher=teacher.root, settings=QUICK, device="cpu")
+    plan = read_plan(run.plan)
+    assert [term.name for term in plan.loss.terms] == ["cross_entropy", "dice", "distill_cwd"]
+    assert plan.loss.teacher == str(teacher.root)
+    assert "teacher" in plan.reasons["loss.terms"]
+    assert "loss/distill_cwd" in run.metrics.read_text("utf-8")
+    origin = json.loads((run.model / "model.json").read_text("utf-8"))["origin"]
+    assert origin["teacher"]["network"] == "unet" and origin["teacher"]["weights"] == str(teacher.root)
+    assert "distill_cwd" in run.report.read_text("utf-8")
+    assert (teacher.model / "weights.safetensors").read_bytes() == before
+    names = load_file(run.model / "weights.safetensors")
+    assert set(names) == set(load_file(teacher.model / "weights.safetensors"))  # the student alone
+
+
+def test_a_resumed_run_needs_the_same_teacher(teacher, cells, tmp_path):
+    run = train(cells, run=tmp_path / "runs" / "student", teacher=teacher.root, settings=QUICK, device="cpu")
+    assert resume(run.root, device="cpu") == run
+    other = train(
+        cells, run=tmp_path / "runs" / "other", settings=merge(QUICK, {"train": {"seed": 5}}), device="cpu"
+    )
+    teacher.model.rename(tmp_path / "old")
+    other.model.rename(teacher.model)
+    with pytest.raises(ModelError, match="teacher has changed since the run began"):
+        resume(run.root, device="cpu")
+
+
+def test_teachers_that_do_not_fit_are_refused_before_training(teacher, cells, tmp_path):
+    def student(**changes):
+        train(cells, run=tmp_path / "no", teacher=teacher.root, settings=merge(QUICK, changes), device="cpu")
+
+    with pytest.raises(ConfigError, match=r"No loss uses the teacher[\s\S]*distill_cwd"):
+        student(loss={"terms": [{"name": "dice"}]})
+    with pytest.raises(ConfigError, match=r"needs a teacher: add --teacher"):
+        wanted = merge(QUICK, {"loss": {"terms": [{"name": "dice"}, {"name": "distill_soft"}]}})
+        train(cells, run=tmp_path / "no", settings=wanted, device="cpu")
+    classes = (cells / "dataset.yaml").read_text("utf-8")
+    (cells / "dataset.yaml").write_text(classes.replace("name: cell", "name: cow"), "utf-8")
+    with pytest.raises(ConfigError, match=r"a teacher of background, cell[\s\S]*lacks cow"):
+        student()
+    (cells / "dataset.yaml").write_text(classes, "utf-8")
+    for path in (cells / "images").iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+    with pytest.raises(ConfigError, match=r"images of other channels[\s\S]*found: +3[\s\S]*expected: 1"):
+        student()
+    assert not (tmp_path / "no").exists()
+
+
+def test_equal_probabilities_need_no_step(teacher, cells, tmp_path):
+    """A student that begins as its teacher and learns only from it has nothing to learn."""
+    still = {
+        "loss": {"terms": [{"name": "distill_soft"}]},
+        "network": {"weights": str(teacher.root)},
+        "train": {"ema_decay": None},
+    }
+    wanted = merge({key: QUICK[key] for key in ("input", "train")}, still)
+    run = train(cells, run=tmp_path / "runs" / "twin", teacher=teacher.root, settings=wanted, device="cpu")
+    rows = [row.split(",") for row in run.metrics.read_text("utf-8").splitlines()]
+    losses = [float(row[3]) for row in rows if row[2] == "train/loss/distill_soft"]
+    assert losses and max(losses) < 0.05  # batch statistics differ from running ones
