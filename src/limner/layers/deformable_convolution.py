@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import register_flop_formula
 
-from limner.core.errors import ConfigError, describe
+from limner.core.errors import MissingPartError
 
 
 class DeformableConv2d(nn.Module):
@@ -24,7 +24,7 @@ class DeformableConv2d(nn.Module):
     first every tap is at its usual place with a weight of one half, as in the paper.
 
     Raises:
-        ConfigError: torchvision is not installed.
+        MissingPartError: torchvision is not installed.
     """
 
     def __init__(self, replaced: nn.Conv2d) -> None:
@@ -67,13 +67,8 @@ def _prepare_torchvision() -> None:
     try:
         import torchvision.ops  # noqa: F401 - registers the operator
     except ImportError as error:
-        raise ConfigError(
-            describe(
-                "Deformable convolutions need torchvision",
-                found=str(error),
-                fix="Install it with `pip install torchvision`, or build the network without `deformable`.",
-            )
-        ) from None
+        install = "pip install torchvision"
+        raise MissingPartError("torchvision", "A deformable convolution", install) from error
 
     @register_flop_formula(torch.ops.torchvision.deform_conv2d)
     def _(x: Sequence[int], weight: Sequence[int], *_: object, out_shape: Sequence[int], **__: object) -> int:

@@ -131,7 +131,8 @@ def make_deformable(backbone: nn.Module, *, name: str) -> None:
         name: Its name, for messages.
 
     Raises:
-        ConfigError: The backbone is not a ResNet, or torchvision is not installed.
+        ConfigError: The backbone is not a ResNet.
+        MissingPartError: torchvision is not installed.
     """
     blocks = list(_residual_blocks(backbone))
     if not blocks:
