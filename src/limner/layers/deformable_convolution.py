@@ -38,7 +38,7 @@ class DeformableConv2d(nn.Module):
         self.weight = replaced.weight
         side, self.stride = replaced.kernel_size[0], replaced.stride[0]
         self.padding = side // 2
-        # Of each tap: its displacement across and down, and its weight.
+        # The displacement of each tap, down and across, then the weights of all.
         self.offset = nn.Conv2d(
             replaced.in_channels, 3 * side**2, side, stride=self.stride, padding=self.padding
         )
@@ -49,10 +49,10 @@ class DeformableConv2d(nn.Module):
         """Map (B, C, H, W) to (B, C', H / stride, W / stride)."""
         from torchvision.ops import deform_conv2d
 
-        across, down, weights = self.offset(x).chunk(3, 1)
+        offsets, weights = self.offset(x).tensor_split((2 * self.offset.out_channels // 3,), 1)
         moved: torch.Tensor = deform_conv2d(
             x,
-            torch.cat((across, down), 1),
+            offsets,
             self.weight,
             stride=self.stride,
             padding=self.padding,
