@@ -189,20 +189,21 @@ SITUATIONS = {
         ("panoptic quality (PQ)", ""), "The truth has no segment",
     ),
     "words": Situation(
-        "text-detection", ("text",), ((words(0), [False]), words(0, 4)), frozenset(), ("h-mean", "0.667")
+        "text-detection", ("text",), ((words(0), [False]), words(0, 4)), frozenset(),
+        ("harmonic mean (h-mean)", "0.667"),
     ),
     "no word that counts in the truth": Situation(
         "text-detection", ("text",), ((words(0), [True]), words(4)), frozenset({"word_recall"}),
-        ("h-mean", "0.000"), "The truth has no word that counts",
+        ("harmonic mean (h-mean)", "0.000"), "The truth has no word that counts",
     ),
     "illegible words alone": Situation(
         "text-detection", ("text",), ((words(0), [True]), words(0)),
         frozenset({"hmean", "word_precision", "word_recall", "deteval_hmean"}),
-        ("h-mean", ""), "The truth has no word that counts",
+        ("harmonic mean (h-mean)", ""), "The truth has no word that counts",
     ),
     "no word found": Situation(
         "text-detection", ("text",), ((words(0), [False]), ()), frozenset({"word_precision"}),
-        ("h-mean", "0.000"), "No word was found",
+        ("harmonic mean (h-mean)", "0.000"), "No word was found",
     ),
 }  # fmt: skip
 

@@ -232,11 +232,12 @@ SCORES: dict[str, Score] = {
     **_quality_over("the classes of stuff", "stuff"),
     # Words.
     "hmean": Score(
-        "h-mean",
+        "harmonic mean (h-mean)",
         "Harmonic mean of precision and recall of the words by the rules of ICDAR 2015: a found word is "
         "right if its IoU with a true one is above 0.5, each matched once. Illegible words do not count. A "
         "word that is found in two pieces counts as missed.",
         HEADLINE,
+        short="h-mean",
     ),
     "word_precision": Score(
         "precision of words",

@@ -153,7 +153,7 @@ def choose_sampling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     crop = f"a crop is {share(covered)} of an image"
     sought = find_task(settled["task"]).sought
     if sought and sum(part > 0 for part in shares) < 2:
-        reason = f"most crops show a {common.name}; the others what must not be taken for one"
+        reason = f"most crops show {common.name}, and the others what must not be taken for it"
         yield Decision("augment.foreground_probability", sought, reason)
     elif sum(part > 0 for part in shares) < 2:
         reason = f"all labelled pixels are {common.name}, so there is nothing else to centre crops on"
