@@ -1,7 +1,7 @@
 """`limner.explain()`: which parts of an image made a model predict a class."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from limner.analysis.class_activation import (
     Heat,
@@ -24,12 +25,14 @@ from limner.drawing.heat import heat_overlay
 from limner.drawing.panels import Panel, side_by_side
 from limner.drawing.png import encode_png
 from limner.images.read_image import read_image
+from limner.inference.fitted_images import fit_images
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.storage.filled_folder import filled_folder
 from limner.storage.output_folder import make_output_folder, refuse_dataset, refuse_inside
 from limner.storage.whole_files import write_whole
 from limner.transforms.fit_values import ValueRange
+from limner.transforms.resize_array import resize_image
 
 Target = npt.NDArray[np.bool_] | None
 """(H, W) the pixels whose score is explained; None for all that are predicted as the class."""
@@ -121,9 +124,13 @@ def explain_classes(
     for name in class_names:
         if name not in names:
             raise UnknownNameError("class of this model", name, names)
-    target = _target((int(inputs.shape[2]), int(inputs.shape[3])), point, region)
-    network = predictor.model.network.eval()
-    found = [_evidence(network, inputs, names, name, layer, target) for name in dict.fromkeys(class_names)]
+    height, width = shown.shape[:2]
+    target = _target((height, width), point, region)
+    network, seen_target = predictor.model.network.eval(), _as_seen(target, inputs)
+    found = []
+    for name in dict.fromkeys(class_names):
+        evidence = _evidence(network, inputs, names, name, layer, seen_target)
+        found.append(replace(evidence, heats=_resized(evidence.heats, (height, width))))
     return tuple(found) if folder is None else _drawn(found, shown, target, image=Path(image), folder=folder)
 
 
@@ -147,7 +154,7 @@ def _evidence(
     layer: str | None,
     target: Target,
 ) -> Explanation:
-    """Return the evidence for one class, without pictures."""
+    """Return the evidence for one class, at the size that the network sees, without pictures."""
     features, looks = explainable_layers(network, inputs), attention_layers(network, inputs)
     chosen = layer if layer and layer not in looks else default_layer(features)
     index = names.index(class_name)
@@ -216,7 +223,22 @@ def _prepared(
     pixels = read_image(Path(image)).array
     fitted = np.ascontiguousarray(predictor.fit(pixels, where=str(image)))
     values = torch.from_numpy(fitted.astype(np.float32))[None].movedim(-1, 1).to(predictor.device)
+    values = fit_images(values, predictor.plan.resize_for(predictor.settings))
     return predictor, predictor.model.normalization(values), display_image(pixels)
+
+
+def _as_seen(target: Target, inputs: torch.Tensor) -> Target:
+    """Return the target at the size of the network's input; every one of its pixels stays in it."""
+    size = tuple(inputs.shape[2:])
+    if target is None or target.shape == size:
+        return target
+    pooled = F.adaptive_max_pool2d(torch.from_numpy(target).float()[None], size)
+    return np.asarray(pooled[0].numpy() > 0)
+
+
+def _resized(heats: Mapping[str, Heat], size: tuple[int, int]) -> dict[str, Heat]:
+    """Return heat maps at the size of the image."""
+    return {name: resize_image(heat[..., None], size)[..., 0] for name, heat in heats.items()}
 
 
 def _target(

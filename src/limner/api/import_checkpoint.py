@@ -7,6 +7,7 @@ from limner.core.config import parse_config, parse_yaml
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelClass, LabelTable, distinct_color
+from limner.storage.text_files import read_text
 from limner.weights.bundle import refuse_taken_model, save_model
 from limner.weights.importing import Imported
 from limner.weights.importing import import_checkpoint as read
@@ -56,8 +57,8 @@ def _label_table(classes: Path | str | Sequence[str]) -> LabelTable:
 
 def _read_classes(path: Path) -> LabelTable:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise ConfigError(describe("The classes cannot be read", where=path, found=str(error))) from None
     if path.suffix.lower() not in YAML:
         return _label_table([line.strip() for line in text.splitlines() if line.strip()])

@@ -30,10 +30,13 @@ FAMILIES: dict[str, dict[str, Code]] = {
             _N, "A public dataset's layout, or a class table beside the masks, names the values."
         ),
         "several-datasets": Code(
-            _E, "Folders that are left out are datasets of their own: a warning if they are small."
+            _E,
+            "Folders, or images with other labels in the same folders, that are left out are datasets of "
+            "their own: a warning if they are small.",
         ),
         "listed-file-missing": Code(_W, "A list names files that are not there."),
         "listed-class-unclear": Code(_W, "A list gives an image no class, or several; it is left out."),
+        "class-order": Code(_W, "dataset.yaml renames numbered class folders by their position."),
         "image-without-mask": Code(_W, "Images have no mask; they are left out of training and scoring."),
         "image-not-segmented": Code(_N, "Images of a VOC folder have no mask and are in no list."),
         "mask-without-image": Code(_W, "Masks belong to no image; they are not used."),
@@ -153,6 +156,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "class-list-too-short": Code(_E, "Fewer classes are named than the masks hold values."),
         "values-look-like-instances": Code(_E, "Mask values seem to number objects instead of classes."),
         "class-never-occurs": Code(_W, "A named class is in no mask."),
+        "class-covered": Code(_W, "All objects of a class lie under objects of other classes."),
         "mask-is-one-value": Code(_N, "A mask holds a single value."),
         "classes-unnamed": Code(_N, "The classes have no names yet; limner uses their numbers."),
     },

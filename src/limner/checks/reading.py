@@ -15,13 +15,12 @@ from limner.checks import measuring
 from limner.checks.facts import GRID, Grid, ImageFacts, ObjectFacts
 from limner.checks.object_counts import measure_objects
 from limner.checks.runs import Runs
-from limner.core.errors import DataError
-from limner.core.labels import MaskEncoding, ValueMap
+from limner.core.labels import MaskEncoding, ValueMap, pack_rgb
 from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.formats.source import Source
 from limner.images.headers import ImageHeader
-from limner.images.masks import read_valid_region, read_values
+from limner.images.masks import ColouredMaskError, packed_colors, read_valid_region, read_values
 from limner.images.pixels import IMAGE_SUFFIXES, cached_headers
 from limner.images.read_image import image_header
 
@@ -169,6 +168,9 @@ def _palette(source: Source, record: Record, labels: "_Labels", values: Iterable
     header = labels.header
     if header is None or not header.has_palette or labels.kind != "index" or "instance" in source.tasks:
         return {}
+    if header.palette:
+        entries = np.frombuffer(header.palette, np.uint8).reshape(-1, 3)
+        return {value: pack_rgb(entries[value]) for value in values if value < len(entries)}
     colors = read_values(record.labels[0], MaskEncoding("color"))
     return {value: int(colors.flat[int((labels.values == value).argmax())]) for value in values}
 
@@ -214,11 +216,10 @@ def _read_values(source: Source, record: Record) -> _Labels:
     label = record.labels[0]
     try:
         return _Labels(source.read_values(record), encoding.kind, image_header(label))
-    except DataError:
-        header = image_header(label)
-        if encoding.kind != "index" or header.channels < 3 or header.has_palette:
+    except ColouredMaskError as error:
+        if encoding.kind != "index":
             raise
-        return _Labels(read_values(label, MaskEncoding("color")), "color", header)
+        return _Labels(packed_colors(error.pixels, label), "color", image_header(label))
 
 
 def reason(error: Exception) -> str:

@@ -119,10 +119,12 @@ def _plan_table(made: "Plan", *, everything: bool) -> "Table":
 
 
 def _brief(value: object) -> object:
-    """Shorten a loss without settings of its own to its name."""
+    """Shorten a loss without settings of its own to its name, and leave out what is not set."""
     if isinstance(value, list):
         return [_brief(item) for item in value]
     if isinstance(value, dict) and "name" in value:
         own = {key: item for key, item in value.items() if item not in ({}, 1.0)}
         return own["name"] if len(own) == 1 else own
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if item is not None}
     return value

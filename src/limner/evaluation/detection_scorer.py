@@ -101,6 +101,7 @@ class DetectionScores:
         return object_notes(
             self.labels,
             self.matches,
+            self.boxes,
             num_true=self.num_true,
             num_found=self.num_found,
             lowest_score=self.lowest_score,

@@ -74,6 +74,9 @@ _LISTED: ContextVar[dict[Path, FileTree] | None] = ContextVar("listed", default=
 @contextmanager
 def listed_once() -> Iterator[None]:
     """Within the block, list each dataset folder only once, though several formats look at it."""
+    if _LISTED.get() is not None:
+        yield
+        return
     token = _LISTED.set({})
     try:
         yield

@@ -51,6 +51,7 @@ class ImageHeader:
         orientation: EXIF orientation 1..8; 1 is upright.
         is_inverted: Whether a TIFF says that 0 is white; decoding inverts it.
         no_data: The value of pixels without data by GDAL's tag in a GeoTIFF, perhaps NaN; None without it.
+        palette: Of a PNG with a palette, red, green and blue of each entry as bytes; empty for other files.
     """
 
     container: str
@@ -63,6 +64,7 @@ class ImageHeader:
     orientation: int = 1
     is_inverted: bool = False
     no_data: float | None = None
+    palette: bytes = b""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -80,7 +82,7 @@ def png_header(data: bytes) -> ImageHeader:
     if data[12:16] != b"IHDR" or len(data) < 33:
         raise DamagedFileError("the file ends inside the PNG header")
     width, height, bits, color_type = struct.unpack_from(">IIBB", data, 16)
-    alpha, orientation = color_type in (4, 6), 1
+    alpha, orientation, colors = color_type in (4, 6), 1, b""
     view, position = memoryview(data), 8
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -94,12 +96,21 @@ def png_header(data: bytes) -> ImageHeader:
         if kind == b"IEND":
             channels = 1 if color_type in (0, 4) else 3
             dtype = "uint16" if bits == 16 else "uint8"
-            palette = color_type == 3
+            is_indexed = color_type == 3
             return ImageHeader(
-                "PNG", (height, width), channels, dtype, alpha, palette, orientation=orientation
+                "PNG",
+                (height, width),
+                channels,
+                dtype,
+                alpha,
+                is_indexed,
+                orientation=orientation,
+                palette=colors if is_indexed else b"",
             )
         alpha |= kind == b"tRNS"
-        if kind == b"eXIf":
+        if kind == b"PLTE":
+            colors = data[position + 8 : end - 4]
+        elif kind == b"eXIf":
             orientation = exif_orientation(data[position + 8 : end - 4])
         position = end
     raise DamagedFileError(f"the PNG is cut off after {len(data)} bytes: its end mark is missing")

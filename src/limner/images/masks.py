@@ -17,6 +17,20 @@ from limner.storage.whole_files import write_whole
 
 INDEX = MaskEncoding()
 
+
+class ColouredMaskError(DataError):
+    """A mask that is read as values shows colours.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, so that the file need not be decoded again.
+    """
+
+    def __init__(self, message: str, pixels: Pixels) -> None:
+        """Keep the pixels."""
+        super().__init__(message)
+        self.pixels = pixels
+
+
 _LOSSY_TOLERANCE = 24
 """Maximum difference between the channels of a lossy file that counts as grey with compression noise."""
 
@@ -37,12 +51,13 @@ def read_values(path: Path, encoding: MaskEncoding = INDEX) -> ValueMap:
         ``objects`` uint8.
 
     Raises:
+        ColouredMaskError: It is in colour, and `encoding` is another one.
         DataError: The file cannot be read, or its pixels do not fit the encoding.
     """
     pixels, header = read_pixels(path, keep_palette=encoding.kind != "color", keep_alpha=True)
     pixels = _without_alpha(pixels, header, path)
     if encoding.kind == "color":
-        return _packed(pixels, path)
+        return packed_colors(pixels, path)
     channel = _one_channel(pixels, header, path)
     if encoding.threshold is not None:
         return np.asarray(channel > encoding.threshold).astype(np.uint8)
@@ -152,7 +167,7 @@ def _one_channel(pixels: Pixels, header: ImageHeader, path: Path) -> npt.NDArray
         )
     colors = _colors(pixels)
     some = ", ".join(str(tuple(int(v) for v in color)) for color in colors[:6])
-    raise DataError(
+    raise ColouredMaskError(
         describe(
             "The mask is in colour",
             where=path,
@@ -160,7 +175,8 @@ def _one_channel(pixels: Pixels, header: ImageHeader, path: Path) -> npt.NDArray
             expected="one channel whose values are the labels (mask_encoding: index)",
             fix="If each colour means a class, write `mask_encoding: color` and a `color` for each class "
             "into dataset.yaml.",
-        )
+        ),
+        pixels,
     )
 
 
@@ -177,7 +193,12 @@ def _colors(pixels: Pixels) -> Pixels:
     return np.unique(flat[is_new], axis=0)
 
 
-def _packed(pixels: Pixels, path: Path) -> npt.NDArray[np.int32]:
+def packed_colors(pixels: Pixels, path: Path) -> npt.NDArray[np.int32]:
+    """Return (H, W) packed colours of pixels (H, W, C).
+
+    Raises:
+        DataError: They are not 8-bit grey or RGB.
+    """
     if pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3):
         raise DataError(
             describe(

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.errors import DataError, LimnerError, describe
 from limner.formats import open_source
-from limner.formats.file_tree import list_files
+from limner.formats.file_tree import list_files, listed_once
 from limner.formats.listed_names import LIST_SUFFIXES, ImageNames
 from limner.formats.split_lists import dataset_of_list
 from limner.images.pixels import IMAGE_SUFFIXES
@@ -66,7 +66,8 @@ def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
     """Return (file, preferred output path) of each image of one path given by the user."""
     if named.is_dir():
         refuse_unfinished(named)
-        images = _without_labels(_images_in(named), named)
+        with listed_once():
+            images = _without_labels(_images_in(named), named)
         found = [(path, PurePosixPath(path.relative_to(named).as_posix())) for path in images]
         return found or _refuse_empty(named, f"a folder without images{_other_files(named)}")
     if named.suffix.lower() in LIST_SUFFIXES and named.is_file():
@@ -80,7 +81,14 @@ def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    """Return the image files below a folder, sorted; linked folders are skipped, since links may loop."""
+    """Return the image files below a folder, sorted."""
+    tree = list_files(folder)
+    if tree.garbled:  # names that are not text cannot be labels, but their images can be predicted
+        return _walked(folder)
+    return sorted(folder / image for image in tree.images)
+
+
+def _walked(folder: Path) -> list[Path]:
     images: list[Path] = []
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))

@@ -19,7 +19,7 @@ from limner.devices.memory import is_out_of_memory
 from limner.devices.precision import fast_precision, precision_context
 from limner.devices.threads import ThreadCount
 from limner.images.read_image import read_image
-from limner.inference.fitted_size import fit_images
+from limner.inference.fitted_images import fit_images
 from limner.inference.image_runs import ImageRuns, too_large
 from limner.tasks import find_task
 from limner.tasks.task import Task
@@ -37,7 +37,7 @@ class Predictor:
         device: ``auto`` is the accelerator if available, else the CPU.
         precision: ``float32``, ``bfloat16`` or ``float16``. Defaults to the training's precision if the
             device is fast in it, else float32.
-        settings: Window, overlap, flips and scales. Defaults to the model's plan.
+        settings: Size, window, overlap, flips and scales. Defaults to the model's plan.
         value_range: The images' values from low to high are mapped to the training's range. By default,
             images of another pixel type or range than the training's are refused.
     """
@@ -118,7 +118,7 @@ class Predictor:
         self.model.eval()
         try:
             with torch.inference_mode(), precision_context(self.device, self.precision):
-                images = fit_images(images, self.settings.resize)
+                images = fit_images(images, self.plan.resize_for(self.settings))
                 kind = self.task.output_kind(self.plan.loss)
                 runs = ImageRuns(self.model, images, size, self.settings, where, kind)
                 return self.task.predict(runs, name=name, labels=self.labels, probabilities=probabilities)

@@ -66,6 +66,8 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
         ScaleCrop(
             size=input_plan.crop_size,
             scale=augment.scale,
+            scale_of=augment.scale_of,
+            resize=input_plan.resize,
             fill=input_plan.mean,
             category_max_ratio=augment.category_max_ratio,
             foreground_probability=augment.foreground_probability,

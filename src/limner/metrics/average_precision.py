@@ -7,6 +7,7 @@ hundred bytes per detection. The curves are computed at the end.
 Shape legend: K classes, A ranges of sizes, T IoU thresholds, R recalls, D detections of all images, I images.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,9 @@ class PrecisionScores:
         by_class_50: (K) AP50 of each class.
         ar: Recall with 1, 10 and 100 detections of a class in each image: mean over classes and thresholds.
         ar_by_size: The recall of small, medium and large objects, with 100 detections.
+        num_crowded: Number of images with more true objects of one class than `MOST_DETECTIONS`.
+        most_objects: Maximum number of true objects of one class in an image.
+        ap_of_all: AP of all detections, without COCO's limit; computed if there are such images, else `ap`.
     """
 
     ap: float
@@ -58,6 +62,9 @@ class PrecisionScores:
     by_class_50: npt.NDArray[np.float64]
     ar: tuple[float, float, float]
     ar_by_size: tuple[float, float, float]
+    num_crowded: int = 0
+    most_objects: int = 0
+    ap_of_all: float = float("nan")
 
     def overall(self, prefix: str = "") -> dict[str, float]:
         """Return the AP over all classes by name; `prefix` tells those of boxes from those of masks."""
@@ -128,7 +135,7 @@ class AveragePrecision:
 
     def reset(self) -> None:
         """Reset all counts."""
-        self._images = []
+        self._images.clear()
 
     def intervals(self, names: Sequence[str], *, seed: int = 0) -> dict[str, Interval]:
         """Return ``ap``, ``ap50``, ``ap75`` and ``ap/k`` of class k -> 95 % bootstrap interval over images.
@@ -171,6 +178,8 @@ class AveragePrecision:
         """Return the scores of all images so far."""
         precision, recall = self._curves()
         whole = precision[..., 0]
+        most = [int(np.bincount(image.true_labels[image.counts[0]]).max(initial=0)) for image in self._images]
+        is_crowded = max(most, default=0) > MOST_DETECTIONS
         return PrecisionScores(
             ap=_mean(whole),
             ap50=_mean(whole[0]),
@@ -182,16 +191,25 @@ class AveragePrecision:
             by_class_50=np.array([_mean(whole[0, :, k]) for k in range(self.num_classes)]),
             ar=(_mean(recall[:, :, 0, 0]), _mean(recall[:, :, 0, 1]), _mean(recall[:, :, 0, 2])),
             ar_by_size=(_mean(recall[:, :, 1, 2]), _mean(recall[:, :, 2, 2]), _mean(recall[:, :, 3, 2])),
+            num_crowded=sum(count > MOST_DETECTIONS for count in most),
+            most_objects=max(most, default=0),
+            ap_of_all=_mean(self._curves(math.inf)[0][..., 0]) if is_crowded else _mean(whole),
         )
 
-    def _curves(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return the precision (T, R, K, A), and the recall (T, K, A, limits); NaN without a true object."""
+    def _curves(
+        self, limit: float = MOST_DETECTIONS
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return the precision (T, R, K, A), and the recall (T, K, A, limits); NaN without a true object.
+
+        Args:
+            limit: Number of detections of a class in an image that count.
+        """
         num_thresholds, num_sizes = len(THRESHOLDS), len(SIZES)
         precision = np.full((num_thresholds, len(RECALLS), self.num_classes, num_sizes), np.nan)
         recall = np.full((num_thresholds, self.num_classes, num_sizes, len(LIMITS)), np.nan)
         if not self._images:
             return precision, recall
-        every = _Detections.of(self._images)
+        every = _Detections.of(self._images, limit)
         for k in range(self.num_classes):
             found = every.of_class(k)
             for a, count in enumerate(found.counts.sum(1).tolist()):
@@ -231,8 +249,8 @@ class _Detections:
     counts: Bits
 
     @classmethod
-    def of(cls, images: Sequence[MatchedObjects]) -> "_Detections":
-        """Join the detections of images, at least one."""
+    def of(cls, images: Sequence[MatchedObjects], limit: float = MOST_DETECTIONS) -> "_Detections":
+        """Join the detections of images, at least one, up to a number for each class and image."""
         numbers = np.arange(len(images))
         labels, scores, ranks = (
             np.concatenate([getattr(image, name) for image in images])
@@ -242,7 +260,7 @@ class _Detections:
         is_excused = np.concatenate([image.is_excused for image in images], 2)
         of_image = np.repeat(numbers, [len(image.labels) for image in images])
         order = np.lexsort((-scores, labels))  # stable: of equal scores the earlier image comes first
-        order = order[ranks[order] < MOST_DETECTIONS]
+        order = order[ranks[order] < limit]
         return cls(
             labels[order], scores[order], ranks[order], of_image[order],
             is_right[:, :, order], is_excused[:, :, order],

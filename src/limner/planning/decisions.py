@@ -29,6 +29,7 @@ class Case:
         teacher: The plan of the teacher, or None.
         shows_text: Whether the images show text, which must not be mirrored.
         has_curved_words: Whether words have outlines of more than four corners.
+        given: The dotted keys that the user set.
     """
 
     fingerprint: Fingerprint
@@ -40,6 +41,11 @@ class Case:
     teacher: Plan | None = None
     shows_text: bool = False
     has_curved_words: bool = False
+    given: frozenset[str] = frozenset()
+
+    def seen(self, settled: Mapping[str, Any]) -> Fingerprint:
+        """Return the fingerprint of the images as `input.resize` leaves them."""
+        return self.fingerprint.resized(settled["input.resize"])
 
     @property
     def spatial_dims(self) -> int:

@@ -5,7 +5,8 @@ Shape legend: C channels. Sizes are (H, W) or (D, H, W) in pixels; intensities a
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from math import prod
 from statistics import median
 from typing import Any
 
@@ -14,7 +15,9 @@ import numpy as np
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.core.errors import DataError
 from limner.core.labels import LabelTable
+from limner.core.plan import ResizePlan
 from limner.planning.orientation import Orientation, measure_orientation
+from limner.transforms.fitted_size import fitted_size
 
 Size = tuple[int, ...]
 
@@ -41,6 +44,12 @@ class ClassFingerprint:
     component_area: float | None
     num_objects: int | None = None
     object_area: float | None = None
+
+    def scaled(self, factor: float) -> "ClassFingerprint":
+        """Return the class with areas multiplied by a factor."""
+        areas = (None if area is None else area * factor for area in (self.component_area, self.object_area))
+        component_area, object_area = areas
+        return replace(self, component_area=component_area, object_area=object_area)
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,19 @@ class Fingerprint:
         """Ratio of pixels of the most common class to those of the rarest class that occurs."""
         shares = [c.pixel_share for c in self.classes if c.pixel_share > 0]
         return max(shares) / min(shares) if shares else 1.0
+
+    def resized(self, resize: ResizePlan | None) -> "Fingerprint":
+        """Return the statistics of the images at the size to which they are resized.
+
+        Areas of components and objects change as that of the median image.
+        """
+        if resize is None or resize.is_noop:
+            return self
+        sizes = (self.smallest, self.median, self.largest)
+        smallest, median, largest = (fitted_size(of[0], of[1], resize) for of in sizes)
+        zoom = prod(median) / prod(self.median)
+        classes = tuple(each.scaled(zoom) for each in self.classes)
+        return replace(self, smallest=smallest, median=median, largest=largest, classes=classes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fingerprint as plain JSON-ready values."""

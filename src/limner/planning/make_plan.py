@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from limner.checks.facts import DatasetFacts
-from limner.core.config import parse_config
+from limner.core.config import Config, parse_config
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
-from limner.core.plan import LossTerm, Plan
+from limner.core.plan import Plan
 from limner.core.sample import Record
 from limner.devices.machine import Machine, examine
 from limner.formats.source import TEXT_TASK, Source
@@ -78,6 +78,7 @@ def make_plan(
         teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
         has_curved_words=_has_curved_words(source, splits.get("train", ())),
+        given=frozenset(user),
     )
     settled, reasons = decide(case, RULES, user, notes)
     data = {
@@ -121,7 +122,7 @@ def _plain(settled: Flat) -> Flat:
 
 
 def _as_data(value: object) -> object:
-    if isinstance(value, LossTerm):
+    if isinstance(value, Config):
         return value.model_dump()
     if isinstance(value, dict):
         return {name: _as_data(item) for name, item in value.items()}

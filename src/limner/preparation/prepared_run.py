@@ -11,6 +11,7 @@ from limner.core.errors import ConfigError, DataError, describe
 from limner.core.plan import NetworkPlan, Plan
 from limner.core.run_folder import RunFolder
 from limner.devices.processes import num_processes
+from limner.evaluation.label_match import with_current_values
 from limner.formats import open_source
 from limner.formats.source import Source
 from limner.loading.dataset import Dataset
@@ -56,6 +57,9 @@ class PreparedRun:
         if split not in self.splits:
             raise DataError(describe(f"The run has no {split} images", where=self.folder.splits))
         table, targets = self.plan.data.label_table, find_task(self.plan.task).targets
+        declared = self.source.declared_labels()
+        if declared is not None:  # the data may number its classes differently since the run began
+            table = with_current_values(table, declared)
         return Dataset(self.source, self.splits[split], table, targets=targets)
 
 

@@ -15,6 +15,7 @@ from limner.formats.pairs.paired_folders import PairedFolders
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.split_lists import apply_split_lists, split_of_list
 from limner.images.pixels import IMAGE_SUFFIXES
+from limner.storage.text_files import read_text
 
 _MAX_DEPTH = 3
 """Maximum depth of list files below the dataset folder; a YOLO dataset has a text file for each image."""
@@ -79,15 +80,14 @@ def _candidates(root: Path, tree: FileTree, *, head_only: bool) -> list[_List]:
 
 def _read(root: Path, path: PurePosixPath, ends: NameIndex, *, head_only: bool) -> _List | None:
     try:
-        with (root / path).open(encoding="utf-8-sig") as file:
-            lines = [file.readline() for _ in range(_MAX_LINES_TRIED)]
-            if not any(_pair(line, ends) for line in lines):
-                return None
-            rest = [] if head_only else file.readlines()
-    except (OSError, UnicodeDecodeError):
+        lines = read_text(root / path).splitlines()
+    except (OSError, ValueError):
+        return None
+    head = lines[:_MAX_LINES_TRIED]
+    if not any(_pair(line, ends) for line in head):
         return None
     pairs, missing = [], []
-    for number, line in enumerate(line.strip() for line in (*lines, *rest)):
+    for number, line in enumerate(line.strip() for line in (head if head_only else lines)):
         if not line or line.startswith("#"):
             continue
         pair = _pair(line, ends)

@@ -40,7 +40,7 @@ class Cityscapes(KnownLayout):
     """``leftImg8bit/train/CITY/NAME_leftImg8bit.png``, ``gtFine/train/CITY/NAME_gtFine_labelIds.png``."""
 
     name = "cityscapes"
-    title = "Cityscapes: leftImg8bit/ and gtFine/ (or gtCoarse/), by labelIds, labelTrainIds or polygons"
+    title = "leftImg8bit/ and gtFine/ (or gtCoarse/), by labelIds, labelTrainIds or polygons"
 
     tasks: tuple[str, ...] = ("semantic", "instance", "panoptic", "detection")
     """Objects are read from instanceIds; without them only ``semantic`` remains."""

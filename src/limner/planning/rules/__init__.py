@@ -19,6 +19,7 @@ from limner.planning.rules.input import (
     choose_crop,
     choose_normalization,
     choose_reduction,
+    choose_resize,
     choose_values,
 )
 from limner.planning.rules.loss import choose_loss
@@ -27,6 +28,7 @@ from limner.planning.rules.optimization import choose_learning_rate, choose_opti
 
 RULES: tuple[Rule, ...] = (
     choose_channels,
+    choose_resize,
     choose_network,
     choose_pretraining,
     choose_loss,

@@ -7,7 +7,7 @@ from typing import Any
 from limner.core.plan import Decision
 from limner.core.wording import memory, size
 from limner.planning.decisions import Case
-from limner.planning.rules.input import as_seen, memory_budget
+from limner.planning.rules.input import memory_budget
 from limner.planning.rules.network import objective_of
 from limner.tasks import find_task
 
@@ -28,8 +28,9 @@ def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if not allowed.windows:
         yield Decision("inference.window", None, "borders of windows would cut objects")
         return
-    fingerprint, budget = case.fingerprint, memory_budget(case)
-    needed = prod(as_seen(fingerprint.largest, settled)) * case.measure(settled).forward_bytes_per_pixel
+    resize = settled["inference.resize"] or settled["input.resize"]
+    fingerprint, budget = case.fingerprint.resized(resize), memory_budget(case)
+    needed = prod(fingerprint.largest) * case.measure(settled).forward_bytes_per_pixel
     said = f"the largest image ({size(fingerprint.largest)}) takes about {memory(needed)}"
     if fingerprint.spatial_dims == 3:
         yield Decision("inference.window", settled["input.crop_size"], "volumes need a sliding window")
