@@ -9,13 +9,15 @@ import pytest
 import torch
 
 import limner
-from limner.core.errors import ConfigError
+from limner.api.browse_augmented import browse_augmented
+from limner.core.errors import ConfigError, DataError
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.plan import InferencePlan, LossPlan, LossTerm
 from limner.core.prediction import WordPrediction
 from limner.core.sample import Sample
 from limner.core.words import Words
 from limner.decoding.text_maps import find_words
+from limner.drawing.drawn_words import READ
 from limner.evaluation.word_scorer import WordScorer
 from limner.formats import open_source
 from limner.loading.collate import collate
@@ -131,6 +133,12 @@ def test_evaluation_and_comparisons_use_the_labels(run, signs, tmp_path):
     assert (tmp_path / "out" / "comparisons" / "img_0.png").is_file()
 
 
+def test_augmented_crops_show_their_words(signs):
+    settings = {"task": "text-detection", "augment": {"foreground_probability": 1.0}, **SETTINGS}
+    found = browse_augmented(signs, mode="final", settings=settings)
+    assert (found.picture == READ).all(-1).any()
+
+
 def test_windows_and_zooms_are_averaged_and_probabilities_are_refused(run, signs, tmp_path):
     for settings in (InferencePlan(window=(64, 64)), InferencePlan(scales=(0.5, 1.0))):
         predictor = limner.load(run.model, device="cpu")
@@ -138,6 +146,16 @@ def test_windows_and_zooms_are_averaged_and_probabilities_are_refused(run, signs
         predictor.predict(signs / "train" / "img_0.png")
     with pytest.raises(ConfigError, match="Omit --probabilities"):
         limner.predict(run.model, signs / "train" / "img_0.png", out=tmp_path, probabilities=True)
+
+
+def test_only_illegible_words_are_not_trained(make_tree, tmp_path):
+    picture = sign(0)[0]
+    root = make_tree(
+        {f"{name}.txt": "20,20,60,20,60,40,20,40,###\n" for name in "abcd"}
+        | {f"{n}.png": picture for n in "abcd"}
+    )
+    with pytest.raises(DataError, match="nothing but background"):
+        limner.train(root, run=tmp_path / "run", task="text-detection", settings=SETTINGS, device="cpu")
 
 
 def test_only_networks_of_text_are_trained(signs, tmp_path):
