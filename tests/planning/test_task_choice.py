@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from limner.core.errors import ConfigError, UnknownNameError
-from limner.core.outputs import CentreOffsets, DenseLogits, PointBoxes, QueryMasks, TextMaps
+from limner.core.outputs import CentreOffsets, DenseLogits, PointBoxes, QueryBoxes, QueryMasks, TextMaps
 from limner.networks import NETWORKS
 from limner.planning import task_choice as pairing
 from limner.planning.task_choice import check_options, check_pairing, check_start
@@ -22,6 +22,7 @@ TASKS_OF = {
     CentreOffsets: ("instance", "panoptic"),
     PointBoxes: ("detection",),
     TextMaps: ("text-detection",),
+    QueryBoxes: ("detection",),
 }
 
 

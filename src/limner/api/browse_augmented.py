@@ -18,8 +18,8 @@ from limner.datasets.palettes import repainted
 from limner.drawing.colors import class_keys
 from limner.drawing.grid import Row, sheet
 from limner.drawing.png import save_picture
-from limner.loading.dataset import Dataset
 from limner.loading.pipeline import build_pipeline
+from limner.loading.training_dataset import training_dataset
 from limner.preparation.planned import Planned, plan_data
 from limner.storage.own_outputs import refuse_taken_file
 from limner.tasks import find_task
@@ -94,9 +94,8 @@ def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterato
     table = plan.data.label_table
     pipeline = build_pipeline(plan.augment, plan.input, table)
     targets = find_task(plan.task).targets
-    dataset = Dataset(
-        source, records, table, targets=targets if DRAWN.issuperset(targets) else (LabelMap,), cache=None
-    )
+    targets = targets if DRAWN.issuperset(targets) else (LabelMap,)
+    dataset = training_dataset(source, records, table, plan.input, targets=targets)
     return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed)
 
 

@@ -13,6 +13,7 @@ from limner.checks.object_counts import ObjectRow, object_rows
 from limner.checks.outlier_findings import outlier_findings
 from limner.checks.spelling_findings import spelling_findings
 from limner.checks.split_findings import split_findings
+from limner.checks.volume_findings import volume_findings
 from limner.core.config import merge
 from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
@@ -66,6 +67,7 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
         *split_findings(facts, drawn=drawn),
         *name_findings(facts),
         *outlier_findings(facts, verdict.proposed),
+        *volume_findings(facts),
     ]
     findings.sort(key=lambda finding: _ORDER[finding.severity])
     proposal: dict[str, Any] = {}

@@ -211,6 +211,24 @@ class PointBoxes(Outputs):
     auxiliary: tuple[()] = ()
 
 
+@dataclass(frozen=True)
+class QueryBoxes(Outputs):
+    """A set of predicted boxes, one for each query.
+
+    Attributes:
+        class_logits: (B, Q, K) before sigmoid: each class on its own, without "nothing".
+        boxes: (B, Q, 4) middle x and y, width and height, as fractions of the input in [0, 1].
+        auxiliary: The outputs of each earlier decoder layer, in order. Empty in evaluation mode.
+        proposals: The boxes of a first stage, one for each pixel of the encoder; None in evaluation mode and
+            without a first stage.
+    """
+
+    class_logits: torch.Tensor
+    boxes: torch.Tensor
+    auxiliary: tuple["QueryBoxes", ...] = ()
+    proposals: "QueryBoxes | None" = None
+
+
 PixelOutputs = DenseLogits | QueryMasks
 """Output kinds from which the class of each pixel can be computed."""
 
@@ -266,6 +284,17 @@ def _register_for_export() -> None:
         lambda t: ([t.logits, t.threshold_logits], None),
         rebuild_text,
         serialized_type_name="limner.TextMaps",
+    )
+
+    def rebuild_query_boxes(leaves: Iterable[Any], _: Any) -> QueryBoxes:  # noqa: ANN401
+        class_logits, boxes, auxiliary, proposals = leaves
+        return QueryBoxes(class_logits, boxes, tuple(auxiliary), proposals)
+
+    register_pytree_node(
+        QueryBoxes,
+        lambda q: ([q.class_logits, q.boxes, list(q.auxiliary), q.proposals], None),
+        rebuild_query_boxes,
+        serialized_type_name="limner.QueryBoxes",
     )
 
     def rebuild_boxes(leaves: Iterable[Any], _: Any) -> PointBoxes:  # noqa: ANN401

@@ -136,6 +136,16 @@ class InputPlan(Config):
     """Lowest and highest value of the training's pixel type or images, to which `--range` maps values."""
     smallest_maximum: float | None = None
     """Smallest maximum of a training image; images that are much darker are refused."""
+    normalize_each: bool | None = None
+    """Whether each image is first normalised by its own mean and standard deviation."""
+    slice_axis: Literal[0, 1, 2] | None = None
+    """Axis (0 depth, 1 height, 2 width) along which volumes are cut into slices; null for anything else."""
+    slice_neighbours: Annotated[int, Field(ge=0, le=8)] | None = None
+    """Number of slices on each side that are further channels of a slice."""
+    empty_slices: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Maximum part of the training slices that show no foreground; null uses all slices."""
+    orientation: Annotated[str, Field(pattern="^[LRPAIS]{3}$")] | None = None
+    """Directions of the axes (x, y, z) to which volumes are turned, such as `RAS`; null turns none."""
 
     @model_serializer(mode="wrap")
     def _omit_unknown(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _KINDS = {
     "microscope files": ".czi .lif .nd2 .oib .oif .lsm .vsi .dv .zvi .stk .ims",
     "Photoshop files": ".psd .psb",
     "high dynamic range": ".exr .hdr .pfm",
-    "volumes": ".nii .mha .mhd .nrrd .mnc .dcm .dicom .ima",
+    "volumes": ".mnc .mgz .mgh .hdr .img .dcm .dicom .ima",
     "videos": ".mp4 .avi .mov .mkv .webm .mpg .mpeg .m4v .wmv",
     "other pictures": ".tga .pbm .pnm .pam .pcx .ico .sgi .ras .svg .eps .pdf .jls .jxr .wdp .hif .mpo",
 }

@@ -17,6 +17,7 @@ from limner.core.errors import DataError
 from limner.core.labels import LabelTable
 from limner.core.plan import ResizePlan
 from limner.planning.orientation import Orientation, measure_orientation
+from limner.planning.slicing import Slicing, common_codes, facts_of_slices
 from limner.transforms.fitted_size import fitted_size
 
 Size = tuple[int, ...]
@@ -75,6 +76,8 @@ class Fingerprint:
         classes: In trained order.
         ignored_share: Fraction of all pixels that are ignored.
         orientation: Whether orientation matters in the images.
+        slicing: How volumes are cut into slices; None for images, and for volumes as they are.
+        axis_codes: Most common directions of the axes (x, y, z) of volumes; None for images or if unknown.
     """
 
     num_images: dict[str, int]
@@ -95,6 +98,8 @@ class Fingerprint:
     classes: tuple[ClassFingerprint, ...]
     ignored_share: float
     orientation: Orientation
+    slicing: Slicing | None = None
+    axis_codes: str | None = None
 
     @property
     def num_training(self) -> int:
@@ -105,6 +110,11 @@ class Fingerprint:
     def spatial_dims(self) -> int:
         """2 for images, 3 for volumes."""
         return len(self.median)
+
+    @property
+    def are_volumes(self) -> bool:
+        """Whether the images are volumes, in slices or as they are."""
+        return self.spatial_dims == 3 or self.slicing is not None
 
     @property
     def imbalance(self) -> float:
@@ -131,7 +141,11 @@ class Fingerprint:
 
 
 def take_fingerprint(
-    facts: DatasetFacts, labels: LabelTable, splits: Mapping[str, Iterable[str]]
+    facts: DatasetFacts,
+    labels: LabelTable,
+    splits: Mapping[str, Iterable[str]],
+    *,
+    slicing: Slicing | None = None,
 ) -> Fingerprint:
     """Compute the fingerprint of the training images.
 
@@ -139,11 +153,14 @@ def take_fingerprint(
         facts: Facts from reading every file once.
         labels: The label table for training.
         splits: Image names of each split; only ``train`` is analysed, the others are counted.
+        slicing: How volumes are cut into slices; sizes and channels are those of the slices then.
 
     Raises:
         DataError: There are no usable training images.
     """
     names = {split: set(members) for split, members in splits.items()}
+    codes = common_codes(facts)
+    facts = facts_of_slices(facts, slicing)
     training = [image for image in facts.usable if image.name in names.get("train", ())]
     if not training:
         raise DataError(
@@ -174,7 +191,9 @@ def take_fingerprint(
         grey_share=sum(image.is_grey for image in training) / len(training),
         classes=classes,
         ignored_share=ignored_share,
-        orientation=_orientation(training),
+        orientation=_orientation(training if slicing is None else []),
+        slicing=slicing,
+        axis_codes=codes,
     )
 
 

@@ -17,6 +17,7 @@ from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
+from limner.planning.slicing import choose_slicing
 from limner.planning.task_choice import check_labels, check_pairing, check_start
 from limner.tasks import find_task
 
@@ -61,7 +62,9 @@ def make_plan(
     task = find_task(user.get("task", "semantic"))
     check_labels(source, task.name)
     labels = task.labels(labels)
-    fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
+    names = {split: [record.name for record in records] for split, records in splits.items()}
+    fingerprint = take_fingerprint(facts, labels, names, slicing=choose_slicing(facts, user))
+    _refuse_other_dims(user, fingerprint)
     _stretch_sizes(user, fingerprint)
     if start is not None:
         check_start(start, user, fingerprint.spatial_dims)
@@ -97,6 +100,20 @@ def _has_curved_words(source: Source, records: Sequence[Record]) -> bool:
         return False
     words = (source.read_words(record) for record in records[:TRIED_FOR_CURVES])
     return any(len(polygon) > 4 for each in words for polygon in each.polygons)
+
+
+def _refuse_other_dims(user: Flat, fingerprint: Fingerprint) -> None:
+    """Refuse a network in three dimensions for images of two.
+
+    Raises:
+        ConfigError: The user wants it.
+    """
+    wanted, found = user.get("input.spatial_dims", fingerprint.spatial_dims), fingerprint.spatial_dims
+    if wanted != found:
+        raise ConfigError(
+            f"input.spatial_dims: expected {found}, as the images have; found {wanted}. Volumes are NIfTI, "
+            "NRRD, MetaImage, NPZ or DICOM files."
+        )
 
 
 def _stretch_sizes(user: Flat, fingerprint: Fingerprint) -> None:

@@ -17,7 +17,7 @@ AUTO = "auto"
 
 FROM_THE_DATA = (
     *("version", "data", "reasons"),
-    *("input.spacing_mm", "input.dtype", "input.value_range", "input.smallest_maximum"),
+    *("input.spacing_mm", "input.dtype", "input.value_range", "input.smallest_maximum", "input.orientation"),
 )
 """Parts of a Plan that are not settings."""
 
@@ -94,7 +94,7 @@ def flatten(plan: Plan) -> Flat:
     for key in settable_fields():
         value: Any = values
         for part in key.split("."):
-            value = value[part]
+            value = value.get(part)  # what is unknown is left out of a plan
         flat[key] = value
     return flat
 

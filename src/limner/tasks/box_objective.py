@@ -57,12 +57,17 @@ class BoxObjective(Objective):
 
     def example(self, images: torch.Tensor) -> Batch:
         """Return a batch with a grid of square boxes."""
-        rows, columns = (torch.arange(0, length, STEP, device=images.device) for length in images.shape[2:])
-        top, left = torch.meshgrid(rows.float(), columns.float(), indexing="ij")
-        corner = torch.stack((left.flatten(), top.flatten()), 1)
-        xyxy = torch.cat((corner, corner + SIDE), 1)
-        labels = torch.zeros(len(xyxy), dtype=torch.long, device=images.device)
-        return Batch(images, (), {Boxes: (BoxTargets(xyxy, labels, labels > 0),) * len(images)})
+        return example_of_boxes(images)
+
+
+def example_of_boxes(images: torch.Tensor) -> Batch:
+    """Return a batch with a grid of square boxes on images (B, C, H, W)."""
+    rows, columns = (torch.arange(0, length, STEP, device=images.device) for length in images.shape[2:])
+    top, left = torch.meshgrid(rows.float(), columns.float(), indexing="ij")
+    corner = torch.stack((left.flatten(), top.flatten()), 1)
+    xyxy = torch.cat((corner, corner + SIDE), 1)
+    labels = torch.zeros(len(xyxy), dtype=torch.long, device=images.device)
+    return Batch(images, (), {Boxes: (BoxTargets(xyxy, labels, labels > 0),) * len(images)})
 
 
 class BoxCriterion(Criterion):

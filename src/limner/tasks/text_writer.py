@@ -26,7 +26,7 @@ class TextWriter:
     def __init__(self, folder: PredictionFolder) -> None:
         self._folder = folder
 
-    def files(self, output: str) -> tuple[Path, ...]:
+    def files(self, output: str, image: Path) -> tuple[Path, ...]:
         """Return the files of an image, the text file first."""
         return (self._text_file(output), *self._folder.files(output, []))
 

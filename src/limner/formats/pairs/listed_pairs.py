@@ -14,7 +14,7 @@ from limner.formats.name_index import NameIndex
 from limner.formats.pairs.paired_folders import PairedFolders
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.split_lists import apply_split_lists, split_of_list
-from limner.images.pixels import IMAGE_SUFFIXES
+from limner.images.file_names import is_image_name, without_suffix
 from limner.storage.text_files import read_text
 
 _MAX_DEPTH = 3
@@ -57,7 +57,7 @@ class ListedPairs(PairedFolders):
             for image, mask in found.pairs:
                 if image in records and _contradicts(records[image], self.root / mask, found.split):
                     raise _named_twice(image, list_of[image], found.path)
-                name = image.with_suffix("").as_posix()
+                name = without_suffix(image).as_posix()
                 origin = str(found.path) if found.split else None
                 records[image] = Record(
                     name, self.root / image, (self.root / mask,), found.split, split_from=origin
@@ -115,9 +115,7 @@ def _halves(words: list[str]) -> list[tuple[str, str]]:
 
 def _is_heading(line: str) -> bool:
     """Tell whether a first line names columns rather than files."""
-    return not any(
-        PurePosixPath(word).suffix.lower() in IMAGE_SUFFIXES for word in re.split(r"[,;\s]+", line)
-    )
+    return not any(is_image_name(word) for word in re.split(r"[,;\s]+", line))
 
 
 def _look_up(text: str, ends: NameIndex) -> PurePosixPath | None:

@@ -21,6 +21,7 @@ from limner.formats.pairs.known_layout import Known, KnownLayout
 from limner.formats.public import class_tables
 from limner.formats.shapes.valid_shapes import stated_size
 from limner.images.masks import read_values
+from limner.storage.file_states import state_of
 from limner.storage.json_files import read_json_object, unreadable
 from limner.storage.usable_numbers import points_in
 
@@ -102,8 +103,7 @@ class Cityscapes(KnownLayout):
         """Return the state of the instanceIds, which are no file of the record."""
         if self.tasks == ("semantic",) or not record.labels:
             return ""
-        status = _instance_ids(record.labels[0]).stat()
-        return f"{status.st_size} {status.st_mtime_ns}"
+        return state_of([_instance_ids(record.labels[0])])
 
     def read_segments(self, record: Record) -> Segments:
         """Read instanceIds: the class, or 1000 times the class plus the object's number.

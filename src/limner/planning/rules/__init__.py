@@ -25,8 +25,10 @@ from limner.planning.rules.input import (
 from limner.planning.rules.loss import choose_loss
 from limner.planning.rules.network import choose_network, choose_pretraining
 from limner.planning.rules.optimization import choose_learning_rate, choose_optimizer, choose_schedule
+from limner.planning.rules.volumes import choose_slices
 
 RULES: tuple[Rule, ...] = (
+    choose_slices,
     choose_channels,
     choose_resize,
     choose_network,

@@ -39,7 +39,7 @@ SOUGHT = 0.33
 def choose_geometry(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Choose mirrors and quarter turns if orientation is meaningless in the images."""
     fingerprint = case.fingerprint
-    if fingerprint.spatial_dims == 3:
+    if fingerprint.are_volumes:
         yield from _keep_upright(
             "left and right are meaningful in most volumes; set this yourself if they are not"
         )
@@ -84,6 +84,8 @@ def choose_zoom(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         return
     if settled["augment.quarter_turns"]:
         (low, high), reason = ONE_MAGNIFICATION, "images that may be turned have a constant magnification"
+    elif case.fingerprint.are_volumes:
+        (low, high), reason = ONE_MAGNIFICATION, "slices of volumes have a constant magnification"
     else:
         (low, high), reason = ANY_DISTANCE, "objects may be near or far"
     crop, median = settled["input.crop_size"], case.seen(settled).median

@@ -78,6 +78,11 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
         yield Decision("input.mean", IMAGENET_MEAN, reason)
         yield Decision("input.std", IMAGENET_STD, reason)
         return
+    if settled["input.normalize_each"]:
+        reason = "each image is normalised by its own mean and deviation first"
+        yield Decision("input.mean", (0.0,) * channels, reason)
+        yield Decision("input.std", (1.0,) * channels, reason)
+        return
     images = count_words(fingerprint.num_training, "training image")
     reason = f"measured over all pixels of {images} ({fingerprint.dtype})"
     if channels == fingerprint.channels:
@@ -88,6 +93,8 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
 def choose_values(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Record the training images' pixel type and range, to refuse others in prediction."""
     fingerprint = case.fingerprint
+    if settled["input.normalize_each"]:
+        return  # any values are taken
     dtype, low, high = fingerprint.dtype, fingerprint.minimum, fingerprint.maximum
     images = count_words(fingerprint.num_training, "training image")
     reason = f"of {images} with values from {low:g} to {high:g}"

@@ -5,6 +5,7 @@ from typing import Any
 
 from limner.core.plan import Decision
 from limner.networks import NETWORKS
+from limner.networks.backbones.resnet import NARROW_RESNETS
 from limner.planning.decisions import Case
 from limner.tasks import find_task
 from limner.tasks.objective import Objective
@@ -41,9 +42,11 @@ def objective_of(settled: Mapping[str, Any]) -> Objective:
 
 def choose_pretraining(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use pretrained encoder weights if the network has an encoder."""
-    name = settled["network.name"]
+    name, backbone = settled["network.name"], settled["network.options"].get("backbone")
     if case.start is not None:
         yield Decision("network.pretrained", "no", "the initial weights include the encoder")
+    elif backbone in NARROW_RESNETS:
+        yield Decision("network.pretrained", "no", f"there are no published weights of {backbone}")
     elif name in NETWORKS and NETWORKS[name].pretrained:
         reason = "pretrained encoder weights help most with few images; from scratch if unavailable"
         yield Decision("network.pretrained", "auto", reason)
