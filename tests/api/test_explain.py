@@ -7,6 +7,7 @@ import limner
 from limner.api.explain import explain_classes, explain_layers
 from limner.cli.app import app
 from limner.core.errors import ConfigError, UnknownNameError
+from limner.inference.predictor import Predictor
 
 
 def test_overlays_of_a_point_and_of_a_region(run, cells, tmp_path):
@@ -56,3 +57,16 @@ def test_several_classes_are_drawn_together(run, cells, tmp_path):
     together = background.pictures[-1]
     assert together == out / "cell_3_cell_background.png" and together.is_file()
     assert len(cell.pictures) == len(background.pictures) - 1 == 4
+
+
+def test_evidence_of_a_model_that_resizes_has_the_size_of_the_image(tiny_model, cells):
+    image = cells / "images" / "cell_0.png"
+    predictor = Predictor(tiny_model(data=cells, resize={"size": (96, 128)}), device="cpu")
+    assert {shape[1:] for shape in explain_layers(predictor, image).values()} <= {(96, 128), (48, 64)}
+    found = limner.explain(predictor, image, class_name="cell", point=(49, 39))
+    assert {heat.shape for heat in found.heats.values()} == {(40, 50)}
+    # The point is at the corner, and so is its evidence: the tiny network sees few pixels.
+    row, column = np.unravel_index(found.heats["hirescam"].argmax(), (40, 50))
+    assert row >= 30 and column >= 38
+    shrunk = Predictor(tiny_model(data=cells, resize={"shortest": 34}), device="cpu")
+    assert limner.explain(shrunk, image, class_name="cell", point=(1, 1)).heats["gradcam"].max() > 0

@@ -192,10 +192,6 @@ def test_61_words_that_nobody_can_read(shared_data):
     ("name", "words"),
     [
         (
-            "hippocampus",
-            ["NIfTI volumes", "200 files in images/, labels/", "not read yet", "Save the slices"],
-        ),
-        (
             "checkpoints",
             ["model weights", "files: enet_camvid.pth", "weights are not a dataset", "limner import"],
         ),

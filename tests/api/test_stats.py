@@ -33,6 +33,6 @@ def test_on_the_command_line(cells):
     done = CliRunner().invoke(app, ["stats", str(cells)])
     assert done.exit_code == 0, done.output
     assert "cell" in done.output
-    assert "too few to decide" in done.output
+    assert "too few images to decide" in done.output
     told = json.loads(CliRunner().invoke(app, ["stats", str(cells), "--json"]).stdout)
     assert told == json.loads(json.dumps(limner.stats(cells).to_dict()))

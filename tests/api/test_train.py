@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from limner.api.load import load
 from limner.api.train import resume, train
 from limner.core.errors import ConfigError, DataError, ModelError
+from limner.core.plan import ResizePlan
 from limner.core.run_folder import RunFolder
 from limner.core.watchers import Watcher
 from limner.planning.plan_files import read_plan
@@ -145,11 +146,28 @@ def test_a_training_starts_from_a_checkpoint_and_keeps_its_licence(authors_file,
     plan = read_plan(run.plan)
     assert plan.network.name == "mask2former" and plan.network.options["num_queries"] == 5
     assert plan.input.mean == pytest.approx((123.675, 116.28, 103.53))
-    assert plan.inference.resize.is_noop  # it is trained, and so predicted, at the images' own size
+    assert plan.resize_for(plan.inference).is_noop  # it is trained, and so predicted, at the images' own size
     card = json.loads((run.model / "model.json").read_text("utf-8"))
     assert card["licence"] == "CC-BY-NC-4.0"
     assert card["origin"]["started_from"]["weights"] == str(checkpoint)
     assert load(run.root, device="cpu").predict(cells / "images" / "cell_5.png").semantic.shape == (45, 50)
+
+
+def test_a_run_on_resized_images_predicts_at_their_own_size(cells, tmp_path):
+    settings = QUICK | {"input": {"crop_size": [48, 48], "resize": {"shortest": 96}}}
+    run = train(cells, run=tmp_path / "small", settings=settings, device="cpu")
+    model = load(run.root, device="cpu")
+    assert model.plan.input.resize == ResizePlan(shortest=96) and model.plan.inference.resize is None
+    assert model.predict(cells / "images" / "cell_5.png").semantic.shape == (45, 50)
+    scores = json.loads((run.evaluation("val") / "scores.json").read_text("utf-8"))
+    names = json.loads(run.splits.read_text("utf-8"))["val"]
+    # cell_n has 40 + n rows of 50 pixels.
+    assert sum(map(sum, scores["confusion_matrix"])) == sum(50 * (40 + int(name[-1])) for name in names)
+    # Weights that were trained on resized images are tuned on images of that size too.
+    tuned = train(
+        cells, run=tmp_path / "tuned", weights=run.root, settings={"train": QUICK["train"]}, device="cpu"
+    )
+    assert read_plan(tuned.plan).input.resize == ResizePlan(shortest=96)
 
 
 def test_weights_that_do_not_go_with_the_network_are_refused_before_anything_runs(trained, cells, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from limner.api.check import check
 from limner.formats import open_source
 from limner.formats.source import Source
 
@@ -38,6 +39,14 @@ def test_z_order_decides_what_is_on_top(tmp_path: Path) -> None:
     segments = source.read_segments(source.records[0])
     assert segments.areas.tolist()[:2] == [80, 16]  # both are complete for instances
     assert segments.select(segments.labels == 2).areas.tolist() == [16]
+
+
+def test_a_class_whose_objects_are_all_covered_is_said_to_be(tmp_path: Path) -> None:
+    shapes = polygon("big", BIG, 5) + polygon("small", SMALL, 0)
+    opened(tmp_path, image(shapes), ["a.png"])
+    found = {finding.code: finding.found for finding in check(tmp_path).findings}
+    assert found["class-covered"] == "all objects lie under objects of other classes: small (1 object)"
+    assert "class-never-occurs" not in found
 
 
 def test_of_one_z_order_the_smaller_is_on_top(tmp_path: Path) -> None:

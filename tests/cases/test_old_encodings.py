@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from limner.api.check import check
+from limner.core.errors import DataError
 from limner.formats import open_source
 from limner.storage.json_files import read_json
 from limner.storage.xml_files import read_xml
@@ -85,3 +86,34 @@ def test_marks_of_unicode_are_read(tree) -> None:
     root = tree({"a.json": "\ufeff{}".encode(), "b.json": '{"a": "\xe4"}'.encode("utf-32")})
     assert read_json(root / "a.json", what="It", expected="JSON") == {}
     assert read_json(root / "b.json", what="It", expected="JSON") == {"a": "\xe4"}
+
+
+@pytest.mark.parametrize(("codec", "word"), [("utf-8-sig", CELLS), ("utf-16", CELLS), *PROVEN])
+@pytest.mark.parametrize("by_settings", [False, True])
+def test_split_lists_in_any_encoding(tree, codec, word, by_settings) -> None:
+    mask = np.zeros((40, 50), np.uint8)
+    files = {f"images/{word}{n}.png": PICTURE for n in range(4)}
+    files |= {f"masks/{word}{n}.png": mask for n in range(4)}
+    for split, numbers in {"train": (0, 1, 2), "val": (3,)}.items():
+        files[f"splits/{split}.txt"] = "".join(f"{word}{n}\n" for n in numbers).encode(codec)
+    if by_settings:
+        files["dataset.yaml"] = "splits: {train: splits/train.txt, val: splits/val.txt}"
+    source = open_source(tree(files))
+    assert [record.split for record in source.records] == ["train", "train", "train", "val"]
+
+
+def test_a_split_list_that_is_no_text_is_named(tree) -> None:
+    mask = np.zeros((40, 50), np.uint8)
+    files = {f"images/{n}.png": PICTURE for n in "ab"} | {f"masks/{n}.png": mask for n in "ab"}
+    files |= {"train.txt": b"a\xff\xfe\x81\n", "dataset.yaml": "splits: {train: train.txt}"}
+    with pytest.raises(DataError, match="split list cannot be read[^$]*train.txt[^$]*not UTF-8[^$]*Save it"):
+        open_source(tree(files))
+
+
+@pytest.mark.parametrize(("codec", "word"), [("utf-16", CELLS), *PROVEN])
+def test_lists_of_pairs_in_any_encoding(tree, codec, word) -> None:
+    files = {f"photos/{word}{n}.png": PICTURE for n in range(3)}
+    files |= {f"drawn/label{n}.png": np.zeros((40, 50), np.uint8) for n in range(3)}
+    rows = "".join(f"photos/{word}{n}.png drawn/label{n}.png\n" for n in range(3))
+    source = open_source(tree(files | {"train.txt": rows.encode(codec)}))
+    assert source.name == "listed-pairs" and len(source.records) == 3

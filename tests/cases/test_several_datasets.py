@@ -86,6 +86,28 @@ def test_datasets_that_would_be_left_out_are_named(tree, files, names):
     assert "format: " in finding.fix
 
 
+@pytest.mark.parametrize(
+    ("files", "read", "other"),
+    [
+        (pairs("") | coco(""), "coco-instances", "paired-folders"),
+        (pairs("") | yolo(""), "paired-folders", "yolo"),
+        (pairs("") | labelme("images/"), "paired-folders", "labelme"),
+    ],
+)
+def test_datasets_in_the_same_folders_are_several_too(tree, files, read, other):
+    root = tree(files)
+    (finding,) = several(root)
+    assert finding.severity is Severity.ERROR and "left out" in finding.found
+    assert finding.found.index(read) < finding.found.index(other)
+    (root / "dataset.yaml").write_text(f"format: {other}")
+    assert several(root) == [] and limner.check(root).source.name == other
+
+
+def test_two_kinds_of_labels_of_the_same_images_are_one_dataset(tree):
+    same = {f"masks/c{i}.png": half() for i in range(1, 5)}
+    assert several(tree(coco("") | same)) == []
+
+
 def test_the_format_in_dataset_yaml_answers(tree):
     root = tree(pairs("A/") | yolo("B/") | {"dataset.yaml": "format: paired-folders"})
     assert several(root) == []

@@ -76,6 +76,28 @@ def test_spellings_of_folders(tree) -> None:
     assert [row.images for row in accepted.rows] == [6, 3]
 
 
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        ("name,r,g,b\nroad,10,20,30\nCar,200,0,0\ncar ,0,0,200\n", ((200, 0, 0), (0, 0, 200))),
+        ("0 road\n1 Car\n2 car\n", (1, 2)),
+    ],
+)
+def test_spellings_in_a_table_of_colours_or_values(tree, table, values) -> None:
+    by_color = isinstance(values[0], tuple)
+    files: dict[str, object] = {("class_dict.csv" if by_color else "labels.txt"): table}
+    for n, value in enumerate((*values, values[0])):
+        mask = np.full((40, 50, 3), (10, 20, 30), np.uint8) if by_color else np.zeros((40, 50), np.uint8)
+        mask[5:20, 5:20] = value
+        files |= {f"images/{n}.png": PICTURE, f"masks/{n}.png": mask}
+    root = tree(files)
+    (said,) = [f for f in check(root).findings if f.code == "class-spelled-differently"]
+    assert said.proposal == {"classes": [{"name": "road"}, {"name": "Car", "names": ["Car", "car"]}]}
+    accepted = check(root, accept=True)
+    assert accepted.labels.names == ("road", "Car") and [row.images for row in accepted.rows] == [3, 3]
+    assert "class-spelled-differently" not in {f.code for f in accepted.findings}
+
+
 def test_signs_that_mean_something_are_kept_apart(tree) -> None:
     found = check(tree(labelme("ER+", "ER-", "grade 1", "grade 11", "A", "A*")))
     assert "class-spelled-differently" not in {f.code for f in found.findings}

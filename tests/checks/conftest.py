@@ -10,6 +10,7 @@ from limner.core.errors import DataError
 from limner.core.picture import Picture
 from limner.core.sample import Record
 from limner.formats.source import Source
+from limner.images.masks import ColouredMaskError
 
 
 class FakeSource(Source):
@@ -47,7 +48,7 @@ class FakeSource(Source):
             if encoding.kind == "color":
                 return values[..., :3].astype(np.int32) @ np.array([65536, 256, 1], np.int32)
             if not (values == values[..., :1]).all():
-                raise DataError(f"{record.labels[0]} is coloured.")
+                raise ColouredMaskError(f"{record.labels[0]} is coloured.", values[..., :3])
             values = values[..., 0]
         if encoding.kind == "threshold":
             return (values > encoding.threshold).astype(np.uint8)

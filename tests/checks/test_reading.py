@@ -3,6 +3,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from limner.checks.measuring import count_values, is_grey
 from limner.checks.runs import Runs
@@ -36,6 +37,28 @@ def test_images_and_masks_are_read_and_decoded_once(tmp_path, rng, looks):
     reads, decodings = looks
     scan(open_source(tmp_path))
     assert (reads, len(decodings)) == ({"a.png": 1, "a_mask.png": 1}, 2)
+
+
+def test_masks_in_colour_are_decoded_once_though_nothing_says_so(tmp_path, rng, looks):
+    write(tmp_path / "images/a.png", rng, 20, 30, 3)
+    write(tmp_path / "masks/a.png", rng, 20, 30, 3)
+    reads, decodings = looks
+    (facts,) = scan(open_source(tmp_path)).images
+    assert facts.label_kind == "color" and max(facts.value_counts) > 0xFFFF
+    assert (reads, len(decodings)) == ({"a.png": 2}, 2)  # the image and its mask have one name
+
+
+def test_the_colours_of_a_palette_are_read_without_decoding_the_mask_again(tmp_path, rng, looks):
+    write(tmp_path / "images/a.png", rng, 20, 30, 3)
+    mask = Image.fromarray(rng.integers(0, 3, (20, 30), dtype=np.uint8), "P")
+    mask.putpalette([0, 0, 0, 10, 20, 30, 255, 0, 7])
+    (tmp_path / "masks").mkdir()
+    mask.save(tmp_path / "masks/b.png")
+    (tmp_path / "masks/b.png").rename(tmp_path / "masks/a.png")
+    reads, decodings = looks
+    (facts,) = scan(open_source(tmp_path)).images
+    assert facts.palette == {0: 0, 1: 0x0A141E, 2: 0xFF0007}
+    assert (reads, len(decodings)) == ({"a.png": 2}, 1)  # Pillow decodes the mask, OpenCV the image
 
 
 def test_panoptic_pngs_are_decoded_once_though_segments_are_checked_too(tmp_path, rng, looks):

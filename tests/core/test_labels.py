@@ -9,6 +9,7 @@ from limner.core.labels import (
     LabelClass,
     LabelTable,
     MaskEncoding,
+    alphabetical,
     distinct_color,
     pack_rgb,
     unpack_rgb,
@@ -89,3 +90,23 @@ def test_a_threshold_belongs_to_a_threshold_encoding():
         MaskEncoding("index", 3)
     with pytest.raises(ConfigError, match="threshold"):
         MaskEncoding("threshold")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ((None, None, None), (False, True, True)),
+        ((False, None, None), (False, True, True)),  # a format that adds the background
+        ((None, False, None), (False, False, True)),
+        ((None, True, None), (False, True, False)),
+        ((False, False, False), (False, False, False)),
+    ],
+)
+def test_which_classes_are_countable(said, expected):
+    rows = zip(("background", "a", "b"), said, strict=True)
+    table = LabelTable(tuple(LabelClass(n, (i,), (0, 0, 0), s) for i, (n, s) in enumerate(rows)))
+    assert tuple(table.is_thing.tolist()) == expected
+
+
+def test_classes_called_by_numbers_are_in_numeric_order():
+    assert alphabetical(["10", "b", "2", "A", "1", "a"]) == ("1", "2", "10", "A", "a", "b")

@@ -5,7 +5,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limner.core.config import parse_config
 from limner.core.errors import ConfigError
+from limner.core.plan import Plan, ResizePlan
 from limner.core.plan_text import plan_from_yaml, plan_to_yaml, reasons_in_comments
 
 REASONS = {
@@ -70,3 +72,27 @@ def test_what_is_wrong_in_a_plan_is_named_with_the_nearest_key(tiny_plan):
 def test_text_that_is_no_mapping_is_refused():
     with pytest.raises(ConfigError, match=r"plan\.yaml"):
         plan_from_yaml("just words", where="plan.yaml")
+
+
+def test_sizes_of_images_come_back(tiny_plan):
+    plan = tiny_plan(resize={"size": (320, 240)}, window=(64, 64))
+    shortest = plan.input.model_copy(update={"resize": ResizePlan(shortest=512, longest=2048)})
+    plan = plan.model_copy(update={"input": shortest})
+    assert plan_from_yaml(plan_to_yaml(plan)) == plan
+
+
+def test_a_plan_of_an_older_version_has_images_at_their_own_size(tiny_plan):
+    text = plan_to_yaml(tiny_plan())
+    old = text.replace("  resize: null\n", "").replace("  scale_of: image\n", "")
+    none = "inference:\n  resize:\n    shortest: null\n    longest: null\n    size: null\n    multiple: 1\n"
+    plan = plan_from_yaml(old.replace("inference:\n", none))
+    assert old.count("resize") == 0 and plan.augment.scale_of == "image"
+    assert plan.resize_for(plan.inference).is_noop
+
+
+@pytest.mark.parametrize("section", ["input", "inference"])
+def test_volumes_are_not_resized(tiny_plan, section):
+    values = tiny_plan(spatial_dims=3).model_dump(mode="json")
+    values[section]["resize"] = {"shortest": 64}
+    with pytest.raises(ConfigError, match=f"{section}.resize is for images in 2 dimensions"):
+        parse_config(Plan, values, where="The plan")

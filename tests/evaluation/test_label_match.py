@@ -3,7 +3,7 @@ import pytest
 
 from limner.core.errors import DataError
 from limner.core.labels import LabelClass, LabelTable, MaskEncoding
-from limner.evaluation.label_match import match_labels
+from limner.evaluation.label_match import match_labels, with_current_values
 
 
 def table(ignored=(), **values):
@@ -37,3 +37,13 @@ def test_a_class_the_model_does_not_know_is_refused_by_name():
         match_labels(MODEL, table(background=0, nerve=1), where="my/data")
     for word in ("my/data", "nerve", "background, cell, fibre", "dataset.yaml"):
         assert word in str(error.value)
+
+
+def test_a_run_reads_data_that_numbers_its_classes_differently_by_name():
+    run = table(**{"1": 1, "10": 2, "2": 3})
+    now = table(**{"1": 1, "2": 2, "10": 3, "new": 4})
+    changed = with_current_values(run, now)
+    assert changed.names == ("1", "10", "2")
+    assert changed.encode(np.array([[1, 2, 3, 4]], np.uint8)).tolist() == [[0, 2, 1, 255]]
+    assert with_current_values(run, run) is run
+    assert with_current_values(run, table(other=1)) is run

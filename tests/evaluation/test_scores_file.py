@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from limner.core.boxes import boxes_of
 from limner.core.errors import DataError
 from limner.core.image_class import ClassShares, ImageClass
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import (
+    BoxPrediction,
     ClassPrediction,
     PanopticPrediction,
     SegmentPrediction,
@@ -20,6 +22,7 @@ from limner.core.sample import Sample
 from limner.core.score_names import NOTES, SCORES
 from limner.core.segments import segments_of, segments_of_index
 from limner.evaluation.class_scorer import ClassScorer
+from limner.evaluation.detection_scorer import DetectionScorer
 from limner.evaluation.instance_scorer import InstanceScorer
 from limner.evaluation.panoptic_scorer import PanopticScorer
 from limner.evaluation.scores_file import ScoresFile, read_scores
@@ -76,6 +79,16 @@ def panoptic():
     return scorer
 
 
+def detection():
+    scorer = DetectionScorer(LABELS.things(), uncertainty=True)
+    for number in range(5):
+        truth = boxes_of([[0, 0, 5, 5], [6, 6, 11, 11]], [0, 0], shape=(12, 12))
+        boxes, labels = np.array([[0, 0, 5, 5]], np.float32), np.zeros(1, np.int64)
+        found = BoxPrediction(str(number), boxes, labels, np.array([0.9], np.float32), (12, 12))
+        scorer.score(found, Sample(str(number), IMAGE, (truth,)))
+    return scorer
+
+
 SIX = LabelTable(tuple(LabelClass(name, (i,), (i, i, i)) for i, name in enumerate("abcdef")))
 
 
@@ -99,7 +112,7 @@ def multilabel():
 
 
 OLD_SCORERS = {"semantic": semantic, "instance": instance, "panoptic": panoptic}
-SCORERS = {**OLD_SCORERS, "classification": classification, "multilabel": multilabel}
+SCORERS = {**OLD_SCORERS, "detection": detection, "classification": classification, "multilabel": multilabel}
 
 
 @pytest.mark.parametrize("task", SCORERS)

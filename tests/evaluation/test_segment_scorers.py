@@ -49,6 +49,20 @@ def regions() -> tuple[PanopticPrediction, Sample]:
     return prediction, Sample("a", IMAGE, (segments_of_index(truth, [0, 1]),))
 
 
+def test_images_with_more_objects_than_ap_counts_are_said_with_the_ap_of_all() -> None:
+    pytest.importorskip("pycocotools")
+    scorer = find_task("instance").scorer(LABELS.things())
+    boxes = np.array(
+        [box(row, column, row + 1, column + 1) for row in range(20) for column in range(0, 30, 4)]
+    )
+    labels, scores = np.zeros(len(boxes), np.int64), np.full(len(boxes), 0.9, np.float32)
+    truth = segments_of(list(boxes), labels, shape=(20, 30))
+    scorer.score(SegmentPrediction("a", boxes, labels, scores), Sample("a", IMAGE, (truth,)))
+    notes = scorer.compute().to_dict()["notes"]
+    (said,) = [note for note in notes if "at most 100" in note]
+    assert "1 image has more true ones, up to 160" in said and "AP of all found objects is 1.000" in said
+
+
 @pytest.mark.parametrize("task", ["instance", "panoptic"])
 def test_scores_files_and_pictures(task: str, tmp_path) -> None:
     pytest.importorskip("pycocotools")

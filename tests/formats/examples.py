@@ -5,13 +5,30 @@ import io
 import json
 import zlib
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 import numpy as np
 from PIL import Image
 
+from limner.core.picture import Geometry
+from limner.images.volumes.nifti import nifti_bytes
+
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 MASK = np.zeros((6, 9), np.uint8)
 MASK[1:3, 2:5] = 1
+
+VOLUME = np.random.default_rng(1).integers(-900, 900, (4, 6, 9), dtype=np.int16)
+VOLUME_MASK = np.zeros((4, 6, 9), np.uint8)
+VOLUME_MASK[1:3, 2:5, 3:7] = 1
+
+
+def nifti(voxels: np.ndarray) -> bytes:
+    """Return a packed NIfTI file of (D, H, W) voxels, 2 x 1 x 1 mm."""
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])[:, [2, 1, 0, 3]]
+    return nifti_bytes(voxels[..., None], Geometry((2.0, 1.0, 1.0), affine), like=None, packed=True)
+
+
+DECATHLON = json.dumps({"modality": {"0": "MR"}, "labels": {"0": "background", "1": "organ"}})
 
 CONFIG = json.dumps(
     {"labels": [{"name": n, "color": [i, 0, 0], "instances": False} for i, n in enumerate(("a", "b"))]}
@@ -181,6 +198,99 @@ EXAMPLES: dict[str, Mapping[str, object]] = {
     },
     "paired-folders": {"images/é 1.png": PICTURE, "masks/é 1.png": MASK},
 }
+VOLUMES: dict[str, Mapping[str, object]] = {
+    "medical-decathlon": {
+        "imagesTr/é 1.nii.gz": nifti(VOLUME),
+        "labelsTr/é 1.nii.gz": nifti(VOLUME_MASK),
+        "dataset.json": DECATHLON,
+    },
+    "nnunet-raw": {
+        "imagesTr/é 1_0000.nii.gz": nifti(VOLUME),
+        "labelsTr/é 1.nii.gz": nifti(VOLUME_MASK),
+        "dataset.json": json.dumps({"channel_names": {"0": "MR"}, "labels": {"background": 0, "organ": 1}}),
+    },
+    "structure-masks": {
+        "é 1/ct.nii.gz": nifti(VOLUME),
+        "é 1/segmentations/organ.nii.gz": nifti(VOLUME_MASK),
+    },
+    "bids": {
+        "sub-01/anat/sub-01_T1w.nii.gz": nifti(VOLUME),
+        "derivatives/manual/sub-01/anat/sub-01_dseg.nii.gz": nifti(VOLUME_MASK),
+    },
+    "modality-folders": {
+        "case 1/case 1_t1.nii.gz": nifti(VOLUME),
+        "case 1/case 1_seg.nii.gz": nifti(VOLUME_MASK),
+    },
+}
+
+
+def dicom(
+    pixels: np.ndarray, *, place: int, series: str = "1.2.3", step: float = 2.0, **changes: bytes
+) -> bytes:
+    """Return a DICOM file of one slice, explicit little endian, packed tag by tag as PS3.5 describes.
+
+    Args:
+        pixels: (H, W) int16.
+        place: Number of the slice; slices are `step` mm apart along z.
+        series: Series instance UID.
+        step: Distance of slices in mm.
+        changes: Names of tags in `tags` -> other values; empty leaves a tag out.
+    """
+    rows, columns = pixels.shape
+    tags: dict[str, tuple[int, int, bytes, bytes]] = {
+        "sop": (0x0008, 0x0016, b"UI", b"1.2.840.10008.5.1.4.1.1.2"),
+        "instance": (0x0008, 0x0018, b"UI", f"{series}.{place + 1}".encode()),
+        "date": (0x0008, 0x0020, b"DA", b"20000101"),
+        "time": (0x0008, 0x0030, b"TM", b"120000"),
+        "accession": (0x0008, 0x0050, b"SH", b"1"),
+        "modality": (0x0008, 0x0060, b"CS", b"CT"),
+        "names": (0x0008, 0x0090, b"PN", b"A"),
+        "patient": (0x0010, 0x0010, b"PN", b"A"),
+        "number": (0x0010, 0x0020, b"LO", b"1"),
+        "born": (0x0010, 0x0030, b"DA", b"20000101"),
+        "sex": (0x0010, 0x0040, b"CS", b"O"),
+        "thickness": (0x0018, 0x0050, b"DS", f"{step:g}".encode()),
+        "study": (0x0020, 0x000D, b"UI", b"1.2"),
+        "series": (0x0020, 0x000E, b"UI", series.encode()),
+        "visit": (0x0020, 0x0010, b"SH", b"1"),
+        "position": (0x0020, 0x0032, b"DS", f"5\\6\\{7 + step * place:g}".encode()),
+        "axes": (0x0020, 0x0037, b"DS", b"1\\0\\0\\0\\1\\0"),
+        "frame": (0x0020, 0x0052, b"UI", b"1.2.9"),
+        "samples": (0x0028, 0x0002, b"US", (1).to_bytes(2, "little")),
+        "photometric": (0x0028, 0x0004, b"CS", b"MONOCHROME2"),
+        "rows": (0x0028, 0x0010, b"US", rows.to_bytes(2, "little")),
+        "columns": (0x0028, 0x0011, b"US", columns.to_bytes(2, "little")),
+        "spacing": (0x0028, 0x0030, b"DS", b"0.5\\0.25"),
+        **{f"bits{n}": (0x0028, 0x0100 + n, b"US", (16 - (n == 2)).to_bytes(2, "little")) for n in range(3)},
+        "signed": (0x0028, 0x0103, b"US", (1).to_bytes(2, "little")),
+        "intercept": (0x0028, 0x1052, b"DS", b"-1024"),
+        "slope": (0x0028, 0x1053, b"DS", b"2"),
+        "voxels": (0x7FE0, 0x0010, b"OW", pixels.astype("<i2").tobytes()),
+    }
+    meta = _element(0x0002, 0x0010, b"UI", changes.pop("syntax", b"1.2.840.10008.1.2.1"))
+    body = b"".join(
+        _element(group, tag, kind, changes.get(name, value))
+        for name, (group, tag, kind, value) in tags.items()
+        if changes.get(name, value)
+    )
+    size = _element(0x0002, 0x0000, b"UL", len(meta).to_bytes(4, "little"))
+    return bytes(128) + b"DICM" + size + meta + body
+
+
+def _element(group: int, tag: int, kind: bytes, value: bytes) -> bytes:
+    value += (b" " if kind in (b"CS", b"DS") else b"\0") * (len(value) % 2)
+    length = (
+        bytes(2) + len(value).to_bytes(4, "little") if kind == b"OW" else len(value).to_bytes(2, "little")
+    )
+    return group.to_bytes(2, "little") + tag.to_bytes(2, "little") + kind + length + value
+
+
+if find_spec("pydicom"):
+    VOLUMES["dicom-series"] = {
+        **{f"images/case 1/{9 - z}.dcm": dicom(VOLUME[z] // 2 + 512, place=z) for z in range(4)},
+        "labels/case 1.nii.gz": nifti(VOLUME_MASK),
+    }
+EXAMPLES |= VOLUMES
 CLASSES: dict[str, Mapping[str, object]] = {
     "class-folders": {f"train/{kind}/{n}.png": PICTURE for kind in ("ñ 1", "b") for n in (1, 2)},
     "labelme-flags": {

@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 
 from limner.core.errors import DataError
+from limner.images.masks import read_values
 from limner.images.read_image import image_header, read_image
 
 RNG = np.random.default_rng(0)
@@ -394,10 +395,27 @@ def test_float_tiff_without_nan_is_float32(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "image.tif").array[..., 0], array)
 
 
-def test_tiff_volume_is_no_image(tmp_path: Path) -> None:
-    volume = np.zeros((5, 9, 14), np.uint8)
+def test_tiff_stack_is_a_volume(tmp_path: Path) -> None:
+    volume = np.arange(5 * 9 * 14, dtype=np.uint16).reshape(5, 9, 14)
     tifffile.imwrite(tmp_path / "image.tif", volume, imagej=True, metadata={"axes": "ZYX"})
-    check_refused(tmp_path / "image.tif", "stack of 5 depth planes")
+    image = read_image(tmp_path / "image.tif").array
+    assert image.dtype == np.float32
+    np.testing.assert_array_equal(image[..., 0], volume)
+    np.testing.assert_array_equal(read_values(tmp_path / "image.tif"), volume)
+
+
+def test_many_tiff_pages_are_slices_and_few_are_channels(tmp_path: Path) -> None:
+    pages = np.arange(17 * 9 * 14, dtype=np.uint16).reshape(17, 9, 14)
+    tifffile.imwrite(tmp_path / "many.tif", pages, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "few.tif", pages[:16], photometric="minisblack")
+    assert read_image(tmp_path / "many.tif").array.shape == (17, 9, 14, 1)
+    assert read_image(tmp_path / "few.tif").array.shape == (9, 14, 16)
+
+
+def test_tiff_series_in_time_is_no_image(tmp_path: Path) -> None:
+    volume = np.zeros((5, 9, 14), np.uint8)
+    tifffile.imwrite(tmp_path / "image.tif", volume, imagej=True, metadata={"axes": "TYX"})
+    check_refused(tmp_path / "image.tif", "stack of 5 time planes")
 
 
 def test_npy_of_objects_is_not_unpickled(tmp_path: Path) -> None:

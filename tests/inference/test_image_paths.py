@@ -1,8 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from limner.core.errors import DataError
+from limner.formats import file_tree
 from limner.inference.image_paths import list_images
 
 
@@ -87,3 +89,20 @@ def test_a_list_that_is_no_text_is_an_error(tree):
     (tree / "list.txt").write_bytes(b"\xff\xfe\x00\xd8")
     with pytest.raises(DataError, match="cannot be read"):
         list_images([Path(tree / "list.txt")])
+
+
+def test_a_folder_is_listed_once(tree, monkeypatch):
+    listed = []
+    real = file_tree._list
+    monkeypatch.setattr(file_tree, "_list", lambda root: listed.append(root) or real(root))
+    assert len(list_images([tree / "a"])) == 3
+    assert listed.count(tree / "a") == 1
+
+
+def test_images_whose_names_are_not_text_are_predicted_too(tree):
+    odd = os.fsdecode(b"\xff\xfe.png")
+    try:
+        (tree / "a" / odd).touch()
+    except OSError:
+        pytest.skip("this file system takes text only")
+    assert {image.path.name for image in list_images([tree / "a"])} == {"one.png", "two.JPG", odd}

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from limner.core.errors import ConfigError, DataError
-from limner.core.plan import InferencePlan
+from limner.core.plan import InferencePlan, ResizePlan
 from limner.devices.threads import ThreadCount
 from limner.inference import image_runs as module
 from limner.inference.predictor import Predictor
@@ -199,6 +199,40 @@ def test_a_resized_image_gives_results_of_its_own_size(tiny_model):
     np.testing.assert_allclose(prediction.probabilities, back, atol=1e-5)
     plain = Predictor(model, device="cpu").predict(image)
     np.testing.assert_array_equal(plain.semantic, back.argmax(0))
+
+
+def trained_at(model, resize):
+    """The model, whose training images were resized."""
+    plan = model.plan
+    model.plan = plan.model_copy(update={"input": plan.input.model_copy(update={"resize": resize})})
+    return model
+
+
+def test_prediction_resizes_as_training_did_unless_it_is_told_otherwise(tiny_model):
+    picture, half = image(80, 120), ResizePlan(shortest=40)
+    expected = predictor(tiny_model(resize=half)).predict(picture, probabilities=True)
+    model = trained_at(tiny_model(), half)
+    found = predictor(model).predict(picture, probabilities=True)
+    assert found.semantic.shape == (80, 120)
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+    same_size = predictor(model, resize=ResizePlan()).predict(picture, probabilities=True)
+    np.testing.assert_allclose(same_size.probabilities, whole(model, picture), atol=1e-5)
+
+
+def test_windows_slide_over_the_resized_image(tiny_model):
+    """In plain torch: resize to 60 x 90, the network on windows of 60 x 90 (one), back to 120 x 180."""
+    model, picture, half = tiny_model(), image(120, 180), ResizePlan(shortest=60)
+    one = predictor(model, resize=half).predict(picture, probabilities=True)
+    exact = predictor(model, resize=half, window=(60, 90)).predict(picture, probabilities=True)
+    np.testing.assert_allclose(exact.probabilities, one.probabilities, atol=1e-5)
+    several = predictor(model, resize=half, window=(40, 40), overlap=0.5)
+    found = several.predict(picture, probabilities=True)
+    assert found.probabilities.shape == (2, 120, 180)
+    np.testing.assert_allclose(found.probabilities.sum(0), 1, atol=1e-5)
+    assert np.abs(found.probabilities - one.probabilities).mean() < 0.02
+    labels = several.predict(picture).semantic
+    sure = np.abs(found.probabilities[0] - 0.5) > 1e-4
+    np.testing.assert_array_equal(labels[sure], found.probabilities.argmax(0)[sure])
 
 
 def test_a_shared_machine_gets_fewer_threads(tiny_model, monkeypatch):

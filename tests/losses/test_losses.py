@@ -82,6 +82,7 @@ def test_an_unknown_option_names_the_nearest(name):
         ("cross_entropy", {"hard_threshold": 1.5}),
         ("dice", {"smooth": 0.0}),
         ("focal", {"gamma": -1.0}),
+        ("focal", {"one_vs_rest": True, "alpha": 1.5}),
         ("tversky", {"alpha": -0.1}),
         ("tversky", {"gamma": 0.0}),
     ],
@@ -145,6 +146,18 @@ def test_focal_by_hand_and_as_cross_entropy():
     assert loss_named("focal")(LOGITS, TARGET).item() == pytest.approx(expected)
     plain = loss_named("focal", gamma=0.0)(LOGITS, TARGET).item()
     assert plain == pytest.approx(loss_named("cross_entropy")(LOGITS, TARGET).item())
+
+
+def test_focal_of_each_class_against_the_rest_by_hand():
+    # Sigmoid of (ln 3, 0) is (3/4, 1/2): the first pixel lacks 1/4 and 1/2, the second 3/4 and 1/2.
+    def of(missing):
+        return missing**2 * -math.log(1 - missing)
+
+    first, second = of(1 / 4) / 4 + 3 / 4 * of(1 / 2), 3 / 4 * of(3 / 4) + of(1 / 2) / 4
+    loss = loss_named("focal", one_vs_rest=True, alpha=0.25)
+    assert loss(LOGITS, TARGET).item() == pytest.approx((first + second) / 2 / 2)  # 2 pixels, 2 classes
+    ignored = torch.tensor([[[0, 255]]], dtype=torch.uint8)
+    assert loss(LOGITS, ignored).item() == pytest.approx(first / 2)
 
 
 def test_lovasz_of_hard_predictions_is_one_minus_iou():

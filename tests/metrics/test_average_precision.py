@@ -44,6 +44,24 @@ def test_by_hand() -> None:
     assert np.isnan(metric.compute().ap_large)
 
 
+def test_more_than_100_objects_of_a_class_are_counted_and_all_of_them_judged() -> None:
+    corners = [(row, column) for row in range(0, 40, 3) for column in range(0, 60, 3)][:150]
+    boxes = [box(row, column, row + 2, column + 2) for row, column in corners]
+    metric = AveragePrecision(2)
+    metric.update(truth(*((one, 0) for one in boxes)), **found(*((one, 0, 0.9) for one in boxes)))
+    metric.update(truth((boxes[0], 1)), **found((boxes[0], 1, 0.9)))
+    other = AveragePrecision(2)
+    other.merge(metric)
+    scores = other.compute()
+    assert (scores.num_crowded, scores.most_objects) == (1, 150)
+    # COCO's limit leaves 100 of 150: precision 1 at the recalls 0, 0.01, ..., 0.66, and class 1 is perfect.
+    assert scores.ap == pytest.approx((67 / 101 + 1) / 2)
+    assert scores.ap_of_all == pytest.approx(1)
+    other.reset()
+    other.update(truth((boxes[0], 1)), **found((boxes[0], 1, 0.9)))
+    assert other.compute().num_crowded == 0
+
+
 def test_boxes_and_masks_differ() -> None:
     cross = box(10, 0, 12, 30) | box(0, 10, 30, 12)
     full = box(0, 0, 30, 30)

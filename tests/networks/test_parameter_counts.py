@@ -44,6 +44,14 @@ WOLNY_DECONV = {
 EOMT_L = {"backbone": "vit_large_patch14_reg4_dinov2", "num_queries": 100}
 # The reference's name and variant -> (network, classes, channels, options, parameters, hash of the shapes).
 ROWS = {
+    ("Deformable DETR", "R50 + box refine + two-stage"): (
+        *("deformable-detr", 91, 3, {"refines_boxes": True, "two_stage": True}, 41181529),
+        "d1da72cfbff2714ec92951820d9c7372c00472f6cb15df8ce607f06d0b7914a7",
+    ),
+    ("Deformable DETR", "R50 single scale DC5"): (
+        *("deformable-detr", 91, 3, {"levels": 1, "dilated": True}, 34066593),
+        "e975852bd40382170ad1d72501a8aa7c9a820ebce24ffff905c3e2c57e1e6cfe",
+    ),
     ("UNet", "original 2015 (valid convs, no BN, 2x2 up-conv), 3 in, 19 out"): (
         *("unet", 19, 3, VALID, 31032915),
         "0777ae5c042c97ea95f03872f556a659e95e91046726016c41b3dbe9c5a3283b",
@@ -636,6 +644,10 @@ def test_mpvit_is_the_papers(name, width, parameters, shapes):
     ("ours", "theirs"),
     [
         (("encoder-unet", 19, 3, {"backbone": "resnet18"}), ("Unet", "resnet18")),
+        (("encoder-unetplusplus", 19, 3, {"backbone": "resnet18"}), ("UnetPlusPlus", "resnet18")),
+        (("linknet", 19, 3, {"backbone": "resnet18"}), ("Linknet", "resnet18")),
+        (("manet", 19, 3, {"backbone": "resnet18"}), ("MAnet", "resnet18")),
+        (("pan", 19, 3, {"backbone": "resnet18"}), ("PAN", "resnet18")),
         (("deeplabv3plus", 19, 3, {"backbone": "resnet18", **SMP_HEAD}), ("DeepLabV3Plus", "resnet18")),
     ],
 )

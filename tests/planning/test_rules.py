@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limner.core.plan import LossTerm
+from limner.core.plan import LossTerm, ResizePlan
 from limner.devices.machine import Machine, Memory
 from limner.planning.cost import Cost
 from limner.planning.decisions import YOU_SET_IT, Decision, decide
@@ -286,6 +286,37 @@ def test_without_minutes_steps_follow_the_images(make_case, make_facts):
     assert few["train.steps"] == 400  # the fewest on a CPU
     assert many["train.steps"] == 1500  # 200 images, 60 times, by 8
     assert many["schedule.warmup_steps"] == 75  # a twentieth
+
+
+def test_images_that_are_resized_are_planned_at_their_new_size(make_case, make_facts):
+    case = make_case(make_facts(shape=(512, 1024)), cost=Cost(1_000_000, 0.0, 1000.0, 0.0, 1e-6, 10_000.0))
+    own, _ = settle(case)
+    small, reasons = settle(case, input__resize=ResizePlan(shortest=128))
+    assert own["input.crop_size"] == (384, 384) and small["input.crop_size"] == (128, 128)
+    assert "resized from" in reasons["input.crop_size"]
+    # The largest image takes 512 * 1024 * 10 kB = 5 GiB, resized a sixteenth, of half of the 8 GiB free.
+    assert own["inference.window"] is not None and small["inference.window"] is None
+    back, _ = settle(case, input__resize=ResizePlan(shortest=128), inference__resize=ResizePlan())
+    assert back["inference.window"] is not None
+
+
+def test_areas_of_objects_change_with_the_images(make_case, make_facts):
+    of = make_case(make_facts(shape=(256, 320))).fingerprint
+    small = of.resized(ResizePlan(size=(128, 160)))  # a quarter of the pixels
+    assert [c.component_area for c in small.classes] == [120 / 4, 120 / 4]
+    assert of.resized(None) is of and of.resized(ResizePlan()) is of
+
+
+def test_jitter_of_objects_is_relative_to_the_crop_unless_the_user_chose_a_zoom(make_case, make_facts, gpu):
+    case = make_case(make_facts(shape=(256, 512), grids="sky"), machine=gpu)
+    free, _ = settle(case, task="instance", input__crop_size=(128, 128))
+    assert (free["augment.scale_of"], free["augment.scale"]) == ("fit", (0.1, 2.0))
+    # 256 x 512 fits the crop at 128 / 512 = 1/4.
+    image, _ = settle(case, task="instance", input__crop_size=(128, 128), augment__scale_of="image")
+    assert (image["augment.scale_of"], image["augment.scale"]) == ("image", (0.025, 0.5))
+    given = replace(case, given=frozenset({"augment.scale"}))
+    own, _ = settle(given, task="instance", augment__scale=(0.5, 1.0))
+    assert (own["augment.scale_of"], own["augment.scale"]) == ("image", (0.5, 1.0))
 
 
 def test_large_images_go_through_a_window(make_case, make_facts, gpu):

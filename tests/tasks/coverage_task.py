@@ -142,11 +142,11 @@ class CoverageWriter:
     def __init__(self, folder):
         self._folder = folder
 
-    def files(self, output):
+    def files(self, output, image):
         return (self._folder.place("coverage", f"{output}.txt"),)
 
     def write(self, prediction, picture, *, output, file_name):
-        (path,) = self.files(output)
+        (path,) = self.files(output, None)
         write_whole(path, f"{prediction.covered:.6f}\n".encode())
         return {}
 

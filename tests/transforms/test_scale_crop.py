@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner.core.label_map import LabelMap
+from limner.core.plan import ResizePlan
 from limner.core.randomness import generator
 from limner.core.sample import Sample
 from limner.transforms.scale_crop import CropParams, ScaleCrop
@@ -227,3 +228,63 @@ def test_an_unlabelled_image_is_cropped_too():
     crop = ScaleCrop(size=(8, 8), foreground_probability=1.0, category_max_ratio=0.5)
     sample = Sample("x", np.zeros((20, 20, 3), np.uint8))
     assert crop.apply(sample, crop.draw(generator(0, "c"), sample)).get(LabelMap) is None
+
+
+class _Fixed:
+    """Draws the same number from every range: its start, or a given zoom."""
+
+    def __init__(self, zoom):
+        self.zoom = zoom
+
+    def uniform(self, low, high):
+        return self.zoom
+
+    def integers(self, low, high):
+        return low
+
+    def random(self):
+        return 1.0
+
+
+@pytest.mark.parametrize(
+    ("shape", "zoom", "options", "window"),
+    [
+        # 480 x 640 in a crop of 120 x 120: it fits at a zoom of 120 / 640, so the window at 1 is 640 x 640.
+        ((480, 640), 1.0, {"scale_of": "fit"}, (640, 640)),
+        ((480, 640), 2.0, {"scale_of": "fit"}, (320, 320)),
+        ((480, 640), 0.1, {"scale_of": "fit"}, (6400, 6400)),
+        # Shorter side 240: half, so 120 pixels of the crop are 240 of the file.
+        ((480, 640), 1.0, {"resize": ResizePlan(shortest=240)}, (240, 240)),
+        ((480, 640), 2.0, {"resize": ResizePlan(shortest=240)}, (120, 120)),
+        # One size for all: 240 x 160 halves the height and quarters the width.
+        ((480, 640), 1.0, {"resize": ResizePlan(size=(240, 160))}, (240, 480)),
+        # 240 x 160 fits the crop at 1/2, so the whole height and 3/2 of the width.
+        ((480, 640), 1.0, {"resize": ResizePlan(size=(240, 160)), "scale_of": "fit"}, (480, 960)),
+        ((480, 640), 1.0, {"resize": ResizePlan()}, (120, 120)),
+    ],
+)
+def test_what_a_zoom_of_one_is(shape, zoom, options, window):
+    crop = ScaleCrop(size=(120, 120), scale=(0.1, 2.0), **options)
+    assert crop.draw(_Fixed(zoom), smooth_sample(shape)).window == window
+
+
+def test_a_resized_image_is_cropped_as_if_it_were_resized_first():
+    sample = smooth_sample((120, 160))
+    crop = ScaleCrop(size=(40, 50), resize=ResizePlan(shortest=60))
+    out = crop.apply(sample, crop.draw(_Fixed(1.0), sample))
+    small = cv2.resize(sample.image, (80, 60))[:40, :50]
+    assert np.abs(out.image.astype(int) - small.astype(int)).mean() < 2
+
+
+def test_an_image_that_fits_fills_the_crop_along_one_axis_and_is_padded_along_the_other():
+    sample = Sample("x", np.full((50, 100, 1), 9, np.uint8), (LabelMap(np.ones((50, 100), np.uint8)),))
+    crop = ScaleCrop(size=(32, 32), scale_of="fit")
+    out = crop.apply(sample, crop.draw(np.random.default_rng(0), sample))
+    inside = out.get(LabelMap).labels == 1
+    assert inside.sum() == 16 * 32 and inside.any(0).all()
+
+
+def test_a_volume_fits_a_crop_too():
+    sample = Sample("x", np.zeros((10, 40, 20, 1), np.uint8))
+    crop = ScaleCrop(size=(20, 20, 20), scale_of="fit")
+    assert crop.draw(_Fixed(1.0), sample).window == (40, 40, 40)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from limner.inference.fitted_size import fit_images
+from limner.inference.fitted_images import fit_images
 from limner.inference.predictor import Predictor
 from limner.weights import import_checkpoint
 

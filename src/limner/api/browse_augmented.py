@@ -17,8 +17,8 @@ from limner.datasets.palettes import repainted
 from limner.drawing.colors import class_keys
 from limner.drawing.grid import Row, sheet
 from limner.drawing.png import save_picture
-from limner.loading.dataset import Dataset
 from limner.loading.pipeline import build_pipeline
+from limner.loading.training_dataset import training_dataset
 from limner.preparation.planned import Planned, plan_data
 from limner.storage.own_outputs import refuse_taken_file
 from limner.tasks import find_task
@@ -95,7 +95,7 @@ def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterato
     task = find_task(plan.task)
     are_drawn = task.sees_whole_images or DRAWN.issuperset(task.targets)
     targets = task.targets if are_drawn else (LabelMap,)
-    dataset = Dataset(source, records, table, targets=targets, cache=None)
+    dataset = training_dataset(source, records, table, plan.input, targets=targets)
     balanced = plan.train.balanced
     return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed, balanced=balanced)
 

@@ -13,8 +13,10 @@ from limner.datasets.conversion import Conversion, free_folder, plan_conversion,
 from limner.datasets.conversion_losses import Loss, conversion_losses, refuse_losses
 from limner.formats import WRITERS
 from limner.formats.public.class_tables import renumbered
+from limner.images.volumes.volume_writing import SUFFIXES as VOLUME_SUFFIXES_WRITTEN
 from limner.storage.file_states import state_of
 from limner.storage.filled_folder import Request, filled_folder
+from limner.storage.user_paths import user_path
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def convert(
     to: str,
     lossy: bool = False,
     mend: bool = False,
+    suffix: str | None = None,
     resume: bool = False,
     workers: int | None = None,
     track: Track = silent,
@@ -60,6 +63,7 @@ def convert(
         lossy: Convert even if information is lost.
         mend: Accept the proposals of `check`, and omit unreadable files and exact duplicates of images
             and objects.
+        suffix: Suffix of written volumes, such as ``.nrrd``; None keeps that of each.
         resume: Continue a conversion that was interrupted; its result is as if it had not been.
         workers: Number of reading threads.
         track: Shows progress.
@@ -73,10 +77,12 @@ def convert(
     """
     if to not in WRITERS:
         raise UnknownNameError("format to write", to, WRITERS)
-    source, target = Path(source).expanduser(), Path(target).expanduser()
+    if suffix is not None and suffix not in VOLUME_SUFFIXES_WRITTEN:
+        raise UnknownNameError("suffix of volumes to write", suffix, VOLUME_SUFFIXES_WRITTEN)
+    source, target = user_path(source), user_path(target)
     root = free_folder(target, source, resume=resume)
     checked = check_dataset(source, workers=workers, track=track)
-    conversion = plan_conversion(checked, WRITERS[to](), clean=mend)
+    conversion = plan_conversion(checked, WRITERS[to](), clean=mend, volume_suffix=suffix or "")
     losses = conversion_losses(conversion)
     if not lossy:
         refuse_losses(losses, to, clean=mend)
@@ -101,6 +107,6 @@ def _asked(conversion: Conversion, records: Sequence[Record]) -> dict[str, str]:
     return {
         "source": str(source.root.resolve()),
         "format": conversion.writer.name,
-        "options": "--mend" if conversion.clean else "no --mend",
+        "options": f"{'--mend' if conversion.clean else 'no --mend'} {conversion.volume_suffix}".strip(),
         "content": f"{len(records)} images, state {state_of(files, told)}",
     }

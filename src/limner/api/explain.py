@@ -1,7 +1,7 @@
 """`limner.explain()`: which parts of an image made a model predict a class."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from limner.analysis.class_activation import (
     Heat,
@@ -24,13 +25,15 @@ from limner.drawing.heat import heat_overlay
 from limner.drawing.panels import Panel, side_by_side
 from limner.drawing.png import encode_png
 from limner.images.read_image import read_image
-from limner.inference.fitted_size import fit_images
+from limner.inference.fitted_images import fit_images
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.storage.filled_folder import filled_folder
 from limner.storage.output_folder import make_output_folder, refuse_dataset, refuse_inside
+from limner.storage.user_paths import user_path
 from limner.storage.whole_files import write_whole
 from limner.transforms.fit_values import ValueRange
+from limner.transforms.resize_array import resize_image
 
 Target = npt.NDArray[np.bool_] | None
 """(H, W) the pixels whose score is explained; None for all that are predicted as the class."""
@@ -117,18 +120,22 @@ def explain_classes(
     The picture of all classes is the last of the last explanation. Without names, the most probable classes
     of a whole image are explained.
     """
-    folder = None if out is None else _usable(Path(out).expanduser(), Path(image))
+    image = user_path(image)
+    folder = None if out is None else _usable(user_path(out), image)
     predictor, inputs, shown = _prepared(model, image, device, value_range)
     names = predictor.labels.names
     for name in class_names:
         if name not in names:
             raise UnknownNameError("class of this model", name, names)
     class_names = class_names or _first_classes(predictor, image)
-    target = _target((shown.shape[0], shown.shape[1]), point, region)
-    network = predictor.model.network.eval()
-    looked = _Look(network, inputs, (shown.shape[0], shown.shape[1]), layer, target)
-    found = [_evidence(looked, names, name) for name in dict.fromkeys(class_names)]
-    return tuple(found) if folder is None else _drawn(found, shown, target, image=Path(image), folder=folder)
+    height, width = shown.shape[:2]
+    target = _target((height, width), point, region)
+    network, seen_target = predictor.model.network.eval(), _as_seen(target, inputs)
+    found = []
+    for name in dict.fromkeys(class_names):
+        evidence = _evidence(network, inputs, names, name, layer, seen_target)
+        found.append(replace(evidence, heats=_resized(evidence.heats, (height, width))))
+    return tuple(found) if folder is None else _drawn(found, shown, target, image=image, folder=folder)
 
 
 def _usable(folder: Path, image: Path) -> Path:
@@ -143,26 +150,7 @@ def _usable(folder: Path, image: Path) -> Path:
     return folder
 
 
-@dataclass(frozen=True)
-class _Look:
-    """What to explain of an image.
-
-    Attributes:
-        network: In evaluation mode.
-        inputs: (1, C, h, w) its normalised input.
-        size: (H, W) of the image.
-        layer: The layer that the user named, if any.
-        target: The pixels whose scores are explained.
-    """
-
-    network: nn.Module
-    inputs: torch.Tensor
-    size: tuple[int, int]
-    layer: str | None
-    target: Target
-
-
-def _first_classes(predictor: Predictor, image: Path | str) -> list[str]:
+def _first_classes(predictor: Predictor, image: Path) -> list[str]:
     """Return the classes to explain if none is named."""
     prediction = predictor.predict(image)
     indices = predictor.task.explained_first(prediction)
@@ -171,18 +159,24 @@ def _first_classes(predictor: Predictor, image: Path | str) -> list[str]:
     return [predictor.labels.names[index] for index in indices]
 
 
-def _evidence(look: _Look, names: Sequence[str], class_name: str) -> Explanation:
-    """Return the evidence for one class, without pictures."""
-    network, inputs, layer, target = look.network, look.inputs, look.layer, look.target
+def _evidence(
+    network: nn.Module,
+    inputs: torch.Tensor,
+    names: Sequence[str],
+    class_name: str,
+    layer: str | None,
+    target: Target,
+) -> Explanation:
+    """Return the evidence for one class, at the size that the network sees, without pictures."""
     features, looks = explainable_layers(network, inputs), attention_layers(network, inputs)
     chosen = layer if layer and layer not in looks else default_layer(features)
     index = names.index(class_name)
-    heats = activation_maps(network, inputs, layer=chosen, class_index=index, target=target, size=look.size)
-    attended = None
+    heats = activation_maps(network, inputs, layer=chosen, class_index=index, target=target)
+    look = None
     if looks:
-        attended = layer if layer in looks else list(looks)[-1]
-        heats[ATTENTION] = attention_map(network, inputs, layer=attended, class_index=index, target=target)
-    return Explanation(class_name, chosen, heats, (), attended)
+        look = layer if layer in looks else list(looks)[-1]
+        heats[ATTENTION] = attention_map(network, inputs, layer=look, class_index=index, target=target)
+    return Explanation(class_name, chosen, heats, (), look)
 
 
 def _drawn(
@@ -224,13 +218,13 @@ def explain_layers(
     device: str = "auto",
 ) -> dict[str, tuple[int, ...]]:
     """Return layer for `explain` -> (features or queries, height, width) for this image."""
-    predictor, inputs, _ = _prepared(model, image, device, value_range)
+    predictor, inputs, _ = _prepared(model, user_path(image), device, value_range)
     network = predictor.model.network.eval()
     return explainable_layers(network, inputs) | attention_layers(network, inputs)
 
 
 def _prepared(
-    model: Path | str | Predictor, image: Path | str, device: str, value_range: ValueRange | None
+    model: Path | str | Predictor, image: Path, device: str, value_range: ValueRange | None
 ) -> tuple[Predictor, torch.Tensor, npt.NDArray[np.uint8]]:
     """Return the predictor, the input of its network, and the image to draw on."""
     if isinstance(model, Predictor):
@@ -239,12 +233,25 @@ def _prepared(
         predictor = load_predictor(model, device=device, precision="float32", value_range=value_range)
     if predictor.plan.input.spatial_dims != 2:
         raise ConfigError("Class activation needs 2D images; this model takes volumes.")
-    pixels = read_image(Path(image)).array
+    pixels = read_image(image).array
     fitted = np.ascontiguousarray(predictor.fit(pixels, where=str(image)))
     values = torch.from_numpy(fitted.astype(np.float32))[None].movedim(-1, 1).to(predictor.device)
-    if predictor.task.sees_whole_images:
-        values = fit_images(values, predictor.settings.resize)
+    values = fit_images(values, predictor.plan.resize_for(predictor.settings))
     return predictor, predictor.model.normalization(values), display_image(pixels)
+
+
+def _as_seen(target: Target, inputs: torch.Tensor) -> Target:
+    """Return the target at the size of the network's input; every one of its pixels stays in it."""
+    size = tuple(inputs.shape[2:])
+    if target is None or target.shape == size:
+        return target
+    pooled = F.adaptive_max_pool2d(torch.from_numpy(target).float()[None], size)
+    return np.asarray(pooled[0].numpy() > 0)
+
+
+def _resized(heats: Mapping[str, Heat], size: tuple[int, int]) -> dict[str, Heat]:
+    """Return heat maps at the size of the image."""
+    return {name: resize_image(heat[..., None], size)[..., 0] for name, heat in heats.items()}
 
 
 def _target(

@@ -17,6 +17,7 @@ def plan(
     weights: Path | str | None = None,
     teacher: str | Path | None = None,
     minutes: float | None = None,
+    spatial: str | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
 ) -> Plan:
@@ -30,6 +31,7 @@ def plan(
             `import_checkpoint`. The network is then that of the weights.
         teacher: A model whose outputs the network learns besides the labels.
         minutes: Time budget for training; None derives the number of steps from the number of images.
+        spatial: For volumes, ``2d`` trains on slices and ``3d`` on volumes; defaults to 3d.
         settings: Values of the plan to set, nested, such as ``{"train": {"steps": 2000}}``; any value may be
             ``auto``. They override those of a recipe.
         device: Training device: ``auto``, ``cpu``, ``cuda``, ``mps``, ...
@@ -39,6 +41,12 @@ def plan(
         ConfigError: A setting is invalid; the message lists every problem.
     """
     wanted = with_shorthands(
-        settings, task=task, network=network, weights=weights, teacher=teacher, minutes=minutes
+        settings,
+        task=task,
+        network=network,
+        weights=weights,
+        teacher=teacher,
+        minutes=minutes,
+        spatial=spatial,
     )
     return plan_data(path, wanted, Execution(device)).plan

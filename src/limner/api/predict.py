@@ -21,6 +21,7 @@ from limner.storage.file_states import state_of
 from limner.storage.filled_folder import FilledFolder, Request, filled_folder
 from limner.storage.json_files import write_json
 from limner.storage.output_folder import refuse_inside
+from limner.storage.user_paths import user_path
 from limner.storage.whole_files import remove_file
 from limner.tasks.prediction_folder import COMPARISONS, PredictionFolder, PredictionWriter
 from limner.transforms.fit_values import ValueRange, trained_values
@@ -115,14 +116,14 @@ def predict(
         ConfigError: `out` has files that limner did not write, or an interrupted prediction.
         WriteError: A file cannot be written; `resume` continues.
     """
-    images = _images_to_predict(paths, Path(out).expanduser())
+    images = _images_to_predict(paths, user_path(out))
     predictor = as_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
     predictor.share_cores()
     _refuse_sorting(predictor, sort=sort)
     _refuse_unknown_formats(formats, predictor)
-    folder = PredictionFolder(Path(out).expanduser(), overlay, probabilities, tuple(formats), sort)
+    folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort)
     writer = _ImageWriter(predictor, folder, None if compare is None else Truth(compare, predictor))
     request = Request(_asked(predictor, images, folder, compare), resume=resume)
     with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
@@ -157,7 +158,7 @@ class _ImageWriter:
     def files(self, item: ImagePath) -> tuple[Path, ...]:
         """Return the files of an image, the index mask first."""
         drawn = [] if self.truth is None else [self.folder.place(COMPARISONS, f"{item.output}.png")]
-        return (*self.writer.files(item.output), *drawn)
+        return (*self.writer.files(item.output, item.path), *drawn)
 
     def all_files(self, images: Iterable[ImagePath]) -> Iterator[Path]:
         """Yield the record of the range, and the files of all images."""
@@ -183,7 +184,12 @@ class _ImageWriter:
             WriteError: A file cannot be written.
         """
         predictor, file_name = self.predictor, str(item.path)
-        prediction = predictor.predict(picture.array, name=file_name, probabilities=self.folder.probabilities)
+        prediction = predictor.predict(
+            picture.array,
+            name=file_name,
+            probabilities=self.folder.probabilities,
+            geometry=picture.geometry,
+        )
         true = None if self.truth is None else self.truth.of(item.path)
         entry = self.writer.write(prediction, picture, output=item.output, file_name=file_name)
         if self.truth is not None:
@@ -219,7 +225,7 @@ def _asked(
         "probabilities": folder.probabilities,
         "sort": folder.sorting,
         "formats": folder.formats,
-        "compare": None if compare is None else str(Path(compare).expanduser().resolve()),
+        "compare": None if compare is None else str(user_path(compare).resolve()),
         "range": predictor.value_range,
         "precision": predictor.precision,
     }
@@ -256,7 +262,7 @@ def _images_to_predict(paths: Iterable[str | Path] | str | Path, out: Path) -> t
     """
     named = [paths] if isinstance(paths, (str, Path)) else list(paths)
     for path in named:
-        searched = searched_folder(Path(path).expanduser())
+        searched = searched_folder(user_path(path))
         if searched is not None:
             refuse_inside(out, searched)
     images = list_images(named)

@@ -30,14 +30,18 @@ FAMILIES: dict[str, dict[str, Code]] = {
             _N, "A public dataset's layout, or a class table beside the masks, names the values."
         ),
         "several-datasets": Code(
-            _E, "Folders that are left out are datasets of their own: a warning if they are small."
+            _E,
+            "Folders, or images with other labels in the same folders, that are left out are datasets of "
+            "their own: a warning if they are small.",
         ),
         "listed-file-missing": Code(_W, "A list names files that are not there."),
         "listed-class-unknown": Code(_E, "A list gives an image a class that the class names do not have."),
         "listed-class-unclear": Code(_W, "A list gives an image no class, or several; it is left out."),
+        "class-order": Code(_W, "dataset.yaml renames numbered class folders by their position."),
         "image-without-mask": Code(_W, "Images have no mask; they are left out of training and scoring."),
         "image-not-segmented": Code(_N, "Images of a VOC folder have no mask and are in no list."),
         "mask-without-image": Code(_W, "Masks belong to no image; they are not used."),
+        "channel-missing": Code(_E, "Cases of volumes lack the file of a channel that others have."),
         "several-images": Code(_W, "A folder that should hold one image holds several; they are left out."),
         "class-mask-missing": Code(_W, "One mask a class: some images lack the masks of some classes."),
         "ambiguous-pairing": Code(_W, "An image could belong to several masks; it is left out."),
@@ -130,6 +134,25 @@ FAMILIES: dict[str, dict[str, Code]] = {
         ),
         "exif-rotated": Code(_N, "Images have an EXIF rotation, which is applied."),
     },
+    "volumes": {
+        "label-grid-differs": Code(
+            _E, "A label has the size of its volume, and another spacing, orientation, direction or origin."
+        ),
+        "labels-rounded": Code(
+            _N, "Labels are stored as floats that are whole numbers only nearly; they are rounded."
+        ),
+        "geometry-unknown": Code(_W, "Volumes have no affine, so their orientation is unknown."),
+        "orientations-differ": Code(_N, "The axes of volumes point in different directions."),
+        "volumes-mirrored": Code(
+            _W, "Some volumes are left-handed and others right-handed: left and right may be swapped."
+        ),
+        "spacing-outlier": Code(_W, "The spacing of a volume is several times that of most others."),
+        "spacings-vary": Code(_N, "Volumes differ in spacing."),
+        "intensity-scales-differ": Code(
+            _W, "The values of some volumes are many times those of others, as if in another unit."
+        ),
+        "volume-thin": Code(_W, "A volume has very few slices, or very few voxels along another axis."),
+    },
     "labels": {
         "mask-is-jpeg": Code(_E, "Masks were saved as JPEG, which adds values that were not drawn."),
         "mask-has-soft-edges": Code(_E, "Two-class masks hold soft edges, or several blacks and whites."),
@@ -151,6 +174,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "class-list-too-short": Code(_E, "Fewer classes are named than the masks hold values."),
         "values-look-like-instances": Code(_E, "Mask values seem to number objects instead of classes."),
         "class-never-occurs": Code(_W, "A named class is in no mask."),
+        "class-covered": Code(_W, "All objects of a class lie under objects of other classes."),
         "mask-is-one-value": Code(_N, "A mask holds a single value."),
         "classes-unnamed": Code(_N, "The classes have no names yet; limner uses their numbers."),
     },

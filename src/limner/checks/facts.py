@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from limner.checks.volume_facts import VolumeFacts
+
 GRID = 8
 """Cells along each axis of the coarse grids `occupancy` and `thumbnail_means`."""
 
@@ -121,6 +123,7 @@ class ImageFacts:
         thumbnail_means: (8, 8) float32 in [0, 1], or None: the mean grey of each cell. 8-bit images are
             divided by 255, all others stretched between the image's own 0.5 and 99.5 percentiles.
         thumbnail: (32, 32) uint8 grey, or None: the picture small enough to compare pixel by pixel.
+        volume: Position of the voxels of a volume; None for an image.
     """
 
     name: str
@@ -156,6 +159,7 @@ class ImageFacts:
     occupancy: Grid | None = field(default=None, compare=False)
     thumbnail_means: Grid | None = field(default=None, compare=False)
     thumbnail: npt.NDArray[np.uint8] | None = field(default=None, compare=False)
+    volume: VolumeFacts | None = None
 
     @property
     def is_labelled(self) -> bool:
@@ -188,6 +192,11 @@ class DatasetFacts:
     def usable(self) -> tuple[ImageFacts, ...]:
         """The images that can be trained on: image and labels read, sizes equal."""
         return tuple(image for image in self.images if image.is_usable)
+
+    @cached_property
+    def volumes(self) -> tuple[ImageFacts, ...]:
+        """The images that are volumes, if they could be read."""
+        return tuple(image for image in self.images if image.volume is not None)
 
     @cached_property
     def value_counts(self) -> Counter[int]:

@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from limner.checks.facts import Components, ImageFacts, Intensity, ObjectFacts
 from limner.checks.reading import Reading
+from limner.checks.volume_facts import VolumeFacts
 from limner.core.sample import Record
 from limner.formats.source import Source
 from limner.storage.cache import Cache
 
-VERSION = 11
+VERSION = 12
 """Raise it whenever a measurement changes: older entries are then read anew."""
 
 _FILES = Cache("facts", suffix=".jsonl.gz")
@@ -29,7 +30,7 @@ _ARRAYS: dict[str, npt.DTypeLike] = {"thumbnail_means": np.float32, "thumbnail":
 def fingerprint(source: Source, record: Record) -> str:
     """Return a text that changes when a file of the record does, or the way it is read."""
     settings = source.settings
-    read_as = f"{settings.encoding!r} {settings.boxes} {source.reading_state(record)}"
+    read_as = f"{settings.encoding!r} {settings.boxes} {settings.label_grid} {source.reading_state(record)}"
     parts = [str(VERSION), source.name, read_as, record.name, f"{record.label} {record.tags}"]
     for path in record.files:
         try:
@@ -80,6 +81,7 @@ def _to_json(key: str, reading: Reading) -> dict[str, Any]:
     row["intensities"] = [list(asdict(i).values()) for i in facts.intensities]
     row["objects"] = {v: list(asdict(o).values()) for v, o in facts.objects.items()}
     row["components"] = {v: [c.count, c.median_area] for v, c in facts.components.items()}
+    row["volume"] = None if facts.volume is None else facts.volume.to_json()
     row |= {name: _pack(getattr(facts, name)) for name in _ARRAYS}
     return {"key": key, "facts": row, "grids": {v: _pack(grid) for v, grid in reading.grids.items()}}
 
@@ -94,6 +96,7 @@ def _from_json(entry: dict[str, Any]) -> Reading:
     row["shape"] = tuple(row["shape"])
     row["label_problems"] = tuple(tuple(case) for case in row["label_problems"])
     row["label_shape"] = None if row["label_shape"] is None else tuple(row["label_shape"])
+    row["volume"] = None if row["volume"] is None else VolumeFacts.from_json(row["volume"])
     row |= {name: _unpack(row[name], dtype) for name, dtype in _ARRAYS.items()}
     return Reading(
         ImageFacts(**row), {int(v): _require(_unpack(g, np.float32)) for v, g in entry["grids"].items()}

@@ -117,6 +117,11 @@ def _sizes(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:
             hint = f"The image is turned through EXIF and {what} {are} not; turn {what} the same way."
         elif turned:
             hint = f"Height and width are swapped: transpose {what} or the image."
+        if image.volume is not None and image.volume.label_affine:
+            hint = (
+                "If both headers are right, write `label_grid: resample` into dataset.yaml: labels are then "
+            )
+            hint += "moved to the grid of their image, without interpolation."
         assert image.label_shape is not None
         yield make(
             "size-mismatch",
@@ -193,19 +198,21 @@ def _size_range(facts: DatasetFacts) -> Iterator[Finding]:
         yield make(
             "sizes-vary",
             "the images",
-            f"from {smallest} to {largest} pixels (width x height), {num_sizes} different sizes",
+            f"from {smallest} to {largest} pixels ({axes_text(readable[-1].shape)}), {num_sizes} different "
+            "sizes",
             fix="No action needed: training takes crops of one size.",
         )
 
 
 def _kinds(facts: DatasetFacts) -> Iterator[Finding]:
     readable = [image for image in facts.images if image.shape]
-    tiny = [image for image in readable if min(image.shape[-2:]) < TINY_SIDE]
+    flat = [image for image in readable if image.volume is None]
+    tiny = [image for image in flat if min(image.shape) < TINY_SIDE]
     if tiny:
         yield make(
             "image-tiny",
             place([image.image_file for image in tiny]),
-            f"the smallest is {size_text(min(tiny, key=lambda i: min(i.shape[-2:])).shape)} pixels",
+            f"the smallest is {size_text(min(tiny, key=lambda i: min(i.shape)).shape)} pixels",
             expected=f"at least {TINY_SIDE} pixels each way",
             fix="Remove them if they are there by mistake; otherwise they are padded.",
             files=[image.image_file for image in tiny],
@@ -213,7 +220,12 @@ def _kinds(facts: DatasetFacts) -> Iterator[Finding]:
     odd = "Check it: among photographs it may be a drawing, or a placeholder that a web page sent instead."
     for code, belongs, found, fix in (
         ("alpha-channel", lambda i: i.has_alpha, "a transparency channel, which is dropped", ""),
-        ("sixteen-bit", lambda i: i.dtype not in ("uint8", ""), "more than 8 bits a channel", ""),
+        (
+            "sixteen-bit",
+            lambda i: i.dtype not in ("uint8", "") and i.volume is None,
+            "more than 8 bits a channel",
+            "",
+        ),
         ("palette-image", lambda i: i.has_palette, "palette indices, read as the colours they show", odd),
         (
             "exif-rotated",

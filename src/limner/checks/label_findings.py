@@ -4,6 +4,8 @@ Nothing is remapped silently: plain class numbers are shown in the table as they
 could mean two things is an error with a proposal, until `dataset.yaml` says which.
 """
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,8 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import ConfigError
 from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
+from limner.core.wording import count_words
+from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.source import Source
 from limner.formats.terms import MASKS, Terms
 
@@ -47,7 +51,7 @@ def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
         return LabelVerdict((), declared, declared, ())
     if facts.are_classes and declared is not None:
         rows = label_rows(facts, declared)
-        return LabelVerdict(tuple(_absent(rows, source.terms)), declared, declared, rows)
+        return LabelVerdict(tuple(_absent(rows, source, facts)), declared, declared, rows)
     question = open_question(
         source.settings, declared, facts, ignored=source.ignored_by_format, terms=source.terms
     )
@@ -64,7 +68,7 @@ def judge_labels(source: Source, facts: DatasetFacts) -> LabelVerdict:
             facts = facts.as_objects()
     rows = label_rows(facts, table) if table else ()
     if table:
-        findings += [*_absent(rows, source.terms), *_one_value(facts, table, source.terms)]
+        findings += [*_absent(rows, source, facts), *_one_value(facts, table, source.terms)]
         if declared is None and question is None and table.num_classes > 2:
             findings.append(_unnamed(table))
     blocked = any(finding.severity is Severity.ERROR for finding in findings)
@@ -87,21 +91,36 @@ def _with_proposal(
         return None
 
 
-def _absent(rows: tuple[LabelRow, ...], terms: Terms) -> list[Finding]:
-    absent = [r for r in rows if r.is_class and not r.images]
-    if not absent:
-        return []
-    named = [f"{row.name} ({_values(row.values)})" for row in absent]
-    return [
-        make(
-            "class-never-occurs",
+def _absent(rows: tuple[LabelRow, ...], source: Source, facts: DatasetFacts) -> Iterator[Finding]:
+    """Yield the findings about classes without a pixel: all objects covered by others, or no label at all."""
+    counts = Counter[int]()
+    for image in facts.labelled:
+        counts.update({value: objects.count for value, objects in image.objects.items()})
+    empty = [(row, sum(counts[v] for v in row.values)) for row in rows if row.is_class and not row.images]
+    if covered := [f"{row.name} ({count_words(number, 'object')})" for row, number in empty if number]:
+        yield make(
+            "class-covered",
             "the classes",
-            f"in no {terms.holder}: {listed(named)}",
-            expected=f"each named class in some {terms.holder}s",
-            fix=f"Correct the {'values' if terms == MASKS else 'names'} under `classes` in dataset.yaml, or "
-            "take these classes out.",
+            f"all objects lie under objects of other classes: {listed(covered)}",
+            expected="some pixels of each class in the label maps",
+            fix="Correct the order of the objects in the tool that drew them, or unite the classes. Objects "
+            "are complete for --task instance.",
         )
-    ]
+    if not (absent := [row for row, number in empty if not number]):
+        return
+    named = [f"{row.name} ({_values(row.values)})" for row in absent]
+    terms = source.terms
+    fix = "No action needed if no image shows them. To leave them out, list `classes` in dataset.yaml."
+    if read_dataset_file(source.root).classes:
+        what = "values" if terms == MASKS else "names"
+        fix = f"Correct the {what} under `classes` in dataset.yaml, or take these classes out."
+    yield make(
+        "class-never-occurs",
+        "the classes",
+        f"in no {terms.holder}: {listed(named)}",
+        expected=f"each named class in some {terms.holder}s",
+        fix=fix,
+    )
 
 
 def _one_value(facts: DatasetFacts, table: LabelTable, terms: Terms) -> list[Finding]:
@@ -113,12 +132,13 @@ def _one_value(facts: DatasetFacts, table: LabelTable, terms: Terms) -> list[Fin
     findings = []
     for role, files in sorted(single.items(), key=lambda item: str(item[0])):
         name = "ignored pixels" if role == table.ignore_index else ""
+        hold = terms.hold + "s" * (len(files) == 1)
         name = name or (repr(table.names[role]) if isinstance(role, int) else f"value {role}")
         findings.append(
             make(
                 "mask-is-one-value",
                 place(files),
-                f"{len(files)} of {len(facts.labelled)} {terms.holder}s {terms.hold} nothing but {name}",
+                f"{len(files)} of {len(facts.labelled)} {terms.holder}s {hold} nothing but {name}",
                 fix="Correct if an image shows nothing else; otherwise "
                 + ("the mask may be empty by mistake." if terms == MASKS else "its objects were not drawn."),
                 files=files,

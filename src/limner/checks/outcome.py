@@ -13,9 +13,11 @@ from limner.checks.object_counts import ObjectRow, object_rows
 from limner.checks.outlier_findings import outlier_findings
 from limner.checks.spelling_findings import spelling_findings
 from limner.checks.split_findings import split_findings
+from limner.checks.volume_findings import volume_findings
 from limner.core.config import merge
 from limner.core.finding import Finding, Severity
 from limner.core.labels import LabelTable
+from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.problems import Problems
 from limner.formats.shapes.object_source import ObjectSource
 from limner.formats.source import Source
@@ -54,16 +56,18 @@ def run_checks(source: Source, facts: DatasetFacts) -> CheckOutcome:
     """
     verdict = judge_labels(source, facts)
     drawn = _drawn_splits(source, facts)
+    is_named = bool(read_dataset_file(source.root).classes)  # by the user, not by a table beside the masks
     findings = [
         *source.findings,
         *_of_annotations(facts, source.terms),
         *file_findings(facts, source.terms, drawn=isinstance(source, ObjectSource)),
         *verdict.findings,
         *class_findings(verdict.rows, source.terms, drawn=drawn, of_images=facts.are_classes),
-        *(() if source.settings.classes else spelling_findings(source.declared_labels(), verdict.rows)),
+        *(() if is_named else spelling_findings(source.declared_labels(), verdict.rows)),
         *split_findings(facts, drawn=drawn),
         *name_findings(facts),
         *outlier_findings(facts, verdict.proposed),
+        *volume_findings(facts),
     ]
     findings.sort(key=lambda finding: _ORDER[finding.severity])
     proposal: dict[str, Any] = {}

@@ -15,14 +15,21 @@ from limner.checks import measuring
 from limner.checks.facts import GRID, Grid, ImageFacts, ObjectFacts
 from limner.checks.object_counts import measure_objects
 from limner.checks.runs import Runs
-from limner.core.errors import DataError
-from limner.core.labels import MaskEncoding, ValueMap
+from limner.checks.volume_facts import VolumeFacts
+from limner.core.labels import MaskEncoding, ValueMap, pack_rgb
 from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.formats.source import Source
+from limner.images.file_names import is_image_name
 from limner.images.headers import ImageHeader
-from limner.images.masks import read_valid_region, read_values
-from limner.images.pixels import IMAGE_SUFFIXES, cached_headers
+from limner.images.masks import (
+    ColouredMaskError,
+    count_rounded,
+    packed_colors,
+    read_valid_region,
+    read_values,
+)
+from limner.images.pixels import cached_headers
 from limner.images.read_image import image_header
 
 Region = npt.NDArray[np.bool_]
@@ -87,14 +94,15 @@ def _label_name(source: Source, record: Record) -> str:
 
 
 def _is_image(label: Path) -> bool:
-    return label.suffix.lower() in IMAGE_SUFFIXES
+    return is_image_name(label.name)
 
 
 def _with_image(facts: ImageFacts, source: Source, record: Record) -> tuple[ImageFacts, Region | None]:
     """Return the facts with those of the image, and (*spatial) where it has data, None for everywhere."""
     try:
         picture = source.read_image(record)
-        header = image_header(record.image)
+        is_volume = picture.array.ndim == 4
+        header = None if is_volume else image_header(record.image)
     except _FAILURES as error:
         return replace(facts, image_error=reason(error)), None
     image, valid = picture.array, picture.valid
@@ -108,14 +116,15 @@ def _with_image(facts: ImageFacts, source: Source, record: Record) -> tuple[Imag
         dtype=image.dtype.name,
         content_hash=measuring.digest(image),
         perceptual_hash=measuring.perceptual_hash(small),
-        has_alpha=header.has_alpha,
-        has_palette=header.has_palette,
-        is_exif_rotated=header.orientation != 1,
+        has_alpha=header is not None and header.has_alpha,
+        has_palette=header is not None and header.has_palette,
+        is_exif_rotated=header is not None and header.orientation != 1,
         is_grey=measuring.is_grey(image),
         intensities=statistics,
         thumbnail_means=measuring.block_means(small, GRID),
         thumbnail=measuring.thumbnail(small),
         no_data_pixels=0 if valid is None else int((~valid).sum()),
+        volume=VolumeFacts.of(picture.geometry) if is_volume else None,
     )
     return measured, valid
 
@@ -156,8 +165,18 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record, valid: Regio
         label_problems=problems.cases(),
         components=components if num_values <= measuring.MAX_COMPONENT_VALUES else {},
         values_in_one_piece=measuring.values_in_one_piece(components),
+        volume=_with_label_grid(facts.volume, source, record),
     )
     return Reading(facts, measuring.value_grids(values, runs, counts))
+
+
+def _with_label_grid(volume: VolumeFacts | None, source: Source, record: Record) -> VolumeFacts | None:
+    """Return the facts of a volume with the position of its labels, if they are a volume too."""
+    if volume is None or not _is_image(record.labels[0]):
+        return volume
+    # With `label_grid`, labels lie on their image, whatever their header says.
+    label = volume.geometry if source.settings.label_grid else image_header(record.labels[0]).geometry
+    return volume.with_labels(label, rounded=sum(map(count_rounded, record.labels)))
 
 
 def _no_data(header: ImageHeader | None) -> int | None:
@@ -171,6 +190,9 @@ def _palette(source: Source, record: Record, labels: "_Labels", values: Iterable
     header = labels.header
     if header is None or not header.has_palette or labels.kind != "index" or "instance" in source.tasks:
         return {}
+    if header.palette:
+        entries = np.frombuffer(header.palette, np.uint8).reshape(-1, 3)
+        return {value: pack_rgb(entries[value]) for value in values if value < len(entries)}
     colors = read_values(record.labels[0], MaskEncoding("color"))
     return {value: int(colors.flat[int((labels.values == value).argmax())]) for value in values}
 
@@ -216,11 +238,10 @@ def _read_values(source: Source, record: Record) -> _Labels:
     label = record.labels[0]
     try:
         return _Labels(source.read_values(record), encoding.kind, image_header(label))
-    except DataError:
-        header = image_header(label)
-        if encoding.kind != "index" or header.channels < 3 or header.has_palette:
+    except ColouredMaskError as error:
+        if encoding.kind != "index":
             raise
-        return _Labels(read_values(label, MaskEncoding("color")), "color", header)
+        return _Labels(packed_colors(error.pixels, label), "color", image_header(label))
 
 
 def reason(error: Exception) -> str:

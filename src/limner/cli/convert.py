@@ -15,6 +15,9 @@ def convert(
         bool,
         typer.Option("--mend", help="Accept proposals of check; omit duplicates and unreadable files."),
     ] = False,
+    suffix: Annotated[
+        str | None, typer.Option(help="Suffix of volumes: .nii.gz, .nii, .nrrd, .mha or .npz.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted conversion.")] = False,
 ) -> None:
     """Write a dataset in another format.
@@ -24,7 +27,7 @@ def convert(
     from limner.api.convert import convert as write
     from limner.cli.console import console, tracker
 
-    done = write(source, target, to=to, lossy=lossy, mend=mend, resume=resume, track=tracker())
+    done = write(source, target, to=to, lossy=lossy, mend=mend, suffix=suffix, resume=resume, track=tracker())
     for loss in done.losses:
         console().print(f"Not converted: {loss}", style="warning")
     console().print(f"{done.num_images} images, {done.num_masks} labelled, as {done.format}")

@@ -63,7 +63,7 @@ def show_orientation(found: Fingerprint) -> None:
     """Print whether mirroring and rotating the images is safe."""
     asked = found.orientation
     if not asked.is_known:
-        console().print(f"Orientation: {asked.num_images} images are too few to decide.")
+        console().print(f"Orientation: too few images to decide ({asked.num_images}).")
         return
     shown = table("transform", "shared asymmetry", "p-value", "safe", numbers=("p-value",))
     for name, asymmetry, harmless in (

@@ -40,5 +40,5 @@ def inference_options(
         overlap=overlap,
         flips=flips,
         scales=parse_scales(scales),
-        resize=parse_resize(resize, plan.inference.resize),
+        resize=parse_resize(resize, plan.resize_for(plan.inference)),
     )

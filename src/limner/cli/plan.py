@@ -29,6 +29,9 @@ def plan(
         typer.Option("--set", metavar="KEY=VALUE", help="Set a value, such as train.steps=2000."),
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Time budget for training.")] = None,
+    spatial: Annotated[
+        str | None, typer.Option(help="2d trains on slices of volumes, 3d on volumes; default: 3d.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
     out: Annotated[
         Path | None, typer.Option(help="Write the plan to this YAML file, to edit and train.")
@@ -50,7 +53,13 @@ def plan(
 
     own = merge_assignments(settings or ())
     wanted = with_shorthands(
-        own, task=task, network=network, weights=weights, teacher=teacher, minutes=minutes
+        own,
+        task=task,
+        network=network,
+        weights=weights,
+        teacher=teacher,
+        minutes=minutes,
+        spatial=spatial,
     )
     if out is not None:
         refuse_taken_file(out, by="plan")
@@ -72,6 +81,7 @@ def plan(
             network=network,
             weights=weights,
             minutes=minutes,
+            spatial=spatial,
             settings=settings or (),
             device=device,
         )
@@ -85,6 +95,7 @@ def _train_command(
     network: str | None,
     weights: Path | None,
     minutes: float | None,
+    spatial: str | None,
     settings: Sequence[str],
     device: str,
 ) -> str:
@@ -94,6 +105,7 @@ def _train_command(
     parts += ["--network", network] if network else []
     parts += ["--weights", str(weights)] if weights else []
     parts += ["--minutes", f"{minutes:g}"] if minutes is not None else []
+    parts += ["--spatial", spatial] if spatial else []
     parts += ["--device", device] if device != "auto" else []
     for assignment in settings:
         parts += ["--set", assignment]
@@ -119,10 +131,12 @@ def _plan_table(made: "Plan", *, everything: bool) -> "Table":
 
 
 def _brief(value: object) -> object:
-    """Shorten a loss without settings of its own to its name."""
+    """Shorten a loss without settings of its own to its name, and leave out what is not set."""
     if isinstance(value, list):
         return [_brief(item) for item in value]
     if isinstance(value, dict) and "name" in value:
         own = {key: item for key, item in value.items() if item not in ({}, 1.0)}
         return own["name"] if len(own) == 1 else own
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if item is not None}
     return value

@@ -25,6 +25,9 @@ def train(
         Path | None, typer.Option(help="Also learn the outputs of this model: a model, a run, a checkpoint.")
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget for training.")] = None,
+    spatial: Annotated[
+        str | None, typer.Option(help="2d trains on slices of volumes, 3d on volumes; default: 3d.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan.")
     ] = None,
@@ -45,9 +48,8 @@ def train(
     from limner.tracking.progress_display import ProgressDisplay
 
     watchers = [ProgressDisplay()]
-    _refuse_mixture(
-        data, resume, (run, settings, task, network, weights, teacher, minutes, accept), data_changed
-    )
+    others = (run, settings, task, network, weights, teacher, minutes, spatial, accept)
+    _refuse_mixture(data, resume, others, data_changed)
     if resume is not None:
         folder = resume_run(
             resume, data_changed=data_changed, device=device, track=tracker(), watchers=watchers
@@ -62,6 +64,7 @@ def train(
             weights=weights,
             teacher=teacher,
             minutes=minutes,
+            spatial=spatial,
             settings=merge_assignments(settings or []),
             accept=accept,
             device=device,

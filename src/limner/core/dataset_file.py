@@ -166,6 +166,9 @@ class DatasetFile(Config):
     """VIA's attribute of regions that names their class, if they have several."""
     run_order: Literal["columns", "rows"] | None = None
     """Whether the run lengths of a CSV go down the columns or along the rows, if it cannot be told."""
+    label_grid: Literal["image", "resample"] | None = None
+    """Labels of volumes whose headers place them elsewhere than their image: they lie on the image voxel by
+    voxel (`image`), or are moved to its grid by their headers (`resample`)."""
     splits: Splits | None = None
     """Fractions with a seed, or list files or folders."""
 

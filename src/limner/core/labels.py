@@ -3,6 +3,7 @@
 Shape legend: H, W spatial sizes (any number of spatial axes is accepted), K classes.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -142,13 +143,14 @@ class LabelTable:
 
     @cached_property
     def is_thing(self) -> npt.NDArray[np.bool_]:
-        """(K,) whether each class is of countable objects; where nobody said, all but the background are."""
-        nobody_said = all(c.is_thing is None for c in self.classes)
+        """(K,) whether each class is of countable objects.
+
+        If no class is said to be, all are but the background and those that are said not to be.
+        """
+        if any(c.is_thing for c in self.classes):
+            return np.array([bool(c.is_thing) for c in self.classes])
         return np.array(
-            [
-                index != self.background_index if nobody_said else bool(c.is_thing)
-                for index, c in enumerate(self.classes)
-            ]
+            [c.is_thing is None and i != self.background_index for i, c in enumerate(self.classes)]
         )
 
     def things(self) -> "LabelTable":
@@ -387,8 +389,16 @@ DISTINCT_COLORS: tuple[RGB, ...] = (
 
 
 def alphabetical(names: Iterable[str]) -> tuple[str, ...]:
-    """Return class names in the order that numbers them where nothing else does; capitals do not count."""
-    return tuple(sorted(names, key=lambda name: (name.casefold(), name)))
+    """Return class names in the order that numbers them where nothing else does.
+
+    Whole numbers are first, in numeric order (1, 2, 10); in words, capitals do not count.
+    """
+    return tuple(sorted(names, key=_place))
+
+
+def _place(name: str) -> tuple[float, str, str]:
+    number = int(name) if name.isascii() and name.isdigit() else math.inf
+    return number, name.casefold(), name
 
 
 def distinct_color(index: int) -> RGB:

@@ -100,6 +100,37 @@ class NetworkPlan(Config):
     """Parts that training leaves as they are, by prefix of parameter names, such as `[backbone.layer1]`."""
 
 
+class ResizePlan(Config):
+    """Size to which images are resized for the network; predictions have the image's original size."""
+
+    shortest: Positive | None = None
+    """Length of the shorter side; null keeps the images' size."""
+    longest: Positive | None = None
+    """Maximum length of the longer side; longer images are scaled down further."""
+    size: tuple[Positive, ...] | None = None
+    """Alternative to both: one size (height, width) for all images, whatever their aspect ratio."""
+    zoom: Annotated[float, Field(gt=0)] | None = None
+    """Alternative to all of them: factor of both sides."""
+    multiple: Positive = 1
+    """Each side is rounded up to a multiple of this."""
+
+    @model_validator(mode="after")
+    def _check_exclusive(self) -> "ResizePlan":
+        if self.zoom is not None and (self.shortest, self.longest, self.size) != (None, None, None):
+            raise ValueError("give either `zoom`, or `shortest`, `longest` or `size`")
+        if self.size is not None and (self.shortest is not None or len(self.size) != 2):
+            raise ValueError("give either `shortest` or `size`, which is two numbers (height, width)")
+        if self.longest is not None and (self.shortest is None or self.longest < self.shortest):
+            raise ValueError("`longest` needs `shortest`, and must not be smaller")
+        return self
+
+    @property
+    def is_noop(self) -> bool:
+        """Whether every image stays as it is."""
+        fits_to_size = self.shortest is not None or self.size is not None or self.multiple != 1
+        return not fits_to_size and self.zoom in (None, 1.0)
+
+
 class InputPlan(Config):
     """The input of the network."""
 
@@ -109,6 +140,9 @@ class InputPlan(Config):
     """Number of image channels."""
     crop_size: tuple[Positive, ...]
     """Size of a training crop; networks accept any size."""
+    resize: ResizePlan | None = None
+    """Size to which images are resized before they are cropped or predicted, such as `{shortest: 512}`; null
+    uses them at their original size."""
     mean: tuple[float, ...]
     """Mean per channel, in file values, which is subtracted from the input."""
     std: tuple[Annotated[float, Field(gt=0)], ...]
@@ -121,11 +155,21 @@ class InputPlan(Config):
     """Lowest and highest value of the training's pixel type or images, to which `--range` maps values."""
     smallest_maximum: float | None = None
     """Smallest maximum of a training image; images that are much darker are refused."""
+    normalize_each: bool | None = None
+    """Whether each image is first normalised by its own mean and standard deviation."""
+    slice_axis: Literal[0, 1, 2] | None = None
+    """Axis (0 depth, 1 height, 2 width) along which volumes are cut into slices; null for anything else."""
+    slice_neighbours: Annotated[int, Field(ge=0, le=8)] | None = None
+    """Number of slices on each side that are further channels of a slice."""
+    empty_slices: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Maximum part of the training slices that show no foreground; null uses all slices."""
+    orientation: Annotated[str, Field(pattern="^[LRPAIS]{3}$")] | None = None
+    """Directions of the axes (x, y, z) to which volumes are turned, such as `RAS`; null turns none."""
 
     @model_serializer(mode="wrap")
     def _omit_unknown(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        return {key: value for key, value in values.items() if value is not None}
+        return {key: value for key, value in values.items() if value is not None or key == "resize"}
 
     @field_validator("dtype")
     @classmethod
@@ -173,6 +217,9 @@ class AugmentPlan(Config):
     """Instead paste a rectangle of another image, usually 1; if both are set, each in half of the batches."""
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.5, 2.0)
     """Smallest and largest zoom."""
+    scale_of: Literal["image", "fit"] = "image"
+    """What a zoom of 1 is: `image` is the image after `input.resize`, `fit` the zoom at which it just fits in
+    the crop, as in large-scale jitter."""
     flip_axes: tuple[Annotated[int, Field(ge=0, le=2)], ...] = (1,)
     """Spatial axes that are mirrored, each with probability 0.5; 1 is left-right in 2D."""
     quarter_turns: bool = False
@@ -303,51 +350,11 @@ class TrainPlan(Config):
         return self
 
 
-class ResizePlan(Config):
-    """Size to which images are resized before prediction; results have the image's original size.
-
-    Most of limner's models are trained at the images' original scale and need no resizing. Detectors that
-    were trained on reduced images, and weights of other projects, do.
-    """
-
-    shortest: Positive | None = None
-    """Length of the shorter side; null leaves images at their size."""
-    longest: Positive | None = None
-    """Maximum length of the longer side; longer images are scaled down further."""
-    size: tuple[Positive, ...] | None = None
-    """Alternative to both: one size (height, width) for all images, whatever their aspect ratio."""
-    zoom: Annotated[float, Field(gt=0)] | None = None
-    """Alternative to all of them: factor of both sides, for models trained on reduced images."""
-    multiple: Positive = 1
-    """Each side is rounded up to a multiple of this."""
-
-    @model_validator(mode="after")
-    def _check_exclusive(self) -> "ResizePlan":
-        if self.zoom is not None and (self.shortest, self.longest, self.size) != (None, None, None):
-            raise ValueError("give either `zoom`, or `shortest`, `longest` or `size`")
-        if self.size is not None and (self.shortest is not None or len(self.size) != 2):
-            raise ValueError("give either `shortest` or `size`, which is two numbers (height, width)")
-        if self.longest is not None and (self.shortest is None or self.longest < self.shortest):
-            raise ValueError("`longest` needs `shortest`, and must not be smaller")
-        return self
-
-    @property
-    def is_noop(self) -> bool:
-        """Whether every image stays as it is."""
-        return self.only_zooms and self.zoom in (None, 1.0)
-
-    @property
-    def only_zooms(self) -> bool:
-        """Whether images of all sizes are resized by the same factor, so that windows see the same scale."""
-        return self.shortest is None and self.size is None and self.multiple == 1
-
-
 class InferencePlan(Config):
     """Prediction of images of any size."""
 
-    resize: ResizePlan = ResizePlan()
-    """Resizing of images before prediction."""
-
+    resize: ResizePlan | None = None
+    """Size to which images are resized before prediction, if not as in training; null uses `input.resize`."""
     window: tuple[Positive, ...] | None = None
     """Size of a sliding window, or null for whole images."""
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
@@ -356,14 +363,6 @@ class InferencePlan(Config):
     """Average over mirrored images too."""
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     """Average over these zooms of the image."""
-
-    @model_validator(mode="after")
-    def _check_window(self) -> "InferencePlan":
-        if self.window is not None and not self.resize.only_zooms:
-            raise ValueError(
-                "inference.window requires images at their own size: disable inference.resize (--resize no)"
-            )
-        return self
 
 
 @dataclass(frozen=True)
@@ -413,6 +412,12 @@ class Plan(Config):
         window, dims = self.inference.window, self.input.spatial_dims
         if window is not None and len(window) != dims:
             raise ValueError(f"inference.window needs {dims} numbers; found {list(window)}")
-        if not self.inference.resize.is_noop and dims != 2:
-            raise ValueError("inference.resize is for images in 2 dimensions")
+        resizes = {"input.resize": self.input.resize, "inference.resize": self.inference.resize}
+        for key, resize in resizes.items():
+            if dims != 2 and resize is not None and not resize.is_noop:
+                raise ValueError(f"{key} is for images in 2 dimensions")
         return self
+
+    def resize_for(self, settings: InferencePlan) -> ResizePlan:
+        """Return the size to which images are resized for prediction with `settings`."""
+        return settings.resize or self.input.resize or ResizePlan()

@@ -3,14 +3,14 @@
 Axes are channels-last: an image is (*spatial, C) with spatial (H, W) for 2D and (D, H, W) for volumes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy.typing as npt
 
-from limner.core.picture import Image
+from limner.core.picture import PLAIN, Geometry, Image
 from limner.core.targets import Move, Target
 
 TargetT = TypeVar("TargetT", bound=Target[Any])
@@ -69,12 +69,14 @@ class Sample:
         targets: At most one target of each kind; empty for an unlabelled image.
         spacing_mm: Distance between neighbouring pixels along each spatial axis, in the order of the
             array's axes, or None if unknown or meaningless.
+        geometry: Position of the image as read from disk; transforms that move pixels do not keep it.
     """
 
     name: str
     image: Image
     targets: tuple[Target[Any], ...] = ()
     spacing_mm: tuple[float, ...] | None = None
+    geometry: Geometry = PLAIN
 
     def __post_init__(self) -> None:
         assert self.image.ndim >= 3, f"an image is (*spatial, C), found shape {self.image.shape}"
@@ -119,3 +121,9 @@ def size_text(shape: tuple[int, ...]) -> str:
 def axes_text(shape: tuple[int, ...]) -> str:
     """Return the names of the numbers of `size_text`: ``width x height``, or with depth."""
     return " x ".join(("width", "height", "depth")[: len(shape)])
+
+
+def place_text(position: Iterable[int]) -> str:
+    """Return a position as text: ``row 3, column 4``; in a volume ``voxel (x 4, y 3, slice 2)``, from 0."""
+    *slices, row, column = (int(index) for index in position)
+    return f"voxel (x {column}, y {row}, slice {slices[0]})" if slices else f"row {row}, column {column}"

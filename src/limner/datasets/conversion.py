@@ -20,7 +20,7 @@ from limner.formats.source import Source
 from limner.formats.writers import Outgoing, Writer
 from limner.images.masks import read_valid_region
 from limner.images.read_image import image_header
-from limner.storage.folder_lock import LOCK
+from limner.storage.filled_folder import is_of_a_kill
 from limner.storage.unfinished import read_unfinished, refuse_unfinished
 
 
@@ -34,6 +34,7 @@ class Conversion:
         table: Its classes.
         writer: Writer of the target format.
         clean: Whether proposals are accepted, and repeated annotations are written once.
+        volume_suffix: Suffix of written volumes; empty keeps that of each.
     """
 
     checked: CheckResult
@@ -41,6 +42,7 @@ class Conversion:
     table: LabelTable
     writer: Writer
     clean: bool
+    volume_suffix: str = ""
 
     @property
     def tells_objects(self) -> bool:
@@ -107,21 +109,26 @@ class Conversion:
             tags = tuple(self.table.trained_as[value] for value in self.source.read_tags(record))
             return Outgoing(stem, record.image, split, None, tags=tags)
         if not record.labels:
-            return Outgoing(stem, record.image, split, None)
+            more, suffix = record.more_images, self.volume_suffix
+            return Outgoing(stem, record.image, split, None, more_images=more, volume_suffix=suffix)
         labels = np.asarray(self.table.encode(self.source.read_values(record), where=str(record.labels[0])))
         region = None
         if record.valid_region is not None:
             region = read_valid_region(record.valid_region, labels.shape)
-        return Outgoing(stem, record.image, split, labels, region)
+        more, suffix = record.more_images, self.volume_suffix
+        return Outgoing(stem, record.image, split, labels, region, more_images=more, volume_suffix=suffix)
 
 
-def plan_conversion(checked: CheckResult, writer: Writer, *, clean: bool) -> Conversion:
+def plan_conversion(
+    checked: CheckResult, writer: Writer, *, clean: bool, volume_suffix: str = ""
+) -> Conversion:
     """Check that a conversion is possible, and prepare it.
 
     Args:
         checked: Results of the checks.
         writer: Writer of the target format.
         clean: Whether to accept proposals, and to write repeated annotations once.
+        volume_suffix: Suffix of written volumes.
 
     Raises:
         DataError: There are no images, the meaning of mask values is unclear, or the format does not support
@@ -130,9 +137,10 @@ def plan_conversion(checked: CheckResult, writer: Writer, *, clean: bool) -> Con
     _require_images(checked)
     source, table = _settled(checked, clean=clean)
     _require_kind(checked, writer)
+    _require_dimensions(checked, writer)
     _refuse_boxes(source, writer)
     _refuse_many_classes(table, writer)
-    return Conversion(checked, source, table, writer, clean)
+    return Conversion(checked, source, table, writer, clean, volume_suffix)
 
 
 def free_folder(target: Path, source: Path, *, resume: bool) -> Path:
@@ -146,7 +154,8 @@ def free_folder(target: Path, source: Path, *, resume: bool) -> Path:
         if not resume:
             refuse_unfinished(target)
         return target
-    is_free = not target.exists() or (target.is_dir() and not any(f.name != LOCK for f in target.iterdir()))
+    files = (path for path in target.rglob("*") if path.is_symlink() or not path.is_dir())
+    is_free = not target.exists() or (target.is_dir() and all(map(is_of_a_kill, files)))
     if not inside and is_free:
         return target
     raise DataError(
@@ -186,6 +195,23 @@ def _require_kind(checked: CheckResult, writer: Writer) -> None:
             where=checked.source.root,
             found=f"{checked.source.name}: {checked.source.title}",
             expected=f"one of {fitting}",
+            fix="Choose one of these with --to.",
+        )
+    )
+
+
+def _require_dimensions(checked: CheckResult, writer: Writer) -> None:
+    """Refuse volumes for formats of images, and images for formats of volumes."""
+    are_volumes = bool(checked.facts.volumes)
+    if writer.volumes == "also" or are_volumes == (writer.volumes == "only"):
+        return
+    fitting = ("also", "only" if are_volumes else "never")
+    raise DataError(
+        describe(
+            f"The format {writer.name} stores no {'volumes' if are_volumes else 'images'}",
+            where=checked.source.root,
+            found=f"{checked.source.name}: {checked.source.title}",
+            expected=f"one of {', '.join(n for n, other in WRITERS.items() if other.volumes in fitting)}",
             fix="Choose one of these with --to.",
         )
     )
@@ -239,7 +265,8 @@ def _refuse_many_classes(table: LabelTable, writer: Writer) -> None:
 
 
 def _size(record: Record) -> tuple[int, int]:
-    return image_header(record.image).shape
+    height, width = image_header(record.image).shape
+    return height, width
 
 
 def unique_stems(records: Sequence[Record]) -> list[str]:

@@ -9,7 +9,7 @@ from limner.checks.label_rows import roles_of
 from limner.core.errors import DataError
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelArray, LabelTable
-from limner.core.picture import Image
+from limner.core.picture import Geometry, Image
 from limner.core.sample import Record
 from limner.core.segments import Segments
 from limner.datasets.checked import CheckResult, as_proposed
@@ -22,6 +22,7 @@ from limner.drawing.panels import Panel
 from limner.formats.shapes.object_source import BOXES
 from limner.formats.source import TEXT_TASK
 from limner.loading.dataset import Dataset
+from limner.transforms.orthogonal_views import orthogonal_views
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class Gallery:
         if segments is None:
             label_map = sample.get(LabelMap)
             assert label_map is not None, "a gallery shows segments or label maps"
-            picture = labelled(sample.image, label_map.labels, self.table, side=self.side)
+            image, labels = self._flat(sample.image, sample.geometry, label_map.labels)
+            picture = labelled(image, labels, self.table, side=self.side)
             if TEXT_TASK in self.dataset.source.tasks:
                 words = self.dataset.source.read_words(record)
                 picture = draw_words(picture, words, size=(sample.image.shape[0], sample.image.shape[1]))
@@ -89,7 +91,18 @@ class Gallery:
         return picture, labels[~np.isin(labels, np.flatnonzero(own_colors))]
 
     def _image(self, record: Record) -> Image:
-        return self.dataset.source.read_image(record).array
+        picture = self.dataset.source.read_image(record)
+        return self._flat(picture.array, picture.geometry, None)[0]
+
+    def _flat(
+        self, image: Image, geometry: Geometry, labels: LabelArray | None
+    ) -> tuple[Image, LabelArray | None]:
+        """Return an image with its labels as they are, and three orthogonal views of a volume."""
+        if image.ndim == 3:
+            return image, labels
+        index = self.table.background_index
+        background = self.table.ignore_index if index is None else index
+        return orthogonal_views(image, geometry, labels, background=background)
 
     @cached_property
     def _places(self) -> dict[str, int]:

@@ -89,6 +89,7 @@ class InstanceScores:
         return object_notes(
             self.labels,
             self.matches,
+            self.masks,
             num_true=self.num_true,
             num_found=self.num_found,
             lowest_score=self.lowest_score,

@@ -73,6 +73,21 @@ def position_advice(model: LabelTable, data: LabelTable) -> str:
     return f" If the classes are in the model's order ({pairs}), evaluate with --by-position."
 
 
+def with_current_values(own: LabelTable, data: LabelTable) -> LabelTable:
+    """Return a run's classes with the mask values that its data has for them now.
+
+    Args:
+        own: The classes of the run; returned as they are if the data does not name all of them.
+        data: The classes that the data declares, with further classes perhaps, which are then ignored.
+    """
+    values = {c.name: c.values for c in data.classes}
+    if not {*own.names} <= values.keys() or all(c.values == values[c.name] for c in own.classes):
+        return own
+    classes = tuple(replace(c, values=values[c.name]) for c in own.classes)
+    others = tuple(v for c in data.classes if c.name not in own.names for v in c.values)
+    return replace(own, classes=classes, ignored_values=(*data.ignored_values, *others))
+
+
 def _with_values(model: LabelTable, data: LabelTable, values: Sequence[tuple[int, ...]]) -> LabelTable:
     classes = [replace(own, values=these) for own, these in zip(model.classes, values, strict=True)]
     return LabelTable(tuple(classes), data.ignored_values, data.encoding)

@@ -10,7 +10,9 @@ import numpy as np
 
 from limner.core.labels import LabelTable
 from limner.core.prediction import SCORE_THRESHOLD
+from limner.core.wording import count_words
 from limner.evaluation.scores_file import some_names
+from limner.metrics.average_precision import MOST_DETECTIONS, PrecisionScores
 from limner.metrics.confusion import Counts
 from limner.metrics.segment_matches import MISSED, RIGHT, WRONG, MatchScores, match_scores
 
@@ -67,6 +69,7 @@ class ObjectImageScores:
 def object_notes(
     labels: LabelTable,
     matches: MatchScores,
+    precision: PrecisionScores,
     *,
     num_true: Counts,
     num_found: Counts,
@@ -78,6 +81,7 @@ def object_notes(
     Args:
         labels: The classes.
         matches: Match scores of the objects with a score of 0.5 or more.
+        precision: Their average precision.
         num_true: (K) numbers of true objects.
         num_found: (K) numbers of found objects with any score.
         lowest_score: Lowest score of a found object; infinite if none was found.
@@ -90,6 +94,14 @@ def object_notes(
         yield (
             f"Found, but not in the truth: {some_names(extra)}. AP leaves these classes out, so it does "
             "not count their objects as wrong; F1 does."
+        )
+    if precision.num_crowded:
+        images = count_words(precision.num_crowded, "image")
+        yield (
+            f"AP counts at most {MOST_DETECTIONS} found objects of a class in an image, as COCO does. "
+            f"{images} {'has' if precision.num_crowded == 1 else 'have'} more true ones, up to "
+            f"{precision.most_objects}, so that AP cannot reach 1. The AP of all found objects is "
+            f"{precision.ap_of_all:.3f}."
         )
     if total and highest_score < SCORE_THRESHOLD:
         yield (

@@ -7,9 +7,10 @@ from limner.core.errors import DataError, describe
 from limner.core.labels import LabelTable
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample, axes_text, size_text
+from limner.images.file_names import VOLUME_SUFFIXES, image_suffix, without_suffix
 from limner.images.masks import read_values
 
-SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy")
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", *sorted(VOLUME_SUFFIXES))
 """Suffixes of masks; JPEG is excluded, since it changes values."""
 
 
@@ -31,9 +32,10 @@ class PredictedMasks:
         self._by_path: dict[str, Path] = {}
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
         for path in sorted(self.folder.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                self._by_path[path.relative_to(self.folder).with_suffix("").as_posix()] = path
-                self._by_stem[path.stem].append(path)
+            if image_suffix(path.name) in SUFFIXES and path.is_file():
+                bare = without_suffix(path.relative_to(self.folder))
+                self._by_path[bare.as_posix()] = path
+                self._by_stem[bare.name].append(path)
         if not self._by_path:
             raise DataError(
                 describe(

@@ -57,16 +57,27 @@ from limner.formats.tools.write_yolo import WriteYolo
 from limner.formats.tools.yolo import Yolo
 from limner.formats.unknown_layout import other_file, unknown_layout
 from limner.formats.unread_images import unread_images
+from limner.formats.volumes.bids import Bids
+from limner.formats.volumes.dicom_series import DicomSeries
+from limner.formats.volumes.medical_decathlon import MedicalDecathlon
+from limner.formats.volumes.modality_folders import ModalityFolders
+from limner.formats.volumes.nnunet_raw import NnunetRaw
+from limner.formats.volumes.structure_masks import StructureMasks
+from limner.formats.volumes.write_dicom_series import WriteDicomSeries
+from limner.formats.volumes.write_nnunet_raw import WriteNnunetRaw
+from limner.formats.volumes.write_structure_masks import WriteStructureMasks
 from limner.formats.words.icdar_text import IcdarText
 from limner.formats.words.mmocr_text import MmocrText
 from limner.formats.writers import Writer
 from limner.storage.unfinished import refuse_unfinished
+from limner.storage.user_paths import user_path
 
 # The most specific first: of several formats that recognise a folder, the first is taken.
 FORMATS: dict[str, type[Source]] = {
     source.name: source
     for source in (
         *(Cityscapes, MapillaryVistas, MapillaryVistas12, Ade20k, CocoStuff, CamVid, RetinalVessels, Polyps),
+        *(NnunetRaw, MedicalDecathlon, StructureMasks, Bids, ModalityFolders, DicomSeries),
         *(CocoPanoptic, CocoInstances),
         *(MmocrText, IcdarText),
         *(Voc, ClassMasks, InstanceMasks, ListedPairs, ColouredMasks, PairedFolders),
@@ -82,6 +93,7 @@ WRITERS: dict[str, type[Writer]] = {
     writer.name: writer
     for writer in (
         *(WritePairedFolders, WriteVoc),
+        *(WriteNnunetRaw, WriteStructureMasks, WriteDicomSeries),
         *(WriteCocoInstances, WriteCocoPanoptic, WriteLabelme, WriteYolo, WriteVocBoxes),
         *(WriteClassFolders, WriteClassList, WriteTagList),
     )
@@ -102,7 +114,7 @@ def open_source(path: Path | str, settings: DatasetFile | None = None) -> Source
         UnknownNameError: `dataset.yaml` names a format that does not exist.
     """
     with listed_once(), _without_collector():
-        return _open(Path(path).expanduser(), settings)
+        return _open(user_path(path), settings)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from limner.core.errors import DataError, describe
-from limner.images.pixels import IMAGE_SUFFIXES
+from limner.images.file_names import image_stem, is_image_name
 
 _LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"})
 
@@ -55,7 +55,7 @@ class FileTree:
     @cached_property
     def stems(self) -> tuple[str, ...]:
         """The names of the images without suffix."""
-        return tuple(path.stem for path in self.images)
+        return tuple(image_stem(path.name) for path in self.images)
 
     @property
     def is_empty(self) -> bool:
@@ -74,6 +74,9 @@ _LISTED: ContextVar[dict[Path, FileTree] | None] = ContextVar("listed", default=
 @contextmanager
 def listed_once() -> Iterator[None]:
     """Within the block, list each dataset folder only once, though several formats look at it."""
+    if _LISTED.get() is not None:
+        yield
+        return
     token = _LISTED.set({})
     try:
         yield
@@ -125,7 +128,7 @@ def _list(root: Path) -> FileTree:
             if not (path.isascii() or _is_text(path)):
                 found["garbled"].append(os.fsencode(path).decode("utf-8", "backslashreplace"))
                 continue
-            is_image = os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
+            is_image = is_image_name(entry.name)
             if not _is_folder(entry):
                 found["images" if is_image else "others"].append(path)
                 continue
@@ -163,7 +166,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _is_special(entry: os.DirEntry[str]) -> bool:
     """Tell whether an entry is a pipe, a socket or a device, which holds no labels and may never end."""
     try:
-        if entry.is_file() or entry.is_dir() or os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122
+        if entry.is_file() or entry.is_dir() or is_image_name(entry.name):
             return False  # such an image is reported when it is read
         mode = entry.stat().st_mode
     except OSError:  # a link to nothing

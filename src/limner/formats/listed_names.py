@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.sample import Record
 from limner.formats.folder_words import vocabulary
+from limner.images.file_names import without_suffix
 
 LIST_SUFFIXES = frozenset({".txt", ".lst", ".csv", ".tsv"})
 
@@ -30,7 +31,8 @@ class ImageNames:
     def __init__(self, images: Iterable[tuple[str, PurePosixPath]]) -> None:
         self._names: dict[str, list[str]] = {}
         for name, path in images:
-            ways = {name, path.as_posix(), path.with_suffix("").as_posix(), path.name, path.stem}
+            bare = without_suffix(path)
+            ways = {name, path.as_posix(), bare.as_posix(), path.name, bare.name}
             for way in ways:
                 self._names.setdefault(way, []).append(name)
 
@@ -70,7 +72,7 @@ class ImageNames:
         parts = PurePosixPath(text.replace("\\", "/").removeprefix("./")).parts
         for start in range(len(parts)):
             end = PurePosixPath(*parts[start:])
-            for way in (end, end.with_suffix("")) if end.name else ():
+            for way in (end, without_suffix(end)) if end.name else ():
                 names = self._names.get(way.as_posix(), ())
                 if len(names) == 1:
                     return names[0]

@@ -1,11 +1,12 @@
 """Several datasets in one folder, of which only one would be read: the user is asked to name one."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import LimnerError
-from limner.core.finding import Finding, Severity
+from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.formats.classes.image_classes import ImageClasses
 from limner.formats.dataset_yaml import read_dataset_file
 from limner.formats.file_tree import FileTree
@@ -15,6 +16,9 @@ from limner.formats.source import Source
 MOST_TRIED = 20
 """Maximum number of folders that are looked at."""
 
+LEAST_BESIDE = 2
+"""Minimum number of image files that make another dataset in the same folders."""
+
 MIN_SHARE = 0.1
 """Fewer images than this fraction of those that are read are leftovers, and a warning is enough."""
 
@@ -22,7 +26,7 @@ MIN_SHARE = 0.1
 def several_datasets(
     source: Source, tree: FileTree, settings: DatasetFile, formats: Sequence[type[Source]]
 ) -> tuple[Finding, ...]:
-    """Return a finding if folders that are left out are datasets of their own.
+    """Return a finding if folders or images that are left out are datasets of their own.
 
     Args:
         source: The opened dataset.
@@ -44,7 +48,7 @@ def several_datasets(
         left = [folder for folder, paths in in_folder.items() if 2 * read[folder] < len(paths)]
         others = dict(_recognised(source.root, left, formats)) if used else {}
     if not others:
-        return ()
+        return tuple(_labelled_otherwise(source, tree, settings, formats, used))
     number = sum(len(in_folder[folder]) for folder in others)
     drawn = any(not issubclass(found, ImageClasses) for found in others.values())
     places = [folder for folder, count in read.items() if count and folder not in others]
@@ -63,6 +67,46 @@ def several_datasets(
             count=len(others),
         ),
     )
+
+
+def _labelled_otherwise(
+    source: Source,
+    tree: FileTree,
+    settings: DatasetFile,
+    formats: Sequence[type[Source]],
+    used: set[PurePosixPath],
+) -> Iterator[Finding]:
+    """Yield a finding if other images in the same folders have labels in another format.
+
+    Args:
+        source: The opened dataset.
+        tree: Its files.
+        settings: Its `dataset.yaml`.
+        formats: The formats that may recognise a folder.
+        used: The images and labels that are read.
+    """
+    least = max(LEAST_BESIDE, MIN_SHARE * len(used))
+    if isinstance(source, ImageClasses) or len({*tree.images} - used) < least:
+        return
+    others = [one for one in formats if not (isinstance(source, one) or issubclass(one, ImageClasses))]
+    for one in others:
+        with suppress(LimnerError):
+            found = _used(one(source.root, settings)) if one.recognise(source.root, settings) else set()
+            images = sorted(found.intersection(tree.images))
+            if len(images) >= least and not used & found:
+                yield Finding(
+                    "several-datasets",
+                    Severity.ERROR,
+                    str(images[0]),
+                    f"two datasets side by side: {source.name}, which is read, and {len(images)} other image "
+                    f"files, such as {images[0]}, that are labelled as {one.name} and left out",
+                    "one dataset in the folder",
+                    f"Move one of them into a folder of its own. To read this one alone, write "
+                    f"`format: {source.name}` (or {one.name}) into dataset.yaml.",
+                    files=tuple(map(str, images[:MOST_FILES])),
+                    count=len(images),
+                )
+                return
 
 
 def datasets_below(root: Path, tree: FileTree, formats: Sequence[type[Source]]) -> str:
@@ -96,7 +140,9 @@ def _shared_depth(paths: Sequence[PurePosixPath]) -> int:
 def _used(source: Source) -> set[PurePosixPath]:
     """Return the files of labelled images, relative to the dataset folder."""
     start = len(str(source.root)) + 1
-    files = (str(path)[start:] for record in source.records if record.labels for path in record.files)
+    # An image that is its own label has none: it shows no object.
+    labelled = (r for r in source.records if r.labels and r.labels != r.images)
+    files = (str(path)[start:] for record in labelled for path in record.files)
     return {PurePosixPath(file) for file in files}
 
 

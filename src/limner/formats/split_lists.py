@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from limner.core.dataset_file import FILE_NAME, DatasetFile, SplitLists
@@ -14,6 +13,7 @@ from limner.core.sample import Record
 from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import split_of_folder, vocabulary
 from limner.formats.listed_names import LIST_SUFFIXES, ImageNames
+from limner.storage.text_files import read_text
 
 _LINES_TRIED = 20
 _FOLDERS = vocabulary("split splits list lists imageset imagesets sets partition partitions folds")
@@ -212,9 +212,8 @@ def _belong_together(path: PurePosixPath, used: PurePosixPath) -> bool:
 def _first_names(path: Path, names: ImageNames) -> list[str]:
     """Return the images on the first lines of a file; none if most of the lines are something else."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            found = names.on(list(islice(file, _LINES_TRIED)))
-    except (OSError, UnicodeDecodeError):
+        found = names.on(read_text(path).splitlines()[:_LINES_TRIED])
+    except (OSError, ValueError):
         return []
     images = [name for _, name in found if name]
     return images if 2 * len(images) > len(found) else []
@@ -226,7 +225,7 @@ def _members(root: Path, value: str, names: ImageNames) -> tuple[list[str], list
     if os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises an error for names that are too long
         return names.below(PurePosixPath(value)), []
     try:
-        lines = place.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(place).splitlines()
     except FileNotFoundError:
         raise DataError(
             describe(
@@ -236,8 +235,17 @@ def _members(root: Path, value: str, names: ImageNames) -> tuple[list[str], list
                 fix="Correct `splits` in dataset.yaml.",
             )
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(describe("A split list cannot be read", where=place, found=str(error))) from None
+    except (OSError, ValueError) as error:
+        problem = f"{error.strerror or error}" if isinstance(error, OSError) else str(error)
+        raise DataError(
+            describe(
+                "A split list cannot be read",
+                where=place,
+                found=problem,
+                expected="a text file with one image name a line",
+                fix="Save it as UTF-8.",
+            )
+        ) from None
     found = names.on(lines)
     return [name for _, name in found if name], [line for line, name in found if not name]
 

@@ -37,16 +37,16 @@ _KINDS = (
     _Kind(
         "NIfTI volumes",
         (".nii", ".nii.gz"),
-        "images in two dimensions: volumes are not read yet",
-        "Save the slices as TIFF or NPY (these keep the intensities) and those of the labels as PNG of the "
-        "same names, in two folders images/ and masks/, with a volume's slices in one split: "
-        "`limner split DATA --group`.",
+        "a folder of volumes with labels",
+        "Put the volumes into images/ and their labels into labels/, with the same names, and name the "
+        "folder that holds both.",
     ),
     _Kind(
         "DICOM files",
         (".dcm",),
-        "images as PNG, TIFF, JPEG or NPY: DICOM is not read yet",
-        "Save them as TIFF or NPY, which keep the intensities, and their labels as PNG of the same names.",
+        "a folder for each series, and its labels",
+        "Put each series into a folder of its own, such as images/CASE/, and its labels into "
+        "labels/CASE.nii.gz (or as DICOM SEG into labels/CASE/).",
     ),
 )
 

@@ -3,15 +3,21 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from limner.core.labels import MAX_CLASSES, LabelArray, LabelTable
+from limner.core.labels import MAX_CLASSES, LabelArray, LabelTable, ValueMap
+from limner.core.picture import PLAIN, Geometry
 from limner.formats.drawn import Drawn
 from limner.images.embedded_images import image_file
+from limner.images.file_names import image_suffix
+from limner.images.masks import write_values
+from limner.images.stored_volume import is_volume, read_stored
+from limner.images.volumes.volume_writing import write_volume, written_suffix
 from limner.storage.whole_files import write_whole
 
 
@@ -31,6 +37,8 @@ class Outgoing:
         objects: The objects with trained labels, without those of the background; ignored regions have
             the table's `ignore_index`. None for an unlabelled image, and for writers of label maps.
         size: (H, W) of the labels.
+        more_images: Further files of the image, such as those of channels.
+        volume_suffix: Suffix of written volumes; empty for that of the image.
     """
 
     stem: str
@@ -42,12 +50,50 @@ class Outgoing:
     objects: Sequence[Drawn] | None = None
     size: tuple[int, int] = (0, 0)
     tags: tuple[int, ...] | None = None
+    more_images: tuple[Path, ...] = ()
+    volume_suffix: str = ""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files of the image."""
+        return (self.image, *self.more_images)
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether the image is a volume."""
+        return is_volume(self.files) or (self.labels is not None and self.labels.ndim == 3)
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the written volume and its labels."""
+        return self.volume_suffix or written_suffix(self.image)
+
+    @cached_property
+    def stored(self) -> tuple[npt.NDArray[Any], Geometry]:
+        """(D, H, W, C) of a volume in the type of its files, and its position."""
+        return read_stored(self.files)
 
     def copy_into(self, folder: Path) -> str:
-        """Write the image, byte for byte, and return its name there."""
+        """Write the image, byte for byte, and return its name there.
+
+        A volume of another suffix, or of several files, is written as one file with the same voxels.
+        """
+        if self.is_volume:
+            path = folder / f"{self.stem}{self.suffix}"
+            if self.more_images or image_suffix(self.image.name) != self.suffix:
+                pixels, geometry = self.stored
+                write_volume(path, pixels, geometry, like=self.image)
+            else:
+                write_whole(path, self.image.read_bytes())
+            return path.name
         suffix, data = image_file(self.image)
         write_whole(folder / f"{self.stem}{suffix}", data)
         return f"{self.stem}{suffix}"
+
+    def write_labels(self, path: Path, values: ValueMap) -> None:
+        """Write labels of a volume with its header, or of an image as PNG."""
+        geometry = self.stored[1] if self.is_volume else PLAIN
+        write_values(path, values, geometry=geometry, like=self.image)
 
 
 Entry = dict[str, Any]
@@ -66,6 +112,8 @@ class Writer(ABC):
     """Whether it stores a class for each pixel, one for the whole image, or several for it."""
     most_classes: ClassVar[int] = MAX_CLASSES
     """Maximum number of classes that its files can store."""
+    volumes: ClassVar[Literal["also", "only", "never"]] = "never"
+    """Whether it stores volumes."""
     cannot_hold: ClassVar[Mapping[str, str]]
     """Trait of a dataset (`TRAITS`) -> what happens to it."""
 

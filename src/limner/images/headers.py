@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from limner.core.picture import PLAIN, Geometry
+
 MAX_PIXELS = 512 * 1024 * 1024
 """Larger images are refused before decoding: 1.5 GB as 8-bit RGB."""
 
@@ -41,20 +43,23 @@ class ImageHeader:
 
     Attributes:
         container: ``PNG``, ``JPEG``, ``GIF``, ``BMP``, ``WebP``, ``TIFF``, ``Netpbm``, ``NPY``,
-            ``JPEG 2000``, ``AVIF`` or ``HEIC``.
-        stored_shape: (H, W) as stored, before the EXIF rotation.
+            ``JPEG 2000``, ``AVIF`` or ``HEIC``; of volumes ``NIfTI``, ``NRRD``, ``MetaImage`` or ``NPZ``.
+        stored_shape: (H, W) as stored, before the EXIF rotation, or (D, H, W).
         channels: Channels of the decoded image: a colour palette counts 3, alpha is not counted.
-        dtype: NumPy name of the decoded type: ``uint8``, ``uint16`` or ``float32``.
+        dtype: NumPy name of the type of the image: ``uint8``, ``uint16`` or ``float32``, as of all volumes.
         has_alpha: Whether there is a transparency channel, table or colour.
         has_palette: Whether pixels are indices into a table of colours.
         is_lossy: Whether compression changed the pixel values (JPEG, lossy WebP, AVIF, ...).
         orientation: EXIF orientation 1..8; 1 is upright.
         is_inverted: Whether a TIFF says that 0 is white; decoding inverts it.
         no_data: The value of pixels without data by GDAL's tag in a GeoTIFF, perhaps NaN; None without it.
+        geometry: Position of the voxels of a volume.
+        stored_dtype: NumPy name of the type of a volume's values in the file, once scaled; empty for images.
+        palette: Of a PNG with a palette, red, green and blue of each entry as bytes; empty for other files.
     """
 
     container: str
-    stored_shape: tuple[int, int]
+    stored_shape: tuple[int, ...]
     channels: int
     dtype: str = "uint8"
     has_alpha: bool = False
@@ -63,12 +68,14 @@ class ImageHeader:
     orientation: int = 1
     is_inverted: bool = False
     no_data: float | None = None
+    geometry: Geometry = PLAIN
+    stored_dtype: str = ""
+    palette: bytes = b""
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(H, W) upright, as in the result of `read_image`."""
-        height, width = self.stored_shape
-        return (width, height) if self.orientation >= 5 else (height, width)
+    def shape(self) -> tuple[int, ...]:
+        """(H, W) upright, or (D, H, W), as in the result of `read_image`."""
+        return self.stored_shape[::-1] if self.orientation >= 5 else self.stored_shape
 
 
 def png_header(data: bytes) -> ImageHeader:
@@ -80,7 +87,7 @@ def png_header(data: bytes) -> ImageHeader:
     if data[12:16] != b"IHDR" or len(data) < 33:
         raise DamagedFileError("the file ends inside the PNG header")
     width, height, bits, color_type = struct.unpack_from(">IIBB", data, 16)
-    alpha, orientation = color_type in (4, 6), 1
+    alpha, orientation, colors = color_type in (4, 6), 1, b""
     view, position = memoryview(data), 8
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -94,12 +101,21 @@ def png_header(data: bytes) -> ImageHeader:
         if kind == b"IEND":
             channels = 1 if color_type in (0, 4) else 3
             dtype = "uint16" if bits == 16 else "uint8"
-            palette = color_type == 3
+            is_indexed = color_type == 3
             return ImageHeader(
-                "PNG", (height, width), channels, dtype, alpha, palette, orientation=orientation
+                "PNG",
+                (height, width),
+                channels,
+                dtype,
+                alpha,
+                is_indexed,
+                orientation=orientation,
+                palette=colors if is_indexed else b"",
             )
         alpha |= kind == b"tRNS"
-        if kind == b"eXIf":
+        if kind == b"PLTE":
+            colors = data[position + 8 : end - 4]
+        elif kind == b"eXIf":
             orientation = exif_orientation(data[position + 8 : end - 4])
         position = end
     raise DamagedFileError(f"the PNG is cut off after {len(data)} bytes: its end mark is missing")

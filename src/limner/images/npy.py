@@ -1,4 +1,7 @@
-"""NPY: an array saved by NumPy, (H, W), (H, W, C) or, if channels clearly come first, (C, H, W)."""
+"""NPY: an array saved by NumPy: (H, W), (H, W, C), or of a volume (D, H, W, C).
+
+(C, H, W) is taken for an image if channels clearly come first.
+"""
 
 import io
 import math
@@ -33,22 +36,27 @@ def npy_header(data: bytes) -> ImageHeader:
         raise DamagedFileError(found, fix="Save its masks as PNG or TIFF, in Cellpose with `Save masks`.")
     if dtype.kind not in "buif":
         raise DamagedFileError(f"the array holds {dtype}; an image holds integers or floats")
-    if len(shape) not in (2, 3) or 0 in shape:
-        raise DamagedFileError(f"the array has shape {shape}; an image is (H, W) or (H, W, C)")
+    if len(shape) not in (2, 3, 4) or 0 in shape:
+        expected = "an image is (H, W) or (H, W, C), a volume (D, H, W, C)"
+        raise DamagedFileError(f"the array has shape {shape}; {expected}")
     if file.tell() + math.prod(shape) * dtype.itemsize > len(data):
         raise DamagedFileError(f"the NPY is cut off after {len(data)} bytes")
+    if len(shape) == 4:
+        return ImageHeader("NPY", shape[:3], shape[3], "float32", stored_dtype=dtype.name)
     height, width, channels = _axes(shape)
     name = "uint8" if dtype in (np.dtype(bool), np.dtype(np.uint8)) else "float32"
     return ImageHeader("NPY", (height, width), channels, "uint16" if dtype == np.uint16 else name)
 
 
 def decode_npy(data: bytes) -> npt.NDArray[Any]:
-    """Return the array as (H, W, C) in its own type; booleans as 0 and 1."""
+    """Return the array as (*spatial, C) in its own type; booleans as 0 and 1."""
     array = np.load(io.BytesIO(data), allow_pickle=False)
     if array.dtype == bool:
         array = array.astype(np.uint8)
     if array.ndim == 2:
         return np.asarray(array[..., np.newaxis])
+    if array.ndim == 4:
+        return np.asarray(array)
     channels_first = _axes(array.shape)[2] == array.shape[0] != array.shape[2]
     return np.ascontiguousarray(array.transpose(1, 2, 0)) if channels_first else np.asarray(array)
 

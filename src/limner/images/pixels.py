@@ -5,6 +5,7 @@ anything is decoded, and every failure is a `DataError` that names the file.
 """
 
 import io
+import math
 import stat
 import struct
 from collections.abc import Callable, Iterator
@@ -20,42 +21,18 @@ from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
 from limner.core.errors import DataError, describe
+from limner.core.sample import axes_text
 from limner.images import boxed_files, headers
 from limner.images.embedded_images import embedded
+from limner.images.file_names import image_suffix
 from limner.images.headers import MAX_PIXELS, DamagedFileError, ImageHeader
 from limner.images.netpbm import netpbm_header
 from limner.images.npy import decode_npy, npy_header
 from limner.images.tiff import decode_tiff, tiff_header
+from limner.images.volumes import KINDS, VolumeKind
 
 Pixels = npt.NDArray[Any]
-"""(H, W, C) in the file's own type; RGB or RGBA order."""
-
-IMAGE_SUFFIXES = frozenset(
-    {
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".tif",
-        ".tiff",
-        ".bmp",
-        ".webp",
-        ".gif",
-        ".npy",
-        ".ppm",
-        ".pgm",
-        ".avif",
-        ".heic",
-        ".heif",
-        ".jp2",
-        ".j2k",
-        ".j2c",
-        ".jpf",
-        ".jpx",
-    }
-)
-"""Lower-case suffixes of files that are listed as images or masks."""
+"""(*spatial, C) in the file's own type; RGB or RGBA order."""
 
 # OpenCV 4.11 and later decode to RGB directly; earlier versions need a second pass over the pixels.
 _COLOR: int = getattr(cv2, "IMREAD_COLOR_RGB", cv2.IMREAD_COLOR)
@@ -78,7 +55,7 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"version https://git-lfs", "a Git LFS pointer rather than the image itself (run `git lfs pull`)"),
     (0, b"%PDF", "a PDF"),
     (0, b"PK\x03\x04", "a ZIP archive"),
-    (0, b"\x1f\x8b", "a gzip file (a NIfTI volume perhaps); volumes are not read here"),
+    (0, b"\x1f\x8b", "a gzip file (a NIfTI volume perhaps, whose name should end in .nii.gz)"),
     (4, b"ftyp", "an MP4 or QuickTime video; take its frames out first"),
     (8, b"AVI ", "an AVI video; take its frames out first"),
     (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video; take its frames out first"),
@@ -107,8 +84,18 @@ def read_header(path: Path) -> ImageHeader:
     """
     cached = _CACHED.get()
     if cached is None:
-        return _header(_read_bytes(path), path)
-    return cached[path] if path in cached else cached.setdefault(path, _header(_read_bytes(path), path))
+        return _header_of(path)
+    return cached[path] if path in cached else cached.setdefault(path, _header_of(path))
+
+
+def _header_of(path: Path) -> ImageHeader:
+    kind = KINDS.get(image_suffix(path.name))
+    return _header(_read_bytes(path), path) if kind is None else _volume_header(path, kind)
+
+
+def _volume_header(path: Path, kind: VolumeKind) -> ImageHeader:
+    with _readable(path):
+        return kind.read_header(path)
 
 
 def read_pixels(
@@ -122,11 +109,15 @@ def read_pixels(
         keep_alpha: Return alpha as the last channel.
 
     Returns:
-        The pixels, (H, W, C) in the file's own type, and the header.
+        The pixels, (*spatial, C) in the file's own type, and the header.
 
     Raises:
         DataError: The file is missing, unreadable, not an image, cut off, empty or too large.
     """
+    if (kind := KINDS.get(image_suffix(path.name))) is not None:
+        header = read_header(path)
+        with _readable(path):
+            return kind.decode(path), header
     data = _read_bytes(path)
     header = _header(data, path)
     try:
@@ -136,23 +127,32 @@ def read_pixels(
     except PillowImage.DecompressionBombError as error:
         raise _unreadable(path, str(error), fix="Cut the image into tiles.") from None
     except MemoryError:
-        height, width = header.stored_shape
-        found = f"no memory left for its {width} x {height} pixels (width x height)"
+        found = f"no memory left for its {_pixels(header.stored_shape)}"
         raise _unreadable(path, found, fix="Cut the image into tiles.") from None
-    if pixels.shape[:2] != header.stored_shape:
-        sizes = [f"{shape[1]} x {shape[0]}" for shape in (pixels.shape, header.stored_shape)]
-        raise _unreadable(path, f"{sizes[0]} pixels (width x height) were decoded of {sizes[1]}")
+    if pixels.shape[:-1] != header.stored_shape:
+        sizes = [_pixels(shape) for shape in (pixels.shape[:-1], header.stored_shape)]
+        raise _unreadable(path, f"{sizes[0]} were decoded of {sizes[1]}")
     if (cached := _CACHED.get()) is not None:
         cached[path] = header
     return _upright(pixels, header.orientation), header
 
 
 def _read_bytes(path: Path) -> bytes:
+    with _readable(path):
+        data = path.read_bytes()
+    if not data:
+        raise _unreadable(path, "an empty file (0 bytes)")
+    return embedded(data) if path.suffix.lower() == ".json" else data
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn the failures of reading a file into errors that name it."""
     try:
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading it might never end
             raise _unreadable(path, "a pipe or a device rather than a file")
-        data = path.read_bytes()
+        yield
     except FileNotFoundError:
         raise DataError(
             describe("There is no such image file", where=path, fix="Check the spelling of the path.")
@@ -176,11 +176,12 @@ def _read_bytes(path: Path) -> bytes:
                 fix=f"Grant read permission, for example: chmod u+r '{path}'",
             )
         ) from None
+    except DamagedFileError as error:
+        raise _unreadable(path, str(error), fix=error.fix) from None
+    except MemoryError:
+        raise _unreadable(path, "no memory left for its voxels", fix="Cut or resample the volume.") from None
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
-    if not data:
-        raise _unreadable(path, "an empty file (0 bytes)")
-    return embedded(data) if path.suffix.lower() == ".json" else data
 
 
 def _header(data: bytes, path: Path) -> ImageHeader:
@@ -204,18 +205,23 @@ def _header(data: bytes, path: Path) -> ImageHeader:
         raise _unreadable(path, str(error), fix=error.fix) from None
     except (IndexError, OverflowError, struct.error) as error:
         raise _unreadable(path, str(error)) from None
-    height, width = header.stored_shape
-    if not (height > 0 and width > 0):
-        raise _unreadable(path, f"an image of {width} x {height} pixels (width x height)")
-    if height * width * max(1, header.channels / 4) > MAX_PIXELS:
+    sides, num_pixels = header.stored_shape, math.prod(header.stored_shape)
+    if min(sides) <= 0:
+        raise _unreadable(path, f"an image of {_pixels(sides)}")
+    if num_pixels * max(1, header.channels / 4) > MAX_PIXELS:
         channels = f" of {header.channels} channels" if header.channels > 4 else ""
         raise _unreadable(
             path,
-            f"{width} x {height} pixels (width x height){channels}, {height * width / 1e6:.0f} million",
+            f"{_pixels(sides)}{channels}, {num_pixels / 1e6:.0f} million",
             expected=f"at most {MAX_PIXELS / 1e6:.0f} million pixels of 4 channels in one image",
             fix="Cut the image into tiles; if it is not really that large, its header is damaged.",
         )
     return header
+
+
+def _pixels(shape: tuple[int, ...]) -> str:
+    """Return a size in words: ``640 x 480 pixels (width x height)``, or with depth."""
+    return f"{' x '.join(str(side) for side in reversed(shape))} pixels ({axes_text(shape)})"
 
 
 def _name_content(data: bytes) -> str:

@@ -6,11 +6,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from limner.core.affine import grid_difference
 from limner.core.errors import DataError, describe
-from limner.core.picture import PLAIN, Picture
-from limner.core.sample import size_text
+from limner.core.picture import Geometry, Picture
+from limner.core.sample import place_text, size_text
 from limner.images.headers import ImageHeader
 from limner.images.pixels import Pixels, read_header, read_pixels
+from limner.images.volumes.dicom import dicom_files, read_series
 
 
 def image_header(path: Path) -> ImageHeader:
@@ -26,36 +28,33 @@ def read_image(path: Path, *more: Path) -> Picture:
     """Read an image upright: EXIF rotation applied, palettes expanded, alpha dropped.
 
     Args:
-        path: A file of a kind in `IMAGE_SUFFIXES`, recognised by its content; of a GIF the first frame.
+        path: A file of a kind in `IMAGE_SUFFIXES`, recognised by its content; of a GIF the first frame. A
+            folder of DICOM files is read as one series.
         more: Files of further channels, of the same size and type.
 
     Returns:
-        (H, W, C) uint8 or uint16 as stored, float32 for every other type. Colours are in RGB order. Pixels
-        without data, by GDAL's tag in a GeoTIFF, are not valid and hold the mean of the others.
+        (H, W, C) uint8 or uint16 as stored, float32 for every other type; (D, H, W, C) float32 of a volume.
+        Colours are in RGB order. Pixels without data, by GDAL's tag in a GeoTIFF, are not valid and hold the
+        mean of the others. A volume has the geometry of its first file.
 
     Raises:
         DataError: A file is missing, unreadable, not an image, cut off, empty or too large, holds values that
             are not numbers, or differs from the first in size or type.
     """
+    if series := dicom_files(path):
+        return read_series(series)
     first = _read_one(path)
     if not more:
-        return Picture(np.ascontiguousarray(first.pixels), PLAIN, (path,), first.stored, first.valid)
+        pixels = np.ascontiguousarray(first.pixels)
+        return Picture(pixels, first.geometry, (path,), first.stored, first.valid)
     read = [first]
     for other in more:
-        further = _read_one(other)
-        if further.pixels.shape[:-1] != first.pixels.shape[:-1] or further.stored != first.stored:
-            raise DataError(
-                describe(
-                    "The channels of an image differ in size or type",
-                    where=other,
-                    found=f"{size_text(further.pixels.shape[:-1])} pixels of {further.stored}",
-                    expected=f"{size_text(first.pixels.shape[:-1])} pixels of {first.stored}, as {path}",
-                )
-            )
-        read.append(further)
+        read.append(_read_one(other))
+        _refuse_other_grid(path, first, other, read[-1])
     valid = [one.valid for one in read if one.valid is not None]
     return Picture(
         np.concatenate([one.pixels for one in read], axis=-1),
+        first.geometry,
         files=(path, *more),
         stored_dtype=first.stored,
         valid=np.logical_and.reduce(valid) if valid else None,
@@ -63,11 +62,40 @@ def read_image(path: Path, *more: Path) -> Picture:
 
 
 class _Read(NamedTuple):
-    """(H, W, C) pixels of one file, the type in which they are stored, and (H, W) where they have data."""
+    """One file: (*spatial, C) pixels, the type in which they are stored, (*spatial) where they have data."""
 
     pixels: Pixels
     stored: str
     valid: npt.NDArray[np.bool_] | None
+    geometry: Geometry
+
+
+def _refuse_other_grid(path: Path, first: _Read, other: Path, further: _Read) -> None:
+    """Refuse a file of further channels that does not fit the first; volumes may differ in type.
+
+    Raises:
+        DataError: It has another size, type or position.
+    """
+    shape, is_volume = first.pixels.shape[:-1], first.pixels.ndim == 4
+    if further.pixels.shape[:-1] != shape or (further.stored != first.stored and not is_volume):
+        raise DataError(
+            describe(
+                "The channels of an image differ in size or type",
+                where=other,
+                found=f"{size_text(further.pixels.shape[:-1])} pixels of {further.stored}",
+                expected=f"{size_text(shape)} pixels of {first.stored}, as {path}",
+            )
+        )
+    if difference := grid_difference(first.geometry, further.geometry, shape):
+        raise DataError(
+            describe(
+                "The channels of a volume differ in their position in space",
+                where=other,
+                found=difference,
+                expected=f"the grid of {path}",
+                fix="Resample the files of a case to one grid.",
+            )
+        )
 
 
 def _read_one(path: Path) -> _Read:
@@ -75,7 +103,10 @@ def _read_one(path: Path) -> _Read:
     stored, valid = pixels.dtype.name, None
     if header.no_data is not None and (empty := _without_data(pixels, header.no_data)).any():
         pixels, valid = _filled(pixels, empty), ~empty
-    return _Read(pixels if stored in ("uint8", "uint16") else _as_float32(pixels, path), stored, valid)
+    # Files of one dataset store volumes in several types; their values mean the same.
+    if stored not in ("uint8", "uint16") or pixels.ndim == 4:
+        pixels = _as_float32(pixels, path)
+    return _Read(pixels, stored, valid, header.geometry)
 
 
 def _without_data(pixels: Pixels, no_data: float) -> npt.NDArray[np.bool_]:
@@ -104,16 +135,15 @@ def _filled(pixels: Pixels, empty: npt.NDArray[np.bool_]) -> Pixels:
 
 
 def _as_float32(pixels: Pixels, path: Path) -> Pixels:
-    numbers = pixels.astype(np.float32)
-    bad = ~np.isfinite(numbers)
-    if bad.any():
-        row, column, _ = np.argwhere(bad)[0]
+    numbers = pixels.astype(np.float32, copy=False)
+    if pixels.dtype.kind == "f" and not np.isfinite(numbers).all():
+        bad = ~np.isfinite(numbers).all(axis=-1)
         raise DataError(
             describe(
                 "The image holds values that are not numbers",
                 where=path,
-                found=f"{int(bad.any(axis=2).sum())} of {bad.shape[0] * bad.shape[1]} pixels are NaN or "
-                f"infinite, the first at row {row}, column {column}",
+                found=f"{int(bad.sum())} of {bad.size} {'voxels' if bad.ndim == 3 else 'pixels'} are NaN or "
+                f"infinite, the first at {place_text(np.argwhere(bad)[0])}",
                 expected="finite numbers",
                 fix="Fill them in the file with a value that means 'nothing here', such as 0.",
             )

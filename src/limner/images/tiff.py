@@ -1,4 +1,7 @@
-"""TIFF: 8 and 16 bits and floats, any number of channels, palettes; pages of one size are channels.
+"""TIFF: 8 and 16 bits and floats, any number of channels, palettes; stacks are volumes.
+
+Pages of one size are the slices of a stack if the file says so (axis Z), or if there are more than
+`MOST_PAGES`; else they are channels.
 
 tifffile reads any number of channels but, on its own, only the simple compressions; the others (LZW, JPEG,
 fax) go to OpenCV's libtiff, which knows 1, 3 or 4 channels.
@@ -18,14 +21,18 @@ from limner.images.headers import DamagedFileError, ImageHeader
 _PLAIN = {1, 34925, 8, 32946, 32773}
 _CHANNEL_AXES = "SCQI"
 _GDAL_NODATA = 42113
-_STACK_AXES = {"Z": "depth", "T": "time"}
+_DEPTH, _TIME = "Z", "T"
+_PAGES = "QI"
+
+MOST_PAGES = 16
+"""Maximum number of pages that are channels, if the file does not say what they are."""
 
 
 def tiff_header(data: bytes) -> ImageHeader:
     """Read the first series of a TIFF and check that its strips are inside the file.
 
     Raises:
-        DamagedFileError: The file is cut off, or holds a stack rather than one image.
+        DamagedFileError: The file is cut off, or holds a series in time rather than one image or volume.
     """
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
@@ -38,10 +45,10 @@ def tiff_header(data: bytes) -> ImageHeader:
 
 def _header(file: tifffile.TiffFile, num_bytes: int) -> ImageHeader:
     series, page = file.series[0], file.pages.first
-    sizes = dict(zip(series.axes, series.shape, strict=True))
-    stacks = [f"{sizes[axis]} {name} planes" for axis, name in _STACK_AXES.items() if sizes.get(axis, 1) > 1]
-    if stacks:
-        raise DamagedFileError(f"the TIFF is a stack of {' and '.join(stacks)}, not one image")
+    sizes = dict(zip(_axes(series), series.shape, strict=True))
+    if sizes.get(_TIME, 1) > 1:
+        raise DamagedFileError(f"the TIFF is a stack of {sizes[_TIME]} time planes, not one image")
+    depth = sizes.get(_DEPTH, 1)
     pages = [axis for axis in "CQI" if sizes.get(axis, 1) > 1]
     if pages and sizes.get("S", 1) > 1:
         raise DamagedFileError(f"the TIFF holds {sizes[pages[0]]} colour pages, not one image")
@@ -59,7 +66,7 @@ def _header(file: tifffile.TiffFile, num_bytes: int) -> ImageHeader:
     orientation = page.tags.valueof(274, 1)
     return ImageHeader(
         "TIFF",
-        (sizes["Y"], sizes["X"]),
+        (depth, sizes["Y"], sizes["X"]) if depth > 1 else (sizes["Y"], sizes["X"]),
         3 if palette else channels - (alpha and channels > 1),
         _decoded_type(np.dtype(page.dtype) if page.dtype is not None else np.dtype(np.uint8)),
         has_alpha=alpha,
@@ -68,7 +75,17 @@ def _header(file: tifffile.TiffFile, num_bytes: int) -> ImageHeader:
         orientation=int(orientation) if 1 <= int(orientation) <= 8 else 1,
         is_inverted=page.photometric == tifffile.PHOTOMETRIC.MINISWHITE,
         no_data=_no_data(page),
+        stored_dtype=np.dtype(page.dtype or np.uint8).name if depth > 1 else "",
     )
+
+
+def _axes(series: tifffile.TiffPageSeries) -> str:
+    """Return the axes of a series; many pages of unknown meaning are slices."""
+    axes, shape = str(series.axes), series.shape
+    for place, axis in enumerate(axes):
+        if axis in _PAGES and shape[place] > MOST_PAGES and _DEPTH not in axes:
+            return axes[:place] + _DEPTH + axes[place + 1 :]
+    return axes
 
 
 def _no_data(page: tifffile.TiffPage) -> float | None:
@@ -93,7 +110,8 @@ def decode_tiff(data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
         keep_palette: Return palette indices rather than colours.
 
     Returns:
-        (H, W, C) in the file's own type (a bilevel image as 0 and 255), RGB or RGBA order, not yet rotated.
+        (H, W, C) in the file's own type (a bilevel image as 0 and 255), RGB or RGBA order, not yet rotated;
+        (D, H, W, C) of a stack.
 
     Raises:
         DamagedFileError: Neither decoder can read it.
@@ -110,8 +128,8 @@ def decode_tiff(data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
 def _decode(file: tifffile.TiffFile, data: bytes, *, keep_palette: bool) -> npt.NDArray[Any]:
     page, series = file.pages.first, file.series[0]
     if int(page.compression) not in _PLAIN:
-        return _decode_compressed(data, page)
-    pixels = _channels_last(series.asarray(), series.axes)
+        return _decode_compressed(data, page, planes=len(series.pages))
+    pixels = _channels_last(series.asarray(), _axes(series))
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE and not keep_palette:
         colors = np.asarray(page.colormap) >> 8  # (3, 2**bits) of 16 bits each
         return np.asarray(colors.T.astype(np.uint8)[pixels[..., 0]])
@@ -123,17 +141,18 @@ def _decode(file: tifffile.TiffFile, data: bytes, *, keep_palette: bool) -> npt.
 
 
 def _channels_last(pixels: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
-    order = [i for i, a in enumerate(axes) if a not in "YX"] + [axes.index("Y"), axes.index("X")]
-    height, width = pixels.shape[axes.index("Y")], pixels.shape[axes.index("X")]
-    moved = pixels.transpose(order).reshape(-1, height, width)
-    return np.ascontiguousarray(moved.transpose(1, 2, 0))
+    depth = axes.find(_DEPTH)
+    spatial = [*([depth] if depth >= 0 and pixels.shape[depth] > 1 else []), axes.index("Y"), axes.index("X")]
+    order = [i for i in range(len(axes)) if i not in spatial] + spatial
+    moved = pixels.transpose(order).reshape(-1, *(pixels.shape[axis] for axis in spatial))
+    return np.ascontiguousarray(np.moveaxis(moved, 0, -1))
 
 
-def _decode_compressed(data: bytes, page: tifffile.TiffPage) -> npt.NDArray[Any]:
+def _decode_compressed(data: bytes, page: tifffile.TiffPage, *, planes: int) -> npt.NDArray[Any]:
     name = getattr(page.compression, "name", str(page.compression))
     samples = int(page.samplesperpixel)
     pixels = None
-    if samples in (1, 3, 4) and page.photometric != tifffile.PHOTOMETRIC.PALETTE:
+    if planes == 1 and samples in (1, 3, 4) and page.photometric != tifffile.PHOTOMETRIC.PALETTE:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise DamagedFileError(

@@ -9,12 +9,14 @@ from pathlib import Path, PurePosixPath
 
 from limner.core.errors import DataError, LimnerError, describe
 from limner.formats import open_source
-from limner.formats.file_tree import list_files
+from limner.formats.file_tree import list_files, listed_once
 from limner.formats.listed_names import LIST_SUFFIXES, ImageNames
 from limner.formats.split_lists import dataset_of_list
-from limner.images.pixels import IMAGE_SUFFIXES
+from limner.images.file_names import IMAGE_SUFFIXES, is_image_name, without_suffix
+from limner.images.volumes.dicom import dicom_files, series_folders
 from limner.storage.text_files import read_lines
 from limner.storage.unfinished import refuse_unfinished
+from limner.storage.user_paths import user_path
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def list_images(paths: Iterable[str | Path]) -> tuple[ImagePath, ...]:
     """
     found: dict[str, tuple[Path, PurePosixPath]] = {}
     for named in paths:
-        for path, relative in _expand(Path(named).expanduser()):
+        for path, relative in _expand(user_path(named)):
             found.setdefault(os.path.abspath(path), (path, relative))  # noqa: PTH100 - links are kept apart
     images = list(found.values())
     return tuple(ImagePath(p, o) for (p, _), o in zip(images, _outputs(images), strict=True))
@@ -66,8 +68,9 @@ def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
     """Return (file, preferred output path) of each image of one path given by the user."""
     if named.is_dir():
         refuse_unfinished(named)
-        images = _without_labels(_images_in(named), named)
-        found = [(path, PurePosixPath(path.relative_to(named).as_posix())) for path in images]
+        with listed_once():
+            images = _without_labels([*_images_in(named), *series_folders(named)], named)
+        found = [(path, _place_in(named, path)) for path in images]
         return found or _refuse_empty(named, f"a folder without images{_other_files(named)}")
     if named.suffix.lower() in LIST_SUFFIXES and named.is_file():
         found = [(path, PurePosixPath(path.name)) for path in _listed(named)]
@@ -79,16 +82,25 @@ def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
     return [(named, PurePosixPath(named.name))]
 
 
+def _place_in(folder: Path, path: Path) -> PurePosixPath:
+    """Return a path relative to a folder; of the folder itself, if it is a DICOM series, its name."""
+    relative = path.relative_to(folder)
+    return PurePosixPath(relative.as_posix() if relative.name else folder.resolve().name)
+
+
 def _images_in(folder: Path) -> list[Path]:
-    """Return the image files below a folder, sorted; linked folders are skipped, since links may loop."""
+    """Return the image files below a folder, sorted."""
+    tree = list_files(folder)
+    if tree.garbled:  # names that are not text cannot be labels, but their images can be predicted
+        return _walked(folder)
+    return sorted(folder / image for image in tree.images)
+
+
+def _walked(folder: Path) -> list[Path]:
     images: list[Path] = []
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        images += [
-            Path(where, name)
-            for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
-        ]
+        images += [Path(where, name) for name in files if not name.startswith(".") and is_image_name(name)]
     return sorted(images)
 
 
@@ -100,7 +112,12 @@ def _without_labels(images: list[Path], folder: Path) -> list[Path]:
         return images
     pictures = {path.resolve() for record in records for path in record.images}
     labels = {path.resolve() for record in records for path in record.files} - pictures
-    return [path for path in images if path.resolve() not in labels] or images
+    return [path for path in images if not _is_among(path, labels)] or images
+
+
+def _is_among(path: Path, labels: set[Path]) -> bool:
+    """Tell whether a file, or each file of a DICOM folder, is a label file."""
+    return all(file.resolve() in labels for file in dicom_files(path) or (path,))
 
 
 def _other_files(folder: Path) -> str:
@@ -113,7 +130,7 @@ def _listed(path: Path) -> list[Path]:
     """Return the images in a list: relative to it, else as the lists of a dataset's splits name them."""
     lines = [line.strip() for line in read_lines(path, what="The list of images")]
     lines = [line for line in lines if line and not line.startswith("#")]
-    beside = [path.parent / Path(line).expanduser() for line in lines]
+    beside = [path.parent / user_path(line) for line in lines]
     if any(os.path.exists(image) for image in beside):  # noqa: PTH110 - Path.exists raises for long names
         return beside
     root = dataset_of_list(path)
@@ -135,9 +152,9 @@ def _outputs(images: Sequence[tuple[Path, PurePosixPath]]) -> list[str]:
     """Choose unique output names: short if possible, else with folders or the suffix."""
     absolute = [Path(os.path.abspath(path)) for path, _ in images]  # noqa: PTH100 - links are kept apart
     above = os.path.commonpath([p.parent for p in absolute]) if len({p.anchor for p in absolute}) == 1 else ""
-    wishes = [relative.with_suffix("") for _, relative in images]
+    wishes = [without_suffix(relative) for _, relative in images]
     if len(set(wishes)) < len(wishes):
-        wishes = [PurePosixPath(_below(path, above)).with_suffix("") for path in absolute]
+        wishes = [without_suffix(PurePosixPath(_below(path, above))) for path in absolute]
     times = Counter(str(wish).casefold() for wish in wishes)  # some file systems ignore case
     return [
         str(wish) if times[str(wish).casefold()] == 1 else f"{wish}_{path.name.replace('.', '_')}"

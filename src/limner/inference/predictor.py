@@ -12,19 +12,24 @@ import torch
 
 from limner.core.errors import ConfigError, DataError
 from limner.core.labels import LabelTable
-from limner.core.picture import Image
+from limner.core.picture import PLAIN, Geometry, Image
 from limner.core.plan import InferencePlan, Plan
+from limner.core.prediction import Prediction
 from limner.devices.device import choose_device
 from limner.devices.memory import is_out_of_memory
 from limner.devices.precision import fast_precision, precision_context
 from limner.devices.threads import ThreadCount
+from limner.images.file_names import image_stem
 from limner.images.read_image import read_image
-from limner.inference.fitted_size import fit_images
+from limner.inference.fitted_images import fit_images
 from limner.inference.image_runs import ImageRuns, too_large
+from limner.inference.predicted_slices import input_of_images, predicted_slices
 from limner.tasks import find_task
 from limner.tasks.task import Task
 from limner.transforms.fit_channels import fit_channels
 from limner.transforms.fit_values import ValueRange, fit_values
+from limner.transforms.normalize_each import normalize_each
+from limner.transforms.turn import UNTURNED, turn_to
 from limner.weights.model import Model
 from limner.weights.tensors import tensors_hash
 
@@ -37,7 +42,7 @@ class Predictor:
         device: ``auto`` is the accelerator if available, else the CPU.
         precision: ``float32``, ``bfloat16`` or ``float16``. Defaults to the training's precision if the
             device is fast in it, else float32.
-        settings: Window, overlap, flips and scales. Defaults to the model's plan.
+        settings: Size, window, overlap, flips and scales. Defaults to the model's plan.
         value_range: The images' values from low to high are mapped to the training's range. By default,
             images of another pixel type or range than the training's are refused.
     """
@@ -90,7 +95,12 @@ class Predictor:
         return self.model.plan
 
     def predict(
-        self, image: Image | Path | str, *, name: str | None = None, probabilities: bool = False
+        self,
+        image: Image | Path | str,
+        *,
+        name: str | None = None,
+        probabilities: bool = False,
+        geometry: Geometry = PLAIN,
     ) -> Any:  # noqa: ANN401 - the prediction of the model's task
         """Predict one image.
 
@@ -98,6 +108,8 @@ class Predictor:
             image: A file, or an array (*spatial, C) or (*spatial) in file values.
             name: Name of the prediction. Defaults to the file's name without suffix.
             probabilities: Whether to return class probabilities too; for label maps only.
+            geometry: Position of the voxels of an array, by which volumes are turned to the training's
+                orientation. That of a file is read from it.
 
         Returns:
             The `Prediction` of the model's task, such as `SemanticPrediction`.
@@ -108,11 +120,29 @@ class Predictor:
         """
         if isinstance(image, (str, Path)):
             path = Path(image)
-            array, where, name = read_image(path).array, str(path), name or path.stem
+            picture = read_image(path)
+            array, geometry = picture.array, picture.geometry
+            where, name = str(path), name or image_stem(path.name)
         else:
             array, where, name = np.asarray(image), name or "the image", name or "image"
         self._refuse_unsuitable(probabilities)
-        images, size = self.inputs(array, where=where)
+        turn = turn_to(self.plan.input.orientation, geometry.affine) if array.ndim == 4 else UNTURNED
+        fitted = self.fit(np.ascontiguousarray(turn.apply(array)) if turn != UNTURNED else array, where=where)
+        axis = self.plan.input.slice_axis
+        if axis is None:
+            found = self._predict(fitted, name, where, probabilities=probabilities)
+        else:
+
+            def predict(image: Image, where: str) -> Prediction:
+                return self._predict(image, where, where, probabilities=probabilities)
+
+            slices = predicted_slices(fitted, self.plan.input, predict, where=where)
+            found = self.task.stacked(slices, axis=axis, name=name)
+        return found if turn == UNTURNED else self.task.turned_back(found, turn)
+
+    def _predict(self, fitted: Image, name: str, where: str, *, probabilities: bool) -> Prediction:
+        """Predict an image (*spatial, C) that has the channels and values of the training's."""
+        images, size = self._resized(fitted)
         was_training = self.model.training
         self.model.eval()
         try:
@@ -139,8 +169,12 @@ class Predictor:
         Raises:
             DataError: The image does not match the model's input.
         """
-        images = self._tensor(self.fit(image, where=where))
-        return fit_images(images, self.settings.resize), tuple(images.shape[2:])
+        return self._resized(self.fit(image, where=where))
+
+    def _resized(self, fitted: Image) -> tuple[torch.Tensor, tuple[int, ...]]:
+        """Return the input (1, C, *S) for a fitted image (*spatial, C), and the size of the image."""
+        images = self._tensor(fitted)
+        return fit_images(images, self.plan.resize_for(self.settings)), tuple(images.shape[2:])
 
     def fit(self, image: Image, *, where: str) -> Image:
         """Return the image with the model's channels and the training's range of values.
@@ -152,7 +186,9 @@ class Predictor:
         Raises:
             DataError: Dimensions, channels, pixel type or range do not match the training's.
         """
-        fitted = fit_channels(image, self.plan.input, where=where)
+        fitted = fit_channels(image, input_of_images(self.plan.input), where=where)
+        if self.plan.input.normalize_each:
+            return normalize_each(fitted)
         return fit_values(fitted, self.plan, where=where, value_range=self.value_range)
 
     def _refuse_unsuitable(self, probabilities: bool) -> None:

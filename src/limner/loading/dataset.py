@@ -65,12 +65,16 @@ class Dataset:
                 self.cache.put(sample)
         return sample
 
+    def name_of(self, index: int) -> str:
+        """Return the name of a sample without reading it."""
+        return self.records[index].name
+
     def _decode(self, record: Record) -> Sample:
         picture = self.source.read_image(record)
         image = picture.array
         region = self._region(record, picture)
         targets = tuple(self._read(kind, record, image.shape[:-1], region) for kind in self.targets)
-        sample = Sample(record.name, image, targets, picture.geometry.spacing_mm)
+        sample = Sample(record.name, image, targets, picture.geometry.spacing_mm, picture.geometry)
         for array in sample.arrays():
             array.flags.writeable = False
         return sample

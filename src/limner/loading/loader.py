@@ -139,7 +139,7 @@ def training_batches(
         except LimnerError:
             raise
         except Exception as error:
-            name = dataset.records[index].name
+            name = dataset.name_of(index)
             raise RuntimeError(f"Preparing {name!r} failed with {type(error).__name__}: {error}") from error
 
     def make_batch(step: int) -> Batch:

@@ -111,6 +111,8 @@ def _crop(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> Ar
     return ScaleCrop(
         size=input_plan.crop_size,
         scale=augment.scale,
+        scale_of=augment.scale_of,
+        resize=input_plan.resize,
         fill=input_plan.mean,
         category_max_ratio=augment.category_max_ratio,
         foreground_probability=augment.foreground_probability,

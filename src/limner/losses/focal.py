@@ -18,17 +18,31 @@ class FocalLoss(nn.Module):
         ConfigError: `gamma` is negative.
     """
 
-    def __init__(self, *, gamma: float = 2.0, class_weights: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        gamma: float = 2.0,
+        one_vs_rest: bool = False,
+        alpha: float = 0.5,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
         """Build the loss.
 
         Args:
             gamma: 0 is plain cross-entropy.
-            class_weights: One factor per class (the paper's alpha).
+            one_vs_rest: Judge each class by its own sigmoid instead of a softmax over all, as the paper does
+                for detectors; the loss of a pixel is the mean over the classes.
+            alpha: With `one_vs_rest`, weight of the true class, versus 1 - alpha of the others.
+            class_weights: One factor per class of the pixel.
         """
         super().__init__()
         if gamma < 0:
             raise ConfigError(f"focal: gamma must be 0 or more; found {gamma}.")
+        if not 0 <= alpha <= 1:
+            raise ConfigError(f"focal: alpha must be between 0 and 1; found {alpha}.")
         self.gamma = gamma
+        self.one_vs_rest = one_vs_rest
+        self.alpha = alpha
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)
@@ -44,14 +58,23 @@ class FocalLoss(nn.Module):
         if target.is_floating_point():
             return self._of_shares(logits, target)
         labels, ignored = target.long(), ignored_among(logits.shape[1])
-        log_of_true = -F.nll_loss(
-            logits.float().log_softmax(dim=1), labels, ignore_index=ignored, reduction="none"
-        )
-        of_pixel = -((1 - log_of_true.exp()) ** self.gamma) * log_of_true
         valid = labels != ignored
+        labels = labels.where(valid, 0)
+        of_pixel = self._of_pixels(logits.float(), labels).where(valid, 0)
         if self.class_weights is not None:
-            of_pixel = of_pixel * self.class_weights[labels.where(valid, 0)]
-        return (of_pixel * valid).sum() / valid.sum().clamp(min=1)
+            of_pixel = of_pixel * self.class_weights[labels]
+        return of_pixel.sum() / valid.sum().clamp(min=1)
+
+    def _of_pixels(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of each pixel (B, *S) from logits (B, K, *S) and labels 0..K-1."""
+        if not self.one_vs_rest:
+            log_of_true = -F.nll_loss(logits.log_softmax(dim=1), labels, reduction="none")
+            return -((1 - log_of_true.exp()) ** self.gamma) * log_of_true
+        true = torch.zeros_like(logits).scatter_(1, labels.unsqueeze(1), 1.0)
+        entropy = F.binary_cross_entropy_with_logits(logits, true, reduction="none")
+        missing = (true - logits.sigmoid()).abs() ** self.gamma  # 1 - the probability of what is true
+        weights = self.alpha * true + (1 - self.alpha) * (1 - true)
+        return (weights * missing * entropy).mean(1)
 
     def _of_shares(self, logits: Tensor, shares: Tensor) -> Tensor:
         logs = logits.float().log_softmax(dim=1)

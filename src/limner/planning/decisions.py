@@ -29,6 +29,7 @@ class Case:
         start: The plan of the initial weights, or None.
         teacher: The plan of the teacher, or None.
         shows_text: Whether the images show text, which must not be mirrored.
+        given: The dotted keys that the user set.
     """
 
     fingerprint: Fingerprint
@@ -40,6 +41,11 @@ class Case:
     start: Plan | None = None
     teacher: Plan | None = None
     shows_text: bool = False
+    given: frozenset[str] = frozenset()
+
+    def seen(self, settled: Mapping[str, Any]) -> Fingerprint:
+        """Return the fingerprint of the images as `input.resize` leaves them."""
+        return self.fingerprint.resized(settled["input.resize"])
 
     @property
     def spatial_dims(self) -> int:

@@ -5,7 +5,8 @@ Shape legend: C channels. Sizes are (H, W) or (D, H, W) in pixels; intensities a
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from math import prod
 from statistics import median
 from typing import Any
 
@@ -14,7 +15,10 @@ import numpy as np
 from limner.checks.facts import DatasetFacts, ImageFacts
 from limner.core.errors import DataError
 from limner.core.labels import LabelTable
+from limner.core.plan import ResizePlan
 from limner.planning.orientation import Orientation, measure_orientation
+from limner.planning.slicing import Slicing, common_codes, facts_of_slices
+from limner.transforms.fitted_size import fitted_size
 
 Size = tuple[int, ...]
 
@@ -42,6 +46,12 @@ class ClassFingerprint:
     num_objects: int | None = None
     object_area: float | None = None
 
+    def scaled(self, factor: float) -> "ClassFingerprint":
+        """Return the class with areas multiplied by a factor."""
+        areas = (None if area is None else area * factor for area in (self.component_area, self.object_area))
+        component_area, object_area = areas
+        return replace(self, component_area=component_area, object_area=object_area)
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -66,6 +76,8 @@ class Fingerprint:
         classes: In trained order.
         ignored_share: Fraction of all pixels that are ignored.
         orientation: Whether orientation matters in the images.
+        slicing: How volumes are cut into slices; None for images, and for volumes as they are.
+        axis_codes: Most common directions of the axes (x, y, z) of volumes; None for images or if unknown.
     """
 
     num_images: dict[str, int]
@@ -86,6 +98,8 @@ class Fingerprint:
     classes: tuple[ClassFingerprint, ...]
     ignored_share: float
     orientation: Orientation
+    slicing: Slicing | None = None
+    axis_codes: str | None = None
 
     @property
     def num_training(self) -> int:
@@ -98,10 +112,28 @@ class Fingerprint:
         return len(self.median)
 
     @property
+    def are_volumes(self) -> bool:
+        """Whether the images are volumes, in slices or as they are."""
+        return self.spatial_dims == 3 or self.slicing is not None
+
+    @property
     def imbalance(self) -> float:
         """Ratio of pixels of the most common class to those of the rarest class that occurs."""
         shares = [c.pixel_share for c in self.classes if c.pixel_share > 0]
         return max(shares) / min(shares) if shares else 1.0
+
+    def resized(self, resize: ResizePlan | None) -> "Fingerprint":
+        """Return the statistics of the images at the size to which they are resized.
+
+        Areas of components and objects change as that of the median image.
+        """
+        if resize is None or resize.is_noop:
+            return self
+        sizes = (self.smallest, self.median, self.largest)
+        smallest, median, largest = (fitted_size(of[0], of[1], resize) for of in sizes)
+        zoom = prod(median) / prod(self.median)
+        classes = tuple(each.scaled(zoom) for each in self.classes)
+        return replace(self, smallest=smallest, median=median, largest=largest, classes=classes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fingerprint as plain JSON-ready values."""
@@ -109,7 +141,11 @@ class Fingerprint:
 
 
 def take_fingerprint(
-    facts: DatasetFacts, labels: LabelTable, splits: Mapping[str, Iterable[str]]
+    facts: DatasetFacts,
+    labels: LabelTable,
+    splits: Mapping[str, Iterable[str]],
+    *,
+    slicing: Slicing | None = None,
 ) -> Fingerprint:
     """Compute the fingerprint of the training images.
 
@@ -117,11 +153,14 @@ def take_fingerprint(
         facts: Facts from reading every file once.
         labels: The label table for training.
         splits: Image names of each split; only ``train`` is analysed, the others are counted.
+        slicing: How volumes are cut into slices; sizes and channels are those of the slices then.
 
     Raises:
         DataError: There are no usable training images.
     """
     names = {split: set(members) for split, members in splits.items()}
+    codes = common_codes(facts)
+    facts = facts_of_slices(facts, slicing)
     training = [image for image in facts.usable if image.name in names.get("train", ())]
     if not training:
         raise DataError(
@@ -152,7 +191,9 @@ def take_fingerprint(
         grey_share=sum(image.is_grey for image in training) / len(training),
         classes=classes,
         ignored_share=ignored_share,
-        orientation=_orientation(training),
+        orientation=_orientation(training if slicing is None else []),
+        slicing=slicing,
+        axis_codes=codes,
     )
 
 

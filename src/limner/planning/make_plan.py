@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from limner.checks.facts import DatasetFacts
-from limner.core.config import parse_config
+from limner.core.config import Config, parse_config
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
-from limner.core.plan import LossTerm, Plan
+from limner.core.plan import Plan
 from limner.core.sample import Record
 from limner.devices.machine import Machine, examine
 from limner.formats.source import TEXT_TASK, Source
@@ -17,6 +17,7 @@ from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
+from limner.planning.slicing import choose_slicing
 from limner.planning.task_choice import check_labels, check_mixing, check_pairing, check_start, default_task
 from limner.tasks import find_task
 
@@ -59,7 +60,9 @@ def make_plan(
     check_labels(source, task.name)
     check_mixing(task.name, user)
     labels = task.labels(labels)
-    fingerprint = take_fingerprint(facts, labels, {s: [r.name for r in rs] for s, rs in splits.items()})
+    names = {split: [record.name for record in records] for split, records in splits.items()}
+    fingerprint = take_fingerprint(facts, labels, names, slicing=choose_slicing(facts, user))
+    _refuse_other_dims(user, fingerprint)
     _stretch_sizes(user, fingerprint)
     if start is not None:
         check_start(start, user, fingerprint.spatial_dims)
@@ -76,6 +79,7 @@ def make_plan(
         task=task.name,
         teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
+        given=frozenset(user),
     )
     settled, reasons = decide(case, RULES, user, notes)
     data = {
@@ -86,6 +90,20 @@ def make_plan(
     }
     values = {"data": data, **nest(_plain(settled)), "reasons": _in_order(reasons)}
     return parse_config(Plan, values, where="The plan")
+
+
+def _refuse_other_dims(user: Flat, fingerprint: Fingerprint) -> None:
+    """Refuse a network in three dimensions for images of two.
+
+    Raises:
+        ConfigError: The user wants it.
+    """
+    wanted, found = user.get("input.spatial_dims", fingerprint.spatial_dims), fingerprint.spatial_dims
+    if wanted != found:
+        raise ConfigError(
+            f"input.spatial_dims: expected {found}, as the images have; found {wanted}. Volumes are NIfTI, "
+            "NRRD, MetaImage, NPZ or DICOM files."
+        )
 
 
 def _stretch_sizes(user: Flat, fingerprint: Fingerprint) -> None:
@@ -111,7 +129,7 @@ def _plain(settled: Flat) -> Flat:
 
 
 def _as_data(value: object) -> object:
-    if isinstance(value, LossTerm):
+    if isinstance(value, Config):
         return value.model_dump()
     if isinstance(value, dict):
         return {name: _as_data(item) for name, item in value.items()}

@@ -13,9 +13,14 @@ from limner.datasets.checked import CheckResult, check_dataset
 from limner.planning.fingerprint import Fingerprint, take_fingerprint
 from limner.planning.make_plan import make_plan
 from limner.planning.plan_files import SUFFIXES, read_experiment
-from limner.planning.settings import AUTO, read_settings
+from limner.planning.settings import AUTO, flatten, read_settings
+from limner.planning.slicing import choose_slicing
 from limner.planning.task_choice import check_options, check_pairing
+from limner.storage.user_paths import user_path
 from limner.weights.starting import read_starting_plan
+
+SPATIAL = {"2d": 2, "3d": 3}
+"""Ways to train on volumes: in slices, or as they are -> dimensions of the network."""
 
 SHOWN = 5
 """Maximum number of data errors in the message; `limner check` shows all."""
@@ -33,7 +38,8 @@ class Planned:
         """Statistics of the training images."""
         assert self.checked.labels is not None, "a plan needs defined labels"
         names = {split: [r.name for r in records] for split, records in self.checked.splits.items()}
-        return take_fingerprint(self.checked.facts, self.checked.labels, names)
+        slicing = choose_slicing(self.checked.facts, flatten(self.plan))
+        return take_fingerprint(self.checked.facts, self.checked.labels, names, slicing=slicing)
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ def settings_and_data(
     if "network.name" in user:
         check_pairing(user["network.name"], user.get("task"))
         check_options(user["network.name"], user.get("network.options", {}))
-    path = Path(path).expanduser()
+    path = user_path(path)
     if path.suffix.lower() not in SUFFIXES or path.is_dir():
         return wanted, path
     read = read_experiment(path)
@@ -132,9 +138,10 @@ def _plan_of_weights(wanted: dict[str, Any], section: str, key: str) -> Plan | N
     settings = wanted.get(section)
     if not isinstance(settings, dict) or settings.get(key, AUTO) in (None, AUTO):
         return None
-    path = Path(str(settings[key])).expanduser().resolve()
+    path = user_path(str(settings[key])).resolve()
     wanted[section] = settings | {key: str(path)}
-    return read_starting_plan(path, task=wanted.get("task", "semantic"))
+    named = settings if section == "network" else None
+    return read_starting_plan(path, task=wanted.get("task", "semantic"), network=named)
 
 
 def plan_checked(
@@ -177,8 +184,13 @@ def with_shorthands(
     weights: Path | str | None = None,
     teacher: Path | str | None = None,
     minutes: float | None = None,
+    spatial: str | None = None,
 ) -> dict[str, Any]:
-    """Merge ``--task``, ``--network``, ``--weights``, ``--teacher`` and ``--minutes`` into the settings."""
+    """Merge ``--task``, ``--network``, ``--weights``, ``--teacher``, ``--minutes`` and ``--spatial``.
+
+    Raises:
+        ConfigError: `spatial` is neither ``2d`` nor ``3d``.
+    """
     wanted = dict(settings or {})
     if task is not None:
         wanted = merge(wanted, {"task": task})
@@ -190,6 +202,10 @@ def with_shorthands(
         wanted = merge(wanted, {"loss": {"teacher": str(teacher)}})
     if minutes is not None:
         wanted = merge(wanted, {"train": {"minutes": minutes}})
+    if spatial is not None:
+        if spatial.casefold() not in SPATIAL:
+            raise ConfigError(f"--spatial is 2d (slices of volumes) or 3d; found {spatial!r}.")
+        wanted = merge(wanted, {"input": {"spatial_dims": SPATIAL[spatial.casefold()]}})
     return wanted
 
 

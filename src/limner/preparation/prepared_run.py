@@ -2,27 +2,40 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limner.checks.measuring import digest
 from limner.core.errors import ConfigError, DataError, describe
+from limner.core.labels import LabelTable
 from limner.core.plan import NetworkPlan, Plan
 from limner.core.run_folder import RunFolder
+from limner.core.sample import Record
 from limner.devices.processes import num_processes
+from limner.evaluation.label_match import with_current_values
 from limner.formats import open_source
 from limner.formats.source import Source
 from limner.loading.dataset import Dataset
 from limner.loading.splits import Splits
+from limner.loading.training_dataset import training_dataset
 from limner.planning.plan_files import read_plan, write_plan
 from limner.preparation.data_state import data_changes, note_data_changes, refuse_changes, write_data_state
 from limner.preparation.planned import Planned
-from limner.preparation.run_names import RUNS, named_run, next_free, refuse_taken
+from limner.preparation.run_names import (
+    PREPARING,
+    RUNS,
+    is_half_prepared,
+    named_run,
+    next_free,
+    refuse_taken,
+)
 from limner.preparation.run_splits import read_splits, write_splits
 from limner.storage.folder_lock import locked_folder
 from limner.storage.json_files import write_json
 from limner.storage.output_folder import make_output_folder, refuse_inside
+from limner.storage.unfinished import marked_unfinished
 from limner.tasks import find_task
 
 if TYPE_CHECKING:
@@ -48,15 +61,33 @@ class PreparedRun:
     network: "nn.Module | None" = None
 
     def dataset(self, split: str) -> Dataset:
-        """Return the training dataset of a split.
+        """Return the images of a split as they are, for prediction and scoring.
 
         Raises:
             DataError: The run has no such split.
         """
+        targets = find_task(self.plan.task).targets
+        return Dataset(self.source, self._records(split), self._labels, targets=targets)
+
+    def training_dataset(self, split: str) -> Dataset:
+        """Return the samples of a split that the network is trained on, such as slices of volumes.
+
+        Raises:
+            DataError: The run has no such split.
+        """
+        plan, targets = self.plan, find_task(self.plan.task).targets
+        return training_dataset(self.source, self._records(split), self._labels, plan.input, targets=targets)
+
+    def _records(self, split: str) -> Sequence[Record]:
         if split not in self.splits:
             raise DataError(describe(f"The run has no {split} images", where=self.folder.splits))
-        table, targets = self.plan.data.label_table, find_task(self.plan.task).targets
-        return Dataset(self.source, self.splits[split], table, targets=targets)
+        return self.splits[split]
+
+    @property
+    def _labels(self) -> LabelTable:
+        """The plan's classes, with the values that they have in the data now."""
+        table, declared = self.plan.data.label_table, self.source.declared_labels()
+        return table if declared is None else with_current_values(table, declared)
 
 
 def prepare_run(
@@ -82,12 +113,13 @@ def prepare_run(
     make_output_folder(folder.root)
     with locked_folder(folder.root, what="limner train"):
         refuse_taken(folder.root)  # by another process, since the name was chosen
-        write_plan(folder.plan, plan)
-        write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
-        write_splits(folder, checked.splits)
-        pixel_hashes = {image.name: image.content_hash for image in checked.facts.images}
-        write_data_state(folder, checked.source, checked.splits, pixel_hashes)
-        write_json(folder.environment, _environment(device))
+        with marked_unfinished(folder.root, PREPARING):
+            write_plan(folder.plan, plan)
+            write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
+            write_splits(folder, checked.splits)
+            pixel_hashes = {image.name: image.content_hash for image in checked.facts.images}
+            write_data_state(folder, checked.source, checked.splits, pixel_hashes)
+            write_json(folder.environment, _environment(device))
     splits = {name: records for name, records in checked.splits.items() if records}
     return PreparedRun(folder, plan, checked.source, splits, network)
 
@@ -100,7 +132,7 @@ def open_run(folder: RunFolder, *, network: "nn.Module | None" = None) -> Prepar
         network: The custom network, if the run was started with one.
 
     Raises:
-        ConfigError: It is not a run folder.
+        ConfigError: It is not a run folder, or was interrupted while it was prepared.
         DataError: The data no longer exists, or has changed.
     """
     if not folder.plan.is_file() or not folder.splits.is_file():
@@ -110,6 +142,14 @@ def open_run(folder: RunFolder, *, network: "nn.Module | None" = None) -> Prepar
                 where=folder.root,
                 expected="a folder with plan.yaml and splits.json, as `limner train` writes them",
                 fix="Pass the run's folder, such as runs/nuclei-1.",
+            )
+        )
+    if is_half_prepared(folder.root):
+        raise ConfigError(
+            describe(
+                "This run was interrupted while it was prepared, before its first step",
+                where=folder.root,
+                fix="Start it again with the same `limner train` command, without --resume.",
             )
         )
     plan = read_plan(folder.plan)

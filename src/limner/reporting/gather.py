@@ -20,8 +20,10 @@ from limner.core.plan_text import plan_from_yaml
 from limner.core.run_folder import RunFolder
 from limner.core.score_names import SCORES
 from limner.evaluation.scores_file import read_scores
+from limner.preparation.run_splits import unscored_splits
 from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage, Series
 from limner.storage.table_cells import text_of
+from limner.storage.unfinished import is_unfinished
 from limner.storage.usable_numbers import is_number
 
 T = TypeVar("T")
@@ -73,6 +75,7 @@ def gather(run: RunFolder) -> RunFacts:
         data_changes=attempt(run.data_changes, _read_sentences, ()),
         environment=attempt(run.environment, _read_mapping, {}),
         model=attempt(run.model / "model.json", _read_mapping, {}),
+        unscored=attempt(run.splits, lambda _: unscored_splits(run), ()),
         unreadable=unreadable,
     )
 
@@ -100,7 +103,7 @@ def _refuse_other_folders(run: RunFolder) -> None:
 
 
 def _split_folders(run: RunFolder) -> list[Path]:
-    folders = [f for f in (run.root / "evaluation").glob("*") if f.is_dir()]
+    folders = [f for f in (run.root / "evaluation").glob("*") if f.is_dir() and not is_unfinished(f)]
     return sorted(folders, key=lambda f: (SPLIT_ORDER.get(f.name, 2), f.name))
 
 

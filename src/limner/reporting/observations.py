@@ -40,8 +40,8 @@ class Observation:
 def observe(facts: RunFacts) -> tuple[Observation, ...]:
     """Return the remarks about a run, warnings first."""
     rules: tuple[Callable[[RunFacts], Iterator[Observation]], ...] = (
-        _unreadable, _data_changes, _findings, _score_notes, _short_training, _few_images, _weak_classes,
-        _poor_images,
+        _unreadable, _unscored, _data_changes, _findings, _score_notes, _short_training, _few_images,
+        _weak_classes, _poor_images,
         _score_trend, _loading, _baseline, _chosen_by_validation,
     )  # fmt: skip
     made = [observation for rule in rules for observation in rule(facts)]
@@ -70,6 +70,16 @@ def _unreadable(facts: RunFacts) -> Iterator[Observation]:
     for name, why in facts.unreadable.items():
         yield Observation(
             f"{name} could not be read, so its part of this page is missing. {why}", "warning", ""
+        )
+
+
+def _unscored(facts: RunFacts) -> Iterator[Observation]:
+    for split in facts.unscored:
+        yield Observation(
+            f"The scores of {split} are missing: their evaluation was interrupted, or could not be written. "
+            f"`limner evaluate {facts.root} --split {split}` makes them, or says why not.",
+            "warning",
+            "",
         )
 
 

@@ -24,7 +24,7 @@ from limner.reporting.sections.speed import speed
 from limner.reporting.sections.threshold_curves import thresholds
 from limner.reporting.sections.training_curves import curves
 from limner.storage.own_outputs import write_own_file
-from limner.storage.whole_files import write_whole
+from limner.storage.whole_files import remove_leftovers_of, write_whole
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def write_report(run: RunFolder) -> Path:
     """
     if not is_foreign(run.root):
         write_whole(run.report, render_page(gather(run)))
+        remove_leftovers_of(run.report)
         return run.report
     facts = read_run(run.root)
     page = run.report if run.root.is_dir() else RunFolder(run.root.parent).report

@@ -37,7 +37,7 @@ class ClassTableWriter:
         self._folder = folder
         self._names = labels.names
 
-    def files(self, output: str) -> tuple[Path, ...]:
+    def files(self, output: str, image: Path) -> tuple[Path, ...]:
         """Return the overlay of an image, if requested."""
         return self._folder.files(output, [])
 

@@ -112,7 +112,7 @@ class InstanceWriter:
         self._folder = folder
         self._labels = labels
 
-    def files(self, output: str) -> tuple[Path, ...]:
+    def files(self, output: str, image: Path) -> tuple[Path, ...]:
         """Return the files of an image, the map of object numbers first."""
         return self._folder.files(output, [INSTANCES])
 

@@ -106,7 +106,7 @@ class PanopticWriter:
         self._folder = folder
         self._labels = labels
 
-    def files(self, output: str) -> tuple[Path, ...]:
+    def files(self, output: str, image: Path) -> tuple[Path, ...]:
         """Return the files of an image, the mask of the classes first."""
         return self._folder.files(output, [MASKS, PANOPTIC])
 

@@ -50,8 +50,8 @@ class PredictionFolder:
 class PredictionWriter(Protocol):
     """Writes the predictions of one task, image by image, so that it can be interrupted."""
 
-    def files(self, output: str) -> tuple[Path, ...]:
-        """Return the files that `write` writes for an image, the index mask first."""
+    def files(self, output: str, image: Path) -> tuple[Path, ...]:
+        """Return the files that `write` writes for an image file, the index mask first."""
         ...
 
     def write(

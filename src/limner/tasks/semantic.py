@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limner.core.label_map import LabelMap
-from limner.core.labels import LabelTable, background_among
+from limner.core.labels import LabelArray, LabelTable, background_among
 from limner.core.picture import Image, Picture
 from limner.core.plan import Decision
 from limner.core.prediction import SemanticPrediction
@@ -19,13 +19,14 @@ from limner.drawing.truth_and_prediction import comparison, slice_with_most_fore
 from limner.evaluation.error_maps import error_map
 from limner.evaluation.scorer import USUAL, Extent
 from limner.evaluation.semantic_scorer import SemanticScorer
-from limner.images.masks import write_values
+from limner.images.masks import mask_suffix, write_values
 from limner.storage.whole_files import open_whole
 from limner.tasks.object_networks import default_query_options
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, PredictionFolder
 from limner.tasks.presets import find_preset
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
+from limner.transforms.turn import Turn
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
@@ -98,6 +99,22 @@ class SemanticTask(Task):
         found, mean = predict_label_map(runs, num_classes=labels.num_classes, probabilities=probabilities)
         return SemanticPrediction(name, found, mean)
 
+    def stacked(self, slices: Iterable[SemanticPrediction], *, axis: int, name: str) -> SemanticPrediction:
+        """Stack the label maps of slices, and their probabilities if they have them."""
+        found = [*slices]
+        labels = np.stack([one.semantic for one in found], axis=axis)
+        parts = [one.probabilities for one in found if one.probabilities is not None]
+        return SemanticPrediction(name, labels, np.stack(parts, axis=axis + 1) if parts else None)
+
+    def turned_back(self, prediction: SemanticPrediction, turn: Turn) -> SemanticPrediction:
+        """Turn label map and probabilities back."""
+        mean = prediction.probabilities
+        return SemanticPrediction(
+            prediction.name,
+            np.ascontiguousarray(turn.undo(prediction.semantic)),
+            None if mean is None else np.stack([turn.undo(part) for part in mean]),
+        )
+
     def error_map(
         self, prediction: SemanticPrediction, sample: Sample, table: LabelTable
     ) -> NDArray[np.uint8]:
@@ -121,12 +138,19 @@ class SemanticTask(Task):
     ) -> RGBImage:
         """Draw the image, true and predicted classes, and a map of correct and wrong pixels."""
         true = None if truth is None else truth.get(LabelMap)
-        labels, predicted = None if true is None else true.labels, prediction.semantic
-        if predicted.ndim == 3:
-            middle = slice_with_most_foreground(predicted if labels is None else labels, table)
-            image, predicted = image[middle], predicted[middle]
-            labels = None if labels is None else labels[middle]
+        labels = None if true is None else true.labels
+        image, predicted, labels = _flat(image, prediction.semantic, labels, table)
         return comparison(image, predicted, table, truth=labels, title=title)
+
+
+def _flat(
+    image: Image, predicted: LabelArray, truth: LabelArray | None, table: LabelTable
+) -> tuple[Image, LabelArray, LabelArray | None]:
+    """Return image, prediction and truth; of a volume, the slice with the most foreground."""
+    if predicted.ndim == 2:
+        return image, predicted, truth
+    middle = slice_with_most_foreground(predicted if truth is None else truth, table)
+    return image[middle], predicted[middle], None if truth is None else truth[middle]
 
 
 class SemanticWriter:
@@ -136,10 +160,11 @@ class SemanticWriter:
         self._folder = folder
         self._labels = labels
 
-    def files(self, output: str) -> tuple[Path, ...]:
+    def files(self, output: str, image: Path) -> tuple[Path, ...]:
         """Return the files of an image, the mask first."""
         probabilities = [self._probabilities(output)] if self._folder.probabilities else []
-        return (*self._folder.files(output, [MASKS]), *probabilities)
+        mask = self._folder.place(MASKS, f"{output}{mask_suffix(image)}")
+        return (mask, *self._folder.files(output, []), *probabilities)
 
     def write(
         self, prediction: SemanticPrediction, picture: Picture, *, output: str, file_name: str
@@ -147,11 +172,13 @@ class SemanticWriter:
         """Write the results of one image."""
         folder, labels = self._folder, self._labels
         values = labels.decode(prediction.semantic)
-        mask = folder.place(MASKS, f"{output}.png")
-        write_values(mask, values, labels.encoding, geometry=picture.geometry)
+        image = Path(file_name)
+        mask = folder.place(MASKS, f"{output}{mask_suffix(image)}")
+        like = picture.files[0] if picture.files else None
+        write_values(mask, values, labels.encoding, geometry=picture.geometry, like=like)
         if folder.overlay:
-            drawn = overlay(display_image(picture.array), prediction.semantic, labels)
-            folder.write_picture(OVERLAYS, output, drawn)
+            array, shown, _ = _flat(picture.array, prediction.semantic, None, labels)
+            folder.write_picture(OVERLAYS, output, overlay(display_image(array), shown, labels))
         if folder.probabilities:
             assert prediction.probabilities is not None
             with open_whole(self._probabilities(output)) as file:

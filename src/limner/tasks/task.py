@@ -1,7 +1,7 @@
 """Interface of tasks: targets, training, decoding, scoring, writing and drawing."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from limner.tasks.allowed import Allowed
 from limner.tasks.prediction_folder import PredictionFolder, PredictionWriter
 from limner.tasks.presets import Preset, find_preset
 from limner.tasks.situation import Situation
+from limner.transforms.turn import Turn
 
 if TYPE_CHECKING:
     from limner.core.outputs import OutputKind
@@ -114,6 +115,29 @@ class Task(ABC):
         Raises:
             DataError: The image is too large for the network.
         """
+
+    def stacked(self, slices: Iterable[Any], *, axis: int, name: str) -> Prediction:
+        """Return the prediction of a volume, given those of its slices.
+
+        Args:
+            slices: Predictions of this task, in order.
+            axis: Axis along which the volume was cut.
+            name: Name of the prediction.
+
+        Raises:
+            ConfigError: Predictions of this task cannot be put together.
+        """
+        raise ConfigError(
+            f"The task {self.name!r} does not put slices together to a volume. Train the task `semantic`."
+        )
+
+    def turned_back(self, prediction: Any, turn: Turn) -> Prediction:  # noqa: ANN401 - of this task
+        """Return the prediction of a volume in the volume's own orientation, given it after a turn.
+
+        Raises:
+            ConfigError: Predictions of this task cannot be turned.
+        """
+        raise ConfigError(f"The task {self.name!r} does not turn volumes. Train the task `semantic`.")
 
     @abstractmethod
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> PredictionWriter:

@@ -20,7 +20,7 @@ def fit_run(prepared: PreparedRun, execution: Execution, *, resume: bool = False
     """
     return fit(
         prepared.plan,
-        train=prepared.dataset("train"),
+        train=prepared.training_dataset("train"),
         val=prepared.dataset("val") if "val" in prepared.splits else None,
         run=prepared.folder,
         network=prepared.network,

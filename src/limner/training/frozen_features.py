@@ -78,7 +78,9 @@ class FrozenFeatures:
         plan, network = self.predictor.plan, _encoder_of(self.predictor.model.network)
         weights = tensors_hash(network.state_dict())
         seen = plan.input.model_dump_json(include={"mean", "std", "channels"})
-        return f"{weights} {seen} {self.predictor.settings.resize.model_dump_json()} {self.mirrored}"
+        return (
+            f"{weights} {seen} {plan.resize_for(self.predictor.settings).model_dump_json()} {self.mirrored}"
+        )
 
     def _computed(self, sample: Sample) -> Features:
         predictor = self.predictor

@@ -8,12 +8,15 @@ Shape legend: S spatial axes, (H, W) or (D, H, W); C channels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from limner.core.picture import Image
+from limner.core.plan import ResizePlan
 from limner.core.sample import Sample
 from limner.core.targets import Array, Move, Points
+from limner.transforms.fitted_size import fitted_size
 from limner.transforms.resize_array import as_dtype, resize_image, resize_labels
 
 CROP_DRAWS = 10
@@ -50,6 +53,9 @@ class ScaleCrop:
             of its foreground classes); for segments, boxes and words, one of them is drawn uniformly.
         background: Trained index of the background class, or None; if None, the largest class of each label
             map is its background.
+        scale_of: What a zoom of 1 is: the resized image (``image``), or the zoom at which it just fits in the
+            crop (``fit``).
+        resize: Size to which images are resized first; for images in 2 dimensions.
     """
 
     size: tuple[int, ...]
@@ -58,11 +64,13 @@ class ScaleCrop:
     category_max_ratio: float = 1.0
     foreground_probability: float = 0.0
     background: int | None = None
+    scale_of: Literal["image", "fit"] = "image"
+    resize: ResizePlan | None = None
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> CropParams:
         """Draw a zoom, then the position of its window."""
-        zoom = rng.uniform(*self.scale)
-        window = tuple(max(1, round(s / zoom)) for s in self.size)
+        zoom, units = rng.uniform(*self.scale), self._unit_zooms(sample.spatial_shape)
+        window = tuple(max(1, round(s / (zoom * unit))) for s, unit in zip(self.size, units, strict=True))
         if sample.targets and rng.random() < self.foreground_probability:
             pixels = (target.foreground_pixel(rng, self.background) for target in sample.targets)
             centre = next((pixel for pixel in pixels if pixel is not None), None)
@@ -73,6 +81,17 @@ class ScaleCrop:
                 )
                 return CropParams(tuple(start), window)
         return self._draw_place(rng, sample, window)
+
+    def _unit_zooms(self, shape: tuple[int, ...]) -> tuple[float, ...]:
+        """Return the factor along each axis by which a zoom of 1 enlarges an image of this shape."""
+        seen = shape
+        if self.resize is not None and not self.resize.is_noop:
+            height, width = shape
+            seen = fitted_size(height, width, self.resize)
+        fit = 1.0
+        if self.scale_of == "fit":
+            fit = min(side / of for side, of in zip(self.size, seen, strict=True))
+        return tuple(fit * new / old for new, old in zip(seen, shape, strict=True))
 
     def _draw_place(self, rng: np.random.Generator, sample: Sample, window: tuple[int, ...]) -> CropParams:
         ranges = [_starts(s, w) for s, w in zip(sample.spatial_shape, window, strict=True)]

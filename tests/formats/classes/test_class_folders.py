@@ -81,3 +81,24 @@ def test_insects(shared_data: Path):
     }
     (gif,) = [r for r in source.records if r.image.suffix == ".gif"]
     assert source.read_image(gif).array.shape[-1] == 3  # the colours that the palette shows
+
+
+def test_numbered_folders_are_in_numeric_order(make_tree):
+    source = open_source(make_tree(folders("train/1", "train/2", "train/10", "train/other")))
+    assert source.declared_labels().names == ("1", "2", "10", "other")
+    assert [f.code for f in source.findings if f.code == "class-order"] == []
+
+
+def test_a_renaming_by_position_says_which_folder_each_name_means(make_tree):
+    tree = folders("1", "2", "10")
+    root = make_tree(tree | {"dataset.yaml": "classes: [{name: cat}, {name: dog}, {name: fox}]\n"})
+    source = open_source(root)
+    (found,) = [f for f in source.findings if f.code == "class-order"]
+    assert "1 is 'cat', 2 is 'dog', 10 is 'fox'" in found.found and "1, 10, 2" in found.found
+    rows = [
+        f"{{name: {name}, names: ['{folder}']}}" for name, folder in (("cat", 1), ("dog", 2), ("fox", 10))
+    ]
+    by_folder = f"classes: [{', '.join(rows)}]\n"
+    source = open_source(make_tree(tree | {"dataset.yaml": by_folder}))
+    assert source.declared_labels().names == ("cat", "dog", "fox")
+    assert [f.code for f in source.findings if f.code == "class-order"] == []

@@ -84,7 +84,7 @@ BAD = {
     "rle-wrong-length": (
         coco(annotation(9, segmentation={"counts": [6, 2, 6], "size": [6, 9]})),
         "annotation 9",
-        "14 pixels, the image has 6 x 9 = 54",
+        "runs of 14 pixels; the image has [6, 9], 54 pixels",
     ),
     "annotation-listed-twice": (coco(annotation(9), annotation(9)), "annotation 9", "duplicate id"),
     "boxes-among-masks": (

@@ -1,7 +1,7 @@
 """One folder per class: ``ants/1.jpg``, or ``train/ants/1.jpg`` with splits."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +17,9 @@ from limner.formats.split_lists import apply_split_lists, lists_beside
 
 MIN_PER_CLASS = 2.0
 """Minimum mean number of images per class: folders of one image each are patients or scenes."""
+
+MOST_SHOWN = 8
+"""Maximum number of classes in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class ClassFolders(ImageClasses):
         return f"{len(places)} images in folders of {len(names)} classes" if names else None
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
-        """List one record for each image; classes are numbered alphabetically."""
+        """List one record for each image; classes are numbered alphabetically, or by their numbers."""
         tree = list_files(self.root)
         places = class_places(tree)
         counts = Counter(place.name for place in places)
@@ -68,13 +71,37 @@ class ClassFolders(ImageClasses):
             for place in sorted(places, key=lambda place: place.path)
         )
         records, findings = apply_split_lists(records, self.root, self.settings, lists_beside(tree, records))
-        shown = ", ".join(f"{name} ({counts[name]})" for name in self.class_names[:8])
-        said = f"The folders are the classes: {shown}{', ...' if len(counts) > 8 else ''}."
+        shown = _few([f"{name} ({counts[name]})" for name in self.class_names])
+        said = f"The folders are the classes: {shown}."
         return records, (
             Finding("layout", Severity.NOTE, "the dataset", said),
             *tree_findings(tree),
             *findings,
+            *self._renamed_numbers(),
         )
+
+    def _renamed_numbers(self) -> Iterator[Finding]:
+        """Say which name each folder gets if dataset.yaml renames numbered folders by their position."""
+        folders, before = self.class_names, sorted(self.class_names, key=str.casefold)
+        table = self.settings.label_table()
+        known = {name for one in self.settings.classes for name in one.label_names}
+        if table is None or list(folders) == before or known & {*folders}:
+            return
+        new = {value: one.name for one in table.classes for value in one.values}
+        pairs = [f"{folder} is {new[i]!r}" for i, folder in enumerate(folders) if i in new]
+        said = f"dataset.yaml renames the folders in numeric order: {_few(pairs)}."
+        yield Finding(
+            "class-order",
+            Severity.WARNING,
+            "dataset.yaml",
+            f"{said} Earlier versions of limner ordered them as text: {_few(before)}.",
+            "each class with its folder, so that no order matters",
+            f"Write `{{name: {new.get(0, folders[0])}, names: ['{folders[0]}']}}` for each class.",
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_SHOWN]) + (", ..." if len(names) > MOST_SHOWN else "")
 
 
 def class_places(tree: FileTree) -> list[Place]:

@@ -38,7 +38,7 @@ class ImageClasses(Source):
         )
 
     def declared_labels(self) -> LabelTable:
-        """Return the classes as `dataset.yaml` orders them, or renames them all, else in alphabetical order.
+        """Return the classes as `dataset.yaml` orders them, or renames them all, else as they are numbered.
 
         Raises:
             ConfigError: `dataset.yaml` names another number of classes.
@@ -63,7 +63,8 @@ class ImageClasses(Source):
         if values != list(range(len(names))):
             raise ConfigError(
                 f"dataset.yaml gives the classes other values than 0 to {len(names) - 1}, the numbers of the "
-                f"classes of the images in alphabetical order. Remove the values."
+                f"classes of the images: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}. "
+                "Remove the values."
             )
         return LabelTable(table.classes)
 

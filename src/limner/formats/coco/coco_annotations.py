@@ -185,9 +185,8 @@ def _runs(shape: JsonObject, height: int, width: int, report: Report) -> tuple[S
     total, wanted = sum(runs), height * width
     wrong_size = shape.value("size") is not None and [*map(plain_id, shape.items("size"))] != [height, width]
     if total != wanted or wrong_size:
-        size = as_shown(shape.value("size"))
-        found = f"{total} pixels of size (height, width) {size}" if wrong_size else f"{total} pixels"
-        report("rle-wrong-length", f"{found}, the image has {height} x {width} = {wanted}")
+        found = f"`size` is {as_shown(shape.value('size'))}" if wrong_size else f"runs of {total} pixels"
+        report("rle-wrong-length", f"{found}; the image has [{height}, {width}], {wanted} pixels")
         return ()
     if not any(length for _, length in zip_longest(runs[::2], runs[1::2], fillvalue=0)):
         report("annotation-empty", "run lengths with no pixel inside")

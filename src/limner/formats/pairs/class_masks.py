@@ -29,6 +29,7 @@ from limner.formats.pairs.pairing_findings import tree_findings
 from limner.formats.problems import Problems
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
+from limner.images.file_names import image_stem, without_suffix
 from limner.images.masks import read_values
 from limner.images.read_image import image_header
 
@@ -93,7 +94,7 @@ class ClassMasks(Source):
         images = [p for p in tree.images if p not in masks and (p in masks_of or _role(p) == "image")]
         records = tuple(
             Record(
-                image.with_suffix("").as_posix(),
+                without_suffix(image).as_posix(),
                 self.root / image,
                 tuple(self.root / mask for mask in masks_of.get(image, {}).values()),
                 items[image].split,
@@ -335,7 +336,9 @@ def _by_image_folder(root: Path, tree: FileTree) -> MasksOf:
     """Find masks in a folder for each image, with the same names in most of these folders."""
     groups = [(images[0], masks) for images, masks in groups_of_masks(tree).values() if len(images) == 1]
     found = {
-        image: {mask.stem.removeprefix(image.stem).strip("_-. "): mask for mask in masks}
+        image: {
+            image_stem(mask.name).removeprefix(image_stem(image.name)).strip("_-. "): mask for mask in masks
+        }
         for image, masks in groups
         if masks
     }

@@ -21,7 +21,7 @@ from limner.core.labels import (
     pack_rgb,
 )
 from limner.formats.file_tree import FileTree
-from limner.images.pixels import IMAGE_SUFFIXES
+from limner.images.file_names import is_image_name
 from limner.images.read_image import image_header
 from limner.storage.json_files import parse_json
 from limner.storage.text_files import read_lines
@@ -166,7 +166,7 @@ def _row(columns: Sequence[str]) -> TableRow | None:
     colors = [match for word in words if (match := _HEX.fullmatch(word))]
     numbers = [int(word) for word in words if word.isdigit()]
     names = [word for word in words if not word.isdigit() and not _HEX.fullmatch(word)]
-    if not names or PurePosixPath(names[0]).suffix.lower() in IMAGE_SUFFIXES:  # a table of images
+    if not names or is_image_name(names[0]):  # a table of images
         return None
     if len(numbers) not in ((1, 3, 4) if not colors else (0, 1)):
         return None

@@ -12,6 +12,7 @@ from limner.formats.file_tree import FileTree
 from limner.formats.folder_words import Role, read_folder_name, split_of_folder
 from limner.formats.pairs.folder_roles import Roles, roles_of_tree
 from limner.formats.pairs.pairing import Item, pair, shared_affix
+from limner.images.file_names import image_stem
 from limner.images.pixels import read_pixels
 
 MAX_FOLDERS = 12
@@ -69,7 +70,7 @@ def _roles_in_one_folder(root: Path, tree: FileTree) -> Roles | None:
 
 def _share_names(folders: Sequence[Sequence[PurePosixPath]]) -> bool:
     """Tell whether two folders share a number in their file names; no file is opened."""
-    keys = [{re.sub(r"\D", "", path.stem) for path in paths} for paths in folders]
+    keys = [{re.sub(r"\D", "", image_stem(path.name)) for path in paths} for paths in folders]
     return any(a & b for n, a in enumerate(keys) for b in keys[n + 1 :])
 
 
@@ -84,7 +85,7 @@ def _is_mask(path: Path) -> bool | None:
         pixels, _ = read_pixels(path)
     except DataError:  # a damaged file is a finding of its own
         return None
-    colours = np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)
+    colours = np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)
     return len(colours) <= MAX_COLOURS
 
 

@@ -18,6 +18,7 @@ from limner.formats.pairs.affixes import (
     without_count,
 )
 from limner.formats.pairs.pairing import Item
+from limner.images.file_names import image_stem
 
 Site = tuple[str, ...]
 
@@ -81,7 +82,7 @@ class _Folder(NamedTuple):
         return cls(site, split, *(said[-1] if said else (None, "")))
 
     def item(self, path: PurePosixPath) -> tuple[Item, Role | None]:
-        stem = path.stem
+        stem = image_stem(path.name)
         role: Role | None = "other_label" if self.role == "label" and has_other_affix(stem) else self.role
         return Item(path, unicodedata.normalize("NFC", stem), self.site, self.split, self.name), role
 

@@ -21,6 +21,7 @@ from limner.formats.file_tree import FileTree, list_files
 from limner.formats.folder_words import read_folder_name, split_of_folder
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
+from limner.images.file_names import image_stem, without_suffix
 from limner.images.masks import read_values
 
 _IMAGES, _MASKS = "images", "masks"
@@ -153,15 +154,15 @@ def _by_name(tree: FileTree) -> Groups:
         if roles[-2] == "label" and said[-1].split is None:
             masks += [((split, folder.name), path) for path in paths]
         elif roles[-1] == "label" or "label" in roles and said[-1].split:
-            masks += [((split, _NUMBER.sub("", path.stem)), path) for path in paths]
+            masks += [((split, _NUMBER.sub("", image_stem(path.name))), path) for path in paths]
         elif "image" in roles:
-            images |= {(split, path.stem): path for path in paths}
-    if any(path.stem in {stem for _, stem in images} for _, path in masks[:_MAX_TRIED]):
+            images |= {(split, image_stem(path.name)): path for path in paths}
+    if any(image_stem(path.name) in {stem for _, stem in images} for _, path in masks[:_MAX_TRIED]):
         return {}  # pairs
-    groups: Groups = {image.with_suffix(""): ([image], []) for image in images.values()}
+    groups: Groups = {without_suffix(image): ([image], []) for image in images.values()}
     for key, mask in masks:
         image = images.get(key)
-        groups.setdefault(image.with_suffix("") if image else mask, ([], []))[1].append(mask)
+        groups.setdefault(without_suffix(image) if image else mask, ([], []))[1].append(mask)
     return groups
 
 
@@ -169,15 +170,15 @@ def _beside(tree: FileTree) -> Groups:
     """Return image without suffix -> the image and the masks beside it; empty if none has several."""
     if not any("_mask_" in stem.casefold() for stem in tree.stems):
         return {}
-    known = {path.with_suffix("") for path in tree.images}
+    known = {without_suffix(path) for path in tree.images}
     groups: Groups = {}
     for path in tree.images:
-        named = _BESIDE.fullmatch(path.stem)
+        named = _BESIDE.fullmatch(image_stem(path.name))
         image = path.with_name(named["image"]) if named else path
         if image in known:
             groups.setdefault(image, ([], []))[1].append(path)
         else:
-            groups.setdefault(path.with_suffix(""), ([], []))[0].append(path)
+            groups.setdefault(without_suffix(path), ([], []))[0].append(path)
     return groups
 
 

@@ -14,7 +14,8 @@ from limner.formats.name_index import NameIndex
 from limner.formats.pairs.paired_folders import PairedFolders
 from limner.formats.shapes.annotation_files import split_of
 from limner.formats.split_lists import apply_split_lists, split_of_list
-from limner.images.pixels import IMAGE_SUFFIXES
+from limner.images.file_names import is_image_name, without_suffix
+from limner.storage.text_files import read_text
 
 _MAX_DEPTH = 3
 """Maximum depth of list files below the dataset folder; a YOLO dataset has a text file for each image."""
@@ -56,7 +57,7 @@ class ListedPairs(PairedFolders):
             for image, mask in found.pairs:
                 if image in records and _contradicts(records[image], self.root / mask, found.split):
                     raise _named_twice(image, list_of[image], found.path)
-                name = image.with_suffix("").as_posix()
+                name = without_suffix(image).as_posix()
                 origin = str(found.path) if found.split else None
                 records[image] = Record(
                     name, self.root / image, (self.root / mask,), found.split, split_from=origin
@@ -79,15 +80,14 @@ def _candidates(root: Path, tree: FileTree, *, head_only: bool) -> list[_List]:
 
 def _read(root: Path, path: PurePosixPath, ends: NameIndex, *, head_only: bool) -> _List | None:
     try:
-        with (root / path).open(encoding="utf-8-sig") as file:
-            lines = [file.readline() for _ in range(_MAX_LINES_TRIED)]
-            if not any(_pair(line, ends) for line in lines):
-                return None
-            rest = [] if head_only else file.readlines()
-    except (OSError, UnicodeDecodeError):
+        lines = read_text(root / path).splitlines()
+    except (OSError, ValueError):
+        return None
+    head = lines[:_MAX_LINES_TRIED]
+    if not any(_pair(line, ends) for line in head):
         return None
     pairs, missing = [], []
-    for number, line in enumerate(line.strip() for line in (*lines, *rest)):
+    for number, line in enumerate(line.strip() for line in (head if head_only else lines)):
         if not line or line.startswith("#"):
             continue
         pair = _pair(line, ends)
@@ -115,9 +115,7 @@ def _halves(words: list[str]) -> list[tuple[str, str]]:
 
 def _is_heading(line: str) -> bool:
     """Tell whether a first line names columns rather than files."""
-    return not any(
-        PurePosixPath(word).suffix.lower() in IMAGE_SUFFIXES for word in re.split(r"[,;\s]+", line)
-    )
+    return not any(is_image_name(word) for word in re.split(r"[,;\s]+", line))
 
 
 def _look_up(text: str, ends: NameIndex) -> PurePosixPath | None:

@@ -15,6 +15,7 @@ from limner.core.labels import LabelClass, LabelTable, ValueMap, distinct_color
 from limner.core.sample import Record
 from limner.core.segments import Segments, segments_of_index
 from limner.formats.file_tree import FileTree, list_files
+from limner.formats.label_grid import on_image_grid
 from limner.formats.pairs.folder_looks import roles_by_content
 from limner.formats.pairs.folder_roles import Roles, assign_roles, roles_of_tree
 from limner.formats.pairs.pairing import Item, Pairing, pair
@@ -22,6 +23,7 @@ from limner.formats.pairs.pairing_findings import folders_of, pairing_findings, 
 from limner.formats.pairs.patterns import roles_by_pattern
 from limner.formats.source import Source
 from limner.formats.split_lists import apply_split_lists, lists_beside
+from limner.images.file_names import image_stem, without_suffix
 from limner.images.masks import read_values
 
 
@@ -76,7 +78,8 @@ class PairedFolders(Source):
         """Read the mask by the encoding in `dataset.yaml`."""
         if not record.labels:
             raise DataError(describe("The image has no mask", where=record.image))
-        return read_values(record.labels[0], self.settings.encoding)
+        encoding = self.settings.encoding
+        return on_image_grid(record, self.settings, lambda: read_values(record.labels[0], encoding))
 
     def read_segments(self, record: Record) -> Segments:
         """Read each number of a mask as an object, and 0 as the background, if masks number their objects.
@@ -188,9 +191,9 @@ def _by_name_or_content(root: Path, tree: FileTree, settings: DatasetFile) -> _L
 
 def _unique_names(images: tuple[Item, ...]) -> dict[Item, str]:
     """Name each image by site and file name, or by its path if that is not unique."""
-    names = {image: "/".join((*image.site, image.path.stem)) for image in images}
+    names = {image: "/".join((*image.site, image_stem(image.path.name))) for image in images}
     if len(set(names.values())) < len(names):
-        names = {image: image.path.with_suffix("").as_posix() for image in images}
+        names = {image: without_suffix(image.path).as_posix() for image in images}
     if len(set(names.values())) < len(names):
         names = {image: image.path.as_posix() for image in images}
     return names

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from limner.core.finding import MOST_FILES, Finding, Severity
 from limner.formats.file_tree import FileTree, folder_of
 from limner.formats.pairs.pairing import Item, Pairing
+from limner.images.file_names import image_suffix
 
 
 def pairing_findings(images: Sequence[Item], pairing: Pairing, others: Sequence[Item]) -> list[Finding]:
@@ -189,5 +190,5 @@ def _take_these(item: Item) -> str:
     folders = [*item.path.parts[:-1]]
     if item.split and len(folders) > 1:
         folders[0] = "*"
-    pattern = "/".join([*folders, "{stem}" + item.path.suffix])
+    pattern = "/".join([*folders, "{stem}" + image_suffix(item.path.name)])
     return f"If they are the masks to learn from, write `masks: {pattern}` into dataset.yaml."

@@ -10,6 +10,7 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, describe
 from limner.formats.pairs.folder_roles import Roles
 from limner.formats.pairs.pairing import Item
+from limner.images.file_names import image_stem
 
 
 def roles_by_pattern(paths: Sequence[PurePosixPath], settings: DatasetFile, roles: Roles) -> Roles:
@@ -64,7 +65,7 @@ def _matching(
         )
     items = []
     for path, match in found:
-        name = match.groupdict().get("stem") or path.stem
+        name = match.groupdict().get("stem") or image_stem(path.name)
         items.append(replace(known[path], name=unicodedata.normalize("NFC", name)))
     return tuple(items)
 

@@ -17,6 +17,7 @@ class WritePairedFolders(Writer):
     """Masks hold 0 to K-1, and 255 for pixels that are not scored; ``fov/`` holds the fields of view."""
 
     name = PairedFolders.name
+    volumes = "also"
     cannot_hold: ClassVar[Mapping[str, str]] = {
         "instances": "objects of a class are united",
         "unreadable": "left out",
@@ -27,7 +28,8 @@ class WritePairedFolders(Writer):
         """Write the image, its mask and its field of view."""
         image.copy_into(root / "images")
         if image.labels is not None:
-            write_values(root / "masks" / f"{image.stem}.png", image.labels)
+            suffix = image.suffix if image.is_volume else ".png"
+            image.write_labels(root / "masks" / f"{image.stem}{suffix}", image.labels)
         if image.region is not None:
             write_values(root / "fov" / f"{image.stem}.png", image.region.astype(np.uint8) * np.uint8(255))
         return member(image) | {"has_region": image.region is not None}

@@ -15,7 +15,7 @@ class Ade20k(KnownLayout):
     """``images/training/ADE_train_00000001.jpg`` with ``annotations/training/ADE_train_00000001.png``."""
 
     name = "ade20k"
-    title = "ADE20K scene parsing: images/ and annotations/ with training/ and validation/, objectInfo150.txt"
+    title = "150 classes: images/ and annotations/ with training/ and validation/, objectInfo150.txt"
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:

@@ -37,7 +37,7 @@ class CamVid(KnownLayout):
     """``train/0001TP_006690.png`` and ``trainannot/0001TP_006690.png``: 0 to 10 are classes, 11 is void."""
 
     name = "camvid"
-    title = "CamVid's 11 classes: train/0016E5_00390.png and trainannot/0016E5_00390.png, val/, test/"
+    title = "11 classes: train/0016E5_00390.png and trainannot/0016E5_00390.png, val/, test/"
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:

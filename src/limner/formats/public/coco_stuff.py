@@ -17,7 +17,7 @@ class CocoStuff(KnownLayout):
     """``images/train2017/000000000009.jpg`` with ``stuffthingmaps/train2017/000000000009.png``."""
 
     name = "coco-stuff"
-    title = "COCO-Stuff: train2017/ and val2017/ with JPEG images, and with PNG maps in stuffthingmaps/"
+    title = "train2017/ and val2017/ with JPEG images, and with PNG maps in stuffthingmaps/"
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:

@@ -17,7 +17,7 @@ class MapillaryVistas(KnownLayout):
     """``training/images/KEY.jpg`` with ``training/v2.0/labels/KEY.png`` and ``config_v2.0.json``."""
 
     name = "mapillary-vistas"
-    title = "Mapillary Vistas 2.0: training/images/, training/v2.0/labels/, config_v2.0.json"
+    title = "version 2.0: training/images/, training/v2.0/labels/, config_v2.0.json"
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:
@@ -29,7 +29,7 @@ class MapillaryVistas12(KnownLayout):
     """``training/images/KEY.jpg`` with ``training/labels/KEY.png`` and ``config.json``."""
 
     name = "mapillary-vistas-1.2"
-    title = "Mapillary Vistas 1.2: training/images/, training/labels/ (or training/v1.2/labels/), config.json"
+    title = "version 1.2: training/images/, training/labels/ (or training/v1.2/labels/), config.json"
 
     @classmethod
     def known(cls, root: Path, tree: FileTree) -> Known | None:

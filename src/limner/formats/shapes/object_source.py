@@ -236,7 +236,8 @@ class ObjectSource(Source):
     def size_of(self, record: Record) -> tuple[int, int]:
         """Return height and width of the labels: as stated, or of the image if `images_resized` says so."""
         if self.settings.images_resized:
-            return image_header(record.image).shape
+            height, width = image_header(record.image).shape
+            return height, width
         return self.stated_size_of(record)
 
     def stated_size_of(self, record: Record) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from limner.formats.problems import Problems
 from limner.formats.shapes.listed_images import Drawing, Listed, ListedImages
 from limner.formats.shapes.valid_shapes import stated_size, valid_shapes
 from limner.formats.tools.run_length_csv import CLASS_COLUMNS, NO_CLASS
-from limner.images.pixels import IMAGE_SUFFIXES
+from limner.images.file_names import is_image_name
 from limner.images.read_image import image_header
 from limner.storage.csv_files import Table, read_csv, table_of
 from limner.storage.json_files import unreadable
@@ -201,7 +201,7 @@ def _is_bare(lines: Sequence[str]) -> bool:
 
 
 def _is_row(cells: Sequence[str]) -> bool:
-    is_image = PurePosixPath(cells[0]).suffix.lower() in IMAGE_SUFFIXES
+    is_image = is_image_name(cells[0])
     return is_image and len(cells) == 6 and all(number_of(cell) is not None for cell in cells[1:5])
 
 

@@ -22,7 +22,7 @@ class Dota(AnnotationFiles):
     """Oriented boxes of aerial images, read as outlines of four corners."""
 
     name = "dota"
-    title = "DOTA: labelTxt/ beside images/, a text file for each image: x1 y1 ... x4 y4 class difficult"
+    title = "labelTxt/ beside images/, a text file for each image: x1 y1 ... x4 y4 class difficult"
     suffix: ClassVar[str] = ".txt"
     files_called: ClassVar[str] = "text files of DOTA"
 

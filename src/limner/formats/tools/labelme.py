@@ -32,7 +32,7 @@ class Labelme(AnnotationFiles):
     """Objects drawn with labelme, or with another tool that writes its JSON."""
 
     name = "labelme"
-    title = "labelme: a JSON file for each image, beside it or with the image inside"
+    title = "a JSON file for each image, beside it or with the image inside"
     suffix: ClassVar[str] = ".json"
     files_called: ClassVar[str] = "JSON files of labelme"
     boxes_are_masks: ClassVar[bool] = True

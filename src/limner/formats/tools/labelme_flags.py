@@ -33,7 +33,7 @@ class LabelmeFlags(ImageClasses):
     """Images with one labelme flag each, as set by ``labelme --flags``."""
 
     name = "labelme-flags"
-    title = "labelme: a JSON file for each image, without shapes and with one flag set"
+    title = "a JSON file for each image, without shapes and with one flag set"
 
     @classmethod
     def recognise(cls, root: Path, settings: DatasetFile) -> str | None:

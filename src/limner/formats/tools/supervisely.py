@@ -29,7 +29,7 @@ class Supervisely(AnnotationFiles):
     """Objects drawn with Supervisely, downloaded in its own format."""
 
     name = "supervisely"
-    title = "Supervisely: DATASET/img/ and DATASET/ann/ with a JSON for each image, and meta.json"
+    title = "DATASET/img/ and DATASET/ann/ with a JSON for each image, and meta.json"
     suffix: ClassVar[str] = ".json"
     files_called: ClassVar[str] = "JSON files of Supervisely"
     boxes_are_masks: ClassVar[bool] = True

@@ -40,7 +40,7 @@ class Voc(Source):
     """PASCAL VOC's segmentation layout, at the folder itself or in folders below it."""
 
     name = "voc"
-    title = "PASCAL VOC: JPEGImages/, SegmentationClass/ or SegmentationClassPNG/, and ImageSets/ lists"
+    title = "JPEGImages/, SegmentationClass/ or SegmentationClassPNG/, and ImageSets/ lists"
     ignored_by_format: ClassVar[tuple[int, ...]] = (255,)
 
     def __init__(self, root: Path, settings: DatasetFile) -> None:

@@ -41,7 +41,7 @@ class Yolo(AnnotationFiles):
     """Boxes, and polygons for segmentation; an image without a text file has no objects."""
 
     name = "yolo"
-    title = "YOLO: a text file for each image, in labels/ beside images/ or beside the image; data.yaml"
+    title = "a text file for each image, in labels/ beside images/ or beside the image; data.yaml"
     suffix: ClassVar[str] = ".txt"
     files_called: ClassVar[str] = "text files of YOLO"
     is_relative: bool = True

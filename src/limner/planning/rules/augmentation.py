@@ -8,7 +8,6 @@ from limner.core.plan import Decision
 from limner.core.wording import channel_words, count_words, share, size
 from limner.planning.decisions import Case
 from limner.planning.orientation import FEWEST_IMAGES, Orientation
-from limner.planning.rules.input import as_seen
 from limner.tasks import find_task
 
 ONE_MAGNIFICATION = (0.7, 1.4)
@@ -43,7 +42,7 @@ SOUGHT = 0.33
 def choose_geometry(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Choose mirrors and quarter turns if orientation is meaningless in the images."""
     fingerprint = case.fingerprint
-    if fingerprint.spatial_dims == 3:
+    if fingerprint.are_volumes:
         yield from _keep_upright(
             "left and right are meaningful in most volumes; set this yourself if they are not"
         )
@@ -53,12 +52,13 @@ def choose_geometry(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
         return
     found = fingerprint.orientation
     axes = tuple(axis for axis, yes in ((0, found.mirrors_up_down), (1, found.mirrors_left_right)) if yes)
-    elongation = max(fingerprint.median) / max(min(fingerprint.median), 1)
+    median = case.seen(settled).median
+    elongation = max(median) / max(min(median), 1)
     turns = found.turns and elongation <= LONGEST_TO_TURN
     reason = _orientation_reason(found)
     yield Decision("augment.flip_axes", axes, reason)
     if found.turns and not turns:
-        reason = f"the images are long ({size(fingerprint.median)}), so quarter turns would crop too much"
+        reason = f"the images are long ({size(median)}), so quarter turns would crop too much"
     yield Decision("augment.quarter_turns", turns, reason)
 
 
@@ -77,25 +77,36 @@ def choose_zoom(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         return
     has_jitter = find_task(settled["task"]).large_scale_jitter
     if has_jitter and not settled["augment.quarter_turns"] and not case.machine.is_cpu:
-        crop, median = settled["input.crop_size"], case.fingerprint.median
-        fit = min(side / of for side, of in zip(crop, median, strict=True))
-        low, high = (round(fit * factor, 3) for factor in LARGE_SCALE_JITTER)
         reason = "large-scale jitter: 0.1 to 2 times the zoom at which an image fits the crop, with padding"
+        if "augment.scale" not in case.given:
+            yield Decision("augment.scale_of", "fit", "large-scale jitter is relative to the crop")
+        factor = _fit(case, settled) / _unit(case, settled)
+        low, high = (round(zoom * factor, 3) for zoom in LARGE_SCALE_JITTER)
         yield Decision("augment.scale", (low, high), reason)
         return
     if settled["augment.quarter_turns"]:
         (low, high), reason = ONE_MAGNIFICATION, "images that may be turned have a constant magnification"
+    elif case.fingerprint.are_volumes:
+        (low, high), reason = ONE_MAGNIFICATION, "slices of volumes have a constant magnification"
     else:
         (low, high), reason = ANY_DISTANCE, "objects may be near or far"
-    crop, seen = settled["input.crop_size"], as_seen(case.fingerprint.median, settled)
-    filled = FILLED * max(side / of for side, of in zip(crop, seen, strict=True))
+    crop, median = settled["input.crop_size"], case.seen(settled).median
+    filled = FILLED * max(side / of for side, of in zip(crop, median, strict=True)) / _unit(case, settled)
     if filled > low:
         low = min(round(filled, 2), 1.0)
         reason += f"; with a zoom below {low:g}, images would not fill a crop of {size(crop)}"
-    if zoom := settled["inference.resize.zoom"]:
-        reason = f"{low:g} to {high:g} times the reduced size: {reason}"
-        low, high = round(low * zoom, 3), round(high * zoom, 3)
     yield Decision("augment.scale", (low, high), reason)
+
+
+def _fit(case: Case, settled: Mapping[str, Any]) -> float:
+    """Return the zoom at which the median image just fits in the crop."""
+    crop, median = settled["input.crop_size"], case.seen(settled).median
+    return float(min(side / of for side, of in zip(crop, median, strict=True)))
+
+
+def _unit(case: Case, settled: Mapping[str, Any]) -> float:
+    """Return the zoom of the median image that a scale of 1 means."""
+    return _fit(case, settled) if settled["augment.scale_of"] == "fit" else 1.0
 
 
 def _part_of_image(settled: Mapping[str, Any]) -> Iterator[Decision]:
@@ -156,8 +167,7 @@ def choose_sampling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     fingerprint = case.fingerprint
     shares = [c.pixel_share for c in fingerprint.classes]
     common = max(fingerprint.classes, key=lambda c: c.pixel_share)
-    seen = as_seen(fingerprint.median, settled)
-    covered = min(prod(settled["input.crop_size"]) / prod(seen), 1.0)
+    covered = min(prod(settled["input.crop_size"]) / prod(case.seen(settled).median), 1.0)
     if len(shares) >= 5 and max(shares) < 0.6 and covered < SMALL_CROP:
         reason = (
             f"{len(shares)} classes, and a crop is {share(covered)} of an image: avoid crops of one class"

@@ -7,7 +7,6 @@ from typing import Any
 from limner.core.plan import Decision
 from limner.core.wording import count_words, number, rough_time, share
 from limner.planning.decisions import Case
-from limner.planning.rules.input import as_seen
 from limner.planning.rules.network import objective_of
 from limner.tasks import find_task
 
@@ -101,8 +100,8 @@ def choose_checkpoints(case: Case, settled: Mapping[str, Any]) -> Iterator[Decis
     steps, images = settled["train.steps"], case.fingerprint.num_images.get("val", 0)
     training = steps * seconds_per_step(case, settled)
     # A forward pass is about a third of a training step.
-    task = find_task(settled["task"])
-    seen = settled["input.crop_size"] if task.sees_whole_images else as_seen(case.fingerprint.median, settled)
+    whole = find_task(settled["task"]).sees_whole_images
+    seen = settled["input.crop_size"] if whole else case.seen(settled).median
     once = images * case.measure(settled).seconds(prod(seen)) / 3
     times = MOST_VALIDATIONS if once == 0 else min(int(training * VALIDATION_PART / once), MOST_VALIDATIONS)
     every = max(ceil(steps / max(times, 1)), 1)

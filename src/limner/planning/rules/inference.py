@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
-from limner.core.plan import Decision
+from limner.core.plan import Decision, ResizePlan
 from limner.core.wording import memory, size
 from limner.planning.decisions import Case
-from limner.planning.rules.input import as_seen, memory_budget
+from limner.planning.rules.input import memory_budget
 from limner.planning.rules.network import objective_of
 from limner.tasks import find_task
 
@@ -32,8 +32,9 @@ def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     if not allowed.windows:
         yield Decision("inference.window", None, "borders of windows would cut objects")
         return
-    fingerprint, budget = case.fingerprint, memory_budget(case)
-    needed = prod(as_seen(fingerprint.largest, settled)) * case.measure(settled).forward_bytes_per_pixel
+    resize = settled["inference.resize"] or settled["input.resize"]
+    fingerprint, budget = case.fingerprint.resized(resize), memory_budget(case)
+    needed = prod(fingerprint.largest) * case.measure(settled).forward_bytes_per_pixel
     said = f"the largest image ({size(fingerprint.largest)}) takes about {memory(needed)}"
     if fingerprint.spatial_dims == 3:
         yield Decision("inference.window", settled["input.crop_size"], "volumes need a sliding window")
@@ -50,7 +51,9 @@ def _size_of_whole(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]
         return
     side = min(settled["input.crop_size"])
     shortest = round(side * WHOLE_BY_CROP)
-    reason = f"crops of {side} show a part of an image, so that things in them are larger than in all of it"
-    yield Decision("inference.resize.shortest", shortest, reason)
-    reason = "long images are shown as a whole too, within this"
-    yield Decision("inference.resize.longest", LONGEST_BY_SHORTEST * shortest, reason)
+    reason = (
+        f"crops of {side} show a part of an image, so that things in them are larger than in all of it; long "
+        "images are shown as a whole too, within the longest side"
+    )
+    resize = ResizePlan(shortest=shortest, longest=LONGEST_BY_SHORTEST * shortest)
+    yield Decision("inference.resize", resize, reason)

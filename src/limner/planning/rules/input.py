@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import pi, prod
 from typing import Any
 
-from limner.core.plan import Decision, InputPlan
+from limner.core.plan import Decision, InputPlan, ResizePlan
 from limner.core.wording import channel_words, count_words, memory, number, share, size
 from limner.networks.backbones.image_encoder import IMAGENET_MEAN, IMAGENET_STD, input_statistics
 from limner.planning.decisions import Case
@@ -48,6 +48,13 @@ def choose_channels(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     yield Decision("input.channels", fingerprint.channels, reason)
 
 
+def choose_resize(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Keep images at their size, or resize them as in the training of the initial weights."""
+    resize = None if case.start is None else case.start.input.resize
+    if resize is not None:
+        yield Decision("input.resize", resize, "as in the training of the initial weights")
+
+
 def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use ImageNet's statistics for pretrained weights on 8-bit RGB, else those of the data."""
     fingerprint = case.fingerprint
@@ -72,6 +79,11 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
         yield Decision("input.mean", mean, reason)
         yield Decision("input.std", std, reason)
         return
+    if settled["input.normalize_each"]:
+        reason = "each image is normalised by its own mean and deviation first"
+        yield Decision("input.mean", (0.0,) * channels, reason)
+        yield Decision("input.std", (1.0,) * channels, reason)
+        return
     images = count_words(fingerprint.num_training, "training image")
     reason = f"measured over all pixels of {images} ({fingerprint.dtype})"
     if channels == fingerprint.channels:
@@ -82,6 +94,8 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
 def choose_values(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Record the training images' pixel type and range, to refuse others in prediction."""
     fingerprint = case.fingerprint
+    if settled["input.normalize_each"]:
+        return  # any values are taken
     dtype, low, high = fingerprint.dtype, fingerprint.minimum, fingerprint.maximum
     images = count_words(fingerprint.num_training, "training image")
     reason = f"of {images} with values from {low:g} to {high:g}"
@@ -124,10 +138,7 @@ def memory_budget(case: Case) -> int:
 
 def choose_reduction(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Reduce images so far that crops show all of them, where objects stay large enough and time is short."""
-    if case.start is not None:
-        zoom = case.start.inference.resize.zoom
-        if zoom is not None:
-            yield Decision("inference.resize.zoom", zoom, "as in the initial weights")
+    if case.start is not None or settled["input.resize"] is not None:
         return
     least = objective_of(settled).least_diameter
     areas = [c.object_area for c in case.fingerprint.classes if c.object_area]
@@ -144,7 +155,7 @@ def choose_reduction(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisio
         f"a crop shows most of an image of {size(case.fingerprint.median)}, and the objects of the smallest "
         f"class are still {number(int(diameter * zoom))} pixels wide: more images are seen in the time"
     )
-    yield Decision("inference.resize.zoom", zoom, reason)
+    yield Decision("input.resize", ResizePlan(zoom=zoom), reason)
 
 
 def _is_short(case: Case) -> bool:
@@ -152,15 +163,9 @@ def _is_short(case: Case) -> bool:
     return case.machine.is_cpu and case.minutes is not None and case.spatial_dims == 2
 
 
-def as_seen(sides: Sequence[int], settled: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return the size at which the network sees an image with these sides."""
-    zoom = settled["inference.resize.zoom"] or 1.0
-    return tuple(max(1, round(side * zoom)) for side in sides)
-
-
 def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use the whole median image if it is small enough, else as much as budget and memory allow."""
-    fingerprint, preset = case.fingerprint, preset_of(case, settled)
+    fingerprint, preset = case.seen(settled), preset_of(case, settled)
     if find_task(settled["task"]).sees_whole_images:
         yield _whole_image(case, preset)
         return
@@ -168,15 +173,15 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     fitting = cost.pixels_that_fit(memory_budget(case), optimizer=settled["optimizer.name"])
     enough = _crop_of_objects(case, settled)
     allowed = min(preset.crop_pixels, fitting // FEWEST_SAMPLES, enough or preset.crop_pixels)
-    sides = seen = as_seen(fingerprint.median, settled)
+    sides = fingerprint.median
     if settled["augment.quarter_turns"]:
         sides = (min(sides),) * len(sides)
     crop = fit_crop(sides, allowed)
     if settled["augment.quarter_turns"]:
         crop = (min(crop),) * len(crop)
     reason = f"the median image is {size(fingerprint.median)}"
-    if seen != fingerprint.median:
-        reason += f", reduced to {size(seen)}"
+    if fingerprint.median != case.fingerprint.median:
+        reason += f", resized from {size(case.fingerprint.median)}"
     if settled["augment.quarter_turns"]:
         reason += "; square, so that quarter turns keep the size"
     if prod(crop) < prod(sides) * 0.8:
@@ -188,7 +193,7 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
             place = "the CPU" if case.machine.is_cpu else "this accelerator"
             reason += f"; up to {number(preset.crop_pixels)} pixels per crop on {place}"
             reason += f" in {case.minutes:g} min" if case.minutes else ""
-    covered = min(prod(crop) / prod(seen), 1.0)
+    covered = min(prod(crop) / prod(fingerprint.median), 1.0)
     yield Decision("input.crop_size", crop, f"{reason}; a crop covers {share(covered)} of it")
 
 
@@ -206,7 +211,7 @@ def _whole_image(case: Case, preset: Preset) -> Decision:
 def _crop_of_objects(case: Case, settled: Mapping[str, Any]) -> int | None:
     """Return the number of pixels in which several objects of the largest class fit, if fewer pixels help."""
     across = objective_of(settled).diameters_across
-    largest = max((c.object_area or 0 for c in case.fingerprint.classes), default=0)
+    largest = max((c.object_area or 0 for c in case.seen(settled).classes), default=0)
     return int(across**2 * largest * 4 / pi) if across and largest and _is_short(case) else None
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from limner.core.plan import Decision
 from limner.networks import NETWORKS
+from limner.networks.backbones.resnet import NARROW_RESNETS
 from limner.planning.decisions import Case
 from limner.tasks import find_task
 from limner.tasks.objective import Objective
@@ -52,9 +53,11 @@ def objective_of(settled: Mapping[str, Any]) -> Objective:
 
 def choose_pretraining(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use pretrained encoder weights if the network has an encoder."""
-    name = settled["network.name"]
+    name, backbone = settled["network.name"], settled["network.options"].get("backbone")
     if case.start is not None:
         yield Decision("network.pretrained", "no", "the initial weights include the encoder")
+    elif backbone in NARROW_RESNETS:
+        yield Decision("network.pretrained", "no", f"there are no published weights of {backbone}")
     elif name in NETWORKS and NETWORKS[name].is_probe:
         reason = "the features of an encoder with random weights say little about an image"
         yield Decision("network.pretrained", "yes", reason)

@@ -68,7 +68,8 @@ def learning_rate(settled: Mapping[str, Any]) -> Decision:
         reason = f"{SGD_RATE:g} for a batch of {SGD_BATCH}, scaled linearly to this batch of {batch}"
     else:
         own = objective_of(settled).optimizer
-        base, remark = _adam_rate(settled) if own is None else (own.learning_rate, "")
+        from_scratch = settled["network.pretrained"] == "no" and settled["network.weights"] is None
+        base, remark = _adam_rate(settled) if own is None else (own.rate(from_scratch=from_scratch), "")
         rate = base * (batch / ADAM_BATCH) ** 0.5
         reason = f"{base:g}{remark} for a batch of {ADAM_BATCH}, scaled by the square root to {batch}"
     return Decision("optimizer.learning_rate", float(f"{rate:.3g}"), reason)

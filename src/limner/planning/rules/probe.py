@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from limner.core.plan import Decision
+from limner.core.plan import Decision, ResizePlan
 from limner.networks import NETWORKS
 from limner.planning.decisions import Case
 
@@ -24,8 +24,8 @@ def choose_probe(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     )
     dims = case.spatial_dims
     yield Decision("input.crop_size", (SIDE,) * dims, "the size that most encoders were pretrained with")
-    yield Decision("inference.resize.shortest", SIDE, "the size that most encoders were pretrained with")
-    yield Decision("inference.resize.longest", 2 * SIDE, "long images are shown as a whole too, within this")
+    reason = "the size that most encoders were pretrained with; long images are shown as a whole too"
+    yield Decision("inference.resize", ResizePlan(shortest=SIDE, longest=2 * SIDE), reason)
     reason = "most steps of L-BFGS with all images at once; the encoder looks at each image only once"
     yield Decision("train.steps", MOST_STEPS, reason)
     yield Decision("train.validate_every", MOST_STEPS, "once, at the end")

@@ -11,8 +11,10 @@ LABELS = "data.labels"
 MAIN = (
     "network.name",
     "network.options",
+    "input.resize",
     "input.crop_size",
     "augment.scale",
+    "augment.scale_of",
     "augment.flip_axes",
     "augment.quarter_turns",
     "loss.terms",

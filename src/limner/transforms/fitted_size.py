@@ -1,10 +1,4 @@
-"""Resizing images to the size that a model expects.
-
-Shape legend: B batch, C channels, H and W height and width.
-"""
-
-import torch
-from torch.nn import functional as F
+"""The size to which `ResizePlan` resizes images."""
 
 from limner.core.plan import ResizePlan
 
@@ -24,14 +18,3 @@ def fitted_size(height: int, width: int, plan: ResizePlan) -> tuple[int, int]:
     # Round down, with a tolerance for rounding errors, then up to a multiple.
     rounded = [-(-int(side + 1e-6) // plan.multiple) * plan.multiple for side in sides]
     return max(rounded[0], plan.multiple), max(rounded[1], plan.multiple)
-
-
-def fit_images(images: torch.Tensor, plan: ResizePlan) -> torch.Tensor:
-    """Resize images (B, C, H, W) linearly with antialiasing; return `images` itself if they fit."""
-    if plan.is_noop:
-        return images
-    height, width = images.shape[2:]
-    size = fitted_size(height, width, plan)
-    if size == (height, width):
-        return images
-    return F.interpolate(images.float(), size, mode="bilinear", antialias=True)
