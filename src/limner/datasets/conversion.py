@@ -154,7 +154,8 @@ def free_folder(target: Path, source: Path, *, resume: bool) -> Path:
         if not resume:
             refuse_unfinished(target)
         return target
-    is_free = not target.exists() or (target.is_dir() and all(map(is_of_a_kill, target.iterdir())))
+    files = (path for path in target.rglob("*") if path.is_symlink() or not path.is_dir())
+    is_free = not target.exists() or (target.is_dir() and all(map(is_of_a_kill, files)))
     if not inside and is_free:
         return target
     raise DataError(
