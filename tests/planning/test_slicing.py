@@ -43,7 +43,7 @@ def facts(*spacings: tuple[float, float, float], turned: int = 0) -> DatasetFact
 )
 def test_volumes_are_cut_across_their_thick_slices(spacing, axis: int) -> None:
     slicing = choose_slicing(facts(spacing, spacing), SLICES)
-    assert slicing.axis == axis
+    assert (slicing.axis, slicing.depth) == (axis, (10, 20, 30)[axis])
     assert facts_of_slices(facts(spacing), slicing).images[0].shape == tuple(
         side for place, side in enumerate((10, 20, 30)) if place != axis
     )
