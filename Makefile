@@ -7,7 +7,7 @@ PEERS_READY := .venv-peers/.ready
 PEERS_EXTRAS := dev,tuning,peers
 MINUTES ?= 10
 
-.PHONY: install demo test test-peers test-long soak check generate clean
+.PHONY: install demo test test-peers test-long test-matrix soak check generate clean
 
 install: $(READY)
 
@@ -42,7 +42,13 @@ test-peers: $(PEERS_READY)
 test-long: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m long
 
-# Kills commands and damages files at random for MINUTES; make test has one turn of it.
+# The quick tests with Python 3.10 and 3.13, the newest libraries and the lowest that are allowed; about 15 GB.
+test-matrix: install
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python tests/matrix.py
+
+# Kills commands, damages files and fills disks at random for MINUTES; make test has one turn of it. The full
+# disks need root and take about ten minutes beyond MINUTES.
 soak: install
 	LIMNER_SOAK_MINUTES=$(MINUTES) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/soak -s
 
@@ -63,4 +69,4 @@ generate: install
 	$(BIN)/python docs/draw_architecture.py
 
 clean:
-	rm -rf .venv .venv-peers build dist
+	rm -rf .venv .venv-peers .venv-matrix build dist

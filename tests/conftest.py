@@ -55,25 +55,26 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture
 def make_tree(tmp_path):
-    """Write files below one folder: relative path -> array (an image, or NPY), text, or bytes."""
+    """Write files below one folder, see `write_tree`; returns the folder."""
     root = tmp_path / "data"
     root.mkdir()
+    return lambda files: write_tree(root, files)
 
-    def write(files):
-        for name, content in files.items():
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, str):
-                path.write_text(content, encoding="utf-8")
-            elif isinstance(content, bytes):
-                path.write_bytes(content)
-            elif path.suffix == ".npy":
-                np.save(path, np.asarray(content))
-            else:
-                Image.fromarray(np.asarray(content)).save(path)
-        return root
 
-    return write
+def write_tree(root, files):
+    """Write files: relative path -> array (an image, or NPY), text, or bytes."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, str):
+            path.write_text(content, encoding="utf-8")
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
+        elif path.suffix == ".npy":
+            np.save(path, np.asarray(content))
+        else:
+            Image.fromarray(np.asarray(content)).save(path)
+    return root
 
 
 @pytest.fixture

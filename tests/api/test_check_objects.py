@@ -67,7 +67,7 @@ def test_the_page_speaks_of_boxes(boxes) -> None:
     assert done.exit_code == 0, done.output
     assert "5, 5 with boxes" in done.output
     assert "Number of boxes" in done.output
-    assert "training needs masks" in done.output
+    assert "--task detection" in done.output
     shown = CliRunner().invoke(app, ["stats", str(boxes)])
     assert "pixels per object" in shown.output
 

@@ -52,6 +52,14 @@ def test_what_does_not_fit_is_refused():
         limner.measure("unett")
     with pytest.raises(ConfigError, match=r"2 numbers; found \(64, 64, 64\)"):
         limner.measure("unet", size=(64, 64, 64))
+    for options, said in (
+        ({"size": (10**200, 8)}, "Choose a smaller --size"),
+        ({"size": (64, 64), "batch": 10**9}, "Choose a smaller --size"),
+        ({"num_classes": 10**11}, "number of classes must be from 1 to 65,536"),
+        ({"channels": 0}, "number of channels"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            limner.measure("unet", device="cpu", **options)
 
 
 class Scores(torch.nn.Module):

@@ -1,4 +1,7 @@
 import json
+import os
+import shutil
+from itertools import count
 
 import cv2
 import numpy as np
@@ -160,3 +163,41 @@ def test_no_empty_list_is_written(frames, count, test):
     with pytest.raises(DataError, match="too few images to split"):
         limner.split(frames, test=test)
     assert not (frames / "splits").exists()
+
+
+def test_a_split_that_is_killed_is_repeated(frames):
+    """Whatever was renamed last: the dataset can be read, and the same call gives the same lists."""
+    limner.split(frames, val=0.2)
+    shutil.copytree(frames, frames.with_name("whole"))
+    limner.split(frames.with_name("whole"), val=0.5, overwrite=True)
+    expected = {p.name: p.read_bytes() for p in (frames.with_name("whole") / "splits").iterdir()}
+    for number in count():
+        again = frames.with_name(f"killed-{number}")
+        shutil.copytree(frames, again)
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                kill_at_rename(patch, number)
+                limner.split(again, val=0.5, overwrite=True)
+                break
+        except KilledError:
+            limner.split(again, val=0.5, overwrite=True)
+        assert {p.name: p.read_bytes() for p in (again / "splits").iterdir()} == expected
+        assert len(list(again.glob("splits-before*"))) == 1 and not list(again.glob("dataset.yaml.before-*"))
+    assert number > 5
+
+
+class KilledError(BaseException):
+    """Ends the process, as far as the call can tell."""
+
+
+def kill_at_rename(patch, number):
+    """End the process before the n-th renaming of a file or folder."""
+    whole, calls = os.rename, count()
+
+    def rename(*arguments, **named):
+        if next(calls) == number:
+            raise KilledError
+        return whole(*arguments, **named)
+
+    patch.setattr(os, "rename", rename)
+    patch.setattr(os, "replace", rename)

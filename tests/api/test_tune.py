@@ -7,7 +7,7 @@ import yaml
 
 from limner.api.plan import plan as make_plan
 from limner.api.tune import tune
-from limner.core.errors import ConfigError
+from limner.core.errors import ConfigError, TrainingError, WriteError
 from limner.core.tuning import Tuning
 from limner.planning.search import rounds
 from limner.planning.search.proposals import SpreadEvenly
@@ -108,6 +108,27 @@ def test_a_trial_that_fails_costs_no_other(search, monkeypatch):
     assert [t.problem for t in found.trials] == ["", "RuntimeError: the sky fell"]
     assert "the sky fell" in (found.run_of(found.trials[1]) / "problem.txt").read_text()
     assert "the sky fell" in found.page.read_text()
+
+
+@pytest.mark.parametrize("is_direct", [True, False])
+def test_a_full_disk_is_no_failure_of_a_trial(search, monkeypatch, is_direct):
+    whole = training.fit_run
+
+    def full(prepared, *args, **named):
+        if prepared.folder.root.name == "1-2":
+            error = WriteError(prepared.folder.metrics, "no space left on the disk")
+            if is_direct:
+                raise error
+            raise TrainingError("training stopped") from error
+        return whole(prepared, *args, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "fit_run", full)
+        with pytest.raises((WriteError, TrainingError)):
+            search(trials=2)
+    found = search(trials=2)
+    assert [trial.problem for trial in found.trials] == ["", ""]
+    assert all(trial.score is not None for trial in found.trials)
 
 
 def test_learning_rates_are_tested_and_drawn(cells, tmp_path, monkeypatch):

@@ -9,7 +9,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from limner.core.outputs import CentreOffsets, DenseLogits, PointBoxes, QueryMasks
+from limner.core.outputs import (
+    CentreOffsets,
+    ClassLogits,
+    DenseLogits,
+    PointBoxes,
+    QueryBoxes,
+    QueryMasks,
+)
 from limner.exporting.writing import trace, write_onnx
 from limner.networks import NETWORKS, build_network
 from limner.weights.exported import RUNTIMES
@@ -22,8 +29,15 @@ TINY = {
     "resunetplusplus": {"widths": (4, 8, 12), "rates": (1, 3)},
     "segnet": {"widths": (4, 8), "convs": (2, 2)},
     "encoder-unet": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4)},
+    "encoder-unetplusplus": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4)},
     "fcn": {"backbone": "resnet18c", "channels": 8},
+    "fcn8s": {"backbone": "vgg11", "hidden": 8, "has_border": False},
     "pspnet": {"backbone": "resnet18c", "channels": 8},
+    "pspnet-shallow": {"backbone": "resnet18", "channels": 8},
+    "lraspp": {"channels": 16},
+    "linknet": {"channels": 8},
+    "pan": {"backbone": "resnet18c", "channels": 8},
+    "manet": {"backbone": "resnet18", "decoder_widths": (16, 8, 8, 8, 4), "attention_channels": 4},
     "deeplabv3": {"backbone": "resnet18c", "channels": 16},
     "deeplabv3plus": {"backbone": "resnet18c", "channels": 16},
     "pranet": {"backbone": "resnet18c", "channels": 8, "branch_widths": (6, 8, 10)},
@@ -111,6 +125,16 @@ TINY = {
     },
     "unet-centres": {"widths": (4, 8, 12)},
     "fcos": {"backbone": "resnet18_width16", "channels": 16, "head_convs": 1, "extra_levels": 1},
+    "deformable-detr": {
+        "backbone": "resnet18_width16",
+        "channels": 64,
+        "heads": 4,
+        "num_queries": 10,
+        "feedforward": 16,
+        "encoder_layers": 1,
+        "decoder_layers": 2,
+        "refines_boxes": True,
+    },
 }
 # Parameters that the authors' training leaves as they were drawn.
 FROZEN = {"emanet": {"context.module.1.project.weight", "context.module.1.project.bias"}}
@@ -150,6 +174,8 @@ def pixel_scores(outputs):
     """
     if isinstance(outputs, PointBoxes):
         return torch.cat((outputs.class_logits, outputs.boxes / outputs.points[:, 2:]), 2).transpose(1, 2)
+    if isinstance(outputs, QueryBoxes):
+        return torch.cat((outputs.class_logits, outputs.boxes), 2).transpose(1, 2)
     if isinstance(outputs, CentreOffsets):
         return outputs.stacked()
     return outputs.mask_logits if isinstance(outputs, QueryMasks) else outputs.logits
@@ -162,8 +188,13 @@ def every_score(outputs):
         return [scores for layer in layers for scores in (layer.class_logits, layer.mask_logits)]
     if isinstance(outputs, CentreOffsets):
         return [outputs.class_logits, outputs.centres, outputs.offsets]
+    if isinstance(outputs, ClassLogits):
+        return [outputs.logits]
     if isinstance(outputs, PointBoxes):
         return [outputs.class_logits, outputs.boxes]
+    if isinstance(outputs, QueryBoxes):
+        layers = (outputs, *outputs.auxiliary)
+        return [scores for layer in layers for scores in (layer.class_logits, layer.boxes)]
     return [outputs.logits, *(side.logits for side in outputs.auxiliary)]
 
 
@@ -173,14 +204,16 @@ def class_scores(outputs):
         return [layer.class_logits.transpose(1, 2) for layer in (outputs, *outputs.auxiliary)]
     if isinstance(outputs, CentreOffsets):
         return [outputs.class_logits]
-    if isinstance(outputs, PointBoxes):
-        return [outputs.class_logits.transpose(1, 2)]
+    if isinstance(outputs, (PointBoxes, QueryBoxes)):
+        layers = (outputs, *outputs.auxiliary)
+        return [layer.class_logits.transpose(1, 2) for layer in layers]
     return every_score(outputs)
 
 
 def scores(network, images):
     outputs = network(images)
-    assert isinstance(outputs, (CentreOffsets, DenseLogits, PointBoxes, QueryMasks))
+    kinds = (CentreOffsets, ClassLogits, DenseLogits, PointBoxes, QueryBoxes, QueryMasks)
+    assert isinstance(outputs, kinds)
     return pixel_scores(outputs)
 
 
@@ -208,6 +241,9 @@ def test_any_size_and_the_scores_cover_the_image(name, dims, size):
     network = built(name, dims)
     with torch.no_grad():
         outputs = network(draw(dims, batch=1, size=size))
+    if isinstance(outputs, ClassLogits):  # of the image as a whole
+        assert outputs.logits.shape == (1, NUM_CLASSES)
+        return
     if isinstance(outputs, PointBoxes):
         x, y, stride = outputs.points.unbind(1)
         for places, pixels in zip((y, x), size, strict=True):
@@ -215,6 +251,9 @@ def test_any_size_and_the_scores_cover_the_image(name, dims, size):
             for each in stride.unique():
                 assert places[stride == each].max() + each / 2 >= pixels
                 assert places[stride == each].max() - each / 2 < pixels
+        return
+    if isinstance(outputs, QueryBoxes):
+        assert outputs.boxes.min() >= 0 and outputs.boxes.max() <= 1
         return
     found = pixel_scores(outputs).shape[2:]
     for pixels, resolution in zip(size, found, strict=True):

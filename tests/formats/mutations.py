@@ -61,6 +61,24 @@ def mutations(name: str, data: bytes, *, share: int = 1) -> Named:
         yield from _lines(data.decode("utf-8-sig").splitlines(), choice)
 
 
+def mutated(data: bytes, draw: np.random.Generator) -> bytes:
+    """Change, drop, repeat or insert some bytes at random, as a failing disk or cable does."""
+    changed = bytearray(data)
+    for _ in range(draw.integers(1, 6)):
+        at = int(draw.integers(0, max(1, len(changed))))
+        span = int(draw.integers(1, 9))
+        kind = draw.integers(0, 4)
+        if kind == 0:
+            changed[at : at + span] = draw.integers(0, 256, span, dtype=np.uint8).tobytes()
+        elif kind == 1:
+            del changed[at : at + span]
+        elif kind == 2:
+            changed[at:at] = changed[at : at + span] * 2
+        elif len(changed):
+            changed[min(at, len(changed) - 1)] ^= 1 << int(draw.integers(0, 8))
+    return bytes(changed)
+
+
 def _damaged(data: bytes) -> Named:
     yield "empty", b""
     yield "blank", b" \n\n"

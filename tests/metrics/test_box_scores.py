@@ -6,7 +6,7 @@ import pytest
 from limner.core.boxes import boxes_of
 from limner.metrics.froc import compute_froc
 from limner.metrics.object_confusion import count_confused_boxes
-from limner.metrics.object_overlaps import compare_boxes
+from limner.metrics.object_overlaps import FoundObjects, compare_boxes
 from limner.metrics.voc_precision import VocPrecision
 
 SHAPE = (100, 100)
@@ -25,7 +25,8 @@ def test_froc_counts_false_objects_by_image():
 def found_in(metric, true, found, scores, *, difficult=()):
     labels = np.zeros(len(found), np.int64)
     truth = boxes_of(true, [0] * len(true), None, [i in difficult for i in range(len(true))], shape=SHAPE)
-    metric.add(compare_boxes(truth, np.array(found, np.float32).reshape(-1, 4), labels, np.array(scores)))
+    boxes = np.array(found, np.float32).reshape(-1, 4)
+    metric.add(compare_boxes([truth], [FoundObjects(boxes, labels, np.array(scores))]))
 
 
 def test_voc_averages_the_precision_over_all_recalls():

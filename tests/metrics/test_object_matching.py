@@ -8,8 +8,8 @@ import pytest
 
 from limner.core.boxes import Boxes, boxes_of
 from limner.metrics.average_precision import AveragePrecision
-from limner.metrics.object_matching import NONE, match_objects
-from limner.metrics.object_overlaps import compare_boxes
+from limner.metrics.object_matching import match_objects
+from limner.metrics.object_overlaps import FoundObjects, compare_boxes
 
 SHAPE = (300, 300)
 
@@ -42,8 +42,10 @@ def random_boxes(rng, count):
 
 def ours(images, num_classes):
     metric = AveragePrecision(num_classes, kind="boxes")
-    for truth, found, labels, scores in images:
-        metric.add(compare_boxes(truth, found, labels, scores))
+    parts = [images] if len(images) % 2 else [[image] for image in images]  # at once, or one by one
+    for part in parts:
+        found = [FoundObjects(*image[1:]) for image in part]
+        metric.add_images(compare_boxes([image[0] for image in part], found))
     scores = metric.compute()
     aps = (scores.ap, scores.ap50, scores.ap75, scores.ap_small, scores.ap_medium, scores.ap_large)
     return np.nan_to_num([*aps, *scores.ar, *scores.ar_by_size], nan=-1)
@@ -114,15 +116,16 @@ def truth(*rows, crowd=(), difficult=()) -> Boxes:
 
 def matched(true, found, scores):
     labels = np.zeros(len(found), np.int64)
-    return match_objects(compare_boxes(true, np.array(found, np.float32), labels, np.array(scores)))
+    objects = FoundObjects(np.array(found, np.float32), labels, np.array(scores))
+    return match_objects(compare_boxes([true], [objects]))
 
 
 def test_a_refused_box_takes_the_next_best():
     # Both overlap the first true box most; the one with the higher score takes it, the other the second.
     found = matched(truth([0, 0, 10, 10], [0, 2, 10, 12]), [[0, 0, 10, 10.5], [0, 0, 10, 10]], [0.9, 0.8])
     # IoU of the second with the second true box is 80 / 120.
-    assert found.partners[0, 0].tolist() == [0, 1]
-    assert found.partners[0, 4].tolist() == [0, NONE]  # at 0.70
+    assert found.is_right[0, 0].tolist() == [True, True]
+    assert found.is_right[0, 4].tolist() == [True, False]  # at 0.70
     np.testing.assert_allclose(found.ious, [100 / 105, 80 / 120])
 
 
@@ -134,5 +137,10 @@ def test_a_difficult_object_may_be_found_any_number_of_times_or_not_at_all():
 
 
 def test_of_equal_overlaps_the_last_true_box_is_taken_as_in_pycocotools():
-    found = matched(truth([0, 0, 10, 10], [0, 0, 10, 10]), [[0, 0, 10, 10]], [0.9])
-    assert found.partners[0, 0].tolist() == [1]
+    # The last of two equal boxes is taken; if that is a difficult one, the other, which counts, is.
+    box = [0, 0, 10, 10]
+    assert matched(truth(box, box), [box], [0.9]).is_right[0, 0].tolist() == [True]
+    assert matched(truth(box, box, difficult=(1,)), [box, box], [0.9, 0.8]).is_right[0, 0].tolist() == [
+        True,
+        False,
+    ]

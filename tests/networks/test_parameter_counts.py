@@ -44,6 +44,14 @@ WOLNY_DECONV = {
 EOMT_L = {"backbone": "vit_large_patch14_reg4_dinov2", "num_queries": 100}
 # The reference's name and variant -> (network, classes, channels, options, parameters, hash of the shapes).
 ROWS = {
+    ("Deformable DETR", "R50 + box refine + two-stage"): (
+        *("deformable-detr", 91, 3, {"refines_boxes": True, "two_stage": True}, 41181529),
+        "d1da72cfbff2714ec92951820d9c7372c00472f6cb15df8ce607f06d0b7914a7",
+    ),
+    ("Deformable DETR", "R50 single scale DC5"): (
+        *("deformable-detr", 91, 3, {"levels": 1, "dilated": True}, 34066593),
+        "e975852bd40382170ad1d72501a8aa7c9a820ebce24ffff905c3e2c57e1e6cfe",
+    ),
     ("UNet", "original 2015 (valid convs, no BN, 2x2 up-conv), 3 in, 19 out"): (
         *("unet", 19, 3, VALID, 31032915),
         "0777ae5c042c97ea95f03872f556a659e95e91046726016c41b3dbe9c5a3283b",
@@ -159,6 +167,22 @@ ROWS = {
     ("UNet++", "NestedUNet, deep supervision (4 outputs), 1 classes"): (
         *("unetplusplus", 1, 3, {}, 9163428),
         "bb73981b6923f2be4a0f8c4914954c602c4e9fffce3b9db65894d476d6f3d483",
+    ),
+    ("ResNet-18 classifier", "torchvision resnet18"): (
+        *("classifier", 1000, 3, {}, 11689512),
+        "ba9d6bff01ef4241027728917a7ab9fc58dd8dd47a393bc1699898d20f578f57",
+    ),
+    ("ResNet-50", "torchvision resnet50"): (
+        *("classifier", 1000, 3, {"backbone": "resnet50"}, 25557032),
+        "8fd62ec06b31ad71534afd6a35fef5755c36363bacd5f610cb3a85e4c3f5bf24",
+    ),
+    ("ResNet-101", "torchvision resnet101"): (
+        *("classifier", 1000, 3, {"backbone": "resnet101"}, 44549160),
+        "8a84856b14b12168b10354a2659581ebdb0af7d0d2bc931da8e227e0c04dbd99",
+    ),
+    ("ViT-B/16 classifier", "timm vit_base_patch16_224"): (
+        *("classifier", 1000, 3, {"backbone": "vit_base_patch16_224"}, 86567656),
+        "89fe14f74eb22f22ffcd1acc97faf6a415022e018f46cff33d012b400ce6ba12",
     ),
     ("ResUNet", "filters 64-128-256-512, 3ch, 1 class (sigmoid)"): (
         *("resunet", 1, 3, {}, 13043009),
@@ -620,6 +644,10 @@ def test_mpvit_is_the_papers(name, width, parameters, shapes):
     ("ours", "theirs"),
     [
         (("encoder-unet", 19, 3, {"backbone": "resnet18"}), ("Unet", "resnet18")),
+        (("encoder-unetplusplus", 19, 3, {"backbone": "resnet18"}), ("UnetPlusPlus", "resnet18")),
+        (("linknet", 19, 3, {"backbone": "resnet18"}), ("Linknet", "resnet18")),
+        (("manet", 19, 3, {"backbone": "resnet18"}), ("MAnet", "resnet18")),
+        (("pan", 19, 3, {"backbone": "resnet18"}), ("PAN", "resnet18")),
         (("deeplabv3plus", 19, 3, {"backbone": "resnet18", **SMP_HEAD}), ("DeepLabV3Plus", "resnet18")),
     ],
 )

@@ -95,6 +95,17 @@ def test_a_comparison_loses_only_what_is_damaged(make_run, part, damage, tmp_pat
         assert all(file.is_file() for file in result.files)
 
 
+def test_a_comparison_names_damaged_files(make_run, tmp_path):
+    one, two = make_run("one"), make_run("two")
+    compared = compare([one.root, two.root], out=tmp_path / "whole")
+    assert "could not be read" not in compared.files[0].read_text("utf-8")
+    (two.evaluation("val") / "per_image.csv").write_bytes(b"name,mean_iou\nx,y\n")
+    two.plan.write_bytes(b"{")
+    page = compare([one.root, two.root], out=tmp_path / "damaged").files[0].read_text("utf-8")
+    assert "two: plan.yaml could not be read" in page
+    assert "two: evaluation/val/per_image.csv could not be read" in page and "one: " not in page
+
+
 @pytest.mark.parametrize("damage", [bits, cut, zeros])
 def test_damaged_event_files_are_one_sentence(run, damage, tmp_path):
     log = tmp_path / "tb"

@@ -1,105 +1,211 @@
-"""Kills and damage at random, for minutes: nothing is lost, and nothing differs silently.
+"""Kills, damage and full disks at random, for minutes: nothing is lost, and nothing differs silently.
 
-`make soak` runs each test for a third of MINUTES; without LIMNER_SOAK_MINUTES each takes one turn. A failure
-names the seed of its turn, which LIMNER_SOAK_SEED repeats.
+`make soak` divides MINUTES among the tests; without LIMNER_SOAK_MINUTES each takes one turn. A test makes all
+its turns, then fails with the first faults. A fault names the seed of its turn; LIMNER_SOAK_SEED repeats it.
+The counts are printed at the end.
 """
 
 import os
 import shutil
+import subprocess
 import time
+from contextlib import contextmanager
 from itertools import count
 
 import numpy as np
 import pytest
-import torch
-
-import limner
-from limner.core.errors import ModelError
-from limner.storage.unfinished import UNFINISHED
-from limner.training.checkpoints import read_run_checkpoint
-from limner.weights.bundle import load_model, save_model
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 
 MINUTES = float(os.environ.get("LIMNER_SOAK_MINUTES", "0"))
 FIRST_SEED = int(os.environ.get("LIMNER_SOAK_SEED", "0"))
-FORMATS = ("paired-folders", "voc")
+KILLED = ("train", "predict", "convert", "split", "evaluate", "report", "tune", "compare-networks")
+DISK = (*KILLED, "evaluate --out", "compare", "explain", "browse", "check --page")
+DAMAGE = {"formats": 400, "data": 20, "runs": 20, "models": 20, "checkpoints": 20, "options": 40}
+"""Kind -> number of attempts in one process."""
+QUICK = ("convert", "report", "formats", "options")
+"""Jobs and kinds of damage of the turn in `make test`."""
+
+NUM_TURNS = 2 * len(KILLED) + 2 * len(DAMAGE)
+"""Parts of MINUTES: two a test; the full disks take as long as they take."""
 
 
 def turns():
-    """Yield a random generator for each turn until the time is over."""
-    end = time.monotonic() + 60 * MINUTES / 3
+    """Yield seeds until the time of a test is over, at least one."""
+    end = time.monotonic() + 60 * MINUTES * 2 / NUM_TURNS
     for seed in count(FIRST_SEED):
-        print(f"LIMNER_SOAK_SEED={seed}")
-        yield np.random.default_rng(seed)
+        yield seed
         if time.monotonic() >= end:
             return
 
 
-def content(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".limner-files.json"
-    }
+def only_in_soak(name):
+    """Skip most jobs and kinds of damage in `make test`."""
+    if not MINUTES and name not in QUICK:
+        pytest.skip("takes seconds; make soak")
 
 
-def kill_until_done(kill, draw, out, num_files, verb, arguments, options):
-    """Kill a command again and again, at random files of those that are missing, and let it end at last."""
-    done = 1  # the record
-    for _ in range(draw.integers(1, 4)):
-        number = int(draw.integers(2, max(3, num_files - done)))
-        resumed = options | {"resume": (out / UNFINISHED).exists()}
-        kill((number, bool(draw.integers(2)), verb, arguments, resumed))
-        done = len(content(out))
-        if done > num_files - 3:
-            break
-    getattr(limner, verb)(*arguments, **options, resume=True)
+class Faults:
+    """Counts of a test, and its faults, with which it ends."""
+
+    def __init__(self, counts, what):
+        self.total, self.what, self.found = counts[what], what, []
+
+    def add(self, number=1):
+        self.total[0] += number
+
+    def fault(self, said):
+        self.total[1] += 1
+        self.found.append(said)
+        print(f"FAULT {self.what}: {said}", flush=True)
+
+    def end(self):
+        print(f"{self.what}: {self.total[0]}, faults {self.total[1]}", flush=True)
+        if self.found:
+            pytest.fail(f"{len(self.found)} faults, the first ones:\n" + "\n\n".join(self.found[:5]))
 
 
-def test_outputs_survive_kills(cells, tiny_model, tmp_path, kill):
-    save_model(tmp_path / "model", tiny_model(data=cells), origin={})
-    for draw in turns():
-        shutil.rmtree(tmp_path / "turn", ignore_errors=True)
-        whole, out = tmp_path / "turn" / "whole", tmp_path / "turn" / "out"
-        if draw.integers(2):
-            to = FORMATS[draw.integers(len(FORMATS))]
-            limner.convert(cells, whole, to=to, lossy=True)
-            arguments, verb, options = [str(cells), str(out)], "convert", {"to": to, "lossy": True}
-        else:
-            limner.predict(tmp_path / "model", cells / "images", out=whole, device="cpu")
-            arguments, verb = [str(tmp_path / "model"), str(cells / "images")], "predict"
-            options = {"out": str(out), "device": "cpu"}
-        kill_until_done(kill, draw, out, len(content(whole)), verb, arguments, options)
-        assert content(out) == content(whole)
+@contextmanager
+def job_folder(parent, worker, job, given):
+    """A new folder of a job, with what it changes."""
+    folder = parent / "job"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    worker.done("prepare", folder, job=job, given=str(given))
+    yield folder
 
 
-@pytest.mark.skipif(not MINUTES, reason="takes half a minute; test_resume.py kills runs too")
-def test_runs_survive_kills(tiny, run_script, tmp_path):
-    assert run_script(tmp_path / "whole").returncode == 0
-    expected = load_model(tmp_path / "whole" / "model", tiny.TinyNetwork()).state_dict()
-    for draw in turns():
-        run = tmp_path / "run"
-        shutil.rmtree(run, ignore_errors=True)
-        for step in sorted(draw.choice(np.arange(1, 20), draw.integers(1, 4), replace=False).tolist()):
-            run_script(run, f"kill={step}", *(["--resume"] if run.exists() else []))
-        assert run_script(run, "--resume").returncode == 0
-        found = load_model(run / "model", tiny.TinyNetwork()).state_dict()
-        assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+def undisturbed(parent, worker, job, given):
+    """Return what a job writes, how many files it changes, and its seconds."""
+    with job_folder(parent, worker, job, given) as folder:
+        _, ended = worker.done("start", folder, job=job, given=str(given))
+        content, _ = worker.done("content", folder, job=job)
+    assert content
+    return content, ended["events"], ended["seconds"]
 
 
-def test_damage_is_never_silent(tiny, tmp_path):
-    tiny.run_tiny(tmp_path, tiny.tiny_plan(train={"steps": 2}))
-    path = tmp_path / "checkpoints" / "last.safetensors"
-    whole, content = read_run_checkpoint(path), path.read_bytes()
-    for draw in turns():
-        damaged = bytearray(content)
-        for at in draw.integers(0, len(damaged), draw.integers(1, 5)):
-            damaged[at] = draw.integers(256)
-        path.write_bytes(damaged[: len(damaged) - draw.integers(0, 2) * draw.integers(0, 100)])
-        try:
-            found = read_run_checkpoint(path)
-        except ModelError:
+def difference(expected, found):
+    """Name the files in which two outputs differ."""
+    names = expected.keys() | found.keys()
+    return sorted(
+        f"{name} {'is missing' if name not in found else 'is new' if name not in expected else 'differs'}"
+        for name in names
+        if expected.get(name) != found.get(name)
+    )
+
+
+@pytest.mark.parametrize("job", KILLED)
+def test_kills_lose_nothing(worker, given, counts, tmp_path, job):
+    only_in_soak(job)
+    expected, num_events, seconds = undisturbed(tmp_path, worker, job, given)
+    again, _, _ = undisturbed(tmp_path, worker, job, given) if MINUTES else (expected, 0, 0)
+    assert not difference(expected, again), "what is compared depends on the time"
+    kills, outputs = Faults(counts, f"kills: {job}"), counts[f"outputs after kills: {job}"]
+    for seed in turns():
+        draw = np.random.default_rng(seed)
+        with job_folder(tmp_path, worker, job, given) as folder:
+            ended = disturb(worker, job, given, folder, draw, num_events, seconds, kills)
+            if ended["ended"] != "done":
+                kills.fault(f"seed {seed}: {ended.get('said', ended)}")
+                continue
+            outputs[0] += 1
+            found, _ = worker.done("content", folder, job=job)
+            if found != expected:
+                kills.fault(f"seed {seed}: {', '.join(difference(expected, found))}")
+    kills.end()
+
+
+def disturb(worker, job, given, folder, draw, num_events, seconds, kills):
+    """Kill a job at random files or moments, one to five times, then let it end."""
+    function = "start"
+    for _ in range(draw.integers(1, 6)):
+        at = int(draw.integers(1, num_events + 1))
+        options = {"kill_at": at} if draw.integers(2) else {"kill_after": float(draw.uniform(0, seconds))}
+        ended = worker.call(function, folder, job=job, given=str(given), options=options)
+        if ended["ended"] != "killed":
+            return ended
+        kills.add()
+        function = "again"
+    return worker.call(function, folder, job=job, given=str(given))
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of its own, and a function that sets its size in KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", str(folder)], capture_output=True, check=False
+    ) if shutil.which("mount") and os.geteuid() == 0 else None  # fmt: skip
+    if made is None or made.returncode:
+        pytest.skip("only root can make a disk of its own")
+
+    def resize(kibibytes):
+        subprocess.run(["mount", "-o", f"remount,size={kibibytes}k", str(folder)], check=True)
+
+    yield folder, resize
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+SIZES = 20
+"""Number of sizes of the full disk, from almost nothing to almost enough."""
+
+
+@pytest.mark.parametrize("job", DISK)
+def test_full_disks_lose_nothing(worker, given, counts, disk, job):
+    only_in_soak(job)
+    folder, resize = disk
+    expected, _, _ = undisturbed(folder, worker, job, given)
+    full = Faults(counts, f"full disks: {job}")
+    highest = high_water(folder, worker, job, given)
+    for number in range(1, SIZES + 1) if MINUTES else (7,):
+        with job_folder(folder, worker, job, given) as place:
+            before = used(folder)
+            resize(before + max(4, (highest - before) * number // (SIZES + 1)))
+            ended = worker.call("start", place, job=job, given=str(given))
+            resize(512 * 1024)
+            full.add()
+            if ended["ended"] not in ("disk", "done", "refused"):
+                full.fault(f"size {number}: {ended.get('said', ended)}")
+                continue
+            ended = worker.call("again", place, job=job, given=str(given))
+            found, _ = worker.done("content", place, job=job)
+            if ended["ended"] != "done" or found != expected:
+                full.fault(f"size {number}: {ended.get('said', '')} {', '.join(difference(expected, found))}")
+    full.end()
+
+
+def used(folder):
+    """Return the KiB in use on a disk."""
+    return shutil.disk_usage(folder).used // 1024
+
+
+def high_water(folder, worker, job, given):
+    """Return the KiB in use after a job."""
+    with job_folder(folder, worker, job, given) as place:
+        worker.done("start", place, job=job, given=str(given))
+        return used(folder)
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_never_silent(worker, given, counts, tmp_path, kind):
+    only_in_soak(kind)
+    made = Faults(counts, f"damage: {kind}")
+    size = DAMAGE[kind] if MINUTES else max(2, DAMAGE[kind] // 10)
+    for turn in turns():
+        folder = tmp_path / "batch"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        ended = worker.call(
+            "batch", folder, module="damage", options={"most_seconds": 60 + 40 * size}, kind=kind,
+            given=str(given), first=turn * size, count=size, seconds=120,
+        )  # fmt: skip
+        if ended["ended"] != "done":
+            seed = (folder / "progress.txt").read_text("ascii")
+            made.add(int(seed) - turn * size + 1)
+            made.fault(f"seed {seed}: {ended}")
             continue
-        assert (found.state, found.plan) == (whole.state, whole.plan)
-        assert all(torch.equal(found.tensors[name], tensor) for name, tensor in whole.tensors.items())
+        made.add(ended["value"]["made"])
+        for seed, attempted, said in ended["value"]["faults"]:
+            made.fault(f"seed {seed}: {attempted}\n{said}")
+    made.end()

@@ -1,18 +1,38 @@
 import csv
 import json
+import os
 
 import pytest
 
 from limner.core.errors import LimnerError, WriteError
 from limner.storage import whole_files
 from limner.storage.json_files import write_json
-from limner.storage.whole_files import GrowingFile, open_whole, write_whole, written_aside
+from limner.storage.whole_files import (
+    GrowingFile,
+    open_whole,
+    remove_leftovers_of,
+    write_whole,
+    written_aside,
+)
 
 
 def test_folders_are_made_and_nothing_is_left_beside(tmp_path):
     write_json(tmp_path / "a" / "b.json", {"é": [1, None]})
     assert json.loads((tmp_path / "a" / "b.json").read_text("utf-8")) == {"é": [1, None]}
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.json"]
+
+
+def test_only_leftovers_of_killed_processes_are_removed(tmp_path):
+    killed, running, other = (
+        f".a.txt.{2**30}-1.part",
+        f".a.txt.{os.getpid()}-1.part",
+        f".b.txt.{2**30}-1.part",
+    )
+    for name in ("a.txt", killed, running, other, ".a.txt.mine.part"):
+        (tmp_path / name).touch()
+    remove_leftovers_of(tmp_path / "a.txt")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"a.txt", running, other, ".a.txt.mine.part"}
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):

@@ -13,8 +13,8 @@ from limner.core.labels import LabelClass, LabelTable
 from limner.core.outputs import PointBoxes
 from limner.core.plan import LossPlan, LossTerm
 from limner.core.sample import Sample
+from limner.decoding.boxes import find_boxes
 from limner.decoding.network_runs import Tile
-from limner.decoding.point_boxes import find_boxes
 from limner.images.masks import read_values
 from limner.images.read_image import read_image
 from limner.loading.collate import collate
@@ -45,6 +45,7 @@ class Whole:
     """Runs of a network whose outputs of one image are known."""
 
     seen_size = size = SIZE
+    kind = PointBoxes
 
     def __init__(self, outputs: PointBoxes, image: int) -> None:
         self._outputs = PointBoxes(

@@ -1,4 +1,4 @@
-"""Small query networks overfit four images of nuclei: objects, panoptic segments, pixel classes.
+"""Small networks overfit four images of nuclei: objects, panoptic segments, pixel classes.
 
 Each takes one to two minutes on 2 cores: run them with `make test-long`.
 """
@@ -15,17 +15,18 @@ import torch
 from limner.core.batch import Batch
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelClass, LabelTable
-from limner.core.outputs import QueryMasks
+from limner.core.outputs import CentreOffsets, Outputs, QueryMasks
 from limner.core.plan import LossPlan, LossTerm
 from limner.core.sample import Sample
 from limner.core.segments import Segments, segments_of
+from limner.decoding.centre_offsets import find_centred_objects, find_centred_segments
 from limner.decoding.label_maps import semantic_labels
 from limner.decoding.query_masks import find_objects, find_segments
 from limner.images.masks import read_values
 from limner.images.read_image import read_image
 from limner.layers.training_progress import notify_progress
 from limner.loading.collate import collate
-from limner.networks import build_network
+from limner.networks import NETWORKS, build_network
 from limner.tasks import find_task
 
 pytestmark = pytest.mark.long
@@ -48,6 +49,8 @@ SMALL = {
         "num_queries": 40,
         "image_size": 128,
     },
+    "unet-centres": {"widths": (16, 32, 64, 128)},
+    "panoptic-deeplab": {"backbone": "resnet18"},
 }
 SIZE = (128, 128)
 NAMES = ("0532c64c2fd0", "12f89395ad5d", "16c3d5935ba9", "1740b0a67ca3")
@@ -67,11 +70,15 @@ def nuclei(labels: LabelTable) -> list[Sample]:
     return samples
 
 
-def learn_by_heart(name: str, task: str, labels: LabelTable, batch: Batch, *, steps: int) -> QueryMasks:
+def learn_by_heart(name: str, task: str, labels: LabelTable, batch: Batch, *, steps: int) -> Outputs:
     """Train a small network on four images and return what it makes of them."""
     torch.manual_seed(0)
     network = build_network(name, num_classes=labels.num_classes, pretrained="no", **SMALL[name])
+    has_centres = NETWORKS[name].output is CentreOffsets
     term = LossTerm(name="segment_set", options={"num_points": 512})
+    if has_centres:
+        # Few pixels decide: all are learned, as in `unet-centres`.
+        term = LossTerm(name="centre_offset", options=dict(NETWORKS["unet-centres"].loss))
     loss_of = find_task(task).build_criterion(LossPlan(terms=(term,)), labels=labels)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
     images = batch.images.float() / 64 - 1
@@ -86,8 +93,37 @@ def learn_by_heart(name: str, task: str, labels: LabelTable, batch: Batch, *, st
     notify_progress(network.eval(), 1.0)
     with torch.inference_mode():
         outputs = network(images)
-    assert isinstance(outputs, QueryMasks)
+    assert isinstance(outputs, CentreOffsets if has_centres else QueryMasks)
     return outputs
+
+
+@pytest.mark.parametrize(("name", "steps"), [("unet-centres", 200), ("panoptic-deeplab", 200)])
+def test_objects_by_their_centres_overfit_four_images(name: str, steps: int) -> None:
+    labels = TABLE.things()
+    samples = nuclei(labels)
+    outputs = learn_by_heart(name, "instance", labels, collate(samples), steps=steps)
+    scorer = find_task("instance").scorer(labels)
+    for index, sample in enumerate(samples):
+        one = CentreOffsets(*(maps[index : index + 1] for maps in _maps(outputs)))
+        scorer.score(find_centred_objects(one, SIZE, is_thing=[True], name=sample.name), sample)
+    assert dict(scorer.compute().items())["ap50"] > 0.9
+
+
+@pytest.mark.parametrize(("name", "steps"), [("unet-centres", 200), ("panoptic-deeplab", 200)])
+def test_panoptic_segments_by_centres_overfit_four_images(name: str, steps: int) -> None:
+    samples = nuclei(TABLE)
+    outputs = learn_by_heart(name, "panoptic", TABLE, collate(samples), steps=steps)
+    scorer = find_task("panoptic").scorer(TABLE)
+    things = TABLE.is_thing.tolist()
+    for index, sample in enumerate(samples):
+        one = CentreOffsets(*(maps[index : index + 1] for maps in _maps(outputs)))
+        scorer.score(find_centred_segments(one, SIZE, is_thing=things, name=sample.name), sample)
+    assert dict(scorer.compute().items())["pq"] > 0.85
+
+
+def _maps(outputs: Outputs) -> tuple[torch.Tensor, ...]:
+    assert isinstance(outputs, CentreOffsets)
+    return outputs.class_logits, outputs.centres, outputs.offsets
 
 
 @pytest.mark.parametrize(("name", "steps"), [("mask2former", 160), ("eomt", 160)])

@@ -9,6 +9,7 @@ from limner.core.errors import ConfigError, did_you_mean
 from limner.core.labels import background_among
 from limner.evaluation.write_scores import PER_IMAGE
 from limner.storage.filled_folder import filled_folder
+from limner.storage.user_paths import user_path
 
 if TYPE_CHECKING:
     from limner.reporting.paired import Difference
@@ -45,8 +46,8 @@ def compare(
     from limner.reporting.run_comparison import ComparedRuns, comparison_files, write_run_comparison
     from limner.reporting.run_logs import read_run
 
-    folder = Path(out).expanduser()
-    paths = [Path(run).expanduser() for run in runs]
+    folder = user_path(out)
+    paths = [user_path(run) for run in runs]
     if len(paths) < 2:
         raise ConfigError(f"A comparison needs two runs or more; found {len(paths)}.")
     facts = tuple(read_run(path) for path in paths)

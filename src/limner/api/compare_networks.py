@@ -22,6 +22,8 @@ from limner.reporting.network_comparison_page import write_comparison
 from limner.storage.claimed_folder import claimed_folder
 from limner.storage.failure_note import note_problem
 from limner.storage.output_folder import refuse_inside
+from limner.storage.unfinished import is_unfinished
+from limner.storage.user_paths import user_path
 from limner.tasks import find_task
 
 SETUP = "comparison.json"
@@ -68,7 +70,7 @@ def compare_networks(
         raise ConfigError("Specify the networks to compare, such as --networks unet,pspnet.")
     # Fail early if the data or the common settings are invalid for all networks.
     execution = Execution(device, track, watchers)
-    refuse_among_images(None if out is None else Path(out).expanduser(), data)
+    refuse_among_images(None if out is None else user_path(out), data)
     planned = plan_data(data, with_shorthands(settings, minutes=minutes), execution, accept=accept)
     comparison = _begin(planned, out)
     asked = {"data": comparison.data, "minutes": minutes, "settings": settings or {}}
@@ -98,7 +100,7 @@ def _begin(planned: Planned, out: str | Path | None) -> Comparison:
     """Return a comparison without networks, with the common settings."""
     plan, splits = planned.plan, planned.checked.splits
     default = Path("runs") / f"compare-{Path(plan.data.path).resolve().name}"
-    root = default if out is None else Path(out).expanduser()
+    root = default if out is None else user_path(out)
     refuse_inside(root, plan.data.path)
     split = "test" if splits.get("test") else "val"
     return Comparison(
@@ -125,7 +127,8 @@ def _row(name: str, run: RunFolder, comparison: Comparison, *, device: str) -> C
 
 
 def _is_done(run: RunFolder, split: str) -> bool:
-    return (run.evaluation(split) / SCORES_FILE).is_file() and run.report.is_file()
+    scored = run.evaluation(split)
+    return (scored / SCORES_FILE).is_file() and not is_unfinished(scored) and run.report.is_file()
 
 
 def _train(data: str | Path, run: RunFolder, settings: dict[str, Any], execution: Execution) -> None:

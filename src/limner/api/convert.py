@@ -16,6 +16,7 @@ from limner.formats.public.class_tables import renumbered
 from limner.images.volumes.volume_writing import SUFFIXES as VOLUME_SUFFIXES_WRITTEN
 from limner.storage.file_states import state_of
 from limner.storage.filled_folder import Request, filled_folder
+from limner.storage.user_paths import user_path
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def convert(
         raise UnknownNameError("format to write", to, WRITERS)
     if suffix is not None and suffix not in VOLUME_SUFFIXES_WRITTEN:
         raise UnknownNameError("suffix of volumes to write", suffix, VOLUME_SUFFIXES_WRITTEN)
-    source, target = Path(source).expanduser(), Path(target).expanduser()
+    source, target = user_path(source), user_path(target)
     root = free_folder(target, source, resume=resume)
     checked = check_dataset(source, workers=workers, track=track)
     conversion = plan_conversion(checked, WRITERS[to](), clean=mend, volume_suffix=suffix or "")

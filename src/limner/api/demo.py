@@ -54,15 +54,17 @@ def demo(
     from limner.formats import open_source
     from limner.preparation.run_names import next_free
     from limner.preparation.run_splits import read_splits
+    from limner.storage.user_paths import user_path
     from limner.storage.whole_folders import folder_written_aside
 
-    data = Path(folder) / "nuclei"
+    root = user_path(folder)
+    data = root / "nuclei"
     if not data.exists():
         with folder_written_aside(data) as aside:
             shutil.copytree(NUCLEI, aside, dirs_exist_ok=True)
     run = train(
         data,
-        run=next_free(Path(folder) / "run"),
+        run=next_free(root / "run"),
         minutes=minutes,
         device=device,
         track=track,

@@ -2,8 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
 from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.write_scores import (
+    CLASS_CURVES,
     PER_IMAGE,
     PICTURES,
     SCORES_FILE,
@@ -43,7 +44,10 @@ from limner.planning.task_choice import check_labels
 from limner.preparation.prepared_run import PreparedRun
 from limner.preparation.run_splits import read_splits
 from limner.storage.filled_folder import filled_folder
-from limner.storage.output_folder import refuse_inside
+from limner.storage.folder_lock import locked_folder
+from limner.storage.output_folder import make_output_folder, refuse_inside
+from limner.storage.unfinished import marked_unfinished
+from limner.storage.user_paths import user_path
 from limner.storage.whole_files import remove_file
 from limner.tasks import find_task
 from limner.transforms.fit_values import ValueRange
@@ -140,7 +144,7 @@ def evaluate(
     images = _Images(data, split, by_position)
     if predictions is not None:
         _refuse_mixture(run_or_model, images, extent)
-        return _evaluate_files(Path(predictions).expanduser(), images, out=out, extent=extent, track=track)
+        return _evaluate_files(user_path(predictions), images, out=out, extent=extent, track=track)
     if run_or_model is None:
         raise ConfigError("Specify a run or a model to evaluate, or a folder of masks with --predictions.")
     predictor = load_predictor(
@@ -148,7 +152,7 @@ def evaluate(
         value_range=value_range, network=network,
     )  # fmt: skip
     predictor.share_cores()
-    run = _run_of(Path(run_or_model).expanduser())
+    run = _run_of(user_path(run_or_model))
     return _evaluate_model(predictor, run, images, out=out, extent=extent, track=track)
 
 
@@ -164,7 +168,7 @@ def _evaluate_model(
     name, measurement = _images_to_score(predictor, run, images, extent)
     if out is None:
         out = Path("evaluation") / name if run is None else run.evaluation(name)
-    out = Path(out).expanduser()
+    out = user_path(out)
     with _protected(out, run, measurement):
         return _score_model(predictor, measurement, split=name, out=out, track=track)
 
@@ -172,13 +176,21 @@ def _evaluate_model(
 def _protected(out: Path, run: RunFolder | None, measurement: Measurement) -> AbstractContextManager[object]:
     """Protect other files in the output folder; everything in a run's evaluation folder is limner's."""
     if run is not None and out.resolve().is_relative_to((run.root / "evaluation").resolve()):
-        for path in earlier_maps(out):  # of an evaluation with --maps, which this one may not be
-            remove_file(path)
-        return nullcontext()
+        return _evaluation_folder(out)
     refuse_inside(out, measurement.source.root)
-    names = (SCORES_FILE, PER_IMAGE, THRESHOLDS, SPEED, f"{MATRIX}.png", f"{MATRIX}.pdf")
+    names = (SCORES_FILE, PER_IMAGE, THRESHOLDS, CLASS_CURVES, SPEED, f"{MATRIX}.png", f"{MATRIX}.pdf")
     earlier = [*earlier_pictures(out / PICTURES), *(earlier_maps(out) if measurement.extent.maps else [])]
     return filled_folder(out, by="evaluate", files=[*(out / name for name in names), *earlier])
+
+
+@contextmanager
+def _evaluation_folder(out: Path) -> Iterator[None]:
+    """Fill an evaluation folder of a run, all of whose files are limner's; until the end it is marked."""
+    make_output_folder(out)
+    with locked_folder(out, what="limner evaluate"), marked_unfinished(out, "evaluate"):
+        for path in earlier_maps(out):  # of an evaluation with --maps, which this one may not be
+            remove_file(path)
+        yield
 
 
 def score_split(
@@ -199,7 +211,8 @@ def score_split(
     records = prepared.splits[split]
     measurement = Measurement(predictor.task, prepared.source, records, predictor.labels, extent)
     out = prepared.folder.evaluation(split)
-    return _score_model(predictor, measurement, split=split, out=out, track=track)
+    with _evaluation_folder(out):
+        return _score_model(predictor, measurement, split=split, out=out, track=track)
 
 
 def _images_to_score(
@@ -258,7 +271,7 @@ def _evaluate_files(
     name = _foreign_name(source.root, images.split)
     file = results_file(given)
     predict: Predict
-    out = Path("evaluation") / name if out is None else Path(out).expanduser()
+    out = Path("evaluation") / name if out is None else user_path(out)
     if file is None:
         task, predict = find_task("semantic"), PredictedMasks(given, labels).predict
     else:
@@ -312,7 +325,7 @@ def _training_records(source: Source, run: RunFolder | None, split: str) -> Sequ
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.expanduser().resolve()
+    return one.resolve() == user_path(other).resolve()
 
 
 def _foreign_name(root: Path, split: str | None) -> str:

@@ -30,6 +30,7 @@ from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.storage.filled_folder import filled_folder
 from limner.storage.output_folder import make_output_folder, refuse_dataset, refuse_inside
+from limner.storage.user_paths import user_path
 from limner.storage.whole_files import write_whole
 from limner.transforms.fit_values import ValueRange
 from limner.transforms.resize_array import resize_image
@@ -106,7 +107,7 @@ def explain_classes(
     model: Path | str | Predictor,
     image: Path | str,
     *,
-    class_names: Sequence[str],
+    class_names: Sequence[str] = (),
     layer: str | None = None,
     point: tuple[int, int] | None = None,
     region: tuple[int, int, int, int] | None = None,
@@ -116,14 +117,17 @@ def explain_classes(
 ) -> tuple[Explanation, ...]:
     """Explain several classes as `explain` does, and draw them together, one class below the other.
 
-    The picture of all classes is the last of the last explanation.
+    The picture of all classes is the last of the last explanation. Without names, the most probable classes
+    of a whole image are explained.
     """
-    folder = None if out is None else _usable(Path(out).expanduser(), Path(image))
+    image = user_path(image)
+    folder = None if out is None else _usable(user_path(out), image)
     predictor, inputs, shown = _prepared(model, image, device, value_range)
     names = predictor.labels.names
     for name in class_names:
         if name not in names:
             raise UnknownNameError("class of this model", name, names)
+    class_names = class_names or _first_classes(predictor, image)
     height, width = shown.shape[:2]
     target = _target((height, width), point, region)
     network, seen_target = predictor.model.network.eval(), _as_seen(target, inputs)
@@ -131,7 +135,7 @@ def explain_classes(
     for name in dict.fromkeys(class_names):
         evidence = _evidence(network, inputs, names, name, layer, seen_target)
         found.append(replace(evidence, heats=_resized(evidence.heats, (height, width))))
-    return tuple(found) if folder is None else _drawn(found, shown, target, image=Path(image), folder=folder)
+    return tuple(found) if folder is None else _drawn(found, shown, target, image=image, folder=folder)
 
 
 def _usable(folder: Path, image: Path) -> Path:
@@ -144,6 +148,15 @@ def _usable(folder: Path, image: Path) -> Path:
     refuse_dataset(folder)
     make_output_folder(folder)
     return folder
+
+
+def _first_classes(predictor: Predictor, image: Path) -> list[str]:
+    """Return the classes to explain if none is named."""
+    prediction = predictor.predict(image)
+    indices = predictor.task.explained_first(prediction)
+    if not indices:
+        raise ConfigError("Name the class to explain with --class, or list the layers with --layers.")
+    return [predictor.labels.names[index] for index in indices]
 
 
 def _evidence(
@@ -205,13 +218,13 @@ def explain_layers(
     device: str = "auto",
 ) -> dict[str, tuple[int, ...]]:
     """Return layer for `explain` -> (features or queries, height, width) for this image."""
-    predictor, inputs, _ = _prepared(model, image, device, value_range)
+    predictor, inputs, _ = _prepared(model, user_path(image), device, value_range)
     network = predictor.model.network.eval()
     return explainable_layers(network, inputs) | attention_layers(network, inputs)
 
 
 def _prepared(
-    model: Path | str | Predictor, image: Path | str, device: str, value_range: ValueRange | None
+    model: Path | str | Predictor, image: Path, device: str, value_range: ValueRange | None
 ) -> tuple[Predictor, torch.Tensor, npt.NDArray[np.uint8]]:
     """Return the predictor, the input of its network, and the image to draw on."""
     if isinstance(model, Predictor):
@@ -220,7 +233,7 @@ def _prepared(
         predictor = load_predictor(model, device=device, precision="float32", value_range=value_range)
     if predictor.plan.input.spatial_dims != 2:
         raise ConfigError("Class activation needs 2D images; this model takes volumes.")
-    pixels = read_image(Path(image)).array
+    pixels = read_image(image).array
     fitted = np.ascontiguousarray(predictor.fit(pixels, where=str(image)))
     values = torch.from_numpy(fitted.astype(np.float32))[None].movedim(-1, 1).to(predictor.device)
     values = fit_images(values, predictor.plan.resize_for(predictor.settings))

@@ -18,6 +18,7 @@ from limner.inference.image_paths import list_images
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.preparation.run_splits import read_splits
+from limner.storage.user_paths import user_path
 from limner.weights.card import WEIGHTS, model_folder, read_card
 from limner.weights.exported import ExportCard
 
@@ -59,7 +60,7 @@ def export(
     folder = model_folder(model)
     card = read_card(folder)
     predictor = load_predictor(folder, device="cpu", precision="float32")
-    inputs, said = _inputs(predictor, Path(model).expanduser(), images)
+    inputs, said = _inputs(predictor, user_path(model), images)
     request = ExportRequest(
         runtime=to,
         finish=finish,
@@ -68,7 +69,7 @@ def export(
         licence=card.licence,
         weights_sha256=card.sha256[WEIGHTS],
     )
-    return export_model(predictor.model, Path(out).expanduser(), request, inputs, images_are=said)
+    return export_model(predictor.model, user_path(out), request, inputs, images_are=said)
 
 
 def _size(size: Sequence[int] | str | None, plan: Plan) -> tuple[int, ...] | None:

@@ -1,13 +1,16 @@
 """`limner import`: conversion of another project's checkpoint to a model folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from limner.core.config import parse_config, parse_yaml
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import ConfigError, describe
 from limner.core.labels import LabelClass, LabelTable, distinct_color
 from limner.storage.text_files import read_text
+from limner.storage.user_paths import user_path
 from limner.weights.bundle import refuse_taken_model, save_model
 from limner.weights.importing import Imported
 from limner.weights.importing import import_checkpoint as read
@@ -22,17 +25,27 @@ def import_checkpoint(
     task: str | None = None,
     classes: Path | str | Sequence[str] | None = None,
     licence: str | None = None,
+    network: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    part: str | None = None,
+    verify: bool = False,
 ) -> Imported:
-    """Convert another project's Mask2Former to a model folder.
+    """Convert another project's checkpoint to a model folder.
 
     Args:
-        checkpoint: A Hugging Face folder (`config.json`, `model.safetensors`), or a .pkl or .pth file of
-            Detectron2. No code in a pickle is run.
+        checkpoint: A folder with `config.json` and `model.safetensors`, or a file: .pth, .pt, .bin, .pkl or
+            .safetensors. No code in a pickle is run.
         out: The model folder to write.
         task: ``semantic``, ``instance`` or ``panoptic``; None infers it from the checkpoint.
         classes: Names in trained order, or a file: text with one name per line, or YAML like dataset.yaml.
             None infers them from the checkpoint, or from a public dataset with the same number of classes.
         licence: Licence of the weights; None infers it from the checkpoint.
+        network: A row of `limner networks`, for a state dict of unknown origin.
+        settings: Settings of the plan that the checkpoint does not contain, nested, such as
+            ``{"network": {"options": {"output_stride": 16}}}``.
+        part: Key of the state dict in a file with several, such as ``model_ema``.
+        verify: Compare the scores with those of the library that wrote the checkpoint, which has to be
+            installed. The result is one of the `facts`.
 
     Returns:
         The model, and what was inferred about it.
@@ -40,18 +53,31 @@ def import_checkpoint(
     Raises:
         ModelError: The checkpoint cannot be read or is of another network, or `out` contains other files.
         ConfigError: The task cannot be inferred, or `classes` cannot be read.
+        MissingPartError: The library for `verify` is not installed.
     """
-    out = Path(out).expanduser()
+    out = user_path(out)
     refuse_taken_model(out)
     table = None if classes is None else _label_table(classes)
-    imported = read(checkpoint, task=task, classes=table, licence=licence)
+    imported = read(
+        checkpoint,
+        task=task,
+        classes=table,
+        licence=licence,
+        network=network,
+        settings=settings,
+        part=part,
+    )
+    if verify:
+        from limner.weights.verification import verify_import
+
+        imported = replace(imported, facts={**imported.facts, "verified": str(verify_import(imported))})
     save_model(out, imported.model, origin=imported.origin, licence=imported.licence)
     return imported
 
 
 def _label_table(classes: Path | str | Sequence[str]) -> LabelTable:
     if isinstance(classes, (str, Path)):
-        return _read_classes(Path(classes).expanduser())
+        return _read_classes(user_path(classes))
     return LabelTable(tuple(LabelClass(name, (i,), distinct_color(i)) for i, name in enumerate(classes)))
 
 

@@ -1,6 +1,7 @@
 """`limner.measure()`: cost of a network or a trained model at one size, on one device."""
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import torch
@@ -12,9 +13,14 @@ from limner.api.networks import IN_CHANNELS, NUM_CLASSES, SIZES, network_setting
 from limner.core.errors import ConfigError
 from limner.devices.device import choose_device
 from limner.devices.machine import examine
+from limner.devices.memory import is_out_of_memory
 from limner.inference.load_predictor import load_predictor
 from limner.layers.input_normalization import InputNormalization
 from limner.networks import NETWORKS, build_network
+from limner.storage.user_paths import user_path
+
+MOST_LAYERS = 2**16
+"""Maximum number of classes, and of channels of an image: what 16 bits can number."""
 
 
 @dataclass(frozen=True)
@@ -72,31 +78,59 @@ def measure(
     Raises:
         UnknownNameError: The target is neither a network nor a folder.
         ModelError: The model cannot be loaded.
-        ConfigError: The size or the batch size is invalid.
+        ConfigError: The size, the batch size or another number is out of range, or does not fit in memory.
     """
     chosen = choose_device(device)
+    for what, number in (("classes", num_classes), ("channels", channels)):
+        if not 1 <= number <= MOST_LAYERS:
+            raise ConfigError(f"The number of {what} must be from 1 to {MOST_LAYERS:,}; found {number}.")
     model = _model(target, device, num_classes, channels)
-    num_classes, channels = model.num_classes, model.channels
     size = _checked_size(size, model.spatial_dims, batch)
-    network = model.network.to(chosen).eval()
+    _refuse_too_large(batch * model.channels * prod(size), device=str(chosen))
+    try:
+        return _measured(str(target), model, size=size, batch=batch, device=chosen, precision=precision)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ConfigError(
+            f"The memory of the device is too small for a batch of {batch} at {size}: "
+            f"{str(error).partition(chr(10))[0]} Choose a smaller --size or --batch."
+        ) from None
+
+
+def _refuse_too_large(num_values: int, *, device: str) -> None:
+    """Refuse an input that alone exceeds the memory of the device."""
+    needed, total = 4 * num_values, examine(device).memory.total
+    if needed > total:
+        raise ConfigError(
+            f"An input of this size takes {needed // 2**30:,} GiB, and the device has {total / 2**30:,.0f} "
+            "GiB. Choose a smaller --size or --batch."
+        )
+
+
+def _measured(
+    name: str, model: "_Model", *, size: tuple[int, ...], batch: int, device: torch.device, precision: str
+) -> Measured:
+    num_classes, channels = model.num_classes, model.channels
+    network = model.network.to(device).eval()
     # Measure speed first, because the peak memory of a process never decreases.
     speed = measure_speed(
         network,
-        model.normalization.to(chosen),
+        model.normalization.to(device),
         size=size,
         channels=channels,
         batch=batch,
-        device=chosen,
+        device=device,
         precision=precision,
     )
-    blank = torch.zeros(batch, channels, *size, device=chosen)
+    blank = torch.zeros(batch, channels, *size, device=device)
     return Measured(
-        name=str(target),
+        name=name,
         size=size,
         batch=batch,
         channels=channels,
         num_classes=num_classes,
-        device=examine(str(chosen)).name,
+        device=examine(str(device)).name,
         precision=precision,
         parameters=count_parameters(network),
         parts=parameters_by_part(network),
@@ -118,7 +152,7 @@ class _Model:
 
 def _model(target: str | Path, device: str, num_classes: int, channels: int) -> _Model:
     """Return a trained model, or a network by name with that many classes and channels."""
-    if Path(target).expanduser().is_dir():
+    if user_path(target).is_dir():
         found = load_predictor(target, device=device, precision="float32").model
         own = found.plan.input
         dims = int(own.spatial_dims)

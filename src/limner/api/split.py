@@ -5,7 +5,9 @@ from pathlib import Path
 
 from limner.core.progress import Track, silent
 from limner.datasets.image_division import divide_units, draw_images, open_divisible, split_fractions
-from limner.loading.split_files import move_lists_aside, refuse_overwriting, write_lists
+from limner.loading.split_files import refuse_overwriting, write_lists
+from limner.storage.user_paths import user_path
+from limner.storage.whole_folders import tidy_after_kill
 
 FOLDER = "splits"
 """Folder of the lists, in the dataset folder."""
@@ -21,7 +23,7 @@ class SplitResult:
         groups: Number of groups; without `group`, the number of images.
         classes: Split of the first fold -> class -> number of images with it; empty if masks were not read.
         written: The written files.
-        aside: Folder to which previous lists were moved, or None.
+        aside: Folder in which previous lists are kept, or None.
     """
 
     folds: tuple[dict[str, tuple[str, ...]], ...]
@@ -60,7 +62,7 @@ def split(
         stratify: Spread the classes evenly; reads every mask.
         folds: Number of folds for cross-validation; 0 makes one division.
         out: Another folder for the lists; `dataset.yaml` is then not changed.
-        overwrite: Replace existing splits; the old lists are moved to ``splits-before``.
+        overwrite: Replace existing splits; the old lists are kept in ``splits-before``.
         write: Whether to write the lists; False only returns the division.
         workers: Number of reading threads, for `stratify`.
         track: Shows progress.
@@ -71,9 +73,11 @@ def split(
         ConfigError: A share, the number of folds or the expression is invalid.
     """
     fractions = split_fractions(val, test, seed, folds)
+    target = user_path(path) / FOLDER if out is None else user_path(out)
+    if write:
+        tidy_after_kill(target)
     data = open_divisible(Path(path), stratify=stratify, workers=workers, track=track)
     root = data.source.root
-    target = root / FOLDER if out is None else Path(out)
     if write and not overwrite:
         refuse_overwriting(root, target, in_dataset=out is None)
     units = data.units(group)
@@ -86,6 +90,5 @@ def split(
         {name: tuple(sorted(file_of[m] for m in members)) for name, members in fold.items()}
         for fold in divided
     )
-    aside = move_lists_aside(target) if write and overwrite else None
-    written = write_lists(root, target, listed, in_dataset=out is None) if write else ()
+    written, aside = write_lists(root, target, listed, in_dataset=out is None) if write else ((), None)
     return SplitResult(listed, len(units), data.class_counts(divided[0]), written, aside)

@@ -14,6 +14,9 @@ from limner.devices.processes import is_first_process, num_processes, wait_for
 from limner.preparation.planned import plan_data, with_shorthands
 from limner.preparation.prepared_run import PreparedRun, check_data_state, open_run, prepare_run
 from limner.preparation.run_names import named_run, refuse_among_images, refuse_taken
+from limner.preparation.run_splits import SCORED
+from limner.storage.unfinished import remove_record
+from limner.storage.user_paths import user_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,7 +43,7 @@ def train(
     Args:
         data: A dataset folder, or a YAML file of settings that names one (a recipe, or a run's plan.yaml).
         run: Folder of the run, or its name in ``runs/``; None chooses a new name.
-        task: ``semantic``, ``instance`` or ``panoptic``; defaults to semantic.
+        task: A row of `TASKS`, such as ``instance``; defaults to the first that the labels are for.
         network: A name in `limner networks`, or a custom module that returns `DenseLogits`, or
             `CentreOffsets` for objects; for one that returns `QueryMasks`, also set ``network.name`` to
             ``mask2former``.
@@ -132,8 +135,9 @@ def resume(
         ConfigError: The folder is not a run folder.
         DataError: The data is missing, or has changed and `data_changed` is False.
     """
-    prepared = open_run(RunFolder(Path(run)), network=network)
+    prepared = open_run(RunFolder(user_path(run)), network=network)
     if is_first_process():
+        remove_record(prepared.folder.root)  # of a preparation that was killed at its very end
         check_data_state(prepared, accept=data_changed)
     _fit_and_score(prepared, Execution(device, track, watchers), resume=True)
     return prepared.folder
@@ -142,14 +146,14 @@ def resume(
 def _fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool) -> None:
     """Train, score the model on its validation and test images, and write the report."""
     from limner.api.evaluate import score_split
-    from limner.api.report import report
     from limner.inference.load_predictor import load_predictor
+    from limner.reporting import write_report
     from limner.training.fit_run import fit_run
 
     fit_run(prepared, execution, resume=resume)
     if not is_first_process():
         return
-    scored = [split for split in ("val", "test") if split in prepared.splits]
+    scored = [split for split in SCORED if split in prepared.splits]
     missing: dict[str, WriteError] = {}
     if scored:
         model = prepared.folder.root
@@ -159,7 +163,7 @@ def _fit_and_score(prepared: PreparedRun, execution: Execution, *, resume: bool)
             with _noted(missing, f"evaluation/{split}"):
                 score_split(prepared, split, predictor, track=execution.track)
     with _noted(missing, "report.html"):
-        report(prepared.folder)
+        write_report(prepared.folder)
     if missing:
         raise _missing_parts(prepared.folder.root, missing)
 
@@ -174,7 +178,5 @@ def _noted(missing: dict[str, WriteError], part: str) -> Iterator[None]:
 
 
 def _missing_parts(run: Path, missing: dict[str, WriteError]) -> MissingPartsOfRunError:
-    splits = [Path(part).name for part in missing if part != "report.html"]
-    commands = [*(f"limner evaluate {run} --split {split}" for split in splits), f"limner report {run}"]
-    fix = f"Free some space, or make the folder writable; then {', '.join(commands)}."
+    fix = f"Free some space, or make the folder writable; then `limner report {run}` makes them."
     return MissingPartsOfRunError(run, missing, fix)

@@ -31,11 +31,12 @@ from limner.preparation.prepared_run import PreparedRun, check_data_state, open_
 from limner.preparation.run_names import refuse_among_images
 from limner.reporting.tuning_page import render_recipe, write_tuning
 from limner.storage.claimed_folder import claimed_folder
-from limner.storage.failure_note import note_problem
+from limner.storage.failure_note import is_disk_error, note_problem
 from limner.storage.filled_folder import filled_folder, own_files
 from limner.storage.folder_lock import locked_folder
 from limner.storage.json_files import write_json
 from limner.storage.output_folder import refuse_inside
+from limner.storage.user_paths import user_path
 from limner.storage.whole_files import write_whole
 from limner.tasks import find_task
 
@@ -90,12 +91,12 @@ def tune(
     Raises:
         ConfigError: A setting is unknown, the time is too short, or the folder contains another search.
         DataError: The data has errors that prevent training, or no validation images.
-        TrainingError: The range test had to stop.
+        TrainingError: The range test had to stop, or the disk is full; the same call continues a search.
     """
     _check_search_options(over, minutes)
     execution = Execution(device, track, watchers)
     asked = with_shorthands(settings, task=task, network=network)
-    refuse_among_images(None if out is None else Path(out).expanduser(), data)
+    refuse_among_images(None if out is None else user_path(out), data)
     planned = plan_data(data, asked, execution, accept=accept)
     tuning = _begin(planned, out)
     if minutes is None:
@@ -121,7 +122,7 @@ def _begin(planned: Planned, out: str | Path | None) -> Tuning:
     """Return the state of tuning in a folder."""
     plan = planned.plan
     default = Path("runs") / f"tune-{Path(plan.data.path).resolve().name}"
-    root = default if out is None else Path(out).expanduser()
+    root = default if out is None else user_path(out)
     refuse_inside(root, plan.data.path)
     return Tuning(
         root,
@@ -237,6 +238,8 @@ class _Search:
         try:
             trial = self._train(trial, run)
         except Exception as error:  # a failing trial must not stop the others
+            if is_disk_error(error):  # no failure of its settings: the next call repeats it
+                raise
             trial = replace(trial, problem=note_problem(run, error))
         self._save(trial)
         _clear(run)

@@ -30,7 +30,7 @@ from limner.cli.split import split
 from limner.cli.stats import stats
 from limner.cli.train import train
 from limner.cli.tune import tune
-from limner.core.errors import LimnerError, StoppedBySignal, WriteError, describe
+from limner.core.errors import LimnerError, StoppedBySignal, WriteError
 from limner.core.printable import printable
 
 NAMES: dict[Callable[..., None], str] = {import_checkpoint: "import"}
@@ -105,35 +105,11 @@ def _run() -> int | str | None:
         by = "the keyboard" if number == signal.SIGINT else signal.Signals(number).name
         print(f"limner: stopped by {by}", file=sys.stderr)
         return 128 + number
-    except (OSError, RuntimeError) as error:
-        said = _problem_of_arguments(error)
-        if said is not None:
-            print(f"limner: {printable(said)}", file=sys.stderr)
-            return 2
-        if isinstance(error, OSError) and error.filename is None and error.errno in NO_OUTPUT:
+    except OSError as error:
+        if error.filename is None and error.errno in NO_OUTPUT:
             return _without_output(error)
         raise
     return 0
-
-
-def _problem_of_arguments(error: OSError | RuntimeError) -> str | None:
-    """Return the problem of a path that cannot exist, or None for other errors."""
-    if isinstance(error, OSError):
-        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
-            return None
-        return describe(
-            "The path cannot be used",
-            where=f"{str(error.filename)[:60]}...",
-            found=f"{len(str(error.filename))} characters: {error.strerror}",
-            fix="Use a shorter path.",
-        )
-    if "home directory" not in str(error):
-        return None
-    return describe(
-        "A path begins with ~ and the name of a user who does not exist here",
-        found=str(error),
-        fix="Write the whole path of the folder.",
-    )
 
 
 def _without_output(error: OSError) -> int:

@@ -200,7 +200,7 @@ def _show_next(result: CheckResult, data: str) -> None:
     console().print(", ".join(words) if words else "nothing to report", style="heading")
     unsettled = [finding for finding in result.errors if not finding.proposal]
     if not result.errors and result.source.tasks == BOXES:
-        console().print(f"Next: limner browse {data} (training needs masks)", style="good")
+        console().print(f"Next: limner train {data} --task detection", style="good")
     elif not result.errors:
         verb = "browse" if result.facts.are_classes else "train"
         console().print(f"Next: limner {verb} {data}", style="good")

@@ -12,11 +12,12 @@ def report(
     """Write the HTML report of a run.
 
     Shows scores, examples, curves, data and every setting; of a log of another program, curves and facts.
+    Scores that an interrupted run lacks are computed first.
     """
     from limner.api.report import report as write
-    from limner.cli.console import console
+    from limner.cli.console import console, tracker
 
-    page = write(run)
+    page = write(run, track=tracker())
     megabytes = max(page.stat().st_size / 1e6, 0.1)
     console().print(f"{page}  ({megabytes:.1f} MB, self-contained)")
     if show:

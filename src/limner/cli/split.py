@@ -27,7 +27,7 @@ def split(
         Path | None, typer.Option(help="Another folder for the lists; dataset.yaml is not changed.")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing splits; these are moved aside.")
+        bool, typer.Option("--overwrite", help="Replace existing splits; the old lists are kept beside.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the result.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
@@ -84,7 +84,7 @@ def _show(result: "SplitResult", *, grouped: bool) -> None:
             classes.add_row(label, *(str(result.classes[name][label]) for name in names))
         console().print(classes)
     if result.aside is not None:
-        console().print(f"The old splits were moved to {result.aside}", style="warning")
+        console().print(f"The old splits are in {result.aside}", style="warning")
     for path in result.written:
         console().print(f"Written: {path}", style="good")
     if len(result.folds) > 1 and result.written:

@@ -28,6 +28,26 @@ def box_ious(boxes: Tensor, others: Tensor) -> Tensor:
     return shared / union.clamp(min=torch.finfo(shared.dtype).tiny)
 
 
+def as_corners(boxes: Tensor) -> Tensor:
+    """Return left, top, right, bottom (..., 4) of middle x, middle y, width, height."""
+    middle, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat((middle - half, middle + half), -1)
+
+
+def as_middles(boxes: Tensor) -> Tensor:
+    """Return middle x, middle y, width, height (..., 4) of left, top, right, bottom."""
+    return torch.cat(((boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]), -1)
+
+
+def generalized_ious(boxes: Tensor, others: Tensor) -> Tensor:
+    """Return the generalised IoU (N, M) of each of `boxes` (N, 4) with each of `others` (M, 4)."""
+    count, others_count = len(boxes), len(others)
+    _, generalized = paired_generalized_ious(
+        boxes.repeat_interleave(others_count, 0), others.repeat(count, 1)
+    )
+    return generalized.view(count, others_count)
+
+
 def paired_generalized_ious(boxes: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     """Return IoU and generalised IoU (N,) of each of `boxes` (N, 4) with the one at its place in `others`.
 

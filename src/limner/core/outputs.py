@@ -154,6 +154,37 @@ class PointBoxes(Outputs):
     auxiliary: tuple[()] = ()
 
 
+@dataclass(frozen=True)
+class QueryBoxes(Outputs):
+    """A set of predicted boxes, one for each query.
+
+    Attributes:
+        class_logits: (B, Q, K) before sigmoid: each class on its own, without "nothing".
+        boxes: (B, Q, 4) middle x and y, width and height, as fractions of the input in [0, 1].
+        auxiliary: The outputs of each earlier decoder layer, in order. Empty in evaluation mode.
+        proposals: The boxes of a first stage, one for each pixel of the encoder; None in evaluation mode and
+            without a first stage.
+    """
+
+    class_logits: torch.Tensor
+    boxes: torch.Tensor
+    auxiliary: tuple["QueryBoxes", ...] = ()
+    proposals: "QueryBoxes | None" = None
+
+
+@dataclass(frozen=True)
+class ClassLogits(Outputs):
+    """A logit for each class of a whole image.
+
+    Attributes:
+        logits: (B, K) before softmax, or before the sigmoid where an image may have several classes.
+        auxiliary: Always empty.
+    """
+
+    logits: torch.Tensor
+    auxiliary: tuple[()] = ()
+
+
 PixelOutputs = DenseLogits | QueryMasks
 """Output kinds from which the class of each pixel can be computed."""
 
@@ -201,6 +232,17 @@ def _register_for_export() -> None:
     def rebuild_centres(leaves: Iterable[Any], _: Any) -> CentreOffsets:  # noqa: ANN401
         return CentreOffsets(*leaves)
 
+    def rebuild_query_boxes(leaves: Iterable[Any], _: Any) -> QueryBoxes:  # noqa: ANN401
+        class_logits, boxes, auxiliary, proposals = leaves
+        return QueryBoxes(class_logits, boxes, tuple(auxiliary), proposals)
+
+    register_pytree_node(
+        QueryBoxes,
+        lambda q: ([q.class_logits, q.boxes, list(q.auxiliary), q.proposals], None),
+        rebuild_query_boxes,
+        serialized_type_name="limner.QueryBoxes",
+    )
+
     def rebuild_boxes(leaves: Iterable[Any], _: Any) -> PointBoxes:  # noqa: ANN401
         return PointBoxes(*leaves)
 
@@ -209,6 +251,12 @@ def _register_for_export() -> None:
         lambda p: ([p.class_logits, p.boxes, p.points], None),
         rebuild_boxes,
         serialized_type_name="limner.PointBoxes",
+    )
+    register_pytree_node(
+        ClassLogits,
+        lambda c: ([c.logits], None),
+        lambda leaves, _: ClassLogits(*leaves),
+        serialized_type_name="limner.ClassLogits",
     )
     register_pytree_node(
         CentreOffsets,

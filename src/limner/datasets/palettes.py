@@ -8,6 +8,7 @@ from limner.core.errors import ConfigError, DataError, describe
 from limner.core.labels import IGNORE_INDEX, RGB, LabelTable, distinct_color, voc_color
 from limner.formats.pairs.color_tables import read_table
 from limner.formats.public import class_tables
+from limner.storage.user_paths import user_path
 
 PALETTES: dict[str, Callable[[LabelTable], list[RGB]]] = {
     "own": lambda table: [c.color for c in table.classes],
@@ -30,7 +31,7 @@ def repainted(table: LabelTable, palette: str) -> LabelTable:
         ConfigError: The palette or file does not exist, or contains none of the classes.
     """
     known = PALETTES.get(palette)
-    colors = known(table) if known else _from_file(table, Path(palette))
+    colors = known(table) if known else _from_file(table, user_path(palette))
     return replace(
         table, classes=tuple(replace(c, color=color) for c, color in zip(table.classes, colors, strict=True))
     )

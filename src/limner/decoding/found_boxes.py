@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 
 from limner.core.box_geometry import box_ious
+from limner.decoding.network_runs import Tile
+
+MOST_OVERLAP = 0.6
+"""IoU above which two boxes of a class are of the same object, as in FCOS and ATSS."""
 
 BLOCK = 2048
 """Number of boxes that are compared with all others at once, which limits memory."""
@@ -45,6 +49,39 @@ class FoundBoxes:
     def with_boxes(self, xyxy: Tensor) -> "FoundBoxes":
         """Return the same objects with other boxes (N, 4)."""
         return replace(self, xyxy=xyxy)
+
+
+def best_pairs(scores: Tensor, *, least: float, most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the highest scores in order, and the row and class of each.
+
+    Args:
+        scores: (rows, K) in [0, 1].
+        least: Scores must be higher than this.
+        most: Maximum number of scores.
+    """
+    best, places = scores.flatten().sort(descending=True, stable=True)
+    count = min(most, int((best > least).sum()))
+    places = places[:count]
+    return best[:count], places.div(scores.shape[1], rounding_mode="floor"), places % scores.shape[1]
+
+
+def placed(boxes: Tensor, labels: Tensor, scores: Tensor, tile: Tile, size: tuple[int, int]) -> FoundBoxes:
+    """Return boxes of a window in pixels of the image, clipped to what the window shows of it.
+
+    Args:
+        boxes: (N, 4) in pixels of the window.
+        labels: (N,).
+        scores: (N,) descending.
+        tile: The window.
+        size: (H, W) of the image.
+    """
+    low = [max(start, 0) for start in tile.start]
+    high = [min(start + side, end) for start, side, end in zip(tile.start, tile.size, size, strict=True)]
+    window = boxes.new_tensor([*low[::-1], *high[::-1]])
+    moved = boxes + boxes.new_tensor(tile.start[::-1]).repeat(2)
+    moved = torch.minimum(torch.maximum(moved, window[:2].repeat(2)), window[2:].repeat(2))
+    found = FoundBoxes(moved, labels, scores, window.expand_as(moved))
+    return found.select((moved[:, 2:] > moved[:, :2]).all(1))
 
 
 def join(parts: Sequence[FoundBoxes]) -> FoundBoxes:

@@ -11,7 +11,11 @@ DOTS_PER_INCH = 144
 
 
 def encode_pdf(picture: RGBImage) -> bytes:
-    """Encode an (H, W, 3) uint8 RGB picture as a PDF with one page of its size."""
+    """Encode an (H, W, 3) uint8 RGB picture as a PDF with one page of its size.
+
+    It has no dates, so the same picture gives the same bytes.
+    """
     buffer = io.BytesIO()
-    PILImage.fromarray(picture).save(buffer, "PDF", resolution=DOTS_PER_INCH, quality=95)
+    undated = {"creationDate": None, "modDate": None}
+    PILImage.fromarray(picture).save(buffer, "PDF", resolution=DOTS_PER_INCH, quality=95, **undated)
     return buffer.getvalue()

@@ -23,7 +23,7 @@ from limner.metrics.average_precision import AveragePrecision, PrecisionScores
 from limner.metrics.confusion import Counts
 from limner.metrics.froc import Froc
 from limner.metrics.object_confusion import count_confused_boxes
-from limner.metrics.object_overlaps import compare_boxes
+from limner.metrics.object_overlaps import FoundObjects, compare_boxes
 from limner.metrics.segment_matches import MatchScores, empty_counts, match_scores
 from limner.metrics.spread import Interval, Spread
 from limner.metrics.voc_precision import VocPrecision
@@ -140,7 +140,7 @@ class DetectionScorer:
         assert truth is not None, "boxes are scored against boxes"
         truth = truth.select(truth.areas > 0)
         xyxy, labels, scores = prediction.xyxy, prediction.labels, prediction.scores
-        compared = compare_boxes(truth, xyxy, labels, scores)
+        compared = compare_boxes([truth], [FoundObjects(xyxy, labels, scores)])
         matches = self._boxes.add(compared, least_score=SCORE_THRESHOLD)
         self._voc.add(compared)
         is_sure = scores >= SCORE_THRESHOLD

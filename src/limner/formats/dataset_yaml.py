@@ -1,5 +1,6 @@
 """Read and write `dataset.yaml`, the one file that limner may put beside a user's images."""
 
+import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -12,8 +13,8 @@ from limner.core.dataset_file import FILE_NAME, DatasetFile, json_schema
 from limner.core.errors import DataError, describe
 from limner.core.yaml_text import compose_yaml, dump_yaml, load_yaml
 from limner.storage.json_files import write_json
-from limner.storage.output_folder import free_place
-from limner.storage.whole_files import write_whole
+from limner.storage.output_folder import numbered_places
+from limner.storage.whole_files import remove_leftovers_of, write_whole
 
 WIDTH = 100
 """Line length at which lists and mappings are written one entry a line."""
@@ -59,9 +60,20 @@ def write_dataset_file(root: Path, settings: dict[str, Any], *, replace: Collect
     if not _says(text, merged):  # a layout that cannot be edited key by key, such as one line of {...}
         text = dump_yaml(merged, flow=None, width=WIDTH)
     if not text.startswith(old.rstrip()):
-        write_whole(free_place(path.with_name(f"{FILE_NAME}.before")), old, durable=True)
+        _keep(old, path.with_name(f"{FILE_NAME}.before"))
     write_whole(path, text, durable=True)
+    remove_leftovers_of(path)
     return path
+
+
+def _keep(old: str, path: Path) -> None:
+    """Keep the old file under the first name where nothing is, unless a killed call kept it already."""
+    for place in numbered_places(path):
+        if not os.path.lexists(place):
+            write_whole(place, old, durable=True)
+            return
+        if place.is_file() and _text(place) == old:
+            return
 
 
 def write_schema(path: Path) -> None:

@@ -166,7 +166,7 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
     "boxes-only": (
         _N,
         "polygons or masks, where masks are to be trained",
-        "No action needed to view or convert boxes; to train on masks, export the labels with masks.",
+        "No action needed to train --task detection; to train on masks, export the labels with masks.",
     ),
     "run-order-unclear": (
         _E,

@@ -16,6 +16,7 @@ from limner.images.file_names import IMAGE_SUFFIXES, is_image_name, without_suff
 from limner.images.volumes.dicom import dicom_files, series_folders
 from limner.storage.text_files import read_lines
 from limner.storage.unfinished import refuse_unfinished
+from limner.storage.user_paths import user_path
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def list_images(paths: Iterable[str | Path]) -> tuple[ImagePath, ...]:
     """
     found: dict[str, tuple[Path, PurePosixPath]] = {}
     for named in paths:
-        for path, relative in _expand(Path(named).expanduser()):
+        for path, relative in _expand(user_path(named)):
             found.setdefault(os.path.abspath(path), (path, relative))  # noqa: PTH100 - links are kept apart
     images = list(found.values())
     return tuple(ImagePath(p, o) for (p, _), o in zip(images, _outputs(images), strict=True))
@@ -129,7 +130,7 @@ def _listed(path: Path) -> list[Path]:
     """Return the images in a list: relative to it, else as the lists of a dataset's splits name them."""
     lines = [line.strip() for line in read_lines(path, what="The list of images")]
     lines = [line for line in lines if line and not line.startswith("#")]
-    beside = [path.parent / Path(line).expanduser() for line in lines]
+    beside = [path.parent / user_path(line) for line in lines]
     if any(os.path.exists(image) for image in beside):  # noqa: PTH110 - Path.exists raises for long names
         return beside
     root = dataset_of_list(path)

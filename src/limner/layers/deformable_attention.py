@@ -62,7 +62,8 @@ class DeformableAttention(nn.Module):
         Args:
             queries: (B, N, C), including positions.
             memory: (B, M, C), the flattened pixels of all levels, one level after the other.
-            references: (B or 1, N, L or 1, 2) x and y in [0, 1]; 0 and 1 are the outer edges of a level.
+            references: (B or 1, N, L or 1, 2) x and y in [0, 1]; 0 and 1 are the outer edges of a level. With
+                4 numbers also width and height of boxes, in whose halves offsets are then counted.
             sizes: Height and width of each level.
 
         Returns:
@@ -72,11 +73,29 @@ class DeformableAttention(nn.Module):
         per_head = (batch, num_queries, self.heads, self.levels, self.points)
         offsets = self.sampling_offsets(queries).view(*per_head, 2)
         weights = self.attention_weights(queries).view(*per_head[:3], -1).softmax(-1).view(per_head)
-        scale = torch.tensor([(width, height) for height, width in sizes], device=queries.device)
-        locations = references[:, :, None, :, None] + offsets / scale.to(offsets.dtype).view(-1, 1, 2)
+        locations = _locations(references[:, :, None, :, None], offsets, sizes)
         values = self.value_proj(memory).view(*memory.shape[:2], self.heads, -1)
         projected: Tensor = self.output_proj(sum_of_samples(values, locations, weights, sizes))
         return projected
+
+
+def _locations(references: Tensor, offsets: Tensor, sizes: Sequence[Size]) -> Tensor:
+    """Return x and y of the points (B, N, heads, L, P, 2) from references (B, N, 1, L, 1, 2 or 4)."""
+    if references.shape[-1] == 4:
+        points = offsets.shape[-2]
+        return references[..., :2] + offsets / points * references[..., 2:] / 2
+    scale = torch.tensor([(width, height) for height, width in sizes], device=offsets.device)
+    return references + offsets / scale.to(offsets.dtype).view(-1, 1, 2)
+
+
+def pixel_centres(sizes: Sequence[Size], *, like: Tensor) -> Tensor:
+    """Return x and y in [0, 1] of each level's pixels, the same on every level: (1, M, 1, 2)."""
+    parts = []
+    for height, width in sizes:
+        y = (torch.arange(height, device=like.device) + 0.5) / height
+        x = (torch.arange(width, device=like.device) + 0.5) / width
+        parts.append(torch.stack((x.repeat(height), y.repeat_interleave(width)), -1))
+    return torch.cat(parts).view(1, -1, 1, 2)
 
 
 def sum_of_samples(values: Tensor, locations: Tensor, weights: Tensor, sizes: Sequence[Size]) -> Tensor:

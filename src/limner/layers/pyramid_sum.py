@@ -5,6 +5,7 @@ Paper: Panoptic Feature Pyramid Networks (Kirillov et al., CVPR 2019), https://a
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import nn
@@ -13,6 +14,11 @@ from limner.layers.convolution import ConvNormAct
 from limner.layers.norm import NormName
 from limner.layers.resize import resize
 
+Upsampling = Literal["sizes", "doubling", "aligned"]
+"""How each level is upsampled: in steps to the sizes of the finer levels; by doubling, and at the end to the
+finest size, as in mmsegmentation; or as `sizes` with aligned corners, as in segmentation-models-pytorch. They
+differ at sides that are no multiples of the coarsest stride, or with aligned corners."""
+
 
 class PyramidSum(nn.ModuleList):
     """Sum of one branch per level, each upsampled to the finest resolution.
@@ -20,16 +26,25 @@ class PyramidSum(nn.ModuleList):
     Shape legend: B batch, C_i channels of level i, D channels of the sum, h_i and w_i the level's size.
     """
 
-    def __init__(self, widths: Sequence[int], channels: int, *, norm: NormName = "batch") -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        channels: int,
+        *,
+        norm: NormName = "batch",
+        upsampling: Upsampling = "sizes",
+    ) -> None:
         """Build the branches.
 
         Args:
             widths: C_i, from the finest level to the coarsest.
             channels: D.
             norm: Normalisation of the branches; ``group``, with 32 groups, in the paper.
+            upsampling: How each level reaches the finest resolution.
         """
         super().__init__(
-            _Branch(width, channels, max(level, 1), norm=norm) for level, width in enumerate(widths)
+            _Branch(width, channels, max(level, 1), norm=norm, upsampling=upsampling)
+            for level, width in enumerate(widths)
         )
 
     def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -44,16 +59,22 @@ class PyramidSum(nn.ModuleList):
 class _Branch(nn.ModuleList):
     """3x3 blocks, each followed by upsampling to the next finer level."""
 
-    def __init__(self, width: int, channels: int, num_convs: int, *, norm: NormName) -> None:
+    def __init__(
+        self, width: int, channels: int, num_convs: int, *, norm: NormName, upsampling: Upsampling
+    ) -> None:
         widths = (width, *(channels,) * num_convs)
         super().__init__(
             ConvNormAct(narrow, wide, norm=norm, norm_groups=32) for narrow, wide in pairwise(widths)
         )
+        self._doubles = upsampling == "doubling"
+        self._align_corners = upsampling == "aligned"
 
     def forward(self, features: torch.Tensor, finer: list[torch.Size]) -> torch.Tensor:
         """Map (B, C, h, w) to (B, D, *finer[0]); `finer` has the intermediate sizes, finest first."""
         for index, block in enumerate(self):
             features = block(features)
             if finer:
-                features = resize(features, finer[len(finer) - 1 - index])
-        return features
+                double = [2 * length for length in features.shape[2:]]
+                size = double if self._doubles else finer[len(finer) - 1 - index]
+                features = resize(features, size, align_corners=self._align_corners)
+        return resize(features, finer[0]) if finer else features

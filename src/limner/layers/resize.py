@@ -21,3 +21,14 @@ def cut(features: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     for axis, length in enumerate(size, start=2):
         features = features.narrow(axis, 0, length)
     return features
+
+
+def enlarge_aligned(features: torch.Tensor, factor: int, size: Sequence[int]) -> torch.Tensor:
+    """Enlarge (B, C, h, w) bilinearly by a whole factor with aligned corners, and crop it to `size`.
+
+    This is how segmentation-models-pytorch returns logits; `size` is that of the image.
+    """
+    if factor == 1:
+        return features
+    larger = F.interpolate(features, scale_factor=float(factor), mode="bilinear", align_corners=True)
+    return cut(larger, size)

@@ -89,12 +89,12 @@ class AveragePrecision:
     def __init__(self, num_classes: int, *, kind: Kind = "masks") -> None:
         self.num_classes = num_classes
         self.kind = kind
-        self._images: list[MatchedObjects] = []
+        self._parts: list[MatchedObjects] = []
 
     @property
     def num_images(self) -> int:
         """Number of images so far."""
-        return len(self._images)
+        return sum(part.num_images for part in self._parts)
 
     def update(
         self,
@@ -124,18 +124,24 @@ class AveragePrecision:
             objects: Its true and found objects.
             least_score: Objects with lower scores count for the AP, but not in the returned counts.
         """
+        return object_match_counts(
+            self.add_images(objects), num_classes=self.num_classes, least_score=least_score
+        )
+
+    def add_images(self, objects: ComparedObjects) -> MatchedObjects:
+        """Add images, many of which take less time at once, and return their matches."""
         matches = match_objects(objects)
-        self._images.append(matches)
-        return object_match_counts(matches, num_classes=self.num_classes, least_score=least_score)
+        self._parts.append(matches)
+        return matches
 
     def merge(self, other: "AveragePrecision") -> None:
         """Add the counts of another instance with the same classes."""
         assert (self.num_classes, self.kind) == (other.num_classes, other.kind)
-        self._images += other._images
+        self._parts += other._parts
 
     def reset(self) -> None:
         """Reset all counts."""
-        self._images.clear()
+        self._parts = []
 
     def intervals(self, names: Sequence[str], *, seed: int = 0) -> dict[str, Interval]:
         """Return ``ap``, ``ap50``, ``ap75`` and ``ap/k`` of class k -> 95 % bootstrap interval over images.
@@ -144,7 +150,7 @@ class AveragePrecision:
             names: Names of the images in the order they were added; all different.
             seed: Random seed.
         """
-        every = _Detections.of(self._images)
+        every = _Detections.of(self._parts)
         objects = [every.of_class(k) for k in range(self.num_classes)]
         found = weighted_precision(
             [
@@ -161,14 +167,14 @@ class AveragePrecision:
 
     def weighted_objects(self) -> list[WeightedObjects]:
         """Return the objects of each class, at least one image, to be weighted by image."""
-        every = _Detections.of(self._images)
+        every = _Detections.of(self._parts)
         return [every.of_class(k).weighted() for k in range(self.num_classes)]
 
     def froc(self) -> Froc:
         """Return how many objects are found for how many false ones in an image, at an IoU of 0.5."""
-        if not self._images:
+        if not self._parts:
             return compute_froc(np.zeros(0, bool), np.zeros(0, bool), num_true=0, num_images=0)
-        every = _Detections.of(self._images)
+        every = _Detections.of(self._parts)
         order = np.argsort(-every.scores, kind="stable")
         is_right, is_excused = every.is_right[0, 0, order], every.is_excused[0, 0, order]
         num_true = int(every.counts[0].sum())
@@ -178,8 +184,8 @@ class AveragePrecision:
         """Return the scores of all images so far."""
         precision, recall = self._curves()
         whole = precision[..., 0]
-        most = [int(np.bincount(image.true_labels[image.counts[0]]).max(initial=0)) for image in self._images]
-        is_crowded = max(most, default=0) > MOST_DETECTIONS
+        most = self._most_objects()
+        is_crowded = most.max(initial=0) > MOST_DETECTIONS
         return PrecisionScores(
             ap=_mean(whole),
             ap50=_mean(whole[0]),
@@ -191,10 +197,23 @@ class AveragePrecision:
             by_class_50=np.array([_mean(whole[0, :, k]) for k in range(self.num_classes)]),
             ar=(_mean(recall[:, :, 0, 0]), _mean(recall[:, :, 0, 1]), _mean(recall[:, :, 0, 2])),
             ar_by_size=(_mean(recall[:, :, 1, 2]), _mean(recall[:, :, 2, 2]), _mean(recall[:, :, 3, 2])),
-            num_crowded=sum(count > MOST_DETECTIONS for count in most),
-            most_objects=max(most, default=0),
+            num_crowded=int((most > MOST_DETECTIONS).sum()),
+            most_objects=int(most.max(initial=0)),
             ap_of_all=_mean(self._curves(math.inf)[0][..., 0]) if is_crowded else _mean(whole),
         )
+
+    def _most_objects(self) -> npt.NDArray[np.int64]:
+        """Return the largest number of true objects of one class, for each image with any."""
+        if not self._parts:
+            return np.zeros(0, np.int64)
+        every = _Detections.of(self._parts)
+        counted = every.counts[0]
+        pairs = every.true_images[counted] * self.num_classes + every.true_labels[counted]
+        known, counts = np.unique(pairs, return_counts=True)
+        images, place = np.unique(known // self.num_classes, return_inverse=True)
+        most = np.zeros(len(images), np.int64)
+        np.maximum.at(most, place, counts)
+        return most
 
     def _curves(
         self, limit: float = MOST_DETECTIONS
@@ -207,9 +226,9 @@ class AveragePrecision:
         num_thresholds, num_sizes = len(THRESHOLDS), len(SIZES)
         precision = np.full((num_thresholds, len(RECALLS), self.num_classes, num_sizes), np.nan)
         recall = np.full((num_thresholds, self.num_classes, num_sizes, len(LIMITS)), np.nan)
-        if not self._images:
+        if not self._parts:
             return precision, recall
-        every = _Detections.of(self._images, limit)
+        every = _Detections.of(self._parts, limit)
         for k in range(self.num_classes):
             found = every.of_class(k)
             for a, count in enumerate(found.counts.sum(1).tolist()):
@@ -249,24 +268,24 @@ class _Detections:
     counts: Bits
 
     @classmethod
-    def of(cls, images: Sequence[MatchedObjects], limit: float = MOST_DETECTIONS) -> "_Detections":
+    def of(cls, parts: Sequence[MatchedObjects], limit: float = MOST_DETECTIONS) -> "_Detections":
         """Join the detections of images, at least one, up to a number for each class and image."""
-        numbers = np.arange(len(images))
         labels, scores, ranks = (
-            np.concatenate([getattr(image, name) for image in images])
-            for name in ("labels", "scores", "ranks")
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("labels", "scores", "ranks")
         )
-        is_right = np.concatenate([image.is_right for image in images], 2)
-        is_excused = np.concatenate([image.is_excused for image in images], 2)
-        of_image = np.repeat(numbers, [len(image.labels) for image in images])
+        starts = np.cumsum([0, *(part.num_images for part in parts)])[:-1]
+        images, true_images = (
+            np.concatenate([getattr(part, name) + start for part, start in zip(parts, starts, strict=True)])
+            for name in ("images", "true_images")
+        )
         order = np.lexsort((-scores, labels))  # stable: of equal scores the earlier image comes first
         order = order[ranks[order] < limit]
         return cls(
-            labels[order], scores[order], ranks[order], of_image[order],
-            is_right[:, :, order], is_excused[:, :, order],
-            np.concatenate([image.true_labels for image in images]),
-            np.repeat(numbers, [len(image.true_labels) for image in images]),
-            np.concatenate([image.counts for image in images], 1),
+            labels[order], scores[order], ranks[order], images[order],
+            np.concatenate([part.is_right for part in parts], 2)[:, :, order],
+            np.concatenate([part.is_excused for part in parts], 2)[:, :, order],
+            np.concatenate([part.true_labels for part in parts]), true_images,
+            np.concatenate([part.counts for part in parts], 1),
         )  # fmt: skip
 
     def of_class(self, label: int) -> "_Detections":

@@ -134,7 +134,7 @@ def object_match_counts(matches: MatchedObjects, *, num_classes: int, least_scor
     match.
 
     Args:
-        matches: The matches.
+        matches: The matches of one image.
         num_classes: K.
         least_score: Objects with lower scores are omitted.
     """

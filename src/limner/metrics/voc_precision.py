@@ -12,10 +12,6 @@ import numpy.typing as npt
 
 from limner.metrics.object_overlaps import ComparedObjects, Labels
 
-LEAST_IOU = 0.5
-
-Bits = npt.NDArray[np.bool_]
-
 
 class VocPrecision:
     """Accumulates found and true boxes over images.
@@ -33,22 +29,18 @@ class VocPrecision:
         self._found = []
 
     def add(self, objects: ComparedObjects) -> None:
-        """Add one image."""
+        """Add images."""
         is_ignored = objects.is_crowd | objects.is_difficult
         self._num_true += np.bincount(objects.true_labels[~is_ignored], minlength=len(self._num_true))
-        order = np.argsort(-objects.scores, kind="stable")
-        ious, labels, scores = objects.ious[order], objects.labels[order], objects.scores[order]
-        nothing = np.zeros(len(order), bool)
-        if not ious.size:
-            self._found.append((labels, scores, nothing, nothing))
-            return
-        nearest = ious.argmax(1)
-        is_near = ious.max(1) >= LEAST_IOU
-        is_excused = is_near & is_ignored[nearest]
-        is_first = nothing.copy()
-        rivals = np.flatnonzero(is_near)
-        is_first[rivals[np.unique(nearest[rivals], return_index=True)[1]]] = True
-        self._found.append((labels, scores, is_first & ~is_excused, is_excused))
+        found, true = objects.pairs.T
+        order = np.lexsort((-true, objects.ious, found))
+        found, true = found[order], true[order]
+        is_nearest = np.append(found[1:] != found[:-1], np.ones(min(len(found), 1), bool))
+        found, true = found[is_nearest], true[is_nearest]
+        excused, first = np.zeros((2, len(objects.labels)), bool)
+        excused[found] = is_ignored[true]
+        first[found[np.unique(true, return_index=True)[1]]] = True
+        self._found.append((objects.labels, objects.scores, first & ~excused, excused))
 
     def merge(self, other: "VocPrecision") -> None:
         """Add the boxes of other images."""

@@ -34,6 +34,8 @@ class ANNOptions(ContextOptions):
     """Grid sizes of the pooled keys and values."""
     attention_channels: Width | None = None
     """Channels of queries and keys; defaults to an eighth of the backbone's."""
+    conv_bias: bool = False
+    """Whether convolutions before a normalisation have a bias, as in the authors' code."""
 
 
 class ANN(ContextNetwork):
@@ -47,14 +49,23 @@ class ANN(ContextNetwork):
         in_channels: int = 3,
         pretrained: Pretrained = False,
     ) -> None:
-        super().__init__(options, num_classes=num_classes, in_channels=in_channels, pretrained=pretrained)
+        bias = options.conv_bias
+        super().__init__(
+            options,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            pretrained=pretrained,
+            auxiliary_bias=bias,
+        )
         compared = options.attention_channels or max(self.deep // 8, 1)
-        self.fusion = AsymmetricAttention(self.deep, compared, bins=options.bins, key_channels=self.middle)
-        self.fusion_bottleneck = ConvNormAct(2 * self.deep, self.deep, 1, activation="none")
+        self.fusion = AsymmetricAttention(
+            self.deep, compared, bins=options.bins, key_channels=self.middle, bias=bias
+        )
+        self.fusion_bottleneck = ConvNormAct(2 * self.deep, self.deep, 1, activation="none", bias=bias)
         self.dropout = nn.Dropout2d(options.dropout)
-        self.context = ConvNormAct(self.deep, self.channels)
-        self.attention = AsymmetricAttention(self.channels, compared, bins=options.bins)
-        self.bottleneck = ConvNormAct(2 * self.channels, self.channels, 1)
+        self.context = ConvNormAct(self.deep, self.channels, bias=bias)
+        self.attention = AsymmetricAttention(self.channels, compared, bins=options.bins, bias=bias)
+        self.bottleneck = ConvNormAct(2 * self.channels, self.channels, 1, bias=bias)
         parts = (self.fusion, self.fusion_bottleneck, self.context, self.attention, self.bottleneck)
         initialize(*parts)
         for part in (self.fusion, self.attention):
@@ -73,7 +84,13 @@ class AsymmetricAttention(nn.Module):
     """Attention from every pixel of one map to a few averages of another."""
 
     def __init__(
-        self, channels: int, compared: int, *, bins: tuple[int, ...], key_channels: int | None = None
+        self,
+        channels: int,
+        compared: int,
+        *,
+        bins: tuple[int, ...],
+        key_channels: int | None = None,
+        bias: bool = False,
     ) -> None:
         """Build the module.
 
@@ -83,11 +100,12 @@ class AsymmetricAttention(nn.Module):
             bins: Grid sizes of the averages.
             key_channels: Channels of the key map; None means the query map itself, with one shared
                 projection.
+            bias: Whether the projections to queries and keys have a bias before their normalisation.
         """
         super().__init__()
         self.bins = bins
-        self.key = ConvNormAct(key_channels or channels, compared, 1)
-        self.query = None if key_channels is None else ConvNormAct(channels, compared, 1)
+        self.key = ConvNormAct(key_channels or channels, compared, 1, bias=bias)
+        self.query = None if key_channels is None else ConvNormAct(channels, compared, 1, bias=bias)
         self.value = nn.Conv2d(key_channels or channels, compared, 1)
         self.out = nn.Conv2d(compared, channels, 1)
 
@@ -126,5 +144,12 @@ ENTRY = NetworkEntry(
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},
         "resnet101c": {"backbone": "resnet101c"},
+        "resnet101s, as in the authors' code": {
+            "backbone": "resnet101s",
+            "dilation": "uniform",
+            "conv_bias": True,
+            "auxiliary_channels": 512,
+            "dropout": 0.05,
+        },
     },
 )

@@ -10,7 +10,7 @@ published scores apply.
 Shape legend: B batch, C channels, h and w the map's height and width.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -32,6 +32,11 @@ class CCNetOptions(ContextOptions):
     """How often the attention is applied; with 2, as in the paper, every pixel reaches every other."""
     attention_channels: Width | None = None
     """Channels of queries and keys; defaults to an eighth of the head's."""
+    activation: Literal["relu", "leaky_relu"] = "relu"
+    """Activation of the head; `leaky_relu` in the authors' code."""
+    auxiliary_bias: bool = False
+    """Whether the auxiliary head's convolution has a bias before its normalisation, as in the authors'
+    code."""
 
 
 class CCNet(ContextNetwork):
@@ -45,14 +50,26 @@ class CCNet(ContextNetwork):
         in_channels: int = 3,
         pretrained: Pretrained = False,
     ) -> None:
-        super().__init__(options, num_classes=num_classes, in_channels=in_channels, pretrained=pretrained)
+        activation = options.activation
+        super().__init__(
+            options,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            pretrained=pretrained,
+            auxiliary_bias=options.auxiliary_bias,
+            auxiliary_activation=activation,
+        )
         attention = CrissCrossAttention(
             self.channels,
             options.attention_channels or max(self.channels // 8, 1),
             recurrence=options.recurrence,
         )
-        before, after = (ConvNormAct(width, self.channels) for width in (self.deep, self.channels))
-        self.context = JoinedWithInput(nn.Sequential(before, attention, after), self.deep, self.channels)
+        before, after = (
+            ConvNormAct(width, self.channels, activation=activation) for width in (self.deep, self.channels)
+        )
+        self.context = JoinedWithInput(
+            nn.Sequential(before, attention, after), self.deep, self.channels, activation=activation
+        )
         initialize(self.context)
 
 
@@ -117,5 +134,12 @@ ENTRY = NetworkEntry(
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},
         "resnet101c": {"backbone": "resnet101c"},
+        "resnet101s, as in the authors' code": {
+            "backbone": "resnet101s",
+            "dilation": "uniform",
+            "activation": "leaky_relu",
+            "auxiliary_channels": 512,
+            "auxiliary_bias": True,
+        },
     },
 )

@@ -111,11 +111,13 @@ class ContextNetwork(nn.Module):
 class JoinedWithInput(nn.Module):
     """Concatenate a module's output with its input and fuse them with a 3x3 convolution."""
 
-    def __init__(self, module: nn.Module, in_channels: int, channels: int) -> None:
+    def __init__(
+        self, module: nn.Module, in_channels: int, channels: int, *, activation: ActivationName = "relu"
+    ) -> None:
         """Build the layer; `module` maps `in_channels` to `channels`."""
         super().__init__()
         self.module = module
-        self.fusion = ConvNormAct(in_channels + channels, channels)
+        self.fusion = ConvNormAct(in_channels + channels, channels, activation=activation)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, C, h, w) to (B, channels, h, w)."""

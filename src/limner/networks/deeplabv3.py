@@ -12,6 +12,7 @@ dilation, as in the paper; mmsegmentation uses them as the dilations themselves.
 
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field
 from torch import nn
 
@@ -19,6 +20,7 @@ from limner.core.outputs import DenseLogits
 from limner.layers.atrous_pyramid import AtrousPyramid
 from limner.layers.convolution import ConvNormAct
 from limner.layers.initialization import initialize
+from limner.layers.resize import enlarge_aligned
 from limner.networks.backbones import Pretrained
 from limner.networks.context_network import ContextNetwork, ContextOptions
 from limner.networks.entry import NetworkEntry
@@ -37,6 +39,9 @@ class DeepLabV3Options(ContextOptions):
     """Dropout rate of the output of that convolution."""
     refines_context: bool = False
     """One more 3x3 convolution before the classifier."""
+    enlarges_logits: bool = False
+    """Return the logits at the size of the image, enlarged with aligned corners, as in
+    segmentation-models-pytorch, instead of at the output stride."""
 
 
 class DeepLabV3(ContextNetwork):
@@ -62,7 +67,14 @@ class DeepLabV3(ContextNetwork):
         )
         if options.refines_context:
             self.context.append(ConvNormAct(self.channels, self.channels))
+        self._factor = options.output_stride if options.enlarges_logits else 1
         initialize(self.context)
+
+    def forward(self, images: torch.Tensor) -> DenseLogits:
+        """Score each pixel: (B, C, H, W) float -> logits (B, K, H / s, W / s), s = 1 if enlarged."""
+        outputs = super().forward(images)
+        logits = enlarge_aligned(outputs.logits, self._factor, images.shape[2:])
+        return DenseLogits(logits, outputs.auxiliary)
 
 
 NARROW = {

@@ -21,7 +21,7 @@ from limner.core.outputs import DenseLogits
 from limner.layers.atrous_pyramid import AtrousPyramid
 from limner.layers.convolution import ConvNormAct, SeparableConvNormAct
 from limner.layers.initialization import initialize
-from limner.layers.resize import resize
+from limner.layers.resize import enlarge_aligned, resize
 from limner.networks.backbones import Pretrained
 from limner.networks.context_network import ContextNetwork, ContextOptions
 from limner.networks.entry import NetworkEntry
@@ -111,6 +111,9 @@ class DeepLabV3PlusOptions(ContextOptions):
     8."""
     low_level_channels: Width | None = None
     """Channels of the projected low-level features in the decoder; defaults to the layout's."""
+    enlarges_logits: bool = False
+    """Return the logits at the size of the image, enlarged with aligned corners, as in
+    segmentation-models-pytorch, instead of at stride 4."""
 
 
 class DeepLabV3Plus(ContextNetwork):
@@ -128,6 +131,7 @@ class DeepLabV3Plus(ContextNetwork):
         options = _with_defaults_of(layout, options)
         super().__init__(options, num_classes=num_classes, in_channels=in_channels, pretrained=pretrained)
         self.align_corners = layout.align_corners
+        self._factor = 4 if options.enlarges_logits else 1
         # Some backbones start at stride 4, others at 2.
         self._low_level = self.backbone.strides.index(4)
         fine = self.backbone.channels[self._low_level]
@@ -144,6 +148,7 @@ class DeepLabV3Plus(ContextNetwork):
         fine = self.low_level(pyramid[self._low_level])
         context = resize(self.context(pyramid[-1]), fine.shape[2:], align_corners=self.align_corners)
         logits = self.head(self.decoder(torch.cat((context, fine), dim=1)))
+        logits = enlarge_aligned(logits, self._factor, images.shape[2:])
         return DenseLogits(logits, self.auxiliary_logits(pyramid[-2]))
 
 

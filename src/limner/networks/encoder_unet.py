@@ -15,14 +15,12 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import nn
-from torch.nn import functional as F
 
 from limner.core.config import Config
 from limner.core.outputs import DenseLogits
-from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import initialize
-from limner.layers.repeated_convolution import convolve_repeated, is_faster_fused
+from limner.layers.up_block import AttentionName, UpBlock
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
 
@@ -37,6 +35,8 @@ class EncoderUNetOptions(Config):
     decoder_widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (256, 128, 64, 32, 16)
     """Channels of each decoder block from the coarsest. Each block doubles the resolution; with a backbone of
     stride 32, five blocks reach that of the input."""
+    attention: AttentionName = "none"
+    """Attention of the decoder blocks; `scse` gates channels and pixels."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Channel dropout rate before the classifier."""
 
@@ -62,7 +62,9 @@ class EncoderUNet(nn.Module):
         for width in options.decoder_widths[: stride.bit_length() - 1]:
             stride //= 2
             self._strides.append(stride)
-            self.decoder.append(_UpBlock(channels, skip_channels.get(stride, 0), width))
+            self.decoder.append(
+                UpBlock(channels, skip_channels.get(stride, 0), width, attention=options.attention)
+            )
             channels = width
         self.head = PixelClassifier(channels, num_classes, kernel_size=3, dropout=options.dropout)
         initialize(self.decoder, self.head)
@@ -76,38 +78,9 @@ class EncoderUNet(nn.Module):
             skip = skips.get(stride)
             size = images.shape[2:] if skip is None else skip.shape[2:]
             if skip is None and stride > 1:  # encoders that start at stride 4 have no map at stride 2
-                size = torch.Size(-(-length // stride) for length in images.shape[2:])
+                size = torch.Size(length // stride for length in images.shape[2:])
             features = block(features, skip, size)
         return DenseLogits(self.head(features))
-
-
-class _UpBlock(nn.Module):
-    """Nearest-neighbour upsampling, concatenation of the skip connection, two 3x3 blocks."""
-
-    def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv1 = ConvNormAct(in_channels + skip_channels, out_channels)
-        self.conv2 = ConvNormAct(out_channels, out_channels)
-
-    def forward(self, features: torch.Tensor, skip: torch.Tensor | None, size: torch.Size) -> torch.Tensor:
-        """Map (B, C, h, w) and the skip connection of `size` to (B, width, *size)."""
-        if is_faster_fused(features) and size == (2 * features.shape[2], 2 * features.shape[3]):
-            out = self._fused_first_conv(features, skip)
-        else:
-            features = F.interpolate(features, size=size, mode="nearest")
-            out = self.conv1(features if skip is None else torch.cat((features, skip), dim=1))
-        result: torch.Tensor = self.conv2(out)
-        return result
-
-    def _fused_first_conv(self, features: torch.Tensor, skip: torch.Tensor | None) -> torch.Tensor:
-        """Apply `conv1` to the concatenated maps without materialising the upsampled or concatenated map."""
-        weight = self.conv1.conv.weight
-        channels = features.shape[1]
-        summed = convolve_repeated(features, weight[:, :channels])
-        if skip is not None:
-            summed += F.conv2d(skip, weight[:, channels:], padding=1)
-        out: torch.Tensor = self.conv1.act(self.conv1.norm(summed))
-        return out
 
 
 ENTRY = NetworkEntry(

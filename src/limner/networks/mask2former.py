@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from limner.core.errors import ConfigError
 from limner.core.outputs import QueryMasks
 from limner.layers.convolution import ConvNormAct
-from limner.layers.deformable_attention import DeformableAttention
+from limner.layers.deformable_attention import pixel_centres
+from limner.layers.deformable_layers import DeformablePixelLayer
 from limner.layers.initialization import init_uniform
-from limner.layers.query_layer import FeedForward, QueryLayer
+from limner.layers.query_layer import QueryLayer
 from limner.layers.resize import resize
 from limner.layers.segment_head import SegmentHead
 from limner.layers.sine_position import sine_position
@@ -113,7 +114,16 @@ class PixelDecoder(nn.Module):
             for w in reversed(others)
         )
         self.level_embed = nn.Parameter(torch.empty(LEVELS, channels))
-        self.layers = nn.ModuleList(PixelLayer(options) for _ in range(options.pixel_layers))
+        self.layers = nn.ModuleList(
+            DeformablePixelLayer(
+                channels,
+                heads=options.heads,
+                levels=LEVELS,
+                points=options.points,
+                feedforward=options.pixel_feedforward,
+            )
+            for _ in range(options.pixel_layers)
+        )
         self.lateral = ConvNormAct(finest, channels, 1, norm="group", norm_groups=GROUPS, activation="none")
         self.smoothing = ConvNormAct(channels, channels, norm="group", norm_groups=GROUPS)
         self.mask_features = nn.Conv2d(channels, channels, 1)
@@ -143,7 +153,7 @@ class PixelDecoder(nn.Module):
             sine_position(size, pixels.shape[-1], like=pixels) + embed
             for size, embed in zip(sizes, self.level_embed, strict=True)
         ]
-        position, references = torch.cat(positions), _pixel_centres(sizes, like=pixels)
+        position, references = torch.cat(positions), pixel_centres(sizes, like=pixels)
         for layer in self.layers:
             pixels = layer(pixels, position, references, sizes)
         parts = torch.split(pixels, [height * width for height, width in sizes], dim=1)
@@ -153,27 +163,6 @@ class PixelDecoder(nn.Module):
         ]
         summed = self.lateral(finest) + resize(levels[-1], finest.shape[2:])
         return levels, self.mask_features(self.smoothing(summed))
-
-
-class PixelLayer(nn.Module):
-    """Deformable self-attention over the pixels of all levels, then an MLP."""
-
-    def __init__(self, options: Mask2FormerOptions) -> None:
-        super().__init__()
-        channels = options.channels
-        self.self_attn = DeformableAttention(
-            channels, heads=options.heads, levels=LEVELS, points=options.points
-        )
-        self.norm1 = nn.LayerNorm(channels)
-        self.feedforward = FeedForward(channels, options.pixel_feedforward)
-
-    def forward(
-        self, pixels: Tensor, position: Tensor, references: Tensor, sizes: Sequence[tuple[int, int]]
-    ) -> Tensor:
-        """Map pixels (B, M, C) with their positions (M, C) to (B, M, C)."""
-        attended = self.self_attn(pixels + position, pixels, references, sizes)
-        result: Tensor = self.feedforward(self.norm1(pixels + attended))
-        return result
 
 
 class MaskedQueryDecoder(nn.Module):
@@ -241,16 +230,6 @@ def attention_mask(embeddings: Tensor, features: Tensor) -> Tensor:
 
 def _size(level: Tensor) -> tuple[int, int]:
     return level.shape[2], level.shape[3]
-
-
-def _pixel_centres(sizes: Sequence[tuple[int, int]], *, like: Tensor) -> Tensor:
-    """Return x and y in [0, 1] of each level's pixels, the same on every level: (1, M, 1, 2)."""
-    parts = []
-    for height, width in sizes:
-        y = (torch.arange(height, device=like.device) + 0.5) / height
-        x = (torch.arange(width, device=like.device) + 0.5) / width
-        parts.append(torch.stack((x.repeat(height), y.repeat_interleave(width)), -1))
-    return torch.cat(parts).view(1, -1, 1, 2)
 
 
 ENTRY = NetworkEntry(

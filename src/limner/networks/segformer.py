@@ -25,7 +25,7 @@ from limner.core.outputs import DenseLogits
 from limner.layers.convolution import ConvNormAct
 from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import initialize
-from limner.layers.resize import resize
+from limner.layers.resize import enlarge_aligned, resize
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
@@ -43,6 +43,9 @@ class SegFormerOptions(Config):
     """Decoder to follow: `paper` projects maps linearly, `mmsegmentation` adds normalisation and ReLU."""
     channels: Width | None = None
     """Channels of the decoder; defaults to the paper's: 256 for `mit_b0` and `mit_b1`, else 768."""
+    enlarges_logits: bool = False
+    """Return the logits at the size of the image, enlarged with aligned corners, as in
+    segmentation-models-pytorch, instead of at stride 4."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Channel dropout rate before the classifier."""
 
@@ -66,11 +69,13 @@ class SegFormer(nn.Module):
         channels = options.channels or (256 if options.backbone in NARROW else 768)
         self.decoder = _Decoder(widths, channels, normed=options.decoder == "mmsegmentation")
         self.head = PixelClassifier(channels, num_classes, dropout=options.dropout)
+        self._factor = 4 if options.enlarges_logits else 1
         initialize(self.decoder, self.head)
 
     def forward(self, images: torch.Tensor) -> DenseLogits:
         """Score each pixel: (B, C, H, W) float -> logits (B, K, H / 4, W / 4)."""
-        return DenseLogits(self.head(self.decoder(self.backbone(images)[self._first :])))
+        logits = self.head(self.decoder(self.backbone(images)[self._first :]))
+        return DenseLogits(enlarge_aligned(logits, self._factor, images.shape[2:]))
 
 
 class _Decoder(nn.Module):

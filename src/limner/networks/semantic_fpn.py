@@ -4,8 +4,9 @@ Paper: Panoptic Feature Pyramid Networks (Kirillov et al., CVPR 2019), https://a
 Authors' code: https://github.com/facebookresearch/detectron2 (Apache-2.0 licence).
 
 What differs by default, and why: batch instead of group normalisation and the deep stem, as in mmsegmentation
-(Apache-2.0), so its published scores apply; `norm="group"` is the paper's. Upsampling goes directly to
-the size of the next level, so odd input sizes work.
+(Apache-2.0), so its published scores apply; `norm="group"` is the paper's. Branches
+are upsampled to the size of the next finer level; mmsegmentation's doubling (`upsampling="doubling"`) gives
+other scores where the sides are no multiples of 32.
 
 Shape legend: B batch, C channels, K classes, H and W the input's height and width.
 """
@@ -22,7 +23,8 @@ from limner.core.config import Config
 from limner.core.outputs import DenseLogits
 from limner.layers.fcn_head import PixelClassifier
 from limner.layers.initialization import init_classifier, initialize
-from limner.layers.pyramid_sum import PyramidSum
+from limner.layers.pyramid_sum import PyramidSum, Upsampling
+from limner.layers.resize import enlarge_aligned
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
 from limner.networks.option_types import Width
@@ -41,6 +43,12 @@ class SemanticFPNOptions(Config):
     """Normalisation of the branches; `group`, with 32 groups, in the paper."""
     smooths_pyramid: bool = True
     """Add a 3x3 convolution on each level of the pyramid before its branch."""
+    upsampling: Upsampling = "sizes"
+    """How branches reach stride 4: in steps to the sizes of the finer levels; `doubling` in each step, as in
+    mmsegmentation; or `aligned` corners, as in segmentation-models-pytorch."""
+    enlarges_logits: bool = False
+    """Return the logits at the size of the image, enlarged with aligned corners, as in
+    segmentation-models-pytorch, instead of at stride 4."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Channel dropout rate before the classifier."""
 
@@ -68,7 +76,10 @@ class SemanticFPN(nn.Module):
             for _ in widths
         )
         pyramid = (options.pyramid_channels,) * len(widths)
-        self.branches = PyramidSum(pyramid, options.channels, norm=options.norm)
+        self.branches = PyramidSum(
+            pyramid, options.channels, norm=options.norm, upsampling=options.upsampling
+        )
+        self._factor = 4 if options.enlarges_logits else 1
         self.head = PixelClassifier(options.channels, num_classes, dropout=options.dropout)
         initialize(self.laterals, self.smoothing, self.branches, self.head)
         # The head reads the sum of all branches, which are non-negative.
@@ -82,7 +93,8 @@ class SemanticFPN(nn.Module):
         for fine, coarse in reversed(list(pairwise(range(len(levels))))):
             levels[fine] = levels[fine] + F.interpolate(levels[coarse], size=sizes[fine], mode="nearest")
         smoothed = [smoothing(features) for smoothing, features in zip(self.smoothing, levels, strict=True)]
-        return DenseLogits(self.head(self.branches(smoothed)))
+        logits = self.head(self.branches(smoothed))
+        return DenseLogits(enlarge_aligned(logits, self._factor, images.shape[2:]))
 
 
 ENTRY = NetworkEntry(
@@ -98,10 +110,20 @@ ENTRY = NetworkEntry(
     code="https://github.com/facebookresearch/detectron2",
     licence="Apache-2.0",
     good_for="Fast and small with any backbone; logits at stride 4.",
+    remark="If the sides are no multiples of 32, branches are upsampled to the size of the next finer level; "
+    "mmsegmentation doubles them, and `upsampling='doubling'` gives its scores.",
     variants={
         "resnet50c": {},
         "resnet18c": {"backbone": "resnet18c"},
         "resnet101c": {"backbone": "resnet101c"},
         "resnet50, group normalisation": {"backbone": "resnet50", "norm": "group"},
+        "resnet34, as in segmentation-models-pytorch": {
+            "backbone": "resnet34",
+            "norm": "group",
+            "smooths_pyramid": False,
+            "upsampling": "aligned",
+            "enlarges_logits": True,
+            "dropout": 0.2,
+        },
     },
 )

@@ -6,7 +6,8 @@ order of the layers are those of the paper's figure 1.
 
 What differs by default, and why: convolutions are padded and followed by batch normalisation, so that the
 output has the size of the input and training from scratch is stable. `padding="valid", norm="none"` gives
-exactly the paper's parameters.
+exactly the paper's parameters. An image whose sides are no multiples of 16 is padded with zeros at its end;
+milesial's Pytorch-UNet pads the upsampled maps instead, as `pads="maps"` does.
 
 Shape legend: B batch, C channels, K classes, *S spatial axes.
 """
@@ -54,9 +55,13 @@ class UNetOptions(Config):
     """Whether convolutions have a bias; defaults to true only without normalisation."""
     activation: ActivationName = "relu"
     """Activation of each block."""
-    upsampling: Literal["transposed", "overlapping", "bilinear", "nearest"] = "transposed"
+    upsampling: Literal["transposed", "overlapping", "bilinear", "aligned", "nearest"] = "transposed"
     """2x2 transposed convolution; a 3x3 one with overlapping kernels; linear interpolation and a 1x1
-    block; or nearest-neighbour interpolation without weights."""
+    block; or interpolation without weights: linear with aligned corners, where the convolutions halve the
+    channels, or nearest-neighbour."""
+    pads: Literal["image", "maps"] = "image"
+    """What is padded with zeros if pooling does not divide the image evenly: the image at its end, or each
+    upsampled map, evenly on both sides, as in milesial's Pytorch-UNet."""
     upsampling_bias: bool = True
     """Whether transposed convolutions have a bias."""
     double_before_pool: bool = False
@@ -91,9 +96,13 @@ class UNet(nn.Module):
             for narrow, wide in pairwise((in_channels, *widths))
         )
         self.pool = MAX_POOL[spatial_dims](2)
+        # Upsampling that keeps the channels leaves it to the convolutions to reach the next width.
+        outputs = (widths[0], *widths[:-2]) if options.upsampling == "aligned" else widths[:-1]
         self.decoder = nn.ModuleList(
-            _UpBlock(wide, narrow, options=options, spatial_dims=spatial_dims)
-            for narrow, wide in reversed(list(pairwise(widths)))
+            _UpBlock(below, skip, out, options=options, spatial_dims=spatial_dims)
+            for below, skip, out in zip(
+                (*outputs[1:], widths[-1])[::-1], widths[-2::-1], outputs[::-1], strict=True
+            )
         )
         self.head: nn.Module = FCNHead(
             widths[0],
@@ -106,7 +115,11 @@ class UNet(nn.Module):
         )
         self.auxiliary_head = (
             FCNHead(
-                widths[1], widths[0], num_classes=num_classes, norm=options.norm, spatial_dims=spatial_dims
+                (*outputs, widths[-1])[1],
+                widths[0],
+                num_classes=num_classes,
+                norm=options.norm,
+                spatial_dims=spatial_dims,
             )
             if options.auxiliary
             else None
@@ -132,6 +145,8 @@ class UNet(nn.Module):
 
     def _prepare(self, images: torch.Tensor) -> torch.Tensor:
         """Pad the input to a size that is divisible by all pooling steps."""
+        if self.options.padding == "same" and self.options.pads == "maps":
+            return images
         if self.options.padding == "same":
             factor = 2**self.depth
             padding = [amount for size in reversed(images.shape[2:]) for amount in (0, -size % factor)]
@@ -175,11 +190,18 @@ class _UpBlock(nn.Module):
     """Upsample by two, concatenate the skip connection, two 3x3 blocks."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, options: UNetOptions, spatial_dims: int
+        self,
+        in_channels: int,
+        skip_channels: int,
+        out_channels: int,
+        *,
+        options: UNetOptions,
+        spatial_dims: int,
     ) -> None:
         super().__init__()
-        keeps_width = options.double_before_pool or options.upsampling == "nearest"
-        up_channels = in_channels if keeps_width and options.upsampling != "overlapping" else out_channels
+        self._pads = options.pads == "maps" and options.padding == "same"
+        keeps_width = options.double_before_pool or options.upsampling in ("nearest", "aligned")
+        up_channels = in_channels if keeps_width and options.upsampling != "overlapping" else skip_channels
         self.up: nn.Module
         if options.upsampling == "transposed":
             self.up = TRANSPOSED_CONVOLUTION[spatial_dims](
@@ -201,18 +223,29 @@ class _UpBlock(nn.Module):
                     spatial_dims=spatial_dims,
                 ),
             )
+        elif options.upsampling == "aligned":
+            mode = LINEAR_INTERPOLATION[spatial_dims]
+            self.up = nn.Upsample(scale_factor=2, mode=mode, align_corners=True)
         else:
             self.up = nn.Upsample(scale_factor=2, mode="nearest")
-        self.convs = _DoubleConv(
-            up_channels + out_channels, out_channels, out_channels, options=options, spatial_dims=spatial_dims
-        )
+        joined = up_channels + skip_channels
+        middle = joined // 2 if options.upsampling == "aligned" else out_channels
+        self.convs = _DoubleConv(joined, middle, out_channels, options=options, spatial_dims=spatial_dims)
 
     def forward(self, features: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         """Merge (B, C, *S) with the skip connection of at least twice its size."""
         features = self.up(features)
+        if self._pads:
+            features = _pad_centre(features, skip.shape[2:])
         skip = crop_centre(skip, features.shape[2:])
         joined: torch.Tensor = self.convs(torch.cat((skip, features), dim=1))
         return joined
+
+
+def _pad_centre(features: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    """Pad (B, C, *S) with zeros to (B, C, *size), an odd number with one more at the end."""
+    lacking = [want - have for have, want in zip(features.shape[2:], size, strict=True)]
+    return F.pad(features, [n for lack in reversed(lacking) for n in (lack // 2, lack - lack // 2)])
 
 
 class _OverlappingSteps(nn.Module):
@@ -244,9 +277,12 @@ ENTRY = NetworkEntry(
     output=DenseLogits,
     spatial_dims=(2, 3),
     good_for="Fine structures with few images and any number of channels, without pretrained weights.",
+    remark="If the sides are no multiples of 16, the image is padded with zeros, and scores near its borders "
+    "differ from those of milesial's Pytorch-UNet, which pads maps; `pads='maps'` gives the same.",
     variants={
         "": {},
         "half width": {"widths": (32, 64, 128, 256, 512)},
         "as in the paper": {"padding": "valid", "norm": "none"},
+        "upsampling without weights": {"widths": (64, 128, 256, 512, 512), "upsampling": "aligned"},
     },
 )

@@ -22,6 +22,7 @@ from limner.core.outputs import AuxiliaryLogits, DenseLogits
 from limner.layers.fcn_head import FCNHead, PixelClassifier
 from limner.layers.initialization import initialize
 from limner.layers.norm import PixelNorm
+from limner.layers.resize import enlarge_aligned
 from limner.layers.uper_head import UPerHead
 from limner.networks.backbones import Pretrained, build_backbone
 from limner.networks.entry import NetworkEntry
@@ -39,12 +40,17 @@ class UPerNetOptions(Config):
     """Grid sizes of the pyramid pooling."""
     norm_features: bool = False
     """Apply LayerNorm to the backbone's maps, as the Swin Transformer's authors do."""
+    feature_norm_eps: Annotated[float, Field(gt=0)] = 1e-5
+    """Epsilon of those; 1e-6 in segmentation-models-pytorch."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Channel dropout rate before the classifiers."""
     auxiliary: bool = True
     """Train an auxiliary head on the second-to-last map."""
     auxiliary_channels: Width = 256
     """Channels of the auxiliary head."""
+    enlarges_logits: bool = False
+    """Return the logits at the size of the image, enlarged with aligned corners, as in
+    segmentation-models-pytorch, instead of at stride 4."""
 
 
 class UPerNet(nn.Module):
@@ -62,9 +68,14 @@ class UPerNet(nn.Module):
         self.backbone = build_backbone(options.backbone, in_channels=in_channels, pretrained=pretrained)
         self._first = next(i for i, stride in enumerate(self.backbone.strides) if stride >= 4)
         widths = self.backbone.channels[self._first :]
-        self.norms = nn.ModuleList(PixelNorm(width) for width in widths) if options.norm_features else None
+        self.norms = (
+            nn.ModuleList(PixelNorm(width, eps=options.feature_norm_eps) for width in widths)
+            if options.norm_features
+            else None
+        )
         self.decoder = UPerHead(widths, options.channels, bins=options.bins)
         self.head = PixelClassifier(options.channels, num_classes, dropout=options.dropout)
+        self._factor = 4 if options.enlarges_logits else 1
         self.auxiliary_head = (
             FCNHead(widths[-2], options.auxiliary_channels, num_classes=num_classes, dropout=options.dropout)
             if options.auxiliary
@@ -77,7 +88,7 @@ class UPerNet(nn.Module):
         maps = self.backbone(images)[self._first :]
         if self.norms is not None:
             maps = tuple(norm(features) for norm, features in zip(self.norms, maps, strict=True))
-        logits = self.head(self.decoder(maps))
+        logits = enlarge_aligned(self.head(self.decoder(maps)), self._factor, images.shape[2:])
         if not self.training or self.auxiliary_head is None:
             return DenseLogits(logits)
         return DenseLogits(logits, (AuxiliaryLogits(self.auxiliary_head(maps[-2]), 0.4),))

@@ -67,8 +67,9 @@ class ViTOptions(Config):
     neck: Literal["multilevel", "deconvolution", "fpn", "none"] = "multilevel"
     """How to build a pyramid: resizing between convolutions or transposed convolutions, which need four taps;
     top-down sums at one resolution; or none."""
-    head: Literal["upernet", "fpn", "fcn"] = "upernet"
-    """Head of UPerNet, of Semantic FPN, or one convolution over all levels."""
+    head: Literal["upernet", "fpn", "fcn", "linear"] = "upernet"
+    """Head of UPerNet, of Semantic FPN, one convolution over all levels, or only the classifier on the last
+    level, as in Segmenter (ICCV 2021)."""
     channels: Width = 512
     """Channels of the head."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -119,7 +120,8 @@ class ViTSegmenter(nn.Module):
         self.neck = _NECKS[options.neck](self.backbone.channels, options.channels)
         widths = self.neck.widths
         self.decoder = _HEADS[options.head](widths, options.channels)
-        self.head = PixelClassifier(options.channels, num_classes, dropout=options.dropout)
+        channels = widths[-1] if options.head == "linear" else options.channels
+        self.head = PixelClassifier(channels, num_classes, dropout=options.dropout)
         self.auxiliary_head = None
         self._auxiliary_level = options.auxiliary_level
         if options.auxiliary:
@@ -221,13 +223,23 @@ class _JoinedLevels(nn.Module):
         return joined
 
 
+class _LastLevel(nn.Module):
+    def __init__(self, widths: tuple[int, ...], channels: int) -> None:
+        super().__init__()
+        del widths, channels
+
+    def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        """Return the last of the levels."""
+        return maps[-1]
+
+
 _NECKS: dict[str, type[_MultiLevelNeck | _DeconvolutionNeck | _PyramidNeck | _NoNeck]] = {
     "multilevel": _MultiLevelNeck,
     "deconvolution": _DeconvolutionNeck,
     "fpn": _PyramidNeck,
     "none": _NoNeck,
 }
-_HEADS = {"upernet": UPerHead, "fpn": PyramidSum, "fcn": _JoinedLevels}
+_HEADS = {"upernet": UPerHead, "fpn": PyramidSum, "fcn": _JoinedLevels, "linear": _LastLevel}
 
 ENTRY = NetworkEntry(
     build=ViTSegmenter,
@@ -254,5 +266,13 @@ ENTRY = NetworkEntry(
             "auxiliary_level": 4,
         },
         "deit_small": {"backbone": "deit_small_patch16_224"},
+        "vit_small, Segmenter's linear head": {
+            "backbone": "vit_small_patch16_224",
+            "neck": "none",
+            "head": "linear",
+            "final_norm": True,
+            "dropout": 0.0,
+            "auxiliary": False,
+        },
     },
 )

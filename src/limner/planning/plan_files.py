@@ -18,6 +18,7 @@ from limner.core.plan import Plan
 from limner.core.plan_text import plan_from_yaml, plan_to_yaml, reasons_in_comments
 from limner.planning.decisions import YOU_SET_IT
 from limner.planning.settings import flatten, nest, read_settings
+from limner.storage.user_paths import user_path
 from limner.storage.whole_files import write_whole
 
 SUFFIXES = (".yaml", ".yml")
@@ -94,7 +95,7 @@ def _experiment(path: Path, values: Mapping[str, Any], comments: Mapping[str, st
 
 def _find_data(data: str, *, beside: Path) -> Path:
     """Return the folder, relative to the current folder or else to the recipe."""
-    folder = Path(data).expanduser()
+    folder = user_path(data)
     return beside / folder if not folder.exists() and (beside / folder).exists() else folder
 
 

@@ -19,6 +19,7 @@ from limner.core.sample import Record
 from limner.core.wording import count_words
 from limner.formats.source import Source
 from limner.loading.splits import Splits
+from limner.storage.file_states import file_state
 from limner.storage.json_files import write_json
 from limner.storage.whole_files import write_whole
 
@@ -43,7 +44,7 @@ def write_data_state(run: RunFolder, source: Source, splits: Splits, pixel_hashe
     state = {
         "splits": {split: [record.name for record in members] for split, members in splits.items()},
         "pixels": {record.name: pixel_hashes.get(record.name, "") for record in records},
-        "files": {relative(file, source.root): _file_state(file) for r in records for file in r.files},
+        "files": {relative(file, source.root): _state(file) for r in records for file in r.files},
         "labels": {relative(file, source.root): _bytes_hash(file) for file in labels},
     }
     write_whole(run.data_state, json.dumps(state))
@@ -133,9 +134,7 @@ def _changed(before: Mapping[str, Any], source: Source, splits: Splits) -> Itera
         if name not in before["pixels"]:
             continue
         touched = {
-            file
-            for file in record.files
-            if _file_state(file) != before["files"].get(relative(file, source.root))
+            file for file in record.files if _state(file) != before["files"].get(relative(file, source.root))
         }
         if touched.intersection(record.images) and _other_pixels(source, record, before["pixels"][name]):
             images.append(name)
@@ -158,12 +157,9 @@ def _other_pixels(source: Source, record: Record, before: str) -> bool:
         return True
 
 
-def _file_state(file: Path) -> list[int]:
-    try:
-        stat = file.stat()
-    except OSError:
-        return []
-    return [stat.st_size, stat.st_mtime_ns]
+def _state(file: Path) -> list[int]:
+    """Return size and time of a file as JSON stores them; empty if it is missing."""
+    return list(file_state(file) or ())
 
 
 def _bytes_hash(file: Path) -> str:

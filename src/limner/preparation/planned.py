@@ -16,6 +16,7 @@ from limner.planning.plan_files import SUFFIXES, read_experiment
 from limner.planning.settings import AUTO, flatten, read_settings
 from limner.planning.slicing import choose_slicing
 from limner.planning.task_choice import check_options, check_pairing
+from limner.storage.user_paths import user_path
 from limner.weights.starting import read_starting_plan
 
 SPATIAL = {"2d": 2, "3d": 3}
@@ -109,9 +110,9 @@ def settings_and_data(
     wanted = dict(settings or {})
     user = read_settings(wanted)
     if "network.name" in user:
-        check_pairing(user["network.name"], user.get("task", "semantic"))
+        check_pairing(user["network.name"], user.get("task"))
         check_options(user["network.name"], user.get("network.options", {}))
-    path = Path(path).expanduser()
+    path = user_path(path)
     if path.suffix.lower() not in SUFFIXES or path.is_dir():
         return wanted, path
     read = read_experiment(path)
@@ -137,9 +138,10 @@ def _plan_of_weights(wanted: dict[str, Any], section: str, key: str) -> Plan | N
     settings = wanted.get(section)
     if not isinstance(settings, dict) or settings.get(key, AUTO) in (None, AUTO):
         return None
-    path = Path(str(settings[key])).expanduser().resolve()
+    path = user_path(str(settings[key])).resolve()
     wanted[section] = settings | {key: str(path)}
-    return read_starting_plan(path, task=wanted.get("task", "semantic"))
+    named = settings if section == "network" else None
+    return read_starting_plan(path, task=wanted.get("task", "semantic"), network=named)
 
 
 def plan_checked(

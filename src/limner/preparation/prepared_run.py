@@ -23,11 +23,19 @@ from limner.loading.training_dataset import training_dataset
 from limner.planning.plan_files import read_plan, write_plan
 from limner.preparation.data_state import data_changes, note_data_changes, refuse_changes, write_data_state
 from limner.preparation.planned import Planned
-from limner.preparation.run_names import RUNS, named_run, next_free, refuse_taken
+from limner.preparation.run_names import (
+    PREPARING,
+    RUNS,
+    is_half_prepared,
+    named_run,
+    next_free,
+    refuse_taken,
+)
 from limner.preparation.run_splits import read_splits, write_splits
 from limner.storage.folder_lock import locked_folder
 from limner.storage.json_files import write_json
 from limner.storage.output_folder import make_output_folder, refuse_inside
+from limner.storage.unfinished import marked_unfinished
 from limner.tasks import find_task
 
 if TYPE_CHECKING:
@@ -105,12 +113,13 @@ def prepare_run(
     make_output_folder(folder.root)
     with locked_folder(folder.root, what="limner train"):
         refuse_taken(folder.root)  # by another process, since the name was chosen
-        write_plan(folder.plan, plan)
-        write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
-        write_splits(folder, checked.splits)
-        pixel_hashes = {image.name: image.content_hash for image in checked.facts.images}
-        write_data_state(folder, checked.source, checked.splits, pixel_hashes)
-        write_json(folder.environment, _environment(device))
+        with marked_unfinished(folder.root, PREPARING):
+            write_plan(folder.plan, plan)
+            write_json(folder.findings, [finding.to_dict() for finding in checked.findings])
+            write_splits(folder, checked.splits)
+            pixel_hashes = {image.name: image.content_hash for image in checked.facts.images}
+            write_data_state(folder, checked.source, checked.splits, pixel_hashes)
+            write_json(folder.environment, _environment(device))
     splits = {name: records for name, records in checked.splits.items() if records}
     return PreparedRun(folder, plan, checked.source, splits, network)
 
@@ -123,7 +132,7 @@ def open_run(folder: RunFolder, *, network: "nn.Module | None" = None) -> Prepar
         network: The custom network, if the run was started with one.
 
     Raises:
-        ConfigError: It is not a run folder.
+        ConfigError: It is not a run folder, or was interrupted while it was prepared.
         DataError: The data no longer exists, or has changed.
     """
     if not folder.plan.is_file() or not folder.splits.is_file():
@@ -133,6 +142,14 @@ def open_run(folder: RunFolder, *, network: "nn.Module | None" = None) -> Prepar
                 where=folder.root,
                 expected="a folder with plan.yaml and splits.json, as `limner train` writes them",
                 fix="Pass the run's folder, such as runs/nuclei-1.",
+            )
+        )
+    if is_half_prepared(folder.root):
+        raise ConfigError(
+            describe(
+                "This run was interrupted while it was prepared, before its first step",
+                where=folder.root,
+                fix="Start it again with the same `limner train` command, without --resume.",
             )
         )
     plan = read_plan(folder.plan)

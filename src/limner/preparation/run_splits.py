@@ -5,9 +5,14 @@ from pydantic import TypeAdapter, ValidationError
 from limner.core.errors import DataError, describe
 from limner.core.run_folder import RunFolder
 from limner.core.sample import Record
+from limner.evaluation.write_scores import SCORES_FILE
 from limner.formats.source import Source
 from limner.loading.splits import Splits
 from limner.storage.json_files import write_json
+from limner.storage.unfinished import is_unfinished
+
+SCORED = ("val", "test")
+"""Splits that every training scores at its end."""
 
 
 def write_splits(run: RunFolder, splits: Splits) -> None:
@@ -36,6 +41,23 @@ def read_splits(run: RunFolder, source: Source) -> Splits:
             )
         )
     return {split: tuple(by_name[name] for name in members) for split, members in names.items() if members}
+
+
+def unscored_splits(run: RunFolder) -> tuple[str, ...]:
+    """Return the splits of a trained run whose scores are missing, or whose evaluation was interrupted.
+
+    Raises:
+        DataError: splits.json is damaged.
+    """
+    if not run.model.is_dir() or not run.splits.is_file():
+        return ()
+    names = _names(run)
+    return tuple(split for split in SCORED if names.get(split) and not _is_scored(run, split))
+
+
+def _is_scored(run: RunFolder, split: str) -> bool:
+    folder = run.evaluation(split)
+    return (folder / SCORES_FILE).is_file() and not is_unfinished(folder)
 
 
 def _names(run: RunFolder) -> dict[str, list[str]]:

@@ -37,7 +37,7 @@ def embed(paths: Sequence[Path], *, budget: int = BUDGET_BYTES) -> dict[Path, Em
     for path in paths:
         try:
             embedded[path] = _embed(path, budget // len(paths))
-        except (OSError, ValueError, Image.DecompressionBombError):
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # a broken PNG is the third
             continue
     return embedded
 

@@ -20,8 +20,10 @@ from limner.core.plan_text import plan_from_yaml
 from limner.core.run_folder import RunFolder
 from limner.core.score_names import SCORES
 from limner.evaluation.scores_file import read_scores
+from limner.preparation.run_splits import unscored_splits
 from limner.reporting.run_facts import Evaluation, RunFacts, ScoredImage, Series
 from limner.storage.table_cells import text_of
+from limner.storage.unfinished import is_unfinished
 from limner.storage.usable_numbers import is_number
 
 T = TypeVar("T")
@@ -73,6 +75,7 @@ def gather(run: RunFolder) -> RunFacts:
         data_changes=attempt(run.data_changes, _read_sentences, ()),
         environment=attempt(run.environment, _read_mapping, {}),
         model=attempt(run.model / "model.json", _read_mapping, {}),
+        unscored=attempt(run.splits, lambda _: unscored_splits(run), ()),
         unreadable=unreadable,
     )
 
@@ -100,7 +103,7 @@ def _refuse_other_folders(run: RunFolder) -> None:
 
 
 def _split_folders(run: RunFolder) -> list[Path]:
-    folders = [f for f in (run.root / "evaluation").glob("*") if f.is_dir()]
+    folders = [f for f in (run.root / "evaluation").glob("*") if f.is_dir() and not is_unfinished(f)]
     return sorted(folders, key=lambda f: (SPLIT_ORDER.get(f.name, 2), f.name))
 
 
@@ -163,6 +166,7 @@ def _with_images(evaluation: Evaluation, folder: Path, attempt: Callable[..., An
         images=attempt(folder / "per_image.csv", partial(_read_images, left_out=left_out), ()),
         pictures=tuple(sorted((folder / "pictures").glob("*.png"))),
         curves=attempt(folder / "thresholds.csv", _read_columns, {}),
+        class_curves=attempt(folder / "class_curves.csv", _read_class_curves, {}),
         speed=attempt(folder / "speed.json", _read_mapping, {}),
     )
 
@@ -173,6 +177,19 @@ def _read_columns(path: Path) -> dict[str, tuple[float, ...]]:
         heads, *rows = csv.reader(file)
     columns = zip(*([float(cell or "nan") for cell in row] for row in rows), strict=True)
     return dict(zip(heads, columns, strict=True))
+
+
+def _read_class_curves(path: Path) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Return class -> column -> values."""
+    rows: dict[str, list[dict[str, float]]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            name = text_of(row.pop("class"))
+            rows.setdefault(name, []).append({key: float(value or "nan") for key, value in row.items()})
+    return {
+        name: {key: tuple(point[key] for point in points) for key in points[0]}
+        for name, points in rows.items()
+    }
 
 
 def _read_images(path: Path, *, left_out: AbstractSet[str]) -> tuple[ScoredImage, ...]:

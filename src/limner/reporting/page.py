@@ -11,6 +11,7 @@ from limner.reporting.markup import Html
 from limner.reporting.run_facts import RunFacts
 from limner.reporting.run_logs import is_foreign, read_run
 from limner.reporting.sections.audit import audit
+from limner.reporting.sections.class_curves import class_curves
 from limner.reporting.sections.class_scores import classes
 from limner.reporting.sections.confusion_matrix import confusion
 from limner.reporting.sections.examples import examples
@@ -23,7 +24,7 @@ from limner.reporting.sections.speed import speed
 from limner.reporting.sections.threshold_curves import thresholds
 from limner.reporting.sections.training_curves import curves
 from limner.storage.own_outputs import write_own_file
-from limner.storage.whole_files import write_whole
+from limner.storage.whole_files import remove_leftovers_of, write_whole
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ SECTIONS = (
     Section("objects", "Objects", objects),
     Section("confusion", "Confusion", confusion),
     Section("thresholds", "Thresholds", thresholds),
+    Section("curves", "Curves of the classes", class_curves, "Curves"),
     Section("examples", "Examples", examples),
     Section("training", "Training", curves),
     Section("speed", "Speed and memory", speed, "Speed"),
@@ -75,6 +77,7 @@ def write_report(run: RunFolder) -> Path:
     """
     if not is_foreign(run.root):
         write_whole(run.report, render_page(gather(run)))
+        remove_leftovers_of(run.report)
         return run.report
     facts = read_run(run.root)
     page = run.report if run.root.is_dir() else RunFolder(run.root.parent).report

@@ -98,6 +98,7 @@ def render_run_comparison(compared: ComparedRuns) -> str:
         Part("curves", "Curves", _curves(compared)),
         Part("settings", "Settings that differ", _settings(compared)),
         Part("time", "Time", _time(compared)),
+        *_unreadable(compared),
     ]
     return render_document(
         title=f"{' and '.join(compared.names)} – limner",
@@ -190,6 +191,21 @@ def _time(compared: ComparedRuns) -> Html:
     if not heads:
         return tag("p", "These runs logged no times.", class_="empty")
     return _table("", compared.names, [(h, [row.get(h, MISSING) for row in rows]) for h in heads])
+
+
+def _unreadable(compared: ComparedRuns) -> Iterator[Part]:
+    """Yield a part that names the damaged files, if there are any."""
+    found = [
+        tag(
+            "li",
+            tag("span", f"{name}: {file} could not be read, so its part of this page is missing. {why}"),
+            class_="warning",
+        )
+        for name, run in zip(compared.names, compared.runs, strict=True)
+        for file, why in run.unreadable.items()
+    ]
+    if found:
+        yield Part("unreadable", "Damaged files", tag("ul", found, class_="remarks"))
 
 
 def time_of(run: RunFacts) -> dict[str, str]:

@@ -59,6 +59,7 @@ class Evaluation:
         images: From the lowest score to the highest, then those without a score.
         pictures: Paths of the pictures.
         curves: Column of thresholds.csv -> values; empty without that file.
+        class_curves: Class -> column of class_curves.csv -> values; empty without that file.
         speed: Content of speed.json.
     """
 
@@ -67,6 +68,7 @@ class Evaluation:
     images: tuple[ScoredImage, ...] = ()
     pictures: tuple[Path, ...] = ()
     curves: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    class_curves: dict[str, dict[str, tuple[float, ...]]] = field(default_factory=dict)
     speed: dict[str, Any] = field(default_factory=dict)
 
     def shown(self, least: Shown) -> list[str]:
@@ -98,6 +100,7 @@ class RunFacts:
         data_changes: How the data changed while the run was interrupted, in sentences.
         environment: Versions, machine and command, as they were written.
         model: Content of model.json.
+        unscored: Splits whose scores are missing, or whose evaluation was interrupted.
         unreadable: File name -> why it could not be read.
         is_foreign: Whether it is the log of another program, which has curves only.
         logged: Facts that such a log states, as name -> text.
@@ -111,6 +114,7 @@ class RunFacts:
     data_changes: tuple[str, ...] = ()
     environment: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
+    unscored: tuple[str, ...] = ()
     unreadable: dict[str, str] = field(default_factory=dict)
     is_foreign: bool = False
     logged: dict[str, str] = field(default_factory=dict)

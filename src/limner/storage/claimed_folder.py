@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import ConfigError, DataError, describe
-from limner.storage.folder_lock import LOCK, locked_folder
+from limner.storage.filled_folder import is_of_a_kill
+from limner.storage.folder_lock import locked_folder
 from limner.storage.json_files import write_json
 from limner.storage.output_folder import make_output_folder
 
@@ -35,7 +36,7 @@ def claimed_folder(
         file = root / setup
         if file.is_file():
             _refuse_another(root, _read(file), asked, what)
-        elif any(path.name not in (*besides, LOCK) for path in root.iterdir()):
+        elif any(path.name not in besides and not is_of_a_kill(path) for path in root.iterdir()):
             raise ConfigError(
                 describe(f"The folder for the {what} is not empty", where=root, fix="Choose another --out.")
             )

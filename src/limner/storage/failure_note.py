@@ -11,6 +11,11 @@ PROBLEM = "problem.txt"
 """File in the run folder with the traceback of a failed training."""
 
 
+def is_disk_error(error: BaseException) -> bool:
+    """Tell whether a run failed for want of space on the disk or permission, rather than by itself."""
+    return isinstance(error, WriteError) or isinstance(error.__cause__, WriteError)
+
+
 def note_problem(run: RunFolder, error: Exception) -> str:
     """Write the traceback to the run folder, if its disk allows, and return the problem in one line."""
     with suppress(WriteError):

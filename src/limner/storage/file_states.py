@@ -4,6 +4,23 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 
+State = tuple[int, int]
+"""Size in bytes, and time of the last change in nanoseconds."""
+
+
+def file_state(path: Path, *, follow_links: bool = True) -> State | None:
+    """Return the state of a file, or None if it cannot be looked at.
+
+    Args:
+        path: The file.
+        follow_links: Whether the file at the end of a link is meant, instead of the link.
+    """
+    try:
+        stat = path.stat(follow_symlinks=follow_links)
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
 
 def state_of(files: Iterable[Path], told: str = "") -> str:
     """Return a short hash of names, sizes and times of files.
@@ -14,10 +31,7 @@ def state_of(files: Iterable[Path], told: str = "") -> str:
     """
     digest = blake2b(told.encode("utf-8", "surrogateescape"), digest_size=8)
     for file in sorted(files):
-        try:
-            stat = file.stat()
-            state = f"{stat.st_size} {stat.st_mtime_ns}"
-        except OSError:
-            state = "missing"
-        digest.update(f"\n{file} {state}".encode("utf-8", "surrogateescape"))
+        state = file_state(file)
+        said = "missing" if state is None else "{} {}".format(*state)
+        digest.update(f"\n{file} {said}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -13,19 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limner.core.errors import ConfigError, describe
+from limner.core.errors import ConfigError, WriteError, describe
 from limner.storage.disk_problems import write_errors_for
-from limner.storage.folder_lock import locked_folder
+from limner.storage.file_states import State, file_state
+from limner.storage.folder_lock import LOCK, locked_folder
 from limner.storage.json_files import write_json
 from limner.storage.output_folder import make_output_folder, refuse_dataset
-from limner.storage.unfinished import UNFINISHED, Unfinished, read_unfinished
-from limner.storage.whole_files import guard_writes, remove_leftovers, write_whole
+from limner.storage.unfinished import UNFINISHED, Unfinished, begin_record, read_unfinished
+from limner.storage.user_paths import user_path
+from limner.storage.whole_files import guard_writes, is_leftover, remove_leftovers
 
 OWN_FILES = ".limner-files.json"
 """Name of the list: command -> file -> its state."""
-
-State = tuple[int, int]
-"""Size in bytes, and time of the last change in nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Request:
 def own_files(folder: Path, *, by: str) -> tuple[str, ...]:
     """Return the names of the files that a command wrote to a folder, unchanged since, and of their list."""
     listed = _read_lists(folder).get(by, {})
-    return (OWN_FILES, *(name for name, states in listed.items() if _state_of(folder / name) in states))
+    return (OWN_FILES, *(name for name, states in listed.items() if _own_state(folder / name) in states))
 
 
 @contextmanager
@@ -72,11 +71,13 @@ def filled_folder(
         DataError: The folder cannot be created, is a dataset, or its record is damaged.
         WriteError: The folder cannot be written.
     """
-    folder = Path(folder).expanduser()
+    folder = user_path(folder)
     if is_shared:
         refuse_dataset(folder)
     make_output_folder(folder)
     with locked_folder(folder, what=f"limner {by}"):
+        if not is_shared:
+            remove_leftovers(folder)
         filled = FilledFolder(folder, by)
         filled.begin(request)
         try:
@@ -115,7 +116,7 @@ class FilledFolder:
         if begun is None or not begun.asked:
             if begun is not None:  # its record is about to be replaced
                 write_json(self.root / OWN_FILES, self._own)
-            write_whole(self._record, json.dumps({"command": self._by, "asked": asked}) + "\n")
+            begin_record(self.root, self._by, asked)
         self._has_written = begun is not None
         with write_errors_for(self._record):
             self._file = self._record.open("r+b")
@@ -151,7 +152,7 @@ class FilledFolder:
                 break
             if above.exists() and not above.is_dir():
                 raise would_replace(above)
-        state = _state_of(path)
+        state = _own_state(path)
         if state is not None and (path.is_dir() or state not in self._states(name)):
             raise would_replace(path)
 
@@ -159,9 +160,11 @@ class FilledFolder:
         """Note the state of a file that is about to be moved to `path`."""
         name = self._name(path)
         if name is not None:
-            stat = aside.lstat()
-            size, changed = stat.st_size, stat.st_mtime_ns
-            self._states(name).append((size, changed))
+            state = _own_state(aside)
+            if state is None:
+                raise WriteError(path, "its temporary file was removed by someone else")
+            size, changed = state
+            self._states(name).append(state)
             self._write_line({"file": name, "size": size, "changed": changed})
 
     def interrupt(self) -> None:
@@ -179,7 +182,7 @@ class FilledFolder:
             self._own[self._by] = {
                 name: states[-1:]
                 for name, states in own.items()
-                if _state_of(self.root / name) in states[-1:]
+                if _own_state(self.root / name) in states[-1:]
             }
             write_json(self.root / OWN_FILES, self._own)
         with write_errors_for(self._record):
@@ -195,7 +198,7 @@ class FilledFolder:
                 files.append(line["file"])
                 own.setdefault(files[-1], []).append((line["size"], line["changed"]))
             else:
-                if all(_state_of(self.root / name) == own[name][-1] for name in files):
+                if all(_own_state(self.root / name) == own[name][-1] for name in files):
                     self._items[line["item"]] = place
                 files = []
 
@@ -229,6 +232,11 @@ class Entries:
                 entry = json.loads(file.readline())["entry"]
                 if entry is not None:
                     yield entry
+
+
+def is_of_a_kill(path: Path) -> bool:
+    """Tell whether a file is what a command leaves that is killed before it writes anything."""
+    return path.name == LOCK or is_leftover(path)
 
 
 def would_replace(path: Path) -> ConfigError:
@@ -293,10 +301,6 @@ def _absolute(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _state_of(path: Path) -> State | None:
-    """Return the state of a file, or None if nothing is there."""
-    try:
-        stat = path.lstat()
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns
+def _own_state(path: Path) -> State | None:
+    """Return the state of a file or link itself, which is what would be replaced."""
+    return file_state(path, follow_links=False)

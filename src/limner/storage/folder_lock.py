@@ -103,7 +103,7 @@ def _may_be_running(holder: dict[str, Any], *, is_lock_ours: bool) -> bool:
     if is_lock_ours or not is_same_boot:
         return False
     pid, started = holder.get("process"), holder.get("started")
-    return isinstance(pid, int) and started is not None and _started(pid) == started
+    return isinstance(pid, int) and started is not None and process_start(pid) == started
 
 
 def _this_process(what: str) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _this_process(what: str) -> dict[str, Any]:
         "process": os.getpid(),
         "host": platform.node(),
         "boot": _boot(),
-        "started": _started(os.getpid()),
+        "started": process_start(os.getpid()),
         "what": what,
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
@@ -125,7 +125,7 @@ def _boot() -> str:
         return platform.node()
 
 
-def _started(pid: int) -> str | None:
+def process_start(pid: int) -> str | None:
     """Return the time when a process was started, so that reused ids differ; None if it does not run."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")

@@ -1,14 +1,15 @@
 """Places of outputs, checked before anything is computed, so that errors come early."""
 
 import errno
-import os
 import tempfile
+from collections.abc import Iterator
 from itertools import chain, count
 from pathlib import Path
 
 from limner.core.dataset_file import FILE_NAME
 from limner.core.errors import DataError, WriteError, describe
 from limner.storage.disk_problems import disk_problem
+from limner.storage.user_paths import user_path
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """Errors of the disk, not of the chosen name."""
@@ -29,10 +30,9 @@ def make_output_folder(folder: Path) -> None:
         raise cannot_write(folder, error) from error
 
 
-def free_place(path: Path) -> Path:
-    """Return the path, or the first of ``-2``, ``-3``, ... where nothing is."""
-    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
-    return next(place for place in chain([path], numbered) if not os.path.lexists(place))
+def numbered_places(path: Path) -> Iterator[Path]:
+    """Yield the path, then the same with ``-2``, ``-3``, ..."""
+    return chain([path], (path.with_name(f"{path.name}-{number}") for number in count(2)))
 
 
 def refuse_unwritable(path: Path) -> None:
@@ -78,7 +78,7 @@ def refuse_inside(out: Path | str, data: Path | str) -> None:
     Raises:
         DataError: The output is the folder, or inside it.
     """
-    if Path(out).expanduser().resolve().is_relative_to(Path(data).expanduser().resolve()):
+    if user_path(out).resolve().is_relative_to(user_path(data).resolve()):
         raise DataError(
             describe(
                 "The output is inside the folder of the images",

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from limner.storage.filled_folder import would_replace
 from limner.storage.output_folder import refuse_unwritable
-from limner.storage.whole_files import write_whole
+from limner.storage.user_paths import user_path
+from limner.storage.whole_files import remove_leftovers_of, write_whole
 
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _MARK = re.compile(rb"limner [\w-]+ [0-9a-f]{32}")
@@ -30,7 +31,7 @@ def refuse_taken_file(path: Path | str, *, by: str) -> None:
         ConfigError: The command did not write the file, or it was changed since.
         DataError: Its place cannot be written.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     is_plain = path.is_file() and not path.is_symlink()
     if os.path.lexists(path) and not (is_plain and _is_own(path.read_bytes(), by)):
         raise would_replace(path)
@@ -52,10 +53,11 @@ def write_own_file(path: Path | str, content: bytes | str, *, by: str) -> Path:
         ConfigError: As in `refuse_taken_file`.
         WriteError: The disk is full, read-only or failing.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     refuse_taken_file(path, by=by)
     plain = content.encode() if isinstance(content, str) else content
     write_whole(path, _marked(plain, _mark(plain, by)))
+    remove_leftovers_of(path)
     return path
 
 

@@ -6,12 +6,15 @@ leaves it, and the same request can continue from it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from limner.core.errors import DataError, describe
+from limner.storage.disk_problems import write_errors_for
+from limner.storage.whole_files import remove_leftovers, write_whole
 
 UNFINISHED = "limner-unfinished.jsonl"
 """Name of the file."""
@@ -72,6 +75,47 @@ def read_unfinished(folder: Path) -> Unfinished | None:
                 fix="Delete the folder, and start the command again.",
             )
         ) from None
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Tell whether a command has begun to fill a folder and has not finished."""
+    return (folder / UNFINISHED).is_file()
+
+
+def begin_record(folder: Path, command: str, asked: Mapping[str, str]) -> None:
+    """Write the first line of the file.
+
+    Raises:
+        WriteError: The folder cannot be written.
+    """
+    write_whole(folder / UNFINISHED, json.dumps({"command": command, "asked": asked}) + "\n")
+
+
+@contextmanager
+def marked_unfinished(folder: Path, command: str) -> Iterator[None]:
+    """Mark a folder, all of whose files are limner's, while a command fills it; after a kill the mark stays.
+
+    Args:
+        folder: The folder, which is locked.
+        command: The command.
+
+    Raises:
+        WriteError: The folder cannot be written.
+    """
+    remove_leftovers(folder)
+    begin_record(folder, command, {})
+    yield
+    remove_record(folder)
+
+
+def remove_record(folder: Path) -> None:
+    """Remove the file, since all is there.
+
+    Raises:
+        WriteError: The folder cannot be written.
+    """
+    with write_errors_for(folder / UNFINISHED):
+        (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def refuse_unfinished(folder: Path) -> None:

@@ -11,24 +11,42 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol
 
 from limner.storage.disk_problems import write_errors_for
+from limner.storage.folder_lock import process_start
 
 PART = ".part"
 """Suffix of hidden temporary files; one that remains was being written when its process was killed."""
 
+SHORT = 40
+"""Number of characters of a file's name in that of its temporary file."""
 
-_LEFTOVER = re.compile(rf"\..*\.\d+-\d+{re.escape(PART)}")
+_LEFTOVER = re.compile(rf"\..*\.(\d+)-\d+{re.escape(PART)}")
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove temporary files of killed processes, at any depth; no other process may write there."""
     for path in folder.rglob(f".*{PART}"):
-        if _LEFTOVER.fullmatch(path.name):
+        if is_leftover(path):
             path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Tell whether a file has the name of a temporary one, which a killed process leaves."""
+    return _LEFTOVER.fullmatch(path.name) is not None
+
+
+def remove_leftovers_of(path: Path) -> None:
+    """Remove temporary files of killed processes that were writing this file; others may write it too."""
+    for aside in path.parent.glob(f".{escape(path.name[:SHORT])}.*{PART}"):
+        found = _LEFTOVER.fullmatch(aside.name)
+        if found is not None and process_start(int(found[1])) is None:
+            with suppress(OSError):  # Windows keeps what another process has open
+                aside.unlink()
 
 
 class WriteGuard(Protocol):
@@ -99,7 +117,12 @@ def write_whole(path: Path, content: bytes | str, *, durable: bool = False) -> N
         WriteError: As in `written_aside`.
     """
     with open_whole(path, durable=durable) as file:
-        file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+        file.write(encoded(content) if isinstance(content, str) else content)
+
+
+def encoded(text: str) -> bytes:
+    """Return text as UTF-8; bytes of file names that are no text, as escapes."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 @contextmanager
@@ -199,4 +222,4 @@ def flush(path: Path) -> None:
 
 def _beside(path: Path) -> Path:
     """Return a hidden path in the same folder, unique to this process and thread."""
-    return path.with_name(f".{path.name[:40]}.{os.getpid()}-{threading.get_ident()}{PART}")
+    return path.with_name(f".{path.name[:SHORT]}.{os.getpid()}-{threading.get_ident()}{PART}")

@@ -43,11 +43,12 @@ class DetectionTask(Task):
 
     @property
     def objectives(self) -> "Mapping[OutputKind, Objective]":
-        """Boxes at points."""
-        from limner.core.outputs import PointBoxes
+        """Boxes at points, or of queries."""
+        from limner.core.outputs import PointBoxes, QueryBoxes
         from limner.tasks.box_objective import BoxObjective
+        from limner.tasks.query_box_objective import QueryBoxObjective
 
-        return {PointBoxes: BoxObjective()}
+        return {PointBoxes: BoxObjective(), QueryBoxes: QueryBoxObjective()}
 
     def labels(self, table: LabelTable) -> LabelTable:
         """Return the countable classes only.
@@ -78,7 +79,7 @@ class DetectionTask(Task):
         self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
     ) -> BoxPrediction:
         """Return the boxes of an image, highest score first."""
-        from limner.decoding.point_boxes import find_boxes
+        from limner.decoding.boxes import find_boxes
 
         return find_boxes(runs, name=name)
 

@@ -9,8 +9,7 @@ from limner.core.run_folder import RunFolder
 from limner.storage.json_files import write_json
 from limner.training.disk_refusals import stopping_training
 from limner.weights.model import Model
-from limner.weights.starting import read_start
-from limner.weights.transfer import transfer
+from limner.weights.starting import start_from
 
 
 def load_initial_weights(
@@ -27,14 +26,12 @@ def load_initial_weights(
     Raises:
         ModelError: The weights cannot be read, or none of them match.
     """
-    start = read_start(path, task=model.plan.task)
-    done = transfer(start.model, model)
+    done, licence = start_from(path, model)
     report = "\n".join(done.lines())
-    licence = start.licence or "none stated"
-    say(f"The network starts from {path} (licence: {licence}):\n{report}")
+    say(f"The network starts from {path} (licence: {licence or 'none stated'}):\n{report}")
     if run is None:
         return
-    note = {"weights": str(path), "licence": start.licence, "carried_over": list(done.carried)}
+    note = {"weights": str(path), "licence": licence, "carried_over": list(done.carried)}
     counts = {name: len(getattr(done, name)) for name in ("loaded", "by_class", "new", "skipped")}
     with stopping_training(run):
         write_json(run.started_from, note | {"tensors": counts}, durable=True)

@@ -10,6 +10,7 @@ from limner import __version__
 from limner.core.config import Config, parse_config
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.run_folder import RunFolder
+from limner.storage.user_paths import user_path
 from limner.storage.whole_folders import folder_set_aside
 
 FORMAT_VERSION = 1
@@ -154,7 +155,7 @@ def model_folder(path: Path | str) -> Path:
     Raises:
         ModelError: It is a run without a model.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     run = RunFolder(path)
     inside = run.model
     if run.splits.is_file() and not inside.exists():

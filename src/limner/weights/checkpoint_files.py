@@ -13,16 +13,23 @@ import numpy as np
 import torch
 
 from limner.core.errors import ModelError, describe
-from limner.networks.backbones.pretrained import named_tensors, read_weight_file
+from limner.networks.backbones.pretrained import read_weight_file
+from limner.weights.not_weights import refusal_of
+from limner.weights.python_config import read_python_config
 from limner.weights.restricted_pickle import read_restricted_pickle
+from limner.weights.torch_files import read_torch_file
+from limner.weights.unwrapping import unwrap
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 WHOLE, SHARDED, PICKLED = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
+CLASSIFIER_HEADS = ("fc.", "head.", "heads.", "classifier.")
+"""Beginnings of the names of the last layers of a classifier of images."""
 SUFFIXES = (".safetensors", ".index.json", ".pkl", ".pth", ".pt", ".bin")
 
 _ZIP = b"PK\x03\x04"
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the magic number that torch.save wrote before zip
 _ARRAY_KINDS = "fiub"
+_SIGN_LENGTH = 64
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,10 @@ class Checkpoint:
         config: `config.json`, or empty.
         preprocessor: `preprocessor_config.json`, or empty.
         card: Text of `README.md`, or empty.
+        meta: What the framework stored beside the weights, such as class names, or empty.
+        training: The training's configuration, if the file or its folder has one in Python; else empty.
+        notes: Topic -> what was found in the file, in words.
+        left_out: Name -> why this value of the file is no part of the state dict.
     """
 
     path: Path
@@ -42,46 +53,85 @@ class Checkpoint:
     config: Mapping[str, Any] = field(default_factory=dict)
     preprocessor: Mapping[str, Any] = field(default_factory=dict)
     card: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path, *, part: str | None = None) -> Checkpoint:
     """Read a Hugging Face folder, or a file of named tensors.
 
     Args:
         path: A folder with `model.safetensors` (or its shards, or `pytorch_model.bin`) and `config.json`; or
             a file: .safetensors, .pkl with numpy arrays, .pth or .pt.
+        part: Key of the state dict in a file with several; None takes the moving average, if there is one.
 
     Raises:
         ModelError: There is no checkpoint, it is damaged, or it is a pickle of more than tensors.
     """
     if not path.is_dir():
-        return Checkpoint(path, _read_file(path))
+        return _unwrapped(path, path, part)
     found = next((path / name for name in (WHOLE, SHARDED, PICKLED) if (path / name).is_file()), None)
     if found is None:
         raise ModelError(_nothing_there(path))
     card = path / "README.md"
-    return Checkpoint(
+    return _unwrapped(
+        found,
         path,
-        _read_file(found),
+        part,
         config=_json_object(path / CONFIG),
         preprocessor=_json_object(path / PREPROCESSOR),
         card=card.read_text("utf-8", errors="replace") if card.is_file() else "",
     )
 
 
-def _read_file(path: Path) -> dict[str, torch.Tensor]:
+def _unwrapped(file: Path, path: Path, part: str | None, **beside: Any) -> Checkpoint:
+    content, replaced = _read_file(file)
+    state = unwrap(content, file, part=part)
+    notes = dict(state.notes)
+    if replaced:
+        notes["objects"] = f"not read: {', '.join(replaced)}"
+    training = _training_config(state.meta, file)
+    return Checkpoint(
+        path,
+        state.tensors,
+        meta=state.meta,
+        training=training,
+        notes=notes,
+        left_out=state.left_out,
+        **beside,
+    )
+
+
+def _training_config(meta: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Return mmsegmentation's configuration, from the file or the only Python file beside it; not run."""
+    for key in ("cfg", "config"):
+        if isinstance(meta.get(key), str):
+            return read_python_config(meta[key])
+    beside = sorted(file.parent.glob("*.py")) if file.suffix == ".pth" else []
+    if len(beside) != 1:
+        return {}
+    return read_python_config(beside[0].read_text("utf-8", errors="replace"))
+
+
+def _read_file(path: Path) -> tuple[Any, tuple[str, ...]]:
+    """Return the content of a file, and the names of the objects in it that were not read."""
     if not path.is_file():
         raise ModelError(describe("There is no such checkpoint", where=path, expected=_expected()))
     if path.name.endswith(".index.json"):
-        return _read_shards(path)
+        return _read_shards(path), ()
     with path.open("rb") as file:
-        start = file.read(len(_OLD_TORCH))
-    is_torch = start.startswith((_ZIP, _OLD_TORCH))
-    if path.suffix == ".safetensors" or is_torch:
-        return read_weight_file(path)
+        start = file.read(_SIGN_LENGTH)
+    refusal = refusal_of(path, start)
+    if refusal is not None:
+        raise ModelError(refusal)
+    if path.suffix == ".safetensors":
+        return read_weight_file(path), ()
+    if start.startswith((_ZIP, _OLD_TORCH)):
+        return read_torch_file(path)
     if start[:1] == b"\x80" or path.suffix in (".pkl", ".pickle"):
-        state = read_restricted_pickle(path)
-        return named_tensors(_as_tensors(state, path), path)
+        return _as_tensors(read_restricted_pickle(path), path), ()
     raise ModelError(
         describe(
             "The file is not a checkpoint",
@@ -115,7 +165,7 @@ def _read_shards(index: Path) -> dict[str, torch.Tensor]:
     for name in sorted({str(place) for place in places.values()}):
         if Path(name).name != name:
             raise ModelError(describe("The index lists a file in another folder", where=index, found=name))
-        tensors |= _read_file(index.parent / name)
+        tensors |= _read_file(index.parent / name)[0]
     lost = sorted(places.keys() - tensors.keys())
     if lost:
         found = f"{len(lost)} tensors are missing from the files, such as {', '.join(lost[:3])}"

@@ -1,13 +1,13 @@
 """Building blocks of `SOURCES`, the table of supported checkpoints of other projects."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from limner.core.labels import LabelTable
 from limner.core.plan import ResizePlan
 from limner.weights.checkpoint_files import Checkpoint
-from limner.weights.renaming import Naming, Renamed
+from limner.weights.renaming import Renamed
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class Inferred(Generic[T]):
 
 @dataclass(frozen=True)
 class Normalization:
-    """Normalisation of RGB images, in file values, 0 to 255."""
+    """Normalisation of images, in file values, 0 to 255; one value per channel, red first."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -30,7 +30,7 @@ class Normalization:
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """The network, inferred from the shapes of the tensors.
+    """The network, inferred from the shapes of the tensors and from configuration files.
 
     Attributes:
         name: The network, as in `NETWORKS`.
@@ -38,6 +38,7 @@ class NetworkShape:
         num_classes: Number of classes.
         in_channels: Number of image channels.
         summary: Description of the network.
+        sources: Option -> where its value is from, for those that tensors do not contain.
     """
 
     name: str
@@ -45,46 +46,90 @@ class NetworkShape:
     num_classes: int
     in_channels: int
     summary: str
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Values given by the caller that the checkpoint lacks or has wrong; None if not given."""
+    """Values given by the caller that the checkpoint lacks or has wrong; None if not given.
+
+    Attributes:
+        task: A row of `TASKS`.
+        classes: The classes in trained order.
+        licence: Licence of the weights.
+        network: A row of `NETWORKS`, for a state dict of unknown origin.
+        settings: Settings of the plan, nested, such as the network's options.
+    """
 
     task: str | None = None
     classes: LabelTable | None = None
     licence: str | None = None
+    network: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The network's options among the settings."""
+        return dict(self.settings.get("network", {}).get("options", {}))
 
 
 @dataclass(frozen=True)
 class Conclusions:
-    """Information that the tensors do not contain, each with its source."""
+    """Information that the tensors do not contain, each with its source.
+
+    Attributes:
+        task: A row of `TASKS`.
+        labels: The classes in trained order.
+        normalization: Mean and standard deviation.
+        resize: Size to which images are resized for prediction.
+        licence: Licence of the weights, or None.
+        window: Size of a sliding window, or None for whole images.
+        facts: Topic -> anything else that makes the network compute the same, in words with the source.
+    """
 
     task: Inferred[str]
     labels: Inferred[LabelTable]
     normalization: Inferred[Normalization]
     resize: Inferred[ResizePlan]
     licence: Inferred[str | None]
+    window: Inferred[tuple[int, int]] | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReadNetwork:
+    """A checkpoint as a network of limner.
+
+    Attributes:
+        network: Which one.
+        tensors: Its tensors, by limner's names.
+        conclusions: Everything else.
+    """
+
+    network: NetworkShape
+    tensors: Renamed
+    conclusions: Conclusions
 
 
 @dataclass(frozen=True)
 class CheckpointSource:
-    """One project's checkpoints of one architecture.
+    """One project's checkpoints of one architecture, or of several with a common way of naming.
 
     Attributes:
-        architecture: Usual name, such as ``Mask2Former``.
-        naming: The project's names of the tensors, and how to recognise them.
+        title: Name of the project.
+        architecture: Usual name of the architecture, such as ``Mask2Former``.
         example: A tensor name that all its checkpoints have, for error messages.
-        refuse_others: Raises a `ModelError` if the configuration files are those of another architecture.
-        read_shape: Infers the network from the renamed tensors.
-        infer: Infers everything else.
+        recognises: Tells whether a checkpoint is of this source.
+        read: Infers the network, renames the tensors, and infers everything else.
+        refuse_others: Raises a `ModelError` if the configuration files are those of another architecture,
+            for checkpoints that no source recognises.
         recipe: Sections of a plan with the authors' training settings: loss, optimizer, train.
     """
 
+    title: str
     architecture: str
-    naming: Naming
     example: str
-    refuse_others: Callable[[Checkpoint], object]
-    read_shape: Callable[[Checkpoint, Renamed], NetworkShape]
-    infer: Callable[[Checkpoint, NetworkShape, Asked], Conclusions]
+    recognises: Callable[[Checkpoint], bool]
+    read: Callable[[Checkpoint, Asked], ReadNetwork]
     recipe: Mapping[str, Any]
+    refuse_others: Callable[[Checkpoint], object] = lambda _: None

@@ -25,7 +25,7 @@ def plan_of(
         "task": conclusions.task.value,
         "data": {
             "path": str(checkpoint.path),
-            "format": source.naming.title,
+            "format": source.title,
             "num_images": {},
             "labels": conclusions.labels.value.to_dict(),
         },
@@ -37,16 +37,21 @@ def plan_of(
             "std": conclusions.normalization.value.std,
         },
         **source.recipe,
-        "inference": {"resize": resize.model_dump()},
+        "inference": {
+            "resize": resize.model_dump(),
+            "window": conclusions.window.value if conclusions.window else None,
+        },
         "reasons": {
             "task": conclusions.task.why,
             "data.labels": conclusions.labels.why,
-            "network.options": "from the shapes of the tensors",
+            "network.options": "; ".join(
+                ["from the shapes of the tensors", *(f"{k}: {why}" for k, why in shape.sources.items())]
+            ),
             "network.pretrained": "all weights are from the checkpoint",
             "input.mean": conclusions.normalization.why,
             "input.std": conclusions.normalization.why,
             "inference.resize": conclusions.resize.why,
-            "optimizer.learning_rate": f"the paper's; {UNKNOWN}",
+            "optimizer.learning_rate": f"for continued training; {UNKNOWN}",
             "train.steps": UNKNOWN,
         },
     }
@@ -67,8 +72,17 @@ def summarize(conclusions: Conclusions, shape: NetworkShape, parameters: int) ->
         "task": f"{conclusions.task.value} ({conclusions.task.why})",
         "classes": f"{labels.value.num_classes}: {names} ({labels.why})",
         "resize": f"{_resize_words(resize.value)} ({resize.why})",
-        "normalisation": f"RGB, mean {normal.value.mean}, std {normal.value.std} ({normal.why})",
+        "normalisation": f"mean {normal.value.mean}, std {normal.value.std} ({normal.why})",
+        **_option_words(shape),
+        **conclusions.facts,
         "licence": f"{conclusions.licence.value or 'unknown'} ({conclusions.licence.why})",
+    }
+
+
+def _option_words(shape: NetworkShape) -> dict[str, str]:
+    """Return option -> value and source, for those that tensors do not contain."""
+    return {
+        name.replace("_", " "): f"{shape.options.get(name)} ({why})" for name, why in shape.sources.items()
     }
 
 

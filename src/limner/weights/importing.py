@@ -3,26 +3,25 @@
 Weights are not converted; `tests/weights/` compares the outputs with the original ones.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from limner.core.config import merge, parse_config
 from limner.core.errors import ModelError, describe
 from limner.core.labels import LabelTable
 from limner.core.plan import Plan
-from limner.networks import build_network
-from limner.networks.weightless import weightless
+from limner.storage.user_paths import user_path
 from limner.weights.card import IMPORTED_FROM
-from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
-from limner.weights.checkpoint_source import Asked, CheckpointSource, Conclusions, NetworkShape
+from limner.weights.checkpoint_files import CLASSIFIER_HEADS, Checkpoint, read_checkpoint
+from limner.weights.checkpoint_source import Asked, CheckpointSource, ReadNetwork
+from limner.weights.fitting import Fitted, fit_tensors
 from limner.weights.imported_plan import plan_of, summarize
 from limner.weights.model import Model
-from limner.weights.renaming import Renamed, rename
 from limner.weights.sources import SOURCES
+from limner.weights.sources.by_name import BY_NAME
+from limner.weights.tensor_table import TensorTable
 
 SHOWN = 3
 """Number of example names in a message."""
@@ -38,8 +37,7 @@ class Imported:
         path: The checkpoint.
         licence: Licence of the weights, or None if not stated.
         facts: Topic -> conclusion and its source, in words.
-        num_loaded: Number of the network's tensors that were loaded.
-        unused: Names of the checkpoint's tensors that prediction does not need.
+        tensors: What became of every tensor.
     """
 
     model: Model
@@ -47,13 +45,13 @@ class Imported:
     path: Path
     licence: str | None
     facts: Mapping[str, str]
-    num_loaded: int
-    unused: tuple[str, ...]
+    tensors: TensorTable
 
     @property
     def origin(self) -> dict[str, Any]:
         """The model's origin, for its card."""
-        return {IMPORTED_FROM: str(self.path), "written_by": self.source, **self.facts}
+        said = {IMPORTED_FROM: str(self.path), "written_by": self.source, **self.facts}
+        return {**said, "tensors": self.tensors.to_dict()}
 
 
 def import_checkpoint(
@@ -62,34 +60,40 @@ def import_checkpoint(
     task: str | None = None,
     classes: LabelTable | None = None,
     licence: str | None = None,
+    network: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    part: str | None = None,
 ) -> Imported:
-    """Read a checkpoint of one of `SOURCES`.
+    """Read a checkpoint of one of `SOURCES`, or of a network of limner's that you name.
 
     Args:
-        path: A Hugging Face folder (`config.json`, `model.safetensors`), or a file of Detectron2's (.pkl or
-            .pth).
+        path: A folder (`config.json`, `model.safetensors`), or a file: .pth, .pt, .bin, .pkl or .safetensors.
         task: ``semantic``, ``instance`` or ``panoptic``, if the checkpoint does not contain it.
         classes: The classes in trained order, if the checkpoint does not contain them.
         licence: Licence of the weights, if the checkpoint does not contain it.
+        network: A row of `NETWORKS`, for a state dict that no source recognises.
+        settings: Settings of the plan that the checkpoint does not contain, such as
+            ``{"network": {"options": {"output_stride": 16}}}`` or ``{"input": {"mean": [...]}}``.
+        part: Key of the state dict in a file with several; None takes the moving average, if there is one.
 
     Raises:
         ModelError: There is no checkpoint, it is damaged or of another architecture, it has missing or
             unexpected tensors, or it is a pickle that could run code.
         ConfigError: The task is unknown.
     """
-    found = _read(path, Asked(task, classes, licence))
+    found = _read(path, Asked(task, classes, licence, network, settings or {}), part)
     model = Model.from_plan(found.plan)
-    model.network.load_state_dict(found.state)
+    model.network.load_state_dict(found.fitted.state)
     model.eval()
-    facts = summarize(found.conclusions, found.shape, sum(p.numel() for p in model.network.parameters()))
+    parameters = sum(p.numel() for p in model.network.parameters())
+    facts = summarize(found.reading.conclusions, found.fitted.network, parameters)
     return Imported(
         model,
-        found.source.naming.title,
+        found.source.title,
         found.checkpoint.path,
-        found.conclusions.licence.value,
-        facts,
-        len(found.state),
-        found.renamed.unused,
+        found.reading.conclusions.licence.value,
+        facts | dict(found.checkpoint.notes),
+        found.fitted.table,
     )
 
 
@@ -104,92 +108,69 @@ def read_checkpoint_plan(path: Path | str, *, task: str | None = None) -> Plan:
         ModelError: As in `import_checkpoint`.
         ConfigError: The task is unknown.
     """
-    return _read(path, Asked(task)).plan
+    return _read(path, Asked(task), None).plan
 
 
 @dataclass(frozen=True)
 class _Read:
-    """A checkpoint with renamed tensors, and what was inferred from it."""
+    """A checkpoint, what was inferred from it, and its tensors as limner's."""
 
     checkpoint: Checkpoint
     source: CheckpointSource
-    renamed: Renamed
-    shape: NetworkShape
-    state: dict[str, torch.Tensor]
-    conclusions: Conclusions
+    reading: ReadNetwork
+    fitted: Fitted
     plan: Plan
 
 
-def _read(path: Path | str, asked: Asked) -> _Read:
-    checkpoint = read_checkpoint(Path(path).expanduser())
-    source = _source_of(checkpoint)
-    renamed = rename(checkpoint.tensors, source.naming)
-    shape = source.read_shape(checkpoint, renamed)
-    state = _fitting_state(renamed, shape, checkpoint)
-    conclusions = source.infer(checkpoint, shape, asked)
-    plan = plan_of(checkpoint, source, shape, conclusions)
-    return _Read(checkpoint, source, renamed, shape, state, conclusions, plan)
+def _read(path: Path | str, asked: Asked, part: str | None) -> _Read:
+    checkpoint = read_checkpoint(user_path(path), part=part)
+    source = BY_NAME if asked.network else _source_of(checkpoint)
+    reading = source.read(checkpoint, asked)
+    fitted = fit_tensors(reading, checkpoint)
+    plan = plan_of(checkpoint, source, fitted.network, reading.conclusions)
+    return _Read(checkpoint, source, reading, fitted, _with_settings(plan, asked))
+
+
+def _with_settings(plan: Plan, asked: Asked) -> Plan:
+    """Return the plan with the caller's settings, apart from the network's, which the source has used."""
+    given = {section: value for section, value in asked.settings.items() if section != "network"}
+    if not given:
+        return plan
+    values = merge(plan.model_dump(), given)
+    reasons = {
+        f"{section}.{key}": "you set it"
+        for section, inside in given.items()
+        if isinstance(inside, Mapping)
+        for key in inside
+    }
+    return parse_config(Plan, merge(values, {"reasons": reasons}), where="The import")
 
 
 def _source_of(checkpoint: Checkpoint) -> CheckpointSource:
-    """Recognise the project that wrote a checkpoint by the names of its tensors."""
+    """Recognise the project that wrote a checkpoint."""
     for source in SOURCES.values():
-        if any(re.search(source.naming.sign, name) for name in checkpoint.tensors):
+        if source.recognises(checkpoint):
             return source
     names = sorted(checkpoint.tensors)
+    if any(name.startswith(CLASSIFIER_HEADS) for name in names):
+        raise ModelError(
+            describe(
+                "The checkpoint is of a classifier of images, which has no scores of pixels",
+                where=checkpoint.path,
+                found=f"{len(names)} tensors, such as {', '.join(names[:SHOWN])}",
+                fix=f"Train a network on its encoder: limner train DATA --weights {checkpoint.path}",
+            )
+        )
     for source in SOURCES.values():
         source.refuse_others(checkpoint)  # has a better message if config.json has another architecture
-    examples: dict[str, list[str]] = {}
-    for source in SOURCES.values():
-        examples.setdefault(source.architecture, []).append(source.example)
+    examples = {source.title: source.example for source in SOURCES.values()}
     raise ModelError(
         describe(
             "The checkpoint is of another architecture",
             where=checkpoint.path,
             found=f"{len(names)} tensors, such as {', '.join(names[:SHOWN])}",
-            expected="; ".join(f"a {name}: {' or '.join(given)}" for name, given in examples.items()),
-            fix="For other networks, only pretrained encoders and limner's own model folders can be used.",
+            expected="; ".join(f"{name}: {given}" for name, given in examples.items()),
+            fix="If it is of a network that limner has, name it: --network NAME --set "
+            "network.options.OPTION=VALUE (`limner networks` lists them).",
         )
     )
-
-
-def _fitting_state(renamed: Renamed, shape: NetworkShape, checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """Return the network's state dict in float32, with all tensors and the right shapes.
-
-    Raises:
-        ModelError: Tensors are missing, unexpected, or of other shapes; with counts and examples.
-    """
-    with weightless():
-        network = build_network(
-            shape.name, num_classes=shape.num_classes, in_channels=shape.in_channels, **shape.options
-        )
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
-    counters = {name for name in wanted if name.endswith("num_batches_tracked")}
-    missing = sorted(wanted.keys() - given.keys() - counters)
-    unexpected = sorted(renamed.theirs[name] for name in given.keys() - wanted.keys())
-    misshapen = [
-        f"{renamed.theirs[name]} {given[name]} for {wanted[name]}"
-        for name in sorted(wanted.keys() & given.keys())
-        if wanted[name] != given[name]
-    ]
-    if missing or unexpected or misshapen:
-        counts = (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
-        raise ModelError(
-            describe(
-                "The checkpoint does not match its network",
-                where=checkpoint.path,
-                found="; ".join(
-                    f"{len(names)} {what}: {_examples(names)}" for what, names in counts if names
-                ),
-                expected=f"the {len(wanted)} tensors of {shape.name} with {shape.options}",
-                fix="Use the complete checkpoint; limner cannot read one of a modified network.",
-            )
-        )
-    state = {name: tensor.float() for name, tensor in renamed.tensors.items()}
-    zero = torch.zeros((), dtype=torch.int64)
-    return state | {name: renamed.tensors.get(name, zero).long() for name in counters}
-
-
-def _examples(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

@@ -1,7 +1,7 @@
 """Conversion of another project's tensor names to limner's."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -23,6 +23,7 @@ class Naming:
         rules: Rules for each name, applied in order.
         pieces: Number of pieces of a split tensor.
         unused: Regular expression of original names that prediction does not need, such as those of a loss.
+        why_unused: What they are.
     """
 
     title: str
@@ -30,6 +31,7 @@ class Naming:
     rules: tuple[Rule, ...]
     pieces: int = 3
     unused: str = r"(?!)"
+    why_unused: str = "prediction does not need it"
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,30 @@ class Renamed:
     Attributes:
         tensors: Tensors by limner's names; names that match no rule are unchanged.
         theirs: Our name -> original name; of several pieces, the first.
-        unused: Original names that were omitted.
+        joined: Our name -> the original names of its pieces.
+        unused: Original name -> why it was omitted.
+        reshaped: Our name -> what was changed in the tensor.
     """
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     theirs: dict[str, str] = field(default_factory=dict)
-    unused: tuple[str, ...] = ()
+    unused: dict[str, str] = field(default_factory=dict)
+    reshaped: dict[str, str] = field(default_factory=dict)
+    joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def change(self, name: str, change: Callable[[torch.Tensor], torch.Tensor], what: str) -> None:
+        """Change one tensor, if it is there, and note what was changed."""
+        if name in self.tensors:
+            self.tensors[name] = change(self.tensors[name])
+            self.reshaped[name] = what
+
+    def leave_out(self, prefix: str, why: str) -> None:
+        """Omit the tensors whose names begin with a prefix."""
+        for name in [name for name in self.tensors if name.startswith(prefix)]:
+            del self.tensors[name]
+            for original in self.joined.pop(name, (self.theirs[name],)):
+                self.unused[original] = why
+            del self.theirs[name]
 
 
 def rename(tensors: Mapping[str, torch.Tensor], naming: Naming) -> Renamed:
@@ -52,21 +72,25 @@ def rename(tensors: Mapping[str, torch.Tensor], naming: Naming) -> Renamed:
 
     Tensors with a missing piece are omitted, so that they are reported as missing.
     """
-    unused = tuple(sorted(name for name in tensors if re.search(naming.unused, name)))
+    unused = {name: naming.why_unused for name in sorted(tensors) if re.search(naming.unused, name)}
     whole: dict[str, torch.Tensor] = {}
+    joined: dict[str, tuple[str, ...]] = {}
+    originals: dict[str, list[str]] = {}
     pieces: dict[str, dict[str, torch.Tensor]] = {}
     theirs: dict[str, str] = {}
-    for name in tensors.keys() - set(unused):
+    for name in tensors.keys() - unused.keys():
         ours, _, place = our_name(name, naming).partition(PART)
         theirs[ours] = min(name, theirs.get(ours, name))
         if place:
             pieces.setdefault(ours, {})[place] = tensors[name]
+            originals.setdefault(ours, []).append(name)
         else:
             whole[ours] = tensors[name]
     for ours, parts in pieces.items():
         if len(parts) == naming.pieces:
             whole[ours] = torch.cat([parts[place] for place in sorted(parts)])
-    return Renamed(whole, theirs, unused)
+            joined[ours] = tuple(sorted(originals[ours]))
+    return Renamed(whole, theirs, unused, joined=joined)
 
 
 def our_name(name: str, naming: Naming) -> str:

@@ -1,17 +1,19 @@
 """Initial weights of a training: a limner model, or another project's checkpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from limner.core.errors import ConfigError
 from limner.core.plan import Plan
 from limner.core.run_folder import RunFolder
 from limner.weights.bundle import load_model, read_model_plan
 from limner.weights.card import CARD, WEIGHTS, file_sha256, read_card
+from limner.weights.encoders import encoder_plan, load_encoder, read_encoder
 from limner.weights.importing import import_checkpoint, read_checkpoint_plan
 from limner.weights.model import Model
+from limner.weights.transfer import Transfer, transfer
 
 Read = TypeVar("Read")
 
@@ -36,18 +38,45 @@ class Start:
         return file_sha256(self.path if folder is None else folder / WEIGHTS)
 
 
-def read_starting_plan(path: Path, *, task: str) -> Plan:
+def read_starting_plan(path: Path, *, task: str, network: Mapping[str, Any] | None = None) -> Plan:
     """Return the plan of the weights, with their network, input and classes.
 
     Args:
-        path: A model folder, a run, or a checkpoint that `import_checkpoint` reads.
+        path: A model folder, a run, a checkpoint that `import_checkpoint` reads, or a classifier of images.
         task: The task to train, for checkpoints that do not contain their task.
+        network: `name` and `options` that the user set, for the encoder of a classifier.
 
     Raises:
         ModelError: The weights cannot be read.
+        ConfigError: They are a classifier, and the network or its backbone has to be named.
     """
     folder = _model_folder(path)
-    return read_model_plan(folder) if folder is not None else _read_for_task(read_checkpoint_plan, path, task)
+    if folder is not None:
+        return read_model_plan(folder)
+    encoder = read_encoder(path)
+    if encoder is not None:
+        return encoder_plan(encoder, network or {}, task=task)
+    return _read_for_task(read_checkpoint_plan, path, task)
+
+
+def start_from(path: Path, model: Model) -> tuple[Transfer, str | None]:
+    """Load initial weights into a network with random weights.
+
+    Args:
+        path: As in `read_starting_plan`.
+        model: With random weights.
+
+    Returns:
+        What was loaded, and the licence of the weights, or None if not stated.
+
+    Raises:
+        ModelError: The weights cannot be read, or none of them match.
+    """
+    encoder = None if _model_folder(path) is not None else read_encoder(path)
+    if encoder is not None:
+        return load_encoder(encoder, model), None
+    start = read_start(path, task=model.plan.task)
+    return transfer(start.model, model), start.licence
 
 
 def read_start(path: Path, *, task: str) -> Start:

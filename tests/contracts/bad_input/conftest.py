@@ -74,7 +74,8 @@ def command(*words: object, cwd: Path) -> Answer:
         console.messages.cache_clear()
     answer = Answer(int(code or 0), out.getvalue(), err.getvalue())
     assert "Traceback" not in answer.out + answer.err
-    changed = sorted(name for name, digest in before.items() if _contents(cwd).get(name) != digest)
+    after = _contents(cwd)
+    changed = sorted(name for name, digest in before.items() if after.get(name) != digest)
     assert not changed, f"limner changed {changed}"
     return answer
 

@@ -1,6 +1,8 @@
 """Files with a few bytes changed at random: they are read, or refused with a message, and nothing else."""
 
+import importlib.util
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,23 +20,11 @@ from limner.weights.bundle import load_model
 
 ROUNDS = 150
 
-
-def mutated(data, draw):
-    """Change, drop, repeat or insert some bytes."""
-    changed = bytearray(data)
-    for _ in range(draw.integers(1, 6)):
-        at = int(draw.integers(0, max(1, len(changed))))
-        span = int(draw.integers(1, 9))
-        kind = draw.integers(0, 4)
-        if kind == 0:
-            changed[at : at + span] = draw.integers(0, 256, span, dtype=np.uint8).tobytes()
-        elif kind == 1:
-            del changed[at : at + span]
-        elif kind == 2:
-            changed[at:at] = changed[at : at + span] * 2
-        elif len(changed):
-            changed[min(at, len(changed) - 1)] ^= 1 << int(draw.integers(0, 8))
-    return bytes(changed)
+_PATH = Path(__file__).parents[2] / "formats" / "mutations.py"
+_SPEC = importlib.util.spec_from_file_location("mutations", _PATH)
+_MODULE = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(_MODULE)
+mutated = _MODULE.mutated
 
 
 def spoil(path, read, *, rounds=ROUNDS):

@@ -21,6 +21,7 @@ from limner.formats.pairs.known_layout import Known, KnownLayout
 from limner.formats.public import class_tables
 from limner.formats.shapes.valid_shapes import stated_size
 from limner.images.masks import read_values
+from limner.storage.file_states import state_of
 from limner.storage.json_files import read_json_object, unreadable
 from limner.storage.usable_numbers import points_in
 
@@ -71,6 +72,8 @@ class Cityscapes(KnownLayout):
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List one record for each image; test images whose labels are blank count as unlabelled."""
         records, findings = super().index()
+        # Other files are other views of the same labels; of them, instanceIds are read for objects.
+        findings = tuple(found for found in findings if found.code != "other-labels-not-used")
         there = {self.root / path for path in list_files(self.root).images}
         if not all(_instance_ids(label) in there for record in records for label in record.labels):
             self.tasks = ("semantic",)
@@ -102,8 +105,7 @@ class Cityscapes(KnownLayout):
         """Return the state of the instanceIds, which are no file of the record."""
         if self.tasks == ("semantic",) or not record.labels:
             return ""
-        status = _instance_ids(record.labels[0]).stat()
-        return f"{status.st_size} {status.st_mtime_ns}"
+        return state_of([_instance_ids(record.labels[0])])
 
     def read_segments(self, record: Record) -> Segments:
         """Read instanceIds: the class, or 1000 times the class plus the object's number.

@@ -9,10 +9,12 @@ from limner.core.errors import ConfigError, UnknownNameError, describe
 from limner.networks.backbones.densenet import DENSENETS, DenseNet
 from limner.networks.backbones.hybrid_vit import HYBRID_VITS, HybridViT
 from limner.networks.backbones.mit import MIX_TRANSFORMERS, MixTransformer
+from limner.networks.backbones.mobilenetv3 import MobileNetV3
 from limner.networks.backbones.mpvit import MPVITS, MPViT
 from limner.networks.backbones.pretrained import Pretrained, load_pretrained
 from limner.networks.backbones.resnet import NARROW_RESNETS, RESNETS, Dilation, OutputStride, ResNet
 from limner.networks.backbones.swin import SWINS, Swin
+from limner.networks.backbones.vgg import VGG, VGGS
 from limner.networks.backbones.vit import DINOV2S, VITS, ViT, ViTShape
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ __all__ = [
     "build_backbone",
     "build_densenet",
     "build_hybrid_vit",
+    "build_vgg",
     "build_vit",
 ]
 
@@ -54,12 +57,12 @@ def build_backbone(
     dilation: Dilation = "contracted",
     multi_grid: tuple[int, ...] = (1,),
     pretrained: Pretrained = False,
-) -> "MixTransformer | MPViT | ResNet | Swin | TimmBackbone | ViT":
+) -> "MixTransformer | MobileNetV3 | MPViT | ResNet | Swin | TimmBackbone | ViT":
     """Build a backbone by name.
 
     Args:
         name: One of limner's (`resnet18`, `resnet50c`, `mit_b0`, `swin_tiny_patch4_window7_224`,
-            `vit_base_patch16_224`, `mpvit_small`, ...) or any timm model.
+            `vit_base_patch16_224`, `mpvit_small`, `mobilenet_v3_large`, ...) or any timm model.
         in_channels: Channels of the image.
         output_stride: Stride of the coarsest map.
         dilation: How limner's ResNets reach an output stride below 32.
@@ -71,7 +74,7 @@ def build_backbone(
         ConfigError: The output stride is not supported, or required weights are unavailable.
     """
     architecture = name.split(".")[0]
-    backbone: MixTransformer | MPViT | ResNet | Swin | TimmBackbone | ViT
+    backbone: MixTransformer | MobileNetV3 | MPViT | ResNet | Swin | TimmBackbone | ViT
     resnets = RESNETS | NARROW_RESNETS
     if architecture in resnets:
         backbone = ResNet(
@@ -84,6 +87,10 @@ def build_backbone(
     elif architecture in MIX_TRANSFORMERS:
         _refuse_dilation(name, output_stride)
         backbone = MixTransformer(MIX_TRANSFORMERS[architecture], in_channels=in_channels)
+    elif architecture == "mobilenet_v3_large":
+        if output_stride == 8:
+            _refuse_dilation(name, output_stride)
+        backbone = MobileNetV3(in_channels=in_channels, output_stride=output_stride)
     elif architecture in SWINS:
         _refuse_dilation(name, output_stride)
         backbone = Swin(SWINS[architecture], in_channels=in_channels)
@@ -127,6 +134,21 @@ def build_densenet(
     densenet = DenseNet(DENSENETS[name], in_channels=in_channels, output_stride=output_stride)
     load_pretrained(densenet, name, pretrained, in_channels=in_channels)
     return densenet
+
+
+def build_vgg(name: str, *, in_channels: int = 3, pretrained: Pretrained = False) -> VGG:
+    """Build the convolutions of a VGG; the arguments are those of `build_backbone`.
+
+    Raises:
+        UnknownNameError: limner has no VGG of that name.
+    """
+    architecture = name.split(".")[0]
+    if architecture not in VGGS:
+        raise UnknownNameError("VGG", name, VGGS)
+    convs, normed = VGGS[architecture]
+    vgg = VGG(convs, normed=normed, in_channels=in_channels)
+    load_pretrained(vgg, name, pretrained, in_channels=in_channels)
+    return vgg
 
 
 def build_vit(

@@ -4,7 +4,7 @@ import _codecs
 import logging
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlparse
@@ -50,7 +50,7 @@ def load_pretrained(backbone: nn.Module, name: str, pretrained: Pretrained, *, i
         except Exception as error:  # noqa: BLE001 - the hub raises many kinds
             _explain(name, error, required=required)
             return
-    _fill(backbone, weights, where=where, in_channels=in_channels)
+    fill_backbone(backbone, weights, where=where, in_channels=in_channels)
 
 
 def fetch_from_hub(name: str) -> dict[str, torch.Tensor]:
@@ -99,7 +99,7 @@ def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with torch.serialization.safe_globals(_numpy_values()):
+        with torch.serialization.safe_globals(safe_numpy_values()):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
         raise _unreadable(path, error) from error
@@ -108,8 +108,11 @@ def read_weight_file(path: Path) -> dict[str, torch.Tensor]:
     return named_tensors(state, path)
 
 
-def _numpy_values() -> list[Any]:
-    """Return the safe globals for numpy values that training scripts store beside their weights."""
+def safe_numpy_values() -> list[Any]:
+    """Return the names of numpy values that training scripts store beside their weights.
+
+    They build an array or a number, and `torch.serialization.safe_globals` takes them.
+    """
     makers = {"scalar": np.float64(0).__reduce__()[0], "_reconstruct": np.zeros(1).__reduce__()[0]}
     names = [
         (maker, f"numpy.{core}.multiarray.{name}")
@@ -154,9 +157,26 @@ def adapt_input_channels(weight: torch.Tensor, in_channels: int) -> torch.Tensor
     return repeated * (have / in_channels)
 
 
-def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, in_channels: int) -> None:
+def fill_backbone(
+    backbone: nn.Module, weights: Mapping[str, torch.Tensor], *, where: str, in_channels: int
+) -> set[str]:
+    """Load tensors into a backbone, by timm's names in any form.
+
+    Args:
+        backbone: A backbone with timm's parameter names.
+        weights: Tensors of a classifier or of its encoder.
+        where: Their source, for the error message.
+        in_channels: Channels of the image; the first convolution's weights are adapted to them.
+
+    Returns:
+        The names in `weights` that were used.
+
+    Raises:
+        ModelError: They are of another model.
+    """
     given = {_plain(key): value for key, value in weights.items()}
     wanted = backbone.state_dict()
+    used = {key for key in weights if _plain(key) in {_plain(name) for name in wanted}}
     weights = {key: given[_plain(key)] for key in wanted if _plain(key) in given}
     first = next(key for key, value in wanted.items() if value.ndim == 4)
     if first in weights:
@@ -182,6 +202,7 @@ def _fill(backbone: nn.Module, weights: dict[str, torch.Tensor], *, where: str, 
             )
         )
     backbone.load_state_dict({**wanted, **weights})
+    return used
 
 
 def _resize_patches(weight: torch.Tensor, size: Sequence[int]) -> torch.Tensor:

@@ -143,11 +143,18 @@ class ResNet(nn.Module):
             self.add_module(f"layer{index + 1}", stage)
         _initialize(self)
 
+    def truncate(self, num_maps: int) -> None:
+        """Remove the stages after the first `num_maps` maps, at least two."""
+        for stage in range(num_maps, len(self.channels)):
+            delattr(self, f"layer{stage}")
+        self.channels, self.strides = self.channels[:num_maps], self.strides[:num_maps]
+
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the maps from the finest to the coarsest: (B, C_i, H / stride_i, W / stride_i)."""
         features = [self.act1(self.bn1(self.conv1(images)))]
         features.append(self.layer1(self.maxpool(features[-1])))
-        for stage in (self.layer2, self.layer3, self.layer4):
+        for index in range(2, len(self.channels)):
+            stage: nn.Sequential = getattr(self, f"layer{index}")
             features.append(stage(features[-1]))
         return tuple(features)
 

@@ -4,9 +4,22 @@ from collections.abc import Mapping
 
 from limner.weights.checkpoint_source import CheckpointSource
 from limner.weights.sources.mask2former_checkpoints import MASK2FORMER_DETECTRON2, MASK2FORMER_HUGGING_FACE
+from limner.weights.sources.maskformer_checkpoints import MASKFORMER_HUGGING_FACE
+from limner.weights.sources.milesial import MILESIAL
+from limner.weights.sources.mmseg import MMSEG
+from limner.weights.sources.smp import SMP
+from limner.weights.sources.torchvision_models import TORCHVISION
+from limner.weights.sources.transformers_models import SEGFORMER_HUGGING_FACE, UPERNET_HUGGING_FACE
 
 SOURCES: Mapping[str, CheckpointSource] = {
     "mask2former-hugging-face": MASK2FORMER_HUGGING_FACE,
     "mask2former-detectron2": MASK2FORMER_DETECTRON2,
+    "maskformer-hugging-face": MASKFORMER_HUGGING_FACE,
+    "segformer-hugging-face": SEGFORMER_HUGGING_FACE,
+    "upernet-hugging-face": UPERNET_HUGGING_FACE,
+    "torchvision": TORCHVISION,
+    "segmentation-models-pytorch": SMP,
+    "mmsegmentation": MMSEG,
+    "milesial-unet": MILESIAL,
 }
-"""All supported kinds of checkpoints."""
+"""All supported kinds of checkpoints, in the order in which they are tried."""

@@ -3,9 +3,11 @@
 They differ only in the names of the tensors; `tests/weights/` compares the outputs.
 """
 
+import re
+
 from limner.weights.checkpoint_files import Checkpoint
-from limner.weights.checkpoint_source import Asked, CheckpointSource, Conclusions, NetworkShape
-from limner.weights.renaming import Naming, Renamed
+from limner.weights.checkpoint_source import Asked, CheckpointSource, Conclusions, NetworkShape, ReadNetwork
+from limner.weights.renaming import Naming, rename
 from limner.weights.sources.mask2former_facts import infer_heads, infer_labels, infer_licence, infer_task
 from limner.weights.sources.mask2former_images import infer_normalization, infer_resize
 from limner.weights.sources.mask2former_names import DETECTRON2, HUGGING_FACE
@@ -17,10 +19,6 @@ RECIPE = {
     "train": {"steps": 1, "batch_size": 16, "validate_every": 1, "save_every": 1, "gradient_clip": 0.01},
 }
 """The paper's settings, for continued training from the weights."""
-
-
-def _shape(checkpoint: Checkpoint, renamed: Renamed) -> NetworkShape:
-    return read_shape(renamed.tensors, heads=infer_heads(checkpoint), where=str(checkpoint.path))
 
 
 def _infer(checkpoint: Checkpoint, shape: NetworkShape, asked: Asked) -> Conclusions:
@@ -36,7 +34,15 @@ def _infer(checkpoint: Checkpoint, shape: NetworkShape, asked: Asked) -> Conclus
 
 
 def _source(naming: Naming, example: str) -> CheckpointSource:
-    return CheckpointSource("Mask2Former", naming, example, infer_heads, _shape, _infer, RECIPE)
+    def recognises(checkpoint: Checkpoint) -> bool:
+        return any(re.search(naming.sign, name) for name in checkpoint.tensors)
+
+    def read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
+        renamed = rename(checkpoint.tensors, naming)
+        shape = read_shape(renamed.tensors, heads=infer_heads(checkpoint), where=str(checkpoint.path))
+        return ReadNetwork(shape, renamed, _infer(checkpoint, shape, asked))
+
+    return CheckpointSource(naming.title, "Mask2Former", example, recognises, read, RECIPE, infer_heads)
 
 
 MASK2FORMER_HUGGING_FACE = _source(

@@ -109,21 +109,28 @@ def infer_labels(
     if isinstance(id2label, Mapping) and not all(
         re.fullmatch(r"LABEL_\d+", str(v)) for v in id2label.values()
     ):
-        names = _names(id2label)
-        _refuse_other_number(names, num_classes, checkpoint)
-        if known is not None and _are_same(names, known.labels().names):
-            table = known.labels()
-            classes = tuple(replace(c, name=name) for c, name in zip(table.classes, names, strict=True))
-            return Inferred(
-                replace(table, classes=classes), f"id2label of {CONFIG}; mask values of {known.name}"
-            )
-        return Inferred(
-            _numbered(names), f"id2label of {CONFIG}; mask values 0 to {num_classes - 1}{_things(task)}"
-        )
+        return labels_of_names(_names(id2label), f"id2label of {CONFIG}", checkpoint, num_classes, task)
     if known is not None:
         return Inferred(known.labels(), f"assumed to be those of {known.name}, since there are {num_classes}")
     names = [f"class_{index}" for index in range(num_classes)]
     return Inferred(_numbered(names), f"names unknown; set them with --classes{_things(task)}")
+
+
+def labels_of_names(
+    names: Sequence[str], source: str, checkpoint: Checkpoint, num_classes: int, task: str
+) -> Inferred[LabelTable]:
+    """Return the classes of these names, with the mask values of the public dataset that has the same names.
+
+    Raises:
+        ModelError: There are more or fewer names than classes.
+    """
+    _refuse_other_number(names, num_classes, checkpoint)
+    known = known_data(num_classes, task)
+    if known is not None and _are_same(names, known.labels().names):
+        table = known.labels()
+        classes = tuple(replace(c, name=name) for c, name in zip(table.classes, names, strict=True))
+        return Inferred(replace(table, classes=classes), f"{source}; mask values of {known.name}")
+    return Inferred(_numbered(names), f"{source}; mask values 0 to {num_classes - 1}{_things(task)}")
 
 
 def known_data(num_classes: int, task: str) -> KnownData | None:

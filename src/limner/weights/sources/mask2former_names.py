@@ -6,7 +6,7 @@ memory. Detectron2: the authors' code, facebookresearch/Mask2Former, with its Re
 
 from limner.weights.renaming import Naming, Rule
 
-_QUERY_KEY_VALUE: tuple[Rule, ...] = tuple(
+QUERY_KEY_VALUE: tuple[Rule, ...] = tuple(
     rule
     for place, letter, word in ((0, "q", "query"), (1, "k", "key"), (2, "v", "value"))
     for rule in (
@@ -21,7 +21,7 @@ _MERGING: tuple[Rule, ...] = tuple(
     for stage in range(3)
 )
 
-_HUGGING_FACE_BACKBONE: tuple[Rule, ...] = (
+HUGGING_FACE_BACKBONE: tuple[Rule, ...] = (
     # Swin
     (r"^backbone\.hidden_states_norms\.stage1\.", "norms.0."),
     (r"^backbone\.hidden_states_norms\.stage2\.", "norms.1."),
@@ -70,8 +70,8 @@ HUGGING_FACE = Naming(
         (r"^model\.transformer_module\.queries_embedder\.weight$", "query_decoder.query_embed"),
         (r"^model\.transformer_module\.level_embed\.weight$", "query_decoder.level_embed"),
         (r"^class_predictor\.", "query_decoder.head.class_embed."),
-        *_QUERY_KEY_VALUE,
-        *_HUGGING_FACE_BACKBONE,
+        *QUERY_KEY_VALUE,
+        *HUGGING_FACE_BACKBONE,
         # Pixel decoder
         (r"^pixel_decoder\.input_projections\.(\d)\.0\.", r"pixel_decoder.input_proj.\1.conv."),
         (r"^pixel_decoder\.input_projections\.(\d)\.1\.", r"pixel_decoder.input_proj.\1.norm."),

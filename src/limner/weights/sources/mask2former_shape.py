@@ -5,18 +5,13 @@ Only the number of attention heads cannot be inferred.
 
 import re
 from collections.abc import Iterable, Mapping
-from math import isqrt
 
 import torch
 
 from limner.core.errors import ModelError, describe
-from limner.networks.backbones.resnet import RESNETS
-from limner.networks.backbones.swin import SWINS
 from limner.networks.mask2former import LEVELS, Mask2FormerOptions
 from limner.weights.checkpoint_source import NetworkShape
-
-_SWIN = re.compile(r"^backbone\.layers\.(\d)\.blocks\.(\d+)\.")
-_RESNET = re.compile(r"^backbone\.layer([1-4])\.(\d+)\.")
+from limner.weights.sources.backbone_shapes import input_channels, recognize_backbone
 
 
 def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -> NetworkShape:
@@ -34,7 +29,7 @@ def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -
         ModelError: The backbone is not supported, or the shapes are inconsistent.
     """
     sizes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    backbone = _backbone(sizes, where)
+    backbone = recognize_backbone(sizes, where)
     queries = sizes.get("query_decoder.query_feat", (100, 256))
     offsets = sizes.get("pixel_decoder.layers.0.self_attn.sampling_offsets.bias", (2 * LEVELS * 4 * heads,))[
         0
@@ -59,7 +54,6 @@ def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -
     }
     usual = Mask2FormerOptions().model_dump()
     options = {name: value for name, value in found.items() if name == "backbone" or value != usual[name]}
-    first = sizes.get("backbone.conv1.weight") or sizes.get("backbone.patch_embed.proj.weight") or (0, 3)
     classes = sizes.get("query_decoder.head.class_embed.bias", (0,))[0] - 1
     if classes < 1:
         raise ModelError(
@@ -71,39 +65,7 @@ def read_shape(tensors: Mapping[str, torch.Tensor], *, heads: int, where: str) -
             )
         )
     summary = f"mask2former, {backbone}, {queries[0]} queries"
-    return NetworkShape("mask2former", options, classes, first[1], summary)
-
-
-def _backbone(sizes: Mapping[str, tuple[int, ...]], where: str) -> str:
-    blocks = _blocks(sizes, _SWIN)
-    if blocks:
-        tables = [
-            sizes.get(f"backbone.layers.{stage}.blocks.0.attn.relative_position_bias_table", (0, 0))
-            for stage in range(len(blocks))
-        ]
-        width = sizes.get("backbone.patch_embed.proj.weight", (0,))[0]
-        window = (isqrt(tables[0][0]) + 1) // 2
-        heads = tuple(table[1] for table in tables)
-        for name, swin in SWINS.items():
-            if (swin.width, swin.blocks, swin.heads, swin.window) == (width, blocks, heads, window):
-                return name
-        found = f"a Swin of width {width}, blocks {blocks}, heads {heads}, window {window}"
-        raise _unknown_backbone(found, SWINS, where)
-    blocks = _blocks(sizes, _RESNET)
-    bottleneck = "backbone.layer1.0.conv3.weight" in sizes
-    stem = sizes.get("backbone.conv1.weight", (0,))[:1]
-    for name, resnet in RESNETS.items():
-        if (resnet.blocks, resnet.bottleneck, resnet.stem) == (blocks, bottleneck, stem):
-            return name
-    found = f"a ResNet of blocks {blocks} with a stem of {stem[0]} channels" if blocks else "another one"
-    raise _unknown_backbone(found, (name for name in RESNETS if name[-1].isdigit()), where)
-
-
-def _blocks(sizes: Iterable[str], pattern: re.Pattern[str]) -> tuple[int, ...]:
-    """Return the number of blocks of each stage."""
-    found = [match for name in sizes if (match := pattern.match(name))]
-    stages = sorted({match[1] for match in found})
-    return tuple(1 + max(int(match[2]) for match in found if match[1] == stage) for stage in stages)
+    return NetworkShape("mask2former", options, classes, input_channels(sizes), summary)
 
 
 def _backbone_norm(sizes: Iterable[str]) -> str:
@@ -115,14 +77,3 @@ def _backbone_norm(sizes: Iterable[str]) -> str:
 
 def _count(sizes: Iterable[str], pattern: str) -> int:
     return 1 + max((int(match[1]) for name in sizes if (match := re.match(pattern, name))), default=-1)
-
-
-def _unknown_backbone(found: str, known: Iterable[str], where: str) -> ModelError:
-    return ModelError(
-        describe(
-            "The checkpoint's backbone is not supported",
-            where=where,
-            found=found,
-            expected=", ".join(known),
-        )
-    )

@@ -8,9 +8,9 @@ import torch
 
 from limner.core.outputs import PointBoxes
 from limner.decoding import found_boxes
+from limner.decoding.boxes import find_boxes
 from limner.decoding.found_boxes import suppress
 from limner.decoding.network_runs import Tile
-from limner.decoding.point_boxes import find_boxes
 from limner.inference.sliding_window import window_starts
 
 NUM_CLASSES = 3
@@ -19,9 +19,9 @@ NUM_CLASSES = 3
 def outputs(boxes, labels, scores):
     """Return outputs with one point for each box."""
     xyxy = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
-    logits = torch.full((len(xyxy), NUM_CLASSES), -20.0)
+    logits = torch.full((len(xyxy), NUM_CLASSES), -20.0)  # a score is the root of the probability
     for row, (label, score) in enumerate(zip(labels, scores, strict=True)):
-        logits[row, label] = torch.tensor(score).logit()
+        logits[row, label] = torch.tensor(score**2).logit()
     points = torch.cat(((xyxy[:, :2] + xyxy[:, 2:]) / 2, torch.full((len(xyxy), 1), 8.0)), 1)
     return PointBoxes(logits[None], xyxy[None], points)
 
@@ -35,6 +35,7 @@ class Runs:
     window: tuple
     overlap: float = 0.25
     zoom: float = 1.0
+    kind = PointBoxes
 
     @property
     def seen_size(self):

@@ -1,0 +1,104 @@
+"""Recognising a backbone of limner's by the names and shapes of its tensors, below ``backbone.``."""
+
+import re
+from collections.abc import Iterable, Mapping
+from math import isqrt
+
+from limner.core.errors import ModelError, describe
+from limner.networks.backbones.mit import MIX_TRANSFORMERS
+from limner.networks.backbones.resnet import RESNETS
+from limner.networks.backbones.swin import SWINS
+
+Sizes = Mapping[str, tuple[int, ...]]
+"""Name -> shape of each tensor, by limner's names."""
+
+_SWIN = re.compile(r"^backbone\.layers\.(\d)\.blocks\.(\d+)\.")
+_RESNET = re.compile(r"^backbone\.layer([1-4])\.(\d+)\.")
+_MIT = re.compile(r"^backbone\.block([1-4])\.(\d+)\.")
+
+
+def recognize_backbone(sizes: Sizes, where: str) -> str:
+    """Return the name of the backbone, as `build_backbone` takes it.
+
+    Args:
+        sizes: Tensors of the network.
+        where: The checkpoint, for the error message.
+
+    Raises:
+        ModelError: It is none of limner's ResNets, Swins and Mix Transformers.
+    """
+    if any(map(_SWIN.match, sizes)):
+        return _swin(sizes, where)
+    if any(map(_MIT.match, sizes)):
+        return _mit(sizes, where)
+    return _resnet(sizes, where)
+
+
+def input_channels(sizes: Sizes) -> int:
+    """Return the number of image channels, 3 if the first convolution is missing."""
+    firsts = (
+        *("conv1.weight", "conv1.0.weight", "patch_embed.proj.weight", "patch_embed1.proj.weight"),
+        "features.0.0.weight",
+    )
+    found = (sizes.get(f"backbone.{name}") for name in firsts)
+    return next((shape[1] for shape in found if shape), 3)
+
+
+def count_blocks(sizes: Iterable[str], pattern: re.Pattern[str]) -> tuple[int, ...]:
+    """Return the number of blocks of each stage; the pattern's groups are the stage and the block."""
+    found = [match for name in sizes if (match := pattern.match(name))]
+    stages = sorted({match[1] for match in found})
+    return tuple(1 + max(int(match[2]) for match in found if match[1] == stage) for stage in stages)
+
+
+def _swin(sizes: Sizes, where: str) -> str:
+    blocks = count_blocks(sizes, _SWIN)
+    tables = [
+        sizes.get(f"backbone.layers.{stage}.blocks.0.attn.relative_position_bias_table", (0, 0))
+        for stage in range(len(blocks))
+    ]
+    width = sizes.get("backbone.patch_embed.proj.weight", (0,))[0]
+    window = (isqrt(tables[0][0]) + 1) // 2
+    heads = tuple(table[1] for table in tables)
+    for name, swin in SWINS.items():
+        if (swin.width, swin.blocks, swin.heads, swin.window) == (width, blocks, heads, window):
+            return name
+    found = f"a Swin of width {width}, blocks {blocks}, heads {heads}, window {window}"
+    raise _unknown(found, SWINS, where)
+
+
+def _mit(sizes: Sizes, where: str) -> str:
+    blocks = count_blocks(sizes, _MIT)
+    width = sizes.get("backbone.patch_embed1.proj.weight", (0,))[0]
+    for name, shape in MIX_TRANSFORMERS.items():
+        if (shape.blocks, shape.widths[0]) == (blocks, width):
+            return name
+    raise _unknown(f"a Mix Transformer of width {width}, blocks {blocks}", MIX_TRANSFORMERS, where)
+
+
+def _resnet(sizes: Sizes, where: str) -> str:
+    blocks = count_blocks(sizes, _RESNET)
+    is_bottleneck = "backbone.layer1.0.conv3.weight" in sizes
+    has_average = any(re.match(r"backbone\.layer2\.0\.downsample\.2\.", name) for name in sizes)
+    stem = sizes.get("backbone.conv1.weight", ())[:1]
+    if not stem:
+        stem = tuple(sizes.get(f"backbone.conv1.{index}.weight", (0,))[0] for index in (0, 3, 6))
+    is_plain = sizes.get("backbone.layer1.0.conv2.weight", (64, 64))[:2] == (64, 64)
+    for name, resnet in RESNETS.items():
+        shape = (resnet.blocks, resnet.bottleneck, resnet.stem, resnet.average_shortcut)
+        if is_plain and shape == (blocks, is_bottleneck, stem, has_average):
+            return name
+    kind = "ResNet" if is_plain else "ResNeXt or wide ResNet"
+    found = f"a {kind} of blocks {blocks} with a stem of {stem[0]} channels" if blocks else "another one"
+    raise _unknown(found, (name for name in RESNETS if name[-1].isdigit()), where)
+
+
+def _unknown(found: str, known: Iterable[str], where: str) -> ModelError:
+    return ModelError(
+        describe(
+            "The checkpoint's backbone is not supported",
+            where=where,
+            found=found,
+            expected=", ".join(known),
+        )
+    )

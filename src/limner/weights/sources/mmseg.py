@@ -1,0 +1,252 @@
+"""Checkpoints of mmsegmentation 0.x and 1.x.
+
+The training's configuration is read from the checkpoint's `meta` or from the only Python file beside it, as
+text; without it, what tensors do not contain is assumed to be as in the library's published configurations.
+"""
+
+import re
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import torch
+
+from limner.core.errors import ModelError, describe
+from limner.weights.checkpoint_files import Checkpoint
+from limner.weights.checkpoint_source import (
+    Asked,
+    CheckpointSource,
+    Inferred,
+    NetworkShape,
+    Normalization,
+    ReadNetwork,
+)
+from limner.weights.renaming import Renamed, rename
+from limner.weights.sources.backbone_shapes import Sizes, input_channels, recognize_backbone
+from limner.weights.sources.dense_facts import RECIPE, conclude, imagenet
+from limner.weights.sources.mmseg_names import BACKBONES, HEADS, TITLE, mmseg_naming
+
+DILATED = ("PSPHead", "ASPPHead", "DepthwiseSeparableASPPHead", "FCNHead", "CCHead", "DAHead", "ANNHead")
+"""Heads whose published configurations dilate the backbone to stride 8."""
+
+_ASSUMED = "assumed: as in the published configurations; no configuration is in the file or beside it"
+_CONFIG = "the training's configuration"
+
+
+def _recognises(checkpoint: Checkpoint) -> bool:
+    names = checkpoint.tensors
+    return (
+        any(name.startswith("decode_head.") for name in names)
+        and any(name.startswith("backbone.") for name in names)
+        and not any(name.startswith(("decode_head.linear_c.", "decode_head.linear_proj")) for name in names)
+    )
+
+
+def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
+    head = _first(HEADS, checkpoint, "decode head")
+    backbone = _first(BACKBONES, checkpoint, "backbone")
+    model = _model_of(checkpoint)
+    _refuse_variants(model, checkpoint)
+    renamed = rename(checkpoint.tensors, mmseg_naming(head, backbone))
+    _convert(head, renamed)
+    sizes = {name: tuple(tensor.shape) for name, tensor in renamed.tensors.items()}
+    options, sources = _options(head, sizes, model, checkpoint)
+    options |= asked.options
+    sources |= dict.fromkeys(asked.options, "you set it")
+    scores = sizes.get("head.conv.weight", (1, 1))
+    summary = f"{head.removesuffix('Head')} on {options['backbone']}"
+    shape = NetworkShape(HEADS[head][1], options, scores[0], input_channels(sizes), summary, sources)
+    normalization, facts = _preprocessing(checkpoint, renamed)
+    window = _window(model, checkpoint)
+    conclusions = conclude(checkpoint, shape, asked, normalization=normalization, facts=facts, window=window)
+    return ReadNetwork(shape, renamed, conclusions)
+
+
+def _first(table: Mapping[str, tuple[Any, ...]], checkpoint: Checkpoint, what: str) -> str:
+    found = next((name for name, (sign, *_) in table.items() if sign in checkpoint.tensors), None)
+    if found is None:
+        part = what.split()[-1] + "."
+        names = sorted(name for name in checkpoint.tensors if part in name)
+        raise ModelError(
+            describe(
+                f"limner does not have this {what} of {TITLE}",
+                where=checkpoint.path,
+                found=", ".join(names[:3]) or "no tensors of it",
+                expected=", ".join(table),
+            )
+        )
+    return found
+
+
+def _model_of(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    model = checkpoint.training.get("model")
+    return model if isinstance(model, Mapping) else {}
+
+
+def _part(model: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = model.get(key)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _refuse_variants(model: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+    head, backbone = _part(model, "decode_head"), _part(model, "backbone")
+    other = [f"{key} {head[key]!r}" for key in ("align_corners",) if head.get(key)]
+    grid = backbone.get("multi_grid")
+    if grid and set(grid) != {1}:
+        other.append(f"multi_grid {tuple(grid)}, which are dilations there and factors in limner")
+    if other:
+        raise ModelError(
+            describe(
+                f"The checkpoint is a variant of {TITLE}'s networks that limner does not have",
+                where=checkpoint.path,
+                found=", ".join(other),
+                expected="align_corners False and no multi_grid",
+            )
+        )
+
+
+def _options(
+    head: str, sizes: Sizes, model: Mapping[str, Any], checkpoint: Checkpoint
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the network's options, and the sources of those that tensors do not contain."""
+    options: dict[str, Any] = {"backbone": recognize_backbone(sizes, str(checkpoint.path))}
+    sources: dict[str, str] = {}
+    if head in DILATED or head == "EMAHead":
+        options["output_stride"], sources["output_stride"] = _stride(model)
+    if head in ("ASPPHead", "DepthwiseSeparableASPPHead"):
+        said = _part(model, "decode_head").get("dilations")
+        options["atrous_rates"] = tuple(said[1:]) if said else (12, 24, 36)
+        sources["atrous_rates"] = _CONFIG if said else _ASSUMED
+    if head not in ("SegformerHead", "FPNHead"):
+        side = sizes.get("auxiliary_head.classifier.conv.weight")
+        options |= {"auxiliary_channels": side[1]} if side else {"auxiliary": False}
+    width = sizes.get("head.conv.weight", (1, 1))[1]
+    return options | {"channels": width} | _OWN.get(head, lambda _: {})(sizes), sources
+
+
+def _fcn(sizes: Sizes) -> dict[str, Any]:
+    joins = "context.fusion.conv.weight" in sizes
+    pattern = r"context\.module\.(\d)\.conv\.weight" if joins else r"context\.(\d)\.conv\.weight"
+    return {"num_convs": sum(bool(re.match(pattern, name)) for name in sizes), "joins_input": joins}
+
+
+def _ema(sizes: Sizes) -> dict[str, Any]:
+    bases = sizes.get("context.module.1.bases", (1, 1, 1))
+    return {"bases": bases[-1], "attention_channels": bases[1]}
+
+
+_OWN = {
+    "FCNHead": _fcn,
+    "DepthwiseSeparableASPPHead": lambda sizes: {
+        "low_level_channels": sizes.get("low_level.conv.weight", (1,))[0]
+    },
+    "UPerHead": lambda sizes: {"norm_features": "norms.0.weight" in sizes},
+    "SegformerHead": lambda _: {"decoder": "mmsegmentation"},
+    "FPNHead": lambda sizes: {
+        "pyramid_channels": sizes.get("laterals.0.weight", (1,))[0],
+        "upsampling": "doubling",
+    },
+    "CCHead": lambda sizes: {"attention_channels": sizes.get("context.module.1.query.weight", (1,))[0]},
+    "DAHead": lambda sizes: {"attention_channels": sizes.get("position.1.query.weight", (1,))[0]},
+    "ANNHead": lambda sizes: {"attention_channels": sizes.get("fusion.query.conv.weight", (1,))[0]},
+    "EMAHead": _ema,
+}
+"""Head -> the options that only it has, from the shapes of the tensors."""
+
+
+def _stride(model: Mapping[str, Any]) -> tuple[int, str]:
+    strides = _part(model, "backbone").get("strides")
+    if strides:
+        return 4 * prod(strides), _CONFIG
+    return 8, _ASSUMED
+
+
+def _convert(head: str, renamed: Renamed) -> None:
+    """Change the tensors that are stored in another order."""
+    for name in list(renamed.tensors):
+        if re.search(r"\.attn\.attn\.in_proj_(weight|bias)$", name):
+            _split_queries(renamed, name)
+        elif re.search(r"^backbone\.block\d.*\.mlp\.fc\d\.weight$", name):
+            renamed.change(name, lambda t: t.flatten(1), "a 1x1 convolution as a linear layer")
+        elif re.search(r"\.downsample\.(reduction\.weight|norm\.(weight|bias))$", name):
+            renamed.change(name, _patches_by_position, "merged patches: by position instead of by channel")
+    if head in ("ASPPHead", "DepthwiseSeparableASPPHead"):
+        projection = "context.projection" if head.startswith("Depth") else "context.0.projection"
+        # They join the image's mean first, limner last, as the paper's figure does.
+        renamed.change(
+            f"{projection}.conv.weight",
+            lambda t: t.roll(-t.shape[0], dims=1),
+            "the image's mean is joined last instead of first",
+        )
+    if head == "FCNHead" and "context.fusion.conv.weight" not in renamed.tensors:
+        for name in [name for name in renamed.tensors if name.startswith("context.module.")]:
+            ours = name.replace("context.module.", "context.", 1)
+            renamed.tensors[ours], renamed.theirs[ours] = renamed.tensors.pop(name), renamed.theirs.pop(name)
+    if head == "ANNHead":
+        # Their second attention lists its one projection twice.
+        renamed.leave_out("attention.query.", "the same as the keys' projection, listed twice")
+
+
+def _split_queries(renamed: Renamed, name: str) -> None:
+    whole, original = renamed.tensors.pop(name), renamed.theirs.pop(name)
+    width = whole.shape[0] // 3
+    kind = name.rpartition("_")[2]
+    start = name.removesuffix(f"attn.in_proj_{kind}")
+    for ours, part in ((f"{start}q.{kind}", whole[:width]), (f"{start}kv.{kind}", whole[width:])):
+        renamed.tensors[ours], renamed.theirs[ours] = part, original
+        renamed.reshaped[ours] = "queries apart from keys and values"
+
+
+def _patches_by_position(tensor: torch.Tensor) -> torch.Tensor:
+    """Reorder the inputs of a patch merging, which `unfold` stores by channel, and Swin by position."""
+    channels = tensor.shape[-1] // 4
+    by_channel = tensor.reshape(*tensor.shape[:-1], channels, 4)
+    # Swin's order goes down the rows first, that of `unfold` along the columns.
+    return by_channel[..., [0, 2, 1, 3]].transpose(-1, -2).reshape(tensor.shape)
+
+
+def _preprocessing(
+    checkpoint: Checkpoint, renamed: Renamed
+) -> tuple[Inferred[Normalization], dict[str, str]]:
+    """Return mean and standard deviation in RGB order; of a network for BGR, the first layer is reversed."""
+    config = checkpoint.training
+    said = _part(_part(config, "model"), "data_preprocessor") or _part(config, "img_norm_cfg")
+    facts = {"align corners": "False (" + (_CONFIG if config else _ASSUMED) + ")"}
+    if not said.get("mean"):
+        facts["channel order"] = f"RGB ({_ASSUMED})"
+        return imagenet(f"ImageNet's ({_ASSUMED})"), facts
+    mean, std = (tuple(float(value) for value in said[key]) for key in ("mean", "std"))
+    is_rgb = bool(said.get("bgr_to_rgb", said.get("to_rgb", False)))
+    if not is_rgb and len(mean) == 3:
+        mean, std = mean[::-1], std[::-1]
+        _reverse_channels(renamed)
+        facts["channel order"] = f"BGR; the first layer's channels are reversed, so RGB here ({_CONFIG})"
+    else:
+        facts["channel order"] = f"RGB ({_CONFIG})"
+    return Inferred(Normalization(mean, std), _CONFIG), facts
+
+
+def _reverse_channels(renamed: Renamed) -> None:
+    firsts = ("conv1", "conv1.0", "patch_embed.proj", "patch_embed1.proj")
+    for first in firsts:
+        renamed.change(f"backbone.{first}.weight", lambda t: t.flip(1), "BGR to RGB")
+
+
+def _window(model: Mapping[str, Any], checkpoint: Checkpoint) -> Inferred[tuple[int, int]] | None:
+    del checkpoint
+    test = _part(model, "test_cfg")
+    if test.get("mode") != "slide" or not test.get("crop_size"):
+        return None
+    size = test["crop_size"]
+    height, width = size if isinstance(size, (list, tuple)) else (size, size)
+    return Inferred((int(height), int(width)), f"test_cfg of {_CONFIG}")
+
+
+MMSEG = CheckpointSource(
+    TITLE,
+    ", ".join(HEADS),
+    "decode_head.conv_seg.weight and backbone....",
+    _recognises,
+    _read,
+    RECIPE,
+)

@@ -1,0 +1,260 @@
+"""Small jobs of every command that writes, each with how it is done again after a kill or on a full disk.
+
+A job works in a folder of its own, on the data and the runs that `inputs` made. `content` returns what must
+be equal in the end: every file, less the times in it.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from safetensors import safe_open
+
+import limner
+from limner.analysis import run_costs  # noqa: F401
+from limner.api import (  # noqa: F401 - what the forked processes need
+    browse,
+    check,
+    compare,
+    compare_networks,
+    convert,
+    evaluate,
+    explain,
+    import_checkpoint,
+    plan,
+    predict,
+    report,
+    split,
+    train,
+    tune,
+)
+from limner.cli import app  # noqa: F401
+from limner.inference import load_predictor  # noqa: F401
+from limner.reporting import check_report, page, run_comparison  # noqa: F401
+from limner.storage.unfinished import UNFINISHED
+from limner.training import fit_run, rate_test  # noqa: F401
+
+SMALL = {
+    "network": {"name": "unet", "options": {"widths": [4, 6]}, "pretrained": "no"},
+    "input": {"crop_size": [32, 32]},
+    "train": {
+        "steps": 6,
+        "batch_size": 2,
+        "save_every": 1,
+        "validate_every": 2,
+        "workers": 0,
+        "trackers": [],
+    },
+}
+COMPARED = {
+    **SMALL,
+    "network": {"name": "espnet", "pretrained": "no"},
+    "train": {**SMALL["train"], "steps": 2},
+}
+"""Settings of trainings that take a second."""
+
+LEFT_OUT = (".limner-files.json", "speed.json", ".limner-lock")
+"""Files that are about times alone, and what a process leaves that is killed after its last file."""
+
+TIMES = {"seconds", "peak", "time", "created", "sha256", "memory", "per", "speed"}
+"""Words in names of values that differ between equal runs; files with hashes are compared themselves."""
+
+rate_test.run_rate_test.__kwdefaults__["num_steps"] = 8
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command with its arguments.
+
+    Attributes:
+        start: Does the job in an empty folder, given that of the inputs.
+        again: Does it again after an interruption; defaults to the same.
+        output: What it writes, below its folder.
+        copied: What of the inputs it changes, so that it gets a copy.
+        timed: Names of outputs that have times in every part; they have to be there.
+    """
+
+    start: Callable[[Path], object]
+    again: Callable[[Path], object] | None = None
+    output: str = "out"
+    copied: str = ""
+    timed: tuple[str, ...] = ()
+
+
+def inputs(folder: Path) -> None:
+    """Write a dataset of discs, a finished run on it, and another one."""
+    _write_discs(folder / "data")
+    for name in ("run", "other"):
+        settings = {**SMALL, "optimizer": {"learning_rate": 0.001 if name == "run" else 0.01}}
+        limner.train(folder / "data", run=folder / name, settings=settings, device="cpu")
+
+
+def _write_discs(folder: Path, count: int = 12) -> None:
+    draw = np.random.default_rng(0)
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    rows, columns = np.mgrid[:40, :48]
+    for n in range(count):
+        disc = (rows - 12 - n) ** 2 + (columns - 30 + n) ** 2 < (7 + n % 4) ** 2
+        noise = (draw.integers(0, 90, (40, 48, 3)) + 130 * disc[..., None]).astype(np.uint8)
+        cv2.imwrite(str(folder / f"images/cell_{n:02}.png"), noise)
+        cv2.imwrite(str(folder / f"masks/cell_{n:02}.png"), disc.astype(np.uint8) * 255)
+    classes = "classes:\n- {name: background, value: 0}\n- {name: cell, value: 255}\n"
+    (folder / "dataset.yaml").write_text(f"{classes}splits: {{val: 0.2, test: 0.2}}\n", "utf-8")
+
+
+def _is_unfinished(name: str = "out") -> bool:
+    return Path(name, UNFINISHED).exists()
+
+
+def _convert(given: Path) -> None:
+    files = any(path.is_file() for path in Path("out").rglob("[!.]*"))
+    if files and not _is_unfinished():
+        return  # killed after its end
+    limner.convert(given / "data", "out", to="voc", lossy=True, resume=_is_unfinished())
+
+
+def _predict(given: Path) -> None:
+    limner.predict(given / "run", given / "data/images", out="out", device="cpu", resume=_is_unfinished())
+
+
+def _train(given: Path) -> None:
+    limner.train(given / "data", run=Path("out").absolute(), settings=SMALL, device="cpu")
+
+
+def _train_again(given: Path) -> None:
+    """Resume, or start again what was killed before it was prepared, as the messages say."""
+    if Path("out/environment.json").is_file():
+        train.resume("out", device="cpu")
+    else:
+        _train(given)
+
+
+def _split(_: Path) -> None:
+    limner.split("data", val=0.3, test=0.2, seed=1, overwrite=True)
+
+
+def _tune(given: Path) -> None:
+    limner.tune(given / "data", out="out", settings=SMALL, device="cpu")
+
+
+def _compare_networks(given: Path) -> None:
+    names = ["espnet", "enet"]
+    limner.compare_networks(given / "data", names, out="out", settings=COMPARED, device="cpu")
+
+
+def _explain(given: Path) -> None:
+    image = given / "data/images/cell_03.png"
+    options = {"class_name": "background", "point": (20, 20), "out": "out", "device": "cpu"}
+    limner.explain(given / "run", image, **options)
+
+
+def _browse(given: Path) -> None:
+    Path("out").mkdir(exist_ok=True)
+    limner.browse(given / "data", out="out/gallery.png")
+
+
+def _check_page(given: Path) -> None:
+    from limner.reporting.check_report import write_check_report
+
+    Path("out").mkdir(exist_ok=True)
+    write_check_report(limner.check(given / "data"), Path("out/check.html"))
+
+
+JOBS = {
+    "train": Job(_train, _train_again, timed=("report.html",)),
+    "predict": Job(_predict),
+    "convert": Job(_convert),
+    "split": Job(_split, output="data", copied="data"),
+    "evaluate": Job(
+        lambda given: limner.evaluate("run", split="test", device="cpu"), output="run", copied="run"
+    ),
+    "evaluate --out": Job(lambda given: limner.evaluate(given / "run", out="out", device="cpu")),
+    "report": Job(lambda given: limner.report("run"), output="run", copied="run"),
+    "tune": Job(_tune),
+    "compare-networks": Job(
+        _compare_networks, timed=("report.html", "comparison.html", "comparison.csv", "comparison.svg")
+    ),
+    "compare": Job(lambda given: limner.compare([given / "run", given / "other"], out="out")),
+    "explain": Job(_explain),
+    "browse": Job(_browse),
+    "check --page": Job(_check_page),
+}
+
+
+def prepare(folder: Path, job: str, given: str) -> None:
+    """Copy the inputs that a job changes, without what it writes."""
+    copied = JOBS[job].copied
+    if not copied:
+        return
+    shutil.copytree(Path(given, copied), folder / copied)
+    if job == "evaluate":
+        shutil.rmtree(folder / copied / "evaluation/test")
+    if job == "report":
+        (folder / copied / "report.html").unlink()
+
+
+def start(folder: Path, job: str, given: str) -> None:
+    """Do a job."""
+    JOBS[job].start(Path(given))
+
+
+def again(folder: Path, job: str, given: str) -> None:
+    """Do a job that was interrupted, or whose disk was full."""
+    chosen = JOBS[job]
+    (chosen.again or chosen.start)(Path(given))
+
+
+def content(folder: Path, job: str) -> dict[str, str]:
+    """Return the outputs of a job: file -> hash of its content less times."""
+    root, timed = folder / JOBS[job].output, JOBS[job].timed
+    files = {path.relative_to(root): path for path in sorted(root.rglob("*")) if path.is_file()}
+    return {
+        name.as_posix(): "written" if name.name in timed else hashlib.sha256(_without_times(path)).hexdigest()
+        for name, path in files.items()
+        if name.name not in LEFT_OUT and "splits-before" not in name.parts
+    }
+
+
+def _without_times(path: Path) -> bytes:
+    if path.suffix == ".safetensors":
+        return _tensors(path)
+    if path.name == "metrics.csv":
+        return _values(path.read_text("utf-8"))
+    if path.name == "plan.yaml":  # its comments tell how much memory was free
+        lines = path.read_bytes().splitlines()
+        return b"\n".join(line for line in lines if not line.strip().startswith(b"#"))
+    if path.name == "model.json":
+        told = json.loads(path.read_bytes())
+        return json.dumps(_less_times(told)).encode()
+    return path.read_bytes()
+
+
+def _less_times(value: object) -> object:
+    """Leave out what is called a time, and hashes of files, which are compared themselves."""
+    if isinstance(value, dict):
+        return {key: _less_times(item) for key, item in value.items() if not TIMES & {*key.split("_")}}
+    return value
+
+
+def _tensors(path: Path) -> bytes:
+    with safe_open(path, "np") as file:
+        return b"".join(name.encode() + file.get_tensor(name).tobytes() for name in sorted(file.keys()))
+
+
+def _values(text: str) -> bytes:
+    """Return the rows of metrics.csv without their seconds, and without those that are times or memory."""
+    rows = csv.reader(io.StringIO(text))
+    kept = [
+        (step, name, value)
+        for step, _, name, value in rows
+        if not TIMES & {*name.replace("/", "_").split("_")}
+    ]
+    return json.dumps(kept).encode()

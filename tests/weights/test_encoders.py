@@ -1,0 +1,62 @@
+"""Classifiers of images as initial weights: the encoder is loaded, the rest is new."""
+
+import pytest
+import torch
+
+from limner.core.errors import ConfigError, ModelError
+from limner.networks.backbones import build_backbone
+from limner.weights.encoders import encoder_plan, read_encoder
+from limner.weights.model import Model
+from limner.weights.starting import read_starting_plan, start_from
+
+
+@pytest.fixture
+def classifier(tmp_path):
+    """A ResNet-18 as torchvision saves it: its layers, and the classifier of 1000 classes."""
+    torch.manual_seed(0)
+    state = build_backbone("resnet18").state_dict()
+    state |= {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
+    torch.save(state, tmp_path / "resnet18.pth")
+    return tmp_path / "resnet18.pth", state
+
+
+def test_the_network_is_built_on_the_encoder(classifier):
+    path, _ = classifier
+    plan = read_starting_plan(path, task="semantic")
+    assert plan.network.name == "encoder-unet" and plan.network.options == {"backbone": "resnet18"}
+    assert plan.input.mean == (123.675, 116.28, 103.53)
+    named = read_starting_plan(path, task="semantic", network={"name": "linknet", "options": {"channels": 8}})
+    assert named.network.name == "linknet"
+    assert named.network.options == {"channels": 8, "backbone": "resnet18"}
+
+
+def test_the_encoder_is_loaded_and_the_decoder_is_new(classifier):
+    path, state = classifier
+    model = Model.from_plan(read_starting_plan(path, task="semantic"))
+    before = model.network.head.conv.weight.clone()
+    done, licence = start_from(path, model)
+    found = model.network.backbone.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in state.items() if name in found)
+    assert torch.equal(model.network.head.conv.weight, before)
+    assert len(done.loaded) == len(found) and licence is None
+    assert done.skipped == ("fc.bias", "fc.weight")
+    assert "decoder.0.conv1.conv.weight" in done.new and not any(n.startswith("backbone") for n in done.new)
+
+
+def test_other_tasks_and_encoders_have_to_be_named(classifier, tmp_path):
+    encoder = read_encoder(classifier[0])
+    with pytest.raises(ConfigError, match="Name the network"):
+        encoder_plan(encoder, {}, task="instance")
+    with pytest.raises(ConfigError, match="'unet' has no encoder"):
+        encoder_plan(encoder, {"name": "unet"}, task="semantic")
+    torch.save({"stem.weight": torch.ones(3), "head.fc.weight": torch.ones(3, 4)}, tmp_path / "other.pth")
+    with pytest.raises(ConfigError, match="Name it as timm does: --set network.options.backbone=NAME"):
+        read_starting_plan(tmp_path / "other.pth", task="semantic")
+
+
+def test_an_encoder_of_another_size_is_refused(classifier):
+    path, _ = classifier
+    network = {"name": "encoder-unet", "options": {"backbone": "resnet34"}}
+    model = Model.from_plan(read_starting_plan(path, task="semantic", network=network))
+    with pytest.raises(ModelError, match="another model"):
+        start_from(path, model)

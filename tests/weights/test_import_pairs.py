@@ -1,0 +1,283 @@
+"""Other libraries save their networks with random weights; limner's imports give the same scores.
+
+A row is added for each network of a library. Images have file values, so that mean and standard deviation are
+compared too; the second size of each pair is odd, where the library accepts it.
+"""
+
+import json
+
+import peers
+import pytest
+import torch
+
+from limner.core.outputs import resize_logits
+from limner.weights import import_checkpoint
+
+pytestmark = pytest.mark.peer
+
+CLASSES = 5
+MEAN = torch.tensor((0.485, 0.456, 0.406)).view(1, 3, 1, 1)
+STD = torch.tensor((0.229, 0.224, 0.225)).view(1, 3, 1, 1)
+EVEN, ODD, ODD_BLOCKS = (64, 96), (65, 97), (96, 160)
+
+
+def _images(size):
+    draws = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8, generator=draws)
+
+
+def _assert_same(imported, theirs, sizes):
+    for size in sizes:
+        images = _images(size)
+        with torch.no_grad():
+            expected = theirs((images / 255 - MEAN) / STD)
+            found = resize_logits(imported.model(images).logits, size)
+        if expected.shape[1] == 1:  # a sigmoid there, a softmax of two classes here
+            expected, found = expected.sigmoid(), found.softmax(1)[:, 1:]
+        assert expected.std() > 1e-2
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+SMP = [
+    *((kind, "resnet18", {}) for kind in ("Unet", "UnetPlusPlus", "FPN", "PSPNet", "DeepLabV3", "MAnet")),
+    *((kind, "resnet18", {}) for kind in ("DeepLabV3Plus", "Linknet", "PAN", "UPerNet")),
+    ("Unet", "resnet50", {"classes": 1}),
+    ("Unet", "resnet18", {"decoder_attention_type": "scse", "decoder_channels": (64, 32, 32, 16, 16)}),
+    ("Unet", "resnext50_32x4d", {}),
+    ("Unet", "mit_b0", {}),
+    ("Unet", "tu-regnetx_002", {}),
+    ("Unet", "tu-convnext_atto", {}),
+    ("UnetPlusPlus", "resnet50", {"classes": 1}),
+    ("UnetPlusPlus", "timm-res2net50_26w_4s", {}),
+    ("FPN", "mit_b0", {"decoder_pyramid_channels": 128}),
+    ("FPN", "tu-resnest14d", {}),
+    ("PSPNet", "resnet18", {"encoder_depth": 4, "upsampling": 16}),
+    ("DeepLabV3", "resnet50", {"encoder_output_stride": 16, "decoder_atrous_rates": (6, 12, 18)}),
+    ("DeepLabV3Plus", "resnet18", {"encoder_output_stride": 8}),
+    ("DeepLabV3Plus", "resnet50", {"classes": 1}),
+    ("Linknet", "resnet50", {}),
+    ("MAnet", "resnet50", {"decoder_pab_channels": 32}),
+    ("PAN", "resnet50", {"encoder_output_stride": 32}),
+    ("UPerNet", "mit_b1", {}),
+    ("Segformer", "mit_b0", {}),
+    ("Segformer", "mit_b2", {"decoder_segmentation_channels": 128}),
+]
+
+
+def _smp(kind, encoder, options):
+    smp = pytest.importorskip(
+        "segmentation_models_pytorch", reason="segmentation-models-pytorch is not installed"
+    )
+    options = {"classes": CLASSES, **options}
+    return peers.randomize(getattr(smp, kind)(encoder, encoder_weights=None, **options))
+
+
+def _sizes(network, kind):
+    if kind == "PAN":  # halves the coarsest map three times
+        return ((128, 192), (160, 224)) if network.encoder.output_stride == 16 else ((256, 320), (288, 352))
+    return (EVEN, ODD_BLOCKS if network.requires_divisible_input_shape else ODD)
+
+
+@pytest.mark.parametrize(("kind", "encoder", "options"), SMP)
+def test_a_folder_of_segmentation_models_pytorch(tmp_path, kind, encoder, options):
+    theirs = _smp(kind, encoder, options)
+    theirs.save_pretrained(tmp_path)
+    imported = import_checkpoint(tmp_path)
+    _assert_same(imported, theirs, _sizes(theirs, kind))
+    assert json.loads((tmp_path / "config.json").read_text("utf-8"))["_model_class"] == kind
+
+
+@pytest.mark.parametrize("kind", ["Unet", "UnetPlusPlus", "FPN", "PSPNet", "DeepLabV3", "DeepLabV3Plus"])
+def test_a_state_dict_of_segmentation_models_pytorch(tmp_path, kind):
+    theirs = _smp(kind, "resnet18", {})
+    torch.save(theirs.state_dict(), tmp_path / "best.pth")
+    _assert_same(import_checkpoint(tmp_path / "best.pth"), theirs, _sizes(theirs, kind))
+
+
+@pytest.mark.parametrize("name", ["lraspp", "deeplabv3"])
+def test_torchvision_on_mobilenet(tmp_path, name):
+    segmentation = pytest.importorskip("torchvision.models.segmentation")
+    side = {} if name == "lraspp" else {"aux_loss": True}
+    build = getattr(segmentation, f"{name}_mobilenet_v3_large")
+    theirs = peers.randomize(build(weights=None, weights_backbone=None, num_classes=CLASSES, **side))
+    torch.save(theirs.state_dict(), tmp_path / "model.pth")
+    _assert_same(import_checkpoint(tmp_path / "model.pth"), lambda x: theirs(x)["out"], (EVEN, ODD))
+
+
+@pytest.mark.parametrize("depth", [50, 101])
+@pytest.mark.parametrize("name", ["fcn", "deeplabv3"])
+def test_torchvision(tmp_path, name, depth):
+    segmentation = pytest.importorskip("torchvision.models.segmentation")
+    build = getattr(segmentation, f"{name}_resnet{depth}")
+    theirs = build(weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=depth == 101)
+    torch.save(peers.randomize(theirs).state_dict(), tmp_path / "model.pth")
+    _assert_same(import_checkpoint(tmp_path / "model.pth"), lambda x: theirs(x)["out"], (EVEN, ODD))
+
+
+NORM = {"type": "BN"}
+DILATED = {"dilations": (1, 1, 2, 4), "strides": (1, 2, 1, 1)}
+PLAIN = {"dilations": (1, 1, 1, 1), "strides": (1, 2, 2, 2)}
+NARROW, WIDE = (64, 128, 256, 512), (96, 192, 384, 768)
+LEVELS = {"in_channels": NARROW, "in_index": (0, 1, 2, 3)}
+MMSEG = {
+    "psp": ({"type": "PSPHead"}, DILATED),
+    "deeplabv3": ({"type": "ASPPHead", "dilations": (1, 12, 24, 36)}, DILATED),
+    "deeplabv3plus": (
+        {
+            "type": "DepthwiseSeparableASPPHead",
+            "dilations": (1, 12, 24, 36),
+            "c1_in_channels": 64,
+            "c1_channels": 12,
+        },
+        DILATED,
+    ),
+    "fcn": ({"type": "FCNHead", "num_convs": 2}, DILATED),
+    "fcn-plain": ({"type": "FCNHead", "num_convs": 1, "concat_input": False}, DILATED),
+    "ccnet": ({"type": "CCHead"}, DILATED),
+    "danet": ({"type": "DAHead", "pam_channels": 16}, DILATED),
+    "ann": (
+        {"type": "ANNHead", "in_channels": (256, 512), "in_index": (2, 3), "project_channels": 64},
+        DILATED,
+    ),
+    "emanet": (
+        {
+            "type": "EMAHead",
+            "channels": 64,
+            "ema_channels": 128,
+            "num_bases": 16,
+            "num_stages": 3,
+        },
+        DILATED,
+    ),
+    "upernet": ({"type": "UPerHead", **LEVELS}, PLAIN),
+    "semantic-fpn": ({"type": "FPNHead", **LEVELS, "feature_strides": (4, 8, 16, 32)}, PLAIN),
+}
+
+
+@pytest.mark.parametrize("name", MMSEG)
+def test_mmsegmentation_on_a_resnet(tmp_path, name):
+    options, strides = MMSEG[name]
+    backbone = {"type": "ResNetV1c", "depth": 18, "norm_cfg": NORM, "contract_dilation": True, **strides}
+    has_side = name not in ("semantic-fpn", "upernet")
+    head = {"in_channels": 512, "in_index": 3, "channels": 128, **options}
+    if name == "semantic-fpn":
+        head["in_channels"] = (32,) * 4
+    theirs = _mmseg(backbone, head, has_side=has_side, has_neck=name == "semantic-fpn")
+    said = f"backbone=dict(strides={strides['strides']}), decode_head=dict(dilations=(1, 12, 24, 36))"
+    config = f"model = dict({said})"
+    data = {"classes": tuple("abcde"), "palette": [[i] * 3 for i in range(5)]}
+    meta = {"cfg": config, "dataset_meta": data}
+    torch.save({"state_dict": theirs.state_dict(), "meta": meta}, tmp_path / "iter_1.pth")
+    imported = import_checkpoint(tmp_path / "iter_1.pth")
+    _assert_same(imported, lambda x: _mmseg_scores(theirs, x), (EVEN, ODD))
+    assert imported.model.labels.names == tuple("abcde")
+    assert imported.model.labels.classes[3].color == (3, 3, 3)
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_mmsegmentation_segformer(tmp_path, order):
+    backbone = {"type": "MixVisionTransformer", "embed_dims": 32, "num_layers": (2, 2, 2, 2)}
+    head = {"type": "SegformerHead", "in_channels": (32, 64, 160, 256), "in_index": (0, 1, 2, 3)}
+    theirs = _mmseg(backbone | {"num_heads": (1, 2, 5, 8)}, head | {"channels": 256})
+    mean, std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+    if order == "bgr":
+        mean, std = mean[::-1], std[::-1]
+    said = f"dict(mean={mean}, std={std}, bgr_to_rgb={order == 'rgb'})"
+    config = f"model = dict(type='EncoderDecoder', data_preprocessor={said})"
+    torch.save({"state_dict": theirs.state_dict(), "meta": {"cfg": config}}, tmp_path / "a.pth")
+    imported = import_checkpoint(tmp_path / "a.pth")
+    assert order.upper() in imported.facts["channel order"]
+
+    def scores(images):
+        return _mmseg_scores(theirs, images if order == "rgb" else images.flip(1))
+
+    _assert_same(imported, scores, (EVEN, ODD))
+
+
+def test_mmsegmentation_swin(tmp_path):
+    backbone = {"type": "SwinTransformer", "embed_dims": 96, "depths": (2, 2, 6, 2)}
+    backbone |= {"num_heads": (3, 6, 12, 24), "window_size": 7}
+    head = {"type": "UPerHead", "in_channels": WIDE, "in_index": (0, 1, 2, 3), "channels": 64}
+    theirs = _mmseg(backbone, head)
+    torch.save({"state_dict": theirs.state_dict(), "meta": {}}, tmp_path / "a.pth")
+    imported = import_checkpoint(tmp_path / "a.pth")
+    _assert_same(imported, lambda x: _mmseg_scores(theirs, x), (EVEN, ODD))
+    assert any("merged patches" in how for how in imported.tensors.reshaped.values())
+
+
+def _mmseg(backbone, head, *, has_side=False, has_neck=False):
+    models = peers.mmseg_models()
+    if backbone["type"] == "ResNetV1c":
+        backbone = backbone | {"num_stages": 4, "out_indices": (0, 1, 2, 3)}
+    common = {"num_classes": CLASSES, "norm_cfg": NORM, "align_corners": False}
+    parts = {
+        "backbone": models.BACKBONES.build(backbone),
+        "decode_head": models.HEADS.build({**common, "channels": 128, **head}),
+    }
+    if has_side:
+        side = {"type": "FCNHead", "in_channels": 256, "in_index": 2, "channels": 24, "num_convs": 1}
+        parts["auxiliary_head"] = models.HEADS.build({**common, **side, "concat_input": False})
+    if has_neck:
+        neck = {"type": "FPN", "in_channels": list(NARROW), "out_channels": 32, "num_outs": 4}
+        parts["neck"] = models.BACKBONES.build(neck)
+    return peers.randomize(torch.nn.ModuleDict(parts))
+
+
+def _mmseg_scores(theirs, images):
+    maps = theirs["backbone"](images)
+    maps = theirs["neck"](maps) if "neck" in theirs else maps
+    scores = theirs["decode_head"](maps)
+    scores = scores[0] if isinstance(scores, tuple) else scores
+    return resize_logits(scores, images.shape[2:])
+
+
+@pytest.mark.parametrize("widths", [(32, 64, 160, 256), (64, 128, 320, 512)])
+def test_transformers_segformer(tmp_path, widths):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    names = {i: f"kind {i}" for i in range(CLASSES)}
+    config = transformers.SegformerConfig(hidden_sizes=list(widths), id2label=names)
+    theirs = peers.randomize(transformers.SegformerForSemanticSegmentation(config))
+    theirs.save_pretrained(tmp_path)
+    imported = import_checkpoint(tmp_path)
+    _assert_same(imported, lambda x: resize_logits(theirs(x).logits, x.shape[2:]), (EVEN, ODD))
+    assert imported.model.labels.names == tuple(names.values())
+
+
+@pytest.mark.parametrize("backbone", ["swin", "resnet"])
+def test_transformers_maskformer(tmp_path, backbone):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    stages = ["stage1", "stage2", "stage3", "stage4"]
+    kind = transformers.MaskFormerSwinConfig if backbone == "swin" else transformers.ResNetConfig
+    options = {"depths": [2, 2, 6, 2]} if backbone == "swin" else {}
+    config = transformers.MaskFormerConfig(
+        backbone_config=kind(out_features=stages, **options),
+        decoder_config=transformers.DetrConfig(num_queries=12, decoder_layers=3),
+        num_labels=CLASSES,
+    )
+    theirs = peers.randomize(transformers.MaskFormerForInstanceSegmentation(config))
+    theirs.save_pretrained(tmp_path)
+    imported = import_checkpoint(tmp_path, task="semantic")
+    for size in (EVEN, ODD):
+        images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            expected, found = theirs(images), imported.model.network(images)
+        close = {"atol": 1e-4, "rtol": 1e-4}
+        torch.testing.assert_close(found.class_logits, expected.class_queries_logits, **close)
+        torch.testing.assert_close(found.mask_logits, expected.masks_queries_logits, **close)
+
+
+@pytest.mark.parametrize("backbone", ["swin", "resnet"])
+def test_transformers_upernet(tmp_path, backbone):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    stages = ["stage1", "stage2", "stage3", "stage4"]
+    kind = transformers.SwinConfig if backbone == "swin" else transformers.ResNetConfig
+    config = transformers.UperNetConfig(
+        backbone_config=kind(out_features=stages),
+        num_labels=CLASSES,
+        hidden_size=64,
+        auxiliary_channels=16,
+        auxiliary_in_channels=384 if backbone == "swin" else 1024,
+    )
+    theirs = peers.randomize(transformers.UperNetForSemanticSegmentation(config))
+    theirs.save_pretrained(tmp_path)
+    _assert_same(import_checkpoint(tmp_path), lambda x: theirs(x).logits, (EVEN, ODD))
