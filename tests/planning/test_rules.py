@@ -342,6 +342,16 @@ def test_text_is_not_mirrored(make_case, make_facts):
     settled, reasons = settle(replace(noise, shows_text=True))
     assert (settled["augment.flip_axes"], settled["augment.quarter_turns"]) == ((), False)
     assert "text" in reasons["augment.flip_axes"]
+    assert settled["augment.rotation"] == 0
+
+
+def test_words_are_rotated_a_little_and_sought(make_case, make_facts):
+    case = replace(make_case(make_facts(20, grids="random"), num_classes=1), shows_text=True)
+    settled, reasons = settle(case, task="text-detection")
+    assert (settled["network.name"], settled["network.options"]) == ("dbnet", {"backbone": "resnet18"})
+    assert (settled["augment.rotation"], settled["augment.flip_axes"]) == (10, ())
+    assert settled["augment.foreground_probability"] == 0.75
+    assert "most crops show" in reasons["augment.foreground_probability"]
 
 
 def test_cost_is_linear():

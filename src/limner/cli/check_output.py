@@ -18,6 +18,7 @@ from limner.core.printable import printable_line
 from limner.core.yaml_text import dump_yaml
 from limner.datasets.checked import CheckResult
 from limner.formats.shapes.object_source import BOXES
+from limner.formats.source import TEXT_TASK
 from limner.formats.terms import MASKS
 
 MOST_ALIKE = 5
@@ -203,7 +204,8 @@ def _show_next(result: CheckResult, data: str) -> None:
         console().print(f"Next: limner train {data} --task detection", style="good")
     elif not result.errors:
         verb = "browse" if result.facts.are_classes else "train"
-        console().print(f"Next: limner {verb} {data}", style="good")
+        option = f" --task {TEXT_TASK}" if verb == "train" and TEXT_TASK in result.source.tasks else ""
+        console().print(f"Next: limner {verb} {data}{option}", style="good")
     elif unsettled:
         first = f"Fix {'this error' if len(unsettled) == 1 else f'these {len(unsettled)} errors'}, then run"
         console().print(
