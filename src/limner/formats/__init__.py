@@ -9,6 +9,7 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, UnknownNameError, describe
 from limner.formats.classes.class_folders import ClassFolders
 from limner.formats.classes.class_lists import ClassLists
+from limner.formats.classes.tag_folders import TagFolders
 from limner.formats.classes.tag_lists import TagLists
 from limner.formats.classes.write_class_folders import WriteClassFolders
 from limner.formats.classes.write_class_list import WriteClassList
@@ -83,7 +84,7 @@ FORMATS: dict[str, type[Source]] = {
         # If there are both masks and drawings, the masks were exported for training.
         *(Cvat, LabelmeFlags, Labelme, LabelStudio, Supervisely, Via, Datumaro, QuPath, RunLengthCsv),
         *(VocBoxes, Yolo, Dota, CreateMl, BoxesCsv),
-        *(TagLists, ClassLists, ClassFolders),
+        *(TagLists, ClassLists, TagFolders, ClassFolders),
     )
 }
 
