@@ -9,7 +9,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from limner.core.outputs import CentreOffsets, DenseLogits, PointBoxes, QueryBoxes, QueryMasks
+from limner.core.outputs import (
+    CentreOffsets,
+    ClassLogits,
+    DenseLogits,
+    PointBoxes,
+    QueryBoxes,
+    QueryMasks,
+)
 from limner.exporting.writing import trace, write_onnx
 from limner.networks import NETWORKS, build_network
 from limner.weights.exported import RUNTIMES
@@ -181,6 +188,8 @@ def every_score(outputs):
         return [scores for layer in layers for scores in (layer.class_logits, layer.mask_logits)]
     if isinstance(outputs, CentreOffsets):
         return [outputs.class_logits, outputs.centres, outputs.offsets]
+    if isinstance(outputs, ClassLogits):
+        return [outputs.logits]
     if isinstance(outputs, PointBoxes):
         return [outputs.class_logits, outputs.boxes]
     if isinstance(outputs, QueryBoxes):
@@ -203,7 +212,8 @@ def class_scores(outputs):
 
 def scores(network, images):
     outputs = network(images)
-    assert isinstance(outputs, (CentreOffsets, DenseLogits, PointBoxes, QueryBoxes, QueryMasks))
+    kinds = (CentreOffsets, ClassLogits, DenseLogits, PointBoxes, QueryBoxes, QueryMasks)
+    assert isinstance(outputs, kinds)
     return pixel_scores(outputs)
 
 
@@ -231,6 +241,9 @@ def test_any_size_and_the_scores_cover_the_image(name, dims, size):
     network = built(name, dims)
     with torch.no_grad():
         outputs = network(draw(dims, batch=1, size=size))
+    if isinstance(outputs, ClassLogits):  # of the image as a whole
+        assert outputs.logits.shape == (1, NUM_CLASSES)
+        return
     if isinstance(outputs, PointBoxes):
         x, y, stride = outputs.points.unbind(1)
         for places, pixels in zip((y, x), size, strict=True):

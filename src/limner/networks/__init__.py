@@ -12,6 +12,7 @@ from limner.networks import (
     bisenetv2,
     caranet,
     ccnet,
+    classifier,
     danet,
     deeplabv3,
     deeplabv3plus,
@@ -110,6 +111,8 @@ NETWORKS: dict[str, NetworkEntry] = {
     "unet-centres": unet_centres.ENTRY,
     "fcos": fcos.ENTRY,
     "deformable-detr": deformable_detr.ENTRY,
+    "classifier": classifier.ENTRY,
+    "linear-probe": classifier.PROBE_ENTRY,
 }
 
 

@@ -3,14 +3,24 @@
 from collections.abc import Sequence
 
 from limner.core.errors import UnknownNameError
+from limner.tasks.classification import ClassificationTask
 from limner.tasks.detection import DetectionTask
 from limner.tasks.instance import InstanceTask
+from limner.tasks.multilabel import MultilabelTask
 from limner.tasks.panoptic import PanopticTask
 from limner.tasks.semantic import SemanticTask
 from limner.tasks.task import Task
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (SemanticTask(), InstanceTask(), PanopticTask(), DetectionTask())
+    task.name: task
+    for task in (
+        SemanticTask(),
+        InstanceTask(),
+        PanopticTask(),
+        DetectionTask(),
+        ClassificationTask(),
+        MultilabelTask(),
+    )
 }
 
 
