@@ -36,21 +36,25 @@ class Row:
 ROWS = (Row("3.10", "lowest-direct"), Row("3.10", "highest"), Row("3.13", "highest"))
 
 
-def interpreter(version: str) -> str | None:
-    """Return a Python of this version: on the path, of pyenv, or known to uv."""
-    found = shutil.which(f"python{version}")
-    if found:
-        return found
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    of_pyenv = sorted(versions.glob(f"{version}.*/bin/python"))
-    if of_pyenv:
-        return str(of_pyenv[-1])
-    asked = [*UV, "python", "find", "--no-python-downloads", version]
-    told = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return told.stdout.strip() or None
-
-
 UV = (sys.executable, "-m", "uv")
+
+
+def interpreter(version: str) -> str | None:
+    """Return a Python of this version that runs: on the path, of pyenv, or known to uv."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    asked = [*UV, "python", "find", "--no-python-downloads", version]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    found = (
+        shutil.which(f"python{version}"),
+        *sorted(map(str, versions.glob(f"{version}.*/bin/python"))),
+        told,
+    )
+    return next((python for python in found if python and _runs(python)), None)
+
+
+def _runs(python: str) -> bool:
+    """Tell whether a program runs: pyenv puts names of all its versions on the path, which may not."""
+    return subprocess.run([python, "--version"], capture_output=True, check=False).returncode == 0
 
 
 def install(row: Row, python: str) -> Path:
@@ -82,7 +86,7 @@ def main() -> int:
     """Run every row, or those that are named, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", help="such as 3.10-lowest-direct; default: all")
-    parser.add_argument("--tests", default="tests", help="tests to run")
+    parser.add_argument("--tests", nargs="+", default=["tests"], help="tests to run")
     given = parser.parse_args()
     results: dict[str, str] = {}
     for row in ROWS:
@@ -97,9 +101,9 @@ def main() -> int:
     return any(result.startswith("failed") for result in results.values())
 
 
-def _tested(row: Row, python: str, tests: str) -> str:
+def _tested(row: Row, python: str, tests: list[str]) -> str:
     own = install(row, python)
-    command = [str(own), "-m", "pytest", "-n", "2", "--dist", "worksteal", "-m", QUICK, tests]
+    command = [str(own), "-m", "pytest", "-n", "2", "--dist", "worksteal", "-m", QUICK, *tests]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
     ended = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False)

@@ -219,3 +219,16 @@ def test_folders_go_into_names_only_to_tell_images_apart(tmp_path, other, writte
     limner.convert(tmp_path / "voc", tmp_path / "back", to="paired-folders")
     # There and back they grow no longer.
     assert sorted(path.stem for path in (tmp_path / "back/images").iterdir()) == written
+
+
+def test_what_a_full_disk_left_is_no_folder_of_others(cells, tmp_path):
+    """Folders without a file, and the temporary file of a killed process; a file of the user is one."""
+    out = tmp_path / "out"
+    (out / "JPEGImages").mkdir(parents=True)
+    (out / ".limner-unfinished.jsonl.12-34.part").touch()
+    limner.convert(cells, out, to="voc", lossy=True)
+    assert not list(out.glob(".*.part")) and any((out / "JPEGImages").iterdir())
+    (tmp_path / "mine" / "below").mkdir(parents=True)
+    (tmp_path / "mine" / "below" / "notes.txt").touch()
+    with pytest.raises(DataError, match="a folder of its own"):
+        limner.convert(cells, tmp_path / "mine", to="voc", lossy=True)

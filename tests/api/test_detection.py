@@ -19,7 +19,6 @@ SETTINGS = {
         "options": {"backbone": "resnet18_width16", "channels": 24, "head_convs": 1, "extra_levels": 0},
     },
     "optimizer": {"learning_rate": 4e-3},
-    "inference": {"resize": {"zoom": 1.0}},
 }
 
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 import limner
 from limner.cli.app import app
-from limner.core.errors import ConfigError, DataError
+from limner.core.errors import DataError
 from limner.formats import open_source
 
 
@@ -81,13 +81,6 @@ def test_masks_cannot_be_written_from_classes_nor_classes_from_masks(insects, tm
         assert cv2.imwrite(str(tmp_path / "cells" / kind / "a.png"), np.eye(40, dtype=np.uint8))
     with pytest.raises(DataError, match="class-list cannot store masks"):
         limner.convert(tmp_path / "cells", tmp_path / "out", to="class-list")
-
-
-def test_training_says_that_it_is_no_task_yet(insects):
-    with pytest.raises(
-        ConfigError, match=r"does not support classification(.|\n)*browse, stats, split and convert"
-    ):
-        limner.plan(insects)
 
 
 def test_browse_split_and_stats(insects):

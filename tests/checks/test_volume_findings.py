@@ -94,6 +94,9 @@ def test_a_label_with_one_slice_less(cases: Path) -> None:
     write_case(cases, 3, labels=labels)
     found = codes(cases)["size-mismatch"]
     assert ("14x12x9" in found.found, "14x12x10" in found.expected) == (True, True)
+    assert "label_grid: resample" in found.fix
+    (cases / "dataset.yaml").write_text("label_grid: resample\n")
+    assert "size-mismatch" not in codes(cases)
 
 
 def test_mixed_orientations_and_hands(cases: Path) -> None:

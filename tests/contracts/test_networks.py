@@ -11,6 +11,7 @@ from torch import nn
 
 from limner.core.outputs import (
     CentreOffsets,
+    ClassLogits,
     DenseLogits,
     PixelMaps,
     PointBoxes,
@@ -193,6 +194,8 @@ def every_score(outputs):
         return [outputs.class_logits, outputs.centres, outputs.offsets]
     if isinstance(outputs, TextMaps):
         return [outputs.logits, outputs.threshold_logits]
+    if isinstance(outputs, ClassLogits):
+        return [outputs.logits]
     if isinstance(outputs, PointBoxes):
         return [outputs.class_logits, outputs.boxes]
     if isinstance(outputs, QueryBoxes):
@@ -215,7 +218,8 @@ def class_scores(outputs):
 
 def scores(network, images):
     outputs = network(images)
-    assert isinstance(outputs, (PixelMaps, DenseLogits, PointBoxes, QueryBoxes, QueryMasks))
+    kinds = (PixelMaps, ClassLogits, DenseLogits, PointBoxes, QueryBoxes, QueryMasks)
+    assert isinstance(outputs, kinds)
     return pixel_scores(outputs)
 
 
@@ -243,6 +247,9 @@ def test_any_size_and_the_scores_cover_the_image(name, dims, size):
     network = built(name, dims)
     with torch.no_grad():
         outputs = network(draw(dims, batch=1, size=size))
+    if isinstance(outputs, ClassLogits):  # of the image as a whole
+        assert outputs.logits.shape == (1, NUM_CLASSES)
+        return
     if isinstance(outputs, PointBoxes):
         x, y, stride = outputs.points.unbind(1)
         for places, pixels in zip((y, x), size, strict=True):

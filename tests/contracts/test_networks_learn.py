@@ -12,7 +12,15 @@ from PIL import Image
 from limner.core.batch import Batch
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelClass, LabelTable
-from limner.core.outputs import CentreOffsets, DenseLogits, PointBoxes, QueryBoxes, QueryMasks, TextMaps
+from limner.core.outputs import (
+    CentreOffsets,
+    ClassLogits,
+    DenseLogits,
+    PointBoxes,
+    QueryBoxes,
+    QueryMasks,
+    TextMaps,
+)
 from limner.core.plan import LossPlan, LossTerm
 from limner.core.segments import Segments, segments_of
 from limner.decoding.label_maps import semantic_labels
@@ -93,9 +101,10 @@ STEPS = {
     "mask2former": 100,
     "eomt": 100,
 }
-# Boxes and words have tests of their own: tests/tasks/test_boxes_overfit.py and test_text_detection.py.
-OTHERS = (PointBoxes, QueryBoxes, TextMaps)
-NAMES = [n for n, entry in NETWORKS.items() if 2 in entry.spatial_dims and entry.output not in OTHERS]
+# Boxes, classes of whole images and words have tests of their own: tests/tasks/test_boxes_overfit.py,
+# test_classes_overfit.py and test_text_detection.py.
+ELSEWHERE = (ClassLogits, PointBoxes, QueryBoxes, TextMaps)
+NAMES = [n for n, entry in NETWORKS.items() if 2 in entry.spatial_dims and entry.output not in ELSEWHERE]
 MARGIN = 1.5
 """Other machines add up in another order, so that learning takes another way."""
 EVERY = 20

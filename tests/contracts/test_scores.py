@@ -11,13 +11,16 @@ import pytest
 
 from limner.cli.evaluate import score_lines
 from limner.core.boxes import boxes_of
+from limner.core.image_class import ClassShares, ImageClass
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.prediction import (
     BoxPrediction,
+    ClassPrediction,
     PanopticPrediction,
     SegmentPrediction,
     SemanticPrediction,
+    TagPrediction,
     WordPrediction,
 )
 from limner.core.sample import Sample
@@ -92,6 +95,14 @@ def words(*lefts):
     return tuple(np.array([[x, 0], [x + 3, 0], [x + 3, 8], [x, 8]], float) for x in lefts)
 
 
+def chances(*rows):
+    """Return true classes, and the probabilities of each image."""
+    return [row[0] for row in rows], [np.array(row[1:], np.float32) for row in rows]
+
+
+OF_CLASSES = {f"{mean}_{n}" for mean in ("macro", "weighted") for n in ("precision", "recall", "f1_score")}
+SPECIFICITIES = {"specificity", "macro_specificity", "weighted_specificity"}
+CURVES = {"average_precision", "area_under_roc", "macro_average_precision", "macro_area_under_roc"}
 BOX, SMALL = [0, 0, 4, 4], [5, 5, 7, 7]
 NO_OBJECT = objects([], [])
 CELLS = ("background", "cell")
@@ -183,6 +194,40 @@ SITUATIONS = {
         frozenset({"pq_things", "sq_things", "rq_things", "count_error", "count_bias"}),
         ("panoptic quality (PQ)", "1.000"),
     ),
+    "images of six classes": Situation(
+        "classification", tuple("abcdef"),
+        chances((0, 0.6, 0.1, 0.1, 0.1, 0.05, 0.05), (1, 0.1, 0.5, 0.1, 0.1, 0.1, 0.1)),
+        frozenset(), ("accuracy", "1.000"), "No image is of c, d, e, f",
+    ),
+    "images of two classes": Situation(
+        "classification", ("ant", "bee"), chances((0, 0.9, 0.1), (1, 0.3, 0.7), (1, 0.6, 0.4)),
+        frozenset({"top5_accuracy"}), ("accuracy", "0.667"),
+    ),
+    "a class that is never predicted": Situation(
+        "classification", ("ant", "bee"), chances((0, 0.9, 0.1), (1, 0.6, 0.4)),
+        frozenset({"top5_accuracy"}), ("accuracy", "0.500"), "Never predicted: bee",
+    ),
+    "images of one class only": Situation(
+        "classification", ("ant", "bee"), chances((0, 0.9, 0.1), (0, 0.7, 0.3)),
+        frozenset({"top5_accuracy", "area_under_roc", "macro_area_under_roc"}),
+        ("accuracy", "1.000"), "No image is of bee",
+    ),
+    "one class of images": Situation(
+        "classification", ("ant",), chances((0, 1.0)),
+        frozenset({"top5_accuracy", "area_under_roc", "macro_area_under_roc", "specificity"}),
+        ("accuracy", "1.000"), "one class, ant",
+    ),
+    "images with several classes": Situation(
+        "multilabel", ("sea", "sky"),
+        (np.array([[1, 1], [0, 1], [1, 0]]), np.array([[0.9, 0.8], [0.2, 0.3], [0.6, 0.1]])),
+        frozenset(), ("macro average precision", "1.000"),
+    ),
+    "images without any class": Situation(
+        "multilabel", ("sea", "sky"), (np.array([[0, 0]]), np.array([[0.1, 0.2]])),
+        frozenset({*CURVES, *OF_CLASSES, "precision", "recall", "f1_score", "micro_f1_score",
+                   "samples_f1_score", "macro_specificity", "weighted_specificity"}),
+        ("macro average precision", ""), "No image has sea, sky",
+    ),
     "no true segment": Situation(
         "panoptic", ("sky", "car"), (filled(0), filled(0)),
         frozenset({n + s for n in ("pq", "sq", "rq") for s in ("", "_things", "_stuff")} | {"f1_75"}),
@@ -249,8 +294,23 @@ def of_pair(task, pair):
     return prediction, Sample("a", IMAGE, (segments,))
 
 
+def of_images(task, pair):
+    """Yield predictions and samples of whole images."""
+    for number, (truth, found) in enumerate(zip(*pair, strict=True)):
+        if task == "classification":
+            yield ClassPrediction(f"{number}", found), Sample(f"{number}", IMAGE, (ImageClass(truth),))
+        else:
+            shares = ClassShares(truth.astype(np.float32))
+            yield TagPrediction(f"{number}", found.astype(np.float32)), Sample(f"{number}", IMAGE, (shares,))
+
+
 def scored(situation):
     labels = table(situation)
+    if find_task(situation.task).sees_whole_images:
+        scorer = find_task(situation.task).scorer(labels, Extent(uncertainty=True))
+        for prediction, sample in of_images(situation.task, situation.pair):
+            scorer.score(prediction, sample)
+        return scorer.compute()
     semantic = situation.task == "semantic"
     extent = Extent(semantic, semantic and len(situation.names) == 2)
     scorer = find_task(situation.task).scorer(labels, extent)

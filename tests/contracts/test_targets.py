@@ -18,7 +18,7 @@ import torch
 import limner.transforms
 from limner.core.boxes import Boxes, boxes_of
 from limner.core.dataset_file import DatasetFile
-from limner.core.image_class import ImageClass
+from limner.core.image_class import ClassShares, ImageClass
 from limner.core.label_map import LabelMap
 from limner.core.labels import IGNORE_INDEX, LabelClass, LabelTable
 from limner.core.picture import Geometry, Picture
@@ -32,10 +32,13 @@ from limner.loading.collate import collate
 from limner.loading.dataset import Dataset
 from limner.loading.target_readers import READERS
 from limner.training.finite import save_batch
+from limner.transforms.area_crop import AreaCrop
+from limner.transforms.erasing import Erasing, ErasingParams
 from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip, FlipParams
 from limner.transforms.photometric import Photometric, PhotometricParams
 from limner.transforms.quarter_turn import QuarterTurn, QuarterTurnParams
+from limner.transforms.random_changes import ChangesParams, RandomChanges
 from limner.transforms.rotate import Rotate, RotateParams
 from limner.transforms.scale_crop import CropParams, ScaleCrop
 
@@ -115,6 +118,10 @@ EXAMPLES: dict[type[Target], Example] = {
     ImageClass: Example(
         lambda r, _: ImageClass(len(r)), lambda target, s: np.full(s, target.label, np.uint8)
     ),
+    ClassShares: Example(
+        lambda r, _: ClassShares(np.eye(10, dtype=np.float32)[len(r)]),
+        lambda target, s: np.full(s, target.shares.argmax(), np.uint8),
+    ),
 }
 
 
@@ -151,6 +158,9 @@ TRANSFORMS = [
         None,
     ),
     (Photometric(brightness=0.2), PhotometricParams(shift=9.0)),
+    (AreaCrop((24, 32)), CropParams((3, 2), (30, 41))),
+    (RandomChanges(2, 0.5), ChangesParams((("shift x", 0.2), ("brightness", 0.5)))),
+    (Erasing(0.5), ErasingParams((slice(3, 9), slice(2, 20)))),
     (Rotate(30), RotateParams(11.0)),
     (Rotate(30), RotateParams(-23.0)),
 ]
@@ -159,8 +169,10 @@ TRANSFORMS = [
 
 def dims_of(transform, params) -> tuple[int, ...]:
     """Return for images of how many axes a case is meant."""
-    if isinstance(transform, ScaleCrop):
+    if isinstance(transform, ScaleCrop | AreaCrop):
         return (len(transform.size),)
+    if isinstance(transform, RandomChanges | Erasing):
+        return (2,)
     if isinstance(transform, FitChannels):
         return (transform.plan.spatial_dims,)
     if isinstance(transform, Rotate):
@@ -227,7 +239,7 @@ def test_moving_and_then_drawing_is_drawing_and_then_moving(kind, dims, transfor
     assert len(moved.spacing_mm) == dims
     target, picture = moved.get(kind), expected.get(LabelMap).labels
     assert target.spatial_shape in (None, moved.spatial_shape)
-    assert len(np.unique(picture)) > 1 or kind is ImageClass  # the case shows something
+    assert len(np.unique(picture)) > 1 or kind in (ImageClass, ClassShares)  # the case shows something
     inside = picture != IGNORE_INDEX
     assert np.array_equal(example.draw(target, moved.spatial_shape)[inside], picture[inside])
 
@@ -325,6 +337,9 @@ class EveryKind(Source):
     def read_class(self, record):
         return record.label
 
+    def read_tags(self, record):
+        return (record.label, 3)
+
 
 def test_every_kind_is_read_with_trained_labels_and_reaches_the_batch():
     values = (0, 1, 2, 3, 5, 4, 6, 7, 8, 9)
@@ -342,5 +357,6 @@ def test_every_kind_is_read_with_trained_labels_and_reaches_the_batch():
     assert samples[0].get(Boxes).labels.tolist()[3:5] == [5, 4]  # values 4 and 5, trained as 5 and 4
     batch = collate(samples)
     assert batch.get(ImageClass).tolist() == [7, 7]
+    assert batch.get(ClassShares).nonzero()[:, 1].tolist() == [3, 7, 3, 7]
     for kind in READERS:
         assert batch.get(kind) is not None

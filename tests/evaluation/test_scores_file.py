@@ -8,16 +8,26 @@ import pytest
 
 from limner.core.boxes import boxes_of
 from limner.core.errors import DataError
+from limner.core.image_class import ClassShares, ImageClass
 from limner.core.labels import LabelClass, LabelTable
-from limner.core.prediction import BoxPrediction, PanopticPrediction, SegmentPrediction, SemanticPrediction
+from limner.core.prediction import (
+    BoxPrediction,
+    ClassPrediction,
+    PanopticPrediction,
+    SegmentPrediction,
+    SemanticPrediction,
+    TagPrediction,
+)
 from limner.core.sample import Sample
 from limner.core.score_names import NOTES, SCORES
 from limner.core.segments import segments_of, segments_of_index
+from limner.evaluation.class_scorer import ClassScorer
 from limner.evaluation.detection_scorer import DetectionScorer
 from limner.evaluation.instance_scorer import InstanceScorer
 from limner.evaluation.panoptic_scorer import PanopticScorer
 from limner.evaluation.scores_file import ScoresFile, read_scores
 from limner.evaluation.semantic_scorer import SemanticScorer
+from limner.evaluation.tag_scorer import TagScorer
 from limner.evaluation.write_scores import scores_dict
 
 OLD = Path(__file__).parent / "old_scores"
@@ -79,7 +89,30 @@ def detection():
     return scorer
 
 
-SCORERS = {"semantic": semantic, "instance": instance, "panoptic": panoptic, "detection": detection}
+SIX = LabelTable(tuple(LabelClass(name, (i,), (i, i, i)) for i, name in enumerate("abcdef")))
+
+
+def classification():
+    scorer = ClassScorer(SIX, uncertainty=True)
+    for number in range(12):
+        chances = np.full(6, 0.1, np.float32)
+        chances[number * 5 % 6] = 0.5
+        found = ClassPrediction(str(number), chances)
+        scorer.score(found, Sample(str(number), IMAGE, (ImageClass(number % 6),)))
+    return scorer
+
+
+def multilabel():
+    scorer = TagScorer(SIX, uncertainty=True)
+    for number in range(12):
+        truth = np.isin(np.arange(6), [number % 6, number % 4]).astype(np.float32)
+        found = TagPrediction(str(number), np.roll(truth, number % 3 == 0) * np.float32(0.9))
+        scorer.score(found, Sample(str(number), IMAGE, (ClassShares(truth),)))
+    return scorer
+
+
+OLD_SCORERS = {"semantic": semantic, "instance": instance, "panoptic": panoptic}
+SCORERS = {**OLD_SCORERS, "detection": detection, "classification": classification, "multilabel": multilabel}
 
 
 @pytest.mark.parametrize("task", SCORERS)
@@ -106,7 +139,7 @@ def test_every_row_of_the_table_is_emitted_and_shown_as_it_says():
     assert by_class == {name for name, score in SCORES.items() if score.by_class}
 
 
-@pytest.mark.parametrize("task", sorted(path.stem for path in OLD.glob("*.json")))
+@pytest.mark.parametrize("task", OLD_SCORERS)
 def test_scores_of_earlier_versions_are_read(task):
     written = json.loads((OLD / f"{task}.json").read_text("utf-8"))
     file = read_scores(OLD / f"{task}.json")
@@ -136,7 +169,7 @@ def test_scores_of_the_first_version_are_read(tmp_path):
 
 
 def test_columns_of_classes_are_those_that_were_measured():
-    columns = {path.stem: read_scores(path).class_columns for path in OLD.glob("*.json")}
+    columns = {task: read_scores(OLD / f"{task}.json").class_columns for task in OLD_SCORERS}
     assert columns["semantic"][4:] == ["boundary_iou", "boundary_f1", "pixels", "predicted_pixels"]
     assert columns["instance"] == ["ap", "ap50", "box_ap", "f1", "objects", "found_objects"]
     assert columns["panoptic"][:3] == ["pq", "sq", "rq"] and "false_positives" in columns["panoptic"]

@@ -298,8 +298,16 @@ CLASSES: dict[str, Mapping[str, object]] = {
         "é 1.json": '{"flags": {"ñ": true, "b": false}, "shapes": [], "imagePath": "é 1.png"}',
     },
     "class-list": {"é 1.png": PICTURE, "all.txt": "é 1.png ñ\n"},
+    "tag-folders": {
+        **{f"{kind}/{n}.png": PICTURE for kind in ("ñ", "b") for n in (1, 2, 3)},
+        "ñ/4.png": PICTURE,
+    },
+    "tag-list": {
+        **{f"é {n}.png": PICTURE for n in range(5)},
+        "all.csv": "image,ñ,b\né 0.png,1,1\né 1.png,1,1\né 2.png,1,1\né 3.png,0,0\né 4.png,1,0\n",
+    },
 }
-"""Formats that give a class for the whole image."""
+"""Formats that give a class for the whole image, or several."""
 
 
 def _png(pixels: np.ndarray) -> str:

@@ -1,6 +1,7 @@
 import pytest
 
-from limner.loading.sampler import ShuffledOrder
+from limner.core.errors import ConfigError
+from limner.loading.sampler import BalancedOrder, ShuffledOrder, training_order
 
 
 def test_each_epoch_is_another_permutation():
@@ -24,3 +25,22 @@ def test_every_image_is_as_likely_first():
     for index in range(4):
         # 2000 / 4 = 500, standard deviation 19.
         assert firsts.count(index) == pytest.approx(500, abs=100)
+
+
+def test_balanced_classes_are_used_equally_often_and_their_images_in_turn():
+    labels = [0] * 9 + [1] * 2 + [5]
+    order = training_order(labels, seed=3, balanced=True)
+    assert isinstance(order, BalancedOrder)
+    drawn = [order.index_of(slot) for slot in range(3 * 18)]
+    classes = [labels[index] for index in drawn]
+    for start in range(0, len(drawn), 3):
+        assert sorted(classes[start : start + 3]) == [0, 1, 5]  # each class once in three
+    zeros = [index for index in drawn if labels[index] == 0]
+    assert sorted(zeros[:9]) == sorted(zeros[9:]) == list(range(9))  # every image before one comes again
+    assert len({tuple(classes[start : start + 3]) for start in range(0, len(drawn), 3)}) > 3
+
+
+def test_only_images_with_a_class_can_be_balanced():
+    assert training_order([None, None], seed=0, balanced=False) == ShuffledOrder(2, 0)
+    with pytest.raises(ConfigError, match="needs images with one class each"):
+        training_order([0, None], seed=0, balanced=True)

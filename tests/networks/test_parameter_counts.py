@@ -168,6 +168,22 @@ ROWS = {
         *("unetplusplus", 1, 3, {}, 9163428),
         "bb73981b6923f2be4a0f8c4914954c602c4e9fffce3b9db65894d476d6f3d483",
     ),
+    ("ResNet-18 classifier", "torchvision resnet18"): (
+        *("classifier", 1000, 3, {}, 11689512),
+        "ba9d6bff01ef4241027728917a7ab9fc58dd8dd47a393bc1699898d20f578f57",
+    ),
+    ("ResNet-50", "torchvision resnet50"): (
+        *("classifier", 1000, 3, {"backbone": "resnet50"}, 25557032),
+        "8fd62ec06b31ad71534afd6a35fef5755c36363bacd5f610cb3a85e4c3f5bf24",
+    ),
+    ("ResNet-101", "torchvision resnet101"): (
+        *("classifier", 1000, 3, {"backbone": "resnet101"}, 44549160),
+        "8a84856b14b12168b10354a2659581ebdb0af7d0d2bc931da8e227e0c04dbd99",
+    ),
+    ("ViT-B/16 classifier", "timm vit_base_patch16_224"): (
+        *("classifier", 1000, 3, {"backbone": "vit_base_patch16_224"}, 86567656),
+        "89fe14f74eb22f22ffcd1acc97faf6a415022e018f46cff33d012b400ce6ba12",
+    ),
     ("ResUNet", "filters 64-128-256-512, 3ch, 1 class (sigmoid)"): (
         *("resunet", 1, 3, {}, 13043009),
         "bc48d611452cf6588254564fca14040637a8b07a310c813cc3c07c62dac146f3",

@@ -67,3 +67,22 @@ def test_an_unquoted_yes_or_no_of_yaml_is_a_word():
 def test_every_default_is_settable():
     assert default_values().keys() < settable_fields().keys()
     assert read_settings(nest(default_values()))["schedule.power"] == 0.9
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"input": {"resize": {"shortst": 5}}},
+            r"input\.resize\.shortst: unknown key \(did you mean 'shortest'",
+        ),
+        (
+            {"loss": {"terms": [{"name": "dice", "wieght": 2}]}},
+            r"loss\.terms\[0\]\.wieght: unknown key \(did you mean 'weight'",
+        ),
+        ({"loss": {"terms": [{"weight": 2}]}}, r"loss\.terms\[0\]\.name: required key is missing"),
+    ],
+)
+def test_unknown_keys_inside_a_value_are_named_with_the_nearest(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        read_settings(settings)

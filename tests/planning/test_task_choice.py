@@ -5,7 +5,15 @@ from dataclasses import dataclass, replace
 import pytest
 
 from limner.core.errors import ConfigError, UnknownNameError
-from limner.core.outputs import CentreOffsets, DenseLogits, PointBoxes, QueryBoxes, QueryMasks, TextMaps
+from limner.core.outputs import (
+    CentreOffsets,
+    ClassLogits,
+    DenseLogits,
+    PointBoxes,
+    QueryBoxes,
+    QueryMasks,
+    TextMaps,
+)
 from limner.networks import NETWORKS
 from limner.planning import task_choice as pairing
 from limner.planning.task_choice import check_options, check_pairing, check_start
@@ -23,6 +31,7 @@ TASKS_OF = {
     PointBoxes: ("detection",),
     TextMaps: ("text-detection",),
     QueryBoxes: ("detection",),
+    ClassLogits: ("classification", "multilabel"),
 }
 
 

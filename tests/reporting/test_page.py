@@ -14,6 +14,9 @@ from limner.reporting.page import SECTIONS
 VOID = {"meta", "img", "br", "hr"}
 LIMIT_BYTES = 6_000_000
 
+OF_OTHERS = {"objects", "curves"}
+"""Sections about objects and about classes of whole images; the runs here are of label maps."""
+
 
 class Page(HTMLParser):
     """Checks that every element is closed in order, and keeps what tests ask for."""
@@ -57,7 +60,7 @@ def read(run):
 def test_page_is_balanced_and_has_each_section_once(run):
     page = Page(read(run))
     for section in SECTIONS:
-        if section.anchor == "objects":  # the run is of label maps
+        if section.anchor in OF_OTHERS:
             assert section.anchor not in page.ids
             continue
         assert page.ids.count(section.anchor) == 1
@@ -135,7 +138,7 @@ def test_a_missing_part_is_said_and_the_rest_is_there(run, part, sentence):
         target.unlink()
     page = Page(read(run))
     assert sentence in page.words
-    assert {section.anchor for section in SECTIONS} - set(page.ids) == {"objects"}  # the run is of label maps
+    assert {section.anchor for section in SECTIONS} - set(page.ids) == OF_OTHERS
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,7 @@ def test_a_missing_part_is_said_and_the_rest_is_there(run, part, sentence):
 def test_a_damaged_part_costs_only_its_section(run, part, content):
     (run.root / part).write_text(content)
     page = Page(read(run))
-    assert {section.anchor for section in SECTIONS} - set(page.ids) == {"objects"}  # the run is of label maps
+    assert {section.anchor for section in SECTIONS} - set(page.ids) == OF_OTHERS
     if part != "metrics.csv":  # that one simply holds no row
         assert f"{part} could not be read" in page.words
 

@@ -115,7 +115,8 @@ def _is_unfinished(name: str = "out") -> bool:
 
 
 def _convert(given: Path) -> None:
-    if Path("out").is_dir() and not _is_unfinished() and any(Path("out").glob("[!.]*")):
+    files = any(path.is_file() for path in Path("out").rglob("[!.]*"))
+    if files and not _is_unfinished():
         return  # killed after its end
     limner.convert(given / "data", "out", to="voc", lossy=True, resume=_is_unfinished())
 

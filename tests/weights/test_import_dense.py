@@ -220,8 +220,40 @@ def test_a_head_of_another_size_and_another_network(importing, state):
 
 
 def test_an_unknown_state_dict_asks_for_its_network(tmp_path):
-    torch.save({"fc.weight": torch.zeros(3, 4)}, tmp_path / "a.pth")
-    _refused(tmp_path / "a.pth", "another architecture", "fc.weight", "--network NAME")
+    torch.save({"trunk.weight": torch.zeros(3, 4)}, tmp_path / "a.pth")
+    _refused(tmp_path / "a.pth", "another architecture", "trunk.weight", "--network NAME")
+
+
+def test_a_classifier_of_images_is_for_training(tmp_path):
+    torch.save({"layer1.weight": torch.zeros(3, 4), "fc.weight": torch.zeros(3, 4)}, tmp_path / "a.pth")
+    _refused(tmp_path / "a.pth", "classifier of images", "limner train DATA --weights")
+
+
+def _milesial(name):
+    """Return the name in github.com/milesial/Pytorch-UNet of a tensor of limner's U-Net."""
+    part, level, *rest = name.split(".")
+    if part == "head":
+        return f"outc.conv.{rest[-1]}"
+    if rest[0] == "up":
+        return f"up{int(level) + 1}.up.{rest[-1]}"
+    conv, kind, end = rest[-3:]
+    place = 3 * int(conv) + (kind == "norm")
+    if part == "decoder":
+        return f"up{int(level) + 1}.conv.double_conv.{place}.{end}"
+    return f"{f'down{level}.maxpool_conv.1' if int(level) else 'inc'}.double_conv.{place}.{end}"
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "aligned"])
+def test_milesials_unet(tmp_path, upsampling):
+    torch.manual_seed(0)
+    options = {"widths": (4, 6, 8, 10, 10 if upsampling == "aligned" else 12), "upsampling": upsampling}
+    network = build_network("unet", num_classes=2, pads="maps", **options)
+    tensors = {_milesial(name): tensor for name, tensor in network.state_dict().items()}
+    torch.save({**tensors, "mask_values": [0, 255]}, tmp_path / "checkpoint_epoch5.pth")
+    imported = import_checkpoint(tmp_path / "checkpoint_epoch5.pth")
+    assert_holds(imported, network.state_dict())
+    assert imported.model.plan.input.mean == (0, 0, 0) and imported.model.plan.input.std == (255, 255, 255)
+    assert imported.tensors.left_out == {"mask_values": "not a tensor"}
 
 
 def test_the_account_is_in_the_card(importing, state, tmp_path):

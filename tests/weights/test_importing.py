@@ -64,13 +64,13 @@ def test_a_file_of_the_authors_is_known_by_its_name(authors_file):
     assert imported.model.plan.inference.resize == ResizePlan(shortest=800, longest=1333, multiple=32)
 
 
-ANOTHER = {"conv1.weight": torch.ones(3), "fc.bias": torch.ones(2)}
+ANOTHER = {"conv1.weight": torch.ones(3), "trunk.bias": torch.ones(2)}
 
 
 def test_another_architecture_is_named(tmp_path):
     torch.save(ANOTHER, tmp_path / "resnet.pth")
     with pytest.raises(
-        ModelError, match=r"another architecture[\s\S]*2 tensors, such as conv1.weight, fc.bias"
+        ModelError, match=r"another architecture[\s\S]*2 tensors, such as conv1.weight, trunk.bias"
     ):
         import_checkpoint(tmp_path / "resnet.pth")
     save_file(ANOTHER, tmp_path / "model.safetensors")

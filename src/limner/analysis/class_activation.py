@@ -18,6 +18,7 @@ from torch import nn
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.core.outputs import (
     CentreOffsets,
+    ClassLogits,
     DenseLogits,
     PixelMaps,
     PixelOutputs,
@@ -97,8 +98,9 @@ def activation_maps(
     layer: str,
     class_index: int,
     target: npt.NDArray[np.bool_] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> dict[str, Heat]:
-    """Return method -> heat map of the evidence for a class at the target.
+    """Return method -> heat map of the evidence for a class, of the whole image or at the target.
 
     Args:
         network: In evaluation mode; its parameters get no gradients.
@@ -106,14 +108,17 @@ def activation_maps(
         layer: A name of `explainable_layers`.
         class_index: The class, 0..K-1.
         target: (H, W) pixels whose scores are explained; defaults to those predicted as the class.
+        size: H, W of target and heat maps; defaults to those of `images`.
 
     Raises:
         UnknownNameError: The layer does not exist.
-        ConfigError: No pixel is predicted as the class, and no target is given.
+        ConfigError: No pixel is predicted as the class, and no target is given; or a target is given, and the
+            classes are those of whole images.
     """
     modules = dict(network.named_modules())
     if layer not in modules:
         raise UnknownNameError("layer", layer, [name for name in modules if name])
+    size = size or (int(images.shape[2]), int(images.shape[3]))
     kept: list[torch.Tensor] = []
 
     def keep(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
@@ -124,16 +129,31 @@ def activation_maps(
     hook = modules[layer].register_forward_hook(keep)
     try:
         with torch.enable_grad():
-            outputs: PixelOutputs | PixelMaps | PointBoxes = network(images)
-            is_set = isinstance(outputs, (PointBoxes, QueryMasks, TextMaps))
-            scores = _pixel_scores(outputs, images.shape[2:])
-            pixels = _target(scores, class_index, target, least=SCORE_THRESHOLD if is_set else None)
-            (gradient,) = torch.autograd.grad(scores[class_index][pixels].sum(), kept[0])
+            score = _explained_score(network(images), class_index, target, size)
+            (gradient,) = torch.autograd.grad(score, kept[0])
     finally:
         hook.remove()
     activation = kept[0].detach()[0].float()
-    size = (int(images.shape[2]), int(images.shape[3]))
     return {name: scaled_heat(way(activation, gradient[0].float()), size) for name, way in METHODS.items()}
+
+
+def _explained_score(
+    outputs: PixelOutputs | PixelMaps | PointBoxes | ClassLogits,
+    class_index: int,
+    target: npt.NDArray[np.bool_] | None,
+    size: tuple[int, int],
+) -> torch.Tensor:
+    """Return the scalar that is explained: the score of the image, or the sum of those at the target."""
+    if isinstance(outputs, ClassLogits):
+        if target is not None:
+            raise ConfigError(
+                "--point and --region are for classes of pixels; this model predicts classes of whole images."
+            )
+        return outputs.logits[0, class_index].float()
+    is_set = isinstance(outputs, (PointBoxes, QueryMasks, TextMaps))
+    scores = _pixel_scores(outputs, size)
+    pixels = _target(scores, class_index, target, least=SCORE_THRESHOLD if is_set else None)
+    return scores[class_index][pixels].sum()
 
 
 def _pixel_scores(outputs: PixelOutputs | PixelMaps | PointBoxes, size: Sequence[int]) -> torch.Tensor:

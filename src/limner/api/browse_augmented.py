@@ -93,10 +93,12 @@ def _augmented(planned: Planned, slots: range, mode: Mode, seed: int) -> Iterato
         raise DataError(f"There is no training image in {source.root}.")
     table = plan.data.label_table
     pipeline = build_pipeline(plan.augment, plan.input, table)
-    targets = find_task(plan.task).targets
-    targets = targets if DRAWN.issuperset(targets) else (LabelMap,)
+    task = find_task(plan.task)
+    are_drawn = task.sees_whole_images or DRAWN.issuperset(task.targets)
+    targets = task.targets if are_drawn else (LabelMap,)
     dataset = training_dataset(source, records, table, plan.input, targets=targets)
-    return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed)
+    balanced = plan.train.balanced
+    return augmented_images(dataset, pipeline, slots, mode=mode, seed=seed, balanced=balanced)
 
 
 def _arranged(rows: Sequence[Row], columns: int) -> tuple[list[Row], int]:

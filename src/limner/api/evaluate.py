@@ -24,6 +24,7 @@ from limner.evaluation.predicted_objects import PredictedObjects, results_file
 from limner.evaluation.predicted_words import PredictedWords, word_files
 from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.write_scores import (
+    CLASS_CURVES,
     PER_IMAGE,
     PICTURES,
     SCORES_FILE,
@@ -178,7 +179,7 @@ def _protected(out: Path, run: RunFolder | None, measurement: Measurement) -> Ab
     if run is not None and out.resolve().is_relative_to((run.root / "evaluation").resolve()):
         return _evaluation_folder(out)
     refuse_inside(out, measurement.source.root)
-    names = (SCORES_FILE, PER_IMAGE, THRESHOLDS, SPEED, f"{MATRIX}.png", f"{MATRIX}.pdf")
+    names = (SCORES_FILE, PER_IMAGE, THRESHOLDS, CLASS_CURVES, SPEED, f"{MATRIX}.png", f"{MATRIX}.pdf")
     earlier = [*earlier_pictures(out / PICTURES), *(earlier_maps(out) if measurement.extent.maps else [])]
     return filled_folder(out, by="evaluate", files=[*(out / name for name in names), *earlier])
 

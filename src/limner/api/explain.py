@@ -107,7 +107,7 @@ def explain_classes(
     model: Path | str | Predictor,
     image: Path | str,
     *,
-    class_names: Sequence[str],
+    class_names: Sequence[str] = (),
     layer: str | None = None,
     point: tuple[int, int] | None = None,
     region: tuple[int, int, int, int] | None = None,
@@ -117,7 +117,8 @@ def explain_classes(
 ) -> tuple[Explanation, ...]:
     """Explain several classes as `explain` does, and draw them together, one class below the other.
 
-    The picture of all classes is the last of the last explanation.
+    The picture of all classes is the last of the last explanation. Without names, the most probable classes
+    of a whole image are explained.
     """
     image = user_path(image)
     folder = None if out is None else _usable(user_path(out), image)
@@ -126,6 +127,7 @@ def explain_classes(
     for name in class_names:
         if name not in names:
             raise UnknownNameError("class of this model", name, names)
+    class_names = class_names or _first_classes(predictor, image)
     height, width = shown.shape[:2]
     target = _target((height, width), point, region)
     network, seen_target = predictor.model.network.eval(), _as_seen(target, inputs)
@@ -146,6 +148,15 @@ def _usable(folder: Path, image: Path) -> Path:
     refuse_dataset(folder)
     make_output_folder(folder)
     return folder
+
+
+def _first_classes(predictor: Predictor, image: Path) -> list[str]:
+    """Return the classes to explain if none is named."""
+    prediction = predictor.predict(image)
+    indices = predictor.task.explained_first(prediction)
+    if not indices:
+        raise ConfigError("Name the class to explain with --class, or list the layers with --layers.")
+    return [predictor.labels.names[index] for index in indices]
 
 
 def _evidence(

@@ -1,4 +1,4 @@
-"""`limner.predict()`: masks with the original label values, overlays and probabilities of images."""
+"""`limner.predict()`: masks with the original label values, classes, overlays and probabilities of images."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,15 +44,20 @@ class PredictResult:
 
     Attributes:
         out: The output folder.
-        masks: Index masks of classes or of object ids, or text files of boxes, in the order of the images.
+        masks: First file of each image, in their order: index masks of classes or of object ids, text files
+            of boxes, or overlays for classes of whole images.
         failures: Images that could not be predicted.
-        json: Predictions as COCO JSON; None for the semantic task.
+        json: Predictions of all images as COCO JSON; None for tasks that write none.
+        csv: Predictions of all images as a table: classes of whole images; None for other tasks.
+        num_predicted: Number of predicted images.
     """
 
     out: Path
     masks: tuple[Path, ...]
     failures: tuple[Failure, ...]
     json: Path | None = None
+    csv: Path | None = None
+    num_predicted: int = 0
 
 
 def predict(
@@ -62,6 +67,7 @@ def predict(
     out: Path | str,
     overlay: bool = True,
     probabilities: bool = False,
+    sort: bool = False,
     formats: Sequence[str] = (),
     compare: Path | str | None = None,
     resume: bool = False,
@@ -85,12 +91,16 @@ def predict(
     ``masks/``. Words are written to ``out/words.json`` in MMOCR's format and, as for ICDAR's challenges, to
     ``out/words/res_NAME.txt``.
 
+    Classes of whole images are written to ``out/predictions.csv``, with a column for each class if
+    `probabilities` are requested.
+
     Args:
         model: A model folder, a run folder, or a loaded predictor.
         paths: Images, folders, globs and ``.txt`` lists.
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
+        sort: Whether to copy each image to ``out/sorted/CLASS/``; only for classes of whole images.
         formats: Further results: ``voc`` and ``labelme`` files of boxes, ``cutouts`` of words as images.
         compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
             prediction, and the map of hits and errors. Images without labels there are shown without truth.
@@ -112,15 +122,26 @@ def predict(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
     predictor.share_cores()
+    _refuse_sorting(predictor, sort=sort)
     _refuse_unknown_formats(formats, predictor)
-    folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats))
+    folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort)
     writer = _ImageWriter(predictor, folder, None if compare is None else Truth(compare, predictor))
     request = Request(_asked(predictor, images, folder, compare), resume=resume)
     with filled_folder(folder.root, by="predict", files=writer.all_files(images), request=request) as filled:
         failures = _predict_missing(images, writer, filled, track)
         done = [item for item in images if filled.has(item.output)]
-        json = writer.finish(filled.entries(item.output for item in done))
-    return PredictResult(folder.root, tuple(map(writer.mask, done)), failures, json)
+        written = writer.finish(filled.entries(item.output for item in done))
+    masks = tuple(path for item in done for path in writer.files(item)[:1])
+    json, csv = (written if written and written.suffix == suffix else None for suffix in (".json", ".csv"))
+    return PredictResult(folder.root, masks, failures, json, csv, len(done))
+
+
+def _refuse_sorting(predictor: Predictor, *, sort: bool) -> None:
+    if sort and not predictor.task.allowed.sorting:
+        raise ConfigError(
+            f"--sort is for classes of whole images; this model's task is {predictor.task.name!r}. "
+            "Omit --sort."
+        )
 
 
 @dataclass(frozen=True)
@@ -145,10 +166,6 @@ class _ImageWriter:
         yield self.folder.root / RANGE_FILE
         for item in images:
             yield from self.files(item)
-
-    def mask(self, item: ImagePath) -> Path:
-        """Return the index mask of an image."""
-        return self.files(item)[0]
 
     def finish(self, entries: Iterable[dict[str, Any]]) -> Path | None:
         """Write what is about all images, and return the file with their results, if there is one."""
@@ -207,6 +224,7 @@ def _asked(
         **predictor.settings.model_dump(mode="json"),
         "overlay": folder.overlay,
         "probabilities": folder.probabilities,
+        "sort": folder.sorting,
         "formats": folder.formats,
         "compare": None if compare is None else str(user_path(compare).resolve()),
         "range": predictor.value_range,

@@ -35,6 +35,7 @@ FAMILIES: dict[str, dict[str, Code]] = {
             "their own: a warning if they are small.",
         ),
         "listed-file-missing": Code(_W, "A list names files that are not there."),
+        "listed-class-unknown": Code(_E, "A list gives an image a class that the class names do not have."),
         "listed-class-unclear": Code(_W, "A list gives an image no class, or several; it is left out."),
         "class-order": Code(_W, "dataset.yaml renames numbered class folders by their position."),
         "image-without-mask": Code(_W, "Images have no mask; they are left out of training and scoring."),

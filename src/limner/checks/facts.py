@@ -94,7 +94,7 @@ class ImageFacts:
         dtype: numpy name of the pixel type, such as ``uint8``; empty if it cannot be read.
         label_shape: Spatial shape of the labels, or None for an unlabelled or unreadable one.
         label_kind: How `value_counts` were read: as the file's own index, by colour, by threshold, or as
-            numbers of objects; or that they are a single ``class`` of the whole image, counted as 1.
+            numbers of objects; or that they are classes of the whole image (``class``), counted as 1 each.
         label_channels: Channels of the label file; 1 for palette files.
         value_counts: Mask value -> pixels, before any translation; pixels outside the field of view, where
             there is one, are not counted. Of a mask with very many values (a

@@ -31,7 +31,7 @@ def fingerprint(source: Source, record: Record) -> str:
     """Return a text that changes when a file of the record does, or the way it is read."""
     settings = source.settings
     read_as = f"{settings.encoding!r} {settings.boxes} {settings.label_grid} {source.reading_state(record)}"
-    parts = [str(VERSION), source.name, read_as, record.name, str(record.label)]
+    parts = [str(VERSION), source.name, read_as, record.name, f"{record.label} {record.tags}"]
     for path in record.files:
         try:
             status = path.stat()

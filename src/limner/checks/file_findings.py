@@ -117,6 +117,11 @@ def _sizes(facts: DatasetFacts, terms: Terms) -> Iterator[Finding]:
             hint = f"The image is turned through EXIF and {what} {are} not; turn {what} the same way."
         elif turned:
             hint = f"Height and width are swapped: transpose {what} or the image."
+        if image.volume is not None and image.volume.label_affine:
+            hint = (
+                "If both headers are right, write `label_grid: resample` into dataset.yaml: labels are then "
+            )
+            hint += "moved to the grid of their image, without interpolation."
         assert image.label_shape is not None
         yield make(
             "size-mismatch",

@@ -132,12 +132,13 @@ def _one_value(facts: DatasetFacts, table: LabelTable, terms: Terms) -> list[Fin
     findings = []
     for role, files in sorted(single.items(), key=lambda item: str(item[0])):
         name = "ignored pixels" if role == table.ignore_index else ""
+        hold = terms.hold + "s" * (len(files) == 1)
         name = name or (repr(table.names[role]) if isinstance(role, int) else f"value {role}")
         findings.append(
             make(
                 "mask-is-one-value",
                 place(files),
-                f"{len(files)} of {len(facts.labelled)} {terms.holder}s {terms.hold} nothing but {name}",
+                f"{len(files)} of {len(facts.labelled)} {terms.holder}s {hold} nothing but {name}",
                 fix="Correct if an image shows nothing else; otherwise "
                 + ("the mask may be empty by mistake." if terms == MASKS else "its objects were not drawn."),
                 files=files,

@@ -114,8 +114,9 @@ def _groups(images: Sequence[ImageFacts]) -> Iterator[Finding]:
             yield make(
                 "group-in-two-splits",
                 key,
-                f"{len(divided)} of {len(groups)} groups, by the names of their files, have images in "
-                f"several splits; {key} in {' and '.join(splits)}",
+                f"{len(divided)} of {len(groups)} groups, by the names of their files, "
+                f"{'has' if len(divided) == 1 else 'have'} images in several splits; {key} in "
+                f"{' and '.join(splits)}",
                 expected="all images of one patient, video or slide in one split, or scores look better than "
                 "they are",
                 fix=f"If the names mean that, run `limner split DATA {command}.",

@@ -100,11 +100,12 @@ def _outliers(
     what, fix = _WORDS[code]
     usual = images[int(np.argmin(far))]
     worst = images[found[0]]
+    stand = "stands" if len(found) == 1 else "stand"
     yield make(
         code,
         worst.image_file,
-        f"{len(found)} of {len(images)} images stand out by their {what}: {say(worst)}, where {say(usual)} "
-        "is usual",
+        f"{len(found)} of {len(images)} images {stand} out by their {what}: "
+        f"{say(worst)}, where {say(usual)} is usual",
         fix=fix,
         files=[images[i].image_file for i in found],
     )

@@ -1,6 +1,6 @@
 """Read one record once: decode, measure, and turn any failure into a fact."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
@@ -68,13 +68,15 @@ def _read_record(source: Source, record: Record) -> Reading:
     )
     facts, valid = _with_image(facts, source, record)
     if record.label is not None:
-        return Reading(_with_class(facts, source.read_class(record)))
+        return Reading(_with_classes(facts, [source.read_class(record)]))
+    if record.tags is not None:
+        return Reading(_with_classes(facts, source.read_tags(record)))
     return _with_labels(facts, source, record, valid) if record.labels else Reading(facts)
 
 
-def _with_class(facts: ImageFacts, label: int) -> ImageFacts:
-    shape = facts.shape or None
-    return replace(facts, label_kind="class", label_shape=shape, value_counts={label: 1}, num_values=1)
+def _with_classes(facts: ImageFacts, labels: Sequence[int]) -> ImageFacts:
+    shape, counts = facts.shape or None, dict.fromkeys(labels, 1)
+    return replace(facts, label_kind="class", label_shape=shape, value_counts=counts, num_values=len(counts))
 
 
 def relative(path: Path, root: Path) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from limner.api.evaluate import EvaluateResult
     from limner.evaluation.scores_file import ClassRow, ScoresFile
 
+MOST_ROWS = 40
+"""Maximum number of classes of whole images in the table of the terminal."""
 
 Predictions = Annotated[
     Path | None,
@@ -121,14 +123,29 @@ def _print_scores(result: "EvaluateResult") -> None:
     images = f"{file.num_images} image{'s' * (file.num_images != 1)}"
     made = table("class", *titles, numbers=titles, title=f"{result.split}: {images}")
     there = [row for row in file.classes if any(row.scores.values())]
-    for row in there:
+    shown = _worst(there) if file.counts_images and len(there) > MOST_ROWS else there
+    for row in shown:
         made.add_row(row.name, *(_cell(file, row, name) for name in columns))
     console().print(made)
+    if len(shown) < len(there):
+        console().print(
+            f"The {len(shown)} classes of {len(there)} with the lowest F1; all are in scores.json."
+        )
     if len(there) < len(file.classes):
         absent = len(file.classes) - len(there)
         console().print(f"{absent} classes are in neither truth nor prediction; means exclude them.")
     console().print("\n".join(score_lines(file)), markup=False)
     console().print(f"Definitions of the scores, per-image scores and pictures: {result.out}")
+
+
+def _worst(rows: "list[ClassRow]") -> "list[ClassRow]":
+    """Return the classes of whole images with the lowest F1."""
+
+    def f1(row: "ClassRow") -> float:
+        value = row.scores.get("f1_score")
+        return 2.0 if value is None else value
+
+    return sorted(rows, key=f1)[:MOST_ROWS]
 
 
 def _cell(file: "ScoresFile", row: "ClassRow", column: str) -> str:

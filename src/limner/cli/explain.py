@@ -14,7 +14,11 @@ def explain(
     image: Annotated[Path, typer.Argument(help="An image file.")],
     class_names: Annotated[
         list[str] | None,
-        typer.Option("--class", help="The class to explain; repeated, the classes are also drawn together."),
+        typer.Option(
+            "--class",
+            help="The class to explain; repeated, the classes are also drawn together. Default: the most "
+            "probable classes of a whole image.",
+        ),
     ] = None,
     layer: Annotated[str, typer.Option(help="A layer listed by --layers; default: the deepest.")] = "",
     layers: Annotated[bool, typer.Option("--layers", help="Only list the layers.")] = False,
@@ -32,7 +36,6 @@ def explain(
     """
     from limner.api.explain import explain_classes, explain_layers
     from limner.cli.console import console, table
-    from limner.core.errors import ConfigError
 
     if layers:
         made = table("layer", "features", "height x width", numbers=("features",))
@@ -41,14 +44,12 @@ def explain(
             made.add_row(name, str(features), f"{height} x {width}")
         console().print(made)
         return
-    if not class_names:
-        raise ConfigError("Name the class to explain with --class, or list the layers with --layers.")
     x_y = parse_whole_numbers(point, 2, option="--point")
     box = parse_whole_numbers(region, 4, option="--region")
     found = explain_classes(
         model,
         image,
-        class_names=class_names,
+        class_names=class_names or (),
         layer=layer or None,
         point=(x_y[0], x_y[1]) if x_y else None,
         region=(box[0], box[1], box[2], box[3]) if box else None,

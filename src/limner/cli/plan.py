@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def plan(
     data: Annotated[Path, typer.Argument(help="A folder of labelled images, a recipe, or a plan.")],
     task: Annotated[
-        str | None, typer.Option(help="semantic, instance, panoptic or text-detection; default: semantic.")
+        str | None, typer.Option(help="A task, such as instance; default: the first that the labels are for.")
     ] = None,
     network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
     weights: Annotated[

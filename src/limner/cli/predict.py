@@ -27,7 +27,10 @@ def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     overlay: Annotated[bool, typer.Option(help="Draw the classes on each image.")] = True,
     probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Also write (classes, H, W) float16 .npy files.")
+        bool, typer.Option("--probabilities", help="Also write the probability of each class.")
+    ] = False,
+    sort: Annotated[
+        bool, typer.Option("--sort", help="Classification: copy each image to a folder of its class.")
     ] = False,
     formats: Annotated[
         list[str] | None,
@@ -51,7 +54,7 @@ def predict(
 ) -> None:
     """Predict images.
 
-    Writes masks with your label values at the size of the images, and overlays.
+    Writes masks with your label values at the size of the images, or a table of classes, and overlays.
     """
     from limner.api.load import load
     from limner.api.predict import predict as predict_images
@@ -68,6 +71,7 @@ def predict(
             out=out,
             overlay=overlay,
             probabilities=probabilities,
+            sort=sort,
             formats=formats or (),
             compare=compare,
             resume=resume,
@@ -82,7 +86,8 @@ def _show(result: "PredictResult") -> None:
 
     for failure in result.failures:
         messages().print(f"skipped {failure.path}: {failure.reason}", style="error")
-    total = len(result.masks) + len(result.failures)
-    console().print(f"{len(result.masks)} of {total} images predicted; the results are in {result.out}")
+    total = result.num_predicted + len(result.failures)
+    where = result.csv or result.out
+    console().print(f"{result.num_predicted} of {total} images predicted; the results are in {where}")
     if result.failures:
         raise typer.Exit(1)

@@ -14,7 +14,7 @@ def train(
     ] = None,
     run: Annotated[str | None, typer.Option(help="Name or folder of the run; default: a new name.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="semantic, instance, panoptic or text-detection; default: semantic.")
+        str | None, typer.Option(help="A task, such as instance; default: the first that the labels are for.")
     ] = None,
     network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
     weights: Annotated[

@@ -19,7 +19,7 @@ def tune(
     trials: Annotated[int, typer.Option(min=2, help="Number of candidates in the first round.")] = 9,
     out: Annotated[Path | None, typer.Option(help="Folder; default: runs/tune-DATA.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="semantic, instance, panoptic or text-detection; default: semantic.")
+        str | None, typer.Option(help="A task, such as instance; default: the first that the labels are for.")
     ] = None,
     network: Annotated[str | None, typer.Option(help="A name in `limner networks`.")] = None,
     settings: Annotated[

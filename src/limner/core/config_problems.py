@@ -69,14 +69,14 @@ def _keys_beside(model: type[BaseModel], location: tuple[str | int, ...]) -> lis
     annotations: list[Any] = []
     for part in location[:-1]:
         if _is_tag(part):
-            models = [m for annotation in annotations for m in _models_in(annotation, str(part))]
+            models = [m for annotation in annotations for m in models_in(annotation, str(part))]
         elif isinstance(part, str):
             annotations = [m.model_fields[part].annotation for m in models if part in m.model_fields]
-            models = [m for annotation in annotations for m in _models_in(annotation)]
+            models = [m for annotation in annotations for m in models_in(annotation)]
     return sorted(key for m in models for key in m.model_fields)
 
 
-def _models_in(annotation: object, tag: str | None = None) -> Iterator[type[BaseModel]]:
+def models_in(annotation: object, tag: str | None = None) -> Iterator[type[BaseModel]]:
     """Yield the settings models in an annotation; with `tag`, only those of that union member."""
     tags = [arg.tag for arg in get_args(annotation) if isinstance(arg, Tag)]
     if tag is not None and tags and tag not in tags:
@@ -85,4 +85,4 @@ def _models_in(annotation: object, tag: str | None = None) -> Iterator[type[Base
     if model is not None:
         yield model
     for argument in get_args(annotation):
-        yield from _models_in(argument, tag)
+        yield from models_in(argument, tag)

@@ -261,6 +261,21 @@ class LabelTable:
         """
         return int(self._trained(np.array([value], np.int64), where)[0])
 
+    def encode_tags(self, values: Sequence[int], *, where: str = "the labels") -> npt.NDArray[np.float32]:
+        """Translate the classes of a whole image into (K,) shares: 1 for each of them, 0 for the others.
+
+        Args:
+            values: As a format reads them; those of ignored values are left out.
+            where: The file, for the error message.
+
+        Raises:
+            DataError: A value is in no class and not ignored.
+        """
+        trained = self._trained(np.array(values, np.int64), where)
+        shares = np.zeros(self.num_classes, np.float32)
+        shares[trained[trained != self.ignore_index]] = 1
+        return shares
+
     def _trained(self, values: npt.NDArray[np.int64], where: str) -> npt.NDArray[np.int64]:
         """Translate the values of a list of objects, `ignore_index` for those that are left out."""
         if self.unknown_values(values.tolist()):

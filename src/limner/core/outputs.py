@@ -229,6 +229,19 @@ class QueryBoxes(Outputs):
     proposals: "QueryBoxes | None" = None
 
 
+@dataclass(frozen=True)
+class ClassLogits(Outputs):
+    """A logit for each class of a whole image.
+
+    Attributes:
+        logits: (B, K) before softmax, or before the sigmoid where an image may have several classes.
+        auxiliary: Always empty.
+    """
+
+    logits: torch.Tensor
+    auxiliary: tuple[()] = ()
+
+
 PixelOutputs = DenseLogits | QueryMasks
 """Output kinds from which the class of each pixel can be computed."""
 
@@ -305,6 +318,12 @@ def _register_for_export() -> None:
         lambda p: ([p.class_logits, p.boxes, p.points], None),
         rebuild_boxes,
         serialized_type_name="limner.PointBoxes",
+    )
+    register_pytree_node(
+        ClassLogits,
+        lambda c: ([c.logits], None),
+        lambda leaves, _: ClassLogits(*leaves),
+        serialized_type_name="limner.ClassLogits",
     )
     register_pytree_node(
         CentreOffsets,

@@ -5,12 +5,15 @@ Sizes are in pixels, in the order of the array's axes: (H, W) or (D, H, W).
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -22,6 +25,7 @@ from limner.core.labels import LabelTable
 
 Positive = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Part = Annotated[float, Field(gt=0, le=1)]
 
 PIXEL_TYPES = (
     *("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
@@ -29,13 +33,27 @@ PIXEL_TYPES = (
 )
 """numpy names of pixel types."""
 
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+"""Files of encoder weights."""
+
 
 def _unquoted_word(value: object) -> object:
     """Convert booleans, as which YAML reads an unquoted yes or no, back to text."""
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
-Pretraining = Annotated[Literal["auto", "yes", "no"], BeforeValidator(_unquoted_word)]
+def _word_or_file(value: str) -> str:
+    """Return auto, yes or no as it is, and the path of a weight file as an absolute one."""
+    if value in ("auto", "yes", "no"):
+        return value
+    if Path(value).suffix.lower() not in WEIGHT_SUFFIXES:
+        raise ValueError(
+            f"should be auto, yes, no, or a weight file of the encoder ({', '.join(WEIGHT_SUFFIXES)})"
+        )
+    return str(Path(value).expanduser().absolute())
+
+
+Pretraining = Annotated[str, BeforeValidator(_unquoted_word), AfterValidator(_word_or_file)]
 
 
 class DataPlan(Config):
@@ -71,7 +89,8 @@ class NetworkPlan(Config):
     options: dict[str, Any] = {}
     """Keyword arguments of the network, besides classes, channels and dimensions."""
     pretrained: Pretraining = "auto"
-    """Pretrained encoder weights; `auto` trains from scratch, with a message, if they are unavailable."""
+    """Pretrained encoder weights: `yes`, `no`, or a weight file of the encoder; `auto` trains from scratch,
+    with a message, if they are unavailable."""
     weights: str | None = None
     """Initial weights of the network: a model folder, a run, another project's checkpoint, or null."""
     norm: Literal["batch", "group", "instance", "sync", "frozen"] | None = None
@@ -180,6 +199,22 @@ class InputPlan(Config):
 class AugmentPlan(Config):
     """Augmentation of training images, drawn independently for each sample."""
 
+    crop_area: tuple[Part, Part] | None = None
+    """Smallest and largest part of the image's area that a crop shows, resized to `input.crop_size`, for
+    classes of whole images; null crops after a zoom by `scale`."""
+    crop_aspect: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.75, 1.3333)
+    """Smallest and largest width over height of such a part."""
+    random_changes: Annotated[int, Field(ge=0)] = 0
+    """Number of random changes of colour and geometry of each image, as in RandAugment; for 2D images."""
+    change_strength: Probability = 0.5
+    """Strength of each of these changes."""
+    erasing: Probability = 0.0
+    """Fraction of images of which a random rectangle is erased."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """Blend pairs of images of a batch, and their classes alike, in shares from a beta distribution with
+    this parameter, usually 0.2 to 0.8; for classes of whole images."""
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    """Instead paste a rectangle of another image, usually 1; if both are set, each in half of the batches."""
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.5, 2.0)
     """Smallest and largest zoom."""
     scale_of: Literal["image", "fit"] = "image"
@@ -204,12 +239,12 @@ class AugmentPlan(Config):
     foreground_probability: Probability = 0.0
     """Fraction of crops that are centred on a pixel of a rare class, drawn uniformly."""
 
-    @field_validator("scale")
+    @field_validator("scale", "crop_area", "crop_aspect")
     @classmethod
-    def _smallest_first(cls, scale: tuple[float, float]) -> tuple[float, float]:
-        if scale[0] > scale[1]:
-            raise ValueError("scale is (smallest, largest)")
-        return scale
+    def _smallest_first(cls, ends: tuple[float, float] | None, info: ValidationInfo) -> object:
+        if ends is not None and ends[0] > ends[1]:
+            raise ValueError(f"{info.field_name} is (smallest, largest)")
+        return ends
 
 
 class LossTerm(Config):
@@ -279,6 +314,8 @@ class TrainPlan(Config):
 
     steps: Positive
     """Number of optimizer steps; with `minutes`, an estimate until the run has measured its speed."""
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    """Number of passes over the training images, as another unit for `steps`; null counts in steps."""
     minutes: Annotated[float, Field(gt=0)] | None = None
     """Time budget of the whole schedule in minutes; null trains for `steps`."""
     batch_size: Positive
@@ -299,6 +336,8 @@ class TrainPlan(Config):
     """Number of validations without improvement after which training stops; null never stops early."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Random seed of the run."""
+    balanced: bool = False
+    """Draw images of each class equally often, however many there are; for classes of whole images."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Number of threads that prepare samples; affects the speed, not the result."""
     compile: bool = False

@@ -156,6 +156,43 @@ class WordPrediction(Prediction):
         assert self.scores.shape == (len(self.polygons),), (self.scores.shape, len(self.polygons))
 
 
+@dataclass(frozen=True)
+class ClassPrediction(Prediction):
+    """The class of a whole image.
+
+    Attributes:
+        probabilities: (K,) float32 that sum to 1.
+    """
+
+    probabilities: npt.NDArray[np.float32]
+
+    @property
+    def label(self) -> int:
+        """The most probable class, 0..K-1."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def confidence(self) -> float:
+        """Its probability."""
+        return float(self.probabilities.max())
+
+
+@dataclass(frozen=True)
+class TagPrediction(Prediction):
+    """The classes of a whole image, any number of them.
+
+    Attributes:
+        probabilities: (K,) float32, each in [0, 1].
+    """
+
+    probabilities: npt.NDArray[np.float32]
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The classes with a probability of 0.5 or more."""
+        return tuple(np.flatnonzero(self.probabilities >= SCORE_THRESHOLD).tolist())
+
+
 def middle_of(array: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any]:
     """Crop the last axes of an array to `size`, around the centre."""
     for axis, length in enumerate(size, start=array.ndim - len(size)):

@@ -30,6 +30,7 @@ class Record:
         entry: Key of the image in label files shared by many images, such as its COCO id, with which the
             source looks up the image's labels.
         label: Class of the whole image, as numbered by its source; None if there are other labels, or none.
+        tags: Classes of the whole image where it may have any number of them, or None.
         more_images: Further files of the image, for more channels or slices, in order.
         split_from: The list file or folder that gives the split, relative to the dataset folder; None if it
             comes from the folders of the files, from the label file, or there is no split.
@@ -44,6 +45,7 @@ class Record:
     label: int | None = None
     more_images: tuple[Path, ...] = ()
     split_from: str | None = None
+    tags: tuple[int, ...] | None = None
 
     @property
     def images(self) -> tuple[Path, ...]:

@@ -95,6 +95,41 @@ _QUALITIES = {
 }
 
 
+_OF_CLASSES = {
+    "precision": ("precision", "a class that is never predicted counts as 0"),
+    "recall": (
+        "recall",
+        "a class that is predicted but has no image counts as 0, unlike in the balanced accuracy",
+    ),
+    "f1_score": ("F1", "high only where both precision and recall are"),
+    "specificity": (
+        "specificity",
+        "with many classes it is near 1 for any model, since most images are of others",
+    ),
+}
+"""Scores of classes of whole images, and what to know about their means."""
+
+
+def _means_of_classes() -> dict[str, Score]:
+    """Return the means over the classes of whole images: every class, or every image, counts the same."""
+    means = {}
+    for name, (words, remark) in _OF_CLASSES.items():
+        shown = HEADLINE if name == "f1_score" else COMPARED
+        means[f"macro_{name}"] = Score(
+            f"macro {words}",
+            f"The {words} averaged over the classes that occur in truth or prediction; every class counts "
+            f"the same, however rare; {remark}.",
+            shown,
+        )
+        means[f"weighted_{name}"] = Score(
+            f"weighted {words}",
+            f"The {words} averaged over the classes, each weighted by its number of true images; rare "
+            "classes hardly count.",
+            LISTED,
+        )
+    return means
+
+
 def _quality_over(group: str, kind: str) -> dict[str, Score]:
     """Return PQ, SQ and RQ over the classes of a kind."""
     return {
@@ -274,7 +309,7 @@ SCORES: dict[str, Score] = {
     ),
     "precision": Score(
         "precision",
-        "The fraction of predictions that are correct: for pixels, of those predicted as the class; for "
+        "The fraction of predictions that are correct: of the pixels or images predicted as the class; for "
         "objects, of those found with a score of 0.5 or more, at an IoU of 0.5. A model that predicts little "
         "can have a high precision.",
         LISTED,
@@ -282,7 +317,7 @@ SCORES: dict[str, Score] = {
     ),
     "recall": Score(
         "recall",
-        "The fraction of the truth that is found: for pixels, of those of the class; for objects, of all "
+        "The fraction of the truth that is found: of the pixels or images of the class; for objects, of all "
         "true ones, by predictions with a score of 0.5 or more, at an IoU of 0.5. A model that predicts the "
         "class everywhere has a recall of 1.",
         LISTED,
@@ -304,6 +339,94 @@ SCORES: dict[str, Score] = {
         unit="objects",
         best=0.0,
     ),
+    # Classes of whole images.
+    "accuracy": Score(
+        "accuracy",
+        "The fraction of the images whose most probable class is the true one (top-1); misleading if one "
+        "class dominates, since predicting only this class already scores high.",
+        HEADLINE,
+    ),
+    "top5_accuracy": Score(
+        "top-5 accuracy",
+        "The fraction of the images whose true class is among the five most probable ones; absent for fewer "
+        "than 6 classes.",
+        HEADLINE,
+        short="top-5",
+    ),
+    "balanced_accuracy": Score(
+        "balanced accuracy",
+        "The recall averaged over the classes that have images; every class counts the same, however rare, "
+        "so that one image of a rare class changes it much.",
+        HEADLINE,
+    ),
+    **_means_of_classes(),
+    "micro_f1_score": Score(
+        "micro F1",
+        "Of images with any number of classes: the F1 of all classes of all images pooled, at a probability "
+        "of 0.5; common classes dominate it.",
+        HEADLINE,
+    ),
+    "samples_f1_score": Score(
+        "F1 of images",
+        "Of images with any number of classes: the F1 of each image's classes, averaged over the images that "
+        "have one or for which one is predicted.",
+        COMPARED,
+    ),
+    "subset_accuracy": Score(
+        "subset accuracy",
+        "Of images with any number of classes: the fraction of images whose classes are all right; falls "
+        "with the number of classes.",
+        COMPARED,
+    ),
+    "macro_average_precision": Score(
+        "macro average precision",
+        "The average precision of each class against the rest, averaged over the classes that have images; "
+        "says how well images are ordered, not whether the most probable class is right.",
+        COMPARED,
+        short="macro AP",
+    ),
+    "macro_area_under_roc": Score(
+        "macro area under ROC",
+        "The area under the ROC curve of each class against the rest, averaged over the classes that have "
+        "images; without skill 0.5. With many classes it is high even for a poor model.",
+        COMPARED,
+        short="macro AUC",
+    ),
+    "true_class_probability": Score(
+        "probability of the true class",
+        "The predicted probability of the true class, averaged over the images; it also rewards confidence, "
+        "deserved or not.",
+        LISTED,
+        short="p(truth)",
+    ),
+    "confidence_error": Score(
+        "calibration error of the confidence",
+        "Expected calibration error of the most probable class: over 15 bins of equal width, how far the "
+        "mean confidence is from the fraction of right images, weighted by images; unreliable below a "
+        "few hundred images.",
+        LISTED,
+        best=0.0,
+    ),
+    "log_loss": Score(
+        "log loss",
+        "The mean of minus the natural logarithm of the true class's probability (cross-entropy); without "
+        "skill the logarithm of the number of classes. A few images that are confidently wrong dominate it.",
+        LISTED,
+        unit="nats",
+        best=0.0,
+    ),
+    "f1_score": Score(
+        "F1",
+        "The harmonic mean of precision and recall of a class of whole images: twice the right images over "
+        "the true plus the predicted ones.",
+        by_class=True,
+    ),
+    "specificity": Score(
+        "specificity",
+        "The fraction of the images of other classes that are not predicted as the class; near 1 for a rare "
+        "class even if it is never found.",
+        by_class=True,
+    ),
     # Outlines of label maps, class by class.
     "boundary_iou": Score(
         "boundary IoU",
@@ -318,16 +441,20 @@ SCORES: dict[str, Score] = {
         "true outline, and vice versa; an outline that is slightly wrong everywhere still scores 1.",
         by_class=True,
     ),
-    # Label maps of two classes at every threshold.
+    # Label maps of two classes, or a class of whole images, at every threshold.
     "average_precision": Score(
         "average precision",
-        "Area under the precision-recall curve over the pixels, in steps; without skill it is the fraction "
-        "of the pixels that are the class.",
+        "Area under the precision-recall curve over the pixels or images, in steps; without skill it is the "
+        "fraction of them that are the class.",
+        by_class=True,
+        short="AP",
     ),
     "area_under_roc": Score(
         "area under ROC",
-        "Area under the ROC curve over the pixels; without skill 0.5. Misleading if the class is rare, since "
-        "the many easy pixels of the other class raise it.",
+        "Area under the ROC curve over the pixels or images; without skill 0.5. Misleading if the class is "
+        "rare, since the many easy ones of other classes raise it.",
+        by_class=True,
+        short="AUC",
     ),
     "calibration_error": Score(
         "calibration error",
@@ -348,6 +475,8 @@ SCORES: dict[str, Score] = {
     # Counts of each class.
     "pixels": _count("pixels", "Pixels of the class in the truth.", unit="pixels"),
     "predicted_pixels": _count("predicted", "Pixels predicted as the class.", unit="pixels"),
+    "images": _count("images", "Images of the class.", unit="images"),
+    "predicted_images": _count("predicted", "Images predicted as the class.", unit="images"),
     "objects": _count("objects", "True objects, without crowds.", unit="objects"),
     "found_objects": _count("found objects", "Found objects, with any score.", unit="objects"),
     "words": _count("words", "True words, without illegible ones.", unit="words"),
@@ -369,6 +498,11 @@ NOTES: dict[str, Score] = {
     "matched_iou": Score(
         "IoU of matched pairs",
         "Histogram of the IoU of pairs matched at an IoU of 0.5: how good their borders are.",
+    ),
+    "calibration": Score(
+        "calibration",
+        "Reliability diagram: for images of similar confidence, the mean confidence and the fraction that is "
+        "right.",
     ),
     "intervals": Score(
         "intervals",

@@ -21,7 +21,7 @@ from limner.drawing.named_objects import labelled_boxes
 from limner.drawing.panels import Panel
 from limner.loading.dataset import Dataset
 from limner.loading.pipeline import Pipeline
-from limner.loading.sampler import ShuffledOrder
+from limner.loading.sampler import training_order
 
 Mode = Literal["steps", "side-by-side", "final", "original"]
 
@@ -78,7 +78,13 @@ def _labels(sample: Sample) -> LabelArray | None:
 
 
 def augmented_images(
-    dataset: Dataset, pipeline: Pipeline, slots: Sequence[int], *, mode: Mode, seed: int
+    dataset: Dataset,
+    pipeline: Pipeline,
+    slots: Sequence[int],
+    *,
+    mode: Mode,
+    seed: int,
+    balanced: bool = False,
 ) -> Iterator[AugmentedImage]:
     """Yield images in training order, with the results of the transforms.
 
@@ -88,8 +94,9 @@ def augmented_images(
         slots: Positions in the training order.
         mode: As in `browse_augmented`.
         seed: Random seed of order and augmentation.
+        balanced: As in `training_order`.
     """
-    order = ShuffledOrder(len(dataset), seed)
+    order = training_order([record.label for record in dataset.records], seed=seed, balanced=balanced)
     for slot in slots:
         sample = dataset[order.index_of(slot)]
         steps = _steps(pipeline, sample, seed, slot)

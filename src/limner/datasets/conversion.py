@@ -105,6 +105,9 @@ class Conversion:
         if record.label is not None:
             label = self.table.trained_as[self.source.read_class(record)]
             return Outgoing(stem, record.image, split, None, label=label)
+        if record.tags is not None:
+            tags = tuple(self.table.trained_as[value] for value in self.source.read_tags(record))
+            return Outgoing(stem, record.image, split, None, tags=tags)
         if not record.labels:
             more, suffix = record.more_images, self.volume_suffix
             return Outgoing(stem, record.image, split, None, more_images=more, volume_suffix=suffix)
@@ -151,7 +154,8 @@ def free_folder(target: Path, source: Path, *, resume: bool) -> Path:
         if not resume:
             refuse_unfinished(target)
         return target
-    is_free = not target.exists() or (target.is_dir() and all(map(is_of_a_kill, target.iterdir())))
+    files = (path for path in target.rglob("*") if path.is_symlink() or not path.is_dir())
+    is_free = not target.exists() or (target.is_dir() and all(map(is_of_a_kill, files)))
     if not inside and is_free:
         return target
     raise DataError(
@@ -181,6 +185,7 @@ def _require_images(checked: CheckResult) -> None:
 
 def _require_kind(checked: CheckResult, writer: Writer) -> None:
     found = "classes" if checked.facts.are_classes else "masks"
+    found = "tags" if any(record.tags is not None for record in checked.source.records) else found
     if writer.holds == found:
         return
     fitting = ", ".join(name for name, other in WRITERS.items() if other.holds == found)
@@ -269,7 +274,9 @@ def unique_stems(records: Sequence[Record]) -> list[str]:
 
     The suffix is removed from the names of images with classes, which include it.
     """
-    names = [r.name if r.label is None else r.name.removesuffix(r.image.suffix) for r in records]
+    names = [
+        r.name if r.label is None and r.tags is None else r.name.removesuffix(r.image.suffix) for r in records
+    ]
     bare = [re.split(r"[\\/]+", name)[-1] for name in names]
     if len({name.casefold() for name in bare}) == len(bare):
         return bare

@@ -163,6 +163,8 @@ def _duplicates(checked: CheckResult) -> list[Loss]:
 
 def _compared(source: Source, record: Record) -> ValueMap:
     """Return the labels of a record, for comparison."""
+    if record.tags is not None:
+        return np.array(source.read_tags(record))
     return source.read_values(record) if record.label is None else np.array([source.read_class(record)])
 
 

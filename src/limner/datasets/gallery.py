@@ -56,15 +56,17 @@ class Gallery:
             except DataError:
                 return Panel(f"{record.name}: {why}", _blank(self.side)), None
             return Panel(f"{record.name}: {why}", picture), None
-        named = "" if record.label is None else f"{self._class_of(record)}: "
+        named = f"{self._classes_of(record)}: " if _has_classes(record) else ""
         return Panel(f"{named}{record.name}", picture), shown
 
-    def _class_of(self, record: Record) -> str:
-        return self.table.names[self.table.trained_as[self.checked.source.read_class(record)]]
+    def _classes_of(self, record: Record) -> str:
+        source = self.checked.source
+        values = source.read_tags(record) if record.label is None else [source.read_class(record)]
+        return ", ".join(self.table.names[self.table.trained_as[value]] for value in values) or "no class"
 
     def _drawn(self, record: Record) -> tuple[RGBImage, LabelArray | None]:
         """Draw segments, if labels have objects; boxes, if there are only boxes; else label maps."""
-        if not record.labels or record.label is not None:
+        if not record.labels or _has_classes(record):
             return labelled(self._image(record), None, self.table, side=self.side), None
         if self.dataset.source.tasks == BOXES:
             boxes = self.table.encode_boxes(
@@ -154,6 +156,11 @@ def gallery_of(checked: CheckResult, *, palette: str = "own", side: int) -> Gall
     kind = Segments if "instance" in source.tasks else LabelMap
     dataset = Dataset(source, source.records, table, targets=(kind,), cache=None)
     return Gallery(checked, dataset, repainted(table, palette), side)
+
+
+def _has_classes(record: Record) -> bool:
+    """Return whether the image has classes as a whole."""
+    return record.label is not None or record.tags is not None
 
 
 def _blank(side: int) -> RGBImage:

@@ -23,6 +23,10 @@ class ImageView(Protocol):
         """Mirrored spatial axes, counted from 0."""
         ...
 
+    def whole(self) -> Outputs:
+        """Run the network on the whole view, padded if it is too small for the network."""
+        ...
+
     def bands(self) -> Iterator[tuple[slice, Outputs]]:
         """Yield rows of the first axis and the outputs there, of any resolution; one band if whole."""
         ...

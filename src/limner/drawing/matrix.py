@@ -53,11 +53,11 @@ def draw_matrix(counts: npt.NDArray[np.int64], names: Sequence[str], *, title: s
     label = max(round(font.getlength(text)) for text, font in shown) + 14
     left, top = MARGIN + label + 26, MARGIN + (30 if title else 0) + 26 + label
     side = cell * len(names)
-    sheet = PILImage.new("RGB", (left + side + MARGIN, top + side + MARGIN), PAPER)
+    text, font = text_and_font(title)
+    width = max(left + side, MARGIN + round(font.getlength(text))) + MARGIN
+    sheet = PILImage.new("RGB", (width, top + side + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
-    if title:
-        text, font = text_and_font(title)
-        draw.text((MARGIN, MARGIN), text, INK, font=font)
+    draw.text((MARGIN, MARGIN), text, INK, font=font)
     text, font = text_and_font("predicted as")
     draw.text((left, top - label - 26), text, FAINT, font=font)
     _turned(sheet, "truth", (MARGIN, top), FAINT)

@@ -1,9 +1,9 @@
-"""Pictures of the worst and best images of a split, written during evaluation."""
+"""Pictures of telling images of a split, such as the worst and the best, written during evaluation."""
 
 import bisect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,13 @@ from limner.drawing.display import RGBImage
 from limner.drawing.matrix import draw_matrix
 from limner.drawing.pdf import encode_pdf
 from limner.drawing.png import encode_png
-from limner.evaluation.scorer import ImageScores
+from limner.evaluation.image_class_scores import ClassScores
+from limner.evaluation.scorer import PICTURE_TITLES, WORST_AND_BEST, ImageScores, PictureGroup
 from limner.evaluation.semantic_scores import SemanticScores
 from limner.storage.output_folder import make_output_folder
 from limner.storage.whole_files import move_file, remove_file, write_whole
 
-OURS = re.compile(r"((worst|best)-\d+_.*|\.\d+)\.png")
+OURS = re.compile(rf"(({'|'.join(PICTURE_TITLES)})-\d+_.*|\.\d+)\.png")
 """Pattern of the file names written here."""
 
 MATRIX = "confusion"
@@ -35,7 +36,6 @@ class _Place:
     key: float
     number: int
     name: str
-    score: float
 
 
 def earlier_pictures(folder: Path) -> list[Path]:
@@ -44,7 +44,7 @@ def earlier_pictures(folder: Path) -> list[Path]:
 
 
 class WorstAndBest:
-    """Draws the worst and best images by their ranking score.
+    """Draws the images at the top of each group, such as the worst and the best by their ranking score.
 
     A picture is drawn when its image enters the lists, and deleted when it leaves them, so neither memory nor
     disk usage grows with the number of images. Images without a score are skipped.
@@ -52,9 +52,10 @@ class WorstAndBest:
     Args:
         folder: Output folder; pictures of an earlier evaluation are deleted, other files are not.
         labels: The classes.
-        count: Number of worst images, and of best images.
+        count: Number of images of each group.
         rank_title: Name of the score.
         draw: Function that draws an image with its prediction and truth, such as `Task.draw`.
+        groups: The groups, in the order of their pictures.
     """
 
     def __init__(
@@ -65,41 +66,43 @@ class WorstAndBest:
         draw: Draw,
         rank_title: str,
         count: int = 12,
+        groups: Sequence[PictureGroup] = WORST_AND_BEST,
     ) -> None:
         self._draw_comparison = draw
         self.rank_title = rank_title
         self.folder = folder
         self.labels = labels
         self.count = count
-        self._worst: list[_Place] = []
-        self._best: list[_Place] = []
+        self._groups = tuple(groups)
+        self._places: list[list[_Place]] = [[] for _ in self._groups]
         self._offered = 0
         make_output_folder(folder)
         for path in earlier_pictures(folder):
             remove_file(path)
 
     def offer(self, scores: ImageScores, sample: Sample, prediction: Prediction) -> None:
-        """Draw the image if it is among the worst or best so far."""
-        rank = scores.rank
-        if math.isnan(rank):
-            return
+        """Draw the image if it is among the first of a group so far."""
         number, self._offered = self._offered, self._offered + 1
+        keys = [(places, group.key(scores)) for places, group in zip(self._places, self._groups, strict=True)]
         entered = [
-            self._enter(self._worst, _Place(rank, number, scores.name, rank)),
-            self._enter(self._best, _Place(-rank, number, scores.name, rank)),
+            self._enter(places, _Place(key, number, scores.name))
+            for places, key in keys
+            if not math.isnan(key)
         ]
         if any(entered):
             self._draw(number, scores, sample, prediction)
 
     def finish(self) -> tuple[Path, ...]:
-        """Name the pictures by rank, worst first, and return their paths; each image is shown once."""
-        shown = {place.number for place in self._worst}
-        best = [place for place in self._best if place.number not in shown]
-        moved = [
-            (self._drawn(place.number), self.folder / f"{kind}-{rank}_{_file_name(place.name)}.png")
-            for kind, places in (("worst", self._worst), ("best", best))
-            for rank, place in enumerate(places, start=1)
-        ]
+        """Name the pictures by group and rank, and return their paths; each image is shown once."""
+        shown: set[int] = set()
+        moved: list[tuple[Path, Path]] = []
+        for group, places in zip(self._groups, self._places, strict=True):
+            fresh = [place for place in places if place.number not in shown]
+            shown |= {place.number for place in fresh}
+            moved += [
+                (self._drawn(place.number), self.folder / f"{group.name}-{rank}_{_file_name(place.name)}.png")
+                for rank, place in enumerate(fresh, start=1)
+            ]
         for drawn, path in moved:
             move_file(drawn, path)
         return tuple(path for _, path in moved)
@@ -111,7 +114,7 @@ class WorstAndBest:
         left = places.pop()
         if left is place:
             return False
-        if all(p.number != left.number for p in self._worst + self._best):
+        if all(p.number != left.number for others in self._places for p in others):
             remove_file(self._drawn(left.number))
         return True
 
@@ -124,7 +127,7 @@ class WorstAndBest:
         return self.folder / f".{number}.png"
 
 
-def write_matrix(folder: Path, scores: SemanticScores, *, split: str) -> None:
+def write_matrix(folder: Path, scores: SemanticScores | ClassScores, *, split: str) -> None:
     """Write the confusion matrix as `confusion.png` and `confusion.pdf`."""
     title = f"{split}: {scores.num_images} images, each row as fractions of its class"
     picture = draw_matrix(scores.confusion, scores.labels.names, title=title)

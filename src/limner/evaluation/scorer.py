@@ -1,7 +1,8 @@
 """Interface of scorers, which validation and evaluation share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Any, Protocol
 
 from limner.core.sample import Sample
@@ -21,9 +22,43 @@ class ImageScores(Protocol):
         ...
 
     @property
-    def numbers(self) -> Sequence[float]:
-        """One number for each of the scorer's columns; counts are integers."""
+    def numbers(self) -> Sequence[float | str]:
+        """One value for each of the scorer's columns: counts are integers, classes their names."""
         ...
+
+
+@dataclass(frozen=True)
+class PictureGroup:
+    """Images of a split to draw: those with the lowest keys.
+
+    Attributes:
+        name: Start of the file names, such as ``worst``.
+        key: Function of the scores of an image; images where it is NaN do not belong to the group.
+    """
+
+    name: str
+    key: Callable[[Any], float]
+
+
+WORST_AND_BEST = (
+    PictureGroup("worst", lambda scores: float(scores.rank)),
+    PictureGroup("best", lambda scores: -float(scores.rank)),
+)
+"""The images with the lowest and those with the highest scores."""
+
+MISTAKES_AND_HITS = (
+    PictureGroup("mistake", lambda scores: nan if scores.is_right else -float(scores.confidence)),
+    PictureGroup("hit", lambda scores: float(scores.confidence) if scores.is_right else nan),
+)
+"""Of classes of whole images: the most confident mistakes, and the least confident hits."""
+
+PICTURE_TITLES = {
+    "worst": "Lowest scores",
+    "best": "Highest scores",
+    "mistake": "Most confident mistakes",
+    "hit": "Least sure hits",
+}
+"""Name of a group -> its title."""
 
 
 class Scores(Protocol):
@@ -53,7 +88,7 @@ class Scorer(Protocol):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the numbers of an image's scores in per_image.csv; the first is the rank."""
+        """Names of the values of an image's scores in per_image.csv; the first is the rank."""
         ...
 
     @property

@@ -91,6 +91,17 @@ class ThresholdsRow(NamedScores):
     """The reliability diagram, without empty bins."""
 
 
+class ConfidenceRow(Config):
+    """Reliability of classes of whole images with similar confidence."""
+
+    confidence: float
+    """Mean probability of the predicted class."""
+    accuracy: float
+    """Fraction of these images that are right."""
+    images: int
+    """Number of images."""
+
+
 class MatchRow(Config):
     """Scores of segments matched at one IoU threshold."""
 
@@ -140,7 +151,7 @@ class Confusions:
     Attributes:
         counts: Rows truth and columns prediction.
         names: Name of each row and column.
-        unit: What is counted, ``pixel`` or ``object``.
+        unit: What is counted, ``pixel``, ``image`` or ``object``.
     """
 
     counts: list[list[int]]
@@ -162,7 +173,7 @@ class ScoresFile(NamedScores):
     classes: list[ClassRow]
     """In trained order."""
     num_absent_classes: int | None = None
-    """For label maps: number of classes in neither truth nor prediction, which means exclude."""
+    """For label maps and images: number of classes in neither truth nor prediction, which means exclude."""
     f1_by_iou: list[MatchRow] = []
     """For objects and segments: match scores at each IoU from 0.50 to 0.95."""
     matched_iou: list[MatchedIoURow] = []
@@ -178,8 +189,10 @@ class ScoresFile(NamedScores):
     """Score name -> its distribution over the images, each scored separately."""
     thresholds: ThresholdsRow | None = None
     """Null unless evaluated with thresholds."""
+    calibration: list[ConfidenceRow] = []
+    """For classes of whole images: the reliability diagram, without empty bins."""
     confusion_matrix: list[list[int]] | None = Field(None, min_length=1)
-    """For label maps: numbers of pixels, rows truth and columns prediction."""
+    """Numbers of pixels or images, rows truth and columns prediction."""
     definitions: dict[str, str] = {}
     """Score name -> its meaning, and when it is misleading."""
     value_range: tuple[float, float] | None = None
@@ -200,10 +213,10 @@ class ScoresFile(NamedScores):
 
     @property
     def confusions(self) -> "Confusions | None":
-        """The confusion matrix of pixels or of objects, or None if there is none."""
+        """The confusion matrix of pixels, images or objects, or None if there is none."""
         names = self.class_names
         if self.confusion_matrix is not None:
-            return Confusions(self.confusion_matrix, names, "pixel")
+            return Confusions(self.confusion_matrix, names, "image" if self.counts_images else "pixel")
         if self.object_confusion is not None:
             return Confusions(self.object_confusion, [*names, NOTHING], "object")
         return None
@@ -219,10 +232,17 @@ class ScoresFile(NamedScores):
         return any("pixels" in row.scores for row in self.classes)
 
     @property
+    def counts_images(self) -> bool:
+        """Whether classes of whole images were scored."""
+        return any("images" in row.scores for row in self.classes)
+
+    @property
     def what_counts(self) -> str:
-        """What the scores count: pixels, words, objects or segments."""
+        """What the scores count: pixels, images, words, objects or segments."""
         if self.counts_pixels:
             return "pixels"
+        if self.counts_images:
+            return "images"
         if any("words" in row.scores for row in self.classes):
             return "words"
         return "segments" if any(row.is_thing is not None for row in self.classes) else "objects"

@@ -76,6 +76,19 @@ class Uncertainty:
         }
 
 
+def spread_of(name: str, values: npt.NDArray[np.float64]) -> Spread:
+    """Return the distribution of a score over the images, with intervals if there are enough of them.
+
+    Args:
+        name: Name of the score.
+        values: (N,) value of each image; NaN where it has none.
+    """
+    counted = SpreadOfScores(1)
+    for value in values:
+        counted.update(np.array([value]))
+    return counted.compute(0, name=name, replicates=REPLICATES if len(values) >= FEWEST_IMAGES else 0)
+
+
 def _is_spread(name: str) -> bool:
     """Return whether to record the distribution of a score; only for scores from 0 to 1, not for counts."""
     return not name.startswith(NOT_SPREAD) and not SCORES[name.partition("/")[0]].unit

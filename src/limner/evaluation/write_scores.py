@@ -8,18 +8,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from limner.core.printable import printable
 from limner.core.score_names import NOTES, SCORES, explained
+from limner.evaluation.image_class_scores import ClassScores
 from limner.evaluation.scorer import ImageScores, Scores
 from limner.evaluation.scores_file import ScoresFile
 from limner.evaluation.semantic_scores import SemanticScores
+from limner.evaluation.tag_scores import TagScores
 from limner.metrics.thresholds import ThresholdScores
 from limner.storage.json_files import write_json
 from limner.storage.table_cells import cell
 from limner.storage.whole_files import GrowingFile, remove_file
 
 SCORES_FILE, PER_IMAGE, PICTURES = "scores.json", "per_image.csv", "pictures"
-THRESHOLDS, SPEED = "thresholds.csv", "speed.json"
+THRESHOLDS, CLASS_CURVES, SPEED = "thresholds.csv", "class_curves.csv", "speed.json"
+
+MOST_POINTS, ALL_POINTS = 200, 20_000
+"""Maximum number of points of the curve of a class, and of those of all classes."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,8 @@ def write_scores(
 ) -> Path:
     """Write `scores.json` to a folder atomically, and return its path.
 
-    Threshold curves, if any, are written to `thresholds.csv` in the same folder.
+    Threshold curves, if any, are written to `thresholds.csv` in the same folder, and those of classes of
+    whole images to `class_curves.csv`.
 
     Args:
         folder: Output folder.
@@ -82,6 +90,9 @@ def write_scores(
     remove_file(folder / THRESHOLDS)
     if isinstance(scores, SemanticScores) and scores.thresholds is not None:
         _write_thresholds(folder / THRESHOLDS, scores.thresholds)
+    remove_file(folder / CLASS_CURVES)
+    if isinstance(scores, ClassScores | TagScores):
+        _write_class_curves(folder / CLASS_CURVES, scores)
     values = scores_dict(scores, split=split, skipped=skipped, value_range=value_range, remarks=remarks)
     write_json(path, values)
     return path
@@ -94,6 +105,19 @@ def _write_thresholds(path: Path, found: ThresholdScores) -> None:
         rows.writerow(["threshold", *columns[1:]])
         for values in zip(*(getattr(found, name) for name in columns), strict=True):
             rows.writerow(_cell(float(value)) for value in values)
+
+
+def _write_class_curves(path: Path, scores: ClassScores | TagScores) -> None:
+    """Write points of the curve of each class, fewer if there are many classes."""
+    most = max(min(MOST_POINTS, ALL_POINTS // max(len(scores.curves), 1)), 10)
+    with GrowingFile(path) as file:
+        rows = csv.writer(file)
+        rows.writerow(["class", "threshold", "precision", "recall", "false_positive_rate"])
+        for name, curve in zip(scores.labels.names, scores.curves, strict=False):
+            places = np.unique(np.linspace(0, len(curve.thresholds) - 1, most).round().astype(int))
+            columns = (curve.thresholds, curve.precision, curve.recall, curve.false_positive_rate)
+            for values in zip(*(column[places].tolist() for column in columns), strict=True):
+                rows.writerow([cell(printable(name)), *map(_cell, values)])
 
 
 def write_speed(folder: Path, seconds: Sequence[float], *, device: str, peak_bytes: int | None) -> None:
@@ -126,7 +150,7 @@ class PerImageFile(ExitStack):
 
     Args:
         folder: The folder to write to.
-        columns: Names of the numbers, from a scorer.
+        columns: Names of the values, from a scorer.
     """
 
     def __init__(self, folder: Path, columns: Sequence[str]) -> None:
@@ -140,6 +164,8 @@ class PerImageFile(ExitStack):
         self._rows.writerow([cell(printable(scores.name)), *(_cell(n) for n in scores.numbers)])
 
 
-def _cell(value: float) -> str:
-    """Format a number; counts are written as integers."""
+def _cell(value: float | str) -> str:
+    """Format a number; counts are written as integers, names as they are."""
+    if isinstance(value, str):
+        return cell(printable(value))
     return str(value) if isinstance(value, int) else "" if math.isnan(value) else f"{value:.6f}"

@@ -9,8 +9,11 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError, UnknownNameError, describe
 from limner.formats.classes.class_folders import ClassFolders
 from limner.formats.classes.class_lists import ClassLists
+from limner.formats.classes.tag_folders import TagFolders
+from limner.formats.classes.tag_lists import TagLists
 from limner.formats.classes.write_class_folders import WriteClassFolders
 from limner.formats.classes.write_class_list import WriteClassList
+from limner.formats.classes.write_tag_list import WriteTagList
 from limner.formats.coco.coco_instances import CocoInstances
 from limner.formats.coco.coco_panoptic import CocoPanoptic
 from limner.formats.coco.write_coco_instances import WriteCocoInstances
@@ -81,7 +84,7 @@ FORMATS: dict[str, type[Source]] = {
         # If there are both masks and drawings, the masks were exported for training.
         *(Cvat, LabelmeFlags, Labelme, LabelStudio, Supervisely, Via, Datumaro, QuPath, RunLengthCsv),
         *(VocBoxes, Yolo, Dota, CreateMl, BoxesCsv),
-        *(ClassLists, ClassFolders),
+        *(TagLists, ClassLists, TagFolders, ClassFolders),
     )
 }
 
@@ -92,7 +95,7 @@ WRITERS: dict[str, type[Writer]] = {
         *(WritePairedFolders, WriteVoc),
         *(WriteNnunetRaw, WriteStructureMasks, WriteDicomSeries),
         *(WriteCocoInstances, WriteCocoPanoptic, WriteLabelme, WriteYolo, WriteVocBoxes),
-        *(WriteClassFolders, WriteClassList),
+        *(WriteClassFolders, WriteClassList, WriteTagList),
     )
 }
 """The formats that `limner convert` writes; `FORMATS` has a reader of the same name for each."""

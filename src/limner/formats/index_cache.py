@@ -38,8 +38,19 @@ _META = "meta"
 
 _FILES = Cache("index", suffix=".npz")
 
-_Row = tuple[str, str, list[str], str | None, str | None, str | None, int | None, list[str], str | None]
-"""Name, image, labels, split, valid region, entry, label, more images, source of the split of a record."""
+_Row = tuple[
+    str,
+    str,
+    list[str],
+    str | None,
+    str | None,
+    str | None,
+    int | None,
+    list[str],
+    str | None,
+    list[int] | None,
+]
+"""Name, image, labels, split, valid region, entry, label, more images, source of the split, tags."""
 
 
 class _Kept(msgspec.Struct):
@@ -132,7 +143,9 @@ def _row(record: Record, cut: int) -> _Row:
     region = None if record.valid_region is None else str(record.valid_region)[cut:]
     labels, more = ([str(path)[cut:] for path in paths] for paths in (record.labels, record.more_images))
     image, split = str(record.image)[cut:], record.split
-    return record.name, image, labels, split, region, record.entry, record.label, more, record.split_from
+    tags = None if record.tags is None else list(record.tags)
+    own = record.entry, record.label, more, record.split_from, tags
+    return record.name, image, labels, split, region, *own
 
 
 def _records(root: Path, kept: _Kept) -> tuple[Record, ...]:
@@ -152,8 +165,9 @@ def _records(root: Path, kept: _Kept) -> tuple[Record, ...]:
             label,
             tuple(map(under, more)),
             split_from,
+            None if tags is None else tuple(tags),
         )
-        for name, image, labels, split, region, entry, label, more, split_from in kept.records
+        for name, image, labels, split, region, entry, label, more, split_from, tags in kept.records
     )
 
 

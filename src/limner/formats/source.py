@@ -149,6 +149,20 @@ class Source(ABC):
             )
         )
 
+    def read_tags(self, record: Record) -> Sequence[int]:
+        """Return the classes of the whole image, any number of them, as values of the label table.
+
+        Raises:
+            DataError: The format gives no classes for a whole image.
+        """
+        raise DataError(
+            describe(
+                f"The format {self.name} gives no tags of a whole image",
+                where=record.image,
+                expected="a table with a column for each class, 1 where an image has it",
+            )
+        )
+
     def read_words(self, record: Record) -> Words:
         """Return the words of one image, if the format has words.
 

@@ -21,11 +21,19 @@ _KINDS = {
 UNREAD = {suffix: kind for kind, suffixes in _KINDS.items() for suffix in suffixes.split()}
 """Suffix -> kind of picture."""
 
+_HEADERS = (".mhd", ".nhdr")
+"""Suffixes of headers whose voxels are in a file of the same name."""
+
 
 def unread_images(tree: FileTree, records: Iterable[Record], root: Path) -> list[Finding]:
     """Return a finding for the unread files in folders of images; elsewhere they may be anything."""
+    records = [*records]
     homes = {record.image.parent for record in records}
     found = [path for path in tree.others if is_unread(path) and root / path.parent in homes]
+    if found:
+        used = {path for record in records for path in record.files}
+        voxels = {path.with_suffix("") for path in tree.images if path.suffix.lower() in _HEADERS}
+        found = [path for path in found if root / path not in used and path.with_suffix("") not in voxels]
     if not found:
         return []
     names = tuple(path.as_posix() for path in found)

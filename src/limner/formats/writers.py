@@ -33,6 +33,7 @@ class Outgoing:
             the field of view they are as drawn, and not scored.
         region: (H, W) True inside the field of view, or None if there is none.
         label: Trained label of the whole image, if labels are classes of images.
+        tags: Trained labels of the whole image, if it may have any number of them.
         objects: The objects with trained labels, without those of the background; ignored regions have
             the table's `ignore_index`. None for an unlabelled image, and for writers of label maps.
         size: (H, W) of the labels.
@@ -48,6 +49,7 @@ class Outgoing:
     label: int | None = None
     objects: Sequence[Drawn] | None = None
     size: tuple[int, int] = (0, 0)
+    tags: tuple[int, ...] | None = None
     more_images: tuple[Path, ...] = ()
     volume_suffix: str = ""
 
@@ -106,8 +108,8 @@ class Writer(ABC):
 
     name: ClassVar[str]
     """Name of the format in `FORMATS` that reads the result."""
-    holds: ClassVar[Literal["masks", "classes"]] = "masks"
-    """Whether it stores a class for each pixel, or one for the whole image."""
+    holds: ClassVar[Literal["masks", "classes", "tags"]] = "masks"
+    """Whether it stores a class for each pixel, one for the whole image, or several for it."""
     most_classes: ClassVar[int] = MAX_CLASSES
     """Maximum number of classes that its files can store."""
     volumes: ClassVar[Literal["also", "only", "never"]] = "never"

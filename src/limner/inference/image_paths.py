@@ -70,7 +70,7 @@ def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
         refuse_unfinished(named)
         with listed_once():
             images = _without_labels([*_images_in(named), *series_folders(named)], named)
-        found = [(path, PurePosixPath(path.relative_to(named).as_posix())) for path in images]
+        found = [(path, _place_in(named, path)) for path in images]
         return found or _refuse_empty(named, f"a folder without images{_other_files(named)}")
     if named.suffix.lower() in LIST_SUFFIXES and named.is_file():
         found = [(path, PurePosixPath(path.name)) for path in _listed(named)]
@@ -80,6 +80,12 @@ def _expand(named: Path) -> list[tuple[Path, PurePosixPath]]:
         found = [(path, PurePosixPath(path.name)) for path in matches if path.is_file()]
         return found or _refuse_empty(named, "no file matches")
     return [(named, PurePosixPath(named.name))]
+
+
+def _place_in(folder: Path, path: Path) -> PurePosixPath:
+    """Return a path relative to a folder; of the folder itself, if it is a DICOM series, its name."""
+    relative = path.relative_to(folder)
+    return PurePosixPath(relative.as_posix() if relative.name else folder.resolve().name)
 
 
 def _images_in(folder: Path) -> list[Path]:

@@ -127,6 +127,12 @@ class ViewRuns:
         """Mirror scores (1, K, *S) back."""
         return self.view.undo_flip(scores)
 
+    def whole(self) -> Outputs:
+        """Run the network on the whole view, padded if it is smaller than `SMALLEST_INPUT`."""
+        padded = pad_by_reflection(self.seen, [SMALLEST_INPUT] * (self.seen.ndim - 2))
+        outputs: Outputs = self.image.model(padded)
+        return outputs
+
     def bands(self) -> Iterator[tuple[slice, Outputs]]:
         """Yield slices of the first axis with the outputs there, at any resolution; one without windows."""
         images, size = self.seen, tuple(self.shape[2:])

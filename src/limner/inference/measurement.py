@@ -10,6 +10,7 @@ from limner.core.prediction import Prediction
 from limner.core.progress import Track
 from limner.core.sample import Record, Sample
 from limner.evaluation.error_maps import earlier_maps, write_error_map
+from limner.evaluation.image_class_scores import ClassScores
 from limner.evaluation.pictures import WorstAndBest, write_matrix
 from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.semantic_scores import SemanticScores
@@ -26,7 +27,7 @@ Predict = Callable[[Sample], Prediction]
 """Prediction of a sample, by a model or from the files of another program."""
 
 NUM_PICTURES = 12
-"""Number of worst images to draw, and of best images."""
+"""Number of images of each group to draw, such as the worst."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ScoredSplit:
     Attributes:
         scores: Scores over all readable images.
         skipped: Images that could not be scored.
-        pictures: The worst images, then the best.
+        pictures: The worst images, then the best; or the other groups of the task.
     """
 
     scores: Scores
@@ -83,7 +84,14 @@ class Measurement:
         dataset = Dataset(self.source, self.records, self.labels, targets=self.task.targets, cache=None)
         make_output_folder(out)
         draw, title = self.task.draw, scorer.rank_title
-        pictures = WorstAndBest(out / PICTURES, self.labels, draw=draw, rank_title=title, count=NUM_PICTURES)
+        pictures = WorstAndBest(
+            out / PICTURES,
+            self.labels,
+            draw=draw,
+            rank_title=title,
+            count=NUM_PICTURES,
+            groups=self.task.picture_groups,
+        )
         for path in earlier_maps(out) if self.extent.maps else ():
             remove_file(path)
         skipped: list[Skipped] = []
@@ -120,5 +128,5 @@ class Measurement:
             value_range=self.value_range,
             remarks=self.remarks,
         )
-        if isinstance(scores, SemanticScores):
+        if isinstance(scores, SemanticScores | ClassScores):
             write_matrix(out, scores, split=split)

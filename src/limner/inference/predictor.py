@@ -142,13 +142,11 @@ class Predictor:
 
     def _predict(self, fitted: Image, name: str, where: str, *, probabilities: bool) -> Prediction:
         """Predict an image (*spatial, C) that has the channels and values of the training's."""
-        images = self._tensor(fitted)
-        size = tuple(images.shape[2:])
+        images, size = self._resized(fitted)
         was_training = self.model.training
         self.model.eval()
         try:
             with torch.inference_mode(), precision_context(self.device, self.precision):
-                images = fit_images(images, self.plan.resize_for(self.settings))
                 kind = self.task.output_kind(self.plan.loss)
                 runs = ImageRuns(self.model, images, size, self.settings, where, kind)
                 return self.task.predict(runs, name=name, labels=self.labels, probabilities=probabilities)
@@ -160,6 +158,23 @@ class Predictor:
             self.model.train(was_training)
             if self._threads is not None:
                 self._threads.follow()
+
+    def inputs(self, image: Image, *, where: str) -> tuple[torch.Tensor, tuple[int, ...]]:
+        """Return the input (1, C, *S) of the model on its device, and the size of the image.
+
+        Args:
+            image: (*spatial, C) or (*spatial) in file values.
+            where: The file, for messages.
+
+        Raises:
+            DataError: The image does not match the model's input.
+        """
+        return self._resized(self.fit(image, where=where))
+
+    def _resized(self, fitted: Image) -> tuple[torch.Tensor, tuple[int, ...]]:
+        """Return the input (1, C, *S) for a fitted image (*spatial, C), and the size of the image."""
+        images = self._tensor(fitted)
+        return fit_images(images, self.plan.resize_for(self.settings)), tuple(images.shape[2:])
 
     def fit(self, image: Image, *, where: str) -> Image:
         """Return the image with the model's channels and the training's range of values.

@@ -19,10 +19,13 @@ from limner.core.randomness import generator
 from limner.core.sample import Sample
 from limner.loading.collate import collate
 from limner.loading.dataset import Dataset
-from limner.loading.sampler import ShuffledOrder
+from limner.loading.sampler import training_order
 
 Augment = Callable[[Sample, np.random.Generator], Sample]
 """Random augmentation of a sample, such as a `Pipeline`."""
+
+Mix = Callable[[Batch, np.random.Generator], Batch]
+"""Random mixture of the images of a batch, such as a `Mixing`."""
 
 
 class BatchStream(Iterator[Batch]):
@@ -99,6 +102,8 @@ def training_batches(
     replica: int = 0,
     num_replicas: int = 1,
     pin_memory: bool = False,
+    balanced: bool = False,
+    mix: Mix | None = None,
 ) -> BatchStream:
     """Return the endless batches of a run.
 
@@ -116,13 +121,16 @@ def training_batches(
         replica: Rank of this process among those that train together; each gets different samples.
         num_replicas: Number of processes that train together.
         pin_memory: Whether to put batches in page-locked memory, for CUDA.
+        balanced: Whether each class of whole images is used equally often, instead of each image.
+        mix: Mixes the images of a batch.
 
     Raises:
         DataError: The dataset is empty.
+        ConfigError: Classes are to be balanced, and an image has none.
     """
     if len(dataset) == 0:
         raise DataError("The training split is empty: there are no images to draw batches from.")
-    order = ShuffledOrder(len(dataset), seed)
+    order = training_order([record.label for record in dataset.records], seed=seed, balanced=balanced)
 
     def make_sample(slot: int) -> Sample:
         index = order.index_of(slot)
@@ -136,7 +144,10 @@ def training_batches(
 
     def make_batch(step: int) -> Batch:
         first = (step * num_replicas + replica) * batch_size
-        return collate([make_sample(first + i) for i in range(batch_size)], pin_memory=pin_memory)
+        samples = [make_sample(first + i) for i in range(batch_size)]
+        if mix is None:
+            return collate(samples, pin_memory=pin_memory)
+        return mix(collate(samples), generator(seed, "mix", step, replica))
 
     if workers:
         # Otherwise each thread would start OpenCV's own pool: more threads than cores, and slower.

@@ -5,13 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.plan import AugmentPlan, InputPlan
 from limner.core.sample import Sample
+from limner.loading.mixing import Mixing
+from limner.transforms.area_crop import AreaCrop
+from limner.transforms.erasing import Erasing
 from limner.transforms.fit_channels import FitChannels
 from limner.transforms.flip import Flip
 from limner.transforms.photometric import Photometric
 from limner.transforms.quarter_turn import QuarterTurn
+from limner.transforms.random_changes import RandomChanges
 from limner.transforms.rotate import Rotate
 from limner.transforms.scale_crop import ScaleCrop
 from limner.transforms.transform import Transform
@@ -61,19 +66,7 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
     Padding is the mean of the training images, which normalisation maps to zero. Cropping is early, so that
     later transforms process only the pixels of the crop.
     """
-    transforms: list[Transform[Any]] = [
-        FitChannels(input_plan),
-        ScaleCrop(
-            size=input_plan.crop_size,
-            scale=augment.scale,
-            scale_of=augment.scale_of,
-            resize=input_plan.resize,
-            fill=input_plan.mean,
-            category_max_ratio=augment.category_max_ratio,
-            foreground_probability=augment.foreground_probability,
-            background=labels.background_index,
-        ),
-    ]
+    transforms: list[Transform[Any]] = [FitChannels(input_plan), _crop(augment, input_plan, labels)]
     if augment.flip_axes:
         transforms.append(Flip(augment.flip_axes))
     if augment.quarter_turns:
@@ -88,4 +81,43 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
     )
     if photometric != Photometric():
         transforms.append(photometric)
+    if augment.random_changes:
+        _refuse_volumes(input_plan)
+        number, strength = augment.random_changes, augment.change_strength
+        transforms.append(RandomChanges(number, strength, fill=input_plan.mean))
+    if augment.erasing:
+        transforms.append(Erasing(augment.erasing, fill=input_plan.mean))
     return Pipeline(tuple(transforms))
+
+
+def build_mixing(augment: AugmentPlan, labels: LabelTable) -> Mixing | None:
+    """Return what mixes the images of a batch, or None."""
+    if not augment.mixup and not augment.cutmix:
+        return None
+    return Mixing(augment.mixup, augment.cutmix, labels.num_classes)
+
+
+def _refuse_volumes(input_plan: InputPlan) -> None:
+    if input_plan.spatial_dims != 2:
+        raise ConfigError("augment.random_changes is for 2D images; set it to 0 for volumes.")
+
+
+def _crop(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTable) -> AreaCrop | ScaleCrop:
+    """Return the crop of a part of the image's area, or the one after a zoom."""
+    if augment.crop_area is not None:
+        return AreaCrop(
+            size=input_plan.crop_size,
+            area=augment.crop_area,
+            aspect=augment.crop_aspect,
+            fill=input_plan.mean,
+        )
+    return ScaleCrop(
+        size=input_plan.crop_size,
+        scale=augment.scale,
+        scale_of=augment.scale_of,
+        resize=input_plan.resize,
+        fill=input_plan.mean,
+        category_max_ratio=augment.category_max_ratio,
+        foreground_probability=augment.foreground_probability,
+        background=labels.background_index,
+    )

@@ -3,6 +3,7 @@
 Random splits depend only on the seed and the image names, not on the order of the records or the machine.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -63,8 +64,11 @@ def drawn(records: Sequence[Record], fractions: SplitFractions) -> Splits:
     """Draw validation and test images at random.
 
     Each name gets its own random number, so that adding an image moves few of the others. If there are enough
-    images, every requested split gets at least one, and at least one is left for training.
+    images, every requested split gets at least one, and at least one is left for training. Images with a
+    class are drawn class by class.
     """
+    if all(record.label is not None for record in records):
+        return _drawn_by_class(records, fractions)
     ranked = sorted(records, key=lambda r: rank(r.name, fractions.seed))
     total = len(ranked)
     num_val = min(max(1, round(total * fractions.val)), total - 1)
@@ -73,6 +77,23 @@ def drawn(records: Sequence[Record], fractions: SplitFractions) -> Splits:
         num_test = min(max(1, round(total * fractions.test)), total - 1 - num_val)
     splits: Splits = {"train": tuple(ranked[num_val + num_test :]), "val": tuple(ranked[:num_val])}
     return splits | {"test": tuple(ranked[num_val : num_val + num_test])} if fractions.test else splits
+
+
+def _drawn_by_class(records: Sequence[Record], fractions: SplitFractions) -> Splits:
+    """Draw from each class its part; a class of a single image is trained on, so that it can be learned."""
+    members: dict[int | None, list[Record]] = defaultdict(list)
+    for record in sorted(records, key=lambda r: rank(r.name, fractions.seed)):
+        members[record.label].append(record)
+    parts: dict[str, list[Record]] = {"train": [], "val": [], "test": []}
+    for ranked in members.values():
+        left = len(ranked) - 1
+        num_val = min(max(round(len(ranked) * fractions.val), 1), left)
+        num_test = min(max(round(len(ranked) * fractions.test), 1), left - num_val) if fractions.test else 0
+        parts["val"] += ranked[:num_val]
+        parts["test"] += ranked[num_val : num_val + num_test]
+        parts["train"] += ranked[num_val + num_test :]
+    wanted = ("train", "val", "test") if fractions.test else ("train", "val")
+    return {name: tuple(parts[name]) for name in wanted}
 
 
 def rank(name: str, seed: int) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from limner.core.boxes import Boxes
-from limner.core.image_class import ImageClass
+from limner.core.image_class import ClassShares, ImageClass
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable
 from limner.core.sample import Record
@@ -41,12 +41,17 @@ def _read_image_class(source: Source, record: Record, table: LabelTable) -> Imag
     return ImageClass(table.encode_class(source.read_class(record), where=label_files(record)))
 
 
+def _read_class_shares(source: Source, record: Record, table: LabelTable) -> ClassShares:
+    return ClassShares(table.encode_tags(source.read_tags(record), where=label_files(record)))
+
+
 READERS: Mapping[type[Target[Any]], Callable[[Source, Record, LabelTable], Target[Any]]] = {
     LabelMap: _read_label_map,
     Segments: _read_segments,
     Boxes: _read_boxes,
     Words: _read_words,
     ImageClass: _read_image_class,
+    ClassShares: _read_class_shares,
 }
 """Kind -> function that reads it with trained labels; raises the errors of the source and the table."""
 

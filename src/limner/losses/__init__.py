@@ -1,20 +1,22 @@
 """One file per loss: tensors in, scalar out. `LOSSES` and `DISTILLATIONS` are the tables of contents."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
 from limner.core.config import refuse_unknown_options
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.core.plan import LossTerm
+from limner.losses.binary_cross_entropy import BinaryCrossEntropyLoss
 from limner.losses.cross_entropy import CrossEntropyLoss
 from limner.losses.dice import DiceLoss
 from limner.losses.distill_cwd import ChannelWiseLoss
 from limner.losses.distill_dist import CorrelationLoss
 from limner.losses.distill_soft import SoftTargetLoss
-from limner.losses.focal import FocalLoss
+from limner.losses.focal import BinaryFocalLoss, FocalLoss
 from limner.losses.lovasz import LovaszLoss
+from limner.losses.one_hot_l1 import OneHotL1Loss
 from limner.losses.tversky import TverskyLoss
 
 LOSSES: dict[str, type[nn.Module]] = {
@@ -33,22 +35,40 @@ DISTILLATIONS: dict[str, type[nn.Module]] = {
 }
 """Losses of a student's logits against its teacher's: ``forward(student, teacher, counted) -> scalar``."""
 
+CLASS_LOSSES: dict[str, type[nn.Module]] = {
+    "cross_entropy": CrossEntropyLoss,
+    "focal": FocalLoss,
+    "one_hot_l1": OneHotL1Loss,
+}
+"""Losses of images with one class each."""
 
-def build_loss(term: LossTerm, *, class_weights: Sequence[float] | None = None) -> nn.Module:
-    """Build one loss of a plan, of `LOSSES` or `DISTILLATIONS`.
+TAG_LOSSES: dict[str, type[nn.Module]] = {
+    "binary_cross_entropy": BinaryCrossEntropyLoss,
+    "binary_focal": BinaryFocalLoss,
+}
+"""Losses of images with any number of classes."""
+
+
+def build_loss(
+    term: LossTerm,
+    *,
+    class_weights: Sequence[float] | None = None,
+    losses: Mapping[str, type[nn.Module]] = LOSSES | DISTILLATIONS,
+) -> nn.Module:
+    """Build one loss of a plan, by default of `LOSSES` or `DISTILLATIONS`.
 
     Args:
         term: Name and options of the loss; the caller applies the term's weight.
         class_weights: Passed to losses that accept them, unless the options set their own.
+        losses: The table of the losses.
 
     Raises:
         UnknownNameError: There is no such loss.
         ConfigError: An option is unknown or its value is out of range.
     """
-    known = LOSSES | DISTILLATIONS
-    if term.name not in known:
-        raise UnknownNameError("loss", term.name, known)
-    loss = known[term.name]
+    if term.name not in losses:
+        raise UnknownNameError("loss", term.name, losses)
+    loss = losses[term.name]
     refuse_unknown_options(loss, term.options, where=f"loss {term.name!r}")
     options = dict(term.options)
     if "class_weights" in inspect.signature(loss).parameters:

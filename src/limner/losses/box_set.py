@@ -84,10 +84,10 @@ class BoxSetLoss(nn.Module):
         one, zero = binary_focal_costs(logits)
         found, true, extra = [], [], []
         for i, (match, image) in enumerate(zip(matches, truth, strict=True)):
-            places = torch.arange(len(layers), device=logits.device)[:, None], match.queries
-            of_class = (*places, image.labels[match.segments])
-            extra.append((one[:, i] - zero[:, i])[of_class].sum())
-            found.append(boxes[:, i][places].flatten(0, 1))
+            layer = torch.arange(len(layers), device=logits.device)[:, None]
+            labels = image.labels[match.segments]
+            extra.append((one[:, i] - zero[:, i])[layer, match.queries, labels].sum())
+            found.append(boxes[:, i][layer, match.queries].flatten(0, 1))
             true.append(image.boxes[match.segments].flatten(0, 1))
         own, wanted = torch.cat(found), torch.cat(true)
         _, overlaps = paired_generalized_ious(as_corners(own), as_corners(wanted))

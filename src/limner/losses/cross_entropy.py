@@ -59,8 +59,11 @@ class CrossEntropyLoss(nn.Module):
 
         Args:
             logits: (B, K, *S) before softmax.
-            target: (B, *S) integer labels, or what is `ignored_among` K classes.
+            target: (B, *S) integer labels, or what is `ignored_among` K classes; or (B, K) shares of whole
+                images that sum to 1.
         """
+        if target.is_floating_point():
+            return self._of_shares(logits, target)
         if self.hard_fraction < 1:
             return self._hard_examples(logits, target)
         labels, ignored = target.long(), ignored_among(logits.shape[1])
@@ -76,6 +79,14 @@ class CrossEntropyLoss(nn.Module):
             return summed / (labels != ignored).sum().clamp(min=1)
         weight_of_pixel = F.pad(self.class_weights, (0, ignored + 1 - len(self.class_weights)))[labels]
         return summed / weight_of_pixel.sum().clamp(min=torch.finfo(torch.float32).tiny)
+
+    def _of_shares(self, logits: Tensor, shares: Tensor) -> Tensor:
+        summed = F.cross_entropy(
+            logits, shares, weight=self.class_weights, reduction="sum", label_smoothing=self.smoothing
+        )
+        if self.class_weights is None:
+            return summed / len(logits)
+        return summed / (shares * self.class_weights).sum().clamp(min=torch.finfo(torch.float32).tiny)
 
     def _hard_examples(self, logits: Tensor, target: Tensor) -> Tensor:
         labels, ignored = target.long(), ignored_among(logits.shape[1])

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from limner.core.errors import ConfigError
 from limner.core.labels import ignored_among
+from limner.losses.class_targets import shares_of
 
 
 class FocalLoss(nn.Module):
@@ -51,8 +52,11 @@ class FocalLoss(nn.Module):
 
         Args:
             logits: (B, K, *S) before softmax.
-            target: (B, *S) integer labels, or what is `ignored_among` K classes.
+            target: (B, *S) integer labels, or what is `ignored_among` K classes; or (B, K) shares of whole
+                images that sum to 1.
         """
+        if target.is_floating_point():
+            return self._of_shares(logits, target)
         labels, ignored = target.long(), ignored_among(logits.shape[1])
         valid = labels != ignored
         labels = labels.where(valid, 0)
@@ -71,6 +75,27 @@ class FocalLoss(nn.Module):
         missing = (true - logits.sigmoid()).abs() ** self.gamma  # 1 - the probability of what is true
         weights = self.alpha * true + (1 - self.alpha) * (1 - true)
         return (weights * missing * entropy).mean(1)
+
+    def _of_shares(self, logits: Tensor, shares: Tensor) -> Tensor:
+        logs = logits.float().log_softmax(dim=1)
+        costs = -((1 - logs.exp()) ** self.gamma) * logs * shares
+        weighted = costs if self.class_weights is None else costs * self.class_weights
+        return weighted.sum() / len(logits)
+
+
+class BinaryFocalLoss(nn.Module):
+    """Focal loss of each class, for images with several, with the paper's alpha of 0.25 and gamma of 2."""
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the scalar loss, the mean over images and classes.
+
+        Args:
+            logits: (B, K) before the sigmoid.
+            target: (B, K) shares in [0, 1], or (B,) integer classes.
+        """
+        one, zero = binary_focal_costs(logits.float())
+        shares = shares_of(target, logits.shape[1])
+        return (shares * one + (1 - shares) * zero).mean()
 
 
 ALPHA = 0.25

@@ -45,10 +45,21 @@ class PoissonBootstrap:
             name: Name of the image, unique in the dataset.
             counts: Its counts.
         """
-        weights = generator(self._seed, f"bootstrap/{name}").poisson(1.0, len(self.sums))
+        weights = weights_of(name, len(self.sums), seed=self._seed)
         self.sums += weights.reshape(-1, *(1 for _ in counts.shape)) * counts
 
     def merge(self, other: "PoissonBootstrap") -> None:
         """Add the sums of another instance with the same seed and other images."""
         assert self._seed == other._seed
         self.sums += other.sums
+
+
+def weights_of(name: str, replicates: int = REPLICATES, *, seed: int = 0) -> npt.NDArray[np.int64]:
+    """Return (replicates,) how often each replicate draws an image.
+
+    Args:
+        name: Name of the image, unique in the dataset.
+        replicates: Number of replicates.
+        seed: Random seed.
+    """
+    return generator(seed, f"bootstrap/{name}").poisson(1.0, replicates)

@@ -12,6 +12,7 @@ from limner.networks import (
     bisenetv2,
     caranet,
     ccnet,
+    classifier,
     danet,
     dbnet,
     dbnetplusplus,
@@ -114,6 +115,8 @@ NETWORKS: dict[str, NetworkEntry] = {
     "dbnetplusplus": dbnetplusplus.ENTRY,
     "fcos": fcos.ENTRY,
     "deformable-detr": deformable_detr.ENTRY,
+    "classifier": classifier.ENTRY,
+    "linear-probe": classifier.PROBE_ENTRY,
 }
 
 

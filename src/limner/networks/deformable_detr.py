@@ -184,16 +184,13 @@ class BoxDecoder(nn.Module):
         )
         count = len(self.layers) + options.two_stage if options.refines_boxes else 1
         self.classifiers = nn.ModuleList(_classifier(channels, num_classes) for _ in range(count))
-        self.regressors = nn.ModuleList(BoxHead(channels) for _ in range(count))
+        sides = (0.0 if options.two_stage else FIRST_SIDE, *(0.0 for _ in range(count - 1)))
+        self.regressors = nn.ModuleList(BoxHead(channels, first_side=side) for side in sides)
         if not options.two_stage:
             self.query_embed = nn.Embedding(options.num_queries, 2 * channels)
             self.reference_points = nn.Linear(channels, 2)
             nn.init.xavier_uniform_(self.reference_points.weight)
             nn.init.zeros_(self.reference_points.bias)
-            first = self.regressors[0]
-            assert isinstance(first, BoxHead)
-            with torch.no_grad():
-                first.last.bias[2:] = FIRST_SIDE
             return
         self.proposal_output = nn.Linear(channels, channels)
         self.proposal_norm = nn.LayerNorm(channels)
@@ -245,12 +242,14 @@ class BoxDecoder(nn.Module):
 class BoxHead(nn.Module):
     """MLP of three layers: a query to the move of its box, at first none."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, first_side: float) -> None:
+        """Build the head; `first_side` is what it adds to the logits of width and height at the start."""
         super().__init__()
         self.hidden = nn.ModuleList(nn.Linear(channels, channels) for _ in range(2))
         self.last = nn.Linear(channels, 4)
         nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        with torch.no_grad():
+            self.last.bias.copy_(torch.tensor([0.0, 0.0, first_side, first_side]))
 
     def forward(self, queries: Tensor) -> Tensor:
         """Map (B, Q, C) to (B, Q, 4), before the sigmoid."""

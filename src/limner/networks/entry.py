@@ -9,8 +9,8 @@ from torch import nn
 from limner.core.config import Config
 from limner.core.outputs import OutputKind
 
-Family = Literal["encoder-decoder", "context", "real time", "medical", "transformer"]
-"""Main idea of a network: skip connections, wide context, speed, deep supervision, or attention."""
+Family = Literal["encoder-decoder", "context", "real time", "medical", "transformer", "classifier"]
+"""Main idea of a network: skip connections, wide context, speed, deep supervision, attention, or pooling."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class NetworkEntry:
         loss: Options of the loss of its output kind, where they differ from the defaults.
         spatial_dims: Supported numbers of spatial dimensions.
         pretrained: Whether it has an encoder with pretrained weights.
+        is_probe: Whether the encoder stays as it is, and only the last layer is fitted, to its features.
         code: The authors' code, or the reference implementation, or an empty string.
         licence: Licence of that code.
         good_for: One sentence: when to choose it.
@@ -49,6 +50,7 @@ class NetworkEntry:
     loss: Mapping[str, Any] = field(default_factory=dict)
     spatial_dims: tuple[int, ...] = (2,)
     pretrained: bool = False
+    is_probe: bool = False
     code: str = ""
     licence: str = ""
     good_for: str = ""

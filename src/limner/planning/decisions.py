@@ -25,6 +25,7 @@ class Case:
         machine: What the device offers.
         minutes: The time budget, or None.
         measure: Measures memory and time per pixel of the chosen network.
+        task: The task that the user set, or that the labels are for.
         start: The plan of the initial weights, or None.
         teacher: The plan of the teacher, or None.
         shows_text: Whether the images show text, which must not be mirrored.
@@ -37,6 +38,7 @@ class Case:
     machine: Machine
     minutes: float | None
     measure: Callable[[Mapping[str, Any]], Cost]
+    task: str = "semantic"
     start: Plan | None = None
     teacher: Plan | None = None
     shows_text: bool = False

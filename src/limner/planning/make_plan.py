@@ -18,7 +18,7 @@ from limner.planning.measurer import Measurer
 from limner.planning.rules import RULES
 from limner.planning.settings import SIZES, Flat, nest, read_settings, settable_fields
 from limner.planning.slicing import choose_slicing
-from limner.planning.task_choice import check_labels, check_pairing, check_start
+from limner.planning.task_choice import check_labels, check_mixing, check_pairing, check_start, default_task
 from limner.tasks import find_task
 
 TRIED_FOR_CURVES = 100
@@ -59,8 +59,9 @@ def make_plan(
     settings = dict(settings or {})
     notes = settings.pop("reasons", {})
     user = read_settings(settings)
-    task = find_task(user.get("task", "semantic"))
+    task = find_task(user.get("task") or default_task(source))
     check_labels(source, task.name)
+    check_mixing(task.name, user)
     labels = task.labels(labels)
     names = {split: [record.name for record in records] for split, records in splits.items()}
     fingerprint = take_fingerprint(facts, labels, names, slicing=choose_slicing(facts, user))
@@ -78,6 +79,7 @@ def make_plan(
         minutes=user.get("train.minutes"),
         measure=Measurer(labels, device=machine.device, teacher=teacher),
         start=start,
+        task=task.name,
         teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
         has_curved_words=_has_curved_words(source, splits.get("train", ())),

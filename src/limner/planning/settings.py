@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from limner.core.config import known_keys
-from limner.core.config_problems import as_model, plain_words
+from limner.core.config_problems import as_model, models_in, plain_words
 from limner.core.errors import ConfigError, did_you_mean, nearest
 from limner.core.plan import Plan
 
@@ -167,6 +167,12 @@ def _unknown(key: str, value: object) -> str:
 def _wrong(key: str, field: FieldInfo, error: ValidationError, value: object) -> str:
     detail = error.errors(include_url=False)[0]
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
+    if detail["type"] == "missing":
+        return f"{key}{place}: required key is missing"
+    if detail["type"] == "extra_forbidden":
+        inside = sorted(name for model in models_in(field.annotation) for name in model.model_fields)
+        near = did_you_mean(str(detail["loc"][-1]), inside)
+        return f"{key}{place}: unknown key{near or '; known here: ' + ', '.join(inside)}"
     known = [str(choice) for choice in get_args(field.annotation)]
     near = did_you_mean(value, known) if isinstance(value, str) else ""
     return f"{key}{place}: {plain_words(detail)}; found {detail['input']!r}{near}"

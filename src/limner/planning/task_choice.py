@@ -12,8 +12,17 @@ from limner.networks.weightless import weightless
 from limner.tasks import TASKS, find_task
 
 
-def check_pairing(network: str, task: str) -> None:
-    """Check that the task accepts the network's output.
+def default_task(source: Source) -> str:
+    """Return the first task whose labels the data has; the semantic one if there is none."""
+    return next((name for name, task in TASKS.items() if task.labels_of in source.tasks), next(iter(TASKS)))
+
+
+def check_pairing(network: str, task: str | None) -> None:
+    """Check that the network exists, and that the task accepts its output.
+
+    Args:
+        network: A row of `NETWORKS`.
+        task: A row of `TASKS`; None as long as it is unknown.
 
     Raises:
         UnknownNameError: The network or task does not exist.
@@ -21,6 +30,8 @@ def check_pairing(network: str, task: str) -> None:
     """
     if network not in NETWORKS:
         raise UnknownNameError("network", network, NETWORKS)
+    if task is None:
+        return
     entry, accepted = NETWORKS[network], find_task(task).objectives
     if entry.output in accepted:
         return
@@ -78,8 +89,6 @@ def check_labels(source: Source, task: str) -> None:
     needed = find_task(task).labels_of
     if needed in source.tasks:
         return
-    if source.tasks == ("classification",):
-        raise _no_classification(source)
     if source.tasks == ("detection",):
         raise ConfigError(
             describe(
@@ -96,22 +105,29 @@ def check_labels(source: Source, task: str) -> None:
             f"The labels are not suitable for the task {task!r}",
             where=source.root,
             found=f"{source.name}: {source.title}, suitable for {' and '.join(source.tasks)}",
-            expected=f"labels that separate objects, in one of these formats: {formats}",
-            fix="Export the labels with their objects, or train --task semantic.",
+            expected=f"labels for it, in one of these formats: {formats}",
+            fix=f"Train --task {default_task(source)}, or export the labels in such a format.",
         )
     )
 
 
-def _no_classification(source: Source) -> ConfigError:
-    return ConfigError(
-        describe(
-            "limner does not support classification of whole images yet",
-            where=source.root,
-            found=f"{source.name}: {source.title}",
-            expected=f"masks or objects, for one of {', '.join(TASKS)}",
-            fix="check, browse, stats, split and convert work on these images; training needs masks.",
+def check_mixing(task: str, user: Mapping[str, Any]) -> None:
+    """Check that images are mixed, or their classes balanced, only if they have classes as a whole.
+
+    Raises:
+        ConfigError: Another task does so.
+    """
+    asked = [key for key in ("augment.mixup", "augment.cutmix", "train.balanced") if user.get(key)]
+    if asked and not find_task(task).sees_whole_images:
+        able = ", ".join(name for name, row in TASKS.items() if row.sees_whole_images)
+        raise ConfigError(
+            describe(
+                f"{asked[0]} is for classes of whole images",
+                found=f"the task {task}",
+                expected=able,
+                fix=f"Omit {' and '.join(asked)}.",
+            )
         )
-    )
 
 
 def check_options(network: str, options: Mapping[str, Any]) -> None:

@@ -110,7 +110,7 @@ def settings_and_data(
     wanted = dict(settings or {})
     user = read_settings(wanted)
     if "network.name" in user:
-        check_pairing(user["network.name"], user.get("task", "semantic"))
+        check_pairing(user["network.name"], user.get("task"))
         check_options(user["network.name"], user.get("network.options", {}))
     path = user_path(path)
     if path.suffix.lower() not in SUFFIXES or path.is_dir():

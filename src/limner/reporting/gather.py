@@ -166,6 +166,7 @@ def _with_images(evaluation: Evaluation, folder: Path, attempt: Callable[..., An
         images=attempt(folder / "per_image.csv", partial(_read_images, left_out=left_out), ()),
         pictures=tuple(sorted((folder / "pictures").glob("*.png"))),
         curves=attempt(folder / "thresholds.csv", _read_columns, {}),
+        class_curves=attempt(folder / "class_curves.csv", _read_class_curves, {}),
         speed=attempt(folder / "speed.json", _read_mapping, {}),
     )
 
@@ -176,6 +177,19 @@ def _read_columns(path: Path) -> dict[str, tuple[float, ...]]:
         heads, *rows = csv.reader(file)
     columns = zip(*([float(cell or "nan") for cell in row] for row in rows), strict=True)
     return dict(zip(heads, columns, strict=True))
+
+
+def _read_class_curves(path: Path) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Return class -> column -> values."""
+    rows: dict[str, list[dict[str, float]]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            name = text_of(row.pop("class"))
+            rows.setdefault(name, []).append({key: float(value or "nan") for key, value in row.items()})
+    return {
+        name: {key: tuple(point[key] for point in points) for key in points[0]}
+        for name, points in rows.items()
+    }
 
 
 def _read_images(path: Path, *, left_out: AbstractSet[str]) -> tuple[ScoredImage, ...]:

@@ -6,7 +6,7 @@ from typing import Union
 
 from limner.core.printable import printable
 
-VOID = {"img", "meta", "br", "hr", "rect", "path", "line", "circle"}
+VOID = {"img", "input", "meta", "br", "hr", "rect", "path", "line", "circle"}
 """Elements without content."""
 
 

@@ -76,6 +76,11 @@ def shortened(text: str, most: int = 48) -> str:
     return f"{text[: most // 2 - 1]}…{text[len(text) - most // 2 :]}"
 
 
+def a(noun: str) -> str:
+    """Return a noun with its indefinite article, such as ``an accuracy``."""
+    return f"{'an' if noun[0] in 'aeio' or noun.startswith(('F1', 'IoU')) else 'a'} {noun}"
+
+
 def plural(number: int, noun: str, nouns: str = "") -> str:
     """Return ``1 image`` or ``12 images``."""
     return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"

@@ -6,14 +6,14 @@ from math import isfinite
 
 from limner.core.finding import Severity
 from limner.core.score_names import SCORES
-from limner.reporting.numbers import percent, plural, score
+from limner.reporting.numbers import a, percent, plural, score
 from limner.reporting.run_facts import Evaluation, RunFacts
 
 FEW_IMAGES = 10
 """With fewer evaluated images than this, scores are unreliable."""
 
 WEAK_IOU = 0.5
-"""A class with a lower IoU than this is called weak."""
+"""A class with a lower IoU than this, or F1 of images, is called weak."""
 
 NOTABLE_CHANGE = 0.01
 """A change of a score between 0 and 1 that is worth a remark."""
@@ -52,11 +52,13 @@ def baseline(evaluation: Evaluation) -> tuple[str, float, float] | None:
     """Return the scores of always predicting the most frequent class.
 
     Returns:
-        The class, the pixel accuracy and the mean IoU over the classes that have pixels; None if the
-        numbers of pixels are unknown. If n of N pixels belong to the class, its IoU is n / N and every other
-        IoU is 0.
+        The class, the accuracy and the mean IoU over the classes that have pixels or images; None if their
+        numbers are unknown. If n of N pixels belong to the class, its IoU is n / N and every other IoU is 0.
     """
-    present = {c.name: c.scores["pixels"] or 0 for c in evaluation.file.classes if c.scores.get("pixels")}
+    unit = evaluation.file.what_counts
+    if unit not in ("pixels", "images"):
+        return None
+    present = {c.name: c.scores[unit] or 0 for c in evaluation.file.classes if c.scores.get(unit)}
     if len(present) < 2:
         return None
     largest = max(present, key=lambda name: present[name])
@@ -128,24 +130,26 @@ def _few_images(facts: RunFacts) -> Iterator[Observation]:
 def _weak_classes(facts: RunFacts) -> Iterator[Observation]:
     evaluation = facts.evaluation
     classes = evaluation.file.classes if evaluation else []
-    ious = {
-        c.name: iou for c in classes if c.scores.get("pixels") and (iou := c.scores.get("iou")) is not None
-    }
+    unit, name = ("images", "f1_score") if evaluation and evaluation.file.counts_images else ("pixels", "iou")
+    ious = {c.name: iou for c in classes if c.scores.get(unit) and (iou := c.scores.get(name)) is not None}
     weak = [name for name, iou in ious.items() if iou < WEAK_IOU]
     if not weak:
         return
-    pixels = {c.name: c.scores.get("pixels") or 0 for c in classes}
+    pixels = {c.name: c.scores.get(unit) or 0 for c in classes}
     weakest = min(weak, key=lambda name: ious[name])
     others = f"; {plural(len(weak), 'class', 'classes')} are below {WEAK_IOU:g}" if len(weak) > 1 else ""
     text = (
-        f"The weakest class is “{weakest}” with an IoU of {score(ious[weakest])} "
-        f"({percent(pixels[weakest] / (sum(pixels.values()) or 1))} of the pixels){others}."
+        f"The weakest class is “{weakest}” with {a(SCORES[name].words)} of {score(ious[weakest])} "
+        f"({percent(pixels[weakest] / (sum(pixels.values()) or 1))} of the {unit}){others}."
     )
     yield Observation(text, "warning", "classes")
 
 
 def _poor_images(facts: RunFacts) -> Iterator[Observation]:
-    ranks = [i.rank for i in facts.evaluation.images if i.rank is not None] if facts.evaluation else []
+    evaluation = facts.evaluation
+    if evaluation is None or evaluation.file.counts_images:  # mistakes are shown as such
+        return
+    ranks = [i.rank for i in evaluation.images if i.rank is not None]
     poor = sum(rank < 0.5 for rank in ranks)
     if poor:
         which = f"{poor} of {plural(len(ranks), 'image')}" if poor < len(ranks) else f"All {poor} images"
@@ -197,10 +201,10 @@ def _baseline(facts: RunFacts) -> Iterator[Observation]:
     found = baseline(facts.evaluation) if facts.evaluation else None
     if found is not None:
         name, accuracy, mean_iou = found
-        text = (
-            f"For comparison: always predicting “{name}” would give a pixel accuracy of {score(accuracy)} "
-            f"and a mean IoU of {score(mean_iou)}."
-        )
+        is_of_images = facts.evaluation is not None and facts.evaluation.file.counts_images
+        gives = f"a pixel accuracy of {score(accuracy)} and a mean IoU of {score(mean_iou)}"
+        gives = f"an accuracy of {score(accuracy)}" if is_of_images else gives
+        text = f"For comparison: always predicting “{name}” would give {gives}."
         yield Observation(text, "note", "classes")
 
 

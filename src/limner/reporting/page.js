@@ -34,6 +34,18 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// A search field shows the rows of its table whose heading contains the text.
+for (const field of document.querySelectorAll("input.filter")) {
+  const table = field.parentElement.querySelector("table");
+  field.hidden = false;
+  field.addEventListener("input", () => {
+    const wanted = field.value.trim().toLocaleLowerCase();
+    for (const row of table.tBodies[0].rows) {
+      row.hidden = !row.cells[0].textContent.toLocaleLowerCase().includes(wanted);
+    }
+  });
+}
+
 // Charts show the values under the pointer or finger, or at a cursor moved with the arrow keys.
 for (const figure of document.querySelectorAll("figure.chart")) {
   const { x: unit, lines } = JSON.parse(figure.dataset.chart);

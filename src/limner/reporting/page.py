@@ -11,6 +11,7 @@ from limner.reporting.markup import Html
 from limner.reporting.run_facts import RunFacts
 from limner.reporting.run_logs import is_foreign, read_run
 from limner.reporting.sections.audit import audit
+from limner.reporting.sections.class_curves import class_curves
 from limner.reporting.sections.class_scores import classes
 from limner.reporting.sections.confusion_matrix import confusion
 from limner.reporting.sections.examples import examples
@@ -43,6 +44,7 @@ SECTIONS = (
     Section("objects", "Objects", objects),
     Section("confusion", "Confusion", confusion),
     Section("thresholds", "Thresholds", thresholds),
+    Section("curves", "Curves of the classes", class_curves, "Curves"),
     Section("examples", "Examples", examples),
     Section("training", "Training", curves),
     Section("speed", "Speed and memory", speed, "Speed"),

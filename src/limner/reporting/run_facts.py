@@ -59,6 +59,7 @@ class Evaluation:
         images: From the lowest score to the highest, then those without a score.
         pictures: Paths of the pictures.
         curves: Column of thresholds.csv -> values; empty without that file.
+        class_curves: Class -> column of class_curves.csv -> values; empty without that file.
         speed: Content of speed.json.
     """
 
@@ -67,6 +68,7 @@ class Evaluation:
     images: tuple[ScoredImage, ...] = ()
     pictures: tuple[Path, ...] = ()
     curves: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    class_curves: dict[str, dict[str, tuple[float, ...]]] = field(default_factory=dict)
     speed: dict[str, Any] = field(default_factory=dict)
 
     def shown(self, least: Shown) -> list[str]:

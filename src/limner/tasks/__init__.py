@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from limner.core.errors import UnknownNameError
+from limner.tasks.classification import ClassificationTask
 from limner.tasks.detection import DetectionTask
 from limner.tasks.instance import InstanceTask
+from limner.tasks.multilabel import MultilabelTask
 from limner.tasks.panoptic import PanopticTask
 from limner.tasks.semantic import SemanticTask
 from limner.tasks.task import Task
@@ -12,7 +14,15 @@ from limner.tasks.text_detection import TextDetectionTask
 
 TASKS: dict[str, Task] = {
     task.name: task
-    for task in (SemanticTask(), InstanceTask(), PanopticTask(), DetectionTask(), TextDetectionTask())
+    for task in (
+        SemanticTask(),
+        InstanceTask(),
+        PanopticTask(),
+        DetectionTask(),
+        ClassificationTask(),
+        MultilabelTask(),
+        TextDetectionTask(),
+    )
 }
 
 

@@ -10,13 +10,15 @@ class Allowed:
     Attributes:
         windows: Whether large images can be predicted in overlapping windows, whose scores are averaged.
         views: Whether scores of mirrored and zoomed views can be averaged.
-        probabilities: Whether there is a probability of each class at each pixel.
+        probabilities: Whether there is a probability of each class, at each pixel or of the image.
+        sorting: Whether copies of the images can be sorted into a folder for each class.
         why_not: What the task does instead, and why, to follow "The ... task".
     """
 
     windows: bool = True
     views: bool = True
     probabilities: bool = True
+    sorting: bool = False
     why_not: str = ""
 
 

@@ -30,13 +30,17 @@ class BoxObjective(Objective):
     """Points learn the class and the box of an object; which points, depends on what they predict."""
 
     losses = frozenset({TERM})
-    least_diameter = 16.0  # two cells of the finest level
+    # Blood cells, 240 steps with crops of about 60,000 pixels: a box AP of 0.344 with the objects of the
+    # smallest class 18 pixels wide, 0.368 with 28.
+    least_diameter = 28.0
     optimizer = OptimizerDefaults(
-        learning_rate=1e-3,
+        learning_rate=5e-4,
         weight_decay=0.05,
         gradient_norm=10.0,
         batch_on_cpu=8,
         source="the RTMDet paper",
+        # Blood cells, 240 steps: see docs/detection.md.
+        rate_from_scratch=3e-3,
     )
 
     def default_loss(

@@ -64,6 +64,7 @@ class OptimizerDefaults:
         gradient_norm: Maximum norm of the whole gradient.
         batch_on_cpu: Maximum batch size on a CPU.
         source: Source of weight decay and norm, for the reason in the plan.
+        rate_from_scratch: Learning rate without any pretrained weights, or None for the same.
     """
 
     learning_rate: float
@@ -71,6 +72,11 @@ class OptimizerDefaults:
     gradient_norm: float
     batch_on_cpu: int
     source: str
+    rate_from_scratch: float | None = None
+
+    def rate(self, *, from_scratch: bool) -> float:
+        """Return the learning rate for a batch size of 8."""
+        return self.rate_from_scratch if from_scratch and self.rate_from_scratch else self.learning_rate
 
 
 class Objective(ABC):

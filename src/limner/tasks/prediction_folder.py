@@ -21,12 +21,14 @@ class PredictionFolder:
         overlay: Whether to draw predictions on their images.
         probabilities: Whether to write probabilities.
         formats: Further formats of the results, of `Task.prediction_formats`.
+        sorting: Whether to copy the images into a folder for each class.
     """
 
     root: Path
     overlay: bool = True
     probabilities: bool = False
     formats: tuple[str, ...] = ()
+    sorting: bool = False
 
     def place(self, kind: str, name: str) -> Path:
         """Return the path of a file of one kind of result."""

@@ -15,9 +15,10 @@ from limner.core.prediction import Prediction
 from limner.core.sample import Sample
 from limner.core.targets import Target
 from limner.drawing.display import RGBImage
-from limner.evaluation.scorer import USUAL, Extent, Scorer
+from limner.evaluation.scorer import USUAL, WORST_AND_BEST, Extent, PictureGroup, Scorer
 from limner.tasks.allowed import Allowed
 from limner.tasks.prediction_folder import PredictionFolder, PredictionWriter
+from limner.tasks.presets import Preset, find_preset
 from limner.tasks.situation import Situation
 from limner.transforms.turn import Turn
 
@@ -45,6 +46,8 @@ class Task(ABC):
     """Prediction options, where the objective of the network has none of its own."""
     has_stuff: ClassVar[bool] = False
     """Whether it distinguishes countable things from stuff."""
+    sees_whole_images: ClassVar[bool] = False
+    """Whether each image is resized to one size and seen as a whole, instead of in crops at its own scale."""
     large_scale_jitter: ClassVar[bool] = False
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
     has_outlines: ClassVar[bool] = False
@@ -53,6 +56,8 @@ class Task(ABC):
     """Fraction of crops centred on an object, where objects alone are labelled."""
     rotation: ClassVar[float] = 0.0
     """Maximum angle in degrees by which images with text are rotated in training."""
+    picture_groups: ClassVar[tuple[PictureGroup, ...]] = WORST_AND_BEST
+    """Which images of an evaluated split are drawn."""
     prediction_formats: ClassVar[tuple[str, ...]] = ()
     """Formats in which `limner predict` can write results besides the usual one."""
     shown_scores: ClassVar[tuple[str, ...]]
@@ -74,6 +79,12 @@ class Task(ABC):
     @abstractmethod
     def default_network(self, situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
         """Decide ``network.name`` and, for the default network, ``network.options``."""
+
+    def preset(self, situation: Situation) -> Preset:
+        """Return network, crop and batch size for this machine and time."""
+        return find_preset(
+            on_cpu=situation.machine.is_cpu, spatial_dims=situation.spatial_dims, minutes=situation.minutes
+        )
 
     @abstractmethod
     def main_score(self, labels: LabelTable) -> str:
@@ -157,6 +168,10 @@ class Task(ABC):
             truth: The image with its targets; None draws only image and prediction.
             title: Title line.
         """
+
+    def explained_first(self, prediction: Any) -> tuple[int, ...]:  # noqa: ANN401 - of this task
+        """Return the classes to explain if the user names none; empty if one has to be named."""
+        return ()
 
     def accepts(self, kind: "OutputKind") -> bool:
         """Return whether a network with this output kind can be trained for the task."""

@@ -40,7 +40,19 @@ FREE_TO_CHANGE = (
 stores their values."""
 
 
-ADDED: dict[str, Any] = {"network.norm": None, "network.freeze": []}
+ADDED: dict[str, Any] = {
+    "network.norm": None,
+    "network.freeze": [],
+    "augment.crop_area": None,
+    "augment.crop_aspect": [0.75, 1.3333],
+    "augment.random_changes": 0,
+    "augment.change_strength": 0.5,
+    "augment.erasing": 0.0,
+    "augment.mixup": 0.0,
+    "augment.cutmix": 0.0,
+    "train.epochs": None,
+    "train.balanced": False,
+}
 """Settings that plans of older checkpoints lack -> the value that they had."""
 
 

@@ -21,7 +21,8 @@ from limner.devices.memory import peak_bytes
 from limner.devices.retained_memory import retain_freed_memory
 from limner.loading.dataset import Dataset
 from limner.loading.loader import training_batches
-from limner.loading.pipeline import build_pipeline
+from limner.loading.pipeline import build_mixing, build_pipeline
+from limner.networks import NETWORKS
 from limner.storage.folder_lock import locked_folder
 from limner.storage.output_folder import make_output_folder
 from limner.storage.whole_files import remove_leftovers, write_whole
@@ -34,6 +35,7 @@ from limner.training.checkpoints import Checkpoints, RunCheckpoint
 from limner.training.disk_refusals import stopping_training
 from limner.training.initial_weights import load_initial_weights, read_initial_weights
 from limner.training.learner import Learner
+from limner.training.linear_probe import fit_probe
 from limner.training.loop import Batches, Loop, Outcome
 from limner.training.metrics_file import MetricsFile
 from limner.training.run_state import RunState
@@ -101,23 +103,41 @@ def fit(
         with _closed(watcher), _unnoticed_by_caller(accelerator):
             learner = _learner(plan, network, run, accelerator, is_fresh=checkpoint is None, say=watcher.say)
             plan = learner.model.plan
-            loop = Loop(
-                learner,
-                state=state,
-                plan=plan,
-                run=run,
-                accelerator=accelerator,
-                batches=build_batches(plan, train, accelerator),
-                validator=None if val is None else Validation(val, accelerator=accelerator),
-                watcher=watcher,
-                budget=budget,
-            )
-            loop.start(checkpoint, remark=remark)
-            outcome = loop.run()
+            validator = None if val is None else Validation(val, accelerator=accelerator)
+            if _is_probe(plan):
+                outcome = fit_probe(
+                    learner.model,
+                    plan,
+                    train=train,
+                    val=val,
+                    validator=validator,
+                    device=accelerator.device,
+                    watcher=watcher,
+                )
+            else:
+                loop = Loop(
+                    learner,
+                    state=state,
+                    plan=plan,
+                    run=run,
+                    accelerator=accelerator,
+                    batches=build_batches(plan, train, accelerator),
+                    validator=validator,
+                    watcher=watcher,
+                    budget=budget,
+                )
+                loop.start(checkpoint, remark=remark)
+                outcome = loop.run()
             if is_main:
                 _deliver(learner, plan, run, outcome, say=watcher.say)
             accelerator.wait_for_everyone()
     return _result(run, outcome)
+
+
+def _is_probe(plan: Plan) -> bool:
+    """Return whether only the last layer is fitted; custom networks are trained as a whole."""
+    entry = NETWORKS.get(plan.network.name)
+    return entry is not None and entry.is_probe
 
 
 @contextmanager
@@ -184,22 +204,22 @@ def build_model(
     The model's own plan records whether the encoder is really pretrained.
 
     Args:
-        plan: Specifies the network, its options and whether to use pretrained encoder weights.
+        plan: Specifies the network, its options and the pretrained encoder weights.
         network: A custom network with its own weights.
         is_fresh: Whether the initial weights matter; those of a resumed run come from its checkpoint.
         say: Called with a message if pretrained weights are unavailable.
 
     Raises:
-        LimnerError: Pretrained weights are required (``yes``) but unavailable.
+        LimnerError: Pretrained weights are required (``yes`` or a file) but unavailable.
     """
     wanted = plan.network.pretrained if is_fresh and network is None else "no"
     seed = torch_seed(plan.train.seed, "weights")
     torch.manual_seed(seed)
     if wanted != "no":
         try:
-            return Model.from_plan(plan, pretrained=True)
+            return Model.from_plan(plan, pretrained=True if wanted in ("auto", "yes") else Path(wanted))
         except (ConfigError, ModelError) as error:
-            if wanted == "yes":
+            if wanted != "auto":
                 raise
             say(f"Training starts from random weights, so it needs more images and steps. {error}")
             plan = _without_pretrained(plan)
@@ -245,6 +265,8 @@ def build_batches(plan: Plan, dataset: Dataset, accelerator: Accelerator) -> Bat
         replica=accelerator.process_index,
         num_replicas=accelerator.num_processes,
         pin_memory=accelerator.device.type == "cuda",
+        balanced=plan.train.balanced,
+        mix=build_mixing(plan.augment, plan.data.label_table),
     )
 
 

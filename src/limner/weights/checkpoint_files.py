@@ -22,6 +22,8 @@ from limner.weights.unwrapping import unwrap
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 WHOLE, SHARDED, PICKLED = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
+CLASSIFIER_HEADS = ("fc.", "head.", "heads.", "classifier.")
+"""Beginnings of the names of the last layers of a classifier of images."""
 SUFFIXES = (".safetensors", ".index.json", ".pkl", ".pth", ".pt", ".bin")
 
 _ZIP = b"PK\x03\x04"

@@ -14,7 +14,7 @@ from limner.core.labels import LabelClass, LabelTable
 from limner.core.plan import Plan, ResizePlan
 from limner.networks import NETWORKS
 from limner.networks.backbones.pretrained import fill_backbone
-from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
+from limner.weights.checkpoint_files import CLASSIFIER_HEADS, Checkpoint, read_checkpoint
 from limner.weights.checkpoint_source import CheckpointSource, Conclusions, Inferred, NetworkShape
 from limner.weights.imported_plan import plan_of
 from limner.weights.model import Model
@@ -25,9 +25,6 @@ from limner.weights.transfer import Transfer
 
 DEFAULT_NETWORK = "encoder-unet"
 """Network on the encoder, if the user names none."""
-
-_HEADS = ("fc.", "head.", "heads.", "classifier.")
-"""Beginnings of the names of a classifier's last layers."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ def read_encoder(path: Path) -> Encoder | None:
         return None
     names = checkpoint.tensors
     is_resnet = "conv1.weight" in names and "layer1.0.conv1.weight" in names
-    if not is_resnet and not any(name.startswith(_HEADS) for name in names):
+    if not is_resnet and not any(name.startswith(CLASSIFIER_HEADS) for name in names):
         return None
     if not is_resnet:
         return Encoder(checkpoint, None)

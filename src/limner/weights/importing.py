@@ -14,7 +14,7 @@ from limner.core.labels import LabelTable
 from limner.core.plan import Plan
 from limner.storage.user_paths import user_path
 from limner.weights.card import IMPORTED_FROM
-from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
+from limner.weights.checkpoint_files import CLASSIFIER_HEADS, Checkpoint, read_checkpoint
 from limner.weights.checkpoint_source import Asked, CheckpointSource, ReadNetwork
 from limner.weights.fitting import Fitted, fit_tensors
 from limner.weights.imported_plan import plan_of, summarize
@@ -152,6 +152,15 @@ def _source_of(checkpoint: Checkpoint) -> CheckpointSource:
         if source.recognises(checkpoint):
             return source
     names = sorted(checkpoint.tensors)
+    if any(name.startswith(CLASSIFIER_HEADS) for name in names):
+        raise ModelError(
+            describe(
+                "The checkpoint is of a classifier of images, which has no scores of pixels",
+                where=checkpoint.path,
+                found=f"{len(names)} tensors, such as {', '.join(names[:SHOWN])}",
+                fix=f"Train a network on its encoder: limner train DATA --weights {checkpoint.path}",
+            )
+        )
     for source in SOURCES.values():
         source.refuse_others(checkpoint)  # has a better message if config.json has another architecture
     examples = {source.title: source.example for source in SOURCES.values()}

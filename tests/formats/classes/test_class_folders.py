@@ -11,7 +11,8 @@ PICTURE = np.zeros((6, 9, 3), np.uint8)
 
 
 def folders(*paths: str) -> dict[str, object]:
-    return {f"{path}/{n}.png": PICTURE for path in paths for n in range(3)}
+    """Three pictures in each folder, those of a folder alike."""
+    return {f"{path}/{n}.png": PICTURE + np.uint8(i) for i, path in enumerate(paths) for n in range(3)}
 
 
 def said(source) -> list[tuple[str, str | None, str]]:

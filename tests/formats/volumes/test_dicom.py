@@ -94,6 +94,7 @@ def test_a_check_names_the_broken_series(tmp_path: Path) -> None:
     found = next(f for f in checked.findings if f.code == "image-unreadable")
     assert "images/b" in found.where
     assert "1 missing" in found.found
+    assert "image-kind-not-read" not in {f.code for f in checked.findings}
 
 
 def test_segmentations_are_written_and_read(tmp_path: Path) -> None:
@@ -131,3 +132,14 @@ def test_series_are_converted_with_their_labels(tmp_path: Path) -> None:
         np.testing.assert_allclose(found.geometry.affine, expected.geometry.affine, atol=1e-6)
         values = np.array([0, 5, 7])[again.read_values(record)]
         np.testing.assert_array_equal(values, first.read_values(known))
+
+
+def test_series_are_listed_for_prediction(tmp_path: Path) -> None:
+    from limner.inference.image_paths import list_images
+
+    for case in ("a", "b"):
+        write(tmp_path / "scans" / case)
+    found = list_images([tmp_path / "scans"])
+    assert [(item.path.name, item.output) for item in found] == [("a", "a"), ("b", "b")]
+    (alone,) = list_images([tmp_path / "scans" / "b"])
+    assert alone.output == "b"

@@ -149,3 +149,16 @@ def test_labels_are_moved_to_the_grid_of_their_image_only_if_asked(tmp_path: Pat
     assert plain.read_values(plain.records[0]).shape == (6, 4, 8)
     moved = open_source(tmp_path, DatasetFile(label_grid="resample"))
     np.testing.assert_array_equal(moved.read_values(moved.records[0]), expected)
+
+
+def test_voxels_beside_their_header_are_no_unread_images(tmp_path: Path) -> None:
+    head = (
+        "ObjectType = Image\nNDims = 3\nDimSize = 8 6 4\nElementType = MET_UCHAR\nElementDataFile = a.raw\n"
+    )
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.mhd").write_text(head)
+        (tmp_path / folder / "a.raw").write_bytes(label((1, 1)).tobytes())
+    source = open_source(tmp_path)
+    np.testing.assert_array_equal(source.read_values(source.records[0]), label((1, 1)))
+    assert {finding.code for finding in source.findings} == {"layout"}

@@ -23,7 +23,7 @@ MOST_SHOWN = 8
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """An image and its folders that name neither a role nor a split, the outermost first."""
 
     path: PurePosixPath
@@ -49,14 +49,14 @@ class ClassFolders(ImageClasses):
         """Return the evidence that `root` has this layout, or None."""
         if settings.images or settings.masks:
             return None
-        places = _places(list_files(root))
+        places = class_places(list_files(root))
         names = {place.name for place in places}
         return f"{len(places)} images in folders of {len(names)} classes" if names else None
 
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List one record for each image; classes are numbered alphabetically, or by their numbers."""
         tree = list_files(self.root)
-        places = _places(tree)
+        places = class_places(tree)
         counts = Counter(place.name for place in places)
         self.class_names = alphabetical(counts)
         number = {name: i for i, name in enumerate(self.class_names)}
@@ -104,9 +104,9 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_SHOWN]) + (", ..." if len(names) > MOST_SHOWN else "")
 
 
-def _places(tree: FileTree) -> list[_Place]:
+def class_places(tree: FileTree) -> list[Place]:
     """Return the class of each image; nothing if a folder has another role or names no class."""
-    places: list[_Place] = []
+    places: list[Place] = []
     for folder, paths in tree.images_in.items():
         own, split = [], None
         for part in folder.parts:
@@ -118,7 +118,7 @@ def _places(tree: FileTree) -> list[_Place]:
                 own.append(part)
         if not own:
             return []
-        places += [_Place(path, tuple(own), split) for path in paths]
+        places += [Place(path, tuple(own), split) for path in paths]
     depth = _depth([place.own for place in places])
     places = [replace(place, depth=depth) for place in places]
     names = {place.name for place in places}

@@ -72,6 +72,8 @@ class Cityscapes(KnownLayout):
     def index(self) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
         """List one record for each image; test images whose labels are blank count as unlabelled."""
         records, findings = super().index()
+        # Other files are other views of the same labels; of them, instanceIds are read for objects.
+        findings = tuple(found for found in findings if found.code != "other-labels-not-used")
         there = {self.root / path for path in list_files(self.root).images}
         if not all(_instance_ids(label) in there for record in records for label in record.labels):
             self.tasks = ("semantic",)

@@ -23,11 +23,13 @@ from limner.planning.rules.input import (
     choose_values,
 )
 from limner.planning.rules.loss import choose_loss
-from limner.planning.rules.network import choose_network, choose_pretraining
+from limner.planning.rules.network import choose_network, choose_pretraining, choose_task
 from limner.planning.rules.optimization import choose_learning_rate, choose_optimizer, choose_schedule
+from limner.planning.rules.probe import choose_probe
 from limner.planning.rules.volumes import choose_slices
 
 RULES: tuple[Rule, ...] = (
+    choose_task,
     choose_slices,
     choose_channels,
     choose_resize,
@@ -54,4 +56,5 @@ RULES: tuple[Rule, ...] = (
     choose_checkpoints,
     choose_window,
     choose_outlines,
+    choose_probe,
 )

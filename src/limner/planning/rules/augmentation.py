@@ -20,6 +20,9 @@ LARGE_SCALE_JITTER = (0.1, 2.0)
 """Zoom range of large-scale jitter for objects (Ghiasi et al. 2021, Simple Copy-Paste; as in Mask2Former);
 not used on a CPU, since it needs long training."""
 
+PART_OF_IMAGE, MOST_OF_IMAGE = (0.25, 1.0), (0.6, 1.0)
+"""Part of the area of an image that a crop of it shows; recipes for a million images go down to 0.08."""
+
 FILLED = 0.75
 """Minimum fraction of a crop's side that a zoomed-out image fills; the rest is padding."""
 
@@ -70,6 +73,9 @@ def _keep_upright(reason: str) -> Iterator[Decision]:
 
 def choose_zoom(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Choose a zoom range for the kind of images, in which crops stay mostly filled."""
+    if find_task(settled["task"]).sees_whole_images:
+        yield from _part_of_image(settled)
+        return
     if case.fingerprint.spatial_dims == 3:
         yield Decision("augment.scale", (1.0, 1.0), "voxels have a physical size, which is preserved")
         return
@@ -105,6 +111,16 @@ def _fit(case: Case, settled: Mapping[str, Any]) -> float:
 def _unit(case: Case, settled: Mapping[str, Any]) -> float:
     """Return the zoom of the median image that a scale of 1 means."""
     return _fit(case, settled) if settled["augment.scale_of"] == "fit" else 1.0
+
+
+def _part_of_image(settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Choose the part of the image's area that a crop shows."""
+    if settled["augment.quarter_turns"]:
+        area, reason = MOST_OF_IMAGE, "most of the image: images that may be turned have one magnification"
+    else:
+        area, reason = PART_OF_IMAGE, "a random part of the image, which still shows what it is of"
+    yield Decision("augment.crop_area", area, reason)
+    yield Decision("augment.scale", (1.0, 1.0), "not used: a crop shows a part of the image's area")
 
 
 def _orientation_reason(found: Orientation) -> str:
@@ -147,6 +163,11 @@ def choose_colour(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
 
 def choose_sampling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Avoid crops filled by one class, and favour rare foreground."""
+    if find_task(settled["task"]).sees_whole_images:
+        reason = "classes of whole images have no place in them"
+        yield Decision("augment.category_max_ratio", 1.0, f"not used: {reason}")
+        yield Decision("augment.foreground_probability", 0.0, f"not used: {reason}")
+        return
     fingerprint = case.fingerprint
     shares = [c.pixel_share for c in fingerprint.classes]
     common = max(fingerprint.classes, key=lambda c: c.pixel_share)

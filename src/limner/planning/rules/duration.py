@@ -42,6 +42,11 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         reason = f"an estimate: a step takes about {seconds:.2g} s here{busy}; the time budget ends the run"
         yield Decision("train.steps", steps, reason)
         return
+    if settled["train.epochs"] is not None:
+        epochs = settled["train.epochs"]
+        reason = f"{epochs:g} passes over {count_words(images, 'training image')}"
+        yield Decision("train.steps", max(ceil(images * epochs / batch), 1), reason)
+        return
     passes, (fewest, most) = (
         (CPU_PASSES, CPU_STEPS) if case.machine.is_cpu else (ACCELERATOR_PASSES, ACCELERATOR_STEPS)
     )
@@ -95,7 +100,9 @@ def choose_checkpoints(case: Case, settled: Mapping[str, Any]) -> Iterator[Decis
     steps, images = settled["train.steps"], case.fingerprint.num_images.get("val", 0)
     training = steps * seconds_per_step(case, settled)
     # A forward pass is about a third of a training step.
-    once = images * case.measure(settled).seconds(prod(case.seen(settled).median)) / 3
+    whole = find_task(settled["task"]).sees_whole_images
+    seen = settled["input.crop_size"] if whole else case.seen(settled).median
+    once = images * case.measure(settled).seconds(prod(seen)) / 3
     times = MOST_VALIDATIONS if once == 0 else min(int(training * VALIDATION_PART / once), MOST_VALIDATIONS)
     every = max(ceil(steps / max(times, 1)), 1)
     if images == 0:

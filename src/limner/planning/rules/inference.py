@@ -4,12 +4,18 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any
 
-from limner.core.plan import Decision
+from limner.core.plan import Decision, ResizePlan
 from limner.core.wording import memory, size
 from limner.planning.decisions import Case
 from limner.planning.rules.input import memory_budget
 from limner.planning.rules.network import objective_of
 from limner.tasks import find_task
+
+WHOLE_BY_CROP = 8 / 7
+"""Shorter side of a predicted image over the side of a training crop: 256 for 224, as usual for ImageNet."""
+
+LONGEST_BY_SHORTEST = 2
+"""Maximum aspect ratio at which the shorter side still gets its size."""
 
 
 def choose_outlines(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
@@ -23,8 +29,16 @@ def choose_outlines(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
 
 
 def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Predict whole images, or with a sliding window if the largest does not fit in memory."""
-    allowed = objective_of(settled).allowed or find_task(settled["task"]).allowed
+    """Predict whole images, or with a sliding window if the largest does not fit in memory.
+
+    For tasks that see whole images, they are resized instead.
+    """
+    task = find_task(settled["task"])
+    allowed = objective_of(settled).allowed or task.allowed
+    if task.sees_whole_images:
+        yield Decision("inference.window", None, "each image is seen as a whole")
+        yield from _size_of_whole(case, settled)
+        return
     if not allowed.windows:
         yield Decision("inference.window", None, "borders of windows would cut objects")
         return
@@ -39,3 +53,17 @@ def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
         yield Decision("inference.window", settled["input.crop_size"], reason)
     else:
         yield Decision("inference.window", None, f"{said} and fits in memory")
+
+
+def _size_of_whole(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Resize the shorter side to a little more than a crop, which shows only a part of an image."""
+    if case.fingerprint.spatial_dims != 2:
+        return
+    side = min(settled["input.crop_size"])
+    shortest = round(side * WHOLE_BY_CROP)
+    reason = (
+        f"crops of {side} show a part of an image, so that things in them are larger than in all of it; long "
+        "images are shown as a whole too, within the longest side"
+    )
+    resize = ResizePlan(shortest=shortest, longest=LONGEST_BY_SHORTEST * shortest)
+    yield Decision("inference.resize", resize, reason)

@@ -6,11 +6,11 @@ from typing import Any
 
 from limner.core.plan import Decision, InputPlan, ResizePlan
 from limner.core.wording import channel_words, count_words, memory, number, share, size
+from limner.networks.backbones.image_encoder import IMAGENET_MEAN, IMAGENET_STD, input_statistics
 from limner.planning.decisions import Case
-from limner.planning.rules.network import objective_of, preset_of
-
-IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-"""Statistics of RGB in 0..255 that pretrained encoders were trained with (torchvision's documentation)."""
+from limner.planning.rules.network import encoder_of, objective_of, preset_of
+from limner.tasks import find_task
+from limner.tasks.presets import Preset
 
 HOST_SHARE, ACCELERATOR_SHARE = 0.5, 0.85
 """Fraction of the free memory that training may use; the host also caches decoded images."""
@@ -70,13 +70,14 @@ def choose_normalization(case: Case, settled: Mapping[str, Any]) -> Iterator[Dec
         return
     if settled["network.pretrained"] != "no" and channels == 3 and fingerprint.dtype == "uint8":
         # With `auto`, the run finds out whether there are weights: the reason must be right in both cases.
-        is_certain = settled["network.pretrained"] == "yes"
-        reason = "ImageNet's statistics, which the pretrained encoder expects"
-        reason = (
-            reason if is_certain else "ImageNet's statistics, in case there are pretrained encoder weights"
-        )
-        yield Decision("input.mean", IMAGENET_MEAN, reason)
-        yield Decision("input.std", IMAGENET_STD, reason)
+        encoder = encoder_of(settled)
+        mean, std = input_statistics(encoder) if encoder else (IMAGENET_MEAN, IMAGENET_STD)
+        which = "ImageNet's statistics" if mean == IMAGENET_MEAN else f"the statistics of {encoder}"
+        reason = f"{which}, which the pretrained encoder expects"
+        if settled["network.pretrained"] == "auto":
+            reason = f"{which}, in case there are pretrained encoder weights"
+        yield Decision("input.mean", mean, reason)
+        yield Decision("input.std", std, reason)
         return
     if settled["input.normalize_each"]:
         reason = "each image is normalised by its own mean and deviation first"
@@ -146,7 +147,7 @@ def choose_reduction(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisio
     diameter, sides = min(areas) ** 0.5, case.fingerprint.median
     if settled["augment.quarter_turns"]:
         sides = (min(sides),) * len(sides)
-    fitting = (preset_of(case).crop_pixels / prod(sides)) ** 0.5
+    fitting = (preset_of(case, settled).crop_pixels / prod(sides)) ** 0.5
     zoom = round(max(fitting, least / diameter), 2)
     if zoom > LEAST_REDUCTION:
         return
@@ -164,7 +165,10 @@ def _is_short(case: Case) -> bool:
 
 def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use the whole median image if it is small enough, else as much as budget and memory allow."""
-    fingerprint, preset = case.seen(settled), preset_of(case)
+    fingerprint, preset = case.seen(settled), preset_of(case, settled)
+    if find_task(settled["task"]).sees_whole_images:
+        yield _whole_image(case, preset)
+        return
     cost = case.measure(settled)
     fitting = cost.pixels_that_fit(memory_budget(case), optimizer=settled["optimizer.name"])
     enough = _crop_of_objects(case, settled)
@@ -191,6 +195,17 @@ def choose_crop(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
             reason += f" in {case.minutes:g} min" if case.minutes else ""
     covered = min(prod(crop) / prod(fingerprint.median), 1.0)
     yield Decision("input.crop_size", crop, f"{reason}; a crop covers {share(covered)} of it")
+
+
+def _whole_image(case: Case, preset: Preset) -> Decision:
+    """Use the preset's size for all images, or a smaller one if the images are smaller."""
+    dims, median = case.fingerprint.spatial_dims, case.fingerprint.median
+    wanted = round(preset.crop_pixels ** (1 / dims))
+    side = min(wanted, max(-(-min(median) // 32) * 32, SMALLEST_SIDE))
+    reason = f"every image is resized to this; the median image is {size(median)}"
+    if side < wanted:
+        reason += ", and larger would only blur it"
+    return Decision("input.crop_size", (side,) * dims, reason)
 
 
 def _crop_of_objects(case: Case, settled: Mapping[str, Any]) -> int | None:

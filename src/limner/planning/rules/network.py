@@ -9,14 +9,25 @@ from limner.networks.backbones.resnet import NARROW_RESNETS
 from limner.planning.decisions import Case
 from limner.tasks import find_task
 from limner.tasks.objective import Objective
-from limner.tasks.presets import Preset, find_preset
+from limner.tasks.presets import Preset
 
 
-def preset_of(case: Case) -> Preset:
-    """Return the preset for a case."""
-    return find_preset(
-        on_cpu=case.machine.is_cpu, spatial_dims=case.fingerprint.spatial_dims, minutes=case.minutes
-    )
+def choose_task(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Use the first task that the labels are for."""
+    yield Decision("task", case.task, "the labels are for it")
+
+
+def preset_of(case: Case, settled: Mapping[str, Any]) -> Preset:
+    """Return the preset of the task for a case."""
+    return find_task(settled["task"]).preset(case)
+
+
+def encoder_of(settled: Mapping[str, Any]) -> str:
+    """Return the name of the chosen network's encoder; empty if it has no choice of encoders."""
+    entry = NETWORKS.get(settled["network.name"])
+    field = None if entry is None else entry.options.model_fields.get("backbone")
+    default = "" if field is None else field.default
+    return str(settled["network.options"].get("backbone", default))
 
 
 def choose_network(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
@@ -47,6 +58,9 @@ def choose_pretraining(case: Case, settled: Mapping[str, Any]) -> Iterator[Decis
         yield Decision("network.pretrained", "no", "the initial weights include the encoder")
     elif backbone in NARROW_RESNETS:
         yield Decision("network.pretrained", "no", f"there are no published weights of {backbone}")
+    elif name in NETWORKS and NETWORKS[name].is_probe:
+        reason = "the features of an encoder with random weights say little about an image"
+        yield Decision("network.pretrained", "yes", reason)
     elif name in NETWORKS and NETWORKS[name].pretrained:
         reason = "pretrained encoder weights help most with few images; from scratch if unavailable"
         yield Decision("network.pretrained", "auto", reason)

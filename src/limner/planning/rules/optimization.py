@@ -50,7 +50,7 @@ def choose_optimizer(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisio
         yield Decision("optimizer.weight_decay", WEIGHT_DECAY[name], f"usual with {name}")
         reason = "well above usual gradient norms; limits the effect of a single outlier batch"
         yield Decision("train.gradient_clip", GRADIENT_NORM, reason)
-    if settled["network.pretrained"] == "yes" or _has_trained_encoder(case):
+    if settled["network.pretrained"] not in ("auto", "no") or _has_trained_encoder(case):
         reason = "an encoder that is already trained needs smaller steps than new layers"
         yield Decision("optimizer.multipliers", {"backbone": BACKBONE_RATE}, reason)
 
@@ -68,7 +68,8 @@ def learning_rate(settled: Mapping[str, Any]) -> Decision:
         reason = f"{SGD_RATE:g} for a batch of {SGD_BATCH}, scaled linearly to this batch of {batch}"
     else:
         own = objective_of(settled).optimizer
-        base, remark = _adam_rate(settled) if own is None else (own.learning_rate, "")
+        from_scratch = settled["network.pretrained"] == "no" and settled["network.weights"] is None
+        base, remark = _adam_rate(settled) if own is None else (own.rate(from_scratch=from_scratch), "")
         rate = base * (batch / ADAM_BATCH) ** 0.5
         reason = f"{base:g}{remark} for a batch of {ADAM_BATCH}, scaled by the square root to {batch}"
     return Decision("optimizer.learning_rate", float(f"{rate:.3g}"), reason)

@@ -6,6 +6,12 @@ from limner.reporting.markup import Html, prose, tag
 from limner.reporting.numbers import count, percent, plural, score, significant
 from limner.reporting.run_facts import Evaluation, RunFacts
 
+FEW_CLASSES = 8
+"""Up to this number of classes, rows keep the trained order and their height."""
+
+MANY_CLASSES = 30
+"""Number of rows from which a table can be searched."""
+
 
 def classes(facts: RunFacts) -> Html:
     """Return a table of the classes for each evaluated split."""
@@ -20,7 +26,9 @@ def split_heading(facts: RunFacts, evaluation: Evaluation) -> Html | None:
 
 
 def swatch(facts: RunFacts, name: str) -> Html | None:
-    """Return a swatch in the colour of a class, or None if its colour is unknown."""
+    """Return a swatch in the colour of a class; None if it is unknown, or if nothing is drawn in it."""
+    if facts.evaluation is not None and facts.evaluation.file.counts_images:
+        return None
     color = facts.colors.get(name)
     return None if color is None else tag("i", class_="swatch", style=f"background:{color}")
 
@@ -31,12 +39,19 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
     there = [row for row in file.classes if any(row.scores.values())]
     # Object datasets may have a thousand classes, most of them absent; label maps show absent classes too.
     rows = file.classes if file.counts_pixels or not there else there
+    if file.counts_images and len(rows) > FEW_CLASSES:
+        rows = sorted(rows, key=_f1)  # the worst first
     head = tag(
         "tr",
         tag("th", "Class", scope="col"),
         [tag("th", SCORES[name].column, scope="col", class_="num") for name in columns],
     )
-    means = {name: file.scores[f"mean_{name}"] for name in columns if f"mean_{name}" in file.scores}
+    means = {
+        name: file.scores[f"{kind}_{name}"]
+        for name in columns
+        for kind in ("mean", "macro")
+        if f"{kind}_{name}" in file.scores
+    }
     foot = tag(
         "tr",
         tag("th", "Mean", scope="row"),
@@ -47,21 +62,35 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
         tag("thead", head),
         tag("tbody", [_row(facts, file, row, columns) for row in rows]),
         tag("tfoot", foot) if means else None,
-        class_="sortable scores" + (" many" if len(rows) > 8 else ""),
+        class_="sortable scores" + (" many" if len(rows) > FEW_CLASSES else ""),
     )
     whole = ", ".join(
         f"{SCORES[name].title} {_number(name, file.scores[name])}"
         for name in evaluation.shown(Shown.LISTED)
-        if name.removeprefix("mean_") not in means
+        if name.removeprefix("mean_").removeprefix("macro_") not in means
     )
     return tag(
         "div",
         split_heading(facts, evaluation),
+        _search(len(rows)),
         tag("div", table, class_="scroll"),
         tag("p", f"Over all {file.what_counts}: {whole}.", class_="muted") if whole else None,
         _absent([row.name for row in file.classes if row not in there], are_rows=rows is file.classes),
         _spread(evaluation),
     )
+
+
+def _f1(row: ClassRow) -> float:
+    value = row.scores.get("f1_score")
+    return 2.0 if value is None else value
+
+
+def _search(num_rows: int) -> Html | None:
+    """Return a field that filters the rows of a long table, which the page's script shows."""
+    if num_rows < MANY_CLASSES:
+        return None
+    label = f"Search {num_rows:,} classes"
+    return tag("input", type="search", class_="filter", placeholder=label, aria_label=label, hidden=True)
 
 
 def _absent(names: list[str], *, are_rows: bool) -> Html | None:

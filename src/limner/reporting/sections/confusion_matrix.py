@@ -9,7 +9,8 @@ from limner.reporting.sections.class_scores import split_heading, swatch
 MOST_CLASSES = 32
 """A matrix with more classes is too large to read; then only the largest errors are shown."""
 
-MOST_MISTAKES = 8
+MOST_MISTAKES, MOST_WITHOUT_MATRIX = 8, 24
+"""Number of the largest errors to list, and the number if there is no matrix to see them in."""
 
 READING = (
     "Each row is one true class and sums to 100\u00a0%; the columns are the predicted classes. "
@@ -129,7 +130,8 @@ def _mistakes(facts: RunFacts, confusions: Confusions) -> Html:
         if i != j and number
     ]
     totals = [sum(row) for row in confusions.counts]
-    largest = sorted(found, reverse=True)[:MOST_MISTAKES]
+    most = MOST_MISTAKES if len(names) <= MOST_CLASSES else MOST_WITHOUT_MATRIX
+    largest = sorted(found, reverse=True)[:most]
     items = [
         tag(
             "li",

@@ -1,12 +1,13 @@
 """Images: the distribution of their scores, and pictures of the lowest and highest."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from limner.core.score_names import SCORES
+from limner.evaluation.scorer import MISTAKES_AND_HITS, PICTURE_TITLES
 from limner.reporting.embedded_pictures import BUDGET_BYTES, Embedded, embed
 from limner.reporting.histogram import histogram
 from limner.reporting.markup import Html, tag
@@ -21,6 +22,9 @@ MOST_ROWS = 300
 """Maximum number of images in the table."""
 
 BINS = 20
+
+OWN_GROUPS = tuple(group.name for group in MISTAKES_AND_HITS)
+"""Groups of pictures that are not made of the lowest and the highest scores."""
 
 
 def examples(facts: RunFacts) -> Html:
@@ -56,6 +60,8 @@ def _of_split(facts: RunFacts, evaluation: Evaluation, budget: int) -> Html:
 def _choose(evaluation: Evaluation) -> list[tuple[str, list[tuple[Path, ScoredImage | None]]]]:
     """Return groups of pictures with their scores."""
     found = _match(evaluation)
+    if any(_group(path) in OWN_GROUPS for path in evaluation.pictures):
+        return _named_groups(evaluation, found)
     scored = [
         (found[row.name], row) for row in evaluation.images if row.rank is not None and row.name in found
     ]
@@ -73,6 +79,28 @@ def _choose(evaluation: Evaluation) -> list[tuple[str, list[tuple[Path, ScoredIm
         ("Lowest scores", list(low[:MOST_OF_A_KIND])),
         ("Highest scores", list(high[::-1][:MOST_OF_A_KIND])),
     ]
+
+
+def _named_groups(
+    evaluation: Evaluation, found: Mapping[str, Path]
+) -> list[tuple[str, list[tuple[Path, ScoredImage | None]]]]:
+    """Return the groups that the names of the pictures state, in the order of their ranks."""
+    rows = {found[row.name]: row for row in evaluation.images if row.name in found}
+    groups = []
+    for name in OWN_GROUPS:
+        paths = sorted((p for p in evaluation.pictures if _group(p) == name), key=_rank)
+        cards: list[tuple[Path, ScoredImage | None]] = [(path, rows.get(path)) for path in paths]
+        groups.append((PICTURE_TITLES[name], cards[:MOST_OF_A_KIND]))
+    return groups
+
+
+def _group(picture: Path) -> str:
+    return picture.name.partition("-")[0]
+
+
+def _rank(picture: Path) -> int:
+    rank = picture.name.partition("-")[2].partition("_")[0]
+    return int(rank) if rank.isdigit() else 0
 
 
 def _match(evaluation: Evaluation) -> dict[str, Path]:

@@ -6,7 +6,7 @@ from limner.core.prediction import SCORE_THRESHOLD
 from limner.core.score_names import SCORES, Shown
 from limner.evaluation.scores_file import MatchRow
 from limner.reporting.markup import Html, tag
-from limner.reporting.numbers import count, duration, percent, plural, score
+from limner.reporting.numbers import a, count, duration, percent, plural, score
 from limner.reporting.observations import Observation, observe
 from limner.reporting.run_facts import Evaluation, RunFacts
 
@@ -48,7 +48,7 @@ def verdict(facts: RunFacts) -> str:
             return f"The {SCORES[name].words} is undefined on {images}."
         unseen = ", which it was trained on," if evaluation.split == "train" else ""
         over = _over_some_classes(evaluation, name)
-        reached = f"On {images}{unseen} the model reaches a {SCORES[name].words} of {score(value)}{over}."
+        reached = f"On {images}{unseen} the model reaches {a(SCORES[name].words)} of {score(value)}{over}."
         return reached + _in_percent(facts, evaluation)
     if facts.validation is None:
         return "This log has no scores." if facts.is_foreign else "This run has no scores yet."
@@ -77,11 +77,13 @@ def _in_percent(facts: RunFacts, evaluation: Evaluation) -> str:
         return _of_matches(evaluation.file.f1_by_iou[0], evaluation.file.what_counts)
     if matrix is None or len(matrix) == 1:
         return ""
-    background = None if table is None else table.background_index
+    is_of_pixels = table is not None and evaluation.file.counts_pixels
+    background = table.background_index if table is not None and is_of_pixels else None
     inside = [i for i in range(len(matrix)) if i != background]
     if background is None or len(inside) == len(matrix):
         right, total = sum(matrix[i][i] for i in inside), sum(map(sum, matrix))
-        return f" It labels {percent(right / total)} of the pixels correctly." if total else ""
+        what = evaluation.file.what_counts
+        return f" It labels {percent(right / total)} of the {what} correctly." if total else ""
     right = sum(matrix[i][i] for i in inside)
     truth = sum(sum(matrix[i]) for i in inside)
     marked = sum(row[i] for row in matrix for i in inside)

@@ -1,0 +1,215 @@
+"""A few random changes of colour and geometry, all of one strength.
+
+Paper: RandAugment: Practical Automated Data Augmentation with a Reduced Search Space (Cubuk et al., NeurIPS
+2020), https://arxiv.org/abs/1909.13719; the ranges are those of timm (Apache-2.0 licence), whose strength
+from 0 to 10 is one from 0 to 1 here.
+
+What differs, and why: changes that need 8 bits (posterize, solarize, equalize) are for such images only.
+
+Shape legend: H, W image size, C channels, P points.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from limner.core.picture import Image
+from limner.core.sample import Sample
+from limner.core.targets import Array, Move, Points
+from limner.transforms.photometric import affine, colour_matrix
+from limner.transforms.resize_array import as_dtype
+
+Matrix = npt.NDArray[np.float64]
+"""(2, 3) from pixel coordinates x, y of the image to those of the changed one; pixel 0 covers 0 to 1."""
+
+MOST_DEGREES, MOST_SHEAR, MOST_SHIFT = 30.0, 0.3, 0.45
+"""Largest rotation, shear, and shift as a part of the image's side."""
+
+MOST_FACTOR = 0.9
+"""Largest relative change of brightness, contrast, colour and sharpness."""
+
+
+def _rotated(amount: float, height: int, width: int) -> Matrix:
+    angle = np.deg2rad(MOST_DEGREES * amount)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return _around_middle(turn, height, width)
+
+
+def _sheared_x(amount: float, height: int, width: int) -> Matrix:
+    return _around_middle(np.array([[1.0, MOST_SHEAR * amount], [0.0, 1.0]]), height, width)
+
+
+def _sheared_y(amount: float, height: int, width: int) -> Matrix:
+    return _around_middle(np.array([[1.0, 0.0], [MOST_SHEAR * amount, 1.0]]), height, width)
+
+
+def _shifted_x(amount: float, height: int, width: int) -> Matrix:
+    return np.array([[1.0, 0.0, round(MOST_SHIFT * amount * width)], [0.0, 1.0, 0.0]])
+
+
+def _shifted_y(amount: float, height: int, width: int) -> Matrix:
+    return np.array([[1.0, 0.0, 0.0], [0.0, 1.0, round(MOST_SHIFT * amount * height)]])
+
+
+def _around_middle(linear: npt.NDArray[np.float64], height: int, width: int) -> Matrix:
+    middle = np.array([width / 2, height / 2])
+    return np.concatenate([linear, (middle - linear @ middle)[:, None]], 1)
+
+
+def _brightened(image: Image, amount: float) -> Image:
+    return affine(image, np.array([[1 + MOST_FACTOR * amount]]), 0.0)
+
+
+def _contrasted(image: Image, amount: float) -> Image:
+    factor = 1 + MOST_FACTOR * amount
+    return affine(image, np.array([[factor]]), (1 - factor) * float(image.mean()))
+
+
+def _coloured(image: Image, amount: float) -> Image:
+    return affine(image, colour_matrix(1 + MOST_FACTOR * amount, 0.0), 0.0) if image.shape[-1] == 3 else image
+
+
+def _sharpened(image: Image, amount: float) -> Image:
+    smooth = np.asarray(cv2.blur(image.astype(np.float32), (3, 3))).reshape(image.shape)
+    return as_dtype(smooth + (1 + MOST_FACTOR * amount) * (image - smooth), image.dtype)
+
+
+def _stretched(image: Image, amount: float) -> Image:
+    """Stretch each channel to the whole range of its values' type, or of the image."""
+    low, high = image.min((0, 1)), image.max((0, 1))
+    top = 255.0 if image.dtype == np.uint8 else float(image.max())
+    span = np.maximum(high.astype(np.float64) - low, 1e-12)
+    return as_dtype((image - low.astype(np.float64)) * (top / span), image.dtype)
+
+
+def _posterized(image: Image, amount: float) -> Image:
+    dropped = round(4 * abs(amount))
+    return (image >> dropped) << dropped
+
+
+def _solarized(image: Image, amount: float) -> Image:
+    threshold = 256 - 256 * abs(amount)
+    return np.where(image < threshold, image, 255 - image)
+
+
+def _equalized(image: Image, amount: float) -> Image:
+    channels = [cv2.equalizeHist(np.ascontiguousarray(image[..., c])) for c in range(image.shape[-1])]
+    return np.stack(channels, -1)
+
+
+GEOMETRIC: dict[str, Callable[[float, int, int], Matrix]] = {
+    "rotate": _rotated,
+    "shear x": _sheared_x,
+    "shear y": _sheared_y,
+    "shift x": _shifted_x,
+    "shift y": _shifted_y,
+}
+"""Changes that move pixels: amount in [-1, 1], H, W -> where they go."""
+
+COLOUR: dict[str, Callable[[Image, float], Image]] = {
+    "brightness": _brightened,
+    "contrast": _contrasted,
+    "colour": _coloured,
+    "sharpness": _sharpened,
+    "stretch": _stretched,
+    "posterize": _posterized,
+    "solarize": _solarized,
+    "equalize": _equalized,
+}
+"""Changes of values: image (H, W, C) and amount in [-1, 1] -> image."""
+
+OF_BYTES = frozenset({"posterize", "solarize", "equalize"})
+"""Changes for 8-bit images only."""
+
+
+@dataclass(frozen=True)
+class ChangesParams:
+    """Parameters of `RandomChanges`: name and amount of each change, in order."""
+
+    changes: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class RandomChanges:
+    """Apply a number of changes, drawn with replacement, to 2D images.
+
+    Attributes:
+        number: How many.
+        strength: Amount of each, in [0, 1]; its sign is drawn.
+        fill: Value of pixels from outside the image, per channel or one for all.
+    """
+
+    number: int
+    strength: float
+    fill: Sequence[float] | float = 0.0
+
+    def draw(self, rng: np.random.Generator, sample: Sample) -> ChangesParams:
+        """Draw the changes."""
+        is_bytes = sample.image.dtype == np.uint8
+        known = [name for name in (*GEOMETRIC, *COLOUR) if is_bytes or name not in OF_BYTES]
+        names = [known[index] for index in rng.integers(len(known), size=self.number)]
+        signs = np.where(rng.random(self.number) < 0.5, -1.0, 1.0)
+        return ChangesParams(
+            tuple((name, float(sign * self.strength)) for name, sign in zip(names, signs, strict=True))
+        )
+
+    def apply(self, sample: Sample, params: ChangesParams) -> Sample:
+        """Apply the changes to the image, and those of geometry to its targets."""
+        for name, amount in params.changes:
+            if name in COLOUR:
+                sample = replace(sample, image=COLOUR[name](sample.image, amount))
+            else:
+                height, width = sample.spatial_shape
+                sample = self._moved(sample, GEOMETRIC[name](amount, height, width))
+        return sample
+
+    def _moved(self, sample: Sample, matrix: Matrix) -> Sample:
+        shape = sample.spatial_shape
+        move = Move(
+            shape,
+            labels=lambda array, outside: _moved_labels(array, matrix, outside),
+            points=lambda points: _moved_points(points, matrix),
+        )
+        return sample.moved(move, self._moved_image(sample.image, matrix), sample.spacing_mm)
+
+    def _moved_image(self, image: Image, matrix: Matrix) -> Image:
+        height, width, channels = image.shape
+        # OpenCV counts from the middle of the first pixel.
+        centred = matrix.copy()
+        centred[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
+        known = image.dtype in (np.uint8, np.uint16, np.float32)
+        pixels = image if known else image.astype(np.float32)
+        fill = np.broadcast_to(np.asarray(self.fill, np.float64), channels)
+        parts = [
+            cv2.warpAffine(
+                np.ascontiguousarray(pixels[..., first : first + 4]),
+                centred,
+                (width, height),
+                flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_CONSTANT,
+                borderValue=tuple(fill[first : first + 4].tolist()),
+            ).reshape(height, width, -1)
+            for first in range(0, channels, 4)
+        ]
+        moved = np.concatenate(parts, -1)
+        return moved if known else as_dtype(moved, image.dtype)
+
+
+def _moved_labels(array: Array, matrix: Matrix, outside: int) -> Array:
+    """Return (H, W) labels, each pixel from the nearest one of the original."""
+    height, width = array.shape
+    inverse = np.linalg.inv(np.vstack([matrix, [0.0, 0.0, 1.0]]))[:2]
+    y, x = np.mgrid[0:height, 0:width] + 0.5
+    from_x, from_y = np.floor(inverse @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])).astype(np.int64)
+    inside = (from_x >= 0) & (from_x < width) & (from_y >= 0) & (from_y < height)
+    moved = np.full(array.size, outside, array.dtype)
+    moved[inside] = array[from_y[inside], from_x[inside]]
+    return moved.reshape(array.shape)
+
+
+def _moved_points(points: Points, matrix: Matrix) -> Points:
+    moved: Points = points @ matrix[:, :2].T + matrix[:, 2]
+    return moved
