@@ -192,10 +192,10 @@ def every_score(outputs):
         return [scores for layer in layers for scores in (layer.class_logits, layer.mask_logits)]
     if isinstance(outputs, CentreOffsets):
         return [outputs.class_logits, outputs.centres, outputs.offsets]
-    if isinstance(outputs, TextMaps):
-        return [outputs.logits, outputs.threshold_logits]
     if isinstance(outputs, ClassLogits):
         return [outputs.logits]
+    if isinstance(outputs, TextMaps):
+        return [outputs.logits, outputs.threshold_logits]
     if isinstance(outputs, PointBoxes):
         return [outputs.class_logits, outputs.boxes]
     if isinstance(outputs, QueryBoxes):
@@ -218,7 +218,7 @@ def class_scores(outputs):
 
 def scores(network, images):
     outputs = network(images)
-    kinds = (PixelMaps, ClassLogits, DenseLogits, PointBoxes, QueryBoxes, QueryMasks)
+    kinds = (ClassLogits, PixelMaps, DenseLogits, PointBoxes, QueryBoxes, QueryMasks)
     assert isinstance(outputs, kinds)
     return pixel_scores(outputs)
 

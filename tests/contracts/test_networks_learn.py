@@ -101,8 +101,8 @@ STEPS = {
     "mask2former": 100,
     "eomt": 100,
 }
-# Boxes, classes of whole images and words have tests of their own: tests/tasks/test_boxes_overfit.py,
-# test_classes_overfit.py and test_text_detection.py.
+# Boxes, words and classes of whole images have tests of their own: tests/tasks/test_boxes_overfit.py,
+# test_text_detection.py and test_classes_overfit.py.
 ELSEWHERE = (ClassLogits, PointBoxes, QueryBoxes, TextMaps)
 NAMES = [n for n, entry in NETWORKS.items() if 2 in entry.spatial_dims and entry.output not in ELSEWHERE]
 MARGIN = 1.5

@@ -90,11 +90,6 @@ def objects(labels, areas, scores=None):
     return labels, [mask(area) for area in areas], scores or [1.0] * len(labels)
 
 
-def words(*lefts):
-    """Outlines of words of 3 x 8 pixels."""
-    return tuple(np.array([[x, 0], [x + 3, 0], [x + 3, 8], [x, 8]], float) for x in lefts)
-
-
 def chances(*rows):
     """Return true classes, and the probabilities of each image."""
     return [row[0] for row in rows], [np.array(row[1:], np.float32) for row in rows]
@@ -103,6 +98,13 @@ def chances(*rows):
 OF_CLASSES = {f"{mean}_{n}" for mean in ("macro", "weighted") for n in ("precision", "recall", "f1_score")}
 SPECIFICITIES = {"specificity", "macro_specificity", "weighted_specificity"}
 CURVES = {"average_precision", "area_under_roc", "macro_average_precision", "macro_area_under_roc"}
+
+
+def words(*lefts):
+    """Outlines of words of 3 x 8 pixels."""
+    return tuple(np.array([[x, 0], [x + 3, 0], [x + 3, 8], [x, 8]], float) for x in lefts)
+
+
 BOX, SMALL = [0, 0, 4, 4], [5, 5, 7, 7]
 NO_OBJECT = objects([], [])
 CELLS = ("background", "cell")

@@ -19,9 +19,9 @@ TASKS: dict[str, Task] = {
         InstanceTask(),
         PanopticTask(),
         DetectionTask(),
+        TextDetectionTask(),
         ClassificationTask(),
         MultilabelTask(),
-        TextDetectionTask(),
     )
 }
 

@@ -55,6 +55,6 @@ RULES: tuple[Rule, ...] = (
     choose_averaging,
     choose_checkpoints,
     choose_window,
-    choose_outlines,
     choose_probe,
+    choose_outlines,
 )
