@@ -124,7 +124,7 @@ def _formats(given: Path) -> Attempt:
         every = spoilt.folders_of(name)
         files = every[int(draw.integers(len(every)))]
         root = write_tree(folder, {file: content for file, content in files.items() if content is not None})
-        spoils = spoilt.annotations(files, {})
+        spoils = spoilt.annotations(files, {}) or list(files)
         attempted += [name, _damaged(root / spoils[int(draw.integers(len(spoils)))], draw)]
         spoilt.read_all(root, name, is_known=bool(draw.integers(3)))
 
