@@ -16,6 +16,7 @@ ELSEWHERE = {
     "training/metrics_file.py": "a log that is read while it grows; its errors are named by storage/",
     "training/checkpoints.py": "safetensors writes into a file that is written aside",
     "weights/bundle.py": "files of a folder that is written aside",
+    "weights/torch_files.py": "advises how to save tensors, and writes nothing",
     "exporting/export_model.py": "files of a folder that is written aside",
 }
 

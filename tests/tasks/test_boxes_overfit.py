@@ -13,7 +13,7 @@ from limner.core.labels import LabelClass, LabelTable
 from limner.core.outputs import PointBoxes
 from limner.core.plan import LossPlan, LossTerm
 from limner.core.sample import Sample
-from limner.decoding.boxes import find_boxes
+from limner.decoding.box_decoding import find_boxes
 from limner.decoding.network_runs import Tile
 from limner.images.masks import read_values
 from limner.images.read_image import read_image

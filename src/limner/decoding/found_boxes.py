@@ -65,7 +65,9 @@ def best_pairs(scores: Tensor, *, least: float, most: int) -> tuple[Tensor, Tens
     return best[:count], places.div(scores.shape[1], rounding_mode="floor"), places % scores.shape[1]
 
 
-def placed(boxes: Tensor, labels: Tensor, scores: Tensor, tile: Tile, size: tuple[int, int]) -> FoundBoxes:
+def place_boxes(
+    boxes: Tensor, labels: Tensor, scores: Tensor, tile: Tile, size: tuple[int, int]
+) -> FoundBoxes:
     """Return boxes of a window in pixels of the image, clipped to what the window shows of it.
 
     Args:

@@ -80,12 +80,12 @@ def box_comparison(
         panels.append(Panel("truth", box_overlay(picture, truth, table, names=False)))
     panels.append(Panel("prediction", box_overlay(picture, predicted, table, names=False)))
     if truth is not None:
-        panels.append(Panel("found and missed", found_and_missed(picture, truth, predicted)))
+        panels.append(Panel("found and missed", boxes_found_and_missed(picture, truth, predicted)))
         legend += [Key("found", HIT), Key("not there", FALSE_POSITIVE), Key("missed", FALSE_NEGATIVE)]
     return side_by_side(panels, title=title, legend=legend)
 
 
-def found_and_missed(image: RGBImage, truth: Boxes, predicted: Boxes) -> RGBImage:
+def boxes_found_and_missed(image: RGBImage, truth: Boxes, predicted: Boxes) -> RGBImage:
     """Show which boxes were found, on the darkened picture.
 
     White: a found box that overlaps a true one of its class with an IoU above 0.5. Orange: found without such

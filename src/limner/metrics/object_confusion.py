@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from limner.core.boxes import Boxes
 from limner.metrics.confusion import Counts
-from limner.metrics.object_overlaps import Labels, box_ious, sized
+from limner.metrics.object_overlaps import Labels, box_overlaps, sized
 
 LEAST_IOU = 0.5
 """IoU from which a found and a true box are of the same object, whatever their classes."""
@@ -33,7 +33,7 @@ def count_confused_boxes(truth: Boxes, xyxy: npt.NDArray[Any], labels: Labels, *
     """
     single = truth.select(~truth.is_ignored)
     found = sized(xyxy)
-    ious = box_ious(found, sized(single.xyxy), np.zeros(len(single), bool))
+    ious = box_overlaps(found, sized(single.xyxy), np.zeros(len(single), bool))
     rows, columns = np.nonzero(ious >= LEAST_IOU)
     same = labels[rows] == single.labels[columns]
     counts = np.zeros((num_classes + 1, num_classes + 1), np.int64)
@@ -53,5 +53,5 @@ def count_confused_boxes(truth: Boxes, xyxy: npt.NDArray[Any], labels: Labels, *
 def _are_on_ignored(found: npt.NDArray[np.float64], truth: Boxes) -> npt.NDArray[np.bool_]:
     """Return (N,) whether a found box is in a crowd, or on a difficult object."""
     ignored = truth.select(truth.is_ignored)
-    ious = box_ious(found, sized(ignored.xyxy), ignored.is_crowd)
+    ious = box_overlaps(found, sized(ignored.xyxy), ignored.is_crowd)
     return np.asarray((ious >= LEAST_IOU).any(1), bool)

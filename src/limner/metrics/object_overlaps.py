@@ -93,7 +93,7 @@ def compare_boxes(truths: Sequence[Boxes], found: Sequence[FoundObjects]) -> Com
     order = np.lexsort((-scores, labels, images))
     boxes, labels, scores, images = boxes[order], labels[order], scores[order], images[order]
     pairs = _pairs_of_class(images, labels, true_images, true_labels)
-    ious = _box_ious(boxes[pairs[:, 0]], true[pairs[:, 1]], is_crowd[pairs[:, 1]])
+    ious = _overlaps_of_pairs(boxes[pairs[:, 0]], true[pairs[:, 1]], is_crowd[pairs[:, 1]])
     overlap = ious >= LEAST_IOU
     return ComparedObjects(
         len(truths), true_images, true_labels, true[:, 2] * true[:, 3], is_crowd,
@@ -131,7 +131,7 @@ def compare_masks(
         boxes, true_boxes = (np.reshape(coco_mask.toBbox(runs), (-1, 4)) for runs in (found, true))
         areas, true_areas = (sides[:, 2] * sides[:, 3] for sides in (boxes, true_boxes))
         pairs = _pairs_of_class(images, labels, true_images, truth.labels)
-        ious = _box_ious(boxes[pairs[:, 0]], true_boxes[pairs[:, 1]], truth.is_crowd[pairs[:, 1]])
+        ious = _overlaps_of_pairs(boxes[pairs[:, 0]], true_boxes[pairs[:, 1]], truth.is_crowd[pairs[:, 1]])
     else:
         areas, true_areas = (np.asarray(coco_mask.area(runs), np.float64) for runs in (found, true))
         overlaps = list(_mask_overlaps(found, true, labels, truth))
@@ -144,7 +144,7 @@ def compare_masks(
     )  # fmt: skip
 
 
-def box_ious(boxes: Floats, others: Floats, is_crowd: Bits) -> Floats:
+def box_overlaps(boxes: Floats, others: Floats, is_crowd: Bits) -> Floats:
     """Return the overlaps (N, G) of each box with each other one.
 
     Args:
@@ -152,7 +152,7 @@ def box_ious(boxes: Floats, others: Floats, is_crowd: Bits) -> Floats:
         others: (G, 4).
         is_crowd: (G,) those of which the union is the area of the box.
     """
-    return _box_ious(boxes[:, None], others[None], is_crowd)
+    return _overlaps_of_pairs(boxes[:, None], others[None], is_crowd)
 
 
 def sized(xyxy: npt.NDArray[Any]) -> Floats:
@@ -162,7 +162,7 @@ def sized(xyxy: npt.NDArray[Any]) -> Floats:
     return boxes
 
 
-def _box_ious(boxes: Floats, others: Floats, is_crowd: Bits) -> Floats:
+def _overlaps_of_pairs(boxes: Floats, others: Floats, is_crowd: Bits) -> Floats:
     """Return the overlaps of boxes (..., 4), with the operations of pycocotools, so to the last bit."""
     left, top, width, height = (boxes[..., i] for i in range(4))
     other_left, other_top, other_width, other_height = (others[..., i] for i in range(4))

@@ -79,7 +79,7 @@ class DetectionTask(Task):
         self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
     ) -> BoxPrediction:
         """Return the boxes of an image, highest score first."""
-        from limner.decoding.boxes import find_boxes
+        from limner.decoding.box_decoding import find_boxes
 
         return find_boxes(runs, name=name)
 

@@ -4,7 +4,7 @@ Shape legend: P points, K classes, N boxes, H and W image size.
 """
 
 from limner.core.outputs import Outputs, PointBoxes
-from limner.decoding.found_boxes import MOST_OVERLAP, FoundBoxes, best_pairs, placed
+from limner.decoding.found_boxes import MOST_OVERLAP, FoundBoxes, best_pairs, place_boxes
 from limner.decoding.network_runs import Tile
 
 LEAST_SCORE = 0.2
@@ -29,7 +29,7 @@ def boxes_of_points(tile: Tile, size: tuple[int, int]) -> FoundBoxes:
     scores, points, labels = best_pairs(
         outputs.class_logits[0].float().sigmoid().sqrt(), least=LEAST_SCORE, most=MOST_CANDIDATES
     )
-    found = placed(outputs.boxes[0, points].float(), labels, scores, tile, size)
+    found = place_boxes(outputs.boxes[0, points].float(), labels, scores, tile, size)
     return found.suppressed(most_overlap=MOST_OVERLAP).select(slice(MOST_FOUND))
 
 

@@ -5,7 +5,7 @@ Shape legend: Q queries, K classes, N boxes, H and W image size.
 
 from limner.core.box_geometry import as_corners
 from limner.core.outputs import Outputs, QueryBoxes
-from limner.decoding.found_boxes import FoundBoxes, best_pairs, placed
+from limner.decoding.found_boxes import FoundBoxes, best_pairs, place_boxes
 from limner.decoding.network_runs import Tile
 
 LEAST_SCORE = 0.01
@@ -28,7 +28,7 @@ def boxes_of_queries(tile: Tile, size: tuple[int, int]) -> FoundBoxes:
     )
     height, width = tile.size
     corners = as_corners(outputs.boxes[0, queries].float())
-    return placed(corners * corners.new_tensor([width, height] * 2), labels, scores, tile, size)
+    return place_boxes(corners * corners.new_tensor([width, height] * 2), labels, scores, tile, size)
 
 
 def as_query_boxes(outputs: Outputs) -> QueryBoxes:

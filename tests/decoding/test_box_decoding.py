@@ -8,7 +8,7 @@ import torch
 
 from limner.core.outputs import PointBoxes
 from limner.decoding import found_boxes
-from limner.decoding.boxes import find_boxes
+from limner.decoding.box_decoding import find_boxes
 from limner.decoding.found_boxes import suppress
 from limner.decoding.network_runs import Tile
 from limner.inference.sliding_window import window_starts

@@ -9,10 +9,10 @@ import numpy as np
 
 from limner.core.outputs import OutputKind, PointBoxes, QueryBoxes
 from limner.core.prediction import BoxPrediction
+from limner.decoding.boxes_of_points import boxes_of_points
+from limner.decoding.boxes_of_queries import boxes_of_queries
 from limner.decoding.found_boxes import MOST_OVERLAP, FoundBoxes, join
 from limner.decoding.network_runs import NetworkRuns, Tile
-from limner.decoding.point_boxes import boxes_of_points
-from limner.decoding.query_boxes import boxes_of_queries
 from limner.decoding.seams import merge_cut_boxes
 
 DECODERS: Mapping[OutputKind, Callable[[Tile, tuple[int, int]], FoundBoxes]] = {
