@@ -11,6 +11,7 @@ from rich.text import Text
 
 from limner.checks.class_findings import percentage
 from limner.checks.class_table import ClassTable, ClassTableRow, class_table
+from limner.checks.spelling_findings import unambiguous
 from limner.cli.console import console, mark, table
 from limner.core.dataset_file import FILE_NAME
 from limner.core.finding import Finding, Severity
@@ -115,7 +116,10 @@ def _show_objects(result: CheckResult) -> None:
         cells = [*(row.counts[split] for split in splits), row.images]
         areas = [f"{area:,.0f}" for area in (row.smallest, row.median, row.largest)]
         shown.add_row(
-            printable_line(row.name), *map(str, cells), *areas, *([str(row.crowds)] if crowds else [])
+            printable_line(unambiguous(row.name)),
+            *map(str, cells),
+            *areas,
+            *([str(row.crowds)] if crowds else []),
         )
     console().print(shown)
 
@@ -143,7 +147,10 @@ def _swatch(row: ClassTableRow) -> list[Text]:
 
 
 def _name(row: ClassTableRow) -> Text:
-    return Text(printable_line(row.name), style="" if row.is_class else "muted" if row.is_named else "error")
+    return Text(
+        printable_line(unambiguous(row.name)),
+        style="" if row.is_class else "muted" if row.is_named else "error",
+    )
 
 
 def _role(row: ClassTableRow) -> Text:
