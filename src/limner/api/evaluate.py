@@ -270,7 +270,8 @@ def _evaluate_files(
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
     name = _foreign_name(source.root, images.split)
-    file, words = results_file(given), word_files(given)
+    file = results_file(given)
+    words = word_files(given) if file is None else None  # beside boxes.json are text files too
     predict: Predict
     out = Path("evaluation") / name if out is None else user_path(out)
     if words is not None:
