@@ -29,6 +29,14 @@ class Normalization:
 
 
 @dataclass(frozen=True)
+class PredictionWindow:
+    """A sliding window: its size (height, width) in pixels, and the fraction that neighbours share."""
+
+    size: tuple[int, int]
+    overlap: float
+
+
+@dataclass(frozen=True)
 class NetworkShape:
     """The network, inferred from the shapes of the tensors and from configuration files.
 
@@ -83,7 +91,7 @@ class Conclusions:
         normalization: Mean and standard deviation.
         resize: Size to which images are resized for prediction.
         licence: Licence of the weights, or None.
-        window: Size of a sliding window, or None for whole images.
+        window: The sliding window, or None for whole images.
         facts: Topic -> anything else that makes the network compute the same, in words with the source.
     """
 
@@ -92,7 +100,7 @@ class Conclusions:
     normalization: Inferred[Normalization]
     resize: Inferred[ResizePlan]
     licence: Inferred[str | None]
-    window: Inferred[tuple[int, int]] | None = None
+    window: Inferred[PredictionWindow] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 
 

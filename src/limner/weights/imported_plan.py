@@ -1,5 +1,7 @@
 """Plans for checkpoints of other projects, with what is known about them."""
 
+from typing import Any
+
 from limner.core.config import parse_config
 from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.plan import Plan, ResizePlan
@@ -39,7 +41,7 @@ def plan_of(
         **source.recipe,
         "inference": {
             "resize": resize.model_dump(),
-            "window": conclusions.window.value if conclusions.window else None,
+            **_window_settings(conclusions),
         },
         "reasons": {
             "task": conclusions.task.why,
@@ -74,9 +76,23 @@ def summarize(conclusions: Conclusions, shape: NetworkShape, parameters: int) ->
         "resize": f"{_resize_words(resize.value)} ({resize.why})",
         "normalisation": f"mean {normal.value.mean}, std {normal.value.std} ({normal.why})",
         **_option_words(shape),
+        **_window_words(conclusions),
         **conclusions.facts,
         "licence": f"{conclusions.licence.value or 'unknown'} ({conclusions.licence.why})",
     }
+
+
+def _window_settings(conclusions: Conclusions) -> dict[str, Any]:
+    window = conclusions.window
+    return {} if window is None else {"window": window.value.size, "overlap": window.value.overlap}
+
+
+def _window_words(conclusions: Conclusions) -> dict[str, str]:
+    if conclusions.window is None:
+        return {}
+    window, why = conclusions.window.value, conclusions.window.why
+    height, width = window.size
+    return {"sliding window": f"{height} x {width}, overlap {window.overlap:.2f} ({why})"}
 
 
 def _option_words(shape: NetworkShape) -> dict[str, str]:

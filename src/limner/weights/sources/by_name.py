@@ -10,9 +10,10 @@ import torch
 
 from limner.core.errors import ConfigError, ModelError, UnknownNameError, describe
 from limner.core.outputs import DenseLogits
+from limner.core.plan import ResizePlan
 from limner.networks import NETWORKS
 from limner.weights.checkpoint_files import Checkpoint
-from limner.weights.checkpoint_source import Asked, CheckpointSource, NetworkShape, ReadNetwork
+from limner.weights.checkpoint_source import Asked, CheckpointSource, Inferred, NetworkShape, ReadNetwork
 from limner.weights.fitting import COUNTER, shapes_of
 from limner.weights.renaming import Renamed
 from limner.weights.sources.dense_facts import RECIPE, conclude, imagenet
@@ -43,7 +44,8 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     )
     facts = {"tensors matched": how}
     why = "assumed: ImageNet's; set them with --set input.mean=[...] --set input.std=[...]"
-    conclusions = conclude(checkpoint, shape, asked, normalization=imagenet(why), facts=facts)
+    resize = Inferred(ResizePlan(), "unknown, so images are not resized; --set inference.resize.shortest=N")
+    conclusions = conclude(checkpoint, shape, asked, normalization=imagenet(why), resize=resize, facts=facts)
     return ReadNetwork(shape, renamed, conclusions)
 
 

@@ -12,7 +12,14 @@ from limner.core.errors import ConfigError, ModelError, describe
 from limner.core.labels import LabelClass, LabelTable, distinct_color
 from limner.core.plan import ResizePlan
 from limner.weights.checkpoint_files import Checkpoint
-from limner.weights.checkpoint_source import Asked, Conclusions, Inferred, NetworkShape, Normalization
+from limner.weights.checkpoint_source import (
+    Asked,
+    Conclusions,
+    Inferred,
+    NetworkShape,
+    Normalization,
+    PredictionWindow,
+)
 from limner.weights.sources.mask2former_facts import infer_labels, labels_of_names
 from limner.weights.sources.mask2former_images import IMAGENET_MEAN, IMAGENET_STD, infer_normalization
 
@@ -34,7 +41,7 @@ def conclude(
     *,
     normalization: Inferred[Normalization],
     resize: Inferred[ResizePlan] = UNCHANGED,
-    window: Inferred[tuple[int, int]] | None = None,
+    window: Inferred[PredictionWindow] | None = None,
     facts: Mapping[str, str] | None = None,
     names: Inferred[Sequence[str]] | None = None,
 ) -> Conclusions:

@@ -19,6 +19,7 @@ from limner.weights.checkpoint_source import (
     Inferred,
     NetworkShape,
     Normalization,
+    PredictionWindow,
     ReadNetwork,
 )
 from limner.weights.renaming import Renamed, rename
@@ -57,7 +58,7 @@ def _read(checkpoint: Checkpoint, asked: Asked) -> ReadNetwork:
     summary = f"{head.removesuffix('Head')} on {options['backbone']}"
     shape = NetworkShape(HEADS[head][1], options, scores[0], input_channels(sizes), summary, sources)
     normalization, facts = _preprocessing(checkpoint, renamed)
-    window = _window(model, checkpoint)
+    window = _window(model)
     conclusions = conclude(checkpoint, shape, asked, normalization=normalization, facts=facts, window=window)
     return ReadNetwork(shape, renamed, conclusions)
 
@@ -232,14 +233,20 @@ def _reverse_channels(renamed: Renamed) -> None:
         renamed.change(f"backbone.{first}.weight", lambda t: t.flip(1), "BGR to RGB")
 
 
-def _window(model: Mapping[str, Any], checkpoint: Checkpoint) -> Inferred[tuple[int, int]] | None:
-    del checkpoint
+def _window(model: Mapping[str, Any]) -> Inferred[PredictionWindow] | None:
     test = _part(model, "test_cfg")
     if test.get("mode") != "slide" or not test.get("crop_size"):
         return None
-    size = test["crop_size"]
-    height, width = size if isinstance(size, (list, tuple)) else (size, size)
-    return Inferred((int(height), int(width)), f"test_cfg of {_CONFIG}")
+    height, width = _pair(test["crop_size"])
+    steps = _pair(test.get("stride") or test["crop_size"])
+    overlap = 1 - min(steps[0] / height, steps[1] / width)
+    window = PredictionWindow((height, width), round(max(overlap, 0.0), 4))
+    return Inferred(window, f"test_cfg of {_CONFIG}")
+
+
+def _pair(value: Any) -> tuple[int, int]:  # noqa: ANN401 - a number or two
+    first, second = value if isinstance(value, (list, tuple)) else (value, value)
+    return int(first), int(second)
 
 
 MMSEG = CheckpointSource(
