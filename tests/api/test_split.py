@@ -1,7 +1,7 @@
 import json
-import os
 import shutil
 from itertools import count
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -192,12 +192,15 @@ class KilledError(BaseException):
 
 def kill_at_rename(patch, number):
     """End the process before the n-th renaming of a file or folder."""
-    whole, calls = os.rename, count()
+    calls = count()
 
-    def rename(*arguments, **named):
-        if next(calls) == number:
-            raise KilledError
-        return whole(*arguments, **named)
+    def dying(whole):
+        def rename(path, target):
+            if next(calls) == number:
+                raise KilledError
+            return whole(path, target)
 
-    patch.setattr(os, "rename", rename)
-    patch.setattr(os, "replace", rename)
+        return rename
+
+    for name in ("rename", "replace"):
+        patch.setattr(Path, name, dying(getattr(Path, name)))
