@@ -76,8 +76,10 @@ def test_a_network_that_fails_costs_no_other(cells, tmp_path, monkeypatch):
     assert fine.scores
     assert compared.best_first[0] is fine
     monkeypatch.undo()
+    (compared.run_of(fine.name) / "problem.txt").touch()  # of a failure before it was resumed
     fixed = compare_networks(cells, NAMES, out=tmp_path / "out", settings=SMALL, device="cpu")
     assert [row.problem for row in fixed.networks] == ["", ""]
+    assert not [*fixed.root.rglob("problem.txt")]
 
 
 def test_another_comparison_is_not_mixed_in(module_cells, compared):

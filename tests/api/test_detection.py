@@ -114,7 +114,7 @@ def test_browse_draws_the_boxes(shapes, tmp_path):
 
 def test_boxes_cannot_train_masks_and_the_message_says_what_they_can(shapes, tmp_path):
     with pytest.raises(ConfigError, match="--task detection"):
-        limner.train(shapes, run=tmp_path / "run", settings=SETTINGS, device="cpu")
+        limner.train(shapes, run=tmp_path / "run", task="instance", settings=SETTINGS, device="cpu")
 
 
 def test_a_format_that_does_not_exist(run, shapes, tmp_path):

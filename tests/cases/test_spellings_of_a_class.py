@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from limner.api.check import check
+from limner.cli.app import app
 from limner.core.errors import ConfigError
 from limner.formats import open_source
 from limner.formats.named_classes import spelling_key
@@ -74,6 +76,13 @@ def test_spellings_of_folders(tree) -> None:
     accepted = check(root, accept=True)
     assert accepted.labels.names == ("Ants", "bees")
     assert [row.images for row in accepted.rows] == [6, 3]
+
+
+def test_names_that_look_alike_are_shown_with_what_cannot_be_seen(tree) -> None:
+    root = tree(labelme(*NAMES))
+    shown = CliRunner().invoke(app, ["check", str(root)]).output
+    table = shown[: shown.index("warning")]
+    assert all(name in table for name in ("'Zelle '", "'Zelle\\xa0'", "'Gefa\\u0308\xdf'", " zelle "))
 
 
 @pytest.mark.parametrize(

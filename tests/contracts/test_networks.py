@@ -13,9 +13,11 @@ from limner.core.outputs import (
     CentreOffsets,
     ClassLogits,
     DenseLogits,
+    PixelMaps,
     PointBoxes,
     QueryBoxes,
     QueryMasks,
+    TextMaps,
 )
 from limner.exporting.writing import trace, write_onnx
 from limner.networks import NETWORKS, build_network
@@ -124,6 +126,8 @@ TINY = {
         "object_head_channels": 8,
     },
     "unet-centres": {"widths": (4, 8, 12)},
+    "dbnet": {"channels": 16},
+    "dbnetplusplus": {"channels": 16},
     "fcos": {"backbone": "resnet18_width16", "channels": 16, "head_convs": 1, "extra_levels": 1},
     "deformable-detr": {
         "backbone": "resnet18_width16",
@@ -176,7 +180,7 @@ def pixel_scores(outputs):
         return torch.cat((outputs.class_logits, outputs.boxes / outputs.points[:, 2:]), 2).transpose(1, 2)
     if isinstance(outputs, QueryBoxes):
         return torch.cat((outputs.class_logits, outputs.boxes), 2).transpose(1, 2)
-    if isinstance(outputs, CentreOffsets):
+    if isinstance(outputs, PixelMaps):
         return outputs.stacked()
     return outputs.mask_logits if isinstance(outputs, QueryMasks) else outputs.logits
 
@@ -190,6 +194,8 @@ def every_score(outputs):
         return [outputs.class_logits, outputs.centres, outputs.offsets]
     if isinstance(outputs, ClassLogits):
         return [outputs.logits]
+    if isinstance(outputs, TextMaps):
+        return [outputs.logits, outputs.threshold_logits]
     if isinstance(outputs, PointBoxes):
         return [outputs.class_logits, outputs.boxes]
     if isinstance(outputs, QueryBoxes):
@@ -212,7 +218,7 @@ def class_scores(outputs):
 
 def scores(network, images):
     outputs = network(images)
-    kinds = (CentreOffsets, ClassLogits, DenseLogits, PointBoxes, QueryBoxes, QueryMasks)
+    kinds = (ClassLogits, PixelMaps, DenseLogits, PointBoxes, QueryBoxes, QueryMasks)
     assert isinstance(outputs, kinds)
     return pixel_scores(outputs)
 

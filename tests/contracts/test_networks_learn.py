@@ -19,6 +19,7 @@ from limner.core.outputs import (
     PointBoxes,
     QueryBoxes,
     QueryMasks,
+    TextMaps,
 )
 from limner.core.plan import LossPlan, LossTerm
 from limner.core.segments import Segments, segments_of
@@ -100,9 +101,9 @@ STEPS = {
     "mask2former": 100,
     "eomt": 100,
 }
-# Boxes and classes of whole images have tests of their own: tests/tasks/test_boxes_overfit.py and
-# tests/tasks/test_classes_overfit.py.
-ELSEWHERE = (ClassLogits, PointBoxes, QueryBoxes)
+# Boxes, words and classes of whole images have tests of their own: tests/tasks/test_boxes_overfit.py,
+# test_text_detection.py and test_classes_overfit.py.
+ELSEWHERE = (ClassLogits, PointBoxes, QueryBoxes, TextMaps)
 NAMES = [n for n, entry in NETWORKS.items() if 2 in entry.spatial_dims and entry.output not in ELSEWHERE]
 MARGIN = 1.5
 """Other machines add up in another order, so that learning takes another way."""

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from limner.api.plan import plan
+from limner.formats.source import TEXT_TASK
 from limner.networks import build_network
 from limner.planning.cost import Cost
 from limner.planning.measurer import Measurer
 from limner.planning.plan_files import read_experiment
 from limner.planning.settings import flatten, read_settings
 from limner.planning.task_choice import check_pairing
+from limner.tasks import find_task
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
@@ -41,13 +43,23 @@ def test_a_recipe_is_short(path):
     assert len(lines) <= 35
 
 
+def write_words(root, number, draw):
+    """Write an image with a word, in ICDAR's format."""
+    cv2.imwrite(str(root / f"img_{number}.png"), draw.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    (root / f"gt_img_{number}.txt").write_text("8,8,40,8,40,24,8,24,word\n", encoding="utf-8")
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_plans_and_its_settings_stay(path, tmp_path, monkeypatch):
     cost = Cost(1_000_000, 0.0, 1000.0, 0.0, 1e-6, 300.0)  # measuring is tested elsewhere, and takes long
     monkeypatch.setattr(Measurer, "__call__", lambda self, settled: cost)
+    wanted = read_experiment(path).settings
     draw = np.random.default_rng(0)
     for number in range(4):
-        # One mask an object, which is good for every task.
+        if find_task(wanted.get("task", "semantic")).labels_of == TEXT_TASK:
+            write_words(tmp_path, number, draw)
+            continue
+        # One mask an object, which is good for every other task.
         for folder in ("images", "masks"):
             (tmp_path / str(number) / folder).mkdir(parents=True)
         image = draw.integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -55,7 +67,6 @@ def test_a_recipe_plans_and_its_settings_stay(path, tmp_path, monkeypatch):
         for each in range(2):
             object_mask = ((image[..., 0] >> 6) == each) * np.uint8(255)
             cv2.imwrite(str(tmp_path / str(number) / f"masks/object{each}.png"), object_mask)
-    wanted = read_experiment(path).settings
     made = flatten(plan(tmp_path, settings=wanted, device="cpu"))
     for key, value in read_settings(wanted).items():
         if not isinstance(value, dict):  # of a mapping, limner may fill in the rest

@@ -21,10 +21,12 @@ from limner.core.prediction import (
     SegmentPrediction,
     SemanticPrediction,
     TagPrediction,
+    WordPrediction,
 )
 from limner.core.sample import Sample
 from limner.core.score_names import SCORES
 from limner.core.segments import segments_of, segments_of_index
+from limner.core.words import Words
 from limner.evaluation.scorer import Extent
 from limner.evaluation.scores_file import read_scores
 from limner.evaluation.write_scores import write_scores
@@ -96,6 +98,13 @@ def chances(*rows):
 OF_CLASSES = {f"{mean}_{n}" for mean in ("macro", "weighted") for n in ("precision", "recall", "f1_score")}
 SPECIFICITIES = {"specificity", "macro_specificity", "weighted_specificity"}
 CURVES = {"average_precision", "area_under_roc", "macro_average_precision", "macro_area_under_roc"}
+
+
+def words(*lefts):
+    """Outlines of words of 3 x 8 pixels."""
+    return tuple(np.array([[x, 0], [x + 3, 0], [x + 3, 8], [x, 8]], float) for x in lefts)
+
+
 BOX, SMALL = [0, 0, 4, 4], [5, 5, 7, 7]
 NO_OBJECT = objects([], [])
 CELLS = ("background", "cell")
@@ -226,6 +235,23 @@ SITUATIONS = {
         frozenset({n + s for n in ("pq", "sq", "rq") for s in ("", "_things", "_stuff")} | {"f1_75"}),
         ("panoptic quality (PQ)", ""), "The truth has no segment",
     ),
+    "words": Situation(
+        "text-detection", ("text",), ((words(0), [False]), words(0, 4)), frozenset(),
+        ("harmonic mean (h-mean)", "0.667"),
+    ),
+    "no word that counts in the truth": Situation(
+        "text-detection", ("text",), ((words(0), [True]), words(4)), frozenset({"word_recall"}),
+        ("harmonic mean (h-mean)", "0.000"), "The truth has no word that counts",
+    ),
+    "illegible words alone": Situation(
+        "text-detection", ("text",), ((words(0), [True]), words(0)),
+        frozenset({"hmean", "word_precision", "word_recall", "deteval_hmean"}),
+        ("harmonic mean (h-mean)", ""), "The truth has no word that counts",
+    ),
+    "no word found": Situation(
+        "text-detection", ("text",), ((words(0), [False]), ()), frozenset({"word_precision"}),
+        ("harmonic mean (h-mean)", "0.000"), "No word was found",
+    ),
 }  # fmt: skip
 
 
@@ -247,6 +273,11 @@ def of_pair(task, pair):
         stacked = np.array(masks).reshape(-1, 8, 8).astype(bool)
         prediction = SegmentPrediction("a", stacked, np.array(labels, np.int64), np.array(scores, np.float32))
         return prediction, Sample("a", IMAGE, (segments_of(truth[1], truth[0], shape=(8, 8)),))
+    if task == "text-detection":
+        polygons, ignored = truth
+        target = Words(polygons, (None,) * len(polygons), np.array(ignored))
+        scores = np.ones(len(found), np.float32)
+        return WordPrediction("a", found, scores), Sample("a", IMAGE, (target,))
     if task == "detection":
         labels, xyxy, scores = (np.array(part) for part in found)
         prediction = BoxPrediction(

@@ -39,6 +39,7 @@ from limner.transforms.flip import Flip, FlipParams
 from limner.transforms.photometric import Photometric, PhotometricParams
 from limner.transforms.quarter_turn import QuarterTurn, QuarterTurnParams
 from limner.transforms.random_changes import ChangesParams, RandomChanges
+from limner.transforms.rotate import Rotate, RotateParams
 from limner.transforms.scale_crop import CropParams, ScaleCrop
 
 Rectangle = tuple[slice, ...]
@@ -160,6 +161,8 @@ TRANSFORMS = [
     (AreaCrop((24, 32)), CropParams((3, 2), (30, 41))),
     (RandomChanges(2, 0.5), ChangesParams((("shift x", 0.2), ("brightness", 0.5)))),
     (Erasing(0.5), ErasingParams((slice(3, 9), slice(2, 20)))),
+    (Rotate(30), RotateParams(11.0)),
+    (Rotate(30), RotateParams(-23.0)),
 ]
 """Transforms, with drawn parameters."""
 
@@ -172,6 +175,8 @@ def dims_of(transform, params) -> tuple[int, ...]:
         return (2,)
     if isinstance(transform, FitChannels):
         return (transform.plan.spatial_dims,)
+    if isinstance(transform, Rotate):
+        return (2,)
     return (3,) if isinstance(params, FlipParams) and 2 in params.axes else (2, 3)
 
 
@@ -180,8 +185,8 @@ CASES = [
     for kind in READERS
     for transform, params in TRANSFORMS
     for dims in dims_of(transform, params)
-    if dims in EXAMPLES[kind].dims
-]
+    if dims in EXAMPLES[kind].dims and not (kind is Boxes and isinstance(transform, Rotate))
+]  # a box that is rotated is none
 
 
 def rectangles_of(seed: int, shape: tuple[int, ...]) -> list[Rectangle]:

@@ -10,7 +10,7 @@ from limner.checks.reading import read_record
 from limner.core.dataset_file import DatasetFile
 from limner.core.errors import LimnerError
 from limner.core.sample import Record
-from limner.formats import open_source
+from limner.formats import FORMATS, open_source
 from limner.formats.source import Source
 
 SPOILT = {".json", ".geojson", ".xml", ".yaml", ".txt", ".csv", ".npy", ".png"}
@@ -19,6 +19,9 @@ SPOILT = {".json", ".geojson", ".xml", ".yaml", ".txt", ".csv", ".npy", ".png"}
 _spec = importlib.util.spec_from_file_location("examples", Path(__file__).with_name("examples.py"))
 examples = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(examples)
+
+BUILT = [name for name in FORMATS if name in examples.EXAMPLES or name in examples.CLASSES]
+"""Formats whose examples need no library that is not installed."""
 
 
 def folders_of(name: str) -> list[dict[str, Any]]:

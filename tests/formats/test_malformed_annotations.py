@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 import limner.formats
-from limner.formats import FORMATS
 
 
 def _sibling(name: str) -> ModuleType:
@@ -26,19 +25,15 @@ def _sibling(name: str) -> ModuleType:
 
 mutations = _sibling("mutations").mutations
 spoilt = _sibling("spoilt_folders")
-examples = spoilt.examples
-
-BUILT = [name for name in FORMATS if name in examples.EXAMPLES or name in examples.CLASSES]
-"""Formats whose examples need no library that is not installed."""
 
 
-@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("name", spoilt.BUILT)
 def test_malformed_annotations_are_refused_or_reported(make_tree, name: str) -> None:
     _spoil_everything(make_tree, name, share=6)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("name", spoilt.BUILT)
 def test_every_wrong_value_in_every_place(make_tree, name: str) -> None:
     _spoil_everything(make_tree, name, share=1)
 

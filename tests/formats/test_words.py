@@ -55,6 +55,18 @@ def test_two_corners_are_a_box(make_tree):
     assert words.texts == ("sign", "7")
 
 
+def test_corners_in_a_wrong_order_are_put_in_order(make_tree):
+    lines = [f"{QUAD},a", "25,5,5,5,5,15,25,15,backwards", "5,5,25,15,25,5,5,15,b"]
+    source = icdar(make_tree, *lines)
+    (finding,) = source.label_problems(source.records[0]).findings()
+    assert (finding.code, finding.where) == ("word-crosses-itself", "gt_img_1.txt, line 3")
+    words = source.read_words(source.records[0])
+    assert words.texts == ("a", "backwards", "b")
+    assert {tuple(p) for p in words.polygons[2]} == {tuple(p) for p in words.polygons[0]}
+    values = source.read_values(source.records[0])
+    assert values[6:15, 6:25].all()
+
+
 def test_ignored_words_are_ignored_pixels_under_legible_ones(make_tree):
     source = icdar(make_tree, f"{QUAD},word", "20,5,40,5,40,15,20,15,###")
     values = source.read_values(source.records[0])

@@ -437,6 +437,30 @@ ROWS = {
         *("eomt", 80, 3, {"backbone": "vit_large_patch14_reg4_dinov2"}, 316641361),
         "b9268feb57e568085e9ea8253243a3d3eb4f03d82241bd0a325cd5c12157cd18",
     ),
+    ("DBNet", "author repo, DCNv2 ResNet-18, adaptive thresh, k=50"): (
+        *("dbnet", 1, 3, {"deformable": True}, 13814092),
+        "02eacb32c3504191ad6503b4d4d5eaa028a027f060767ff7223d275e622d672d",
+    ),
+    ("DBNet", "author repo, DCNv2 ResNet-50, adaptive thresh, k=50"): (
+        *("dbnet", 1, 3, {"backbone": "resnet50", "deformable": True}, 28854537),
+        "f8f8b29e5a377f333a99fe0031c67bd9a34069ee8c15b7b095799ed269cf1d08",
+    ),
+    ("DBNet++", "author repo, DCNv2 ResNet-18, adaptive thresh, k=50"): (
+        *("dbnetplusplus", 1, 3, {"deformable": True}, 13963926),
+        "0c9943630dc98c2c4b7e5db82cc87fb8ae810c483803ab49c0afbfa4594dbbda",
+    ),
+    ("DBNet++", "author repo, ResNet-50, adaptive thresh, k=50"): (
+        *("dbnetplusplus", 1, 3, {"backbone": "resnet50"}, 28133108),
+        "c4353ce13254b169c8fb347dd33bf87c6ee4febcce513e2b1ab768d049c9cdd4",
+    ),
+    ("DBNet++", "author repo, DCNv2 ResNet-50, adaptive thresh, k=50"): (
+        *("dbnetplusplus", 1, 3, {"backbone": "resnet50", "deformable": True}, 29004371),
+        "8785f290edfb94df88cce500ee4c02c3ccfa3deb1ecdae1bc30449c8aae27733",
+    ),
+    ("DBNet", "mmocr R50"): (
+        *("dbnet", 1, 3, {"backbone": "resnet50"}, 25409730),
+        "f3af70f3fcfca9c8ddb745e94e78994cbae3da0788b14a6886c85baee4ff946b",
+    ),
     ("MaskFormer", "ade20k-150-panoptic/maskformer_panoptic_R50_bs16_720k (official)"): (
         *("maskformer", 150, 3, FROZEN | {"pixel_layers": 6}, 45016407),
         "a15535dfa7ca74197f779968ffd73637b3312ac43f4c2d2e3a37442fe763e872",
@@ -559,7 +583,15 @@ CLASSIFIER = ("1000x2048", "1000")
 VGG_COPY = ("512x256x3x3", *["512x512x3x3"] * 5, *["512"] * 6)
 # Parameters that the reference holds and never uses, which ours leaves out: ImageNet's classifier, and in one
 # a second copy of VGG16's last two blocks.
+# The authors' backbone of DBNet also has a convolution that nothing uses.
+DB_NARROW = ("1000x512", "1000", "256x2048x1x1", "256")
+DB_WIDE = ("1000x2048", "1000", "256x2048x1x1", "256")
 UNUSED = {
+    ("DBNet", "author repo, DCNv2 ResNet-18, adaptive thresh, k=50"): DB_NARROW,
+    ("DBNet", "author repo, DCNv2 ResNet-50, adaptive thresh, k=50"): DB_WIDE,
+    ("DBNet++", "author repo, DCNv2 ResNet-18, adaptive thresh, k=50"): DB_NARROW,
+    ("DBNet++", "author repo, ResNet-50, adaptive thresh, k=50"): DB_WIDE,
+    ("DBNet++", "author repo, DCNv2 ResNet-50, adaptive thresh, k=50"): DB_WIDE,
     ("PraNet", "Res2Net50-v1b-26w-4s, channel 32"): CLASSIFIER,
     ("CaraNet", "Res2Net101-v1b-26w-4s"): CLASSIFIER,
     ("Inf-Net", "Res2Net backbone, channel 32"): CLASSIFIER,
@@ -606,6 +638,11 @@ def test_the_rows_agree_with_the_table_of_references(references):
     for key, (*_, parameters, shapes) in ROWS.items():
         assert references[key]["params"] == parameters, key
         assert references[key]["signature"]["param_shapes_sha256"] == shapes, key
+
+
+def test_the_small_dbnet_is_mmocrs():
+    # github.com/open-mmlab/mmocr, dbnet_resnet18_fpnc_1200e_icdar2015.
+    assert count(build("dbnet", 1, 3, {})) == 12340930
 
 
 # github.com/Res2Net/Res2Net-PretrainedModels, with ImageNet's classifier; timm calls v1b "d".

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limner.checks.facts import ObjectFacts
 from limner.core.plan import LossTerm, ResizePlan
 from limner.devices.machine import Machine, Memory
 from limner.planning.cost import Cost
@@ -342,6 +343,16 @@ def test_text_is_not_mirrored(make_case, make_facts):
     settled, reasons = settle(replace(noise, shows_text=True))
     assert (settled["augment.flip_axes"], settled["augment.quarter_turns"]) == ((), False)
     assert "text" in reasons["augment.flip_axes"]
+    assert settled["augment.rotation"] == 0
+
+
+def test_words_are_rotated_a_little_and_sought(make_case, make_facts):
+    case = replace(make_case(make_facts(20, grids="random"), num_classes=1), shows_text=True)
+    settled, reasons = settle(case, task="text-detection")
+    assert (settled["network.name"], settled["network.options"]) == ("dbnet", {"backbone": "resnet18"})
+    assert (settled["augment.rotation"], settled["augment.flip_axes"]) == (10, ())
+    assert settled["augment.foreground_probability"] == 0.75
+    assert "most crops show" in reasons["augment.foreground_probability"]
 
 
 def test_cost_is_linear():
@@ -397,3 +408,21 @@ def test_the_encoder_of_weights_moves_slowly(make_case, make_facts, start):
     case = replace(make_case(make_facts(4)), start=start.model_copy(update={"network": network}))
     assert settle(case)[0]["optimizer.multipliers"] == {"backbone": 0.1}
     assert settle(replace(case, start=start))[0]["optimizer.multipliers"] == {}
+
+
+@pytest.mark.parametrize(
+    ("side", "minutes", "zoom"), [(40, 10, 0.7), (200, 10, 0.46), (28, 10, None), (40, None, None)]
+)
+def test_boxes_are_trained_on_reduced_images_where_time_is_short(make_case, make_facts, side, minutes, zoom):
+    # A crop of 256 x 256 pixels shows 0.46 of 480 x 640; objects stay 28 pixels wide: 28 / 40 is 0.7.
+    facts = make_facts(shape=(480, 640), grids="sky")
+    area = float(side**2)
+    drawn = {1: ObjectFacts(3, 0, area, area, area)}
+    facts = replace(facts, images=tuple(replace(image, objects=drawn) for image in facts.images))
+    settled, reasons = settle(make_case(facts, minutes=minutes), task="detection")
+    assert settled["input.resize"] == (None if zoom is None else ResizePlan(zoom=zoom))
+    assert settled["network.name"] == "fcos"
+    if zoom is not None:
+        low, high = settled["augment.scale"]
+        assert low < 1 < high
+        assert "more images are seen" in reasons["input.resize"]

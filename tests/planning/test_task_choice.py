@@ -12,6 +12,7 @@ from limner.core.outputs import (
     PointBoxes,
     QueryBoxes,
     QueryMasks,
+    TextMaps,
 )
 from limner.networks import NETWORKS
 from limner.planning import task_choice as pairing
@@ -28,6 +29,7 @@ TASKS_OF = {
     QueryMasks: ("semantic", "instance", "panoptic"),
     CentreOffsets: ("instance", "panoptic"),
     PointBoxes: ("detection",),
+    TextMaps: ("text-detection",),
     QueryBoxes: ("detection",),
     ClassLogits: ("classification", "multilabel"),
 }

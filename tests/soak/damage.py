@@ -24,7 +24,6 @@ import typer.main
 from safetensors.torch import load_file
 
 from limner.cli.app import app
-from limner.formats import FORMATS
 
 MOST_SECONDS, MOST_MEGABYTES = 30, 2048
 PROGRESS = "progress.txt"
@@ -121,11 +120,11 @@ def _ways(name: str, good: bytes) -> Sequence[tuple[str, bytes]]:
 
 def _formats(given: Path) -> Attempt:
     def attempt(folder: Path, draw: Draw, attempted: list[str]) -> None:
-        name = list(FORMATS)[int(draw.integers(len(FORMATS)))]
+        name = spoilt.BUILT[int(draw.integers(len(spoilt.BUILT)))]
         every = spoilt.folders_of(name)
         files = every[int(draw.integers(len(every)))]
         root = write_tree(folder, {file: content for file, content in files.items() if content is not None})
-        spoils = spoilt.annotations(files, {})
+        spoils = spoilt.annotations(files, {}) or list(files)
         attempted += [name, _damaged(root / spoils[int(draw.integers(len(spoils)))], draw)]
         spoilt.read_all(root, name, is_known=bool(draw.integers(3)))
 

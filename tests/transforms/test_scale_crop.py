@@ -8,6 +8,7 @@ from limner.core.label_map import LabelMap
 from limner.core.plan import ResizePlan
 from limner.core.randomness import generator
 from limner.core.sample import Sample
+from limner.core.words import Words
 from limner.transforms.scale_crop import CropParams, ScaleCrop
 
 
@@ -228,6 +229,21 @@ def test_an_unlabelled_image_is_cropped_too():
     crop = ScaleCrop(size=(8, 8), foreground_probability=1.0, category_max_ratio=0.5)
     sample = Sample("x", np.zeros((20, 20, 3), np.uint8))
     assert crop.apply(sample, crop.draw(generator(0, "c"), sample)).get(LabelMap) is None
+
+
+def test_crops_avoid_cutting_words():
+    polygons = [np.array([[x, 4], [x + 20, 4], [x + 20, 12], [x, 12]], float) for x in (10, 50, 90)]
+    words = Words(tuple(polygons), ("a", "b", "c"), np.zeros(3, bool))
+    sample = Sample("a", np.zeros((16, 120, 1), np.uint8), (words,))
+    cut = {True: 0, False: 0}
+    for is_known in (True, False):
+        for seed in range(100):
+            crop = ScaleCrop((16, 48), foreground_probability=0.5)
+            rng = np.random.default_rng(seed)
+            drawn = crop.draw(rng, sample if is_known else Sample("a", sample.image))
+            found = crop.apply(sample, drawn).get(Words)
+            cut[is_known] += bool(found.is_ignored.any())
+    assert cut[True] < 5 and cut[False] > 50
 
 
 class _Fixed:

@@ -20,9 +20,11 @@ from limner.core.outputs import (
     CentreOffsets,
     ClassLogits,
     DenseLogits,
+    PixelMaps,
     PixelOutputs,
     PointBoxes,
     QueryMasks,
+    TextMaps,
     resize_logits,
 )
 from limner.core.prediction import SCORE_THRESHOLD
@@ -136,7 +138,7 @@ def activation_maps(
 
 
 def _explained_score(
-    outputs: PixelOutputs | CentreOffsets | PointBoxes | ClassLogits,
+    outputs: PixelOutputs | PixelMaps | PointBoxes | ClassLogits,
     class_index: int,
     target: npt.NDArray[np.bool_] | None,
     size: tuple[int, int],
@@ -148,23 +150,26 @@ def _explained_score(
                 "--point and --region are for classes of pixels; this model predicts classes of whole images."
             )
         return outputs.logits[0, class_index].float()
-    is_set = isinstance(outputs, (PointBoxes, QueryMasks))
+    is_set = isinstance(outputs, (PointBoxes, QueryMasks, TextMaps))
     scores = _pixel_scores(outputs, size)
     pixels = _target(scores, class_index, target, least=SCORE_THRESHOLD if is_set else None)
     return scores[class_index][pixels].sum()
 
 
-def _pixel_scores(outputs: PixelOutputs | CentreOffsets | PointBoxes, size: Sequence[int]) -> torch.Tensor:
+def _pixel_scores(outputs: PixelOutputs | PixelMaps | PointBoxes, size: Sequence[int]) -> torch.Tensor:
     """Return class scores (K, H, W).
 
     For mask sets, the sum over the masks that cover a pixel; for boxes, the highest of the points around it.
     """
     if isinstance(outputs, PointBoxes):
         return _scores_of_points(outputs, size)
+    if isinstance(outputs, TextMaps):
+        return outputs.resized(size).logits[0].float().sigmoid()
     if isinstance(outputs, DenseLogits):
         return resize_logits(outputs.logits.float(), size)[0]
     if isinstance(outputs, CentreOffsets):
         return resize_logits(outputs.class_logits.float(), size)[0]
+    assert isinstance(outputs, QueryMasks), f"no scores of pixels: {type(outputs).__name__}"
     chances = outputs.class_logits[0].float().softmax(-1)[:, :-1]
     covered = torch.einsum("qk,qhw->khw", chances, outputs.mask_logits[0].float().sigmoid())
     return resize_logits(covered[None], size)[0]

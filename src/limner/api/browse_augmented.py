@@ -12,6 +12,7 @@ from limner.core.execution import Execution
 from limner.core.label_map import LabelMap
 from limner.core.plan import Plan
 from limner.core.progress import Track, silent
+from limner.core.words import Words
 from limner.datasets.augmented_images import AugmentedImage, Mode, augmented_images
 from limner.datasets.palettes import repainted
 from limner.drawing.colors import class_keys
@@ -23,7 +24,7 @@ from limner.preparation.planned import Planned, plan_data
 from limner.storage.own_outputs import refuse_taken_file
 from limner.tasks import find_task
 
-DRAWN = frozenset({LabelMap, Boxes})
+DRAWN = frozenset({LabelMap, Boxes, Words})
 """Kinds of targets that are drawn; of other tasks the label maps are."""
 
 

@@ -20,7 +20,7 @@ from limner.preparation.planned import Planned, plan_data, with_shorthands
 from limner.preparation.run_names import refuse_among_images
 from limner.reporting.network_comparison_page import write_comparison
 from limner.storage.claimed_folder import claimed_folder
-from limner.storage.failure_note import note_problem
+from limner.storage.failure_note import forget_problem, note_problem
 from limner.storage.output_folder import refuse_inside
 from limner.storage.unfinished import is_unfinished
 from limner.storage.user_paths import user_path
@@ -91,7 +91,9 @@ def _trained(
     try:
         if not _is_done(run, comparison.split):
             _train(data, run, settings, execution)
-        return _row(name, run, comparison, device=execution.device)
+        row = _row(name, run, comparison, device=execution.device)
+        forget_problem(run)
+        return row
     except Exception as error:  # a failing network must not stop the others
         return ComparedNetwork(name, problem=note_problem(run, error))
 

@@ -21,6 +21,7 @@ from limner.evaluation.error_maps import earlier_maps
 from limner.evaluation.pictures import MATRIX, earlier_pictures
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
+from limner.evaluation.predicted_words import PredictedWords, word_files
 from limner.evaluation.scorer import Extent, Scores
 from limner.evaluation.write_scores import (
     CLASS_CURVES,
@@ -34,7 +35,7 @@ from limner.evaluation.write_scores import (
 )
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
-from limner.formats.source import Source
+from limner.formats.source import TEXT_TASK, Source
 from limner.inference.load_predictor import load_predictor
 from limner.inference.measurement import Measurement, Predict
 from limner.inference.predictor import Predictor
@@ -118,7 +119,7 @@ def evaluate(
         run_or_model: A run folder, or a model folder.
         predictions: Instead of a model: a folder of index masks with the values of the data's own masks,
             named like the images; or COCO JSON of objects or panoptic segments, or a folder with
-            instances.json or panoptic.json. Requires `data`.
+            instances.json or panoptic.json; or a folder of ICDAR's text files of words. Requires `data`.
         data: Labelled images; defaults to those of the training.
         split: ``val``, ``test`` or ``train`` of the training, or of `data` by its layout or dataset.yaml.
             Defaults to ``val``, for `data` to every labelled image.
@@ -269,10 +270,14 @@ def _evaluate_files(
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
     name = _foreign_name(source.root, images.split)
-    file = results_file(given)
+    file, words = results_file(given), word_files(given)
     predict: Predict
     out = Path("evaluation") / name if out is None else user_path(out)
-    if file is None:
+    if words is not None:
+        check_labels(source, TEXT_TASK)
+        task, predict = find_task(TEXT_TASK), PredictedWords(words).predict
+        labels = task.labels(labels)
+    elif file is None:
         task, predict = find_task("semantic"), PredictedMasks(given, labels).predict
     else:
         results = read_results(file)

@@ -88,7 +88,8 @@ def predict(
     those with a score of 0.5 or more, in order of decreasing score from 1. Boxes are written to
     ``out/boxes.json`` and, as YOLO's text with scores, to ``out/labels/NAME.txt``. Panoptic segments are
     written to ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside
-    ``masks/``.
+    ``masks/``. Words are written to ``out/words.json`` in MMOCR's format and, as for ICDAR's challenges, to
+    ``out/words/res_NAME.txt``.
 
     Classes of whole images are written to ``out/predictions.csv``, with a column for each class if
     `probabilities` are requested.
@@ -100,7 +101,7 @@ def predict(
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
         sort: Whether to copy each image to ``out/sorted/CLASS/``; only for classes of whole images.
-        formats: Further formats of boxes, one file per image: ``voc``, ``labelme``.
+        formats: Further results: ``voc`` and ``labelme`` files of boxes, ``cutouts`` of words as images.
         compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
             prediction, and the map of hits and errors. Images without labels there are shown without truth.
         resume: Continue a prediction that was interrupted; its result is as if it had not been.

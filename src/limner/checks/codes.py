@@ -97,6 +97,9 @@ FAMILIES: dict[str, dict[str, Code]] = {
         "shape-unknown": Code(_W, "A shape is of a kind that limner does not know; it is left out."),
         "drawn-by-width": Code(_N, "Lines and points are drawn with a width, since they have no area."),
         "polygon-crosses-itself": Code(_W, "An outline crosses itself."),
+        "word-crosses-itself": Code(
+            _W, "The outline of a word crosses itself: corners are put in order, or the largest loop is used."
+        ),
         "box-and-mask-disagree": Code(_W, "A stated box is more than 2 pixels from its mask."),
         "annotation-repeated": Code(_W, "An object is drawn twice; both are used."),
         "objects-overlap": Code(_N, "Objects that should not overlap share pixels."),

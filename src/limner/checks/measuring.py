@@ -203,13 +203,16 @@ def _from_histogram(counts: npt.NDArray[np.int64]) -> Intensity:
 
 
 def _from_values(values: npt.NDArray[Any]) -> Intensity:
-    exact = values.astype(np.float64)
-    low, high = np.percentile(exact[:: max(1, len(exact) // _SAMPLE)], [0.5, 99.5])
+    mean = float(values.mean(dtype=np.float64))
+    # In parts: the squares of a volume of float32 would take several times its memory.
+    parts = np.array_split(values, max(1, len(values) // _SAMPLE))
+    squares = sum(float(np.square(part.astype(np.float64) - mean).sum()) for part in parts)
+    low, high = np.percentile(values[:: max(1, len(values) // _SAMPLE)].astype(np.float64), [0.5, 99.5])
     return Intensity(
-        float(exact.min()),
-        float(exact.max()),
-        float(exact.mean()),
-        float(exact.std()),
+        float(values.min()),
+        float(values.max()),
+        mean,
+        float(np.sqrt(squares / len(values))),
         float(low),
         float(high),
     )

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from limner.checks.class_findings import percentage
 from limner.checks.class_table import ClassTable, ClassTableRow, class_table
+from limner.checks.spelling_findings import unambiguous
 from limner.cli.console import console, mark, table
 from limner.core.dataset_file import FILE_NAME
 from limner.core.finding import Finding, Severity
@@ -18,6 +19,7 @@ from limner.core.printable import printable_line
 from limner.core.yaml_text import dump_yaml
 from limner.datasets.checked import CheckResult
 from limner.formats.shapes.object_source import BOXES
+from limner.formats.source import TEXT_TASK
 from limner.formats.terms import MASKS
 
 MOST_ALIKE = 5
@@ -114,7 +116,10 @@ def _show_objects(result: CheckResult) -> None:
         cells = [*(row.counts[split] for split in splits), row.images]
         areas = [f"{area:,.0f}" for area in (row.smallest, row.median, row.largest)]
         shown.add_row(
-            printable_line(row.name), *map(str, cells), *areas, *([str(row.crowds)] if crowds else [])
+            printable_line(unambiguous(row.name)),
+            *map(str, cells),
+            *areas,
+            *([str(row.crowds)] if crowds else []),
         )
     console().print(shown)
 
@@ -142,7 +147,10 @@ def _swatch(row: ClassTableRow) -> list[Text]:
 
 
 def _name(row: ClassTableRow) -> Text:
-    return Text(printable_line(row.name), style="" if row.is_class else "muted" if row.is_named else "error")
+    return Text(
+        printable_line(unambiguous(row.name)),
+        style="" if row.is_class else "muted" if row.is_named else "error",
+    )
 
 
 def _role(row: ClassTableRow) -> Text:
@@ -203,7 +211,8 @@ def _show_next(result: CheckResult, data: str) -> None:
         console().print(f"Next: limner train {data} --task detection", style="good")
     elif not result.errors:
         verb = "browse" if result.facts.are_classes else "train"
-        console().print(f"Next: limner {verb} {data}", style="good")
+        option = f" --task {TEXT_TASK}" if verb == "train" and TEXT_TASK in result.source.tasks else ""
+        console().print(f"Next: limner {verb} {data}{option}", style="good")
     elif unsettled:
         first = f"Fix {'this error' if len(unsettled) == 1 else f'these {len(unsettled)} errors'}, then run"
         console().print(

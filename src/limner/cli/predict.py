@@ -34,7 +34,9 @@ def predict(
     ] = False,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help="Also write boxes as voc or labelme, one file per image; repeatable."),
+        typer.Option(
+            "--format", help="Also write boxes as voc or labelme, or words as cutouts (images); repeatable."
+        ),
     ] = None,
     compare: Annotated[
         Path | None,

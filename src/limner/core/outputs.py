@@ -1,16 +1,20 @@
 """Output kinds: the types that networks return and tasks accept.
 
-Shape legend: B batch, K classes, Q queries, P points, C channels, D number of spatial axes, *s spatial axes
-at the network's own resolution, *S wanted resolution.
+Shape legend: B batch, K classes, M maps, Q queries, P points, C channels, D number of spatial axes,
+*s spatial axes at the network's own resolution, *S wanted resolution.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, is_dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch.utils._pytree import register_pytree_node
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Outputs:
@@ -28,7 +32,26 @@ OutputKind = type[Outputs]
 
 def output_kinds() -> dict[str, OutputKind]:
     """Return every kind by its name, as in files."""
-    return {kind.__name__: kind for kind in Outputs.__subclasses__()}
+    kinds = Outputs.__subclasses__()
+    kinds += [kind for base in kinds for kind in base.__subclasses__()]
+    return {kind.__name__: kind for kind in kinds if is_dataclass(kind)}
+
+
+class PixelMaps(Outputs):
+    """Base class of outputs with a value for each pixel, so that those of windows can be blended."""
+
+    @abstractmethod
+    def resized(self, size: Sequence[int]) -> "Self":
+        """Return the maps at size *S."""
+
+    @abstractmethod
+    def stacked(self) -> torch.Tensor:
+        """Return all maps that prediction uses as one tensor, (B, M, *s)."""
+
+    @classmethod
+    @abstractmethod
+    def unstacked(cls, maps: torch.Tensor) -> "Self":
+        """Return the outputs whose `stacked` maps (B, M, *s) are given."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +110,7 @@ class QueryMasks(Outputs):
 
 
 @dataclass(frozen=True)
-class CentreOffsets(Outputs):
+class CentreOffsets(PixelMaps):
     """For each pixel: its class, how near the centre of an object is, and where the centre of its own is.
 
     Everything is a map of pixels, so that outputs of windows can be blended, and those of mirrored and zoomed
@@ -135,6 +158,40 @@ class CentreOffsets(Outputs):
         num_classes = maps.shape[1] - 1 - dims
         centres = maps[:, num_classes : num_classes + 1]
         return cls(maps[:, :num_classes], centres, maps[:, num_classes + 1 :])
+
+
+@dataclass(frozen=True)
+class TextMaps(PixelMaps):
+    """For each pixel: whether it is in the core of a word, and the threshold of that probability.
+
+    The core is a word without a margin, so that words which touch have separate cores. Thresholds are learned
+    only to sharpen the borders of the cores (differentiable binarization), and not used in prediction.
+
+    Attributes:
+        logits: (B, K, *s) before sigmoid: of the probability of a core of each of K kinds of text, usually 1.
+        threshold_logits: (B, K, *s) before sigmoid; None in evaluation mode.
+        auxiliary: Always empty.
+    """
+
+    logits: torch.Tensor
+    threshold_logits: torch.Tensor | None = None
+    auxiliary: tuple[()] = ()
+
+    def resized(self, size: Sequence[int]) -> "TextMaps":
+        """Return the maps at size *S."""
+        thresholds = self.threshold_logits
+        return TextMaps(
+            resize_logits(self.logits, size), None if thresholds is None else resize_logits(thresholds, size)
+        )
+
+    def stacked(self) -> torch.Tensor:
+        """Return the logits of the probabilities, (B, K, *s)."""
+        return self.logits
+
+    @classmethod
+    def unstacked(cls, maps: torch.Tensor) -> "TextMaps":
+        """Return the outputs with these logits (B, K, *s)."""
+        return cls(maps)
 
 
 @dataclass(frozen=True)
@@ -231,6 +288,16 @@ def _register_for_export() -> None:
 
     def rebuild_centres(leaves: Iterable[Any], _: Any) -> CentreOffsets:  # noqa: ANN401
         return CentreOffsets(*leaves)
+
+    def rebuild_text(leaves: Iterable[Any], _: Any) -> TextMaps:  # noqa: ANN401
+        return TextMaps(*leaves)
+
+    register_pytree_node(
+        TextMaps,
+        lambda t: ([t.logits, t.threshold_logits], None),
+        rebuild_text,
+        serialized_type_name="limner.TextMaps",
+    )
 
     def rebuild_query_boxes(leaves: Iterable[Any], _: Any) -> QueryBoxes:  # noqa: ANN401
         class_logits, boxes, auxiliary, proposals = leaves

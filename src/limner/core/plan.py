@@ -224,6 +224,8 @@ class AugmentPlan(Config):
     """Spatial axes that are mirrored, each with probability 0.5; 1 is left-right in 2D."""
     quarter_turns: bool = False
     """Rotations by 90, 180 and 270 degrees, for images whose orientation is meaningless."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Maximum angle of rotation in degrees, in either direction; for words in 2D."""
     brightness: Probability = 0.125
     """Maximum shift of intensity, as a fraction of the full range."""
     contrast: Probability = 0.5
@@ -350,6 +352,10 @@ class TrainPlan(Config):
         return self
 
 
+WordOutlines = Literal["boxes", "polygons"]
+"""Outlines of found words."""
+
+
 class InferencePlan(Config):
     """Prediction of images of any size."""
 
@@ -363,6 +369,8 @@ class InferencePlan(Config):
     """Average over mirrored images too."""
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     """Average over these zooms of the image."""
+    outlines: WordOutlines = "boxes"
+    """Outlines of found words: `boxes` are rectangles of any angle, `polygons` follow curved words."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from limner.core.boxes import Boxes, boxes_of
 from limner.core.labels import LabelArray
 from limner.core.segments import Segments, segments_of, segments_of_index
+from limner.core.words import Polygon
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,22 @@ class TagPrediction(Prediction):
     def labels(self) -> tuple[int, ...]:
         """The classes with a probability of 0.5 or more."""
         return tuple(np.flatnonzero(self.probabilities >= SCORE_THRESHOLD).tolist())
+
+
+@dataclass(frozen=True)
+class WordPrediction(Prediction):
+    """The words found in one image, highest score first; N may be 0.
+
+    Attributes:
+        polygons: N outlines (points, 2): x, y in pixels of the image at its original size.
+        scores: (N,) float32 in [0, 1], descending: mean probability of text in the core of the word.
+    """
+
+    polygons: tuple[Polygon, ...]
+    scores: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        assert self.scores.shape == (len(self.polygons),), (self.scores.shape, len(self.polygons))
 
 
 def middle_of(array: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any]:

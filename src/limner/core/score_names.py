@@ -265,6 +265,32 @@ SCORES: dict[str, Score] = {
     },
     **_quality_over("the countable classes", "things"),
     **_quality_over("the classes of stuff", "stuff"),
+    # Words.
+    "hmean": Score(
+        "harmonic mean (h-mean)",
+        "Harmonic mean of precision and recall of the words by the rules of ICDAR 2015: a found word is "
+        "right if its IoU with a true one is above 0.5, each matched once. Illegible words do not count. A "
+        "word that is found in two pieces counts as missed.",
+        HEADLINE,
+        short="h-mean",
+    ),
+    "word_precision": Score(
+        "precision of words",
+        "The fraction of found words that are right. A model that finds few words can have a high precision.",
+        COMPARED,
+    ),
+    "word_recall": Score(
+        "recall of words",
+        "The fraction of true words that are found; says nothing about wrong ones.",
+        COMPARED,
+    ),
+    "deteval_hmean": Score(
+        "DetEval h-mean",
+        "Harmonic mean by the rules of Total-Text (DetEval): 0.7 of a true and 0.6 of a found word must "
+        "overlap; words found in several pieces, and pieces that cover several words, count 0.8. High even "
+        "if lines of text are divided in another way than in the truth.",
+        LISTED,
+    ),
     # Objects and panoptic segments alike; precision and recall of label maps too.
     "f1": Score(
         "F1 at IoU 0.5",
@@ -453,6 +479,8 @@ SCORES: dict[str, Score] = {
     "predicted_images": _count("predicted", "Images predicted as the class.", unit="images"),
     "objects": _count("objects", "True objects, without crowds.", unit="objects"),
     "found_objects": _count("found objects", "Found objects, with any score.", unit="objects"),
+    "words": _count("words", "True words, without illegible ones.", unit="words"),
+    "found_words": _count("found words", "Found words, without those in illegible ones.", unit="words"),
     "true_positives": _count("true positives", "Matched segments.", unit="segments"),
     "false_positives": _count(
         "false positives", "Pixels or segments predicted as the class that are not.", unit="segments"

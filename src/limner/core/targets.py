@@ -97,6 +97,15 @@ class Target(ABC, Generic[FormT]):
         """
         return 0.0
 
+    def num_cut(self, start: tuple[int, ...], window: tuple[int, ...]) -> int:
+        """Return the number of objects that the border of a window cuts, for kinds that need whole ones.
+
+        Args:
+            start: First pixel of the window along each axis; may be negative.
+            window: Its size.
+        """
+        return 0
+
     def arrays(self) -> Iterator[Array]:
         """Yield all its arrays."""
         for field in fields(self):

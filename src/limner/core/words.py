@@ -20,6 +20,10 @@ Polygon = npt.NDArray[np.float64]
 """(points, 2) x, y in pixels, three points or more."""
 
 
+LEAST_WHOLE = 0.9
+"""Fraction of the box around a word that must be inside an image for the word to be a whole one."""
+
+
 @dataclass(frozen=True)
 class WordTargets(ImageTargets):
     """The words of one image of a batch; N may be 0.
@@ -66,12 +70,27 @@ class Words(Target[tuple[WordTargets, ...]]):
         ends = [np.concatenate([polygon.min(0), polygon.max(0)]) for polygon in self.polygons]
         return np.array(ends, np.float64).reshape(-1, 4)
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether there is a word that is not ignored."""
+        return not bool(self.is_ignored.all())
+
     def moved(self, move: Move) -> "Words":
-        """Return the words of the moved image; outlines may exceed it, words entirely outside are removed."""
+        """Return the words of the moved image.
+
+        Outlines may exceed it. Words entirely outside are removed, and those of which less than `LEAST_WHOLE`
+        is left become ignored: what is left of them is neither a word nor background.
+        """
         moved = replace(self, polygons=tuple(move.points(polygon) for polygon in self.polygons))
-        boxes = moved.boxes
-        is_outside = (boxes[:, 2:] <= 0).any(1) | (boxes[:, :2] >= move.shape[::-1]).any(1)
-        return moved.select(np.asarray(~is_outside))
+        shares = _shares_inside(moved.boxes, np.zeros(2), np.array(move.shape[::-1]))
+        moved = replace(moved, is_ignored=moved.is_ignored | (shares < LEAST_WHOLE))
+        return moved.select(shares > 0)
+
+    def num_cut(self, start: tuple[int, ...], window: tuple[int, ...]) -> int:
+        """Return the number of words, ignored ones aside, of which a window would leave too little."""
+        low = np.array(start[::-1], np.float64)
+        shares = _shares_inside(self.boxes, low, low + window[::-1])
+        return int(((shares > 0) & (shares < LEAST_WHOLE) & ~self.is_ignored).sum())
 
     def select(self, wanted: npt.NDArray[np.bool_]) -> "Words":
         """Return the words for which `wanted` (N,) is True, in order."""
@@ -92,5 +111,20 @@ class Words(Target[tuple[WordTargets, ...]]):
         return WordTargets(torch.from_numpy(points), lengths, torch.tensor(self.is_ignored), self.texts)
 
     def foreground_pixel(self, rng: np.random.Generator, background: int | None) -> tuple[int, ...] | None:
-        """Draw a word uniformly, then a pixel in its box uniformly; None if there are no words."""
-        return pixel_in_a_box(rng, self.boxes)
+        """Draw a legible word uniformly, then a pixel in its box uniformly; None if there is none."""
+        return pixel_in_a_box(rng, self.boxes[~self.is_ignored])
+
+
+def _shares_inside(
+    boxes: npt.NDArray[np.float64], low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the fraction (N,) of each box that is inside a window.
+
+    Args:
+        boxes: (N, 4) left, top, right, bottom.
+        low: (2,) left and top of the window.
+        high: (2,) right and bottom.
+    """
+    left = np.maximum(np.minimum(boxes[:, 2:], high) - np.maximum(boxes[:, :2], low), 0)
+    shares: npt.NDArray[np.float64] = (left / np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-9)).prod(1)
+    return shares

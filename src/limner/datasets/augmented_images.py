@@ -12,7 +12,9 @@ from limner.core.label_map import LabelMap
 from limner.core.labels import LabelArray, LabelTable
 from limner.core.randomness import generator
 from limner.core.sample import Sample
+from limner.core.words import Words
 from limner.drawing.display import RGBImage, Tones, display_image, tones_of
+from limner.drawing.drawn_words import draw_words
 from limner.drawing.grid import Row
 from limner.drawing.labelled import labelled
 from limner.drawing.named_objects import labelled_boxes
@@ -59,11 +61,13 @@ class AugmentedImage:
 
 
 def _drawn(sample: Sample, table: LabelTable, side: int, tones: Tones) -> RGBImage:
-    """Draw a sample with its boxes or its label map."""
+    """Draw a sample with its boxes, its words or its label map."""
     boxes = sample.get(Boxes)
     if boxes is not None:
         return labelled_boxes(display_image(sample.image, tones), boxes, table, side=side)
-    return labelled(sample.image, _labels(sample), table, side=side, tones=tones)
+    picture = labelled(sample.image, _labels(sample), table, side=side, tones=tones)
+    words, (height, width) = sample.get(Words), sample.image.shape[:2]
+    return picture if words is None else draw_words(picture, words, size=(height, width))
 
 
 def _labels(sample: Sample) -> LabelArray | None:

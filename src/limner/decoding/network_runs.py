@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 
 from limner.core.outputs import OutputKind, Outputs
+from limner.core.plan import InferencePlan
 
 
 class ImageView(Protocol):
@@ -62,6 +63,11 @@ class NetworkRuns(Protocol):
     @property
     def kind(self) -> OutputKind:
         """Kind of output of the network."""
+        ...
+
+    @property
+    def settings(self) -> InferencePlan:
+        """The settings of the prediction."""
         ...
 
     @property

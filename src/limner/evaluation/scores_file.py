@@ -238,11 +238,13 @@ class ScoresFile(NamedScores):
 
     @property
     def what_counts(self) -> str:
-        """What the scores count: pixels, images, objects or segments."""
+        """What the scores count: pixels, images, words, objects or segments."""
         if self.counts_pixels:
             return "pixels"
         if self.counts_images:
             return "images"
+        if any("words" in row.scores for row in self.classes):
+            return "words"
         return "segments" if any(row.is_thing is not None for row in self.classes) else "objects"
 
     @property

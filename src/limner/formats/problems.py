@@ -187,6 +187,11 @@ KINDS: dict[str, tuple[Severity, str, str]] = {
         "an outline that does not cross itself",
         "Filled as it is, with gaps where it overlaps itself. " + _EXPORT,
     ),
+    "word-crosses-itself": (
+        _W,
+        "the corners of a word in order around it",
+        "Four corners are put in order; of other outlines the largest loop is used. " + _EXPORT,
+    ),
     "box-and-mask-disagree": (
         _W,
         "a box within 2 pixels of its mask",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from limner.core.errors import DataError, describe
-from limner.core.outputs import CentreOffsets, DenseLogits, OutputKind, Outputs
+from limner.core.outputs import DenseLogits, OutputKind, Outputs, PixelMaps
 from limner.core.plan import InferencePlan
 from limner.decoding.label_maps import as_pixel_outputs, semantic_logits
 from limner.decoding.network_runs import Tile
@@ -159,13 +159,14 @@ class ViewRuns:
     def _maps(self, images: torch.Tensor) -> torch.Tensor:
         """Return outputs at the size of images (b, C, *S) as one tensor (b, maps, *S), to be blended."""
         outputs = self.image.model(images)
-        if isinstance(outputs, CentreOffsets):
+        if isinstance(outputs, PixelMaps):
             return outputs.resized(images.shape[2:]).stacked()
         return semantic_logits(as_pixel_outputs(outputs), images.shape[2:])
 
     def _outputs(self, maps: torch.Tensor) -> Outputs:
         """Return the outputs with blended maps."""
-        return CentreOffsets.unstacked(maps) if self.image.kind is CentreOffsets else DenseLogits(maps)
+        kind = self.image.kind
+        return kind.unstacked(maps) if issubclass(kind, PixelMaps) else DenseLogits(maps)
 
 
 def _windows_at_once(window: tuple[int, ...], device: torch.device) -> int:

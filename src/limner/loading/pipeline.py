@@ -17,6 +17,7 @@ from limner.transforms.flip import Flip
 from limner.transforms.photometric import Photometric
 from limner.transforms.quarter_turn import QuarterTurn
 from limner.transforms.random_changes import RandomChanges
+from limner.transforms.rotate import Rotate
 from limner.transforms.scale_crop import ScaleCrop
 from limner.transforms.transform import Transform
 
@@ -70,6 +71,8 @@ def build_pipeline(augment: AugmentPlan, input_plan: InputPlan, labels: LabelTab
         transforms.append(Flip(augment.flip_axes))
     if augment.quarter_turns:
         transforms.append(QuarterTurn())
+    if augment.rotation:
+        transforms.append(Rotate(augment.rotation, fill=input_plan.mean))
     photometric = Photometric(
         brightness=augment.brightness,
         contrast=augment.contrast,

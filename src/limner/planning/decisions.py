@@ -29,6 +29,7 @@ class Case:
         start: The plan of the initial weights, or None.
         teacher: The plan of the teacher, or None.
         shows_text: Whether the images show text, which must not be mirrored.
+        has_curved_words: Whether words have outlines of more than four corners.
         given: The dotted keys that the user set.
     """
 
@@ -41,6 +42,7 @@ class Case:
     start: Plan | None = None
     teacher: Plan | None = None
     shows_text: bool = False
+    has_curved_words: bool = False
     given: frozenset[str] = frozenset()
 
     def seen(self, settled: Mapping[str, Any]) -> Fingerprint:

@@ -107,6 +107,11 @@ class Fingerprint:
         return self.num_images["train"]
 
     @property
+    def num_samples(self) -> int:
+        """Number of training images, or of the slices of training volumes."""
+        return self.num_training * (1 if self.slicing is None else self.slicing.depth)
+
+    @property
     def spatial_dims(self) -> int:
         """2 for images, 3 for volumes."""
         return len(self.median)

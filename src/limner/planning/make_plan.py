@@ -21,6 +21,9 @@ from limner.planning.slicing import choose_slicing
 from limner.planning.task_choice import check_labels, check_mixing, check_pairing, check_start, default_task
 from limner.tasks import find_task
 
+TRIED_FOR_CURVES = 100
+"""Number of images whose words are read to see whether their outlines are curved."""
+
 
 def make_plan(
     source: Source,
@@ -79,6 +82,7 @@ def make_plan(
         task=task.name,
         teacher=teacher,
         shows_text=TEXT_TASK in source.tasks,
+        has_curved_words=_has_curved_words(source, splits.get("train", ())),
         given=frozenset(user),
     )
     settled, reasons = decide(case, RULES, user, notes)
@@ -90,6 +94,14 @@ def make_plan(
     }
     values = {"data": data, **nest(_plain(settled)), "reasons": _in_order(reasons)}
     return parse_config(Plan, values, where="The plan")
+
+
+def _has_curved_words(source: Source, records: Sequence[Record]) -> bool:
+    """Return whether a word in the first `TRIED_FOR_CURVES` images has more than four corners."""
+    if TEXT_TASK not in source.tasks:
+        return False
+    words = (source.read_words(record) for record in records[:TRIED_FOR_CURVES])
+    return any(len(polygon) > 4 for each in words for polygon in each.polygons)
 
 
 def _refuse_other_dims(user: Flat, fingerprint: Fingerprint) -> None:

@@ -24,11 +24,13 @@ class Slicing:
         axis: Axis of the array, in the common orientation.
         neighbours: Slices on each side that are further channels.
         reason: Why this axis.
+        depth: Median number of slices of a volume.
     """
 
     axis: int
     neighbours: int
     reason: str
+    depth: int = 1
 
 
 def common_codes(facts: DatasetFacts) -> str | None:
@@ -48,17 +50,25 @@ def choose_slicing(facts: DatasetFacts, user: Mapping[str, Any]) -> Slicing | No
     wanted = user.get("input.slice_axis")
     if not facts.volumes or (user.get("input.spatial_dims") != 2 and wanted is None):
         return None
-    neighbours = user.get("input.slice_neighbours") or 0
-    if wanted is not None:
-        return Slicing(wanted, neighbours, "you set it")
-    usual = _usual_spacing(facts)
-    if usual is None:
-        return Slicing(0, neighbours, "the first axis, as the spacing is unknown")
-    axis = max(range(3), key=lambda a: usual[a])
-    if max(usual) < ANISOTROPIC * min(usual):
-        reason = f"the spacing {spacing_text(usual)} is nearly the same along all axes, so the first is taken"
-        return Slicing(0, neighbours, reason)
-    return Slicing(axis, neighbours, f"slices are thickest along {AXES[axis]}: spacing {spacing_text(usual)}")
+    axis, reason = (wanted, "you set it") if wanted is not None else _best_axis(_usual_spacing(facts))
+    codes = common_codes(facts)
+    depths = [
+        image.shape[turn_to(codes, image.volume.geometry.affine).order[axis]]
+        for image in facts.volumes
+        if image.volume is not None and len(image.shape) == 3
+    ]
+    return Slicing(axis, user.get("input.slice_neighbours") or 0, reason, int(median(depths)))
+
+
+def _best_axis(spacing_mm: tuple[float, ...] | None) -> tuple[int, str]:
+    """Return the axis across the thickest slices, and why it is taken."""
+    if spacing_mm is None:
+        return 0, "the first axis, as the spacing is unknown"
+    shown = spacing_text(spacing_mm)
+    if max(spacing_mm) < ANISOTROPIC * min(spacing_mm):
+        return 0, f"the spacing {shown} is nearly the same along all axes, so the first is taken"
+    axis = max(range(3), key=lambda a: spacing_mm[a])
+    return axis, f"slices are thickest along {AXES[axis]}: spacing {shown}"
 
 
 def facts_of_slices(facts: DatasetFacts, slicing: Slicing | None) -> DatasetFacts:

@@ -64,7 +64,7 @@ def _first_json_line(log: Path) -> Iterator[str]:
         line = file.readline(HEADER_BYTES)
     try:
         values = json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return
     if isinstance(values, dict):
         yield from (str(values[key]) for key in ("env_info", "config") if key in values)

@@ -54,7 +54,7 @@ def _json_values(text: str) -> Iterator[dict[str, Any]]:
     for line in text.splitlines():
         try:
             values = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue  # the incomplete last line of a killed run
         if {"step", "iter", "iteration"} & values.keys():  # not the settings in mmcv's first line
             yield values

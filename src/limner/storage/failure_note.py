@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from limner.core.errors import LimnerError, WriteError
 from limner.core.run_folder import RunFolder
+from limner.storage.disk_problems import write_errors_for
 from limner.storage.whole_files import write_whole
 
 PROBLEM = "problem.txt"
@@ -22,3 +23,13 @@ def note_problem(run: RunFolder, error: Exception) -> str:
         write_whole(run.root / PROBLEM, "".join(traceback.format_exception(error)))
     said = str(error).strip().splitlines() or [""]
     return said[0] if isinstance(error, LimnerError) else f"{type(error).__name__}: {said[0]}"
+
+
+def forget_problem(run: RunFolder) -> None:
+    """Remove the note of an earlier failure, since the run has succeeded.
+
+    Raises:
+        WriteError: The folder cannot be written.
+    """
+    with write_errors_for(run.root / PROBLEM):
+        (run.root / PROBLEM).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from limner.tasks.multilabel import MultilabelTask
 from limner.tasks.panoptic import PanopticTask
 from limner.tasks.semantic import SemanticTask
 from limner.tasks.task import Task
+from limner.tasks.text_detection import TextDetectionTask
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -18,6 +19,7 @@ TASKS: dict[str, Task] = {
         InstanceTask(),
         PanopticTask(),
         DetectionTask(),
+        TextDetectionTask(),
         ClassificationTask(),
         MultilabelTask(),
     )

@@ -52,6 +52,12 @@ class Task(ABC):
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
     picture_groups: ClassVar[tuple[PictureGroup, ...]] = WORST_AND_BEST
     """Which images of an evaluated split are drawn."""
+    has_outlines: ClassVar[bool] = False
+    """Whether it predicts outlines of words."""
+    sought: ClassVar[float] = 0.0
+    """Fraction of crops centred on an object, where objects alone are labelled."""
+    rotation: ClassVar[float] = 0.0
+    """Maximum angle in degrees by which images with text are rotated in training."""
     prediction_formats: ClassVar[tuple[str, ...]] = ()
     """Formats in which `limner predict` can write results besides the usual one."""
     shown_scores: ClassVar[tuple[str, ...]]

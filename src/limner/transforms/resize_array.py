@@ -42,7 +42,7 @@ def resize_image(image: Image, size: tuple[int, ...]) -> Image:
         resized: Image = np.asarray(cv2.resize(part, size[::-1], interpolation=mode))
         return resized.reshape(*size, part.shape[-1])
 
-    return _by_channels(resize, image, group)
+    return by_channels(resize, image, group)
 
 
 def resize_labels(labels: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -69,7 +69,7 @@ def resize_labels(labels: npt.NDArray[Any], size: tuple[int, ...]) -> npt.NDArra
     return labels
 
 
-def _by_channels(function: Callable[[Image], Image], image: Image, group: int) -> Image:
+def by_channels(function: Callable[[Image], Image], image: Image, group: int) -> Image:
     """Apply `function` to `group` channels at a time."""
     channels = image.shape[-1]
     if channels <= group:

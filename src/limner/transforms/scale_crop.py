@@ -20,7 +20,8 @@ from limner.transforms.fitted_size import fitted_size
 from limner.transforms.resize_array import as_dtype, resize_image, resize_labels
 
 CROP_DRAWS = 10
-"""Maximum number of draws to find a crop below `category_max_ratio`, as in mmsegmentation."""
+"""Maximum number of draws to find a crop below `category_max_ratio`, as in mmsegmentation, or one that cuts
+no word; else the one that cuts the fewest."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,17 @@ class ScaleCrop:
         """Draw a zoom, then the position of its window."""
         zoom, units = rng.uniform(*self.scale), self._unit_zooms(sample.spatial_shape)
         window = tuple(max(1, round(s / (zoom * unit))) for s, unit in zip(self.size, units, strict=True))
-        if sample.targets and rng.random() < self.foreground_probability:
+        seeks = bool(sample.targets) and rng.random() < self.foreground_probability
+        drawn: list[tuple[int, CropParams]] = []
+        while len(drawn) < CROP_DRAWS and (not drawn or drawn[-1][0] > 0):
+            params = self._draw_window(rng, sample, window, seeks=seeks)
+            drawn.append((sum(t.num_cut(params.start, window) for t in sample.targets), params))
+        return min(drawn, key=lambda each: each[0])[1]
+
+    def _draw_window(
+        self, rng: np.random.Generator, sample: Sample, window: tuple[int, ...], *, seeks: bool
+    ) -> CropParams:
+        if seeks:
             pixels = (target.foreground_pixel(rng, self.background) for target in sample.targets)
             centre = next((pixel for pixel in pixels if pixel is not None), None)
             if centre is not None:

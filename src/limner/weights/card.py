@@ -8,7 +8,7 @@ from typing import Any
 
 from limner import __version__
 from limner.core.config import Config, parse_config
-from limner.core.errors import ConfigError, ModelError, describe
+from limner.core.errors import ModelError, describe
 from limner.core.run_folder import RunFolder
 from limner.storage.user_paths import user_path
 from limner.storage.whole_folders import folder_set_aside
@@ -55,7 +55,9 @@ def read_card(folder: Path | str) -> ModelCard:
         values = json.loads((folder / CARD).read_text(encoding="utf-8"))
         _refuse_newer(values, folder)
         return parse_config(ModelCard, values, where=str(folder / CARD))
-    except (json.JSONDecodeError, UnicodeDecodeError, ConfigError) as error:
+    except ModelError:  # of a newer limner
+        raise
+    except (ValueError, RecursionError) as error:  # of text, JSON, its longest number, and the card
         raise ModelError(
             describe("The model's card is damaged", where=folder / CARD, found=str(error), fix=COPY_AGAIN)
         ) from error

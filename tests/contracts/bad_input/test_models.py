@@ -59,10 +59,11 @@ def test_a_pickle_in_the_place_of_the_weights(predict, finished):
 
 def test_a_card_that_is_damaged_or_from_the_future(predict, finished):
     card = finished / "model" / "model.json"
-    card.write_text("[1")
-    predict("runs/one", "data/images").refuses(
-        "The model's card is damaged: runs/one/model/model.json", "fix:"
-    )
+    for damaged in ("[1", '{"format": ' + "1" * 5000 + "}", "[" * 100_000):
+        card.write_text(damaged)
+        predict("runs/one", "data/images").refuses(
+            "The model's card is damaged: runs/one/model/model.json", "fix:"
+        )
     card.write_text('{"format": 99}')
     predict("runs/one", "data/images").refuses(
         "written by a newer limner", "format 99", "pip install --upgrade"

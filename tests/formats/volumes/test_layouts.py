@@ -10,6 +10,7 @@ from limner.core.dataset_file import DatasetFile
 from limner.core.errors import DataError
 from limner.core.picture import Geometry
 from limner.formats import open_source
+from limner.formats.volumes.dataset_json import read_dataset_json
 from limner.images.volumes.volume_writing import write_volume
 
 SHAPE = (4, 6, 8)
@@ -162,3 +163,10 @@ def test_voxels_beside_their_header_are_no_unread_images(tmp_path: Path) -> None
     source = open_source(tmp_path)
     np.testing.assert_array_equal(source.read_values(source.records[0]), label((1, 1)))
     assert {finding.code for finding in source.findings} == {"layout"}
+
+
+@pytest.mark.parametrize("value", ["10000000000000000000", "-3000000000", "true", '"x"', "1.5", "[1, 1e20]"])
+def test_labels_of_nnunet_that_no_mask_holds_are_refused(tmp_path, value):
+    (tmp_path / "dataset.json").write_text(f'{{"labels": {{"background": 0, "organ": {value}}}}}')
+    with pytest.raises(DataError, match="labels in dataset.json cannot be used"):
+        read_dataset_json(tmp_path)

@@ -12,6 +12,7 @@ from limner.core.errors import DataError, describe
 from limner.core.labels import LabelClass, LabelTable, distinct_color
 from limner.formats.file_tree import FileTree
 from limner.storage.json_files import JsonObject, read_json_object
+from limner.storage.usable_numbers import is_number, number_of
 
 FILE_NAME = "dataset.json"
 IGNORED = "ignore"
@@ -83,13 +84,25 @@ def _values_of_names(labels: JsonObject, path: Path) -> dict[str, tuple[int, ...
     named: dict[str, tuple[int, ...]] = {}
     for key in labels.names:
         value = labels.value(key)
-        if isinstance(value, str) and key.lstrip("-").isdigit():
+        if (
+            isinstance(value, str)
+            and key.isascii()
+            and key.lstrip("-").isdigit()
+            and number_of(key) is not None
+        ):
             named[value] = (*named.get(value, ()), int(key))
-        elif isinstance(value, int) or isinstance(value, list) and all(isinstance(v, int) for v in value):
-            named[key] = tuple(value) if isinstance(value, list) else (value,)
+        elif (held := _held(value)) is not None:
+            named[key] = held
         else:
-            raise _unusable(path, f"the label {key!r} is {value!r}")
+            raise _unusable(path, f"the label {key[:40]!r} is {str(value)[:40]!r}")
     return named
+
+
+def _held(value: object) -> tuple[int, ...] | None:
+    """Return the mask values of a label, or None if it is something else or beyond what a mask holds."""
+    values: list[object] = value if isinstance(value, list) else [value]
+    whole = tuple(v for v in values if type(v) is int and is_number(v))
+    return whole if len(whole) == len(values) else None
 
 
 def _classes(regions: Mapping[str, tuple[int, ...]]) -> tuple[LabelClass, ...]:

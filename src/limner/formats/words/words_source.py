@@ -16,6 +16,7 @@ from limner.core.words import Polygon, Words
 from limner.formats.clipping import clip_polygon
 from limner.formats.drawn import Drawn, Shape
 from limner.formats.problems import Problems
+from limner.formats.shapes.polygons import crosses_itself
 from limner.formats.source import TEXT_TASK, Source
 from limner.formats.terms import WORDS, Terms
 from limner.images.read_image import image_header
@@ -125,6 +126,12 @@ def _polygon(raw: RawWord, width: int, height: int, problems: Problems) -> Polyg
         found = f"x from {low[0]:g} to {high[0]:g}, y from {low[1]:g} to {high[1]:g} in {width} x {height}"
         problems.add("polygon-outside-image", raw.where, found)
         points = np.reshape(clip_polygon(points.ravel().tolist(), width, height), (-1, 2))
+    if len(points) > 3 and crosses_itself(points.ravel().tolist()):
+        from limner.geometry.polygon_shapes import untangled  # shapely takes a while to import
+
+        found = f"an outline of {len(points)} points that crosses itself"
+        problems.add("word-crosses-itself", raw.where, found)
+        points = untangled(points)
     x, y = points.T
     if not abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) > 0:
         problems.add("annotation-empty", raw.where, "a polygon of area 0")

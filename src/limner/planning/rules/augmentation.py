@@ -49,6 +49,10 @@ def choose_geometry(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
         return
     if case.shows_text:
         yield from _keep_upright("the images contain text, which is never mirrored and rarely rotated")
+        rotation = find_task(settled["task"]).rotation
+        if rotation:
+            reason = "signs are seen from the side and cameras held askew; corners of crops become empty"
+            yield Decision("augment.rotation", rotation, reason)
         return
     found = fingerprint.orientation
     axes = tuple(axis for axis, yes in ((0, found.mirrors_up_down), (1, found.mirrors_left_right)) if yes)
@@ -178,7 +182,11 @@ def choose_sampling(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision
     others = 1 - common.pixel_share
     what = f"{share(others)} of the pixels are not {common.name}"
     crop = f"a crop is {share(covered)} of an image"
-    if sum(part > 0 for part in shares) < 2:
+    sought = find_task(settled["task"]).sought
+    if sought and sum(part > 0 for part in shares) < 2:
+        reason = f"most crops show {common.name}, and the others what must not be taken for it"
+        yield Decision("augment.foreground_probability", sought, reason)
+    elif sum(part > 0 for part in shares) < 2:
         reason = f"all labelled pixels are {common.name}, so there is nothing else to centre crops on"
         yield Decision("augment.foreground_probability", 0.0, reason)
     elif others >= RARE_FOREGROUND:

@@ -27,7 +27,7 @@ def choose_precision(case: Case, settled: Mapping[str, Any]) -> Iterator[Decisio
 
 def choose_batch(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Use the preset's batch size, at most the number of images, split into parts that fit in memory."""
-    preset, images = preset_of(case, settled), case.fingerprint.num_training
+    preset, images = preset_of(case, settled), case.fingerprint.num_samples
     crop = settled["input.crop_size"]
     cost = case.measure(settled)
     budget = memory_budget(case)

@@ -32,7 +32,8 @@ SLOWEST_AVERAGE = 0.9998
 
 def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Derive the steps from the time budget and the measured speed, or from the number of images."""
-    batch, images = settled["train.batch_size"], case.fingerprint.num_training
+    batch, images = settled["train.batch_size"], case.fingerprint.num_samples
+    noun = "image" if case.fingerprint.slicing is None else "slice"
     seconds = seconds_per_step(case, settled)
     if case.minutes is not None:
         yield Decision("train.minutes", case.minutes, "you set it")
@@ -52,10 +53,10 @@ def choose_steps(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     )
     steps = min(max(ceil(images * passes / batch), fewest), most)
     seen = steps * batch / images
-    which = "the image" if images == 1 else f"each of {images} images"
+    which = f"the {noun}" if images == 1 else f"each of {images} {noun}s"
     used = f"{which} is used about {seen:.0f} times"
     if seen < 1:
-        used = f"only {share(seen)} of {images} images are used"
+        used = f"only {share(seen)} of {images} {noun}s are used"
     yield Decision("train.steps", steps, f"{used}; about {rough_time(steps * seconds)} here")
 
 
@@ -100,9 +101,10 @@ def choose_checkpoints(case: Case, settled: Mapping[str, Any]) -> Iterator[Decis
     steps, images = settled["train.steps"], case.fingerprint.num_images.get("val", 0)
     training = steps * seconds_per_step(case, settled)
     # A forward pass is about a third of a training step.
-    whole = find_task(settled["task"]).sees_whole_images
+    whole, slicing = find_task(settled["task"]).sees_whole_images, case.fingerprint.slicing
     seen = settled["input.crop_size"] if whole else case.seen(settled).median
-    once = images * case.measure(settled).seconds(prod(seen)) / 3
+    passes = images * (1 if slicing is None else slicing.depth)
+    once = passes * case.measure(settled).seconds(prod(seen)) / 3
     times = MOST_VALIDATIONS if once == 0 else min(int(training * VALIDATION_PART / once), MOST_VALIDATIONS)
     every = max(ceil(steps / max(times, 1)), 1)
     if images == 0:

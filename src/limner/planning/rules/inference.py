@@ -18,6 +18,16 @@ LONGEST_BY_SHORTEST = 2
 """Maximum aspect ratio at which the shorter side still gets its size."""
 
 
+def choose_outlines(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
+    """Predict outlines of words as they are labelled."""
+    if not case.shows_text or not find_task(settled["task"]).has_outlines:
+        return
+    if case.has_curved_words:
+        yield Decision("inference.outlines", "polygons", "labelled words have more than four corners")
+    else:
+        yield Decision("inference.outlines", "boxes", "all labelled words have four corners")
+
+
 def choose_window(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
     """Predict whole images, or with a sliding window if the largest does not fit in memory.
 

@@ -1,0 +1,1 @@
+"""Geometry of polygons with fractional coordinates; the only place that imports shapely."""

@@ -1,0 +1,120 @@
+"""Text detection: the outline of every word."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from limner.core.labels import LabelTable
+from limner.core.picture import Image
+from limner.core.plan import Decision
+from limner.core.prediction import WordPrediction
+from limner.core.sample import Sample
+from limner.core.words import Words
+from limner.drawing.display import RGBImage
+from limner.drawing.word_outcomes import WordOutcomes, word_comparison
+from limner.evaluation.scorer import USUAL, Extent
+from limner.formats.source import TEXT_TASK
+from limner.tasks.allowed import Allowed
+from limner.tasks.prediction_folder import PredictionFolder
+from limner.tasks.situation import Situation
+from limner.tasks.task import Task
+from limner.tasks.text_writer import CUTOUTS, TextWriter
+
+if TYPE_CHECKING:
+    from limner.core.outputs import OutputKind
+    from limner.decoding.network_runs import NetworkRuns
+    from limner.evaluation.word_scorer import WordScorer
+    from limner.tasks.objective import Objective
+
+SHORT_MINUTES = 15.0
+"""Time budget up to which ResNet-18 is chosen on accelerators, as in the presets of label maps."""
+
+
+class TextDetectionTask(Task):
+    """Trained on the legible words; illegible ones are neither text nor background."""
+
+    name = TEXT_TASK
+    title = "text detection"
+    labels_of = TEXT_TASK
+    targets = (Words,)
+    allowed = Allowed(
+        probabilities=False,
+        why_not="averages the probability of text over windows and views, and finds words in it afterwards",
+    )
+    has_outlines = True
+    sought = 0.75
+    rotation = 10.0  # as in the authors' code
+    prediction_formats = (CUTOUTS,)
+    shown_scores = ("hmean", "word_precision", "word_recall")
+
+    @property
+    def objectives(self) -> "Mapping[OutputKind, Objective]":
+        """Maps of text."""
+        from limner.core.outputs import TextMaps
+        from limner.tasks.text_objective import TextObjective
+
+        return {TextMaps: TextObjective()}
+
+    def labels(self, table: LabelTable) -> LabelTable:
+        """Return the class of text alone.
+
+        Raises:
+            ConfigError: No class is countable.
+        """
+        return table.things()
+
+    def default_network(self, situation: Situation, settled: Mapping[str, Any]) -> Iterator[Decision]:
+        """Choose DBNet, with an encoder for the machine and the time."""
+        machine, minutes = situation.machine, situation.minutes
+        yield Decision("network.name", "dbnet", "finds words of any orientation, even close together; fast")
+        if machine.is_cpu or (minutes is not None and minutes <= SHORT_MINUTES):
+            place = "a CPU" if machine.is_cpu else f"{minutes:g} min"
+            backbone, reason = "resnet18", f"the paper's small encoder, which is practical on {place}"
+        else:
+            backbone, reason = "resnet50", "the paper's large encoder"
+        yield Decision("network.options", {"backbone": backbone}, reason)
+
+    def main_score(self, labels: LabelTable) -> str:
+        """Return the h-mean of ICDAR 2015."""
+        return "hmean"
+
+    def scorer(self, labels: LabelTable, extent: Extent = USUAL) -> "WordScorer":
+        """Return a scorer of words.
+
+        Raises:
+            ConfigError: Boundary or threshold scores are requested, which are for label maps.
+        """
+        from limner.evaluation.word_scorer import WordScorer
+
+        self.refuse_extent(extent)
+        return WordScorer(labels, uncertainty=extent.uncertainty)
+
+    def predict(
+        self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
+    ) -> WordPrediction:
+        """Return the words of an image, highest score first."""
+        from limner.decoding.text_maps import find_words, mean_probabilities
+
+        outlines = runs.settings.outlines
+        return find_words(mean_probabilities(runs), runs.size, name=name, outlines=outlines)
+
+    def writer(self, folder: PredictionFolder, labels: LabelTable) -> TextWriter:
+        """Return a writer of ICDAR's text files, MMOCR's JSON, and overlays."""
+        return TextWriter(folder)
+
+    def draw(
+        self,
+        image: Image,
+        prediction: WordPrediction,
+        table: LabelTable,
+        *,
+        truth: Sample | None = None,
+        title: str = "",
+    ) -> RGBImage:
+        """Draw the image, true words, found words, and the right, wrong and missed ones."""
+        from limner.metrics.word_matches import match_words  # shapely takes a while to import
+
+        true, outcomes = (None if truth is None else truth.get(Words)), None
+        if true is not None:
+            matches = match_words(true.polygons, true.is_ignored, prediction.polygons)
+            outcomes = WordOutcomes(*matches.is_matched(), matches.is_counted_found)
+        return word_comparison(image, prediction.polygons, truth=true, outcomes=outcomes, title=title)

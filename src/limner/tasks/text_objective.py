@@ -1,0 +1,107 @@
+"""Training on the cores of words and the thresholds around their outlines.
+
+Shape legend: B batch, H and W height and width.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from limner.core.batch import Batch
+from limner.core.config import refuse_unknown_options
+from limner.core.errors import ConfigError
+from limner.core.labels import LabelTable
+from limner.core.outputs import Outputs, TextMaps
+from limner.core.plan import Decision, LossPlan, LossTerm
+from limner.core.words import Words, WordTargets
+from limner.losses.differentiable_binarization import DifferentiableBinarizationLoss
+from limner.tasks.objective import Criterion, LossValue, Objective
+from limner.tasks.situation import Situation
+
+TERM = "differentiable_binarization"
+"""Name of the loss."""
+
+WORD, LINE = (40, 12), 24
+"""Width and height of the words in cost measurements, and the distance of their lines, in pixels."""
+
+
+class TextObjective(Objective):
+    """Pixels learn whether they are in the core of a word, and the threshold of that probability."""
+
+    losses = frozenset({TERM})
+
+    def default_loss(
+        self, situation: Situation, settled: Mapping[str, Any], network_loss: Mapping[str, Any]
+    ) -> Iterator[Decision]:
+        """Choose the only loss, with the options of the network."""
+        reason = "each pixel predicts whether it is in the core of a word, and a threshold that sharpens it"
+        yield Decision("loss.terms", (LossTerm(name=TERM, options=dict(network_loss)),), reason)
+        yield Decision("loss.class_weights", None, "the loss balances text and background itself")
+
+    def criterion(self, plan: LossPlan, *, labels: LabelTable) -> "TextCriterion":
+        """Build the loss.
+
+        Raises:
+            ConfigError: As `TextCriterion`.
+        """
+        return TextCriterion(plan)
+
+    def example(self, images: torch.Tensor) -> Batch:
+        """Return a batch with a word in every line."""
+        width, height = WORD
+        corners = torch.tensor([[4, 4], [width, 4], [width, height], [4, height]], device=images.device)
+        tops = torch.arange(0, images.shape[2] - height, LINE, device=images.device)
+        points = corners + torch.stack((torch.zeros_like(tops), tops), 1)[:, None]
+        words = WordTargets(
+            points.reshape(-1, 2).float(),
+            torch.full_like(tops, 4),
+            torch.zeros_like(tops, dtype=torch.bool),
+            ("word",) * len(tops),
+        )
+        return Batch(images, (), {Words: (words,) * len(images)})
+
+
+class TextCriterion(Criterion):
+    """The weighted loss of text maps.
+
+    Raises:
+        ConfigError: The plan has other losses or class weights, or an option is unknown.
+    """
+
+    def __init__(self, plan: LossPlan) -> None:
+        super().__init__()
+        if [term.name for term in plan.terms] != [TERM] or plan.class_weights is not None:
+            raise ConfigError(
+                f"Networks that detect text are trained with the loss {TERM!r} only, without class weights; "
+                f"found {', '.join(term.name for term in plan.terms)}. "
+                f"Set loss.terms=[{{name: {TERM}}}], or loss.terms=auto."
+            )
+        (term,) = plan.terms
+        refuse_unknown_options(DifferentiableBinarizationLoss, term.options, where=f"loss {TERM!r}")
+        self.weight = term.weight
+        self.text_loss = DifferentiableBinarizationLoss(**term.options)
+
+    def loss(self, outputs: Outputs, batch: Batch) -> LossValue:
+        """Compute the loss at the resolution of the images.
+
+        Args:
+            outputs: `TextMaps` with one kind of text, at any resolution.
+            batch: With `Words`.
+
+        Raises:
+            ConfigError: The network has another kind of output, or several kinds of text.
+        """
+        if not isinstance(outputs, TextMaps) or outputs.logits.shape[1] != 1:
+            of_shape = f" of shape {tuple(outputs.logits.shape)}" if isinstance(outputs, TextMaps) else ""
+            raise ConfigError(
+                f"The loss {TERM!r} needs `TextMaps` with one map of logits; the network returns "
+                f"{type(outputs).__name__}{of_shape}."
+            )
+        words = batch.get(Words)
+        assert words is not None, "training needs labelled batches"
+        height, width = batch.images.shape[2:]
+        parts = self.text_loss(outputs, words, (height, width))
+        weighted = {name: self.weight * part for name, part in parts.items()}
+        total = sum(weighted.values(), start=outputs.logits.new_zeros(()))
+        return LossValue(total, {name: value.detach() for name, value in weighted.items()})
