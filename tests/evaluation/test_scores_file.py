@@ -17,10 +17,12 @@ from limner.core.prediction import (
     SegmentPrediction,
     SemanticPrediction,
     TagPrediction,
+    WordPrediction,
 )
 from limner.core.sample import Sample
 from limner.core.score_names import NOTES, SCORES
 from limner.core.segments import segments_of, segments_of_index
+from limner.core.words import Words
 from limner.evaluation.class_scorer import ClassScorer
 from limner.evaluation.detection_scorer import DetectionScorer
 from limner.evaluation.instance_scorer import InstanceScorer
@@ -28,6 +30,7 @@ from limner.evaluation.panoptic_scorer import PanopticScorer
 from limner.evaluation.scores_file import ScoresFile, read_scores
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.evaluation.tag_scorer import TagScorer
+from limner.evaluation.word_scorer import WordScorer
 from limner.evaluation.write_scores import scores_dict
 
 OLD = Path(__file__).parent / "old_scores"
@@ -111,8 +114,24 @@ def multilabel():
     return scorer
 
 
+def text_detection():
+    scorer = WordScorer(LabelTable((LabelClass("text", (1,), (0, 0, 0), True),)), uncertainty=True)
+    outline = np.array([[1, 1], [9, 1], [9, 4], [1, 4]], float)
+    for number in range(5):
+        truth = Words((outline, outline + 5), ("a", None), np.array([False, number % 2 == 0]))
+        found = WordPrediction(str(number), (outline,), np.array([0.9], np.float32))
+        scorer.score(found, Sample(str(number), IMAGE, (truth,)))
+    return scorer
+
+
 OLD_SCORERS = {"semantic": semantic, "instance": instance, "panoptic": panoptic}
-SCORERS = {**OLD_SCORERS, "detection": detection, "classification": classification, "multilabel": multilabel}
+SCORERS = {
+    **OLD_SCORERS,
+    "detection": detection,
+    "text-detection": text_detection,
+    "classification": classification,
+    "multilabel": multilabel,
+}
 
 
 @pytest.mark.parametrize("task", SCORERS)
