@@ -106,6 +106,12 @@ def test_masks_of_any_program_are_scored_with_the_same_code(run, cells, tmp_path
     assert len(by_files.pictures) == 5 and by_model.scores.boundary is not None
 
 
+def test_a_readme_beside_masks_is_no_prediction_of_words(cells, tmp_path):
+    (cells / "masks" / "readme.txt").write_text("made by hand", "utf-8")
+    found = limner.evaluate(predictions=cells / "masks", data=cells, out=tmp_path / "out")
+    assert found.scores.num_images == 5 and found.scores.to_dict()["mean_iou"] == 1
+
+
 def test_predicted_masks_that_do_not_fit_are_named(cells, tmp_path):
     masks = tmp_path / "theirs"
     masks.mkdir()

@@ -271,7 +271,8 @@ def _evaluate_files(
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
     name = _foreign_name(source.root, images.split)
     file = results_file(given)
-    words = word_files(given) if file is None else None  # beside boxes.json are text files too
+    # Text files are beside boxes.json too, and a readme may be beside masks.
+    words = word_files(given) if file is None and TEXT_TASK in source.tasks else None
     predict: Predict
     out = Path("evaluation") / name if out is None else user_path(out)
     if words is not None:
