@@ -9,7 +9,6 @@ from typer.testing import CliRunner
 
 import limner
 from limner.cli.app import app
-from limner.core.errors import ConfigError
 
 
 @pytest.fixture
@@ -72,9 +71,9 @@ def test_the_page_speaks_of_boxes(boxes) -> None:
     assert "pixels per object" in shown.output
 
 
-def test_boxes_cannot_be_trained_yet(boxes) -> None:
-    with pytest.raises(ConfigError, match="labels are boxes"):
-        limner.plan(boxes)
+def test_boxes_are_trained_by_a_detector(boxes) -> None:
+    plan = limner.plan(boxes, minutes=1, device="cpu")
+    assert plan.task == "detection" and plan.network.name == "fcos"
 
 
 def test_browse_draws_boxes_and_finds_the_worst(boxes) -> None:

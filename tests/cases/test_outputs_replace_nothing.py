@@ -35,7 +35,7 @@ def model(tiny_model, cells, tmp_path):
 
 INPUTS = {
     *("data", "source", "runs", "model", "image", "paths", "checkpoint", "predictions", "compare"),
-    *("weights", "resume", "classes"),
+    *("weights", "teacher", "resume", "classes", "images"),
 }
 """Parameters that name what a command reads; all others that take a path are outputs."""
 
@@ -60,6 +60,7 @@ COMMANDS = {
         "--out",
         "{out}",
     ),
+    "export": ("{model}", "--to", "torch", "--out", "{out}"),
     "import": ("{model}", "--out", "{out}"),
     "plan": ("{data}", "--device", "cpu", "--out", "{out}"),
     "predict": ("{model}", "{data}/images", "--device", "cpu", "--out", "{out}"),

@@ -80,6 +80,7 @@ def plan(
             task=task,
             network=network,
             weights=weights,
+            teacher=teacher,
             minutes=minutes,
             spatial=spatial,
             settings=settings or (),
@@ -94,6 +95,7 @@ def _train_command(
     task: str | None,
     network: str | None,
     weights: Path | None,
+    teacher: Path | None,
     minutes: float | None,
     spatial: str | None,
     settings: Sequence[str],
@@ -104,6 +106,7 @@ def _train_command(
     parts += ["--task", task] if task else []
     parts += ["--network", network] if network else []
     parts += ["--weights", str(weights)] if weights else []
+    parts += ["--teacher", str(teacher)] if teacher else []
     parts += ["--minutes", f"{minutes:g}"] if minutes is not None else []
     parts += ["--spatial", spatial] if spatial else []
     parts += ["--device", device] if device != "auto" else []

@@ -3,6 +3,7 @@
 Shape legend: B batch, C channels, *S spatial axes.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from limner.exporting.exported_module import FINISHED, ExportedModule, Finish
 from limner.exporting.writing import trace, write_onnx, write_program
 from limner.inference.image_runs import SMALLEST_INPUT
 from limner.inference.sliding_window import pad_by_reflection
+from limner.storage.output_folder import refuse_dataset
 from limner.storage.whole_folders import folder_written_aside
 from limner.tasks import find_task
 from limner.weights.card import LABELS, PLAN, file_sha256
@@ -170,10 +172,12 @@ def _refuse_unsuitable(plan: Plan, kind: OutputKind, folder: Path, request: Expo
             f"Only label maps can be finished as {request.finish} in the file; this model is for the task "
             f"{plan.task!r}. Omit --finish."
         )
-    if folder.exists() and any(folder.iterdir()) and not (folder / EXPORT_CARD).is_file():
+    refuse_dataset(folder)
+    is_free = not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir()))
+    if not is_free and not (folder / EXPORT_CARD).is_file():
         raise ConfigError(
             describe(
-                "The folder exists and is not an export, so it is not replaced",
+                "This exists and is not an export, so it is not replaced",
                 where=folder,
                 fix="Choose a folder that does not exist yet.",
             )

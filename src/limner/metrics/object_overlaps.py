@@ -133,7 +133,9 @@ def compare_masks(
         pairs = _pairs_of_class(images, labels, true_images, truth.labels)
         ious = _overlaps_of_pairs(boxes[pairs[:, 0]], true_boxes[pairs[:, 1]], truth.is_crowd[pairs[:, 1]])
     else:
-        areas, true_areas = (np.asarray(coco_mask.area(runs), np.float64) for runs in (found, true))
+        # Not by pycocotools' `area`, which takes at most 255 masks.
+        areas = np.count_nonzero(masks[order], axis=(1, 2)).astype(np.float64)
+        true_areas = truth.areas.astype(np.float64)
         overlaps = list(_mask_overlaps(found, true, labels, truth))
         pairs = np.concatenate([np.zeros((0, 2), np.int64), *(some for some, _ in overlaps)])
         ious = np.concatenate([np.zeros(0), *(some for _, some in overlaps)])

@@ -46,7 +46,7 @@ def test_what_is_no_checkpoint(both, tmp_path):
     for name, said in (
         ("text.pkl", "The pickle cannot be read"),
         ("text.txt", "The file is not a checkpoint"),
-        ("empty.pth", "The file is not a checkpoint"),
+        ("empty.pth", "The file is empty"),
         ("cut.safetensors", "The weight file cannot be read"),
         ("folder", "fix: Pass the file: "),
         ("nowhere", "There is no such checkpoint"),

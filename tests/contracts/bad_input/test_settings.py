@@ -75,7 +75,7 @@ def test_patterns_that_fit_no_file(limner, cells):
         ("loss.terms=[]", "loss.terms: "),
         (
             "loss.terms=[{name: dise}]",
-            "loss.terms[0].name: should be one of centre_offset, cross_entropy, dice",
+            "loss.terms[0].name: should be one of binary_cross_entropy, binary_focal, box_set, centre_offset",
         ),
         ("loss.terms=[{name: dice, options: {smoth: 1}}]", "no option 'smoth' (did you mean 'smooth'?)"),
         ("loss.terms=[{name: dice, options: {smooth: x}}]", "loss 'dice' cannot use its options"),
@@ -137,7 +137,8 @@ PLANS = {
     "data: nowhere": "The dataset folder in this file does not exist",
     "data: data\nnetwrok: {name: unet}": "netwrok: unknown key (did you mean 'network'?)",
     "data: data\nnetwork: unet": "network: this is a section; expected some of its keys (name",
-    "data: data\ntask: detection": "task: should be one of instance, panoptic, semantic; found 'detection'",
+    "data: data\ntask: detection": "The labels are not suitable for the task 'detection'",
+    "data: data\ntask: sematic": "task: should be one of classification, detection, instance",
 }
 
 
