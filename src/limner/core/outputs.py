@@ -7,6 +7,7 @@ Shape legend: B batch, K classes, M maps, Q queries, P points, C channels, D num
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, is_dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -273,82 +274,28 @@ def resize_offsets(offsets: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
 
 def _register_for_export() -> None:
     """Register the output kinds as pytrees, so torch.export and torch.compile see their tensors."""
-
-    def rebuild_auxiliary(leaves: Iterable[Any], weight: Any) -> AuxiliaryLogits:  # noqa: ANN401
-        (logits,) = leaves
-        return AuxiliaryLogits(logits, weight)
-
-    def rebuild_dense(leaves: Iterable[Any], _: Any) -> DenseLogits:  # noqa: ANN401
-        logits, auxiliary = leaves
-        return DenseLogits(logits, tuple(auxiliary))
-
-    def rebuild_queries(leaves: Iterable[Any], _: Any) -> QueryMasks:  # noqa: ANN401
-        class_logits, embeddings, features, auxiliary = leaves
-        return QueryMasks(class_logits, embeddings, features, tuple(auxiliary))
-
-    def rebuild_centres(leaves: Iterable[Any], _: Any) -> CentreOffsets:  # noqa: ANN401
-        return CentreOffsets(*leaves)
-
-    def rebuild_text(leaves: Iterable[Any], _: Any) -> TextMaps:  # noqa: ANN401
-        return TextMaps(*leaves)
-
-    register_pytree_node(
-        TextMaps,
-        lambda t: ([t.logits, t.threshold_logits], None),
-        rebuild_text,
-        serialized_type_name="limner.TextMaps",
-    )
-
-    def rebuild_query_boxes(leaves: Iterable[Any], _: Any) -> QueryBoxes:  # noqa: ANN401
-        class_logits, boxes, auxiliary, proposals = leaves
-        return QueryBoxes(class_logits, boxes, tuple(auxiliary), proposals)
-
-    register_pytree_node(
-        QueryBoxes,
-        lambda q: ([q.class_logits, q.boxes, list(q.auxiliary), q.proposals], None),
-        rebuild_query_boxes,
-        serialized_type_name="limner.QueryBoxes",
-    )
-
-    def rebuild_boxes(leaves: Iterable[Any], _: Any) -> PointBoxes:  # noqa: ANN401
-        return PointBoxes(*leaves)
-
-    register_pytree_node(
-        PointBoxes,
-        lambda p: ([p.class_logits, p.boxes, p.points], None),
-        rebuild_boxes,
-        serialized_type_name="limner.PointBoxes",
-    )
-    register_pytree_node(
-        ClassLogits,
-        lambda c: ([c.logits], None),
-        lambda leaves, _: ClassLogits(*leaves),
-        serialized_type_name="limner.ClassLogits",
-    )
-    register_pytree_node(
-        CentreOffsets,
-        lambda c: ([c.class_logits, c.centres, c.offsets], None),
-        rebuild_centres,
-        serialized_type_name="limner.CentreOffsets",
-    )
-    register_pytree_node(
-        QueryMasks,
-        lambda q: ([q.class_logits, q.embeddings, q.features, list(q.auxiliary)], None),
-        rebuild_queries,
-        serialized_type_name="limner.QueryMasks",
-    )
     register_pytree_node(
         AuxiliaryLogits,
-        lambda a: ([a.logits], a.weight),
-        rebuild_auxiliary,
+        lambda side: ([side.logits], side.weight),
+        lambda leaves, weight: AuxiliaryLogits(next(iter(leaves)), weight),
         serialized_type_name="limner.AuxiliaryLogits",
     )
-    register_pytree_node(
-        DenseLogits,
-        lambda d: ([d.logits, list(d.auxiliary)], None),
-        rebuild_dense,
-        serialized_type_name="limner.DenseLogits",
-    )
+    for kind in output_kinds().values():
+        register_pytree_node(
+            kind, _values_of, partial(_rebuilt, kind), serialized_type_name=f"limner.{kind.__name__}"
+        )
+
+
+def _values_of(outputs: Any) -> tuple[list[Any], None]:  # noqa: ANN401 - of any kind
+    """Return the values of all fields, in which auxiliary outputs are a list."""
+    values = (getattr(outputs, name) for name in outputs.__dataclass_fields__)
+    return [list(value) if isinstance(value, tuple) else value for value in values], None
+
+
+def _rebuilt(kind: OutputKind, values: Iterable[Any], context: None) -> Outputs:
+    """Return the outputs of a kind whose `_values_of` are given."""
+    del context
+    return kind(*(tuple(value) if isinstance(value, list) else value for value in values))
 
 
 _register_for_export()

@@ -107,12 +107,7 @@ class ClassScores:
 
     def areas(self) -> dict[str, npt.NDArray[np.float64]]:
         """Return the (K) areas under the curves by name; nothing during training."""
-        if not self.curves:
-            return {}
-        return {
-            "average_precision": np.array([curve.average_precision for curve in self.curves]),
-            "area_under_roc": np.array([curve.area_under_roc for curve in self.curves]),
-        }
+        return areas_under(self.curves) if self.curves else {}
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""
@@ -167,6 +162,14 @@ def calibration_rows(found: Calibration) -> list[dict[str, float | int]]:
     """Return the reliability diagram as plain values."""
     rows = zip(found.confidence.tolist(), found.accuracy.tolist(), found.count.tolist(), strict=True)
     return [{"confidence": sure, "accuracy": right, "images": count} for sure, right, count in rows]
+
+
+def areas_under(curves: Sequence[RankingCurve]) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the (K) areas under the curves of K classes by name."""
+    return {
+        "average_precision": np.array([curve.average_precision for curve in curves]),
+        "area_under_roc": np.array([curve.area_under_roc for curve in curves]),
+    }
 
 
 def mean_of_defined(values: npt.NDArray[np.float64]) -> float:

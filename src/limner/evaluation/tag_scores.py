@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limner.core.labels import LabelTable
-from limner.evaluation.image_class_scores import mean_of_defined
+from limner.evaluation.image_class_scores import areas_under, mean_of_defined
 from limner.evaluation.scores_file import by_class_name, class_rows, some_names
 from limner.metrics.class_tallies import ImageClassScores
 from limner.metrics.ranking import RankingCurve
@@ -88,10 +88,7 @@ class TagScores:
 
     def areas(self) -> dict[str, npt.NDArray[np.float64]]:
         """Return the (K) areas under the curves by name."""
-        return {
-            "average_precision": np.array([curve.average_precision for curve in self.curves]),
-            "area_under_roc": np.array([curve.area_under_roc for curve in self.curves]),
-        }
+        return areas_under(self.curves)
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield score name -> value, as validation logs them."""

@@ -20,7 +20,7 @@ from limner.core.plan_text import plan_to_yaml
 from limner.core.yaml_text import dump_yaml
 from limner.exporting.agreement import Agreement, measure_agreement
 from limner.exporting.exported_module import FINISHED, ExportedModule, Finish
-from limner.exporting.writing import trace, write_onnx, write_program
+from limner.exporting.writing import WRITERS, trace
 from limner.inference.image_runs import SMALLEST_INPUT
 from limner.inference.sliding_window import pad_by_reflection
 from limner.storage.output_folder import refuse_dataset
@@ -87,10 +87,7 @@ def export_model(
     with folder_written_aside(folder) as aside:
         runtime = RUNTIMES[request.runtime]
         path = aside / runtime.file
-        if request.runtime == "onnx":
-            write_onnx(program, path, names)
-        else:
-            write_program(program, path)
+        WRITERS[request.runtime](program, path, names)
         run = runtime.load(path)
         if size is None:
             _refuse_other_sizes(module, run, shape, runtime.title)

@@ -5,7 +5,7 @@ Shape legend: B batch, C channels, *S spatial axes.
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -43,8 +43,9 @@ def trace(module: nn.Module, example: Tensor, *, is_free: bool) -> ExportedProgr
         ) from error
 
 
-def write_program(program: ExportedProgram, path: Path) -> None:
-    """Write a program that `torch.export.load` reads, without limner."""
+def write_program(program: ExportedProgram, path: Path, names: Sequence[str]) -> None:
+    """Write a program that `torch.export.load` reads, without limner; its outputs have no names."""
+    del names
     torch.export.save(program, path)
 
 
@@ -84,6 +85,13 @@ def write_onnx(program: ExportedProgram, path: Path, names: Sequence[str]) -> No
                 fix="Export it with --to torch.",
             )
         ) from error
+
+
+WRITERS: dict[str, Callable[[ExportedProgram, Path, Sequence[str]], None]] = {
+    "onnx": write_onnx,
+    "torch": write_program,
+}
+"""How the file of each row of `RUNTIMES` is written."""
 
 
 @contextmanager

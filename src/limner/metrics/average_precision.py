@@ -204,16 +204,9 @@ class AveragePrecision:
 
     def _most_objects(self) -> npt.NDArray[np.int64]:
         """Return the largest number of true objects of one class, for each image with any."""
-        if not self._parts:
-            return np.zeros(0, np.int64)
-        every = _Detections.of(self._parts)
-        counted = every.counts[0]
-        pairs = every.true_images[counted] * self.num_classes + every.true_labels[counted]
-        known, counts = np.unique(pairs, return_counts=True)
-        images, place = np.unique(known // self.num_classes, return_inverse=True)
-        most = np.zeros(len(images), np.int64)
-        np.maximum.at(most, place, counts)
-        return most
+        return np.concatenate(
+            [np.zeros(0, np.int64), *(_most_of_a_class(part, self.num_classes) for part in self._parts)]
+        )
 
     def _curves(
         self, limit: float = MOST_DETECTIONS
@@ -302,6 +295,17 @@ class _Detections:
         """Return the objects of all sizes, to be weighted."""
         true_images = self.true_images[self.counts[0]]
         return WeightedObjects(self.is_right[0], self.is_excused[0], self.images, true_images)
+
+
+def _most_of_a_class(part: MatchedObjects, num_classes: int) -> npt.NDArray[np.int64]:
+    """Return the largest number of true objects of one class, for each image of a part with any."""
+    counted = part.counts[0]
+    pairs = part.true_images[counted] * num_classes + part.true_labels[counted]
+    known, counts = np.unique(pairs, return_counts=True)
+    images, place = np.unique(known // num_classes, return_inverse=True)
+    most = np.zeros(len(images), np.int64)
+    np.maximum.at(most, place, counts)
+    return most
 
 
 def _precision(is_right: Bits, is_excused: Bits, num_true: int) -> npt.NDArray[np.float64]:

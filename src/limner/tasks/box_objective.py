@@ -10,13 +10,12 @@ import torch
 
 from limner.core.batch import Batch
 from limner.core.boxes import Boxes, BoxTargets
-from limner.core.config import refuse_unknown_options
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.outputs import Outputs, PointBoxes
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.losses.point_boxes import PointBoxLoss
-from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults
+from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term
 from limner.tasks.situation import Situation
 
 TERM = "point_boxes"
@@ -83,14 +82,7 @@ class BoxCriterion(Criterion):
 
     def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
         super().__init__()
-        if [term.name for term in plan.terms] != [TERM] or plan.class_weights is not None:
-            raise ConfigError(
-                f"Networks that predict boxes are trained with the loss {TERM!r} only, without class "
-                f"weights; found {', '.join(term.name for term in plan.terms)}. "
-                f"Set loss.terms=[{{name: {TERM}}}], or loss.terms=auto."
-            )
-        (term,) = plan.terms
-        refuse_unknown_options(PointBoxLoss, term.options, where=f"loss {TERM!r}")
+        term = only_term(plan, TERM, PointBoxLoss, networks="predict boxes")
         self.num_classes = num_classes
         self.weight = term.weight
         self.box_loss = PointBoxLoss(**term.options)
@@ -115,6 +107,4 @@ class BoxCriterion(Criterion):
             )
         targets = batch.get(Boxes)
         assert targets is not None, "training needs labelled batches"
-        parts = {name: self.weight * part for name, part in self.box_loss(outputs, targets).items()}
-        total = sum(parts.values(), start=outputs.class_logits.new_zeros(()))
-        return LossValue(total, {name: value.detach() for name, value in parts.items()})
+        return LossValue.of(self.box_loss(outputs, targets), weight=self.weight)

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from limner.core.batch import Batch
-from limner.core.config import refuse_unknown_options
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.outputs import CentreOffsets, Outputs
@@ -17,7 +16,7 @@ from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.segments import Segments, SegmentTargets
 from limner.losses.centre_offset import CentreOffsetLoss
 from limner.tasks.allowed import Allowed
-from limner.tasks.objective import Criterion, LossValue, Objective
+from limner.tasks.objective import Criterion, LossValue, Objective, only_term
 from limner.tasks.situation import Situation
 
 TERM = "centre_offset"
@@ -88,14 +87,7 @@ class CentreCriterion(Criterion):
 
     def __init__(self, plan: LossPlan, *, labels: LabelTable) -> None:
         super().__init__()
-        if [term.name for term in plan.terms] != [TERM] or plan.class_weights is not None:
-            raise ConfigError(
-                f"Networks that predict centres and offsets are trained with the loss {TERM!r} only, without "
-                f"class weights; found {', '.join(term.name for term in plan.terms)}. "
-                f"Set loss.terms=[{{name: {TERM}}}], or loss.terms=auto."
-            )
-        (term,) = plan.terms
-        refuse_unknown_options(CentreOffsetLoss, term.options, where=f"loss {TERM!r}")
+        term = only_term(plan, TERM, CentreOffsetLoss, networks="predict centres and offsets")
         self.weight = term.weight
         self.centre_loss = CentreOffsetLoss(**term.options)
         self.register_buffer("is_thing", torch.from_numpy(labels.is_thing.copy()), persistent=False)
@@ -122,9 +114,4 @@ class CentreCriterion(Criterion):
             )
         segments = batch.get(Segments)
         assert segments is not None, "training needs labelled batches"
-        parts = {
-            name: self.weight * part
-            for name, part in self.centre_loss(outputs, segments, self.is_thing).items()
-        }
-        total = sum(parts.values(), start=outputs.class_logits.new_zeros(()))
-        return LossValue(total, {name: value.detach() for name, value in parts.items()})
+        return LossValue.of(self.centre_loss(outputs, segments, self.is_thing), weight=self.weight)

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from limner.core.batch import Batch
+from limner.core.config import refuse_unknown_options
+from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.outputs import Outputs
 from limner.core.plan import Decision, LossPlan, LossTerm
@@ -28,6 +30,14 @@ class LossValue:
 
     total: torch.Tensor
     parts: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, parts: Mapping[str, torch.Tensor], *, weight: float) -> "LossValue":
+        """Return the weighted sum of the parts, at least one, of a loss."""
+        weighted = {name: weight * part for name, part in parts.items()}
+        first = next(iter(weighted.values()))
+        total = sum(weighted.values(), start=first.new_zeros(()))
+        return cls(total, {name: value.detach() for name, value in weighted.items()})
 
 
 class Criterion(nn.Module, ABC):
@@ -126,3 +136,26 @@ class Objective(ABC):
         Args:
             images: (B, C, *S).
         """
+
+
+def only_term(plan: LossPlan, name: str, loss: type[nn.Module], *, networks: str) -> LossTerm:
+    """Return the term of a plan for networks that have one loss.
+
+    Args:
+        plan: The losses.
+        name: Name of the only loss.
+        loss: Its class, which has the options.
+        networks: Which networks, to follow "Networks that".
+
+    Raises:
+        ConfigError: The plan has other losses or class weights, or an option is unknown.
+    """
+    if [term.name for term in plan.terms] != [name] or plan.class_weights is not None:
+        raise ConfigError(
+            f"Networks that {networks} are trained with the loss {name!r} only, without class weights; found "
+            f"{', '.join(term.name for term in plan.terms)}. Set loss.terms=[{{name: {name}}}], or "
+            "loss.terms=auto."
+        )
+    (term,) = plan.terms
+    refuse_unknown_options(loss, term.options, where=f"loss {name!r}")
+    return term

@@ -10,14 +10,13 @@ import torch
 
 from limner.core.batch import Batch
 from limner.core.boxes import Boxes
-from limner.core.config import refuse_unknown_options
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.outputs import Outputs, QueryBoxes
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.losses.box_set import BoxSetLoss
 from limner.tasks.box_objective import example_of_boxes
-from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults
+from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term
 from limner.tasks.set_objective import SAMPLES_FOR_OBJECTS
 from limner.tasks.situation import Situation
 
@@ -69,14 +68,7 @@ class QueryBoxCriterion(Criterion):
 
     def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
         super().__init__()
-        if [term.name for term in plan.terms] != [TERM] or plan.class_weights is not None:
-            raise ConfigError(
-                f"Networks that predict boxes of queries are trained with the loss {TERM!r} only, without "
-                f"class weights; found {', '.join(term.name for term in plan.terms)}. "
-                f"Set loss.terms=[{{name: {TERM}}}], or loss.terms=auto."
-            )
-        (term,) = plan.terms
-        refuse_unknown_options(BoxSetLoss, term.options, where=f"loss {TERM!r}")
+        term = only_term(plan, TERM, BoxSetLoss, networks="predict boxes of queries")
         self.num_classes = num_classes
         self.weight = term.weight
         self.set_loss = BoxSetLoss(**term.options)
@@ -102,6 +94,4 @@ class QueryBoxCriterion(Criterion):
         targets = batch.get(Boxes)
         assert targets is not None, "training needs labelled batches"
         size = (batch.images.shape[2], batch.images.shape[3])
-        parts = {name: self.weight * part for name, part in self.set_loss(outputs, targets, size).items()}
-        total = sum(parts.values(), start=outputs.class_logits.new_zeros(()))
-        return LossValue(total, {name: value.detach() for name, value in parts.items()})
+        return LossValue.of(self.set_loss(outputs, targets, size), weight=self.weight)

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from limner.core.batch import Batch
-from limner.core.config import refuse_unknown_options
 from limner.core.errors import ConfigError
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelTable, ignored_among
@@ -17,7 +16,7 @@ from limner.core.outputs import DenseLogits, Outputs, QueryMasks
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.segments import Segments, SegmentTargets
 from limner.losses.segment_set import SegmentSetLoss
-from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults
+from limner.tasks.objective import Criterion, LossValue, Objective, OptimizerDefaults, only_term
 from limner.tasks.situation import Situation
 
 TERM = "segment_set"
@@ -91,15 +90,8 @@ class SetCriterion(Criterion):
 
     def __init__(self, plan: LossPlan, *, num_classes: int) -> None:
         super().__init__()
-        if [term.name for term in plan.terms] != [TERM] or plan.class_weights is not None:
-            raise ConfigError(
-                f"Networks that predict a set of segments are trained with the loss {TERM!r} only, "
-                f"without class weights; found {', '.join(term.name for term in plan.terms)}. "
-                f"Set loss.terms=[{{name: {TERM}}}], or loss.terms=auto."
-            )
         self.num_classes = num_classes
-        (term,) = plan.terms
-        refuse_unknown_options(SegmentSetLoss, term.options, where=f"loss {TERM!r}")
+        term = only_term(plan, TERM, SegmentSetLoss, networks="predict a set of segments")
         self.weight = term.weight
         self.set_loss = SegmentSetLoss(**term.options)
 
@@ -124,9 +116,7 @@ class SetCriterion(Criterion):
             label_maps = batch.get(LabelMap)
             assert label_maps is not None, "training needs labelled batches"
             segments = tuple(regions_of(labels, self.num_classes) for labels in label_maps)
-        parts = {name: self.weight * part for name, part in self.set_loss(outputs, segments).items()}
-        total = sum(parts.values(), start=outputs.class_logits.new_zeros(()))
-        return LossValue(total, {name: value.detach() for name, value in parts.items()})
+        return LossValue.of(self.set_loss(outputs, segments), weight=self.weight)
 
 
 def regions_of(labels: torch.Tensor, num_classes: int) -> SegmentTargets:

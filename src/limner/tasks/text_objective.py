@@ -9,14 +9,13 @@ from typing import Any
 import torch
 
 from limner.core.batch import Batch
-from limner.core.config import refuse_unknown_options
 from limner.core.errors import ConfigError
 from limner.core.labels import LabelTable
 from limner.core.outputs import Outputs, TextMaps
 from limner.core.plan import Decision, LossPlan, LossTerm
 from limner.core.words import Words, WordTargets
 from limner.losses.differentiable_binarization import DifferentiableBinarizationLoss
-from limner.tasks.objective import Criterion, LossValue, Objective
+from limner.tasks.objective import Criterion, LossValue, Objective, only_term
 from limner.tasks.situation import Situation
 
 TERM = "differentiable_binarization"
@@ -71,14 +70,7 @@ class TextCriterion(Criterion):
 
     def __init__(self, plan: LossPlan) -> None:
         super().__init__()
-        if [term.name for term in plan.terms] != [TERM] or plan.class_weights is not None:
-            raise ConfigError(
-                f"Networks that detect text are trained with the loss {TERM!r} only, without class weights; "
-                f"found {', '.join(term.name for term in plan.terms)}. "
-                f"Set loss.terms=[{{name: {TERM}}}], or loss.terms=auto."
-            )
-        (term,) = plan.terms
-        refuse_unknown_options(DifferentiableBinarizationLoss, term.options, where=f"loss {TERM!r}")
+        term = only_term(plan, TERM, DifferentiableBinarizationLoss, networks="detect text")
         self.weight = term.weight
         self.text_loss = DifferentiableBinarizationLoss(**term.options)
 
@@ -101,7 +93,4 @@ class TextCriterion(Criterion):
         words = batch.get(Words)
         assert words is not None, "training needs labelled batches"
         height, width = batch.images.shape[2:]
-        parts = self.text_loss(outputs, words, (height, width))
-        weighted = {name: self.weight * part for name, part in parts.items()}
-        total = sum(weighted.values(), start=outputs.logits.new_zeros(()))
-        return LossValue(total, {name: value.detach() for name, value in weighted.items()})
+        return LossValue.of(self.text_loss(outputs, words, (height, width)), weight=self.weight)

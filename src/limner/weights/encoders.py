@@ -14,6 +14,7 @@ from limner.core.labels import LabelClass, LabelTable
 from limner.core.plan import Plan, ResizePlan
 from limner.networks import NETWORKS
 from limner.networks.backbones.pretrained import fill_backbone
+from limner.tasks import find_task
 from limner.weights.checkpoint_files import CLASSIFIER_HEADS, Checkpoint, read_checkpoint
 from limner.weights.checkpoint_source import CheckpointSource, Conclusions, Inferred, NetworkShape
 from limner.weights.imported_plan import plan_of
@@ -74,7 +75,7 @@ def encoder_plan(encoder: Encoder, wanted: Mapping[str, Any], *, task: str) -> P
         ConfigError: The network or the backbone has to be named, or the network has no encoder.
     """
     name = wanted.get("name") or DEFAULT_NETWORK
-    if "name" not in wanted and task != TASK:
+    if "name" not in wanted and not find_task(task).accepts(NETWORKS[DEFAULT_NETWORK].output):
         raise ConfigError(
             f"{encoder.checkpoint.path} is a classifier of images. Name the network to train on its encoder "
             f"for the task {task}, such as --network mask2former."

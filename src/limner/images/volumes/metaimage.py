@@ -122,11 +122,7 @@ def read_metaimage_header(path: Path) -> ImageHeader:
     packed_bytes.refuse_impossible_size(
         stored.nbytes, _place(header, path).stat().st_size, is_packed=is_packed
     )
-    return ImageHeader(
-        *("MetaImage", stored.shape, stored.channels, "float32"),
-        geometry=header.geometry,
-        stored_dtype=stored.dtype.name,
-    )
+    return stored.image_header("MetaImage", header.geometry)
 
 
 def decode_metaimage(path: Path) -> npt.NDArray[Any]:

@@ -152,11 +152,7 @@ def read_nrrd_header(path: Path) -> ImageHeader:
     packed_bytes.refuse_impossible_size(
         stored.nbytes, place.stat().st_size, is_packed=encoding not in ("raw", *_TEXT)
     )
-    return ImageHeader(
-        *("NRRD", stored.shape, stored.channels, "float32"),
-        geometry=header.geometry,
-        stored_dtype=stored.dtype.name,
-    )
+    return stored.image_header("NRRD", header.geometry)
 
 
 def decode_nrrd(path: Path) -> npt.NDArray[Any]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from limner.images.headers import DamagedFileError
+from limner.core.picture import Geometry
+from limner.images.headers import DamagedFileError, ImageHeader
 
 MAX_CHANNELS = 4096
 """More channels (or points in time) than this are an error of the header."""
@@ -55,6 +56,14 @@ class StoredArray:
     def channels(self) -> int:
         """C."""
         return 1 if self.channel_axis is None else self.sizes[self.channel_axis]
+
+    def image_header(self, file_type: str, geometry: Geometry) -> ImageHeader:
+        """Return the header of an image with these voxels, which are read as float32."""
+        return ImageHeader(
+            *(file_type, self.shape, self.channels, "float32"),
+            geometry=geometry,
+            stored_dtype=self.dtype.name,
+        )
 
     @property
     def nbytes(self) -> int:
