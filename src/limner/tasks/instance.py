@@ -83,7 +83,8 @@ class InstanceTask(Task):
 
         if runs.kind is CentreOffsets:
             things = labels.is_thing.tolist()
-            return find_centred_objects(mean_of_views(runs), runs.size, is_thing=things, name=name)
+            maps = mean_of_views(runs)
+            return find_centred_objects(maps, runs.size, is_thing=things, name=name, seen_size=runs.seen_size)
         outputs, extent = runs.whole()
         return find_objects(as_queries(outputs), extent, name=name).cropped_to(runs.size)
 
