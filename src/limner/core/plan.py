@@ -148,7 +148,13 @@ class InputPlan(Config):
     std: tuple[Annotated[float, Field(gt=0)], ...]
     """Standard deviation per channel, in file values, by which the input is divided."""
     spacing_mm: tuple[Annotated[float, Field(gt=0)], ...] | None = None
-    """Distance between pixels along each axis in millimetres, if known."""
+    """Spacing in millimetres at which the network sees voxels, along the axes of volumes in `orientation`,
+    or of their slices; null if unknown."""
+    resample: bool | None = None
+    """Whether volumes are resampled to `spacing_mm`; otherwise the network sees the voxels as they are."""
+    clip: tuple[tuple[float, float], ...] | None = None
+    """Lowest and highest value of each channel, in file values; values beyond are set to these. Null keeps
+    all values."""
     dtype: str | None = None
     """Pixel type of the training images, such as `uint8`; images of another type are refused."""
     value_range: tuple[float, float] | None = None
@@ -191,8 +197,14 @@ class InputPlan(Config):
             raise ValueError(f"crop_size needs {self.spatial_dims} numbers, found {len(self.crop_size)}")
         if self.spacing_mm is not None and len(self.spacing_mm) != self.spatial_dims:
             raise ValueError(f"spacing_mm needs {self.spatial_dims} numbers, found {len(self.spacing_mm)}")
+        if self.resample and self.spacing_mm is None:
+            raise ValueError("resample needs spacing_mm, the spacing to which volumes are resampled")
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError(f"mean and std need {self.channels} numbers, one per channel")
+        if self.clip is not None and len(self.clip) != self.channels:
+            raise ValueError(f"clip needs {self.channels} pairs, one per channel")
+        if any(not low < high for low, high in self.clip or ()):
+            raise ValueError("clip is (lowest, highest) for each channel")
         return self
 
 

@@ -17,7 +17,7 @@ AUTO = "auto"
 
 FROM_THE_DATA = (
     *("version", "data", "reasons"),
-    *("input.spacing_mm", "input.dtype", "input.value_range", "input.smallest_maximum", "input.orientation"),
+    *("input.dtype", "input.value_range", "input.smallest_maximum", "input.orientation"),
 )
 """Parts of a Plan that are not settings."""
 
