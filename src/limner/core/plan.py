@@ -394,6 +394,9 @@ class InferencePlan(Config):
     """Average over mirrored images too."""
     scales: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
     """Average over these zooms of the image."""
+    largest_component: tuple[str, ...] | None = None
+    """Classes of which only the largest connected part in each image is kept; the rest becomes background.
+    Null removes nothing, and lets the validation cases decide at the end of training if they are volumes."""
     outlines: WordOutlines = "boxes"
     """Outlines of found words: `boxes` are rectangles of any angle, `polygons` follow curved words."""
 
