@@ -176,7 +176,9 @@ class Views:
     def views(self):
         for flipped in ((), (0,), (0, 1)):
             outputs = self.outputs.mirrored(flipped)
-            yield SimpleNamespace(flipped=flipped, bands=lambda o=outputs: [(slice(0, SIZE[0]), o)])
+            shape = torch.Size((1, 3, *SIZE))
+            part = (tuple(slice(0, side) for side in SIZE), outputs)
+            yield SimpleNamespace(flipped=flipped, shape=shape, parts=lambda p=part: iter([p]))
 
 
 def test_mirrored_views_agree():

@@ -328,12 +328,12 @@ def test_large_images_go_through_a_window(make_case, make_facts, gpu):
     assert "more than" in reasons["inference.window"]
 
 
-def test_volumes_get_a_3d_unet_without_mirrors(make_case, make_facts):
+def test_volumes_get_a_3d_unet(make_case, make_facts):
     facts = make_facts(8, shape=(40, 64, 64), channels=1, dtype="float32", grids="random")
     settled, _ = settle(make_case(facts))
     assert settled["input.spatial_dims"] == 3
     assert len(settled["input.crop_size"]) == 3
-    assert settled["augment.flip_axes"] == ()
+    assert (settled["augment.flip_axes"], settled["augment.scale"]) == ((0, 1, 2), (0.7, 1.4))
     assert settled["inference.window"] == settled["input.crop_size"]
 
 

@@ -8,6 +8,7 @@ import typer
 from limner.cli.inference_options import (
     Device,
     Flips,
+    LargestComponent,
     Overlap,
     Precision,
     Range,
@@ -61,6 +62,7 @@ def evaluate(
     flips: Flips = None,
     scales: Scales = "",
     resize: Resize = "",
+    largest_component: LargestComponent = "",
     value_range: Range = None,
     device: Device = "auto",
     precision: Precision = "",
@@ -78,7 +80,13 @@ def evaluate(
     if run is not None:
         plan = read_model_plan(model_folder(run))
         settings = inference_options(
-            plan, window=window, overlap=overlap, flips=flips, scales=scales, resize=resize
+            plan,
+            window=window,
+            overlap=overlap,
+            flips=flips,
+            scales=scales,
+            resize=resize,
+            largest_component=largest_component,
         )
     result = evaluate_model(
         run,

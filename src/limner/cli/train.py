@@ -26,7 +26,8 @@ def train(
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget for training.")] = None,
     spatial: Annotated[
-        str | None, typer.Option(help="2d trains on slices of volumes, 3d on volumes; default: 3d.")
+        str | None,
+        typer.Option(help="Volumes: 2d (slices), 2.5d (slices with their neighbours), 3d or auto (default)."),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the plan.")

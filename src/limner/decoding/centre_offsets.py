@@ -27,6 +27,7 @@ from limner.core.outputs import CentreOffsets, Outputs, resize_logits, resize_of
 from limner.core.prediction import PanopticPrediction, SegmentPrediction
 from limner.decoding.network_runs import ImageView, NetworkRuns
 from limner.decoding.resizing import resized_in_chunks
+from limner.decoding.view_parts import joined
 
 CENTRE_THRESHOLD, NEIGHBOURHOOD, MOST_CENTRES = 0.1, 7, 1000
 """Minimum height of a peak; side of the square in which it is the highest, in pixels; maximum number of
@@ -73,9 +74,10 @@ def mean_of_views(runs: NetworkRuns) -> CentreOffsets:
 
 
 def _maps_of(view: ImageView) -> CentreOffsets:
-    """Return the maps of one view, its bands joined."""
-    bands = [as_centre_offsets(outputs) for _, outputs in view.bands()]
-    return CentreOffsets.unstacked(torch.cat([band.stacked().float() for band in bands], 2))
+    """Return the maps of one view, its parts joined."""
+    return CentreOffsets.unstacked(
+        joined(view, lambda outputs, _: as_centre_offsets(outputs).stacked().float())
+    )
 
 
 def as_centre_offsets(outputs: Outputs) -> CentreOffsets:
