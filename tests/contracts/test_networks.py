@@ -121,7 +121,7 @@ TINY = {
     "nnunet": {"features": (4, 8, 12, 16)},
     "nnunet-resenc": {"features": (4, 8, 12, 16), "blocks": (1, 1, 2, 1)},
     "vnet": {"width": 4, "convs": (1, 1), "decoder_convs": (1, 1)},
-    "segresnet": {"width": 8, "blocks": (1, 1, 1), "decoder_blocks": (1, 1)},
+    "segresnet": {"width": 8, "blocks": (1, 1), "decoder_blocks": (1,)},
     "residual-unet": {"widths": (4, 8, 12)},
     "unetr": {
         "image_size": 32,
