@@ -76,12 +76,13 @@ class PredictedMasks:
         """
         path = self._find(sample.name)
         values = read_values(path, self.labels.encoding)
+        what = "voxels" if values.ndim == 3 else "pixels"
         if values.shape != sample.spatial_shape:
             raise DataError(
                 describe(
                     "A predicted mask and its image differ in size",
                     where=path,
-                    found=f"{size_text(values.shape)} ({axes_text(values.shape)})",
+                    found=f"{size_text(values.shape)} {what} ({axes_text(values.shape)})",
                     expected=size_text(sample.spatial_shape),
                     fix="Resize predictions to the image's size (nearest neighbour) before saving them.",
                 )
