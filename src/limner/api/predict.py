@@ -16,9 +16,8 @@ from limner.core.progress import Track, silent
 from limner.core.sample import Sample
 from limner.drawing.animation import animation_frames, encode_gif
 from limner.images.read_image import read_image
+from limner.inference.ensemble import AnyPredictor, Settings, open_predictor
 from limner.inference.image_paths import ImagePath, list_images, searched_folder
-from limner.inference.load_predictor import as_predictor
-from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.inference.truth import Truth
 from limner.storage.file_states import state_of
@@ -67,7 +66,7 @@ class PredictResult:
 
 
 def predict(
-    model: Path | str | Predictor,
+    model: Path | str | AnyPredictor | Sequence[Path | str],
     paths: Iterable[str | Path] | str | Path,
     *,
     out: Path | str,
@@ -79,7 +78,7 @@ def predict(
     animation: bool = False,
     sizes: bool = False,
     resume: bool = False,
-    settings: InferencePlan | None = None,
+    settings: Settings | None = None,
     value_range: ValueRange | None = None,
     device: str = "auto",
     precision: str | None = None,
@@ -103,7 +102,8 @@ def predict(
     `probabilities` are requested.
 
     Args:
-        model: A model folder, a run folder, or a loaded predictor.
+        model: A model folder, a run folder, or a loaded predictor; a cross-validation or several models,
+            whose probabilities are averaged, for label maps and classes of whole images.
         paths: Images, folders, globs and ``.txt`` lists.
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         overlay: Whether to write overlays.
@@ -130,7 +130,7 @@ def predict(
         WriteError: A file cannot be written; `resume` continues.
     """
     images = _images_to_predict(paths, user_path(out))
-    predictor = as_predictor(
+    predictor = open_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
     predictor.share_cores()
@@ -151,7 +151,7 @@ def predict(
     return PredictResult(folder.root, masks, failures, json, csv, len(done))
 
 
-def _refuse_for_images(predictor: Predictor, asked: Mapping[str, bool]) -> None:
+def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> None:
     """Refuse options that are for label maps of volumes, if the model predicts something else."""
     plan = predictor.plan.input
     takes_volumes = plan.spatial_dims == 3 or plan.slice_axis is not None
@@ -163,7 +163,7 @@ def _refuse_for_images(predictor: Predictor, asked: Mapping[str, bool]) -> None:
             )
 
 
-def _refuse_sorting(predictor: Predictor, *, sort: bool) -> None:
+def _refuse_sorting(predictor: AnyPredictor, *, sort: bool) -> None:
     if sort and not predictor.task.allowed.sorting:
         raise ConfigError(
             f"--sort is for classes of whole images; this model's task is {predictor.task.name!r}. "
@@ -175,7 +175,7 @@ def _refuse_sorting(predictor: Predictor, *, sort: bool) -> None:
 class _ImageWriter:
     """Predicts images and writes the results of each."""
 
-    predictor: Predictor
+    predictor: AnyPredictor
     folder: PredictionFolder
     truth: Truth | None
     animation: bool
@@ -268,7 +268,7 @@ def _predict_missing(
 
 
 def _asked(
-    predictor: Predictor,
+    predictor: AnyPredictor,
     images: Sequence[ImagePath],
     folder: PredictionFolder,
     compare: Path | str | None,
@@ -296,7 +296,7 @@ def _asked(
     }
 
 
-def _refuse_unknown_formats(formats: Sequence[str], predictor: Predictor) -> None:
+def _refuse_unknown_formats(formats: Sequence[str], predictor: AnyPredictor) -> None:
     """Reject formats in which the model's task cannot write its results.
 
     Raises:

@@ -55,6 +55,10 @@ class Task(ABC):
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
     picture_groups: ClassVar[tuple[PictureGroup, ...]] = WORST_AND_BEST
     """Which images of an evaluated split are drawn."""
+    measures_cases: ClassVar[bool] = False
+    """Whether surfaces of its predictions have distances, which are measured where the spacing is known."""
+    averages: ClassVar[bool] = False
+    """Whether predictions of several models can be averaged."""
     has_outlines: ClassVar[bool] = False
     """Whether it predicts outlines of words."""
     sought: ClassVar[float] = 0.0
@@ -132,6 +136,15 @@ class Task(ABC):
             ConfigError: Predictions of this task cannot be turned.
         """
         raise ConfigError(f"The task {self.name!r} does not turn volumes. Train the task `semantic`.")
+
+    def averaged(self, predictions: Iterator[Any], *, probabilities: bool) -> Prediction:
+        """Return the mean of several models' predictions of one image; only if the task `averages`.
+
+        Args:
+            predictions: Predictions of this task with probabilities, which are used one after the other.
+            probabilities: Whether to return the mean probabilities too.
+        """
+        raise NotImplementedError(f"predictions of the task {self.name!r} are not averaged")
 
     @abstractmethod
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> PredictionWriter:
@@ -221,13 +234,20 @@ class Task(ABC):
         raise NotImplementedError(f"the task {self.name!r} has no maps of errors")
 
     def refuse_extent(self, extent: Extent) -> None:
-        """Reject boundary and threshold scores and maps of errors, which are for label maps.
+        """Reject boundary, threshold and distance scores and maps of errors, which are for label maps.
 
         Raises:
             ConfigError: One of them is requested.
         """
-        for option in ("boundaries", "thresholds", "maps"):
-            if getattr(extent, option):
+        asked = {
+            "boundaries": extent.boundaries,
+            "thresholds": extent.thresholds,
+            "maps": extent.maps,
+            "distances": extent.cases,
+            "tolerance": extent.tolerance is not None,
+        }
+        for option, is_asked in asked.items():
+            if is_asked:
                 raise ConfigError(
                     f"--{option} is for label maps of the semantic task; this model's task is "
                     f"{self.name!r}. Omit --{option}."
