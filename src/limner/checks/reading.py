@@ -150,6 +150,7 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record, valid: Regio
     else:  # training ignores the other pixels, so they are not counted
         counts, num_values = measuring.count_values(values[region])
     components = measuring.components(runs, num_values)
+    is_listed = num_values <= measuring.MAX_COMPONENT_VALUES
     facts = replace(
         facts,
         label_shape=tuple(values.shape),
@@ -163,8 +164,9 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record, valid: Regio
         num_values=num_values,
         objects=dict(labels.objects),
         label_problems=problems.cases(),
-        components=components if num_values <= measuring.MAX_COMPONENT_VALUES else {},
+        components=components if is_listed else {},
         values_in_one_piece=measuring.values_in_one_piece(components),
+        value_centers=runs.centers_of_values() if runs is not None and is_listed else {},
         volume=_with_label_grid(facts.volume, source, record),
     )
     return Reading(facts, measuring.value_grids(values, runs, counts))
