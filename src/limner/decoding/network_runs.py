@@ -80,6 +80,11 @@ class NetworkRuns(Protocol):
         """Whether there is one view only, whose bands have the image's rows or are one."""
         ...
 
+    @property
+    def is_windowed(self) -> bool:
+        """Whether `tiles` are windows, not the whole image."""
+        ...
+
     def views(self) -> Iterator[ImageView]:
         """Yield the views whose scores are averaged."""
         ...

@@ -47,6 +47,7 @@ from limner.networks import (
     pspnet_shallow,
     resunet,
     resunetplusplus,
+    rtdetr,
     segformer,
     segnet,
     semantic_fpn,
@@ -115,6 +116,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "dbnetplusplus": dbnetplusplus.ENTRY,
     "fcos": fcos.ENTRY,
     "deformable-detr": deformable_detr.ENTRY,
+    "rtdetr": rtdetr.ENTRY,
     "classifier": classifier.ENTRY,
     "linear-probe": classifier.PROBE_ENTRY,
 }
