@@ -89,12 +89,12 @@ _HEADS: tuple[Rule, ...] = (
 
 NAMING = Naming(
     title=TITLE,
-    sign=r"^model\.decoder\.query_pos_head\.layers\.0\.",
-    unused=r"\.n_points_scale$|^model\.(anchors|valid_mask)$",
+    sign=r"^(model\.)?decoder\.query_pos_head\.layers\.0\.",
+    unused=r"\.n_points_scale$|^(model\.)?(anchors|valid_mask)$",
     why_unused="limner computes it",
     rules=(
-        (r"^model\.backbone\.model\.", "backbone."),
-        (r"^model\.", ""),
+        (r"^model\.", ""),  # missing if all names begin so
+        (r"^backbone\.model\.", "backbone."),
         *_STEM,
         (r"^encoder_input_proj\.(\d)\.0\.", r"encoder.input_proj.\1.conv."),
         (r"^encoder_input_proj\.(\d)\.1\.", r"encoder.input_proj.\1.norm."),
