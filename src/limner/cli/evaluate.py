@@ -30,7 +30,9 @@ MOST_ROWS = 40
 
 Predictions = Annotated[
     Path | None,
-    typer.Option(help="Instead of a model: masks or ICDAR's words, named like the images, or COCO JSON."),
+    typer.Option(
+        help="Instead of a model: masks, YOLO's boxes or ICDAR's words, named like the images, or COCO JSON."
+    ),
 ]
 ByPosition = Annotated[
     bool, typer.Option("--by-position", help="Match the classes of --data with the model's by their order.")
