@@ -39,7 +39,7 @@ def wanted_answer(request: Request) -> AnswerKind:
     Raises:
         Refusal: The server has none of the accepted types, or there is no such picture.
     """
-    refuse_unknown_options(request, OPTIONS)
+    refuse_unknown_query(request, OPTIONS)
     picture = request.query_params.get("picture", "labels")
     if picture not in PICTURES:
         raise Refusal(
@@ -62,7 +62,7 @@ def wanted_answer(request: Request) -> AnswerKind:
     return next(kind for kind in AnswerKind if kind.media_type == media_type)
 
 
-def refuse_unknown_options(request: Request, known: tuple[str, ...]) -> None:
+def refuse_unknown_query(request: Request, known: tuple[str, ...]) -> None:
     """Refuse options that an address does not have.
 
     Raises:

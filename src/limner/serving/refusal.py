@@ -45,7 +45,7 @@ class Refusal(Exception):  # noqa: N818 - an answer rather than a failure of the
         return JSONResponse(self.content, self.status, headers=closes | self.headers)
 
 
-def refusal_of(error: LimnerError, *, names: Mapping[str, str] | None = None) -> Refusal:
+def as_refusal(error: LimnerError, *, names: Mapping[str, str] | None = None) -> Refusal:
     """Return the refusal for an error of limner.
 
     Args:
@@ -85,7 +85,7 @@ def gone() -> Refusal:
 async def answer_limner_error(request: Request, error: Exception) -> Response:
     """Answer an error of limner."""
     assert isinstance(error, LimnerError)
-    return refusal_of(error).response()
+    return as_refusal(error).response()
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from limner import __version__
 from limner.core.errors import LimnerError, UnknownNameError
 from limner.core.picture import Picture
-from limner.serving.answer_kinds import AnswerKind, refuse_unknown_options, wanted_answer
+from limner.serving.answer_kinds import AnswerKind, refuse_unknown_query, wanted_answer
 from limner.serving.corrections import Corrections
 from limner.serving.guards import AddHeaders, LimitBody, RefuseStrangers
 from limner.serving.image_results import ImageResult, display_png, file_of, json_of, predict_picture
@@ -33,7 +33,7 @@ from limner.serving.refusal import (
     answer_http_error,
     answer_limner_error,
     answer_refusal,
-    refusal_of,
+    as_refusal,
 )
 from limner.serving.request_counts import CONTENT_TYPE, CountRequests, RequestCounts
 from limner.serving.served_models import ServedModel, ServedModels
@@ -130,7 +130,7 @@ class Service:
 
     async def correct(self, request: Request) -> Response:
         """Keep a corrected prediction."""
-        refuse_unknown_options(request, ("model", "replace"))
+        refuse_unknown_query(request, ("model", "replace"))
         model, replace, kept = self._model(request), _flag(request, "replace"), self.corrections
         if kept is None:
             raise Refusal(
@@ -229,7 +229,7 @@ class Service:
                 is_gone=request.is_disconnected,
             )
         except LimnerError as error:
-            raise refusal_of(error, names={str(upload.path): upload.name}) from error
+            raise as_refusal(error, names={str(upload.path): upload.name}) from error
         self.counts.add_image(model.name, result.seconds)
         return result
 
@@ -238,7 +238,7 @@ class Service:
         try:
             return await self.queue.help(work)
         except LimnerError as error:
-            raise refusal_of(error, names={str(one.path): one.name for one in uploads}) from error
+            raise as_refusal(error, names={str(one.path): one.name for one in uploads}) from error
 
 
 def _flag(request: Request, name: str) -> bool:
