@@ -67,6 +67,17 @@ def test_a_signal_ends_the_server_after_what_runs(start, png):
         httpx.get(f"{url}/health")
 
 
+def test_clients_that_still_send_get_the_answer(start):
+    _, url = start("--max-mb", "1")
+    large = bytes(30_000_000)  # more than the buffers of the connection hold
+    for headers in ({}, {"Origin": "http://evil.example"}):
+        answer = httpx.post(f"{url}/predict", files={"images": large}, headers=headers, timeout=60)
+        assert answer.status_code == (403 if headers else 413) and answer.json()["fix"]
+    parts = (large[:65536] for _ in range(500))  # without a stated length
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert httpx.post(f"{url}/predict", content=parts, headers=form, timeout=60).status_code in (400, 413)
+
+
 def test_a_port_in_use_is_said(model_folder):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -28,6 +28,7 @@ def serve(
     queue: int = 128,
     timeout: float = 60.0,
     allow_origins: Sequence[str] = (),
+    value_range: tuple[float, float] | None = None,
     device: str = "auto",
     precision: str | None = None,
     ready: Callable[[str], None] = print,
@@ -46,6 +47,7 @@ def serve(
         queue: Maximum number of requests at the same time; further ones are answered with 429.
         timeout: Maximum time in seconds of receiving a request, and again of waiting and computing.
         allow_origins: Other origins whose web pages may use the service, such as ``https://example.org``.
+        value_range: As in `load`.
         device: As in `load`.
         precision: As in `load`.
         ready: Called with the URL of the service once it answers.
@@ -60,18 +62,20 @@ def serve(
         if find_spec(module) is None:
             raise MissingPartError(library, "Serving models", "pip install 'limner[serve]'")
     from limner.serving.address import listen, refuse_open_address, url_of
-    from limner.serving.corrections import Corrections
     from limner.serving.limits import Limits
-    from limner.serving.run_server import run_server
-    from limner.serving.served_models import load_served_models
-    from limner.serving.service import Service
 
     limits = Limits(max_megabytes, max_pixels, queue, timeout)
     token = _token(token, token_file)
     refuse_open_address(host, token)
     paths = [models] if isinstance(models, (str, Path)) else list(models)
     with listen(host, port) as listening:
-        loaded = load_served_models(paths, device=device, precision=precision)
+        # Importing PyTorch takes seconds, in which a port in use need not be waited for.
+        from limner.serving.corrections import Corrections
+        from limner.serving.run_server import run_server
+        from limner.serving.served_models import load_served_models
+        from limner.serving.service import Service
+
+        loaded = load_served_models(paths, device=device, precision=precision, value_range=value_range)
         corrections = None if keep is None else Corrections(user_path(keep).absolute())
         if corrections is not None:
             corrections.refuse_unsuitable(loaded)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from limner.cli.inference_options import Device, Precision
+from limner.cli.inference_options import Device, Precision, Range
 
 
 def serve(
@@ -35,6 +35,7 @@ def serve(
         list[str] | None,
         typer.Option(help="Another origin whose web pages may use the service; repeatable."),
     ] = None,
+    value_range: Range = None,
     device: Device = "auto",
     precision: Precision = "",
 ) -> None:
@@ -66,6 +67,7 @@ def serve(
             queue=queue,
             timeout=timeout,
             allow_origins=allow_origin or (),
+            value_range=value_range,
             device=device,
             precision=precision or None,
             ready=ready,

@@ -40,9 +40,8 @@ class Refusal(Exception):  # noqa: N818 - an answer rather than a failure of the
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """Return the answer; a connection whose request was not read to its end is closed."""
-        closes = {"Connection": "close"} if self.status in (408, 413, 429) else {}
-        return JSONResponse(self.content, self.status, headers=closes | self.headers)
+        """Return the answer."""
+        return JSONResponse(self.content, self.status, headers=self.headers)
 
 
 def as_refusal(error: LimnerError, *, names: Mapping[str, str] | None = None) -> Refusal:

@@ -13,6 +13,7 @@ from limner.drawing.colors import class_colors
 from limner.inference.load_predictor import load_predictor
 from limner.inference.predictor import Predictor
 from limner.storage.file_states import State, file_state
+from limner.transforms.fit_values import ValueRange
 from limner.weights.card import file_sha256, model_folder
 
 MODEL_FOLDER = "model"
@@ -131,7 +132,11 @@ class ServedModels:
 
 
 def load_served_models(
-    paths: Sequence[Path | str], *, device: str = "auto", precision: str | None = None
+    paths: Sequence[Path | str],
+    *,
+    device: str = "auto",
+    precision: str | None = None,
+    value_range: ValueRange | None = None,
 ) -> ServedModels:
     """Load models.
 
@@ -139,6 +144,7 @@ def load_served_models(
         paths: Model folders or runs; each is named after its folder, or after the run that contains it.
         device: As in `load_predictor`.
         precision: As in `load_predictor`.
+        value_range: As in `load_predictor`.
 
     Raises:
         ModelError: One cannot be loaded.
@@ -151,7 +157,7 @@ def load_served_models(
         raise ConfigError(f"A model is named twice: {', '.join(map(str, folders))}.")
     return ServedModels(
         [
-            _loaded(folder, name, device, precision)
+            _loaded(folder, name, device, precision, value_range)
             for folder, name in zip(folders, model_names(folders), strict=True)
         ]
     )
@@ -170,10 +176,12 @@ def model_names(folders: Sequence[Path]) -> list[str]:
     return names
 
 
-def _loaded(folder: Path, name: str, device: str, precision: str | None) -> ServedModel:
+def _loaded(
+    folder: Path, name: str, device: str, precision: str | None, value_range: ValueRange | None
+) -> ServedModel:
     # The states are taken first: a file that changes while it is loaded is then seen as changed.
     states = {path: file_state(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    predictor = load_predictor(folder, device=device, precision=precision)
+    predictor = load_predictor(folder, device=device, precision=precision, value_range=value_range)
     files = {path: ServedFile(state, file_sha256(path)) for path, state in states.items()}
     predictor.share_cores()
     return ServedModel(name, folder, predictor, files)

@@ -37,6 +37,7 @@ from limner.serving.refusal import (
 )
 from limner.serving.request_counts import CONTENT_TYPE, CountRequests, RequestCounts
 from limner.serving.served_models import ServedModel, ServedModels
+from limner.serving.unread_bodies import DiscardRest
 from limner.serving.uploads import Upload, received
 
 R = TypeVar("R")
@@ -93,6 +94,7 @@ class Service:
         return Starlette(
             routes=routes,
             middleware=[
+                Middleware(DiscardRest),
                 Middleware(CountRequests, counts=self.counts, known=known),
                 Middleware(AddHeaders),
                 *_cors(self.origins),

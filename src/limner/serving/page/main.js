@@ -10,6 +10,12 @@ import { shape, Viewer } from "./viewer.js";
 
 const NIFTI = "application/x-nifti";
 const WORD = [38, 200, 110];
+const isTouch = matchMedia("(pointer: coarse)").matches;
+const HINT = isTouch ? "Two fingers zoom, one moves." : "Scroll to zoom, drag to move. O hides the overlay.";
+const PAINT_HINT = isTouch
+  ? "One finger paints, two zoom and move."
+  : "Scroll to zoom, drag with Space to move. B brush, E eraser, P polygon (Enter closes it), [ ] size, Ctrl+Z undo.";
+const DARK = 64; // as in limner's own pictures: darker images are brightened to be seen
 
 const state = {
   models: [], chosen: [], keeps: false, items: [], current: null, mode: "overlay", opacity: 0.45, isOverlayShown: true,
@@ -27,9 +33,8 @@ const chosenModels = () => state.chosen.map(modelOf);
 
 async function start() {
   try {
-    const { models, keeps } = await listModels();
-    state.models = models;
-    state.keeps = keeps;
+    const { models, keeps, limits } = await listModels();
+    Object.assign(state, { models, keeps, limits });
     state.chosen = [models[0].name];
     state.threshold = models[0].score_threshold;
   } catch (error) {
@@ -40,8 +45,8 @@ async function start() {
   document.title = `${first.name} - limner`;
   $("model").hidden = state.models.length > 1;
   $("model").replaceChildren(h("b", { textContent: first.name }), ` · ${first.title} · ${first.network}`);
-  $("purpose").textContent =
-    `or choose files. ${state.models.map((model) => model.name).join(", ")}: ${first.title}. Images stay on this server, and are not stored.`;
+  const names = state.models.length > 1 ? `${state.models.length} models` : `${first.name} (${first.title})`;
+  $("purpose").textContent = `${names} will predict them on this server. They are not stored.`;
   showModels();
 }
 
@@ -92,11 +97,20 @@ function setPicture(item, bitmap, width = bitmap.width, height = bitmap.height) 
   Object.assign(item, { picture: canvas, width, height, step });
 }
 
+/** Refuse a file that the server would refuse, before it is sent. */
+function refuseLarge(file) {
+  const limit = state.limits.max_megabytes;
+  if (file.size <= limit * 1e6) return;
+  const found = `${(file.size / 1e6).toFixed(1)} MB`;
+  throw new Failure(413, { error: "The file is too large", found, expected: `at most ${limit} MB`, fix: "Start the server with a larger --max-mb." });
+}
+
 async function predictItem(item) {
   await Promise.all(state.chosen.filter((name) => !item.answers.has(name)).map(async (name) => {
     const answer = { entry: null, failure: null };
     item.answers.set(name, answer);
     try {
+      refuseLarge(item.file);
       answer.entry = await predict(item.file, name);
       await drawOnServer(item, answer.entry, name);
     } catch (error) {
@@ -118,8 +132,20 @@ async function drawOnServer(item, entry, name) {
     return;
   }
   const isAsShown = item.picture && item.width === width && item.height === height;
-  if (entry.dtype === "uint8" && isAsShown) return;
+  if (entry.dtype === "uint8" && isAsShown && !isDark(item.picture)) return;
   setPicture(item, await createImageBitmap(await predictedFile(item.file, name, "image")), width, height);
+}
+
+/** Tell whether 99.5 % of the values of a picture are too dark to see. */
+function isDark(picture) {
+  const small = h("canvas", { width: Math.min(400, picture.width), height: Math.min(400, picture.height) });
+  const context = small.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(picture, 0, 0, small.width, small.height);
+  const { data } = context.getImageData(0, 0, small.width, small.height);
+  let bright = 0;
+  for (let i = 0; i < data.length; i += 4) bright += (data[i] >= DARK) + (data[i + 1] >= DARK) + (data[i + 2] >= DARK);
+  return bright < 0.005 * 0.75 * data.length;
 }
 
 function select(item) {
@@ -256,7 +282,8 @@ function showResults() {
   $("results").replaceChildren(...parts.filter(Boolean));
   if (before) $("results").querySelector(`[data-keeps="${before}"]`)?.focus();
   const texts = found.map(([model, entry]) => `${model.name}: ${summary(model, entry, state.threshold)}`);
-  tell(texts.join(". ") || (item.answers.size ? "Predicting …" : ""));
+  $("announced").textContent = texts.join(". ") || "Predicting";
+  if (!state.correction) tell(found.length ? HINT : "");
 }
 
 /** Return the answer with the numbers of the correction, if there is one. */
@@ -391,16 +418,19 @@ function enterCorrection(item, model) {
   state.mode = "overlay";
   document.querySelector("input[name=mode][value=overlay]").checked = true;
   $("correcting").hidden = false;
+  $("modes").hidden = true;
   $("correcting").replaceChildren(...state.correction.bar);
   viewer.tool = state.correction;
   show();
   $("panes").focus({ preventScroll: true });
+  tell(PAINT_HINT);
 }
 
 function leaveCorrection() {
   state.correction = null;
   viewer.tool = null;
   $("correcting").hidden = true;
+  $("modes").hidden = false;
 }
 
 async function saveCorrection(item) {

@@ -38,7 +38,7 @@ function sizeOf(row, entry, mm) {
  * options: threshold, hidden (names of classes), mm, isSeveral, onToggle(name), onHover(row or null).
  */
 export function resultsOf(model, entry, options) {
-  const children = [h("h2", { textContent: options.isSeveral ? model.name : model.title.replace(/^./, (c) => c.toUpperCase()) })];
+  const children = options.isSeveral ? [h("h2", { textContent: model.name })] : [];
   children.push(h("p", { className: "headline", textContent: summary(model, entry, options.threshold) }));
   const [height, width] = entry.size.slice(-2);
   const depth = entry.size.length === 3 ? ` × ${count(entry.size[0])}` : "";

@@ -16,6 +16,7 @@ export class Viewer {
     this.view = { x: 0, y: 0, scale: 1 };
     this.isFitted = true;
     this.pointers = new Map();
+    this.isMoving = false; // while Space is held, the pointer moves the image instead of using the tool
     this.listen();
     new ResizeObserver(() => (this.isFitted ? this.fit() : this.apply())).observe(root);
   }
@@ -156,6 +157,13 @@ export class Viewer {
       const { x, y } = this.placeOf(event);
       this.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), x, y);
     }, { passive: false });
+    for (const name of ["keydown", "keyup"]) {
+      addEventListener(name, (event) => {
+        if (event.key !== " " || event.target.closest("button, input, select, label")) return;
+        this.isMoving = name === "keydown";
+        if (this.panes.length) event.preventDefault();
+      });
+    }
     this.root.addEventListener("pointerdown", (event) => this.down(event));
     this.root.addEventListener("pointermove", (event) => this.moved(event));
     for (const name of ["pointerup", "pointercancel"]) this.root.addEventListener(name, (event) => this.up(event));
@@ -172,7 +180,7 @@ export class Viewer {
     this.pointers.set(event.pointerId, this.placeOf(event));
     const isFirst = this.pointers.size === 1;
     if (!isFirst) this.tool?.cancel();
-    this.isUsingTool = isFirst && this.tool !== null && event.button === 0;
+    this.isUsingTool = isFirst && this.tool !== null && event.button === 0 && !this.isMoving;
     if (this.isUsingTool) this.tool.down(this.placeOf(event));
     else this.panes.forEach((pane) => pane.element.classList.add("moving"));
   }
