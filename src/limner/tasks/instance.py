@@ -19,6 +19,7 @@ from limner.images.masks import write_values
 from limner.tasks.allowed import OBJECTS_IN_WINDOWS
 from limner.tasks.object_networks import default_object_network
 from limner.tasks.prediction_folder import INSTANCES, OVERLAYS, PredictionFolder
+from limner.tasks.prediction_json import objects_json
 from limner.tasks.situation import Situation
 from limner.tasks.task import Task
 
@@ -94,6 +95,12 @@ class InstanceTask(Task):
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "InstanceWriter":
         """Return a writer of COCO JSON, maps of object numbers, and overlays."""
         return InstanceWriter(folder, labels)
+
+    def to_json(
+        self, prediction: SegmentPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the objects."""
+        return {"objects": objects_json(prediction, labels, polygons=polygons)}
 
     def draw(
         self,

@@ -23,6 +23,7 @@ from limner.images.masks import mask_suffix, write_values
 from limner.storage.whole_files import open_whole, write_whole
 from limner.tasks.object_networks import default_query_options
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, PredictionFolder
+from limner.tasks.prediction_json import classes_json
 from limner.tasks.presets import find_preset
 from limner.tasks.situation import Situation
 from limner.tasks.size_table import SIZES, size_rows, table_text
@@ -147,6 +148,12 @@ class SemanticTask(Task):
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "SemanticWriter":
         """Return a writer of masks, overlays and probabilities."""
         return SemanticWriter(folder, labels)
+
+    def to_json(
+        self, prediction: SemanticPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the number of pixels and the mask of each class."""
+        return {"classes": classes_json(prediction.semantic, labels)}
 
     def draw(
         self,

@@ -150,6 +150,19 @@ class Task(ABC):
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> PredictionWriter:
         """Return a writer that writes predictions to a folder, image by image."""
 
+    def to_json(self, prediction: Any, labels: LabelTable, *, polygons: bool = False) -> dict[str, Any]:  # noqa: ANN401
+        """Return a prediction as JSON-ready values, for programs and web pages.
+
+        Args:
+            prediction: Prediction of this task.
+            labels: The trained classes.
+            polygons: Whether to add outlines to the masks of objects.
+
+        Raises:
+            ConfigError: The task does not define it.
+        """
+        raise ConfigError(f"Predictions of the task {self.name!r} cannot be written as JSON.")
+
     @abstractmethod
     def draw(
         self,
