@@ -100,6 +100,7 @@ def build_predictor(arguments: argparse.Namespace, num_classes: int, **changes: 
         "mean": (0.0,),
         "std": (1.0,),
         "normalize_each": False,
+        "dtype": "float32",
     }
     plan = Plan(
         data=DataPlan(path="data", format="paired-folders", num_images={}, labels=labels.to_dict()),
@@ -139,6 +140,7 @@ def monai_cell(arguments: argparse.Namespace, num_classes: int) -> dict[str, flo
     """Measure MONAI's sliding_window_inference, and the argmax of its scores."""
     import torch
 
+    import_monai()
     predictor = build_predictor(arguments, num_classes)
     images = torch.from_numpy(volume(arguments.size)).movedim(-1, 0)[None].contiguous()
 
@@ -146,6 +148,11 @@ def monai_cell(arguments: argparse.Namespace, num_classes: int) -> dict[str, flo
         return monai_scores(predictor, images, arguments.window).argmax(1).to(torch.uint8)
 
     return timed(predict, arguments.repeats)
+
+
+def import_monai() -> None:
+    """Import what is measured, whose import is neither time nor memory of the prediction."""
+    import monai.inferers  # noqa: F401
 
 
 def monai_scores(predictor: Any, images: Any, window: list[int]) -> Any:
