@@ -410,6 +410,20 @@ def test_the_encoder_of_weights_moves_slowly(make_case, make_facts, start):
     assert settle(replace(case, start=start))[0]["optimizer.multipliers"] == {}
 
 
+@pytest.mark.parametrize(("side", "minutes", "zoom"), [(190, 8, 0.34), (120, 8, 0.53), (60, 8, None)])
+def test_large_objects_are_reduced_for_networks_from_scratch(make_case, make_facts, side, minutes, zoom):
+    # They become 64 pixels wide: 64 / 190 is 0.34.
+    facts = make_facts(shape=(480, 640), grids="sky")
+    area = float(side**2)
+    drawn = {1: ObjectFacts(3, 0, area, area, area)}
+    facts = replace(facts, images=tuple(replace(image, objects=drawn) for image in facts.images))
+    settled, reasons = settle(make_case(facts, minutes=minutes), task="instance")
+    assert settled["network.name"] == "unet-centres"
+    assert settled["input.resize"] == (None if zoom is None else ResizePlan(zoom=zoom))
+    if zoom is not None:
+        assert f"become {int(side * zoom)} pixels wide" in reasons["input.resize"]
+
+
 @pytest.mark.parametrize(
     ("side", "minutes", "zoom"), [(40, 10, 0.7), (200, 10, 0.46), (28, 10, None), (40, None, None)]
 )

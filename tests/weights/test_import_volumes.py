@@ -4,6 +4,7 @@ A row is added for each network, in 2D and 3D where the library has both. Sizes 
 accepts: multiples of the strides.
 """
 
+import copy
 import json
 
 import peers
@@ -108,21 +109,24 @@ MONAI = {
         {},
     ),
 }
-SIZES = {2: ((64, 64), (32, 96)), 3: ((64, 32, 32), (32, 64, 32))}
+SIZES = {2: ((64, 64), (32, 96)), 3: ((16, 32, 16), (32, 16, 16))}
+COARSE = {2: ((64, 64), (32, 96)), 3: ((64, 32, 32), (32, 64, 32))}
 
 
 @pytest.mark.parametrize("case", MONAI)
 def test_a_state_dict_of_monai(tmp_path, nets, case):
     kind, options, dims, told = MONAI[case]
     one = {2: ((32, 64),), 3: ((32, 32, 32),)}  # the positions of a UNETR fit one size
-    sizes = (one if kind == "UNETR" else SIZES)[dims]
+    sizes = {"UNETR": one, "SwinUNETR": COARSE}.get(kind, SIZES)[dims]
     theirs = build(nets, kind, options, dims)
     torch.save(theirs.state_dict(), tmp_path / "model.pt")
     imported = import_checkpoint(tmp_path / "model.pt", settings={"network": {"options": told}, **PLAIN})
     assert imported.source == "MONAI"
     assert imported.model.plan.input.spatial_dims == dims
     for size in sizes:
-        assert_same(imported, theirs, size)
+        assert_same_scores(imported, theirs, size)
+    if kind != "VNet":  # whose gradients take a minute
+        assert_same_gradients(imported, theirs, sizes[0])
 
 
 def build(nets, kind, options, dims):
@@ -130,25 +134,37 @@ def build(nets, kind, options, dims):
     return peers.randomize(getattr(nets, kind)(**place, in_channels=1, out_channels=CLASSES, **options))
 
 
-def assert_same(imported, theirs, size):
-    """Scores, and the gradients of the image and of every parameter, are the same."""
-    ours = imported.model.network.eval()
-    draws = torch.Generator().manual_seed(1)
-    channels = imported.model.plan.input.channels
-    images = torch.randn(1, channels, *size, generator=draws)
-    first, second = images.clone().requires_grad_(), images.clone().requires_grad_()
-    found, expected = ours(first).logits, theirs(second)
+def assert_same_scores(imported, theirs, size):
+    images = draw(imported, size)
+    with torch.no_grad():
+        found, expected = imported.model.network(images).logits, theirs(images)
     assert expected.std() > 1e-2
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
-    noise = torch.randn(expected.shape, generator=draws)
-    for network, scores in ((ours, found), (theirs, expected)):
-        network.zero_grad()
+
+
+def draw(imported, size):
+    channels = imported.model.plan.input.channels
+    return torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(1))
+
+
+def assert_same_gradients(imported, theirs, size):
+    """The gradients of the image and of every parameter are the same.
+
+    In double precision: through normalisations of maps of a few voxels, rounding grows.
+    """
+    ours, theirs = copy.deepcopy(imported.model.network).double(), copy.deepcopy(theirs).double()
+    images = draw(imported, size).double()
+    first, second = images.clone().requires_grad_(), images.clone().requires_grad_()
+    found, expected = ours(first).logits, theirs(second)
+    noise = torch.randn(expected.shape, generator=torch.Generator().manual_seed(2))
+    for scores in (found, expected):
         (scores * noise).mean().backward()
     peers.assert_same_gradients(first.grad, second.grad)
-    mine, others = dict(ours.named_parameters()), dict(theirs.named_parameters())
+    mine = dict(ours.named_parameters())
+    others = {name.removeprefix("model."): each for name, each in theirs.named_parameters()}
     table = imported.tensors
     pairs = {**table.renamed, **{name: name for name in table.used}}
-    compared = [(name, mine[ours_]) for name, ours_ in pairs.items() if ours_ in mine and name in others]
+    compared = [(name, mine[place]) for name, place in pairs.items() if place in mine and name in others]
     assert len(compared) > 0.6 * len(mine)
     for name, parameter in compared:
         if others[name].grad is not None:
@@ -168,7 +184,7 @@ def test_merging_of_old_versions_takes_voxels_twice(nets, tmp_path, monkeypatch)
     theirs = build(nets, "SwinUNETR", {"feature_size": 12}, 3)
     torch.save(theirs.state_dict(), tmp_path / "model.pt")
     settings = {"network": {"options": {"merging": "repeated"}}, **PLAIN}
-    assert_same(import_checkpoint(tmp_path / "model.pt", settings=settings), theirs, (64, 32, 32))
+    assert_same_scores(import_checkpoint(tmp_path / "model.pt", settings=settings), theirs, (64, 32, 32))
 
 
 def test_swinunetr_asks_for_the_version(nets, tmp_path):
@@ -234,7 +250,7 @@ def test_a_bundle(nets, tmp_path):
     assert plan.input.std == (221,)
     assert plan.inference.window == (64, 64, 32)
     assert plan.inference.overlap == 0.5
-    assert_same(imported, theirs, (32, 32, 32))
+    assert_same_scores(imported, theirs, (32, 32, 32))
 
 
 def test_the_version_of_a_bundle_tells_the_merging(nets, tmp_path):

@@ -155,6 +155,7 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record, picture: Pic
     volume = _with_label_grid(facts.volume, source, record)
     if volume is not None and picture is not None:
         volume = volume.with_foreground(picture.array, values)
+    is_listed = num_values <= measuring.MAX_COMPONENT_VALUES
     facts = replace(
         facts,
         label_shape=tuple(values.shape),
@@ -168,8 +169,9 @@ def _with_labels(facts: ImageFacts, source: Source, record: Record, picture: Pic
         num_values=num_values,
         objects=dict(labels.objects),
         label_problems=problems.cases(),
-        components=components if num_values <= measuring.MAX_COMPONENT_VALUES else {},
+        components=components if is_listed else {},
         values_in_one_piece=measuring.values_in_one_piece(components),
+        value_centers=runs.centers_of_values() if runs is not None and is_listed else {},
         volume=volume,
     )
     return Reading(facts, measuring.value_grids(values, runs, counts))

@@ -155,25 +155,41 @@ def memory_budget(case: Case) -> int:
 
 
 def choose_reduction(case: Case, settled: Mapping[str, Any]) -> Iterator[Decision]:
-    """Reduce images so far that crops show all of them, where objects stay large enough and time is short."""
+    """Reduce images so far that crops show all of them, or objects whole, where time is short."""
     if case.start is not None or settled["input.resize"] is not None:
         return
-    least = objective_of(settled).least_diameter
+    objective = objective_of(settled)
     areas = [c.object_area for c in case.fingerprint.classes if c.object_area]
-    if least is None or not areas or not _is_short(case):
+    if objective.least_diameter is None or not areas or not _is_short(case):
         return
-    diameter, sides = min(areas) ** 0.5, case.fingerprint.median
-    if settled["augment.quarter_turns"]:
-        sides = (min(sides),) * len(sides)
-    fitting = (preset_of(case, settled).crop_pixels / prod(sides)) ** 0.5
-    zoom = round(max(fitting, least / diameter), 2)
+    smallest, largest = min(areas) ** 0.5, max(areas) ** 0.5
+    if objective.most_diameter is not None:
+        fitting = objective.most_diameter / largest
+    else:
+        fitting = _zoom_to_crop(case, settled)
+    zoom = round(max(fitting, objective.least_diameter / smallest), 2)
     if zoom > LEAST_REDUCTION:
         return
-    reason = (
-        f"a crop shows most of an image of {size(case.fingerprint.median)}, and the objects of the smallest "
-        f"class are still {number(int(diameter * zoom))} pixels wide: more images are seen in the time"
-    )
+    wide = f"the objects of the smallest class are still {number(int(smallest * zoom))} pixels wide"
+    if objective.most_diameter is not None:
+        reason = (
+            f"objects of the largest class become {number(int(largest * zoom))} pixels wide, so that a "
+            f"network from scratch sees them whole, and {wide}"
+        )
+    else:
+        reason = (
+            f"a crop shows most of an image of {size(case.fingerprint.median)}, and {wide}: more images are "
+            "seen in the time"
+        )
     yield Decision("input.resize", ResizePlan(zoom=zoom), reason)
+
+
+def _zoom_to_crop(case: Case, settled: Mapping[str, Any]) -> float:
+    """Return the zoom at which the preset's crop has the area of the median image."""
+    sides = case.fingerprint.median
+    if settled["augment.quarter_turns"]:
+        sides = (min(sides),) * len(sides)
+    return float((preset_of(case, settled).crop_pixels / prod(sides)) ** 0.5)
 
 
 def _is_short(case: Case) -> bool:
