@@ -50,6 +50,7 @@ from limner.networks import (
     residual_unet,
     resunet,
     resunetplusplus,
+    rtdetr,
     segformer,
     segnet,
     segresnet,
@@ -129,6 +130,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "dbnetplusplus": dbnetplusplus.ENTRY,
     "fcos": fcos.ENTRY,
     "deformable-detr": deformable_detr.ENTRY,
+    "rtdetr": rtdetr.ENTRY,
     "classifier": classifier.ENTRY,
     "linear-probe": classifier.PROBE_ENTRY,
 }

@@ -195,6 +195,7 @@ ENTRY = NetworkEntry(
     url="https://doi.org/10.1038/s41592-020-01008-z",
     output=DenseLogits,
     spatial_dims=(3, 2),
+    takes_topology=True,
     code="https://github.com/MIC-DKFZ/dynamic-network-architectures",
     licence="Apache-2.0",
     good_for="CT and MR of any voxel size, trained from scratch.",

@@ -144,6 +144,7 @@ ENTRY = NetworkEntry(
     url="https://arxiv.org/abs/2404.09556",
     output=DenseLogits,
     spatial_dims=(3, 2),
+    takes_topology=True,
     code="https://github.com/MIC-DKFZ/dynamic-network-architectures",
     licence="Apache-2.0",
     good_for="CT and MR where a GPU with 8 GB or more is available; more accurate than the plain nnU-Net.",

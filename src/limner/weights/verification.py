@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from limner.core.errors import ConfigError, MissingPartError, ModelError, describe
-from limner.core.outputs import QueryMasks, resize_logits
+from limner.core.outputs import QueryBoxes, QueryMasks, resize_logits
 from limner.decoding.label_maps import as_pixel_outputs
 from limner.weights.checkpoint_files import Checkpoint, read_checkpoint
 from limner.weights.importing import Imported
@@ -118,7 +118,10 @@ def _size_words(sizes: Iterable[Sequence[int]]) -> str:
 
 
 def _ours(imported: Imported, images: Tensor) -> Scores:
-    outputs = as_pixel_outputs(imported.model.network(images))
+    found = imported.model.network(images)
+    if isinstance(found, QueryBoxes):
+        return found.class_logits, found.boxes
+    outputs = as_pixel_outputs(found)
     if isinstance(outputs, QueryMasks):
         return outputs.class_logits, outputs.mask_logits
     logits = resize_logits(outputs.logits, images.shape[2:])
@@ -172,8 +175,9 @@ def _transformers(library: Any, checkpoint: Checkpoint, imported: Imported) -> N
 
     def scores(images: Tensor) -> Scores:
         outputs = network(images)
-        if imported.model.plan.network.name in ("mask2former", "maskformer"):
-            return outputs.class_queries_logits, outputs.masks_queries_logits
+        for names in (("class_queries_logits", "masks_queries_logits"), ("logits", "pred_boxes")):
+            if all(name in outputs for name in names):
+                return tuple(outputs[name] for name in names)
         return (resize_logits(outputs.logits, images.shape[2:]),)
 
     return scores

@@ -70,7 +70,7 @@ def conclude(
         _labels(checkpoint, shape.num_classes, asked, names),
         _normalization(shape.in_channels, normalization, asked),
         resize,
-        _licence(checkpoint, asked),
+        stated_licence(checkpoint, asked),
         window,
         facts or {},
         settings or {},
@@ -161,7 +161,8 @@ def _with_palette(table: LabelTable, checkpoint: Checkpoint) -> LabelTable:
     return replace(table, classes=tuple(classes))
 
 
-def _licence(checkpoint: Checkpoint, asked: Asked) -> Inferred[str | None]:
+def stated_licence(checkpoint: Checkpoint, asked: Asked) -> Inferred[str | None]:
+    """Return the licence that the caller or the checkpoint's README states, or None."""
     if asked.licence is not None:
         return Inferred(asked.licence, "you set it")
     stated = re.search(r"\A---\s.*?^license:\s*(\S+)", checkpoint.card, re.DOTALL | re.MULTILINE)
