@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from limner.core.box_geometry import as_corners
 from limner.core.errors import ConfigError, UnknownNameError
 from limner.core.outputs import (
     CentreOffsets,
@@ -24,14 +25,21 @@ from limner.core.outputs import (
     PixelMaps,
     PixelOutputs,
     PointBoxes,
+    QueryBoxes,
     QueryMasks,
     TextMaps,
     resize_logits,
 )
 from limner.core.prediction import SCORE_THRESHOLD
+from limner.decoding.boxes_of_points import point_scores
 
 Heat = npt.NDArray[np.float32]
 """(*S) from 0 to 1."""
+
+NO_BOX = (
+    "No box of this class has a score of 0.5 or more there, so there is nothing to explain. Choose a "
+    "location inside a box with --point or --region."
+)
 
 NOTHING_PREDICTED = (
     "No pixel is predicted as this class, so there is nothing to explain. Choose a location with --point or "
@@ -114,8 +122,8 @@ def activation_maps(
 
     Raises:
         UnknownNameError: The layer does not exist.
-        ConfigError: No pixel is predicted as the class, and no target is given; or a target is given, and the
-            classes are those of whole images.
+        ConfigError: No pixel is predicted as the class, and no target is given; no box touches the target; or
+            a target is given, and the classes are those of whole images.
     """
     modules = dict(network.named_modules())
     if layer not in modules:
@@ -140,7 +148,7 @@ def activation_maps(
 
 
 def _explained_score(
-    outputs: PixelOutputs | PixelMaps | PointBoxes | ClassLogits,
+    outputs: PixelOutputs | PixelMaps | PointBoxes | QueryBoxes | ClassLogits,
     class_index: int,
     target: npt.NDArray[np.bool_] | None,
     size: tuple[int, ...],
@@ -152,10 +160,32 @@ def _explained_score(
                 "--point and --region are for classes of pixels; this model predicts classes of whole images."
             )
         return outputs.logits[0, class_index].float()
+    if isinstance(outputs, QueryBoxes):
+        return _score_of_boxes(outputs, class_index, target, size)
     is_set = isinstance(outputs, (PointBoxes, QueryMasks, TextMaps))
     scores = _pixel_scores(outputs, size)
     pixels = _target(scores, class_index, target, least=SCORE_THRESHOLD if is_set else None)
     return scores[class_index][pixels].sum()
+
+
+def _score_of_boxes(
+    outputs: QueryBoxes, class_index: int, target: npt.NDArray[np.bool_] | None, size: tuple[int, int]
+) -> torch.Tensor:
+    """Return the sum of the scores of boxes of a class, or the highest of a box that touches the target."""
+    scores = outputs.class_logits[0, :, class_index].float().sigmoid()
+    if target is None:
+        chosen = scores >= SCORE_THRESHOLD
+        if not bool(chosen.any()):
+            raise ConfigError(NO_BOX)
+        return scores[chosen].sum()
+    height, width = size
+    rows, columns = np.nonzero(target)
+    left, top, right, bottom = as_corners(outputs.boxes[0].detach().float()).T
+    covers = (left * width < columns.max() + 1) & (right * width > columns.min())
+    covers &= (top * height < rows.max() + 1) & (bottom * height > rows.min())
+    if not bool(covers.any()):
+        raise ConfigError(NO_BOX)
+    return scores[covers].amax()
 
 
 def _pixel_scores(outputs: PixelOutputs | PixelMaps | PointBoxes, size: Sequence[int]) -> torch.Tensor:
@@ -179,7 +209,7 @@ def _pixel_scores(outputs: PixelOutputs | PixelMaps | PointBoxes, size: Sequence
 
 def _scores_of_points(outputs: PointBoxes, size: Sequence[int]) -> torch.Tensor:
     """Return (K, H, W): the highest score of the levels at each pixel."""
-    scores, strides = outputs.class_logits[0].float().sigmoid(), outputs.points[:, 2]
+    scores, strides = point_scores(outputs.class_logits[0]), outputs.points[:, 2]
     levels = []
     for stride in torch.unique(strides):
         own = strides == stride

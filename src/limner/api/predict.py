@@ -1,4 +1,19 @@
-"""`limner.predict()`: masks with the original label values, classes, overlays and probabilities of images."""
+"""`limner.predict()`: masks with the original label values, classes, overlays and probabilities of images.
+
+``out/masks/NAME.png`` has the size of the image and the label values of the training masks;
+``out/overlays/NAME.png`` shows it on the image; ``out/probabilities/NAME.npy`` is (K, *S) float16, with the
+spatial axes *S of the image. ``out/value_range.json`` has `value_range` if one is stated.
+
+Objects are written to ``out/instances.json`` in COCO's format; ``out/instances/NAME.png`` has the ids of
+those with a score of 0.5 or more, in order of decreasing score from 1. Boxes are written to
+``out/boxes.json`` and, as YOLO's text with scores, to ``out/labels/NAME.txt``. Panoptic segments are
+written to ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside
+``masks/``. Words are written to ``out/words.json`` in MMOCR's format and, as for ICDAR's challenges, to
+``out/words/res_NAME.txt``.
+
+Classes of whole images are written to ``out/predictions.csv``, with a column for each class if
+`probabilities` are requested.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +31,8 @@ from limner.core.progress import Track, silent
 from limner.core.sample import Sample
 from limner.drawing.animation import animation_frames, encode_gif
 from limner.images.read_image import read_image
+from limner.inference.ensemble import AnyPredictor, Settings, open_predictor
 from limner.inference.image_paths import ImagePath, list_images, searched_folder
-from limner.inference.load_predictor import as_predictor
-from limner.inference.predictor import Predictor
 from limner.inference.reading_ahead import read_ahead
 from limner.inference.truth import Truth
 from limner.storage.file_states import state_of
@@ -67,7 +81,7 @@ class PredictResult:
 
 
 def predict(
-    model: Path | str | Predictor,
+    model: Path | str | AnyPredictor | Sequence[Path | str],
     paths: Iterable[str | Path] | str | Path,
     *,
     out: Path | str,
@@ -79,7 +93,7 @@ def predict(
     animation: bool = False,
     sizes: bool = False,
     resume: bool = False,
-    settings: InferencePlan | None = None,
+    settings: Settings | None = None,
     value_range: ValueRange | None = None,
     device: str = "auto",
     precision: str | None = None,
@@ -87,31 +101,19 @@ def predict(
 ) -> PredictResult:
     """Predict images and write the results to a folder, with ``limner-unfinished.jsonl`` until all are there.
 
-    ``out/masks/NAME.png`` has the size of the image and the label values of the training masks;
-    ``out/overlays/NAME.png`` shows it on the image; ``out/probabilities/NAME.npy`` is (K, H, W) float16.
-    If an image cannot be predicted, this is reported and the others are processed.
-    ``out/value_range.json`` has `value_range` if one is stated.
-
-    Objects are written to ``out/instances.json`` in COCO's format; ``out/instances/NAME.png`` has the ids of
-    those with a score of 0.5 or more, in order of decreasing score from 1. Boxes are written to
-    ``out/boxes.json`` and, as YOLO's text with scores, to ``out/labels/NAME.txt``. Panoptic segments are
-    written to ``out/panoptic.json`` and ``out/panoptic/NAME.png``, whose colours are segment ids, beside
-    ``masks/``. Words are written to ``out/words.json`` in MMOCR's format and, as for ICDAR's challenges, to
-    ``out/words/res_NAME.txt``.
-
-    Classes of whole images are written to ``out/predictions.csv``, with a column for each class if
-    `probabilities` are requested.
+    The module describes the files. An image that cannot be predicted is reported, and the others go on.
 
     Args:
-        model: A model folder, a run folder, or a loaded predictor.
+        model: A model folder, a run folder, or a loaded predictor; a cross-validation or several models,
+            whose probabilities are averaged, for label maps and classes of whole images.
         paths: Images, folders, globs and ``.txt`` lists.
         out: The output folder, outside those in `paths`; only files of earlier predictions are replaced.
         overlay: Whether to write overlays.
         probabilities: Whether to write probabilities.
         sort: Whether to copy each image to ``out/sorted/CLASS/``; only for classes of whole images.
         formats: Further results: ``voc`` and ``labelme`` files of boxes, ``cutouts`` of words as images.
-        compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth,
-            prediction, and the map of hits and errors. Images without labels there are shown without truth.
+        compare: A labelled folder with these images: ``out/comparisons/NAME.png`` shows image, truth if there
+            is one, prediction, and the map of hits and errors.
         animation: Whether to write ``out/animations/NAME.gif`` of each volume: a film through its slices with
             the prediction, and with the truth of `compare`; only for label maps of volumes.
         sizes: Whether to write ``out/sizes.csv`` with the voxels and cubic millimetres of each class and of
@@ -130,12 +132,11 @@ def predict(
         WriteError: A file cannot be written; `resume` continues.
     """
     images = _images_to_predict(paths, user_path(out))
-    predictor = as_predictor(
+    predictor = open_predictor(
         model, device=device, precision=precision, settings=settings, value_range=value_range
     )
     predictor.share_cores()
-    _refuse_sorting(predictor, sort=sort)
-    _refuse_unknown_formats(formats, predictor)
+    _refuse_unsuitable(predictor, formats, sort=sort)
     _refuse_for_images(predictor, {"--animation": animation, "--sizes": sizes})
     folder = PredictionFolder(user_path(out), overlay, probabilities, tuple(formats), sort, sizes)
     truth = None if compare is None else Truth(compare, predictor)
@@ -151,7 +152,7 @@ def predict(
     return PredictResult(folder.root, masks, failures, json, csv, len(done))
 
 
-def _refuse_for_images(predictor: Predictor, asked: Mapping[str, bool]) -> None:
+def _refuse_for_images(predictor: AnyPredictor, asked: Mapping[str, bool]) -> None:
     """Refuse options that are for label maps of volumes, if the model predicts something else."""
     plan = predictor.plan.input
     takes_volumes = plan.spatial_dims == 3 or plan.slice_axis is not None
@@ -163,19 +164,11 @@ def _refuse_for_images(predictor: Predictor, asked: Mapping[str, bool]) -> None:
             )
 
 
-def _refuse_sorting(predictor: Predictor, *, sort: bool) -> None:
-    if sort and not predictor.task.allowed.sorting:
-        raise ConfigError(
-            f"--sort is for classes of whole images; this model's task is {predictor.task.name!r}. "
-            "Omit --sort."
-        )
-
-
 @dataclass(frozen=True)
 class _ImageWriter:
     """Predicts images and writes the results of each."""
 
-    predictor: Predictor
+    predictor: AnyPredictor
     folder: PredictionFolder
     truth: Truth | None
     animation: bool
@@ -268,7 +261,7 @@ def _predict_missing(
 
 
 def _asked(
-    predictor: Predictor,
+    predictor: AnyPredictor,
     images: Sequence[ImagePath],
     folder: PredictionFolder,
     compare: Path | str | None,
@@ -296,19 +289,23 @@ def _asked(
     }
 
 
-def _refuse_unknown_formats(formats: Sequence[str], predictor: Predictor) -> None:
-    """Reject formats in which the model's task cannot write its results.
+def _refuse_unsuitable(predictor: AnyPredictor, formats: Sequence[str], *, sort: bool) -> None:
+    """Reject outputs that the model's task does not have.
 
     Raises:
         ConfigError: There is one.
     """
-    able = predictor.task.prediction_formats
+    task = predictor.task
+    if sort and not task.allowed.sorting:
+        raise ConfigError(
+            f"--sort is for classes of whole images; this model's task is {task.name!r}. Omit --sort."
+        )
+    able = task.prediction_formats
     unknown = [name for name in formats if name not in able]
     if unknown:
-        task = predictor.task.name
         fix = f"Choose of {', '.join(able)}." if able else "Omit --format."
         raise ConfigError(
-            f"The {task} task cannot write predictions as {', '.join(unknown)}"
+            f"The {task.name} task cannot write predictions as {', '.join(unknown)}"
             f"{did_you_mean(unknown[0], able)}. {fix}"
         )
 

@@ -237,7 +237,12 @@ class AugmentPlan(Config):
     quarter_turns: bool = False
     """Rotations by 90, 180 and 270 degrees, for images whose orientation is meaningless."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Maximum angle of rotation in degrees, in either direction; for words in 2D."""
+    """Maximum angle of rotation in degrees, in either direction; of volumes around each axis in space, and of
+    words in 2D."""
+    affine_probability: Probability = 1.0
+    """Fraction of the patches of volumes that are rotated; as many, drawn apart, are zoomed by `scale`."""
+    thick_axis: Literal[0, 1, 2] | None = None
+    """Axis of thick slices: patches are rotated and zoomed within slices only; null does both in space."""
     brightness: Probability = 0.125
     """Maximum shift of intensity, as a fraction of the full range."""
     contrast: Probability = 0.5
@@ -246,12 +251,20 @@ class AugmentPlan(Config):
     """Maximum relative change of saturation; needs 3 channels."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     """Maximum rotation of the hue circle (1 is the whole circle); needs 3 channels."""
+    gamma: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
+    """For volumes: smallest and largest exponent of values scaled to 0..1; null changes none."""
+    noise: Annotated[float, Field(ge=0)] = 0.0
+    """For volumes: maximum variance of Gaussian noise, after normalisation."""
+    blur: Annotated[float, Field(ge=0, le=5)] = 0.0
+    """For volumes: maximum standard deviation of a Gaussian blur in voxels."""
+    low_resolution: Part = 1.0
+    """For volumes: smallest zoom at which a patch is sampled before it is enlarged again."""
     category_max_ratio: Annotated[float, Field(gt=0, le=1)] = 1.0
     """A crop is drawn again (up to 10 times) while one class fills more than this fraction of it."""
     foreground_probability: Probability = 0.0
     """Fraction of crops that are centred on a pixel of a rare class, drawn uniformly."""
 
-    @field_validator("scale", "crop_area", "crop_aspect")
+    @field_validator("scale", "crop_area", "crop_aspect", "gamma")
     @classmethod
     def _smallest_first(cls, ends: tuple[float, float] | None, info: ValidationInfo) -> object:
         if ends is not None and ends[0] > ends[1]:

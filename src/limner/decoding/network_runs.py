@@ -96,6 +96,11 @@ class NetworkRuns(Protocol):
         """Whether there is one view only, whose parts are those of the image, or one."""
         ...
 
+    @property
+    def is_windowed(self) -> bool:
+        """Whether `tiles` are windows, not the whole image."""
+        ...
+
     def views(self) -> Iterator[ImageView]:
         """Yield the views whose scores are averaged."""
         ...

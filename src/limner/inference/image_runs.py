@@ -71,6 +71,11 @@ class ImageRuns:
         seen = self.seen_size
         return self.has_one_view and (seen == self.size or self.window(seen) is None)
 
+    @property
+    def is_windowed(self) -> bool:
+        """Whether `tiles` are windows, not the whole image."""
+        return self.window(self.seen_size) is not None
+
     def whole(self) -> tuple[Outputs, tuple[int, ...]]:
         """Run the network on the whole image, padded if it is smaller than `smallest_input`.
 

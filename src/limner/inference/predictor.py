@@ -28,6 +28,7 @@ from limner.inference.image_runs import ImageRuns, too_large
 from limner.inference.predicted_slices import SliceRuns, input_of_images
 from limner.tasks import find_task
 from limner.tasks.task import Task
+from limner.transforms.clip_values import clip_values
 from limner.transforms.fit_channels import fit_channels
 from limner.transforms.fit_values import ValueRange, fit_values
 from limner.transforms.normalize_each import normalize_each
@@ -231,7 +232,8 @@ class Predictor:
         fitted = fit_channels(image, input_of_images(self.plan.input), where=where)
         if self.plan.input.normalize_each:
             return normalize_each(fitted)
-        return fit_values(fitted, self.plan, where=where, value_range=self.value_range)
+        fitted = fit_values(fitted, self.plan, where=where, value_range=self.value_range)
+        return clip_values(fitted, self.plan.input.clip)
 
     def _refuse_unsuitable(self, probabilities: bool) -> None:
         """Reject prediction options that the task does not support.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from limner.core.label_map import LabelMap
 from limner.core.labels import LabelArray, LabelTable, background_among
-from limner.core.picture import Image, Picture
+from limner.core.picture import PLAIN, Image, Picture
 from limner.core.plan import Decision
 from limner.core.prediction import SemanticPrediction
 from limner.core.sample import Sample
@@ -23,10 +23,12 @@ from limner.images.masks import mask_suffix, write_values
 from limner.storage.whole_files import open_whole, write_whole
 from limner.tasks.object_networks import default_query_options
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, PredictionFolder
+from limner.tasks.prediction_json import classes_json
 from limner.tasks.presets import find_preset
 from limner.tasks.situation import Situation
 from limner.tasks.size_table import SIZES, size_rows, table_text
 from limner.tasks.task import Task
+from limner.tasks.volume_picture import draw_volume
 from limner.transforms.turn import Turn
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class SemanticTask(Task):
     labels_of = "semantic"
     targets = (LabelMap,)
     has_label_maps = True
+    measures_cases = True
+    averages = True
     shown_scores = ("foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy")
 
     @property
@@ -90,6 +94,8 @@ class SemanticTask(Task):
             boundaries=extent.boundaries,
             thresholds=extent.thresholds,
             uncertainty=extent.uncertainty,
+            cases=extent.cases,
+            tolerance=extent.tolerance,
         )
 
     def predict(
@@ -105,6 +111,22 @@ class SemanticTask(Task):
             assert labels.background_index is not None, "such settings are refused"
             found = keep_largest(found, cleaned, background=labels.background_index)
         return SemanticPrediction(name, found, mean)
+
+    def averaged(
+        self, predictions: Iterator[SemanticPrediction], *, probabilities: bool
+    ) -> SemanticPrediction:
+        """Return the class with the highest mean probability at each pixel."""
+        first = next(predictions)
+        assert first.probabilities is not None, "predictions to average have probabilities"
+        total = first.probabilities.astype(np.float32)
+        number = 1
+        for other in predictions:
+            assert other.probabilities is not None, "predictions to average have probabilities"
+            total += other.probabilities
+            number += 1
+        total /= number
+        labels = total.argmax(0).astype(first.semantic.dtype)
+        return SemanticPrediction(first.name, labels, total if probabilities else None)
 
     def turned_back(self, prediction: SemanticPrediction, turn: Turn) -> SemanticPrediction:
         """Turn label map and probabilities back."""
@@ -127,6 +149,12 @@ class SemanticTask(Task):
         """Return a writer of masks, overlays and probabilities."""
         return SemanticWriter(folder, labels)
 
+    def to_json(
+        self, prediction: SemanticPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the number of pixels and the mask of each class."""
+        return {"classes": classes_json(prediction.semantic, labels)}
+
     def draw(
         self,
         image: Image,
@@ -136,21 +164,24 @@ class SemanticTask(Task):
         truth: Sample | None = None,
         title: str = "",
     ) -> RGBImage:
-        """Draw the image, true and predicted classes, and a map of correct and wrong pixels."""
+        """Draw the image, true and predicted classes, and a map of correct and wrong pixels.
+
+        Of volumes, three views and a montage of slices.
+        """
         true = None if truth is None else truth.get(LabelMap)
         labels = None if true is None else true.labels
-        image, predicted, labels = _flat(image, prediction.semantic, labels, table)
-        return comparison(image, predicted, table, truth=labels, title=title)
+        if prediction.semantic.ndim == 3:
+            geometry = PLAIN if truth is None else truth.geometry
+            return draw_volume(image, prediction.semantic, labels, table, geometry, title=title)
+        return comparison(image, prediction.semantic, table, truth=labels, title=title)
 
 
-def _flat(
-    image: Image, predicted: LabelArray, truth: LabelArray | None, table: LabelTable
-) -> tuple[Image, LabelArray, LabelArray | None]:
-    """Return image, prediction and truth; of a volume, the slice with the most foreground."""
+def _flat(image: Image, predicted: LabelArray, table: LabelTable) -> tuple[Image, LabelArray]:
+    """Return image and prediction; of a volume, the slice with the most foreground."""
     if predicted.ndim == 2:
-        return image, predicted, truth
-    middle = slice_with_most_foreground(predicted if truth is None else truth, table)
-    return image[middle], predicted[middle], None if truth is None else truth[middle]
+        return image, predicted
+    middle = slice_with_most_foreground(predicted, table)
+    return image[middle], predicted[middle]
 
 
 class SemanticWriter:
@@ -177,7 +208,7 @@ class SemanticWriter:
         like = picture.files[0] if picture.files else None
         write_values(mask, values, labels.encoding, geometry=picture.geometry, like=like)
         if folder.overlay:
-            array, shown, _ = _flat(picture.array, prediction.semantic, None, labels)
+            array, shown = _flat(picture.array, prediction.semantic, labels)
             folder.write_picture(OVERLAYS, output, overlay(display_image(array), shown, labels))
         if folder.probabilities:
             assert prediction.probabilities is not None

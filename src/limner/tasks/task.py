@@ -55,6 +55,10 @@ class Task(ABC):
     """Whether it is trained with zooms of 0.1 to 2 on accelerators, as is usual for objects."""
     picture_groups: ClassVar[tuple[PictureGroup, ...]] = WORST_AND_BEST
     """Which images of an evaluated split are drawn."""
+    measures_cases: ClassVar[bool] = False
+    """Whether surfaces of its predictions have distances, which are measured where the spacing is known."""
+    averages: ClassVar[bool] = False
+    """Whether predictions of several models can be averaged."""
     has_outlines: ClassVar[bool] = False
     """Whether it predicts outlines of words."""
     sought: ClassVar[float] = 0.0
@@ -133,9 +137,31 @@ class Task(ABC):
         """
         raise ConfigError(f"The task {self.name!r} does not turn volumes. Train the task `semantic`.")
 
+    def averaged(self, predictions: Iterator[Any], *, probabilities: bool) -> Prediction:
+        """Return the mean of several models' predictions of one image; only if the task `averages`.
+
+        Args:
+            predictions: Predictions of this task with probabilities, which are used one after the other.
+            probabilities: Whether to return the mean probabilities too.
+        """
+        raise NotImplementedError(f"predictions of the task {self.name!r} are not averaged")
+
     @abstractmethod
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> PredictionWriter:
         """Return a writer that writes predictions to a folder, image by image."""
+
+    def to_json(self, prediction: Any, labels: LabelTable, *, polygons: bool = False) -> dict[str, Any]:  # noqa: ANN401
+        """Return a prediction as JSON-ready values, for programs and web pages.
+
+        Args:
+            prediction: Prediction of this task.
+            labels: The trained classes.
+            polygons: Whether to add outlines to the masks of objects.
+
+        Raises:
+            ConfigError: The task does not define it.
+        """
+        raise ConfigError(f"Predictions of the task {self.name!r} cannot be written as JSON.")
 
     @abstractmethod
     def draw(
@@ -221,13 +247,20 @@ class Task(ABC):
         raise NotImplementedError(f"the task {self.name!r} has no maps of errors")
 
     def refuse_extent(self, extent: Extent) -> None:
-        """Reject boundary and threshold scores and maps of errors, which are for label maps.
+        """Reject boundary, threshold and distance scores and maps of errors, which are for label maps.
 
         Raises:
             ConfigError: One of them is requested.
         """
-        for option in ("boundaries", "thresholds", "maps"):
-            if getattr(extent, option):
+        asked = {
+            "boundaries": extent.boundaries,
+            "thresholds": extent.thresholds,
+            "maps": extent.maps,
+            "distances": extent.cases,
+            "tolerance": extent.tolerance is not None,
+        }
+        for option, is_asked in asked.items():
+            if is_asked:
                 raise ConfigError(
                     f"--{option} is for label maps of the semantic task; this model's task is "
                     f"{self.name!r}. Omit --{option}."

@@ -108,15 +108,7 @@ def fit(
             plan = learner.model.plan
             validator = None if val is None else Validation(val, accelerator=accelerator)
             if _is_probe(plan):
-                outcome = fit_probe(
-                    learner.model,
-                    plan,
-                    train=train,
-                    val=val,
-                    validator=validator,
-                    device=accelerator.device,
-                    watcher=watcher,
-                )
+                outcome = _fit_probe(learner, train, val, validator, watcher)
             else:
                 loop = Loop(
                     learner,
@@ -141,6 +133,21 @@ def _is_probe(plan: Plan) -> bool:
     """Return whether only the last layer is fitted; custom networks are trained as a whole."""
     entry = NETWORKS.get(plan.network.name)
     return entry is not None and entry.is_probe
+
+
+def _fit_probe(
+    learner: Learner, train: Dataset, val: Dataset | None, validator: Validation | None, watcher: Watcher
+) -> Outcome:
+    """Fit the last layer of the learner's model."""
+    return fit_probe(
+        learner.model,
+        learner.model.plan,
+        train=train,
+        val=val,
+        validator=validator,
+        device=learner.device,
+        watcher=watcher,
+    )
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def seen_shape(
     wanted = list(plan.spacing_mm)
     if plan.slice_axis is not None:
         wanted.insert(plan.slice_axis, spacing_mm[plan.slice_axis])
-    seen = tuple(max(1, round(n * old / new)) for n, old, new in zip(shape, spacing_mm, wanted, strict=True))
+    seen = resampled_size(shape, spacing_mm, wanted)
     needed = prod(seen) * plan.channels * np.dtype(np.float32).itemsize
     if prod(seen) > prod(shape) and needed > available_bytes():
         raise DataError(
@@ -84,6 +84,12 @@ def seen_shape(
             )
         )
     return seen
+
+
+def resampled_size(shape: Sequence[int], before: Sequence[float], after: Sequence[float]) -> tuple[int, ...]:
+    """Return the size of a volume after resampling from one spacing to another."""
+    steps = zip(shape, before, after, strict=True)
+    return tuple(max(1, round(side * old / new)) for side, old, new in steps)
 
 
 def thick_axis(before: Sequence[float], after: Sequence[float]) -> int | None:
@@ -171,7 +177,7 @@ def nearest_along(array: npt.NDArray[Any], shape: Sequence[int], axis: int | Non
     if axis is None or array.shape[axis] == shape[axis]:
         return array
     places = (np.arange(shape[axis]) + 0.5) * array.shape[axis] / shape[axis]
-    return array.take(places.astype(np.intp), axis=axis)
+    return np.asarray(array.take(places.astype(np.intp), axis=axis))
 
 
 @lru_cache(maxsize=64)
@@ -192,7 +198,7 @@ def axis_weights(old: int, new: int, order: Order) -> Weights:
 
 def _linear(places: npt.NDArray[np.float64], length: int) -> npt.NDArray[np.float64]:
     clipped = np.clip(places, 0, length - 1)
-    return np.maximum(0, 1 - np.abs(clipped[:, None] - np.arange(length)))
+    return np.asarray(np.maximum(0, 1 - np.abs(clipped[:, None] - np.arange(length))))
 
 
 def _cubic(places: npt.NDArray[np.float64], length: int) -> npt.NDArray[np.float64]:
