@@ -169,7 +169,7 @@ def _explained_score(
 
 
 def _score_of_boxes(
-    outputs: QueryBoxes, class_index: int, target: npt.NDArray[np.bool_] | None, size: tuple[int, int]
+    outputs: QueryBoxes, class_index: int, target: npt.NDArray[np.bool_] | None, size: tuple[int, ...]
 ) -> torch.Tensor:
     """Return the sum of the scores of boxes of a class, or the highest of a box that touches the target."""
     scores = outputs.class_logits[0, :, class_index].float().sigmoid()

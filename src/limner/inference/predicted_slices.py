@@ -83,6 +83,11 @@ class SliceRuns:
         """Whether there is one view only, whose parts are those of the volume."""
         return self.has_one_view and self.seen_size == self.size
 
+    @property
+    def is_windowed(self) -> bool:
+        """Whether slices are seen in windows."""
+        return self._first.is_windowed
+
     def whole(self) -> tuple[Outputs, tuple[int, ...]]:
         """Not for slices: tasks that put them together take `views`."""
         raise NotImplementedError("slices have no outputs of the whole volume")
