@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from limner.api.plan import plan
     from limner.api.predict import predict
     from limner.api.report import report
+    from limner.api.serve import serve
     from limner.api.split import split
     from limner.api.stats import stats
     from limner.api.train import train
@@ -58,6 +59,7 @@ __all__ = [
     "plan",
     "predict",
     "report",
+    "serve",
     "split",
     "stats",
     "train",

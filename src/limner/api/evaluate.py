@@ -18,6 +18,7 @@ from limner.core.sample import Record, Sample
 from limner.devices.memory import peak_bytes
 from limner.evaluation.error_maps import earlier_maps
 from limner.evaluation.pictures import MATRIX, earlier_pictures
+from limner.evaluation.predicted_boxes import PredictedBoxes, box_files
 from limner.evaluation.predicted_masks import PredictedMasks
 from limner.evaluation.predicted_objects import PredictedObjects, results_file
 from limner.evaluation.predicted_words import PredictedWords, word_files
@@ -34,7 +35,7 @@ from limner.evaluation.write_scores import (
 )
 from limner.formats import open_source
 from limner.formats.coco.coco_results import read_results
-from limner.formats.source import TEXT_TASK, Source
+from limner.formats.source import BOX_TASK, TEXT_TASK, Source
 from limner.inference.ensemble import AnyPredictor, Settings, averaging, open_members
 from limner.inference.measurement import Measurement, Predict
 from limner.inference.predictor import Predictor
@@ -51,6 +52,7 @@ from limner.storage.unfinished import marked_unfinished
 from limner.storage.user_paths import user_path
 from limner.storage.whole_files import remove_file
 from limner.tasks import find_task
+from limner.tasks.task import Task
 from limner.transforms.fit_values import ValueRange
 from limner.weights.card import model_folder
 
@@ -122,7 +124,8 @@ def evaluate(
             by the model that was not trained on it, and other images by the mean of all models.
         predictions: Instead of a model: a folder of index masks with the values of the data's own masks,
             named like the images; or COCO JSON of objects or panoptic segments, or a folder with
-            instances.json or panoptic.json; or a folder of ICDAR's text files of words. Requires `data`.
+            instances.json or panoptic.json; or a folder of ICDAR's text files of words, or of YOLO's of
+            boxes. Requires `data`.
         data: Labelled images; defaults to those of the training.
         split: ``val``, ``test`` or ``train`` of the training, or of `data` by its layout or dataset.yaml.
             Defaults to ``val``, for `data` to every labelled image.
@@ -297,27 +300,41 @@ def _evaluate_files(
     if not records:
         raise DataError(describe("There is no labelled image to evaluate", where=source.root))
     name = _foreign_name(source.root, images.split)
-    file = results_file(given)
-    # Text files are beside boxes.json too, and a readme may be beside masks.
-    words = word_files(given) if file is None and TEXT_TASK in source.tasks else None
-    predict: Predict
     out = Path("evaluation") / name if out is None else user_path(out)
-    if words is not None:
-        check_labels(source, TEXT_TASK)
-        task, predict = find_task(TEXT_TASK), PredictedWords(words).predict
-        labels = task.labels(labels)
-    elif file is None:
-        task, predict = find_task("semantic"), PredictedMasks(given, labels).predict
-    else:
-        results = read_results(file)
-        check_labels(source, results.kind)
-        task = find_task(results.kind)
-        labels = task.labels(labels)
-        predict = PredictedObjects(results, labels, records).predict
+    task, labels, predict = _reader_of(given, source, labels, records)
     measurement = Measurement(task, source, records, labels, extent)
     with _protected(out, None, measurement):
         found = measurement.run(predict, split=name, out=out, track=track)
     return EvaluateResult(out, name, found.scores, found.skipped, found.pictures)
+
+
+def _reader_of(
+    given: Path, source: Source, labels: LabelTable, records: Sequence[Record]
+) -> tuple[Task, LabelTable, Predict]:
+    """Return the task of predictions on disk, the classes that are scored, and what reads each image's."""
+    file = results_file(given)
+    if file is not None:
+        results = read_results(file)
+        task = _task_for(results.kind, source)
+        labels = task.labels(labels)
+        return task, labels, PredictedObjects(results, labels, records).predict
+    # Text files are beside boxes.json too, and a readme may be beside masks.
+    words = word_files(given) if TEXT_TASK in source.tasks else None
+    if words is not None:
+        task = _task_for(TEXT_TASK, source)
+        return task, task.labels(labels), PredictedWords(words).predict
+    boxes = box_files(given) if BOX_TASK in source.tasks else None
+    if boxes is not None:
+        task = _task_for(BOX_TASK, source)
+        labels = task.labels(labels)
+        return task, labels, PredictedBoxes(boxes, labels, records).predict
+    return find_task("semantic"), labels, PredictedMasks(given, labels).predict
+
+
+def _task_for(name: str, source: Source) -> Task:
+    """Return a task that the labels are for."""
+    check_labels(source, name)
+    return find_task(name)
 
 
 def _settled_labels(data: str, track: Track) -> LabelTable:

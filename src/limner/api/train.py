@@ -52,7 +52,8 @@ def train(
         teacher: A model folder, a run or a checkpoint of the same task and classes, whose outputs the network
             learns besides the labels.
         minutes: Time budget for training, including validation.
-        spatial: For volumes, ``2d`` trains on slices and ``3d`` on volumes; defaults to 3d.
+        spatial: For volumes, ``2d`` trains on slices, ``2.5d`` on slices with their neighbours as channels,
+            and ``3d`` on volumes; ``auto``, the default, chooses.
         settings: Values of the plan to set, nested as in plan.yaml.
         accept: Accept the proposals of `check`, by writing them to dataset.yaml.
         device: ``auto``, or a PyTorch device name.

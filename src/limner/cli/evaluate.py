@@ -9,6 +9,7 @@ import typer
 from limner.cli.inference_options import (
     Device,
     Flips,
+    LargestComponent,
     Overlap,
     Precision,
     Range,
@@ -29,7 +30,9 @@ MOST_ROWS = 40
 
 Predictions = Annotated[
     Path | None,
-    typer.Option(help="Instead of a model: masks or ICDAR's words, named like the images, or COCO JSON."),
+    typer.Option(
+        help="Instead of a model: masks, YOLO's boxes or ICDAR's words, named like the images, or COCO JSON."
+    ),
 ]
 ByPosition = Annotated[
     bool, typer.Option("--by-position", help="Match the classes of --data with the model's by their order.")
@@ -76,6 +79,7 @@ def evaluate(
     flips: Flips = None,
     scales: Scales = "",
     resize: Resize = "",
+    largest_component: LargestComponent = "",
     value_range: Range = None,
     device: Device = "auto",
     precision: Precision = "",
@@ -88,7 +92,13 @@ def evaluate(
     from limner.cli.console import tracker
 
     settings = partial(
-        inference_options, window=window, overlap=overlap, flips=flips, scales=scales, resize=resize
+        inference_options,
+        window=window,
+        overlap=overlap,
+        flips=flips,
+        scales=scales,
+        resize=resize,
+        largest_component=largest_component,
     )
     result = evaluate_model(
         run,

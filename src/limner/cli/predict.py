@@ -9,6 +9,7 @@ import typer
 from limner.cli.inference_options import (
     Device,
     Flips,
+    LargestComponent,
     Overlap,
     Precision,
     Range,
@@ -50,12 +51,19 @@ def predict(
         Path | None,
         typer.Option(help="Labelled folder of the images: also draw truth, hits and errors."),
     ] = None,
+    animation: Annotated[
+        bool, typer.Option("--animation", help="Also write a GIF through each volume.")
+    ] = False,
+    sizes: Annotated[
+        bool, typer.Option("--sizes", help="Also write the volume of each class and part in mm3.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted prediction.")] = False,
     window: Window = "",
     overlap: Overlap = None,
     flips: Flips = None,
     scales: Scales = "",
     resize: Resize = "",
+    largest_component: LargestComponent = "",
     value_range: Range = None,
     device: Device = "auto",
     precision: Precision = "",
@@ -69,7 +77,13 @@ def predict(
 
     models, images = _models_and_images(model, paths)
     settings = partial(
-        inference_options, window=window, overlap=overlap, flips=flips, scales=scales, resize=resize
+        inference_options,
+        window=window,
+        overlap=overlap,
+        flips=flips,
+        scales=scales,
+        resize=resize,
+        largest_component=largest_component,
     )
     _show(
         predict_images(
@@ -85,6 +99,8 @@ def predict(
             sort=sort,
             formats=formats or (),
             compare=compare,
+            animation=animation,
+            sizes=sizes,
             resume=resume,
             track=tracker(),
         )

@@ -27,7 +27,8 @@ def train(
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.05, help="Time budget for training.")] = None,
     spatial: Annotated[
-        str | None, typer.Option(help="2d trains on slices of volumes, 3d on volumes; default: 3d.")
+        str | None,
+        typer.Option(help="Volumes: 2d (slices), 2.5d (slices with their neighbours), 3d or auto (default)."),
     ] = None,
     folds: Annotated[
         int, typer.Option(help="Cross-validation: a model for each of so many parts of the images.")

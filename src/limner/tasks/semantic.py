@@ -20,11 +20,13 @@ from limner.evaluation.error_maps import error_map
 from limner.evaluation.scorer import USUAL, Extent
 from limner.evaluation.semantic_scorer import SemanticScorer
 from limner.images.masks import mask_suffix, write_values
-from limner.storage.whole_files import open_whole
+from limner.storage.whole_files import open_whole, write_whole
 from limner.tasks.object_networks import default_query_options
 from limner.tasks.prediction_folder import MASKS, OVERLAYS, PROBABILITIES, PredictionFolder
+from limner.tasks.prediction_json import classes_json
 from limner.tasks.presets import find_preset
 from limner.tasks.situation import Situation
+from limner.tasks.size_table import SIZES, size_rows, table_text
 from limner.tasks.task import Task
 from limner.tasks.volume_picture import draw_volume
 from limner.transforms.turn import Turn
@@ -42,6 +44,7 @@ class SemanticTask(Task):
     title = "semantic segmentation"
     labels_of = "semantic"
     targets = (LabelMap,)
+    has_label_maps = True
     measures_cases = True
     averages = True
     shown_scores = ("foreground_dice", "mean_dice", "mean_iou", "pixel_accuracy")
@@ -98,18 +101,16 @@ class SemanticTask(Task):
     def predict(
         self, runs: "NetworkRuns", *, name: str, labels: LabelTable, probabilities: bool
     ) -> SemanticPrediction:
-        """Return the most probable class of each pixel, over all windows and views."""
+        """Return the most probable class of each pixel, over all windows and views, without small parts."""
         from limner.decoding.label_maps import predict_label_map
+        from limner.decoding.largest_component import component_classes, keep_largest
 
         found, mean = predict_label_map(runs, num_classes=labels.num_classes, probabilities=probabilities)
+        cleaned = component_classes(runs.settings.largest_component or (), labels)
+        if cleaned:
+            assert labels.background_index is not None, "such settings are refused"
+            found = keep_largest(found, cleaned, background=labels.background_index)
         return SemanticPrediction(name, found, mean)
-
-    def stacked(self, slices: Iterable[SemanticPrediction], *, axis: int, name: str) -> SemanticPrediction:
-        """Stack the label maps of slices, and their probabilities if they have them."""
-        found = [*slices]
-        labels = np.stack([one.semantic for one in found], axis=axis)
-        parts = [one.probabilities for one in found if one.probabilities is not None]
-        return SemanticPrediction(name, labels, np.stack(parts, axis=axis + 1) if parts else None)
 
     def averaged(
         self, predictions: Iterator[SemanticPrediction], *, probabilities: bool
@@ -133,7 +134,7 @@ class SemanticTask(Task):
         return SemanticPrediction(
             prediction.name,
             np.ascontiguousarray(turn.undo(prediction.semantic)),
-            None if mean is None else np.stack([turn.undo(part) for part in mean]),
+            None if mean is None else np.moveaxis(turn.undo(np.moveaxis(mean, 0, -1)), -1, 0),
         )
 
     def error_map(
@@ -147,6 +148,12 @@ class SemanticTask(Task):
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> "SemanticWriter":
         """Return a writer of masks, overlays and probabilities."""
         return SemanticWriter(folder, labels)
+
+    def to_json(
+        self, prediction: SemanticPrediction, labels: LabelTable, *, polygons: bool = False
+    ) -> dict[str, Any]:
+        """Return the number of pixels and the mask of each class."""
+        return {"classes": classes_json(prediction.semantic, labels)}
 
     def draw(
         self,
@@ -206,11 +213,16 @@ class SemanticWriter:
         if folder.probabilities:
             assert prediction.probabilities is not None
             with open_whole(self._probabilities(output)) as file:
-                np.save(file, prediction.probabilities.astype(np.float16))
-        return {}
+                np.save(file, prediction.probabilities.astype(np.float16, copy=False))
+        if not folder.sizes:
+            return {}
+        return {"sizes": size_rows(output, prediction.semantic, labels, picture.geometry)}
 
     def finish(self, entries: Iterable[dict[str, Any]]) -> None:
-        """Write nothing: every image has its own files."""
+        """Write the sizes of the classes, if requested; every image has its own files."""
+        if self._folder.sizes:
+            rows = (row for entry in entries for row in entry["sizes"])
+            write_whole(self._folder.root / SIZES, table_text(rows))
 
     def _probabilities(self, output: str) -> Path:
         return self._folder.place(PROBABILITIES, f"{output}.npy")

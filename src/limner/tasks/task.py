@@ -1,7 +1,7 @@
 """Interface of tasks: targets, training, decoding, scoring, writing and drawing."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -46,6 +46,9 @@ class Task(ABC):
     """Prediction options, where the objective of the network has none of its own."""
     has_stuff: ClassVar[bool] = False
     """Whether it distinguishes countable things from stuff."""
+    has_label_maps: ClassVar[bool] = False
+    """Whether each pixel gets one class: slices are then put together to volumes, which can be shown as
+    animations, and small parts can be removed."""
     sees_whole_images: ClassVar[bool] = False
     """Whether each image is resized to one size and seen as a whole, instead of in crops at its own scale."""
     large_scale_jitter: ClassVar[bool] = False
@@ -126,21 +129,6 @@ class Task(ABC):
             DataError: The image is too large for the network.
         """
 
-    def stacked(self, slices: Iterable[Any], *, axis: int, name: str) -> Prediction:
-        """Return the prediction of a volume, given those of its slices.
-
-        Args:
-            slices: Predictions of this task, in order.
-            axis: Axis along which the volume was cut.
-            name: Name of the prediction.
-
-        Raises:
-            ConfigError: Predictions of this task cannot be put together.
-        """
-        raise ConfigError(
-            f"The task {self.name!r} does not put slices together to a volume. Train the task `semantic`."
-        )
-
     def turned_back(self, prediction: Any, turn: Turn) -> Prediction:  # noqa: ANN401 - of this task
         """Return the prediction of a volume in the volume's own orientation, given it after a turn.
 
@@ -161,6 +149,19 @@ class Task(ABC):
     @abstractmethod
     def writer(self, folder: PredictionFolder, labels: LabelTable) -> PredictionWriter:
         """Return a writer that writes predictions to a folder, image by image."""
+
+    def to_json(self, prediction: Any, labels: LabelTable, *, polygons: bool = False) -> dict[str, Any]:  # noqa: ANN401
+        """Return a prediction as JSON-ready values, for programs and web pages.
+
+        Args:
+            prediction: Prediction of this task.
+            labels: The trained classes.
+            polygons: Whether to add outlines to the masks of objects.
+
+        Raises:
+            ConfigError: The task does not define it.
+        """
+        raise ConfigError(f"Predictions of the task {self.name!r} cannot be written as JSON.")
 
     @abstractmethod
     def draw(

@@ -9,6 +9,9 @@ from limner.reporting.run_facts import Evaluation, RunFacts
 FEW_CLASSES = 8
 """Up to this number of classes, rows keep the trained order and their height."""
 
+MOST_ABSENT = 10
+"""Up to this number of classes without a score, label maps have a row for each."""
+
 MANY_CLASSES = 30
 """Number of rows from which a table can be searched."""
 
@@ -37,8 +40,9 @@ def _of_split(facts: RunFacts, evaluation: Evaluation) -> Html:
     file = evaluation.file
     columns = file.class_columns
     there = [row for row in file.classes if any(row.scores.values())]
-    # Object datasets may have a thousand classes, most of them absent; label maps show absent classes too.
-    rows = file.classes if file.counts_pixels or not there else there
+    # Datasets may have a hundred or a thousand classes, most of them absent; of label maps, a few are shown.
+    shows_absent = file.counts_pixels and len(file.classes) - len(there) <= MOST_ABSENT
+    rows = file.classes if shows_absent or not there else there
     if file.counts_images and len(rows) > FEW_CLASSES:
         rows = sorted(rows, key=_f1)  # the worst first
     head = tag(

@@ -71,7 +71,7 @@ def _over_some_classes(evaluation: Evaluation, name: str) -> str:
     absent, all_classes = evaluation.file.num_absent_classes, len(evaluation.file.classes)
     if not absent or not name.startswith("mean_"):
         return ""
-    return f" over the {all_classes - absent} of {all_classes} classes that occur there"
+    return f" over the {all_classes - absent} of {all_classes} classes that are labelled or predicted there"
 
 
 def _in_percent(facts: RunFacts, evaluation: Evaluation) -> str:
