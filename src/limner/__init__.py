@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from limner.api.compare import compare
     from limner.api.compare_networks import compare_networks
     from limner.api.convert import convert
+    from limner.api.cross_validate import cross_validate
     from limner.api.demo import demo
     from limner.api.doctor import doctor
     from limner.api.evaluate import evaluate
@@ -46,6 +47,7 @@ __all__ = [
     "compare",
     "compare_networks",
     "convert",
+    "cross_validate",
     "demo",
     "doctor",
     "evaluate",

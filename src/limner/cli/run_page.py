@@ -18,12 +18,16 @@ def show_run(run: RunFolder) -> None:
         console().print(f"{name} could not be read: {why}", style="warning")
     _remind_of_findings(facts)
     _show_scores(facts)
+    _show_folds(facts)
     rows = {
         "model": (run.model, f"limner predict {run.model} IMAGES --out DIR"),
         "scores": (run.root / "evaluation", f"limner evaluate {run.root}"),
         "report": (run.report, "open it in a browser"),
         "plan": (run.plan, "every setting, with its reason"),
     }
+    if facts.folds:
+        rows["model"] = (run.root, f"limner predict {run.root} IMAGES --out DIR, the mean of all folds")
+        rows["plan"] = (run.folds, "the images of each fold; each has its own plan, model and report")
     where = table("", "path", "use")
     for name, (path, hint) in rows.items():
         where.add_row(name, str(path), hint)
@@ -53,6 +57,20 @@ def _show_scores(facts: "RunFacts") -> None:
     for split, file in found.items():
         for note in file.notes:
             console().print(f"{split}: {note}", style="warning", markup=False)
+
+
+def _show_folds(facts: "RunFacts") -> None:
+    """Print a table of the folds of a cross-validation."""
+    from limner.cli.console import console, table
+    from limner.reporting.sections.folds import fold_table
+
+    found = fold_table(facts)
+    if found is None:
+        return
+    made = table("fold", *found.heads, numbers=found.heads)
+    for name, cells in found.rows.items():
+        made.add_row(name, *cells)
+    console().print(made)
 
 
 def _remind_of_findings(facts: "RunFacts") -> None:

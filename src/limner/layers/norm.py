@@ -66,7 +66,7 @@ def build_norm(
         kind = TolerantBatchNorm2d if spatial_dims == 2 else TolerantBatchNorm3d
         return kind(channels, affine=affine)
     if name == "instance":
-        instance = nn.InstanceNorm2d if spatial_dims == 2 else nn.InstanceNorm3d
+        instance = TolerantInstanceNorm2d if spatial_dims == 2 else TolerantInstanceNorm3d
         return instance(channels, affine=affine)
     if name == "group":
         return nn.GroupNorm(gcd(groups, channels), channels, affine=affine)
@@ -122,6 +122,8 @@ class _TolerantInstance:
         assert isinstance(self, (nn.InstanceNorm2d, nn.InstanceNorm3d))
         if x.shape[2:].numel() > 1:
             return super().forward(x)  # type: ignore[misc, no-any-return]
+        if not self.affine:
+            return x
         shape = (1, -1, *[1] * (x.ndim - 2))
         return x * self.weight.view(shape) + self.bias.view(shape)
 

@@ -12,9 +12,10 @@ from limner.drawing.png import encode_png
 from limner.reporting.chart import Chart, Line, draw
 from limner.reporting.document import Part, render_document
 from limner.reporting.markup import Html, tag
-from limner.reporting.numbers import MISSING, duration, percent, score, significant, time_span
+from limner.reporting.numbers import MISSING, duration, percent, significant, time_span
 from limner.reporting.paired import SEGMENT_SCORES, Difference
 from limner.reporting.run_facts import RunFacts, Series
+from limner.reporting.sections.class_scores import value_with_unit
 from limner.reporting.sections.plan_settings import flat_settings
 from limner.storage.whole_files import write_whole
 
@@ -49,10 +50,6 @@ class ComparedRuns:
         wanted = self.curves or tuple(dict.fromkeys((*main, *FIRST_CURVES)))
         return tuple(n for n in wanted if any(_is_drawable(r.series.get(n)) for r in self.runs))
 
-    def scores(self, run: RunFacts) -> dict[str, float | None]:
-        """Return the scores of a run on the split; empty if it was not scored."""
-        return next((e.file.scores for e in run.evaluations if e.split == self.split), {})
-
     @property
     def notes(self) -> list[str]:
         """Why scores of the split are undefined or misleading, each with the names of its runs."""
@@ -65,9 +62,19 @@ class ComparedRuns:
     @property
     def shown(self) -> dict[str, list[str]]:
         """Title of each score that at least one run has -> the values of all runs as text."""
-        by_run = [self.scores(run) for run in self.runs]
+        files = [next((e.file for e in r.evaluations if e.split == self.split), None) for r in self.runs]
+        by_run = [{} if file is None else file.scores for file in files]
         names = dict.fromkeys(n for scores in by_run for n in shown(scores, least=Shown.COMPARED))
-        return {SCORES[n].title: [score(scores.get(n)) for scores in by_run] for n in SCORES if n in names}
+        first = next((file for file in files if file is not None), None)
+        if first is None:
+            return {}
+        return {
+            first.score(n).title: [
+                MISSING if file is None else value_with_unit(file, n, file.scores.get(n)) for file in files
+            ]
+            for n in SCORES
+            if n in names
+        }
 
 
 def comparison_files(folder: Path) -> tuple[Path, Path, Path]:

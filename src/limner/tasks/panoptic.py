@@ -77,7 +77,10 @@ class PanopticTask(Task):
 
         things = labels.is_thing.tolist()
         if runs.kind is CentreOffsets:
-            return find_centred_segments(mean_of_views(runs), runs.size, is_thing=things, name=name)
+            maps = mean_of_views(runs)
+            return find_centred_segments(
+                maps, runs.size, is_thing=things, name=name, seen_size=runs.seen_size
+            )
         outputs, extent = runs.whole()
         found = find_segments(as_queries(outputs), extent, is_thing=things, name=name)
         return found.cropped_to(runs.size)
