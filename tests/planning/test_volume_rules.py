@@ -10,6 +10,7 @@ from limner.checks.volume_facts import QUANTILES, VolumeFacts
 from limner.core.labels import LabelClass, LabelTable
 from limner.core.picture import Geometry
 from limner.planning.decisions import decide
+from limner.planning.rules import RULES
 from limner.planning.rules.augmentation import choose_geometry
 from limner.planning.rules.input import choose_normalization
 from limner.planning.rules.volumes import choose_spacing, choose_volumes
@@ -115,3 +116,12 @@ def test_slices_where_three_dimensions_are_too_many() -> None:
     flat = choose_slicing(cubes, {}, network_dims=(2,))
     assert (flat.neighbours, flat.why) == (0, "the network is for images in two dimensions")
     assert choose_slicing(make_volumes(((6, 99, 99), (1, 1, 1))), {}, network_dims=(3,)) is None
+
+
+@pytest.mark.parametrize("minutes", [0.05, 0.5, 10])
+def test_no_time_is_too_short_for_a_patch_that_shows_something(make_case, minutes) -> None:
+    """A slow machine has been given patches of one voxel."""
+    facts = make_volumes(*[((36, 50, 35), (1, 1, 1))] * 4)
+    settled, _ = decide(make_case(facts, minutes=minutes), RULES, {})
+    patch = settled["input.crop_size"]
+    assert np.prod(patch) >= 16**3 and min(patch) >= 16
