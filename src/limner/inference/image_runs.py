@@ -191,6 +191,7 @@ class ViewRuns:
                 overlap=self.image.settings.overlap,
                 windows_at_once=_windows_at_once(window, images.device),
                 axis=self.axis,
+                fill=self.image.model.plan.input.mean if self.image.settings.padding == "mean" else None,
             ):
                 yield box, self._outputs(maps)
             return

@@ -60,6 +60,7 @@ def sliding_window(
     overlap: float,
     windows_at_once: int = 1,
     axis: int = 0,
+    fill: Sequence[float] | None = None,
 ) -> Iterator[tuple[Box, torch.Tensor]]:
     """Run a network over windows, and yield the blended scores of parts of the images as they are finished.
 
@@ -69,18 +70,19 @@ def sliding_window(
     Args:
         forward: Maps (b, C, *window) to scores (b, K, *window), with b up to `windows_at_once` times B. The
             scores are changed in place.
-        images: (B, C, *S); axes shorter than the window are padded by reflection.
+        images: (B, C, *S); axes shorter than the window are padded.
         window: Size of a window, one number per axis.
         overlap: Minimum fraction of a window that overlaps with its neighbour.
         windows_at_once: Number of windows per batch.
         axis: Spatial axis along which the parts follow each other; parts with one place on it follow each
             other along the other axes, the last fastest.
+        fill: Value of padding for each channel; None pads by reflection.
 
     Yields:
         A slice of each spatial axis, and the scores (B, K, *box) float32 there. Parts do not overlap.
     """
     size = tuple(images.shape[2:])
-    images = pad_by_reflection(images, window)
+    images = pad_by_reflection(images, window) if fill is None else pad_with(images, window, fill)
     grid = [window_starts(s, w, overlap) for s, w in zip(images.shape[2:], window, strict=True)]
     weights = [
         window_weights(s, w, starts).to(images.device)
@@ -143,8 +145,27 @@ def pad_by_reflection(images: torch.Tensor, least: Sequence[int]) -> torch.Tenso
     return images
 
 
+def pad_with(images: torch.Tensor, least: Sequence[int], fill: Sequence[float]) -> torch.Tensor:
+    """Pad each spatial axis that is shorter than `least` equally at both ends, with one value per channel.
+
+    Args:
+        images: (B, C, *S).
+        least: Minimum length of each spatial axis.
+        fill: C values.
+    """
+    size = images.shape[2:]
+    wanted = [max(pair) for pair in zip(size, least, strict=True)]
+    if list(size) == wanted:
+        return images
+    values = torch.tensor(fill, dtype=images.dtype, device=images.device)
+    padded = values.view(1, -1, *[1] * len(size)).repeat(images.shape[0], 1, *wanted)
+    inside = [_middle(length, longer) for length, longer in zip(size, wanted, strict=True)]
+    padded[(slice(None), slice(None), *inside)] = images
+    return padded
+
+
 def _middle(size: int, padded: int) -> slice:
-    """Return the position of the image after `pad_by_reflection`."""
+    """Return the position of the image after padding."""
     before = (padded - size) // 2
     return slice(before, before + size)
 
