@@ -119,8 +119,8 @@ class ImageRuns:
 
     @property
     def fill(self) -> Fill:
-        """Value of padding: of volumes that of padding in training, where reflections would be unknown."""
-        return self.model.plan.input.mean if self.is_volume else None
+        """Value of padding in each channel, or None for reflection."""
+        return self.model.plan.input.mean if self.settings.padding == "mean" else None
 
     @property
     def _mirrors_windows(self) -> bool:

@@ -138,16 +138,7 @@ def pad_images(images: torch.Tensor, least: Sequence[int], fill: Fill = None) ->
         least: Minimum length of each spatial axis.
         fill: Value of padding in each channel; None pads by reflection.
     """
-    if fill is None:
-        return pad_by_reflection(images, least)
-    size = tuple(max(sides) for sides in zip(images.shape[2:], least, strict=True))
-    if size == tuple(images.shape[2:]):
-        return images
-    values = torch.tensor(fill, dtype=images.dtype, device=images.device)
-    padded = values.view(1, -1, *[1] * len(size)).repeat(len(images), 1, *size)
-    inside = [_middle(s, p) for s, p in zip(images.shape[2:], size, strict=True)]
-    cut_out(padded, inside).copy_(images)
-    return padded
+    return pad_by_reflection(images, least) if fill is None else pad_with(images, least, fill)
 
 
 def pad_by_reflection(images: torch.Tensor, least: Sequence[int]) -> torch.Tensor:
@@ -169,8 +160,27 @@ def pad_by_reflection(images: torch.Tensor, least: Sequence[int]) -> torch.Tenso
     return images
 
 
+def pad_with(images: torch.Tensor, least: Sequence[int], fill: Sequence[float]) -> torch.Tensor:
+    """Pad each spatial axis that is shorter than `least` equally at both ends, with one value per channel.
+
+    Args:
+        images: (B, C, *S).
+        least: Minimum length of each spatial axis.
+        fill: C values.
+    """
+    size = images.shape[2:]
+    wanted = [max(pair) for pair in zip(size, least, strict=True)]
+    if list(size) == wanted:
+        return images
+    values = torch.tensor(fill, dtype=images.dtype, device=images.device)
+    padded = values.view(1, -1, *[1] * len(size)).repeat(images.shape[0], 1, *wanted)
+    inside = [_middle(length, longer) for length, longer in zip(size, wanted, strict=True)]
+    padded[(slice(None), slice(None), *inside)] = images
+    return padded
+
+
 def _middle(size: int, padded: int) -> slice:
-    """Return the position of the image after `pad_images`."""
+    """Return the position of the image after padding."""
     before = (padded - size) // 2
     return slice(before, before + size)
 
