@@ -32,7 +32,7 @@ from limner.transforms.clip_values import clip_values
 from limner.transforms.fit_channels import fit_channels
 from limner.transforms.fit_values import ValueRange, fit_values
 from limner.transforms.normalize_each import normalize_each
-from limner.transforms.resample_volume import resample_image, seen_shape, thick_axis
+from limner.transforms.resample_volume import resample_as_seen
 from limner.transforms.turn import UNTURNED, Turn, turn_to
 from limner.weights.model import Model
 from limner.weights.tensors import tensors_hash
@@ -168,10 +168,8 @@ class Predictor:
         size = tuple(fitted.shape[:-1])
         steps = geometry.spacing_mm if is_volume else None
         before = steps and tuple(steps[axis] for axis in turn.order)
-        seen = seen_shape(size, before, self.plan.input, where=where) if len(size) == 3 else size
-        if before is not None and seen != size:
-            after = tuple(step * old / new for step, old, new in zip(before, size, seen, strict=True))
-            fitted = resample_image(fitted, seen, thick=thick_axis(before, after))
+        if len(size) == 3:
+            fitted, _, _ = resample_as_seen(fitted, before, self.plan.input, where=where)
         return SeenImage(fitted, size, turn, where)
 
     def _predict(self, seen: SeenImage, name: str, *, probabilities: bool) -> Prediction:
